@@ -1,4 +1,4 @@
-"""Warnings for every page: messages that wait, agents that are missing, disks that run full."""
+"""Alerts for every page: undelivered notifications, missing agents, disks that run full."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Alert:
-    """A warning: of which part, since when, as far as this server knows, and what is wrong."""
+    """An alert: the part, since when (UTC, as far as this server knows), and the problem."""
 
     part: str
     since: datetime
@@ -28,9 +28,9 @@ class Alert:
 
 
 class Alerts:
-    """Asks notifications, projects and disks; remembers since when each thing is so.
+    """Collects alerts from notifications, projects and disks, with the start of each.
 
-    `tell` hears when a look found another set of warnings than the one before.
+    `tell` gets a change when a check finds a different set of alerts than the one before.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Alerts:
         self._told: frozenset[tuple[str, str]] = frozenset()
 
     def all(self) -> list[Alert]:
-        """Every warning that holds now. Raises DatabaseSilent."""
+        """Return every current alert. Raises DatabaseSilent."""
         now = self._clock()
         told = [(NOTIFICATIONS, what, since) for what, since in self._notifications.waiting()]
         told += [(AGENT, what, now) for what in self._agents()]
@@ -69,11 +69,11 @@ class Alerts:
         ]
 
     def look_once(self) -> None:
-        """Tell open pages where something is warned of that was not, or is not any more."""
+        """Publish a change if the set of alerts differs from the last check."""
         try:
             found = frozenset(_key(one.part, one.what) for one in self.all())
         except DatabaseSilent:
-            return  # what was told is neither true nor untrue now
+            return  # unknown: the published set stays
         if found != self._told:
             self._told = found
             self._tell([FindingsChanged()])
@@ -87,7 +87,7 @@ class Alerts:
 
 
 def _key(part: str, what: str) -> tuple[str, str]:
-    # how much is free changes all the time, since when there is too little does not
+    # the texts of disks and notifications hold figures that change all the time
     return part, what if part == AGENT else part
 
 

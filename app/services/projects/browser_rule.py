@@ -1,7 +1,7 @@
-"""The actions that need a browser, as the token proves nothing while agents can read it.
+"""Actions that need a browser session, because the token proves nothing if agents can read it.
 
-An agent at the level `none` reads the data folder as its user does, the token in it too, and can
-ask for anything in any project (docs/decisions/browser-for-deeds-at-none.md).
+An agent at the level `none` can read its user's data folder, including the token, and so request
+anything in any project (docs/decisions/browser-for-deeds-at-none.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from app.domain.sandbox.levels import HOLDING
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.tables import Run
 
-# what runs as code on this machine, and what surrounds it
+# settings that run as code on this machine, and those of the sandbox around it
 GUARDED = frozenset(
     {
         *("agent", "agent_command", "setup_command", "checks", "owner_hooks"),
@@ -22,11 +22,11 @@ GUARDED = frozenset(
 
 
 class BrowserRule:
-    """Whether a browser's session is asked for, and who may make a link that begins one.
+    """Decides when a browser session is required, and which callers may create a sign-in link.
 
-    `begun_runs` are those whose agents may be alive, whatever their projects say by now. `asking`
-    tells the process on this machine that asks for a link, as the kernel names it, and
-    `is_of_a_run` whether a process belongs to a run.
+    `begun_runs` returns runs whose agents may be alive, whatever their projects' settings are now.
+    `asking` returns the pid of the local process that requests a link, as the kernel reports it;
+    `is_of_a_run` says if a pid belongs to a run.
     """
 
     def __init__(
@@ -42,21 +42,21 @@ class BrowserRule:
         self._is_of_a_run = is_of_a_run
 
     def holds(self) -> bool:
-        """True while a project that is not archived is at the level `none`, or an agent runs so."""
+        """Return True while an unarchived project or a live agent is at the level `none`."""
         return self._projects.is_any_unsandboxed() or any(map(_is_loose, self._begun_runs()))
 
     def lets_link_be_made(self) -> bool:
-        """True where the token may make a sign-in link.
+        """Return True if the token may create a sign-in link.
 
-        While the rule holds, only for a process that can be seen and is no run's.
+        While the rule holds, only for a process that is visible and belongs to no run.
         """
         pid = self._asking()
-        # first: a person can sign in while a database does not say how things stand
+        # checked first, so that a person can sign in while the database is silent
         if pid is not None and not self._is_of_a_run(pid):
             return True
         return not self.holds()
 
 
 def _is_loose(run: Run) -> bool:
-    """True where nothing holds an agent in, nor did when it was started by an older version."""
+    """Return True for a started run without a sandbox, also if an older version started it."""
     return run.started_at is not None and run.provenance.get("sandbox") not in HOLDING

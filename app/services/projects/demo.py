@@ -13,9 +13,9 @@ from app.records.tables import Project
 from app.services.projects.projects import ProjectDesk
 from app.services.tracker.issues import IssueDesk
 
-# long enough for what can be done, short enough to look on while one run times out
+# long enough for the issues that can be done, short enough to watch one run time out
 BUDGET_SECONDS = 15
-# the agent does what it finds a title of in its prompt: a success, three failures, a success
+# the agent acts on the title in its prompt: a success, three failures, a success
 ISSUES = (
     (
         "Greet people by their name",
@@ -44,7 +44,7 @@ ISSUES = (
 
 
 class DemoDesk:
-    """Makes the demo project, as often as somebody asks."""
+    """Creates demo projects, a new one at each request."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class DemoDesk:
         self._agent = agent
 
     def add(self, now: datetime) -> Project:
-        """A fresh demo repository, registered, with its issues."""
+        """Create a demo repository, register it as a project, and add its issues."""
         number, name = 1, "demo"
         while self._projects.find_named(name) is not None or (self._folder / name).exists():
             number += 1

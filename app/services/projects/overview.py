@@ -1,4 +1,4 @@
-"""The read model of projects: built once, rebuilt for what changed, never from history."""
+"""Read model of the project cards: cached, rebuilt per changed project, never from history."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ FAILURES = 3
 
 @dataclass(frozen=True)
 class ProjectView:
-    """A project with its figures; runs newest first, parked branches counted.
+    """A project with its figures; runs are newest first, `parked_count` counts branches.
 
-    `last` is the newest live run, and the newest of all where none is live.
+    `last` is the newest live run, or the newest of all if none is live.
     """
 
     project: Project
@@ -58,7 +58,7 @@ class ProjectView:
 
 
 class ProjectViews:
-    """Builds views from the stores, the tracker and what this server is about."""
+    """Builds views from the stores, the tracker and the state of this server."""
 
     def __init__(
         self,
@@ -76,15 +76,15 @@ class ProjectViews:
         self._quarantine = quarantine
 
     def build(self, projects: Sequence[Project]) -> dict[str, ProjectView]:
-        """The views by their projects' ids. Raises DatabaseSilent."""
+        """Return the views by project id. Raises DatabaseSilent."""
         if not projects:
             return {}
         ids = [project.id for project in projects]
         newest = self._cards.newest(ids, limit=BARS)
-        # what a success or a Reset has wiped out is no failure of now
+        # failures before a success or a Reset no longer count
         counted = {one.id: min(one.strikes, FAILURES) for one in projects if one.strikes}
         failures = self._cards.strikes(counted)
-        # of one project only its own are read, of many all there are
+        # for one project read only its own rows, for several read all rows
         alone = ids[0] if len(ids) == 1 else None
         begun, waiting = self._cards.begun(ids), self._cards.waiting(ids)
         stuck = _by_project(self._quarantine.held(alone))
@@ -131,7 +131,7 @@ class ProjectViews:
             if len(ready) == 1:
                 log.exception("the issues of project %s could not be read", ready[0].id)
                 return counts
-            # one project whose issues cannot be read is shown so, and the others are shown
+            # retry one by one, so that one unreadable project does not hide the others
             for project in ready:
                 counts |= self._ready_counts([project])
             return counts
@@ -141,7 +141,7 @@ class ProjectViews:
 
 
 def _agents(project: Project, runs: Iterable[Run | Waiting]) -> dict[str, None]:
-    """Those whose accounts its next runs need."""
+    """Return the agents whose accounts the project's next runs need."""
     return dict.fromkeys([project.agent, *(run.agent for run in runs)])
 
 
@@ -152,13 +152,13 @@ def _by_project(rows: Iterable[Stuck]) -> dict[str | None, list[Stuck]]:
     return found
 
 
-# where the others' changes are told by the database: as long as one of them may stay unheard
+# if the database announces other servers' changes: how long one may go unnoticed
 HEARSAY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A view, and when it was built."""
+    """A view, and when it was built (monotonic seconds)."""
 
     view: ProjectView
     built_at: float
@@ -166,7 +166,7 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """Which projects there were, after how many changes, and when they were read."""
+    """Ids of all projects, with the change count and monotonic time at which they were read."""
 
     ids: tuple[str, ...]
     changes: int
@@ -174,9 +174,9 @@ class _Listed:
 
 
 class Overview:
-    """What the cards show.
+    """Cached views of the project cards.
 
-    `lifetime` is for how many seconds a view is shown that no change was heard of.
+    `lifetime` is how many seconds a view is used if no change of its project is received.
     """
 
     def __init__(
@@ -196,14 +196,14 @@ class Overview:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
-        # how often each project, and all of them, have changed: what was read before is old
+        # change counts per project and of all: a read that began before a change is stale
         self._epochs: dict[str, int] = {}
         self._epoch = self._changes = 0
         self._listed = _Listed((), -1, 0.0)
         feed.subscribe(self._hear)
 
     def all(self) -> list[ProjectView]:
-        """Every project by name, by as few statements for many as for one, or by none."""
+        """Return all views, sorted by name, in a fixed number of statements or from the cache."""
         with self._lock:
             listed, changes = self._listed, self._changes
             known = [self._fresh(one) for one in listed.ids]
@@ -216,7 +216,7 @@ class Overview:
         return views
 
     def of(self, project_id: str) -> ProjectView:
-        """One project. Raises NotFound."""
+        """Return the view of one project. Raises NotFound."""
         with self._lock:
             known = self._fresh(project_id)
         if known is not None:
@@ -225,7 +225,7 @@ class Overview:
 
     def _views(self, read: Callable[[], list[Project]]) -> list[ProjectView]:
         with self._lock:
-            # what changes while it is being read must not be hidden by what was read
+            # a change during the read must not be hidden by the result
             epoch, epochs = self._epoch, dict(self._epochs)
         projects = read()
         with self._lock:
@@ -273,20 +273,20 @@ class Overview:
 
 
 def shown_for(stores: Stores, *, is_alone: bool) -> float:
-    """How many seconds a view may be remembered: as surely as every change to it is heard of."""
+    """Return how many seconds a view may be cached, by how surely its changes are received."""
     if is_alone:
         return math.inf
-    # servers on one SQLite file hear nothing of each other
+    # servers on one SQLite file get no changes from each other
     return 0.0 if any(one.is_sqlite for one in stores.all()) else HEARSAY_SECONDS
 
 
 def _standing(holds: tuple[AccountHold, ...], now: datetime) -> AccountHold | None:
-    """The hold that lets nothing pass now, of several the one that lasts longest."""
+    """Return the hold that blocks all runs now; of several, the one that lasts longest."""
     stops = (Stand.HELD, Stand.PROBING)
     found = [hold for hold in holds if stand_of(facts_of(hold), now) in stops]
     return max(found, key=lambda hold: (hold.until is None, hold.until or now), default=None)
 
 
 def _is_whole(view: ProjectView) -> bool:
-    # what one failed read did not tell is asked again, not remembered
+    # the result of a failed read is not cached
     return view.ready_count is not None or view.project.state != "ready"

@@ -1,4 +1,4 @@
-"""The projects: registering, cloning in the background, changing, archiving."""
+"""Projects: registering, cloning in the background, changing and archiving them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCRIPT = "script"
 
 
 class ProjectDesk:
-    """Where projects are registered and changed."""
+    """Registers, clones, changes and archives projects."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class ProjectDesk:
         self._progress: dict[str, int] = {}
 
     def add(self, name: str, origin: str, now: datetime, **settings: Any) -> Project:
-        """Register a repository after asking it for its branches. Raises a Refusal."""
+        """Register a repository after reading origin's branches. Raises a Refusal."""
         name = name.strip()
         wrong = self.wrong(None, {**settings, "name": name, "origin": origin})
         if wrong:
@@ -80,7 +80,7 @@ class ProjectDesk:
         return project
 
     def clone_once(self, project_id: str) -> bool:
-        """Make the mirror of a project that has none; False where it is broken."""
+        """Clone a project in state `cloning`. Return False if that made no usable mirror."""
         project = self._projects.find(project_id)
         if project is None or project.state != "cloning":
             return False
@@ -105,18 +105,18 @@ class ProjectDesk:
         return True
 
     def resume_clones(self) -> int:
-        """Begin again what a restart interrupted; how many."""
+        """Restart the clones that a restart interrupted. Return how many."""
         cloning = [one for one in self._projects.all() if one.state == "cloning"]
         for project in cloning:
             self._clones.submit(self.clone_once, project.id)
         return len(cloning)
 
     def progress(self, project_id: str) -> int | None:
-        """Percent of a clone under way."""
+        """Return the percentage of a clone in progress, None if there is none."""
         return self._progress.get(project_id)
 
     def find(self, project_id: str) -> Project:
-        """A project by its id. Raises NotFound."""
+        """Return a project by its id. Raises NotFound."""
         project = self._projects.find(project_id)
         if project is None:
             raise NotFound
@@ -150,7 +150,7 @@ class ProjectDesk:
         return changed or project
 
     def _refuse_while_claimed(self, project: Project) -> None:
-        # what is claimed by a branch of the present pattern would be nobody's under another
+        # under another pattern the branches that claim issues now would claim nothing
         try:
             claims = (
                 self._mirrors.claims(repository_of(project)) if project.state == "ready" else ()
@@ -174,36 +174,36 @@ class ProjectDesk:
             archived = self._projects.archive(project_id, now)
         if archived is None:
             raise ProjectBusy
-        # caches and copies of sign-ins: they are made anew if it is ever taken back
+        # homes hold caches and copied sign-ins, which are recreated after unarchiving
         self._workers.submit(lambda: self._homes.remove(project_id))
         return archived
 
     def unarchive(self, project_id: str) -> Project:
-        """Take an archived project back, with everything it had and its loop off."""
+        """Unarchive a project, with everything it had and its loop off."""
         project = self.find(project_id)
         if project.archived_at is None:
             return project
         return self._projects.unarchive(project_id) or project
 
     def agent_problem(self, project: Project) -> str | None:
-        """Why its agent can do no run here, None where nothing is known against it."""
+        """Return why the project's agent cannot run here, None if nothing is known against it."""
         if not project.agent:
-            return None  # its row cannot be read, and says so itself
+            return None  # its row cannot be read, which is reported separately
         unready = self._readiness.unready(project, project.agent, project.base_branch)
         return unready.sentence if unready else None
 
     def branches(self, project_id: str) -> list[RemoteBranch]:
-        """Branches of origin as last known, base first, then by name."""
+        """Return origin's branches as last known, base first, then by name."""
         project = self.find(project_id)
         repo = repository_of(project)
         found = [RemoteBranch(name, "") for name in project.known_branches]
         if project.state == "ready":
-            with suppress(CannotRead):  # what was known before is still the best answer then
+            with suppress(CannotRead):  # fall back to the known branches
                 found = self._mirrors.branches(repo)
         return sorted(found, key=lambda one: (one.name != project.base_branch, one.name))
 
     def remote_of(self, folder: str) -> str | None:
-        """The remote of a folder's own repository, None where it has no usable one."""
+        """Return the remote of a folder's own repository, None if it has no usable one."""
         is_folder = origin_kind(folder) is OriginKind.PATH
         return self._mirrors.remote_of(folder) if is_folder else None
 
@@ -221,7 +221,7 @@ class ProjectDesk:
             self._feed.publish([ProjectChanged(project_id)])
 
     def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
-        """Which settings of a project, or of one that is to be, are wrong: a sentence for each."""
+        """Return a sentence for each invalid setting of a project (None: a new one), by name."""
         found = self.surroundings.wrong(project, settings)
         for name, problem_of in (("name", name_problem), ("origin", origin_problem)):
             if isinstance(words := settings.get(name), str):
@@ -273,7 +273,7 @@ class ProjectDesk:
 
 
 def _refuse_no_command(agent: str | None, command: list[str] | None) -> None:
-    """Raise Invalid where it is not said what does the work."""
+    """Raise Invalid if no agent is named, or `script` without a command."""
     if command:
         return
     if agent is None:
@@ -283,7 +283,7 @@ def _refuse_no_command(agent: str | None, command: list[str] | None) -> None:
 
 
 def _all_frameworks(own: list[str]) -> list[str]:
-    # a project adds to what everybody has: its defaults stay choosable
+    # a project's own frameworks add to the defaults
     return list(dict.fromkeys((*FRAMEWORKS, *own)))
 
 

@@ -1,4 +1,4 @@
-"""The sandbox settings of projects, and what this machine can do of them."""
+"""Sandbox settings of projects, checked against the levels this machine supports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LISTS = ("allowed_hosts", "allow", "toolchains")
 
 
 class SandboxSettings:
-    """Settles the level, the network, the limits and what is allowed, of new and of old projects.
+    """Checks and completes sandbox level, network, limits and allowances of projects.
 
     `default` is the level of new projects; `private` are Runyard's own folders.
     """
@@ -38,11 +38,11 @@ class SandboxSettings:
         self._private = private
 
     def capability(self) -> Capability:
-        """The sandbox levels of this machine."""
+        """Return the sandbox levels of this machine."""
         return self._sandbox.probe()
 
     def settle_new(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The columns of a new project. Raises SandboxNotHere."""
+        """Return the columns of a new project. Raises SandboxNotHere."""
         level = SandboxLevel(settings.get("sandbox") or self.default)
         is_containable = self.capability().can(SandboxLevel.CONTAINED)
         self._must_be_had(level, OR_CONTAINED if is_containable else OR_WITHOUT)
@@ -50,7 +50,7 @@ class SandboxSettings:
         return chosen | _columns({}, {**settings, "sandbox": level})
 
     def settle_demo(self) -> dict[str, Any]:
-        """The level of the demo's own scripted agent: none where there is no other."""
+        """Return the level for the demo's scripted agent: `none` only if there is no other."""
         capability = self.capability()
         if capability.can(self.default):
             return {}
@@ -59,7 +59,7 @@ class SandboxSettings:
         return {"sandbox": SandboxLevel.NONE, "sandbox_chosen": False}
 
     def settle_change(self, project: Project, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The columns of a change. Raises SandboxNotHere."""
+        """Return the columns of a change. Raises SandboxNotHere."""
         columns = _columns(project.limits, settings)
         if (word := settings.get("sandbox")) is not None:
             level = SandboxLevel(word)
@@ -69,7 +69,7 @@ class SandboxSettings:
         return columns
 
     def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str | None]:
-        """Which of these settings are wrong, or do not go with those that a project has."""
+        """Return a sentence for each invalid or conflicting setting, None for valid ones."""
         level = settings.get("sandbox") or (project.sandbox if project else self.default)
         network = settings.get("network") or (project.network if project else NetworkRule.ALL)
         found: dict[str, str | None] = {
@@ -83,9 +83,9 @@ class SandboxSettings:
         return found
 
     def contain_once(self, now: datetime) -> int:
-        """Let agents run contained where nobody chose that they should not; of how many projects.
+        """Set projects whose level nobody chose to `contained`. Return how many changed.
 
-        Nothing changes where this machine cannot, and the next start looks again.
+        Changes nothing if this machine cannot contain agents; the next start tries again.
         """
         if not self.capability().can(SandboxLevel.CONTAINED):
             return 0
@@ -112,13 +112,13 @@ class SandboxSettings:
 
 
 def not_here(level: SandboxLevel, capability: Capability) -> str:
-    """Why a level is not available here, and what a person does about it."""
+    """Return why a level is not available here, and what a person can do about it."""
     why = capability.because or f"Agents cannot be {level} on this machine."
     return f"{why} {capability.remedy}".strip()
 
 
 def _columns(limits: Mapping[str, int | None], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Pick what goes into a row; limits that are not given stay as they are."""
+    """Return the columns for these settings; limits that are not given keep their values."""
     given = {name: value for name, value in settings.items() if value is not None}
     columns: dict[str, Any] = {
         name: str(given[name]) for name in ("sandbox", "network") if name in given

@@ -1,4 +1,4 @@
-"""What runs add up to: a project's days, and the last week of all."""
+"""Statistics of runs: a project's days, and the last week of all projects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WEEK_DAYS = 7
 
 @dataclass(frozen=True)
 class Counts:
-    """How much there is of a project; None where another tracker keeps it."""
+    """Counts of a project; issues and changes are None if another tracker keeps them."""
 
     runs: int
     open_issues: int | None
@@ -28,7 +28,7 @@ class Counts:
 
 
 class FigureDesk:
-    """Reads the sums that are kept for each day; never a run that has ended."""
+    """Reads the daily totals, never the rows of ended runs."""
 
     def __init__(self, projects: ProjectLedger, stores: Stores) -> None:
         self._projects = projects
@@ -37,9 +37,9 @@ class FigureDesk:
         self._tracker = TrackerLedger(stores)
 
     def of_project(self, project_id: str, days: int, now: datetime) -> dict[date, Figures]:
-        """The last `days` UTC days, today as the last, those without an end too. Raises NotFound.
+        """Return the figures of the last `days` UTC days, today included, oldest first.
 
-        Oldest first.
+        Includes days on which no run ended. Raises NotFound.
         """
         if self._projects.find(project_id) is None:
             raise NotFound
@@ -49,7 +49,7 @@ class FigureDesk:
         return {day: known.get(day, NOTHING) for day in every}
 
     def counts(self, project_id: str) -> Counts:
-        """How many runs, open issues and open change requests a project has. Raises NotFound."""
+        """Return the counts of runs, open issues and open changes of a project. Raises NotFound."""
         project = self._projects.find(project_id)
         if project is None:
             raise NotFound
@@ -58,11 +58,11 @@ class FigureDesk:
         return Counts(self._days.count_runs(project_id), issues, changes)
 
     def open_by_status(self) -> Counter[str]:
-        """How many runs are accepted and not yet proved gone, by status."""
+        """Return the number of open runs (accepted and not yet released), by status."""
         return self._open_runs.counts()
 
     def week(self, now: datetime) -> Figures:
-        """Every project's sums of today and the six UTC days before."""
+        """Return the totals of all projects for today and the six UTC days before."""
         return self._days.total(_first_of(WEEK_DAYS, now))
 
 
