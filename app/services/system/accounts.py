@@ -1,4 +1,4 @@
-"""Who is there: the local operator's token, sign-in links and browser sessions."""
+"""Sign-in: the local operator's token, sign-in links and browser sessions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOKEN_FILE = "token"  # noqa: S105  (a file's name)
 LINK_LIFETIME = timedelta(minutes=5)
 POSTED_LIFETIME = timedelta(seconds=60)
 SESSION_LIFETIME = timedelta(days=30)
-# another server on the same database may sign somebody out: seen here after this long
+# a sign-out on another server with the same database takes effect here within this time
 RECALL_LIFETIME = timedelta(seconds=30)
 MAX_RECALLED = 1024
 SECRET_BYTES, SECRET_LENGTH = 32, 43
@@ -33,7 +33,7 @@ SECRET_BYTES, SECRET_LENGTH = 32, 43
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who is signed in; `csrf` is None for callers with the token."""
+    """A signed-in person; `csrf` is None for callers with the token."""
 
     person_id: str
     name: str
@@ -42,7 +42,7 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A browser's new session: the cookie's value, its form token and its end (UTC)."""
+    """A new browser session: the cookie's value, its form token and its end (UTC)."""
 
     cookie: str
     csrf: str
@@ -57,7 +57,7 @@ class _Recalled:
 
 
 class Accounts:
-    """The people of this Runyard; secrets are compared in constant time and stored hashed."""
+    """People and their sessions; only hashes of links and cookies are stored."""
 
     def __init__(
         self, ledger: AccountLedger, *, entropy: Callable[[int], bytes], data_dir: Path
@@ -74,19 +74,19 @@ class Accounts:
         self._on_end: tuple[Callable[[], None], ...] = ()
 
     def when_somebody_leaves(self, hearer: Callable[[], None]) -> None:
-        """Call `hearer()`, in any thread, each time a session or the token ends early."""
+        """Call `hearer()`, on any thread, each time a session or the token ends early."""
         self._on_end = (*self._on_end, hearer)
 
     def operator(self, now: datetime) -> Person:
-        """The one local person, made at the first start."""
+        """Return the one local person, created at the first start."""
         return self._ledger.operator(OPERATOR, now)
 
     def secrets(self) -> tuple[Secret, ...]:
-        """What nothing that leaves this server may hold, whoever wrote it there."""
+        """Return the secrets that must be masked in everything that leaves this server."""
         return (Secret("Runyard's token", self._token.decode()),)
 
     def make_link_token(self, now: datetime, lifetime: timedelta = LINK_LIFETIME) -> str:
-        """A secret that signs the operator in once, within its lifetime."""
+        """Create a secret that signs the operator in once, within `lifetime`."""
         token = _new_secret(self._entropy)
         self._ledger.add_link(
             LoginLink(
@@ -99,13 +99,13 @@ class Accounts:
         return token
 
     def use_of(self, token: str) -> Event:
-        """The event that is set once somebody has signed in by a link's secret at this server."""
+        """Return the event that is set once a link's secret is used to sign in at this server."""
         return self._uses.setdefault(_hash(token), Event())
 
     def sign_in(
         self, token: str, now: datetime, *, within: timedelta = LINK_LIFETIME
     ) -> NewSession | None:
-        """A new session for a secret not older than `within`; None where it is used or unknown."""
+        """Open a session by a secret not older than `within`. None if it is used or unknown."""
         key = _hash(token)
         known = _is_secret(token)
         person_id = self._ledger.use_link(key, now, now - within) if known else None
@@ -127,7 +127,7 @@ class Accounts:
         return NewSession(cookie, csrf, expires_at)
 
     def recall(self, cookie: str | None, bearer: str | None, now: datetime) -> Visitor | None:
-        """Who this is, from memory alone; None says only that `who` has to be asked."""
+        """Return the caller from memory alone; None means only that `who` must be called."""
         if bearer is not None:
             return self._bearer if self._is_token(bearer) else None
         known = self._recalled.get(_hash(cookie)) if cookie else None
@@ -136,9 +136,9 @@ class Accounts:
         return known.visitor if now < known.expires_at else None
 
     def who(self, cookie: str | None, bearer: str | None, now: datetime) -> Visitor | None:
-        """Who sends this; a bearer, where there is one, decides alone.
+        """Return the caller, or None; a bearer token, if given, decides alone.
 
-        Reads the database where memory does not know. Raises StoreUnavailable.
+        Reads the database if memory does not know. Raises StoreUnavailable.
         """
         known = self.recall(cookie, bearer, now)
         if known is not None:
@@ -151,7 +151,7 @@ class Accounts:
             raise StoreUnavailable(retry_after=2) from error
 
     def sign_out(self, cookie: str) -> None:
-        """End a browser's session, at once."""
+        """End a browser session at once."""
         key = _hash(cookie)
         self._ledger.end_session(key)
         with self._lock:
@@ -160,7 +160,7 @@ class Accounts:
         self._tell()
 
     def sign_out_everywhere(self) -> int:
-        """End every browser's session, at once; how many they were."""
+        """End all browser sessions at once. Return how many."""
         ended = self._ledger.end_sessions()
         with self._lock:
             self._sign_outs += 1
@@ -169,7 +169,7 @@ class Accounts:
         return ended
 
     def rotate_token(self) -> None:
-        """Put a new token in the place of the local one, which opens nothing from now on."""
+        """Replace the local token; the old one is invalid at once."""
         self._token = rotate_token(self._file, self._entropy).encode()
         self._tell()
 
@@ -195,7 +195,7 @@ class Accounts:
             return None
         visitor = Visitor(person.id, person.name, session.csrf)
         with self._lock:
-            # a sign-out since the read may have been of this very session: ask again next time
+            # a sign-out since the read may have ended this session: do not cache it
             if sign_outs == self._sign_outs:
                 self._keep(key, _Recalled(visitor, session.expires_at, now))
         return visitor
@@ -220,7 +220,7 @@ def _is_secret(text: str) -> bool:
 
 
 def _token_of(file: Path, entropy: Callable[[int], bytes]) -> str:
-    """The token in `file`; made where there is none, or only a piece of one."""
+    """Return the token in `file`, created if it is missing or incomplete."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = _read_private(file)
     if token is not None and _is_secret(token):
@@ -231,7 +231,7 @@ def _token_of(file: Path, entropy: Callable[[int], bytes]) -> str:
         if token is not None:
             os.replace(draft, file)
         else:
-            # whole or not at all, and never over the token of a server that started beside us
+            # atomic, and never overwrites the token of a server that started at the same time
             os.link(draft, file)
     except FileExistsError:
         pass
@@ -241,7 +241,7 @@ def _token_of(file: Path, entropy: Callable[[int], bytes]) -> str:
 
 
 def rotate_token(file: Path, entropy: Callable[[int], bytes]) -> str:
-    """Replace the token in `file`, whole or not at all; the new one."""
+    """Replace the token in `file` atomically. Return the new one."""
     draft, token = file.with_name(f".{file.name}.{entropy(8).hex()}"), _new_secret(entropy)
     _write_private(draft, token)
     try:

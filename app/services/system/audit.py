@@ -1,4 +1,4 @@
-"""The audit as people read it, and what is written in it when no transaction of its own did."""
+"""The audit log: pages of deeds, deeds recorded without a transaction of their own, trimming."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from app.records.tables import Audit
 
 
 class AuditDesk:
-    """Where deeds are listed, added after the fact, and given up once they are too old.
+    """Lists deeds, records them after the fact, and deletes those older than `keep_days`.
 
-    `catch_up` brings what another store still has to tell.
+    `catch_up` applies the deeds still waiting in the run store's outbox.
     """
 
     def __init__(self, stores: Stores, catch_up: Callable[[], object], *, keep_days: int) -> None:
@@ -29,7 +29,7 @@ class AuditDesk:
     def page(
         self, wanted: AuditFilter, *, limit: int, cursor: str | None
     ) -> tuple[list[Audit], str | None]:
-        """The newest deeds that are wanted, with the next page's cursor. Raises Invalid."""
+        """Return the newest matching deeds, with the next page's cursor. Raises Invalid."""
         self._catch_up()
         try:
             return audit_pages.page(self._stores.control, wanted, limit=limit, cursor=cursor)
@@ -37,12 +37,12 @@ class AuditDesk:
             raise Invalid.field("cursor", "This cursor was not made by this server.") from error
 
     def add(self, act: Act) -> None:
-        """Write down what no transaction has written down. Raises DatabaseSilent."""
+        """Record an act that no transaction has recorded. Raises DatabaseSilent."""
         with acting(act), self._stores.control.transaction() as tx:
             record(tx)
 
     def trim_once(self, now: datetime) -> int:
-        """Delete what is older than is kept, and say so in a row; how many rows."""
+        """Delete rows older than `keep_days` and record that. Return how many were deleted."""
         act = by_loop(TRIMMED, uuid.uuid4().hex, now)
         with acting(act), self._stores.control.transaction() as tx:
             count, until = audit_pages.trim(tx, now - timedelta(days=self._keep_days))

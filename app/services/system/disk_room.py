@@ -1,4 +1,4 @@
-"""How much room there is where Runyard and its agents work, and what waits while there is none."""
+"""Free disk space where Runyard and its agents work, and the hold while there is too little."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.domain.formatting import room_missing, size_words
 
 @dataclass(frozen=True)
 class Room:
-    """A place on its file system, in bytes; `missing` is how much too little is free."""
+    """A folder with the free and total bytes of its file system."""
 
     name: str
     folder: Path
@@ -22,14 +22,14 @@ class Room:
 
     @property
     def missing(self) -> int:
-        """How many bytes are too few to work there, 0 where there is enough."""
+        """Bytes that must be freed before work can continue, 0 if there is enough."""
         return room_missing(self.free, self.size)
 
 
 class DiskRoom:
-    """The file systems of the data folder, the runs and temporary files.
+    """File systems of the data folder, the runs and temporary files.
 
-    `places` are their folders by name; a warning is due below `low_bytes` or `low_percent`.
+    `places` maps names to folders; free space below `low_bytes` or `low_percent` is low.
     """
 
     def __init__(self, places: Mapping[str, Path], low_bytes: int, low_percent: float) -> None:
@@ -38,26 +38,26 @@ class DiskRoom:
         self._low_percent = low_percent
 
     def rooms(self) -> list[Room]:
-        """Every place that can be asked, each file system once."""
+        """Return every readable place, each file system once."""
         found: dict[int, Room] = {}
         for name, folder in self._places.items():
             try:
                 device, usage = os.stat(folder).st_dev, shutil.disk_usage(folder)
             except OSError:
-                continue  # a folder that cannot be asked is doctor's finding
+                continue  # doctor reports a folder that cannot be read
             found.setdefault(device, Room(name, folder, usage.free, usage.total))
         return list(found.values())
 
     def low(self) -> list[Room]:
-        """Where less is free than a warning is due at."""
+        """Return the places that are low on space."""
         return [one for one in self.rooms() if self._is_low(one)]
 
     def sentence(self) -> str:
-        """The full disk and how much is missing there; empty where there is room."""
+        """Return a sentence about the full disk for people, empty if there is room."""
         return next((self._words(one) for one in self.rooms() if one.missing), "")
 
     def hold(self) -> str | None:
-        """Why no run starts now, None where there is room."""
+        """Return why no run starts now, None if there is room."""
         full = next((one for one in self.rooms() if one.missing), None)
         if full is None:
             return None

@@ -1,4 +1,4 @@
-"""What this machine has for Runyard, each finding with how to mend it."""
+"""Doctor: findings about this machine and server, each with its remedy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.services.ports import AgentFinding, Agents, Capability, SignedIn, root_
 
 
 class Level(StrEnum):
-    """How good a finding is; `none` is what is not there, and need not be."""
+    """Severity of a finding; `none` is for something absent that is not required."""
 
     OK = "ok"
     LOOK = "look"
@@ -29,7 +29,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Checked:
-    """One finding: what was looked at, of which agent or part, and how to mend it."""
+    """One finding: the check, its result, the remedy, and the agent or part it is about."""
 
     level: Level
     check: str
@@ -39,7 +39,7 @@ class Checked:
 
 
 def agent_findings(agent: AgentFinding) -> Iterator[Checked]:
-    """One agent's lines, in the order in which they are mended."""
+    """Yield one agent's findings, in the order in which to fix them."""
     if agent.path is None:
         yield Checked(Level.NONE, "program", "not installed", agent.install, agent.name)
         return
@@ -101,7 +101,7 @@ PYTHON_FLOOR = (3, 11)
 GIT_FLOOR = (2, 38)
 NICEGUI_FLOOR = (3, 17)
 SQLITE_FLOOR = (3, 35)
-# F43: older ones may lose a write where several programs end a write-ahead log at once
+# F43: older ones may lose a write if several programs close a write-ahead log at once
 SQLITE_SAFE = (3, 51, 3)
 DISK_FLOOR = 1024**3
 FRESH_FOR = timedelta(minutes=5)
@@ -111,13 +111,14 @@ STUCK_SHOWN = 5
 
 @dataclass(frozen=True)
 class Premises:
-    """What the server knows of itself.
+    """Facts about the server that doctor checks.
 
-    `is_open` where other machines can reach its address, `private` are the files and folders that
-    are for its user alone; `kept` (how long logs are, and what goes), `databases` (the run store
-    second), `backup` (the newest), `git`, `sandbox`, `unsandboxed` (projects by name), `allowing`
-    (`docker allowed: shop`), `limits`, `receivers` (of notifications, each with its problem) and
-    `stuck` (what is left to a person, and why) are asked when doctor looks.
+    `is_open`: other machines can reach its address. `private` are files and folders that are for
+    its user alone. The callables are called at each examination: `kept` (how long logs are kept,
+    and what is removed next), `databases` (the run store second), `backup` (the newest), `git`,
+    `sandbox`, `unsandboxed` (names of projects), `allowing` (`docker allowed: shop`), `limits`,
+    `receivers` (of notifications, each with its problem), `stuck` (quarantined keys, with the
+    reason).
     """
 
     bind: str
@@ -140,7 +141,7 @@ class Premises:
 
 
 class Look(StrEnum):
-    """Whether doctor looks before it answers: never, where it has not for a while, or anew."""
+    """When doctor examines before it answers: never, if its findings are stale, or always."""
 
     NO = "no"
     STALE = "stale"
@@ -149,14 +150,14 @@ class Look(StrEnum):
 
 @dataclass(frozen=True)
 class Examined:
-    """Doctor's findings, and when they were made (UTC); None before the first look."""
+    """Doctor's findings, and when they were made (UTC, None before the first examination)."""
 
     items: tuple[Checked, ...] = ()
     at: datetime | None = None
 
 
 class Doctor:
-    """Looks at the machine, one look at a time, and remembers what it saw."""
+    """Examines the machine, one examination at a time, and remembers the findings."""
 
     def __init__(
         self,
@@ -174,12 +175,12 @@ class Doctor:
         self._one_at_a_time = threading.Lock()
 
     def examine(self, look: Look = Look.STALE) -> Examined:
-        """The findings; a look takes some seconds where many agents are installed."""
+        """Return the findings; an examination takes seconds if many agents are installed."""
         if look is Look.NO or (look is Look.STALE and self._is_fresh()):
             return self._latest
         begun_before = self._begun
         with self._one_at_a_time:
-            # somebody else's look will do; for who wants to see a change, if it began after that
+            # another caller's examination will do; for ANEW only if it began after this call
             is_done = self._begun != begun_before if look is Look.ANEW else self._is_fresh()
             if not is_done:
                 self._look()
@@ -198,7 +199,7 @@ class Doctor:
 
 
 def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
-    """Every finding, agents first."""
+    """Yield every finding, agents first."""
     for agent in agents.findings():
         yield from agent_findings(agent)
     yield _git(premises.git())
@@ -286,7 +287,7 @@ def _disk(folder: Path) -> Checked:
 
 
 def _sandbox(here: Capability, unsandboxed: list[str]) -> Iterator[Checked]:
-    """Tell how agents are sandboxed here, level by level, and which projects' are not."""
+    """Yield findings on the sandbox levels available here and on unsandboxed projects."""
     can_contain = here.can(SandboxLevel.CONTAINED)
     held = [
         f"{level} by {here.means}" if here.can(level) else f"{level}: not on this machine"
@@ -295,7 +296,7 @@ def _sandbox(here: Capability, unsandboxed: list[str]) -> Iterator[Checked]:
     remedy = f"{here.because} {here.remedy}".strip()
     yield Checked(Level.OK if can_contain else Level.LOOK, "sandbox", " · ".join(held), remedy)
     if unsandboxed:
-        # not a command: while a project is unsandboxed, the token alone changes no level
+        # not a command: while a project is unsandboxed, the token alone cannot change a level
         change = f"Choose Contained in the browser, in the settings of {unsandboxed[0]}."
         found = f"{UNSANDBOXED}: {', '.join(unsandboxed)}"
         yield Checked(Level.LOOK, "projects", found, change if can_contain else "")

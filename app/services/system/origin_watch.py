@@ -1,4 +1,4 @@
-"""Whether the projects' origins can be reached: noted where they are met, looked at again."""
+"""Reachability of the projects' origins: noted at each use, and checked periodically."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from app.services.system.ownership import Leases
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
 LOOKS_AT_ONCE = 2
-# an address that answered is asked again after this time, one that did not at first after FIRST
+# next check of an origin: RESTING after an answer, FIRST after its first failure
 RESTING, FIRST = timedelta(minutes=15), timedelta(seconds=30)
-# a host may be silent for a moment: it is away when it has been so for as long as this
+# a host counts as unreachable only after being silent for this long
 PATIENCE = timedelta(seconds=60)
-# no word about the origin
+# causes on this side, which say nothing about the origin
 OURS = (Cause.DISK_FULL,)
 
 
 class OriginWatch:
-    """Keeps the projects' rows true about their origins; only the server that sweeps looks."""
+    """Keeps the origin state in projects' rows current; only the server that sweeps checks."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class OriginWatch:
         self._gone: set[str] = set()
 
     def when_back(self, on_back: Callable[[], None]) -> None:
-        """Call this when an origin that was away can be reached again."""
+        """Set the callback for an origin that can be reached again."""
         self._on_back = on_back
 
     def look_once(self, now: datetime) -> int:
-        """Begin to look at every origin that is due; how many looks were begun."""
+        """Start a check of every origin that is due. Return how many were started."""
         if not self._leases.may_sweep(now):
             return 0
         active = [p for p in self._projects.all() if p.state == "ready" and p.archived_at is None]
@@ -67,7 +67,7 @@ class OriginWatch:
         return len(due)
 
     def look_now(self, project: Project, seconds: float) -> str | None:
-        """Ask origin at once; why it cannot be reached, None where it can."""
+        """Check origin now, within `seconds`. Return why it cannot be reached, None if it can."""
         try:
             self._mirrors.look_at_origin(project.origin, timeout_seconds=seconds)
         except OriginProblem as problem:
@@ -77,7 +77,7 @@ class OriginWatch:
         return None
 
     def note_answer(self, project: Project) -> None:
-        """Origin did what it was asked."""
+        """Record that origin answered."""
         with self._lock:
             self._waits.pop(project.id, None)
             self._next[project.id] = self._clock() + RESTING
@@ -88,7 +88,7 @@ class OriginWatch:
             self._on_back()
 
     def note_trouble(self, project: Project, problem: OriginProblem) -> None:
-        """Origin did not answer, or is not there; the first silence of a host proves nothing."""
+        """Record that origin failed; the first silence of a host proves nothing."""
         if problem.cause in OURS:
             return
         now = self._clock()
@@ -104,7 +104,7 @@ class OriginWatch:
 
     def _is_due(self, project: Project, now: datetime) -> bool:
         is_folder = origin_kind(project.origin) is OriginKind.PATH
-        # whether a folder is there is asked of this machine alone, at every round
+        # a folder is local and cheap to check, so this is done in every round
         is_gone = is_folder and self._is_folder_gone(project)
         with self._lock:
             if project.id in self._looking:
@@ -131,7 +131,7 @@ class OriginWatch:
 
     def _look(self, project: Project) -> None:
         try:
-            # how it stands may have changed while this look waited its turn
+            # the row may have changed while this check waited its turn
             latest = self._projects.find(project.id)
             if latest is not None and latest.archived_at is None:
                 self.look_now(latest, LOOK_SECONDS)
@@ -147,7 +147,7 @@ class OriginWatch:
 
 
 def unreachable_words(project: Project) -> str | None:
-    """Why nothing starts in a project whose origin is away, None where it is not."""
+    """Return why nothing starts in a project whose origin is unreachable, None if it is not."""
     if not project.unreachable:
         return None
     return f"the repository cannot be reached: {project.origin_because}"

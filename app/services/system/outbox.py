@@ -1,4 +1,4 @@
-"""What follows in the control store from what was written of a run, wherever the run lives."""
+"""Applies the effects of runs to the control store, in whichever store the run lives."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ from app.services.system.quarantine import Quarantine
 log = logging.getLogger(__name__)
 SHOWN = ("evidence",)
 
-# what follows: a transaction of the control store, the run, the particulars and the moment it
-# was written; what the run's timeline says of it
+# applies an effect: a transaction of the control store, the run, the data and the time it was
+# written; returns a sentence for the run's timeline
 Consequence = Callable[[Transaction, Run, Mapping[str, Any], datetime], str | None]
 
 
 class Consequences:
-    """With one database in the same transaction; with two once, in order, soon after."""
+    """Applies a run's effects to the control store.
+
+    With one database in the same transaction; with two exactly once and in order, through the
+    outbox.
+    """
 
     def __init__(
         self, runs: RunLedger, kinds: Mapping[str, Consequence], quarantine: Quarantine
@@ -40,16 +44,16 @@ class Consequences:
     def follow(
         self, tx: Transaction, run: Run, kind: str, data: Mapping[str, Any], now: datetime
     ) -> None:
-        """Say what follows from what this transaction of the run's store writes."""
+        """Apply an effect of a write in `tx`, or queue it if the run is in another store."""
         if self._stores.owner_of(run.id) is not self._stores.control:
             self._outbox.put(tx, run.id, kind, data, now)
         elif sentence := self._kinds[kind](tx, run, data, now):
             self._tell(tx, run.id, sentence, data, now)
 
     def catch_up(self) -> int:
-        """Tell the control store what is still to be told, each once; how much it was.
+        """Apply the queued effects to the control store, each exactly once. Return how many.
 
-        A store that is silent is asked again by the next sweep.
+        If a store is silent, the next sweep tries again.
         """
         try:
             is_free = any(not self._is_held(one) for one in self._outbox.waiting())
@@ -61,7 +65,7 @@ class Consequences:
     def _catch_up(self) -> int:
         reach("before_consequences")
         failed: list[tuple[Outgoing, Exception]] = []
-        # of a project nothing overtakes what came before it, until that is held
+        # within a project nothing overtakes a failed effect until that is held
         behind: set[str] = set()
 
         def fail(one: Outgoing, problem: Exception) -> None:
@@ -80,14 +84,14 @@ class Consequences:
     def overtaking(
         self, project_id: str, kinds: Collection[str], sentence: str
     ) -> Iterator[Transaction]:
-        """A transaction of the control store for what makes void all that runs led to before.
+        """Open a transaction of the control store that voids the earlier effects of a project.
 
-        Of these kinds what could not be told yet is told no more; the runs' timelines say
-        `sentence`. Raises DatabaseSilent, also where it is not known what waits to be told.
+        Effects of these kinds that are still queued are dropped; their runs' timelines get
+        `sentence`. Raises DatabaseSilent, also if the queue cannot be read.
         """
         self.catch_up()
         with self._stores.control.transaction() as tx:
-            # nobody delivers from here on
+            # no other server delivers from here on
             tx.begin_now()
             waiting = [one for one in self._outbox.waiting() if one.kind in kinds]
             void = [one for one in waiting if self._project_of(one) == project_id]

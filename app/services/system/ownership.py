@@ -1,4 +1,4 @@
-"""Which of several servers on one database sweeps, and which of them are alive."""
+"""Several servers on one database: which one sweeps, which are alive, and which own a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SWEEP = "sweep"
 
 @dataclass(frozen=True)
 class Here:
-    """Where this server's runs are: its machine, and the mark their processes carry.
+    """Identity of this server: its machine, and the mark that its runs' processes carry.
 
     `instance` is the same for servers that share one folder of runs.
     """
@@ -35,7 +35,7 @@ class Here:
 
 
 class Leases:
-    """This server's leases; one that shares its database with nobody holds all of them."""
+    """This server's leases; a server alone on its database holds all of them."""
 
     def __init__(self, ledger: LeaseLedger, server: str, *, is_alone: bool) -> None:
         self._ledger = ledger
@@ -44,31 +44,31 @@ class Leases:
         self._sweeps_until: datetime | None = None
 
     def renew_once(self, now: datetime) -> bool:
-        """Say that this server lives, and take or keep the sweep; True where it has it."""
+        """Renew this server's lease of life, and take or keep the sweep. True if it sweeps."""
         if self.is_alone:
             return True
         until = now + LIFETIME
         self._ledger.take(_alive(self.server), self.server, now=now, until=until)
         fence = self._ledger.take(SWEEP, self.server, now=now, until=until)
         had_it = self._sweeps_until is not None
-        # what cannot be renewed in time is over by this server's own clock, too
+        # a lease that is not renewed in time ends by this server's own clock, too
         self._sweeps_until = until if fence is not None else None
         if fence is not None and not had_it:
             log.info("this server sweeps now (fence %s)", fence)
         return fence is not None
 
     def may_sweep(self, now: datetime) -> bool:
-        """True where this server, and no other, starts runs by itself."""
+        """Return True if this server, and no other, may start runs by itself."""
         return self.is_alone or (self._sweeps_until is not None and now < self._sweeps_until)
 
     def is_alive(self, server: str, now: datetime) -> bool:
-        """True for this server, and for another that has lately said so."""
+        """Return True for this server, and for another one whose lease has not expired."""
         if server == self.server:
             return True
         return not self.is_alone and self._ledger.is_held(_alive(server), now)
 
     def give_back(self, now: datetime) -> None:
-        """End at once, so that another server need not wait."""
+        """Release all leases at once, so that another server need not wait."""
         if not self.is_alone:
             self._ledger.give_back(self.server, now)
 
@@ -78,7 +78,10 @@ def _alive(server: str) -> str:
 
 
 class Tenure:
-    """Only the machine that started a run's process may conclude anything from not seeing it."""
+    """Decides which runs this server may judge.
+
+    Only the machine that started a run's process may conclude anything from not seeing it.
+    """
 
     def __init__(
         self,
@@ -93,7 +96,7 @@ class Tenure:
         self.here = here
 
     def marks(self) -> dict[str, Any]:
-        """The columns that say who has taken a run."""
+        """Return the columns that record this server as the owner of a run."""
         return {
             "host": self.here.host,
             "instance": self.here.instance,
@@ -101,18 +104,18 @@ class Tenure:
         }
 
     def may_judge(self, run: Run, now: datetime) -> bool:
-        """True for this server's own runs, and for those whose server has gone."""
+        """Return True if this server may judge the run; take it over if its server is gone."""
         if run.server is None or run.server == self.here.server:
             return True
         if (run.host, run.instance) != (self.here.host, self.here.instance):
             return False
         if run.status in DONE and run.started_at is not None:
-            return True  # what is left to do is safe to do twice
+            return True  # the remaining steps are safe to repeat
         if self._leases.is_alive(run.server, now):
             return False
         log.info("run %s is taken over from a server that is gone", run.id)
         if not self._runs.take_over(run, server=self.here.server):
             return False
-        # from now on its agent's end is for this server to hear
+        # from now on this server watches for its agent's end
         self._on_taken_over(run.id, run.supervisor)
         return True

@@ -1,4 +1,4 @@
-"""What fails by a fault of ours is tried five times, then left to a person (stores.md)."""
+"""Quarantine: a row that fails by our own fault five times is left to a person (stores.md)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from app.services.ports import CannotRead, CountersSilent, ForgeSilent, NotTaken
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 Passed = type[Exception] | tuple[type[Exception], ...]
-# the world did not answer: nothing is known of the row, and nothing is counted
+# no answer from outside: this says nothing about the row and is not counted
 SILENCE = (
     *(DatabaseSilent, CannotRead, OriginProblem, ForgeSilent, CountersSilent, NotTaken),
     *(OSError, MemoryError),
 )
-# of what a database may say, what a statement of ours got wrong
+# database errors that a statement of ours caused
 OUR_STATEMENT = (IntegrityError, DataError, ProgrammingError)
 LONGEST_REASON = 500
 
 
 def is_undecided(problem: Exception) -> bool:
-    """True where an outside thing is the reason: the row stays as it is, and is tried again."""
+    """Return True if the cause is outside Runyard: the row stays as it is and is tried again."""
     if isinstance(problem, Refusal):
         return problem.status >= 500
     if isinstance(problem, DBAPIError):
@@ -40,12 +40,12 @@ def is_undecided(problem: Exception) -> bool:
 
 
 def of_run(duty: str, run: Run) -> Subject:
-    """A duty that is done for a run."""
+    """Return the subject of a duty done for a run."""
     return Subject(duty, run.id, run.id, run.project_id, run.id)
 
 
 class Quarantine:
-    """Counts the tries of every row, over restarts and servers, and keeps who fails apart."""
+    """Counts failed tries per row, across restarts and servers, and holds the persistent ones."""
 
     def __init__(
         self, ledger: QuarantineLedger, version: str, clock: Callable[[], datetime]
@@ -54,16 +54,17 @@ class Quarantine:
         self._version = version
         self._clock = clock
         self._lock = threading.Lock()
-        # as read by the last sweep, and changed by this server since: key to whether it is held
+        # key -> is held, as read by the last sweep and updated by this server since
         self._known: dict[str, bool] = {}
         self._on_free: list[Callable[[str], None]] = []
 
-    # --- the duties ----------------------------------------------------------------------------
+    # --- duties --------------------------------------------------------------------------------
 
     def guard(self, subject: Subject, duty: Callable[[], _T], *, but: Passed = ()) -> _T | None:
-        """Do a duty, if its row is not held; None where it failed or, as a duty may say, waits.
+        """Do a duty unless its row is held. Return its answer, None if held or failed.
 
-        What `but` names is raised: whoever calls knows what it means for the others.
+        A duty may return None itself, to wait without clearing its failures. Exceptions of types
+        `but` are raised: the caller knows what they mean for other rows.
         """
         if self.is_held(subject.key):
             return None
@@ -80,7 +81,7 @@ class Quarantine:
         return answer
 
     def count(self, subject: Subject, problem: Exception) -> bool:
-        """Count a failure that is a fault of ours; True where the row is held from now on."""
+        """Count a failure by our own fault. Return True if the row is held from now on."""
         if is_undecided(problem):
             return False
         because = f"{type(problem).__name__}: {problem}"[:LONGEST_REASON]
@@ -97,21 +98,21 @@ class Quarantine:
         return is_held
 
     def is_held(self, key: str) -> bool:
-        """True where nobody tries any more."""
+        """Return True if the row is held and no longer tried."""
         with self._lock:
             return self._known.get(key, False)
 
     def ids_held(self, duty: str) -> list[str]:
-        """The rows for which one duty is held."""
+        """Return the ids of the rows for which a duty is held."""
         begin = f"{duty}."
         with self._lock:
             held = [key for key, is_held in self._known.items() if is_held]
         return [key.removeprefix(begin) for key in held if key.startswith(begin)]
 
-    # --- what is in it -------------------------------------------------------------------------
+    # --- contents ------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Learn what other servers and people changed. Raises DatabaseSilent."""
+        """Read the changes of other servers and people. Raises DatabaseSilent."""
         known = {one.key: one.held_at is not None for one in self._ledger.all()}
         if known:
             self._ledger.drop_over()
@@ -119,21 +120,21 @@ class Quarantine:
             self._known = known
 
     def begin(self) -> None:
-        """At a start: whatever was held is tried anew."""
+        """Give held rows another try at a start: one, or five if another version held them."""
         if count := self._ledger.try_anew(self._version):
             log.info("%s rows that could not be gone on with are tried anew", count)
         self.refresh()
 
     def known(self) -> list[Stuck]:
-        """Whatever has failed, held or still tried, oldest first."""
+        """Return every row that has failed, held or still tried, oldest first."""
         return self._ledger.all()
 
     def held(self, project_id: str | None = None) -> list[Stuck]:
-        """What waits for a person, oldest first."""
+        """Return the held rows, which wait for a person, oldest first."""
         return [one for one in self._ledger.all(project_id) if one.held_at is not None]
 
     def try_again(self, key: str) -> Stuck:
-        """Let a row be tried anew, at a person's word. Raises NotFound, DatabaseSilent."""
+        """Release a held row at a person's request. Raises NotFound, DatabaseSilent."""
         known = self._ledger.forget(key, only_held=True)
         if known is None:
             raise NotFound("Nothing of this name waits for a person.")
@@ -143,7 +144,7 @@ class Quarantine:
         return known
 
     def drop(self, key: str) -> None:
-        """Forget that a row has failed, if it has: it has come to its end."""
+        """Forget a row's failures, if any: its duty is done."""
         if key not in self._known:
             return
         with suppress(DatabaseSilent):
@@ -151,7 +152,7 @@ class Quarantine:
             self._let_go(key)
 
     def on_free(self, tell: Callable[[str], None]) -> None:
-        """Call `tell` with the key of each row that a person lets be tried again."""
+        """Call `tell` with the key of each row that a person releases."""
         self._on_free.append(tell)
 
     def _let_go(self, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Every secret that is known here, to be masked in what agents write."""
+"""Secrets known to this server, to be masked in agents' output."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ Source = Callable[[], Iterable[Secret]]
 
 
 class SecretValues:
-    """The secrets of every source as they are now: a token that was changed is another one."""
+    """Secrets of every source, read anew at each call so that a replaced token is included."""
 
     def __init__(self, *sources: Source) -> None:
         self._sources = sources
 
     def add(self, source: Source) -> None:
-        """Ask one more source from now on."""
+        """Add a source."""
         self._sources = (*self._sources, source)
 
     def all(self) -> tuple[Secret, ...]:
-        """Every one, each once."""
+        """Return every secret, each once."""
         return tuple(dict.fromkeys(one for source in self._sources for one in source()))
 
     def mask(self) -> SecretMask:
-        """The mask that finds and stars them."""
+        """Return the mask that finds them and replaces them with stars."""
         return mask_of(self.all())

@@ -1,4 +1,4 @@
-"""Whether the databases can be written to: looked at again and again, told when it changes."""
+"""Health of the databases and disks, checked periodically and published when it changes."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ SILENT = (
 
 @dataclass(frozen=True)
 class PartTrouble:
-    """A part that does not work: since when, as far as this server noticed, and what is wrong.
+    """A part that does not work, since when (UTC, as noticed by this server), and the problem.
 
-    `brief` says it in one line, `what` with what to do.
+    `brief` is one line, `what` includes what to do.
     """
 
     part: str
@@ -46,14 +46,14 @@ class PartTrouble:
 
     @property
     def is_degraded(self) -> bool:
-        """True where everything can be read all the same."""
+        """True if everything can still be read."""
         return self.part == DISK
 
 
 class StoreWatch:
-    """Tells the feed of each change; once all is well again, everybody looks anew.
+    """Publishes each change of health; after a recovery FeedBroke makes all listeners reload.
 
-    `no_room` says which disk is full, if one is.
+    `no_room` returns a sentence about a full disk, or an empty string.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class StoreWatch:
         self._clock = clock
         self._told = ""
         self._since: dict[str, datetime] = {}
-        # when the last look at the parts began, by the clock that is never set, and what it saw
+        # start of the last check of the parts (monotonic seconds), and its result
         self._looked_at = -math.inf
         self._seen: list[PartTrouble] = []
         self._lock = threading.Lock()
 
     def look_once(self) -> str:
-        """The trouble, in a sentence; empty where there is none."""
+        """Check once and publish any change. Return the trouble in a sentence, empty if none."""
         with self._lock:
             self._parts()
             trouble = self._look()
@@ -86,10 +86,10 @@ class StoreWatch:
             return trouble
 
     def parts(self) -> list[PartTrouble]:
-        """Each part that does not work now, asked anew; never raises.
+        """Check all parts and return those that do not work now; never raises.
 
-        A silent store is waited for by one at a time: a look that began after somebody asked
-        answers them, too.
+        Only one caller at a time waits for a silent store: a check that began after a caller's
+        request serves that caller, too.
         """
         asked_at = time.monotonic()
         with self._lock:
@@ -119,25 +119,25 @@ class StoreWatch:
         if has_answered and (moved := self._moved()):
             yield NEW_RUNS, (moved, "new runs are not accepted")
         if full := self._no_room():
-            # where it is mounted is nobody's business who has not signed in
+            # `brief` is shown without sign-in, so it must not name the folder
             yield DISK, (full, full.partition(":")[0])
 
     def _moved(self) -> str:
-        """Why no new run is accepted here though both stores answer; empty where one is."""
+        """Return why no new run is accepted though both stores answer, empty if one is."""
         try:
             with self._stores.control.reading() as session:
                 refuse_moved(session, self._stores)
         except NewRunsMoved as moved:
             return moved.sentence or ""
         except DatabaseSilent:
-            pass  # that is a trouble of its own
+            pass  # reported as a trouble of its own
         return ""
 
     def _look(self) -> str:
         if trouble := self._stores.trouble():
             return trouble
         for database in self._stores.all():
-            # between two looks it may go away
+            # it may go silent between two calls
             with suppress(DatabaseSilent):
                 stop_where_newer(database)
                 database.share()
@@ -152,7 +152,7 @@ COUNTED = "Runs are counted in the database."
 
 
 class Health(StrEnum):
-    """How a part is."""
+    """Health of a part."""
 
     HEALTHY = "Healthy"
     DEGRADED = "Degraded"
@@ -161,7 +161,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class PartHealth:
-    """A part, how it is, since when that is known, and what still works."""
+    """A part, its health, since when that is known (UTC), and what still works."""
 
     part: str
     health: Health
@@ -170,7 +170,7 @@ class PartHealth:
 
 
 class HealthDesk:
-    """Says of every part that this server uses how it is, from what was just seen of it."""
+    """Reports the health of every part that this server uses, from its latest check."""
 
     def __init__(self, clock: Callable[[], datetime], *, is_split: bool) -> None:
         self._clock = clock
@@ -178,7 +178,10 @@ class HealthDesk:
         self._degraded_since: datetime | None = None
 
     def look(self, troubles: Sequence[PartTrouble], mode: LimitsMode) -> list[PartHealth]:
-        """The databases first; `troubles` are those of the stores, `mode` is the limits'."""
+        """Return each part's health, databases first.
+
+        `troubles` are from StoreWatch, `mode` is the mode of the limits.
+        """
         known = {one.part: one for one in troubles}
         found: list[PartHealth] = []
         for name in dict.fromkeys((*self._stores, *known)):
