@@ -1,1 +1,1 @@
-""""""
+"""Issues and change requests: reading, editing, merging and closing them."""

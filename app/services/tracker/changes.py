@@ -1,4 +1,4 @@
-"""Change requests of the built-in tracker: telling, merging and closing them."""
+"""Change requests of the built-in tracker: reading, merging and closing them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from app.services.lifecycle.push_checks import PUSH_ANYWAY, Unchecked, refusal_o
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
 
 log = logging.getLogger(__name__)
-# more than can be under way at once when a server is killed
+# more than can be in progress when a server is killed
 LAST_ENDED = 100
 # a close must not wait for an origin that hangs
 ASK_SECONDS = 10.0
-# of the files in conflict, how many a sentence names and an answer lists
+# files in conflict: how many a sentence names, and how many an answer lists
 FILES_NAMED, FILES_TOLD = 5, 100
 
 
 class ChangeDesk:
-    """Where change requests are merged or closed."""
+    """Reads, merges and closes change requests."""
 
     def __init__(
         self,
@@ -50,19 +50,19 @@ class ChangeDesk:
         self._on_merged = on_merged
 
     def all(self, project_id: str) -> list[ChangeRequest]:
-        """A project's change requests, newest first."""
+        """Return a project's change requests, newest first. Raises NotFound."""
         self._project(project_id)
         return self._tracker.changes(project_id)
 
     def find(self, project_id: str, number: int) -> ChangeRequest:
-        """One change request. Raises NotFound."""
+        """Return one change request. Raises NotFound."""
         change = self._tracker.change(project_id, number)
         if change is None:
             raise NotFound(f"{self._project(project_id).name} has no change request #{number}.")
         return change
 
     def diff(self, project_id: str, number: int) -> Diff:
-        """What a change request changes."""
+        """Return the diff of a change request. Raises NotFound."""
         change = self.find(project_id, number)
         repo = repository_of(self._project(project_id))
         return self._mirrors.diff(repo, change.base_sha, change.head_sha)
@@ -70,9 +70,9 @@ class ChangeDesk:
     def merge(
         self, project_id: str, number: int, now: datetime, *, push_anyway: bool = False
     ) -> ChangeRequest:
-        """Merge in the mirror, push to origin, close what it closes. Raises a Refusal.
+        """Merge in the mirror, push to origin, and close the issue it closes. Raises a Refusal.
 
-        `push_anyway`: whatever the checks before a push object to, and whatever else comes with it.
+        `push_anyway` skips the push checks and allows a merge of more commits than it shows.
         """
         project = self._project(project_id)
         repo = repository_of(project)
@@ -108,7 +108,10 @@ class ChangeDesk:
         return merged
 
     def close(self, project_id: str, number: int, now: datetime) -> ChangeRequest:
-        """Close without merging; the branch stays, parked."""
+        """Close without merging; the branch stays, parked. Raises a Refusal.
+
+        If origin's base holds it already, record the merge and raise AlreadyEnded.
+        """
         project = self._project(project_id)
         with self._locks.holding(f"merge {project_id}"):
             change = self._open(project_id, number)
@@ -118,10 +121,10 @@ class ChangeDesk:
         raise AlreadyEnded("This change request is merged at origin already; now it says so here.")
 
     def finish_once(self, now: datetime) -> int:
-        """Do what a crash left undone after a merge or a close; how many it was.
+        """Complete merges and closes that a crash interrupted. Return how many.
 
-        Looks at the change requests that were ended last, which those of a crash are among; may
-        ask origins, so it belongs to no sweep.
+        Checks open change requests and those ended last, which include any from a crash. May call
+        origins, so it is not part of a sweep.
         """
         finished = 0
         for project in self._projects.all():
@@ -134,7 +137,7 @@ class ChangeDesk:
         return finished
 
     def _finish_merges(self, project: Project, now: datetime) -> int:
-        """Tell what was pushed to origin's base by a merge that was cut short."""
+        """Complete merges that were pushed to origin's base but not recorded. Return how many."""
         is_open = undecided(self._runs.stores, project.id)
         found = self._merged_at_origin(project, is_open) if is_open else []
         for change in found:
@@ -147,7 +150,7 @@ class ChangeDesk:
     def _merged_at_origin(
         self, project: Project, changes: Sequence[ChangeRequest]
     ) -> list[ChangeRequest]:
-        """Those that origin's base holds already; none where origin or the mirror says nothing."""
+        """Return those that origin's base holds already, none if origin or the mirror is silent."""
         repo = repository_of(project)
         try:
             remote = self._mirrors.look_at_origin(repo.origin, timeout_seconds=ASK_SECONDS)
@@ -176,7 +179,7 @@ class ChangeDesk:
         return is_cleared or not is_told
 
     def _open(self, project_id: str, number: int) -> ChangeRequest:
-        """A change request that can be ended: its run's store answers, too. Raises a Refusal."""
+        """Return an open change request whose run's store answers, too. Raises a Refusal."""
         change = self.find(project_id, number)
         if change.state != "open":
             raise AlreadyEnded(f"This change request is already {change.state}.")
@@ -184,7 +187,7 @@ class ChangeDesk:
         return change
 
     def _is_left(self, project: Project, change: ChangeRequest) -> bool:
-        """True where the merged run still has its copy or its claim, and nobody else has it."""
+        """Return True if the merged run still has its copy or claim and no other run uses them."""
         users = {run.id for run in self._parked.of_branch(project.id, change.branch)}
         open_run = self._parked.open_run(project.id, change.branch)
         users |= {open_run.id} if open_run else set()
@@ -195,7 +198,7 @@ class ChangeDesk:
         return self._mirrors.tip(repository_of(project), change.branch) == change.head_sha
 
     def _refuse_unchecked(self, repo: Repository, change: ChangeRequest) -> None:
-        """Refuse what a check objects to, or cannot read, and no person has had pushed anyway."""
+        """Raise a Refusal if a push check objects or cannot read, unless a person overrode it."""
         if any(line.data.get(PUSH_ANYWAY) for line in self._runs.timeline(change.run_id)):
             return
         try:
@@ -230,12 +233,12 @@ class ChangeDesk:
         self._runs.tell_once(run.id, now, "note", f"change request #{ended.number} {ended.state}")
 
     def _clear(self, project: Project, change: ChangeRequest) -> bool:
-        """Let go of what merged work needs no longer; False where a copy has other work in it."""
+        """Release copy and claim of merged work. Return False if they must stay."""
         repo, run_id = repository_of(project), change.run_id
         with self._locks.holding(run_id):
             run = self._runs.find(run_id)
             if run is None or run.released_at is None:
-                return False  # something of it may still live: its settlement keeps or clears
+                return False  # it may still be alive: its finalizer keeps or clears the copy
             try:
                 if self._copies.exists(run_id):
                     tip = self._copies.take(repo, run_id, change.branch)
@@ -259,9 +262,9 @@ class ChangeDesk:
 
 
 def _conflict_of(answer: MergeAnswer) -> MergeConflict:
-    """The refusal of a merge, which names the files that both sides changed, the first of many."""
+    """Return the refusal of a merge, naming the first of the files that both sides changed."""
     files = list(answer.conflicts[:FILES_TOLD])
-    # `conflicts` is what scripts of before know the files by
+    # `conflicts` is the former name of `files`, kept for scripts
     members = {"files": files, "files_total": len(answer.conflicts), "conflicts": files}
     if not files:
         return MergeConflict(answer.because or None, **members)

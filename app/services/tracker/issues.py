@@ -1,4 +1,4 @@
-"""Issues, each with why it is not being started now; the built-in tracker's are written here."""
+"""Issues, each with the reason why it is not started now, and edits in the built-in tracker."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class IssueView:
-    """An issue with what may be done about it; `hold` says why it is not claimable.
+    """An issue with its readiness; `hold` says why it is not claimable.
 
-    `unknown_blockers` are numbers it says it waits for that nothing here has.
+    `unknown_blockers` are numbers that it names as blockers but the tracker does not have.
     """
 
     number: int
@@ -46,13 +46,13 @@ class IssueView:
 
     @property
     def claimable(self) -> bool:
-        """True where a run could take it now."""
+        """True if a run could claim it now."""
         return self.ready and self.hold is None
 
 
 @dataclass(frozen=True)
 class _Around:
-    """What is known around a project's issues; `claims` None where they could not be read."""
+    """Claims, runs and changes of a project; `claims` is None if they could not be read."""
 
     claims: TakenNames | None
     running: Collection[int]
@@ -60,7 +60,7 @@ class _Around:
 
 
 class IssueDesk:
-    """Where issues are told and written."""
+    """Reads the issues of all trackers, and edits those of the built-in one."""
 
     def __init__(self, ledgers: Ledgers, outside: Outside) -> None:
         self._tracker = ledgers.tracker
@@ -69,16 +69,16 @@ class IssueDesk:
         self._mirrors = outside.mirrors
         self._forge_of = outside.forge_of
 
-    # --- what there is -------------------------------------------------------------------------
+    # --- reading -------------------------------------------------------------------------------
 
     def all(self, project_id: str) -> list[IssueView]:
-        """A project's issues, lowest number first. Raises NotFound, ForgeUnavailable."""
+        """Return a project's issues, lowest number first. Raises NotFound, ForgeUnavailable."""
         project = self._find(project_id)
         found = self._ask(project, lambda forge, repo: forge.issues(repo))
         return self._views(project, found, {one.number for one in found if one.state == "open"})
 
     def one(self, project_id: str, number: int) -> IssueView:
-        """One issue. Raises NotFound, ForgeUnavailable."""
+        """Return one issue. Raises NotFound, ForgeUnavailable."""
         project = self._find(project_id)
         found = self._ask(project, lambda forge, repo: forge.issue(repo, number))
         if found is None:
@@ -88,11 +88,11 @@ class IssueDesk:
         return self._views(project, [found], is_open)[0]
 
     def claimable(self, project: Project) -> list[int] | None:
-        """The numbers a run could take, lowest first; None where that could not be read."""
+        """Return the claimable numbers, lowest first, None if they could not be read."""
         return self.claimable_of([project])[project.id]
 
     def claimable_of(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
-        """The same for many projects by few questions, by their ids."""
+        """Return the claimable numbers of many projects, by project id, with few calls."""
         ready = self._ready([one for one in projects if one.state != "broken"])
         running = self._at_work.issues([project.id for project in projects])
         return {
@@ -101,23 +101,23 @@ class IssueDesk:
         }
 
     def comments(self, project_id: str, number: int) -> list[IssueComment]:
-        """What was said on an issue, oldest first. Raises NotFound."""
+        """Return the comments on an issue, oldest first. Raises NotFound, Invalid."""
         self._issue_here(self._kept_here(project_id), number)
         return self._tracker.comments(project_id, number)
 
     def writable(self, project_id: str) -> Project:
-        """The project, where people may write into its tracker here. Raises a Refusal."""
+        """Return the project if people may edit its issues here. Raises a Refusal."""
         project = self._kept_here(project_id)
         if project.archived_at is not None:
             raise ProjectArchived
         return project
 
-    # --- what people do ------------------------------------------------------------------------
+    # --- editing -------------------------------------------------------------------------------
 
     def add(
         self, project_id: str, title: str, body: str, labels: list[str], now: datetime
     ) -> IssueView:
-        """Write an issue. Raises a Refusal."""
+        """Add an issue. Raises a Refusal."""
         self.writable(project_id)
         row = self._tracker.add_issue(
             project_id, title=title, body=body, labels=list(dict.fromkeys(labels)), now=now
@@ -132,9 +132,9 @@ class IssueDesk:
         now: datetime,
         was: dict[str, Any] | None = None,
     ) -> IssueView:
-        """Edit, label, close or open an issue; `was` is what the writer saw of it.
+        """Edit, label, close or reopen an issue; `was` holds the values the editor saw.
 
-        Raises a Refusal; EditedMeanwhile where something else stands there by now.
+        Raises a Refusal: EditedMeanwhile if those have changed since.
         """
         project = self.writable(project_id)
         if "labels" in changes:
@@ -152,14 +152,14 @@ class IssueDesk:
     def comment(
         self, project_id: str, number: int, author: str, body: str, now: datetime
     ) -> IssueComment:
-        """Say something on an issue, open or closed. Raises a Refusal."""
+        """Add a comment to an issue, open or closed. Raises a Refusal."""
         self._issue_here(self.writable(project_id), number)
         said = IssueComment(
             project_id=project_id, number=number, author=author, body=body, created_at=now
         )
         return self._tracker.add_comment(said)
 
-    # --- inside --------------------------------------------------------------------------------
+    # --- internals -----------------------------------------------------------------------------
 
     def _find(self, project_id: str) -> Project:
         project = self._projects.find(project_id)
@@ -182,7 +182,7 @@ class IssueDesk:
             return ask(self._forge_of(project), repository_of(project))
 
     def _claims(self, project: Project) -> TakenNames | None:
-        """The branches claimed in the mirror; None where it could not be read."""
+        """Return the branches claimed in the mirror, None if it could not be read."""
         if project.state != "ready":
             return TakenNames(())
         try:
@@ -192,7 +192,7 @@ class IssueDesk:
             return None
 
     def _ready(self, projects: Sequence[Project]) -> dict[str, Ready | None]:
-        """What each project's tracker has ready; None where it was silent."""
+        """Return what each project's tracker has ready, by project id; None if it was silent."""
         by_forge: dict[Forge, list[Project]] = defaultdict(list)
         for project in projects:
             by_forge[self._forge_of(project)].append(project)
@@ -239,7 +239,7 @@ class IssueDesk:
 
 @contextmanager
 def told_as_unavailable() -> Iterator[None]:
-    """A silent tracker as a refusal that people can read."""
+    """Turn ForgeSilent into ForgeUnavailable, the refusal for people."""
     try:
         yield
     except ForgeSilent as silence:
