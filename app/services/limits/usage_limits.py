@@ -89,7 +89,7 @@ class UsageLimits:
             sentence += f"; it was resumed {MAX_RESUMES} times in a row: a person decides"
         return sentence
 
-    # --- who may start -------------------------------------------------------------------------
+    # --- taking turns --------------------------------------------------------------------------
 
     def refusal(
         self, session: Session, agent: str, model: str | None, now: datetime

@@ -17,7 +17,7 @@ from app.domain.words import Cause
 
 @dataclass(frozen=True)
 class Job:
-    """Work for an agent; `session` is the id of an earlier session of its own to continue."""
+    """Work for an agent; `session` is the id of the agent's earlier session to continue."""
 
     prompt: str
     prompt_file: Path
@@ -86,7 +86,7 @@ class PromptTooLong(Exception):
 
 
 class OutputReader(Protocol):
-    """Incremental parser of one agent's output; never raises, whatever the input."""
+    """Incremental parser of one agent's output; never raises on any input."""
 
     def feed(self, data: bytes) -> list[ReportEvent]:
         """Parse more output. Return the events that end in it, however the output is split."""
@@ -155,7 +155,7 @@ class Agents(Protocol):
     def line_teller(self, agent: str) -> Callable[[bytes], list[Entry]] | None:
         """Return a function from an output line to entries for people, None without such a format.
 
-        The function never raises, whatever the line.
+        The function never raises on any line.
         """
         ...
 

@@ -19,12 +19,12 @@ ENDED = "ended"
 
 
 def ended(kept: Kept | None) -> dict[str, Any]:
-    """Return `kept` with the mark that a kill has proved nothing of the run is left."""
+    """Return `kept` marked as ended: a kill has proved that no process of the run is left."""
     return {**(kept or {}), ENDED: True}
 
 
 def is_ended(kept: Kept | None) -> bool:
-    """Return True if a kill has proved that nothing of the run is left."""
+    """Return True if a kill has proved that no process of the run is left."""
     return kept is not None and kept.get(ENDED) is True
 
 

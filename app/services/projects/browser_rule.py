@@ -24,9 +24,9 @@ GUARDED = frozenset(
 class BrowserRule:
     """Decides when a browser session is required, and which callers may create a sign-in link.
 
-    `begun_runs` returns runs whose agents may be alive, whatever their projects' settings are now.
+    `begun_runs` returns runs whose agents may be alive, even if their projects' level has changed.
     `asking` returns the pid of the local process that requests a link, as the kernel reports it;
-    `is_of_a_run` says if a pid belongs to a run.
+    `is_of_a_run` checks if a pid belongs to a run.
     """
 
     def __init__(

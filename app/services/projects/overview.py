@@ -281,7 +281,7 @@ def shown_for(stores: Stores, *, is_alone: bool) -> float:
 
 
 def _standing(holds: tuple[AccountHold, ...], now: datetime) -> AccountHold | None:
-    """Return the hold that blocks all runs now; of several, the one that lasts longest."""
+    """Return the hold that blocks new runs now; of several, the one that lasts longest."""
     stops = (Stand.HELD, Stand.PROBING)
     found = [hold for hold in holds if stand_of(facts_of(hold), now) in stops]
     return max(found, key=lambda hold: (hold.until is None, hold.until or now), default=None)

@@ -1,4 +1,4 @@
-"""Retention of what ended runs leave, by age and total size: the logs, and rounds for the rest.
+"""Retention of ended runs' logs, by age and total size; also starts the other retention rounds.
 
 Rows stay forever, and so does work that is not merged: see CopyRetention.
 """
@@ -98,7 +98,7 @@ class RetentionDesk:
         self._workers.submit(lambda: self.clear_once(self._clock()))
 
     def standing(self, now: datetime) -> Standing:
-        """Return what is kept and what goes next, at most a minute old. Raises OSError."""
+        """Return what is kept and what is removed next, at most a minute old. Raises OSError."""
         with self._looking:
             seen = self._seen
             if seen is None or abs(now - seen.looked_at) >= FRESH:

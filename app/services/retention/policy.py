@@ -1,4 +1,4 @@
-"""Retention policy: each removal is shown for an hour first and noted once in its timeline."""
+"""Retention policy: a removal is shown for an hour first and noted once in its run's timeline."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Removed:
 
     def say(self, runs: RunLedger, terms: Terms, one: Leaving, now: datetime) -> None:
         """Append the removal to the run's timeline, once and before it happens."""
-        # a removal repeated after a crash comes here again
+        # the line exists already if a crash came between it and the removal
         if any(line.kind == self.kind for line in runs.timeline(one.run_id)):
             return
         data = {"bytes": one.bytes, "because": one.because.value}
