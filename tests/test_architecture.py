@@ -14,7 +14,8 @@ import pytest
 from tests.source_tree import Source, calls, functions, imports, keywords, last_name, names, sources
 
 MIGRATIONS = "app/records/database/migrations/"
-MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 45
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES = 400, 45, 20
+BANNED_OPENERS = {"what", "who", "whoever", "whom", "whose", "whatever", "somebody", "someone"}
 
 SERVER = ("nicegui", "fastapi", "starlette", "uvicorn")
 DATABASE = ("sqlmodel", "sqlalchemy", "alembic", "psycopg", "sqlite3")
@@ -109,6 +110,11 @@ OPENED_BY = {
     "create_engine": ("app/records/database/engines.py",),
     "Database": ("app/control_plane/storage.py", "app/backup/stores.py"),
 }
+# each package of the services imports only what stands before it
+SERVICES_IN_ORDER = (
+    *("system", "people", "limits", "runs", "notifications", "lifecycle", "tracker"),
+    *("projects", "kept", "retention", "review", "batches", "auto", "fleet"),
+)
 VAGUE = {"util", "utils", "helper", "helpers", "manager", "managers", "misc"}
 VAGUE_ALONE = {"common", "base"}
 CLOCK = re.compile(
@@ -202,6 +208,42 @@ def functions_that_are_too_long(source: Source) -> Iterator[str]:
             yield source.at(node, f"{node.name} has {limit}; take a step out of it")
 
 
+def folders_that_are_too_full(source: Source) -> Iterator[str]:
+    if not source.name.endswith("__init__.py") or MIGRATIONS in source.name:
+        return
+    folder = source.name.removesuffix("__init__.py")
+    files = [
+        one.name
+        for one in sources()
+        if one.name.startswith(folder) and "/" not in one.name.removeprefix(folder)
+    ]
+    if len(files) - 1 > MAX_FOLDER_FILES:
+        sentence = f"{len(files) - 1} files, at most {MAX_FOLDER_FILES}; divide it by capabilities"
+        yield source.at(None, sentence)
+
+
+def docstrings_that_begin_with_a_question_word(source: Source) -> Iterator[str]:
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(source.tree):
+        if isinstance(node, documented) and (text := ast.get_docstring(node)):
+            opener = re.split(r"\W", text, maxsplit=1)[0].lower()
+            if opener in BANNED_OPENERS:
+                where = None if isinstance(node, ast.Module) else node
+                yield source.at(where, f"begins with {opener!r}; begin with a verb or the thing")
+
+
+def packages_imported_against_their_order(source: Source) -> Iterator[str]:
+    ours = source.module.split(".")
+    if ours[:2] != ["app", "services"] or len(ours) < 4 or ours[2] not in SERVICES_IN_ORDER:
+        return
+    for node, name, _ in imports(source):
+        theirs = name.split(".")
+        if theirs[:2] != ["app", "services"] or len(theirs) < 4:
+            continue
+        if theirs[2] in SERVICES_IN_ORDER[SERVICES_IN_ORDER.index(ours[2]) + 1 :]:
+            yield source.at(node, f"{ours[2]} imports {theirs[2]}, which builds on it")
+
+
 def names_that_say_nothing(source: Source) -> Iterator[str]:
     for part in source.module.split("."):
         if _is_vague(part):
@@ -283,6 +325,9 @@ RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     processes_started_elsewhere,
     files_that_are_too_long,
     functions_that_are_too_long,
+    folders_that_are_too_full,
+    docstrings_that_begin_with_a_question_word,
+    packages_imported_against_their_order,
     names_that_say_nothing,
     markup_and_scripts_put_together_from_text,
     clocks_read_where_time_is_passed_in,

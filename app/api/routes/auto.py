@@ -82,7 +82,7 @@ def _looping(services: Services) -> APIRouter:
 
     @router.get("/projects/{project_id}/next")
     def plan(project_id: str) -> NextPlan:
-        """What the next sweep would do and why, and for every other open issue one sentence."""
+        """The next sweep's plan with its reasons, and one sentence for every other open issue."""
         found = services.afk.plan(project_id, services.clock())
         return NextPlan(
             would=WouldStart(issue=found.would) if found.would else None,

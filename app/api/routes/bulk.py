@@ -60,7 +60,7 @@ def _telling(services: Services) -> APIRouter:
 
     @router.get("/bulk")
     def list_them(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Bulks:
-        """What was ordered last, newest first."""
+        """The latest bulk actions, newest first."""
         return Bulks(items=[_told(services, bulk) for bulk in services.bulk.ledger.newest(limit)])
 
     @router.get("/bulk/{bulk_id}")

@@ -158,7 +158,7 @@ def quarantine_routes(services: Services) -> APIRouter:
 
     @router.get("/quarantine")
     def quarantine() -> QuarantineOut:
-        """What was tried five times, always failed by a fault of Runyard's, and is tried no more.
+        """Operations that failed five times by a fault in Runyard and are not retried any more.
 
         What could not be decided, for something outside did not answer, is never in it.
         """

@@ -183,12 +183,12 @@ def _telling(services: Services) -> APIRouter:
 
     @router.get("/runs/{run_id}/report")
     def report(run_id: str) -> ReportOut:
-        """What the agent reported of its work so far: tools, files, tokens, cost, last words."""
+        """The agent's report of its work so far: tools, files, tokens, cost, final message."""
         return report_out(services, services.listing.find(run_id))
 
     @router.get("/runs/{run_id}/pull_request")
     def pull_request(run_id: str) -> DeliveryOut:
-        """What the run delivered; 404 while it has delivered nothing."""
+        """The change that the run delivered; 404 while it has delivered nothing."""
         run = services.listing.find(run_id)
         if run.delivery is None:
             raise NotFound("This run has delivered nothing.")

@@ -61,7 +61,7 @@ def retention_routes(services: Services) -> APIRouter:
 
     @router.get("/retention")
     def retention() -> RetentionOut:
-        """What is kept, and which logs and copies go, and when, oldest first."""
+        """The retention settings, and the logs and working copies due for removal, oldest first."""
         desk = services.retention
         return retention_out(desk.standing(services.clock()), desk.copies.standing())
 

@@ -74,7 +74,7 @@ def _comment_routes(services: Services) -> APIRouter:
 
     @router.get("/projects/{project_id}/issues/{number}/comments")
     def list_them(project_id: str, number: Numbered) -> Comments:
-        """What was said on an issue, oldest first."""
+        """The comments on an issue, oldest first."""
         said = services.issues.comments(project_id, number)
         return Comments(items=[CommentOut.model_validate(one) for one in said])
 
@@ -103,7 +103,7 @@ def _change_routes(services: Services) -> APIRouter:
 
     @router.get("/projects/{project_id}/changes/{number}/diff", response_class=PlainTextResponse)
     def diff(project_id: str, number: Numbered) -> Response:
-        """What a change request changes."""
+        """The diff of a change request."""
         found = services.changes.diff(project_id, number)
         cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
         return PlainTextResponse(found.text, headers=cut | QUARANTINE)

@@ -20,7 +20,7 @@ class AutoSwitch(Body):
 
 
 class WouldStart(Answer):
-    """What the next sweep would start."""
+    """A run that the next sweep would start."""
 
     issue: int
 
@@ -33,7 +33,7 @@ class IssueHold(Answer):
 
 
 class NextPlan(Answer):
-    """What the next sweep would do with a project, and why."""
+    """The next sweep's plan for a project, with its reasons."""
 
     would: WouldStart | None
     because: str
@@ -78,7 +78,7 @@ class Discard(Body):
 
 
 class Discarded(Answer):
-    """What was deleted."""
+    """The branch that was deleted, and how many runs it was of."""
 
     project_id: str
     branch: str

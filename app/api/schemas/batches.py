@@ -35,7 +35,7 @@ class BatchLine(RunWishes):
 
 
 class BatchTaken(Answer):
-    """What came of a line."""
+    """The outcome of one line."""
 
     index: int
     status: Literal["accepted", "deduplicated", "not_started"]
@@ -44,7 +44,7 @@ class BatchTaken(Answer):
 
 
 class BatchReceipt(Answer):
-    """What came of the lines of one call, and how far the whole batch is."""
+    """The outcome of each line of one call, and the progress of the whole batch."""
 
     sealed: bool
     expected: int
@@ -154,7 +154,7 @@ class BulkOut(Answer):
 
 
 class Bulks(Answer):
-    """What was ordered last, newest first."""
+    """The latest bulk actions, newest first."""
 
     items: list[BulkOut]
 

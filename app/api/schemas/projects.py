@@ -60,7 +60,7 @@ class LimitSettings(Body):
 
 
 class ProjectSettings(Body):
-    """What a project can be told; every field optional, used by POST and PATCH alike."""
+    """The settings of a project; every field is optional, for POST and PATCH alike."""
 
     base_branch: BranchName | None = None
     agent: Text | None = None
@@ -150,7 +150,7 @@ class Bar(Answer):
 
 
 class LastRun(Answer):
-    """What a project does now, in short: its newest live run, else its newest run."""
+    """A project's newest live run, else its newest run, in short."""
 
     id: str
     status: Status
@@ -276,7 +276,7 @@ class Branches(Answer):
 
 
 class FiguresOut(Answer):
-    """What runs that ended add up to; null where no run has told it."""
+    """The sums over runs that ended; null where no run has reported the figure."""
 
     ended: int = Field(description="How many runs ended, however they did.")
     succeeded: int

@@ -25,7 +25,7 @@ from app.domain.words import Cause, Delivers, Depth, Phase, Status, Trigger
 
 
 class RunWishes(Body):
-    """What a run is ordered by, alone or as an item of a batch."""
+    """The fields that describe a run to start, alone or as an item of a batch."""
 
     depth_level: Depth = Depth.STANDARD
     target_framework: Text = "auto"
@@ -104,7 +104,7 @@ class RunPlan(Body):
 
 
 class UsageOut(Answer):
-    """What the agent says it used; costs in US dollars."""
+    """The usage that the agent reported; costs in US dollars."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -224,7 +224,7 @@ class TimelineEvent(Answer):
 
 
 class ReportOut(Answer):
-    """What the run's agent reported of its work so far; `sentence` is it in short.
+    """The agent's report of its work so far; `sentence` sums it up.
 
     `working_copy` is the folder where it works or has left its work, empty where there is none.
     """
@@ -281,7 +281,7 @@ class LogHitsOut(Answer):
 
 
 class KeyReset(Body):
-    """Whose key is reset: keys are a project's own."""
+    """The project whose key is reset: each project has its own keys."""
 
     project_id: str = Field(min_length=1, max_length=80)
 

@@ -237,7 +237,7 @@ class ReceiverOut(Answer):
 
 
 class NotificationsOut(Answer):
-    """Who is told what, and when; an empty word where there is none, no items while it is off."""
+    """Notification receivers and settings; empty strings where unset, no items while off."""
 
     items: list[ReceiverOut]
     kinds: list[str]

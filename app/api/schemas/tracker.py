@@ -54,7 +54,7 @@ class NewIssue(Body):
 
 
 class IssueSeen(Body):
-    """What somebody who edits an issue has seen of it."""
+    """The values of an issue that its editor saw."""
 
     title: str | None = Field(default=None, max_length=1000)
     body: IssueText | None = None
@@ -117,7 +117,7 @@ class CommentOut(Answer):
 
 
 class Comments(Answer):
-    """What was said on an issue, oldest first."""
+    """The comments on an issue, oldest first."""
 
     items: list[CommentOut]
 

@@ -1,4 +1,4 @@
-"""What the auto loop counts, comments on issues, and the audit."""
+"""Add the counters of the auto loop, comments on issues, and the audit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runs of a project add up to, a row for each day, filled from those that are over."""
+"""Add the daily totals of a project's runs, filled from the runs that are over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What two databases know of each other, and what one has still to tell the other."""
+"""Add the identities of two databases and the outbox between them."""
 
 from __future__ import annotations
 

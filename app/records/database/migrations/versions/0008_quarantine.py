@@ -1,4 +1,4 @@
-"""What could not be gone on with, how often it was tried, and why."""
+"""Add the quarantine: rows that could not be advanced, their attempts, and why."""
 
 from __future__ import annotations
 
