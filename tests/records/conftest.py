@@ -1,4 +1,4 @@
-"""Databases for tests of the records: copies of one that was brought up to date once."""
+"""Databases for the records tests, copied from one that was migrated once."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tests.records.samples import stores_on
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Which database: every test that uses one is two."""
+    """Kind of database; runs each test that uses a database once per kind."""
     return str(request.param)
 
 
 @pytest.fixture
 def told() -> list[Change]:
-    """What the database has told of changes, in order."""
+    """Changes the database has published, in order."""
     return []
 
 
 @pytest.fixture
 def address_of(tmp_path: Path, kind: str) -> Iterator[Callable[[str], str]]:
-    """The addresses of fresh databases by name; the same name is the same database."""
+    """Return the address of a fresh database by name; one name is always one database."""
     addresses: dict[str, str] = {}
     with ExitStack() as lent:
 
@@ -50,7 +50,7 @@ def address_of(tmp_path: Path, kind: str) -> Iterator[Callable[[str], str]]:
 def open_database(
     address_of: Callable[[str], str], told: list[Change]
 ) -> Iterator[Callable[..., Database]]:
-    """Opens databases by name, for whoever hears of changes."""
+    """Open databases by name; `tell` receives their changes. All are closed after the test."""
     share_compiled_statements()
     opened: list[Database] = []
 
@@ -65,17 +65,17 @@ def open_database(
 
 @pytest.fixture
 def database(open_database: Callable[..., Database]) -> Database:
-    """One database."""
+    """A single open database."""
     return open_database("runyard")
 
 
 @pytest.fixture
 def stores(database: Database) -> Stores:
-    """One database for everything."""
+    """Stores with one database for both roles."""
     return stores_on(database)
 
 
 @pytest.fixture
 def ledger(stores: Stores) -> RunLedger:
-    """The runs of one database."""
+    """Run ledger on a single database."""
     return RunLedger(stores)

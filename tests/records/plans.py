@@ -1,4 +1,4 @@
-"""How a database goes about what it is asked."""
+"""Statements, query plans and step counts of what a database executes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.records.database.database import Database
 
 
 def statements_of(ask: Callable[[], object]) -> list[tuple[str, Any]]:
-    """What is read of a database while something is asked, with what was given."""
+    """Return the SELECT statements that `ask` executes, with their parameters."""
     asked: list[tuple[str, Any]] = []
 
     @event.listens_for(Engine, "before_cursor_execute")
@@ -42,7 +42,7 @@ def explained(database: Database, ask: Callable[[], object]) -> list[Any]:
 
 
 def steps_of(database: Database, ask: Callable[[], object]) -> int:
-    """How many steps SQLite's machine takes for what is asked, in hundreds made whole."""
+    """Return the SQLite virtual machine steps that `ask` takes, in multiples of 100."""
     steps, statements = 0, statements_of(ask)
 
     def count() -> int:

@@ -1,4 +1,4 @@
-"""Rows for tests: runs and projects with everything that a test does not care about filled in."""
+"""Runs, projects and other rows for tests, with defaults for every column."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ _counter = itertools.count(1)
 
 
 def entropy(size: int) -> bytes:
-    """Bytes that are different each time, and the same in each test run."""
+    """Return bytes that differ on each call and repeat in each test session."""
     return next(_counter).to_bytes(8, "big").ljust(size, b"\0")
 
 
 def stores_on(control: Database, runs: Database | None = None) -> Stores:
-    """Stores with entropy that repeats from run to run."""
+    """Return stores whose id entropy repeats in each test session."""
     return Stores(control, runs, entropy)
 
 
 def opened_database(file: Path, tell: Callable[[list[Change]], None]) -> Database:
-    """A database file, brought up to date."""
+    """Open a database file and migrate it to the current schema."""
     database = Database(f"sqlite:///{file}", tell=tell)
     migrate(database, backups=file.parent / "backups", now=NOW)
     return database
 
 
 def run_id(at: datetime = NOW, *, split: bool = False) -> str:
-    """A new run id of either generation."""
+    """Return a new run id, in the run store's shape if `split`."""
     at_ms = int(at.timestamp() * 1000)
     return ids.mint_run_store_id("run", at_ms=at_ms, entropy=entropy(10), split=split)
 
 
 def batch_id(at: datetime = NOW) -> str:
-    """A new batch id."""
+    """Return a new batch id."""
     at_ms = int(at.timestamp() * 1000)
     return ids.mint_run_store_id("batch", at_ms=at_ms, entropy=entropy(10), split=False)
 
 
 def draft_batch(**columns: Any) -> Batch:
-    """A batch of project `proj_1` that waits for its items."""
+    """Return an unsaved pending batch of `proj_1`."""
     defaults: dict[str, Any] = {
         "id": batch_id(columns.get("created_at", NOW)),
         "project_id": "proj_1",
@@ -67,7 +67,7 @@ def draft_batch(**columns: Any) -> Batch:
 
 
 def draft_run(**columns: Any) -> Run:
-    """A queued run of project `proj_1` on a branch of its own."""
+    """Return an unsaved queued run of `proj_1` with a unique work branch."""
     number = next(_counter)
     defaults: dict[str, Any] = {
         "id": run_id(columns.get("created_at", NOW)),
@@ -93,7 +93,7 @@ def draft_run(**columns: Any) -> Run:
 
 
 def add_run(ledger: RunLedger, **columns: Any) -> Run:
-    """A run of `draft_run`, inserted."""
+    """Insert a run made by `draft_run`."""
     run = draft_run(**columns)
     with ledger.stores.owner_of(run.id).transaction() as tx:
         ledger.insert(tx, run, sentence="accepted")
@@ -101,7 +101,7 @@ def add_run(ledger: RunLedger, **columns: Any) -> Run:
 
 
 def draft_project(**columns: Any) -> Project:
-    """A ready project."""
+    """Return an unsaved project in state ready."""
     defaults: dict[str, Any] = {
         "id": "proj_1",
         "name": "one",
@@ -123,7 +123,7 @@ def draft_project(**columns: Any) -> Project:
 
 
 def draft_change(**columns: Any) -> dict[str, Any]:
-    """The columns of an open change request of `proj_1`, without a number."""
+    """Return the columns of an open change request of `proj_1`, without its number."""
     defaults: dict[str, Any] = {
         "project_id": "proj_1",
         "run_id": "run_1",

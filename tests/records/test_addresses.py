@@ -1,4 +1,4 @@
-"""Addresses of databases: which are taken, how they are told, and which name the same one."""
+"""Database addresses: validation, display, and equality of different spellings."""
 
 from __future__ import annotations
 

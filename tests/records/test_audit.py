@@ -1,4 +1,4 @@
-"""The audit's table: a chain that the database itself keeps, and that tells where it was broken."""
+"""The audit table: a hash chain kept by the database that shows where it was broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad states that the database itself refuses."""
+"""Invalid states that database constraints reject."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RELEASED = {"status": Status.DIED, "ended_at": NOW, "released_at": NOW}
 
 
 def refuse(database: Database, *rows: Any) -> None:
-    """Assert that these rows together are refused, and that nothing of them is left."""
+    """Assert that the database rejects these rows together and keeps none of them."""
 
     def add() -> None:
         with database.transaction() as tx:
@@ -32,7 +32,7 @@ def test_a_branch_has_one_open_run(ledger: RunLedger, database: Database, first:
     ended = NOW if first is Status.STOPPED else None
     add_run(ledger, status=first, ended_at=ended, work_branch="afk/1")
     refuse(database, draft_run(work_branch="afk/1"))
-    # another project, another branch, a released run: each of them may
+    # another project, or a run that is already released, may use the branch
     add_run(ledger, work_branch="afk/1", project_id="proj_2")
     add_run(ledger, work_branch="afk/1", **RELEASED)
     add_run(ledger, work_branch="afk/2")

@@ -1,4 +1,4 @@
-"""Cursors at the edges: what is given as a way back can be gone."""
+"""Cursors at the edges: the row a cursor points to may be gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transactions: one writer, all or nothing, told after the commit, and a name for silence."""
+"""Transactions: one writer, atomic, published after commit, and an error for no answer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_transaction_is_there_once_it_ended(database: Database) -> None:
     with database.transaction() as tx:
         tx.add(person())
         tx.flush()
-        # another connection sees nothing of it yet
+        # a second connection does not see the uncommitted row
         assert count(database) == 0
     assert count(database) == 1
 
@@ -71,7 +71,7 @@ def test_an_exception_leaves_nothing_and_tells_nobody(
         add_and_fail()
     assert count(database) == 0
     assert told == []
-    # the one writing connection is free again
+    # the writer connection was returned
     add_person(database)
     assert count(database) == 1
 
@@ -162,13 +162,13 @@ def test_readers_go_on_while_somebody_writes(database: Database) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Databases opened from now on wait a tenth of a second only."""
+    """Limit the lock wait of databases opened from now on to 0.1 seconds."""
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.1)
 
 
 @contextmanager
 def locked(address: str) -> Iterator[None]:
-    """Hold the place of the one writer, as another server does that has come to a stop."""
+    """Hold the write lock, as a hung server does."""
     engine = create_engine(address.replace("postgresql:", "postgresql+psycopg:"))
     with engine.connect() as other:
         if engine.name == "sqlite":
@@ -188,7 +188,7 @@ def test_f36_a_database_that_stays_locked_is_silent_and_recovers(
     with locked(address_of("locked")):
         with pytest.raises(DatabaseSilent, match="lock"):
             add_person(database)
-        # reading is possible all the time
+        # reads still work
         assert database.answers()
         assert count(database) == 0
     add_person(database)
@@ -269,7 +269,7 @@ def test_no_nul_comes_into_a_database(database: Database) -> None:
 
 @pytest.mark.parametrize("kind", [POSTGRESQL], indirect=True)
 class TestPostgreSQL:
-    """What SQLite's file does by itself."""
+    """Guarantees that SQLite gives by itself."""
 
     def test_one_reading_sees_one_moment(self, database: Database) -> None:
         with database.reading() as session:
@@ -319,7 +319,7 @@ def can_write(database: Database, row: Person) -> bool:
 def test_a_commit_that_the_database_refused_has_changed_nothing_and_the_next_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # with a rollback journal a reader keeps the writer from committing
+    # with a rollback journal, an open reader blocks the commit
     monkeypatch.setattr(engines, "network_of", lambda _: "nfs")
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.1)
     database = opened_database(tmp_path / "runyard.db", lambda _: None)

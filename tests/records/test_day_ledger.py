@@ -1,4 +1,4 @@
-"""The days of projects: whatever happens to runs, they say what a scan of the runs says."""
+"""Daily totals always equal a full scan of the runs."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ Days = dict[tuple[str, date], Figures]
 
 
 class Crashed(Exception):
-    """The program ended before it could commit."""
+    """Simulated crash before the commit."""
 
 
 def scanned(stores: Stores) -> Days:
-    """What the rows of the runs add up to, one by one."""
+    """Return the totals computed from the run rows."""
     found: Days = {}
     for database in stores.holding_runs():
         with database.reading() as session:
@@ -53,7 +53,7 @@ def scanned(stores: Stores) -> Days:
 
 
 def kept(stores: Stores) -> Days:
-    """What is written down."""
+    """Return the stored totals."""
     days = DayLedger(stores)
     return {
         (project_id, day): figures
@@ -63,12 +63,12 @@ def kept(stores: Stores) -> Days:
 
 
 def counted(stores: Stores) -> dict[str, int]:
-    """How many runs each project is said to have."""
+    """Return the stored run count of each project."""
     return {project_id: DayLedger(stores).count_runs(project_id) for project_id in PROJECTS}
 
 
 def listed(stores: Stores) -> dict[str, int]:
-    """How many it has."""
+    """Return each project's run count from the run rows."""
     found: dict[str, int] = dict.fromkeys(PROJECTS, 0)
     for database in stores.holding_runs():
         with database.reading() as session:
@@ -175,7 +175,7 @@ USAGE = st.fixed_dictionaries(
         "cost_usd": st.floats(0, 1_000_000, allow_nan=False),
     },
 )
-# which run, what happens to it or is told of it, how much later, and how it goes
+# which run, what happens to it, its new columns, how much later, and how the step ends
 STEPS = st.lists(
     st.tuples(
         st.integers(0, 5),
@@ -193,7 +193,7 @@ STEPS = st.lists(
 def test_the_days_say_what_a_scan_of_the_runs_says(
     ledger: RunLedger, stores: Stores, steps: list[tuple[int, str, dict[str, Any], timedelta, str]]
 ) -> None:
-    # each history goes on in the database of those before it
+    # databases are shared between examples: each history continues from the previous ones
     first = [add_run(ledger, project_id=PROJECTS[number % 2]) for number in range(6)]
     now = NOW
     for number, what, usage, later, how in steps:

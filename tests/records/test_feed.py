@@ -1,4 +1,4 @@
-"""The feed: one order for everybody, what was missed, and what is no longer remembered."""
+"""The feed: one order for all subscribers, replay of missed changes, and its limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def change(number: int) -> Change:
 
 @pytest.fixture
 def feed() -> Feed:
-    """A feed that has told nothing yet."""
+    """A feed without changes."""
     return Feed()
 
 
@@ -93,7 +93,7 @@ def test_what_was_missed_can_be_asked_for(feed: Feed) -> None:
 
 @pytest.mark.parametrize("number", [4, 1000, -1, -5])
 def test_a_number_that_was_never_told_has_no_answer(feed: Feed, number: int) -> None:
-    # the numbers of an earlier start of the server
+    # numbers from an earlier server start
     feed.publish([change(1), change(2), change(3)])
     assert feed.since(number) is None
 

@@ -1,4 +1,4 @@
-"""Bringing a database up to date: fresh, current, older with a backup, newer refused (F47, F48)."""
+"""Migrations: fresh, current, older with a backup, newer refused (F47, F48)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def upgrade():
 
 @pytest.fixture
 def address(tmp_path: Path, kind: str) -> str:
-    """Where there is nothing yet: no file, or no table."""
+    """Address of a database that has no file or no tables yet."""
     if kind == SQLITE:
         return f"sqlite:///{tmp_path / 'x.db'}"
     return one_postgres().create(f"bare_{os.urandom(4).hex()}")
@@ -62,7 +62,7 @@ only_sqlite = pytest.mark.parametrize("kind", [SQLITE], indirect=True)
 
 @pytest.fixture
 def next_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Turns this program into the next one, which knows one schema more."""
+    """Patch in a newer version of the program that has one more schema revision."""
 
     def upgrade() -> None:
         folder = tmp_path / "next"
@@ -96,7 +96,7 @@ def test_a_current_database_is_left_alone(bare: Database, tmp_path: Path) -> Non
     assert (tmp_path / "x.db").stat().st_mtime_ns == before
 
 
-# an index by an expression is compared in PostgreSQL alone, and used in both: test_run_plans.py
+# Alembic compares expression indexes in PostgreSQL only; test_run_plans.py covers both
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 @pytest.mark.filterwarnings(
     "ignore:autogenerate skipping metadata-specified expression-based index"
@@ -111,7 +111,7 @@ def test_the_schema_is_the_one_the_tables_describe(bare: Database, tmp_path: Pat
 def test_every_check_and_foreign_key_of_the_tables_is_in_the_schema(
     bare: Database, tmp_path: Path
 ) -> None:
-    # alembic compares neither checks nor SQLite's foreign keys by itself
+    # Alembic compares neither check constraints nor SQLite's foreign keys
     migrate(bare, backups=tmp_path / "backups", now=NOW)
     found = inspect(bare.engine)
     for table in SQLModel.metadata.sorted_tables:
@@ -168,7 +168,7 @@ def test_f47_an_upgrade_that_fails_half_way_leaves_the_old_schema_and_the_backup
     with pytest.raises(RuntimeError, match="half way"):
         migrate(bare, backups=tmp_path / "backups", now=NOW)
     assert revision_of(bare) == HEAD
-    # and what a power cut leaves of one is no backup
+    # a backup left incomplete by a power cut does not count
     kept = list((tmp_path / "backups").glob("*.db"))
     for whole in kept:
         whole.rename(whole.with_suffix(".part")).write_bytes(b"half")
@@ -176,7 +176,7 @@ def test_f47_an_upgrade_that_fails_half_way_leaves_the_old_schema_and_the_backup
     assert "nickname" not in columns
     assert len(kept) == (1 if bare.is_sqlite else 0)
     assert newest_backup(tmp_path) is None
-    # run again, it completes
+    # a second attempt completes
     script.write_text(NEXT)
     migrate(bare, backups=tmp_path / "backups", now=NOW)
     if bare.is_sqlite:

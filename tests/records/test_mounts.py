@@ -1,4 +1,4 @@
-"""F44: a database on a file system of the network keeps a journal that is sound there."""
+"""F44: a database on a network file system uses a journal mode that is safe there."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_f44_a_database_on_the_network_is_kept_by_a_rollback_journal_and_doctor_
 def test_f44_where_sqlite_refuses_the_write_ahead_log_it_is_written_to_all_the_same(
     tmp_path: Path,
 ) -> None:
-    # a way to files that has no shared memory, as some file systems have none
+    # a VFS without shared memory, as on some file systems
     address = f"sqlite:///file:{tmp_path / 'a.db'}?vfs=unix-none&uri=true"
     engine = sqlite_engine(address, size=1, begin="BEGIN IMMEDIATE", busy_seconds=1)
     with engine.begin() as connection:

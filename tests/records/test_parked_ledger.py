@@ -1,4 +1,4 @@
-"""Parked work as the tables tell it: one run a branch, found by its index, not while in use."""
+"""Parked work in the tables: one run per branch, found by index, never while in use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def parked(ledger: RunLedger) -> ParkedLedger:
 
 
 def keep(ledger: RunLedger, branch: str, minutes: int = 0, **columns: Any) -> Run:
-    """A released run that has something kept."""
+    """Add a released run with parked work."""
     at = NOW + timedelta(minutes=minutes)
     given = ENDED | {"work_branch": branch, "parked": True, "created_at": at} | columns
     return add_run(ledger, **given)

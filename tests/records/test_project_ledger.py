@@ -1,4 +1,4 @@
-"""Projects: names that are unique, strikes counted in SQL."""
+"""Projects: unique names, and strikes counted in SQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.records.samples import draft_project
 
 @pytest.fixture
 def projects(stores: Stores) -> ProjectLedger:
-    """The projects, one of them there."""
+    """Project ledger with one project."""
     ledger = ProjectLedger(stores)
     ledger.insert(draft_project())
     return ledger

@@ -1,4 +1,4 @@
-"""Names that are remembered: what is written here is seen at once, what others write soon."""
+"""The cache of project names: own writes show at once, others' once received."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEPS = 80
 
 
 class Server:
-    """One of several servers on a database, and what it asks of it."""
+    """One of several servers on a database, with a count of its queries."""
 
     def __init__(
         self, open_database: Callable[..., Database], seconds: Callable[[], float]
@@ -50,19 +50,19 @@ class Server:
         self.asked += statement.startswith("SELECT")
 
     def hear(self) -> None:
-        """Hear all that others have told."""
+        """Process all messages from the other servers."""
         heard, self.unheard = self.unheard, []
         for message in heard:
             self.feed.publish(read(message, own=self.database.mark))
 
     def truth(self, ids: list[str]) -> dict[str, str]:
-        """What the table says."""
+        """Return the names stored in the table."""
         rows = {row.id: row.name for row in self.projects.all()}
         return {one: rows[one] for one in ids if one in rows}
 
 
 class Seconds:
-    """A clock of seconds that a test sets."""
+    """Clock in seconds, set by the test."""
 
     now = 0.0
 
@@ -77,7 +77,7 @@ def seconds() -> Seconds:
 
 @pytest.fixture
 def servers(open_database: Callable[..., Database], seconds: Seconds) -> list[Server]:
-    """Two on one database."""
+    """Two servers on one database."""
     pair = [Server(open_database, seconds) for _ in range(2)]
     for one, other in (pair, pair[::-1]):
         one.others = [other]
@@ -102,7 +102,7 @@ def test_whatever_is_written_by_either_is_read_by_its_writer_at_once_and_by_the_
             case 1:
                 writer.projects.change(dice.choice(ids), name=f"called {step}")
             case 2 if old:
-                # a name that is in use is written by nobody
+                # a name already in use is rejected
                 with pytest.raises(NameInUse):
                     writer.projects.insert(
                         draft_project(id=f"p{step}", name=dice.choice([*old.values()]))
@@ -152,7 +152,7 @@ def test_one_that_is_known_not_to_be_there_is_not_looked_up_again(servers: list[
         assert server.names.of(["proj_1", "proj_no"]) == {"proj_1": "one"}
         assert server.names.one("proj_no") == ""
     assert server.asked == 1
-    # what is not remembered is asked for in one statement, and nothing else is
+    # one statement fetches the missing names and nothing else
     assert server.names.of(["proj_1", "proj_2", "proj_3"]) == {"proj_1": "one"}
     assert server.asked == 2
 

@@ -1,4 +1,4 @@
-"""Runs that cards tell of: of each project what one walk finds, in one statement for all."""
+"""Runs shown on project cards: one index scan per project, one statement for all projects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDED = {"status": "died", "ended_at": NOW, "released_at": NOW}
 
 
 def leave_runs(ledger: RunLedger, *, split: bool = False) -> None:
-    """Of each project as many runs as its number, every other one a strike, in turn."""
+    """Give project number n exactly n ended runs, alternating strikes, interleaved in time."""
     for turn in range(len(PROJECTS)):
         for number, project_id in enumerate(PROJECTS):
             at = NOW + timedelta(seconds=10 * turn + number)
@@ -67,7 +67,7 @@ def test_runs_of_both_stores_are_one_list(open_database: Callable[[str], Databas
 
 
 def leave_open_runs(ledger: RunLedger, *, split: bool = False) -> None:
-    """Of each of two projects: some that wait, some that have begun, one that is released."""
+    """Give each of two projects waiting, started and released runs."""
     told: list[dict[str, Any]] = [
         {"status": "queued", "agent": "codex", "issue": 4},
         {"status": "delayed", "agent": "amp", "hold": "late", "due_at": NOW},
@@ -140,7 +140,7 @@ def test_each_walk_goes_along_an_index(ledger: RunLedger, database: Database) ->
         assert len(read) == len(PROJECTS) + 1
         assert not [plan for plan in read if plan.startswith("SCAN")], plans
         assert sum(index in plan for plan in read) == len(PROJECTS), plans
-        # those of one moment may be sorted, never all of a project
+        # rows with equal times may be sorted, but never all runs of a project
         assert not any(plan == "USE TEMP B-TREE FOR ORDER BY" for plan in plans), plans
 
 

@@ -1,4 +1,4 @@
-"""What servers on one PostgreSQL tell each other: what is committed, and when to look again."""
+"""Messages between servers on one PostgreSQL: committed changes, and when to reload."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_what_a_newer_server_alone_knows_is_left_out() -> None:
 
 
 class Server:
-    """What one server hears, in order."""
+    """One server, with the changes it received in order."""
 
     def __init__(self, address: str) -> None:
         self.feed = Feed()
@@ -104,7 +104,7 @@ def both(address_of: Callable[[str], str]) -> Iterator[tuple[Server, Server]]:
 
 @pytest.mark.parametrize("kind", [POSTGRESQL], indirect=True)
 class TestTwoServers:
-    """On one PostgreSQL."""
+    """Two servers on one PostgreSQL."""
 
     def test_what_one_commits_both_hear_once(self, both: tuple[Server, Server]) -> None:
         one, other = both
@@ -124,7 +124,7 @@ class TestTwoServers:
         until(lambda: LogGrew("run_1") in other.heard, "it is heard")
         other.commit(ProjectChanged("last"))
         until(lambda: ProjectChanged("last") in one.heard, "it is heard")
-        # many of one thing are few messages
+        # repeated changes are merged into few messages
         assert len(other.heard) < 20
         assert len(one.heard) == 51
 
@@ -136,7 +136,7 @@ class TestTwoServers:
         name = make_url(one.database.url).database
         cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
         one_postgres().tell(cut, name)
-        # once when nothing is heard any more, and once when it listens again
+        # once when the connection is lost, and once when it is back
         for server in both:
             until(lambda server=server: server.heard.count(FeedBroke()) == 2, "it looks again")
         assert other.feed.since(seen) is None

@@ -1,4 +1,4 @@
-"""The runs' rows: guarded moves, one release, the timeline, and what counts as open or live."""
+"""Run rows: guarded transitions, one release, the timeline, and open and live counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.records.samples import NOW, add_run, run_id, stores_on
 
 
 def move(ledger: RunLedger, run: Run, signal: Signal, **columns: Any) -> Run | None:
-    """One move in a transaction of its own."""
+    """Apply one signal in a separate transaction."""
     with ledger.stores.owner_of(run.id).transaction() as tx:
         return ledger.move(tx, run, signal, now=NOW, kind="note", sentence=str(signal), **columns)
 
@@ -186,7 +186,7 @@ def test_a_hold_is_written_only_on_a_run_that_is_still_as_it_was_read(
 
 
 def test_a_timeline_is_told_oldest_first_and_from_a_place_on(ledger: RunLedger, run: Run) -> None:
-    # the order is that of writing, whatever the clock said
+    # order of insertion, regardless of the clock
     for number, at in enumerate([NOW, NOW - timedelta(hours=1), NOW]):
         ledger.tell_once(run.id, at, "note", f"line {number}", number=number)
     other = add_run(ledger)
@@ -209,7 +209,7 @@ def test_facts_that_are_no_move_are_noted(ledger: RunLedger, run: Run, told: lis
 
 @pytest.fixture
 def mixed(ledger: RunLedger) -> dict[str, Run]:
-    """One run of every standing."""
+    """One run in each state."""
     ended = {"ended_at": NOW}
     rows: dict[str, dict[str, Any]] = {
         "delayed": {"status": Status.DELAYED},
@@ -236,7 +236,7 @@ def test_a_run_is_open_until_it_is_released(ledger: RunLedger, mixed: dict[str, 
         assert run_ledger.count_open(session, "proj_1") == 5
         assert run_ledger.count_open(session, "proj_2") == 1
         assert len(list(run_ledger.find_open(session, "proj_1"))) == 5
-        # an end that is not proved yet still takes a slot
+        # an ended run whose exit is not proved still takes a slot
         assert run_ledger.count_live(session) == 4
         for name in ("queued", "unproved"):
             branch = mixed[name].work_branch
@@ -263,7 +263,7 @@ def test_a_person_s_window_counts_what_was_charged_to_them(ledger: RunLedger) ->
             return run_ledger.charged_since(session, "person_1", NOW + timedelta(seconds=seconds))
 
         assert charged(-1) == (3, NOW)
-        # a run leaves the window at the very moment it is as old as the window
+        # a run leaves the window exactly when it is as old as the window
         assert charged(0) == (2, NOW + timedelta(seconds=10))
         assert charged(20) == (0, None)
 

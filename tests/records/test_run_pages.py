@@ -1,4 +1,4 @@
-"""Pages of runs: every row once, in one order, forwards and back, over ties and both id shapes."""
+"""Pages of runs: each row once, in one order, both ways, with ties and both id shapes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANY = RunFilter()
 
 
 def pages_forward(stores: Stores, limit: int, wanted: RunFilter = ANY) -> list[Page]:
-    """Every page from the newest on."""
+    """Return all pages, newest first."""
     pages = [list_runs(stores, wanted, limit=limit, cursor=None)]
     while pages[-1].next_cursor is not None:
         pages.append(list_runs(stores, wanted, limit=limit, cursor=pages[-1].next_cursor))
@@ -37,13 +37,13 @@ def ids_of(page: Page) -> list[str]:
     return [run.id for run in page.items]
 
 
-# few distinct times make ties; True marks an id of the run store's generation
+# few distinct times make ties; True means an id in the run store's shape
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=14)
 
 
 @pytest.fixture
 def halves(open_database: Callable[..., Database]) -> Stores:
-    """Runs in two databases."""
+    """Stores with runs in two databases."""
     return stores_on(open_database("control"), open_database("runs"))
 
 
@@ -77,7 +77,7 @@ def check_walk(stores: Stores, expected: list[str], limit: int) -> None:
         back.append(list_runs(stores, ANY, limit=limit, cursor=back[-1].prev_cursor))
     assert [ids_of(page) for page in reversed(back)] == [ids_of(page) for page in forward]
     assert back[-1].prev_cursor is None
-    # and forwards again from a page that was reached backwards
+    # forward again from pages reached backward
     for older, newer in pairwise(back):
         again = list_runs(stores, ANY, limit=limit, cursor=newer.next_cursor)
         assert ids_of(again) == ids_of(older)
@@ -91,7 +91,7 @@ def test_a_cursor_survives_new_rows(ledger: RunLedger) -> None:
     add_run(ledger, created_at=NOW + timedelta(hours=1))
     again = list_runs(ledger.stores, ANY, limit=2, cursor=first.next_cursor)
     assert ids_of(again) == ids_of(expected)
-    # what came in between is found by going back
+    # the new rows are on the previous page
     back = list_runs(ledger.stores, ANY, limit=2, cursor=again.prev_cursor)
     assert ids_of(back) == ids_of(first)
     assert back.prev_cursor is not None
@@ -158,7 +158,7 @@ def test_a_cursor_that_was_not_made_here_is_refused(ledger: RunLedger, bad: str)
 
 @pytest.fixture
 def shelf(ledger: RunLedger) -> dict[str, Run]:
-    """Runs that differ in one thing each."""
+    """Runs that each differ in one property."""
     ended = {"ended_at": NOW}
     return {
         "plain": add_run(ledger, title="Mend 100% of_it"),
@@ -192,7 +192,7 @@ def shelf(ledger: RunLedger) -> dict[str, Run]:
         (RunFilter(text="SLO"), {"tagged"}),
         (RunFilter(text="größe-50%"), {"tagged"}),
         (RunFilter(text="slow,"), set()),
-        # what LIKE would read as a pattern is text
+        # LIKE wildcards match literally
         (RunFilter(text="100%"), {"plain"}),
         (RunFilter(text="f_it"), {"plain"}),
         (RunFilter(text="%"), {"plain", "tagged"}),

@@ -1,4 +1,4 @@
-"""Among many runs: every filter is a walk along an index, and nothing reads or sorts them all."""
+"""With many runs, every filter uses an index, and nothing reads or sorts them all."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from tests.fresh_databases import KINDS, POSTGRESQL, SQLITE, fresh_database, len
 from tests.records.plans import explained, steps_of
 from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on
 
-# enough for PostgreSQL to tell a walk from a scan; of each rare thing there are a few
+# enough rows for PostgreSQL to prefer an index over a scan; FEW of each rare value
 MANY, FEW = 8_000, 50
 LIMIT, LOOKED_THROUGH = 10, 200
-# of SQLite's machine; every second run is 40,000
+# steps of SQLite's virtual machine; reading every second run takes 40,000
 STEPS = 20_000
 MIDDLE = NOW + timedelta(seconds=MANY // 2)
 IDS = [run_id(NOW + timedelta(seconds=number)) for number in range(MANY)]
@@ -46,7 +46,7 @@ PROJECTS_BRANCHES = {"newest_runs_of_project_from_branch", "newest_runs_of_proje
 
 USUAL = draft_run().model_dump()
 
-# what is asked for, and the indexes that lead to it
+# each filter with the indexes it may use
 FILTERS: dict[str, tuple[RunFilter, set[str]]] = {
     "any": (RunFilter(), NEWEST),
     "a project": (RunFilter("proj_2"), PROJECTS),
@@ -101,7 +101,7 @@ FILTERS: dict[str, tuple[RunFilter, set[str]]] = {
     "a word of a title": (RunFilter(text="the greet"), ON_BRANCH | NEWEST),
     "a word of a project's titles": (RunFilter("proj_1", text="run"), PROJECTS | ON_BRANCH),
 }
-# of each common thing there are two, and no run is of the first one and of the second other
+# two values of each common column; no run has the first of one and the second of another
 PARTS: dict[str, list[dict[str, Any]]] = {
     "project": [{}, {"project_id": "proj_1"}],
     "status": [
@@ -133,7 +133,7 @@ every_filter = pytest.mark.parametrize("wanted", [one[0] for one in FILTERS.valu
 def many(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:
-    """A database with many runs, most of them alike, in the order of their ids."""
+    """A database with many runs, most of them alike, inserted in id order."""
     with ExitStack() as until_end:
         if request.param == POSTGRESQL:
             address = until_end.enter_context(lent_postgresql())
@@ -175,7 +175,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def places_in(stores: Stores, wanted: RunFilter) -> list[str | None]:
-    """The first page, one in the middle, and back from there."""
+    """Return cursors to the first page, to one in the middle and back from there."""
     first = list_runs(stores, wanted, limit=1, cursor=None)
     if not first.items or first.next_cursor is None:
         return [None]
@@ -208,7 +208,7 @@ def check_lines(lines: list[str], wanted: RunFilter, indexes: set[str]) -> None:
     used = [re.findall(r"INDEX (\w+)", line) for line in of_runs]
     assert [] not in used, lines
     assert {name for names in used for name in names} - {BY_ID} == indexes, lines
-    # from end to end only where the first entries are wanted
+    # a full index scan is fine only if the first entries match
     scans = [line for line in of_runs if line.startswith("SCAN")]
     assert not scans or wanted == RunFilter() or is_bounded(wanted), lines
     if not (wanted.text or wanted.batch_id):
@@ -222,12 +222,12 @@ def check_trees(plans: list[dict[str, Any]], wanted: RunFilter) -> None:
                 continue
             assert node["Node Type"] != "Seq Scan", plan
             read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-            # it may as well go along all where every second one is of the project
+            # a walk over all runs is fine where every second one belongs to the project
             assert read <= FEW + (2 * LOOKED_THROUGH if is_bounded(wanted) else 0), node
 
 
 def is_bounded(wanted: RunFilter) -> bool:
-    """True where some of what is wanted is looked for among the newest alone."""
+    """Return True if some of the filters only search the newest runs."""
     return any(way.is_bounded for way in ways_to(wanted))
 
 
@@ -256,7 +256,7 @@ def test_a_branch_beside_other_filters_is_looked_for_among_the_newest_of_both(
         page = list_runs(stores, wanted, limit=2 * FEW, cursor=None)
         return len(page.items), page.looked_among
 
-    # few of it in all: its own walk leads to each
+    # so few rows match the branch that its own index finds them all
     assert look(FEW, trigger="manual") == (FEW, None)
     assert look(3, trigger="manual") == (3, 3)
     assert look(4, statuses=["died"]) == (4, 4)
@@ -264,7 +264,7 @@ def test_a_branch_beside_other_filters_is_looked_for_among_the_newest_of_both(
 
 
 def walk_of(stores: Stores, wanted: RunFilter) -> list[Page]:
-    """Every page, from the newest on."""
+    """Return all pages, newest first."""
     pages = [list_runs(stores, wanted, limit=100, cursor=None)]
     while pages[-1].next_cursor is not None:
         pages.append(list_runs(stores, wanted, limit=100, cursor=pages[-1].next_cursor))
@@ -296,7 +296,7 @@ def test_a_list_that_ends_among_the_newest_says_so_and_dates_lead_further_back(
     before = NOW + timedelta(seconds=of_tag[3] + 1)
     [first] = walk_of(stores, RunFilter(tag="nightly", created_before=before))
     assert first.items[0].id == IDS[of_tag[3]]
-    # a project with few runs is looked through as a whole
+    # a project with few runs is searched completely
     [all_of_it] = walk_of(stores, RunFilter("proj_2", tag="nightly", text="greeting"))
     assert (len(all_of_it.items), all_of_it.looked_among) == (FEW, None)
 
@@ -332,7 +332,7 @@ def test_pages_hold_what_is_found_by_looking_at_every_run(
 
 
 def passes(wanted: RunFilter, told: dict[str, Any]) -> bool:
-    """The rule, without a database."""
+    """Return True if a run with these columns matches, computed without a database."""
     run = {**USUAL, **told}
     word = (wanted.text or "").lstrip("#")
     return (

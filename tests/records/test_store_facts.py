@@ -1,4 +1,4 @@
-"""What is told of a database: never its password, and its silence as such."""
+"""Facts about a database: never its password, and no answer reported as such."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The built-in tracker: numbers shared by issues and changes, edits that meet, comments."""
+"""The built-in tracker: numbers shared by issues and changes, conflicting edits, comments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.records.samples import NOW, draft_change, draft_project
 
 @pytest.fixture
 def tracker(stores: Stores) -> TrackerLedger:
-    """The tracker of a project."""
+    """The tracker of one project."""
     ProjectLedger(stores).insert(draft_project())
     return TrackerLedger(stores)
 

@@ -1,4 +1,4 @@
-"""Every statement uses the store that owns its row: the other may be dead meanwhile."""
+"""Each statement uses the store that owns its row, so the other store may be down."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.fresh_databases import TEMPLATE, fresh_database, one_postgres
 from tests.records.samples import NOW, add_run, draft_run, opened_database, run_id, stores_on
 from tests.store_guard import Astray, strays
 
-# nobody listens on that port
+# nothing listens on this port
 DEAD = "postgresql://127.0.0.1:1/away?connect_timeout=1"
 
 
 @pytest.fixture
 def alive(tmp_path: Path) -> Iterator[Database]:
-    """A run store."""
+    """A run store that works."""
     (tmp_path / "runs.db").write_bytes(fresh_database())
     database = Database(f"sqlite:///{tmp_path / 'runs.db'}", tell=lambda _: None)
     yield database
@@ -39,7 +39,7 @@ def alive(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def dead() -> Iterator[Database]:
-    """A database that is away."""
+    """A database that is down."""
     database = Database(DEAD, tell=lambda _: None)
     yield database
     database.close()

@@ -1,4 +1,4 @@
-"""What is known of a write whose answer is lost: that it may be done, and who hears of it."""
+"""Writes whose answer is lost: they may have succeeded, and subscribers still get them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_an_order_for_many_runs_is_told_of_when_it_is_given(
 def test_what_the_control_store_has_committed_is_told_where_the_run_store_then_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # with a rollback journal a reader keeps the writer from committing
+    # with a rollback journal, an open reader blocks the commit
     monkeypatch.setattr(engines, "network_of", lambda _: "nfs")
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.1)
     told: list[Change] = []
