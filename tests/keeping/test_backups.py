@@ -1,4 +1,4 @@
-"""A backup, and what comes of it on another machine and on the same one."""
+"""Backups, restored on another machine and on the same one."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from app.server.startup import CannotStart, only_server, prepare_folders
 from tests.planes import COMMIT, real_plane
 
 FAIL = f"{COMMIT}; exit 3"
-# whatever database the other tests have
+# always SQLite, whatever database the other tests use
 IN_A_FILE = {"database_url": None}
 
 
 def settings_of(folder: Path) -> Settings:
-    """A data folder that has never been used."""
+    """Return the settings of an unused data folder."""
     settings = Settings(data_dir=folder)
     prepare_folders(settings)
     return settings
 
 
 def count(database: Path, table: str) -> int:
-    """Rows of a table."""
+    """Return the number of rows in a table."""
     with closing(sqlite3.connect(database)) as opened:
         return int(opened.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
 
 
 @pytest.fixture
 def worked(tmp_path: Path) -> Path:
-    """A backup of a Runyard whose one run has died with a commit; its origin is gone."""
+    """A backup with one run that died with a commit; its origin is deleted."""
     with real_plane(tmp_path / "old", **IN_A_FILE) as plane:
         project = plane.add_project(FAIL)
         run = plane.finish(project)
@@ -54,7 +54,7 @@ def worked(tmp_path: Path) -> Path:
 
 
 def restored(folder: Path, backup: Path) -> Restored:
-    """A backup in a folder of its own."""
+    """Restore a backup into a new data folder."""
     return put_back(settings_of(folder), backup, trusts_settings=True)
 
 
@@ -128,7 +128,7 @@ def test_nothing_is_restored_under_a_running_server(worked: Path, tmp_path: Path
 
 
 def changed(backup: Path, name: str, text: bytes) -> Path:
-    """A copy of a backup in which one part is another."""
+    """Return a copy of a backup with one part replaced."""
     other = Path(mkdtemp(dir=backup.parent)) / backup.name
     with zipfile.ZipFile(backup) as old, zipfile.ZipFile(other, "w") as new:
         for entry in old.namelist():
@@ -139,14 +139,14 @@ def changed(backup: Path, name: str, text: bytes) -> Path:
 
 
 def with_manifest(backup: Path, **facts: object) -> Path:
-    """A copy of a backup whose list says something else."""
+    """Return a copy of a backup with changed facts in its manifest."""
     with zipfile.ZipFile(backup) as archive:
         manifest = json.loads(archive.read("manifest.json"))
     return changed(backup, "manifest.json", json.dumps({**manifest, **facts}).encode())
 
 
 def newer(backup: Path, folder: Path) -> Path:
-    """The database of a backup as a newer program leaves it."""
+    """Return a backup's database with the schema version of a newer program."""
     file = folder / "newer.db"
     with zipfile.ZipFile(backup) as archive:
         file.write_bytes(archive.read("runyard.db"))
@@ -156,7 +156,7 @@ def newer(backup: Path, folder: Path) -> Path:
 
 
 def flipped(backup: Path, folder: Path) -> Path:
-    """The database of a backup with some bytes of its middle lost."""
+    """Return a backup's database with 12 KB in the middle zeroed."""
     file = folder / "flipped.db"
     with zipfile.ZipFile(backup) as archive:
         content = bytearray(archive.read("runyard.db"))
@@ -166,7 +166,7 @@ def flipped(backup: Path, folder: Path) -> Path:
 
 
 def cut(backup: Path) -> Path:
-    """The first half of a backup."""
+    """Return the first half of a backup."""
     half = backup.with_name("half.zip")
     half.write_bytes(backup.read_bytes()[: backup.stat().st_size // 2])
     return half

@@ -1,4 +1,4 @@
-"""Backups of PostgreSQL and of two databases: what is in them, and where they can be put back."""
+"""Backups of PostgreSQL and of two databases: their contents and where they can be restored."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ MOVES: list[tuple[Pair, Pair]] = [
 
 @pytest.fixture
 def world() -> World:
-    """The outside, which outlives a server."""
+    """The fake outside world, which outlives a server."""
     return World()
 
 
 @pytest.fixture
 def begin(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Servers, which end with the test."""
+    """Start servers, which stop with the test."""
     monkeypatch.delenv("RUNYARD_TEST_SPLIT", raising=False)
     with ExitStack() as ends:
 
@@ -65,7 +65,7 @@ def begin(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 
 
 def settings_on(folder: Path, pair: Pair, *, template: str = TEMPLATE) -> Settings:
-    """Settings of a new data folder with databases of these kinds that hold no rows."""
+    """Return settings of a new data folder with empty databases of these kinds."""
     chosen: dict[str, Any] = {"data_dir": folder}
     for name, kind in zip(("database_url", "runs_database_url"), pair, strict=True):
         if kind == POSTGRESQL:
@@ -100,15 +100,15 @@ def die(plane: FakePlane, world: World, run: Run) -> None:
 
 
 def contents(plane: FakePlane) -> dict[str, list[Any]]:
-    """Every row of every database, JSON to the letter."""
+    """Return all rows of all databases in exact textual form."""
     found: dict[str, list[Any]] = {}
     for place, database in zip(("control", "runs"), plane.stores.all(), strict=False):
-        # opened by itself: as one of two it would refuse what the other owns
+        # opened alone: as one of two stores it would reject rows that the other owns
         with (
             closing(Database(database.url, tell=lambda _: None)) as opened,
             opened.reading() as session,
         ):
-            # leases are of the living
+            # leases belong to running servers and are not restored
             for table in set(Setting.metadata.sorted_tables) - {Lease.metadata.tables["lease"]}:
                 rows = session.execute(table.select()).all()
                 found[f"{place}.{table.name}"] = sorted(map(repr, rows))
@@ -158,7 +158,7 @@ def test_a_backup_is_of_one_moment_of_both_databases_whoever_writes_meanwhile(
     monkeypatch.setenv("RUNYARD_RACEPOINT", f"backup.after_look:{go_on}")
     with ThreadPoolExecutor(2) as threads:
         backup = threads.submit(back_up, plane.settings, tmp_path / "backup.zip")
-        # the first look is taken: what ends now ends after the second one
+        # the first snapshot is open: a run that ends now ends after the second one
         until(tmp_path.joinpath("go on.reached.0").exists, "one is looked at", 30)
         end = threads.submit(plane.reaper.reap_once, runs[1].id)
         assert wait([end], timeout=0.5).not_done
@@ -170,7 +170,7 @@ def test_a_backup_is_of_one_moment_of_both_databases_whoever_writes_meanwhile(
 
 
 def strikes_of(backup: Path, folder: Path) -> tuple[int, int]:
-    """What a backup's control store has counted or will, and the deaths of its run store."""
+    """Return the strikes a backup has counted or queued, and the strikes of its runs."""
     with zipfile.ZipFile(backup) as archive:
         for name in ("runyard.db", "runs.db"):
             archive.extract(name, folder)

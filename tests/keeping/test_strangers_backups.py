@@ -1,4 +1,4 @@
-"""A backup of somebody else's: what it brings is shown or refused, and opens no door."""
+"""Backups from a stranger: contents are shown or refused, and grant no access."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IN_A_FILE = {"database_url": None}
 
 @pytest.fixture
 def theirs(tmp_path: Path) -> Path:
-    """The backup of a stranger whose loop is on and who is signed in."""
+    """A stranger's backup with the auto loop on and a person signed in."""
     with real_plane(tmp_path / "theirs", **IN_A_FILE) as plane:
         project = plane.add_project()
         plane.ledgers.projects.change(project.id, auto_enabled=True)
@@ -36,14 +36,14 @@ def theirs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Settings:
-    """A data folder of ours that has never been used."""
+    """Settings of an unused data folder."""
     settings = Settings(data_dir=tmp_path / "here")
     prepare_folders(settings)
     return settings
 
 
 def repacked(backup: Path, change: Callable[[dict[str, bytes]], None], **listed: Any) -> Path:
-    """The backup with other parts, and a list that says so; `listed` is said of each part."""
+    """Return a copy with other parts and a matching manifest; `listed` goes into each entry."""
     with zipfile.ZipFile(backup) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     manifest = json.loads(parts.pop("manifest.json"))
