@@ -1,4 +1,4 @@
-"""Property tests of the rules: a busy machine is no failure."""
+"""Hypothesis settings for the domain tests: a busy machine must not fail them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts of runs, and what follows from them."""
+"""Facts of runs for tests, and the verdicts on them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def ended(
     reason: ExitReason = ExitReason.EXITED,
     **facts: Any,
 ) -> RunFacts:
-    """Facts of an agent that left an exit record."""
+    """Return facts of an agent that left an exit record."""
     record = ExitRecord(code, signal, reason, NOW)
     return replace(ALIVE, exit=record, alive=False, **facts)
 
 
 def outcome(facts: RunFacts) -> tuple[Signal | None, Cause | None]:
-    """The signal and the cause of a verdict."""
+    """Return the signal and the cause of the verdict."""
     verdict = classify(facts)
     return verdict.signal, verdict.cause

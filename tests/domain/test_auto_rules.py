@@ -1,4 +1,4 @@
-"""When the loop starts a run by itself: every term of engine.md §5, alone and together."""
+"""Conditions of an auto launch: each term of engine.md §5, alone and combined."""
 
 from __future__ import annotations
 

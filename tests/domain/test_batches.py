@@ -1,4 +1,4 @@
-"""Whose turn it is when several batches wait, and what a batch came to."""
+"""The order of waiting batches, and the outcome of a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends by what an agent said last, and of agents that live and bring nothing more."""
+"""Ends classified by an agent's last message, and live agents without progress."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ REACHED = "the agent's usage limit was reached: You've hit your limit · resets 
         (ended(0, word=LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
         (ended(1, word=LIMITED, has_work=True), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
         (ended(None, signal=9, word=LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
-        # an event of a stream is evidence, and no sentence for people
+        # a stream event is evidence, but no sentence to show
         (ended(1, word=EVENT), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED.partition(":")[0]),
         (ended(None, signal=15, reason=STOPPED, word=LIMITED), Signal.USAGE_LIMIT, None, REACHED),
-        # it has only told of it, and its exit says the rest
+        # the agent only mentioned the limit, so its exit decides
         (ended(1, word=TOLD), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
         (ended(None, signal=9, word=TOLD), Signal.GONE, Cause.SIGNAL, None),
         (
@@ -48,10 +48,10 @@ REACHED = "the agent's usage limit was reached: You've hit your limit · resets 
             None,
         ),
         (ended(None, signal=15, reason=STOPPED, word=TOLD), Signal.GONE, Cause.SESSION_GONE, None),
-        # its exit is good, and it does not say that it has failed
+        # a good exit, and no report of a failure
         (ended(0, word=TOLD), Signal.GONE, Cause.NO_DELIVERY, None),
         (ended(0, word=TOLD, has_work=True), Signal.WORK_TO_DELIVER, None, None),
-        # the deadline goes before it
+        # the deadline takes precedence
         (ended(1, word=LIMITED, reason=ExitReason.DEADLINE), Signal.DEADLINE, Cause.BUDGET, None),
         (
             ended(1, word=SIGNED_OUT),
@@ -67,7 +67,7 @@ REACHED = "the agent's usage limit was reached: You've hit your limit · resets 
             "the agent could not reach its model: ECONNREFUSED",
         ),
         (ended(0, word=OFFLINE, has_work=True), Signal.WORK_TO_DELIVER, None, None),
-        # an exit code that is good though the agent says it failed (opencode, aider)
+        # exit code 0 although the agent reports a failure (opencode, aider)
         (ended(0, word=SIGNED_OUT), Signal.GONE, Cause.AUTH, None),
         (
             ended(0, word=FAILED, has_work=True),
@@ -80,9 +80,9 @@ REACHED = "the agent's usage limit was reached: You've hit your limit · resets 
         (ended(1, word=DONE_WELL), Signal.GONE, Cause.EXIT_CODE, "agent exited 1"),
         (ended(127), Signal.GONE, Cause.AGENT_MISSING, None),
         (ended(127, word=SIGNED_OUT), Signal.GONE, Cause.AUTH, None),
-        # what ended it goes before what it said of its trouble
+        # the cause of the end takes precedence over the trouble the agent reported
         (ended(1, word=OFFLINE, reason=ExitReason.DISK_FULL), Signal.GONE, Cause.DISK_FULL, None),
-        # ended after its last word, by us: what it said counts
+        # stopped by Runyard after its last message: the message counts
         (
             ended(None, signal=15, reason=STOPPED, word=DONE_WELL, has_work=True),
             Signal.WORK_TO_DELIVER,
@@ -183,7 +183,7 @@ def test_a_limit_of_the_run_is_told_with_its_figure_and_strikes(
 def living(
     since: float = 0, word: LastWord | None = None, tool: str = "", **facts: Any
 ) -> RunFacts:
-    """Facts of an agent that lives, and went on for the last time so many seconds ago."""
+    """Return facts of a live agent whose last progress was `since` seconds ago."""
     at = NOW - timedelta(seconds=since)
     vitals = Vitals(at, at, word or LastWord(), at if word else None, tool=tool)
     return replace(ALIVE, vitals=vitals, **facts)
@@ -198,19 +198,19 @@ GRACE = LINGER.total_seconds()
         (living(1e6), None, None),
         (living(59, stall_seconds=60), None, None),
         (living(60, stall_seconds=60), Signal.GONE, Cause.STALLED),
-        # nothing is known of an agent that cannot be seen, or whose output is not read
+        # an unreachable agent, or one with unread output, is not judged
         (living(1e6, stall_seconds=60, alive=None), None, None),
         (living(1e6, stall_seconds=60, delivered=None), None, None),
         (replace(ALIVE, stall_seconds=1), None, None),
         (living(GRACE - 1, LIMITED), None, None),
         (living(GRACE, LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT),
-        # anything may write such a line while the agent thinks, or waits for a tool
+        # other programs may print such a line while the agent thinks or waits for a tool
         (living(GRACE, TOLD), None, None),
         (living(60, TOLD, stall_seconds=60), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT),
         (living(60, TOLD, tool="Bash", stall_seconds=60), Signal.GONE, Cause.STALLED),
         (living(GRACE, SIGNED_OUT), Signal.GONE, Cause.AUTH),
         (living(GRACE, FAILED), Signal.GONE, Cause.EXIT_CODE),
-        # it may still come back
+        # the network may come back
         (living(GRACE, OFFLINE), None, None),
         (living(GRACE, DONE_WELL, stall_seconds=1), None, None),
     ],

@@ -1,4 +1,4 @@
-"""What one run adds to the figures, and what sums of them say."""
+"""Figures of a single run, and sums of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holds of accounts: what they cover, and where they stand."""
+"""Account holds: the models they cover, and their state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids: their two shapes, their order, and what their shape says of the store that owns them."""
+"""Ids: their two shapes, their order, and the store that each shape implies."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_ids_sort_by_their_creation(
 def test_the_entropy_tells_ids_of_one_millisecond_apart(
     split: bool, at: int, noise: bytes, more: bytes
 ) -> None:
-    # 70 of 80 bits at least are used
+    # at least 70 of the 80 bits are used
     one = mint_run_store_id("run", at_ms=at, entropy=noise, split=split)
     other = mint_run_store_id("run", at_ms=at, entropy=more, split=split)
     assert (one == other) is (
@@ -85,7 +85,7 @@ def test_control_ids_have_a_shape_of_their_own(prefix: str, at: int, noise: byte
         (f"batch_{BODY}1", Store.RUNS),
         (f"run_{TOGETHER}", Store.CONTROL),
         (f"batch_{TOGETHER}", Store.CONTROL),
-        # the shape decides, not the first character: 26 of them ending in 1
+        # the shape decides, not the first character: 26 characters ending in 1
         (f"run_{TOGETHER}1", Store.RUNS),
         (f"proj_{BODY[:24]}", Store.CONTROL),
         (f"run_{BODY}0", None),
@@ -125,7 +125,7 @@ def test_classifying_is_total(text: str) -> None:
     try:
         assert store_of(text) in Store
     except Unclassifiable:
-        # what else would be raised fails the test
+        # any other exception fails the test
         assert not is_run_id(text)
 
 

@@ -1,4 +1,4 @@
-"""`Blocked by`: which headings count, which references, and for how long."""
+"""`Blocked by`: which headings and references count, and until when they block."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from app.domain.issues import IssueFacts, blocked_by, blockers_of, branch_of_iss
         ("## Blocked by\n#3\n### Sub\n#4", [3]),
         ("#3\n## Blocked by\nnothing", []),
         ("## Blocked by\n#3\n## Notes\n## Blocked by\n#4", [3, 4]),
-        # references elsewhere do not block
+        # references to other repositories do not block
         ("## Blocked by\nowner/repo#3", []),
         ("## Blocked by\nrepo#3, owner-x#4", []),
         ("## Blocked by\nhttps://h/x#3", []),
@@ -46,7 +46,7 @@ from app.domain.issues import IssueFacts, blocked_by, blockers_of, branch_of_iss
         ("## Blocked by\n#", []),
         ("## Blocked by\n(#3) [#4] **#5**, #6.", [3, 4, 5, 6]),
         ("## Blocked by\n#" + "9" * 30, []),
-        # a fenced heading is an example of one
+        # a heading in a code fence is an example
         ("```\n## Blocked by\n#3\n```", []),
         ("## Blocked by\n```\n# comment\n```\n#3", [3]),
         ("~~~\n```\n## Blocked by\n#3\n~~~", []),
@@ -54,14 +54,14 @@ from app.domain.issues import IssueFacts, blocked_by, blockers_of, branch_of_iss
         ("```sh\n```\n## Blocked by\n#3", [3]),
         ("```\n``` not the end\n## Blocked by\n#3", []),
         ("``` `code` ```\n## Blocked by\n#3", [3]),
-        # a line of = or - below words makes them a heading, too
+        # setext headings (underlined with = or -) count too
         ("Blocked by\n----------\n#3", [3]),
         ("BLOCKED BY:\n===\n#3\n\nNotes\n---\n#4", [3]),
         ("## Blocked by\n- #3\n---\n- #4", [3, 4]),
         ("## Blocked by\n\n---\n#3", [3]),
         ("Blocked by\n\n---\n#3", []),
         ("## Blocked by\n#3\n##\n#4", [3]),
-        # only what ends a line everywhere ends one here
+        # Unicode line separators do not end a line
         ("so\u2028## Blocked by\n#3", []),
     ],
 )
@@ -119,7 +119,7 @@ FREE = IssueFacts(
     ("known", "open_issues", "hold"),
     [
         ({}, {7}, None),
-        ({}, {7, 9, 12}, None),  # what it names is itself, closed, not there, or elsewhere
+        ({}, {7, 9, 12}, None),  # refers to itself, closed, missing or foreign issues
         ({}, {3, 7}, "blocked by #3"),
         ({"labels": ["Ready-For-Agent"]}, {7}, "not ready"),
         ({"is_open": False}, {7}, "closed"),
@@ -159,7 +159,7 @@ def test_an_issue_waits_for_one_reason_in_one_sentence(
         ("## Depends on\n- #3\n## Notes\n#4", [3]),
         ("## Blocked by #3\n- #4\n## Notes\n#5", [3, 4]),
         ("Depends on\n===\n#3", [3]),
-        # what is an example, a quote or a story blocks nothing
+        # examples, quotes and prose block nothing
         ("```\nBlocked by #3\n```", []),
         ("    Blocked by #3", []),
         ("\tBlocked by #3", []),

@@ -1,4 +1,4 @@
-"""How long a run has its idempotency key."""
+"""Lifetime of a run's idempotency key."""
 
 from __future__ import annotations
 

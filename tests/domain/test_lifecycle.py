@@ -1,4 +1,4 @@
-"""The states: every legal move of engine.md §1, no other, and what people read of them."""
+"""Run states: each legal transition of engine.md §1, no other, and their labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.domain.words import LABELS, Cause, Phase, Status, label_of
 
 DIAGRAM = Path(__file__).parents[2] / "docs" / "lifecycle.md"
 
-# engine.md §1, word for word
+# copied verbatim from engine.md §1
 TABLE = """
 delayed     due                              queued
 delayed     stop                             stopped
@@ -56,7 +56,7 @@ def test_no_move_leads_out_of_an_end() -> None:
 
 
 def test_every_status_can_be_reached() -> None:
-    # a run is accepted as delayed or as queued
+    # a run is accepted as delayed or queued
     assert set(MOVES.values()) | {Status.DELAYED, Status.QUEUED} == set(Status)
 
 
@@ -105,7 +105,7 @@ def test_only_a_death_for_want_of_a_delivery_has_a_label_of_its_own(cause: Cause
 
 
 def test_the_diagram_in_the_docs_is_the_table() -> None:
-    """After a change of MOVES put the new `diagram()` into the docs' mermaid block."""
+    """If MOVES changes, copy the new `diagram()` into the docs' mermaid block."""
     text = DIAGRAM.read_text()
     block = text.partition("```mermaid\n")[2].partition("\n```")[0]
     assert block == diagram()

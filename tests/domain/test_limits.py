@@ -1,4 +1,4 @@
-"""What agents write of their limits, and when they can be tried again: zones and clock changes."""
+"""Usage limit messages of agents and their reset times, with time zones and clock changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def at(text: str) -> datetime:
 @pytest.mark.parametrize(
     ("words", "now", "machine", "told"),
     [
-        # in the zone that is named, whatever the machine's
+        # in the zone named, regardless of the machine's
         (
             "You've hit your session limit · resets 2:30pm (Europe/Paris)",
             "2026-11-21T09:00",
@@ -40,14 +40,14 @@ def at(text: str) -> datetime:
         ),
         ("You've hit your limit · resets 1pm (Asia/Kolkata)", "2026-11-21T09:00", UTC, None),
         ("You're out of extra usage · resets 11:30am (UTC)", "2026-11-21T09:00", PARIS, "11:30"),
-        # what has passed today is tomorrow's, by the day of that zone
+        # a time that has passed today means tomorrow, by the date in that zone
         ("resets 8am (Europe/Paris)", "2026-11-21T09:00", UTC, "2026-11-22T07:00"),
         ("resets 1am (Asia/Tokyo)", "2026-11-21T15:30", UTC, "2026-11-21T16:00"),
         ("resets 11pm (Pacific/Honolulu)", "2026-11-21T09:30", UTC, "2026-11-22T09:00"),
         ("resets 12am (UTC)", "2026-11-21T09:00", UTC, "2026-11-22T00:00"),
         ("resets 12pm (UTC)", "2026-11-21T09:00", UTC, "2026-11-21T12:00"),
         ("resets 17:45 (UTC)", "2026-11-21T09:00", UTC, "2026-11-21T17:45"),
-        # what has just passed is not tomorrow's
+        # a time that passed moments ago still counts
         ("resets 9am (UTC)", "2026-11-21T09:02", UTC, "2026-11-21T09:00"),
         ("resets 9am (UTC)", "2026-11-21T09:06", UTC, "2026-11-22T09:00"),
         # with a date
@@ -69,27 +69,27 @@ def at(text: str) -> datetime:
             "2026-11-21T17:16",
         ),
         ("or try again at 12:16 PM.", "2026-11-21T09:00", PARIS, "2026-11-21T11:16"),
-        # a zone that nobody knows is the machine's
+        # an unknown zone is treated as the machine's
         ("resets 2pm (Mars/Olympus)", "2026-11-21T09:00", UTC, "2026-11-21T14:00"),
         ("resets 2pm (../../etc/passwd)", "2026-11-21T09:00", UTC, "2026-11-21T14:00"),
-        # in numbers
+        # as a timestamp or a duration
         ("Claude AI usage limit reached|1795257000", "2026-11-21T09:00", UTC, "2026-11-21T10:30"),
         ('{"resets_at":1795257000}', "2026-11-21T09:00", UTC, "2026-11-21T10:30"),
         ('{"resetsAt": 1795257000000}', "2026-11-21T09:00", UTC, "2026-11-21T10:30"),
         ('"resets_in_seconds":5400', "2026-11-21T09:00", UTC, "2026-11-21T10:30"),
         ("Your quota will reset after 21h5m44s.", "2026-11-21T09:00", UTC, "2026-11-22T06:05:44"),
         ("Try again in 3 days 4 hours 5 minutes", "2026-11-21T09:00", UTC, "2026-11-24T13:05"),
-        # a quota of the day: with the next one
+        # a daily quota resets at the start of the next day
         (
             "You have exhausted your daily quota on this model.",
             "2026-11-21T09:00",
             UTC,
             "2026-11-22T08:00",
         ),
-        # clocks go forward: what they skip is an hour later
+        # skipped by the clock change: one hour later
         ("resets 2:30am (Europe/Paris)", "2026-03-28T23:00", UTC, "2026-03-29T01:30"),
         ("resets 4am (Europe/Paris)", "2026-03-28T23:00", UTC, "2026-03-29T02:00"),
-        # clocks go back: what they show twice is the next of both
+        # shown twice at the clock change: the next of the two
         ("resets 2:30am (Europe/Paris)", "2026-10-24T23:00", UTC, "2026-10-25T00:30"),
         ("resets 2:30am (Europe/Paris)", "2026-10-25T01:00", UTC, "2026-10-25T01:30"),
         ("resets 2:30am (Europe/Paris)", "2026-10-25T02:00", UTC, "2026-10-26T01:30"),
@@ -100,7 +100,7 @@ def test_a_message_names_its_moment(
     words: str, now: str, machine: tzinfo, told: str | None
 ) -> None:
     if told is None:
-        told = "2026-11-22T07:30"  # 1pm in Kolkata has passed at half past two there
+        told = "2026-11-22T07:30"  # 1pm in Kolkata has passed: it is 14:30 there
     expected = at(told) if "T" in told else at(f"{now[:11]}{told}")
     assert told_time(words, at(now), machine) == expected
 

@@ -1,4 +1,4 @@
-"""Silence: what is said of it, when it ends a run, and when it is looked at again."""
+"""Silent agents: the warning, the end of the run, and the time of the next check."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ago(seconds: float) -> datetime:
 
 
 def vitals(progress: float, output: float | None = None, **other: object) -> Vitals:
-    """Of an agent that went on and wrote so many seconds ago."""
+    """Return vitals with progress and output so many seconds ago."""
     at = Vitals(ago(progress if output is None else output), ago(progress))
     return replace(at, **other)  # type: ignore[arg-type]
 
@@ -48,12 +48,12 @@ def vitals(progress: float, output: float | None = None, **other: object) -> Vit
         (vitals(600), None, "No output for 10 min"),
         (vitals(12 * 60 + 59), None, "No output for 12 min"),
         (vitals(3 * 3600 + 59), None, "No output for 3 h"),
-        # half of what a project allows
+        # half of the project's limit
         (vitals(239), 480, None),
         (vitals(240), 480, "No output for 4 min"),
         (vitals(30), 60, "No output for 30 s"),
         (vitals(1900), 7200, None),
-        # output flows, and nothing goes on
+        # output without progress
         (vitals(240, 5, is_retrying=True), 480, "Reconnecting for 4 min"),
         (vitals(240, 5), 480, "No progress for 4 min"),
         (vitals(600, 240, is_retrying=True), 480, "No output for 4 min"),
@@ -126,7 +126,7 @@ def test_who_has_said_the_last_word_has_a_grace_to_exit(
         (vitals(0), 480, 240),
         (vitals(300), 480, 60),
         (vitals(470), 480, 10),
-        # the words change with each minute, and later with each hour
+        # the text changes every minute, later every hour
         (vitals(12 * 60 + 20), None, 40),
         (vitals(2 * 3600 + 600), None, 3000),
         (vitals(1, word=LastWord(is_ok=True), word_at=ago(1)), None, 44),
@@ -145,7 +145,7 @@ def test_every_look_is_later_than_now() -> None:
             assert next_look(vitals(progress), stall_seconds, NOW) > NOW
 
 
-# --- what is heard -------------------------------------------------------------------------------
+# --- parsed events -------------------------------------------------------------------------------
 
 
 def test_further_attempts_are_output_and_no_progress() -> None:
@@ -185,17 +185,17 @@ AUTH = Troubled(Failure.AUTH, "Not logged in")
             [LimitReached("L"), Finished(False, "No")],
             LastWord(False, None, "No", LimitReached("L")),
         ),
-        # what was said before is of no use any more
+        # a finished turn clears earlier trouble
         ([AUTH, Finished(True)], LastWord(is_ok=True)),
         ([LimitReached("L"), Finished(True)], LastWord(is_ok=True)),
         ([LimitReached("L"), Progressed()], LastWord()),
         ([AUTH, Finished(False), Progressed("Bash")], LastWord()),
-        # what is said after a good end neither
+        # nothing after a good end counts
         ([Finished(True), AUTH, LimitReached("L")], LastWord(is_ok=True)),
-        # who tries again has not ended
+        # an agent that retries has not ended
         ([AUTH, Finished(False), Retrying()], LastWord(None, Failure.AUTH, "Not logged in")),
         ([LimitReached("L"), Retrying()], LastWord(limit=LimitReached("L"))),
-        # a moment is not told again by every word, and of two windows the later one holds
+        # a message without a reset time keeps the known one; of two windows the later one counts
         (
             [LimitReached("event", AT, "seven_day"), LimitReached("You've hit it", None, "weekly")],
             LastWord(limit=LimitReached("You've hit it", AT, "seven_day")),

@@ -1,4 +1,4 @@
-"""Names: what may be a branch, an origin or a project, and every attack on them (A26, A27)."""
+"""Valid names of branches, origins and projects, and attacks on them (A26, A27)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of what an agent may reach: hosts as written, addresses no name leads to."""
+"""Network rules for agents: host spellings, and addresses that no name may resolve to."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ WRONG = [
 KINDS = {
     Kind.PUBLIC: [
         *("93.184.216.34", "2606:4700::1", "64:ff9b::5db8:d822", "::ffff:93.184.216.34"),
-        # what a VPN's resolver may give for any name
+        # a VPN's resolver may return these for any name
         *("198.18.0.1", "203.0.113.80", "2001:db8::1"),
     ],
     Kind.PRIVATE: [

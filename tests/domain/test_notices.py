@@ -1,4 +1,4 @@
-"""What people read in a message, whatever projects, issues and agents are called."""
+"""Texts of notifications, with any names of projects, issues and agents."""
 
 from __future__ import annotations
 

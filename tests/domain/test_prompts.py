@@ -1,4 +1,4 @@
-"""The text an agent is given: what is in it, and that no value is read as a template."""
+"""The agent's prompt: its contents, and no value treated as a template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to the proxy are read in one way only, or refused."""
+"""Proxy requests have exactly one reading, or are refused."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_a_tunnel_is_asked_for_as_curl_python_and_git_do(lines):
 @pytest.mark.parametrize(
     "raw",
     [
-        # another host in the header than in the request
+        # the Host header differs from the request line
         head("CONNECT api.example.com:443 HTTP/1.1", "Host: evil.example:443"),
         head("CONNECT api.example.com:443 HTTP/1.1", "Host: api.example.com:444"),
         head("CONNECT api.example.com:443 HTTP/1.1", HOST, "Host: evil.example"),
         head("GET http://api.example.com/ HTTP/1.1", "Host: evil.example"),
         head("GET http://api.example.com/ HTTP/1.1"),
-        # a second request hidden in the first
+        # request smuggling
         head("CONNECT api.example.com:443 HTTP/1.1", HOST, "Content-Length: 9"),
         head("CONNECT api.example.com:443 HTTP/1.1", HOST, "Transfer-Encoding: chunked"),
         head("POST http://a.example/ HTTP/1.1", "Host: a.example", "Transfer-Encoding: chunked"),
@@ -51,7 +51,7 @@ def test_a_tunnel_is_asked_for_as_curl_python_and_git_do(lines):
         head("POST http://a.example/ HTTP/1.1", "Host: a.example", *["Content-Length: 1"] * 2),
         head("POST http://a.example/ HTTP/1.1", "Host: a.example", "Content-Length : 1"),
         head("GET http://a.example/ HTTP/1.1", "Host: a.example", "Connection: host"),
-        # lines that others may divide elsewhere
+        # line endings that other parsers may split differently
         b"CONNECT api.example.com:443 HTTP/1.1\nHost: api.example.com\n\n",
         b"CONNECT api.example.com:443 HTTP/1.1\r\nHost: api.example.com\nX: y\r\n\r\n",
         b"CONNECT api.example.com:443 HTTP/1.1\r\nX: y\rHost: evil.example\r\n\r\n",
@@ -59,7 +59,7 @@ def test_a_tunnel_is_asked_for_as_curl_python_and_git_do(lines):
         head("CONNECT api.example.com:443 HTTP/1.1", HOST, "no colon"),
         head("CONNECT api.example.com:443 HTTP/1.1", HOST, "X: \x00"),
         head("CONNECT api.example.com:443 HTTP/1.1", HOST, ": empty"),
-        # no host, or one that is read in several ways
+        # no host, or an ambiguous one
         head("CONNECT api.example.com HTTP/1.1"),
         head("CONNECT :443 HTTP/1.1"),
         head("CONNECT 127.1:443 HTTP/1.1"),
@@ -74,7 +74,7 @@ def test_a_tunnel_is_asked_for_as_curl_python_and_git_do(lines):
         head("GET http://a.example\\@evil.example/ HTTP/1.1", "Host: a.example"),
         head("GET http://a.example#@evil.example/ HTTP/1.1", "Host: a.example"),
         head("GET http:///x HTTP/1.1", "Host: a.example"),
-        # no request of a proxy
+        # not a proxy request
         head("GET / HTTP/1.1", "Host: a.example"),
         head("GET https://a.example/ HTTP/1.1", "Host: a.example"),
         head("GET ftp://a.example/ HTTP/1.1", "Host: a.example"),

@@ -1,4 +1,4 @@
-"""The quota banner's thresholds, as ui.md has them."""
+"""Thresholds of the quota banner from ui.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project's files tell which package registries its agents need."""
+"""Package registries a project's agents need, derived from its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the facts of a running run mean, in engine.md's order, and which ends are strikes."""
+"""Verdicts on running runs in engine.md's order, and the ends that are strikes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_facts_lead_to_one_verdict(
             (Signal.DELIVERED, Cause.REPORTED),
         ),
         (replace(ended(2), delivers=Delivers.REPORT), (Signal.GONE, Cause.EXIT_CODE)),
-        # no pull request proves a report, and no silent tracker holds one up
+        # a pull request proves no report, and a silent tracker delays none
         (replace(REPORT, delivered=True), (None, None)),
         (
             replace(ended(0, delivered=None), delivers=Delivers.REPORT),
@@ -90,7 +90,7 @@ def test_a_report_succeeds_by_exit_code_zero_alone(
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        # delivered, then deadline's record, usage limit's, any record or gone, then the clock
+        # precedence: delivery, deadline record, usage limit, other record or exit, then the clock
         ({"delivered": True}, {"exit": ExitRecord(None, 15, ExitReason.DEADLINE, NOW)}),
         ({"delivered": True}, {"exit": ExitRecord(1, None, ExitReason.EXITED, NOW)}),
         ({"delivered": True}, {"alive": False}),
@@ -129,7 +129,7 @@ def test_missing_data_is_not_evidence(facts: RunFacts) -> None:
 def test_an_end_that_somebody_outside_asked_for_is_no_evidence_against_the_agent(
     code: int | None, signal: int | None, restarted: bool
 ) -> None:
-    # a machine that shuts down ends every supervisor with TERM; no row says `stopped` then
+    # a shutdown sends TERM to every supervisor; no row says `stopped` then
     facts = ended(code, signal=signal, reason=ExitReason.STOPPED, host_restarted=restarted)
     expected = Cause.HOST_RESTARTED if restarted else Cause.SESSION_GONE
     assert outcome(facts) == (Signal.GONE, expected)

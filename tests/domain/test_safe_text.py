@@ -1,4 +1,4 @@
-"""What nobody can see in a text shows as an escape, the same way wherever Runyard writes."""
+"""Invisible characters show as escapes, the same way everywhere in Runyard."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ HONEST = [
     ),
     *("\U0001f44d\U0001f3fd", "e\u0301", "\u0627\u0644\u0633\u0644\u0627\u0645", "10\u00a0000"),
 ]
-# seen, though Unicode calls them formats: signs before or under Arabic and Kaithi numbers
+# visible, though Unicode calls them formats: signs before or under Arabic and Kaithi numbers
 SEEN_FORMATS = {
     *map(chr, range(0x600, 0x606)),
     *"\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd",
@@ -105,7 +105,7 @@ def test_words_smuggled_as_tags_behind_an_emoji_are_read_by_everybody() -> None:
 
 
 def is_unseen(character: str) -> bool:
-    """True for what Unicode itself calls a control, a format, a space or half a character."""
+    """Return True for what Unicode calls a control, format, space or surrogate."""
     return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Zs", "Cs")
 
 

@@ -1,4 +1,4 @@
-"""The limits that a project may set for its runs."""
+"""Resource limits that a project may set for its runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets in every form and over every border: none is left, and nothing else is touched."""
+"""Secrets in any encoding and across chunk borders: all are masked, and nothing else."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_secret_is_masked_in_every_form_wherever_its_writes_were_cut(
     whole = mask.mask(text)
     assert len(whole) == len(text)
     assert held not in whole
-    # what an encoding shares with its neighbours, and what an escape needs, may stay
+    # characters an encoding shares with its neighbors, and those of an escape, may stay
     assert covered(whole) >= len(held) - len(held) // 4 - 4
     assert whole.startswith(b"the key is <")
     assert whole.endswith(b">, says the agent\n")
@@ -87,7 +87,7 @@ def test_text_without_a_secret_is_passed_on_as_it_is_and_at_once() -> None:
     stream, text = MaskStream(mask), b"0 errors, 12 passed\n" * 1000
     assert mask.mask(text) is text
     assert stream.take(text) == text
-    # only what may be its beginning waits
+    # only a possible start of a secret is held back
     assert stream.take(b"... sk-a") == b"... "
     assert stream.take(b"lways\n") == b"sk-always\n"
 
@@ -138,7 +138,7 @@ def test_any_text_with_any_secret_keeps_its_length_and_its_json(
     masked = in_stream(mask, pieces)
     assert len(masked) == len(line)
     if not any(character in '"\\,: {}' for character in value):
-        # one that is made of JSON's own signs can stand where no text is
+        # a value made of JSON punctuation may match outside of strings
         json.loads(masked)
 
 

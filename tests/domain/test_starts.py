@@ -1,4 +1,4 @@
-"""When a run is to start, as people write it."""
+"""Start times of runs as people type them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_date_is_read_by_the_readers_clock(words: str, moment: str) -> None:
 @pytest.mark.parametrize(
     ("day", "words", "moment"),
     [
-        # the clocks go on from 02:00 to 03:00, and back from 03:00 to 02:00
+        # clocks go forward from 02:00 to 03:00, and back from 03:00 to 02:00
         (datetime(2026, 3, 28, 12, tzinfo=UTC), "tomorrow 02:30", "2026-03-29T01:30+00:00"),
         (datetime(2026, 10, 24, 12, tzinfo=UTC), "tomorrow 02:30", "2026-10-25T00:30+00:00"),
     ],

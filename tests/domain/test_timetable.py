@@ -1,4 +1,4 @@
-"""Quiet hours and digests by the wall clock: over midnight, and where the clock jumps."""
+"""Quiet hours and digests in local time: across midnight and clock changes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def at(day: str, clock: str, *, fold: int = 0) -> datetime:
         ("2026-06-11", "00:00", "2026-06-11", "07:00"),
         ("2026-06-11", "06:59:59", "2026-06-11", "07:00"),
         ("2026-06-11", "07:00", "2026-06-11", "07:00"),
-        # the night in which the clock skips an hour, and the one in which it shows one twice
+        # the nights on which the clock skips an hour and repeats one
         ("2026-03-28", "22:30", "2026-03-29", "07:00"),
         ("2026-03-29", "03:00", "2026-03-29", "07:00"),
         ("2026-10-24", "22:30", "2026-10-25", "07:00"),

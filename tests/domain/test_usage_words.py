@@ -1,4 +1,4 @@
-"""Tokens and cost as people read them."""
+"""Display texts of tokens and cost."""
 
 from __future__ import annotations
 
