@@ -1,4 +1,4 @@
-"""Runs and projects as the API answers them, for tests of the state and the pages."""
+"""Runs and projects as API responses, for tests of the state and the pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 def run_of(number: int, status: Status = Status.RUNNING, **changes: Any) -> RunOut:
-    """The run number `number`; greater ones are newer."""
+    """Return run number `number`; higher numbers are newer."""
     run_id = f"run_c{number:024d}"
     cause: Cause | None = changes.get("cause")
     values: dict[str, Any] = {
@@ -43,7 +43,7 @@ def run_of(number: int, status: Status = Status.RUNNING, **changes: Any) -> RunO
 
 
 def project_of(**changes: Any) -> ProjectOut:
-    """A ready project."""
+    """Return a project in state ready."""
     values: dict[str, Any] = {
         "id": "proj_a",
         "name": "checkout-api",
@@ -67,7 +67,7 @@ def project_of(**changes: Any) -> ProjectOut:
 
 
 def submitting(key: str, project_id: str = "proj_a") -> Submitting:
-    """A submit that has no answer yet."""
+    """Return a submit that has no response yet."""
     return Submitting(
         key=key,
         project_id=project_id,

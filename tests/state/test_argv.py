@@ -1,4 +1,4 @@
-"""A command as a person writes it."""
+"""Commands typed by people, split into arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bursts: many changes at once become few."""
+"""Bursts: many changes at once are merged into few."""
 
 from __future__ import annotations
 

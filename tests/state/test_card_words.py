@@ -1,4 +1,4 @@
-"""What a project's card says."""
+"""Texts on a project's card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What doctor found, sorted: who is here, who is not, and how each agent stands in a word."""
+"""Doctor's results, sorted: installed agents, missing ones, and a short status for each."""
 
 from __future__ import annotations
 

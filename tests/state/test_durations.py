@@ -1,4 +1,4 @@
-"""Lengths of time as people read them."""
+"""Display texts of durations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bounded view of a log's entries: every one is met once, at its place, and few are held."""
+"""The bounded view of log entries: each appears once and in order, and few are held."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tell(line: bytes) -> list[Entry]:
 
 
 class GrowingLog:
-    """A log in memory that answers as the API does with `form=readable`."""
+    """An in-memory log that answers like the API with `form=readable`."""
 
     def __init__(self, content: bytes = b"") -> None:
         self.content = content

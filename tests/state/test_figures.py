@@ -1,4 +1,4 @@
-"""What charts are asked for, in units that people can read."""
+"""Chart data in readable units."""
 
 from __future__ import annotations
 

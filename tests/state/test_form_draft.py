@@ -1,4 +1,4 @@
-"""What a browser kept of a form: taken back whole, and never trusted."""
+"""Form drafts saved in the browser: restored completely, and never trusted."""
 
 from __future__ import annotations
 

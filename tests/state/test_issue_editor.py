@@ -1,4 +1,4 @@
-"""Editing a text that somebody else may edit, too."""
+"""Editing a text that others may edit at the same time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ISSUE = IssueOut(
 
 
 def overtaken(**stands: object) -> ApiProblem:
-    """The refusal that says what stands there now."""
+    """Return the refusal that carries the current version."""
     return ApiProblem(409, {"error": "edited_meanwhile", "stands": stands}, "corr")
 
 

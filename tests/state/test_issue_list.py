@@ -1,4 +1,4 @@
-"""The list of issues: what an address shows, counts, and changes that show at once."""
+"""The issue list: filters in the address, counts, and optimistic changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.state.tracker.issue_list import IssueFilter, IssueList, labelled, toggl
 
 
 def an_issue(number: int = 1, **given: Any) -> IssueOut:
-    """An open issue that is ready and claimable."""
+    """Return an open issue that is ready and claimable."""
     known = {"title": "t", "body": "", "labels": ["ready-for-agent"], "state": "open"}
     return IssueOut.model_validate(
         {"number": number, "ready": True, "claimable": True, **known, **given}

@@ -1,4 +1,4 @@
-"""Asking for the newest state, one question at a time."""
+"""Loading the newest state with one request at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.state.page.connection import Latest
 
 
 class Source:
-    """Answers when it is let go, with what is true at that moment."""
+    """Answers once its gate opens, with the value from the time of the request."""
 
     def __init__(self) -> None:
         self.truth = 0

@@ -1,4 +1,4 @@
-"""A form whose branch another run writes: the message goes with the lock, and Wait sends again."""
+"""A form whose branch is locked by another run: the error clears with the lock; Wait resends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def released(number: int = 5) -> RunOut:
 
 
 def refused_form() -> tuple[RunForm, LockWait]:
-    """A form that was refused for the run number 5."""
+    """Return a form that was refused because of run number 5."""
     form = RunForm.open(project_of(), {"issue": "1", "task": "kept"})
     form.ordered, form.trouble = form.order(), locked()
     return form, LockWait(form)

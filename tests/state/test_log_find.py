@@ -1,4 +1,4 @@
-"""What is looked for in a log: one hit after the other, and which of how many it is."""
+"""Search in a log: stepping through hits, and the position among them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from app.state.runs.log_find import LogFind
 
 
 class Hits:
-    """A log whose hits lie at each tenth byte, told a few at a time."""
+    """A log with a hit every ten bytes, returned a few at a time."""
 
     def __init__(self, count: int, at_once: int, *, counts: bool = True) -> None:
         self.count, self.at_once, self._counts = count, at_once, counts

@@ -1,4 +1,4 @@
-"""How fast a page draws a log: a tool's output at once, a flood no faster than anybody reads."""
+"""Pace of drawing a log: a tool's output at once, a flood no faster than people can read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.state.runs.run_log import A_SECOND, AT_ONCE, LINE_CHARS, LogPace
 
 
 class Watch:
-    """A clock that goes when it is told to."""
+    """A clock set by the test."""
 
     now = 100.0
 
@@ -16,7 +16,7 @@ class Watch:
         return self.now
 
 
-# seconds that pass, and lines that are drawn then; whether it is a flood after the last
+# seconds that pass and lines drawn then; True if it is a flood at the end
 STORIES = {
     "nothing": ([], False),
     "a tool that prints two thousand lines at once": ([(0, 2_000)], False),

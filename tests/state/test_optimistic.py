@@ -1,4 +1,4 @@
-"""Undoing a submit restores the list exactly, whatever else happened meanwhile."""
+"""Undoing a submit restores the list exactly, despite other changes in between."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def board_of(*runs: RunOut) -> RunBoard:
 
 
 def made_by(key: str, number: int, status: Status = Status.RUNNING) -> RunOut:
-    """The run that the submit of this key made."""
+    """Return the run created by the submit with this key."""
     return run_of(number, status, correlation_id=f"corr-of-{key}")
 
 
@@ -195,7 +195,7 @@ def test_an_answer_does_not_set_back_what_the_feed_knew_first() -> None:
 
 @dataclass
 class World:
-    """What really happened, kept apart from the board that is tested."""
+    """The true state, kept apart from the board under test."""
 
     board: RunBoard = field(default_factory=board_of)
     runs: dict[int, RunOut] = field(default_factory=dict)
@@ -285,7 +285,7 @@ Line = tuple[str, int, str]  # key, place, value
 
 @dataclass
 class Layer:
-    """A change under way, as a layer over what the server said."""
+    """A pending change, as a layer over the server's state."""
 
     key: str
     row: Line
@@ -297,7 +297,7 @@ class Layer:
 
 @dataclass
 class Layers:
-    """The other way to the same list: undoing takes a layer away from what the server said."""
+    """Reference implementation: undo removes a layer from above the server's state."""
 
     rows: OptimisticRows[Line] = field(
         default_factory=lambda: OptimisticRows(lambda line: line[0], lambda line: line[1])

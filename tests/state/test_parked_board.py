@@ -1,4 +1,4 @@
-"""The kept work a person sees: gone at once when it is discarded, back where that is refused."""
+"""The list of parked work: a discarded row disappears at once and returns if refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.state.run_samples import NOON, run_of
 
 
 class Refused(Exception):
-    """The server said no."""
+    """Refusal by the server."""
 
 
 def row_of(number: int, **changes: Any) -> ParkedOut:
@@ -74,7 +74,7 @@ async def test_a_delivery_is_told_on_its_row_while_it_goes_on() -> None:
 
     async def deliver() -> Any:
         words.append(board.word_of(row_of(1)))
-        # pressed twice: once is enough
+        # a double click delivers once
         assert await board.deliver(row_of(1), deliver, lambda: None) is None
         return run
 

@@ -1,4 +1,4 @@
-"""What is asked of projects' loops: at once, once, and exactly undone where it was refused."""
+"""Actions on projects' auto loops: shown at once, sent once, undone exactly if refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 
 class Server:
-    """What the page talks to: answers as told, when its gate is open, and keeps what it heard."""
+    """Fake server: answers with `answer` when its gate is open, and records requests."""
 
     def __init__(self, answer: Answer, project: ProjectOut = PAUSED) -> None:
         self.answer = answer
@@ -259,7 +259,7 @@ async def test_undo_lets_agents_run_without_again_and_shows_so_before_it_is_answ
     assert [body for *_, body in server.heard] == [{"sandbox": "none"}]
     shown = [(row.sandbox, row.sandbox_notice) for row, _ in server.drawn if row is not None]
     assert ("none", False) in shown
-    # and as it was, where that was refused
+    # restored after the refusal
     assert (shown[-1], server.trouble()) == (("contained", True), "Away.")
 
 

@@ -1,4 +1,4 @@
-"""The projects that one person sees."""
+"""The list of projects of one person."""
 
 from __future__ import annotations
 

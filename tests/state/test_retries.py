@@ -1,4 +1,4 @@
-"""Presses of Retry: once at a time, the same key while no answer came, and shown on every list."""
+"""Presses of Retry: one at a time, same key until answered, and shown on every list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 
 class Page:
-    """A page with a list beside it; the server answers as told, when its gate is open."""
+    """A page with a list; its server answers with `answer` when its gate is open."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -46,7 +46,7 @@ class Page:
         return made.id if made else None
 
     def rows(self) -> list[tuple[Trigger, str | None]]:
-        """The list's rows, those being submitted with what they repeat."""
+        """Return the list's rows: a submit with the run it retries, a run with its id."""
         return [
             (row.trigger, row.retry_of if isinstance(row, Submitting) else row.id)
             for row in self.board.rows()
@@ -88,7 +88,7 @@ async def test_without_an_answer_the_next_press_sends_the_same_key() -> None:
     with pytest.raises(RetryUnanswered, match="nothing can start twice"):
         await page.press()
     assert page.rows() == []
-    page.answer = refuses(503)  # a fault may have come after the run was written down
+    page.answer = refuses(503)  # the error may have come after the run was stored
     with pytest.raises(ApiProblem):
         await page.press()
     page.answer = starts

@@ -1,4 +1,4 @@
-"""What a runs list takes from the feed, and which lists show a submit."""
+"""Feed updates of a runs list, and the lists that show a submit."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_a_snapshot_that_was_overtaken_by_the_feed_sets_no_row_back() -> None:
     with board.hearing():
         board.apply(run_of(1, Status.DIED))
         board.apply(run_of(2))
-        # read before both, and answered after them
+        # a snapshot taken before both updates, received after them
         board.load(RunsPage(items=[run_of(1)]))
     assert [(row.id, row.status) for row in board.rows() if isinstance(row, RunOut)] == [
         (run_of(2).id, "running"),

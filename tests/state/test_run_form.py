@@ -1,4 +1,4 @@
-"""The form: one key for one run, and each refusal in its own place."""
+"""The run form: one key per run, and each refusal shown in its place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.state.run_samples import NOON, project_of, run_of
 
 
 class Server:
-    """What the form talks to: answers as told and keeps what it was sent."""
+    """Fake server of the form: answers with `answer` and records requests."""
 
     def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
         self.answer = answer

@@ -1,4 +1,4 @@
-"""The bounded log view: however a log is cut into pieces, its lines are the same."""
+"""The bounded log view: lines are the same however the log is cut into pieces."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.state.runs.run_log import (
 
 
 class GrowingLog:
-    """A log in memory that answers like `GET /runs/{id}/log`."""
+    """An in-memory log that answers like `GET /runs/{id}/log`."""
 
     def __init__(self, content: bytes = b"") -> None:
         self.content = content
@@ -205,7 +205,7 @@ async def test_odd_logs_are_lines_too(content: bytes) -> None:
 
 
 class CutLog(GrowingLog):
-    """A log whose middle was dropped: positions count every byte, a marker stands for the gap."""
+    """A log without its middle: offsets count all bytes, and a marker shows the gap."""
 
     def __init__(self, head: bytes, dropped: int, tail: bytes) -> None:
         super().__init__()

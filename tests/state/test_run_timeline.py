@@ -1,4 +1,4 @@
-"""Events as steps: durations, what happens now, what comes next."""
+"""Events as steps: durations, the current step and the next one."""
 
 from __future__ import annotations
 

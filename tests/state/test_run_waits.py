@@ -1,4 +1,4 @@
-"""Which runs wait for a usage limit, and until when."""
+"""Runs that wait for a usage limit, and its reset time."""
 
 from __future__ import annotations
 

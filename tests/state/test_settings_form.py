@@ -1,4 +1,4 @@
-"""A project's settings, edited while others may change them: nothing typed is lost."""
+"""A project's settings, edited while others may change them: no input is lost."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from app.state.projects.settings_form import SettingsForm
 from tests.state.run_samples import NOON, project_of
 
 SHOP = project_of(agent="script", agent_command=["make"], budget_seconds=7200, stall_seconds=None)
-# what PATCH takes and this form does not show: a button of the page, and what is not built yet
+# fields of PATCH that this form lacks: those with a button on the page, and unused ones
 ELSEWHERE = {"archived", "auto_enabled", "open_pr", "sandbox_notice"}
 
 
 class Server:
-    """Answers with `answer`, keeps what it was sent, and `meanwhile` happens before it answers."""
+    """Answers with `answer` after running `meanwhile`, and records requests."""
 
     def __init__(self, form: SettingsForm) -> None:
         self.form, self.board = form, ProjectBoard([SHOP])

@@ -1,4 +1,4 @@
-"""What the runs of a list used: as much as is told, and of how many it is told."""
+"""Usage of a list's runs: the reported sums, and how many runs reported."""
 
 from __future__ import annotations
 
