@@ -1,4 +1,4 @@
-"""What people do with the loop, over a real plane."""
+"""Actions of people on the auto loop, over a real plane."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SLEEP = "sleep 60"
 def start(
     plane: RealPlane, project: Project, issue: int | None = None, key: str | None = None
 ) -> Accepted:
-    """Start an AFK run by hand and let it be launched."""
+    """Start an AFK run manually and wait for its launch."""
     plane.clock.advance(1)
     accepted = plane.services.afk.start(project.id, issue, plane.asker(key), plane.clock())
     plane.rest()
@@ -39,13 +39,13 @@ def plan(plane: RealPlane, project: Project) -> Plan:
 
 
 def tick(plane: RealPlane) -> None:
-    """One sweep, a second later."""
+    """Sweep once, one second later."""
     plane.clock.advance(1)
     plane.tick()
 
 
 def runs(plane: RealPlane, project: Project) -> list[Run]:
-    """The project's runs, oldest first."""
+    """Return the project's runs, oldest first."""
     return plane.ledgers.runs.newest_of(project.id, limit=100)[::-1]
 
 
@@ -54,7 +54,7 @@ def add_issues(plane: RealPlane, project: Project, count: int) -> list[int]:
 
 
 def fail(plane: RealPlane, project: Project, times: int) -> None:
-    """That many AFK runs by hand, each of an issue of its own, each dying."""
+    """Start `times` AFK runs manually, each for a new issue, and let each die."""
     for _ in range(times):
         plane.clock.advance(1)
         number = plane.add_issue(project).number

@@ -1,4 +1,4 @@
-"""Batches over a plane in memory."""
+"""Batches over an in-memory plane."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def a_batch(
     models: Sequence[str] = (),
     **more: Any,
 ) -> Batch:
-    """A batch with so many of its items in, each for its own model where some are named."""
+    """Seal a batch of `count` items, of which `sent` arrive; `models` names one per item."""
     desk, now = plane.services.batches, plane.clock()
     batch = desk.open(project.id, count, None, plane.asker(), now).batch
     filling = desk.fill(batch.id, plane.asker())

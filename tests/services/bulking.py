@@ -1,4 +1,4 @@
-"""Orders for many runs over a plane in memory."""
+"""Bulk orders over an in-memory plane."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LITTLE = {"repo_concurrency": 1000, "max_live_runs": 1}
 
 
 def stopped(plane: FakePlane, project: Project, count: int) -> list[str]:
-    """Runs of a project that are over and may be retried."""
+    """Return the ids of `count` stopped runs, which can be retried."""
     ids: list[str] = []
     for number in range(count):
         plane.clock.advance(0.01)
@@ -35,7 +35,7 @@ def retry_all(plane: FakePlane, **wanted: Any) -> Bulk:
 
 
 def counted(plane: FakePlane, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What each round of a server has settled."""
+    """Record the number of items that each round settles."""
     rounds: list[int] = []
     real = plane.services.bulk.go_on_once
 

@@ -1,4 +1,4 @@
-"""Planes for the tests of the services."""
+"""Planes for the services tests."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tests.services.splits import Planes
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[RealPlane]:
-    """A control plane with the usual settings."""
+    """A control plane with default settings."""
     with real_plane(tmp_path) as plane:
         yield plane
 
 
 @pytest.fixture
 def world() -> World:
-    """The outside, which outlives a server."""
+    """The fake outside world, which outlives a server."""
     return World()
 
 
 @pytest.fixture
 def planes(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planes]:
-    """Servers of one data folder; with `split=True` new runs live in a store of their own."""
+    """Start servers on one data folder; with `split=True` new runs live in a second database."""
     monkeypatch.setenv("RUNYARD_TEST", "1")
     monkeypatch.delenv("RUNYARD_TEST_SPLIT", raising=False)
     with ExitStack() as ends:

@@ -1,4 +1,4 @@
-"""Runs that are over and whose copy is still there, and the time that passes for it."""
+"""Ended runs whose working copy still exists, and the passing of retention times."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ DIRTY = f"{COMMIT}; echo mine > unsaved.txt; exit 3"
 
 
 def copies(plane: RealPlane) -> CopyRetention:
-    """What removes them."""
+    """Return the service that removes working copies."""
     return plane.services.retention.copies
 
 
 def clear(plane: RealPlane) -> int:
-    """One round; how many went."""
+    """Run one retention round and return the number of removed copies."""
     return copies(plane).clear_once(plane.clock())
 
 
 def leaving(plane: RealPlane) -> list[tuple[str, str]]:
-    """What is shown to go, and why."""
+    """Return the run ids announced for removal, with the reasons."""
     return [(one.run_id, one.because) for one in copies(plane).standing().leaving]
 
 
 def kept_run(plane: RealPlane, script: str = DIRTY) -> Run:
-    """A run that has ended with commits and something else in its copy."""
+    """Return an ended run with commits and an uncommitted file in its copy."""
     run = plane.finish(plane.add_project(script))
     assert run.parked
     assert plane.copy(run).is_dir()
@@ -35,18 +35,18 @@ def kept_run(plane: RealPlane, script: str = DIRTY) -> Run:
 
 
 def tidy(plane: RealPlane, run: Run) -> None:
-    """A person throws away what was not committed."""
+    """Delete the uncommitted file, as a person would."""
     (plane.copy(run) / "unsaved.txt").unlink()
 
 
 def deliver(plane: RealPlane, run: Run) -> None:
-    """A person delivers what was parked; the copy stays."""
+    """Deliver parked work, as a person would; the copy stays."""
     deed = Deed(plane.person, "deliver", "by a test", "corr", run.project_id, run.id)
     plane.services.salvage.deliver(run.id, deed, None, plane.clock())
 
 
 def left_run(plane: RealPlane) -> Run:
-    """A run whose copy is left after its delivery, with nothing in it that is not elsewhere."""
+    """Return a delivered run whose copy holds nothing that is not elsewhere."""
     run = kept_run(plane)
     tidy(plane, run)
     deliver(plane, run)
@@ -54,7 +54,7 @@ def left_run(plane: RealPlane) -> Run:
 
 
 def pass_by(plane: RealPlane, days: float) -> int:
-    """Time goes by, and rounds with it: one that shows, and one that acts; how many went."""
+    """Advance the clock; run a round that announces and one that removes; return its count."""
     plane.clock.advance(days * DAY)
     assert clear(plane) == 0, "nothing goes that was not shown to go"
     plane.clock.advance(HOUR)

@@ -1,4 +1,4 @@
-"""Agents in memory whose account meets its usage limit, and a clock that passes it."""
+"""In-memory agents whose account reaches its usage limit, and a clock that passes it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 
 class Limited:
-    """A Runyard over a world in memory, with projects whose agent is claude."""
+    """A Runyard over a fake world, with projects that use claude."""
 
     def __init__(self, folder: Path) -> None:
         self.world = World()
@@ -27,15 +27,15 @@ class Limited:
 
     @property
     def now(self) -> datetime:
-        """The time that stands still."""
+        """Return the current time of the plane's fixed clock."""
         return self.plane.clock()
 
     def project(self, **settings: object) -> Project:
-        """A project of claude's."""
+        """Add a project that uses claude."""
         return self.plane.add_project(self.world, agent="claude", agent_command=None, **settings)
 
     def order(self, project: Project, **wishes: object) -> Run:
-        """Accept a plain run and let it be launched if it may."""
+        """Accept a plain run and launch it if allowed."""
         order = Order(project.id, Depth.QUICK, "auto", **{"task": f"at {self.now}"} | wishes)  # type: ignore[arg-type]
         now = self.plane.clock.advance(1)
         run = self.plane.services.trigger.accept(order, self.plane.asker(), now).run
@@ -43,13 +43,13 @@ class Limited:
         return self.run(run.id)
 
     def run(self, run_id: str) -> Run:
-        """The run as it stands."""
+        """Return the run's current row."""
         found = self.plane.ledgers.runs.find(run_id)
         assert found is not None
         return found
 
     def work(self, run: Run) -> None:
-        """The agent uses a tool, and is heard."""
+        """Let the agent use a tool, and process its output."""
         content = [{"type": "tool_use", "name": "Bash", "input": {}}]
         self._say(run, {"type": "assistant", "message": {"content": content}})
         self.plane.services.reporter.hear(run.id)
@@ -63,7 +63,7 @@ class Limited:
         *,
         waits: bool = True,
     ) -> Run:
-        """The agent says that its account is at its limit, and ends; `waits` for what follows."""
+        """Let the agent report its usage limit and end; `waits` for the consequences."""
         self._say(run, {"type": "system", "subtype": "init", "session_id": SESSION})
         window = f"seven_day_{family}" if family else "five_hour"
         info = {"status": "rejected", "rateLimitType": window}
@@ -75,7 +75,7 @@ class Limited:
         return self.end(run, 1, waits=waits)
 
     def end(self, run: Run, code: int = 0, *, waits: bool = True) -> Run:
-        """The agent ends, and is looked at."""
+        """End the agent and reap its run."""
         self.world.end(run.id, code)
         assert self.plane.reaper.reap_once(run.id)
         if waits:
@@ -83,30 +83,30 @@ class Limited:
         return self.run(run.id)
 
     def deliver(self, run: Run) -> Run:
-        """The agent commits and ends well."""
+        """Let the agent commit and end with success."""
         self.world.commit(run.id)
         return self.end(run)
 
     def tick(self, *, after: timedelta | float = 1) -> None:
-        """One whole sweep, so much later."""
+        """Advance the clock by `after` (seconds if a number) and run one full sweep."""
         seconds = after if isinstance(after, float | int) else after.total_seconds()
         self.plane.clock.advance(seconds)
         self.plane.services.sweep.tick_once(self.now)
         self.plane.rest()
 
     def hold(self) -> AccountHold:
-        """The only hold that there is."""
+        """Return the only account hold."""
         (hold,) = self.plane.services.limits.ledger.all()
         return hold
 
     def pass_limit(self) -> None:
-        """Let the time of the only hold come, and one sweep."""
+        """Advance the clock to the end of the only hold and sweep once."""
         until = self.hold().until
         assert until is not None
         self.tick(after=until - self.now)
 
     def heirs(self, run: Run) -> list[Run]:
-        """The runs that went on with a run, one after the other."""
+        """Return the chain of runs that resumed a run, in order."""
         found: list[Run] = []
         while (heir := self.run(run.id).retried_by) is not None:
             run = self.run(heir)
@@ -114,7 +114,7 @@ class Limited:
         return found
 
     def lines(self, run: Run) -> list[str]:
-        """The sentences of a run's timeline."""
+        """Return the sentences of a run's timeline."""
         return [event.sentence for event in self.plane.ledgers.runs.timeline(run.id)]
 
     def _say(self, run: Run, event: dict[str, object]) -> None:
@@ -122,7 +122,7 @@ class Limited:
 
 
 def install_claude(folder: Path) -> dict[str, str]:
-    """An agent that can be found and is signed in; the environment for it."""
+    """Install a fake agent that is signed in, and return its environment."""
     folder.mkdir(exist_ok=True)
     program = folder / "claude"
     program.write_text("#!/bin/sh\n")
@@ -132,7 +132,7 @@ def install_claude(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def limited(folder: Path) -> Iterator[Limited]:
-    """Such a Runyard for the length of a test."""
+    """Yield a `Limited` for the length of a test."""
     yard = Limited(folder)
     try:
         yield yard

@@ -1,4 +1,4 @@
-"""What the tests of kept work share."""
+"""Shared helpers for tests of parked work."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def claimable(plane: RealPlane, project: Project) -> list[int] | None:
 
 
 def cut(plane: RealPlane, project: Project) -> Path:
-    """Make a project's mirror unreadable; where it was."""
+    """Make a project's mirror unreadable and return its path."""
     mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
     (mirror / "HEAD").unlink()
     return mirror

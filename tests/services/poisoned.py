@@ -1,4 +1,4 @@
-"""Something of ours that fails for one row, and how runs fare meanwhile."""
+"""Faults injected for a single row, and helpers to inspect the other runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FAULT = KeyError("delivery")
 
 
 class Poison:
-    """Something of ours that fails for one run, until it is mended."""
+    """A method that fails for one run until it is repaired."""
 
     def __init__(self, good: Any, run_id: str, problem: Exception) -> None:
         self.good, self.run_id, self.problem = good, run_id, problem
@@ -32,14 +32,14 @@ class Poison:
 def poison(
     monkeypatch: pytest.MonkeyPatch, thing: Any, name: str, run_id: str, problem: Exception = FAULT
 ) -> Poison:
-    """Have a method fail where it is given this id, or something that has it."""
+    """Make a method fail when called with this id or an object that has it."""
     poison = Poison(getattr(thing, name), run_id, problem)
     monkeypatch.setattr(thing, name, poison)
     return poison
 
 
 def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
-    """A run that was accepted, and launched where it may be."""
+    """Accept a run and launch it if allowed."""
     order = Order(project.id, Depth.QUICK, "auto", **wishes)
     run = plane.services.trigger.accept(order, plane.asker(), plane.clock()).run
     plane.rest()
@@ -47,18 +47,18 @@ def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
 
 
 def found(plane: FakePlane, run: Run) -> Run:
-    """The run as it stands."""
+    """Return the run's current row."""
     now = plane.ledgers.runs.find(run.id)
     assert now is not None
     return now
 
 
 def tick(plane: FakePlane, count: int) -> None:
-    """So many sweeps."""
+    """Run `count` sweeps."""
     for _ in range(count):
         plane.tick()
 
 
 def keys(plane: FakePlane) -> list[str]:
-    """What is left to a person."""
+    """Return the keys of quarantined rows."""
     return [one.key for one in plane.services.quarantine.held()]

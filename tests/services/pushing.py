@@ -1,4 +1,4 @@
-"""What the tests of pushes share."""
+"""Shared helpers for tests of pushes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DIES = "kill -9 $PPID"
 
 
 def write_trusted_hook(plane: RealPlane, project: Project, name: str, script: str) -> Path:
-    """A hook at a project's origin, which a person lets run as it is."""
+    """Write a hook to a project's origin and trust it."""
     origin = Path(project.origin)
     git_dir = origin / ".git" if (origin / ".git").exists() else origin
     hook = write_hook(git_dir, name, script)
@@ -21,7 +21,7 @@ def write_trusted_hook(plane: RealPlane, project: Project, name: str, script: st
 
 
 def hooked(plane: RealPlane, script: str) -> tuple[Project, Path]:
-    """A project whose origin runs a script before it takes a push."""
+    """Return a project and the pre-receive hook of its origin, which runs `script`."""
     project = plane.add_project()
     return project, write_trusted_hook(plane, project, "pre-receive", script)
 

@@ -1,4 +1,4 @@
-"""What the tests of retries share."""
+"""Shared helpers for tests of retries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.services.kept.retry import Wishes
 from app.services.runs.requests import Accepted
 from tests.planes import COMMIT, RealPlane
 
-# the first run leaves a commit and a file, every later one finds both and commits them
+# the first run leaves a commit and a file; every later one finds both and commits the file
 TWO_TRIES = (
     f"if test -e left.txt; then git add -A && git commit -qm Second; "
     f"else {COMMIT}; echo left > left.txt; exit 3; fi"
@@ -17,26 +17,26 @@ TWO_TRIES = (
 
 
 def accept(plane: RealPlane, run: Run | str, key: str | None = None, **wishes: Any) -> Accepted:
-    """A second later, order a run again."""
+    """Order a retry, one second later."""
     now = plane.clock.advance(1)
     run_id = run if isinstance(run, str) else run.id
     return plane.services.retry.retry(run_id, Wishes(**wishes), plane.asker(key), now)
 
 
 def retry(plane: RealPlane, run: Run, key: str | None = None, **wishes: Any) -> Run:
-    """The same, and let it be launched."""
+    """Order a retry and wait for its launch."""
     accepted = accept(plane, run, key, **wishes)
     plane.rest()
     return plane.run(accepted.run.id)
 
 
 def died(plane: RealPlane, project: Project) -> Run:
-    """A run of a new issue that has left work behind."""
+    """Return a died run of a new issue with parked work."""
     run = plane.finish(project, issue=plane.add_issue(project).number)
     assert (run.status, run.parked) == ("died", True)
     return run
 
 
 def kept(plane: RealPlane) -> list[tuple[str, str]]:
-    """What is parked: branches, each with the run that stands for it."""
+    """Return the parked branches, each with the run it belongs to."""
     return [(view.branch, view.run_id) for view in plane.services.parked.all(plane.clock())]

@@ -1,4 +1,4 @@
-"""What the tests of runs in a database of their own share."""
+"""Shared helpers for tests with runs in a second database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def asker(plane: FakePlane, key: str) -> Asker:
 
 
 def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
-    """A run, accepted and launched."""
+    """Accept and launch a run."""
     accepted = plane.services.trigger.accept(
         order(project, **wishes), plane.asker(), plane.clock()
     ).run
@@ -45,7 +45,7 @@ def strikes(plane: FakePlane, project: Project) -> int:
 
 
 def die(plane: FakePlane, world: World, run: Run) -> None:
-    """Let a run's agent die, and a look find it."""
+    """End a run's agent with a failure and reap the run."""
     world.end(run.id, 1)
     plane.reaper.reap_once(run.id)
     plane.rest()

@@ -1,4 +1,4 @@
-"""So many stories of a state machine, always the same ones."""
+"""Deterministic runs of a Hypothesis state machine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tests.fresh_databases import POSTGRESQL, usual_kind
 
 
 def tell(machine: type[RuleBasedStateMachine], stories: int, steps: int = 15) -> None:
-    """Let a machine take so many steps, that often; its invariants are held after each.
+    """Run `stories` examples of `steps` steps each, checking invariants after every step.
 
-    Each story has a database of its own: on PostgreSQL, where that takes longer, a quarter is told.
+    Each example has a fresh database; on PostgreSQL, where that is slow, a quarter is run.
     """
     if usual_kind() == POSTGRESQL:
         stories = max(1, stories // 4)

@@ -1,4 +1,4 @@
-"""A Runyard that tells people, over a world in memory, and a clock that can be set."""
+"""A Runyard with notifications over a fake world and a clock that can be set."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOURS = {"quiet_hours": "22:00-07:00", "notify_zone": "UTC"}
 
 
 class Telling:
-    """A plane whose agents end as a test says, and what people were told of it."""
+    """A plane with scripted agents, and the notifications sent by it."""
 
     def __init__(self, folder: Path, at: datetime | None, **settings: Any) -> None:
         self.world = World()
@@ -38,17 +38,17 @@ class Telling:
             self.set_clock(at)
 
     def set_clock(self, at: datetime) -> None:
-        """Set the clock, and let what is due then come."""
+        """Set the clock and send notifications that are due."""
         self.plane.clock.now = at.astimezone(UTC)
         self.go_round()
 
     def go_round(self) -> None:
-        """Send what is due."""
+        """Send notifications that are due."""
         self.plane.services.notifications.request()
         self.plane.rest()
 
     def project(self, **settings: Any) -> Project:
-        """A project that is ready."""
+        """Add a project in state ready."""
         return self.plane.add_project(self.world, **settings)
 
     def run(
@@ -60,7 +60,7 @@ class Telling:
         reason: ExitReason = ExitReason.EXITED,
         **columns: Any,
     ) -> Run:
-        """A run of a new issue, from its start to its end; `columns` are written before it."""
+        """Run a new issue from start to end; `columns` are written to its row before the end."""
         plane = self.plane
         number = plane.add_issue(project)
         run = plane.services.afk.start(project.id, number, plane.asker(), plane.clock()).run
@@ -77,7 +77,7 @@ class Telling:
         return found
 
     def batch(self, *, codes: Sequence[int]) -> Batch:
-        """A batch in a project of its own, whose agents end with these codes, in its order."""
+        """Run a batch in a new project; its agents end with `codes`, in order."""
         plane, left = self.plane, list(codes)
         batch = a_batch(plane, self.project(), len(codes))
         for _ in range(10 * len(codes)):
@@ -97,15 +97,15 @@ class Telling:
         self.plane.rest()
 
     def taken(self, receiver: str = PHONE) -> list[Message]:
-        """What a receiver got, oldest first."""
+        """Return the messages a receiver got, oldest first."""
         return self.notifier.taken.get(receiver, [])
 
     def titles(self, receiver: str = PHONE) -> list[str]:
-        """The titles of the same."""
+        """Return the titles of the messages a receiver got, oldest first."""
         return [message.title for message in self.taken(receiver)]
 
     def rows(self) -> list[Notification]:
-        """Every notification, oldest first."""
+        """Return all notification rows, oldest first."""
         found: list[Notification] = []
         for database in self.plane.stores.all():
             with database.reading() as session:
@@ -113,7 +113,7 @@ class Telling:
         return sorted(found, key=lambda row: (row.created_at, row.id))
 
     def states(self) -> list[tuple[str, str]]:
-        """The kind and the state of each."""
+        """Return the kind and state of each notification."""
         return [(row.kind, row.state) for row in self.rows()]
 
 
@@ -121,7 +121,7 @@ class Telling:
 def telling(
     folder: Path, *receivers: str, at: datetime | None = None, **settings: Any
 ) -> Iterator[Telling]:
-    """One of these for the length of a test; to the phone where nobody else is named."""
+    """Yield a `Telling` for the length of a test; without receivers it notifies PHONE."""
     named = " ".join(receivers or (PHONE,))
     yard = Telling(folder, at, notify_urls=named, **settings)
     try:

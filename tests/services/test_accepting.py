@@ -1,4 +1,4 @@
-"""Accepting a run: what is refused leaves no row, charges nobody and holds no slot."""
+"""Accepting a run: a refused one leaves no row, charges nobody and holds no slot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.repositories import run_git
 
 @pytest.fixture
 def still(plane: RealPlane) -> RealPlane:
-    """A plane that accepts and starts nothing: accepted runs stay in the queue."""
+    """A plane that accepts but never starts runs: they stay queued."""
     plane.add_project(name="one")
     plane.workers.close()
     return plane
@@ -41,7 +41,7 @@ def still(plane: RealPlane) -> RealPlane:
 
 @pytest.fixture
 def project(still: RealPlane) -> Project:
-    """The one project."""
+    """The only project."""
     return still.ledgers.projects.all()[0]
 
 
@@ -210,7 +210,7 @@ def test_a_twin_of_a_run_that_is_over_is_a_new_run(still: RealPlane, project: Pr
 def test_a_run_on_a_broken_origin_is_accepted_from_what_is_known(
     still: RealPlane, project: Project
 ) -> None:
-    # the base branch is known from the last look: origin is not asked again
+    # the base branch is known from the last check: origin is not contacted again
     hide_origin(still, project)
     assert still.accept(still.order(project)).status == "queued"
 

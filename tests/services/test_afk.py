@@ -1,4 +1,4 @@
-"""AFK runs by hand: which issue is claimed, what is refused, who is charged."""
+"""Manual AFK runs: the claimed issue, refusals, and the person charged."""
 
 from __future__ import annotations
 

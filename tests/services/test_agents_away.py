@@ -1,4 +1,4 @@
-"""An agent that is missing or signed out: nothing is accepted for it, claimed or counted."""
+"""A missing or signed-out agent: nothing is accepted, claimed or counted for it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ NOT_SIGNED_IN = "codex is not signed in. Run `codex login` as the server's user"
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `codex` that works, on a machine where nobody is signed in to anything."""
+    """A working `codex` on a machine without any sign-in."""
     program = tmp_path / "bin" / "codex"
     program.parent.mkdir()
-    # a script could sign in by itself
+    # a script would count as able to sign in by itself
     shutil.copy("/bin/true", program)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     for name in ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "CODEX_HOME", "OPENAI_API_KEY"):

@@ -1,4 +1,4 @@
-"""What people are warned of: agents that projects need, messages that wait, disks without room."""
+"""Alerts: agents that projects need, unsent messages, and disks low on space."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MB = 1024**2
 
 
 def told(plane: RealPlane, part: str) -> list[str]:
-    """What is warned of a part."""
+    """Return the alerts of a part."""
     return [one.what for one in plane.services.alerts.all() if one.part == part]
 
 
 def leave(monkeypatch: pytest.MonkeyPatch, free: int, size: int = 100 * 1024 * MB) -> None:
-    """Let every disk have so much room."""
+    """Make every disk report this much free space, in bytes."""
     usage = type("Usage", (), {"free": free, "total": size})
     monkeypatch.setattr(disk_room.shutil, "disk_usage", lambda _: usage)
 
@@ -119,5 +119,5 @@ def test_whoever_asks_while_a_store_is_waited_for_shares_the_next_look(plane: Re
             assert asking.acquire(timeout=60)
         may_end.set()
     assert [one.result() for one in asked] == [[]] * 20
-    # one that lasted, one for all who came then; a few more where a thread was late
+    # the one under way and one shared by all later callers; a few more for late threads
     assert len(looks) < 10

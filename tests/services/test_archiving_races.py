@@ -1,4 +1,4 @@
-"""Archiving and accepting at the same moment: one of them is refused, whichever was second."""
+"""Archiving and accepting at the same moment: the second of them is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.planes import RealPlane
 
 
 def before_next_write(plane: RealPlane, statement: str, row_id: str) -> None:
-    """Let another server write just before this one's next transaction there begins."""
+    """Execute a statement from another server just before the next transaction there."""
     done: list[bool] = []
     store = plane.stores.owner_of(row_id)
 

@@ -1,4 +1,4 @@
-"""The loop: what it starts by itself, what pauses it, what Reset and Stop do."""
+"""The auto loop: its launches, its pauses, and the effect of Reset and Stop."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_three_failures_pause_the_loop_and_nothing_else(plane: RealPlane) -> Non
     assert (paused.strikes, paused.paused_because) == (3, "agent exited 1")
     assert len(runs(plane, project)) == 3
     assert plan(plane, project).because == "auto runs are paused after 3 fails"
-    # by hand it goes on
+    # manual runs still start
     run = start(plane, project).run
     assert run.issue == 4
     assert plane.see_end(plane.run(run.id)).status == "died"
@@ -217,7 +217,7 @@ def test_where_slots_are_few_projects_take_turns(plane: RealPlane) -> None:
     for run in first:
         plane.see_end(run)
     tick(plane)
-    # the one that had to wait is among the next, though its id is not the lowest
+    # the project that had to wait is among the next, though its id is not the lowest
     assert all(runs(plane, project) for project in projects)
 
 

@@ -1,4 +1,4 @@
-"""How a batch begins or ends whatever happens to whoever sends or stops it."""
+"""Batches start or end correctly despite crashes and races with their sender or a stop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def told(plane: FakePlane, batch: Batch) -> set[tuple[str, str | None]]:
 
 
 def complete_but_unsealed(plane: FakePlane, project: Project) -> Batch:
-    """A batch with every item in, whose sender died before it was sealed."""
+    """Return a batch with all items whose sender died before sealing it."""
     desk, now = plane.services.batches, plane.clock()
     batch = desk.open(project.id, 2, None, plane.asker(), now).batch
     for index in range(2):
@@ -66,7 +66,7 @@ def test_a_stop_ends_what_a_sweep_took_in_the_same_moment(planes: Planes, world:
     batch = a_batch(plane, project, 4)
     first = items(plane, batch)[2]
     plane.services.batches.ledger.abort(batch, plane.clock(), "enough")
-    # read as waiting before the abort, taken after it
+    # seen as waiting before the abort, taken after it
     for run in plane.ledgers.runs.open_runs():
         if run.status == "running":
             world.end(run.id, 1)
@@ -141,7 +141,7 @@ def test_a_complete_batch_whose_sender_died_begins_with_the_next_sweep(
 ) -> None:
     plane = planes(max_live_runs=1)
     batch = complete_but_unsealed(plane, plane.add_project(world))
-    plane.clock.advance(3600)  # however late: it was sent completely
+    plane.clock.advance(3600)  # any delay is fine: all items had arrived
     later = planes(max_live_runs=1)
     later.clock.advance(3600)
     later.tick()
@@ -153,7 +153,7 @@ def test_a_complete_batch_whose_sender_died_begins_with_the_next_sweep(
 
 
 def seal_before(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Let another stream bring the seal between the look at a batch and what is done to it."""
+    """Let another stream seal the batch between the check and the action on it."""
     real = getattr(BatchLedger, name)
 
     def late(self: BatchLedger, batch: Batch, now: datetime, because: str) -> bool:

@@ -1,4 +1,4 @@
-"""One call that brings items: what it asks outside, what it keeps, what it answers."""
+"""One upload of batch items: its external lookups, stored items and responses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def project(plane: FakePlane, world: World) -> Project:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """An origin that counts how often it is asked, and may be silent."""
+    """An origin that counts its calls and may be silent."""
     asked, real = Asked(), FakeMirrors.look_at_origin
 
     def look(self: FakeMirrors, origin: str, *, timeout_seconds: float) -> Remote:
@@ -54,14 +54,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 class Asked:
-    """How often somebody was asked."""
+    """Number of calls, and a switch for silence."""
 
     times = 0
     is_silent = False
 
 
 class SilentForge:
-    """A tracker that counts who asks, and answers nobody."""
+    """A tracker that counts its calls and never answers."""
 
     def __init__(self) -> None:
         self.times = 0

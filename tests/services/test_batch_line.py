@@ -1,4 +1,4 @@
-"""Items of batches in the queue: their turns, what they wait for, and what is never sent."""
+"""Queued batch items: their order, the holds they wait for, and missing items."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def live(plane: FakePlane) -> list[Run]:
 
 
 def finish(plane: FakePlane, world: World, *, code: int = 7) -> list[Run]:
-    """Let everything that works come to its end, and what waits follow; who it was."""
+    """End all live runs, sweep twice, and return the ended runs."""
     ended = live(plane)
     for run in ended:
         world.end(run.id, code)
@@ -168,7 +168,7 @@ def test_items_that_cannot_be_decided_upon_let_others_pass_and_keep_their_place(
 
 
 def refuse_start_of(patched: pytest.MonkeyPatch, plane: FakePlane, *tasks: str) -> None:
-    """Let what a start asks for some items not answer."""
+    """Make starts of runs with these tasks fail with `OSError`."""
     real = plane.services.sweep._take
 
     def take(run: Run, now: datetime) -> bool:

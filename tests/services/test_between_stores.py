@@ -1,4 +1,4 @@
-"""What a crash between the commits of two stores leaves, and that it is mended once."""
+"""Crashes between the commits of two stores: their effects are repaired exactly once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.services.splits import Planes, asker, die, found, order, start, strik
 
 @pytest.fixture
 def cut(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Fail at a point from now on; nowhere for an empty name."""
+    """Set the failpoint that raises from now on; an empty name clears it."""
 
     def at(point: str) -> None:
         if point:
@@ -54,11 +54,11 @@ def lines(plane: FakePlane, run: Run) -> list[str]:
     return [event.sentence for event in plane.ledgers.runs.timeline(run.id)]
 
 
-# --- a reset and the strikes of before it -------------------------------------------------------
+# --- a reset and earlier strikes ----------------------------------------------------------------
 
 
 def die_untold(plane: FakePlane, world: World, project: Project, cut: Any) -> Run:
-    """A run whose strike the control store has not heard of."""
+    """Let a run die whose strike has not reached the control store."""
     run = start(plane, project, issue=plane.add_issue(project))
     cut("before_consequences")
     world.end(run.id, 1)
@@ -136,11 +136,11 @@ def test_a_reset_that_cannot_hear_of_the_strikes_before_it_is_refused(
     dead.stop()
 
 
-# --- work that passes from runs of both stores --------------------------------------------------
+# --- work that passes between runs of both stores -----------------------------------------------
 
 
 def kept_in_both(planes: Planes, world: World) -> tuple[FakePlane, Project, Run, Run]:
-    """Two runs that died with commits on one branch, the older one of before the split."""
+    """Two died runs with commits on one branch, the older from before the split."""
     before = planes(split=False)
     project = before.add_project(world)
     old = start(before, project, issue=before.add_issue(project))
@@ -175,7 +175,7 @@ def test_work_that_was_passed_on_in_one_store_only_is_passed_on_in_both(
 ) -> None:
     plane, _, *kept = kept_in_both(planes, world)
     cut("pass_on.between_stores")
-    # what cannot be taken back at once is left to whoever comes next
+    # an undo that fails now is left to the next attempt
     world.is_stuck = is_restarted
     heir = retry(plane, next(run for run in kept if store_of(run.id) is of), "parked")
     cut("")
@@ -204,7 +204,7 @@ def test_work_that_was_set_aside_in_one_store_only_is_back_in_both(
     heads, branch = dict(world.mirrors[project.id]), kept[0].work_branch
     cut(point)
     heir = retry(plane, kept[1], "fresh")
-    # taking it back was cut between the stores, too
+    # the undo was cut between the stores, too
     assert heir.status == "not_started"
     cut("")
     plane = planes()
@@ -238,13 +238,13 @@ def test_a_discard_that_was_cut_between_the_stores_is_completed_by_the_next(
     assert discard() == 1
     assert [found(plane, run.id).parked for run in kept] == [False, False]
     plane.tick()
-    # a person did it twice
+    # a person discarded twice
     assert deeds(plane) == ["discard", "discard"]
     for run in kept:
         assert lines(plane, run).count("discard by a test") == 1
 
 
-# --- what is decided on both --------------------------------------------------------------------
+# --- decisions across both stores ---------------------------------------------------------------
 
 
 def test_a_batch_that_is_cut_between_the_stores_is_opened_and_charged_once(
@@ -276,7 +276,7 @@ def test_a_key_whose_reset_is_cut_between_the_stores_is_reset_by_the_next(
     die(before, world, old)
     plane = planes(change_stores=True, key_ttl_seconds=60)
     plane.clock.now = before.clock.advance(120)
-    # the old run's time with it is over: both have it
+    # the old run's key has expired: both runs have it
     new = plane.services.trigger.accept(order(project), asker(plane, "key"), plane.clock()).run
     cut("key_reset.between_stores")
     with pytest.raises(FailpointHit):
@@ -303,7 +303,7 @@ def test_a_resume_that_is_cut_between_the_stores_is_accepted_by_the_next_sweep_o
         assert store_of(run.id) is Store.RUNS
         cut("accept.between_stores")
         yard.pass_limit()
-        # the hold names a run that is not there
+        # the hold names a run that does not exist
         probe = yard.hold().probe_run_id
         assert probe is not None
         assert yard.plane.ledgers.runs.find(probe) is None

@@ -1,4 +1,4 @@
-"""Which runs an order for many is about: what is read for it, and how they are listed."""
+"""Selecting runs for a bulk order: the rows read for it, and their order."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_where_not_all_runs_could_be_looked_at_nothing_is_ordered(
     freeze = partial(bulk_orders.runs_meant, plane.stores, BulkAction.RETRY)
     with pytest.raises(Invalid, match="Among more than 3 runs"):
         freeze(RunFilter(text="part"))
-    # by what indexes lead to all are found, however many they are
+    # filters served by indexes find all runs, however many there are
     assert freeze(RunFilter(project.id, branch="main")) == ids
 
 

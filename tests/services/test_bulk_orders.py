@@ -1,4 +1,4 @@
-"""Orders for many runs that wait: what wakes them, what a look at them costs, what they say."""
+"""Waiting bulk orders: wake-ups, cost of a check, and display texts."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_a_key_is_a_persons_own_and_kept_as_long_as_every_other(
 
 @contextmanager
 def two_servers(folder: Path, world: World, **wishes: Any) -> Iterator[list[FakePlane]]:
-    """On one PostgreSQL, each hearing what the other commits."""
+    """Two servers on one PostgreSQL that receive each other's changes."""
     shared = {"database_url": shared_database(folder, POSTGRESQL), "runs_dir": folder / "runs"}
     with ExitStack() as ends:
         servers: list[FakePlane] = []
@@ -211,7 +211,7 @@ def two_servers(folder: Path, world: World, **wishes: Any) -> Iterator[list[Fake
 
 
 def let_hear(plane: FakePlane, other: FakePlane, mark: str) -> None:
-    """Until the other has heard and done what this one told before."""
+    """Wait until `other` has received and handled all earlier changes of `plane`."""
     heard: list[Change] = []
     leave = other.feed.subscribe(lambda one: heard.append(one.change))
     with plane.stores.control.transaction() as tx:
@@ -231,7 +231,7 @@ def test_two_servers_do_not_wake_each_other_over_an_order_that_waits(
         assert bulk.hold
         let_hear(one, other, "begin")
         rounds = counted(one, monkeypatch)
-        # as its metronome does
+        # as its scheduler does
         other.services.bulk.request()
         other.rest()
         let_hear(other, one, "looked")

@@ -1,4 +1,4 @@
-"""Orders for many runs that cannot go on: whom they ask meanwhile, and whom they keep waiting."""
+"""Bulk orders that cannot proceed: no external lookups, and no other run held up."""
 
 from __future__ import annotations
 

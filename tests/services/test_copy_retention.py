@@ -1,4 +1,4 @@
-"""Working copies of runs that are over go by age and size, and never with work in them."""
+"""Working copies of ended runs are removed by age and size, never with work in them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_what_is_not_committed_stays_however_old(plane: RealPlane) -> None:
 def test_what_is_parked_stays_until_somebody_delivers_or_discards_it(plane: RealPlane) -> None:
     run = kept_run(plane)
     tidy(plane, run)
-    # clean, and every commit of it is at origin: nobody has said that it is not wanted
+    # clean, and all its commits are at origin, but no person has discarded the work
     run_git(plane.copy(run), "push", "-q", "origin", f"HEAD:{run.work_branch}")
     plane.adapters.mirrors.fetch(repository_of(plane.project(run.project_id)))
     assert pass_by(plane, 4000) == 0

@@ -1,4 +1,4 @@
-"""Costs are decimals: what floating point makes of a sum is told to nobody."""
+"""Costs are decimals: floating-point noise never reaches a person."""
 
 from __future__ import annotations
 

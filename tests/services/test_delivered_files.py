@@ -1,4 +1,4 @@
-"""Large files in a delivery: they stay here, with their names, until a person has decided."""
+"""Large files in a delivery: kept local and listed by name until a person decides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.planes import RealPlane
 from tests.services.pushing import pushed
 
 MB = 1000**2
-# a few KB in the agent's folder, 3 MB in everybody's; the limit of its files does not see it
+# a few KB compressed, 3 MB once checked out: the agent's file size limit misses it
 HIDES = """
 sha=$(head -c 3145728 /dev/zero | git hash-object -w --stdin)
 git update-index --add --cacheinfo 100644,$sha,models/big.bin && git commit -qm one
@@ -22,7 +22,7 @@ WRITES = "truncate -s {size} weights.bin && git add -A && git commit -qm weights
 
 
 def limit(plane: RealPlane, project: Project, **limits: int) -> None:
-    """Set the limits of a project's runs."""
+    """Set the resource limits of a project's runs."""
     assert plane.ledgers.projects.change(project.id, limits=limits)
 
 

@@ -1,4 +1,4 @@
-"""Runs that end well: a change request that is merged, or a report; and nothing left over."""
+"""Successful runs: a merged change request or a report, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_an_issue_goes_from_ready_to_merged(plane: RealPlane) -> None:
     merged = plane.services.changes.merge(project.id, run.delivery["number"], plane.clock())
     assert merged.state == "merged"
     assert plane.ledgers.tracker.issue(project.id, issue.number).state == "closed"  # type: ignore[union-attr]
-    # the claim is released, here and at origin, whose clean checkout has the work now
+    # the claim is released, here and at origin, whose clean checkout now has the work
     assert plane.tip(run) is None
     assert tip_of(origin, "refs/heads/afk/1") == ""
     assert (origin / "new.txt").read_text() == "new\n"
@@ -53,7 +53,7 @@ def test_a_merge_into_a_checkout_with_work_in_it_is_refused_and_changes_nothing(
     assert tip_of(origin) == before
     assert plane.tip(run) == run.head_sha
     assert plane.services.changes.find(project.id, run.delivery["number"]).state == "open"
-    # and works once the work is out of the way
+    # the merge succeeds once the local changes are gone
     run_git(origin, "checkout", "-q", "--", "README.md")
     plane.services.changes.merge(project.id, run.delivery["number"], plane.clock())
     assert (origin / "new.txt").exists()

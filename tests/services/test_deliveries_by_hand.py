@@ -1,4 +1,4 @@
-"""Deliveries at a person's click: at once, without a pause, and every answer a value."""
+"""Manual deliveries: immediate, without a retry pause, and with a result for every outcome."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIES, REFUSES = "kill -9 $PPID", "echo 'protected here' >&2; exit 1"
 
 
 def salvage(plane: RealPlane) -> tuple[Project, Run]:
-    """A run that failed and left commits, in a project of its own."""
+    """Return a new project and its failed run with commits."""
     project = plane.add_project(f"{COMMIT} && exit 5")
     return project, plane.finish(project, issue=plane.add_issue(project).number)
 
@@ -31,7 +31,7 @@ def test_commits_of_a_failed_run_are_delivered_at_once_and_once(plane: RealPlane
     assert isinstance(first, Delivery)
     assert first == again
     assert tip_of(Path(project.origin), "refs/heads/afk/1") == run.head_sha == first.head_sha
-    # what came of it is the caller's to write
+    # the caller stores the result
     assert plane.run(run.id) == run
 
 

@@ -1,4 +1,4 @@
-"""A delivery that ends between its push and its change request leaves nothing in the way."""
+"""A delivery that ends between push and change request blocks nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def at_origin(plane: RealPlane, run: Run) -> str:
 
 
 def stopped_behind_its_push(plane: RealPlane, project: Project) -> Run:
-    """A run whose branch origin took without saying so, stopped before it is asked again."""
+    """Return a run stopped after origin took its push without confirming it."""
     hook = write_trusted_hook(plane, project, "post-receive", "kill -9 $PPID")
     run = plane.see_end(plane.start_running_issue(project))
     hook.unlink()
@@ -78,7 +78,7 @@ def test_a_delivery_that_fails_unexpectedly_is_traced_once_held_and_put_off(
     held = "delivery waits: something went wrong here; see the log"
     assert (run.status, run.hold) == ("delivering", held)
     monkeypatch.delenv("RUNYARD_FAILPOINT")
-    # not at every tick: the pause is that of an origin without an answer
+    # not at every tick: the pause is the same as for an origin that does not answer
     plane.tick()
     assert plane.run(run.id).status == "delivering"
     monkeypatch.setenv("RUNYARD_FAILPOINT", "delivery.after_push:raise")

@@ -1,4 +1,4 @@
-"""Nights and days in one message: what quiet hours keep back, and what a digest sums up."""
+"""Digests: messages held back by quiet hours, and the summary of a night or day."""
 
 from __future__ import annotations
 

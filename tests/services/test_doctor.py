@@ -1,4 +1,4 @@
-"""Doctor: what each thing is called, when he looks, and that one look does for many who ask."""
+"""Doctor: labels, the time of a check, and one check shared by concurrent requests."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_a_disk_that_is_nearly_full_is_to_look_at(
 
 
 class Patient(AgentPresets):
-    """Agents that are found when the test lets them; counts the looks."""
+    """Agent presets that are found once the test allows it; counts the checks."""
 
     def __init__(self) -> None:
         super().__init__({}, [])
@@ -311,7 +311,7 @@ def test_one_look_does_for_all_who_ask_while_another_is_under_way(
     at_once.append(threading.Thread(target=ask, args=(Look.ANEW,)))
     at_once[0].start()
     assert patient.began.wait(10)
-    # these three asked after the first look had begun: it may have missed what they want to see
+    # requested after the first check had begun, which may have missed a recent change
     at_once += [threading.Thread(target=ask, args=(Look.ANEW,)) for _ in range(3)]
     at_once += [threading.Thread(target=ask, args=(Look.STALE,)) for _ in range(3)]
     for thread in at_once[1:]:

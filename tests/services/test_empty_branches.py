@@ -1,4 +1,4 @@
-"""What was once parked for nothing disappears; what holds work, or cannot be read, stays."""
+"""Branches parked without work are removed; those with work, or unreadable ones, stay."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def plane(tmp_path: Path) -> Iterator[RealPlane]:
 
 
 def clear(plane: RealPlane) -> int:
-    """One round; how many went."""
+    """Run one retention round and return the number of removed branches."""
     return plane.services.retention.branches.clear_once(plane.clock())
 
 
 def old(plane: RealPlane, script: str = DIES) -> Run:
-    """A plain run that left no commit, parked with its branch as it used to be."""
+    """Return a plain run without commits whose branch is parked, as older versions left it."""
     run = plane.finish(plane.add_project(script))
     if not run.parked:
         repo = plane.repository(plane.project(run.project_id))

@@ -1,4 +1,4 @@
-"""Ends without a delivery: what each leaves, what it counts, and what can still be had of it."""
+"""Ends without a delivery: leftovers, strikes, and work that can still be recovered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.repositories import tip_of
 
 
 def begin(plane: RealPlane, agent: str | list[str], **settings: Any) -> Run:
-    """A run of issue 1, running."""
+    """Start a run of issue 1."""
     return plane.start_running_issue(plane.add_project(agent, **settings))
 
 
@@ -54,7 +54,7 @@ def test_an_agent_that_delivers_nothing_dies_and_strikes(
     assert because is None or run.because == because
     assert run.released_at is not None
     assert strikes(plane, run) == 1
-    # the branch is the claim: the loop goes on to the next issue and never eats this one again
+    # the branch is the claim: the loop moves on and never picks this issue again
     assert plane.tip(run) == run.base_sha
     assert run.parked
     assert hold_of(plane, run) == "parked: afk/1"
@@ -66,7 +66,7 @@ def test_commits_of_an_agent_that_failed_are_salvage(plane: RealPlane) -> None:
     assert plane.tip(run) == run.head_sha != run.base_sha
     assert plane.lines(run)[-1] == "afk/1 holds 1 commit"
     assert not plane.copy(run).exists()
-    # nothing of it was pushed
+    # nothing was pushed
     assert tip_of(Path(plane.project(run.project_id).origin), "refs/heads/afk/1") == ""
 
 
@@ -82,7 +82,7 @@ def test_a_delivered_run_with_work_left_over_keeps_its_copy(plane: RealPlane) ->
     assert (run.status, run.parked) == ("succeeded", True)
     assert (plane.copy(run) / "draft.txt").exists()
     assert run.delivery is not None
-    # and so does its merge
+    # merging keeps the copy, too
     plane.services.changes.merge(run.project_id, run.delivery["number"], plane.clock())
     assert (plane.copy(run) / "draft.txt").exists()
     assert plane.tip(run) == run.head_sha
@@ -115,7 +115,7 @@ def test_a_report_in_time_is_not_held_up_by_a_stopped_clock(plane: RealPlane) ->
 
 
 def end_supervisor(plane: RealPlane, run: Run) -> None:
-    """Kill the supervisor alone, as the out-of-memory killer might."""
+    """Kill only the supervisor, as the out-of-memory killer might."""
     assert run.pid is not None
     os.kill(run.pid, signal.SIGKILL)
     plane.wait(lambda: not is_living(run.pid or 0), "the supervisor's end")
@@ -161,7 +161,7 @@ def test_strikes_add_up_and_a_success_clears_them(plane: RealPlane) -> None:
         plane.add_issue(project)
         plane.finish(project, issue=number + 1)
         assert plane.project(project.id).strikes == number + 1
-    # a plain run moves nothing, whichever way it ends
+    # a plain run never changes the count
     plane.finish(project, task="plain")
     assert plane.project(project.id).strikes == 4
     plane.ledgers.projects.change(project.id, agent_command=["/bin/sh", "-c", COMMIT])
@@ -201,7 +201,7 @@ def test_f34_one_run_that_cannot_be_looked_at_stops_no_other(plane: RealPlane) -
     mirror.rename(mirror.with_suffix(".away"))
     plane.tick()
     assert plane.run(fine.id).status == "succeeded"
-    # left as it is, and nothing was held against it
+    # unchanged, and without a strike
     assert plane.run(broken.id).status == "running"
     assert strikes(plane, broken) == 0
     assert (plane.run(broken.id).hold or "").startswith("its work could not be read")

@@ -1,4 +1,4 @@
-"""What people are told of a run that ended badly: that work is kept only where it is."""
+"""Notifications of failed runs: they mention kept work only where there is some."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plain(
     files: bool = False,
     is_stopped: bool = False,
 ) -> Run:
-    """A run without an issue, from its start to its end."""
+    """Run without an issue from start to end."""
     plane, project = yard.plane, yard.project()
     order = Order(project.id, Depth.QUICK, "auto", task="Look around")
     run = plane.services.trigger.accept(order, plane.asker(), plane.clock()).run

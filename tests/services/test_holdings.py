@@ -1,4 +1,4 @@
-"""What kept runs hold is measured beside the request, which waits a moment at most."""
+"""Sizes of parked work are measured in the background; a request waits only briefly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_what_takes_long_is_not_known_yet_and_told_when_it_is(plane: RealPlane) 
     told: list[Change] = []
     holdings = Holdings(outside, workers, plane.clock, told.extend)
     hold = threading.Event()
-    workers.submit(hold.wait, HELD)  # its one thread has something else to do
+    workers.submit(hold.wait, HELD)  # keeps the pool's only thread busy
     began = monotonic()
     assert holdings.of([(run, project)]) == {run.id: None}
     assert monotonic() - began < MOMENT
@@ -32,7 +32,7 @@ def test_what_takes_long_is_not_known_yet_and_told_when_it_is(plane: RealPlane) 
     known = holdings.of([(run, project)])[run.id]
     assert known is not None
     assert (known.words, (known.bytes or 0) > 0) == ("1 file not committed", True)
-    # looked at anew after a while, and told only where it is different
+    # measured again after a while, and published only if changed
     plane.clock.advance(60)
     assert holdings.of([(run, project)]) == {run.id: known}
     assert workers.finish(20)

@@ -1,7 +1,7 @@
-"""F12, F13: however reap, Stop, Reset, exit, timeout and delivery meet, each run ends once.
+"""F12, F13: each run ends once, however reap, Stop, Reset, exit, timeout and delivery meet.
 
-A model counts beside the program: the strikes, the claims, who may live. Everything inside is
-real; processes, git and working copies are the twins of tests/fakes.py.
+A model tracks strikes, claims and processes that may live. Runyard's own code is real;
+processes, git and working copies are the fakes of tests/fakes.py.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STRIKING = {"no_delivery", "exit_code", "signal", "budget"}
 
 
 class Interleavings(RuleBasedStateMachine):
-    """What people, agents and the sweep may do, in any order."""
+    """Actions of people, agents and the sweep, in any order."""
 
     @initialize()
     def begin(self) -> None:
@@ -192,7 +192,7 @@ class Interleavings(RuleBasedStateMachine):
         self.plane.recover_once()
         self.plane.rest()
 
-    # --- what holds always ---------------------------------------------------------------------
+    # --- invariants ----------------------------------------------------------------------------
 
     @invariant()
     def everything_holds(self) -> None:
@@ -212,7 +212,7 @@ class Interleavings(RuleBasedStateMachine):
         if run.released_at is not None and process is not None:
             assert not process.is_alive
         if run.id in self.world.launches and run.id not in self.world.copies:
-            # without its copy, its work is in the mirror or has been delivered
+            # without its copy, its work is in the mirror or was delivered
             heads = self.world.mirrors[self.project.id]
             has_nothing = run.issue is None and run.id not in self.committed
             assert has_nothing or run.work_branch in heads or run.delivery is not None
@@ -237,7 +237,7 @@ class Interleavings(RuleBasedStateMachine):
         return max(ends, default=0)
 
     def _settle(self) -> None:
-        """Everything ends in the end: nothing is open for ever."""
+        """Let all runs end, and check that none stays open."""
         self.world.is_silent = False
         for process in self.world.processes.values():
             process.can_be_killed = True

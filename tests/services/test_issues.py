@@ -1,4 +1,4 @@
-"""Issues in the services: what is claimable, many projects at once, a tracker that is silent."""
+"""Issue services: claimable issues, many projects at once, and a silent tracker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.planes import RealPlane
 
 
 class SilentForge:
-    """A tracker that gives no answer, as every forge may at any time."""
+    """A tracker that never answers."""
 
     def __init__(self, retry_after: int | None = None) -> None:
         self._retry_after = retry_after
@@ -27,7 +27,7 @@ class SilentForge:
     issue = issues = open_among = known_among = open_changes = delivery_of = open_change = _silent
 
     def ready_issues(self, repos: Collection[Repository]) -> dict[Repository, Ready | None]:
-        """Nothing is known of any of them."""
+        """Return no answer for every repository."""
         return dict.fromkeys(repos)
 
 
@@ -66,7 +66,7 @@ def test_a_mirror_that_cannot_be_read_hides_one_project_only(plane: RealPlane) -
 
 @pytest.fixture
 def half_silent(plane: RealPlane) -> IssueDesk:
-    """A desk before which the tracker of projects called `silent` does not answer."""
+    """An issue service whose tracker is silent for projects named `silent`."""
     outside, silent = plane.adapters.outside(plane.ledgers), SilentForge(retry_after=7)
 
     def forge_of(project: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Idempotency keys and the window of runs: replayed first, given back late, rounded up."""
+"""Idempotency keys and the quota window: replays, late release, and rounded-up waits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def still(tmp_path: Path) -> Iterator[RealPlane]:
 
 @pytest.fixture
 def project(still: RealPlane) -> Project:
-    """The one project."""
+    """The only project."""
     return still.ledgers.projects.all()[0]
 
 
@@ -163,7 +163,7 @@ def test_a_key_lives_thirty_days(still: RealPlane, project: Project) -> None:
 
 
 def race(duties: list[Any]) -> tuple[list[Any], list[Refusal]]:
-    """Call all of them at once; what they answered and what they refused."""
+    """Call all duties at once and return their results and refusals."""
     start, answers, refusals = threading.Barrier(len(duties)), [], []
 
     def call(duty: Any) -> None:
@@ -254,7 +254,7 @@ def test_the_time_to_wait_is_rounded_up(
     with pytest.raises(RateLimited) as refusal:
         still.accept(still.order(project))
     assert refusal.value.members["retry_after"] == told
-    # and waiting exactly that long is enough
+    # waiting exactly that long is enough
     still.clock.advance(told)
     still.accept(still.order(project))
 

@@ -1,4 +1,4 @@
-"""Launches that meet what was not so when their run was accepted: mirrors away, closed issues."""
+"""Launches in a world changed since acceptance: missing mirrors, closed issues."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.planes import COMMIT, RealPlane, real_plane
 
 @contextmanager
 def mirrors_away(plane: RealPlane) -> Iterator[None]:
-    """The folder of mirrors as a mount leaves it that is not there."""
+    """Move the mirrors folder away, as if its mount were missing."""
     mirrors, away = plane.settings.runs_root / "mirrors", plane.folder / "away"
     mirrors.rename(away)
     yield
@@ -103,7 +103,7 @@ def test_an_issue_that_is_not_wanted_any_more_is_not_worked_on(
         plane.tick()
         run = plane.run(run.id)
         if trigger is Trigger.MANUAL and "labels" in change:
-            assert run.status == "running"  # a person may start what is not labelled
+            assert run.status == "running"  # a person may start an unlabeled issue
             return
         why = "was closed before" if "state" in change else "is not labelled ready-for-agent any"
         assert run.status == "not_started"
@@ -123,5 +123,5 @@ def test_a_launch_whose_lock_cannot_be_had_is_no_promise_any_more(tmp_path: Path
         run = plane.launch(project)
         assert run.status == "starting"
         locks.unlink()
-        # no agent began, so it waits again; the second time it is given up
+        # no agent started, so the run is queued again; the second time it ends
         assert plane.reap(run).status == "queued"

@@ -1,4 +1,4 @@
-"""The one launch path: whatever fails is undone in full and ends as not started, with a reason."""
+"""Launches: any failure is fully undone and ends as not started, with a reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def hide_origin(plane: RealPlane, project: Project, run: Run) -> None:
 
 
 def lock_origin(plane: RealPlane, project: Project, run: Run) -> None:
-    # as root every folder can be read: a file in its place cannot
+    # root can read any folder, but not a file in its place
     hide_origin(plane, project, run)
     Path(project.origin).write_text("no repository")
 
@@ -90,7 +90,7 @@ def test_f23_a_launch_that_fails_leaves_nothing(plane: RealPlane, name: str) -> 
     assert plane.is_gone(run)
     assert plane.lines(run)[-1] == f"not started: {run.because}"
     assert plane.project(project.id).strikes == 0
-    # the issue can be taken again
+    # the issue is claimable again
     assert plane.services.issues.all(project.id)[0].claimable
 
 
@@ -123,7 +123,7 @@ def test_a_branch_that_somebody_pushed_is_found_before_an_agent_works(
     )
     assert not (plane.folder / "worked").exists()
     assert not plane.copy(run).exists()
-    # the loop goes on to the next issue instead of trying this one again
+    # the loop moves on to the next issue instead of retrying this one
     [view] = plane.services.issues.all(project.id)
     assert (view.hold or "").startswith("parked: afk/1")
     assert tip_of(Path(project.origin)) == pushed

@@ -1,4 +1,4 @@
-"""However limits, resets and people meet: one run tries an account, the rest follow one by one."""
+"""Limits, resets and people in any order: one run probes the account, the others follow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHICH = st.integers(0, 3)
 
 
 class Limits(RuleBasedStateMachine):
-    """Agents of one account that meets its limit, people, and the sweep, in any order."""
+    """Agents of one account that reaches its limit, people, and the sweep, in any order."""
 
     @initialize()
     def begin(self) -> None:
@@ -113,7 +113,7 @@ class Limits(RuleBasedStateMachine):
 
     @rule()
     def start_anew(self) -> None:
-        """A restart: all that is known is what was written."""
+        """Restart the server: only stored state survives."""
         self.yard.plane.recover_once()
         self.yard.plane.rest()
 
@@ -131,7 +131,7 @@ class Limits(RuleBasedStateMachine):
             assert sum(one.status not in ("not_started", "stopped") for one in heirs) <= 1
 
     def _note_launches(self) -> None:
-        """What a sweep has launched, by an account that was held, came one by one."""
+        """Check that a held account's launches were one at a time."""
         new = self.yard.world.launches[self.seen :]
         self.seen += len(new)
         holds = self.yard.plane.services.limits.ledger.all()
@@ -141,7 +141,7 @@ class Limits(RuleBasedStateMachine):
             assert holds[0].next_at - self.yard.now <= STAGGER
 
     def _settle(self) -> None:
-        """Let the account work again: whoever waits comes to his turn, and nothing stays held."""
+        """Let the account work again: all waiting runs proceed, and no hold stays."""
         for _ in range(60):
             for run in self._runs():
                 if self._is_working(run):

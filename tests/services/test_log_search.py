@@ -1,4 +1,4 @@
-"""Words in a log are found wherever they lie, however long it is, and each hit says where it is."""
+"""Log search: finds text anywhere in a log of any size, with the position of each hit."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_positions_behind_a_cut_count_what_was_written(tmp_path: Path) -> None:
     assert [hit.text for hit in hits.items] == ["head needle", "tail needle"]
     [behind] = search_log(log, Words("dle of"), after=-1, limit=10).items
     assert (behind.offset, downloaded[behind.line - 1]) == (5000, "dle of a line")
-    # the mark is ours, not the agent's
+    # the gap marker is Runyard's text, not the agent's
     assert search_log(log, Words("bytes cut"), after=-1, limit=10).total == 0
 
 
@@ -154,7 +154,7 @@ def test_in_the_readable_form_what_is_read_is_found_and_nothing_of_its_wrapping(
 
 
 def written(text: str) -> list[bytes]:
-    """A text as agents write it into their JSON, each in its own way."""
+    """Return the text as bytes, in each JSON spelling that agents use."""
     escaped = json.dumps(text)
     ways = [escaped, json.dumps(text, ensure_ascii=False), escaped.replace("/", "\\/")]
     return [way.lower().encode() for way in ways]
@@ -178,12 +178,12 @@ def test_marks_that_json_escapes_are_found_however_they_are_written(
     ],
 )
 def test_no_words_and_no_log_make_a_look_last_for_ever(words: str, content: bytes) -> None:
-    # it is not short that it must be: an unlucky way to look would take years
+    # need not be fast, but must end: a backtracking search would take years
     assert Words(words, in_json=True).find(content, 0) is None
 
 
 class Watched(RunLog):
-    """A log that notes how long, on a processor, was worked between two readings of it."""
+    """A log that records the longest processor time between two reads, in seconds."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -191,7 +191,7 @@ class Watched(RunLog):
         self.longest = 0.0
 
     def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
-        """The log's own; what other programs do meanwhile does not count."""
+        """Read the log; counts only this thread's processor time."""
         self.longest = max(self.longest, time.thread_time() - self._since)
         self._since = time.thread_time()
         return super().read(offset, limit)
@@ -215,7 +215,7 @@ def test_in_fifty_megabytes_all_is_found_in_a_second_and_in_steps_that_let_other
     log, began = Watched(fifty_megabytes), time.thread_time()
     hits = search_log(log, Words(words), after=-1, limit=100)
     assert (hits.total, len(hits.items)) == (total, min(total, 100))
-    # of the processor's time: this machine may have others to serve
+    # processor time, since this machine may be busy
     assert time.thread_time() - began < 1
     assert log.longest < 0.05
 

@@ -1,4 +1,4 @@
-"""Issues whose text is longer than an argument may be: they are worked on, or hold up nobody."""
+"""Issues longer than a program argument may be: worked on, or at least blocking no other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_issue_of_200000_characters_is_read_by_the_agent_and_the_next_one_sta
         tick(plane)
         first = runs(plane, project)[0]
         plane.wait(lambda: plane.look(first).tree_gone, "the agent's end")
-        # one that is quick has been settled by the sweep that came after its start
+        # a quick run may already be settled by the sweep after its start
         tick(plane)
         done = plane.run(first.id)
         assert (done.issue, done.status) == (long, Status.SUCCEEDED), done.because

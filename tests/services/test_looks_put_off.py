@@ -1,4 +1,4 @@
-"""A look that meets somebody else at a run is not lost: it comes when that one lets go."""
+"""A check that finds its run locked is not lost: it runs when the lock is released."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_an_end_that_is_heard_while_its_launch_is_at_it_is_seen_without_another_
     run = plane.accept(plane.order(project))
     until(held.with_name("held.reached.0").exists, "the launch still has the run", SECONDS)
     plane.ears.wait_for(run.id, "gone")
-    plane.look_again(run.id)  # as it does on what it hears
+    plane.look_again(run.id)  # as its event handler does
     plane.services.sweep.tick_once(plane.clock())
     assert plane.run(run.id).status == "running"
     held.touch()

@@ -1,4 +1,4 @@
-"""What is due is done when it is due, and one run's trouble stops no other."""
+"""Due work happens on time, and a failing run delays no other."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_an_agent_that_nobody_wrote_down_is_adopted_however_late_it_is_found(
     plane: RealPlane,
 ) -> None:
     run = plane.start_running(plane.add_project("exec sleep 60"))
-    # as a crash between the spawn and its commit leaves it
+    # the state after a crash between spawn and commit
     unwritten = {"status": "starting", "started_at": None, "pid": None, "deadline": None}
     plane.ledgers.runs.note(run.id, run.project_id, **unwritten)
     plane.clock.advance(plane.settings.launch_seconds + 60)

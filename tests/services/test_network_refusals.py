@@ -1,4 +1,4 @@
-"""The hosts that a run was refused are lines of its timeline, each host once."""
+"""Refused network hosts appear in the run's timeline, each host once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server() -> Iterator[WebServer]:
 
 @pytest.fixture
 def orders(plane: RealPlane, monkeypatch: pytest.MonkeyPatch) -> dict[str, LaunchOrder]:
-    """The orders to the engine, by run."""
+    """Record the launch orders sent to the engine, by run id."""
     seen: dict[str, LaunchOrder] = {}
     launch = plane.adapters.engine.launch
 
@@ -54,7 +54,7 @@ def told(plane: RealPlane, run: Run) -> list[str]:
 
 
 def put(plane: RealPlane, run: Run, lines: list[str]) -> None:
-    """Write what a way out would have written."""
+    """Write lines to the run's network record, as the proxy would."""
     record_of(plane, run).write_text("".join(lines))
 
 

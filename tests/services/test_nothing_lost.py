@@ -1,4 +1,4 @@
-"""Work that stands where nobody looks first, and lines at which something else comes between."""
+"""Work in unexpected places, and races at single lines of code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing that is to be told is lost: refusals, receivers that are away, servers that end."""
+"""No notification is lost: refusals, unreachable receivers, servers that end."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_what_one_server_sends_no_other_claims_until_its_time_is_over(tmp_path: 
         assert ledger.next_due([row.receiver], due) == over
         other = ledger.claim(row.receiver, by="other", now=over, until=over + timedelta(hours=1))
         assert other is not None
-        # whoever comes late puts nothing off that is another's by now
+        # a late server does not delay a notification that another has claimed since
         ledger.put_off(late, "It was slow.", now=over, until=over + timedelta(days=1))
         assert (yard.rows()[0].claimed_by, yard.rows()[0].due_at) == ("other", due)
         assert ledger.mark_sent(other, over)
@@ -196,7 +196,7 @@ def test_only_the_server_that_sweeps_sends(tmp_path: Path) -> None:
         telling(tmp_path / "b", database_url=shared) as second,
     ):
         project = first.project()
-        # the clocks of two servers go alike
+        # both servers' clocks agree
         second.plane.clock.now = first.plane.clock.now
         with second.plane.database.transaction() as tx:
             tx.happened(PersonNeeded("k", project.id, "needs you", "", "/"))

@@ -1,4 +1,4 @@
-"""What people are told, when, and that it is never lost: over a world in memory."""
+"""Notifications: contents, timing, and guaranteed delivery, over a fake world."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_delivery_is_told_once_to_every_receiver(tmp_path: Path) -> None:
             assert lines[0] == "#1 Mend it"
             assert lines[2] == f"http://127.0.0.1:8080/runs/{run.id}"
         assert yard.states() == [("delivered", "sent")] * 2
-        # the same thing may come twice where a server ends in between: its id says so
+        # a crash may repeat a message: its id shows the duplicate
         ids = {row.id for row in yard.rows()}
         assert {yard.taken(one)[0].body.splitlines()[-1][1:-1] for one in (PHONE, DESK)} == ids
 

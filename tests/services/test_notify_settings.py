@@ -1,4 +1,4 @@
-"""The settings of notifications: what is accepted, and how a wrong one is told."""
+"""Notification settings: accepted values, and the errors for others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""F30, F51: a delivery waits for a folder, a host or a mirror that is away."""
+"""F30, F51: a delivery waits for a missing folder, host or mirror."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tests.services.pushing import DIES, hooked, pushed
 
 
 def leave_nothing(origin: Path) -> None:
-    """The folder is gone: a disk that is not mounted, or somebody moved it."""
+    """Leave nothing: the disk is not mounted, or the folder was moved."""
 
 
 def leave_an_empty_folder(origin: Path) -> None:
-    """What is left of a mount point."""
+    """Leave an empty folder, as an unmounted disk does."""
     origin.mkdir()
 
 
 def leave_a_dangling_link(origin: Path) -> None:
-    """A link to a disk that is away."""
+    """Leave a link to a disk that is not mounted."""
     origin.symlink_to(origin.with_name("nowhere"))
 
 
 def leave_a_file(origin: Path) -> None:
-    """Something else stands there."""
+    """Leave a file in the folder's place."""
     origin.touch()
 
 
@@ -61,7 +61,7 @@ def test_f51_a_delivery_waits_for_a_host_that_does_not_answer(plane: RealPlane) 
     run = plane.start_running_issue(project)
     plane.ears.wait_for(run.id, "gone")
     with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        nobody.bind(("127.0.0.1", 0))  # bound, but not listening
         port = nobody.getsockname()[1]
         plane.ledgers.projects.change(project.id, origin=f"https://127.0.0.1:{port}/x.git")
         run = plane.reap(run)

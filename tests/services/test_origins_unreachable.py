@@ -1,4 +1,4 @@
-"""An origin that is gone or silent: said at once, nothing starts, and it recovers by itself."""
+"""A missing or silent origin: reported at once, blocks starts, and recovers on its own."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ SILENT = OriginProblem("The host of this address did not answer.", for_good=Fals
 
 @pytest.fixture
 def project(plane: RealPlane) -> Project:
-    """A project with an issue that is ready."""
+    """A project with one ready issue."""
     project = plane.add_project()
     plane.add_issue(project)
     return project
 
 
 def look(plane: RealPlane) -> None:
-    """One look at every origin that is due."""
+    """Check all origins that are due once."""
     plane.origins.look_once(plane.clock())
     plane.rest()
 
 
 def move_away(project: Project) -> Callable[[], object]:
-    """Rename origin's folder; what brings it back."""
+    """Rename origin's folder; return the function that restores it."""
     origin = Path(project.origin)
     away = origin.rename(origin.with_name("away"))
     return lambda: away.rename(origin)
 
 
 def fall_silent(plane: RealPlane, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let origins be hosts that do not answer; who was asked."""
+    """Make all origins hosts that do not answer; return the list of those contacted."""
     asked: list[str] = []
 
     def refuse(origin: str, *, timeout_seconds: float) -> Remote:
@@ -102,7 +102,7 @@ def test_a_run_that_waits_is_held_and_starts_when_origin_is_back(
     assert waiting.status == "queued"
     assert "the repository cannot be reached: There is no folder" in str(waiting.hold)
     bring_back()
-    look(plane)  # asks for a sweep
+    look(plane)  # requests a sweep
     plane.rest()
     assert plane.run(accepted.id).status == "running"
 
@@ -137,7 +137,7 @@ def test_a_host_that_is_silent_once_is_not_gone_at_once(
     look(plane)
     assert plane.project(project.id).unreachable
     assert len(asked) == 3
-    # after that it is asked less and less often
+    # after that it is contacted less and less often
     for _ in range(10):
         plane.clock.advance(30)
         look(plane)

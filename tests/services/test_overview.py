@@ -1,4 +1,4 @@
-"""What cards show: put together by few questions, remembered as long as nothing has changed."""
+"""Project cards: built with few queries, and cached until something changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.records.samples import draft_batch, draft_run, stores_on
 
 @dataclass
 class Seconds:
-    """A clock of the process, set by hand."""
+    """A monotonic clock set by the test."""
 
     now: float = 0.0
 
@@ -41,7 +41,7 @@ class Seconds:
 
 
 class CountedViews(ProjectViews):
-    """The real ones, with a count, and with what happens while they are being built."""
+    """The real project views, with a record of builds and a hook that runs during each."""
 
     def __init__(self, plane: RealPlane) -> None:
         services = plane.services
@@ -91,7 +91,7 @@ def test_the_cards_of_many_projects_cost_what_those_of_one_cost(
 
 
 def read_of_runs(ask: Callable[[], object]) -> int:
-    """How many whole runs are read for what is asked."""
+    """Return the number of full run rows that `ask` loads in this thread."""
     read: list[Run] = []
     asker = threading.get_ident()
 

@@ -1,4 +1,4 @@
-"""Kept work: the one unguarded delete."""
+"""Discarding parked work, the only delete without safety checks."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_branch_at_origin_that_nobody_delivered_is_not_ours_to_delete(plane: R
     project = plane.add_project(DIES_WITH_A_COMMIT)
     run = died(plane, project)
     mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
-    # somebody saved the work by hand
+    # a person saved the work manually
     run_git(mirror, "push", "-q", project.origin, "afk/1:afk/1")
     discard(plane, run)
     assert at_origin(project, "afk/1") == run.head_sha

@@ -1,4 +1,4 @@
-"""Kept work: what is told of it."""
+"""The list of parked work and its facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that are planned for later: they take nobody's place, and can be moved or started now."""
+"""Delayed runs: they take no slot, and can be rescheduled or started now."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_runs_planned_for_the_night_leave_the_repository_free(plane: RealPlane) 
     with pytest.raises(ConcurrencyLimit) as refused:
         plane.accept(plane.order(project, task="one too many"))
     assert refused.value.members == {"active": 2, "max": 2}
-    # and while it is full, another may be planned
+    # a full repository still accepts a delayed run
     assert plane.accept(plane.order(project, task="night 3", delay_seconds=60)).status == "delayed"
     for run in live:
         plane.stop_run(run)
@@ -63,7 +63,7 @@ def test_a_planned_run_is_moved_and_then_starts_at_its_new_moment(plane: RealPla
 def test_a_run_moved_in_the_moment_it_fell_due_waits_for_its_new_one(plane: RealPlane) -> None:
     run = plane.accept(plane.order(plane.add_project("sleep 600"), delay_seconds=60))
     now = plane.clock.advance(60)
-    # a fill has read it by now
+    # the fill has already read the row
     read = plane.run(run.id)
     plane.services.planned.move(run.id, 3600, "ann", now)
     with plane.services.stores.owner_of(run.id).transaction() as tx:

@@ -1,4 +1,4 @@
-"""Runs in a sandbox with a home of their own: sign-ins, caches and toolchains, by the whole way."""
+"""Sandboxed runs with a private home, end to end: sign-ins, caches and toolchains."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEEDS_BUBBLEWRAP = pytest.mark.skipif(
     shutil.which("bwrap") is None, reason="bubblewrap is not installed: no run was sandboxed"
 )
 pytestmark = NEEDS_BUBBLEWRAP
-# as claude does: another file takes the place of the first
+# as claude does: a new file replaces the old one
 RENEWS = r"""#!/usr/bin/python3
 import json, os, pathlib, subprocess, time
 home = pathlib.Path.home()
@@ -76,7 +76,7 @@ class Yard:
         return self.plane.add_project(line, sandbox="sandboxed", **settings)
 
     def with_claude(self, hostile: str = "", program: str = RENEWS) -> Project:
-        """A project whose agent is a stand-in of claude in the person's home."""
+        """Add a project whose agent is a fake claude in the person's home."""
         real = self.home / ".local" / "share" / "claude" / "versions" / "2.1.197"
         real.parent.mkdir(parents=True, exist_ok=True)
         real.write_text(program.replace("HOSTILE", hostile))
@@ -89,14 +89,14 @@ class Yard:
         return self.plane.project(project.id)
 
     def finish(self, project: Project) -> Run:
-        """A run that must have worked."""
+        """Finish a run and assert that it succeeded."""
         done = self.plane.finish(project)
         log = self.plane.adapters.engine.log(done.id).read().content.decode(errors="replace")
         assert done.status == "succeeded", f"{done.because}: {log[-3000:]}"
         return done
 
     def told(self, run: Run) -> str:
-        """The file `told` that the agent delivered."""
+        """Return the content of the file `told` in the delivered commit."""
         repo = repository_of(self.plane.project(run.project_id))
         mirror = mirror_path(self.plane.settings.runs_root / "mirrors", repo)
         shown = ["git", "-C", str(mirror), "show", f"{run.head_sha}:told"]
@@ -139,7 +139,7 @@ def test_an_agent_in_the_users_home_is_signed_in_and_its_renewal_comes_back(yard
     mine = json.loads(yard.sign_in.read_text())["claudeAiOauth"]
     assert mine["accessToken"] == "sk-ant-oat01-a+"
     assert mine["refreshToken"] == "sk-ant-ort01-next"
-    # and the next run begins with it
+    # the next run starts with it
     assert json.loads(yard.told(yard.finish(project)))["had"] == "a+"
 
 

@@ -1,4 +1,4 @@
-"""Projects: a refusal leaves nothing, a clone is resumed, what runs is not archived."""
+"""Projects: a refusal leaves nothing, a clone resumes, and live ones cannot be archived."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.repositories import make_origin, run_git
 
 
 def mirrors(plane: RealPlane) -> list[str]:
-    """Whatever lies in the folder of mirrors, locks aside."""
+    """Return the names in the mirrors folder, without locks."""
     folder = plane.settings.runs_root / "mirrors"
     names = os.listdir(folder) if folder.exists() else []
     return sorted(name for name in names if not name.endswith(".lock"))
@@ -31,7 +31,7 @@ def mirrors(plane: RealPlane) -> list[str]:
 
 @pytest.fixture
 def origins(plane: RealPlane) -> dict[str, str]:
-    """Origins that cannot be projects."""
+    """Return origins that cannot be projects, by name."""
     folder = plane.folder
     (folder / "plain").mkdir()
     (folder / "file").write_text("x")
@@ -82,7 +82,7 @@ def test_an_origin_that_cannot_be_used_leaves_nothing(
 
 
 def test_an_address_where_nobody_answers_leaves_nothing(plane: RealPlane) -> None:
-    # nobody listens on port 1
+    # nothing listens on port 1
     with pytest.raises(ForgeUnavailable, match="did not answer"):
         plane.services.projects.add("new", "https://127.0.0.1:1/x.git", plane.clock())
     assert plane.ledgers.projects.all() == []
@@ -177,7 +177,7 @@ def test_a_clone_that_a_restart_interrupted_is_begun_again(tmp_path: Path) -> No
             "new", str(origin), plane.clock(), agent_command=["/bin/true"]
         )
         plane.accept(plane.order(project))
-        # what a killed clone leaves behind
+        # the state a killed clone leaves
         (plane.settings.runs_root / "mirrors").mkdir(parents=True)
         assert plane.project(project.id).state == "cloning"
     with real_plane(tmp_path) as plane:
@@ -185,7 +185,7 @@ def test_a_clone_that_a_restart_interrupted_is_begun_again(tmp_path: Path) -> No
         plane.rest()
         assert plane.project(project.id).state == "ready"
         assert mirrors(plane) == [f"{project.id}.git"]
-        # the run that waited has begun
+        # the waiting run has started
         [run_id] = plane.rows()
         assert plane.run(run_id).status == "running"
         plane.see_end(plane.run(run_id))
@@ -220,7 +220,7 @@ def test_a_project_with_an_open_run_is_not_archived(plane: RealPlane) -> None:
     plane.stop_run(run)
     archived = plane.services.projects.archive(project.id, plane.clock())
     assert archived.archived_at == plane.clock()
-    # history stays, and so does the time
+    # archiving again keeps the history and the first time
     first = plane.clock()
     plane.clock.advance(60)
     assert plane.services.projects.archive(project.id, plane.clock()).archived_at == first

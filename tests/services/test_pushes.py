@@ -1,4 +1,4 @@
-"""Delivery: refused for good, or put off while the far side is silent; never twice."""
+"""Pushes: refused for good, or deferred while origin is silent; never done twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REFUSES = "echo 'main is protected here' >&2; exit 1"
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
-    """One gate."""
+    """A gate that blocks a script until it is opened."""
     return Gate(tmp_path)
 
 
@@ -42,7 +42,7 @@ def test_a_delivery_waits_while_nobody_answers_and_comes_about_later(plane: Real
     run = plane.see_end(plane.start_running_issue(project))
     assert (run.status, run.ended_at, run.cause) == ("delivering", None, None)
     assert (run.hold or "").startswith("delivery waits: ")
-    # the next look does not ask again at once, and its branch, slot and lock stay its own
+    # the next check does not contact origin at once; the run keeps its branch, slot and lock
     hook.unlink()
     plane.tick()
     assert plane.run(run.id).status == "delivering"
@@ -88,7 +88,7 @@ def test_a_sweep_waits_for_no_push_and_a_look_that_meets_one_is_put_off(
     for run in (silent, other):
         plane.ears.wait_for(run.id, "gone")
     plane.services.sweep.tick_once(plane.clock())
-    # the push is under way and stays so
+    # the push stays under way
     gate.await_arrival()
     for _ in range(2):
         plane.services.sweep.tick_once(plane.clock())
@@ -97,7 +97,7 @@ def test_a_sweep_waits_for_no_push_and_a_look_that_meets_one_is_put_off(
     plane.wait(lambda: plane.run(other.id).released_at, "the other run's end")
     hook.unlink()
     gate.open()
-    # the look that was put off is made: no sweep comes to make it
+    # the deferred check runs without another sweep
     plane.wait(lambda: plane.run(silent.id).released_at, "its end")
     run = plane.run(silent.id)
     assert (run.status, run.released_at) == ("succeeded", plane.clock())
@@ -137,7 +137,7 @@ def test_what_is_logged_of_a_run_carries_its_correlation_id(plane: RealPlane) ->
 
 
 class _Marked(logging.Handler):
-    """Hears what is logged, and for whom."""
+    """Records log messages with their correlation ids."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class _Marked(logging.Handler):
 
 
 def test_a_push_whose_answer_was_lost_is_not_made_twice(plane: RealPlane) -> None:
-    # origin has taken the branch, and dies before it can say so
+    # origin takes the branch, then dies before it can confirm
     project = plane.add_project()
     hook = write_trusted_hook(plane, project, "post-receive", "kill -9 $PPID")
     run = plane.see_end(plane.start_running_issue(project))

@@ -1,4 +1,4 @@
-"""Rows that nobody can go on with: five tries, then a person; nobody else waits for them."""
+"""Quarantine: five tries, then a person; no other row waits for a failing one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plane(planes: Planes) -> FakePlane:
 SILENT = CannotRead("the process table is away")
 
 
-# --- a look -------------------------------------------------------------------------------------
+# --- checks -------------------------------------------------------------------------------------
 
 
 def test_a_run_that_cannot_be_judged_is_left_to_a_person_after_five_tries(
@@ -96,7 +96,7 @@ def test_a_stop_ends_a_run_that_could_not_be_judged(
     assert keys(plane) == []
 
 
-# --- tried again --------------------------------------------------------------------------------
+# --- retries ------------------------------------------------------------------------------------
 
 
 def test_a_person_lets_a_row_be_tried_again_five_times(
@@ -194,7 +194,7 @@ def strikes(plane: FakePlane, project: Project) -> int:
     return row.strikes
 
 
-# --- what is counted ----------------------------------------------------------------------------
+# --- counting -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

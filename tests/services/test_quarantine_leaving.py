@@ -1,4 +1,4 @@
-"""How rows leave the quarantine: by a person's word, once; by their own end; and in which store."""
+"""Leaving the quarantine: by a person's decision, by the run's end, and in the right store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def deed(plane: FakePlane, run: Run, action: str) -> Deed:
     return Deed(plane.person, action, "by a test", "corr", run.project_id, run.id)
 
 
-# --- a person's word ----------------------------------------------------------------------------
+# --- by a person's decision ---------------------------------------------------------------------
 
 
 def test_of_two_people_who_try_again_at_once_one_does(
@@ -74,7 +74,7 @@ def test_what_is_still_tried_waits_for_nobody_and_its_count_stays(
     assert keys(plane) == [f"look.{run.id}"]
 
 
-# --- an end of their own ------------------------------------------------------------------------
+# --- by the run's end ---------------------------------------------------------------------------
 
 
 def stopped(plane: FakePlane, run: Run) -> None:
@@ -155,12 +155,12 @@ def test_a_delivery_that_fails_by_a_fault_is_held_and_a_stop_ends_the_run(
     assert (found(plane, run).status, keys(plane)) == ("stopped", [])
 
 
-# --- in which store -----------------------------------------------------------------------------
+# --- stores -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def away() -> Iterator[Database]:
-    """A run store that does not answer; nobody listens on that port."""
+    """A run store that is down: nothing listens on its port."""
     url = "postgresql://127.0.0.1:1/away?connect_timeout=1"
     with closing(Database(url, tell=lambda _: None)) as database:
         yield database
@@ -197,7 +197,7 @@ def test_each_is_in_the_store_of_its_row_and_what_is_away_is_never_told_as_gone(
     ):
         with pytest.raises(DatabaseSilent):
             ask()
-    # what is of the store that answers can be tried again
+    # rows of the store that answers can be retried
     assert half.forget(f"look.{project.id}", only_held=True) is not None
     assert set(keys(plane)) == {f"look.{run.id}"}
 

@@ -1,4 +1,4 @@
-"""Rows of every kind that fail by a fault of ours: each is held alone, and no other waits."""
+"""Internal faults on rows of every kind: each is quarantined alone, and no other waits."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_run_that_cannot_be_resumed_keeps_no_other_waiting_after_a_limit(
         for _ in range(2 * MOST_TRIES):
             go_on(yard)
         assert keys(yard.plane) == [f"resume.{sick.id}"]
-        # somebody goes on with it by hand
+        # a person resumes it manually
         monkeypatch.undo()
         with yard.plane.stores.owner_of(sick.id).transaction() as tx:
             row = tx.get(Run, sick.id)
@@ -81,7 +81,7 @@ def test_a_run_that_cannot_be_resumed_keeps_no_other_waiting_after_a_limit(
 
 
 def go_on(yard: Limited) -> None:
-    """Those that went first have shown that the account works; the next may follow."""
+    """Let running agents prove that the account works, then sweep so that the next may follow."""
     for run in yard.plane.ledgers.runs.open_runs():
         if run.status == "running":
             yard.work(run)

@@ -1,4 +1,4 @@
-"""The queue: who waits and why, who is next, and what becomes of a run that nobody launches."""
+"""The queue: holds, order, and the fate of runs that are never launched."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_run_that_was_not_started_in_time_expires(plane: RealPlane, delay: int
     project = plane.add_project()
     plane.ledgers.projects.change(project.id, state="cloning")
     run = plane.launch(project, ttl_seconds=60, delay_seconds=delay)
-    # the time begins when it could have started
+    # the time to live starts when the run could have started
     plane.clock.advance(59 + (delay or 0))
     plane.tick()
     assert plane.run(run.id).status == "queued"
@@ -87,7 +87,7 @@ def test_runs_of_a_repository_that_could_not_be_cloned_are_not_started(plane: Re
 
 
 def test_a_sweep_leaves_a_run_alone_that_waits_for_its_launch(tmp_path: Path) -> None:
-    # taken from the queue, but every thread is busy with something else
+    # taken from the queue while every thread is busy
     with real_plane(tmp_path, max_live_runs=40) as plane:
         project = plane.add_project(shell("exit 1"))
         go_on, busy = threading.Event(), threading.Semaphore(0)
@@ -106,7 +106,7 @@ def test_a_sweep_leaves_a_run_alone_that_waits_for_its_launch(tmp_path: Path) ->
 
 
 def test_a_run_that_nobody_is_launching_is_undone(plane: RealPlane) -> None:
-    # what a crash between the queue and the launch leaves
+    # the state after a crash between queue and launch
     project = plane.add_project()
     run = accept_held(plane, project)
     with plane.stores.owner_of(run.id).transaction() as tx:
@@ -116,7 +116,7 @@ def test_a_run_that_nobody_is_launching_is_undone(plane: RealPlane) -> None:
     assert moved is not None
     run = plane.reap(moved)
     assert (run.status, run.cause) == ("queued", None)
-    # a second time it ends
+    # the second time it ends
     with plane.stores.owner_of(run.id).transaction() as tx:
         moved = plane.ledgers.runs.move(
             tx, run, Signal.TAKEN, now=plane.clock(), kind="taken", sentence="taken"

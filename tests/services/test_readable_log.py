@@ -1,4 +1,4 @@
-"""A log as entries: whatever parts it is read in, every line is told once, and little is held."""
+"""Log entries: each line appears once, however the log is split, with little in memory."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_of_a_long_log_only_a_part_is_held() -> None:
 
 @pytest.fixture
 def cut_log(tmp_path: Path) -> RunLog:
-    """Eight bytes and half a line, then a gap, then half a line and two more."""
+    """Return a log of eight bytes and half a line, a gap, then half a line and two more."""
     (tmp_path / HEAD).write_bytes(b"one\ntwo\n{half a li")
     (tmp_path / f"{TAIL_PREFIX}1000000").write_bytes(b"ine}\nlast\nend\n")
     return RunLog(tmp_path)

@@ -1,4 +1,4 @@
-"""A start takes over what an earlier server left, in order; a step that fails stops none."""
+"""Startup recovery takes over an earlier server's runs in order; no failing step stops it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_agent_that_vanished_before_its_pid_was_stored_has_lost_its_session(
 ) -> None:
     run = plane.start_running_issue(plane.add_project("sleep 60"))
     plane.ledgers.runs.note(run.id, run.project_id, status="starting", pid=None)
-    # agent and supervisor are killed together: nobody is left to write how it ended
+    # agent and supervisor die together, so no exit is recorded
     supervisor = psutil.Process(run.pid)
     for process in (supervisor, *supervisor.children(recursive=True)):
         process.kill()

@@ -1,4 +1,4 @@
-"""An agent that does away with its own log: what it did is told, not shown as silence."""
+"""An agent that deletes its own log: reported as such, not as silence."""
 
 from __future__ import annotations
 

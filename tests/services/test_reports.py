@@ -1,4 +1,4 @@
-"""What agents report: read while they work, summed once, the same after every restart."""
+"""Agent reports: read live, summed once, and the same after every restart."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_restart_in_the_middle_reads_again_and_doubles_nothing(
         first.ears.wait_for_text(run.id, b"step_finish")
         first.wait(lambda: read_now(first, run).input_tokens == 9_700, "the first step is read")
         before = first.services.reporter.of(run)
-        # the server goes, its agent goes on
+        # the server stops, its agent continues
         second = RealPlane(tmp_path)
         try:
             second.recover_once()
@@ -146,7 +146,7 @@ def test_a_stopped_run_keeps_what_it_told(plane: RealPlane, programs: Path) -> N
     plane.reap(run)
     (line,) = report_lines(plane, run)
     assert line.sentence.startswith("3 tool calls · edited 2 files · 16 k tokens")
-    # it has changed nothing, so nothing is parked
+    # no file was changed, so nothing is parked
     assert plane.kinds(run)[-2:] == ["progress", "kill_verified"]
 
 
@@ -211,7 +211,7 @@ def test_a_cut_in_the_log_takes_nothing_back_after_a_restart(
     gate = install_replay(programs, "opencode", file, hold_before=52)
     with real_plane(tmp_path, log_cap_mb=1) as plane:
         run = plane.start_running(plane.add_project(), agent="opencode")
-        # its steps stand in the part of the log that is dropped later
+        # its steps are in the part of the log that is dropped later
         plane.ears.wait_for_text(run.id, noise(10).encode())
         assert read_now(plane, run).input_tokens == 50
         assert plane.run(run.id).input_tokens == 50

@@ -1,4 +1,4 @@
-"""Logs of runs that are over go by age and by size; rows, and work that is not merged, stay."""
+"""Logs of ended runs are removed by age and size; rows and unmerged work stay."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ FAIL_WITH_FILES = f"{COMMIT}; echo mine > unsaved.txt; exit 3"
 
 
 def folder_of(plane: RealPlane, run: Run) -> Path:
-    """Where a run's log is."""
+    """Return the folder of a run's log."""
     return plane.settings.runs_root / "records" / run.id
 
 
 def age(plane: RealPlane, run: Run, days: float) -> None:
-    """Have a run's folder be as old as its row will be."""
+    """Set the age of a run's folder to match its row's, in days."""
     seconds = plane.clock.now.timestamp() - days * DAY
     os.utime(folder_of(plane, run), (seconds, seconds))
 
 
 def quiet(plane: RealPlane) -> Run:
-    """A run that has ended with a log and nothing else."""
+    """Return an ended run with a log and nothing else."""
     run = plane.finish(plane.add_project("echo hello"))
     assert run.released_at is not None
     return run
 
 
 def clear(plane: RealPlane) -> int:
-    """One round; how many went."""
+    """Run one retention round and return the number of removed logs."""
     return plane.services.retention.clear_once(plane.clock())
 
 
 def clear_shown(plane: RealPlane) -> int:
-    """A round that shows what goes, and one an hour later; how many went."""
+    """Announce removals in one round, run another an hour later, and return its count."""
     assert clear(plane) == 0, "nothing goes that was not shown to go"
     plane.clock.advance(HOUR)
     return clear(plane)
@@ -188,7 +188,7 @@ def test_a_look_at_what_goes_does_not_put_off_the_round_that_is_due(
         plane.clock.advance(HOUR - 1)
         plane.finish(project)
         plane.clock.advance(31 * DAY)
-        # one is due since long, the other one is shown from now on
+        # the first is overdue, the second is announced from now on
         desk.standing(plane.clock())
         assert asked == [logs.SOON.total_seconds()]
 

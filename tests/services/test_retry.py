@@ -1,4 +1,4 @@
-"""Retry: what is copied, what is gone on with, what is refused, and that no work is ever lost."""
+"""Retry: copied settings, continued work, refusals, and no work ever lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.services.retries import TWO_TRIES, accept, died, retry
 
 
 def refused(plane: RealPlane, run: Run, kind: type[Refusal], **wishes: Any) -> Refusal:
-    """Retry it; it is refused so, and nothing was used or written."""
+    """Return the refusal of a retry, and assert that it changed and charged nothing."""
     before = plane.rows()
     with pytest.raises(kind) as answer:
         accept(plane, run, **wishes)
@@ -43,7 +43,7 @@ def refused(plane: RealPlane, run: Run, kind: type[Refusal], **wishes: Any) -> R
     return answer.value
 
 
-# --- what a retry is ---------------------------------------------------------------------------
+# --- the new run -------------------------------------------------------------------------------
 
 
 def test_a_retry_copies_what_was_asked_and_is_linked_both_ways(plane: RealPlane) -> None:
@@ -189,7 +189,7 @@ def test_a_second_retry_starts_where_somebody_says_again_and_both_are_listed(
     assert plane.run(first.id).retries == [second.id, third.id]
     plane.see_end(plane.stop_run(third))
     plane.see_end(plane.stop_run(second))
-    # once nothing repeats it any more, no word more is needed
+    # without an open retry, no confirmation is needed
     fourth = retry(plane, first)
     assert plane.run(first.id).retries == [second.id, third.id, fourth.id]
 
@@ -212,14 +212,14 @@ def test_a_retry_may_have_another_task_and_another_branch(plane: RealPlane) -> N
         accept(plane, first, source="parked", branch="next")
     second = retry(plane, first, branch="next", task="Look again")
     assert (second.branch_name, second.task) == ("next", "Look again")
-    # the work that was kept stays where it is
+    # the parked work stays where it is
     assert second.work_branch != first.work_branch
     assert plane.run(first.id).parked
     with pytest.raises(Invalid, match="no branch nowhere"):
         accept(plane, first, branch="nowhere", beside=True)
 
 
-# --- what is refused ---------------------------------------------------------------------------
+# --- refusals ----------------------------------------------------------------------------------
 
 
 def test_what_cannot_be_done_again_is_refused_before_a_place_is_used(plane: RealPlane) -> None:
@@ -264,7 +264,7 @@ def test_a_branch_that_is_gone_says_so(plane: RealPlane) -> None:
     plane.adapters.mirrors.release(plane.repository(project), "afk/1", expected_sha=None)
     assert "afk/1 is gone" in refused(plane, first, Parked).detail
     second = plane.see_end(retry(plane, first, source="fresh"))
-    # what is left of the old one is still listed, under a name that nobody uses
+    # leftovers of the old run are still listed, under an unused name
     assert plane.run(first.id).work_branch == f"parked/afk/1/{first.id}"
     assert plane.copy(first).exists()
     assert second.work_branch == "afk/1"

@@ -1,4 +1,4 @@
-"""However retries meet ends, stops, restarts and silence: each piece of work is in one place."""
+"""Retries in any order with ends, stops, restarts and silence: work is always in one place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOURCES = st.sampled_from([None, "parked", "fresh"])
 
 
 class Retries(Interleavings):
-    """The same people, agents and sweep, and somebody who tries again."""
+    """The same people, agents and sweep, plus retries."""
 
     @initialize()
     def count_work(self) -> None:
@@ -52,7 +52,7 @@ class Retries(Interleavings):
             self.leave_a_file(0)
         self.world.end(self.ids[0], 1)
         self.reap(0)
-        # no copy can be moved: what is taken over is not with its run before that is over
+        # no copy can be moved: work taken over arrives only once its old run is over
         self.world.is_stuck = is_stuck
         self.retry(0, source)
         self.world.is_stuck = False
@@ -89,7 +89,7 @@ class Retries(Interleavings):
         super().teardown()
 
     def _see_every_piece_listed(self) -> None:
-        """What is kept is kept for a run that says so, under the branch that holds it."""
+        """Check that parked runs own all kept copies, and parked or delivered runs all branches."""
         heads = self.world.mirrors[self.project.id]
         for run in self._runs():
             assert run.released_at is not None

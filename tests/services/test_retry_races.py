@@ -1,4 +1,4 @@
-"""Retries that meet somebody at the same kept work: one comes first, the other sees what it did."""
+"""Retries that race for the same parked work: one comes first, the other sees its result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def deliver(plane: RealPlane, run: Run) -> object:
 
 
 def answer_of(deed: Callable[[], object], answers: list[object]) -> threading.Thread:
-    """Do it in a thread of its own; what it answered or raised goes into `answers`."""
+    """Run `deed` in a thread; append its result or refusal to `answers`."""
 
     def go() -> None:
         try:
@@ -67,11 +67,11 @@ def test_a_retry_waits_for_who_has_the_work_in_hand(
     plane.rest()
     assert not isinstance(done[0], Refusal)
     if other is deliver:
-        # it is a change request now, and nobody works on its branch
+        # a change request is open now, and no agent works on its branch
         assert isinstance(retried[0], InReview)
         assert plane.ledgers.runs.open_runs() == []
     else:
-        # there is nothing to go on with any more: it began at the base
+        # no work is left to continue: it began at the base
         assert isinstance(retried[0], Run)
         assert (plane.run(retried[0].id).status, kept(plane)) == ("running", [])
         assert retried[0].base_sha is None

@@ -1,4 +1,4 @@
-"""What becomes of kept work at a retry: gone on with or set aside, and at no moment lost."""
+"""Parked work at a retry: continued or set aside, and never lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.planes import COMMIT, RealPlane
 from tests.repositories import commit_file, run_git, tip_of
 from tests.services.retries import TWO_TRIES, accept, died, kept, retry
 
-# --- going on with what is kept ----------------------------------------------------------------
+# --- continuing parked work --------------------------------------------------------------------
 
 
 def test_going_on_takes_the_branch_and_the_copy_and_delivers_all_of_it(plane: RealPlane) -> None:
@@ -64,7 +64,7 @@ def test_the_work_goes_from_one_retry_to_the_next(plane: RealPlane) -> None:
     first = died(plane, project)
     second = plane.see_end(retry(plane, first))
     assert kept(plane) == [("afk/1", second.id)]
-    # whichever run of the branch is retried, its work is where the last one left it
+    # any run of the branch can be retried: its work is where the last one left it
     third = plane.see_end(retry(plane, first))
     assert (plane.copy(third) / "tries.txt").read_text() == "x\nx\nx\n"
     assert kept(plane) == [("afk/1", third.id)]
@@ -95,7 +95,7 @@ def test_a_retry_that_never_began_leaves_the_work_where_it_was(plane: RealPlane)
     assert (plane.copy(first) / "left.txt").exists()
 
 
-# --- starting again ----------------------------------------------------------------------------
+# --- starting over -----------------------------------------------------------------------------
 
 
 def test_starting_again_sets_the_old_work_aside_under_a_name_of_its_own(plane: RealPlane) -> None:
@@ -141,7 +141,7 @@ def test_a_run_that_was_set_aside_together_with_another_is_not_gone_on_with_eith
     project = plane.add_project(f"{COMMIT}; exit 3")
     first = died(plane, project)
     second = plane.see_end(retry(plane, first))
-    # as with a copy of its own, it is kept beside the one that went on
+    # parked like a run with a separate copy, beside the run that continued
     plane.ledgers.runs.note(first.id, project.id, parked=True)
     plane.see_end(retry(plane, second, source="fresh"))
     aside = f"parked/afk/1/{second.id}"
@@ -178,7 +178,7 @@ def test_a_plain_run_starts_again_beside_what_it_left(plane: RealPlane) -> None:
     assert kept(plane) == branches
 
 
-# --- launches that come to nothing -------------------------------------------------------------
+# --- failed launches ---------------------------------------------------------------------------
 
 
 FAILS = ["/bin/sh", "-c", "exit 1"]
@@ -250,14 +250,14 @@ def test_a_launch_that_breaks_off_anywhere_loses_nothing(
     assert (plane.copy(plane.run(holder)) / "left.txt").exists()
     assert plane.tip(plane.run(holder)) == tip
     left = tip_of(plane.copy(plane.run(holder)))
-    if point == "after_spawn":  # its agent had begun before it was ended, and may have committed
+    if point == "after_spawn":  # the agent may have committed before it was killed
         run_git(plane.copy(plane.run(holder)), "merge-base", "--is-ancestor", str(tip), left)
     else:
         assert left == tip
     copies = [run for run in (first, second) if plane.copy(run).exists()]
     assert [run.id for run in copies] == [holder]
     third = plane.see_end(retry(plane, first))
-    # this agent succeeds as long as there is something left for it to commit
+    # this agent succeeds while there is something left to commit
     assert third.status == ("succeeded" if left == tip else "died"), third.because
 
 

@@ -1,4 +1,4 @@
-"""Runs that meet a limit of their own: a cause with its figure, a fail, and the work is kept."""
+"""Runs that exceed a limit of the project: a cause with its figure, a strike, and kept work."""
 
 from __future__ import annotations
 

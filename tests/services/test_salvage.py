@@ -1,4 +1,4 @@
-"""Salvage: kept commits delivered by hand, and runs released without the proof of their end."""
+"""Salvage: kept commits delivered manually, and runs force-released."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def died(plane: RealPlane, project: Project) -> Run:
 
 
 def end_unproved(plane: RealPlane, run: Run) -> Run:
-    """Stop a run and leave it there: whether it is gone is not known."""
+    """Stop a run and leave its exit unproved."""
     with plane.ledgers.runs.stores.owner_of(run.id).transaction() as tx:
         plane.ledgers.runs.move(
             *(tx, run, Signal.STOP),
@@ -84,7 +84,7 @@ def test_kept_commits_are_delivered_and_the_run_stays_what_it_was(plane: RealPla
     assert plane.kinds(run)[-1] == "salvage"
     assert plane.lines(run)[-1] == "change request #2 opened, deliver by a test"
     assert audited(plane) == ["deliver"]
-    # neither a success nor one more failure
+    # neither a success nor another strike
     assert plane.project(project.id).strikes == 1
     assert "#2" in (plane.services.issues.all(project.id)[0].hold or "")
     assert plane.services.parked.all(plane.clock()) == []
@@ -99,7 +99,7 @@ def test_files_that_are_not_committed_stay_kept_behind_the_delivery(plane: RealP
     run = died(plane, project)
     later = commit_file(plane.copy(run), "later.txt")
     delivered, _ = deliver(plane, run)
-    # what was committed in the copy since is delivered, too
+    # later commits in the copy are delivered, too
     assert delivered.head_sha == later
     assert delivered.parked
     assert plane.copy(run).exists()
@@ -257,11 +257,11 @@ def test_a_run_is_released_without_proof_and_its_work_is_kept(plane: RealPlane) 
     assert released.parked
     assert plane.services.listing.count_open(project.id) == 0
     assert plane.copy(run).exists()
-    # the line does not claim a proof
+    # the event claims no proof
     assert plane.kinds(run)[-1] == "note"
     assert audited(plane) == ["release"]
     assert [view.branch for view in plane.services.parked.all(plane.clock())] == ["afk/1"]
-    # its commits can be delivered; they are taken over by that
+    # its commits can be delivered, which takes them over
     assert deliver(plane, run)[0].delivery is not None
 
 

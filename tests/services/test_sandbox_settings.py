@@ -1,4 +1,4 @@
-"""The level of a project: chosen, refused where it is not available, and by an upgrade."""
+"""A project's sandbox level: chosen, refused if unavailable, and set by an upgrade."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Machines = Callable[..., FakePlane]
 
 @pytest.fixture
 def machine(tmp_path: Path, world: World) -> Iterator[Machines]:
-    """One server on its data folder after the other, on machines that can do different things."""
+    """Start servers in turn on one data folder, on machines with different sandboxes."""
     running: list[FakePlane] = []
 
     def begin(surrounds: Sandbox, **wishes: Any) -> FakePlane:
@@ -39,7 +39,7 @@ def machine(tmp_path: Path, world: World) -> Iterator[Machines]:
 
 
 def before_there_were_levels(plane: FakePlane, project: Project) -> None:
-    """Make its row what a version without levels left."""
+    """Set the row as a version without levels left it."""
     plane.ledgers.projects.change(project.id, sandbox="none", sandbox_chosen=False)
 
 
@@ -66,7 +66,7 @@ def test_the_operator_names_the_level_of_new_projects(machine: Machines, world: 
     assert plane.add_project(world).sandbox == "sandboxed"
     plane = machine(no_sandbox(), sandbox="none")
     project = plane.add_project(world)
-    # somebody has said so: no later start thinks otherwise
+    # chosen by the operator: no later start changes it
     assert (project.sandbox, project.sandbox_chosen) == ("none", True)
 
 
@@ -129,7 +129,7 @@ def test_projects_whose_none_nobody_chose_are_contained_by_the_first_start_that_
     row = found(plane, old)
     assert (row.sandbox, row.sandbox_notice) == ("contained", True)
     assert found(plane, chosen).sandbox == "none"
-    # once: what a person does about it stays
+    # only once: a person's later choice stays
     plane.services.projects.change(old.id, sandbox=SandboxLevel.NONE)
     assert start_again(plane) == 0
     row = found(plane, old)

@@ -1,4 +1,4 @@
-"""Commits that contain a secret: kept here until a person has decided."""
+"""Commits with secrets: kept local until a person decides."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.services.pushing import pushed
 
 @pytest.fixture
 def token(plane: RealPlane) -> str:
-    """Runyard's own, as an agent may have read it."""
+    """Runyard's own token, which an agent may have read."""
     return (plane.settings.data_root / "token").read_text().strip()
 
 
 def leaking(plane: RealPlane, token: str, then: str = "true") -> Project:
-    """A project whose agent commits the token, and takes it out again."""
+    """Add a project whose agent commits the token and removes it again."""
     commit = "git add -A && git commit -qm"
     agent = f"""printf 'debug = 1\\n\\ntoken = "{token}"\\n' > settings.py
         {commit} 'Set it up'
@@ -37,7 +37,7 @@ def leaking(plane: RealPlane, token: str, then: str = "true") -> Project:
 
 
 def kept(plane: RealPlane, project: Project) -> Run:
-    """The run of an issue that left a secret in its commits."""
+    """Return the run of an issue that left a secret in its commits."""
     return plane.see_end(plane.start_running_issue(project))
 
 
@@ -57,7 +57,7 @@ def test_work_with_a_secret_is_kept_and_its_place_is_named(plane: RealPlane, tok
         f"not pushed: settings.py line 3 of commit {first} contains a secret (Runyard's token)"
     )
     assert not any(token in line for line in plane.lines(run))
-    # nothing left this machine, and its project is not to blame
+    # nothing left this machine, and the project gets no strike
     assert pushed(project, run) == ""
     assert plane.project(project.id).strikes == 0
     assert plane.ledgers.tracker.changes(project.id) == []
@@ -165,7 +165,7 @@ def test_commits_that_cannot_be_read_are_not_pushed_and_looked_at_again(
     project = plane.add_project()
     run = plane.start_running_issue(project)
     with monkeypatch.context() as slow:
-        # git has no time at all
+        # git gets no time at all
         slow.setattr(secret_scan, "SECONDS", 0.0)
         waiting = plane.see_end(run)
         assert (waiting.status, waiting.cause) == ("delivering", None)

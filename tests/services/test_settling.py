@@ -1,4 +1,4 @@
-"""What follows an end: a kill told once, a release that is proved, and nothing lost on the way."""
+"""After an end: one kill event, a proved release, and nothing lost on the way."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.repositories import tip_of
 
 @contextmanager
 def no_process_table(plane: RealPlane) -> Iterator[None]:
-    """Nothing can be proved of any process meanwhile."""
+    """Make the process table unreadable, so that no exit can be proved."""
     engine = plane.adapters.engine
     assert isinstance(engine, LocalEngine)
     seeing = engine._table
@@ -46,7 +46,7 @@ def copies_away(plane: RealPlane, run: Run) -> Path:
 
 @contextmanager
 def moved(place: Path) -> Iterator[None]:
-    """A place of ours is away meanwhile."""
+    """Move one of our folders away."""
     away = place.rename(place.with_name("away"))
     yield
     away.rename(place)
@@ -122,7 +122,7 @@ def test_what_an_interrupted_removal_left_goes_with_the_next_look(
     with pytest.raises(FailpointHit):
         plane.reaper.reap_once(run.id)
     monkeypatch.delenv("RUNYARD_FAILPOINT")
-    # the copy was deleted, and what is known of it was not yet
+    # the copy was deleted; the repository for inspecting it was not yet
     look = plane.settings.runs_root / "looks" / f"{run.id}.git"
     look.mkdir()
     plane.tick()
@@ -131,7 +131,7 @@ def test_what_an_interrupted_removal_left_goes_with_the_next_look(
 
 
 def end_unproved(plane: RealPlane, project: Project) -> Run:
-    """A delivered run of which nobody knows whether something of it still lives."""
+    """Return a delivered run whose exit is unproved."""
     run = plane.start_running_issue(project)
     plane.ears.wait_for(run.id, "gone")
     with no_process_table(plane):
@@ -180,7 +180,7 @@ def test_a_clock_that_was_set_back_spares_no_process_that_stays(tmp_path: Path) 
         number = plane.add_issue(project)
         run = plane.services.afk.start(project.id, number, plane.asker(), plane.clock()).run
         plane.rest()
-        # its supervisor has written how the agent ended, and never comes to its own end
+        # the supervisor has recorded the agent's exit but never exits itself
         ended = ExitRecord(3, None, ExitReason.EXITED, plane.clock())
         world.processes[run.id].exit = ended
         plane.reaper.reap_once(run.id)

@@ -1,4 +1,4 @@
-"""Two servers that share their runs: what one does to a run, the other does not do meanwhile."""
+"""Two servers that share runs: neither acts on a run while the other does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ with FileLocks(Path(sys.argv[1])).holding("run_1", wait=True):
 
 @pytest.fixture
 def planes(tmp_path: Path) -> Iterator[tuple[RealPlane, RealPlane]]:
-    """Two servers on one database, with one folder of runs."""
+    """Two servers on one database and one runs folder."""
     shared = {
         "database_url": shared_database(tmp_path),
         "runs_dir": tmp_path / "runs",
@@ -44,7 +44,7 @@ def planes(tmp_path: Path) -> Iterator[tuple[RealPlane, RealPlane]]:
 
 
 def locks(root: Path) -> Locks:
-    """What one server has."""
+    """Return the locks of one server."""
     return Locks(FileLocks(root))
 
 
@@ -110,7 +110,7 @@ def test_two_servers_settle_a_run_one_after_the_other(
     settling = threading.Thread(target=one.reaper.reap_once, args=(run.id,))
     settling.start()
     one.wait((tmp_path / "go.reached.0").exists, "the first is in the teardown")
-    # over, but not released: either server may see to that
+    # ended but not released: either server may settle it
     assert one.run(run.id).ended_at is not None
     assert two.tenure.may_judge(two.run(run.id), two.clock())
     assert not two.reaper.reap_once(run.id)

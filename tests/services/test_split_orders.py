@@ -1,4 +1,4 @@
-"""What is done to many runs that live in a database of their own, and what is read of many."""
+"""Bulk actions and reads of many runs in a second database."""
 
 from __future__ import annotations
 

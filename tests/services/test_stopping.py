@@ -1,4 +1,4 @@
-"""Stop: at every point of a run's life, neutral for the count, nothing lost and nothing left."""
+"""Stop: at every point of a run's life, without a strike, with nothing lost or left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.services.pushing import write_trusted_hook
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
-    """One gate."""
+    """A gate that blocks a script until it is opened."""
     return Gate(tmp_path)
 
 
@@ -53,7 +53,7 @@ def test_f12_a_run_that_is_stopped_while_it_is_launched_is_undone(
     gate.await_arrival()
     assert plane.run(run.id).status == "starting"
     stopped = plane.services.stopper.stop(run.id, "by a test", plane.clock())
-    # its end is written before anything is killed, and its slot kept until the proof
+    # the end is written before the kill; the slot is kept until the exit is proved
     assert (stopped.status, stopped.released_at) == ("stopped", None)
     plane.rest()
     plane.tick()
@@ -93,7 +93,7 @@ def test_f16_an_agent_that_ignores_the_request_is_killed(plane: RealPlane) -> No
 
 def test_a_run_that_waits_for_its_delivery_is_stopped(plane: RealPlane) -> None:
     project = plane.add_project()
-    # whoever receives the push dies: nobody knows whether it was taken
+    # the receiving hook dies, so it is unknown if the push was taken
     write_trusted_hook(plane, project, "pre-receive", "kill -9 $PPID")
     run = plane.see_end(plane.start_running_issue(project))
     assert run.status == "delivering"

@@ -1,4 +1,4 @@
-"""A run whose server is gone is its successor's, which hears of the agent's end."""
+"""A run whose server is gone passes to the next server, which sees its agent's end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_whoever_takes_a_run_over_hears_of_its_end(tmp_path: Path) -> None:
         with real_plane(tmp_path / "two", **settings) as two:
             assert see(two, run.id).server == run.server
             two.reap(run)
-            # while the first one lives, it is none of the second's business
+            # the second server does not touch it while the first lives
             assert see(two, run.id).server == run.server
             two.clock.now = one.clock.now = one.clock.advance(60)
             two.leases.renew_once(two.clock())

@@ -1,4 +1,4 @@
-"""Runs in a database of their own: what is decided on both, what a crash between them leaves."""
+"""Runs in a second database: decisions across both stores, and crashes between their commits."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_retry_lives_with_what_it_repeats_whatever_the_setting_says_by_now(
     assert store_of(start(drained, project).id) is Store.CONTROL
 
 
-# --- decided on both ----------------------------------------------------------------------------
+# --- decisions across both ----------------------------------------------------------------------
 
 
 def test_a_branch_is_locked_and_a_repository_is_full_across_both(
@@ -203,7 +203,7 @@ def test_a_run_whose_turn_is_cut_between_the_stores_is_taken_by_the_next_sweep(
     assert world.launches.count(second.id) == 1
 
 
-# --- a store that is silent ---------------------------------------------------------------------
+# --- a silent store -----------------------------------------------------------------------------
 
 
 def test_a_run_store_that_is_silent_is_never_taken_for_one_without_the_run(
@@ -231,13 +231,13 @@ def test_a_run_store_that_is_silent_is_never_taken_for_one_without_the_run(
 
 
 def planes_on_a_dead_store(plane: FakePlane, world: World) -> FakePlane:
-    """The same server with its run store away; nobody listens on that port."""
+    """Return the same server with its run store down: nothing listens on its port."""
     folder = plane.settings.data_root
     url = "postgresql://127.0.0.1:1/away?connect_timeout=1"
     return FakePlane(folder, world, runs_database_url=url)
 
 
-# --- which server may work on which databases ---------------------------------------------------
+# --- servers and the databases they may use -----------------------------------------------------
 
 
 def test_a_server_that_is_set_otherwise_than_what_is_recorded_does_not_start(
@@ -289,7 +289,7 @@ def test_another_run_store_and_that_of_another_deployment_are_refused(
     with pytest.raises(CannotStart, match="of another deployment"):
         stranger.migrate()
     assert not knows_run_store(stranger.stores)
-    # even one that was nobody's a moment ago
+    # not even to a store that was unclaimed before
     with pytest.raises(StoresDiffer, match="of another deployment"):
         agree(stranger.stores, may_change=False)
     assert not knows_run_store(stranger.stores)
@@ -298,7 +298,7 @@ def test_another_run_store_and_that_of_another_deployment_are_refused(
 
 
 def test_a_store_that_is_refused_is_left_as_it_was(planes: Planes, tmp_path: Path) -> None:
-    # an older server is at work on it: brought up to date, it could write no more
+    # an older server works on it and could not write after a migration
     others = tmp_path / "others.db"
     others.write_bytes(fresh_database())
     with closing(sqlite3.connect(others)) as database:
@@ -335,7 +335,7 @@ def test_a_running_server_accepts_no_new_run_once_another_was_told_where_they_li
     assert [(one.part, one.brief) for one in before.store_watch.parts()] == [
         ("new runs", "new runs are not accepted")
     ]
-    # what it has begun it brings to its end
+    # the server finishes runs that it has begun
     world.end(run.id, 1)
     before.tick()
     assert found(before, run.id).status == "died"

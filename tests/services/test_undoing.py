@@ -1,4 +1,4 @@
-"""An undo tries every step, ends the run with its reason, and deletes nothing with work in it."""
+"""Launch rollback tries every step, ends the run with its reason, and deletes no work."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FAILED = "The project's setup command exited 1; its output is in the run's log."
 
 
 def launch_with_setup(plane: RealPlane, script: str) -> Run:
-    """A run whose set-up command does something, then fails."""
+    """Launch a run whose setup command runs `script`, then fails."""
     project = plane.add_project(setup_command=["/bin/sh", "-c", f"{script}; exit 1"])
     return plane.launch(project, issue=plane.add_issue(project).number)
 
 
 def see_released(plane: RealPlane, run: Run) -> None:
-    """The next tick takes back what remained."""
+    """Tick once and assert that leftovers are removed and the run released."""
     plane.clock.advance(30)
     plane.tick()
     ended = plane.run(run.id)
@@ -36,7 +36,7 @@ def test_a_copy_that_cannot_be_removed_is_removed_later(plane: RealPlane) -> Non
     run = launch_with_setup(plane, f"mv '{looks}'/$RUNYARD_RUN_ID.git '{looks}/aside'")
     assert (run.status, run.because, run.released_at) == ("not_started", FAILED, None)
     assert run.hold == "not removed yet: working copy; this is tried again"
-    # the other step was tried
+    # the other rollback step was tried
     assert plane.tip(run) is None
     assert plane.copy(run).exists()
     plane.tick()
@@ -70,7 +70,7 @@ def test_what_may_still_live_keeps_its_copy_and_its_claim(plane: RealPlane, tmp_
 
 
 def launch_that_nobody_remembers(plane: RealPlane, run: Run) -> Run:
-    """A queued run as a server leaves it that is killed right after it took it."""
+    """Take a queued run as a server does that is killed right after."""
     with plane.stores.owner_of(run.id).transaction() as tx:
         plane.ledgers.runs.move(
             tx,
@@ -85,7 +85,7 @@ def launch_that_nobody_remembers(plane: RealPlane, run: Run) -> Run:
 
 
 def waiting(plane: RealPlane, project: Project) -> Run:
-    """A run that is still in the queue."""
+    """Return a run that is still queued."""
     plane.ledgers.projects.change(project.id, state="cloning")
     run = plane.launch(project)
     plane.ledgers.projects.change(project.id, state="ready")
@@ -112,7 +112,7 @@ def test_a_trace_of_a_supervisor_is_no_proof_that_no_agent_began(plane: RealPlan
     run = launch_that_nobody_remembers(plane, waiting(plane, project))
     folder = plane.settings.runs_root / "records" / run.id
     folder.mkdir(parents=True)
-    (folder / ".started").write_text("")  # it came no further, or its record was lost
+    (folder / ".started").write_text("")  # the supervisor got no further, or its record was lost
     assert plane.reap(run).status == "not_started"
 
 

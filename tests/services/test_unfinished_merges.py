@@ -1,4 +1,4 @@
-"""A crash in a merge or a close: the next start does what was left, and touches nobody else's."""
+"""Crashes in a merge or close: the next start finishes it and touches no other claim."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POINTS = ("merge.after_push", "after_change_ended", "during_clearing")
 
 
 def crash(plane: RealPlane, monkeypatch: pytest.MonkeyPatch, point: str, verb: str) -> Run:
-    """A delivered run whose change request is merged or closed by a server that is killed."""
+    """Return a delivered run whose merge or close crashed at `point`."""
     project = plane.add_project()
     run = plane.finish(project, issue=plane.add_issue(project).number)
     assert run.delivery is not None
@@ -50,7 +50,7 @@ def test_a_merge_that_a_crash_cut_short_is_finished(
     origin = Path(plane.project(run.project_id).origin)
     assert tip_of(origin, "refs/heads/afk/1") == ""
     assert plane.lines(run).count("change request #2 merged") == 1
-    # and there is nothing left to do
+    # nothing is left to do
     assert plane.services.changes.finish_once(plane.clock()) == 0
 
 
@@ -109,7 +109,7 @@ def test_a_claim_that_a_later_run_holds_is_not_released_for_an_older_merge(
     plane.ledgers.projects.change(project.id, agent_command=["/bin/sleep", "600"])
     later = plane.start_running(project, issue=1)
     assert later.work_branch == run.work_branch
-    # at the very commit of the older merge
+    # at exactly the commit of the older merge
     repo, mirrors = plane.repository(project), plane.adapters.mirrors
     mirrors.release(repo, later.work_branch, expected_sha=None)
     mirrors.claim(repo, later.work_branch, run.head_sha)

@@ -1,4 +1,4 @@
-"""Accounts at their usage limit: held, tried by one run, then followed by the rest."""
+"""Accounts at their usage limit: held, probed by one run, then released one run at a time."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_while_it_is_held_nobody_starts_and_nothing_is_written(yard: Limited) ->
             start()
         assert held.value.members["until"] == yard.hold().until
     assert yard.plane.ledgers.runs.newest_of(project.id, limit=10) == before
-    # what is due when it is over, and what another agent does, is accepted
+    # runs due after the hold, and those of other agents, are accepted
     assert yard.order(project, delay_seconds=2 * 3600).status == "delayed"
     other = yard.plane.add_project(yard.world)
     assert yard.order(other).status == "running"
@@ -101,7 +101,7 @@ def test_at_the_reset_one_resume_goes_first_with_the_agents_own_session(yard: Li
     assert order.argv[-2:] == ["--resume", SESSION]
     assert (order.prompt, order.reads_prompt) == (CONTINUE, True)
     assert heir.id in yard.world.copies
-    # the others follow once it has made progress, one by one
+    # the others follow one by one once it has made progress
     yard.tick(after=STAGGER)
     assert len(yard.world.launches) == 4
     yard.work(heir)
@@ -112,7 +112,7 @@ def test_at_the_reset_one_resume_goes_first_with_the_agents_own_session(yard: Li
     yard.tick(after=STAGGER)
     assert len(yard.world.launches) == 6
     assert [yard.heirs(run)[0].status for run in runs] == ["running"] * 3
-    # and nobody waits any more
+    # no run waits any longer
     yard.tick(after=STAGGER)
     assert yard.plane.services.limits.ledger.all() == []
     assert [yard.deliver(yard.heirs(run)[0]).status for run in runs] == ["succeeded"] * 3
@@ -167,7 +167,7 @@ def test_after_five_resumes_in_a_row_a_person_decides(yard: Limited) -> None:
     yard.pass_limit()
     yard.tick(after=HEAD_START)
     assert len(yard.heirs(run)) == MAX_RESUMES
-    # whose word begins a new row
+    # a person's resume starts a new series
     resumed = resume(yard, heirs[-1])
     assert (resumed.status, resumed.resumes) == ("running", 0)
 

@@ -1,4 +1,4 @@
-"""Agents that live and bring nothing more: silent, at their limit, or done without an exit."""
+"""Live agents without progress: silent, at their limit, or finished without exiting."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def plane(tmp_path: Path, programs: Path) -> Iterator[RealPlane]:
 def begin_silent(
     plane: RealPlane, tmp_path: Path, *, stall_seconds: int | None = ALLOWED
 ) -> tuple[Run, Path]:
-    """A run of an issue whose agent has written a line and waits at a gate."""
+    """Start a run of an issue whose agent has written a line and waits at a gate."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     agent = f"echo begun; read line <{gate}; echo on; read line <{gate}; {COMMIT}"
@@ -44,7 +44,7 @@ def begin_silent(
 
 
 def start_claude(plane: RealPlane) -> Run:
-    """A run of a new issue whose agent is the one that was installed."""
+    """Start a run of a new issue with the installed claude."""
     project = plane.add_project()
     return plane.start_running(project, agent="claude", issue=plane.add_issue(project).number)
 
@@ -55,7 +55,7 @@ def pass_seconds(plane: RealPlane, seconds: float) -> None:
 
 
 def set_written(plane: RealPlane, run: Run, seconds_ago: float) -> None:
-    """Have a log look as if it was written so long ago."""
+    """Set a log's modification time to so many seconds ago."""
     at = plane.clock().timestamp() - seconds_ago
     (log,) = (plane.settings.runs_root / "records" / run.id).glob("log")
     os.utime(log, (at, at))
@@ -76,7 +76,7 @@ def test_a_silent_run_is_told_of_then_ended_and_nothing_of_it_is_left(
     assert (ended.because or "").startswith("the agent made no progress for 10 min, since ")
     assert ended.released_at is not None
     assert not is_living(ended.pid or 0)
-    # the end was written before anything was killed
+    # the end is written before the kill
     kinds = plane.kinds(run)
     assert kinds.index("reaped") < kinds.index("kill_sent") < kinds.index("kill_verified")
 
@@ -159,7 +159,7 @@ def test_who_is_done_and_does_not_exit_is_ended_and_its_work_delivered(
     pass_seconds(plane, 20)
     ended = plane.see_end(run)
     assert (ended.status, ended.cause) == ("succeeded", "delivered"), plane.lines(run)
-    # nobody knows how it would have exited
+    # its exit code is unknown
     assert (ended.exit_code, ended.exit_signal) == (None, None)
     assert plane.project(run.project_id).strikes == 0
 
@@ -239,7 +239,7 @@ def test_a_limit_is_known_though_its_sums_were_written_before_a_crash(
             second.stop()
 
 
-# --- the machine's own time ----------------------------------------------------------------------
+# --- a sleeping machine --------------------------------------------------------------------------
 
 
 def test_time_that_the_machine_slept_is_nobodys_silence(plane: RealPlane, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_time_that_the_machine_slept_is_nobodys_silence(plane: RealPlane, tmp_pa
     slips[0] += 3600 + SLIP_SECONDS
     vitals = vigil.vitals_of(run)
     assert vitals.progress_at == vitals.output_at == plane.clock()
-    # it is looked at when it will be time to warn of it, once for however many looks before
+    # it is checked when its warning is due, once for any number of checks before
     vigil.keep(run, vitals, ALLOWED)
     vigil.keep(run, vitals, ALLOWED)
     assert calls == [(f"look at {run.id}", plane.clock.advance(ALLOWED / 2))]

@@ -1,4 +1,4 @@
-"""What real git leaves in a copy keeps it, for ever, although its run is delivered and old."""
+"""Work that real git leaves in a copy keeps the copy, even after delivery and with age."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_copy_with_nothing_of_its_own_goes(plane: RealPlane, mess: Mess) -> No
     assert plane.tip(run) == tip is not None
 
 
-# as a server that is killed while it deletes: half of the copy is gone
+# as a server killed in the middle of a delete: half of the copy is gone
 HALF = """
 import os, signal, sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Work that could not be taken: what proves nothing is read again, what is evidence is told."""
+"""Work that could not be imported: faults are retried, and evidence against the agent counts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def mirror(plane: RealPlane, run: Run) -> Path:
 
 
 def begin(plane: RealPlane, agent: str) -> Run:
-    """A run of issue 1 whose agent has ended, and that nobody has looked at since."""
+    """Return a run of issue 1 whose agent has ended but that was not checked since."""
     run = plane.start_running_issue(plane.add_project(agent))
     plane.ears.wait_for(run.id, "gone")
     return run
@@ -56,7 +56,7 @@ def test_what_an_agent_made_unacceptable_is_told_once_and_counts(
     assert (run.status, run.cause) == ("died", Cause.NO_DELIVERY)
     assert len(notes(plane, run)) == 1
     assert plane.project(run.project_id).strikes == 1
-    # whatever is there is kept, the claim too
+    # all that is there is kept, including the claim
     assert run.parked
     assert plane.tip(run) == run.base_sha
     assert 'rm -rf "$PWD"' in tampering or plane.copy(run).is_dir()
@@ -88,7 +88,7 @@ def test_a_claim_that_cannot_be_written_is_never_a_strike(plane: RealPlane) -> N
     plane.tick()
     assert (plane.run(run.id).status, plane.project(run.project_id).strikes) == ("running", 0)
     lock.unlink()
-    # git waited for the lock: what takes long is not asked at once again
+    # git waited for the lock: a slow check is not repeated at once
     plane.tick()
     assert plane.run(run.id).status == "running"
     plane.clock.advance(60)

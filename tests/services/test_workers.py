@@ -1,4 +1,4 @@
-"""The pool of threads: what it finishes, what it drops, and what a failing duty ends."""
+"""The thread pool: duties that finish, are dropped or fail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.services.concurrency import Locks, Turns, Workers
 
 @pytest.fixture
 def workers() -> Iterator[Workers]:
-    """Two threads."""
+    """A pool of two threads."""
     workers = Workers(2)
     yield workers
     workers.close()
@@ -65,7 +65,7 @@ def test_after_closing_nothing_begins(workers: Workers) -> None:
     workers.submit(done.append, 2)
     go_on.set()
     assert workers.finish(5)
-    # two had begun and came to their end; two had not
+    # two had started and finished; two had not started
     assert done == [1, 1]
 
 
@@ -118,7 +118,7 @@ def test_a_duty_that_raises_gives_its_turn_back() -> None:
     turns.submit(fail)
     turns.submit(done.set)
     assert done.wait(10)
-    # the failure is traced before this test is over
+    # the failure is logged before this test ends
     assert workers.finish(10)
     workers.close()
 

@@ -1,4 +1,4 @@
-"""Runs that are accepted and wait until a test lets them be launched."""
+"""Runs that are accepted and wait until a test lets them launch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.planes import RealPlane
 
 
 def accept_held(plane: RealPlane, project: Project, **wishes: Any) -> Run:
-    """A run that is accepted and waits: its project is not ready for a moment."""
+    """Accept a run that waits because its project is still cloning."""
     plane.ledgers.projects.change(project.id, state="cloning")
     run = plane.launch(project, **wishes)
     assert (run.status, run.hold) == ("queued", "the repository is being cloned")
@@ -17,7 +17,7 @@ def accept_held(plane: RealPlane, project: Project, **wishes: Any) -> Run:
 
 
 def go(plane: RealPlane, run: Run) -> Run:
-    """Let it be launched."""
+    """Let a waiting run launch, and return its current row."""
     plane.ledgers.projects.change(run.project_id, state="ready")
     plane.tick()
     return plane.run(run.id)
