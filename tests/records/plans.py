@@ -1,4 +1,4 @@
-"""Statements, query plans and step counts of what a database executes."""
+"""Statements, query plans and step counts of database reads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def statements_of(ask: Callable[[], object]) -> list[tuple[str, Any]]:
 
 
 def explained(database: Database, ask: Callable[[], object]) -> list[Any]:
-    """The plans of what is asked: lines of SQLite's, trees of PostgreSQL's with what was done."""
+    """Return the plans of the statements in `ask`: SQLite lines or executed PostgreSQL trees."""
     how = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN (ANALYZE, FORMAT JSON)"
     found: list[Any] = []
     statements = statements_of(ask)
