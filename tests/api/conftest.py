@@ -1,4 +1,4 @@
-"""What the stories of projects and their people begin with; each file has a workshop of its own."""
+"""Fixtures for API tests: a project per test, and a signed-in person. Each file has a workshop."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.api.workshop import Workshop
 
 @pytest.fixture
 def project(shop: Workshop, request: pytest.FixtureRequest) -> str:
-    """A project of this test's own."""
+    """A project used by this test alone."""
     return shop.add_project(request.node.name.removeprefix("test_")[:60])
 
 
 @pytest.fixture
 def ann(shop: Workshop) -> Iterator[Person]:
-    """Somebody signed in with a browser."""
+    """A person signed in with a browser without JavaScript."""
     with person(shop) as ann:
         yield ann

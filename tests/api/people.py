@@ -1,4 +1,4 @@
-"""Somebody signed in with a browser that knows forms only."""
+"""People signed in with a browser that has no JavaScript, only forms."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ CARD = {"X-Runyard-Fragment": "1"}
 
 
 class Person:
-    """Somebody signed in with a browser that knows forms only."""
+    """A person signed in with a browser that has no JavaScript."""
 
     def __init__(self, shop: Workshop, browser: httpx.Client) -> None:
         self.shop = shop
         self.browser = browser
 
     def page(self, query: str = "") -> str:
-        """What `/plain` says."""
+        """Return the HTML of `/plain`."""
         answer = self.browser.get(f"/plain{query}")
         assert answer.status_code == 200, answer.text
         return answer.text
 
     @property
     def secret(self) -> str:
-        """The form's secret, as it stands in the page."""
+        """The CSRF token in the page's forms."""
         found = re.findall(r'name="csrf" value="([^"]+)"', self.page())
         assert len(set(found)) == 1
         return found[0]
@@ -39,16 +39,16 @@ class Person:
     def send(
         self, action: str, headers: dict[str, str] | None = None, **fields: Any
     ) -> httpx.Response:
-        """Send a form with the session's own secret."""
+        """Submit a form with the session's CSRF token."""
         content = {"csrf": self.secret, **fields}
         return self.browser.post(f"/afk/{action}", data=content, headers=headers)
 
     def told(self, project: str) -> dict[str, Any]:
-        """The project, as the API tells it."""
+        """Return the project as the API gives it."""
         return dict(self.shop.api.get(f"/projects/{project}").json())
 
     def card(self, project: str) -> str:
-        """The project's card."""
+        """Return the HTML of the project's card."""
         found = re.search(f'<article [^>]*data-project="{project}".*?</article>', self.page(), re.S)
         assert found is not None
         return found[0]
@@ -56,7 +56,7 @@ class Person:
 
 @contextmanager
 def person(shop: Workshop, link: str = "") -> Iterator[Person]:
-    """A person who signs in by a link, by a new one where none is given."""
+    """Sign a person in by this link, or by a new one."""
     own = {"Origin": shop.server.page_url, "Sec-Fetch-Site": "same-origin"}
     with shop.server.visitor() as browser:
         assert browser.get(link or shop.server.new_link()).status_code == 303
@@ -65,7 +65,7 @@ def person(shop: Workshop, link: str = "") -> Iterator[Person]:
 
 
 def notice_of(answer: httpx.Response) -> str:
-    """The code that the page it leads to will tell."""
+    """Return the notice code in the redirect to `/plain`."""
     assert answer.status_code == 303, answer.text
     place = urlsplit(answer.headers["location"])
     assert (place.scheme, place.netloc, place.path) == ("", "", "/plain")

@@ -1,4 +1,4 @@
-"""The loop over HTTP: AFK start with its key and refusals, the switch, Reset, and the plan."""
+"""AFK runs over HTTP: start with key and refusals, the Auto switch, Reset, and the plan."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_three_failures_pause_the_project_with_their_reasons_and_reset_ends_it(
     again = shop.api.post(f"/projects/{project}/afk/reset")
     assert (again.status_code, again.json()["strikes"], again.json()["paused"]) == (200, 0, False)
     assert again.json()["recent_failures"] == []
-    # the loop goes on by itself
+    # the loop resumes without another request
     page = f"/runs?project_id={project}&trigger=auto"
     run = shop.wait(page, lambda found: found["items"])["items"][0]
     assert run["issue"] == number

@@ -1,4 +1,4 @@
-"""What is wrong with a body comes in one answer: its shape, and what only the server can know."""
+"""Validation errors: one response lists all faults, of the body's shape and of server checks."""
 
 from __future__ import annotations
 

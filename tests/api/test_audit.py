@@ -1,4 +1,4 @@
-"""The audit: every call that changes something is one row, in a chain that nobody can change."""
+"""The audit log: one row per call that changes something, in a hash chain that shows tampering."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 
 def rows(shop: Workshop, **asked: Any) -> list[dict[str, Any]]:
-    """The newest first."""
+    """Return audit rows, newest first."""
     answer = shop.api.get("/audit", params=asked)
     assert answer.status_code == 200, answer.text
     return list(answer.json()["items"])

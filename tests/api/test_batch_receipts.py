@@ -1,4 +1,4 @@
-"""What a batch answers to the lines of one call."""
+"""The receipt for one upload of many batch items, built off the event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a batch answers at its door: how much room there is, and what content it takes."""
+"""Batch refusals: no room left in the quota, unsupported content types."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_batch_that_finds_too_little_room_hears_how_much_is_left(shop: Worksho
     told = {name: refused.headers[f"x-ratelimit-{name}"] for name in told}
     assert told == {"limit": str(LIMIT), "remaining": "2", "reset": reset}
     assert int(refused.headers["retry-after"]) >= 1
-    # and what still fits is taken
+    # a batch that fits the remaining room is accepted
     assert make(shop, project, 2).headers["x-ratelimit-remaining"] == "0"
 
 

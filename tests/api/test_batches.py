@@ -246,7 +246,7 @@ def test_items_of_a_waiting_batch_refuse_nobody(shop: Workshop, yard: str) -> No
 
 
 def pages_of(shop: Workshop, path: str, limit: int) -> list[Any]:
-    """Every page of a list, forwards; and back from the last one they are the same."""
+    """Return the items of every page, after checking that paging backwards gives the same pages."""
     pages: list[Any] = []
     cursor: str | None = ""
     while cursor is not None:

@@ -1,4 +1,4 @@
-"""While a project is unsandboxed, the token alone neither merges nor changes what runs as code."""
+"""While a project is unsandboxed, the token alone can neither merge nor change code settings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SETTABLE = sorted(GUARDED & ProjectChange.model_fields.keys())
 
 @dataclass(frozen=True)
 class Call:
-    """A deed: its call, and the page where a person does it."""
+    """An API call, and the page where a person does the same."""
 
     method: str
     path: str
@@ -89,7 +89,7 @@ FREE = {
 
 
 class Yard:
-    """Two projects behind the real API and gate, over a world in memory."""
+    """Two projects behind the real API and gate, with fake adapters."""
 
     def __init__(self, folder: Path) -> None:
         self.world = world = World()
@@ -104,18 +104,18 @@ class Yard:
         self.gate = Gate(web, accounts=services.accounts, port=PORT, now=services.clock)
 
     def set_level(self, level: str, **columns: Any) -> None:
-        """Put the other project, not the one that is asked about, at a level."""
+        """Set the level of the other project, the one that calls do not address."""
         for project in self.rows.all():
             self.rows.change(project.id, sandbox="contained", archived_at=None)
         self.rows.change(self.other, sandbox=level, **columns)
 
     def by_token(self) -> httpx.AsyncClient:
-        """A program that has read the file `token`."""
+        """Return a client that sends the token of the file `token`."""
         token = (self.plane.settings.data_root / "token").read_text().strip()
         return self._caller({"Authorization": f"Bearer {token}"})
 
     def by_session(self) -> httpx.AsyncClient:
-        """A person's browser."""
+        """Return a client with a person's browser session."""
         accounts, now = self.plane.services.accounts, self.plane.clock()
         session = accounts.sign_in(accounts.make_link_token(now), now)
         assert session is not None
@@ -129,7 +129,7 @@ class Yard:
         return httpx.AsyncClient(transport=transport, base_url=base, headers=headers)
 
     async def answer(self, caller: httpx.AsyncClient, call: Call) -> httpx.Response:
-        """The answer to a call about the project that is always contained."""
+        """Call about the project that is always contained; return the response."""
         async with caller:
             path = call.path.format(id=self.shop)
             return await caller.request(call.method, path, json=call.body)
@@ -137,7 +137,7 @@ class Yard:
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    """One for all tests: each says first at which level its projects are."""
+    """Two projects shared by all tests; each test first sets their levels."""
     yard = Yard(tmp_path_factory.mktemp("yard") / "data")
     yield yard
     yard.plane.rest()
@@ -178,7 +178,7 @@ async def test_a_browser_is_enough_and_so_is_the_token_where_no_agent_can_read_i
 ) -> None:
     yard.set_level(level)
     answer = await yard.answer(getattr(yard, who)(), call)
-    # what is refused further inside is refused for its own reason
+    # past the gate, a call may still be refused for other reasons
     assert answer.status_code in (200, 201, 404, 409, 422), answer.text
 
 

@@ -1,4 +1,4 @@
-"""Stop and retry for many runs over HTTP: which ones is settled at once, and each is told of."""
+"""Bulk stop and retry over HTTP: the set of runs is fixed at once, each gets a result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def order(shop: Workshop, action: str, **wanted: Any) -> dict[str, Any]:
 
 
 def over(shop: Workshop, bulk: dict[str, Any]) -> dict[str, Any]:
-    # the feed over HTTP tells of runs, and the last of them may have ended before the order has
+    # polled, not by feed: it announces runs, and the last may end before the order does
     def told() -> dict[str, Any] | None:
         answer = dict(shop.api.get(f"/bulk/{bulk['id']}").json())
         return answer if answer["ended_at"] else None

@@ -1,4 +1,4 @@
-"""Event streams: what is told, what is told again, and when they end."""
+"""Event streams: live events, resuming with Last-Event-ID, and when a stream ends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def project_id(shop: Workshop) -> str:
 
 @contextmanager
 def listening(api: httpx.Client, path: str, seen: str | None = None) -> Iterator[Iterator[Told]]:
-    """The events of a stream; what is read from it is bounded by the client's timeout."""
+    """Open a stream and yield its events; the client's timeout bounds each read."""
     headers = {"Last-Event-ID": seen} if seen is not None else {}
     with api.stream("GET", path, headers=headers) as answer:
         assert answer.status_code == 200
@@ -62,7 +62,7 @@ def _events(answer: httpx.Response) -> Iterator[Told]:
 
 
 def _lines(answer: httpx.Response) -> Iterator[str]:
-    # only \n ends a line, whatever else a text holds
+    # only \n ends a line, whatever other line breaks the text contains
     rest = ""
     for piece in answer.iter_text():
         *lines, rest = (rest + piece).split("\n")
@@ -70,7 +70,7 @@ def _lines(answer: httpx.Response) -> Iterator[str]:
 
 
 def take(events: Iterator[Told], is_last: Callable[[Told], bool]) -> list[Told]:
-    """Events until one that is waited for."""
+    """Return events up to and including the first for which `is_last` is true."""
     taken = []
     for event in events:
         taken.append(event)
@@ -80,7 +80,7 @@ def take(events: Iterator[Told], is_last: Callable[[Told], bool]) -> list[Told]:
 
 
 def begin(events: Iterator[Told], shop: Workshop, project_id: str) -> list[Told]:
-    """Start and stop a run; everything that is told of it."""
+    """Start and stop a run; return its events."""
     run = shop.start(project_id, f"told {id(events)}", delay=3600)
     shop.api.post(f"/runs/{run['id']}/stop")
     return take(events, lambda one: one.data.get("status") == "stopped")
@@ -127,7 +127,7 @@ def test_what_cannot_be_resumed_begins_with_one_snapshot(
         assert first.data["projects"] == shop.api.get("/projects").json()["items"]
         assert first.data["runs"] == shop.api.get("/runs").json()["items"]
         assert {one.kind for one in begin(events, shop, project_id)}.isdisjoint({"snapshot"})
-    # the snapshot itself is a place to go on from
+    # a stream can also be resumed from the snapshot's id
     with listening(shop.api, "/events", first.id) as events:
         assert next(events).kind != "snapshot"
 
@@ -161,7 +161,7 @@ def test_one_run_is_told_from_its_first_line_to_its_end(shop: Workshop, project_
     assert told[-1].kind == "run_succeeded"
     assert told[-1].data["id"] == run["id"]
     assert text_of(told) == LOG
-    # an end is told once: whoever comes back with its id is sent away
+    # the end is sent once: a client that reconnects with its id gets 204
     again = shop.api.get(f"/runs/{run['id']}/events", headers={"Last-Event-ID": str(told[-1].id)})
     assert (again.status_code, again.content) == (204, b"")
 

@@ -1,4 +1,4 @@
-"""A run as one zip file: everything that is known of it, nothing that is secret, in pieces."""
+"""A run exported as a zip file: complete, without secrets, streamed in chunks."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="module")
 def run(shop: Workshop) -> dict[str, Any]:
-    """A run whose title, branch and files are made to be unpacked somewhere else."""
+    """A run whose title, branch and files try to escape the folder they are unpacked in."""
     project_id = str(shop.projects["shop"]["id"])
     number = shop.issue(project_id, "../../etc/passwd")
     return dict(shop.delivered(project_id, "please log\nplease mark up", issue=number))
 
 
 def exported(shop: Workshop, run_id: str) -> tuple[bytes, dict[str, bytes]]:
-    """The file, and its parts."""
+    """Return the zip file's bytes and its members."""
     answer = shop.api.get(f"/runs/{run_id}/export")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/zip"
@@ -51,7 +51,7 @@ def exported(shop: Workshop, run_id: str) -> tuple[bytes, dict[str, bytes]]:
 
 def test_all_that_is_known_of_a_run_is_in_one_file(shop: Workshop, run: dict[str, Any]) -> None:
     _, parts = exported(shop, run["id"])
-    # names of ours alone, below one folder
+    # only fixed names, inside one folder
     assert list(parts) == [f"{run['id']}/{name}" for name in NAMES]
     found = {name.split("/")[1]: content for name, content in parts.items()}
     assert json.loads(found["run.json"]) == shop.api.get(f"/runs/{run['id']}").json()

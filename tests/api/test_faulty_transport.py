@@ -1,4 +1,4 @@
-"""The transport fault switch: does what its file says, and is not there for anybody else."""
+"""The transport that injects faults: it obeys its file and is off outside tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.api.faulty_transport import FaultyTransport, faults_of
 
 
 class Counted(httpx.AsyncBaseTransport):
-    """Answers 201 and counts what arrives."""
+    """A transport that answers 201 and counts requests."""
 
     def __init__(self) -> None:
         self.arrived = 0

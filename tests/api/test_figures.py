@@ -1,4 +1,4 @@
-"""What a project's runs add up to, over HTTP."""
+"""Statistics of a project's runs over HTTP."""
 
 from __future__ import annotations
 

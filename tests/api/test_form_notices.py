@@ -1,4 +1,4 @@
-"""What a person who sent a form sees next: where it leads, and the sentence that stands there."""
+"""After a form without JavaScript: where it redirects, and the notice shown there."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_full_window_says_when_it_opens(shop: Workshop, ann: Person, project: 
 
 
 class SilentPlain(PlainPages):
-    """Pages whose reading meets a database that does not answer."""
+    """Plain pages whose database does not answer."""
 
     def card(self, *_: Any, **__: Any) -> str:
         raise DatabaseSilent("locked")

@@ -1,4 +1,4 @@
-"""Actions of pages without JavaScript: what each does, and how each caller is answered."""
+"""Form actions for pages without JavaScript: their effects, and the response to each client."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fail(shop: Workshop, project: str, times: int) -> None:
         shop.ended(answer.json()["id"])
 
 
-# --- what the actions do -----------------------------------------------------------------------
+# --- effects -----------------------------------------------------------------------------------
 
 
 def test_a_start_takes_an_issue_and_a_stop_ends_its_run(
@@ -134,7 +134,7 @@ def test_a_key_in_the_header_is_a_key_too_and_two_must_not_differ(
     shop.stop(shop.api.get(f"/runs?project_id={project}").json()["items"][0]["id"])
 
 
-# --- which project -----------------------------------------------------------------------------
+# --- selecting the project ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["team/shop", "Größe 北 ☃", "a b?c#d%2e&e=f", "50% off"])
@@ -171,7 +171,7 @@ def test_an_archived_project_is_shown_apart_without_forms_and_refuses(
     assert ann.told(project)["auto_enabled"] is False
 
 
-# --- how it is answered ------------------------------------------------------------------------
+# --- responses ---------------------------------------------------------------------------------
 
 
 def test_a_refusal_is_told_on_the_page_or_as_a_problem(ann: Person, project: str) -> None:

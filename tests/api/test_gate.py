@@ -1,4 +1,4 @@
-"""What the gate does for those who may pass: ids, faults, sizes, streams."""
+"""The gate for authenticated requests: correlation ids, faults, size limits, streaming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What watches a server: health, metrics, its own description, and the ids that tie things."""
+"""Health, metrics, the OpenAPI document, and correlation ids."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_a_login_link_is_made_for_the_address_that_was_asked(shop: Workshop) -> 
 
 
 def damage(data_dir: Path, project_id: str) -> str:
-    """Write what no Runyard would: a row that cannot be read back; what Python says of it."""
+    """Write a row that cannot be decoded; return a part of the Python error it causes."""
     own_file = f"sqlite:///{data_dir / 'runyard.db'}"
     database = Database(own_database(data_dir).get("database_url", own_file), tell=lambda _: None)
     damaged = "labels = '{'" if database.is_sqlite else "created_at = 'infinity'"
@@ -199,7 +199,7 @@ def test_a_server_without_its_database_is_alive_but_not_ready(tmp_path: Path) ->
         place.rename(tmp_path / "unmounted")
         assert caller.get("/readyz").status_code == 503
         assert caller.get("/healthz").status_code == 200
-        # a server that had something to write just then writes no more until it is started again
+        # a server that wrote while the folder was gone stays read-only until it is restarted
         server.stop()
         (tmp_path / "unmounted").rename(place)
         server.start()

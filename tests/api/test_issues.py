@@ -1,4 +1,4 @@
-"""Issues, and what is said on them, over HTTP."""
+"""Issues and their comments over HTTP."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HOSTILE = "<b>\u202e \u3000 $(id) \x1b]52;c;x\x07"
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    """A server of its own."""
+    """A server used by this file alone."""
     with open_workshop(tmp_path_factory.mktemp("shop")) as shop:
         yield shop
 
 
 @pytest.fixture
 def path(shop: Workshop) -> str:
-    """Where the issues of a project are that several tests share."""
+    """The issues path of a project shared by several tests."""
     if "steady" not in shop.projects:
         shop.add_project("steady")
     return f"/projects/{shop.projects['steady']['id']}/issues"
@@ -31,7 +31,7 @@ def path(shop: Workshop) -> str:
 
 @pytest.fixture
 def one(shop: Workshop, path: str) -> str:
-    """The path of a fresh issue, labelled `bug`."""
+    """The path of a fresh issue, labeled `bug`."""
     body = {"title": "Mend it", "body": "As it was.", "labels": ["bug"]}
     return f"{path}/{shop.api.post(path, json=body).json()['number']}"
 
@@ -113,7 +113,7 @@ def test_what_is_not_there_is_not_found(shop: Workshop, path: str, number: str, 
         assert problem(answer)["error"] == "not_found"
 
 
-# --- who is blocked --------------------------------------------------------------------------
+# --- blocked issues --------------------------------------------------------------------------
 
 
 def test_an_issue_waits_for_the_open_ones_that_it_names(shop: Workshop) -> None:
@@ -129,14 +129,14 @@ def test_an_issue_waits_for_the_open_ones_that_it_names(shop: Workshop) -> None:
     answer = problem(shop.api.post("/runs", json={"project_id": project_id, "issue": 2}))
     assert (answer["error"], answer["by"]) == ("issue_blocked", first)
     shop.api.patch(f"{path}/{first}", json={"state": "closed"})
-    # what is left names only itself, what is closed, what is not there, and what is elsewhere
+    # the remaining references are to itself, and to closed, missing and foreign issues
     assert shop.api.get(f"{path}/2").json()["hold"] is None
     started = shop.start(project_id, "please commit", issue=2)
     assert shop.ended(started["id"])["status"] == "succeeded"
     assert shop.api.get(f"{path}/2").json()["hold"].startswith("delivered: change request #")
 
 
-# --- two people, one issue -------------------------------------------------------------------
+# --- concurrent edits ------------------------------------------------------------------------
 
 
 def test_the_later_save_of_a_stale_text_is_told_and_changes_nothing(

@@ -1,4 +1,4 @@
-"""Resetting an idempotency key over HTTP: the key is free at once, its run goes on."""
+"""Resetting an idempotency key over HTTP: the key is free at once, and its run continues."""
 
 from __future__ import annotations
 

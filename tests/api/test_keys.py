@@ -1,4 +1,4 @@
-"""Idempotency over HTTP: one key, one run, whatever is sent again."""
+"""Idempotency over HTTP: one run per key, however often the request is repeated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LATER = 3600
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    # keys of dead runs are given back at once
+    # release the keys of dead runs at once
     settings = {"RUNYARD_KEY_HOLD_SECONDS": "0"}
     with open_workshop(tmp_path_factory.mktemp("keys"), **settings) as shop:
         shop.add_project("shop")

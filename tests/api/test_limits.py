@@ -1,4 +1,4 @@
-"""Quota, concurrency and locks over HTTP: exact counts, exact words, nothing left behind."""
+"""Quota, concurrency and locks over HTTP: exact counts and messages; refusals leave no traces."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def start(shop: Workshop, project: str, task: str, **order: Any) -> httpx.Respon
 
 
 def work(shop: Workshop, project: str, task: str) -> httpx.Response:
-    """Start a run that works until it is stopped, and takes a place so long."""
+    """Start a run that holds its slot until it is stopped."""
     return start(shop, project, f"please wait, {task}", delay=0)
 
 
@@ -106,7 +106,7 @@ def test_the_limit_of_no_project_is_not_answered(shop: Workshop, given: str | No
 
 
 def test_f07_a_window_takes_exactly_as_many_runs_as_it_holds(shop: Workshop) -> None:
-    # the last test that starts runs: the window is full after it
+    # keep this the last test that starts runs: it fills the window
     body = {"project_id": shop.projects["wide"]["id"], "task": "first", "delay": LATER}
     key = {"x-idempotency-key": "k"}
     first = shop.api.post("/runs", json=body, headers=key).json()
@@ -121,7 +121,7 @@ def test_f07_a_window_takes_exactly_as_many_runs_as_it_holds(shop: Workshop) -> 
 
 
 def check_refusal(shop: Workshop, refused: httpx.Response) -> None:
-    """What a full window says: when the oldest accepted run leaves it, never too early."""
+    """Check the refusal of a full window: `reset_at` is when its oldest run leaves it."""
     told = problem(refused)
     assert (told["error"], told["limit"], told["remaining"]) == ("rate_limited", QUOTA, 0)
     whose = f"Runyard's own limit: {QUOTA} runs in 15 min (RUNYARD_RUN_QUOTA)"
@@ -133,7 +133,7 @@ def check_refusal(shop: Workshop, refused: httpx.Response) -> None:
     assert abs(reset_at - oldest - timedelta(seconds=900)) < timedelta(seconds=0.01)
     after = refused.headers["retry-after"]
     assert after.isdecimal()
-    # whole seconds, rounded up: whoever waits as long is not refused again
+    # Retry-After is in whole seconds, rounded up: waiting that long must suffice
     assert datetime.now(UTC) + timedelta(seconds=int(after)) >= reset_at
     quota = shop.api.get("/quota/runs").json()
     assert (quota["used"], quota["remaining"]) == (QUOTA, 0)

@@ -1,4 +1,4 @@
-"""Secrets in what pages hear: they are told of changes without an answer of the API between."""
+"""Secrets in live updates: pages receive them without passing through an API response."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def token(plane: FakePlane) -> str:
 
 
 def told_of(plane: FakePlane, run: Run) -> list[object]:
-    """The row, last line and project of a run, as a page hears them."""
+    """Return the live updates about a run: its row, last timeline entry and project."""
     line = plane.ledgers.runs.timeline(run.id)[-1]
     changes = (
         RunChanged(run.id, run.project_id),
@@ -48,7 +48,7 @@ def told_of(plane: FakePlane, run: Run) -> list[object]:
 
 
 def a_run_about(plane: FakePlane, world: World, words: str) -> Run:
-    """A run whose title and last line hold these words."""
+    """Start a run whose title and last timeline entry contain these words."""
     project = plane.add_project(world)
     issue = plane.services.issues.add(project.id, words, "", ["ready-for-agent"], plane.clock())
     asker = replace(plane.asker(), provenance=plane.services.identity.as_dict())

@@ -1,4 +1,4 @@
-"""Kept work over HTTP: the list, discard, deliver and release, each with its refusals."""
+"""Parked work over HTTP: list, discard, deliver and release, each with its refusals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def project_id(shop: Workshop) -> str:
 
 
 def kept(shop: Workshop, project_id: str, task: str = FAILS) -> dict[str, Any]:
-    """A run of a new issue that died with a commit."""
+    """Return a run of a new issue that died and left a commit."""
     number = shop.issue(project_id, "Keep it")
     run = shop.ended(shop.start(project_id, task, issue=number)["id"])
     assert (run["status"], run["parked"]) == ("died", True)
@@ -87,7 +87,7 @@ def test_a_salvage_is_delivered_once_under_its_key(shop: Workshop, project_id: s
     assert shop.api.get(f"/runs/{run['id']}/pull_request").json() == told["delivery"]
     lines = shop.api.get(f"/runs/{run['id']}/timeline").json()["items"]
     assert lines[-1]["kind"] == "salvage"
-    # what left nothing behind cannot be delivered
+    # a run that saved nothing cannot be delivered
     empty = kept(shop, project_id, "please fail")
     refused = problem(shop.api.post(f"/runs/{empty['id']}/deliver"))
     assert refused["detail"] == "This run holds nothing that could be delivered."

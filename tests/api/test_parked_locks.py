@@ -1,4 +1,4 @@
-"""Parked means kept work: what holds nothing is not listed, or is freed at one press."""
+"""Parked branches without work: plain runs have none, and one call frees an issue's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that are planned for later, over HTTP: told, moved and started now."""
+"""Planned runs over HTTP: shown, rescheduled, started now."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_planned_run_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
         kept = shop.api.get(f"/runs/{later['id']}").json()
         names = ("status", "starts_at", "ttl", "hold")
         assert [kept[name] for name in names] == [later[name] for name in names]
-        # what fell due while nobody was there begins with the next server
+        # a run that fell due while the server was down starts with the next server
         shop.live(soon["id"])
         assert plan(shop, later, start_now=True).status_code == 200
         shop.live(later["id"])

@@ -1,4 +1,4 @@
-"""The sandbox of a project's agents, as a setting over HTTP."""
+"""The sandbox settings of a project over HTTP."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def test_a_project_is_answered_whole_from_the_first_moment(shop: Workshop) -> No
     ids=lambda given: repr(given)[:40],
 )
 class TestWhatIsMalformed:
-    """The same words for a new project and for a change of one."""
+    """Refused settings: the same sentences on create and on update."""
 
     def test_makes_no_project(self, shop: Workshop, given: dict[str, Any], field: str) -> None:
         if not (shop.folder / "sound").exists():
@@ -203,7 +203,7 @@ def test_projects_are_listed_by_name_archived_ones_only_where_they_are_asked_for
     assert shop.api.get("/projects", params={"include_archived": "odd"}).status_code == 422
 
     def tells_the_same() -> bool:
-        # what is looked at in the background may change between the two answers
+        # a background check may change the project between the two responses
         items = shop.api.get("/projects").json()["items"]
         one = next(one for one in items if one["name"] == "zebra")
         return bool(one == shop.api.get(f"/projects/{one['id']}").json())
@@ -272,7 +272,7 @@ def test_an_archived_project_is_taken_back(shop: Workshop) -> None:
     project_id = shop.add_project("comes back")
     path = f"/projects/{project_id}"
     assert shop.api.delete(path).json()["archived_at"]
-    # its name stays its own
+    # an archived project keeps its name reserved
     taken = {"name": "comes back", "origin": str(shop.origin("other")), "agent": "claude"}
     assert problem(shop.api.post("/projects", json=taken))["error"] == "name_taken"
     back = shop.api.patch(path, json={"archived": False})

@@ -1,4 +1,4 @@
-"""What is left to a person, over HTTP: told, tried again once, and never found twice."""
+"""Quarantine over HTTP: listed, retried once, and unknown keys."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.records.samples import stores_on
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    # nothing is swept while a test looks
+    # no sweep during a test
     with open_workshop(tmp_path_factory.mktemp("stuck"), RUNYARD_SWEEP_SECONDS="3600") as shop:
         yield shop
 
 
 def fail(shop: Workshop, subject: Subject, times: int = MOST_TRIES) -> str:
-    """Count so many failures of a duty, as the sweep does; its key."""
+    """Count failures of a subject as the sweep does; return its key."""
     data_dir = shop.server.data_dir
     addresses = {"database_url": f"sqlite:///{data_dir / 'runyard.db'}"} | own_database(data_dir)
     with closing(Database(addresses["database_url"], tell=lambda _: None)) as control:
@@ -61,7 +61,7 @@ def test_what_is_left_to_a_person_is_told_and_one_of_many_tries_it_again(
             "because": "KeyError: '<b>x'",
         },
     )
-    # the project's card knows it, and is told when somebody lets it go
+    # the project lists it too, and is updated when it is retried
     path = f"/projects/{project}"
     shop.api.patch(path, json={"budget_seconds": 600})
     assert [one["key"] for one in shop.api.get(path).json()["stuck"]] == [key]

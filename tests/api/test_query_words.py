@@ -1,4 +1,4 @@
-"""A query word that a call does not know is refused by its name: no script believes in it."""
+"""Unknown query parameters are refused by name, so that no script relies on an ignored one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="module")
 def readings(shop: Workshop) -> dict[str, set[str]]:
-    """Every call that only reads, as the running server describes it, with its query words."""
+    """Every GET path of the OpenAPI document, with its query parameters."""
     paths: dict[str, Any] = shop.api.get("/openapi.json").json()["paths"]
     return {
         path: {one["name"] for one in calls["get"].get("parameters", ()) if one["in"] == "query"}

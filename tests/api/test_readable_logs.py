@@ -1,4 +1,4 @@
-"""A run's log as a person reads it, over HTTP."""
+"""The readable form of a run's log over HTTP."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="module")
 def run(shop: Workshop) -> dict[str, Any]:
-    """A run whose agent has written events."""
+    """A run whose agent has written stream events."""
     return dict(shop.delivered(str(shop.projects["shop"]["id"]), "mend it", agent="claude"))
 
 

@@ -1,4 +1,4 @@
-"""Every refusal that can happen, with its status, its words and its members."""
+"""Every refusal with its status, message and members."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_an_origin_that_does_not_answer_is_unavailable(shop: Workshop) -> None:
     gone = shop.origin("gone")
     project_id = shop.add_project("gone", origin=gone)
     shutil.rmtree(gone)
-    # the known branch needs nobody; an unknown one is asked for
+    # a known branch needs no call to origin; an unknown one does
     assert shop.start(project_id, "x", delay=LATER)["branch"] == "main"
     order = {"project_id": project_id, "branch": "other", "delay": LATER}
     refused(shop.api.post("/runs", json=order), 502, "forge_unavailable")

@@ -1,4 +1,4 @@
-"""What the door refuses can be found in the log by its id, and cannot fill it."""
+"""Refusals in the server log: found by correlation id, and summed up when there are many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between a run's end and its release: who wants its place waits for it, and holds nobody up."""
+"""Between a run's end and its release: requests for its slot wait, without blocking the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STUBBORN = [
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    """Its agents do not end when they are asked to: a run that is stopped takes its time."""
+    """A server whose agents ignore SIGTERM, so that a stopped run is released late."""
     folder = tmp_path_factory.mktemp("releases")
     with open_workshop(folder, RUNYARD_KILL_GRACE_SECONDS="3") as shop:
         shop.add_project("shop", agent_command=STUBBORN)
@@ -30,10 +30,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 
 def ending(shop: Workshop, **order: Any) -> dict[str, Any]:
-    """A run that has been stopped, and is not gone yet."""
+    """Return a run that is stopped but not yet released."""
     run = shop.start(str(shop.projects["shop"]["id"]), "Resist", **order)
     with shop.api.stream("GET", f"/runs/{run['id']}/events", timeout=60) as events:
-        # from its first word on it does not hear what it is asked
+        # by its first output the agent has set its SIGTERM trap
         assert any("begun" in line for line in events.iter_lines())
     stopped = shop.api.post(f"/runs/{run['id']}/stop").json()
     assert (stopped["status"], stopped["released_at"]) == ("stopped", None)
@@ -41,7 +41,7 @@ def ending(shop: Workshop, **order: Any) -> dict[str, Any]:
 
 
 def in_background(act: Callable[[], httpx.Response]) -> Callable[[], httpx.Response]:
-    """Begin a call; what is answered gives its answer."""
+    """Start a request on a thread; return a function that waits for its response."""
     answers: list[httpx.Response] = []
     thread = threading.Thread(target=lambda: answers.append(act()))
     thread.start()
@@ -76,7 +76,7 @@ def test_an_issue_whose_run_has_just_ended_is_told_what_is_so_afterwards(shop: W
     number = shop.issue(project)
     ending(shop, issue=number)
     answer = shop.api.post(f"/projects/{project}/afk/start", json={"issue": number}, timeout=60)
-    # not that somebody writes its branch: that is over
+    # not a lock conflict: no run writes to the branch any more
     assert problem(answer)["error"] == "parked"
 
 

@@ -1,4 +1,4 @@
-"""What an agent reports, over HTTP."""
+"""Agent reports over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept, over HTTP."""
+"""Retention over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_what_is_kept_and_what_goes_next_is_told(tmp_path: Path) -> None:
             told = shop.api.get("/retention").json()
             return told if told["copies"]["looked_at"] is not None else None
 
-        # the first round begins with the server, and the feed tells of none
+        # the first round runs at server start, and the feed does not announce rounds
         told = until(seen, "the first round", WAIT_SECONDS)
     copies = told.pop("copies")
     assert copies.pop("looked_at").endswith("Z")

@@ -1,4 +1,4 @@
-"""Retry over HTTP: what is answered, what is replayed, what is refused."""
+"""Retry over HTTP: responses, replays and refusals."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_the_holder_of_the_branch_is_named(shop: Workshop) -> None:
     assert told["run_id"] == again.json()["id"]
     for fact in ("project shop", "agent script", f"issue #{number}", "no request"):
         assert fact in told["detail"]
-    # said to be meant, it is the branch that it would have to share
+    # with `again` the only conflict left is the branch lock
     told = refused(retry(shop, first, {"again": True}), 409, "pr_lock")
     assert (told["holder"], told["branch"]) == (again.json()["id"], "afk/1")
     shop.stop(again.json()["id"])

@@ -1,4 +1,4 @@
-"""What a run leaves to be read: timeline, log, diff, delivery, and what becomes of it."""
+"""A run's content over HTTP: timeline, log, diff and delivery."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="module")
 def run(shop: Workshop) -> dict[str, Any]:
-    """A run that has written a log and delivered a page nobody should open."""
+    """A run that wrote a log and delivered a hostile HTML page."""
     project_id = str(shop.projects["shop"]["id"])
     number = shop.issue(project_id, "Make a page")
     return dict(shop.delivered(project_id, "please log\nplease mark up", issue=number))
 
 
 def quarantined(answer: httpx.Response) -> httpx.Response:
-    """An answer that no browser takes for a document of ours."""
+    """Check that no browser renders the response as a page of Runyard; return it."""
     assert answer.headers["content-type"].startswith("text/plain")
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in answer.headers["content-security-policy"]

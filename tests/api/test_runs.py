@@ -1,4 +1,4 @@
-"""What a run is over HTTP: started, answered whole, found in lists."""
+"""Runs over HTTP: started, answered in full, listed and filtered."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_new_branch_of_origin_is_asked_for_once_more(shop: Workshop) -> None:
 
 @pytest.fixture(scope="module")
 def many(shop: Workshop) -> list[dict[str, Any]]:
-    """Seven delayed runs of a project of their own, newest first."""
+    """Seven delayed runs in a project used by nothing else, newest first."""
     project_id = shop.add_project("many")
     number = shop.issue(project_id, "Sort the shelf")
     runs = [shop.start(project_id, f"task {n}", delay=LATER) for n in range(4)]

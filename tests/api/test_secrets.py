@@ -1,4 +1,4 @@
-"""A hostile agent that prints its key and commits it, seen by everybody who reads of its run."""
+"""A hostile agent that prints and commits its key: no response shows it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.repositories import run_git
 
 KEY = "sk-ant-api03-0123456789abcdefghijKLMNOPQRSTUVWXYZ-4711"
 TOPIC = "hush-7f3k1a-topic"
-# what stands for Claude Code: events as it writes them, and commits
+# a stand-in for Claude Code: writes its stream events, and commits
 CLAUDE = """
 import json, os, pathlib, subprocess, sys, time
 task = sys.stdin.read()
@@ -70,7 +70,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="module")
 def run(shop: Workshop) -> dict[str, Any]:
-    """A run that has printed its key in many ways and committed it."""
+    """A run that printed its key in many forms and committed it."""
     project_id = str(shop.projects["shop"]["id"])
     number = shop.issue(project_id, f"please commit (the topic is {TOPIC})")
     started = shop.start(project_id, "please commit", issue=number, agent="claude")
@@ -78,7 +78,7 @@ def run(shop: Workshop) -> dict[str, Any]:
 
 
 def harmless(answer: httpx.Response) -> httpx.Response:
-    """An answer that was given, without the key in any form."""
+    """Check that a response is 200 and contains the key in no form; return it."""
     assert answer.status_code == 200, answer.text
     assert not [form for form in FORMS if form in answer.text]
     return answer
@@ -88,13 +88,13 @@ def test_the_log_is_masked_however_it_is_asked_for(shop: Workshop, run: dict[str
     path = f"/runs/{run['id']}/log"
     whole = harmless(shop.api.get(path))
     assert whole.content.count(dots(len(KEY))) >= 3
-    # byte by byte around the first one: no range of it tells more
+    # byte by byte around the first one: no range reveals more
     at = whole.content.index(dots(len(KEY)))
     asked = (shop.api.get(path, params={"offset": at + one, "limit": 3}) for one in range(0, 60, 7))
     assert all(answer.content == whole.content[at + 7 * n :][:3] for n, answer in enumerate(asked))
     told = harmless(shop.api.get(path, params={"form": "readable"}))
     entries = [json.loads(line)["text"] for line in told.text.splitlines()]
-    # every event could be read, the one written as escapes too
+    # every event could be parsed, also the escaped one
     assert sum("•••" in text for text in entries) >= 4
     assert not any('"type"' in text for text in entries)
 

@@ -1,4 +1,4 @@
-"""What is wrong with a body is said in our words, whatever is wrong with it."""
+"""Validation messages: always Runyard's sentences, never a library's."""
 
 from __future__ import annotations
 

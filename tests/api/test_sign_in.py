@@ -1,4 +1,4 @@
-"""Signing in: the link, the cookie, the token, and how each of them ends."""
+"""Signing in by link, cookie and token, and how each expires."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usage limits over HTTP: who is held until when, lifting it, and resuming at once."""
+"""Usage limits over HTTP: the hold and its end, lifting it, and resuming now."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="module")
 def limited(shop: Workshop) -> dict[str, Any]:
-    """A run that has met the limit of its account."""
+    """A run that hit its account's usage limit."""
     run = shop.ended(shop.start(str(shop.projects["shop"]["id"]), "Mend it")["id"])
     assert (run["status"], run["cause"]) == ("limited", "usage_limit"), run
     return run

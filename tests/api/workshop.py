@@ -1,4 +1,4 @@
-"""A real server with projects whose agent does what its task says, for tests of the API."""
+"""A real server with projects whose agent obeys its task, for API tests."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Workshop:
     projects: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def origin(self, name: str, **how: Any) -> Path:
-        """A repository with one commit."""
+        """Create a repository with one commit."""
         return make_origin(self.folder / name, bare=True, **how)
 
     def add_project(self, name: str, **settings: Any) -> str:
-        """Register a new repository, wait until it is cloned; the project's id."""
+        """Register a new repository, wait until it is cloned, and return the project's id."""
         origin = settings.pop("origin", None) or self.origin(name)
         body = {"name": name, "origin": str(origin), "agent_command": self.agent, **settings}
         answer = self.api.post("/projects", json=body)
@@ -80,37 +80,37 @@ class Workshop:
         return [sys.executable, "-I", str(script), "{prompt_file}"]
 
     def start(self, project_id: str, task: str, **order: Any) -> dict[str, Any]:
-        """Start a run."""
+        """Start a run and return it."""
         body = {"project_id": project_id, "task": task, **order}
         answer = self.api.post("/runs", json=body)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
     def wait(self, path: str, is_so: Callable[[Any], Any]) -> Any:
-        """Read `path` each time the feed tells of something, until `is_so`; bounded."""
+        """Read `path` on each event of the feed until `is_so` holds; bounded in time."""
         return wait_for(self.api, path, is_so)
 
     def ended(self, run_id: str) -> dict[str, Any]:
-        """The run, once it has ended and nothing of it is left."""
+        """Wait until the run is released and return it."""
         return dict(self.wait(f"/runs/{run_id}", lambda run: run["released_at"] is not None))
 
     def live(self, run_id: str) -> dict[str, Any]:
-        """The run, once its agent works."""
+        """Wait until the agent is running and return the run."""
         return dict(self.wait(f"/runs/{run_id}", lambda run: run["status"] == "running"))
 
     def stop(self, run_id: str) -> dict[str, Any]:
-        """Stop a run and wait for its end."""
+        """Stop a run and wait until it is released."""
         assert self.api.post(f"/runs/{run_id}/stop").status_code == 200
         return self.ended(run_id)
 
     def delivered(self, project_id: str, task: str = "please commit", **order: Any) -> Any:
-        """A run that has delivered a change request."""
+        """Return a run that has delivered a change request."""
         run = self.ended(self.start(project_id, task, **order)["id"])
         assert run["status"] == "succeeded", run
         return run
 
     def issue(self, project_id: str, title: str = "Do it", **what: Any) -> int:
-        """Write an issue that is ready; its number."""
+        """Create a ready issue and return its number."""
         body = {"title": title, "labels": ["ready-for-agent"], **what}
         answer = self.api.post(f"/projects/{project_id}/issues", json=body)
         assert answer.status_code == 201, answer.text
@@ -119,7 +119,7 @@ class Workshop:
 
 @contextmanager
 def open_workshop(folder: Path, **settings: str) -> Iterator[Workshop]:
-    """A workshop for the length of a module; `settings` are environment variables."""
+    """Open a workshop; `settings` are environment variables of its server."""
     (folder / "data").mkdir(mode=0o700)
     try:
         with (
@@ -132,7 +132,7 @@ def open_workshop(folder: Path, **settings: str) -> Iterator[Workshop]:
 
 
 def _end_agents(folder: Path) -> None:
-    """Agents outlive their server; those of a workshop that is closed are waited for by nobody."""
+    """Kill the workshop's agents: they outlive their server."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if any(str(folder) in word for word in process.cmdline()):
@@ -140,7 +140,7 @@ def _end_agents(folder: Path) -> None:
 
 
 def at_once(count: int, call: Callable[[int], httpx.Response]) -> list[httpx.Response]:
-    """Make calls at the very same moment, each from a thread of its own."""
+    """Make calls at the same moment, each on its own thread; return the responses by number."""
     barrier, answers = threading.Barrier(count), dict[int, httpx.Response]()
 
     def one(number: int) -> None:
@@ -157,7 +157,7 @@ def at_once(count: int, call: Callable[[int], httpx.Response]) -> list[httpx.Res
 
 
 def problem(answer: httpx.Response) -> dict[str, Any]:
-    """A refusal's members, after a look at its form."""
+    """Check the form of a refusal and return its members."""
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     told = dict(answer.json())
     assert set(told) >= {"type", "title", "status", "detail", "error", "correlation_id"}
