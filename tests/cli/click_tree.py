@@ -1,4 +1,4 @@
-"""The commands as the program itself has them."""
+"""The tree of Click commands, taken from the program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.cli.main import build
 
 
 def every_command() -> dict[str, Any]:
-    """Every command and group by the words that call it, the program itself by none."""
+    """Map each command's and group's words to its Click command; "" is the program itself."""
     found: dict[str, Any] = {}
     todo: list[tuple[str, Any]] = [("", get_command(build()))]
     while todo:
@@ -22,5 +22,5 @@ def every_command() -> dict[str, Any]:
 
 
 def every_leaf() -> list[str]:
-    """The words of every command that does something by itself."""
+    """Return the words of every command that is not a group."""
     return [path for path, one in every_command().items() if not hasattr(one, "commands")]

@@ -1,4 +1,4 @@
-"""Shells for tests of the command line: with a recorded, a real or no server."""
+"""Shells for CLI tests: with a recorded server, a real one, or none."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def server() -> Iterator[RecordedServer]:
 
 
 class LockKeeper:
-    """A process that holds the locks of data folders, as their servers do."""
+    """A process that holds data folders' locks, as their servers would."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -46,21 +46,21 @@ class LockKeeper:
         self.pid = self._process.pid
 
     def hold(self, folder: Path) -> None:
-        """Hold the lock of a folder until the end."""
+        """Lock a folder until `end`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(folder / "lock", file=self._process.stdin, flush=True)
         assert self._process.stdout.readline() == "held\n"
 
     def end(self) -> None:
-        """Let go of all of them."""
+        """Release all locks."""
         self._process.kill()
         self._process.communicate()
 
 
 @pytest.fixture(scope="session")
 def keeper() -> Iterator[LockKeeper]:
-    """What has the data folders of recorded servers to itself."""
+    """The process that holds the data folder locks for recorded servers."""
     keeper = LockKeeper()
     yield keeper
     keeper.end()
@@ -79,14 +79,14 @@ def shell(tmp_path: Path, server: RecordedServer, keeper: LockKeeper) -> Shell:
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveShell]:
-    """A shell with a real server, one for all tests of a file."""
+    """A shell with a real server, shared by the tests of a file."""
     with a_live_shell(tmp_path_factory.mktemp("live")) as shell:
         yield shell
 
 
 @pytest.fixture
 def lonely_shell(tmp_path: Path) -> Shell:
-    """A shell whose data folder is empty, and nobody listens."""
+    """A shell with an empty data folder and no server."""
     folder = tmp_path / "empty"
     folder.mkdir()
     return Shell(folder, {"RUNYARD_PORT": "1"})
@@ -96,7 +96,7 @@ def lonely_shell(tmp_path: Path) -> Shell:
 def here(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Ended]:
-    """Runs a command of that shell in this process: many are slow as processes."""
+    """Run the shell's commands in this process; a process for each would be slow."""
 
     def run(*words: str) -> Ended:
         for name in ("RUNYARD_URL", "RUNYARD_TOKEN", "NO_COLOR", "FORCE_COLOR"):

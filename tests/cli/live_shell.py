@@ -1,4 +1,4 @@
-"""One real server for all tests of the command line that want one, and a project to work on."""
+"""A real server with one project, shared by the CLI tests that need one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOBODY_IS_COUNTED = {"RUNYARD_RUN_QUOTA": "500", "RUNYARD_REPO_CONCURRENCY": "20
 
 
 class LiveShell(Shell):
-    """A shell whose data folder has a running server."""
+    """A shell whose data folder belongs to a running server."""
 
     def add_project(self, name: str) -> None:
         """Register a new repository with an agent that obeys its task."""
@@ -43,7 +43,7 @@ class LiveShell(Shell):
         assert added.code == 0, added.err
 
     def start(self, project: str, task: str) -> str:
-        """Trigger a run; its id."""
+        """Trigger a run and return its id."""
         words = ["-p", project, "--agent-type", "script", "--task", task]
         made = self.run("runs", "trigger", *words)
         assert made.code == 0, made.err
@@ -51,13 +51,13 @@ class LiveShell(Shell):
 
     @property
     def agent(self) -> Path:
-        """The agent of every project, beside the data folder: what is in that no agent sees."""
+        """The agent script of every project; outside the data folder, which agents cannot see."""
         return self.folder.with_name(f"{self.folder.name}-agent.py")
 
 
 @contextmanager
 def a_live_shell(folder: Path) -> Iterator[LiveShell]:
-    """A shell with a server and a project `shop`."""
+    """Open a shell with a server and a project `shop`."""
     shell = LiveShell(folder)
     shell.agent.write_text(AGENT)
     with running_server(folder, **NOBODY_IS_COUNTED):

@@ -1,4 +1,4 @@
-"""A server that answers from a script and keeps what it was asked."""
+"""An HTTP server that answers from a script and records its requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.cli.shells import DEADLINE_SECONDS
 
 @dataclass
 class Reply:
-    """One recorded answer; `chunks` are sent one by one, a callable among them is awaited."""
+    """One scripted response; `chunks` are sent one by one, callables among them are called."""
 
     status: int = 200
     body: Any = None
@@ -27,7 +27,7 @@ class Reply:
 
 @dataclass
 class Asked:
-    """One request as it came."""
+    """A request as it was received."""
 
     method: str
     path: str
@@ -37,7 +37,7 @@ class Asked:
 
 
 class RecordedServer:
-    """Answers from a script: replies to the same call are used up, the last one stays."""
+    """A server with scripted replies per call: each is used once, the last one repeats."""
 
     def __init__(self) -> None:
         self.script: dict[tuple[str, str], list[Reply]] = {}
@@ -58,23 +58,23 @@ class RecordedServer:
         self._http.server_close()
 
     def on(self, method: str, path: str, *replies: Reply | Any) -> None:
-        """Answer a call with replies; what is none becomes a 200 with that JSON."""
+        """Set the replies to a call; a value that is no `Reply` becomes a 200 with it as JSON."""
         made = [one if isinstance(one, Reply) else Reply(body=one) for one in replies]
         self.script[method, "/api/v1" + path] = made
 
     def calls(self, method: str, path: str) -> list[Asked]:
-        """The requests of one kind, oldest first."""
+        """Return the requests for this call, oldest first."""
         return [one for one in self.asked if (one.method, one.path) == (method, "/api/v1" + path)]
 
     def await_calls(self, method: str, path: str, count: int) -> bool:
-        """Wait until one kind of request has come so many times; False if it never does."""
+        """Wait until this call was requested `count` times; return False after the deadline."""
         with self._news:
             return self._news.wait_for(
                 lambda: len(self.calls(method, path)) >= count, DEADLINE_SECONDS
             )
 
     def reply_to(self, asked: Asked) -> Reply:
-        """The next reply of the script."""
+        """Record a request and return its reply; 404 if none is scripted."""
         with self._news:
             self.asked.append(asked)
             self._news.notify_all()
@@ -91,7 +91,7 @@ class RecordedServer:
             protocol_version = "HTTP/1.1"
 
             def log_message(self, format: str, *args: object) -> None:
-                """Stay silent."""
+                """Log nothing."""
 
             def _answer(self) -> None:
                 parts = urlsplit(self.path)
@@ -130,7 +130,7 @@ class RecordedServer:
 
 
 def _json(body: Any) -> bytes:
-    # Like the real server, with every character as it is.
+    # Like the real server: non-ASCII characters are not escaped.
     return (
         b""
         if body is None

@@ -1,4 +1,4 @@
-"""Answers as the server gives them, to be changed where a test cares."""
+"""Sample API responses; keyword arguments override members."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ AT = "2026-11-21T03:14:02.000Z"
 
 
 def a_run(**changed: Any) -> dict[str, Any]:
-    """A succeeded run of issue 3."""
+    """Return a succeeded run of issue 3."""
     run: dict[str, Any] = {
         "id": RUN_ID,
         "project_id": "proj_1",
@@ -52,7 +52,7 @@ def a_run(**changed: Any) -> dict[str, Any]:
 
 
 def a_running_run(**changed: Any) -> dict[str, Any]:
-    """The same run while it is under way."""
+    """Return the same run while it is running."""
     return a_run(
         **{
             "status": "running",
@@ -69,7 +69,7 @@ def a_running_run(**changed: Any) -> dict[str, Any]:
 
 
 def a_dead_run(**changed: Any) -> dict[str, Any]:
-    """The same run, having failed."""
+    """Return the same run, died with exit code 3."""
     return a_run(
         **{
             "status": "died",
@@ -83,7 +83,7 @@ def a_dead_run(**changed: Any) -> dict[str, Any]:
 
 
 def a_project(**changed: Any) -> dict[str, Any]:
-    """A project that is ready."""
+    """Return a project in state `ready`."""
     return {
         "id": "proj_1",
         "name": "demo",
@@ -110,7 +110,7 @@ def a_project(**changed: Any) -> dict[str, Any]:
 
 
 def a_failure(because: str, *, number: int = 0) -> dict[str, Any]:
-    """One of the last failures in a row."""
+    """Return one entry of a project's `recent_failures`."""
     return {
         "run_id": f"run_c0123456789abcdefg00000{number}",
         "status": "died",
@@ -122,7 +122,7 @@ def a_failure(because: str, *, number: int = 0) -> dict[str, Any]:
 
 
 def a_paused_project(**changed: Any) -> dict[str, Any]:
-    """A project whose loop is paused after four failures."""
+    """Return a project that is paused after four strikes."""
     reasons = ("agent exited 1", "its time was used up", "agent exited 2")
     failures = [a_failure(because, number=n) for n, because in enumerate(reasons)]
     told = {"auto_enabled": True, "paused": True, "strikes": 4, "recent_failures": failures}
@@ -130,7 +130,7 @@ def a_paused_project(**changed: Any) -> dict[str, Any]:
 
 
 def an_issue(number: int, **changed: Any) -> dict[str, Any]:
-    """An open issue that an agent may take."""
+    """Return a claimable issue."""
     return {
         "number": number,
         "title": f"Issue {number}",
@@ -145,7 +145,7 @@ def an_issue(number: int, **changed: Any) -> dict[str, Any]:
 
 
 def a_change(**changed: Any) -> dict[str, Any]:
-    """An open change request."""
+    """Return an open change request."""
     return {
         "number": 4,
         "title": "Fix the parser",
@@ -163,7 +163,7 @@ def a_change(**changed: Any) -> dict[str, Any]:
 
 
 def kept_work(**changed: Any) -> dict[str, Any]:
-    """Work that an ended run left."""
+    """Return a parked branch with its work."""
     return {
         "project_id": "proj_1",
         "project_name": "demo",
@@ -180,7 +180,7 @@ def kept_work(**changed: Any) -> dict[str, Any]:
 
 
 def a_report(**changed: Any) -> dict[str, Any]:
-    """What an agent reported."""
+    """Return an agent's report."""
     return {
         "sentence": "12 tools used, 2 files edited",
         "final_message": "Done.\nAll tests pass.",
@@ -192,7 +192,7 @@ def a_report(**changed: Any) -> dict[str, Any]:
 
 
 def some_stages(*kinds: str) -> list[dict[str, Any]]:
-    """A timeline of these kinds."""
+    """Return a timeline with an entry of each kind."""
     return [
         {"id": number, "at": AT, "kind": kind, "sentence": f"This was {kind}.", "data": {}}
         for number, kind in enumerate(kinds, 1)
@@ -200,6 +200,6 @@ def some_stages(*kinds: str) -> list[dict[str, Any]]:
 
 
 def an_event(name: str, number: int, data: dict[str, Any] | None = None) -> bytes:
-    """A server-sent event."""
+    """Return a server-sent event as bytes."""
     text = json.dumps(data or {}, ensure_ascii=False)
     return f"id: {number}\nevent: {name}\ndata: {text}\n\n".encode()

@@ -1,4 +1,4 @@
-"""The command line as people use it: a process of its own, with or without a terminal."""
+"""The command line as users run it: as a process, with or without a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEADLINE_SECONDS = 60
 
 @dataclass
 class Ended:
-    """How a command ended."""
+    """The result of a command: exit code, standard output and standard error."""
 
     code: int
     out: str
@@ -30,15 +30,16 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """Standard output, which must be JSON and nothing else."""
+        """Standard output parsed as JSON; fails if it holds anything else."""
         return json.loads(self.out)
 
 
 @dataclass
 class Shell:
-    """Runs the command line in a process of its own, with an environment of its own.
+    """A shell that runs commands as processes, with an isolated environment.
 
-    A fresh one starts it as a person does, any other forks it from one that has imported it all.
+    With `is_fresh` Python is started for each command; otherwise the command is forked from a
+    process that has already imported everything.
     """
 
     folder: Path
@@ -47,14 +48,14 @@ class Shell:
 
     @property
     def env(self) -> dict[str, str]:
-        """Nothing of the caller's settings, and this test's data folder."""
+        """The environment: no settings of the caller's, and this test's data folder."""
         ours = ("RUNYARD_", "PYTEST_", "NICEGUI_", "NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")
         env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         env |= {"RUNYARD_DATA_DIR": str(self.folder), "TERM": "xterm", "HOME": str(self.folder)}
         return env | self.extra
 
     def argv(self, *words: str) -> list[str]:
-        """The command line's own argv."""
+        """Return the argv of a command."""
         return [sys.executable, "-m", "app.cli.main", *words]
 
     def run(self, *words: str, stdin: str = "", seconds: float = DEADLINE_SECONDS) -> Ended:
@@ -108,7 +109,7 @@ class Shell:
 
 def _read_to_the_end(terminal: int) -> bytes:
     seen = b""
-    with contextlib.suppress(OSError):  # the end of a terminal is an error on Linux
+    with contextlib.suppress(OSError):  # reading past the end of a terminal raises OSError on Linux
         while piece := os.read(terminal, 65536):
             seen += piece
     return seen

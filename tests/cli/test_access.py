@@ -1,4 +1,4 @@
-"""Taking back what opens a server, with it running and without."""
+"""Revoking access: new token, signing out every browser, with and without a server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_new_token_ends_the_old_one_and_a_stream_it_had_opened(tmp_path: Path)
             next(lines)
             done = shell.run("token", "rotate")
             assert (done.code, done.err) == (0, "")
-            assert [line for line in lines if line.startswith("data:")] == []  # and it ends
+            assert [line for line in lines if line.startswith("data:")] == []  # the stream ends
         assert old not in done.out + server.token
         assert server.token not in done.out
         assert (status_with(server, old), status_with(server, server.token)) == (401, 200)

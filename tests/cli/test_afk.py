@@ -1,4 +1,4 @@
-"""`runyard afk`: what it sends, what it prints, and how it ends."""
+"""`runyard afk`: its requests, output and exit codes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ HELD = {"would": None, "because": "auto runs are paused after 3 fails", "holds":
 
 @pytest.fixture
 def yard(server: RecordedServer) -> RecordedServer:
-    """A server with one project, whose loop answers."""
+    """A server with one project, whose AFK calls succeed."""
     server.on("GET", "/projects", {"items": [a_project()]})
     server.on("POST", START, Reply(201, a_running_run()))
     server.on("PUT", AUTO, a_project(auto_enabled=True))
@@ -198,7 +198,7 @@ def test_switching_a_paused_loop_tells_the_pause_its_reasons_and_the_way_out(
 
 
 def lines_without_ages(text: str) -> list[str]:
-    """Lines without how long ago each was, which moves on while the test runs."""
+    """Return the lines without ages, which change while the test runs."""
     return [re.sub(r"  \d+ \w+ ago$", "", line) for line in text.splitlines()]
 
 

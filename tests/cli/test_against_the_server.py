@@ -1,4 +1,4 @@
-"""The command line against a real server: real git, real runs, real ends."""
+"""The command line against a real server, with real git and real runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`runyard audit`: who did what, all of it as lines, and whether somebody changed it."""
+"""`runyard audit`: list, export as JSON lines, verify the hash chain."""
 
 from __future__ import annotations
 

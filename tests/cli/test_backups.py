@@ -1,4 +1,4 @@
-"""`runyard backup` and `restore` as people type them, without a server."""
+"""`runyard backup` and `restore` without a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """The folder's lock, as a running server holds it."""
+    """Hold the folder's lock as a running server does."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""`runyard batch`: a file becomes a batch, once, whatever interrupts its sending."""
+"""`runyard batch`: one batch per file, even if sending is interrupted and repeated."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_file_that_makes_no_sense_names_its_line_and_makes_nothing(
 
 
 def script_a_batch(server: RecordedServer, count: int, *stands: dict[str, Any]) -> None:
-    """A batch of the recorded server, and how it stands each time somebody looks."""
+    """Script a batch of `count` runs; each GET of it returns the next of `stands`."""
     told = {"id": "batch_1", "run_count": count, "label": "Processing", "cost_usd": None}
     told |= dict.fromkeys(("delivered", "no_change", "failed", "held", "stopped", "live"), 0)
     server.on("GET", "/projects", {"items": [a_project(name="shop")]})

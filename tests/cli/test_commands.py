@@ -1,4 +1,4 @@
-"""What the commands send and print."""
+"""Requests and output of the commands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHER_ID = "run_c0123456789abcdefgi7f3k1a"
 
 @pytest.fixture
 def full_server(server: RecordedServer) -> RecordedServer:
-    """A server that knows a project, an issue and a run."""
+    """A server with a project, an issue and a run."""
     archived = a_project(id="proj_2", name="old", archived_at="2026-11-01T00:00:00Z")
     server.on("GET", "/projects", {"items": [a_project(), archived]})
     server.on("POST", "/projects", Reply(201, a_project(state="cloning")))

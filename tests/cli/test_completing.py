@@ -1,4 +1,4 @@
-"""Completion in the shell: what the program knows, what the server knows, and no harm."""
+"""Shell completion: commands and options, names from the server, nothing a shell would execute."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER_ID = "run_c0123456789abcdefghabc123"
 
 @pytest.fixture
 def asking(shell: Shell, here: Here) -> Callable[..., list[str]]:
-    """What bash is told for a line that ends in the word being typed."""
+    """Return the completions that bash gets for a line; its last word is being typed."""
 
     def ask(*words: str) -> list[str]:
         shell.extra |= {
@@ -57,7 +57,7 @@ def yard(server: RecordedServer) -> RecordedServer:
         (["runs", "logs", "run_"], [RUN_ID, OTHER_ID]),
         (["projects", "show", "sh"], ["shop", "shed"]),
         (["issues", "list", "-p", "c"], ["café"]),
-        # a name that a shell would act on is told by its id
+        # for names a shell would interpret, the id is offered
         (["afk", "start", "proj"], ["proj_3", "proj_4", "proj_5", "proj_6"]),
     ],
     ids=lambda one: " ".join(one),

@@ -1,4 +1,4 @@
-"""`runyard demo` and `make demo`: the whole story, and nothing of it left, however it ends."""
+"""`runyard demo` and `make demo`: the whole story, and complete cleanup however it ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ exec '{git}' "$@"
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Processes that name this folder in their command line or their environment."""
+    """Return processes whose command line or environment names this folder."""
     found, name = [], os.fsencode(folder)
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -39,7 +39,7 @@ def processes_of(folder: Path) -> list[str]:
 
 
 def shell_in(folder: Path) -> Shell:
-    """A shell whose temporary files land where the test can see them."""
+    """Return a shell whose temporary files land in this folder."""
     (folder / "tmp").mkdir()
     hostile = {"RUNYARD_PORT": "1", "RUNYARD_RUNS_DIR": "/nowhere"}
     return Shell(folder, extra={"TMPDIR": str(folder / "tmp"), **hostile})
@@ -52,7 +52,7 @@ def demo_shell(tmp_path: Path) -> Shell:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Path]:
-    """The demo from the first line to the last, and where it had its folder."""
+    """The result of a complete demo, and its temporary folder."""
     shell = shell_in(tmp_path_factory.mktemp("demo"))
     return shell.run("demo", "--json", seconds=STORY_SECONDS), shell.folder / "tmp"
 
@@ -173,7 +173,7 @@ def test_a_demo_interrupted_while_git_hangs_leaves_no_git(demo_shell: Shell) -> 
 def interrupt(
     shell: Shell, moment: str, number: signal.Signals, times: int, *, after: Path | None = None
 ) -> str:
-    """Start a demo that is kept, signal it at this line of its story, and see it end by that."""
+    """Start a demo with `--keep`, signal it at this line of its output, and check its exit code."""
     told = ""
     with subprocess.Popen(
         shell.argv("demo", "--keep"),

@@ -1,4 +1,4 @@
-"""Every command as a process of its own, against one real server."""
+"""Every command, run as a process against one real server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.repositories import make_origin
 
 @dataclass(frozen=True)
 class Mill:
-    """A project in which there is something for every command."""
+    """A project with an object for every command to work on."""
 
     issue: str
     delivered: str
@@ -30,8 +30,8 @@ class Mill:
     spare: str
 
 
-# Each on its own: what one of them changes, no other needs. `demo`, `backup` and `restore` have
-# tests of their own (test_demo.py, test_backups.py), `serve` is what they all talk to.
+# Independent of each other: no command needs an object that another one changes. `demo`, `backup`
+# and `restore` are in test_demo.py and test_backups.py; `serve` is the server they talk to.
 COMMANDS: dict[str, list[str]] = {
     "login-link": ["--json"],
     "doctor": ["--json"],
@@ -83,7 +83,7 @@ COMMANDS: dict[str, list[str]] = {
     "notifications list": ["--json"],
     "audit list": ["--json"],
 }
-# What nothing can be prepared for here, with the server's own "no".
+# Commands that can only be refused here, by the server.
 REFUSED: dict[str, list[str]] = {
     "runs release": ["{delivered}"],
     "runs resume": ["{delivered}"],
@@ -100,7 +100,7 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def mill(live: LiveShell) -> Mill:
-    """A project with runs that ended in every way, and one that is under way."""
+    """A project with runs that ended in different ways and one that is running."""
     live.add_project("mill")
     words = ["-p", "mill", "--agent-type", "script", "--task", "please fail"]
     live.run("runs", "trigger", *words, "--key", "the-mills-key", "--tag", "first")
@@ -129,7 +129,7 @@ def mill(live: LiveShell) -> Mill:
 
 
 def filled(words: list[str], mill: Mill) -> list[str]:
-    """The words with this project's own ids in them."""
+    """Fill this project's ids into the words."""
     return [word.format(**asdict(mill)) for word in words]
 
 

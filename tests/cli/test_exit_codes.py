@@ -1,4 +1,4 @@
-"""What each kind of end means to a shell, and what is said with it."""
+"""Exit codes: what each means, and the message that goes with it."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_dead_servers_address_is_not_given_our_token(
 def test_a_stranger_at_a_servers_address_is_not_given_our_token(
     holder: str, shell: Shell, server: RecordedServer
 ) -> None:
-    # its pid was handed on to a process that lives, and that is no server
+    # the pid was reused by a process that is no server
     (shell.folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "url": server.url}))
     if holder == "nobody":
         (shell.folder / "lock").unlink()

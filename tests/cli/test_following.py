@@ -29,7 +29,7 @@ STREAM = {"Content-Type": "text/event-stream"}
 
 
 class LiveRun:
-    """A run of the recorded server that moves on when the test says so."""
+    """A run of the recorded server whose state the test advances."""
 
     def __init__(self, server: RecordedServer, ended: dict) -> None:
         self.server = server
@@ -39,27 +39,27 @@ class LiveRun:
         self.stand(a_running_run(), "accepted")
 
     def stand(self, run: dict, *kinds: str) -> None:
-        """From now on the run stands like this."""
+        """Set the run's state and the kinds in its timeline."""
         self.server.on("GET", RUN, run)
         self.server.on("GET", f"{RUN}/timeline", {"items": some_stages(*kinds)})
 
     def spawn(self) -> None:
-        """The agent has been started."""
+        """Add `spawned`: the agent has started."""
         self.stand(a_running_run(), "accepted", "spawned")
 
     def end(self) -> None:
-        """The run is over."""
+        """End the run."""
         self.stand(self.ended, "accepted", "spawned", "exited")
 
     def whole_stream(self) -> Reply:
-        """A stream from the start to the end."""
+        """Return an event stream from the run's start to its end."""
         return Reply(
             headers=STREAM,
             chunks=[
                 b": hello\n\n",
                 self.spawn,
                 an_event("stage_update", 1, {"kind": "spawned"}),
-                # at the start, when connected, at the comment, and at the stage
+                # four reads: at the start, when connected, at the comment, and at the stage
                 lambda: self.server.await_calls("GET", f"{RUN}/timeline", 4),
                 self.end,
                 an_event("run_succeeded", 2),

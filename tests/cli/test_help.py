@@ -1,4 +1,4 @@
-"""What the help of each command holds, and what people read who got a command wrong."""
+"""The help of each command, and the messages for misused commands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_help_fits_into_80_columns_with_no_sentence_cut(path: str, here: Here) -
     shown = here(*path.split(), "--help").out
     described, _, examples = shown.partition("  Example:")
     assert examples
-    # the option that lists every state is longer than a line, and broken where it must be
+    # the line of the option that lists every state has no space to break at
     assert not [line for line in described.splitlines() if len(line) > 80 and " " in line.strip()]
     assert "..." not in described.replace("[ARGS]...", "")
 

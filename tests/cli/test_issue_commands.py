@@ -1,4 +1,9 @@
-"""`runyard issues show|edit|close|reopen|comment`: what is sent and what people read."""
+"""`runyard issues show
+edit
+close
+reopen
+comment`: requests and output.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ PATH = "/projects/proj_1/issues/3"
 
 @pytest.fixture
 def tracker(server: RecordedServer) -> RecordedServer:
-    """A server that knows an issue and what was said on it."""
+    """A server with an issue and a comment on it."""
     server.on("GET", "/projects", {"items": [a_project()]})
     said = {"id": 1, "author": "ann", "body": "Use \x1b[31mDecimal\nplease", "created_at": AT}
     issue = an_issue(3, labels=["bug", "ready-for-agent"], body="Sums differ.", hold="parked: x")

@@ -1,4 +1,4 @@
-"""Logs that are read and followed: all of them, over lost connections, until the end."""
+"""Reading and following logs: complete, across lost connections, until the run's end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STREAM = {"Content-Type": "text/event-stream"}
 
 
 def a_log(content: bytes, offset: int, until: int, *, is_cut: bool = False) -> Reply:
-    """A piece of a log."""
+    """Return a reply with a chunk of a log."""
     return Reply(
         200,
         content[offset:until],
@@ -151,14 +151,14 @@ def test_a_log_that_ended_needs_no_stream(shell: Shell, server: RecordedServer) 
 
 
 def entries(*told: tuple[str, str, str]) -> bytes:
-    """Entries as the API gives them: kind, name, text."""
+    """Return NDJSON log entries of (kind, name, text), as the API does."""
     keys = ("kind", "name", "text")
     lines = (json.dumps({"at": 0, **dict(zip(keys, one, strict=True))}) for one in told)
     return "".join(f"{line}\n" for line in lines).encode()
 
 
 def readable(content: bytes, until: int, size: int) -> Reply:
-    """A part of a log as entries, which goes up to a position."""
+    """Return a reply with readable entries up to position `until` of a log of `size` bytes."""
     positions = {"X-Log-Next": str(until), "X-Log-Size": str(size), "X-Log-Truncated": "false"}
     return Reply(200, content, {"X-Log-Form": "readable", **positions})
 
@@ -207,7 +207,7 @@ def test_a_readable_log_is_followed_past_lines_that_tell_nothing(
         f"{RUN}/log",
         readable(b"", 500, 900),
         readable(entries(("said", "", "one")), 800, 900),
-        # a line that has no end yet is asked for again, and told once
+        # an unfinished line is requested again, and printed once
         readable(b"", 800, 900),
         readable(entries(("said", "", "two")), 950, 950),
         readable(b"", 950, 950),

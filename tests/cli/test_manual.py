@@ -1,4 +1,4 @@
-"""What is written about the command line is what the command line is."""
+"""The CLI documentation matches the program."""
 
 from __future__ import annotations
 

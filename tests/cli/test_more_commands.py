@@ -1,4 +1,4 @@
-"""What the commands for projects, changes, parked work, quota and keys send and print."""
+"""Requests and output of the commands for projects, changes, parked work, quota and keys."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ NAME_IT = "Work would be lost, or could not be read. Confirm with the branch nam
 
 @pytest.fixture
 def yard(server: RecordedServer) -> RecordedServer:
-    """A server that has something for each of these commands."""
+    """A server with a reply for each of these commands."""
     server.on("GET", "/projects", {"items": [a_project()]})
     server.on("GET", "/projects/proj_1", a_paused_project(**SURROUNDED))
     server.on("PATCH", "/projects/proj_1", a_project(agent="codex"))

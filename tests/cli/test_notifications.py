@@ -1,4 +1,4 @@
-"""`runyard notifications`: what is sent and what people read."""
+"""`runyard notifications`: requests and output."""
 
 from __future__ import annotations
 

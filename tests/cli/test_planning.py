@@ -1,4 +1,4 @@
-"""When a run is to start, in the words of the command line."""
+"""Start times of runs on the command line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DELAYED = {
 
 @pytest.fixture
 def plans(server: RecordedServer) -> RecordedServer:
-    """A server with a run that waits for its moment."""
+    """A server with a planned run."""
     server.on("GET", "/projects", {"items": [a_project()]})
     server.on("POST", "/runs", Reply(201, a_run(**DELAYED)))
     server.on("GET", RUN, a_run(**DELAYED))

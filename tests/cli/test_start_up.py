@@ -1,4 +1,4 @@
-"""How fast the first word comes, and what is not loaded for it."""
+"""Start-up time of the command line, and modules it must not import."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.cli.recorded_server import RecordedServer
 from tests.cli.recordings import a_run
 from tests.cli.shells import DEADLINE_SECONDS, ROOT, Shell
 
-# Processor time beside that of a Python that does nothing: seconds on the clock tell of whatever
-# else the machine does, and stand in `make bench` with their goal of 0.3 s. Near three times what
-# it is, as neighbours on a core slow the one more than the other.
+# CPU time relative to that of an empty Python: wall-clock time depends on the load of the machine
+# (`make bench` measures it, with a goal of 0.3 s). The limits are almost three times the usual
+# values, because other load on a core does not slow both equally.
 TIMES_AN_EMPTY_PYTHON = {"--help": 30, "runs list": 60}
 TRIES = 5
 
@@ -34,7 +34,7 @@ def test_the_first_word_costs_few_times_the_start_of_python(
 
 
 def processor_seconds(argv: list[str], shell: Shell) -> float:
-    """What a process and its own system calls took."""
+    """Run a command and return its CPU time in seconds, user plus system."""
     env = {name: v for name, v in shell.env.items() if name != "PYTHONDONTWRITEBYTECODE"}
     quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
     pid = os.posix_spawn(argv[0], argv, {**env, "PYTHONPATH": str(ROOT)}, file_actions=quiet)

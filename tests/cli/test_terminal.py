@@ -1,4 +1,4 @@
-"""What hostile text may do to a terminal: nothing (attacks A23, A24)."""
+"""Hostile text on a terminal: none of it may take effect (attacks A23, A24)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_log_keeps_colours_sets_them_back_and_drops_the_rest() -> None:
 
 @pytest.fixture
 def hostile_server(server: RecordedServer) -> RecordedServer:
-    """A server whose every text attacks."""
+    """A server with control sequences in every text."""
     run = a_run(
         title="\x1b]0;owned\x07fine\nSucceeded",
         work_branch="afk/3\u202e\u3000x",
@@ -166,7 +166,7 @@ def test_a_table_gives_way_to_the_terminal(
     shell.extra["NO_COLOR"] = "1"
     lines = shell.run_on_a_terminal("runs", "list", columns=columns).out.splitlines()
     assert len(lines) == 4
-    least = 7 * NARROWEST + 12  # what seven columns need at least
+    least = 7 * NARROWEST + 12  # the width that seven columns need at least
     assert all(cells(line) <= max(columns, least) for line in lines)
     assert all("\t" not in line for line in lines)
     assert "…7f3k1a" in lines[1]
