@@ -1,4 +1,4 @@
-"""People with a real Chromium before a real server process; an error in a console fails a test."""
+"""Fixtures for browser tests: real Chromium and a real server; console errors fail the test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OpenPage = Callable[..., Page]
 def browser_type_launch_args(
     browser_type_launch_args: dict[str, Any], browser_type: BrowserType
 ) -> dict[str, Any]:
-    """Playwright's own browser where it is installed, else $CHROMIUM_PATH, else `chromium`."""
+    """Choose the browser; fail if none is installed, never skip."""
     try:
         return {**browser_type_launch_args, **launch_arguments(browser_type)}
     except FileNotFoundError as missing:
@@ -40,19 +40,19 @@ def browser_type_launch_args(
 
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultFile:
-    """What goes wrong between the pages and the API; a server must be started with its settings."""
+    """The faults injected between pages and API; start the server with its `settings`."""
     return FaultFile(tmp_path_factory.mktemp("faults") / "faults.json")
 
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
-    """What the server of a file is started with beside what all are."""
+    """Extra environment variables for a file's server; override in a file."""
     return {}
 
 
 @pytest.fixture(scope="module")
 def begin() -> Callable[..., AbstractContextManager[RunyardServer]]:
-    """How the server of a file starts; one whose start is looked at, the whole way."""
+    """The starter of a file's server; files that test the start override it with `fresh_server`."""
     return running_server
 
 
@@ -62,7 +62,7 @@ def server(
     begin: Callable[..., AbstractContextManager[RunyardServer]],
     settings: dict[str, str],
 ) -> Iterator[RunyardServer]:
-    """A server for the tests of one file; an ERROR in its log fails the last of them."""
+    """A server for the tests of one file; an ERROR in its log fails the last test."""
     with begin(tmp_path_factory.mktemp("data"), **FAST | settings) as running:
         yield running
     errors = [line for line in running.log.splitlines() if is_error(line)]
@@ -70,7 +70,7 @@ def server(
 
 
 def is_error(line: str) -> bool:
-    """True for a log line at ERROR or above, and for one that is no JSON at all."""
+    """Return True for a log line at ERROR or above, and for one that is not JSON."""
     try:
         return json.loads(line).get("level") in ("error", "critical")
     except ValueError:
@@ -78,30 +78,30 @@ def is_error(line: str) -> bool:
 
 
 class Consoles:
-    """What the browsers complain of; `expect` names what belongs to the test."""
+    """Console messages, page errors and dialogs of the browsers; `expect` allows some of them."""
 
     def __init__(self) -> None:
         self._said: list[str] = []
         self._expected: list[str] = []
 
     def watch(self, page: Page) -> None:
-        """Listen to one page."""
+        """Record the messages of a page."""
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self._said.append(f"page error: {error}"))
         page.on("dialog", self._hear_dialog)
 
     def expect(self, pattern: str) -> None:
-        """Say which complaints belong to this test."""
+        """Allow messages that match this regular expression."""
         self._expected.append(pattern)
 
     @property
     def heard(self) -> list[str]:
-        """Everything, what was expected too."""
+        """All messages, also the expected ones."""
         return list(self._said)
 
     @property
     def complaints(self) -> list[str]:
-        """What nobody expected."""
+        """The messages that were not expected."""
         return [s for s in self._said if not any(re.search(e, s) for e in self._expected)]
 
     def _hear(self, message: ConsoleMessage) -> None:
@@ -115,7 +115,7 @@ class Consoles:
 
 @pytest.fixture
 def consoles() -> Iterator[Consoles]:
-    """The consoles of every page of the test."""
+    """The consoles of all pages of the test."""
     consoles = Consoles()
     yield consoles
     assert not consoles.complaints
@@ -123,7 +123,7 @@ def consoles() -> Iterator[Consoles]:
 
 @pytest.fixture
 def open_page(browser: Browser, consoles: Consoles) -> Iterator[OpenPage]:
-    """`open_page(**context)`: a page in a browser of its own, nobody signed in."""
+    """`open_page(**context)` opens a page in a new browser context, not signed in."""
     contexts = []
 
     def open_one(**context: Any) -> Page:
@@ -142,7 +142,7 @@ def open_page(browser: Browser, consoles: Consoles) -> Iterator[OpenPage]:
 
 @pytest.fixture
 def sign_in(open_page: OpenPage, server: RunyardServer) -> OpenPage:
-    """`sign_in(**context)`: a person's own browser, on the Projects page."""
+    """`sign_in(**context)` opens the Projects page in a new context, signed in."""
 
     def enter(**context: Any) -> Page:
         page = open_page(**context)
@@ -155,5 +155,5 @@ def sign_in(open_page: OpenPage, server: RunyardServer) -> OpenPage:
 
 @pytest.fixture
 def signed_in(sign_in: OpenPage) -> Page:
-    """One signed-in person's page."""
+    """A signed-in page."""
     return sign_in()

@@ -1,4 +1,4 @@
-"""What the stories begin with: projects made through the API, an agent told its part."""
+"""Setup shared by browser tests: projects and runs made through the API, scripted agents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEVER_COMMITS = ["/bin/sh", "-c", "printf '\\033[31mno way\\033[0m\\n'; exit 3"]
 
 
 class Puppet:
-    """An agent that waits for orders; `argv` starts it, `tell` orders."""
+    """An agent that waits for orders: `argv` starts it, `tell` sends orders."""
 
     def __init__(self, folder: Path) -> None:
         self._fifo = folder / "orders"
@@ -29,11 +29,11 @@ class Puppet:
         self.argv = [sys.executable, "-I", str(AGENTS / "puppet.py"), str(self._fifo)]
 
     def tell(self, *orders: str) -> None:
-        """Give orders; returns once the agent has begun to read them."""
+        """Send orders; return once the agent has begun to read them."""
         self._fifo.write_text("".join(f"{order}\n" for order in orders))
 
     def tell_to_deliver(self, name: str = "made.txt", text: str = "made") -> None:
-        """Have it commit one file and end well."""
+        """Order it to commit one file and exit with 0."""
         self.tell(f"write {name} {text}", f"commit Add {name}", "say done", "exit 0")
 
 
@@ -46,7 +46,7 @@ def add_project(
     branches: Iterable[str] = (),
     **more: Any,
 ) -> str:
-    """Register a fresh repository in `folder` and wait until it is cloned; the project's id."""
+    """Register a new repository in `folder`, wait until it is cloned, return the project's id."""
     origin = make_origin(folder / "origin")
     made = "".join(f"create refs/heads/{branch} HEAD\n" for branch in branches)
     run_git(origin, "update-ref", "--stdin", stdin=made)
@@ -59,7 +59,7 @@ def add_project(
 
 
 def start_run(server: RunyardServer, project_id: str, **order: Any) -> str:
-    """Accept a run through the API; its id."""
+    """Start a run through the API and return its id."""
     with server.client() as client:
         answer = client.post("/runs", json={"project_id": project_id, **order})
         assert answer.status_code == 201, answer.text
@@ -67,7 +67,7 @@ def start_run(server: RunyardServer, project_id: str, **order: Any) -> str:
 
 
 def wait_until(server: RunyardServer, run_id: str, **facts: Any) -> dict[str, Any]:
-    """Wait until the run's answer holds these facts."""
+    """Wait until the run has these values and return it."""
     with server.client() as client:
         return wait_for(
             client,
@@ -77,31 +77,31 @@ def wait_until(server: RunyardServer, run_id: str, **facts: Any) -> dict[str, An
 
 
 def wait_until_released(server: RunyardServer, run_id: str) -> None:
-    """Wait until nothing of the run is left."""
+    """Wait until the run is released."""
     with server.client() as client:
         wait_for(client, f"/runs/{run_id}", lambda run: run["released_at"] is not None)
 
 
 def card(page: Page, project_id: str) -> Locator:
-    """A project's card."""
+    """Locate a project's card."""
     return page.locator(f"[data-testid=project-card][data-project='{project_id}']")
 
 
 def field_error(page: Page, mark: str) -> Locator:
-    """What is said to be wrong with a field."""
+    """Locate the error message at a field."""
     return page.locator(".f", has=page.get_by_test_id(mark)).get_by_test_id("field-error")
 
 
 def expect_no_sideways_scroll(page: Page) -> None:
-    """Nothing is wider than the window."""
-    # a phone's window grows with what sticks out, so the window that was asked for counts
+    """Check that the page is no wider than the window."""
+    # a phone's window widens with overflowing content, so compare with the requested size
     room = page.viewport_size["width"] if page.viewport_size else 0
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= room, f"{page.url} is {wide} px wide: {widest(page, room)}"
 
 
 def widest(page: Page, room: int) -> list[str]:
-    """The elements that stick out."""
+    """Describe up to five elements that overflow the window."""
     return page.evaluate(
         """(room) => [...document.querySelectorAll('main *')]
           .filter((e) => e.getBoundingClientRect().right > room + 1).slice(0, 5)
@@ -111,7 +111,7 @@ def widest(page: Page, room: int) -> list[str]:
 
 
 def stop_here(page: Page) -> None:
-    """Stop the run whose page is open, and say yes to the question."""
+    """Stop the run whose page is open, and confirm."""
     stop = page.get_by_test_id("stop-run")
     stop.click()
     expect(stop).to_have_text("Stop now?")
@@ -119,7 +119,7 @@ def stop_here(page: Page) -> None:
 
 
 def wait_for_run_page(page: Page) -> str:
-    """Wait for the page of a run to be there; the run's id."""
+    """Wait until a run's page is open; return the run's id."""
     page.wait_for_url("**/runs/run_*")
     expect(page.get_by_test_id("run-status")).to_be_visible()
     return page.url.rpartition("/")[2]

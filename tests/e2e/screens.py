@@ -1,4 +1,4 @@
-"""Every page with something on it, for the tests that look at all of them."""
+"""A server filled with samples of everything, for the tests that visit all pages."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
 
 @dataclass(frozen=True)
 class Yard:
-    """The ids of what is there, and the paths of all pages by name."""
+    """Ids of the samples, and the paths of all pages by name."""
 
     paths: dict[str, str]
     projects: dict[str, str]
@@ -79,7 +79,7 @@ class Yard:
 
 
 def fill(server: RunyardServer, folder: Path) -> Yard:
-    """Make projects in every state a card has, runs in every state, and an odd name or two."""
+    """Make projects and runs in every state, some with long or hostile names."""
     puppet = Puppet(folder / "agent")
     projects = {
         "running": _project(server, folder, "checkout-api", puppet.argv),

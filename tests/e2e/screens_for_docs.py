@@ -1,4 +1,4 @@
-"""Makes docs/images: `python -m tests.e2e.screens_for_docs`, half a minute, real runs."""
+"""Take the screenshots of docs/images: `python -m tests.e2e.screens_for_docs` (30 s, real runs)."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ DOCS = ("Describe the webhook", "Fix two dead links", "Show tax on receipts", "C
 
 
 def shell(script: str) -> list[str]:
-    """The argv of an agent that is a script."""
+    """Return the argv of an agent that runs a shell script."""
     return ["/bin/sh", "-c", script]
 
 
 def project(server: RunyardServer, folder: Path, name: str, script: str, titles: tuple) -> str:
-    """A project with an issue for each title."""
+    """Register a project with an issue for each title; return its id."""
     made = add_project(server, folder / name, shell(script), name=name)
     with server.client() as client:
         for title in titles:
@@ -53,20 +53,20 @@ def project(server: RunyardServer, folder: Path, name: str, script: str, titles:
 
 
 def resolve(server: RunyardServer, project_id: str, issues: range) -> None:
-    """Run issues one after another, to their ends."""
+    """Run issues one after another, each to its end."""
     for issue in issues:
         wait_until(server, start_run(server, project_id, issue=issue), phase="done")
 
 
 def take(page: Page, address: str, name: str) -> None:
-    """Save what a person sees at an address."""
+    """Save a screenshot of the page at an address."""
     page.goto(address)
     page.wait_for_function(IS_DRAWN)
     page.screenshot(path=IMAGES / name, animations="disabled")
 
 
 def main() -> None:
-    """Start a server, let agents work, and take the pictures."""
+    """Start a server, run agents, and take the screenshots."""
     with (
         tempfile.TemporaryDirectory() as name,
         fresh_server(Path(name) / "data", RUNYARD_KILL_GRACE_SECONDS="1") as server,

@@ -1,17 +1,17 @@
-"""Whether a page can be seen and used: its words at any width, its targets, its barriers by axe."""
+"""Visibility and accessibility checks: hidden text, small targets, axe-core violations."""
 
 from __future__ import annotations
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-# beside what is badly broken; `target-size` asks for the 24 px of WCAG 2.2
+# rules that fail whatever their impact; `target-size` checks the 24 px of WCAG 2.2
 RULES = {"landmark-one-main", "landmark-no-duplicate-main", "link-in-text-block", "target-size"}
 OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
 
-# What is closed is not looked at, nor what is there for the ear only. Words that are shown must be
-# inside the window (or in a box that scrolls sideways and is inside itself), opaque, painted, and
-# the uppermost thing where they stand once they are scrolled to.
+# Closed elements and text for screen readers only are skipped. Other text must be inside the window
+# (or in a box with horizontal scroll that is inside it), opaque, painted, and on top of everything
+# else at its place once scrolled into view.
 _UNSEEN = """async () => {
   const CLOSED = "[hidden], .hidden, .sr, .skip, noscript, details:not([open]) > :not(summary), " +
     "[popover]:not(:popover-open), script, style"
@@ -80,13 +80,12 @@ _UNSEEN = """async () => {
 
 
 def unseen(page: Page) -> list[str]:
-    """The headings, paragraphs and list items that cannot be seen, each with the cause."""
+    """List headings, paragraphs and list items that cannot be seen, each with the cause."""
     width = page.evaluate("innerWidth")
     return [f"{page.url} at {width} px: {each}" for each in page.evaluate(_UNSEEN)]
 
 
-# A link in a sentence is as high as its line; everything else is as large as a mouse needs. A link
-# that is stretched over its row is as large as the row.
+# Exempt: links in a sentence, which are as high as its line, and links stretched over their row.
 _SMALL = """() => {
   const least = 24, found = []
   const PRESSED = "a[href], button, summary, [role=tab], [role=button]"
@@ -104,12 +103,12 @@ _SMALL = """() => {
 
 
 def too_small(page: Page) -> list[str]:
-    """The links and buttons that are lower or narrower than 24 px, with their sizes."""
+    """List links and buttons lower or narrower than 24 px, with their sizes."""
     return [f"{page.url}: {each}" for each in page.evaluate(_SMALL)]
 
 
 def barriers(page: Page) -> list[str]:
-    """The rules that are badly broken, each with the elements that break it."""
+    """List serious and critical axe-core violations, and any of RULES, with their elements."""
     found = Axe().run(page, options=OPTIONS).response["violations"]
     return [
         f"{page.url} {each['id']}: {[node['html'][:160] for node in each['nodes'][:4]]}"

@@ -1,4 +1,4 @@
-"""What the stories about the form share."""
+"""Helpers for tests of the new run form: injected faults, rows and keys."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.servers import ROOT, RunyardServer
 SCREENS = ROOT / "test-results" / "screens"
 IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
 START = "POST /api/v1/runs"
-# how long a call takes whose waiting must be seen, by a busy browser too
+# the delay of a response whose pending state must be seen, even by a slow browser
 SEEN_SECONDS = 5.0
-# every state of the list from now on: how many rows it had, and how many of them `Submitting…`
+# records each later state of the list: the number of rows, and of rows `Submitting…`
 WATCH_ROWS = """() => {
   window.seenRows = [];
   const look = () => {
@@ -31,7 +31,7 @@ WATCH_ROWS = """() => {
 
 
 class FaultFile:
-    """What happens to the calls of the server's own pages, from now on."""
+    """Faults injected into the pages' API calls while the server runs."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -39,29 +39,29 @@ class FaultFile:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What a server under test must be started with."""
+        """Environment variables that make a server read the faults."""
         return {"RUNYARD_TEST": "1", "RUNYARD_TEST_FAULTS": str(self._path)}
 
     def set(self, rules: dict[str, dict[str, Any]]) -> None:
-        """`{"METHOD /path": {"delay_seconds": …, "status": …, "drop": …}}`."""
+        """Replace the faults: `{"METHOD /path": {"delay_seconds": …, "status": …, "drop": …}}`."""
         fresh = self._path.with_suffix(".new")
         fresh.write_text(json.dumps(rules))
         fresh.replace(self._path)
 
     def clear(self) -> None:
-        """No more faults."""
+        """Remove all faults."""
         self.set({})
 
 
 def open_form(page: Page, server: RunyardServer, project_id: str, query: str = "") -> None:
-    """Open the form anew and wait until its browser and its server know of each other."""
+    """Open the form in a new page load and wait until its connection is up."""
     page.goto(f"{server.url}/projects/{project_id}/run{query}")
     page.wait_for_function(IS_DRAWN)
     page.wait_for_function("() => sessionStorage.getItem(`runyard_form:${location.pathname}`)")
 
 
 def open_list(page: Page, server: RunyardServer) -> Page:
-    """The list of runs in another tab of the same browser."""
+    """Open the list of runs in another tab, recording its states."""
     other = page.context.new_page()
     other.goto(f"{server.url}/runs")
     other.wait_for_function(IS_DRAWN)
@@ -70,22 +70,22 @@ def open_list(page: Page, server: RunyardServer) -> Page:
 
 
 def rows_seen(page: Page) -> list[tuple[int, int]]:
-    """Each state that the watched list had: its rows, and those of them being submitted."""
+    """Return each recorded state of the list: its rows, and how many are being submitted."""
     return [(rows, open_) for rows, open_ in page.evaluate("window.seenRows")]
 
 
 def row(page: Page, run_id: str) -> Locator:
-    """A run's row."""
+    """Locate a run's row."""
     return page.locator(f"[data-testid=run-row][data-run='{run_id}']")
 
 
 def key_of(page: Page) -> str:
-    """The form's key."""
+    """Return the form's idempotency key."""
     return page.locator("[data-draft-key]").get_attribute("data-draft-key") or ""
 
 
 def runs_of(server: RunyardServer, project_id: str) -> list[dict[str, Any]]:
-    """The project's runs, newest first."""
+    """Return the project's runs, newest first."""
     with server.client() as client:
         return client.get("/runs", params={"project_id": project_id}).json()["items"]
 
@@ -99,13 +99,13 @@ def stop_runs(server: RunyardServer, project_id: str) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Save what a person sees, for the records."""
+    """Save a screenshot of the whole page in test-results/screens."""
     SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / f"{name}.png", full_page=True, animations="disabled")
 
 
 def grave_findings(page: Page, within: str | None = None) -> list[str]:
-    """What axe-core calls serious or critical on the page as it is now, or in a part of it."""
+    """List serious and critical axe-core violations on the page, or in a part of it."""
     found = Axe().run(page, context=within).response["violations"]
     return [
         f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"

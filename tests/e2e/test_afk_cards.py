@@ -1,4 +1,4 @@
-"""AFK runs from the cards: started, switched, paused and reset, before everybody's eyes."""
+"""AFK runs on project cards: start, switch, pause and reset, shown live in two browsers."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ RESET = "POST /api/v1/projects/.*/afk/reset"
 
 @pytest.fixture(scope="module")
 def settings(faults: FaultFile) -> dict[str, str]:
-    """A server that sweeps only when it is asked to, or a clock would hide that Reset asks."""
+    """A server that sweeps every 10 min: a run right after Reset then proves that Reset sweeps."""
     return {"RUNYARD_SWEEP_SECONDS": "600", **faults.settings}
 
 
 def write_issues(server: RunyardServer, project_id: str, count: int) -> None:
-    """Ready issues of a project, numbered from 1."""
+    """Create ready issues, numbered from 1."""
     with server.client() as client:
         for number in range(1, count + 1):
             issue = {"title": f"Do {number}", "labels": ["ready-for-agent"]}
@@ -45,24 +45,24 @@ def write_issues(server: RunyardServer, project_id: str, count: int) -> None:
 
 
 def part(page: Page, project_id: str, mark: str) -> Locator:
-    """A part of a project's card."""
+    """Locate a part of a project's card."""
     return card(page, project_id).get_by_test_id(mark)
 
 
 def look_at_cards(page: Page, server: RunyardServer) -> Page:
-    """The Projects page, drawn and linked."""
+    """Open the Projects page and wait until it is connected."""
     page.goto(server.url)
     page.wait_for_function(IS_DRAWN)
     return page
 
 
 def issues_run(server: RunyardServer, project_id: str) -> list[int]:
-    """The issues that the project's runs are of, newest first."""
+    """Return the issue numbers of the project's runs, newest first."""
     return [run["issue"] for run in runs_of(server, project_id)]
 
 
 def pause(server: RunyardServer, project_id: str) -> list[str]:
-    """Three AFK runs that die, so that the loop is paused; their ids."""
+    """Pause the project with three AFK runs that die; return their ids."""
     run_ids = []
     with server.client() as client:
         for _ in range(3):
@@ -102,7 +102,7 @@ def test_a_run_is_started_from_a_card_and_nothing_ready_is_an_answer(
     ann.get_by_role("link", name="Open the run").click()
     expect(ann.get_by_test_id("run-status")).to_contain_text("Running")
 
-    # the other one chooses an issue from the menu, which stays open while the card changes
+    # the second person chooses an issue in the menu, which stays open while the card changes
     part(bob, project, "card-menu").click()
     choose = bob.get_by_test_id("choose-issue")
     expect(choose).to_be_visible()
@@ -195,7 +195,7 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
     assert grave_findings(bob) == []
 
     part(ann, project, "reset").click()
-    # the next sweep would come much later
+    # the next timed sweep would be much later
     expect(part(ann, project, "card-status")).to_have_text(re.compile(r"(Starting|Running) #4.*"))
     expect(part(ann, project, "reset")).to_have_count(0)
     expect(part(ann, project, "start-afk")).to_be_focused()

@@ -1,4 +1,4 @@
-"""A night's batch in a browser: followed live, stopped as a whole, its failures run again."""
+"""A batch in a browser: followed live, stopped as a whole, its failures retried."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_batch_is_followed_stopped_and_its_failures_are_run_again(
     page.get_by_role("link", name="Batches").click()
     expect(page.locator(".none")).to_contain_text("runyard batch night.ndjson")
 
-    # it comes by itself, and one click leads to its items
+    # the row appears without a reload, and one click opens its items
     failing = send(server, project, "look", "fail", "fail")
     row = page.get_by_test_id("batch-row")
     expect(row).to_contain_text("Partly failed")
@@ -64,7 +64,7 @@ def test_a_batch_is_followed_stopped_and_its_failures_are_run_again(
     expect(page.get_by_role("link", name="retried")).to_have_count(2)
     expect(page.get_by_test_id("retry-failed")).to_be_hidden()
 
-    # two work, the rest waits; the second press stops all of it
+    # two run, three wait; the second press stops all five
     waiting = send(server, project, *["wait"] * 5)
     page.goto(f"{server.url}/batches/{waiting}")
     expect(page.get_by_test_id("batch-sum")).to_have_text("2 live · 3 waiting")

@@ -1,4 +1,4 @@
-"""The first three minutes: the whole loop on the demo project, by four clicks."""
+"""The demo project in four clicks: delivery, failures, pause, reset, delivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing here yet: the demo project is one click away, and a run of it delivers."""
+"""An empty Runyard: one click adds the demo project, and a run of it delivers."""
 
 from __future__ import annotations
 

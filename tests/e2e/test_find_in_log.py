@@ -1,4 +1,4 @@
-"""Somebody looks for words in a log that is longer than what its page holds."""
+"""Search in a log longer than the part that its page holds."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def test_a_line_from_the_middle_of_a_long_log_is_found_and_jumped_to(
     expect(hit).to_have_count(0)
     find.press("Escape")
     expect(count).to_have_text("")
-    # nothing is looked for any more: the end is there again
+    # the search is closed: the log shows its end again
     expect(log).to_contain_text("line 59999")

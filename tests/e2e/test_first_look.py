@@ -1,4 +1,4 @@
-"""The browser that a start opens: signed in by a posted secret that no other user could read."""
+"""The browser opened at server start: signed in by a posted secret that no other user can read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.servers import free_port
 
 @dataclass
 class Start:
-    """A server that a person has started, and what it said and opened."""
+    """A server started by a person: its process, and the file of addresses it opened."""
 
     process: subprocess.Popen[str]
     folder: Path
@@ -30,12 +30,12 @@ class Start:
     port: int
 
     def line(self) -> str:
-        """The next line of the terminal that says something."""
+        """Return the next line of the terminal that is not blank."""
         assert self.process.stdout is not None
         return next(line.strip() for line in self.process.stdout if line.strip())
 
     def file(self) -> Path:
-        """The file that the browser was asked to open."""
+        """Return the file that the browser was asked to open."""
         [address] = self.browsed.read_text().splitlines()
         assert address.startswith("file:///")
         return Path(unquote(urlsplit(address).path))
@@ -43,7 +43,7 @@ class Start:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """A start whose browser only writes down what it was asked for."""
+    """A server whose browser only records the address it was asked for."""
     browsed, browser, folder = tmp_path / "browsed", tmp_path / "browser", tmp_path / "data"
     folder.mkdir()
     browser.write_text(f'#!/bin/sh\necho "$*" >"{browsed}.half"; mv "{browsed}.half" "{browsed}"\n')

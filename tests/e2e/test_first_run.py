@@ -1,4 +1,4 @@
-"""The whole way of a first project: added by hand, run by hand, delivered, merged."""
+"""A first project from start to end: added, run, delivered, merged."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_what_is_wrong_with_a_new_project_is_said_at_its_field(
     said = field_error(page, "project-origin")
 
     where.fill("shop/here")
-    expect(name).to_have_attribute("placeholder", "here")  # suggested, never typed for anybody
+    expect(name).to_have_attribute("placeholder", "here")  # only suggested, not filled in
     name.fill("fresh")
     page.get_by_test_id("project-submit").click()
     expect(said).to_be_visible()

@@ -1,4 +1,4 @@
-"""What a first start says on a terminal, and what the sign-in page tells to type."""
+"""Terminal output of a first start, and the command shown on the sign-in page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.servers import free_port
 
 @pytest.fixture
 def said(tmp_path: Path) -> Iterator[list[str]]:
-    """The lines on the terminal of a first start, up to the last of its welcome."""
+    """The terminal's lines at a first start, up to the end of the welcome."""
     folder = tmp_path / "data"
     folder.mkdir()
     databases = {f"RUNYARD_{n.upper()}": url for n, url in own_database(folder).items()}

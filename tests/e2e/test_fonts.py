@@ -1,4 +1,4 @@
-"""The type of the pages: Inter, sent by Runyard itself, kept by the browser."""
+"""The web font: Inter, served by Runyard itself and cached by the browser."""
 
 from __future__ import annotations
 

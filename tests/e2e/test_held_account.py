@@ -1,4 +1,4 @@
-"""An agent's account that is at its usage limit: seen with its countdown, and tried by hand."""
+"""An account at its usage limit: shown with a countdown, resumed by hand."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ COUNTDOWN = re.compile(r"Usage limit · \d{1,2}:\d\d")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
-    """A server whose claude is at its limit until it is resumed."""
+    """A server whose claude reports its usage limit until it is resumed."""
     program = tmp_path_factory.mktemp("bin") / "claude"
     info = json.dumps({"status": "rejected", "resetsAt": int(time.time()) + 2400})
     program.write_text(CLAUDE.format(info=info))
@@ -56,14 +56,14 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
     folder = tmp_path_factory.mktemp("shop")
     project = add_project(server, folder, [], name="held", agent="claude", agent_command=None)
     run_id = start_run(server, project, task="Mend it")
-    # on the card, live, with the time that is left
+    # on the card, live, with a countdown
     status = card(page, project).get_by_test_id("card-status")
     expect(status).to_have_text(COUNTDOWN)
     expect(card(page, project).get_by_test_id("account-held")).to_contain_text("claude")
     assert barriers(page) == []
     wait_until_released(server, run_id)
     see_plain(page, server, project)
-    # on the quota's page, with what the agent wrote
+    # on the quota page, with the agent's message
     other.goto(f"{server.url}/quota")
     hold = other.get_by_test_id("account-hold")
     expect(hold.get_by_test_id("hold-status")).to_have_text(COUNTDOWN)
@@ -71,7 +71,7 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
     expect(hold).to_contain_text("1 run waiting")
     expect_no_sideways_scroll(other)
     assert barriers(other) == []
-    # who would start another is told before, in the card's words, and why not when it is tried
+    # the new run form shows it, and a submit is refused with the reason
     page.goto(f"{server.url}/projects/{project}/run")
     held = page.get_by_test_id("account-held")
     expect(held).to_contain_text("claude is at its usage limit. Resume now, or lift it")
@@ -83,7 +83,7 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
     expect(held).to_be_visible()
     page.get_by_test_id("run-submit").click()
     expect(page.get_by_test_id("form-error")).to_contain_text("usage limit of claude is reached")
-    # and a person may try it at once
+    # a person can resume it at once
     page.goto(f"{server.url}/runs/{run_id}")
     expect(page.get_by_test_id("run-status")).to_contain_text("Usage limit")
     page.get_by_test_id("resume-run").click()
@@ -91,7 +91,7 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
     resumed = wait_for_run_page(page)
     wait_until(server, resumed, status="running", trigger="resume", retry_of=run_id)
     expect(page.get_by_test_id("run-status")).to_contain_text("Running")
-    # it makes progress: nothing is held any more
+    # the resumed run makes progress, so the hold is lifted
     expect(other.get_by_test_id("account-hold")).to_have_count(0)
     with server.client() as client:
         client.post(f"/runs/{resumed}/stop")
@@ -99,7 +99,7 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
 
 
 def see_plain(page: Page, server: RunyardServer, project: str) -> None:
-    """The same without JavaScript."""
+    """Check the countdown on the plain page, and return to the projects."""
     page.goto(f"{server.url}/plain")
     expect(page.locator("body")).to_contain_text(COUNTDOWN)
     page.goto(server.url)

@@ -1,4 +1,4 @@
-"""The tracker in a browser: written, labelled, commented, blocked, run, merged, and hostile."""
+"""The tracker in a browser: issues written, labeled, commented, blocked, run; hostile text."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WHAT_RUNS = """() => [...document.querySelectorAll('main *')].flatMap((e) =>
 
 @pytest.fixture
 def puppet(tmp_path: Path) -> Puppet:
-    """The agent of this test's project."""
+    """The agent of the test's project."""
     return Puppet(tmp_path / "agent")
 
 
 def write(server: RunyardServer, project: str, title: str, **more: object) -> str:
-    """Write an issue; the address of its page."""
+    """Create an issue and return the address of its page."""
     with server.client() as client:
         answer = client.post(f"/projects/{project}/issues", json={"title": title, **more})
         assert answer.status_code == 201, answer.text
@@ -34,7 +34,7 @@ def write(server: RunyardServer, project: str, title: str, **more: object) -> st
 
 
 def row(page: Page, number: int) -> Locator:
-    """An issue's row."""
+    """Locate an issue's row."""
     return page.locator(f"[data-testid=issue-row][data-issue='{number}']")
 
 
@@ -158,7 +158,7 @@ def test_long_and_odd_words_stay_inside_the_page(
 def test_a_hostile_text_runs_nowhere(
     signed_in: Page, server: RunyardServer, tmp_path: Path
 ) -> None:
-    # a dialog or an error in the console fails the test by itself
+    # the `consoles` fixture fails the test on a dialog or a console error
     project = add_project(server, tmp_path, ["true"], name="hostile-words")
     words = [text.replace("\0", "") for text in TEXTS]
     address = write(server, project, words[3], body="\n\n".join(words), labels=["<img src=x>"])

@@ -1,4 +1,4 @@
-"""A merge in a browser that a check refuses: it is asked about, and can be had anyway."""
+"""A merge in a browser that the secret check refuses: confirmed, then done."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_a_merge_that_a_check_refuses_can_be_had_anyway(
         for name in ("shop", "barn")
     ]
     shop, barn = ((project, delivered(server, project)) for project in projects)
-    # what was delivered yesterday is a secret from now on
+    # the work delivered above contains a secret once this key is set
     page.goto("about:blank")
     server.stop()
     server.settings["ANTHROPIC_API_KEY"] = VALUE
     server.start()
 
-    # on the page of the change
+    # on the change's page
     page.goto(f"{server.url}/projects/{shop[0]}/changes/2")
     row = page.locator("[data-testid=change-row][data-change='2']")
     merge = row.get_by_test_id("merge-change")
@@ -65,7 +65,7 @@ def test_a_merge_that_a_check_refuses_can_be_had_anyway(
     sure.click()
     expect(row).to_contain_text("merged")
 
-    # on the page of a run, whose work is delivered already
+    # on the run's page, for work already delivered
     page.goto(f"{server.url}/runs/{barn[1]}")
     card = page.get_by_test_id("pr-card")
     card.get_by_test_id("merge").click()
@@ -79,7 +79,7 @@ def test_a_merge_that_a_check_refuses_can_be_had_anyway(
 
 
 def delivered(server: RunyardServer, project: str) -> str:
-    """A run of a new issue that opened a change request; its id."""
+    """Return the id of a run of a new issue that opened a change request."""
     with server.client() as client:
         issue = {"title": "Configure it", "labels": ["ready-for-agent"]}
         number = client.post(f"/projects/{project}/issues", json=issue).json()["number"]

@@ -1,4 +1,4 @@
-"""New run over the list of runs: the submitter sees the row on top, and what became of it."""
+"""New run as a dialog over the list of runs: the new row stays in view, with its outcome."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.e2e.submits import (
 from tests.servers import RunyardServer
 
 SLEEPS = ["/bin/sh", "-c", "exec sleep 600"]
-# the window's height that the dialog leaves free for the row
+# true if the dialog does not cover the new row
 ROW_IS_FREE = """() => {
   const row = document.querySelector("[data-status=submitting]").getBoundingClientRect();
   return document.querySelector(".q-dialog .sheet").getBoundingClientRect().top >= row.bottom;
@@ -43,13 +43,13 @@ LOST_LINK = "ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INTERNET_DISCONNECTED|WebSock
 
 @pytest.fixture(scope="module")
 def settings(faults: FaultFile) -> dict[str, str]:
-    """A server on which calls may be lost."""
+    """A server on which requests can be dropped."""
     return faults.settings
 
 
 @pytest.fixture
 def project(server: RunyardServer, tmp_path: Path, faults: FaultFile) -> Iterator[str]:
-    """A project of the test's own, stopped and without faults afterwards."""
+    """A project of this test; its runs are stopped and faults removed afterwards."""
     made = add_project(server, tmp_path, SLEEPS, name=f"shop-{tmp_path.name[-12:]}")
     yield made
     faults.clear()
@@ -57,7 +57,7 @@ def project(server: RunyardServer, tmp_path: Path, faults: FaultFile) -> Iterato
 
 
 def open_runs(page: Page, server: RunyardServer, project: str) -> None:
-    """The project's runs, on the page of all runs."""
+    """Open the list of runs, filtered by project."""
     page.goto(f"{server.url}/runs?project={project}")
     page.wait_for_function(IS_DRAWN)
 

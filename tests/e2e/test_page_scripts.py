@@ -1,4 +1,4 @@
-"""What assets/clock.js does in a real browser: the badge, the look, the keys, the clock."""
+"""assets/clock.js in a real browser: live badge, theme, shortcuts, countdowns."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_every_page_is_whole_at_360_pixels_and_asks_no_other_host(
 def test_no_text_is_fainter_than_four_and_a_half_to_one(
     signed_in: Page, server: RunyardServer, demo: str
 ) -> None:
-    """Every text of the projects page against the nearest ground behind it, in both looks."""
+    """Check every text against the background behind it, in light and dark."""
     for scheme in ("light", "dark"):
         signed_in.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         for path in ("/", f"/projects/{demo}", "/settings"):

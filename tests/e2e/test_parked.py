@@ -1,4 +1,4 @@
-"""Kept work in a browser: delivered from its run, discarded by its name, claimable again."""
+"""Parked work in a browser: delivered, discarded by name, pushed past the secret check."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_what_a_dead_run_left_is_delivered_or_discarded(
     expect(page.locator(".strip .alert")).to_contain_text("parked")
     expect(page.locator("nav a", has_text="Parked")).to_contain_text("2")
 
-    # what the first left becomes a change request
+    # deliver the first run's work as a change request
     page.goto(f"{server.url}/runs/{first}")
     card = page.get_by_test_id("pr-card")
     expect(card).to_contain_text("It left 1 commit, 1 file not committed.")
@@ -41,13 +41,13 @@ def test_what_a_dead_run_left_is_delivered_or_discarded(
     expect(page.get_by_test_id("run-status")).to_contain_text("Died")
     expect(card.get_by_test_id("deliver")).to_be_hidden()
 
-    # what the second left is thrown away, by its name alone
+    # discard the second run's work, which takes its name
     page.locator(".banner a", has_text="parked").click()
     page.wait_for_url("**/parked")
     row = kept(page, "afk/2")
     expect(row).to_contain_text("1 commit, 1 file not committed")
     expect(kept(page, "afk/1")).to_contain_text("holds more than change request #3")
-    # one below the other, also where there is nothing more to deliver
+    # the buttons are aligned, also in a row that has nothing to deliver
     ends = [box["x"] + box["width"] for box in map(place, page.get_by_test_id("discard").all())]
     assert len(ends) == 2
     assert abs(ends[0] - ends[1]) < 1
@@ -84,7 +84,7 @@ def test_work_with_a_secret_is_pushed_only_after_it_was_asked_about(
     run_id = keep(server, project, "Configure it")
 
     page.goto(f"{server.url}/parked")
-    # what the other test left has the same name in another project
+    # the other test left a branch of the same name in another project
     row = kept(page, "afk/1").filter(has_text="leaky")
     expect(row).to_contain_text("app.yml line 1 of commit")
     push = row.get_by_test_id("deliver")
@@ -96,7 +96,7 @@ def test_work_with_a_secret_is_pushed_only_after_it_was_asked_about(
     expect(dialog).to_be_hidden()
     expect(push).to_be_enabled()
 
-    # the run's own page asks the same
+    # the run's page asks the same
     page.goto(f"{server.url}/runs/{run_id}")
     card = page.get_by_test_id("pr-card")
     expect(card.get_by_test_id("deliver")).to_have_text("Push anyway…")
@@ -133,7 +133,7 @@ def test_work_that_cannot_be_checked_is_asked_about_before_it_is_pushed(
 
 
 def lose_blob(mirror: Path, name: str) -> None:
-    """Take one object out of a mirror whose packs are opened for it."""
+    """Delete one object from a mirror, after unpacking its packs."""
     git = ["git", "--git-dir", str(mirror)]
     blob = subprocess.check_output([*git, "rev-parse", name], text=True).strip()
     for pack in (mirror / "objects" / "pack").glob("*.pack"):
@@ -145,7 +145,7 @@ def lose_blob(mirror: Path, name: str) -> None:
 
 
 def keep(server: RunyardServer, project: str, title: str) -> str:
-    """A run of a new issue that died and left something; its id."""
+    """Return the id of a run of a new issue that died and left work."""
     with server.client() as client:
         issue = {"title": title, "labels": ["ready-for-agent"]}
         number = client.post(f"/projects/{project}/issues", json=issue).json()["number"]
@@ -156,12 +156,12 @@ def keep(server: RunyardServer, project: str, title: str) -> str:
 
 
 def kept(page: Page, branch: str) -> Locator:
-    """The row of a parked branch."""
+    """Locate the row of a parked branch."""
     return page.locator(f"[data-testid=parked-row][data-branch='{branch}']")
 
 
 def place(element: Locator) -> FloatRect:
-    """Where an element that is shown stands."""
+    """Return the bounding box of a visible element."""
     box = element.bounding_box()
     assert box
     return box

@@ -1,4 +1,4 @@
-"""A person whose browser runs no scripts: signs in, starts, switches, stops and resets."""
+"""A browser without scripts: sign in, start, switch, stop and reset."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OpenPlain = Callable[..., Page]
 
 @pytest.fixture
 def open_plain(open_page: OpenPage, server: RunyardServer) -> OpenPlain:
-    """`open_plain(**context)`: signed in by a link, without scripts, on the plain page."""
+    """`open_plain(**context)` signs in without scripts and opens the plain page."""
 
     def enter(**context: object) -> Page:
         page = open_page(java_script_enabled=False, **context)
@@ -43,21 +43,21 @@ def open_plain(open_page: OpenPage, server: RunyardServer) -> OpenPlain:
 
 
 def write_issue(server: RunyardServer, project: str, title: str = "Mend it") -> int:
-    """An issue that is ready; its number."""
+    """Create a ready issue and return its number."""
     with server.client() as client:
         body = {"title": title, "labels": ["ready-for-agent"]}
         return int(client.post(f"/projects/{project}/issues", json=body).json()["number"])
 
 
 def fail(server: RunyardServer, project: str, times: int) -> None:
-    """That many AFK runs that die."""
+    """Run new issues, one after another, each of which dies."""
     for _ in range(times):
         number = write_issue(server, project, "It fails")
         wait_until_released(server, start_run(server, project, issue=number))
 
 
 def notice(page: Page) -> Locator:
-    """What the page says of the last form."""
+    """Locate the notice about the last form."""
     return page.get_by_test_id("notice")
 
 
@@ -84,7 +84,7 @@ def test_a_run_is_started_and_stopped_and_the_loop_switched(
     page.get_by_test_id("reload").click()
     expect(own.get_by_test_id("card-status")).to_contain_text(f"Running #{number} · 00:")
     expect(own.get_by_test_id("ready-count")).to_have_text("(0 ready)")
-    # greyed, but it answers
+    # grey, but still focusable and answered
     own.get_by_test_id("start-afk").focus()
     page.keyboard.press("Enter")
     expect(notice(page)).to_have_text("No ready-for-agent issues to start.")
@@ -139,7 +139,7 @@ def test_a_form_of_another_session_is_refused_with_a_way_on(
     consoles.expect("403")
     project = add_project(server, tmp_path, NEVER_COMMITS, name="plain session")
     page = open_plain()
-    # signed in again in another tab: the form on this one is of the session before
+    # a new sign-in in another tab: the first tab's form belongs to the old session
     page.context.new_page().goto(server.new_link())
     card(page, project).get_by_test_id("auto-toggle").click()
     expect(page.get_by_test_id("plain-title")).to_have_text("Nothing was changed")
@@ -170,7 +170,7 @@ def test_the_page_is_whole_in_every_look(
     page = open_plain(**context)
     expect_no_sideways_scroll(page)
     picture(page, name)
-    # what looks through the page is a script itself: the same page in a browser that runs them
+    # axe-core is a script, so check the same page in a browser that runs scripts
     with_scripts = sign_in(**context)
     with_scripts.goto(f"{server.url}/plain")
     assert grave_findings(with_scripts) == []

@@ -1,4 +1,4 @@
-"""A server that is killed while an agent works and a person looks on."""
+"""A server killed while an agent works and its page is open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retry in a browser: one press is one run, whatever becomes of its answer, and nothing is lost."""
+"""Retry in a browser: one press is one run even if the response is lost, and work is kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.e2e.submits import (
 from tests.servers import RunyardServer
 
 RETRY = "POST /api/v1/runs/.*/retry"
-# the first try leaves a commit and a file, the next one commits that too
+# the first run leaves a commit and an uncommitted file, the next one commits the file
 TWO_TRIES = [
     "/bin/sh",
     "-c",
@@ -40,12 +40,12 @@ TWO_TRIES = [
 
 @pytest.fixture(scope="module")
 def settings(faults: FaultFile) -> dict[str, str]:
-    """A server on which calls may be lost."""
+    """A server on which requests can be dropped."""
     return faults.settings
 
 
 def died(server: RunyardServer, project: str) -> str:
-    """A run of a new issue that has left work behind; its id."""
+    """Return the id of a run of a new issue that died and left work."""
     with server.client() as client:
         issue = client.post(f"/projects/{project}/issues", json={"title": "Round tax"}).json()
     run_id = start_run(server, project, issue=issue["number"])
@@ -78,7 +78,7 @@ def test_a_run_goes_on_with_what_the_one_before_left(
     page.wait_for_url(f"**/runs/{first}")
     expect(page.get_by_role("link", name=f"Retried by …{second[-6:]}")).to_be_visible()
     expect(page.get_by_test_id("retry-run")).to_have_text("Retry again")
-    # what it left is with the other run now: nothing is parked, nothing to start instead of
+    # the retry took over its work: nothing is parked, so there is no fresh start to offer
     expect(page.get_by_test_id("retry-fresh")).to_be_hidden()
     page.get_by_test_id("retry-run").click()
     sentence = "Change request #2 is open: merge or close it first."
@@ -124,7 +124,7 @@ def test_a_retry_without_an_answer_is_pressed_again_and_is_one_run(
     assert [run["id"] for run in runs_of(server, project)] == [first]
     picture(page, "retry-unanswered")
 
-    # its answer is lost on the way back: there is a run now, and pressing again finds it
+    # the response is lost after the run was made; pressing again finds that run
     faults.set({RETRY: {"drop": "answer", "times": 1}})
     expect(again).to_have_text("Retry")
     again.click()
@@ -137,7 +137,7 @@ def test_a_retry_without_an_answer_is_pressed_again_and_is_one_run(
     expect(row(page, second)).to_have_attribute("data-status", "succeeded")
     expect(page.get_by_test_id("run-row")).to_have_count(2)
     assert max(rows for rows, _ in rows_seen(page)) == 2
-    # none of all that has opened the row
+    # none of these presses opened a row
     expect(page).to_have_url(f"{server.page_url}/runs?project={project}")
 
 

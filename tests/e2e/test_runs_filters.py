@@ -1,4 +1,4 @@
-"""Somebody narrows the list of runs by what has no chip of its own, and shares its address."""
+"""Filters of the list of runs that have no chip of their own, kept in the address."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_runs_are_narrowed_by_a_tag_and_a_day_which_the_address_keeps(
     for width in (390, 1440):
         page.set_viewport_size({"width": width, "height": 844})
         expect_no_sideways_scroll(page)
-    # a change of another run does not bring it into this list
+    # an update of a run that does not match must not add it to the list
     start_run(server, project, tags=["third"], delay=3600, task="Another")
     page.locator("[data-filter=tag]").click()
     expect(page.locator("[data-filter=tag]")).to_have_count(0)
@@ -67,7 +67,7 @@ def test_filters_with_long_values_leave_new_run_beside_the_title(
             box = chip.bounding_box()
             assert box
             assert box["x"] + box["width"] <= width
-        # the sign that takes a filter away is not cut off with its value
+        # a long value must not cut off the mark that removes the filter
         tag = page.locator("[data-filter=tag]")
         assert tag.evaluate("(chip) => chip.scrollWidth <= chip.clientWidth")
         new.click()

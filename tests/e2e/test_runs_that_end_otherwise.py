@@ -1,4 +1,4 @@
-"""Runs that are stopped, that die, and that are refused; and one made with the keyboard alone."""
+"""Runs that are stopped, die, or are refused; and one started with the keyboard alone."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ AT_THE_LIMIT = (
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server looks for agents first."""
+    """The folder that comes first in the server's PATH."""
     return tmp_path_factory.mktemp("programs")
 
 
 @pytest.fixture(scope="module")
 def settings(programs: Path) -> dict[str, str]:
-    """An agent that is signed in."""
+    """A server that finds a signed-in agent."""
     return {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "ANTHROPIC_API_KEY": "one"}
 
 
@@ -92,7 +92,7 @@ def test_a_log_of_events_is_read_searched_followed_and_seen_raw(
     signed_in: Page, server: RunyardServer, tmp_path: Path, programs: Path
 ) -> None:
     page, recording = signed_in, STREAMS / "claude.jsonl"
-    page.set_viewport_size({"width": 1280, "height": 500})  # so low that the log is scrolled
+    page.set_viewport_size({"width": 1280, "height": 500})  # so low that the log must scroll
     gate = install_replay(programs, "claude", recording, hold_before=6)
     project = add_project(server, tmp_path, [], name="told", agent="claude", agent_command=None)
     run_id = start_run(server, project)
@@ -102,7 +102,7 @@ def test_a_log_of_events_is_read_searched_followed_and_seen_raw(
     readable = page.get_by_role("button", name="Readable")
     following, count = page.locator("[data-log-follow]"), page.locator("[data-log-count]")
     expect(log).to_contain_text("▸ Read /copy/src/coupons/validate.py")
-    # what was found is looked for anew in the other form, where there may be less of it
+    # switching the form repeats the search there, with possibly fewer hits
     raw.click()
     expect(log).to_contain_text('{"type":"system"')
     find.fill("tool")
@@ -114,7 +114,7 @@ def test_a_log_of_events_is_read_searched_followed_and_seen_raw(
     expect(count).to_have_text("1 of 2")
     page.get_by_role("button", name="Next hit").click()
     expect(count).to_have_text("2 of 2")
-    # another form begins at its end, wherever one was
+    # switching the form jumps to the log's end
     raw.click()
     expect(log).to_contain_text('{"type":"system"')
     log.evaluate("box => box.scrollTop = 0")
@@ -124,7 +124,7 @@ def test_a_log_of_events_is_read_searched_followed_and_seen_raw(
     open_gate(gate)
     expect(log).to_contain_text("Done · 62 k tokens · $0.38")
     wait_until(server, run_id, status="succeeded")
-    # the choice holds for the next page, and what is saved are the bytes whatever is shown
+    # the next page keeps the chosen form; a download always holds the raw bytes
     with page.expect_download() as saved:
         page.get_by_test_id("log-download").click()
     assert saved.value.path().read_bytes() == recording.read_bytes()

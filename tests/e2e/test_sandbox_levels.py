@@ -1,4 +1,4 @@
-"""How much agents see of the machine, chosen with a new project and changed in its settings."""
+"""Sandbox levels: chosen for a new project, changed in its settings, shown on its card."""
 
 from __future__ import annotations
 
@@ -117,11 +117,11 @@ def test_a_pill_stands_beside_a_short_name_and_never_below_it(
         assert name
         assert first
         assert second
-        # the first pill is in the middle of the name's line, wherever the next one is
+        # the first pill is centered on the name's line, even if the next one wraps
         middle = name["y"] + name["height"] / 2
         assert abs(first["y"] + first["height"] / 2 - middle) <= 2
         assert (second["y"] == first["y"]) is is_one_line
-    # the page without scripts keeps them together, too
+    # the plain page keeps the pills together, too
     page.goto(f"{server.url}/plain")
     card = page.locator(f"[data-project={short}]")
     pills = (card.get_by_test_id("card-status"), card.get_by_test_id("sandbox-chip"))
@@ -131,7 +131,7 @@ def test_a_pill_stands_beside_a_short_name_and_never_below_it(
     assert 0 < second["x"] - first["x"] - first["width"] < 10
 
 
-# the last one here: while a project is unsandboxed, no script makes a link to sign in by
+# keep last: with an unsandboxed project the token can no longer create sign-in links
 @pytest.mark.parametrize(
     ("level", "words", "means"),
     [
@@ -154,6 +154,6 @@ def test_a_project_is_added_at_the_level_that_a_person_chooses(
     with server.client() as api:
         project = api.get(f"/projects/{page.url.rsplit('/', 1)[1]}").json()
     assert project["sandbox"] == level
-    # in red beside the status, and only there where nothing surrounds agents
+    # a red pill beside the status, only for an unsandboxed project
     expect(page.get_by_test_id("unsandboxed")).to_have_count(1 if level == "none" else 0)
     expect(page.get_by_test_id("sandbox-chip")).to_have_count(0)

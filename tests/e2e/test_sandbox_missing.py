@@ -1,4 +1,4 @@
-"""A level that is not available on a machine, and levels that nobody has chosen."""
+"""A level that the machine does not support, and levels that were never chosen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.repositories import make_origin
 from tests.servers import RunyardServer, running_server
 
 USUAL = {"RUNYARD_SANDBOX": "sandboxed"}
-# what the server and its agents call, and nothing that makes a namespace
+# all programs that the server and its agents call; none of them can create a namespace
 PROGRAMS = ("git", "sh", "bash", "env", "true", "cat", "ssh")
 
 
@@ -58,7 +58,7 @@ def test_what_nobody_chose_is_contained_from_the_next_start_on_and_undo_takes_it
         add_project(server, tmp_path / name, NEVER_COMMITS, name=name, sandbox="contained")
         for name in ("old", "older")
     )
-    # a page that is open would load itself anew, into the way of the next one
+    # an open page would reload itself and disturb the next one
     page.goto("about:blank")
     server.stop()
     with closing(sqlite3.connect(tmp_path / "data" / "runyard.db")) as database:

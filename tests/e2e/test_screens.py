@@ -1,7 +1,7 @@
-"""Every page in light, dark and on a phone: pictured, whole, seen, without barriers by axe-core.
+"""Every page in light, dark and on a phone: screenshot, layout, visibility, axe-core.
 
-Each page is opened once a look and then resized: what is written on it is seen at every width.
-The pictures are left in test-results/screens.
+Each page is opened once per look and then resized, so that text is checked at every width.
+Screenshots are left in test-results/screens.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tests.servers import ROOT, RunyardServer, running_server
 DEAD_LINKS = "[...document.querySelectorAll(`a[href=''], a[href^='#'], a:not([href])`)].length"
 MAINS = "document.querySelectorAll('main, [role=main]').length"
 SCREENS = ROOT / "test-results" / "screens"
-PARTS = 3  # each with a share of the pages: a test has two minutes
+PARTS = 3  # each test takes a share of the pages, to stay within its limit of two minutes
 PHONE = {"width": 360, "height": 740}
 LOOKS = {
     "light": {"viewport": WIDE, "color_scheme": "light"},
     "dark": {"viewport": WIDE, "color_scheme": "dark"},
     "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True, "color_scheme": "light"},
 }
-# further widths at which a page of the look is seen and whole; its own is among them
+# widths at which each look's pages are checked, its own included
 WIDTHS = {"light": (1440, 1920, 1280), "dark": (1280,), "phone": (390, 360)}
 ON_ATTRIBUTES = """() => [...document.querySelectorAll("main *, .rail *")].flatMap((e) =>
   [...e.attributes].filter((a) => /^on/i.test(a.name) || /^\\s*javascript:/i.test(a.value))
@@ -37,25 +37,25 @@ ON_ATTRIBUTES = """() => [...document.querySelectorAll("main *, .rail *")].flatM
 
 @pytest.fixture(scope="module")
 def yard(server: RunyardServer, tmp_path_factory: pytest.TempPathFactory) -> Yard:
-    """What there is to see."""
+    """A server with samples of everything."""
     return fill(server, tmp_path_factory.mktemp("places"))
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
-    """A server that nobody has used yet."""
+    """A server without projects."""
     with running_server(tmp_path_factory.mktemp("empty"), **FAST) as running:
         yield running
 
 
 def picture(page: Page, name: str, look: str) -> None:
-    """Save what a person sees of the whole page."""
+    """Save a screenshot of the whole page."""
     SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / f"{name}-{look}.png", full_page=True, animations="disabled")
 
 
 def check(page: Page, name: str, look: str) -> list[str]:
-    """Picture a page and look for what sticks out or could run; the barriers it has."""
+    """Take a screenshot and check the page; return accessibility and visibility problems."""
     page.wait_for_function(IS_DRAWN)
     expect(page.locator("main .head h1")).to_be_attached()
     picture(page, name, look)

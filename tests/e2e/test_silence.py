@@ -1,4 +1,4 @@
-"""An agent that falls silent: its card says so while it lives, and its project's time ends it."""
+"""A silent agent: a warning on its card, then its run ends as stalled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL that stops under people's pages: they are told, nothing is lost, nobody reloads."""
+"""PostgreSQL stops while pages are open: a banner, no lost work, no reload."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PATIENCE_MS = 60_000
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL that may be stopped."""
+    """A PostgreSQL server that the test may stop."""
     with postgres_server() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def settings(postgres: PostgresServer) -> dict[str, str]:
-    """The server of this file has its rows there."""
+    """Settings that store the server's rows in that PostgreSQL."""
     return {"RUNYARD_DATABASE_URL": postgres.create("shop")}
 
 
@@ -53,14 +53,14 @@ def test_f45_a_stopped_postgresql_is_told_on_every_page_and_taken_back_without_a
     picture(page, "stores-banner")
     assert grave_findings(page) == []
     puppet.tell_to_deliver()
-    # a page that is opened meanwhile says so, and becomes what was asked for by itself
+    # a page opened now shows the error, and loads by itself when the database is back
     other = page.context.new_page()
     other.goto(f"{server.url}/projects/{project}")
     expect(other.get_by_role("main")).to_contain_text("The database did not answer.")
 
     postgres.start()
     expect(banner).to_have_count(0, timeout=PATIENCE_MS)
-    # what happened meanwhile stands there
+    # the run that ended during the outage is shown
     expect(card(page, project)).to_contain_text("Succeeded", timeout=PATIENCE_MS)
     assert page.evaluate("window.isTheSamePage")
     expect(other).to_have_title(re.compile("shop"), timeout=PATIENCE_MS)

@@ -1,4 +1,4 @@
-"""Who is not signed in, links that were used, and foreign pages that would frame ours (A14)."""
+"""Requests without a session, used links, and foreign pages that frame Runyard (A14)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_link_signs_in_once(
 
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    """The port of another program of this machine."""
+    """Serve another program on this machine; yield its port."""
     listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=listener.serve_forever)
     thread.start()
@@ -67,7 +67,7 @@ def foreign_page(server: RunyardServer) -> Iterator[str]:
             self.wfile.write(html.encode())
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing to say."""
+            """Log nothing."""
 
     with serving(Foreign) as port:
         yield f"http://127.0.0.1:{port}/"
@@ -99,7 +99,7 @@ def test_another_program_of_this_machine_gets_no_cookie_of_ours(
             self.wfile.write(b"<h1>A dev server</h1>")
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing to say."""
+            """Log nothing."""
 
     with serving(Listener) as port:
         for name in ("127.0.0.1", "localhost"):

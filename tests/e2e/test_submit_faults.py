@@ -1,4 +1,4 @@
-"""A submit whose answer is late, refused or lost: one run at most, one row, nothing typed lost."""
+"""Submits whose response is late, refused or lost: at most one run, one row, input kept."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ AGAIN = "POST /api/v1/run[s]"
 
 @pytest.fixture(scope="module")
 def settings(faults: FaultFile) -> dict[str, str]:
-    """A server on which calls may be lost."""
+    """A server on which requests can be dropped."""
     return faults.settings
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the projects' repositories are."""
+    """The folder of the projects' repositories."""
     return tmp_path_factory.mktemp("places")
 
 
 @pytest.fixture
 def project(server: RunyardServer, folder: Path, faults: FaultFile) -> Iterator[str]:
-    """A project of the test's own, stopped and without faults afterwards."""
+    """A project of this test; its runs are stopped and faults removed afterwards."""
     name = f"shop-{len(list(folder.iterdir()))}"
     made = add_project(server, folder / name, SLEEPS, name=name)
     yield made

@@ -1,4 +1,4 @@
-"""The form itself: many branches, the keyboard alone, and each refusal in its own words."""
+"""The new run form: many branches, the keyboard alone, each refusal's message."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.e2e.submits import grave_findings, key_of, open_form, picture, runs_o
 from tests.servers import RunyardServer
 
 BRANCHES = 2000
-FAST_SECONDS = 3.0  # from the last key to the one branch that is left, on a busy machine too
+FAST_SECONDS = 3.0  # from the last key until one branch is left, allowing for a busy machine
 FULL = "This repository is at maximum concurrency. Wait for an active run to complete and retry."
 
 
 @pytest.fixture
 def puppet(tmp_path: Path) -> Puppet:
-    """The agent of this test's project."""
+    """The agent of the test's project."""
     return Puppet(tmp_path / "agent")
 
 

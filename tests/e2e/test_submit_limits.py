@@ -1,4 +1,4 @@
-"""What stands before a submit: the quota's banners, the rate limit's, and the page of gauges."""
+"""Limits around the new run form: quota banners, rate limit banner, the quota page."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tests.e2e.submits import START, FaultFile, grave_findings, open_form, pictu
 from tests.servers import RunyardServer, free_port, running_server
 
 ENDS = ["/bin/sh", "-c", "exit 3"]
-# five runs are asked for in it, on a busy machine too
+# long enough to submit five runs on a busy machine
 WINDOW_SECONDS = 20
 CLOCK = r"\d\d:\d\d"
 
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
-    """A server of the usual twenty runs."""
+    """A server with the default quota of 20 runs."""
     return {"RUNYARD_RUN_QUOTA": "20"}
 
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory, faults: FaultFile) -> Iterator[RunyardServer]:
-    """A server of five runs, whose window passes while one waits."""
+    """A server with a quota of 5 runs in a window short enough to wait for."""
     window = {"RUNYARD_RUN_QUOTA": "5", "RUNYARD_RUN_WINDOW": str(WINDOW_SECONDS)}
     settings = {**FAST, **window, **faults.settings}
     with running_server(tmp_path_factory.mktemp("hasty"), **settings) as running:
@@ -37,7 +37,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory, faults: FaultFile) -> Iterat
 
 
 def start_later(server: RunyardServer, project: str, number: int) -> None:
-    """Accept runs that begin in an hour: they count, and nothing works."""
+    """Accept runs delayed by an hour: they use the quota, but no agent starts."""
     with server.client() as client:
         for one in range(number):
             order = {"project_id": project, "delay": 3600, "task": f"later {one}"}
@@ -84,7 +84,7 @@ def test_an_open_form_follows_the_quota_from_none_over_amber_to_red(
     expect(gauges.get_by_test_id("quota-next").locator("time[data-until]")).to_have_text(
         re.compile(CLOCK)
     )
-    # runs that are planned for later take nobody's place
+    # planned runs use no slot
     expect(gauges.get_by_test_id("quota-projects")).to_contain_text("No project has an open run.")
     picture(gauges, "quota")
     assert grave_findings(gauges) == []

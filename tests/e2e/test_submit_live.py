@@ -1,4 +1,4 @@
-"""A run's page while it is open: what it announces, a silent agent, and Stop."""
+"""An open run page: live announcements, a silent agent, Stop."""
 
 from __future__ import annotations
 

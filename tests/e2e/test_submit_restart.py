@@ -1,4 +1,4 @@
-"""A form that stays open while the link or the server goes away: nothing typed is lost."""
+"""An open form when the link or the server goes away: nothing typed is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOST_LINK = "ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INTERNET_DISCONNECTED|WebSock
 
 @pytest.fixture
 def puppet(tmp_path: Path) -> Puppet:
-    """The agent of this test's project."""
+    """The agent of the test's project."""
     return Puppet(tmp_path / "agent")
 
 
@@ -87,7 +87,7 @@ def test_a_form_out_of_reach_keeps_what_is_typed_and_sends_it_when_it_is_back(
     page.evaluate("window.socket.io.engine.close()")
     expect(page.get_by_test_id("live-badge")).to_have_text("Reconnecting…")
     page.get_by_test_id("task").fill("Typed in a tunnel")
-    # Run rests: what is pressed now would start something nobody expects any more
+    # Run is inert offline: a queued press would start an unexpected run later
     assert page.get_by_test_id("run-submit").evaluate("(e) => Boolean(e.closest('[inert]'))")
     page.context.set_offline(False)
     expect(page.get_by_test_id("live-badge")).to_have_text("Live")

@@ -1,4 +1,4 @@
-"""Two people with a browser each: what one does the other sees at once, undisturbed."""
+"""Two people, each in a browser: each sees the other's actions at once, without disturbance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.e2e.scenes import (
 from tests.servers import RunyardServer
 
 GOAL_MS = 500
-LIMIT_MS = 5000  # a busy machine may miss the goal, never by more than this
+LIMIT_MS = 5000  # generous, for a busy machine; GOAL_MS is only reported
 NOTE_PRESSES = """() => document.addEventListener(
   "click", () => (sessionStorage.pressedAt = Date.now()), true)"""
 NOTE_WORDS = """([selector, words]) => {
@@ -37,7 +37,7 @@ Report = Callable[[str, object], None]
 
 
 def check_delay(actor: Page, watcher: Page, report: Report) -> None:
-    """Compare the press in one browser with what appeared in the other, by one clock."""
+    """Check the delay from a press in one browser to its effect in the other, by the same clock."""
     watcher.wait_for_function("window.heardAt !== null")
     pressed = int(actor.evaluate("sessionStorage.pressedAt"))
     milliseconds = int(watcher.evaluate("window.heardAt")) - pressed
@@ -48,7 +48,7 @@ def check_delay(actor: Page, watcher: Page, report: Report) -> None:
 
 @pytest.fixture
 def puppet(tmp_path: Path) -> Puppet:
-    """The agent of this test's project."""
+    """The agent of the test's project."""
     return Puppet(tmp_path / "agent")
 
 
