@@ -1,4 +1,4 @@
-"""Writes the interface's files: `python -m tests.interface`, after a change that is meant."""
+"""Write the interface's files after an intended change: `python -m tests.interface`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program's interface as texts: what scripts, clients, databases and page tests rely on."""
+"""The program's public interface as texts: API, commands, schemas, test ids, refusals, messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ASKED = re.compile(r"""(?:test_id\(|data-testid[\^]?=|marker=)\\?["']?([a-z][\w
 
 
 def openapi() -> str:
-    """The API's document without its prose."""
+    """Return the OpenAPI document without descriptions, as JSON."""
     with TemporaryDirectory() as folder:
         plane = FakePlane(Path(folder), World())
         try:
@@ -48,7 +48,7 @@ def _without_prose(node: Any, *, is_named: bool = False) -> Any:
         return [_without_prose(one) for one in node]
     if not isinstance(node, dict):
         return node
-    # below `properties` the keys are names of fields, of which one may be called "description"
+    # below `properties` the keys are field names, and a field may be called "description"
     return {
         key: _without_prose(value, is_named=key == "properties")
         for key, value in node.items()
@@ -57,7 +57,7 @@ def _without_prose(node: Any, *, is_named: bool = False) -> Any:
 
 
 def commands() -> str:
-    """Each command with its arguments and options, in the order of the help."""
+    """List each command with its arguments and options, in the order of the help."""
     lines = []
     for path, command in every_command().items():
         lines.append(f"runyard {path}".strip())
@@ -77,7 +77,7 @@ def _parameter(parameter: Any) -> str:
 
 
 def sqlite_schema() -> str:
-    """Every table, index and trigger of a fresh SQLite database, by name."""
+    """Return the DDL of a fresh SQLite database: tables, indexes and triggers, by name."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "fresh.db"
         file.write_bytes(fresh_database())
@@ -90,7 +90,7 @@ def sqlite_schema() -> str:
 
 
 def postgresql_schema() -> str:
-    """Every column, constraint, index, trigger and function of a fresh PostgreSQL database."""
+    """List a fresh PostgreSQL database: columns, constraints, indexes, triggers and functions."""
     server = one_postgres()
     return "".join(
         " | ".join(str(value) for value in row) + "\n"
@@ -113,12 +113,12 @@ _OF_POSTGRESQL = (
 
 
 def migrations() -> str:
-    """The ids of all migrations, oldest first."""
+    """List the ids of all migrations, oldest first."""
     return "".join(f"{revision}\n" for revision in REVISIONS)
 
 
 def test_ids() -> str:
-    """Every test id that the source names, and those that a test asks for and the source has."""
+    """List test ids: those marked in the source, and those a test uses that the source contains."""
     shown = [source.text for source in sources() if source.name.startswith("app/")]
     shown += [file.read_text(encoding="utf-8") for file in _scripts_and_templates()]
     asked = [file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("*.py")]
@@ -135,8 +135,8 @@ def _scripts_and_templates() -> list[Path]:
 
 
 def refusals() -> str:
-    """The code and status of every refusal."""
-    import_module("app.server.application")  # all of it: some are defined beside what refuses
+    """List the code and status of every refusal."""
+    import_module("app.server.application")  # the import loads every module that defines a refusal
     found = {(one.code, one.status) for one in _below(Refusal)}
     return "".join(f"{code} {status}\n" for code, status in sorted(found))
 
@@ -149,7 +149,7 @@ def _below(kind: type[Refusal]) -> Iterator[type[Refusal]]:
 
 
 def texts() -> str:
-    """Of the texts that documents promise word for word, those that the program still has."""
+    """List the texts that documents promise verbatim (texts.txt) and the program still contains."""
     promised = (FILES / "texts.txt").read_text(encoding="utf-8").splitlines()
     there = "\n".join(
         [

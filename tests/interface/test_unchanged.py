@@ -1,4 +1,4 @@
-"""The interface stays what its files say; a change that is meant changes the file with it."""
+"""The interface matches its files; an intended change updates them too."""
 
 from __future__ import annotations
 
