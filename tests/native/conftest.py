@@ -1,4 +1,4 @@
-"""One desktop for the tests of a file: a display, a browser that only writes down, a window."""
+"""Fixtures for the desktop window: a display, a browser that only records, a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMAND_SECONDS = 60
 
 @dataclass
 class Desktop:
-    """A person's desktop: what is on the display, and what the system's browser was asked for."""
+    """A person's desktop: its display, and the addresses opened in the system's browser."""
 
     display: Display
     folder: Path
@@ -30,7 +30,7 @@ class Desktop:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The environment of what is started here."""
+        """Environment variables for programs on this desktop."""
         return {
             "DISPLAY": self.display.name,
             "BROWSER": str(self.folder / "browser"),
@@ -44,19 +44,19 @@ class Desktop:
         return Devtools(self.devtools_port)
 
     def browsed(self) -> list[str]:
-        """The addresses that the system's browser was asked for."""
+        """Return the addresses that the system's browser was asked for."""
         file = self.folder / "browsed"
         return file.read_text().splitlines() if file.exists() else []
 
     def window(self) -> int:
-        """The one window, once it shows the page."""
+        """Return the only window, once its page has loaded."""
         found = until(self.display.windows)
         assert len(found) == 1
         self.page.wait_for("document.readyState == 'complete' && !!window.did_handshake")
         return found[0]
 
     def serve(self, data_dir: Path, **changed: str) -> subprocess.Popen[str]:
-        """`runyard serve --native` on a data folder whose server may run already."""
+        """Start `runyard serve --native` on a data folder whose server may already be running."""
         environment = {n: v for n, v in os.environ.items() if not n.startswith("PYTEST_")}
         return subprocess.Popen(
             [sys.executable, "main.py", "serve", "--native", "--data-dir", str(data_dir)],
@@ -71,7 +71,7 @@ class Desktop:
 
 @pytest.fixture(scope="module")
 def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
-    """A desktop of this file's own; without what it takes, its tests are skipped."""
+    """A desktop for the tests of a file; skips them if programs or libraries are missing."""
     missing = ", ".join(missing_programs()) or obstacle({"DISPLAY": ":0"})
     if missing:
         pytest.skip(f"the desktop window is not tested: {missing}")
@@ -96,7 +96,7 @@ def _skip_without_libraries(display: Display) -> None:
 
 @pytest.fixture(scope="module")
 def yard(desktop: Desktop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
-    """A server that was started with a window of its own."""
+    """A server started with a window."""
     server = RunyardServer(
         tmp_path_factory.mktemp("data"),
         desktop.settings,

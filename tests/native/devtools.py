@@ -1,4 +1,4 @@
-"""What is in the window's page, asked of the web engine itself."""
+"""Access to the window's page through the web engine's DevTools protocol."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.native.patience import PATIENCE_SECONDS, until
 
 
 class Devtools:
-    """The page of a window that was started with QTWEBENGINE_REMOTE_DEBUGGING=`port`."""
+    """The page of a window started with QTWEBENGINE_REMOTE_DEBUGGING=`port`."""
 
     def __init__(self, port: int) -> None:
         self._targets = f"http://127.0.0.1:{port}/json/list"
         self._asked = 0
 
     def run(self, script: str) -> Any:
-        """The value of a script, a promise's too."""
+        """Evaluate a script, await a promise, and return the value."""
         self._asked += 1
         question = {"expression": script, "awaitPromise": True, "returnByValue": True}
         question["userGesture"] = True
@@ -31,7 +31,7 @@ class Devtools:
         return answer["result"]["result"].get("value")
 
     def wait_for(self, script: str) -> Any:
-        """The value of a script, as soon as it is a true one; the page may still be loading."""
+        """Evaluate a script until its value is truthy, even while the page loads; return it."""
         return until(lambda: self.run(script))
 
     def _page(self) -> str:

@@ -1,4 +1,4 @@
-"""A display of its own for tests: an Xvfb, the pixels it shows, and hands on its keyboard."""
+"""A private X display for tests: an Xvfb, its pixels, its windows, its keyboard."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ Pixel = tuple[int, int, int]
 
 
 def missing_programs() -> list[str]:
-    """What a display for tests needs and is not here."""
+    """Return the required programs that are not installed."""
     return [name for name in PROGRAMS if shutil.which(name) is None]
 
 
 @dataclass(frozen=True)
 class Display:
-    """An X display; `name` is its DISPLAY."""
+    """An X display; `name` is the value of DISPLAY."""
 
     name: str
     frame_file: Path
 
     def windows(self) -> list[int]:
-        """The windows titled Runyard that can be seen."""
+        """Return the ids of visible windows titled Runyard."""
         said = self._ask("search", "--onlyvisible", "--name", "^Runyard$")
         return [int(line) for line in said.split()]
 
     def place_of(self, window: int) -> tuple[int, int, int, int]:
-        """Its left, top, width and height."""
+        """Return the window's left, top, width and height in pixels."""
         lines = self._ask("getwindowgeometry", "--shell", str(window)).splitlines()
         told = dict(line.split("=") for line in lines)
         return (int(told["X"]), int(told["Y"]), int(told["WIDTH"]), int(told["HEIGHT"]))
 
     def move(self, window: int, x: int, y: int, width: int, height: int) -> None:
-        """Put a window elsewhere, as a person's window manager would."""
+        """Move and resize a window, as a window manager would."""
         self._ask("windowsize", str(window), str(width), str(height))
         self._ask("windowmove", str(window), str(x), str(y))
 
@@ -55,12 +55,12 @@ class Display:
         self._ask("key", keys)
 
     def write(self, dialog: int, words: str) -> None:
-        """Type words, and Return, into a dialog until it takes them and closes."""
+        """Type text and Return into a dialog, again until it closes."""
 
         def is_taken() -> bool:
             if not self._shows(dialog):
                 return True
-            # a dialog that has just come may lose the first keys, or the focus
+            # a new dialog may lose the first keys, or the focus
             self._focus(dialog)
             if self._ask("getwindowfocus").strip() == str(dialog):
                 self._ask("key", "ctrl+a")
@@ -71,19 +71,19 @@ class Display:
         until(is_taken)
 
     def dialog(self, title: str) -> int:
-        """A dialog of that title, once it is there."""
+        """Wait for a dialog with this title; return its window id."""
         found = until(lambda: self._ask("search", "--onlyvisible", "--name", f"^{title}$"))
         return int(found.split()[0])
 
     def colours(self) -> dict[Pixel, int]:
-        """How often each colour is on the display."""
+        """Count the display's colors in a sample of its pixels."""
         raw = self.frame_file.read_bytes()
         head = _HEADER.unpack_from(raw)
         header_bytes, height, line_bytes, colours = head[0], head[5], head[12], head[19]
         start = header_bytes + colours * _COLOUR_BYTES
         counts: dict[bytes, int] = {}
         pixels = raw[start : start + height * line_bytes]
-        for at in range(0, len(pixels), _PIXEL_BYTES * 7):  # every seventh is enough
+        for at in range(0, len(pixels), _PIXEL_BYTES * 7):  # every seventh pixel is enough
             pixel = pixels[at : at + 3]
             counts[pixel] = counts.get(pixel, 0) + 1
         return {(p[2], p[1], p[0]): count for p, count in counts.items()}
@@ -108,7 +108,7 @@ class Display:
 
 @contextmanager
 def running_display(folder: Path) -> Iterator[Display]:
-    """An Xvfb on a number that is free, ended afterwards."""
+    """Start an Xvfb on a free display number; terminate it at the end."""
     reading, writing = os.pipe()
     process = subprocess.Popen(
         [

@@ -1,4 +1,4 @@
-"""Waiting for what a desktop does in its own time."""
+"""Polling for events on a desktop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Seen = TypeVar("Seen")
 
 
 def until(look: Callable[[], Seen]) -> Seen:
-    """What `look` sees, as soon as it is something."""
+    """Poll `look` until it returns something truthy, and return that."""
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while not (seen := look()):
         assert time.monotonic() < give_up_at, f"never came: {look}"
@@ -23,7 +23,7 @@ def until(look: Callable[[], Seen]) -> Seen:
 
 
 def comes_soon(look: Callable[[], bool]) -> bool:
-    """Whether `look` sees it within moments: whoever did something may do it again."""
+    """Poll `look` briefly; return whether it became true, so that the caller may retry."""
     give_up_at = time.monotonic() + _SOON_SECONDS
     while not (seen := look()) and time.monotonic() < give_up_at:
         time.sleep(_STEP_SECONDS)

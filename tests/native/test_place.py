@@ -1,4 +1,4 @@
-"""Where the window stands: what is kept is read with care, and never leads off the screen."""
+"""The window's saved position: validated on reading, and never off the screen."""
 
 from __future__ import annotations
 

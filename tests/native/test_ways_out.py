@@ -1,4 +1,4 @@
-"""What keeps a window from opening, and which addresses lead out of it."""
+"""Conditions that keep a window from opening, and addresses that leave it."""
 
 from __future__ import annotations
 

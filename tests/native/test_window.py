@@ -1,6 +1,6 @@
-"""A real window on a display of its own, from the first look to the end of its server.
+"""A real window on a private display, from its first page to the end of its server.
 
-The tests go on from each other: a window takes seconds to come, and a person opens it once.
+The tests build on each other: a window takes seconds to open, so it is opened once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def puppet(tmp_path_factory: pytest.TempPathFactory) -> Puppet:
 
 @pytest.fixture(scope="module")
 def run_id(yard: RunyardServer, puppet: Puppet, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A run that has said something and goes on."""
+    """A running run that has written one line to its log."""
     project_id = add_project(yard, tmp_path_factory.mktemp("project"), puppet.argv)
     run_id = start_run(yard, project_id)
     wait_until(yard, run_id, status="running")
@@ -42,7 +42,7 @@ def run_id(yard: RunyardServer, puppet: Puppet, tmp_path_factory: pytest.TempPat
 
 
 def colour(name: str) -> Pixel:
-    """A colour of the light theme."""
+    """Return a color of the light theme."""
     theme = (ROOT / "assets" / "theme.css").read_text()
     found = re.search(rf"--{name}:light-dark\(#([0-9a-fA-F]{{6}})", theme)
     assert found is not None
@@ -62,7 +62,7 @@ def test_the_window_shows_the_page_to_a_person_who_is_signed_in(
     def seen() -> bool:
         colours = desktop.display.colours()
         sample = sum(colours.values())
-        # the page's ground fills most of it, the one blue button a little
+        # mostly background, with one small blue button
         return colours.get(colour("bg"), 0) > sample / 2 and colours.get(colour("accent"), 0) > 200
 
     until(seen)
@@ -154,7 +154,7 @@ def test_a_place_off_the_screen_is_not_believed(desktop: Desktop, yard: RunyardS
     left, top, width, height = desktop.display.place_of(desktop.window())
     assert (left, width, height) == (0, 1400, 400)
     assert 0 <= top <= 600
-    # the joined command is gone at once, and its window with it
+    # killing the joined command closes its window at once
     joined.kill()
     joined.communicate(timeout=COMMAND_SECONDS)
     until(lambda: not desktop.display.windows())
@@ -197,7 +197,7 @@ def test_no_end_of_a_server_leaves_a_window_behind(desktop: Desktop, yard: Runya
 
 
 def _page_elsewhere(yard: RunyardServer) -> str:
-    """The same page, as a browser gets it."""
+    """Return the page's HTML as a browser gets it."""
     with yard.client(Accept="text/html") as client:
         answer = client.get(f"{yard.url}/projects/add")
     assert "project-origin" in answer.text
@@ -205,7 +205,7 @@ def _page_elsewhere(yard: RunyardServer) -> str:
 
 
 def _left_of(data_dir: Path) -> str:
-    """The processes that hold a window's log open: it is theirs as long as they live."""
+    """List processes that hold the window's log open: its window still lives."""
     log = data_dir / "window.log"
     listed = subprocess.run(
         ["find", "/proc", "-maxdepth", "3", "-path", "/proc/[0-9]*/fd/2", "-lname", str(log)],
