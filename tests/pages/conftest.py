@@ -1,4 +1,4 @@
-"""A whole Runyard in this process, and people who look at its pages without a browser."""
+"""Fixtures for page tests: a complete Runyard in this process, and simulated users of its pages."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from tests.fresh_databases import put_database
 from tests.servers import WAIT_SECONDS
 
 PORT = 8080
-# as long as the servers of tests get: one wait may be for a whole run on a busy machine
+# the same limit as for server tests: a single wait may last a whole run on a busy machine
 PATIENCE_SECONDS = WAIT_SECONDS
-LOOKS = 100  # a tenth of a second apart
+LOOKS = 100  # attempts, 0.1 s apart
 
 
 class Person(User):
-    """Somebody who looks at a page until it shows what is awaited, as the machine may be busy."""
+    """A simulated user that retries checks for longer, as the machine may be busy."""
 
     async def should_see(self, *args: Any, retries: int = LOOKS, **kwargs: Any) -> None:
-        """Look until something is there."""
+        """Retry until something is shown."""
         await super().should_see(*args, retries=retries, **kwargs)
 
     async def should_not_see(self, *args: Any, retries: int = LOOKS, **kwargs: Any) -> None:
-        """Look until something is gone."""
+        """Retry until something is gone."""
         await super().should_not_see(*args, retries=retries, **kwargs)
 
 
@@ -55,7 +55,7 @@ class House:
         return f"http://{name}:{PORT}"
 
     async def sign_in(self) -> User:
-        """A person with a session of their own."""
+        """Return a new person, signed in with a separate session."""
         http = await self.people.enter_async_context(
             httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=self.address)
         )
@@ -65,14 +65,14 @@ class House:
         return Person(http)
 
     def api_of(self, user: User) -> ApiClient:
-        """The API as that person uses it."""
+        """Return an API client with that person's session."""
         return ApiClient(
             user.http_client, {"Origin": self.address, "Sec-Fetch-Site": "same-origin"}
         )
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until something is so; not longer than the patience."""
+    """Wait until the condition holds; fail after PATIENCE_SECONDS."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -80,7 +80,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def html_of(user: User) -> str:
-    """Everything that the page shows as markup, in one string."""
+    """Return the HTML of all visible `ui.html` elements, joined by newlines."""
     assert user.client is not None
     return "\n".join(
         element.content
@@ -91,7 +91,7 @@ def html_of(user: User) -> str:
 
 @asynccontextmanager
 async def _alive(app: Any) -> AsyncIterator[None]:
-    """The application between its start-up and its shutdown."""
+    """Run the application's lifespan: start-up, then shutdown."""
     told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
@@ -106,7 +106,7 @@ async def _alive(app: Any) -> AsyncIterator[None]:
 
 @pytest.fixture(scope="session")
 def _whole_program() -> None:
-    """What is there before the first page stays: each reset would have all of it looked through."""
+    """Import the program and freeze its objects: each NiceGUI reset would collect through them."""
     from app.server import application
 
     assert application
@@ -115,7 +115,7 @@ def _whole_program() -> None:
 
 
 def _end(plane: Any) -> None:
-    # a plane left alone sweeps on behind every later test; each kill makes room for a new run
+    # stop sweeps first: killing a run would free a slot, and the next run would start
     plane.metronome.stop()
     plane.workers.close()
     assert plane.workers.finish(PATIENCE_SECONDS)
@@ -133,9 +133,9 @@ def _end(plane: Any) -> None:
 async def house(tmp_path: Path, _whole_program: None) -> AsyncIterator[House]:
     """A Runyard on an empty data folder."""
     with nicegui_reset_globals():
-        # what is left after its collection stays: the next ones need not look through it again
+        # objects that survived the reset's collection stay: exempt them from later ones
         gc.freeze()
-        # NiceGUI takes page modules and their parents away after each test: import them afresh
+        # NiceGUI unloads page modules and their parents after each test, so import them again
         from app.config import load_settings
         from app.control_plane import ControlPlane
         from app.server.application import build_gate
@@ -149,7 +149,7 @@ async def house(tmp_path: Path, _whole_program: None) -> AsyncIterator[House]:
         house = House(plane, build_gate(plane))
         try:
             async with _alive(house.app), house.people:
-                plane.begin()  # as a server does: not before NiceGUI has looked at every object
+                plane.begin()  # as in the server: only after NiceGUI's scan of all objects
                 yield house
                 for client in list(Client.instances.values()):
                     client.delete()
@@ -160,5 +160,5 @@ async def house(tmp_path: Path, _whole_program: None) -> AsyncIterator[House]:
 
 @pytest.fixture
 async def user(house: House) -> User:
-    """The one person of most tests."""
+    """A signed-in person."""
     return await house.sign_in()

@@ -1,4 +1,4 @@
-"""Projects whose agent does what a test wants, for the pages about runs."""
+"""Projects and runs with scripted agents, for tests of the run pages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def add_project(
     branches: int = 0,
     **more: Any,
 ) -> ProjectOut:
-    """A ready project whose agent runs `agent`, a Python program; `branches` beside the base."""
+    """Add a project whose agent runs the Python program `agent`, with `branches` extra branches."""
     script = folder / f"agent{len(list(folder.iterdir()))}.py"
     script.write_text(agent)
     origin = make_origin(folder / f"origin{len(list(folder.iterdir()))}")
@@ -55,12 +55,12 @@ async def add_project(
 
 
 async def start(house: House, user: User, project: ProjectOut, key: str, **order: Any) -> RunOut:
-    """An accepted run."""
+    """Start a run and return it."""
     body = RunOrder(project_id=project.id, **order)
     return (await house.api_of(user).start_run(body, key)).run
 
 
 async def until_status(house: House, run_id: str, *statuses: str) -> None:
-    """Wait until a run has come to one of the statuses."""
+    """Wait until the run has one of the statuses."""
     find = house.plane.ledgers.runs.find
     await until(lambda: find(run_id).status in statuses)

@@ -1,4 +1,4 @@
-"""The form that adds a project: refusals stand at their fields, what was typed stays."""
+"""The form that adds a project: refusals at their fields, input kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of batches: every item with its end, live; stopped as a whole, failures run again."""
+"""The pages of batches: items live with their results, stop and retry of a whole batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages that were looked at and closed: nothing of them is left, without a search for garbage."""
+"""Closed pages: their objects are freed at once, without a garbage collection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TABS = 3
 
 @pytest.fixture
 def no_search() -> Iterator[None]:
-    """Nobody looks for garbage meanwhile: what is freed is freed because nothing holds it."""
+    """Disable the garbage collector, so that only reference counts free objects."""
     gc.collect()
     gc.disable()
     yield
@@ -27,7 +27,7 @@ def no_search() -> Iterator[None]:
 
 
 def left() -> dict[str, int]:
-    """How much there is of what pages are made of."""
+    """Count the live objects that pages are made of."""
     found = gc.get_objects()
     return {
         "pages": sum(isinstance(one, Client) for one in found),
@@ -46,7 +46,7 @@ async def look_and_close(house: House, path: str) -> None:
         user.client = None
         seen.delete()
         del seen
-    # what is called soon after the end of a page has been called
+    # let callbacks scheduled at the page's end run
     await asyncio.sleep(0)
     await until(lambda: not [t for t in asyncio.all_tasks() if "outbox loop" in t.get_name()])
 
@@ -54,13 +54,13 @@ async def look_and_close(house: House, path: str) -> None:
 @pytest.mark.usefixtures("no_search")
 @pytest.mark.parametrize("path", ["/", "/issues", "/quota", "/settings"])
 async def test_a_closed_page_is_gone_at_once(house: House, path: str) -> None:
-    await look_and_close(house, "/guide")  # what the first page makes for all of them
+    await look_and_close(house, "/guide")  # creates the objects that all pages share
     gc.collect()
     before = left()
     await look_and_close(house, path)
     after = left()
     assert after == before | {"words": after["words"]}
-    # the storage of a tab, which NiceGUI gives up a minute later
+    # the tab storage, which NiceGUI drops a minute later
     assert after["words"] - before["words"] <= TABS
 
 

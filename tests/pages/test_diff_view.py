@@ -1,4 +1,4 @@
-"""Diffs as HTML: read by their own counts, escaped, capped."""
+"""Diffs as HTML: parsed by their line counts, escaped, capped."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_long_diff_is_capped_and_says_so() -> None:
     html = diff_html(diff, "/whole")
     assert "502 more lines" in html
     assert 'href="/whole"' in html
-    assert html.count('class="add"') == MAX_LINES - 2 + 1  # the file's own count stands in its head
+    assert html.count('class="add"') == MAX_LINES - 2 + 1  # +1: the file's head shows a count
 
 
 @pytest.mark.parametrize("diff", ["", "garbage\nlines\n", "@@ -1 +1 @@\n", "diff --git a/x"])

@@ -1,4 +1,4 @@
-"""Health on the settings' page: what works, what does not, since when, and what still does."""
+"""Health on the settings page: each check's state, since when, and which functions still work."""
 
 from __future__ import annotations
 

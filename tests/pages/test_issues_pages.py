@@ -1,4 +1,4 @@
-"""The tracker's screens: the list with its filters, and an issue's own page."""
+"""The tracker's pages: the list of issues with its filters, and an issue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READY = ["ready-for-agent"]
 
 @pytest.fixture
 async def project(house: House, user: User, tmp_path: Path) -> ProjectOut:
-    """A project that is cloned, without issues."""
+    """A cloned project without issues."""
     origin = make_origin(tmp_path / "shop", bare=True)
     api = house.api_of(user)
     made = await api.add_project(
@@ -27,14 +27,14 @@ async def project(house: House, user: User, tmp_path: Path) -> ProjectOut:
 
 
 async def write(house: House, user: User, project: ProjectOut, title: str, **more: object) -> str:
-    """Write an issue; the path of its page."""
+    """Create an issue and return the path of its page."""
     new = NewIssue.model_validate({"title": title, **more})
     issue = await house.api_of(user).add_issue(project.id, new)
     return f"/projects/{project.id}/issues/{issue.number}"
 
 
 async def stands(house: House, user: User, project: ProjectOut, number: int = 1) -> IssueOut:
-    """The issue as the server has it."""
+    """Return the issue as stored by the server."""
     return await house.api_of(user).issue(project.id, number)
 
 
@@ -142,7 +142,7 @@ async def test_the_tracker_of_an_archived_project_is_only_read(
         await user.should_not_see(marker=mark)
 
 
-# --- an issue's own page ---------------------------------------------------------------------
+# --- an issue's page -------------------------------------------------------------------------
 
 
 async def test_an_issue_is_read_as_markdown_and_nothing_in_it_is_hidden(

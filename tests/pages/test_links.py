@@ -1,4 +1,4 @@
-"""Pages hear what changed as NiceGUI sends it; at rest they wake nobody, and a lost one ends."""
+"""Patches of NiceGUI's connections: outboxes sleep when idle, one timer pings all pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.pages.shell import nicegui_patches
 
 
 class Page:
-    """As much of NiceGUI's client as an outbox asks for."""
+    """The part of NiceGUI's client that an outbox uses."""
 
     id = "page"
     has_socket_connection = True
@@ -91,7 +91,7 @@ async def test_every_page_is_asked_at_once_whether_it_is_there_and_a_silent_one_
     for socket in server.sockets.values():
         assert [packet.packet_type for packet in await socket.poll()] == [PING]
     await server.sockets["answers"].receive(LinkPacket(PONG))
-    # the next beat comes later than anybody may take to answer
+    # pretend that the last ping was an interval ago: longer than the ping timeout
     server.sockets["silent"].last_ping -= server.ping_interval
     await nicegui_patches.ask_all(server)
     assert ended == ["silent"]

@@ -1,4 +1,4 @@
-"""The form that starts a run, against a whole server: fields, refusals, banners, one key."""
+"""The new run form against a whole server: fields, refusals, banners, idempotency key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sees(page: User | Client, marker: str) -> bool:
 
 
 def key_of(user: User) -> str:
-    """The whole key of the open form."""
+    """Return the open form's idempotency key."""
     found = re.search(r'title="Key ([0-9a-f-]{36})', html_of(user))
     assert found is not None
     return found[1]
@@ -143,7 +143,7 @@ async def test_a_rate_limit_has_a_banner_and_a_countdown_and_ends(
     pages = [await tab.open(f"/projects/{project.id}/run") for tab in tabs]
     for tab in tabs:
         tab.find(marker="run-submit").click()
-    # of two clicks at once one is accepted, the other is one too many
+    # of two simultaneous submits one is accepted and one exceeds the quota
     await until(lambda: any(sees(page, "rate-limit-banner") for page in pages))
     (late,) = (page for page in pages if sees(page, "rate-limit-banner"))
     (button,) = (e for e in late.elements.values() if "run-submit" in e._markers)
@@ -209,12 +209,12 @@ async def test_the_same_submit_again_leads_to_the_run_it_already_made(
 
 
 async def lock(house: House, user: User, project: ProjectOut, key: str) -> RunOut:
-    """A run that has the branch of issue 1, and does not begin before tomorrow."""
+    """Start a run that holds the branch of issue 1, planned for tomorrow."""
     return await start(house, user, project, key, issue=1, delay=86400)
 
 
 async def refused_for_lock(house: House, user: User, tmp_path: Path) -> tuple[ProjectOut, RunOut]:
-    """An open form whose submit was refused for the run that has its branch."""
+    """Submit a form that is refused because `holder` has its branch; return project and holder."""
     project = await add_project(house, user, tmp_path, WAITS)
     new = NewIssue(title="Round tax", labels=["ready-for-agent"])
     await house.api_of(user).tell(IssueOut, "POST", f"/projects/{project.id}/issues", new)

@@ -1,4 +1,4 @@
-"""Settings, notifications: receivers without secrets, and a message to try them."""
+"""Notification settings: receivers shown without secrets, and a test message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.receivers import SECRET, LocalReceiver, local_receiver
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalReceiver]:
-    """A receiver that this server knows, beside one that is none."""
+    """A working receiver; the server is also configured with an invalid one."""
     with local_receiver() as there:
         named = f"{there.address} nonsense://{SECRET}"
         monkeypatch.setenv("RUNYARD_NOTIFY_URLS", named)

@@ -1,4 +1,4 @@
-"""Pages that nobody comes back for: a probe's, or of a tab that was closed while it loaded."""
+"""Pages whose browser never connects: a probe's, or of a tab closed while it loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.pages.shell.waiting_pages import MOST_WAITING, WaitingPages
 
 
 class Page:
-    """A page as NiceGUI keeps it, as far as waiting for its browser goes."""
+    """The part of a NiceGUI page that waiting for its browser uses."""
 
     def __init__(self, number: int) -> None:
         self.id = str(number)

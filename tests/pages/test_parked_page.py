@@ -1,4 +1,4 @@
-"""Kept work on its page and on its run's: discarded by its name, delivered, restored, released."""
+"""Parked work on its page and on its run's: discarded by name, delivered, restored, released."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DIES_WITH_A_COMMIT = f"{DELIVERS}\n{DIES}"
 async def keep(
     house: House, user: User, folder: Path, agent: str = DIES_WITH_A_COMMIT, **more: Any
 ) -> tuple[ProjectOut, RunOut]:
-    """A run of an issue that died and was kept."""
+    """Add a project with a run of an issue that died and is parked."""
     project = await add_project(house, user, folder, agent, **more)
     labels = ["ready-for-agent"]
     issue = house.plane.services.issues.add(project.id, "Mend it", "", labels, house.plane.clock())
@@ -35,7 +35,7 @@ async def keep(
 
 
 def rows(user: User) -> list[ui.element]:
-    """The rows that are shown, as elements."""
+    """Return the elements of the visible rows."""
     return list(user.find(marker="parked-row").elements)
 
 

@@ -1,4 +1,4 @@
-"""Pages on a machine that is busy."""
+"""Response timeouts of pages on a busy machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain page as it is drawn: every state of a card, and nothing of others taken for markup."""
+"""The HTML of the plain page: every state of a card, all foreign text escaped."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def failure(status: Status, because: str, **told: Any) -> RecentFailure:
 
 
 def text_of(html: str) -> str:
-    """What a person reads, spaces folded."""
+    """Return the text without tags, whitespace collapsed."""
     return " ".join(re.sub(r"<[^>]*>", " ", html).split())
 
 

@@ -1,4 +1,4 @@
-"""Runs that are planned for later, as pages show and change them."""
+"""Planned runs on pages: shown, created, started now."""
 
 from __future__ import annotations
 

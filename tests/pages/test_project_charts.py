@@ -1,4 +1,4 @@
-"""The charts of a project: drawn from its figures, the same as a table, alive."""
+"""A project's charts: drawn from its statistics, updated live, readable as tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.pages.run_scenes import DIES, add_project, start, until_status
 
 
 def drawn(user: User) -> dict[str, ui.echart]:
-    """The charts on the page by name, as far as there is something to draw."""
+    """Return the charts that have data, by name."""
     assert user.client is not None
     cards = [e for e in user.client.elements.values() if "chart" in e._markers]
     return {
@@ -54,7 +54,7 @@ async def test_a_run_that_ends_draws_its_bar_without_a_reload(
 async def test_what_is_drawn_has_only_keys_of_our_own(
     house: House, user: User, tmp_path: Path
 ) -> None:
-    # NiceGUI before 3.19 runs what stands in a key that begins with a colon
+    # NiceGUI before 3.19 evaluates values whose key begins with a colon
     name = ":formatter"
     project = await add_project(house, user, tmp_path, DIES, name)
     run = await start(house, user, project, "k1")

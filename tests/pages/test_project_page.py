@@ -1,4 +1,4 @@
-"""A project's page: issues, changes, settings, and what is not there."""
+"""A project's page: issues, changes, the next sweep, and projects that do not exist."""
 
 from __future__ import annotations
 

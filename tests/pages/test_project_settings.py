@@ -1,4 +1,4 @@
-"""A project's settings on its page: edited, refused, followed live, and archived."""
+"""A project's settings page: edited, refused, updated live, archived."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.repositories import make_origin
 
 @pytest.fixture
 async def project(house: House, user: User, tmp_path: Path) -> ProjectOut:
-    """A project with a command of its own."""
+    """A ready project with an agent command."""
     origin = make_origin(tmp_path / "shop", bare=True)
     made = await house.api_of(user).add_project(
         NewProject(name="shop", origin=str(origin), agent="script", agent_command=["make"])
@@ -198,7 +198,7 @@ async def test_a_setting_that_cannot_be_empty_is_refused_by_the_api_in_the_same_
     assert isinstance(only(user, "setting-agent"), ui.input)
 
 
-# --- the repository's own hooks ----------------------------------------------------------------
+# --- repository hooks --------------------------------------------------------------------------
 
 
 async def test_hooks_of_a_folder_are_switched_on_and_said_to_have_changed(

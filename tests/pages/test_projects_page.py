@@ -1,4 +1,4 @@
-"""The projects page: three ways in, cards that follow the feed and can be pressed."""
+"""The projects page: three ways to start, live cards and their actions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOSTILE = '";alert(1)//<img src=x onerror=alert(1)>'
 
 
 async def add(house: House, user: User, folder: Path, name: str, *agent_command: str) -> ProjectOut:
-    """A ready project of its own repository."""
+    """Add a project with a new repository, wait until it is ready, and return it."""
     origin = make_origin(folder / f"origin{len(list(folder.iterdir()))}")
     api = house.api_of(user)
     project = await api.add_project(
@@ -41,7 +41,7 @@ async def add(house: House, user: User, folder: Path, name: str, *agent_command:
 
 
 def cards(user: User) -> list[str]:
-    """The project ids of the cards, from the first to the last."""
+    """Return the project ids of the cards, in order."""
     found = user.find(marker="project-card").elements
     slots = {id(slot): slot for card in found if (slot := card.parent_slot)}
     shown = [child for slot in slots.values() for child in slot.children if child in found]
@@ -49,32 +49,32 @@ def cards(user: User) -> list[str]:
 
 
 def card_of(user: User, project_id: str) -> Any:
-    """The card of one project."""
+    """Return a project's card element."""
     found = user.find(marker="project-card").elements
     return next(card for card in found if card.props["data-project"] == project_id)
 
 
 def facts(user: User, project_id: str) -> str:
-    """What is read on a card."""
+    """Return the facts shown on a card."""
     return card_of(user, project_id).props["facts"]
 
 
 def words(user: User, project_id: str) -> list[str]:
-    """What can be pressed on a card: `Start AFK run (1 ready)`."""
+    """Return the labels of a card's buttons, such as `Start AFK run (1 ready)`."""
     presses = card_of(user, project_id).props["presses"]
     return [f"{head}{rest}{tail} {note}".strip() for _, head, rest, tail, note, *_ in presses]
 
 
 def press(user: User, project_id: str, act: str) -> None:
-    """Press what has this test id on a card."""
-    # other cards hear it, too: with several of them it is told to this one only
+    """Press the button with this test id on a card."""
+    # `find` matches all cards and would trigger each, so keep only this one
     found = user.find(marker="project-card")
     found.elements.intersection_update({card_of(user, project_id)})
     found.trigger("press", act)
 
 
 async def write_issues(house: House, user: User, project_id: str, count: int) -> None:
-    """Ready issues of a project."""
+    """Create ready issues."""
     for number in range(count):
         issue = NewIssue(title=f"Do {number}", labels=["ready-for-agent"])
         path = f"/projects/{project_id}/issues"
@@ -82,7 +82,7 @@ async def write_issues(house: House, user: User, project_id: str, count: int) ->
 
 
 async def fail_three_times(house: House, user: User, project_id: str) -> list[str]:
-    """Three AFK runs that die; their ids."""
+    """Run three AFK runs that die; return their ids."""
     api = house.api_of(user)
     await write_issues(house, user, project_id, 4)
     ids = []

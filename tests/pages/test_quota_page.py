@@ -1,4 +1,4 @@
-"""The quota's page: the window, its countdown, and how full each busy project is."""
+"""The quota page: the window, its countdown, and open runs per project."""
 
 from __future__ import annotations
 

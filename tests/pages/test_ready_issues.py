@@ -1,4 +1,4 @@
-"""The issues of all projects: how many are ready, and the way to them."""
+"""The count of ready issues over all projects, and the link to them."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ async def test_a_run_that_ended_without_a_word_promises_no_more_of_them(
 
 
 def visit_of(user: User) -> Any:
-    """The open page as its program sees it."""
+    """Return the open page's `Visit`."""
     assert user.client is not None
     handlers = user.client.connect_handlers
     visits = [getattr(handler, "__self__", None) for handler in handlers]
@@ -160,7 +160,7 @@ async def test_a_snapshot_that_comes_late_takes_nothing_back_that_was_told_meanw
     returning = [
         asyncio.ensure_future(coming)
         for coming in (handler() for handler in visit._returns)
-        if coming is not None  # some have nothing to ask
+        if coming is not None  # some handlers have nothing to fetch
     ]
     await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
     hooks.remove(hold_back)
@@ -217,7 +217,7 @@ def test_a_hostile_link_is_no_link(url: str, href: str) -> None:
 
 
 def links_of(html: str) -> dict[str, str]:
-    """Where each chip leads, by its words."""
+    """Return the address of each chip by its text."""
     found = re.findall(r'<a class="chip" href="([^"]*)"[^>]*>([^<]*)</a>', html)
     return {words: href.replace("&amp;", "&") for href, words in found}
 
@@ -303,7 +303,7 @@ def test_a_run_tells_what_surrounded_its_agent(made: dict[str, str], shown: list
     )
     assert [words for words in shown if words not in html] == []
     assert made or "<dt>Sandbox</dt>" not in html
-    # what is open comes first: on a phone the other chips are out of sight
+    # open states come first: on a phone the other chips are scrolled out of view
     first = chips_html(run, project_of()).index(f"run {shorten(run.id)}")
     assert "chip stop" not in html[first:]
     assert "chip wait" not in html[first:]

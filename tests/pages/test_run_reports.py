@@ -1,4 +1,4 @@
-"""What an agent reports of its work, on its run's page."""
+"""An agent's report on its run's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees of a run that Runyard cannot go on with, until somebody tries again."""
+"""The page of a quarantined run, until a person retries it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_a_run_that_is_stuck_is_shown_to_everybody_until_one_tries_again(
 
 
 def is_shown(person: User) -> bool:
-    """Whether the banner is to be seen."""
+    """Return whether the banner is visible."""
     assert person.client is not None
     banners = [
         element

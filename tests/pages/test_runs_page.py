@@ -1,4 +1,4 @@
-"""The runs list: live rows, filters in the address, pages, rows still being submitted."""
+"""The list of runs: live rows, filters in the address, paging, rows being submitted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.pages.run_scenes import DIES, WAITS, add_project, start, until_status
 
 
 def rows(user: User) -> list[tuple[str, str]]:
-    """The rows from top to bottom: run and status."""
+    """Return (run id, status) of each row, from top to bottom."""
     assert user.client is not None
     made = [e for e in user.client.elements.values() if "run-row" in e._markers]
     if not made:
@@ -135,7 +135,7 @@ async def test_a_submit_is_on_top_of_the_list_in_another_tab_until_it_is_a_run(
         if (now := [status for _, status in rows(user)]) not in seen:
             seen.append(now)
         elsewhere |= {status for _, status in rows(stranger)}
-        assert form.client  # the one looked at last is the one that goes to another page
+        assert form.client  # reading an attribute of a User points ui.navigate at it
         await asyncio.sleep(0)
     assert ["submitting"] in seen
     assert all(len(statuses) <= 1 for statuses in seen), "one submit showed as two rows"

@@ -1,4 +1,4 @@
-"""Settings: what doctor sees comes by itself, anew on a click, and on every open page."""
+"""Settings: doctor results appear live on every open page; limits and retention."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.pages.conftest import House, html_of, until
 
 @pytest.fixture
 def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine on which no agent is installed, and nobody is signed in."""
+    """A machine without agents or credentials; returns the first folder of PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
@@ -31,7 +31,7 @@ def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def install_codex(folder: Path, told: str) -> None:
-    """The program as npm installs it: of a shell's script nobody knows whether it signs in."""
+    """Install codex as npm does: a Node script. A shell script's sign-in would be unknown."""
     (folder / "node").unlink(missing_ok=True)
     (folder / "node").symlink_to(sys.executable)
     (folder / "codex").write_text(f"#!/usr/bin/env node\nprint({told!r})\n")
@@ -68,7 +68,7 @@ async def test_the_limits_come_with_their_origins(user: User) -> None:
 
 @dataclass
 class Onlooker:
-    """Somebody who looks at a page at a moment."""
+    """A stand-in for a visit, at a fixed time."""
 
     moment: datetime
 

@@ -1,4 +1,4 @@
-"""What NiceGUI asks of every element's methods: answered as NiceGUI does, and once."""
+"""The patch that caches NiceGUI's inspection of element methods, with the same results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The banner over a page while nothing can be changed: it comes, says what to do, and goes."""
+"""The banner shown while the stores cannot be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Terminal output as HTML: colours stay, everything else that a terminal obeys goes."""
+"""Terminal output as HTML: colors are kept, all other control sequences removed."""
 
 from __future__ import annotations
 

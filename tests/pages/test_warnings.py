@@ -1,4 +1,4 @@
-"""What the rail warns of, on every page that is open."""
+"""Warnings in the navigation rail, live on every open page."""
 
 from __future__ import annotations
 
