@@ -1,4 +1,4 @@
-"""Whom the forms that need no script are attacked at; a file may have a workshop of its own."""
+"""The server and project that attacks on the no-script forms share; a test file may use its own."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.api.workshop import Workshop, open_workshop
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    """A workshop for the tests of one file."""
+    """A workshop shared by the tests of one file."""
     with open_workshop(tmp_path_factory.mktemp("shop")) as shop:
         yield shop
 
 
 @pytest.fixture(scope="module")
 def project(shop: Workshop) -> str:
-    """A project with an issue that a start would take."""
+    """A project with an issue that is ready to start."""
     made = shop.add_project("target")
     shop.issue(made, body="please wait")
     return made

@@ -1,4 +1,4 @@
-"""The way to the forms that need no script: a browser, its secret, what it could change."""
+"""Access to the no-script forms: a signed-in browser, its CSRF token, what forms can change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @contextmanager
 def browser(shop: Workshop, **headers: str) -> Iterator[httpx.Client]:
-    """A signed-in browser that sends these headers; by default those of a page of ours."""
+    """A signed-in browser that sends these headers; by default, those of one of our own pages."""
     own = {"Origin": shop.server.page_url, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
     with shop.server.visitor() as caller:
         assert caller.get(shop.server.new_link()).status_code == 303
@@ -25,7 +25,7 @@ def browser(shop: Workshop, **headers: str) -> Iterator[httpx.Client]:
 
 
 def secret_of(caller: httpx.Client) -> str:
-    """The secret of the browser's own session."""
+    """Return the CSRF token of the browser's session."""
     page = caller.get("/plain", headers={"Origin": f"http://{caller.headers['Host']}"}).text
     found = re.search(r'name="csrf" value="([^"]+)"', page)
     assert found is not None
@@ -33,5 +33,5 @@ def secret_of(caller: httpx.Client) -> str:
 
 
 def state(shop: Workshop) -> tuple[Any, Any]:
-    """All that a form could change."""
+    """Return all the state that a form could change: runs and projects."""
     return shop.api.get("/runs").json(), shop.api.get("/projects").json()

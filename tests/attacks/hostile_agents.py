@@ -1,4 +1,4 @@
-"""Agents that act against the machinery around them; each is a line of shell with its story."""
+"""Agents that attack the machinery around them, each a shell script."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HostileAgent:
-    """A line of shell, and the line of its run's page by which a person sees what it did.
+    """A shell script, and the line on its run's page that shows what it did.
 
-    What the line of shell waits to be told stands in it as `{seconds}` or `{pid}`. One that lives
-    on when it has done its worst then writes to the file `done` in its working copy.
+    The script may contain the placeholders `{seconds}` and `{pid}`. An agent that outlives its
+    attack then creates the file `done` in its working copy.
     """
 
     script: str
     seen: str
 
     def told(self, **words: object) -> str:
-        """The line of shell with its words filled in."""
+        """Return the script with its placeholders filled in."""
         return self.script.format(**words)
 
 
 UNPROVED = "Couldn't confirm that its processes have exited."
 
-# kills its supervisor, and leaves a daemon that no mark names: nothing could show that it is gone
+# kills its supervisor and leaves an unmarked daemon, so nothing can prove that the run is gone
 KILLS_ITS_SUPERVISOR = HostileAgent(
     """
 env -i /usr/bin/setsid /bin/sh -c 'exec sleep {seconds}' & echo $! > daemon; sleep 0.5
@@ -32,7 +32,7 @@ kill -9 $PPID; sleep 600
     seen=UNPROVED,
 )
 
-# the same, and writes the records that its supervisor writes when nothing is left
+# the same, and also forges the records that its supervisor writes when no process is left
 FORGES_ITS_END = HostileAgent(
     """
 folder="$(dirname "$RUNYARD_PROMPT_FILE")"
@@ -45,13 +45,13 @@ kill -9 $PPID; sleep 600
     seen=UNPROVED,
 )
 
-# stops its supervisor, whose clock was the only one that ended it
+# stops its supervisor, whose clock alone enforces the deadline
 STOPS_ITS_SUPERVISOR = HostileAgent(
     "sleep 1.5; kill -STOP $PPID; : > done; while :; do sleep 1; done",
     seen="Its time was used up, nothing delivered.",
 )
 
-# writes another process into the record of its own: whoever believes it ends that one
+# records another process as its own: a server that trusts the record kills that process
 NAMES_ANOTHER_PROCESS = HostileAgent(
     """
 started="$(dirname "$RUNYARD_PROMPT_FILE")/started"; pid={pid}

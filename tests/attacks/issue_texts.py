@@ -1,4 +1,4 @@
-"""Texts that try to become more than text, from the advisories and the usual collections."""
+"""Injection payloads for issue texts, from advisories and the common collections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agents that take more than they may, as lines of shell; no more than a test machine can bear."""
+"""Agents that exceed a limit, as shell scripts small enough for a test machine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LimitBreaker:
-    """A line of shell, a limit that ends it, and the line of its run's page that a person sees.
+    """A shell script, the limit that ends it, and the line on its run's page that says so.
 
-    `limit` is the limit's name and its figure, `reason` what its supervisor writes of the end.
+    `limit` is the limit's name and value; `reason` is the end that its supervisor records.
     """
 
     script: str
@@ -24,7 +24,7 @@ class LimitBreaker:
 
 
 def python(text: str) -> str:
-    """A line of shell that becomes a Python program."""
+    """Return a shell command that replaces the shell with a Python program."""
     return f"exec python3 -I -S -c '{text}'"
 
 
@@ -43,7 +43,7 @@ def _file(script: str) -> LimitBreaker:
     return LimitBreaker(script, ("file_mb", 1), "file_limit", seen)
 
 
-# in small steps, up to 400 MB, of which each byte is written
+# up to 400 MB in small steps, writing every byte so that each page is really allocated
 EATS = _memory(
     python(
         """
@@ -56,7 +56,7 @@ time.sleep(60)
 """
     )
 )
-# none of its children has much
+# no single child has much
 EATS_IN_PARTS = _memory(
     python(
         """
@@ -70,7 +70,7 @@ time.sleep(60)
 """
     )
 )
-# 300 children that do nothing; what is refused is not tried again
+# 300 idle children; a refused fork is not tried again
 FORKS = _processes(
     python(
         """
@@ -85,7 +85,7 @@ time.sleep(60)
 """
     )
 )
-# each of them leaves its session and its parent, and clears its environment
+# each child leaves its session and its parent, and clears its environment
 FORKS_AWAY = _processes(
     python(
         """
@@ -114,10 +114,10 @@ sleep 60
     "disk_quota",
     seen="The run's limit of 16 MB for its working copy was reached.",
 )
-# 24 MB of lengths, of which the disk holds a few KB
+# sparse files: 24 MB in length, a few KB on disk
 LOOKS_LARGE = "for n in 1 2 3 4 5 6; do truncate -s 4000000 $n; done; sleep 4; exit 7"
 HUGE_FILE = _file("head -c 3000000 /dev/zero > huge; exit $?")
-# one that does not die of the signal is told by the error
+# a program that survives SIGXFSZ is recognized by its error message
 HUGE_FILE_AFTER_ALL = _file(
     python(
         """
@@ -128,7 +128,7 @@ with open("huge", "wb") as file:
 """
     )
 )
-# what git writes for it is larger than the file: the signal meets git, not what the agent is
+# git's object is larger than the file, so the signal hits git and not the agent itself
 COMMITS_HUGE = """
 git init -q . && git config user.name A && git config user.email a@example.test
 head -c 999990 /dev/urandom > file

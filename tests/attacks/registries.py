@@ -1,4 +1,4 @@
-"""Package registries on this machine, each with one small package, that count what is fetched."""
+"""Package registries on this machine, each with one small package, that count downloads."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _GO = "/go/example.com/yard/@v"
 
 
 class Registries:
-    """The files of a registry by their paths; `url` is the address of them all."""
+    """The registries' shared server: its `url`, and download counts by path."""
 
     def __init__(self, url: str, fetched: Counter[str]) -> None:
         self.url = url
         self._fetched = fetched
 
     def fetched(self, end: str) -> int:
-        """How often something was fetched whose path ends so."""
+        """Return how many downloads had a path with this ending."""
         return sum(count for path, count in self._fetched.items() if path.endswith(end))
 
 
 @contextmanager
 def package_registries() -> Iterator[Registries]:
-    """The registries of pip (`/pip/simple`), npm (`/npm`) and Go (`/go`)."""
+    """Serve registries for pip (`/pip/simple`), npm (`/npm`) and Go (`/go`)."""
     fetched: Counter[str] = Counter()
     files: dict[str, tuple[str, bytes]] = {}
 
@@ -51,7 +51,7 @@ def package_registries() -> Iterator[Registries]:
             self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
     url = f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""The words that a person reads of a run on its page: why it ended, and its timeline."""
+"""The text of a run's page: the reason for its end, and its timeline."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.state.run_samples import run_of
 
 
 def page_of(plane: RealPlane, run: Run) -> str:
-    """The words of a run's page as they are now."""
+    """Return the text of a run's page in its current state."""
     row = plane.run(run.id)
-    # who asks in a test tells less of itself than a server
+    # a run of a test records less provenance than one of a server
     row.provenance = plane.services.identity.as_dict() | row.provenance
     told = run_out(row, "project")
     events = [event_out(event) for event in plane.ledgers.runs.timeline(run.id)]
@@ -29,7 +29,7 @@ def page_of(plane: RealPlane, run: Run) -> str:
 
 
 def page_after(tried: Tried) -> str:
-    """The words over a run that ended as this trial did and left nothing to deliver."""
+    """Return the page's text for a run that ended like this trial and delivered nothing."""
     now = datetime.now(UTC)
     end = ExitRecord(
         tried.code, tried.signal, ExitReason(tried.reason or ""), now, limit=tried.limit

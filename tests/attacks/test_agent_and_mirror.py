@@ -1,4 +1,4 @@
-"""A29 by the whole product: an unsandboxed agent turns the mirror and its origin against us."""
+"""A29 end to end: an unsandboxed agent turns the mirror and its origin against Runyard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.attacks.test_origin_programs import RUN_BY_A_PUSH
 from tests.cli.shells import Shell
 from tests.repositories import make_origin, run_git, tip_of, write_hook
 
-# it works, and on the way writes what it likes into whatever is its user's
+# does its work, and on the way writes to everything that its user owns
 AGENT = """
 import glob, pathlib, subprocess, sys
 attacker, origin, canaries = sys.argv[1:]
@@ -47,7 +47,7 @@ HOOKS = [*sorted(RUN_BY_A_PUSH), "push-to-checkout"]
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    """A server of its own: a mirror's config is everybody's."""
+    """A server of this file's own: the agent tampers with the config of every mirror."""
     with open_workshop(tmp_path_factory.mktemp("shop")) as shop:
         yield shop
 
@@ -86,7 +86,7 @@ def test_an_agent_that_writes_into_mirror_and_origin_delivers_to_origin_and_runs
 
 
 def test_an_agent_does_not_switch_on_the_hooks_it_wrote(shop: Workshop) -> None:
-    """While a project is unsandboxed, the token proves nobody."""
+    """While a project is unsandboxed, the token does not identify a person."""
     hostile = shop.projects["hostile"]["id"]
     refused = shop.api.patch(f"/projects/{hostile}", json={"owner_hooks": True})
     assert refused.status_code == 403
@@ -101,7 +101,7 @@ def test_an_agent_does_not_switch_on_the_hooks_it_wrote(shop: Workshop) -> None:
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    """A server whose projects hold their agents in: the command line may change settings."""
+    """A server whose projects are all sandboxed, so the command line may change settings."""
     with open_workshop(tmp_path_factory.mktemp("held")) as shop:
         yield shop
 
@@ -132,7 +132,7 @@ def test_a_persons_hooks_run_until_they_change_and_again_once_they_say_so(held: 
     assert "have changed since they were switched on" in told["owner_hooks_because"]
     assert "Look at them, then switch them on again." in shell.run("projects", "show", "own").out
 
-    # as they were is not enough: a person says so
+    # restoring the old content is not enough: a person must confirm
     hook.write_text(f"#!/bin/sh\ncat >> '{said}'\n")
     fourth = held.delivered(project)
     assert fourth["delivery"]["head_sha"] not in said.read_text()

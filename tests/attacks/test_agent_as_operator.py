@@ -1,4 +1,4 @@
-"""An agent at the level `none` reads the token: it neither merges nor makes itself a session."""
+"""An agent at level `none` reads the token, but can neither merge nor create a session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.api.workshop import Workshop, open_workshop
 from tests.cli.shells import Shell
 from tests.forked_starts import ROOT
 
-# what an agent tries with what it can read: each line of its log is a way and what came of it
+# attacks with everything the agent can read; each log line is an attempt and its result
 AGENT = """
 import json, os, pathlib, subprocess, sys, time, urllib.error, urllib.request
 data, root, victim = sys.argv[1:]
@@ -58,7 +58,7 @@ ended.unlink()
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    """A server of its own, with a change to merge in a project that holds its agents in."""
+    """A server of this file's own, with a change to merge in a sandboxed project."""
     with open_workshop(tmp_path_factory.mktemp("shop")) as shop:
         victim = shop.add_project("victim")
         shop.delivered(victim)
@@ -71,7 +71,7 @@ def test_an_agent_with_the_token_is_not_the_operator(shop: Workshop) -> None:
     victim = shop.projects["victim"]["id"]
     words = [str(shop.server.data_dir), str(ROOT), victim]
     command = [sys.executable, "-I", str(script), *words]
-    # the first of its kind: no agent could have read the token by now
+    # the first unsandboxed project: until now no agent could have read the token
     hostile = shop.add_project("hostile", agent_command=command, sandbox="none")
     run = shop.ended(shop.start(hostile, "Do it")["id"])
     tried = _tried(shop.api.get(f"/runs/{run['id']}/log").text)
@@ -86,7 +86,7 @@ def test_an_agent_with_the_token_is_not_the_operator(shop: Workshop) -> None:
     change = shop.api.get(f"/projects/{victim}/changes/1").json()
     assert change["state"] == "open"
 
-    # the person at the same machine: refused with the way out, let in by the command, then free
+    # a person on the same machine: refused with a way out, admitted by the command, then free
     shell = Shell(shop.server.data_dir)
     refused = shell.run("changes", "merge", "1", "-p", "victim")
     assert refused.code == 1
@@ -116,12 +116,12 @@ def test_a_process_is_a_runs_by_whatever_is_above_it_and_where_that_cannot_be_to
     table = ProcessTable("mine", str(tmp_path))
     supervisor = str(Path(kernel.__file__).with_name("__main__.py"))
     _put_process(tmp_path, 20, 1)
-    _put_process(tmp_path, 21, 20)  # a shell of a person's
-    _put_process(tmp_path, 22, 3)  # whatever is above it is another user's, and out of sight
+    _put_process(tmp_path, 21, 20)  # a person's shell
+    _put_process(tmp_path, 22, 3)  # its ancestors belong to another user and cannot be read
     _put_process(tmp_path, 30, 1, "RUNYARD_INSTANCE=mine\0A=b\0")
-    _put_process(tmp_path, 31, 30)  # below an agent, with an emptied environment
+    _put_process(tmp_path, 31, 30)  # below an agent, with an empty environment
     _put_process(tmp_path, 40, 1, command=f"python\0-I\0{supervisor}\0/runs/run_1")
-    _put_process(tmp_path, 41, 40)  # an orphan, below a supervisor that is closed to its user
+    _put_process(tmp_path, 41, 40)  # an orphan below a supervisor that its user cannot inspect
     _put_process(tmp_path, 50, 1, "RUNYARD_INSTANCE=another\0")
     told = {pid: table.is_of_a_run(pid) for pid in (20, 21, 22, 30, 31, 41, 50, 99)}
     assert [pid for pid, is_runs in told.items() if is_runs] == [30, 31, 41, 99]

@@ -1,4 +1,4 @@
-"""Hostile agents inside a sandbox: nothing of them is left, their time ends, Runyard stays shut."""
+"""Hostile agents in a sandbox: no process survives, deadlines hold, and none gets out."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CANARY = "canary-of-the-server"
 
 @dataclass(frozen=True)
 class Hostile:
-    """An attempt, how its run must end, and the line of its page that a person sees.
+    """An attack, how its run must end, and the line on its page that says so.
 
-    THROUGH in its log is a way out.
+    THROUGH in its log means that it got out.
     """
 
     script: str
@@ -33,14 +33,14 @@ class Hostile:
     asked: dict[str, Any] = field(default_factory=dict)
 
 
-# long enough for its shell to have begun on a busy machine, and to have its last word
+# long enough for the shell to start on a busy machine, and to write its last output
 SHORT = {"budget": 3, "grace": 5}
 OVERDUE = "Its time was used up, nothing delivered."
 AGENTS = {
     "kills its supervisor and leaves daemons with an empty environment": Hostile(
         'for n in 1 2 3; do env -i setsid sh -c "sleep 300; : $MARK" & done; '
         "kill -9 $PPID; kill -9 1; kill -9 -1; exit 0",
-        # the last of its signals reaches everything inside but itself
+        # its last signal reaches every process inside except the sender
         code=0,
     ),
     "leaves two hundred daemons": Hostile(
@@ -77,7 +77,7 @@ AGENTS = {
         code=0,
     ),
     "changes the mirror's settings and objects": Hostile(
-        # where the rest of the data folder is a private one, this leaves nothing outside
+        # where the data folder is replaced by a private one, this writes nothing outside
         'echo x >> "$DATA/mirror/config"; '
         'touch "$DATA/mirror/objects/planted" && echo THROUGH; exit 0',
         code=0,
@@ -121,7 +121,7 @@ def test_no_hostile_agent_gets_through_or_outlives_its_run(
 
 
 def try_agent(trial: Trial, agent: Hostile, run: str, level: SandboxLevel, means: Means) -> str:
-    """Say what is wrong after this agent; empty where nothing is."""
+    """Return a description of the first thing wrong with this agent's run, or ""."""
     mark = f"mark-of-{os.getpid()}-{run}"
     env = {"MARK": mark, "SERVER_SECRET": CANARY}
     tried = trial.run(agent.script, level, means, run=run, env=env, **agent.asked)

@@ -1,4 +1,4 @@
-"""The memory, environment and files of the server and of supervisors are closed to others."""
+"""The memory, environment and files of the server and its supervisors are closed to others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.domain.sandbox.levels import SandboxLevel
 from tests.sandboxes import PLAIN, trial_of
 from tests.servers import fresh_server
 
-# what an agent at `none` reads of its supervisor, and what it says itself
+# reads its supervisor's memory and files, then prints its own OOM score
 READS = (
     "for part in environ mem maps auxv fd/0 cwd/; do "
     "head -c 1 /proc/$PPID/$part >/dev/null 2>&1 && echo THROUGH $part; done; "
@@ -22,12 +22,12 @@ def test_an_unsandboxed_agent_of_a_plain_user_reads_nothing_of_its_supervisor() 
     with trial_of(PLAIN) as trial:
         tried = trial.run(READS, SandboxLevel.NONE)
     assert tried.code == 5
-    # and the kernel takes the agent first all the same
+    # the kernel's OOM killer still takes the agent first
     assert tried.log == "800\n"
 
 
 def test_a_plain_users_server_knows_its_supervisors_by_their_arguments() -> None:
-    """Ended from outside, as at a stop: the supervisor is found although it is closed."""
+    """Ended from outside, as on Stop: the supervisor is found without reading its environment."""
     with trial_of(PLAIN) as trial:
         tried = trial.run("echo ready; sleep 60", SandboxLevel.NONE, budget=1, grace=1)
     assert (tried.reason, tried.is_gone) == ("deadline", True)
@@ -41,5 +41,5 @@ def test_a_program_without_powers_reads_nothing_of_the_server(tmp_path: Path) ->
         for part in ("environ", "mem", "maps", "fd/0", "cwd/"):
             reads = [*powerless, "head", "-c", "1", f"{place}/{part}"]
             assert subprocess.run(reads, capture_output=True).returncode != 0, part
-        # what anybody may read is there: it is the server that was asked about
+        # world-readable entries can be read, so this is the right server process
         assert subprocess.run([*powerless, "cat", f"{place}/stat"], capture_output=True).stdout

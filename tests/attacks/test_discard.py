@@ -1,4 +1,4 @@
-"""A34: a discard deletes the registered copy and the claim of its own branch, and nothing else."""
+"""A34: a discard deletes only the registered copy and the claim of its own branch."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_what_took_the_place_of_a_copy_is_kept(plane: RealPlane, tmp_path: Path)
         discard(plane, run.project_id, run.work_branch)
     assert (precious / "x").exists()
     assert (tmp_path / "moved" / "a.txt").exists()
-    # nothing was half done: the claim is there and the work is listed
+    # nothing was left half-done: the claim exists and the work is listed
     assert plane.tip(run) == run.head_sha
     [view] = plane.services.parked.all(plane.clock())
     assert "its copy could not be read" in view.holds

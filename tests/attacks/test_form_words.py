@@ -1,4 +1,4 @@
-"""A9, A14, A18, A48: hostile words on the page without scripts, and forms that are too much."""
+"""A9, A14, A18, A48: hostile text on the no-script page, and oversized forms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKUP = (
 
 
 class Elements(HTMLParser):
-    """Every element of a page with its attributes."""
+    """Every element of a page, with its attributes."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A3, A11, A14, A18, A24: forms that need no script, and the page that has them, under attack."""
+"""A3, A11, A14, A18, A24: attacks on the no-script forms and their page."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ ASTRAY = [
 
 
 def actions(project: str) -> tuple[tuple[str, dict[str, str]], ...]:
-    """Every action with fields that would do."""
+    """Return every form action, with fields that are valid for it."""
     return (
         (f"/afk/reset/{project}", {}),
         (f"/afk/start/{project}", {}),
@@ -183,7 +183,7 @@ def test_a05_without_signing_in_there_is_neither_page_nor_action(
             assert stranger.post(path, data=fields).status_code == 401
 
 
-# --- ways that lead elsewhere ------------------------------------------------------------------
+# --- redirects elsewhere -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", ASTRAY)
@@ -240,6 +240,6 @@ def test_a24_a_notice_says_only_what_we_say(shop: Workshop, notice: str) -> None
     assert b"set-cookie" not in head.lower()
     assert b'data-testid="notice"' not in body
     assert b"<script" not in body
-    # the whole words: digits alone may stand in a form's secret or an id
+    # the full phrase: the digits alone may occur in a CSRF token or an id
     assert b"Call 555" not in body
     assert b"Call+555" not in body

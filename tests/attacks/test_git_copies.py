@@ -1,4 +1,4 @@
-"""A28-A33: an agent owns its copy; whatever it writes there, nothing of it runs or is believed."""
+"""A28-A33: an agent owns its working copy; nothing it writes there is executed or trusted."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def canary_of(place: Place) -> Path:
     return place.origin.parent / "canaries"
 
 
-# these stand before others, which they would keep from going off
+# these run before other traps and would prevent them from firing
 LOUDER = ("filter.x.process", "diff.x.command")
 
 
 def arm(place: Place, git_dir: Path, without: tuple[str, ...] = LOUDER) -> None:
-    """Put every trap into a git folder: hooks, settings, an included file, attributes."""
+    """Set every trap in a git folder: hooks, settings, an included file, attributes."""
     canaries = canary_of(place)
     canaries.mkdir(exist_ok=True)
     for name in HOOKS:
@@ -88,7 +88,7 @@ def arm(place: Place, git_dir: Path, without: tuple[str, ...] = LOUDER) -> None:
 
 
 def use_everything(place: Place, tip: str) -> None:
-    """Every call of ours that may follow a run, in the order of its life."""
+    """Make every call that may follow a run, in the order of its life."""
     copies, mirrors, repo = place.copies, place.mirrors, place.repo
     assert copies.take(repo, "run_1", "afk/1") == tip
     copies.look(repo, "run_1", tip=tip)
@@ -115,7 +115,7 @@ def test_no_trap_in_a_copy_goes_off(place: Place, without: tuple[str, ...]) -> N
 
 
 def test_the_traps_would_go_off_in_careless_hands(place: Place) -> None:
-    """The canaries are alive: the same copy, used as a person would use it."""
+    """The traps work: they fire when the same copy is used as a person would use it."""
     copy = place.start()
     commit_files(copy, {"a.txt": "changed\n", ".gitattributes": ATTRIBUTES})
     arm(place, copy / ".git")
@@ -135,7 +135,7 @@ def test_no_trap_of_the_repository_goes_off_when_a_copy_is_made(tmp_path: Path) 
     place.copies.include(place.repo, "run_1")
     place.copies.look(place.repo, "run_1", tip=place.base_sha)
     place.mirrors.fetch(place.repo)
-    # origin is its owner's: what runs there on a push is theirs, what is fetched runs nothing
+    # hooks at origin are its owner's business, but a fetch must run nothing
     assert not (copy / ".git/evil").exists()
     assert list(canary_of(place).iterdir()) == []
 
@@ -204,7 +204,7 @@ def test_submodules_are_never_entered(place: Place, tmp_path: Path) -> None:
     run_git(copy, "add", ".gitmodules")
     run_git(copy, "commit", "-q", "-m", "A submodule")
     with pytest.raises(CannotRead):
-        # git's own check refuses an update command in .gitmodules
+        # git's own check rejects an update command in .gitmodules
         place.copies.take(place.repo, "run_1", "afk/1")
     (copy / "sub").mkdir()
     write_files(copy, {".gitmodules": f'[submodule "sub"]\n\tpath = sub\n\turl = {sub}\n'})
@@ -214,7 +214,7 @@ def test_submodules_are_never_entered(place: Place, tmp_path: Path) -> None:
     assert place.copies.look(place.repo, "run_1", tip=tip).is_clean
     run_git(copy, "-c", "protocol.file.allow=always", "submodule", "update", "-q", "--init")
     arm(place, copy / ".git/modules/sub")
-    # whatever was done inside it is no commit of ours
+    # work done inside the submodule is not part of our commit
     assert not place.copies.look(place.repo, "run_1", tip=tip).is_clean
     place.copies.diff(place.repo, "run_1", base_sha=place.base_sha)
     assert place.mirrors.merge(place.repo, base="main", branch="afk/1", message="Merge").sha

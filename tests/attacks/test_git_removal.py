@@ -1,4 +1,4 @@
-"""A33 and A34: clean-up deletes a registered copy under the root, and nothing else ever."""
+"""A33 and A34: clean-up deletes only registered copies under the root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A30 and A33: a git folder the agent made unsound is refused whole, and leaves nothing."""
+"""A30 and A33: a corrupted git folder is rejected as a whole and leaves nothing in the mirror."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def hide_the_mirror(place: Place) -> Callable[[], object]:
 
 
 def leave_no_room_in_the_mirror(place: Place) -> Callable[[], object]:
-    # files of no size may be made, and nothing be written to them
+    # files can be created, but nothing can be written to them
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

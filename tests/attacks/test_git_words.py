@@ -141,7 +141,7 @@ def test_a_hostile_address_runs_nothing(place: Place, address: str) -> None:
         place.mirrors.clone(Repository("proj_2", origin), progress=lambda percent, phase: None)
     place.mirrors.claim(repo, "afk/1", place.base_sha)
     assert not place.mirrors.push(repo, "afk/1").accepted
-    # and the layer below refuses by itself, whoever calls it
+    # the layer below refuses as well, for every caller
     with pytest.raises(UnsafeArgument):
         Git(Identity()).run(["ls-remote", "--", origin], origin=origin)
     assert not canary.exists()
@@ -246,7 +246,7 @@ def test_a_full_pipe_on_both_sides_blocks_nobody() -> None:
     assert answer.out == content
 
 
-# --- who we are --------------------------------------------------------------------------------
+# --- identity ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_helpers_are_asked_only_by_calls_that_leave_the_machine(home: Path) -> N
 
 
 def test_a_checkout_at_origin_is_written_by_its_owners_filters(home: Path, tmp_path: Path) -> None:
-    """Without their config git would lay their large files down as pointers."""
+    """Without the owner's config, git would check out their large files as pointers."""
     (home / ".gitconfig").write_text('[filter "big"]\n\tsmudge = sed s/small/BIG/\n\tclean = cat\n')
     place = set_up_place(tmp_path, files={".gitattributes": "*.big filter=big\n"}, bare=False)
     place.deliver({"new.big": "small\n"})

@@ -1,4 +1,4 @@
-"""Agents at `none` that act against the machinery around them, as a person sees them."""
+"""Agents at `none` that attack the machinery around them, as a person sees them."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def test_an_agent_that_kills_its_supervisor_and_leaves_a_daemon_keeps_its_slot_u
 
 def test_an_agent_that_stops_its_supervisor_times_out_all_the_same(plane: RealPlane) -> None:
     run = plane.start_running(plane.add_project(STOPS_ITS_SUPERVISOR.told()))
-    # its log stands still with its supervisor
+    # its log stops growing together with its supervisor
     plane.wait((plane.copy(run) / "done").exists, "the agent has stopped its supervisor")
     kept = plane.run(run.id).supervisor
     assert kept
-    # its budget, its grace and 30 seconds have passed by the clock that nobody sets
+    # budget, grace and 30 seconds have passed on the boot clock, which nobody can set
     late = {**kept, "until": kept["until"] - run.budget_seconds - 60}
     plane.ledgers.runs.note(run.id, run.project_id, supervisor=late)
     run = plane.reap(run)
@@ -125,12 +125,12 @@ def test_a_record_that_names_the_server_does_not_end_it(plane: RealPlane) -> Non
     assert plane.see_end(run).released_at is not None
 
 
-# --- by the engine alone, as root and as a plain user --------------------------------------------
+# --- the engine alone, as root and as a plain user -----------------------------------------------
 
 
 @pytest.fixture(params=USERS)
 def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
-    """A place for the trials of a user."""
+    """A trial as root or as a plain user."""
     with trial_of(request.param) as trial:
         yield trial
 
@@ -168,7 +168,7 @@ def test_no_users_agent_aims_a_signal_at_another_process(trial: Trial) -> None:
 
 
 def test_no_users_agent_aims_a_signal_at_the_server(trial: Trial) -> None:
-    """Its server ends it and lives to tell of it."""
+    """The server ends the agent, and survives to report it."""
     agent = NAMES_ANOTHER_PROCESS.told(pid="$SERVER")
     tried = trial.run(agent, SandboxLevel.NONE, ends_once="done")
     assert (tried.reason, tried.is_gone, tried.is_untrue) == ("stopped", True, True), tried

@@ -1,4 +1,4 @@
-"""A18, A19, A24: what somebody writes in an issue is only ever text, and never hides anything."""
+"""A18, A19, A24: text written in an issue is only ever shown as text, and hides nothing."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ HIDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200
 
 
 class Reader(HTMLParser):
-    """Notes everything in a piece of HTML that could do more than be read."""
+    """A parser that collects the tags, attributes and links outside the allowlist."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Look at a tag and at each attribute."""
+        """Check a tag and each of its attributes."""
         if tag not in TAGS:
             self.found.append(tag)
         allowed = ATTRIBUTES["*"] | ATTRIBUTES.get(tag, set()) | {"rel"}
         for name, value in attrs:
             if name not in allowed and not name.startswith(("data-", "aria-")):
                 self.found.append(f"{tag} {name}={value}")
-            # a browser leaves these out before it looks for a scheme
+            # browsers drop these characters before they parse the scheme
             scheme = re.match(
                 r"([a-z][a-z0-9+.-]*):", re.sub(r"[\x00-\x20]", "", value or ""), re.I
             )
@@ -42,7 +42,7 @@ class Reader(HTMLParser):
 
 
 def dangers(html: str) -> list[str]:
-    """What a page could be made to do by this HTML."""
+    """Return everything in this HTML that could make a page act."""
     reader = Reader()
     reader.feed(html)
     reader.close()

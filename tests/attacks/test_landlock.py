@@ -1,4 +1,4 @@
-"""Agents held in by landlock and a control group, where neither namespaces can be had."""
+"""Agents contained by landlock and a control group, where namespaces are unavailable."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.sandboxes import PLAIN, ROOT, USERS, Trial, Tried, trial_of
 
 TREES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 SECONDS = 30.0
-# process 1 can be ended and stopped from inside here: what comes of it has tests of its own
+# process 1 can be killed and stopped from inside here; the consequences are tested separately
 REACHES_PROCESS_1 = ("kills its supervisor", "stops its supervisor")
 if problem := landlock.shortcoming():
     pytestmark = pytest.mark.skip(f"landlock is not tried on this machine: {problem}")
@@ -36,24 +36,24 @@ if problem := landlock.shortcoming():
 
 @dataclass(frozen=True)
 class Divided(Trial):
-    """A trial in a control group that this user may divide, as systemd delegates one."""
+    """A trial in a control group that its user may divide, like one that systemd delegates."""
 
     group: str = ""
 
     @property
     def prefix(self) -> list[str]:
-        """The arguments before a command that make it this user's, in the group."""
+        """The command prefix that switches to this user, in the group."""
         joining = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
         return ["/bin/sh", "-c", joining, self.group, *super().prefix]
 
     def contain(self, script: str, **asked: object) -> Tried:
-        """Have a script be the agent, by landlock."""
+        """Run a script as the agent, contained by landlock."""
         return self.run(script, SandboxLevel.CONTAINED, Means.LANDLOCK, **asked)
 
 
 @contextmanager
 def divided_group(user: str) -> Iterator[str]:
-    """A control group that belongs to a user; skips where there can be none."""
+    """Create a control group that the user owns; skip the test where that is impossible."""
     tree = next((one for one in TREES if os.access(f"{one}/cgroup.procs", os.W_OK)), None)
     if tree is None:
         pytest.skip(
@@ -87,7 +87,7 @@ def _came_of(tried: Tried) -> dict[str, str]:
 
 
 def _try(**ways: str) -> str:
-    """A script that says of each command whether it worked."""
+    """Return a script that prints, for each command, whether it succeeded."""
     lines = [
         f"({way}) >/dev/null 2>&1 && echo {name}: yes || echo {name}: no"
         for name, way in ways.items()
@@ -225,7 +225,7 @@ def test_the_record_names_the_agent_so_that_a_restart_knows_it_has_begun(trial: 
     trial.contain("true", setup=["/bin/sh", "-c", "true"])
     started = json.loads((trial.data / "records" / "run_1" / "started").read_text())
     assert started["agent"]["pid"] > 0
-    # others may live on after it: there are no process numbers of its own inside
+    # landlock has no process namespace, so the agent is not the init of what it started
     assert started["init"] is None
 
 
@@ -294,7 +294,7 @@ def test_whoever_ends_the_supervisor_ends_everything_inside(tmp_path: Path) -> N
         unheld = {**(engine.kept("run_1") or {}), "landlocked": False}
         assert not engine.look("run_1", unheld).tree_gone
         engine.close()
-        # what proves it, and is cleared with the groups of runs that are over
+        # the group is the proof; it is cleared with the groups of runs that are over
         assert clear_groups("landlocked", lambda run_id: run_id == "run_1") >= 1
 
 

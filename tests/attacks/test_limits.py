@@ -1,4 +1,4 @@
-"""Agents that take all they can get: each ends at its limit, with the figure, and alone."""
+"""Agents that take all they can get: each is ended at its limit, with the figure, and alone."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ WAYS: list[Way] = [
 
 
 def also(agent: LimitBreaker) -> Any:
-    """Another way to the same limit, which is tried where there is time."""
+    """Another way to reach the same limit, tried only by the soak tests."""
     return pytest.param(agent, marks=pytest.mark.soak)
 
 
 @pytest.fixture(params=USERS)
 def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
-    """A place for the trials of a user."""
+    """A trial as root or as a plain user."""
     with trial_of(request.param) as trial:
         yield trial
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: f"{way[1]}-{way[0] or 'alone'}")
 def way(request: pytest.FixtureRequest) -> Way:
-    """The way in which agents are held."""
+    """The means and level at which the agent is contained."""
     return request.param
 
 
@@ -73,7 +73,7 @@ def test_an_agent_that_fills_its_copy_ends_at_its_quota(trial: Trial, way: Way) 
 
 
 def meets_its_limit(trial: Trial, way: Way, agent: LimitBreaker) -> Tried:
-    """Try an agent whose limit ends it, with all it started, as its page says."""
+    """Run an agent, and assert that its limit ends it with all it started, as its page says."""
     means, level = way
     tried = trial.run(agent.script, level, means, limits=agent.limits)
     met = (tried.reason, tried.limit, tried.is_gone)
@@ -103,7 +103,7 @@ def test_an_agent_whose_git_meets_the_limit_for_a_file_is_told_so(
 ) -> None:
     tried = trial.run(script, SandboxLevel.NONE, limits={"file_mb": 1})
     assert (tried.reason, tried.limit, tried.is_gone) == ("file_limit", 1, True), tried
-    # without that limit nothing of the kind is concluded
+    # without that limit, the same output proves nothing
     said = "echo 'File size limit exceeded'; exit 1"
     free = trial.run(said, SandboxLevel.NONE, run="run_2")
     assert (free.reason, free.code) == ("exited", 1), free
@@ -136,11 +136,11 @@ def test_a_run_has_a_limit_of_processes_unless_somebody_takes_it_away(trial: Tri
     assert tried.limits == ""
 
 
-# --- what holds them, as far as this machine has it ---------------------------------------------
+# --- enforcement, as far as this machine supports it --------------------------------------------
 
 
 def is_writable(controller: str) -> bool:
-    """True where control groups of version 1 can be made."""
+    """Return True where control groups of version 1 can be created."""
     return os.access(f"{GROUPS}/{controller}/cgroup.procs", os.W_OK)
 
 

@@ -1,4 +1,4 @@
-"""A29: refs and replacements that an unsandboxed agent writes into a mirror are not believed."""
+"""A29: refs and replace objects that an unsandboxed agent writes into a mirror are not trusted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.services.pushing import DIES, hooked, pushed
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[RealPlane]:
-    """A control plane with the usual settings."""
+    """A control plane with the default settings."""
     with real_plane(tmp_path) as plane:
         yield plane
 
@@ -29,7 +29,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def smuggled(mirror: Path, ref: str) -> str:
-    """A commit that nobody has looked at, put on top of what a ref names; its id."""
+    """Put an unreviewed commit on top of a ref; return its id."""
     git = partial(run_git, mirror, "--git-dir=.")
     at = git("rev-parse", ref)
     evil = git("commit-tree", f"{at}^{{tree}}", "-p", at, "-m", "Nobody has read this")
@@ -85,7 +85,7 @@ def test_a_merge_is_made_on_what_origin_shows_whatever_the_mirror_says(
 def test_a_change_on_a_base_that_origin_never_had_brings_nothing_along_unasked(
     plane: RealPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An agent waits for the fetch of another run's launch and moves the base it begins from."""
+    """The agent waits for the fetch of another run's launch, then moves that run's base."""
     project = plane.add_project()
     mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
     fetch, evil = plane.adapters.mirrors.fetch, []
@@ -105,7 +105,7 @@ def test_a_change_on_a_base_that_origin_never_had_brings_nothing_along_unasked(
     with pytest.raises(NotChecked, match="more would be merged than it shows"):
         changes.merge(project.id, number, plane.clock())
     assert (tip_of(origin, "main"), changes.find(project.id, number).state) == (before, "open")
-    # a person may have rewritten the base themselves, and want just that
+    # a person may have rewritten the base on purpose
     assert changes.merge(project.id, number, plane.clock(), push_anyway=True).state == "merged"
 
 

@@ -1,4 +1,4 @@
-"""A29, A32: whatever an agent writes into a git folder of ours, our calls do what they did."""
+"""A29, A32: Runyard's calls are unaffected by what an agent writes into one of its git folders."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def worktree_config(place: Place) -> None:
 
 
 def another_config(place: Place) -> None:
-    """Another folder lends its config and its refs."""
+    """Borrow the config and refs of another folder."""
     lent = place.origin.parent / "lent"
     shutil.copytree(place.mirror, lent, dirs_exist_ok=True)
     append(lent / "config", f'[url "{attacker_of(place)}"]\n\tpushInsteadOf = {place.origin}\n')
@@ -141,14 +141,14 @@ def test_a_delivery_reaches_origin_whatever_stands_in_the_mirrors_settings(
     assert not tip_of(attacker, "afk/1")
     assert [path.name for path in canaries_of(place).iterdir()] == ["hooks"]
     assert {name: (place.mirror / name).read_bytes() for name in ours} == ours
-    # an operator finds what was put back, of which mirror
+    # the log names the mirror and says that its config was put back
     [first, *_] = [record.getMessage() for record in caplog.records]
     assert "proj_1.git" in first
     assert "put back" in first
 
 
 def test_an_address_that_looks_like_a_name_is_not_looked_up_in_the_mirror(place: Place) -> None:
-    """Git would read `remotes/<name>` for an address without a slash, as ssh's may be."""
+    """Git would read `remotes/<name>` for an address without a slash, as an ssh address may be."""
     attacker = make_origin(attacker_of(place), files={"a.txt": "one\n"}, bare=True)
     for folder in ("remotes", "branches"):
         (place.mirror / folder).mkdir()
@@ -212,7 +212,7 @@ def test_a_mirror_that_cannot_be_compared_is_not_used(place: Place) -> None:
 
 
 def test_a_mirror_that_cannot_be_put_back_is_not_used(place: Place) -> None:
-    """An agent may hold the lock for ever: then nothing is done, and nothing waits."""
+    """An agent may hold the lock forever: the call then refuses instead of waiting."""
     place.deliver({"new.txt": "x\n"})
     TRICKS["pushInsteadOf"](place)
     held = os.open(place.mirror / "objects", os.O_RDONLY)
@@ -230,7 +230,7 @@ def test_a_mirror_that_cannot_be_put_back_is_not_used(place: Place) -> None:
 def test_a_mirror_of_before_goes_on_working(tmp_path: Path, object_format: str) -> None:
     place = set_up_place(tmp_path, object_format=object_format)
     ours = (place.mirror / "config").read_text()
-    # as plain git would have written it, without the file of attributes
+    # as plain git would have written it, without the attributes file
     (place.mirror / "config").write_text(ours.replace('"', "") + "[gc]\n\tauto = 0\n")
     (place.mirror / "info/attributes").unlink()
     tip = place.deliver({"new.txt": "x\n"})

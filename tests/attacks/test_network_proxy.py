@@ -1,4 +1,4 @@
-"""The way out of a sandbox lets one host through and refuses another, by name and by address."""
+"""The sandbox's proxy admits one host and refuses another, by name and by address."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_another_host_is_refused_and_told_of(host):
 
 
 class Rebinding:
-    """A name server that gives another address each time it is asked."""
+    """A name server that returns its addresses one after another, then repeats the last."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = list(addresses)
@@ -83,7 +83,7 @@ def test_an_allowed_name_that_leads_to_a_closed_address_is_refused(address):
 
 
 def test_a_name_is_asked_for_once_so_that_what_was_checked_is_what_is_reached():
-    """The address is listed at first; the name would lead elsewhere at the second question."""
+    """The first answer is an allowed address; a second query would lead elsewhere."""
     with web_server() as server, web_server() as other:
         port = port_of(server)
         names = Rebinding("127.0.0.1", "127.0.0.2")
@@ -234,7 +234,7 @@ def test_beyond_its_connections_it_says_so_and_takes_the_next_once_one_is_over()
 def _is_taken(way: WayOut) -> bool:
     with closing(way.connect()) as client:
         client.settimeout(PATIENCE)
-        # turned away without being read, it may be reset before it has its answer
+        # a refused connection is not read, and may be reset before its answer arrives
         with suppress(ConnectionError):
             client.sendall(b"CONNECT evil.example:1 HTTP/1.1\r\n\r\n")
             return read_all(client).startswith(b"HTTP/1.1 403 ")
@@ -265,7 +265,7 @@ def _run(argv: list[str], env: dict[str, str] | None = None) -> subprocess.Compl
 
 
 def test_tls_is_between_the_program_and_its_server_alone(tmp_path):
-    """A handshake by our own certificate succeeds: the proxy does not look into TLS."""
+    """A handshake with our own certificate succeeds, so the proxy does not terminate TLS."""
     cert, key = make_certificate(tmp_path)
     with web_server(certificate=(cert, key)) as server:
         place = f"localhost:{port_of(server)}"

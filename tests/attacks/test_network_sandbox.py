@@ -1,4 +1,4 @@
-"""An agent in a sandbox with a list of hosts reaches these, and nothing else of the network."""
+"""A sandboxed agent with a list of hosts can reach those and nothing else on the network."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
 
 
 def run(trial: Trial, script: str, network: NetworkRule, *hosts: str, **env: str) -> str:
-    """The log of an agent that is this script, once nothing of it is left."""
+    """Run a script as the agent; return its log once no process of it is left."""
     tried = trial.run(
         f"{script}\nexit 0", SandboxLevel.SANDBOXED, network=network, hosts=hosts, env=env
     )
@@ -134,7 +134,7 @@ def test_git_goes_out_to_a_listed_host_over_https(trial: Trial, tmp_path: Path) 
 def test_the_way_out_needs_no_server_of_runyard(
     engine: KeepingEngine, tmp_path: Path, server: WebServer
 ) -> None:
-    """The engine, and with it the server's side of the run, is gone before the agent asks."""
+    """The engine, the server's side of the run, has exited before the agent uses the network."""
     port = server.server_port
     policy = SandboxPolicy(level=SandboxLevel.SANDBOXED, network=NetworkRule.ALLOWED)
     copy = tmp_path / "data" / "copy"
@@ -174,7 +174,7 @@ def test_the_way_out_goes_with_a_supervisor_that_is_killed(
     mark = engine.start(
         order("run_1", tmp_path / "data" / "copy", ["/bin/sleep", "600"], policy=policy)
     )
-    assert len(_commands_below(mark.pid)) == 4  # the wrapper, process 1, the agent, the way out
+    assert len(_commands_below(mark.pid)) == 4  # the wrapper, process 1, the agent, the proxy
     os.kill(mark.pid, signal.SIGKILL)
     until(lambda: not engine.owned(), "no process carries the run's mark", SECONDS)
 

@@ -1,4 +1,4 @@
-"""What agents do every day works at every level as it does without a sandbox."""
+"""The everyday work of agents succeeds at every level as it does without a sandbox."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.attacks.registries import package_registries
 from tests.sandboxes import USERS, WAYS, trial_of
 
 PATIENCE = 60.0
-# leaves a server behind, tells its port, and ends once somebody has looked at it
+# leaves a server running, prints its port, and exits after one request
 DEV_SERVER = """
 cat > serve.py <<'END'
 import functools, http.server, os, socket
@@ -77,7 +77,7 @@ def test_a_dev_server_is_reached_from_this_machine_and_gone_with_its_run(
 
 
 def _look(ear: socket.socket) -> tuple[int, str]:
-    """Open the page that an agent tells of, as a person does; its port and its text."""
+    """Open the page whose port an agent reports, as a person would; return port and page text."""
     ear.settimeout(PATIENCE)
     agent, _ = ear.accept()
     with agent:

@@ -1,4 +1,4 @@
-"""A28, A32: what a folder of this machine could run when it takes a push, and what it shows."""
+"""A28, A32: programs that a local origin could run when it takes a push, and what it reports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILTERED = {"a.txt": "one\n", ".gitattributes": "*.txt filter=x\n"}
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """An origin that a person has checked out, where everything is trapped."""
+    """An origin with a checkout, trapped everywhere."""
     place = set_up_place(tmp_path, files={"a.txt": "one\n"}, bare=False)
     arm(place)
     return place
@@ -38,11 +38,11 @@ def fired(place: Place) -> set[str]:
 
 
 def arm(place: Place, *, required: bool = False) -> None:
-    """Put every trap into a checkout: hooks, settings that are commands, a borrowed folder."""
+    """Set every trap in a checkout: hooks, settings that are commands, a borrowed object folder."""
     canaries, git_dir = canaries_of(place), place.origin / ".git"
     canaries.mkdir()
     for name in HOOKS:
-        # as its own default would do it, where it stands in for that
+        # this hook replaces git's own update of the checkout, so it has to do that too
         does = "; git read-tree -u -m HEAD $1" if name == "push-to-checkout" else ""
         write_hook(git_dir, name, f"touch '{canaries}/{name}'{does}")
     lent = make_origin(place.origin.parent / "lent", bare=True)
@@ -60,7 +60,7 @@ def arm(place: Place, *, required: bool = False) -> None:
 
 
 def take_everything(place: Place, repo: Repository) -> str:
-    """Deliver, merge and delete a branch, as after a run; the merge's commit."""
+    """Deliver, merge and delete a branch, as after a run; return the merge commit."""
     tip = place.deliver({"new.txt": "x\n"})
     assert place.mirrors.push(repo, "afk/1").accepted
     assert tip_of(place.origin, "afk/1") == tip
@@ -73,7 +73,7 @@ def take_everything(place: Place, repo: Repository) -> str:
 def test_nothing_of_a_checkout_runs_when_it_takes_a_delivery_and_a_merge(place: Place) -> None:
     merged = take_everything(place, place.repo)
     assert fired(place) == set()
-    # and the files are where a person looks for them
+    # and the checkout's files are up to date
     assert (place.origin / "new.txt").read_text() == "x\n"
     for key in ("core.fsmonitor", "filter.x.clean"):
         run_git(place.origin, "config", "--unset", key)
@@ -82,7 +82,7 @@ def test_nothing_of_a_checkout_runs_when_it_takes_a_delivery_and_a_merge(place: 
 
 
 def test_hooks_run_once_a_person_has_switched_them_on(place: Place) -> None:
-    """The canaries are alive; what is no hook stays off."""
+    """The traps work: hooks fire. Everything else stays off."""
     repo = place.trusting_hooks()
     tip = place.deliver({"new.txt": "x\n"})
     assert place.mirrors.push(repo, "afk/1").accepted
@@ -166,7 +166,7 @@ def test_hooks_of_a_folder_of_their_own_run_from_there(tmp_path: Path) -> None:
 def test_nothing_that_is_missing_at_a_checkout_is_fetched_from_an_address_of_its(
     tmp_path: Path,
 ) -> None:
-    """A promise to fetch later names the program that is asked."""
+    """A partial clone's promisor remote names the program that is run to fetch."""
     place = set_up_place(tmp_path, files={"a.txt": "one\n"}, bare=False)
     place.deliver({"a.txt": "two\n"})
     canary = tmp_path / "canary"
@@ -191,7 +191,7 @@ def test_nothing_that_is_missing_at_a_checkout_is_fetched_from_an_address_of_its
 
 @pytest.fixture
 def filtered(tmp_path: Path) -> Place:
-    """An origin whose own config has a filter, which its files go through."""
+    """An origin whose own config has a filter for its files."""
     place = set_up_place(tmp_path, files=FILTERED, bare=False)
     arm(place, required=True)
     return place
@@ -209,7 +209,7 @@ def test_a_checkout_whose_own_filter_would_write_the_files_is_left_as_it_is(
     assert tip_of(filtered.origin) == before
     assert (filtered.origin / "a.txt").read_text() == "one\n"
     assert fired(filtered) == set()
-    # a delivery moves no file
+    # a delivery does not touch the checkout
     assert filtered.mirrors.push(filtered.repo, "afk/1").accepted
 
 
@@ -247,7 +247,7 @@ def test_a_delivery_moves_no_file_of_a_checkout_that_would_follow_it(filtered: P
     run_git(filtered.origin, "update-ref", "refs/heads/afk/1", filtered.base_sha)
     run_git(filtered.origin, "symbolic-ref", "HEAD", "refs/heads/afk/1")
     for canary in canaries_of(filtered).iterdir():
-        canary.unlink()  # a person's own git runs what is theirs
+        canary.unlink()  # a person's own git runs their hooks and filters
     answer = filtered.mirrors.push(filtered.repo, "afk/1")
     assert not answer.accepted
     assert "checked out" in answer.because
@@ -255,7 +255,7 @@ def test_a_delivery_moves_no_file_of_a_checkout_that_would_follow_it(filtered: P
     assert fired(filtered) == set()
 
 
-# --- what origin shows -------------------------------------------------------------------------
+# --- what origin reports -----------------------------------------------------------------------
 
 
 def test_a_push_that_origin_does_not_show_is_refused(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_a_branch_that_origin_still_shows_was_not_deleted(tmp_path: Path) -> Non
 def test_a_delivery_is_never_believed_while_somebody_rewrites_the_mirrors_config(
     tmp_path: Path,
 ) -> None:
-    """Between the comparison and git's own reading a process of our user can still write."""
+    """A process of our user can still write between the comparison and git's own reading."""
     place = set_up_place(tmp_path)
     attacker = make_origin(tmp_path / "attacker", bare=True)
     place.deliver({"new.txt": "x\n"})
@@ -339,7 +339,7 @@ def test_a_delivery_is_never_believed_while_somebody_rewrites_the_mirrors_config
                 place.mirrors.claim(place.repo, branch, place.base_sha)
                 accepted = place.mirrors.push(place.repo, branch).accepted
             except (CannotRead, OriginProblem):
-                continue  # nothing was concluded
+                continue  # no result was claimed
             assert not accepted or tip_of(place.origin, branch)
     finally:
         is_over.set()

@@ -1,6 +1,6 @@
-"""Agents with a private home: tools and their caches work, sign-ins come back, the home stays shut.
+"""Agents with a private home: tools and caches work, sign-ins are kept, the home stays closed.
 
-As root and as a plain user; what this machine has not is a skip that says so.
+Each test runs as root and as a plain user; tools missing from this machine are skipped.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def registries() -> Iterator[Registries]:
 
 
 class Runs:
-    """The runs of one project, one after another."""
+    """Successive runs of one project."""
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
@@ -63,7 +63,7 @@ class Runs:
         )
 
     def works(self, script: str, **asked: Any) -> str:
-        """The log of a script that must end with 0."""
+        """Run a script, assert that it exits 0, and return its log."""
         tried = self.run(f"set -e\n{script}", **asked)
         assert tried.code == 0, tried
         return tried.log
@@ -102,7 +102,7 @@ def test_git_python_and_node_work_in_a_private_home(runs: Runs) -> None:
     assert f"{runs.trial.home}\npython 3" in said
     if "bin/node" in said:
         assert f"node {runs.trial.home}" in said
-    # git's settings are the project's, and the next run has them
+    # git's global settings belong to the project, and carry over to its next run
     assert runs.works("git config --global user.name").strip() == "A"
     assert not (runs.trial.home / ".gitconfig").exists()
 
@@ -178,14 +178,14 @@ def test_cargo_of_the_home_folder_builds_once_the_project_names_it(runs: Runs) -
     assert f"{runs.trial.home}/.cache/cargo" in said
     again = "rm -rf dep app/target && cd app && cargo run --quiet --offline 2>&1"
     assert "the crate of cargo" in runs.works(again, **asked)
-    # the toolchain itself is only read
+    # the toolchain itself is read-only
     assert runs.run(f"touch {CARGO}/planted", **asked).code != 0
-    # and is not there for a project that does not name it
+    # and is absent for a project that does not name it
     assert runs.run(f"ls {CARGO}/bin").code != 0
 
 
 def signed_in(trial: Trial) -> Path:
-    """The user's own sign-in of claude."""
+    """Write the user's own sign-in for claude."""
     file = trial.home / SIGN_IN
     soon = datetime.now(UTC) + timedelta(hours=1)
     account = {
@@ -198,7 +198,7 @@ def signed_in(trial: Trial) -> Path:
 
 
 def write(trial: Trial, file: Path, text: str, mode: int = 0o600) -> None:
-    """A file of the user's own."""
+    """Write a file that the user owns."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     file.chmod(mode)
@@ -265,7 +265,7 @@ def test_what_a_hostile_agent_adds_to_its_sign_in_does_not_reach_the_user(
     assert tried.code == 0, tried
     assert len(tried.refused) == 1
     assert file.read_bytes() == before
-    # and the next run has the user's own again
+    # and the next run gets the user's own sign-in again
     assert "sk-ant-oat01-a" in runs.works(f"cat ~/{SIGN_IN}", agent="claude")
 
 
@@ -288,7 +288,7 @@ def test_traps_that_an_agent_leaves_in_its_home_do_not_hurt_the_next_run(
     write(runs.trial, runs.trial.home / ".local/bin/claude", "#!/bin/sh\ncat ~/" + SIGN_IN, 0o755)
     runs.works(TRAPS[name], agent="claude")
     argv = [str(runs.trial.home / ".local/bin/claude")]
-    # what was written a moment ago may be on its way still, and is waited for
+    # a change made a moment ago may be a write in progress, so the check waits for it
     tried = runs.run("", agent="claude", argv=argv, seconds_later=10)
     assert (tried.code, "sk-ant-oat01-a" in tried.log) == (0, True), tried
 

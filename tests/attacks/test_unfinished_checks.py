@@ -1,4 +1,4 @@
-"""Commits that no check can read to their end: a delivery gives up on them, and pushes nothing."""
+"""Commits whose check never finishes: the delivery gives up, and nothing is pushed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.repositories import run_git
 from tests.services.pushing import DIES, hooked, pushed
 
 UNCHECKED = "its commits could not be checked for secrets and large files"
-# git as it is, but for the list of what is to be measured, which never ends
+# real git, except that the list of objects to measure never ends
 HANGS = """#!/bin/sh
 for word in "$@"; do [ "$word" = --filter-print-omitted ] && exec sleep 600; done
 exec {git} "$@"
@@ -29,14 +29,14 @@ exec {git} "$@"
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[RealPlane]:
-    """A control plane with the usual settings."""
+    """A control plane with the default settings."""
     with real_plane(tmp_path) as plane:
         yield plane
 
 
 @pytest.fixture
 def waiting(plane: RealPlane) -> tuple[Project, Run]:
-    """A run whose commits were taken over, and have not reached an origin in trouble yet."""
+    """A run whose commits were imported but not yet pushed, because its origin fails."""
     project, hook = hooked(plane, DIES)
     run = plane.see_end(plane.start_running_issue(project))
     assert run.status == "delivering"
@@ -45,14 +45,14 @@ def waiting(plane: RealPlane) -> tuple[Project, Run]:
 
 
 def look_again(plane: RealPlane, run: Run) -> Run:
-    """What a sweep does once the longest pause of a delivery is over."""
+    """Sweep again after the longest pause between delivery attempts; return the run."""
     plane.clock.advance(LONGEST_PAUSE.total_seconds())
     plane.tick()
     return plane.run(run.id)
 
 
 def looks_until_it_ends(plane: RealPlane, run: Run) -> int:
-    """How many looks it takes until the run is no longer being delivered."""
+    """Return how many sweeps it takes until the run is no longer being delivered."""
     for look in range(1, 50):
         latest = look_again(plane, run)
         if latest.status != "delivering":
@@ -68,7 +68,7 @@ def deliver(plane: RealPlane, run: Run, *, push_anyway: bool = False) -> Run:
 
 
 def let_git_hang(folder: Path, monkeypatch: pytest.MonkeyPatch, *, seconds: float = 0.5) -> None:
-    """Put a git before the real one that never ends its lists, and give the check little time."""
+    """Put a git whose object lists never end first on PATH, and shorten the check's time limit."""
     (folder / "bin").mkdir()
     (folder / "bin" / "git").write_text(HANGS.format(git=which("git")))
     (folder / "bin" / "git").chmod(0o755)
@@ -88,7 +88,7 @@ def test_work_that_git_never_lists_is_kept_and_a_person_decides(
     assert (ended.because or "").startswith(f"not pushed: {UNCHECKED}: ")
     assert (ended.because or "").endswith("git did not answer in time.")
     assert pushed(project, run) == ""
-    # the project is not to blame for it
+    # the failure is not the project's fault
     assert plane.project(project.id).strikes == 0
     plane.services.parked.all(plane.clock())
     plane.rest()
@@ -109,7 +109,7 @@ def test_a_person_who_delivers_unreadable_work_is_asked_whether_to_push_it_anywa
     done = deliver(plane, run, push_anyway=True)
     assert done.delivery is not None
     assert pushed(project, run) == done.delivery["head_sha"]
-    # said once, it is not asked again
+    # the answer is remembered: the merge does not ask again
     merged = plane.services.changes.merge(project.id, done.delivery["number"], plane.clock())
     assert merged.state == "merged"
 
@@ -130,7 +130,7 @@ def test_a_change_that_can_no_longer_be_read_is_merged_at_a_persons_word_only(
 def test_a_history_that_lost_a_file_is_looked_at_for_an_hour_and_then_kept(
     plane: RealPlane, waiting: tuple[Project, Run]
 ) -> None:
-    """An unsandboxed agent deletes from the mirror what the check has to read."""
+    """An unsandboxed agent deletes an object from the mirror that the check has to read."""
     project, run = waiting
     mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
     blob = run_git(mirror, "--git-dir=.", "rev-parse", f"{plane.tip(run)}:new.txt")

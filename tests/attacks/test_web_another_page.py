@@ -1,4 +1,4 @@
-"""A2, A3, A4, A14: what a page of another address can do to a browser that is signed in."""
+"""A2, A3, A4, A14: attacks by a page of another origin on a browser that is signed in."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_a03_the_browsers_word_on_the_site_wins_over_the_origin(
         {"origin": OWN},
         {"sec_fetch_site": "same-origin"},
         {"origin": OWN, "sec_fetch_site": "same-origin"},
-        # a plain form of a page that was sent with `Referrer-Policy: no-referrer`
+        # a plain form on a page served with `Referrer-Policy: no-referrer`
         {"origin": "null", "sec_fetch_site": "same-origin"},
     ],
 )

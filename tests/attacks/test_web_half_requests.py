@@ -1,4 +1,4 @@
-"""A48: requests that never come to an end keep nobody out."""
+"""A48: requests that never finish keep nobody else out."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 from app.server.request_deadlines import BODY_IDLE_SECONDS, HEADER_SECONDS, MOST_HEADER_BYTES
 from tests.servers import RunyardServer, running_server
 
-SLACK_SECONDS = 60.0  # for a busy machine, on top of what is promised
+SLACK_SECONDS = 60.0  # allowance for a busy machine, on top of the promised limit
 HALF_OPEN = 3000
-MOST_IN_BUFFERS = 32 * 1024 * 1024  # what the kernel may take before the server has read a byte
+MOST_IN_BUFFERS = 32 * 1024 * 1024  # what the kernel may buffer before the server reads a byte
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def half(server: RunyardServer, text: str) -> socket.socket:
 
 
 def read_to_the_end(line: socket.socket, seconds: float) -> None:
-    """Wait until the server has closed; what it answers before is read."""
+    """Read and discard answers until the server closes the connection."""
     line.settimeout(seconds)
     try:
         while line.recv(65536):
@@ -77,7 +77,7 @@ def test_headers_without_an_end_are_not_kept(server: RunyardServer) -> None:
 
 
 def is_refused_in_the_end(line: socket.socket, piece: bytes, seconds: float) -> bool:
-    """True once the server takes no more; it is sent the same again until then."""
+    """Send a piece again and again; return True once the server closes, False after `seconds`."""
     until = time.monotonic() + seconds
     with line:
         while time.monotonic() < until:
@@ -93,7 +93,7 @@ def is_refused_in_the_end(line: socket.socket, piece: bytes, seconds: float) -> 
 
 
 def taken_of(line: socket.socket, piece: bytes, seconds: float) -> int:
-    """How many bytes are taken until the server takes no more."""
+    """Return the bytes the server accepts before it closes; MOST_IN_BUFFERS if it never does."""
     until, taken = time.monotonic() + seconds, 0
     with line:
         while time.monotonic() < until and taken < 2 * MOST_IN_BUFFERS:
@@ -136,14 +136,14 @@ def test_three_thousand_half_requests_lock_nobody_out_of_a_server_with_few_files
                 if number % 500 == 0:
                     assert _answers(server)
             assert _answers(server)
-            # what has asked something goes on
+            # a subscription opened earlier still receives events
             api.post("/demo-project")
             assert next(line for line in heard if line.startswith("event:"))
         assert "Too many open files" not in server.log
 
 
 def _answers(server: RunyardServer) -> bool:
-    """True where a person who tries again now and then is answered."""
+    """Return True if the server answers a client that retries."""
     until = time.monotonic() + SLACK_SECONDS
     while time.monotonic() < until:
         try:

@@ -1,4 +1,4 @@
-"""Whatever else listens on this machine gets no cookie of ours: pages have a name of their own."""
+"""Pages have a host name of their own, so that no other local port receives our cookies."""
 
 from __future__ import annotations
 

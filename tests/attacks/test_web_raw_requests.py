@@ -152,14 +152,14 @@ def test_a09_an_open_path_elsewhere_in_the_address_opens_nothing(door: Door, pat
 
 
 def link(door: Door, headers: dict[str, str], name: str = PAGE_NAME) -> connect:
-    """A websocket to the door under any name."""
+    """Open a websocket to the server under any host name."""
     address = f"ws://{name}:{door.port}/_nicegui_ws/live"
     where = {"host": "127.0.0.1", "port": door.port, "proxy": None}
     return connect(address, additional_headers=headers, **where)
 
 
 async def is_refused(door: Door, headers: dict[str, str], name: str = PAGE_NAME) -> bool:
-    """True where the handshake is answered 403."""
+    """Return True if the handshake is answered with 403."""
     try:
         async with link(door, headers, name):
             return False
@@ -216,7 +216,7 @@ async def test_a01_a_websocket_under_another_name_is_refused(door: Door, name: s
 
 
 async def ends_with(line: ClientConnection) -> int | None:
-    """The code the server closes with; a message instead of an end is a failure."""
+    """Return the server's close code; fail if a message arrives instead."""
     with pytest.raises(ConnectionClosed) as closed:
         await line.recv()
     return closed.value.rcvd.code if closed.value.rcvd else None
@@ -229,7 +229,7 @@ async def test_a12_an_open_websocket_is_not_heard_once_its_session_is_over(door:
         await line.send("one")
         assert await line.recv() == "you said one"
         await asyncio.to_thread(door.accounts.sign_out, cookie.partition("=")[2])
-        # it may be closed before anything more can be said
+        # the server may close before the message is sent
         with suppress(ConnectionClosed):
             await line.send("two")
         assert await ends_with(line) == 1008

@@ -1,4 +1,4 @@
-"""A16: what a socket may say to a page: of its own session only, and only what makes sense."""
+"""A16: a socket may address only pages of its own session, and only with valid messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sign_in(server: RunyardServer) -> str:
 
 
 def page_of(server: RunyardServer, cookie: str) -> str:
-    """The id of a page that a session has just opened."""
+    """Open a page in a session; return its client id."""
     with server.visitor(Cookie=cookie) as browser:
         found = _CLIENT.search(browser.get("/").text)
     assert found is not None
@@ -45,7 +45,7 @@ def page_of(server: RunyardServer, cookie: str) -> str:
 async def line_of(
     server: RunyardServer, cookie: str, **query: str
 ) -> AsyncIterator[ClientConnection]:
-    """A socket.io connection of a session, past its first packets."""
+    """Open a session's socket.io connection, past the opening packets."""
     words = urlencode({"EIO": "4", "transport": "websocket", **query})
     headers = {"Cookie": cookie, "Origin": server.page_url}
     where: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "proxy": None}
@@ -58,7 +58,7 @@ async def line_of(
 
 
 async def heard(line: ClientConnection, start: str) -> str:
-    """The first packet that begins so."""
+    """Return the first packet with this prefix."""
     while not (packet := str(await line.recv())).startswith(start):
         pass
     return packet
@@ -113,7 +113,7 @@ async def test_what_makes_no_sense_is_dropped_without_a_word(server: RunyardServ
         assert await shake(line, hands(page)) == "431[true]"
         for said in NONSENSE:
             await line.send("42" + json.dumps(said).replace("{page}", page))
-        # it is still heard: the page is joined once only
+        # the socket still works: a page can be joined only once
         assert await shake(line, hands(page)) == "431[false]"
 
 

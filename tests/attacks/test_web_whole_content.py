@@ -1,4 +1,4 @@
-"""A3, A4, A7, A8, A12, A21, A24, A37: the whole program with hostile words and files in it."""
+"""A3, A4, A7, A8, A12, A21, A24, A37: the whole program with hostile text and files in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.attacks.web_doors import raw_answer
 from tests.fresh_databases import only_on_sqlite
 from tests.servers import fresh_server
 
-# what a terminal, a log reader or a person could be misled by
+# sequences that could mislead a terminal, a log viewer or a person
 HOSTILE = (
     "\x1b]0;title\x07",
     "\x1b]52;c;eA==\x07",
@@ -52,7 +52,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @contextmanager
 def browser(shop: Workshop) -> Iterator[httpx.Client]:
-    """Somebody who came in by a link."""
+    """A browser that signed in through a link."""
     with shop.server.visitor() as caller:
         assert caller.get(shop.server.new_link()).status_code == 303
         yield caller

@@ -1,4 +1,4 @@
-"""A1 to A8, A10, A12: the same attacks on the whole program, as people start it."""
+"""A1 to A8, A10, A12: the same attacks on the whole program, started as people start it."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
 
 
 def caller(server: RunyardServer, **headers: str) -> httpx.Client:
-    """Somebody who calls the server, with these headers only."""
+    """A client of the server that sends these headers only."""
     return server.visitor(**headers)
 
 
 def sign_in(server: RunyardServer) -> str:
-    """A fresh session's cookie header."""
+    """Return the cookie header of a new session."""
     with caller(server) as browser:
         return browser.get(server.new_link()).headers["set-cookie"].partition(";")[0]
 
@@ -131,7 +131,7 @@ def test_a04_socket_io_reflects_no_origin(server: RunyardServer) -> None:
 
 
 async def handshake(server: RunyardServer, headers: dict[str, str]) -> str | int:
-    """The first words of the socket, or the status of the refusal."""
+    """Return the socket's first message, or the status of the refusal."""
     address = f"ws://{server.page_host}{SOCKET_PATH}websocket"
     where = {"host": "127.0.0.1", "port": server.port, "proxy": None}
     try:
@@ -165,10 +165,10 @@ def test_a01_the_program_answers_under_no_other_name(server: RunyardServer) -> N
 
 
 def listening_addresses(pid: int) -> set[str]:
-    """The addresses this process listens on, as the kernel writes them."""
+    """Return the addresses that a process listens on, in the kernel's notation."""
     held = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
+        with suppress(FileNotFoundError):  # closed since the listing
             held.add(os.readlink(entry))
     found = set()
     for table in ("tcp", "tcp6"):

@@ -1,4 +1,4 @@
-"""A5, A7, A8, A10, A11, A12: coming in without, with an old or with a forged secret."""
+"""A5, A7, A8, A10, A11, A12: access with no secret, an expired one or a forged one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every row of docs/operating.md's table of what gets through, tried by an agent."""
+"""Every row of the table in docs/operating.md of an agent's reach, tried by an agent."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.sandboxes import PLAIN, ROOT, USERS, WAYS, Trial, trial_of
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operating.md"
 HEADER = "| an agent can … | `contained` | `sandboxed` | `none` |"
-# what a cell says, and for whom that is so
+# the words of a cell, and the users for whom the attempt succeeds
 CELLS = {"yes": (ROOT, PLAIN), "no": (), "root": (ROOT,), "plain users": (PLAIN,)}
 CONNECT = """python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' """
-# by the row of the table: succeeds where the agent gets through
+# by table row: exits 0 where the agent gets through
 SCRIPTS = {
     "work and commit in its own working copy": (
         "git init -q . && echo x > file && git add file && "
@@ -58,7 +58,7 @@ SCRIPTS = {
     ),
 }
 
-# what such a row leaves outside: inside it may have gone to a private folder
+# files that these rows create outside; inside a sandbox they may land in a private folder
 PLANTED = {
     "write into Runyard's data folder": "data/planted",
     "write there what runs later as the user, such as `.profile`": "home/.profile",
@@ -66,7 +66,7 @@ PLANTED = {
 
 
 def rows() -> dict[str, list[str]]:
-    """The table's rows: what an agent can do, and its cells."""
+    """Return the table: the cells of each row, by what an agent can do."""
     lines = iter(DOCS.read_text().splitlines())
     for line in lines:
         if line == HEADER:
@@ -116,7 +116,7 @@ def test_an_agent_gets_through_where_the_table_says_so_and_nowhere_else(
 
 @contextmanager
 def surroundings(trial: Trial) -> Iterator[tuple[dict[str, str], set[str]]]:
-    """Make what an agent could reach for; the rows that this machine cannot try."""
+    """Create the targets an agent could reach; yield its environment and the rows to skip."""
     run = trial.place / "run"
     run.mkdir(mode=0o777)
     left_out = {
@@ -172,7 +172,7 @@ def _dev() -> list[str]:
 
 
 def _group(user: str) -> str:
-    """A control group that root could move to here; empty where there is none."""
+    """Return a control group that root could move to here, or ""."""
     for place in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup", "/sys/fs/cgroup/pids"):
         if os.access(f"{place}/cgroup.procs", os.W_OK) or user == PLAIN:
             return place

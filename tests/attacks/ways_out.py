@@ -1,4 +1,4 @@
-"""A proxy as a run has it, servers on this machine, and programs that ask for them."""
+"""A sandbox's network proxy, local web servers, and clients that go through the proxy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PATIENCE = 60.0
 
 
 class WebServer(ThreadingHTTPServer):
-    """A web server of this machine that keeps what it was asked, and echoes it or has files."""
+    """A local web server that records requests, and echoes them or serves files."""
 
     def __init__(self, files: Path | None) -> None:
         handler = partial(_Files, directory=str(files)) if files else _Echo
@@ -37,10 +37,10 @@ class WebServer(ThreadingHTTPServer):
 
 
 class _Files(SimpleHTTPRequestHandler):
-    """Hands out the files of a folder."""
+    """Serves the files of a folder."""
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Echo(BaseHTTPRequestHandler):
@@ -58,14 +58,14 @@ class _Echo(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def web_server(
     files: Path | None = None, certificate: tuple[Path, Path] | None = None
 ) -> Iterator[WebServer]:
-    """A web server at a port of its own, over TLS where it has a certificate and its key."""
+    """Serve on a free port, over TLS if given a certificate and its key."""
     with WebServer(files) as server:
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -79,7 +79,7 @@ def web_server(
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for localhost, which nobody has signed, and its key."""
+    """Create a self-signed certificate for localhost; return its path and its key's."""
     openssl = shutil.which("openssl")
     if not openssl:
         pytest.skip("openssl is not installed")
@@ -95,24 +95,24 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 
 @dataclass
 class WayOut:
-    """A proxy that serves at `port`, and what it refused."""
+    """A running proxy: its `port`, and the requests it refused with the reasons."""
 
     port: int
     refused: list[tuple[str, str]] = field(default_factory=list)
 
     def ask(self, text: str | bytes) -> bytes:
-        """Send this, then nothing more; everything that is answered."""
+        """Send a request, close the sending side, and return the whole answer."""
         with closing(self.connect()) as client:
             client.sendall(text.encode() if isinstance(text, str) else text)
             client.shutdown(socket.SHUT_WR)
             return read_all(client)
 
     def connect(self) -> socket.socket:
-        """A connection to the proxy."""
+        """Open a connection to the proxy."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def tunnel(self, target: str) -> socket.socket:
-        """A connection through the proxy, whose answer is read."""
+        """Open a tunnel through the proxy; fail unless it answers 200."""
         client = self.connect()
         client.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         answer = b""
@@ -123,7 +123,7 @@ class WayOut:
 
 
 def read_all(client: socket.socket) -> bytes:
-    """Everything until the other side ends."""
+    """Read until the other side closes."""
     parts = []
     while part := client.recv(65536):
         parts.append(part)
@@ -138,7 +138,7 @@ def way_out(
     idle_seconds: float = IDLE_SECONDS,
     max_connections: int = MAX_CONNECTIONS,
 ) -> Iterator[WayOut]:
-    """A proxy that lets through what is listed."""
+    """Run a proxy that admits the listed hosts."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         way = WayOut(listening.getsockname()[1])
         proxy = Proxy(

@@ -36,14 +36,14 @@ START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
 class Thing(BaseModel):
-    """A body as the API takes one."""
+    """A request body like the API's."""
 
     name: str
 
 
 @dataclass
 class Clock:
-    """The time, moved by tests."""
+    """A clock that tests advance."""
 
     now: datetime = START
 
@@ -51,13 +51,13 @@ class Clock:
         return self.now
 
     def pass_by(self, **span: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now += timedelta(**span)
 
 
 @dataclass
 class Door:
-    """A gate with what stands behind it; `changes` is what state was changed."""
+    """A gate in front of a small application; `changes` lists the changes that got through."""
 
     accounts: Accounts
     clock: Clock
@@ -69,7 +69,7 @@ class Door:
 
     @property
     def gate(self) -> Gate:
-        """The application as a server would run it."""
+        """The application behind its gate, as a server runs it."""
         return Gate(
             self.app,
             accounts=self.accounts,
@@ -89,17 +89,17 @@ class Door:
         return (self.data_dir / "token").read_text().strip()
 
     def sign_in(self) -> str:
-        """A fresh session's cookie header."""
+        """Sign in; return the cookie header of the new session."""
         session = self.accounts.sign_in(self.accounts.make_link_token(self.clock()), self.clock())
         assert session is not None
         return f"{cookie_name(self.port)}={session.cookie}"
 
     def caller(self, **headers: str) -> httpx.AsyncClient:
-        """Somebody who calls this door in process; `_` in a header's name means `-`."""
+        """Return an in-process client; `_` in a header's name stands for `-`."""
         return self.caller_at(self.gate, **headers)
 
     def caller_at(self, gate: Gate, **headers: str) -> httpx.AsyncClient:
-        """The same at a gate of its own."""
+        """Return an in-process client of the given gate."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         transport = httpx.ASGITransport(gate)
         return httpx.AsyncClient(transport=transport, base_url=self.address, headers=given)
@@ -107,7 +107,7 @@ class Door:
 
 @cache
 def _empty_database() -> bytes:
-    """A database after its migrations; made once, since hundreds of doors begin with one."""
+    """Return a migrated empty database; built once, since hundreds of tests begin with one."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "runyard.db"
         database = Database(f"sqlite:///{file}", tell=lambda _: None)
@@ -117,7 +117,7 @@ def _empty_database() -> bytes:
 
 
 def open_accounts(folder: Path) -> tuple[Accounts, Database]:
-    """Accounts on a database of their own in `folder`."""
+    """Open accounts on their own database in `folder`."""
     file = folder / "runyard.db"
     if not file.exists():
         file.write_bytes(_empty_database())
@@ -127,7 +127,7 @@ def open_accounts(folder: Path) -> tuple[Accounts, Database]:
 
 
 def build_door(folder: Path, *, port: int = 8080) -> Door:
-    """A door on an empty data folder."""
+    """Build a gate and its application on an empty data folder."""
     accounts, database = open_accounts(folder)
     door = Door(accounts, Clock(), port, folder, database)
     problems.register(door.app, store_silent=DatabaseSilent)
@@ -217,7 +217,7 @@ def _add_streams(door: Door) -> None:
 
 @contextlib.contextmanager
 def listening(folder: Path) -> Iterator[Door]:
-    """A door behind a real server on a free port of loopback."""
+    """Serve the application on a free loopback port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         door = build_door(folder, port=listener.getsockname()[1])
         config = uvicorn.Config(
@@ -235,7 +235,7 @@ def listening(folder: Path) -> Iterator[Door]:
 
 
 def raw_answer(port: int, request: bytes) -> tuple[int, bytes]:
-    """Send bytes as they are; the status and all of the answer."""
+    """Send raw bytes; return the status and the whole answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         line.sendall(request)
         answer = b""
