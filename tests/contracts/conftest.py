@@ -1,4 +1,4 @@
-"""What the suites of the engine's port begin with."""
+"""Fixtures shared by the engine contract suites."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.sandboxes import WAYS
 
 @pytest.fixture(params=WAYS, ids=lambda way: "-".join(filter(None, way)))
 def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[KeepingEngine]:
-    """An engine of its own, at each level by each means; what it started is ended."""
+    """An engine, once for each level and means; its runs are ended afterwards."""
     means, level = request.param
     with local_engine(tmp_path / "runs", uuid.uuid4().hex, level, means) as engine:
         yield engine
@@ -22,13 +22,13 @@ def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[KeepingEn
 
 @pytest.fixture
 def ears(engine: KeepingEngine) -> Ears:
-    """Who hears what the engine tells."""
+    """A recorder of the engine's events."""
     return Ears(engine, engine.kept)
 
 
 @pytest.fixture
 def workdir(tmp_path: Path) -> Path:
-    """Where the agent works."""
+    """The agent's working folder."""
     folder = tmp_path / "copy"
     folder.mkdir()
     return folder

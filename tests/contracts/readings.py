@@ -1,4 +1,4 @@
-"""What the readers of agents' output make of bytes."""
+"""Events and reports that the stream readers produce from an agent's output bytes."""
 
 from __future__ import annotations
 

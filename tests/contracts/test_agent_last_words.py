@@ -1,4 +1,4 @@
-"""The readers of agents' output: how each agent ends, and what is progress."""
+"""The readers of agents' output: how each agent ends, and which events are progress."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def word_of(stream: str, *pieces: bytes) -> LastWord:
         ("claude_out_of_money.jsonl", False, None, "Credit balance is too low"),
         ("codex.jsonl", True, None, ""),
         ("codex_signed_out.jsonl", False, Failure.AUTH, "401 Unauthorized"),
-        # it goes on trying, and has no end of its own
+        # codex keeps retrying and never reports an end
         ("codex_offline.jsonl", None, Failure.NETWORK, "waiting for network"),
         ("codex_limited.jsonl", False, None, "try again at 12:16 PM."),
         ("gemini.jsonl", True, None, ""),
         ("gemini_signed_out.jsonl", None, Failure.AUTH, "Please set an Auth method"),
         ("gemini_offline.jsonl", False, Failure.NETWORK, "fetch failed"),
         ("gemini_limited.jsonl", False, None, "daily quota"),
-        # only its errors are told as ends
+        # opencode reports only failures as ends
         ("opencode.jsonl", None, None, ""),
         ("opencode_signed_out.jsonl", False, Failure.AUTH, "The key of this provider"),
         ("opencode_offline.jsonl", False, Failure.NETWORK, "Unable to connect."),
@@ -62,7 +62,7 @@ def test_a_recorded_stream_ends_with_a_word(
 @pytest.mark.parametrize(
     ("agent", "line", "is_ok", "evidence"),
     [
-        # what Cursor, Amp, Qwen and Copilot end with, in the shape of Claude's
+        # the final events of Cursor, Amp, Qwen and Copilot, in Claude's shape
         ("claude", '{"type":"result","subtype":"success","is_error":false}', True, ""),
         ("claude", '{"type":"result","is_error":true,"error":{"message":"No"}}', False, "No"),
         ("claude", '{"type":"result","sessionId":"s","exitCode":0}', True, ""),
@@ -88,7 +88,7 @@ def test_a_final_event_is_good_or_not(
     [
         ({"status": "allowed"}, None, None),
         ({"status": "allowed_warning", "resetsAt": 1795276800}, None, None),
-        # the steady state of who may use no overage
+        # the normal state of an account without overage
         ({"status": "allowed", "overageStatus": "rejected", "isUsingOverage": False}, None, None),
         ({"status": "allowed", "overageStatus": "rejected"}, None, None),
         ({"status": "rejected"}, None, ""),
@@ -103,7 +103,7 @@ def test_a_final_event_is_good_or_not(
             "",
         ),
         (
-            # of windows that are used up the latest decides, of others none
+            # among exhausted windows the latest reset counts; other windows are ignored
             {
                 "status": "rejected",
                 "resetsAt": 1795276800,
@@ -311,7 +311,7 @@ def test_what_an_agent_or_its_tools_quote_is_no_limit(agent: str, event: dict[st
 
 
 def _quoting(event: Any) -> Any:
-    """The same with the words wherever something is said."""
+    """Return the event with QUOTED in every text field."""
     if isinstance(event, list):
         return [_quoting(one) for one in event]
     if not isinstance(event, dict):

@@ -1,4 +1,4 @@
-"""Every preset: its command line, its exit codes, how to go on; a further agent is data alone."""
+"""Every preset's command line, exit codes and resume command; adding an agent takes only data."""
 
 from __future__ import annotations
 

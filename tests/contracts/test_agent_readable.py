@@ -1,4 +1,4 @@
-"""What the lines of agents' output say to a person: recorded streams, odd events, any bytes."""
+"""Agents' output as a person reads it: recorded streams, odd events, arbitrary bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The readers of agents' output: recorded streams, hostile ones, and any bytes cut anywhere."""
+"""The readers of agents' output: recorded streams, hostile ones, and bytes split anywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is found of an agent on this machine: whether it is there, signed in, and of this shape."""
+"""Detection of agents on this machine: installed, signed in, and of a known version."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write(file: Path, content: str) -> None:
 
 
 def install(folder: Path, preset: Preset, script: str) -> AgentPresets:
-    """A program by the preset's name that runs a script; what is found of it."""
+    """Install a script under the preset's executable name; return presets that find it."""
     program = folder / "bin" / preset.executable
     write(program, f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -43,7 +43,7 @@ def install(folder: Path, preset: Preset, script: str) -> AgentPresets:
 
 
 def install_native(folder: Path, preset: Preset) -> AgentPresets:
-    """A program that is no script of anybody's own."""
+    """Install a native program, which cannot be a person's own wrapper script."""
     agents = install(folder, preset, "")
     shutil.copy("/bin/true", folder / "bin" / preset.executable)
     return agents
@@ -82,7 +82,7 @@ SIGN_INS = [
     ("gemini", {}, {".gemini/settings.json": '{"ui":{}}'}, SignedIn.NO),
     ("opencode", {"OPENAI_API_KEY": "x"}, {}, SignedIn.YES),
     ("opencode", {}, {".local/share/opencode/auth.json": '{"a":{"key":"x"}}'}, SignedIn.YES),
-    # what nobody can know is never a no
+    # a sign-in that cannot be determined is never reported as absent
     ("opencode", {}, {}, SignedIn.UNKNOWN),
     ("aider", {}, {}, SignedIn.UNKNOWN),
     ("amp", {}, {}, SignedIn.UNKNOWN),
@@ -144,7 +144,7 @@ def test_an_agent_is_known_to_be_of_no_use_where_it_is_missing_or_signed_out(
     signed_out = agents.unready("codex", None)
     assert signed_out is not None
     assert (signed_out.cause, codex.sign_in.mend in signed_out.sentence) == (Cause.AUTH, True)
-    # the moment somebody signs in, it is of use
+    # usable as soon as the user has signed in
     write(home / ".codex" / "auth.json", '{"tokens": {"access_token": "x"}}')
     assert agents.unready("codex", None) is None
 
@@ -161,7 +161,7 @@ def test_an_agent_that_no_preset_is_called_by_is_told_as_missing(tmp_path: Path)
 def test_a_preset_says_how_to_install_and_how_to_sign_in(preset: Preset) -> None:
     assert preset.install
     assert preset.sign_in.mend.endswith(".")
-    # what shows a sign-in is handed to the agent, or it would show nothing
+    # every variable that reveals a sign-in must reach the agent, or the check would be wrong
     handed = set(preset.environment)
     asked = {*preset.sign_in.variables, *preset.sign_in.doubtful_variables, preset.root_variable}
     asked |= {one.variable for one in (*preset.sign_in.files, *preset.sign_in.doubts)}
@@ -261,7 +261,7 @@ def test_a_script_of_ones_own_around_an_agent_may_sign_in_by_itself(
         ("", "", False),
         ("true", "", False),
         ("1", "", True),
-        # seen: the user's settings are read before root is refused
+        # observed: claude reads the user's settings before it refuses to run as root
         ("", '{"env": {"IS_SANDBOX": "1"}}', True),
     ],
 )

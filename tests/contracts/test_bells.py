@@ -1,4 +1,4 @@
-"""A bell wakes every server of this machine that has opened the same folder."""
+"""A bell wakes every server on this machine that has opened the same folder."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_duty_that_fails_does_not_stop_the_listening(tmp_path: Path) -> None:
         bell.ring("fill")
         assert heard.get(timeout=SECONDS) == {"fill"}
         bell.ring("tick")
-        # one ring may come as two, its file is made, then written to: the second with the next ring
+        # creating and writing the file may notify twice; the second arrives with the next ring
         while "tick" not in heard.get(timeout=SECONDS):
             pass
     finally:

@@ -1,4 +1,4 @@
-"""What every engine owes its callers, with real processes."""
+"""The contract of every engine, with real processes."""
 
 from __future__ import annotations
 
@@ -176,5 +176,5 @@ def test_what_the_agent_leaves_behind_ends_with_it(
     sight = run_to_end(engine, ears, workdir, script("leaves_daemon", workdir / "pid"))
     assert sight.exit is not None
     assert (sight.exit.code, sight.tree_gone) == (0, True)
-    # not by its number, which is one of the sandbox's
+    # found by its argument: its pid belongs to the sandbox's namespace
     assert not carrying(str(workdir / "pid"))

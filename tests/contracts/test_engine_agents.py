@@ -1,4 +1,4 @@
-"""What an engine gives an agent, and what it keeps of the agent's output, with real processes."""
+"""The environment an engine gives an agent, and the output it keeps, with real processes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_agent_gets_its_environment_and_nothing_of_ours(
     deadline = datetime.fromisoformat(found.pop("RUNYARD_DEADLINE"))
     assert abs(deadline - datetime.now(UTC) - timedelta(seconds=60)) < timedelta(seconds=20)
     assert Path(found.pop("RUNYARD_PROMPT_FILE")) == engine.prompt_file(RUN)
-    found.pop("LC_CTYPE", None)  # python's own
+    found.pop("LC_CTYPE", None)  # set by Python itself
     assert found == {
         "PATH": "/usr/bin:/bin",
         "WANTED": "yes é",
@@ -95,7 +95,7 @@ def test_the_agent_stands_alone(engine: KeepingEngine, ears: Ears, workdir: Path
     assert told["leads_session"]
     assert told["core"] == [0, 0]
     assert told["oom"] == 800
-    # SIGPIPE and SIGXFSZ are ignored by the python that tells this
+    # the Python that reports this ignores SIGPIPE and SIGXFSZ itself
     assert told["ignored"] & ~(1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0
 
 
@@ -231,7 +231,7 @@ def test_a_run_in_its_setup_is_alive_and_has_no_mark_until_its_agent_is_there(
     assert mark is not None
     launching.join()
     assert engine.end(RUN)
-    # a record of it is left: its agent was there
+    # a record remains, because the agent had started
     assert engine.see(RUN).mark == mark
 
 

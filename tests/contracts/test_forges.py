@@ -1,4 +1,4 @@
-"""What every tracker must do, whoever keeps it; a second one is one more line in FORGES."""
+"""The contract of every tracker; to test another one, add a line to FORGES."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ HOSTILE = "a <b> \u202e \u3000 \x1b]52;c;eA==\x07 $(id) `x` [l](javascript:alert
 
 
 class FarSide(Protocol):
-    """A tracker as the people in front of it use it; each suite run brings its own."""
+    """A tracker as its users operate it; each suite brings its own implementation."""
 
     forge: Forge
 
     def add_project(self) -> Repository:
-        """A fresh project without issues."""
+        """Create a project without issues."""
         ...
 
     def write(self, repo: Repository, title: str, body: str = "", labels: Any = ()) -> int:
-        """Write an issue; its number."""
+        """Create an issue; return its number."""
         ...
 
     def close(self, repo: Repository, number: int) -> None:
@@ -41,12 +41,12 @@ class FarSide(Protocol):
         ...
 
     def end(self, repo: Repository, number: int, state: str) -> None:
-        """Merge a change request or close it unmerged (`merged`, `closed`)."""
+        """Merge a change request (`merged`) or close it unmerged (`closed`)."""
         ...
 
 
 class BuiltinSide:
-    """The built-in tracker on a database of its own."""
+    """The built-in tracker on its own database."""
 
     def __init__(self, folder: Path) -> None:
         self._database = opened_database(folder / "forge.db", lambda _: None)
@@ -56,13 +56,13 @@ class BuiltinSide:
         self.forge: Forge = BuiltinForge(self._tracker)
 
     def add_project(self) -> Repository:
-        """A fresh project without issues."""
+        """Create a project without issues."""
         project = draft_project(id=f"proj_{next(self._names)}", name=f"{next(self._names)}")
         ProjectLedger(self._stores).insert(project)
         return Repository(project.id, project.origin)
 
     def write(self, repo: Repository, title: str, body: str = "", labels: Any = ()) -> int:
-        """Write an issue; its number."""
+        """Create an issue; return its number."""
         issue = self._tracker.add_issue(
             repo.project_id, title=title, body=body, labels=list(labels), now=NOW
         )
@@ -78,7 +78,7 @@ class BuiltinSide:
         self._tracker.end_change(repo.project_id, number, state=state, now=NOW, merged_sha=sha)
 
     def leave(self) -> None:
-        """Give back what it holds."""
+        """Close the database."""
         self._database.close()
 
 
@@ -87,7 +87,7 @@ FORGES: dict[str, Callable[[Path], Any]] = {"builtin": BuiltinSide}
 
 @pytest.fixture(params=FORGES, scope="module")
 def side(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """One tracker after the other; each test has a project of its own there."""
+    """Each tracker in turn; every test gets its own project there."""
     side = FORGES[request.param](tmp_path_factory.mktemp(request.param))
     yield side
     side.leave()
@@ -95,12 +95,12 @@ def side(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def repo(side: FarSide) -> Repository:
-    """A project of that tracker."""
+    """A new project in the tracker under test."""
     return side.add_project()
 
 
 def order(run_id: str, branch: str = "afk/1", **more: Any) -> ChangeOrder:
-    """A change request for a run."""
+    """Return a change request order for a run."""
     given: dict[str, Any] = {
         "branch": branch,
         "run_id": run_id,
@@ -114,7 +114,7 @@ def order(run_id: str, branch: str = "afk/1", **more: Any) -> ChangeOrder:
 
 @pytest.fixture
 def run_id() -> str:
-    """A run that no other test has."""
+    """A run id that no other test uses."""
     return f"run_{uuid.uuid4().hex}"
 
 
@@ -295,7 +295,7 @@ def test_a_merge_closes_the_issue_that_the_request_closes_and_no_other(
     assert side.forge.open_among(repo, [mine, other]) == {other}
 
 
-# --- silence ---------------------------------------------------------------------------------
+# --- unreachable -----------------------------------------------------------------------------
 
 
 def test_silence_says_how_long_to_wait_and_whether_a_person_is_needed() -> None:

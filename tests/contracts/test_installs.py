@@ -1,4 +1,4 @@
-"""Programs and toolchains in a home folder: they are seen inside, and the home is not."""
+"""Programs and toolchains from a home folder are visible in the sandbox; the home itself is not."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_what_lies_beside_other_things_is_seen_alone(home: Path) -> None:
     assert found("tool", home, ".cargo/bin")[0] == {".cargo/bin/tool"}
     program(home / "scripts" / "agent.py", "#!/usr/bin/env python3")
     assert found(str(home / "scripts" / "agent.py"), home)[0] == {"scripts/agent.py"}
-    # the sign-in that lies beside it is not its install
+    # the sign-in in the same folder is not part of the install
     program(home / ".config" / "agent")
     assert found(str(home / ".config" / "agent"), home)[0] == {".config/agent"}
 
@@ -142,7 +142,7 @@ def test_named_toolchains_bring_their_programs_and_variables_along(home: Path) -
     assert path[3:5] == [f"{home}/.cargo/bin", "/usr/bin"]
     assert told["PYENV_ROOT"] == f"{home}/.pyenv"
     assert {"NVM_DIR", "JAVA_HOME"}.isdisjoint(told)
-    # what is written to is in the private home
+    # folders that are written to are in the private home
     assert told["CARGO_HOME"] == f"{home}/.cache/cargo"
     assert told["GOPATH"] == f"{home}/.cache/go"
 

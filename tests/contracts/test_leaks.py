@@ -1,4 +1,4 @@
-"""Secrets in commits that are about to be pushed, found with real repositories."""
+"""Secrets in commits about to be pushed, found in real repositories."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def leak_of(place: Place, work: Callable[[Path], object]) -> tuple[Leak | None, Path]:
-    """The leaks found in the commits that an agent made in its copy."""
+    """Commit work as an agent would; return the leak found in it, if any, and the working copy."""
     copy = place.start()
     work(copy)
     tip = place.copies.take(place.repo, "run_1", "afk/1")
@@ -96,7 +96,7 @@ def test_one_in_a_second_file_with_content_that_was_seen_is_found_once(place: Pl
 
 
 def test_binary_files_are_searched_and_large_ones_in_little_memory(place: Place) -> None:
-    # the key lies at the very end, behind more than is held at once
+    # the key is at the very end, beyond the search buffer
     content = bytes(60 * MB) + b"\n" + KEY.encode()
 
     def work(copy: Path) -> None:

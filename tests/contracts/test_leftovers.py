@@ -1,4 +1,4 @@
-"""What calls leave that are killed in their middle: found, deleted, and never anything else."""
+"""Leftovers of calls killed halfway: they are found and deleted, and nothing else is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.services.ports import CannotRead
 from tests.repositories import Place, commit_file, set_up_place
 
 ROOT = Path(__file__).parent.parent.parent
-# a place as set_up_place has made it, in a process that ends at a call as a power cut would
+# the same place in a process that is killed in the middle of a call, as by a power cut
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -52,7 +52,7 @@ elif what == "take":
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A place with a run's copy in it."""
+    """A place with one run's working copy."""
     place = set_up_place(tmp_path)
     place.start()
     return place
@@ -71,10 +71,10 @@ def kill_in_the_middle_of(place: Place, what: str) -> None:
 
 
 def entries(place: Place) -> set[str]:
-    """Every entry of the places a run or a mirror has."""
+    """Return the path of every entry in the folders of copies, looks and mirrors."""
     folders = [place.origin.parent / name for name in ("copies", "looks", "mirrors")]
     names = [str(path) for folder in (*folders, place.mirror) for path in folder.iterdir()]
-    # a lock is a file that stays
+    # lock files are kept on purpose
     return {name for name in names if not name.endswith(".lock")}
 
 
@@ -97,7 +97,7 @@ def test_what_a_killed_call_made_is_deleted_and_nothing_else(place: Place, what:
 def test_half_of_a_removed_copy_is_never_taken_for_a_copy_with_changes(place: Place) -> None:
     kill_in_the_middle_of(place, "remove")
     assert not place.copies.exists("run_1")
-    # the undo, or the teardown, goes on with it
+    # the undo or the teardown continues the removal
     place.copies.remove("run_1")
     assert list((place.origin.parent / "copies").iterdir()) == []
     assert list((place.origin.parent / "looks").iterdir()) == []
@@ -118,7 +118,7 @@ def test_what_somebody_works_at_and_what_is_not_ours_stays(place: Place) -> None
         for foreign in (".run_9.zz", ".run_9.0123456789AB", ".mine"):
             (folder / "copies" / foreign).mkdir()
         (folder / "copies" / ".run_8.0123456789ab").symlink_to(folder / "origin")
-        (folder / "looks" / "run_7.git").mkdir()  # of a run that nobody here knows
+        (folder / "looks" / "run_7.git").mkdir()  # of a run that is unknown here
         before = entries(place)
         assert clear(place) == 0
         assert entries(place) == before

@@ -1,4 +1,4 @@
-"""Secrets in logs: on no disk, in no answer, however they were written or are asked for."""
+"""Secrets in logs: never on disk and never in an answer, however they are written or read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COVER = dots(len(KEY))
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[KeepingEngine]:
-    """An engine that knows a secret; what it started is ended."""
+    """An engine that knows a secret; its runs are ended afterwards."""
     engine = KeepingEngine(tmp_path / "runs", instance=uuid.uuid4().hex, secrets=lambda: SECRETS)
     yield engine
     assert all(engine.end(run_id) for run_id in engine.owned())
@@ -30,7 +30,7 @@ def engine(tmp_path: Path) -> Iterator[KeepingEngine]:
 
 
 def on_disk(tmp_path: Path) -> bytes:
-    """Whatever a run has left there but its prompt, the log's files one after the other."""
+    """Return everything on disk of a run except its prompt; the log's files come in order."""
     folder = tmp_path / "runs" / RUN
     tails = sorted(folder.glob("tail.*"), key=lambda one: int(one.name.removeprefix("tail.")))
     others = [one for one in folder.iterdir() if one.name != "prompt.md" and one not in tails]
@@ -57,7 +57,7 @@ def test_a_secret_written_in_two_halves_is_masked_and_nothing_else_waits(
         printf '{KEY[20:]} done\n'"""
     engine.start(order(RUN, workdir, ["/bin/bash", "-c", text]))
     ears.wait_for_text(RUN, b"key: ")
-    # its beginning may be one: it is shown once it is known that it is none
+    # the last bytes may start a secret, so they are held back until they prove harmless
     assert engine.log(RUN).read().content == b"key: "
     (workdir / "go").touch()
     ears.wait_for(RUN, "gone")
@@ -75,7 +75,7 @@ def test_the_beginning_of_a_secret_at_the_end_of_a_log_is_kept(
 def test_positions_count_what_was_written_though_parts_were_masked_and_cut(
     engine: KeepingEngine, ears: Ears, workdir: Path, tmp_path: Path
 ) -> None:
-    # the key lies over every border of the files that a log is kept in
+    # the key spans every border between the log's files
     line = f"{KEY}{KEY}{KEY}\n"
     text = f"i=0; while [ $i -lt 3000 ]; do printf '{line}'; i=$((i+1)); done"
     run_to_end(engine, ears, workdir, shell(text), log_cap_bytes=10_000)
@@ -97,7 +97,7 @@ def test_an_event_with_a_secret_is_still_an_event(
 
 @pytest.fixture
 def earlier(tmp_path: Path) -> tuple[Path, bytes]:
-    """A log that was written before its secrets were known, and what may be read of it."""
+    """A log written before its secrets were known, and the masked text expected when it is read."""
     text = f"begin {KEY} middle {KEY}{KEY} end\n".encode() * 5
     (tmp_path / "old").mkdir()
     folder = os.open(tmp_path / "old", os.O_RDONLY)
@@ -115,7 +115,7 @@ def test_a_log_of_before_is_masked_wherever_a_range_of_it_begins_and_ends(
     path, expected = earlier
     log = RunLog(path, SecretMask(SECRETS))
     assert RunLog(path).size == log.size == len(expected)
-    # the last of what is kept behind the gap
+    # the end of the part that is kept after the gap
     for begin in range(log.size - 70, log.size):
         for limit in (1, 2, 5, 30, 75):
             piece = log.read(begin, limit)

@@ -1,4 +1,4 @@
-"""What every Mirrors does, shown with real repositories."""
+"""The contract of Mirrors, with real repositories."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_fetch_follows_origin_and_keeps_claims(place: Place) -> None:
     place.mirrors.fetch(place.repo)
     assert place.mirrors.origin_tip(place.repo, "afk")
     new = commit_file(desk, "c.txt")
-    # a name in the place of a folder of names: pruned first
+    # a branch takes the name of a folder of branches, so stale refs must be pruned first
     run_git(desk, "push", "-q", str(place.origin), ":afk")
     run_git(desk, "push", "-q", str(place.origin), "main", "main:afk/9")
     place.mirrors.fetch(place.repo)

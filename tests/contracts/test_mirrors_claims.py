@@ -1,4 +1,4 @@
-"""Claims are read from the mirror's files, without a process, and are what git itself says."""
+"""Claims read from the mirror's files, without a git process, agree with git's own answer."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def test_loose_packed_nested_and_deleted_claims_are_what_git_says(place: Place) 
     loose = ("afk/1", "afk/2", "parked/afk/3/run_1", "é")
     agree(*loose)
     run_git(place.mirror, "pack-refs", "--all", "--no-prune")
-    agree(*loose)  # both
+    agree(*loose)  # loose and packed
     run_git(place.mirror, "pack-refs", "--all", "--prune")
     assert not (place.mirror / "refs" / "heads" / "afk" / "1").exists()
-    agree(*loose)  # packed
+    agree(*loose)  # packed only
     place.mirrors.claim(place.repo, "afk/9", place.base_sha)
     assert place.mirrors.release(place.repo, "afk/1", expected_sha=None)
     assert place.mirrors.release(place.repo, "parked/afk/3/run_1", expected_sha=None)
@@ -93,7 +93,7 @@ def pack_elsewhere(place: Place) -> None:
 
 
 def be_another_format(place: Place) -> None:
-    # as a mirror of the reftable backend looks
+    # the layout of a mirror with the reftable backend
     (place.mirror / "refs" / "heads").rmdir()
     (place.mirror / "refs" / "heads").write_text("this repository uses the reftable format\n")
 

@@ -1,4 +1,4 @@
-"""What Mirrors measure, push and merge, shown with real repositories."""
+"""Sizes, diffs, pushes and merges by Mirrors, with real repositories."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture
 def deaf_port() -> Iterator[int]:
-    """A port of this machine that nobody listens on, kept from others."""
+    """A bound local port without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

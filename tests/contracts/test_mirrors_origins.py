@@ -1,4 +1,4 @@
-"""What every Mirrors says of an origin, shown with real ones."""
+"""The answers of Mirrors about an origin, with real ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def mirrors(request: pytest.FixtureRequest, tmp_path: Path) -> Mirrors:
 
 @pytest.fixture
 def deaf_port() -> Iterator[int]:
-    """A port of this machine that nobody listens on, kept from others."""
+    """A bound local port without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -36,7 +36,7 @@ def deaf_port() -> Iterator[int]:
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that takes calls and never says a word."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -47,7 +47,7 @@ def clone(mirrors: Mirrors, origin: Path | str) -> Repository:
     return repo
 
 
-# --- looking at origin -------------------------------------------------------------------------
+# --- reading origin ----------------------------------------------------------------------------
 
 
 def test_origin_tells_its_branches_and_its_head(mirrors: Mirrors, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_host_that_never_answers_costs_only_the_time_out(
     assert time.monotonic() - began < 20
 
 
-# --- ssh, with a program in its place that says what servers say --------------------------------
+# --- ssh, replaced by a program that prints what servers print ---------------------------------
 
 SAID_BY_SSH = [
     ("git@host: Permission denied (publickey).", "refused the sign-in", True),
@@ -157,7 +157,10 @@ SAID_BY_SSH = [
 
 @pytest.fixture
 def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Put a program in the place of ssh that says one line and fails; where its words go."""
+    """Return a function that replaces ssh by a program that prints one line and fails.
+
+    The function returns the file in which the program records its arguments.
+    """
 
     def install(line: str) -> Path:
         folder, words = tmp_path / "bin", tmp_path / "words"

@@ -1,4 +1,4 @@
-"""What every notifier promises: the one by apprise, and its twin in memory."""
+"""The contract of every notifier: the one by Apprise, and the in-memory fake."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HELLO = Message("Runyard: hello", "A line\nand <b>another</b> & :smile: \\n")
 
 @pytest.fixture
 def logged() -> Iterator[Callable[[], str]]:
-    """What our log would hold: pytest's own capture also hears those who speak to nobody."""
+    """The text of our log; pytest's own capture would include loggers that do not propagate."""
     lines = io.StringIO()
     handler, root = logging.StreamHandler(lines), logging.getLogger()
     root.addHandler(handler)
@@ -33,7 +33,7 @@ def logged() -> Iterator[Callable[[], str]]:
 
 @dataclass
 class Post:
-    """A notifier, a receiver's address, what that took, and how to make it refuse."""
+    """A notifier, a receiver's address, the messages it took, and a way to make it refuse."""
 
     notifier: Notifier
     address: str

@@ -1,4 +1,4 @@
-"""Every pair of databases that new runs may be split over keeps the same promises."""
+"""The contract of every pair of databases that can hold new runs separately."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Servers = Callable[..., FakePlane]
 
 @pytest.fixture
 def world() -> World:
-    """The outside, which outlives a server."""
+    """The outside world, which outlives each server."""
     return World()
 
 
@@ -38,7 +38,7 @@ def world() -> World:
 def servers(
     request: pytest.FixtureRequest, tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Servers]:
-    """Servers one after another on a pair; `runs=False` is one from before the split."""
+    """A starter of successive servers on a pair; `split=False` gives one from before the split."""
     control, runs = request.param
     monkeypatch.delenv("RUNYARD_TEST_SPLIT", raising=False)
     with ExitStack() as ends:
@@ -49,7 +49,7 @@ def servers(
                 settings["runs_database_url"] = run_store(tmp_path, runs)
             plane = FakePlane(tmp_path / "data", world, **settings)
             ends.callback(plane.stop)
-            # one server works on it at a time
+            # only one server at a time uses the databases
             plane.leases.is_alone = True
             plane.migrate()
             plane.services.sweep.open()
@@ -61,7 +61,7 @@ def servers(
 
 
 def start(plane: FakePlane, project: Project, key: str | None = None, **wishes: Any) -> Run:
-    """A run, accepted and launched; under the same key the same."""
+    """Accept and launch a run; repeating a key returns the same run."""
     asker = Asker(**{**plane.asker().__dict__, "key": key})
     order = Order(project.id, Depth.QUICK, "auto", **wishes)
     run = plane.services.trigger.accept(order, asker, plane.clock()).run
@@ -76,14 +76,14 @@ def found(plane: FakePlane, run_id: str) -> Run:
 
 
 def die(plane: FakePlane, world: World, run: Run) -> None:
-    """Let a run's agent die, and a look find it."""
+    """End a run's agent with exit code 1 and reap the run."""
     world.end(run.id, 1)
     plane.reaper.reap_once(run.id)
     plane.rest()
 
 
 def finish(plane: FakePlane, world: World) -> None:
-    """Let every agent die, and those that wait have their turn, until nothing is open."""
+    """End every agent and sweep until no run is open."""
     while runs := plane.ledgers.runs.open_runs():
         for run in runs:
             if run.status == "running":
@@ -98,7 +98,7 @@ def strikes(plane: FakePlane, project: Project) -> int:
 
 
 def listed(plane: FakePlane, limit: int) -> list[str]:
-    """Every run's id, page by page."""
+    """Return the id of every run, read page by page."""
     ids: list[str] = []
     cursor = None
     while True:
@@ -130,7 +130,7 @@ def test_a_project_lives_through_the_split_and_back(servers: Servers, world: Wor
     batch = a_batch(after, project, 4)
     assert store_of(batch.id) is Store.RUNS
 
-    # a crash: the next server finds everything as it was, and lets new runs live at home again
+    # a crash: the next server finds the old state and puts new runs in the control store again
     back = servers(runs_split=False, change_stores=True)
     finish(back, world)
     assert back.services.batches.find(batch.id).status == "partly_failed"

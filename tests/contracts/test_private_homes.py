@@ -1,4 +1,4 @@
-"""Private homes: what is in them, what comes back of them, and what an agent may leave there."""
+"""Private homes: their contents, the sign-ins taken back from them, and files agents may plant."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def signed_in(token: str, expires: int) -> str:
 
 
 class Place:
-    """A person's home, and the private homes beside it."""
+    """A user's home, and the private homes beside it."""
 
     def __init__(self, folder: Path) -> None:
         self.own = folder / "me"
@@ -47,19 +47,19 @@ class Place:
 
     @property
     def mine(self) -> Path:
-        """The person's own sign-in."""
+        """The user's own sign-in file."""
         return self.own / ".claude" / ".credentials.json"
 
     @property
     def lent(self) -> Path:
-        """The agent's."""
+        """The sign-in file in the agent's private home."""
         return self.home / ".claude" / ".credentials.json"
 
     def lodge(self, agent: str = "claude", *toolchains: str) -> Any:
         return self.homes.lodge(PROJECT, agent, ["/usr/bin/env"], toolchains)
 
     def renew(self, token: str, expires: int = NEW) -> None:
-        """As an agent does it: another file takes the place of the first."""
+        """Renew the sign-in as an agent does: replace the file."""
         fresh = self.lent.with_suffix(".tmp")
         fresh.write_text(signed_in(token, expires))
         fresh.replace(self.lent)
@@ -75,7 +75,7 @@ def place(tmp_path: Path) -> Place:
     write(made.mine, signed_in("first", OLD))
     write(made.own / ".codex" / "auth.json", '{"OPENAI_API_KEY": "sk-x"}')
     write(made.own / ".ssh" / "id_ed25519", "secret")
-    # older than whatever an agent does
+    # older than any change by the agent
     for file in (made.mine, made.own / ".codex" / "auth.json"):
         os.utime(file, (1, 1))
     return made
@@ -115,7 +115,7 @@ def test_inside_the_environment_is_the_homes_and_names_no_folder_of_the_users(
     assert told["XDG_CACHE_HOME"] == f"{place.own}/.cache"
     assert told["TMPDIR"] == "/tmp"
     assert lodging.withheld == {"CLAUDE_CONFIG_DIR"}
-    # the sign-in of that folder is where the agent looks for it inside
+    # the sign-in from that folder is at the agent's default path inside
     assert place.token(place.lent) == "there"
 
 
@@ -127,7 +127,7 @@ def test_a_renewed_sign_in_comes_back_while_the_agent_works_and_at_the_next_laun
     assert place.homes.keep_in_step(PROJECT, "claude") == []
     assert place.token(place.mine) == "second"
     assert json.loads(place.mine.read_text())["mcpOAuth"] == {"of": "mine"}
-    # a server that was killed before it saw the end takes it back when it starts the next one
+    # after a crash before the run's end, the renewal is taken back at the next launch
     place.renew("third", NEWEST)
     place.lodge()
     assert (place.token(place.mine), place.token(place.lent)) == ("third", "third")
@@ -147,7 +147,7 @@ def test_what_the_user_renewed_goes_in_at_once_and_to_every_project(place: Place
 
 def test_an_older_renewal_never_replaces_what_the_user_did_afterwards(place: Place) -> None:
     place.lodge()
-    # an agent tells an end that is far off, so that nothing else is ever newer
+    # an agent may forge a far-off expiry so that its token always looks newest
     place.renew("forged", NEWEST + 10**9)
     place.mine.write_text(signed_in("signed in again", NEW))
     later = place.lent.stat().st_ctime_ns + 10**9
@@ -161,7 +161,7 @@ def test_who_signed_out_is_signed_out_in_private_homes_too(place: Place) -> None
     place.lodge()
     place.mine.unlink()
     assert place.homes.keep_in_step(PROJECT, "claude") == []
-    assert place.lent.exists()  # of a run that is at work
+    assert place.lent.exists()  # of a run that is still active
     place.lodge()
     assert files(place.home) == set()
     assert not place.mine.exists()
@@ -181,7 +181,7 @@ def test_what_a_hostile_agent_puts_into_its_sign_in_is_told_once_and_not_taken(
     assert "evil" not in sentence
     assert place.homes.keep_in_step(PROJECT, "claude") == []
     assert place.mine.read_bytes() == before
-    # the next run begins with the user's own
+    # the next run starts with the user's own sign-in
     place.lodge()
     assert place.token(place.lent) == "first"
 
@@ -264,7 +264,7 @@ def test_whatever_an_agent_leaves_in_its_home_the_next_run_has_its_sign_in(
     write(outside, signed_in("anothers", NEWEST))
     place.lodge()
     leave(place.lent, outside)
-    # what was written a moment ago may be on its way still, and is waited for
+    # a change made a moment ago may be a write in progress, so the check waits for it
     place.now = datetime.now(UTC) + timedelta(seconds=10)
     place.homes.keep_in_step(PROJECT, "claude")
     place.lodge()
@@ -272,7 +272,7 @@ def test_whatever_an_agent_leaves_in_its_home_the_next_run_has_its_sign_in(
     assert not place.lent.is_symlink()
     assert not place.lent.parent.is_symlink()
     assert place.token(outside) == "anothers"
-    # it is weighed and deleted all the same
+    # its size is still counted, and it is still deleted
     assert place.homes.weigh()[PROJECT] > 0
     place.homes.remove(PROJECT)
     assert outside.exists()
@@ -298,14 +298,14 @@ def test_a_home_that_cannot_be_made_is_told_in_a_sentence(place: Place) -> None:
     place.root.write_text("in the way")
     with pytest.raises(NoLodging, match="private home could not be made ready") as told:
         place.lodge()
-    # of a full disk the services know by this
+    # the services recognize a full disk by the cause
     assert isinstance(told.value.__cause__, OSError)
 
 
 def test_a_file_of_the_users_that_cannot_be_read_takes_nothing_away(place: Place) -> None:
     place.lodge()
     place.mine.unlink()
-    place.mine.mkdir()  # unreadable for root, too
+    place.mine.mkdir()  # unreadable even for root
     place.lodge()
     assert place.token(place.lent) == "first"
 
@@ -360,12 +360,12 @@ def test_a_sign_in_that_is_just_being_written_is_waited_for(place: Place) -> Non
     place.lent.write_text(whole[:40])
     place.now = datetime.now(UTC)
     assert place.homes.keep_in_step(PROJECT, "claude") == []
-    place.lodge()  # of a second run, meanwhile
+    place.lodge()  # by a second run at the same time
     assert place.lent.read_text() == whole[:40]
     place.lent.write_text(whole)
     assert place.homes.keep_in_step(PROJECT, "claude") == []
     assert place.token(place.mine) == "second"
-    # what nobody completes is told
+    # a file that stays incomplete is reported
     place.lent.write_text(whole[:40])
     place.now += timedelta(minutes=1)
     [sentence] = place.homes.keep_in_step(PROJECT, "claude")
@@ -387,7 +387,7 @@ def test_the_tokens_of_a_persons_own_sign_ins_are_secrets_as_they_are_now(place:
         "sk-proj-0123456789": "the sign-in of codex",
         "rt_abcdefghij": "the sign-in of codex",
     }
-    # what cannot be read, or is gone, is none; what was renewed is another one
+    # unreadable or missing files hold no secret; a renewed token replaces the old one
     write(place.mine, signed_in("second", NEW))
     write(place.own / ".codex" / "auth.json", "[" * 100_000)
     later = PrivateHomes(place.root, place.variables, lambda: place.now)

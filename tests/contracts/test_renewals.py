@@ -1,4 +1,4 @@
-"""Sign-in files of every preset: what a private home gets, and which tokens come back of it."""
+"""Sign-in files of every preset: what a private home gets, and the tokens taken back from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RENEWED = [place for place, lent in BY_PLACE.items() if lent.renewal]
 
 
 def jwt(**claims: Any) -> str:
-    """A token that says of itself whose it is, signed by nobody."""
+    """Return an unsigned token with these claims."""
     words = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"eyJhbGciOiJub25lIn0.{words}.c2lnbmVk"
 
@@ -37,7 +37,7 @@ def codex(access: str, at: str, **other: Any) -> dict[str, Any]:
     return {"OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": at, **other}
 
 
-# of each file that agents renew: as the user's own is, and as the agent leaves it an hour later
+# each file that agents renew: the user's own, and the agent's an hour later
 SAMPLES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("claude", ".credentials.json"): (
         {
@@ -115,7 +115,7 @@ SAMPLES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def exchange(place: tuple[str, str], own: Any, back: Any) -> dict[str, Any] | None:
-    """The user's own file afterwards, None where it stays."""
+    """Return the user's own file after taking back a renewal, or None if it is unchanged."""
     renewal = BY_PLACE[place].renewal
     assert renewal is not None
     taken = take_back(as_bytes(own), as_bytes(back), renewal, NOW)
@@ -127,7 +127,7 @@ def as_bytes(document: Any) -> bytes:
 
 
 def leaves(document: Any, path: str = "") -> dict[str, Any]:
-    """Every value by its dotted place."""
+    """Return every leaf value by its dotted path."""
     if not isinstance(document, dict):
         return {path: document}
     return {
@@ -146,7 +146,7 @@ def test_what_shows_a_sign_in_is_what_a_private_home_gets(preset: Any) -> None:
     lent = {(one.file, one.folder, one.variable) for one in preset.sign_in.lent}
     shown = {(one.file, one.folder, one.variable) for one in preset.sign_in.files}
     assert shown <= lent
-    # a variable that names a folder is not passed on, and so must be one that is known
+    # a variable naming a folder is withheld from the agent, so its preset must list it
     assert {one.variable for one in preset.sign_in.lent} - {""} <= set(preset.environment)
 
 
@@ -162,13 +162,13 @@ def test_renewed_tokens_come_back_and_nothing_else_does(place: tuple[str, str]) 
     changed = {key for key in before if before[key] != after[key]}
     assert changed
     assert all(any(key.endswith(f".{one}") for one in renewal.fields) for key in changed)
-    # and what came back is what the agent had, and is not taken a second time
+    # the renewal is complete: taking it back again changes nothing
     assert exchange(place, taken, back) is None
     assert exchange(place, taken, own) is None
 
 
 def renewed(place: tuple[str, str]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The user's own, a renewed one to be spoilt, and the part of it that holds the tokens."""
+    """Return the user's file, a renewed one to spoil, and the part of that one with the tokens."""
     own, back = json.loads(json.dumps(SAMPLES[place]))
     renewal = BY_PLACE[place].renewal
     assert renewal is not None

@@ -1,4 +1,4 @@
-"""Control groups of runs: made where they were delegated, cleared at a start, nobody else's."""
+"""Control groups of runs: created where delegated, cleared at start; others are left alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GIVEN = "cpu memory pids\n"
 
 @pytest.fixture
 def machine(tmp_path: Path) -> tuple[str, str]:
-    """A process table and control groups as a machine with version 2 writes them."""
+    """A process table and control groups in the layout of a machine with cgroup v2."""
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc" / str(os.getpid())).mkdir()
     (tmp_path / "proc/self/cgroup").write_text("0::/yard.service\n")

@@ -1,4 +1,4 @@
-"""The duties of a sandbox: it hides, says what it cannot do, and nothing outlives it."""
+"""The contract of a sandbox: it hides, it reports its limits, and nothing outlives it."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ shift
 exec "$@"
 """
 
-# works for whoever tries it, and ends without a word once it is needed
+# passes the probe, and exits silently once a run needs it
 FALLS_SILENT = """#!/bin/sh
 case "$*" in *init.py*) exit 1;; esac
 """
 
 
 def look(own: OwnPlaces, means: Means, script: str, copy: Path) -> str:
-    """The output of a line of shell in a contained sandbox."""
+    """Run a shell script in a contained sandbox; return its output."""
     wrap = MachineSandbox(own, os.environ, [means]).wrap(Enclosure(RUN, copy), CONTAINED)
     done = subprocess.run([*wrap, "/bin/sh", "-c", script], capture_output=True, text=True)
     return done.stdout
@@ -381,7 +381,7 @@ def test_a_start_by_util_linux_waits_for_one_python_not_for_two(
     supervisor = engine.start(order(RUN, workdir, shell("echo ready; sleep 300")))
     ears.wait_for_text(RUN, b"ready")
     line = Path(f"/proc/{_pid_of('process 1', supervisor)}/cmdline").read_bytes()
-    # what has mounted all is what serves: nothing was executed in between
+    # process 1 is still the process that made the mounts: it did not exec another Python
     assert b"enter" in line.split(b"\0")
 
 
@@ -398,7 +398,7 @@ def _pid_of(victim: str, supervisor: ProcessMark) -> int:
 
 @contextmanager
 def mounted(source: Path, point: Path) -> Iterator[Path]:
-    """The folder once more at another place; only root may do that."""
+    """Bind-mount a folder at a second place; skip the test unless root."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a folder a second time")
     point.mkdir()
@@ -411,7 +411,7 @@ def mounted(source: Path, point: Path) -> Iterator[Path]:
 
 
 def with_programs(folder: Path, monkeypatch: pytest.MonkeyPatch, **programs: str) -> None:
-    """Put programs before all others."""
+    """Put programs first on PATH."""
     for name, text in programs.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)

@@ -1,4 +1,4 @@
-"""The twins in memory keep what the real mirrors, copies and engine promise (tests/fakes.py)."""
+"""The in-memory fakes (tests/fakes.py) keep the contracts of the real adapters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BRANCH = "afk/1"
 
 @dataclass(frozen=True)
 class Git:
-    """A mirror with its copies, and how an agent commits in one."""
+    """A mirror with its working copies, and functions that commit and leave files in a copy."""
 
     mirrors: Mirrors
     copies: WorkingCopies
@@ -135,7 +135,7 @@ def test_a_push_brings_the_branch_to_origin_and_a_deletion_needs_its_commit(git:
 
 @dataclass(frozen=True)
 class Yard:
-    """An engine, and how its agents end."""
+    """An engine, and a function that lets its agents end."""
 
     engine: Engine
     workdir: Path

@@ -1,4 +1,4 @@
-"""The sliding windows, from the tables and with Redis in front of them: the same rule, always."""
+"""The sliding windows follow the same rule from the tables and with Redis in front of them."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ FEW = settings(
 
 
 def somebody() -> str:
-    """A person nobody has heard of before."""
+    """Return the id of a new person."""
     return mint_control_id("person", at_ms=0, entropy=entropy(10))
 
 
 def one_run() -> Charge:
-    """The charge of a run nobody has heard of before."""
+    """Return the charge of a new run."""
     return Charge(Counted.RUNS, run_id())
 
 
 class Window:
-    """A person's submits to their windows, each at a time of its own."""
+    """Submits by one person against the quota windows, each at a given time."""
 
     def __init__(self, database: Database, windows: RedisWindows | None) -> None:
         stores = stores_on(database)
@@ -73,7 +73,7 @@ class Window:
         self.batch_places = Places(rule, Counted.BATCHES, stores, counting)
 
     def announce(self, person_id: str, items: int, now: datetime) -> int | None:
-        """Make a batch; the seconds to wait where it is refused."""
+        """Create a batch; return None, or the seconds to wait if it is refused."""
         batch = draft_batch(created_at=now, created_by=person_id, run_count=items)
         with self.batch_places.place(person_id, batch.id, now, items) as place:
             if place.refusal is not None:
@@ -88,7 +88,7 @@ class Window:
         return None
 
     def submit(self, person_id: str, now: datetime) -> int | None:
-        """Accept a run; the seconds to wait where it is refused."""
+        """Accept a run; return None, or the seconds to wait if it is refused."""
         run = draft_run(created_at=now, charged_to=person_id)
         with self.places.place(person_id, run.id, now) as place:
             if place.refusal is not None:
@@ -161,7 +161,7 @@ def test_whoever_waits_as_long_as_told_is_not_refused_again(
 
 
 def all_at_once(count: int, act: Callable[[], Answer]) -> list[Answer]:
-    """What so many callers were answered at the same moment."""
+    """Call `act` from many threads at once; return the answers."""
     barrier, answers = threading.Barrier(count), list[Answer]()
 
     def one() -> None:
@@ -223,20 +223,20 @@ def test_runs_and_batches_have_a_window_each(window: Window) -> None:
     assert window.announce(person_id, 1, NOW) == SECONDS
 
 
-# --- the script alone, by the server's own clock -------------------------------------------------
+# --- the script alone, by Redis's own clock ------------------------------------------------------
 
 
 @FEW
 @given(whole=st.lists(st.integers(0, 2 * SECONDS), max_size=2 * LIMIT))
 def test_a_place_is_taken_where_fewer_are_inside(windows: RedisWindows, whole: list[int]) -> None:
     person_id = somebody()
-    # half a second from the edge: the server's clock goes on between two calls
+    # half a second from the edge: Redis's clock advances between two calls
     ages = {one_run(): age + 0.5 for age in whole}
     windows.restore(person_id, Counted.RUNS, ages)
     inside = sum(age < SECONDS for age in ages.values())
     standing = windows.take(person_id, one_run())
     assert (standing.used, standing.taken) == (inside, inside < LIMIT)
-    # the same submit again takes no second place
+    # submitting the same run again takes no second place
     one = one_run()
     taken = [windows.take(person_id, one) for _ in range(2)]
     assert taken[0] == taken[1]

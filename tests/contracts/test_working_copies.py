@@ -1,4 +1,4 @@
-"""What every WorkingCopies does, shown with real repositories."""
+"""The contract of WorkingCopies, with real repositories."""
 
 from __future__ import annotations
 

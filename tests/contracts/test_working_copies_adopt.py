@@ -1,4 +1,4 @@
-"""A copy that passes from one run to another, with everything in it and what we know of it."""
+"""Adoption of a working copy by another run, with all its contents and our records of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_copy_is_adopted_with_what_is_in_it(place: Place) -> None:
     assert place.copies.take(place.repo, NEW, "afk/1") == tip
     assert place.copies.look(place.repo, NEW, tip=tip).uncommitted_files == 1
     assert (place.copies.path(NEW) / "ignored.log").exists()
-    # said again, or of a run without a copy, it changes nothing
+    # repeating it, or adopting from a run without a copy, changes nothing
     for old in (OLD, NEW, "run_3"):
         place.copies.adopt(old, NEW)
     assert place.copies.exists(NEW)
@@ -75,7 +75,7 @@ def test_a_copy_that_is_adopted_in_place_is_the_new_runs_under_the_old_name(plac
     assert not place.copies.exists(OLD)
     assert place.copies.take(place.repo, NEW, "afk/1") == tip
     assert place.copies.look(place.repo, NEW, tip=tip).is_clean
-    # the old run's removal is not the new one's, and a third run finds it where it is
+    # removing the old run leaves the new run's copy; a third run adopts it in place
     place.copies.remove(OLD)
     place.copies.adopt(NEW, "run_3")
     assert (place.copies.path("run_3"), place.copies.exists(NEW)) == (copy, False)
@@ -86,7 +86,7 @@ def test_a_copy_that_is_adopted_in_place_is_the_new_runs_under_the_old_name(plac
 
 def test_an_adoption_in_place_is_whole_or_not_at_all(place: Place) -> None:
     copy = place.start(OLD)
-    # broken off before its one step
+    # interrupted before its only step
     (copy.parent.parent / "looks" / f"{OLD}.git" / "place").write_text(OLD)
     assert place.copies.exists(OLD)
     place.copies.adopt(OLD, NEW, in_place=True)

@@ -1,4 +1,4 @@
-"""What `.runyardinclude` brings into a copy."""
+"""Files that `.runyardinclude` brings into a working copy."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_too_many_files_are_refused(tmp_path: Path) -> None:
 def test_a_copy_left_in_the_middle_of_including_holds_no_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # what a killed server leaves is undone only where nothing in it could be somebody's work
+    # a killed server's copy is removed only if nothing in it can be a person's work
     place = set_up_place(tmp_path, files={".runyardinclude": "*.env\n"}, bare=False)
     write_files(place.origin, {"a.env": "A=1\n", "b.env": "B=1\n"})
     place.start()
