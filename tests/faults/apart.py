@@ -1,4 +1,4 @@
-"""A server with two databases that is killed at named points, and begins again."""
+"""A server with two databases that is killed at failpoints and restarted."""
 
 from __future__ import annotations
 
@@ -26,82 +26,82 @@ Act = Callable[[httpx.Client], Any]
 
 @dataclass
 class Apart(Doomed):
-    """One whose runs have a database of their own; three runs are from before that."""
+    """A server with a separate run store; three runs date from before the split."""
 
     old: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def runs_url(self) -> str:
-        """The address of the run store."""
+        """The URL of the run store."""
         return run_store(self.server.data_dir)
 
     @property
     def begun_runs(self) -> Path:
-        """Where each agent writes that it has begun."""
+        """The file in which each agent writes its run's id when it starts."""
         return self.folder / "begun"
 
     @property
     def agent(self) -> str:
-        """What its agents do."""
+        """The shell command of its agents, which source the file that `let` writes."""
         return f'echo "$RUNYARD_RUN_ID" >> {self.begun_runs}; . {self.folder}/how'
 
     def let(self, how: str) -> None:
-        """What agents do from now on, in shell."""
+        """Set the shell commands that agents run from now on."""
         (self.folder / "how").write_text(how)
 
     def ask(self, path: str, **query: Any) -> Any:
-        """What the API answers."""
+        """GET a path of the API; return the decoded answer."""
         with self.server.client() as client:
             return client.get(path, params=query).raise_for_status().json()
 
     def post(self, path: str, body: Any = None, key: str = "") -> httpx.Response:
-        """Order something that is done."""
+        """POST to the API, with an idempotency key if given."""
         with self.server.client() as client:
             headers = {"x-idempotency-key": key} if key else {}
             return client.post(path, json=body, headers=headers).raise_for_status()
 
     def die_at(self, point: str, act: Act) -> None:
-        """Do something at which the server ends, and begin again."""
+        """Call `act`, at which the server dies at the point; then restart it."""
         self.arm(point)
-        # it may die before its answer is out
+        # the server may die before it answers
         with self.server.client() as client, suppress(httpx.TransportError):
             act(client)
         self.see_death()
         self.arm("")
 
     def strikes(self) -> int:
-        """The project's count."""
+        """Return the project's strike count."""
         return int(self.ask(f"/projects/{self.project}")["strikes"])
 
     def see_strikes(self, count: int) -> None:
-        """Wait until there are so many."""
+        """Wait for this strike count."""
         with self.server.client() as client:
             wait_for(client, f"/projects/{self.project}", lambda one: one["strikes"] == count)
 
     def lines(self, run_id: str) -> list[str]:
-        """A run's timeline."""
+        """Return the sentences of a run's timeline."""
         return [one["sentence"] for one in self.ask(f"/runs/{run_id}/timeline")["items"]]
 
     def starts(self, run_id: str) -> int:
-        """How often an agent has begun for a run."""
+        """Return how many agents have started for a run."""
         return self.begun_runs.read_text().split().count(run_id)
 
     def later(self, **more: Any) -> dict[str, Any]:
-        """An order of a run for another day."""
+        """Return a run order that is delayed by a day."""
         return {"project_id": self.project, "delay": 86_400, **more}
 
     def change_runs(self, statement: Any) -> None:
-        """Write into the run store while no server runs."""
+        """Execute a statement on the run store while no server runs."""
         self.server.kill()
         with closing(self.open_runs()) as database, database.transaction() as tx:
             tx.execute(statement)
 
     def open_runs(self) -> Database:
-        """The run store."""
+        """Open the run store."""
         return Database(self.runs_url, tell=lambda _: None)
 
     def keep_in_both(self, old: dict[str, Any]) -> dict[str, Any]:
-        """A run of the run store whose work lies on an older one's branch, as that one's does."""
+        """Make a run of the run store whose work is parked on the same branch as an older run's."""
         self.let(f"{COMMIT}; exit 3")
         new = self.released(self.run_an_issue())
         branch = old["work_branch"]
@@ -118,7 +118,7 @@ class Apart(Doomed):
 
 @contextmanager
 def begun_apart(folder: Path) -> Iterator[Apart]:
-    """One whose runs live apart by now, over three that died with work before."""
+    """A server that puts new runs in a run store, after three older runs died and left work."""
     (folder / "data").mkdir(mode=0o700)
     one = Apart(folder, RunyardServer(folder / "data"))
     two = SHORT | {

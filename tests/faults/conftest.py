@@ -1,4 +1,4 @@
-"""What every story of a fault among processes begins with."""
+"""Fixtures shared by the tests of process faults."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from tests.agents_for_tests.runs import Ears, KeepingEngine, local_engine
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Where the runs' records are."""
+    """The folder of the runs' records."""
     return tmp_path / "runs"
 
 
 @pytest.fixture
 def instance() -> str:
-    """The mark of this test's processes."""
+    """The instance mark of this test's processes."""
     return uuid.uuid4().hex
 
 
 @pytest.fixture
 def engine(root: Path, instance: str) -> Iterator[KeepingEngine]:
-    """An engine of its own; what it started is ended."""
+    """An engine whose runs are ended afterwards."""
     with local_engine(root, instance) as engine:
         yield engine
 
 
 @pytest.fixture
 def ears(engine: KeepingEngine) -> Ears:
-    """Who hears what the engine tells."""
+    """A recorder of the engine's events."""
     return Ears(engine, engine.kept)
 
 
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is nobody's business, and must live on."""
+    """An unrelated process that must survive the test."""
     with subprocess.Popen(["/bin/sleep", "60"]) as process:
         yield process
         assert process.poll() is None, "the stranger was ended"

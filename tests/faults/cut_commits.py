@@ -1,4 +1,4 @@
-"""A way to a PostgreSQL that loses the answer to a commit: nobody can tell whether it was made."""
+"""A proxy to PostgreSQL that drops the answer to a commit, so that its outcome is unknown."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# the driver sends it as a simple query: its kind, its length, its text
+# the driver sends COMMIT as a simple query: type byte, length, text
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 
 
 class CommitCutter:
-    """Passes everything on, until it is told to lose the connection over the next commit."""
+    """A proxy that forwards everything; once armed, it drops a connection at a commit."""
 
     def __init__(self, server: Path) -> None:
         self._server = server
@@ -24,12 +24,12 @@ class CommitCutter:
         self.cuts = 0
 
     def arm(self, *, passes_on: bool, after: int = 0) -> None:
-        """Cut the next commit, or one later: after it was made, or before it has come there."""
+        """Cut the next commit, or the one `after` more, once it is made (`passes_on`) or before."""
         self._passes_on, self._first = passes_on, after
         self._is_armed.set()
 
     def disarm(self) -> None:
-        """Cut none."""
+        """Cut no commit."""
         self._is_armed.clear()
 
     def _is_due(self) -> bool:
@@ -39,7 +39,7 @@ class CommitCutter:
         return self._first < 0
 
     def carry(self, near: socket.socket) -> None:
-        """One connection, to its end."""
+        """Carry one connection until it closes."""
         with near, socket.socket(socket.AF_UNIX) as far:
             far.connect(str(self._server))
             is_cut = threading.Event()
@@ -72,7 +72,7 @@ def _end(way: socket.socket) -> None:
 
 @contextmanager
 def commit_cutter(server: Path, folder: Path) -> Iterator[CommitCutter]:
-    """A cutter that listens where PostgreSQL would, in a folder of its own."""
+    """Run a cutter on a PostgreSQL socket in its own folder."""
     cutter, carriers = CommitCutter(server), []
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(folder / ".s.PGSQL.5432"))

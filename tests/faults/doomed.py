@@ -1,4 +1,4 @@
-"""A server that ends without warning at a named line, and starts again on what it left."""
+"""A server that is killed at a failpoint and restarted on the data it left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHORT = {"RUNYARD_KILL_GRACE_SECONDS": "0.3", "RUNYARD_SWEEP_SECONDS": "3600"}
 
 @dataclass
 class Doomed:
-    """A server that ends at a point, its folder, and its project."""
+    """A server that dies at a failpoint, its folder, and its project."""
 
     folder: Path
     server: RunyardServer
@@ -25,7 +25,7 @@ class Doomed:
 
     @contextmanager
     def begun(self, agent: str, point: str = "") -> Iterator[None]:
-        """Started, to end at this point, with a project whose agent is a line of shell."""
+        """Start the server, to die at `point`, with a project whose agent is a shell command."""
         self.arm(point)
         try:
             self._add_project(["/bin/sh", "-c", agent])
@@ -34,16 +34,16 @@ class Doomed:
             self.server.stop()
 
     def arm(self, point: str) -> None:
-        """Let it go on, or start it again, to end at this point; "" for one that goes on."""
+        """Restart the server, to die at this failpoint; with "" it survives."""
         kill = {"RUNYARD_TEST": "1", "RUNYARD_FAILPOINT": f"{point}:kill9"} if point else {}
         self._serve(kill)
 
     def hold(self, point: str, file: Path) -> None:
-        """Start it again, to wait at this point for a file."""
+        """Restart the server, to wait at this point until the file exists."""
         self._serve({"RUNYARD_TEST": "1", "RUNYARD_RACEPOINT": f"{point}:{file}"})
 
     def run_an_issue(self) -> str:
-        """Start a run of a new issue; its id."""
+        """Start a run of a new issue; return its id."""
         with self.server.client() as client:
             issues = f"/projects/{self.project}/issues"
             issue = client.post(issues, json={"title": "Mend it"}).json()["number"]
@@ -53,18 +53,18 @@ class Doomed:
             return str(answer.json()["id"])
 
     def see_death(self) -> None:
-        """Return when it has ended."""
+        """Wait until the server has died."""
         assert self.server.process is not None
         assert self.server.process.wait(WAIT_SECONDS) == -9
         self.server.kill()
 
     def see(self, run_id: str, status: str) -> dict[str, Any]:
-        """Wait until a run stands so."""
+        """Wait until the run has this status; return it."""
         with self.server.client() as client:
             return dict(wait_for(client, f"/runs/{run_id}", lambda run: run["status"] == status))
 
     def released(self, run_id: str) -> dict[str, Any]:
-        """The run, once nothing of it is left."""
+        """Wait until no process of the run is left; return the run."""
         with self.server.client() as client:
             return dict(wait_for(client, f"/runs/{run_id}", lambda run: run["released_at"]))
 

@@ -1,7 +1,7 @@
-"""A server that is frozen again and again, and its databases copied as they are then (F41).
+"""A server that is frozen again and again, and its databases copied each time (F41).
 
-Run as a program: folder, seed, number of moments, address of a run store or nothing. Each moment is
-a folder `cut<n>` with the databases, their logs as long as they were, and the notes of that moment.
+Run as a program: folder, seed, number of moments, URL of a run store or nothing. Each moment is
+a folder `cut<n>` with the databases, their logs at that length, and the notes of that moment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOG = "-wal"
 
 
 def main(folder: Path, seed: int, moments: int, runs: str | None) -> None:
-    """Let one server live, and copy what it has on its disks at so many moments."""
+    """Run one server, and copy its files from disk at this many moments."""
     dice = random.Random(seed)
     heard, tell = os.pipe()
     child = os.fork()
@@ -43,7 +43,7 @@ def main(folder: Path, seed: int, moments: int, runs: str | None) -> None:
 
 
 def _wait_until_frozen(child: int) -> None:
-    # a thread that is in the middle of a write ends that first
+    # a thread in the middle of a write finishes the write before it stops
     _, status = os.waitpid(child, os.WUNTRACED)
     if not os.WIFSTOPPED(status):
         sys.exit("a server ended by itself")
@@ -51,10 +51,10 @@ def _wait_until_frozen(child: int) -> None:
 
 def _copy(folder: Path, cut: Path) -> None:
     cut.mkdir()
-    # what all who use a database share is in memory: no power cut leaves it
+    # the shared-memory index is not durable: a power cut loses it
     lost = shutil.ignore_patterns("*-shm")
     for part in ("data", "run-store"):
-        # the rest of the folder, too: whose runs these are stands beside the databases
+        # the whole folder, because the server's identity is stored beside the databases
         if (folder / part).exists():
             shutil.copytree(folder / part, cut / part, ignore=lost)
     shutil.copy(folder / "notes", cut / "notes")

@@ -1,8 +1,8 @@
-"""A server over a world in memory that is killed, life after life; what must hold in the end (F40).
+"""A server on an in-memory world, killed again and again, and the invariants at the end (F40).
 
-Run as a program: folder, seed, number of lives, address of a run store or nothing. What it was told
-and what it started stands in `notes`, one line each, written before the next is done. When it is
-killed goes by how far it came, so that a slow machine does not kill it always at the same place.
+Run as a program: folder, seed, number of lives, URL of a run store or nothing. Answers received
+and runs started are in `notes`, one line each, written before the next step. The moment of each
+kill depends on the steps done, so that a slow machine does not always kill at the same place.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NAMES = ("/yard0", "/yard1")
 
 
 class Notes(list[str]):
-    """Lines that outlive whoever writes them."""
+    """A list whose lines are written to disk, so that they survive the process."""
 
     def __init__(self, folder: Path, kind: str) -> None:
         super().__init__()
@@ -50,13 +50,13 @@ class Notes(list[str]):
         self._kind = kind
 
     def append(self, line: str) -> None:
-        """Write it down."""
+        """Write the line to disk."""
         os.write(self._file, f"{self._kind} {line}\n".encode())
 
 
 @dataclass
 class Life:
-    """One server, from its start to its end."""
+    """One server, from start to end."""
 
     plane: FakePlane
     world: World
@@ -66,12 +66,12 @@ class Life:
     name: str = field(default_factory=lambda: f"{os.getpid()}")
 
     def look_at_clock(self) -> None:
-        """Let time have passed: what happens later is written down as later."""
+        """Advance the plane's clock to the real time."""
         clock = self.plane.clock
         clock.now = max(clock.now, datetime.now(UTC))
 
     def go_on(self) -> None:
-        """Do one thing that a person or an agent does."""
+        """Perform one random step of a user or an agent."""
         self.look_at_clock()
         project = self.dice.choice(self.plane.ledgers.projects.all())
         if self.dice.random() < 0.1:
@@ -98,7 +98,7 @@ class Life:
 
 @contextmanager
 def begun(folder: Path, runs: str | None, dice: random.Random) -> Iterator[Life]:
-    """A server that has taken over what the one before has left."""
+    """Start a server that takes over everything its predecessor left."""
     world = World(launches=Notes(folder, "started"))
     for name in NAMES:
         world.add_origin(name)
@@ -120,7 +120,7 @@ def begun(folder: Path, runs: str | None, dice: random.Random) -> Iterator[Life]
 
 
 def main(folder: Path, seed: int, lives: int, runs: str | None) -> None:
-    """Live and be killed so many times: while it starts, and between and in what it does."""
+    """Run and kill a server this many times: during start, between steps and within them."""
     pace = 0.0
     for number in range(lives):
         dice = random.Random(seed * 1000 + number)
@@ -129,7 +129,7 @@ def main(folder: Path, seed: int, lives: int, runs: str | None) -> None:
         if not child:
             live(folder, runs, dice, tell)
         os.close(tell)
-        # the first makes what the others find
+        # the first life runs all steps, so that later ones have data to work on
         steps = dice.randrange(STEPS) if number else STEPS
         for _ in range(steps):
             begun_at = time.monotonic()
@@ -145,7 +145,7 @@ def main(folder: Path, seed: int, lives: int, runs: str | None) -> None:
 
 
 def live(folder: Path, runs: str | None, dice: random.Random, tell: int) -> None:
-    """Go on and on, and write one byte into `tell` before each thing that is done."""
+    """Perform steps forever, writing one byte to `tell` before each."""
     with begun(folder, runs, dice) as life:
         while True:
             os.write(tell, b"!")
@@ -153,7 +153,7 @@ def live(folder: Path, runs: str | None, dice: random.Random, tell: int) -> None
 
 
 def check_lives(folder: Path, runs: str | None) -> Counter[str]:
-    """Assert what must hold of a folder in which no server lives; how many runs ended in what."""
+    """Finish a killed server's runs and assert the invariants; return run counts by status."""
     told = [line.split()[1:] for line in notes_of(folder) if line.startswith("told")]
     started = Counter(line.split()[1] for line in notes_of(folder) if line.startswith("started"))
     with begun(folder, runs, random.Random(0)) as life:
@@ -175,14 +175,14 @@ def check_lives(folder: Path, runs: str | None) -> Counter[str]:
         with closing(sqlite3.connect(file)) as database:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert database.execute("PRAGMA foreign_key_check").fetchall() == []
-    # G1: no run was started twice
+    # G1: no run started twice
     assert max(started.values(), default=0) <= 1, started
-    # G2: what was answered is there, once, and came to an end with a cause
+    # G2: every accepted run exists once, and ended with a cause
     assert Counter(one.idempotency_key for one in found).most_common(1)[0][1] == 1
     by_key = {one.idempotency_key: one.id for one in found}
     assert [by_key.get(key) for key, _ in told] == [run_id for _, run_id in told]
     assert all(one.status in DONE and one.cause and one.released_at for one in found), found
-    # G5: each failure that counts has counted once
+    # G5: every failure that counts was counted once
     counted = {one: _count(one, found, resets) for one in strikes}
     assert strikes == counted, (strikes, counted)
     return Counter(one.status for one in found)
@@ -214,7 +214,7 @@ def _count(project_id: str, runs: list[Run], resets: list[Audit]) -> int:
 
 
 def notes_of(folder: Path) -> list[str]:
-    """What was written down, a line each."""
+    """Return the recorded lines."""
     return (folder / "notes").read_text().splitlines()
 
 

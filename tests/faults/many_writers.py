@@ -1,6 +1,6 @@
-"""Processes whose threads all read a count and write it one higher (F37).
+"""Processes whose threads all increment one counter (F37).
 
-Run as a program: address, processes, threads, times. Ends with 0 where nobody was refused.
+Run as a program: URL, processes, threads, times. Exits with 0 if no increment was refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.records.tables import Project
 
 
 def count_up(database: Database) -> None:
-    """Read, then write: what SQLite refuses at once where the read had begun without the lock."""
+    """Increment by reading first; SQLite refuses this if the read began without the write lock."""
     with database.transaction() as tx:
         project = tx.scalars(select(Project)).one()
         project.strikes += 1
@@ -24,7 +24,7 @@ def count_up(database: Database) -> None:
 
 
 def count_in_threads(url: str, threads: int, times: int) -> list[BaseException]:
-    """Count in one process; who was refused."""
+    """Increment from many threads of one process; return the errors."""
     database = Database(url, tell=lambda _: None)
     refused: list[BaseException] = []
 
@@ -45,7 +45,7 @@ def count_in_threads(url: str, threads: int, times: int) -> list[BaseException]:
 
 
 def main(url: str, processes: int, threads: int, times: int) -> None:
-    """Count in all of them at once."""
+    """Increment from all processes at once."""
     children = []
     for _ in range(processes):
         child = os.fork()

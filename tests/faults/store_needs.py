@@ -1,4 +1,4 @@
-"""Which store each address of Runyard asks: what it answers while the other one is away.
+"""The stores that each route of Runyard needs, and its answer while the other one is away.
 
 `{name}` in an address stands for an id of the scene in test_stores_away.py.
 """
@@ -17,8 +17,8 @@ NEITHER = ""
 class Call:
     """A route, and one request to it.
 
-    `needs` are the stores without which it does not do what it is for, `tells` those it asks
-    afterwards, to say how things stand. `may_know`: what it needs may have been remembered.
+    `needs` are the stores that its work requires, `tells` those it reads afterwards to describe the
+    result. `may_know`: the needed data may be cached.
     """
 
     method: str
@@ -29,12 +29,12 @@ class Call:
     tells: str = NEITHER
     may_know: bool = False
     headers: tuple[tuple[str, str], ...] = ()
-    # where ids of the scene stand under another name than the route's
+    # path parameters that take a scene id of another name
     ids: tuple[tuple[str, str], ...] = ()
 
     @property
     def path(self) -> str:
-        """The address, with names of the scene's ids."""
+        """The path, with the scene's names for its ids."""
         path = self.route
         for name, other in self.ids:
             path = path.replace(f"{{{name}}}", f"{{{other}}}")
@@ -42,12 +42,12 @@ class Call:
 
     @property
     def changes(self) -> bool:
-        """True where it is there to change something."""
+        """True if the request changes something."""
         return self.method != "GET"
 
 
 def of_run(name: str) -> tuple[tuple[str, str], ...]:
-    """A run of the scene."""
+    """Return the `ids` that put this run of the scene into the path."""
     return (("run_id", name),)
 
 
@@ -150,12 +150,12 @@ API_CALLS = (*RUN_CALLS, *MANY_CALLS, *PROJECT_CALLS, *SYSTEM_CALLS)
 FORM = (("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "text/html"))
 CARD = (FORM[0], ("X-Runyard-Fragment", "1"))
 PAGE = (("Accept", "text/html"),)
-# what is told in a plain word to machines, and what people without scripts have
+# plain-text probes for machines, and the pages without scripts
 OPEN_CALLS = (
     Call("GET", "/healthz", NEITHER),
     Call("GET", "/metrics", BOTH),
     Call("GET", "/login", NEITHER, 401),
-    # to the host name of the pages
+    # redirects to the host name of the pages
     Call("POST", "/login", NEITHER, 307, b"token=none", headers=FORM),
     Call("POST", "/logout", NEITHER, 303),
     Call("GET", "/plain", BOTH, headers=PAGE),

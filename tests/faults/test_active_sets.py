@@ -1,4 +1,4 @@
-"""The set of a repository's active runs in Redis: kept like the rows, which decide always."""
+"""A repository's set of active runs in Redis: kept like the table, which always decides."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def server() -> Iterator[RedisServer]:
 
 @contextmanager
 def plane_with(folder: Path, server: RedisServer) -> Iterator[RealPlane]:
-    """A plane that accepts `MOST` runs a repository and starts none."""
+    """A plane that accepts `MOST` runs per repository and starts none."""
     limits = {"repo_concurrency": MOST, "redis_url": server.url}
     with real_plane(folder, **limits) as plane:
         plane.add_project(name="one")
@@ -49,14 +49,14 @@ def members(plane: RealPlane, server: RedisServer) -> set[str]:
 
 
 def submit(plane: RealPlane, task: str, **wishes: int) -> Run:
-    """A run that is accepted, and what hears of it."""
+    """Accept a run and update the sets; return the run."""
     run = plane.accept(plane.order(plane.ledgers.projects.all()[0], task=task, **wishes))
     plane.crowds.follow_once()
     return run
 
 
 def ask(plane: RealPlane) -> None:
-    """What is asked before a submit is looked at. Raises ConcurrencyLimit."""
+    """Do the cheap check that precedes a submit. Raises ConcurrencyLimit."""
     project = plane.ledgers.projects.all()[0]
     plane.services.trigger.refuse_full(project.id, plane.asker(None), plane.clock())
 
@@ -97,12 +97,12 @@ def test_the_rows_decide_whatever_a_set_says(plane: RealPlane, server: RedisServ
     project = plane.ledgers.projects.all()[0]
     with server.client() as client:
         client.sadd(key_of(project.id), "left", "behind", "by", "somebody")
-    # a set that is too full refuses nobody
+    # an overfull set refuses no submit
     assert not is_refused(plane)
     second = submit(plane, "second")
     with server.client() as client:
         client.delete(key_of(project.id))
-    # and one that is too empty lets nobody in
+    # and an incomplete one admits none
     with pytest.raises(ConcurrencyLimit):
         submit(plane, "third")
     plane.crowds.make_anew()

@@ -1,4 +1,4 @@
-"""Faults of agents: not startable, waiting, flooding (faults.md F23-F27)."""
+"""Faults of agents: they cannot start, they wait, they flood the log (faults.md F23-F27)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ engine = KeepingEngine(Path(root), instance=instance)
 engine.start(order("run_c0001", Path(root), shell(text)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
-# stands between a server and a supervisor that is stopped while that server has no time to read
+# stops the supervisor, then delivers its first two reports at once, as to a busy server
 LATE_READER = f"""#!{sys.executable}
 import json, os, signal, subprocess, sys
 
@@ -132,7 +132,7 @@ def test_f26_one_line_of_ten_megabytes_is_kept_whole(
 def test_f27_a_disk_that_refuses_the_log_neither_holds_nor_ends_the_agent(
     engine: KeepingEngine, root: Path, instance: str, tmp_path: Path
 ) -> None:
-    # no file may grow over 8 KiB: a write is refused as on a full disk
+    # no file may exceed 8 KiB: writes are refused as on a full disk
     limited = f"ulimit -f 8; exec {sys.executable} -c '{APP_THAT_IS_KILLED}' \"$@\""
     text = "yes 0123456 | head -c 1000000; exit 3"
     argv = ["/bin/bash", "-c", limited, "bash", str(root), instance, text]

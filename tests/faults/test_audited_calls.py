@@ -1,4 +1,4 @@
-"""Every address that changes something: done, it is one row of the audit; refused, it is none."""
+"""Every route that changes something writes one audit row when it succeeds, none when refused."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.faults.test_stores_away import Scene
 
 SPARE = (("project_id", "spare"),)
 PARKED = {"project_id": "{spare}", "branch": "{branch}", "confirm": "{branch}"}
-# what the table's own calls cannot do in its scene
+# operations that the table's own calls cannot complete in its scene
 MORE_CALLS = (
     Call("PATCH", "/runs/{run_id}", "", body={"start_now": True}, ids=of_run("planned")),
     Call("POST", "/parked/discard", "", body=PARKED),
     Call("DELETE", PROJECT, "", ids=SPARE),
 )
-# these need a fault of something else, an agent that was cut short, or another open change
+# these need another fault, an interrupted agent, or a second open change
 RARELY_DONE = {
     "/runs/{run_id}/resume",
     "/runs/{run_id}/deliver",
@@ -30,7 +30,7 @@ RARELY_DONE = {
     "/projects/{project_id}/changes/{number}/close",
     "/quarantine/{key}/retry",
 }
-# posted again at the host name of the pages
+# posted again to the host name of the pages
 SENT_ON = {"/login"}
 DEEDS = {
     "/runs": "start",
@@ -56,14 +56,14 @@ OF_THE_WHOLE_SERVER = {"test_notifications", "sign_out", "rotate"}
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """A server with something of everything, where few runs are live at a time."""
+    """A server with some of everything, where few runs are live at a time."""
     nobody = {"RUNYARD_NOTIFY_URLS": "json://127.0.0.1:9/nobody"}
     folder = tmp_path_factory.mktemp("audited")
     with open_workshop(folder, RUNYARD_MAX_LIVE_RUNS="2", **nobody) as shop:
         spare = shop.add_project("spare")
         parked = shop.ended(shop.start(spare, "please commit, then please fail")["id"])
         scene = Scene(shop)
-        shop.issue(scene.ids["project_id"], "Another")  # for the form and for the API
+        shop.issue(scene.ids["project_id"], "Another")  # one for the form and one for the API
         planned = shop.start(scene.ids["project_id"], "please wait until later", delay=3600)
         scene.ids |= {"spare": spare, "branch": parked["work_branch"], "planned": planned["id"]}
         yield scene
@@ -84,7 +84,7 @@ def rows_of(scene: Scene, correlation_id: str) -> list[dict[str, Any]]:
 
 def test_each_call_that_is_done_leaves_one_row_and_each_that_is_refused_none(scene: Scene) -> None:
     person = scene.shop.api.get("/audit", params={"limit": 1}).json()["items"][0]["person"]
-    # forms first: they stop what bulk would; archiving last: nothing is done to what is archived
+    # forms first, since they stop runs that bulk would; archiving last, since it blocks all else
     known = [call for call in (*OPEN_CALLS, *MORE_CALLS, *API_CALLS) if call.changes]
     calls = sorted(known, key=lambda call: call.method == "DELETE")
     done, sent_on, wrong = set[str](), set[str](), list[str]()

@@ -1,4 +1,4 @@
-"""F14: a crash in the middle of a batch, or of what is done to many runs, makes nothing twice."""
+"""F14: a crash in the middle of a batch or a bulk order duplicates nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def yard_of(shop: Workshop) -> str:
 
 
 def restart(shop: Workshop, **settings: str) -> None:
-    """End the server without warning and start it again, with a point where it ends or none."""
+    """Kill the server and restart it with these settings, such as a failpoint."""
     shop.server.kill()
     shop.server.settings = {**PLENTY, "RUNYARD_TEST": "1", **settings}
     shop.server.start()
@@ -73,6 +73,6 @@ def test_many_retries_that_crashed_go_on_and_none_is_made_twice(shop: Workshop) 
 def _bulk(shop: Workshop, order: dict[str, Any]) -> str:
     try:
         return str(shop.api.post("/bulk", json=order).json()["id"])
-    except httpx.TransportError:  # it crashed before it could answer
+    except httpx.TransportError:  # the server died before it could answer
         restart(shop)
         return str(shop.api.get("/bulk").json()["items"][0]["id"])

@@ -1,4 +1,4 @@
-"""Claims that meet: one issue is taken once, whoever asks, on one server or on two (F4, F5, F6)."""
+"""Concurrent claims: one issue is taken once, on one server or on two (F4, F5, F6)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECONDS = 20.0
 
 
 def at_once(*deeds: Callable[[], object]) -> list[object]:
-    """What each answered or raised, when all were done at the same time."""
+    """Call all at the same moment; return what each returned or the Refusal it raised."""
     barrier, answers = threading.Barrier(len(deeds)), []
 
     def go(deed: Callable[[], object]) -> None:
@@ -54,7 +54,7 @@ def world() -> World:
 
 @pytest.fixture
 def let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Whoever has chosen an issue is held; this lets go once three stand behind their choice."""
+    """A function that releases claimers held after choosing an issue, once three have chosen."""
     held = tmp_path / "go-on"
     monkeypatch.setenv("RUNYARD_TEST", "1")
     monkeypatch.setenv("RUNYARD_RACEPOINT", f"claim.after_select:{held}")
@@ -136,7 +136,7 @@ def test_f5_two_loops_take_each_issue_once_and_never_more_than_there_is_room(
     for tick in range(200):
         one.clock.advance(1)
         other.clock.now = one.clock.now
-        # the one that sweeps falls silent every ten ticks, and the other takes over
+        # the sweeping server goes silent every ten ticks, and the other takes over
         sweeps, rests = (one, other) if tick // 10 % 2 else (other, one)
         rests.leases.give_back(rests.clock())
         rests.leases._sweeps_until = rests.clock() - timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""F31, F32: a clock that jumps or changes with the season, a machine that was asleep."""
+"""F31, F32: a clock that jumps or changes for daylight saving, a machine that was asleep."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ threading.Event().wait()
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
-    """One gate."""
+    """A gate that agents wait at."""
     return Gate(tmp_path)
 
 
 def set_clock(folder: Path, seconds: float) -> None:
-    """Shift a server's clock, at once and whole."""
+    """Shift the server's clock by these seconds, atomically."""
     (folder / "new").write_text(str(seconds))
     (folder / "new").rename(folder / "clock")
 
 
 def with_clock(folder: Path) -> dict[str, str]:
-    """The settings of a server whose clock the test sets, and which sweeps each second."""
+    """Return settings for a server with a test clock and a sweep every second."""
     return {
         "RUNYARD_TEST": "1",
         "RUNYARD_TEST_CLOCK": str(folder / "clock"),
@@ -85,7 +85,7 @@ def test_a_clock_is_shifted_in_a_test_and_never_else(
 
 
 def numbers_of(content: Any) -> Iterator[float]:
-    """Every number in an answer of the API, whatever it counts."""
+    """Yield every number in an answer of the API."""
     if isinstance(content, dict):
         content = list(content.values())
     if isinstance(content, list):
@@ -106,8 +106,8 @@ def test_f31_a_server_whose_clock_jumps_ends_no_run_and_goes_on(tmp_path: Path, 
         later = post_run(client, project, task="later", delay=3600)
         for seconds in (DAY, -DAY):
             set_clock(tmp_path, seconds)
-            see(client, later, "died")  # its moment has come, a day before its time
-            # and this one goes through whole sweeps by the new clock
+            see(client, later, "died")  # the clock jumped past its start time, a day early
+            # and this run needs whole sweeps by the new clock
             see(client, post_run(client, project, task=f"{seconds}"), "died")
             assert client.get(f"/runs/{live['id']}").json()["status"] == "running"
             assert client.get(f"/projects/{project}").json()["strikes"] == 0
@@ -125,7 +125,7 @@ def test_f31_an_hour_is_an_hour_when_the_season_changes(
     time.tzset()
     try:
         with real_plane(tmp_path) as plane:
-            # half an hour before the clocks there go on or back by an hour
+            # half an hour before the clocks in that zone change by an hour
             day = {3: 29, 10: 25}[month]
             plane.clock.now = now = datetime(2026, month, day, 0, 30, tzinfo=UTC)
             assert count_hours_of(day, month) == {3: 23, 10: 25}[month]
@@ -147,7 +147,7 @@ def test_f31_an_hour_is_an_hour_when_the_season_changes(
 
 
 def count_hours_of(day: int, month: int) -> int:
-    """How many hours a day has here."""
+    """Return how many hours a day has in the local time zone."""
     begin, end = (time.mktime((2026, month, one, 0, 0, 0, 0, 0, -1)) for one in (day, day + 1))
     return round(end - begin) // 3600
 
@@ -158,7 +158,7 @@ def test_f31_a_clock_that_was_set_back_stops_no_sweep() -> None:
     metronome.repeat(came.set, 30)
     metronome.start()
     try:
-        # what the next turn is, seen from a day before
+        # the next sweep as seen from a day before, as after the clock was set back
         [job] = metronome._scheduler.get_jobs()
         job.modify(next_run_time=datetime.now(UTC) + timedelta(days=1))
         metronome.clock_was_set()
@@ -174,7 +174,7 @@ def test_f31_the_kernel_tells_that_the_clock_was_set() -> None:
     changes.start()
     try:
         for _ in range(3):
-            # to what it is: nobody else on this machine is disturbed
+            # set to the current time, so that no other process is disturbed
             time.clock_settime(time.CLOCK_REALTIME, time.time())
             assert told.acquire(timeout=10)
     finally:
@@ -198,7 +198,7 @@ def test_f32_a_server_that_was_suspended_goes_on_where_it_was(tmp_path: Path, ga
         set_clock(tmp_path, 7200)
         server.process.send_signal(signal.SIGCONT)
         see(client, later, "died")
-        # its supervisor lives and has time left: nobody else ends it
+        # its supervisor is alive and has time left, so the server must not end it
         assert client.get(f"/runs/{live['id']}").json()["status"] == "running"
         gate.open()
         see(client, live, "died")
@@ -207,7 +207,7 @@ def test_f32_a_server_that_was_suspended_goes_on_where_it_was(tmp_path: Path, ga
 
 
 def assert_each_ended_once(client: httpx.Client, *runs: dict[str, Any]) -> None:
-    """No end was written twice."""
+    """Assert that each run's end was recorded once."""
     for run in runs:
         told = client.get(f"/runs/{run['id']}/timeline").json()["items"]
         assert [event["kind"] for event in told].count("reaped") == 1
@@ -243,13 +243,13 @@ def test_f32_what_was_missed_while_suspended_comes_once_and_not_in_a_burst() -> 
         moments = (float(line) for line in ticker.stdout)
         after = list(islice((moment for moment in moments if moment > woken), 6))
         ticker.kill()
-    # one for all that were missed, then one each turn
+    # one tick for all that were missed, then one per interval
     assert after[-1] - after[0] > 3 * TICKS
 
 
 @pytest.fixture
 def planes(tmp_path: Path) -> Iterator[tuple[RealPlane, RealPlane]]:
-    """Two servers on one database, with one folder of runs."""
+    """Two servers on one database, with a shared folder of runs."""
     shared = {
         "database_url": shared_database(tmp_path),
         "runs_dir": tmp_path / "runs",
@@ -268,13 +268,13 @@ def test_f32_a_server_takes_its_own_leases_again_and_keeps_its_runs(
     one, two = planes
     run = one.start_running(one.add_project("sleep 600"))
     now = one.clock.advance(7200)
-    # it has not said so for two hours: until it has, it starts nothing by itself
+    # its lease was not renewed for two hours: until it is, it starts nothing by itself
     assert not one.leases.may_sweep(now)
     assert one.leases.renew_once(now)
     assert one.leases.may_sweep(now)
     one.tick()
     assert one.run(run.id).server == one.tenure.here.server
-    # the other one wakes later, and finds the sweep taken and the run in good hands
+    # the other wakes later, and finds that the sweep and the run are taken
     two.clock.now = now
     assert not two.leases.renew_once(now)
     two.tick()

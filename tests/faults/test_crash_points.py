@@ -1,4 +1,4 @@
-"""F8, F9, F10: a server that ends without warning at a named line, and the next one on its data."""
+"""F8, F9, F10: a server killed at a failpoint, and the next server on its data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.servers import RunyardServer, wait_for
 
 @dataclass
 class Watched(Doomed):
-    """One whose agent is seen to begin, may be held at a gate, and exits 3."""
+    """A server whose agent records its start, may be held at a gate, and exits 3."""
 
     gate: Gate = field(init=False)
 
@@ -26,39 +26,39 @@ class Watched(Doomed):
 
     @property
     def agent(self) -> str:
-        """What its agent does."""
+        """The agent's shell command."""
         begin = f'echo "$RUNYARD_RUN_ID" >> {self.folder}/begun'
         return f"{begin}; if test -e {self.folder}/hold; then {self.gate.wait}; fi; exit 3"
 
     def run_an_issue(self, *, is_held: bool = False) -> str:
-        """Start a run of a new issue; its id."""
+        """Start a run of a new issue, held at the gate if asked; return its id."""
         hold = self.folder / "hold"
         hold.touch() if is_held else hold.unlink(missing_ok=True)
         return super().run_an_issue()
 
     def kinds(self, run_id: str) -> list[str]:
-        """The kinds of a run's timeline, once nothing of it is left."""
+        """Return the kinds of a run's timeline events, once no process of it is left."""
         with self.server.client() as client:
             told = wait_for(client, f"/runs/{run_id}/timeline", _is_over)
             return [one["kind"] for one in told["items"]]
 
     def timeline(self, run_id: str) -> list[dict[str, Any]]:
-        """A run's timeline."""
+        """Return a run's timeline."""
         with self.server.client() as client:
             return list(client.get(f"/runs/{run_id}/timeline").json()["items"])
 
     def strikes(self) -> int:
-        """The project's count."""
+        """Return the project's strike count."""
         with self.server.client() as client:
             return int(client.get(f"/projects/{self.project}").json()["strikes"])
 
     def starts(self, run_id: str) -> int:
-        """How often an agent began for a run."""
+        """Return how many agents have started for a run."""
         begun = self.folder / "begun"
         return begun.read_text().split().count(run_id) if begun.exists() else 0
 
     def left_of(self, run_id: str, branch: str) -> list[str]:
-        """What is on disk of a run's launch."""
+        """Return the paths and refs that remain from a run's launch."""
         runs = self.server.data_dir / "runs"
         mirror = runs / "mirrors" / f"{self.project}.git"
         found = run_git(mirror, "for-each-ref", f"refs/heads/{branch}")

@@ -1,4 +1,4 @@
-"""A database that is damaged, emptied or gone: refused, or not written to any more (F42)."""
+"""A damaged, emptied or missing database is refused at start, or no longer written to (F42)."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ PAGE = 4096
 
 
 def zero_header(file: Path) -> None:
-    """Zero the first bytes."""
+    """Zero the first 100 bytes."""
     with file.open("r+b") as opened:
         opened.write(bytes(100))
 
 
 def spoil_pages(file: Path) -> None:
-    """Random bytes in the place of some pages."""
+    """Overwrite some pages with random bytes."""
     with file.open("r+b") as opened:
         opened.seek(2 * PAGE)
         opened.write(os.urandom(4 * PAGE))
 
 
 def cut_short(file: Path) -> None:
-    """The second half is gone."""
+    """Cut off the second half."""
     os.truncate(file, file.stat().st_size // 2 // PAGE * PAGE)
 
 
 def empty(file: Path) -> None:
-    """Nothing is left in it."""
+    """Truncate to zero bytes."""
     os.truncate(file, 0)
 
 
@@ -50,7 +50,7 @@ DAMAGES = (zero_header, spoil_pages, cut_short, empty, Path.unlink)
 
 @pytest.fixture
 def used(tmp_path: Path) -> Settings:
-    """A data folder that a server has used, and its backup."""
+    """The settings of a data folder that a server has used, with a backup."""
     with real_plane(tmp_path, **IN_A_FILE) as plane:
         settings = plane.settings
     back_up(settings, None)
@@ -135,12 +135,12 @@ def test_f42_a_run_store_is_missed_by_a_folder_that_has_never_seen_it(tmp_path: 
 
 
 def take_away(file: Path) -> None:
-    """Somewhere else."""
+    """Move the file away."""
     file.rename(file.with_name("elsewhere.db"))
 
 
 def spoil_everything(file: Path) -> None:
-    """Random bytes in the place of all pages but the first."""
+    """Overwrite all pages but the first with random bytes."""
     size = file.stat().st_size
     with file.open("r+b") as opened:
         opened.seek(PAGE)
@@ -159,21 +159,21 @@ def test_f42_a_file_that_is_damaged_under_the_server_is_not_written_to_nor_what_
         back_up(plane.settings, None)
         project = plane.add_project()
         for database in plane.stores.all():
-            database.close()  # what was read before is not known any more
+            database.close()  # drop cached pages and connections, so that the damage is seen
         damage(file)
         before = file.read_bytes() if file.exists() else None
         stopped = rf"{file} .+: nothing is written any more\. .+runyard restore /.+\.zip"
         with pytest.raises(WritingStopped, match=stopped):
             plane.accept(plane.order(project))
         assert plane.store_watch.look_once() == plane.stores.stopped()
-        # what would be written into the other could not be true: nothing is written at all
+        # a write to the other store could contradict this one, so nothing is written at all
         with pytest.raises(WritingStopped, match=stopped):
             write(plane)
         assert (file.read_bytes() if file.exists() else None) == before
 
 
 def write(plane: RealPlane) -> None:
-    """Something that a person does."""
+    """Make a change, as a person would."""
     plane.services.accounts.make_link_token(plane.clock())
 
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL database that is damaged, emptied or gone: refused, or not written to (F42)."""
+"""A damaged, emptied or missing PostgreSQL database is refused, or not written to (F42)."""
 
 from __future__ import annotations
 
@@ -31,44 +31,44 @@ TO_DO = r"Put an empty database in its place\. Restore the newest backup: runyar
 
 @dataclass
 class Place:
-    """A database, and what may befall it."""
+    """A database, and the ways to harm it."""
 
     postgres: PostgresServer
     name: str
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """Its URL."""
         return self.postgres.url(self.name)
 
     def remove(self) -> None:
-        """It is gone."""
+        """Drop the database."""
         self.postgres.drop(self.name)
 
     def empty(self) -> None:
-        """There is an empty one in its place."""
+        """Replace the database with an empty one."""
         self.remove()
         self.postgres.create(self.name)
 
     def exchange(self) -> None:
-        """There is one of another Runyard in its place."""
+        """Replace the database with another Runyard's."""
         self.remove()
         self.postgres.create(self.name, USED)
 
     def drop_table(self) -> None:
-        """Of its tables one is gone."""
+        """Drop one of its tables."""
         self.postgres.tell("DROP TABLE runs CASCADE", database=self.name)
 
     def spoil_settings(self) -> None:
-        """A page that every start reads is not as it was written."""
+        """Corrupt a page that is read at every start."""
         self._spoil("setting")
 
     def spoil_runs(self) -> None:
-        """The same of a page that is read later."""
+        """Corrupt a page that is read later."""
         self._spoil("runs")
 
     def remove_file(self) -> None:
-        """The file of a table is gone."""
+        """Delete the file of a table."""
         file = self.postgres.file_of("runs", self.name)
         self.postgres.crash()
         file.unlink()
@@ -78,7 +78,7 @@ class Place:
         file = self.postgres.file_of(table, self.name)
         self.postgres.crash()
         with file.open("r+b") as opened:
-            # not its header: what is told by its checksum alone
+            # past the page header, so that only the checksum reveals it
             opened.seek(-500, os.SEEK_END)
             opened.write(os.urandom(300))
         self.postgres.start()
@@ -94,7 +94,7 @@ UNDER_SERVER: tuple[Harm, ...] = (
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A server that may be ended and harmed, with databases to copy."""
+    """A server that tests may crash and harm, with databases to copy."""
     with postgres_server("--data-checksums") as server:
         database = Database(server.create(FRESH), tell=lambda _: None)
         migrate(database, backups=Path(), now=datetime.now(UTC))
@@ -109,24 +109,24 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 def place(tmp_path: Path, postgres: PostgresServer) -> Place:
     """A database of this test's own, with a project and a run."""
     postgres.create(tmp_path.name, USED)
-    # its random name is given to it at its first start
+    # the first start of this test's server gives the copy an id of its own
     postgres.tell("DELETE FROM setting", database=tmp_path.name)
     return Place(postgres, tmp_path.name)
 
 
 def submit(plane: RealPlane, project: Project) -> None:
-    """Somebody orders a run."""
+    """Submit a run."""
     plane.accept(plane.order(project, task="Do it", delay_seconds=3600))
 
 
 def write(plane: RealPlane) -> None:
-    """Something that a person does, and that has nothing to do with runs."""
+    """Make a change that does not involve runs."""
     plane.services.accounts.make_link_token(plane.clock())
 
 
 @pytest.fixture
 def used(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A data folder whose server has used it, and its backup."""
+    """The settings of a data folder whose server has used the database, with a backup."""
     monkeypatch.setenv("RUNYARD_DATABASE_URL", place.url)
     with real_plane(tmp_path, database_url=place.url) as plane:
         settings = plane.settings
@@ -135,11 +135,11 @@ def used(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> Setti
 
 
 def refused(settings: Settings) -> str:
-    """What a start is refused with."""
+    """Assert that a start is refused; return the message."""
     plane = ControlPlane(settings)
     with pytest.raises((DatabaseDamaged, WritingStopped), match=TO_DO) as said:
         plane.migrate()
-    plane.leases.is_alone = True  # it holds none
+    plane.leases.is_alone = True  # it holds no leases to release
     plane.stop()
     return str(said.value)
 
@@ -155,7 +155,7 @@ def test_f42_a_postgresql_database_that_is_not_as_it_was_left_is_refused_at_the_
     assert refused(used).startswith(f"{place.name} on ")
     if not is_gone:
         assert place.postgres.tables(place.name) == before
-    # and the advice is true
+    # and the advice in the message works
     place.empty()
     [backup] = (used.data_root / "backups").glob("*.zip")
     put_back(used, backup)
@@ -196,7 +196,7 @@ def test_f42_a_postgresql_database_that_is_harmed_under_the_server_is_not_writte
             submit(plane, project)
         assert plane.store_watch.look_once() == plane.stores.stopped() != ""
         if harm is Place.remove:
-            place.postgres.create(place.name, USED)  # what comes later is another
+            place.postgres.create(place.name, USED)  # a later database is not the same one
         with pytest.raises(WritingStopped):
             write(plane)
         if harm is not Place.remove:
@@ -208,7 +208,7 @@ def test_f42_a_postgresql_database_that_is_harmed_under_the_server_is_not_writte
 
 @pytest.fixture
 def control(request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer) -> str:
-    """The address of a control store of either kind."""
+    """The URL of a control store, SQLite or PostgreSQL."""
     if request.param == "PostgreSQL":
         return postgres.create(f"{tmp_path.name}_control", FRESH)
     (tmp_path / "control.db").write_bytes(fresh_database())
@@ -233,7 +233,7 @@ def test_f42_a_run_store_that_was_lost_is_refused_by_every_server_of_the_deploym
     with real_plane(tmp_path, database_url=control, runs_database_url=runs.url) as plane:
         settings = plane.settings
     back_up(settings, None)
-    # one that has never been there knows of it by the control store
+    # a new server learns of the run store from the control store
     other = settings.model_copy(update={"data_dir": tmp_path / "other"})
     shutil.copytree(settings.data_root / "backups", other.data_root / "backups")
     harm(runs)

@@ -1,4 +1,4 @@
-"""A server that is killed in the middle of a discard or a salvage: doing it again completes it."""
+"""A server killed in the middle of a discard or a salvage: repeating it completes it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_what_a_kill_broke_off_is_listed_and_completed(
 
 
 def assert_claimable_again(client: httpx.Client, project: str, run_id: str) -> None:
-    """Nothing is left of the run, and its issue can be taken."""
+    """Assert that nothing is left of the run and its issue can be claimed."""
     assert client.get("/parked").json()["items"] == []
     assert client.get(f"/runs/{run_id}").json()["parked"] is False
     [issue] = client.get(f"/projects/{project}/issues").json()["items"]
@@ -62,7 +62,7 @@ def assert_claimable_again(client: httpx.Client, project: str, run_id: str) -> N
 
 
 def assert_delivered_once(client: httpx.Client, origin: Path, project: str, run_id: str) -> None:
-    """The run has one change request, and origin has its commits."""
+    """Assert that the run has one change request and origin has its commits."""
     delivery = client.get(f"/runs/{run_id}").json()["delivery"]
     assert delivery["head_sha"] == tip_of(origin, "refs/heads/afk/1")
     assert len(client.get(f"/projects/{project}/changes").json()["items"]) == 1

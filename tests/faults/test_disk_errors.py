@@ -1,4 +1,4 @@
-"""A disk that does not write (F39): nothing is written any more, everybody is told, all is read."""
+"""A disk that cannot write (F39): writing stops, everyone is notified, reading continues."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IN_A_FILE = {"database_url": None, "runs_database_url": None}
 
 @contextmanager
 def disk_that_fails(pid: int, said: Path) -> Iterator[None]:
-    """Whatever a process wants to have written through fails with EIO meanwhile."""
+    """Make every fsync of a process fail with EIO inside the block; skip without strace."""
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("NO STRACE: install strace to run this test")
@@ -44,7 +44,7 @@ def disk_that_fails(pid: int, said: Path) -> Iterator[None]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RunyardServer]:
-    """A server whose database is a file."""
+    """A server on an SQLite file."""
     file = f"sqlite:///{tmp_path / 'data' / 'runyard.db'}"
     with running_server(tmp_path / "data", RUNYARD_DATABASE_URL=file) as server:
         yield server
@@ -58,7 +58,7 @@ def test_f39_after_a_failed_fsync_nothing_is_written_until_the_next_start(
         assert api.post("/login-links").is_success
         with disk_that_fails(server.process.pid, tmp_path / "said"):
             refused = api.post("/login-links")
-        # what was lost at the first is not told by a later one: nothing is tried any more
+        # a later fsync would not report the lost write, so writing stops for good
         again = api.post("/login-links")
         for answer in (refused, again):
             assert answer.status_code == 503, answer.text
@@ -83,7 +83,7 @@ def test_f39_after_a_failed_fsync_nothing_is_written_until_the_next_start(
 def test_a_database_that_has_become_read_only_is_told_as_one(tmp_path: Path) -> None:
     with real_plane(tmp_path, **IN_A_FILE) as plane:
         with plane.database.engine.connect() as connection:
-            # what a file system that was remounted for reading is to SQLite
+            # equivalent for SQLite to a file system that was remounted read-only
             connection.exec_driver_sql("PRAGMA query_only=ON")
         with pytest.raises(WritingStopped, match="readonly database"):
             plane.services.accounts.make_link_token(plane.clock())

@@ -1,4 +1,4 @@
-"""F1, F49, F60: one folder has one server, which ends in time and leaves its agents at work."""
+"""F1, F49, F60: a folder has one server, which stops in time and leaves its agents running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.servers import ROOT, free_port, fresh_server, running_server
 
 
 def begin(data_dir: Path, port: int, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Start a server that is expected to refuse."""
+    """Start a server that is expected to refuse; return the finished process."""
     where = ["--port", str(port), "--data-dir", str(data_dir)]
     return subprocess.run(
         [sys.executable, "main.py", "serve", "--no-open", *where],
@@ -51,7 +51,7 @@ def test_f49_a_second_server_names_the_first_and_harms_nothing(
 
 
 def supervisors(shop: Workshop, run_id: str) -> list[psutil.Process]:
-    """Every process that works for a run."""
+    """Return every process of a run."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -78,7 +78,7 @@ def test_f60_told_to_stop_the_server_goes_and_its_agents_stay(tmp_path: Path) ->
 
 
 class SilentOrigin:
-    """An address that takes connections and never says a word; `asked` once it was called."""
+    """A local port that accepts connections and never answers; `asked` is set at the first."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -89,7 +89,7 @@ class SilentOrigin:
 
     @property
     def url(self) -> str:
-        """What a project's origin would be."""
+        """The URL of a repository at this port."""
         return f"https://127.0.0.1:{self._listener.getsockname()[1]}/shop.git"
 
     def _take(self) -> None:
@@ -101,7 +101,7 @@ class SilentOrigin:
             return
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the port and its connections."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(20)
@@ -110,14 +110,14 @@ class SilentOrigin:
 
 
 def has_hung_up(port: int) -> bool:
-    """True once nobody takes connections there any more."""
+    """Return True once nothing accepts connections on the port."""
     with socket.socket() as caller:
         return caller.connect_ex(("127.0.0.1", port)) != 0
 
 
 @pytest.mark.parametrize(
     ("times", "limit"),
-    # asked once it gives what is under way most of the ten seconds it has
+    # a single stop request leaves work in progress most of its ten seconds
     [pytest.param(1, 10.0, marks=pytest.mark.soak), (2, 6.0)],
 )
 def test_f60_an_origin_that_never_answers_does_not_hold_the_server(

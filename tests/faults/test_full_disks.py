@@ -1,4 +1,4 @@
-"""A disk that is full at a commit (F38): said loudly, nothing half-written, and then it goes on."""
+"""A disk that is full at a commit (F38): reported clearly, no partial writes, and it recovers."""
 
 from __future__ import annotations
 
@@ -43,31 +43,31 @@ def plane(tmp_path: Path, world: World) -> Iterator[FakePlane]:
 
 @pytest.fixture
 def world() -> World:
-    """What is outside."""
+    """The fake outside world."""
     return World()
 
 
 def add(database: Database, name: str) -> None:
-    """One row, committed."""
+    """Commit one row."""
     with database.transaction() as tx:
         tx.add(Person(id=name, name=name, created_at=NOON))
 
 
 def fill(database: Database) -> None:
-    """More rows than there is room for."""
+    """Commit more rows than there is room for."""
     for number in range(1000):
         add(database, f"late{number}-{'x' * 2000}")
 
 
 def names(file: Path) -> set[str]:
-    """Everybody in a database that is sound."""
+    """Assert that a database is sound; return its people's names."""
     with closing(sqlite3.connect(file)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return {row[0] for row in database.execute("SELECT name FROM person")}
 
 
 def limit_pages(database: Database, pages: int) -> None:
-    """What a full disk is to SQLite: no page more than there are."""
+    """Limit SQLite's page count, which has the effect of a full disk."""
     with database.engine.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
@@ -106,7 +106,7 @@ def test_f38_a_full_run_store_keeps_no_half_of_a_run_and_goes_on_without_a_resta
     assert refused.value.sentence == FULL
     assert {run.id for run in plane.ledgers.runs.open_runs()} == set(accepted.values())
     assert plane.stores.trouble() == ""
-    plane.add_issue(project)  # the other database goes on
+    plane.add_issue(project)  # the other database keeps working
     limit_pages(full, 2**30)
     late = f"key{len(accepted)}"
     made = submit(late)
@@ -128,7 +128,7 @@ def test_f38_a_server_on_a_disk_without_room_says_so_and_goes_on_once_there_is_s
         elsewhere = {"RUNYARD_DATABASE_URL": file, "RUNYARD_RUNS_DIR": str(tmp_path / "runs")}
         with running_server(data, **elsewhere) as server, server.client() as api:
             disk.fill()
-            # what there is room for in pages that are there already is taken
+            # writes that fit into existing pages still succeed
             answers = (api.post("/login-links") for _ in range(2000))
             refused = next(answer for answer in answers if not answer.is_success)
             assert refused.status_code == 503
@@ -163,7 +163,7 @@ def test_a_server_starts_on_a_full_disk_shows_all_and_accepts_again_once_there_i
                     refuses_and_names_what_is_full(browser, api)
                     assert not is_open_to_others(file)
                     disk.empty()
-                    # backup is another process
+                    # a backup is another process that reads the file
                     wait_for(api, "/system", lambda _: is_open_to_others(file))
                     assert api.get("/system").json()["trouble"] == []
                     assert api.post("/login-links").is_success
@@ -174,13 +174,13 @@ def test_a_server_starts_on_a_full_disk_shows_all_and_accepts_again_once_there_i
 
 
 def reads_everything(browser: httpx.Client) -> None:
-    """What somebody who is signed in can look at."""
+    """Assert that a signed-in user can read every page."""
     for path in ("/", "/runs", "/parked", "/settings", "/api/v1/projects", "/api/v1/runs"):
         assert browser.get(path).status_code == 200, path
 
 
 def refuses_and_names_what_is_full(browser: httpx.Client, api: httpx.Client) -> None:
-    """What a change is answered, a probe of the server, and who asks what does not work."""
+    """Assert that a change is refused, and that /readyz and /system name the full disk."""
     refused = api.post("/login-links")
     assert (refused.status_code, refused.json()["detail"]) == (503, FULL)
     assert browser.get("/healthz").text == "ok"
@@ -194,7 +194,7 @@ def refuses_and_names_what_is_full(browser: httpx.Client, api: httpx.Client) -> 
 
 
 def is_open_to_others(file: Path) -> bool:
-    """True where this process, which is not the server, can read the database."""
+    """Return True if this process, which is not the server, can read the database."""
     try:
         with closing(sqlite3.connect(file, timeout=0)) as database:
             return database.execute("SELECT count(*) FROM person").fetchone()[0] > 0

@@ -1,4 +1,4 @@
-"""kill -9 between the commits of two stores: the next server mends each of them, once.
+"""kill -9 between the commits of two stores: the next server completes each effect, once.
 
 The points are those of docs/decisions/two-databases-one-truth.md.
 """
@@ -35,7 +35,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
         yield one
 
 
-# --- what is ordered ----------------------------------------------------------------------------
+# --- orders -------------------------------------------------------------------------------------
 
 
 def test_a_run_is_accepted_once(apart: Apart) -> None:
@@ -82,7 +82,7 @@ def test_a_project_is_archived(apart: Apart) -> None:
     assert refused.is_client_error
 
 
-# --- what happens to runs -----------------------------------------------------------------------
+# --- effects of runs ----------------------------------------------------------------------------
 
 
 def test_a_run_that_is_taken_is_started_once(apart: Apart) -> None:
@@ -164,13 +164,13 @@ def test_a_batch_that_is_stopped_is_stopped_whole(apart: Apart) -> None:
         client.post(f"/batches/{batch}/items", content=lines, headers=NDJSON).raise_for_status()
     apart.die_at("batch_aborted", lambda api: api.post(f"/batches/{batch}/stop"))
     with apart.server.client() as client:
-        # one that was just being launched is undone
+        # the item that was being launched is rolled back
         ended = {"stopped", "not_started"}
         wait_for(client, f"/batches/{batch}", lambda told: set(told["counts"]) <= ended)
     assert len(apart.ask(f"/batches/{batch}/items")["items"]) == 2
 
 
-# --- work that is kept for runs of both ---------------------------------------------------------
+# --- parked work of runs in both stores ---------------------------------------------------------
 
 
 def test_kept_work_is_discarded(apart: Apart) -> None:
@@ -199,7 +199,7 @@ def test_kept_work_belongs_to_one_side_only(
     retry = f"/runs/{new['id']}/retry"
     apart.let(COMMIT)
     apart.die_at(point, lambda api: api.post(retry, json={"from": source}))
-    # it waits in the queue again, and finds the work where it was
+    # the retry is queued again, and finds the work where it was
     heir = apart.released(apart.ask(f"/runs/{new['id']}")["retried_by"][-1])
     assert (heir["status"], heir["work_branch"]) == ("succeeded", branch), heir
     passed_on = source == "parked"
@@ -237,7 +237,7 @@ def test_stores_that_were_killed_while_they_learned_of_each_other_learn_it_later
 
 
 def told_of(url: str, name: str) -> str | None:
-    """What a database knows of itself."""
+    """Return a setting from a database, or None."""
     query = select(Setting.value).where(Setting.name == name)
     with closing(Database(url, tell=lambda _: None)) as database, database.reading() as session:
         return session.exec(query).first()

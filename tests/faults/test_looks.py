@@ -1,4 +1,4 @@
-"""Looks that meet an end: what ends between two readings has still left its record."""
+"""Inspections that coincide with an end: an agent that exits between two reads left a record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.gates import Gate
 
 
 class SlowTable(ProcessTable):
-    """A process table that is read so late that the agent has ended in between."""
+    """A process table read so slowly that the agent exits in between."""
 
     def __init__(self, instance: str, gate: Gate) -> None:
         super().__init__(instance)

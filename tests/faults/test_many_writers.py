@@ -1,4 +1,4 @@
-"""Many who read and then write, in several processes, and one who keeps the lock (F36, F37)."""
+"""Writers that read first, in several processes, and one that holds the lock (F36, F37)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_f37_fifty_writers_in_several_processes_lose_nothing_and_nobody_is_refus
 
 @contextmanager
 def locked(database: Database) -> Iterator[None]:
-    """Somebody writes into a file, and does not come to an end."""
+    """Hold the write lock of a database file inside the block."""
     file = file_of(database.url)
     assert file is not None
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
@@ -81,7 +81,7 @@ def test_f36_where_one_of_two_databases_stays_locked_nothing_is_accepted_and_it_
             submit()
         assert refused.value.sentence == BUSY
         assert plane.ledgers.runs.open_runs() == []
-        # it is no trouble of the database: it is read all the time
+        # a busy database is not a faulty one: reads succeed all the time
         assert plane.store_watch.look_once() == ""
     accepted = submit()
     assert submit() == accepted

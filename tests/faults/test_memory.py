@@ -1,4 +1,4 @@
-"""F18, F19: an agent that takes all memory, or all the processes there may be."""
+"""F18, F19: an agent that uses up all memory, or all processes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.servers import RunyardServer, fresh_server, wait_for
 
 GROUPS = Path("/sys/fs/cgroup")
 EATS = "b = []\nwhile True: b.append(bytearray(8_000_000))"
-# a helper of the agent is taken, and the agent tells of it as a shell does
+# a child of the agent is killed, and the agent exits with 128 + signal as a shell does
 RELAYS = (
     f"import subprocess, sys; sys.exit(128 - subprocess.call([sys.executable, '-c', {EATS!r}]))"
 )
-# every process makes more of them; the first to be refused says so, if it is the agent itself
+# every process forks; only the agent itself reports that a fork was refused
 BOMB = """
 import os, time
 me = os.getpid()
@@ -43,7 +43,7 @@ V2 = "low 0\nhigh 0\nmax 9\noom 4\noom_kill 5\noom_group_kill 0\n"
 
 @contextmanager
 def control_group(kind: str, **limits: int) -> Iterator[Path]:
-    """A control group (version 1) below this process's own; skipped, loudly, where none is made."""
+    """Create a control group (version 1) below this process's own; skip where impossible."""
     own = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     paths = [path for _, kinds, path in own if kind in kinds.split(",")]
     if not paths or not os.access(GROUPS / kind, os.W_OK):
@@ -66,7 +66,7 @@ def control_group(kind: str, **limits: int) -> Iterator[Path]:
 
 
 def counters(folder: Path, **texts: str) -> tuple[str, str]:
-    """A process table and control groups as the kernel writes them, with these files."""
+    """Write a process table and control group files in the kernel's layout; return both folders."""
     (folder / "proc/self").mkdir(parents=True)
     for name, text in texts.items():
         path = (
@@ -107,8 +107,8 @@ def test_f19_the_kernels_own_counters_tell_of_a_want_of_memory(
     ("code", "before", "now", "expected"),
     [
         (-9, 3, 4, True),
-        (137, 3, 4, True),  # a shell tells of its command
-        (-9, 3, 3, False),  # somebody else's SIGKILL
+        (137, 3, 4, True),  # 128 + 9: a shell reports its command's end
+        (-9, 3, 3, False),  # SIGKILL from elsewhere
         (-15, 3, 4, False),
         (0, 3, 4, False),
         (1, 3, 4, False),
@@ -146,7 +146,7 @@ def test_f19_an_agent_that_somebody_killed_has_not_run_out_of_memory(
 def server_with(
     folder: Path, agent: list[str], group: Path | None = None, **settings: Any
 ) -> Iterator[tuple[RunyardServer, str]]:
-    """A server and a project with an issue; in a group, all it starts from now on is there, too."""
+    """A server and a project with an issue; with `group`, all its processes run in that group."""
     with fresh_server(folder / "data", RUNYARD_KILL_GRACE_SECONDS="0.3") as server:
         if group and server.process:
             (group / "cgroup.procs").write_text(str(server.process.pid))
@@ -162,14 +162,14 @@ def server_with(
 
 
 def run_of_issue(client: httpx.Client, project: str) -> str:
-    """Begin a run of the project's issue; its path."""
+    """Start a run of the project's issue; return its path."""
     answer = client.post("/runs", json={"project_id": project, "issue": 1})
     assert answer.status_code == 201, answer.text
     return f"/runs/{answer.json()['id']}"
 
 
 def ended(client: httpx.Client, path: str) -> dict[str, Any]:
-    """The run, once it is over and nothing of it is left."""
+    """Wait until no process of the run is left; return the run."""
     return wait_for(client, path, lambda run: run["released_at"])
 
 

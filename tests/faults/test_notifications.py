@@ -1,4 +1,4 @@
-"""A server that ends between a message and its mark: it is sent again, and never lost."""
+"""A server that dies after sending a message and before recording it: it is sent again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLAIM_SECONDS = "61"
 
 @pytest.fixture
 def receiver() -> Iterator[LocalReceiver]:
-    # the first message is refused: it stays pending while the server lives, too
+    # the first message is refused, so it is still pending while the server lives
     with local_receiver(503) as there:
         yield there
 
@@ -42,7 +42,7 @@ def server(tmp_path: Path, receiver: LocalReceiver) -> Iterator[RunyardServer]:
 
 
 def deliver(api: httpx.Client, origin: Path) -> None:
-    """A project, and a run of it that has reported."""
+    """Add a project and let a run of it report."""
     body: dict[str, Any] = {
         "name": "shop",
         "origin": str(origin),
@@ -56,7 +56,7 @@ def deliver(api: httpx.Client, origin: Path) -> None:
 
 
 def states(api: httpx.Client) -> dict[str, Any]:
-    """How it stands with the only receiver."""
+    """Return the state of the only receiver."""
     return dict(api.get("/notifications").json()["items"][0])
 
 
@@ -68,7 +68,7 @@ def test_a_kill_between_sending_and_marking_sends_again_and_loses_nothing(
         until(lambda: states(api)["last_because"], "the refusal")
         told = states(api)
         assert (told["pending"], told["last_because"]) == (1, "It answered 503.")
-    # its next try comes, and the server ends right after it
+    # the next attempt is due, and the server dies right after it
     (tmp_path / "clock").write_text(CLAIM_SECONDS)
     assert server.process is not None
     assert server.process.wait(WAIT_SECONDS) == -9

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away, comes back, or leaves it open whether a commit was made (F45, F46)."""
+"""PostgreSQL goes away, comes back, or leaves the outcome of a commit unknown (F45, F46)."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.postgres_server import PostgresServer, postgres_server
 
 SECONDS = 30.0
 FRESH = "fresh"
-# which databases are PostgreSQL's: the only one, both of two, the run store beside a file
+# which stores are in PostgreSQL: the only one, both of two, the run store beside a file
 ONE, TWO, MIXED = ("database_url",), ("database_url", "runs_database_url"), ("runs_database_url",)
 KINDS = pytest.mark.parametrize("kind", [ONE, TWO, MIXED], ids=["one", "two", "mixed"])
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
-    """A server that may be ended."""
+    """A server that tests may stop."""
     with postgres_server(fsync="on", full_page_writes="on") as server:
         database = Database(server.create(FRESH), tell=lambda _: None)
         migrate(database, backups=Path(), now=datetime.now(UTC))
@@ -42,7 +42,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def names(kind: tuple[str, ...], tmp_path: Path, postgres: PostgresServer) -> dict[str, str]:
-    """Fresh databases, by the setting that each is for."""
+    """Fresh databases: their names by setting."""
     named = {setting: f"{tmp_path.name}_{setting}" for setting in kind}
     for name in named.values():
         postgres.create(name, FRESH)
@@ -51,7 +51,7 @@ def names(kind: tuple[str, ...], tmp_path: Path, postgres: PostgresServer) -> di
 
 @pytest.fixture
 def shop(tmp_path: Path, postgres: PostgresServer, names: dict[str, str]) -> Iterator[Workshop]:
-    """A server on them, with a project."""
+    """A server on these databases, with a project."""
     urls = {f"RUNYARD_{one.upper()}": postgres.url(name) for one, name in names.items()}
     own = {"RUNYARD_DATABASE_URL": f"sqlite:///{tmp_path / 'control.db'}"}
     with open_workshop(tmp_path, **own | urls) as shop:
@@ -69,7 +69,7 @@ def test_f45_of_what_was_submitted_while_postgresql_crashed_each_key_has_one_run
     def submit(number: int) -> tuple[list[int], str]:
         said: list[int] = []
         body = {"project_id": project_id, "task": f"{number}", "delay": 3600}
-        # each goes on until it is told of its run, as a client does
+        # retry until the run is confirmed, as a client does
         while True:
             headers = {"x-idempotency-key": f"key-{number}"}
             answer = shop.api.post("/runs", json=body, headers=headers)
@@ -105,7 +105,7 @@ def test_f45_of_what_was_submitted_while_postgresql_crashed_each_key_has_one_run
 def far(
     tmp_path: Path, postgres: PostgresServer, names: dict[str, str]
 ) -> Iterator[tuple[RealPlane, CommitCutter]]:
-    """A plane whose way to its databases can be cut."""
+    """A plane whose connection to its databases can be cut."""
     with (
         tempfile.TemporaryDirectory(prefix="runyard-cut-") as folder,
         commit_cutter(postgres.socket, Path(folder)) as cutter,
@@ -127,7 +127,7 @@ def test_f46_whichever_commit_of_a_submit_is_left_open_its_key_finds_the_one_run
     plane.workers.close()
     told: list[str] = []
     for turn in range(len(kind)):
-        # what is decided last is the run, in the store that has it
+        # the run is committed last, in its own store
         is_made = passes_on and turn == len(kind) - 1
         cutter.arm(passes_on=passes_on, after=turn)
         with pytest.raises(DatabaseSilent):
@@ -138,7 +138,7 @@ def test_f46_whichever_commit_of_a_submit_is_left_open_its_key_finds_the_one_run
         told.append(again[0])
         assert sorted(plane.rows()) == sorted(told)
     assert cutter.cuts == len(kind)
-    # and there is no commit that was not cut
+    # there are no further commits: with one more to wait for, nothing is cut
     cutter.arm(passes_on=passes_on, after=len(kind))
     plane.accept(order, "whole")
     cutter.disarm()

@@ -1,4 +1,4 @@
-"""A power cut: whatever of the log's tail is lost, what was said to be accepted is there (F41)."""
+"""A power cut: whichever tail of the log is lost, every accepted run is there (F41)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADER, FRAME_HEADER = 32, 24
 
 
 def last_commits(log: Path) -> tuple[int, int]:
-    """Where the last transaction of a write-ahead log begins and ends, in bytes."""
+    """Return the byte offsets at which a write-ahead log's last transaction begins and ends."""
     content = log.read_bytes() if log.exists() else b""
     if len(content) < HEADER:
         return 0, 0
@@ -38,7 +38,7 @@ def last_commits(log: Path) -> tuple[int, int]:
 
 
 def runs_in(files: list[Path]) -> set[str]:
-    """Every run of databases that open and are sound."""
+    """Assert that the databases are sound; return the ids of all runs in them."""
     found: set[str] = set()
     for file in files:
         with closing(sqlite3.connect(file)) as database:
@@ -48,9 +48,9 @@ def runs_in(files: list[Path]) -> set[str]:
 
 
 def cut_logs(cut: Path, copy: Path, dice: random.Random, *, in_last: bool) -> list[Path]:
-    """The databases of a moment, each log cut where the disk had not been told to keep it.
+    """Copy the databases of a moment, each log cut beyond what the disk had synced.
 
-    `in_last` tears the last transaction itself, as where its write was not through yet.
+    `in_last` tears the last transaction itself, as if its sync had not finished.
     """
     shutil.copytree(cut, copy)
     files = sorted(copy.glob("*/*.db"))
@@ -85,7 +85,7 @@ def test_f41_what_was_said_to_be_accepted_is_there_after_a_power_cut(
             assert len(files) == stores
             found = runs_in(files)
             assert place == 0 or told <= found
-        # and a server goes on with it, as after any other end
+        # a server starts on it as after any other end
         if number == moments - 1:
             whole = tmp_path / "whole"
             cut_logs(cut, whole, dice, in_last=False)

@@ -165,7 +165,7 @@ def test_f16_an_agent_that_ignores_term_is_killed_after_its_grace(
     ears.wait_for_text(RUN, b"ready")
     begin = monotonic()
     assert engine.end(RUN)
-    # what an order without a grace of its own would have is ten
+    # the default grace is ten seconds
     assert 0.4 <= monotonic() - begin < 10
     sight = engine.see(RUN)
     assert sight.exit is not None
@@ -231,7 +231,7 @@ def test_an_agent_does_not_outlive_a_supervisor_killed_with_nine(
     until(lambda: not is_living(agent), "the agent's end")
     sight = engine.see(RUN)
     assert (sight.alive, sight.exit, sight.host_restarted) == (False, None, False)
-    # nobody was there any more to see that nothing else is left
+    # no supervisor was left to confirm that nothing else lives
     assert not sight.tree_gone
 
 

@@ -1,4 +1,4 @@
-"""F11, F20, F21, F34: who may conclude that a run is over, and from what."""
+"""F11, F20, F21, F34: the evidence for a run's end, and the server that may act on it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from tests.fresh_databases import only_on_sqlite, shared_database
 from tests.planes import RealPlane, real_plane
 
 ROOT = Path(__file__).parents[2]
-# it is found as a ready issue's, and cannot be read
+# matches the search for ready issues, but is not valid JSON
 NO_LIST = '["ready-for-agent"'
 
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[RealPlane]:
-    """A control plane with the usual settings."""
+    """A control plane with the default settings."""
     with real_plane(tmp_path) as plane:
         yield plane
 
 
 def rewrite(plane: RealPlane, run: Run, **fields: Any) -> None:
-    """Make what is known of a run's processes something else, in its record and in its row."""
+    """Overwrite fields of a run's process record, in its file and in its row."""
     record = plane.settings.runs_root / "records" / run.id / "started"
     record.write_text(json.dumps({**json.loads(record.read_text()), **fields}))
     kept = plane.run(run.id).supervisor or {}
@@ -45,7 +45,7 @@ def rewrite(plane: RealPlane, run: Run, **fields: Any) -> None:
 
 
 def end_by_force(pid: int | None) -> None:
-    """End a supervisor, and its agent with it."""
+    """Kill a supervisor, and with it its agent."""
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     until(lambda: not is_living(pid), "the supervisor's end")
@@ -67,7 +67,7 @@ def test_f11_two_servers_that_reap_one_run_write_one_end(
     ):
         run = one.start_running_issue(one.add_project("exit 3"))
         one.ears.wait_for(run.id, "gone")
-        # the other one takes the first for gone, while that one is about to write the end
+        # the second server takes the first for dead just as that one is about to record the end
         two.clock.now = one.clock.now
         two.clock.advance(60)
         monkeypatch.setenv("RUNYARD_TEST", "1")
@@ -136,7 +136,7 @@ print("the stranger lives")
 
 @pytest.mark.soak
 def test_f20_a_stranger_that_really_has_the_number_is_never_signalled(tmp_path: Path) -> None:
-    # first of its own process numbers is a shell, which buries whoever is left
+    # the first process of the namespace is a shell, which reaps orphans
     inside = ["unshare", "--pid", "--fork", "--mount-proc", "/bin/sh", "-c", '"$@"; exit $?', "sh"]
     done = subprocess.run(
         [*inside, sys.executable, "-c", REUSED, str(tmp_path)],
@@ -155,12 +155,12 @@ def test_f20_a_stranger_that_really_has_the_number_is_never_signalled(tmp_path: 
 def test_f21_after_a_reboot_every_live_run_has_died_of_it_and_no_number_is_believed(
     plane: RealPlane,
 ) -> None:
-    # a shell that forks leaves somebody behind when it is ended with its supervisor
+    # `exec`, because a shell that forks would leave a child when its supervisor is killed
     projects = [plane.add_project("exec sleep 600") for _ in range(2)]
     runs = [plane.start_running_issue(project) for project in projects]
     try:
         for run in runs:
-            # their numbers live, and are somebody else's on this boot
+            # on this boot their pids belong to other processes
             rewrite(plane, run, boot_id="another-boot")
         plane.recover_once()
         plane.rest()
@@ -171,7 +171,7 @@ def test_f21_after_a_reboot_every_live_run_has_died_of_it_and_no_number_is_belie
             assert plane.project(run.project_id).strikes == 0
             assert is_living(run.pid or 0)
     finally:
-        # the engine believes the row that they ended with the machine
+        # the engine trusts the row, which says that they ended with the machine
         table = ProcessTable(find_place(plane.settings).instance)
         for run in runs:
             end_by_force(run.pid)

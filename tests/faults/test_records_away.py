@@ -1,4 +1,4 @@
-"""Run folders that cannot be read: a mount that is not there, no file numbers left (F20)."""
+"""Unreadable run folders: a missing mount, or no file descriptors left (F20)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis lost in every way (F50): the quota holds, nobody is kept out, nothing is slow, it heals."""
+"""Redis lost in every way (F50): the quota holds, submits stay fast, and it recovers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.planes import RealPlane, real_plane
 from tests.redis_server import RedisServer, redis_server
 
 QUOTA, BATCH_QUOTA = 4, 10
-# what a submit may take longer while Redis is lost; 0.1 s is promised, the rest is a busy machine's
+# extra time for a submit while Redis is lost: 0.1 s is promised, the rest is for a busy machine
 SLOW_SECONDS = 0.25
 
 
@@ -36,7 +36,7 @@ def refuse_writes(server: RedisServer) -> None:
 
 
 def mend(server: RedisServer, broken: Callable[[RedisServer], None]) -> None:
-    """Undo what was done."""
+    """Undo this way of losing Redis."""
     undo: dict[str, Callable[[], object]] = {
         "freeze": server.thaw,
         "kill": server.start,
@@ -74,7 +74,7 @@ def plane(tmp_path: Path, server: RedisServer) -> Iterator[RealPlane]:
 
 
 def submit(plane: RealPlane, task: str) -> bool:
-    """True where it was accepted, False where the quota refused it; all else is a failure."""
+    """Return True if accepted, False if the quota refused it; raise any other error."""
     order = plane.order(plane.ledgers.projects.all()[0], task=task)
     try:
         plane.accept(order, key=task)
@@ -84,7 +84,7 @@ def submit(plane: RealPlane, task: str) -> bool:
 
 
 def burst(plane: RealPlane, count: int, meanwhile: Callable[[], None] = lambda: None) -> list[bool]:
-    """Submits all at once, and something that happens among them."""
+    """Submit `count` runs at once, and call `meanwhile` during the burst; return the outcomes."""
     barrier, accepted = threading.Barrier(count + 1), list[bool]()
 
     def one(number: int) -> None:
@@ -109,7 +109,7 @@ def test_redis_counts_what_the_table_counts(plane: RealPlane, server: RedisServe
     assert sum(burst(plane, 3 * QUOTA)) == QUOTA
     assert members(plane, server) == set(plane.rows())
     assert len(plane.rows()) == QUOTA
-    # a full window is told without waiting for whoever writes just now
+    # a full window refuses without waiting for the current writer
     with plane.database.transaction():
         assert submit(plane, "while somebody writes") is False
 
@@ -149,7 +149,7 @@ def test_f50_while_it_is_lost_everybody_is_served_in_time_and_pages_hear_of_it(
     assert (found.level, found.found[:15]) == ("look", "limits degraded")
     mend(server, lose)
     plane.wait(lambda: plane.services.limits_mode() is LimitsMode.REDIS, "counted in Redis again")
-    # its windows are the table's again, whatever it has missed
+    # the windows are restored from the table after an outage
     assert members(plane, server) == set(plane.rows())
     assert told.count(QuotaChanged("")) == 2
 
@@ -208,7 +208,7 @@ def test_places_of_refused_and_repeated_submits_are_given_back(
 
 
 def test_entries_without_a_run_keep_nobody_out(plane: RealPlane, server: RedisServer) -> None:
-    # a server that died between the counter and the table, as often as the window is long
+    # as if servers had died between counter and table until the window was full
     with server.client() as client:
         long_ago = (client.time()[0] - 61) * 1e6
         client.zadd(key_of(plane.person), {f"run_c{n:024}": long_ago for n in range(QUOTA)})
@@ -220,7 +220,7 @@ def test_entries_without_a_run_keep_nobody_out(plane: RealPlane, server: RedisSe
 
 
 def announce(plane: RealPlane, items: int, key: str) -> str | None:
-    """The id of a batch, None where its person's window had no room for all of its items."""
+    """Return the id of a batch, or None if the person's window has no room for all its items."""
     project = plane.ledgers.projects.all()[0]
     desk, asker = plane.services.batches, plane.asker(key)
     try:
@@ -253,7 +253,7 @@ def test_a_key_is_answered_before_the_window_of_batches_and_takes_nothing(
 ) -> None:
     made = announce(plane, BATCH_QUOTA, "night")
     assert announce(plane, BATCH_QUOTA, "night") == made
-    # the window is full before anybody asks the table
+    # the window is full before the table is asked
     with plane.database.transaction():
         assert announce(plane, 1, "more") is None
     assert batch_members(plane, server) == {f"{made}:{BATCH_QUOTA}"}

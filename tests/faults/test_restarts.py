@@ -1,4 +1,4 @@
-"""Servers that are killed without warning while runs wait, start and go on (F8, F15)."""
+"""Servers that are killed while runs wait, start and work (F8, F15)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHORT = {"RUNYARD_KILL_GRACE_SECONDS": "0.5", "RUNYARD_SWEEP_SECONDS": "3600"}
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
-    """One gate."""
+    """A gate that agents wait at."""
     return Gate(tmp_path)
 
 
@@ -31,7 +31,7 @@ def gate(tmp_path: Path) -> Gate:
 def killable_server(
     folder: Path, is_fresh: bool = False, /, **settings: str
 ) -> Iterator[RunyardServer]:
-    """A server to be killed and started again; at the end no run of it is left."""
+    """A server to kill and restart; at the end none of its runs is left."""
     server = RunyardServer(folder / "data", SHORT | settings, is_fresh=is_fresh).start()
     try:
         yield server
@@ -46,14 +46,14 @@ def killable_server(
 
 
 def has_gone(timeline: dict[str, Any]) -> bool:
-    """True once it is proved that nothing of the run is left."""
+    """Return True once the run's processes are proved gone."""
     return any(one["kind"] == "kill_verified" for one in timeline["items"])
 
 
 def add_project(
     client: httpx.Client, origin: Path, agent: str, *, wait: bool = True, **other: Any
 ) -> str:
-    """A project whose agent is a line of shell; its id."""
+    """Add a project whose agent is a shell command; return its id."""
     body = {"name": origin.name, "origin": str(origin), "agent_command": ["/bin/sh", "-c", agent]}
     answer = client.post("/projects", json=body | other)
     assert answer.status_code == 201, answer.text
@@ -64,7 +64,7 @@ def add_project(
 
 
 def post_run(client: httpx.Client, project: str, **wishes: Any) -> dict[str, Any]:
-    """Ask for a run; the run."""
+    """Submit a run; return it."""
     body = {"project_id": project, "depth_level": "quick", "target_framework": "auto"}
     answer = client.post("/runs", json=body | wishes)
     assert answer.status_code == 201, answer.text
@@ -72,12 +72,12 @@ def post_run(client: httpx.Client, project: str, **wishes: Any) -> dict[str, Any
 
 
 def see(client: httpx.Client, run: dict[str, Any], status: str) -> dict[str, Any]:
-    """Wait until the run stands so."""
+    """Wait until the run has this status; return it."""
     return wait_for(client, f"/runs/{run['id']}", lambda found: found["status"] == status)
 
 
 def kinds(client: httpx.Client, run: dict[str, Any]) -> list[str]:
-    """The kinds of a run's timeline."""
+    """Return the kinds of a run's timeline events."""
     return [one["kind"] for one in client.get(f"/runs/{run['id']}/timeline").json()["items"]]
 
 
@@ -92,7 +92,7 @@ def test_f15_a_run_outlives_its_killed_server_and_is_delivered_by_the_next(
             gate.await_arrival()
             before = see(client, run, "running")
         server.kill()
-        # the agent goes on without anybody
+        # the agent keeps working without a server
         gate.open()
         gate.await_arrival()
         server.start()
@@ -128,13 +128,13 @@ def test_f8_a_kill_at_a_launch_and_with_a_queue_loses_nothing_and_repeats_nothin
         (tmp_path / "once").touch()
         server.start()
         with server.client() as client:
-            # taken over in the middle of its set-up command: no agent runs yet
+            # taken over in the middle of its set-up command: no agent has started yet
             until(lambda: server.log.count("took over") == 2, "the second start is over", 10)
             assert see(client, starting, "starting")["started_at"] is None
             gate.open()
             for run in (starting, queued):
                 see(client, run, "succeeded")
-            # each began once, and no row came or went
+            # each agent started once, and no run was added or lost
             assert begun.read_text().split() == [starting["id"], queued["id"]]
             assert len(client.get("/runs").json()["items"]) == 2
 
@@ -148,7 +148,7 @@ def test_what_goes_on_while_no_server_is_there_is_found_by_the_next(
             ending = post_run(client, one)
             gate.await_arrival()
             see(client, ending, "running")
-            # killed in the middle of this clone, or just before or after it
+            # the kill lands during this clone, or just before or after it
             two = add_project(client, make_origin(tmp_path / "two"), COMMIT, wait=False)
             waiting = post_run(client, two)
         server.kill()

@@ -1,4 +1,4 @@
-"""A server that ends without warning while a run is resumed: it is resumed once, with its work."""
+"""A server that is killed while a run is resumed: it is resumed once, with its work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.agents_for_tests.runs import until
 from tests.repositories import make_origin
 from tests.servers import WAIT_SECONDS, RunyardServer, wait_for
 
-# at first it leaves a commit and a file and meets its limit; resumed where it was, it commits both
+# first leaves a commit and a file and reaches its limit; when resumed there, commits the file
 CLAUDE = """#!/bin/sh
 if test "${{*#*--resume}}" != "$*"; then
     session="${{*#*--resume }}"
@@ -39,14 +39,14 @@ fi
 
 @dataclass
 class Doomed:
-    """A server with an agent at its limit, that ends at a point."""
+    """A server whose agent has reached its limit, to be killed at a failpoint."""
 
     server: RunyardServer
     folder: Path
     project: str = ""
 
     def arm(self, point: str) -> None:
-        """Start it again, to end at this point; "" for one that goes on."""
+        """Restart the server, to die at this failpoint; with "" it survives."""
         if self.server.process is not None:
             self.server.stop()
         self.server.settings.pop("RUNYARD_FAILPOINT", None)
@@ -55,7 +55,7 @@ class Doomed:
         self.server.start()
 
     def limited(self) -> dict[str, Any]:
-        """A run that has met its limit."""
+        """Run an agent that reaches its limit; return the run."""
         with self.server.client() as client:
             run = client.post("/runs", json={"project_id": self.project, "task": "Mend"}).json()
             ended = wait_for(client, f"/runs/{run['id']}", lambda run: run["released_at"])
@@ -63,22 +63,22 @@ class Doomed:
         return dict(ended)
 
     def see_death(self) -> None:
-        """Wait until the server has ended at its point."""
+        """Wait until the server has died at its failpoint."""
         assert self.server.process is not None
         assert self.server.process.wait(WAIT_SECONDS) == -9
         self.server.kill()
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass for the server while it runs."""
+        """Advance the running server's clock."""
         (self.folder / "clock").write_text(str(seconds))
 
     def runs(self) -> list[dict[str, Any]]:
-        """Every run, newest first."""
+        """Return every run, newest first."""
         with self.server.client() as client:
             return list(client.get("/runs").json()["items"])
 
     def nobody_goes_first(self) -> bool:
-        """True unless an account still waits for what a run that was resumed will show."""
+        """Return True unless an account is still waiting for the outcome of a probing run."""
         with self.server.client() as client:
             holds = client.get("/quota/accounts").json()["items"]
         return all(hold["stand"] != "probing" for hold in holds)
@@ -132,7 +132,7 @@ def test_a_crash_neither_loses_nor_doubles_a_resume(doomed: Doomed, point: str) 
     doomed.see_death()
     doomed.arm("")
     until(lambda: all(run["released_at"] for run in doomed.runs()), "the first end", WAIT_SECONDS)
-    # one that came to nothing is tried again a little later than it was found to
+    # a probe that failed is tried again a little later than its end was seen
     until(doomed.nobody_goes_first, "what went first has been seen", WAIT_SECONDS)
     doomed.pass_time(1500)
     until(

@@ -1,4 +1,4 @@
-"""A server that ends without warning while a retry takes over: the work is kept by one run."""
+"""A server that is killed while a retry takes over: exactly one run keeps the work."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from tests.agents_for_tests.runs import until
 from tests.faults.doomed import SHORT, Doomed
 from tests.servers import WAIT_SECONDS, RunyardServer
 
-# the first try leaves a commit and a file, the next one commits that too
+# the first try leaves a commit and a file; the next one commits the file
 TWO_TRIES = (
     "if test -e left.txt; then git add -A && git commit -qm 'The rest'; else echo new > new.txt && "
     "git add new.txt && git commit -qm 'Half of it'; echo left > left.txt; exit 3; fi"
 )
 
 
-# a launch that goes on with what it has taken over passes these again
+# a launch that continues after the takeover passes these points again
 SECOND_TIME = {"retry.after_adopt": "after_claim", "after_prepare": "after_prepare"}
 
 
 class Retried(Doomed):
-    """One whose runs are run again."""
+    """A server whose runs are retried."""
 
     def died(self) -> dict[str, Any]:
-        """A run of a new issue that has left work behind."""
+        """Return a run of a new issue that died and left work."""
         return self.released(self.run_an_issue())
 
     def retry_and_die(self, run_id: str, source: str) -> None:
-        """Order a run again and see the server end."""
-        # it may die before its answer is out
+        """Retry a run, and wait until the server dies of it."""
+        # the server may die before it answers
         with self.server.client() as client, suppress(httpx.TransportError):
             client.post(f"/runs/{run_id}/retry", json={"from": source})
         self.see_death()
 
     def kept(self) -> dict[str, str]:
-        """The run that stands for each parked branch."""
+        """Return the run that holds each parked branch."""
         with self.server.client() as client:
             return {one["branch"]: one["run_id"] for one in client.get("/parked").json()["items"]}
 
     def discard_all(self) -> None:
-        """Delete what is kept."""
+        """Discard all parked work."""
         for branch in self.kept():
             body = {"project_id": self.project, "branch": branch, "confirm": branch}
             with self.server.client() as client:
                 client.post("/parked/discard", json=body).raise_for_status()
 
     def copies(self) -> dict[str, Path]:
-        """Every working copy by its run."""
+        """Return every working copy by its run's id."""
         folder = self.server.data_dir / "runs" / "copies"
         return {path.name: path for path in folder.iterdir()}
 
@@ -86,7 +86,7 @@ def test_a_crash_in_the_middle_of_a_retry_loses_nothing(
     doomed.arm("")
     with doomed.server.client() as client:
         (second,) = client.get(f"/runs/{first['id']}").json()["retried_by"]
-    # it waits in the queue again, and goes on as if nothing had been
+    # the retry is queued again, and continues as if nothing had happened
     ended = doomed.released(second)
     if source == "parked":
         assert (ended["status"], ended["delivery"]["commits"]) == ("succeeded", 2), ended
@@ -121,7 +121,7 @@ def test_a_second_crash_in_the_middle_of_a_retry_loses_nothing(
     assert doomed.kept() == {branch: holder}
     assert list(doomed.copies()) == [holder]
     assert (doomed.copies()[holder] / "left.txt").exists()
-    # and it can be gone on with, as one change of two commits
+    # and a further retry delivers both commits as one change
     with doomed.server.client() as client:
         third = client.post(f"/runs/{holder}/retry").json()
         ended = doomed.released(third["id"])

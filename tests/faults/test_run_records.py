@@ -1,4 +1,4 @@
-"""Records that lie, are foreign or of another boot (faults.md F20, F21; attacks.md A33, A43)."""
+"""False, foreign or outdated run records (faults.md F20, F21; attacks.md A33, A43)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_f20_a_stranger_with_the_same_number_is_never_signalled(
     assert stat is not None
     write_started(root, instance, pid=stranger.pid, started=stat.started - 1)
     sight = engine.see(RUN)
-    # that a supervisor is no more is no proof of what it had started
+    # a dead supervisor does not prove that its descendants are gone
     assert (sight.alive, sight.tree_gone, sight.host_restarted) == (False, False, False)
     assert not engine.end(RUN)
     assert stranger.poll() is None

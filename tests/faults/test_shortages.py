@@ -1,4 +1,4 @@
-"""F22, F27, F30: what an end or a failed launch is put down to, and what is nobody's fault."""
+"""F22, F27, F30: causes of ends and failed launches, and those that are not a project's fault."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.repositories import tip_of
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[RealPlane]:
-    """A control plane with the usual settings."""
+    """A control plane with the default settings."""
     with real_plane(tmp_path) as plane:
         yield plane
 
@@ -54,7 +54,7 @@ def test_f22_an_agent_that_exits_1_with_work_has_died_and_its_work_is_delivered_
     assert run.delivery["state"] == "open"
     origin = Path(plane.project(run.project_id).origin)
     assert tip_of(origin, "refs/heads/afk/1") == run.head_sha
-    # a delivery by hand does not make a success of it
+    # delivering the work later does not turn the run into a success
     assert (run.status, plane.project(run.project_id).strikes) == ("died", 1)
 
 
@@ -62,13 +62,13 @@ def test_f22_an_agent_that_exits_1_with_work_has_died_and_its_work_is_delivered_
 
 
 class FullDisk:
-    """A file system with hardly any room, at one folder."""
+    """A small file system mounted at one folder, to be filled and emptied."""
 
     def __init__(self, folder: Path) -> None:
         self._filler = folder / "filler"
 
     def fill(self) -> None:
-        """Take what room there is."""
+        """Fill all free space."""
         with suppress(OSError), self._filler.open("wb", buffering=0) as file:
             for size in (65536, 1024, 1):
                 with suppress(OSError):
@@ -76,13 +76,13 @@ class FullDisk:
                         pass
 
     def empty(self) -> None:
-        """Give it back."""
+        """Free the space again."""
         self._filler.unlink()
 
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[FullDisk]:
-    """A small file system at a folder, for the length of a test; needs root."""
+    """Mount a small tmpfs at a folder inside the block; needs root."""
     folder.mkdir(parents=True, exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
     subprocess.run(mount, check=True)
@@ -125,7 +125,7 @@ def test_f27_an_agent_that_fails_on_a_full_disk_is_not_to_blame(
 
 
 def write_all(log: CappedLog, text: bytes) -> bool:
-    """Write to a log, and say whether the disk was full for it."""
+    """Write to a log; return True if the disk was full for it."""
     log.write(text)
     return log.is_disk_full
 
@@ -160,16 +160,16 @@ def test_f27_a_git_that_has_no_room_is_known_by_its_words(tmp_path: Path) -> Non
     assert explain(met.value).cause is Cause.DISK_FULL
 
 
-# --- what a failed launch is put down to --------------------------------------------------------
+# --- causes of failed launches ------------------------------------------------------------------
 
 
 def failed(said: str) -> OriginProblem:
-    """What is made of git's words about origin."""
+    """Return the problem that git's message about origin is explained as."""
     return explain(GitFailed("git fetch failed", said))
 
 
 def followed_from(problem: Exception, cause: Exception) -> Exception:
-    """A failure as it is raised from another."""
+    """Return a failure as raised from another."""
     problem.__cause__ = cause
     return problem
 
@@ -218,24 +218,24 @@ def test_a_host_that_nobody_answers_for_is_the_networks(plane: RealPlane) -> Non
 
 
 def move(origin: Path) -> None:
-    """To where nobody looks for it."""
+    """Rename the folder."""
     origin.rename(origin.with_name("moved"))
 
 
 def unmount(origin: Path) -> None:
-    """What is left of a disk that is not there: its empty folder."""
+    """Leave an empty folder, as an unmounted disk does."""
     move(origin)
     origin.mkdir()
 
 
 def dangle(origin: Path) -> None:
-    """A link to nowhere."""
+    """Replace the folder with a dangling link."""
     move(origin)
     origin.symlink_to(origin.with_name("nowhere"))
 
 
 def lock_up(origin: Path) -> None:
-    """A folder that nobody may enter."""
+    """Make the folder inaccessible; skip as root, who can read everything."""
     origin.chmod(0)
     if os.access(origin, os.R_OK):
         pytest.skip("everything can be read by root: a folder with mode 000 is not shown")
@@ -257,7 +257,7 @@ def test_f30_a_project_whose_origin_is_away_is_told_and_the_others_go_on(
     assert plane.see_end(run).cause == "exit_code"
     assert tried.status == "not_started"
     assert away.origin in (tried.because or "")
-    # its card says so, nothing is held against it, and its issue waits for the folder to come back
+    # its card names the folder, nothing counts against it, and its issue waits for the folder
     plan = plane.services.afk.plan(away.id, plane.clock())
     assert away.origin in plan.because
     assert plane.project(away.id).strikes == 0

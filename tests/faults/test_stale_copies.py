@@ -1,4 +1,4 @@
-"""F29: what stands in a run's way in its copy, its mirror or the origin; nobody's work is lost."""
+"""F29: obstacles in a run's copy, its mirror or the origin; nobody's work is lost."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ LOCKED = "touch .git/index.lock"
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[RealPlane]:
-    """A control plane with the usual settings."""
+    """A control plane with the default settings."""
     with real_plane(tmp_path) as plane:
         yield plane
 
 
 def mirror_of(plane: RealPlane, project: Project) -> Path:
-    """Runyard's own clone of a project."""
+    """Return the path of a project's mirror."""
     return plane.settings.runs_root / "mirrors" / f"{project.id}.git"
 
 
 def held(plane: RealPlane, project: Project) -> Run:
-    """A run of a new issue that is accepted, and waits until `let_go`."""
+    """Accept a run of a new issue and keep it queued until `let_go`."""
     issue = plane.add_issue(project).number
     plane.ledgers.projects.change(project.id, state="cloning")
     run = plane.launch(project, issue=issue)
@@ -36,7 +36,7 @@ def held(plane: RealPlane, project: Project) -> Run:
 
 
 def let_go(plane: RealPlane, run: Run) -> Run:
-    """Let it be launched."""
+    """Launch the held run; return it."""
     plane.ledgers.projects.change(run.project_id, state="ready")
     plane.tick()
     return plane.run(run.id)
@@ -46,27 +46,27 @@ def let_go(plane: RealPlane, run: Run) -> Run:
 
 
 def leave_a_copy(plane: RealPlane, project: Project, run: Run) -> Path:
-    """A copy with somebody's work at the very place of the run's."""
+    """Leave a clone with other work in the place of the run's working copy."""
     plane.copy(run).parent.mkdir(parents=True, exist_ok=True)
     run_git(Path(project.origin), "clone", "-q", ".", str(plane.copy(run)))
     return plane.copy(run)
 
 
 def leave_a_branch(plane: RealPlane, project: Project, run: Run) -> Path:
-    """A branch of the run's name in the mirror."""
+    """Create the run's branch in the mirror."""
     mirror = mirror_of(plane, project)
     run_git(mirror, "update-ref", "refs/heads/afk/1", "refs/remotes/origin/main")
     return Path(project.origin)
 
 
 def check_it_out(plane: RealPlane, project: Project, run: Run) -> Path:
-    """The run's branch, checked out in the person's own checkout."""
+    """Check out the run's branch in the person's own checkout."""
     run_git(Path(project.origin), "checkout", "-q", "-b", "afk/1")
     return Path(project.origin)
 
 
 def check_it_out_elsewhere(plane: RealPlane, project: Project, run: Run) -> Path:
-    """The run's branch, checked out in a second worktree of theirs."""
+    """Check out the run's branch in a second worktree of the person's."""
     place = plane.folder / "second"
     run_git(Path(project.origin), "worktree", "add", "-q", "-b", "afk/1", str(place))
     return place
@@ -135,7 +135,7 @@ def test_f29_a_lock_that_a_killed_git_left_hides_no_uncommitted_work(plane: Real
     run = plane.see_end(plane.start_running_issue(plane.add_project(agent)))
     assert (run.status, run.cause, run.parked) == ("died", "exit_code", True)
     assert (plane.copy(run) / "half.txt").read_text() == "half\n"
-    # and the next round, or the next server, clears nothing of it away
+    # neither a restart nor the next sweep removes it
     plane.recover_once()
     plane.tick()
     assert (plane.copy(run) / "half.txt").read_text() == "half\n"
@@ -156,6 +156,6 @@ def test_f29_a_branch_that_is_checked_out_meanwhile_is_not_moved_under_its_perso
     assert (run.status, run.cause) == ("died", "push_refused"), run.because
     assert plane.project(project.id).strikes == 0
     assert (tip_of(origin), (origin / "mine.txt").read_text()) == (theirs, "not committed\n")
-    # the agent's commits are kept, to be delivered by hand
+    # the agent's commits are parked, to be delivered by hand
     assert run.parked
     assert plane.tip(run) == run.head_sha != run.base_sha

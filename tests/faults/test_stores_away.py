@@ -1,4 +1,4 @@
-"""A database that is away, at every address there is: 503 and why, never a false 404 or nothing."""
+"""An unreachable database, tried at every route: 503 with the reason, never a false 404."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from tests.source_tree import sources
 NOTHING_CHANGED, NOT_KNOWN = "Nothing was changed", "Check whether it was done"
 SNAPSHOT = ("/projects", "/runs?limit=100", "/parked", "/batches", "/bulk", "/quarantine")
 IN_PROJECT = ("issues", "changes", "issues/1/comments")
-# what goes on by itself
+# fields that change by themselves
 VOLATILE = {"now", "age_seconds", "hold", "liveness", "provenance", "usage"}
-# whose answers are no calls of the API, or the same wherever the rows are
+# not part of the API
 NOT_CALLED = {"/readyz"}
 PARTS = {RUNS: ["run store"], CONTROL: ["control store"], BOTH: ["database"]}
 
 
 class Scene:
-    """A server with something of everything, whose databases can go away."""
+    """A server with some of everything, whose databases can go away."""
 
     def __init__(self, shop: Workshop, **databases: str) -> None:
         self.shop = shop
@@ -74,7 +74,7 @@ class Scene:
 
     @contextmanager
     def without(self, store: str) -> Iterator[None]:
-        """Everything while a database takes no connections."""
+        """Make a database refuse connections inside the block."""
         name, server = self._names[store], one_postgres()
         server.tell(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
         server.tell(
@@ -88,7 +88,7 @@ class Scene:
             until(lambda: self.shop.api.get(ready).status_code == 200, "the database is back", 30)
 
     def ask(self, call: Call, **more_headers: str) -> httpx.Response:
-        """One request; of a stream its beginning."""
+        """Send one request; of an event stream, read only the beginning."""
         is_outside = call in OPEN_CALLS or call.headers == PAGE
         base = self.shop.server.url if is_outside else ""
         content = call.body
@@ -107,7 +107,7 @@ class Scene:
         else:
             answer.read()
         answer.close()
-        # one of the calls puts another in its place
+        # one of the calls replaces the token
         self.shop.api.headers["Authorization"] = f"Bearer {self.shop.server.token}"
         return answer
 
@@ -117,7 +117,7 @@ class Scene:
         return text
 
     def stands(self) -> Any:
-        """Everything there is, but for what goes on by itself."""
+        """Return everything stored, except fields that change by themselves."""
         project = f"/projects/{self.ids['project_id']}"
         paths = [*SNAPSHOT, *(f"{project}/{name}" for name in IN_PROJECT)]
         return {path: _still(self.shop.api.get(path).raise_for_status().json()) for path in paths}
@@ -158,7 +158,7 @@ def opened(folder: Path, *stores: str) -> Iterator[Scene]:
         yield Scene(shop, **databases)
 
 
-# --- what is wrong with an answer -----------------------------------------------------------------
+# --- faults of an answer --------------------------------------------------------------------------
 
 
 def faults_of(call: Call, answer: httpx.Response, away: str) -> Iterator[str]:
@@ -189,7 +189,7 @@ def _common(stores: str, away: str) -> bool:
 
 
 def walk(scene: Scene, calls: Iterable[Call], away: str) -> list[str]:
-    """Everything that is wrong with the answers to these calls."""
+    """Return every fault in the answers to these calls."""
     return [
         f"without {away}: {call.method} {call.route}: {fault}"
         for call in calls
@@ -201,7 +201,7 @@ def walk(scene: Scene, calls: Iterable[Call], away: str) -> list[str]:
 
 
 def address_in(mark: ast.Call) -> str:
-    """What a decorator puts its route at."""
+    """Return the path in a route decorator."""
     [address] = mark.args
     return SIGN_IN_PATH if isinstance(address, ast.Name) else str(ast.literal_eval(address))
 
@@ -220,13 +220,13 @@ def test_every_address_has_its_row(pair: Scene) -> None:
         if isinstance(mark, ast.Call)
     }
     outside = {("GET" if how == "API_ROUTE" else how, path) for how, path in decorated} - routes
-    # an address that is a call of the API, too, is told by its row there
+    # a page whose route is also an API call is covered by that call's row
     alone = {call.route for call in OPEN_CALLS if (call.method, call.route) not in routes}
     assert {path for _, path in outside} - NOT_CALLED == alone
 
 
 def pages() -> list[Call]:
-    """Every page: its frame alone tells of both stores."""
+    """Return a call for every page; the frame of each already needs both stores."""
     marks = (
         mark
         for source in sources()

@@ -1,4 +1,4 @@
-"""F33, F34: a sweep that comes late, meets trouble, or is asked for while one is going on."""
+"""F33, F34: a sweep that is late, fails, or is requested while another one is running."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.agents_for_tests.runs import until
 from tests.fresh_databases import only_on_sqlite
 from tests.planes import RealPlane, real_plane
 
-# what no reader takes for a list of labels
+# not a valid JSON list of labels
 NO_LIST = '["ready-for-agent"'
 
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[RealPlane]:
-    """A control plane with the usual settings."""
+    """A control plane with the default settings."""
     with real_plane(tmp_path) as plane:
         yield plane
 
@@ -30,7 +30,7 @@ def plane(tmp_path: Path) -> Iterator[RealPlane]:
 def real_sweep(
     plane: RealPlane, fill_auto: Callable[[datetime], int], *, is_open: bool = True
 ) -> Sweep:
-    """Another sweep over the same runs, whose loop is the test's."""
+    """Return another sweep over the same runs, with the test's own auto loop."""
     sweep = Sweep(
         plane.ledgers,
         plane.reaper,
@@ -65,12 +65,12 @@ def test_f33_a_sweep_that_is_a_minute_late_comes_once_and_not_never(plane: RealP
     metronome = Metronome()
     metronome.repeat(sweep, 30)
     metronome.start()
-    # as after a minute in which nothing of this process could run
+    # as after a minute in which this process could not run
     [job] = metronome._scheduler.get_jobs()
     job.modify(next_run_time=datetime.now(UTC) - timedelta(seconds=60))
     until(lambda: plane.run(due.id).status == "running", "the late sweep")
     metronome.stop()
-    # not once for each that was missed
+    # one sweep, not one for each that was missed
     assert len(asked) == 1
 
 
@@ -96,7 +96,7 @@ def test_f34_one_projects_trouble_ends_in_that_project(plane: RealPlane) -> None
     plane.metronome.start()
     until(lambda: plane.ledgers.runs.newest_of(sound.id, limit=1), "the sound one is swept")
     assert plane.ledgers.runs.newest_of(broken.id, limit=1) == []
-    # the job is still there, and the project is swept again as soon as it can be
+    # the job survives, and the project is swept again once it is readable
     spoil(plane, broken.id, '["ready-for-agent"]')
     until(lambda: plane.ledgers.runs.newest_of(broken.id, limit=1), "the other, later")
     for project in (broken, sound):
@@ -105,7 +105,7 @@ def test_f34_one_projects_trouble_ends_in_that_project(plane: RealPlane) -> None
 
 
 def spoil(plane: RealPlane, project_id: str, labels: str) -> None:
-    """Write something into an issue's labels, as another program could."""
+    """Write a value into every issue's labels, as another program could."""
     with plane.ledgers.tracker.stores.control.transaction() as tx:
         order = text("UPDATE issue SET labels = :labels WHERE project_id = :id")
         tx.execute(order, {"labels": labels, "id": project_id})
@@ -130,7 +130,7 @@ def test_whatever_is_asked_for_during_a_sweep_is_one_more_round(plane: RealPlane
     assert plane.run(run.id).status == "running"
     go_on.release(2)
     plane.rest()
-    # two rounds in all, and the second was a whole one
+    # two sweeps in total, and the second was a complete one
     assert begun.acquire(blocking=False)
     assert not begun.acquire(blocking=False)
     assert plane.run(run.id).status == "died"

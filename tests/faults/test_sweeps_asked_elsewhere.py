@@ -1,4 +1,4 @@
-"""Two servers, one of which sweeps: what a person presses at the other one starts runs at once."""
+"""Two servers, of which one sweeps: an action at the other one starts runs at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.faults.two_servers import SECONDS, Pair, two_servers
 from tests.fresh_databases import one_postgres
 
-# nothing that happens within a test can be the metronome's
+# too long for the scheduler to sweep within a test
 RARELY = "600"
 FAILS = ["/bin/sh", "-c", "exit 3"]
 
@@ -62,7 +62,7 @@ def test_a_run_that_ends_at_the_server_that_does_not_sweep_makes_room_for_the_ne
     _, other = roles(pair)
     answer = pair.clients[other].put(f"/projects/{project}/afk/auto", json={"enabled": True})
     answer.raise_for_status()
-    # each end asks for the next start, wherever it is noticed
+    # each end requests the next start, on whichever server it is noticed
     pair.wait_until(lambda: auto_runs(pair, project) == 2, "both issues had their run")
 
 
@@ -83,7 +83,7 @@ def test_the_server_that_takes_over_does_what_was_asked_of_the_one_that_is_gone(
 
 
 def roles(pair: Pair) -> tuple[int, int]:
-    """The server that sweeps, and the other one."""
+    """Return the index of the server that sweeps, and of the other one."""
     sweeper = pair.sweeper()
     assert sweeper is not None, f"nobody took the lease within {SECONDS} s"
     return sweeper, 1 - sweeper

@@ -1,4 +1,4 @@
-"""Two servers on one database: one run a key, exact limits, and no run lost with its server."""
+"""Two servers on one database: one run per key, exact limits, no run lost with its server."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def pair(
     is_table = request.param.endswith("table")
     is_postgresql = request.param == POSTGRESQL
     settings = {"RUNYARD_RUN_QUOTA": str(QUOTA), "RUNYARD_REPO_CONCURRENCY": "90"}
-    # on a slow machine the last test comes later than ten minutes after the first
+    # on a slow machine the last test comes more than ten minutes after the first
     settings["RUNYARD_KEY_HOLD_SECONDS"] = str(LATER)
     with ExitStack() as after:
         if not is_table:
             settings["RUNYARD_REDIS_URL"] = after.enter_context(redis_server()).url
         folder = tmp_path_factory.mktemp("two")
-        # a database without a table: whoever comes first makes them, and the other waits
+        # without tables: one server creates them while the other waits
         bare = one_postgres().create(folder.name) if is_postgresql else None
         pair = after.enter_context(
             two_servers(folder, share_runs=is_table, address=bare, **settings)
@@ -105,7 +105,7 @@ def test_runs_whose_server_was_killed_have_one_agent_and_one_end(pair: Pair) -> 
     run_id = pair.start(0, "shop", "under way").json()["id"]
     pair.wait_for_agent(run_id)
     lost = pair.taken_by(run_id)
-    # and one that is killed wherever its launch is just then
+    # and one that is killed at any point of its launch
     fresh = pair.start(lost, "shop", "just accepted").json()["id"]
     pair.kill(lost)
     try:
@@ -157,7 +157,7 @@ def are_over(pair: Pair, count: int) -> bool:
 
 
 def test_f7_of_three_times_as_many_over_both_the_window_accepts_what_it_holds(pair: Pair) -> None:
-    # the last test that starts runs: the window is full after it
+    # the last test that starts runs, because the window is full afterwards
     quotas = [client.get("/quota/runs").json() for client in pair.clients]
     assert quotas[0] == quotas[1]
     left = quotas[0]["remaining"]
@@ -168,7 +168,7 @@ def test_f7_of_three_times_as_many_over_both_the_window_accepts_what_it_holds(pa
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
     [(rows,)] = pair.ask("SELECT count(*) FROM runs WHERE charged_to IS NOT NULL")
     assert rows == QUOTA
-    # what has been accepted is still answered
+    # a key that was accepted is still answered
     for server in (0, 1):
         again = pair.start(server, "shop", "one", key="same")
         assert again.status_code == 200, again.text

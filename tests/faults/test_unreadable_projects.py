@@ -1,4 +1,4 @@
-"""One project's row cannot be read: its card says so, and everything else works as before."""
+"""A project whose row cannot be read: its card says so, and everything else works as before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CANNOT = "cannot be read"
 
 
 class Scene:
-    """A server with one project whose row can be spoiled, and one that is well."""
+    """A server with a project whose row can be corrupted, and a sound one."""
 
     def __init__(self, shop: Workshop, address: str) -> None:
         self.shop = shop
@@ -38,14 +38,14 @@ class Scene:
             self.changes[project] = str(shop.delivered(project)["delivery"]["number"])
 
     def paths(self, project: str) -> list[str]:
-        """What can be read of a project: every address of the API that names it, or its run."""
+        """Return every API path that reads this project or its run."""
         described = self.shop.api.get("/openapi.json").json()["paths"]
         there = [path for path, methods in described.items() if "get" in methods]
         found = [self.fill(path, project) for path in there if "{" in path]
         return [path for path in found if path and not path.endswith("/events")]
 
     def fill(self, path: str, project: str) -> str | None:
-        """An address with the ids of a project, None where it names something else."""
+        """Fill a path with a project's ids; return None if it needs other ids."""
         number = self.changes[project] if "/changes/" in path else "1"
         try:
             return path.format(project_id=project, run_id=self.runs[project], number=number)
@@ -54,7 +54,7 @@ class Scene:
 
     @contextmanager
     def spoiled(self) -> Iterator[None]:
-        """For a while a value of the sick project's row is none that Python can be given."""
+        """Put a value that Python cannot decode into the sick project's row inside the block."""
         good, bad = ("'[\"auto\"]'", "'{'") if self.is_sqlite else ("now()", "'infinity'")
         column = "frameworks" if self.is_sqlite else "created_at"
         self._write(column, bad)
@@ -68,7 +68,7 @@ class Scene:
             words = f"UPDATE project SET {column} = {value} WHERE id = :id"  # noqa: S608
             writing.execute(text(words), {"id": self.sick})
             if not self.is_sqlite:
-                # as another server would, or what was read before is shown for half a minute
+                # announced as by another server; otherwise cached data is shown for half a minute
                 tell_others(writing, [ProjectChanged(self.sick)], "another server")
 
 
@@ -99,7 +99,7 @@ def test_every_list_shows_the_other_projects_and_the_spoiled_one_says_that_it_ca
             assert api.get(path).status_code == 200, path
         assert api.get(f"{scene.shop.server.url}/metrics").status_code == 200
     path = f"/projects/{scene.sick}"
-    # told by another server: heard a moment later
+    # the notice from another server takes a moment to arrive
     until(lambda: api.get(path).json()["state"] == "ready", "it is read again")
 
 
@@ -188,7 +188,7 @@ def test_a_run_of_the_spoiled_project_is_left_to_a_person_though_notifications_a
 
 
 def end_agent(run_id: str) -> None:
-    """End the agent of a run, and nothing else."""
+    """Kill the agent of a run, and nothing else."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             is_agent = any("agent.py" in word for word in process.cmdline()[:4])

@@ -1,6 +1,6 @@
-"""An upgrade of a stored old database, killed at every step, completes when it is run again (F47).
+"""An upgrade of an old database, killed at every step, completes when it is run again (F47).
 
-And a database that is newer than the program is refused by the program itself (F48).
+A database that is newer than the program is refused (F48).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from tests.planes import real_plane
 from tests.servers import ROOT, free_port
 
 FIXTURES = Path(__file__).parent.parent / "records" / "fixtures"
-# each of some fifty upgrades waits for the disk again and again
+# each of some fifty upgrades waits for the disk many times
 UPGRADES_SECONDS = 240
 COUNTED = ("person", "project", "runs", "run_events", "issue", "audit", "change_request")
-# one process imports everything, and makes a child for each place to be killed at
+# one process imports everything, then forks a child for each point to be killed at
 KILLER = """
 import json, os, shutil, signal, sys
 from datetime import UTC, datetime
@@ -78,14 +78,14 @@ print(json.dumps(killed))
 
 
 def load(fixture: Path, file: Path) -> None:
-    """A stored database, as an old program left it."""
+    """Create a stored database as an old program left it."""
     with closing(sqlite3.connect(file)) as database:
         database.executescript(fixture.read_text())
         database.execute("PRAGMA journal_mode=WAL")
 
 
 def counts(file: Path) -> dict[str, int]:
-    """Rows of each table, in a database that is sound."""
+    """Assert that a database is sound; return the row counts of the main tables."""
     with closing(sqlite3.connect(file)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -96,7 +96,7 @@ def counts(file: Path) -> dict[str, int]:
 
 
 def schema(file: Path) -> Any:
-    """Every table and index as it was made, and the revision."""
+    """Return the definitions of all tables and indexes, and the revision."""
     with closing(sqlite3.connect(file)) as database:
         made = database.execute("SELECT type, name, sql FROM sqlite_master ORDER BY 1, 2")
         return made.fetchall(), database.execute("SELECT * FROM alembic_version").fetchall()
@@ -118,7 +118,7 @@ def test_f47_an_upgrade_killed_at_any_step_completes_when_it_is_run_again(
     killed = json.loads(done.stdout)
     assert len(killed) > 20
     assert {signal for signal, _ in killed} == {9}
-    # from the first step that changes anything the backup is there
+    # the backup exists before the first step that changes anything
     assert [backups for _, backups in killed][-15:] == [1] * 15
     whole = tmp_path / "whole" / "runyard.db"
     expected = schema(whole)
@@ -146,7 +146,7 @@ def test_f48_the_program_refuses_a_database_of_a_newer_one(tmp_path: Path) -> No
 
 
 def split_plane(folder: Path, runs: Path) -> ControlPlane:
-    """A plane whose run store is this file; nothing is opened yet."""
+    """Return a plane with this file as its run store; opens nothing yet."""
     settings = Settings(data_dir=folder / "data", runs_database_url=f"sqlite:///{runs}")
     put_database(settings)
     return ControlPlane(settings)
