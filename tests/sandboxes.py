@@ -192,3 +192,25 @@ def _python_for(prefix: Sequence[str]) -> str:
         except OSError:
             continue
     pytest.skip("no Python from 3.11 on is here that a plain user may read")
+
+
+@contextmanager
+def mounted(source: Path, point: Path) -> Iterator[Path]:
+    """Bind-mount a folder at a second place; skip the test unless root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a folder a second time")
+    point.mkdir()
+    subprocess.run(["mount", "--bind", str(source), str(point)], check=True)
+    try:
+        yield point
+    finally:
+        subprocess.run(["umount", str(point)], check=True)
+        point.rmdir()
+
+
+def with_programs(folder: Path, monkeypatch: pytest.MonkeyPatch, **programs: str) -> None:
+    """Put programs first on PATH."""
+    for name, text in programs.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")

@@ -223,13 +223,13 @@ def folders_that_are_too_full(source: Source) -> Iterator[str]:
 
 
 def docstrings_that_begin_with_a_question_word(source: Source) -> Iterator[str]:
-    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(source.tree):
-        if isinstance(node, documented) and (text := ast.get_docstring(node)):
-            opener = re.split(r"\W", text, maxsplit=1)[0].lower()
-            if opener in BANNED_OPENERS:
-                where = None if isinstance(node, ast.Module) else node
-                yield source.at(where, f"begins with {opener!r}; begin with a verb or the thing")
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        opener = re.split(r"\W", ast.get_docstring(node) or "", maxsplit=1)[0].lower()
+        if opener in BANNED_OPENERS:
+            where = None if isinstance(node, ast.Module) else node
+            yield source.at(where, f"begins with {opener!r}; begin with a verb or the thing")
 
 
 def packages_imported_against_their_order(source: Source) -> Iterator[str]:

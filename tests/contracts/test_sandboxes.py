@@ -8,8 +8,6 @@ import signal
 import sqlite3
 import stat
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,7 +28,7 @@ from tests.agents_for_tests.runs import (
     shell,
     until,
 )
-from tests.sandboxes import WAYS
+from tests.sandboxes import WAYS, mounted, with_programs
 
 CONTAINED = SandboxPolicy(SandboxLevel.CONTAINED)
 CONTAINING = [way for way in WAYS if way[1] is SandboxLevel.CONTAINED]
@@ -394,25 +392,3 @@ def _pid_of(victim: str, supervisor: ProcessMark) -> int:
         return own[0].pid
     [first] = [stat for stat in descendants([own[0].pid]) if stat.parent == own[0].pid]
     return first.pid
-
-
-@contextmanager
-def mounted(source: Path, point: Path) -> Iterator[Path]:
-    """Bind-mount a folder at a second place; skip the test unless root."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a folder a second time")
-    point.mkdir()
-    subprocess.run(["mount", "--bind", str(source), str(point)], check=True)
-    try:
-        yield point
-    finally:
-        subprocess.run(["umount", str(point)], check=True)
-        point.rmdir()
-
-
-def with_programs(folder: Path, monkeypatch: pytest.MonkeyPatch, **programs: str) -> None:
-    """Put programs first on PATH."""
-    for name, text in programs.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
