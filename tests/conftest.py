@@ -1,4 +1,4 @@
-"""What holds for every test: clean surroundings, an order that works, no ERROR in the log."""
+"""Hooks and fixtures for every test: a clean environment, a safe order, no ERROR in the log."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ import pytest
 from tests.store_guard import guard_stores, strays
 
 _FOREIGN = ("RUNYARD_", "NICEGUI_", "GIT_")
-# for which databases the suite runs: tests/fresh_databases.py
+# these choose the databases of the suite: see tests/fresh_databases.py
 _OURS = ("RUNYARD_TEST_DATABASE", "RUNYARD_TEST_SPLIT")
 _PRIVATE = ("PYTEST_", "NICEGUI_")
 _BROWSER = {"page", "context", "browser", "browser_type", "playwright"}
-# few tests that take long: whoever got one of these files last would be alone with it
+# a few long tests: a worker that got one of these last would run on alone
 _LONG = {"test_screens.py", "test_demo_story.py"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the developer's own settings out of the environment, git's included."""
+    """Remove the developer's own settings from the environment, git's included."""
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
         if name not in _OURS:
             del os.environ[name]
     os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
     os.environ["GIT_CONFIG_NOSYSTEM"] = "1"
-    # ignored in the background of a shell, and then by all that a test starts and interrupts
+    # A shell's background job ignores SIGINT, and its children inherit that: tests that interrupt
+    # a child would wait for ever.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     guard_stores()
@@ -37,9 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that drive a browser last: Playwright's loop breaks every async test after it.
+    """Run files that drive a browser last: Playwright's loop breaks every async test after it.
 
-    The longest of them first, so that no worker is left alone with one in the end.
+    The longest of them come first, so that no worker is left alone with one at the end.
     """
     tests_of = Counter(item.path for item in items)
     in_browser = {item.path for item in items if _drives_a_browser(item)}
@@ -48,13 +49,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What has been imported stays: no collection of garbage need look through it again."""
+    """Exempt all imported objects from garbage collection: they stay for the whole session."""
     gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test that is tried again meets nothing of its first try: what its file shares is new."""
+    """Tear down module fixtures before a rerun, so that it shares nothing with the first try."""
     if getattr(item, "execution_count", 1) == 1 or not isinstance(item, pytest.Function):
         return
     for definitions in item._fixtureinfo.name2fixturedefs.values():
@@ -70,12 +71,12 @@ def _drives_a_browser(item: pytest.Item) -> bool:
 
 @pytest.fixture
 def child_environment() -> dict[str, str]:
-    """This environment for a child: with PYTEST_* in it a NiceGUI server refuses to serve."""
+    """Return the environment for a child process: NiceGUI refuses to serve with PYTEST_* set."""
     return {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
 
 
 class _Errors(logging.Handler):
-    """Keeps what was logged at ERROR and above."""
+    """Collects the log records at ERROR and above."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -87,7 +88,7 @@ class _Errors(logging.Handler):
 
 @pytest.fixture(autouse=True)
 def fail_on_error_log(request: pytest.FixtureRequest) -> Iterator[None]:
-    """An ERROR in the log fails the test, unless it is marked `expects_error_log`."""
+    """Fail the test on any ERROR in the log, unless it is marked `expects_error_log`."""
     errors, root = _Errors(), logging.getLogger()
     root.addHandler(errors)
     yield
@@ -98,7 +99,7 @@ def fail_on_error_log(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def fail_on_astray_statements() -> Iterator[None]:
-    """What one of two stores was asked that the other one owns fails the test."""
+    """Fail the test if one of two stores was asked for rows that the other one owns."""
     strays.clear()
     yield
     if strays:

@@ -1,4 +1,4 @@
-"""The twin of processes and their supervisors, in memory."""
+"""An in-memory fake of the engine: processes and their supervisors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.fakes import BOOT, Process, World
 
 
 class FakeLog:
-    """A log of what a test has an agent say."""
+    """A log that holds the output a test gave the agent."""
 
     is_cut = False
     is_replaced = False
@@ -41,7 +41,7 @@ class FakeLog:
 
 
 class FakeEngine:
-    """Processes in memory; they end when a test says so."""
+    """Processes in memory; they end only when a test ends them."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -88,19 +88,19 @@ class FakeEngine:
         return self._world.refusals.get(run_id, [])
 
     def watch(self, run_id: str, kept: Kept | None) -> None:
-        """Nothing is reported: a test looks by itself."""
+        """Do nothing: tests inspect runs themselves."""
 
     def unwatch(self, run_id: str) -> None:
-        """Nothing was reported."""
+        """Do nothing."""
 
     def listen(self, on_change: Callable[[str, str], None]) -> None:
-        """Nothing is reported."""
+        """Do nothing: this engine never reports a change."""
 
     def owned(self) -> set[str]:
         return {run_id for run_id, one in self._world.processes.items() if one.is_alive}
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: no thread or process is open."""
 
     @staticmethod
     def _mark(pid: int) -> ProcessMark:

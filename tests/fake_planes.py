@@ -1,4 +1,4 @@
-"""A whole Runyard over a world in memory: everything inside is real, nothing outside is."""
+"""A complete Runyard over an in-memory world: only the adapters are fakes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.planes import QUIET, Clock
 
 
 class FakePlane(ControlPlane):
-    """A control plane over a world in memory."""
+    """A control plane over an in-memory world."""
 
     clock: Clock
 
@@ -47,24 +47,24 @@ class FakePlane(ControlPlane):
         )
         put_database(chosen)
         super().__init__(chosen, clock=Clock(), adapters=adapters)
-        # nobody else has a database that is this test's, of whatever kind
+        # the database, of whatever kind, is this test's own: no lease is needed
         self.leases.is_alone |= "database_url" not in wishes
         self.services.sweep.open()
         self.leases.renew_once(self.clock())
         self.person = self.services.accounts.operator(self.clock()).id
 
     def rest(self) -> None:
-        """Wait until no duty is left."""
+        """Wait until no background duty is left."""
         assert self.workers.finish(20)
 
     def tick(self) -> None:
-        """One whole sweep, a second later."""
+        """Advance the clock by a second and run one whole sweep."""
         self.clock.advance(1)
         self.services.sweep.tick_once(self.clock())
         self.rest()
 
     def add_project(self, world: World, **settings: Any) -> Project:
-        """A project that is ready."""
+        """Register a project and check that it is ready."""
         name = f"yard{len(self.ledgers.projects.all())}"
         origin = world.add_origin(f"/{name}")
         settings = {"agent_command": ["/bin/true"]} | settings
@@ -76,10 +76,10 @@ class FakePlane(ControlPlane):
         return project
 
     def add_issue(self, project: Project) -> int:
-        """An issue that is ready for an agent; its number."""
+        """Add an issue labelled `ready-for-agent`; return its number."""
         labels = ["ready-for-agent"]
         return self.services.issues.add(project.id, "Mend it", "", labels, self.clock()).number
 
     def asker(self) -> Asker:
-        """The operator, by hand."""
+        """Return the operator as the requester of a manual run."""
         return Asker(self.person, Trigger.MANUAL, None, "test", {"environment": "test"})

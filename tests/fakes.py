@@ -1,7 +1,7 @@
-"""Twins of what touches the outside, in memory: a world of commits, branches and processes.
+"""In-memory fakes of everything outside Runyard: a world of commits, branches and processes.
 
-They obey the same contracts as the real ones (tests/contracts/test_twins.py), so that hundreds of
-stories can be told in the time of one.
+They obey the same contracts as the real adapters (tests/contracts/test_twins.py), and hundreds of
+scenarios run in the time of one real one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BOOT = "boot-1"
 
 @dataclass
 class Copy:
-    """A working copy: its branch, the commit it stands at, and files in no commit."""
+    """A working copy: its branch, its commit and its number of uncommitted files."""
 
     branch: str
     tip: str
@@ -50,7 +50,7 @@ class Copy:
 
 @dataclass
 class Process:
-    """An agent and what is left of its tree."""
+    """An agent process and the state of its process tree."""
 
     pid: int
     is_alive: bool = True
@@ -61,7 +61,7 @@ class Process:
 
 @dataclass
 class World:
-    """Everything outside of Runyard; commits know their parent."""
+    """The state of everything outside Runyard; each commit knows its parent."""
 
     parents: dict[str, str | None] = field(default_factory=dict)
     origins: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -81,35 +81,35 @@ class World:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add_origin(self, name: str) -> str:
-        """A repository with one commit; its address."""
+        """Add a repository with one commit; return its address."""
         self.origins[name] = {BASE: self.new_commit(None)}
         return name
 
     def new_commit(self, parent: str | None) -> str:
-        """A commit on top of another."""
+        """Add a commit on top of `parent` (None: a first commit); return its id."""
         sha = hashlib.sha1(f"{len(self.parents)}".encode(), usedforsecurity=False).hexdigest()
         self.parents[sha] = parent
         return sha
 
     def ancestry(self, sha: str | None) -> Iterator[str]:
-        """A commit and those before it, newest first."""
+        """Yield a commit and its ancestors, newest first."""
         while sha is not None:
             yield sha
             sha = self.parents[sha]
 
-    # --- what agents do ------------------------------------------------------------------------
+    # --- actions of agents ---------------------------------------------------------------------
 
     def say(self, run_id: str, words: str) -> None:
-        """The agent writes a line."""
+        """Append a line to the agent's log."""
         self.words[run_id] = self.words.get(run_id, b"") + f"{words}\n".encode()
 
     def commit(self, run_id: str) -> None:
-        """The agent commits in its copy."""
+        """Commit in the agent's copy."""
         copy = self.copies[run_id]
         copy.tip = self.new_commit(copy.tip)
 
     def leave_file(self, run_id: str) -> None:
-        """The agent leaves a file that is in no commit."""
+        """Leave one uncommitted file in the agent's copy."""
         self.copies[run_id].uncommitted += 1
 
     def end(
@@ -120,14 +120,14 @@ class World:
         signal: int | None = None,
         reason: ExitReason = ExitReason.EXITED,
     ) -> None:
-        """The agent ends, and its supervisor writes how."""
+        """End the agent, and write the exit record that its supervisor would write."""
         process = self.processes[run_id]
         if process.is_alive:
             process.is_alive = False
             process.exit = ExitRecord(code, signal, reason, datetime.now(UTC))
 
     def lose(self, run_id: str, *, is_proved: bool = True) -> None:
-        """The agent and its supervisor are gone without a word; what surrounded them may know."""
+        """End agent and supervisor without an exit record; `is_proved`: their tree is gone."""
         self.processes[run_id].is_alive = False
         self.processes[run_id].is_proved_gone = is_proved
 
@@ -143,14 +143,14 @@ class FakeMirrors:
         return Remote(BASE, tuple(RemoteBranch(name, sha) for name, sha in branches.items()))
 
     def check_place(self, origin: str) -> None:
-        """Every origin of this world is an address."""
+        """Accept any origin: all origins of this world are addresses."""
 
     def remote_of(self, folder: str) -> str | None:
-        """No folder of this world has a remote."""
+        """Return None: no folder of this world has a remote."""
         return None
 
     def hooks_of(self, origin: str) -> str:
-        """No origin of this world has hooks."""
+        """Return an empty text: no origin of this world has hooks."""
         return ""
 
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
@@ -254,7 +254,7 @@ class FakeMirrors:
 
 @dataclass
 class FakeSandbox:
-    """The sandbox of a world where `levels` can be had, by default all of them."""
+    """A sandbox that offers `levels`, by default both `contained` and `sandboxed`."""
 
     levels: Collection[SandboxLevel] = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
     because: str = ""
@@ -271,7 +271,7 @@ class FakeSandbox:
 
 
 def no_sandbox() -> FakeSandbox:
-    """A machine that can surround agents with nothing."""
+    """Return the sandbox of a machine that offers no level."""
     return FakeSandbox((), "bubblewrap is not installed.", "Install the package bubblewrap.")
 
 

@@ -1,8 +1,8 @@
-"""Processes of the program with their imports done: each is a fork of one that has only these.
+"""Program processes forked from a template process that has only done the imports.
 
-Nine tenths of a command and four fifths of a server's start are imports. The rest is as in any
-process: words, environment, streams, signals, threads, and an end by itself or by a signal. What is
-about starting begins the whole way: `is_fresh` servers, test_readme.py, test_every_command.py.
+Imports take nine tenths of a command's time and four fifths of a server's start. Otherwise a fork
+is like any process: arguments, environment, streams, signals, threads and exit codes. Tests about
+starting use no forks: `is_fresh` servers, test_readme.py, test_every_command.py.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from typing import IO, Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 COMMAND, SERVER = "runyard", "main.py"
-# whether each of a server's two stores refuses what the other owns: tests/store_guard.py
+# set: each of a server's two stores refuses the other's rows (tests/store_guard.py)
 GUARDED = "RUNYARD_TEST_GUARDED"
-# its imports, and what it loads while it starts
+# a server's imports, and the modules that it loads while it starts
 LOADED_BY_A_SERVER = (
     *(
         "app.cli.main",
@@ -42,7 +42,7 @@ LOADED_BY_A_SERVER = (
     *("uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl"),
     "uvicorn.protocols.websockets.wsproto_impl",
 )
-ROOM = 200_000  # bytes, for the words and the environment
+ROOM = 200_000  # bytes, for the arguments and the environment
 FILES = 1 << 10
 END_SECONDS = 20.0
 Streams = tuple[int, int, int]
@@ -51,31 +51,31 @@ _asking = threading.Lock()
 
 @dataclass
 class ForkedProcess:
-    """A process whose parent is the one it is a fork of; told of as `subprocess.Popen` tells."""
+    """A process forked by the template, with the interface of `subprocess.Popen`."""
 
     pid: int
     told: IO[bytes]
     returncode: int | None = None
 
     def poll(self) -> int | None:
-        """How it ended; None while it lives."""
+        """Return its exit code, or None while it lives."""
         return self._ended(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        """How it ended, once it has; seconds. Raises subprocess.TimeoutExpired."""
+        """Wait `timeout` seconds at most; return its exit code. Raises TimeoutExpired."""
         code = self._ended(timeout)
         if code is None:
             raise subprocess.TimeoutExpired(["main.py"], timeout or 0)
         return code
 
     def send_signal(self, how: int) -> None:
-        """Send it one, if it still lives."""
+        """Send it a signal if it is still alive."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):  # it has ended by now
                 os.kill(self.pid, how)
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send it SIGTERM."""
         self.send_signal(signal.SIGTERM)
 
     def _ended(self, timeout: float | None) -> int | None:
@@ -88,7 +88,7 @@ class ForkedProcess:
 
 
 class Order(NamedTuple):
-    """What a fork becomes; the files are its three streams, and the one that tells of its end."""
+    """A request for a fork: its arguments, its environment, its three streams and its exit pipe."""
 
     words: list[str]
     env: dict[str, str]
@@ -98,7 +98,7 @@ class Order(NamedTuple):
 def start_forked(
     program: str, words: list[str], env: dict[str, str], streams: Streams
 ) -> ForkedProcess:
-    """The program with these words in this environment, on these streams."""
+    """Start the program in a fork, with these arguments, this environment and these streams."""
     told, end = os.pipe()
     body = json.dumps([words, env]).encode()
     assert len(body) < ROOM
@@ -113,7 +113,7 @@ def start_forked(
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment without a word of pytest's, under which NiceGUI serves nothing."""
+    """Return the environment without PYTEST_* (NiceGUI would not serve), NICEGUI_*, RUNYARD_*."""
     ours = ("PYTEST_", "NICEGUI_", "RUNYARD_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -140,11 +140,11 @@ def _template(program: str) -> socket.socket:
     return ours
 
 
-# --- the process that is forked ------------------------------------------------------------------
+# --- the template process ------------------------------------------------------------------------
 
 
 def load(program: str) -> None:
-    """Import what the program does, so that forks need not."""
+    """Import the program's modules, so that forks need not."""
     gc.disable()
     if program == SERVER:
         with importlib.import_module("app.cli.server.import_blocking").sparing():
@@ -153,12 +153,12 @@ def load(program: str) -> None:
     else:
         _rehearse()
     gc.enable()
-    gc.freeze()  # what is shared with the forks is not written to
+    gc.freeze()  # keep the collector from writing to pages shared with the forks
     assert len(os.listdir("/proc/self/task")) == 1, "a fork has one thread of several"
 
 
 def _rehearse() -> None:
-    """Run a command that finds no server: what commands load as they go is loaded from then on."""
+    """Run a command that finds no server, to load the modules that commands import lazily."""
     nothing = {"RUNYARD_DATA_DIR": os.devnull, "RUNYARD_PORT": "1"}
     look_like_new(COMMAND, ["runs", "list"], os.environ | nothing)
     with (
@@ -170,7 +170,7 @@ def _rehearse() -> None:
 
 
 def next_order(door: socket.socket) -> Order | None:
-    """Fork for each order until nobody asks any more; returns in each fork, and None at the end."""
+    """Fork for each order; return the order in each fork, and None once the socket is closed."""
     living: dict[int, tuple[int, int]] = {}
     while True:
         ready = select.select([door.fileno(), *living], [], [])[0]
@@ -204,14 +204,14 @@ def _read(door: socket.socket) -> Order | None:
 
 def _tell_end(watched: int, pid: int, told: int) -> None:
     _, status = os.waitpid(pid, 0)
-    with contextlib.suppress(BrokenPipeError):  # nobody wants to know
+    with contextlib.suppress(BrokenPipeError):  # the process that asked has ended
         os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
     os.close(told)
     os.close(watched)
 
 
 def become(program: str, order: Order) -> None:
-    """Be what is ordered: nothing of the parent is left but its imports."""
+    """Turn this fork into the ordered process; only the template's imports remain."""
     for number, stream in enumerate(order.files[:3]):
         os.dup2(stream, number)
     os.closerange(3, FILES)
@@ -225,7 +225,7 @@ def become(program: str, order: Order) -> None:
 
 
 def look_like_new(program: str, words: list[str], env: Any) -> None:
-    """What Python has of its environment and its streams, as if it had been started with them."""
+    """Set arguments, environment and streams as if Python had been started with them."""
     given = dict(env)
     os.environ.clear()
     os.environ.update(given)
@@ -238,7 +238,7 @@ def look_like_new(program: str, words: list[str], env: Any) -> None:
 
 
 def run(program: str) -> None:
-    """Run the program, as its own file does."""
+    """Run the program as its entry point does."""
     if program == SERVER:
         runpy.run_path("main.py", run_name="__main__")
     else:
@@ -246,8 +246,9 @@ def run(program: str) -> None:
 
 
 def wait_for_orders(program: str, door: socket.socket) -> None:
-    """Load the program, then let each fork become it."""
-    # it ends when nobody asks any more, and then ends its forks: not before, as a group would
+    """Load the program and serve orders; each fork becomes the program."""
+    # Ignore signals sent to the process group: the template ends, with its forks, when its
+    # socket closes.
     for how in (signal.SIGINT, signal.SIGTERM):
         signal.signal(how, signal.SIG_IGN)
     load(program)

@@ -1,8 +1,8 @@
-"""Empty databases of today's schema: made by the migrations once a process, then copied.
+"""Empty databases with today's schema: migrated once per process, then copied.
 
-With RUNYARD_TEST_DATABASE=postgresql those that a test does not choose are PostgreSQL's; with
-RUNYARD_TEST_SPLIT=1 each is a pair, and new runs live in the second; with RUNYARD_TEST_SPLIT=mixed
-that second one is PostgreSQL's, whatever the first.
+With RUNYARD_TEST_DATABASE=postgresql, tests that do not choose a database get PostgreSQL. With
+RUNYARD_TEST_SPLIT=1 each database is a pair, and new runs live in the second one; with
+RUNYARD_TEST_SPLIT=mixed that second one is always PostgreSQL.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from tests.compiled_once import share_compiled_statements
 from tests.postgres_server import PostgresServer, postgres_server
 
 SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
-# which run store each kind of split has, by the word that asks for it
+# the kind of run store for each value of RUNYARD_TEST_SPLIT; None: the usual kind
 SPLITS = {"1": None, "mixed": POSTGRESQL}
 TEMPLATE = "fresh"
-# of copies nobody is connected to, so many are kept for servers that start again
+# copies kept for servers that start again; older ones are dropped if nobody is connected
 KEPT = 60
 _copies: dict[Path, str] = {}
 _free: list[str] = []
 
 
 def usual_kind() -> str:
-    """The kind of database of a test that does not choose."""
+    """Return the kind of database for tests that do not choose one."""
     return os.environ.get("RUNYARD_TEST_DATABASE", SQLITE)
 
 
 def only_on_sqlite(because: str) -> pytest.MarkDecorator:
-    """For a test of what cannot be on PostgreSQL, where that is the usual kind."""
+    """Return a mark that skips a test where PostgreSQL is the usual kind."""
     return pytest.mark.skipif(usual_kind() != SQLITE, reason=because)
 
 
 def own_database(data_dir: Path) -> dict[str, Any]:
-    """The settings that name a data folder's databases; none where it is the file inside."""
+    """Return the settings that name a data folder's databases; none for the file inside it."""
     own: dict[str, Any] = {}
     if usual_kind() == POSTGRESQL:
         own["database_url"] = shared_database(data_dir, POSTGRESQL)
@@ -60,14 +60,14 @@ def own_database(data_dir: Path) -> dict[str, Any]:
 
 
 def run_store(data_dir: Path, kind: str | None = None) -> str:
-    """The address of a data folder's run store; the same each time."""
+    """Return the address of a data folder's run store, the same on every call."""
     folder = data_dir / "run-store"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return shared_database(folder, kind)
 
 
 def put_database(settings: Settings) -> None:
-    """Put it where a server of these settings looks for its own; one that is there stays."""
+    """Create the SQLite file that a server with these settings expects, if it is missing."""
     share_compiled_statements()
     file = settings.data_root / "runyard.db"
     if settings.database_url is None and not file.exists():
@@ -76,7 +76,7 @@ def put_database(settings: Settings) -> None:
 
 
 def shared_database(folder: Path, kind: str | None = None) -> str:
-    """The address of a folder's database that several servers may use; the same each time."""
+    """Return the address of a folder's database for several servers, the same on every call."""
     if (kind or usual_kind()) == POSTGRESQL:
         return _copy_of(folder)
     file = folder / "shared.db"
@@ -87,7 +87,7 @@ def shared_database(folder: Path, kind: str | None = None) -> str:
 
 @cache
 def fresh_database() -> bytes:
-    """The content of an SQLite file."""
+    """Return the content of an empty SQLite file with today's schema."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "made.db"
         _bring_up_to_date(f"sqlite:///{file}", file.parent)
@@ -96,7 +96,7 @@ def fresh_database() -> bytes:
 
 @cache
 def one_postgres() -> PostgresServer:
-    """The PostgreSQL of this process's tests; skips where there is none."""
+    """Return the PostgreSQL of this process's tests; skip where it is not installed."""
     until_exit = ExitStack()
     server = until_exit.enter_context(postgres_server())
     atexit.register(until_exit.close)
@@ -106,7 +106,7 @@ def one_postgres() -> PostgresServer:
 
 @contextmanager
 def lent_postgresql() -> Iterator[str]:
-    """The address of a fresh database that is emptied for the next test: quicker than a copy."""
+    """Lend the address of an empty database, and empty it afterwards: faster than a new copy."""
     server = one_postgres()
     name = _free.pop() if _free else f"lent_{os.urandom(4).hex()}"
     if not server.tell("SELECT 1 FROM pg_database WHERE datname = %s", name):
@@ -115,7 +115,7 @@ def lent_postgresql() -> Iterator[str]:
     tables = reversed(SQLModel.metadata.sorted_tables)
     emptied = [str(delete(table)) for table in tables]
     anew = "SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'"
-    # of the audit the database itself lets nobody delete a row
+    # triggers keep audit rows from being deleted
     unguarded = "SET session_replication_role = replica"
     server.tell("; ".join([unguarded, *emptied, anew]), database=name)
     _free.append(name)

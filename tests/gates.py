@@ -1,4 +1,4 @@
-"""Gates: places where another process waits until the test lets it pass."""
+"""Gates: another process waits at one until the test opens it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Gate:
-    """One place; each passing needs an arrival and an opening."""
+    """A gate for one process; each pass needs an arrival and an opening."""
 
     def __init__(self, folder: Path) -> None:
         self._arrived, self._go_on = folder / "arrived", folder / "go-on"
@@ -16,13 +16,13 @@ class Gate:
 
     @property
     def wait(self) -> str:
-        """The line of shell that waits."""
+        """The line of shell that arrives at the gate and waits."""
         return f"echo > '{self._arrived}'; read line < '{self._go_on}'"
 
     def await_arrival(self) -> None:
-        """Return when somebody waits."""
+        """Block until a process has arrived."""
         self._arrived.read_text()
 
     def open(self) -> None:
-        """Let it pass."""
+        """Let the waiting process pass."""
         self._go_on.write_text("go\n")

@@ -1,4 +1,4 @@
-"""A whole Runyard without its door: real repositories, real processes, and a clock to set."""
+"""A complete Runyard without its HTTP server: real repositories and processes, a settable clock."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tests.repositories import make_origin
 from tests.store_guard import OF_CONTROL
 
 SECONDS = 60.0
-# a busy machine may be late with the proof of an end
+# a busy machine may be slow to prove that processes have ended
 TRIES = 3
 COMMIT = "echo new > new.txt && git add -A && git commit -qm 'Add a file'"
 QUIET: dict[str, Any] = {"sweep_seconds": 3600.0, "kill_grace_seconds": 0.3}
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that moves only when a test advances it."""
 
     def __init__(self) -> None:
         self.now = datetime.now(UTC).replace(microsecond=0)
@@ -38,24 +38,24 @@ class Clock:
         return self.now
 
     def advance(self, seconds: float) -> datetime:
-        """Go on, or back; the new time."""
+        """Move the clock by `seconds`, also backwards; return the new time."""
         self.now += timedelta(seconds=seconds)
         return self.now
 
 
 class RealPlane(ControlPlane):
-    """A control plane whose duties are called by the test: nothing ticks, nothing is heard."""
+    """A control plane whose duties the test calls itself: no scheduler, no engine events."""
 
     clock: Clock
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        # who shares a database says so of all of them
+        # a test that shares a database passes the settings of all its databases
         own = {} if "database_url" in settings else own_database(folder / "data")
-        # what these stories tell of processes, they see from outside
+        # no sandbox: these tests look at agents' processes from outside
         usual: dict[str, Any] = QUIET | own | {"sandbox": "none"}
         super().__init__(Settings(data_dir=folder / "data", **usual | settings), clock=Clock())
         self.folder = folder
-        # nobody else has a database that is this test's, of whatever kind
+        # the database, of whatever kind, is this test's own: no lease is needed
         self.leases.is_alone |= "database_url" not in settings
         put_database(self.settings)
         self.migrate()
@@ -64,12 +64,12 @@ class RealPlane(ControlPlane):
         self.person = self.services.accounts.operator(self.clock()).id
         self.ears = Ears(self.adapters.engine, lambda run_id: self.run(run_id).supervisor)
 
-    # --- what a test begins with ---------------------------------------------------------------
+    # --- setup ---------------------------------------------------------------------------------
 
     def add_project(
         self, agent: str | list[str] = COMMIT, *, origin: Path | None = None, **settings: Any
     ) -> Project:
-        """A project that is ready; `agent` is a line of shell or an argv."""
+        """Register a project and check that it is ready; `agent` is a line of shell or an argv."""
         if origin is None:
             count = len(self.ledgers.projects.all())
             origin = make_origin(self.folder / f"origin{count}")
@@ -84,113 +84,113 @@ class RealPlane(ControlPlane):
         return project
 
     def add_issue(self, project: Project, title: str = "Mend it", body: str = "") -> IssueView:
-        """An open issue that is ready for an agent."""
+        """Add an open issue labelled `ready-for-agent`."""
         labels = ["ready-for-agent"]
         return self.services.issues.add(project.id, title, body, labels, self.clock())
 
     def order(self, project: Project, **wishes: Any) -> Order:
-        """A plain order, quick and without a framework of its own."""
+        """Return an order for a plain run: depth quick, framework `auto`."""
         return Order(project.id, wishes.pop("depth", Depth.QUICK), "auto", **wishes)
 
     def asker(self, key: str | None = None, *, person: str | None = None) -> Asker:
-        """Somebody who asks; by default the operator."""
+        """Return a requester through the API, by default the operator."""
         return Asker(person or self.person, Trigger.API, key, "test", {"environment": "test"})
 
-    # --- what happens --------------------------------------------------------------------------
+    # --- actions -------------------------------------------------------------------------------
 
     def accept(self, order: Order, key: str | None = None, *, person: str | None = None) -> Run:
-        """Accept a run; whether it starts depends on what else goes on."""
+        """Accept a run; it may have to wait for its launch."""
         return self.services.trigger.accept(order, self.asker(key, person=person), self.clock()).run
 
     def launch(self, project: Project, **wishes: Any) -> Run:
-        """Accept a run and let it be launched."""
+        """Accept a run and wait until all that follows is done."""
         accepted = self.accept(self.order(project, **wishes))
         self.rest()
         return self.run(accepted.id)
 
     def start_running(self, project: Project, **wishes: Any) -> Run:
-        """The same, for a launch that works."""
+        """Launch a run and check that it is running."""
         run = self.launch(project, **wishes)
         assert run.status == "running", run.because
         return run
 
     def start_running_issue(self, project: Project) -> Run:
-        """A run of a new issue, running."""
+        """Launch a run of a new issue and check that it is running."""
         return self.start_running(project, issue=self.add_issue(project).number)
 
     def see_end(self, run: Run) -> Run:
-        """Wait until nothing of the run's processes is left, then look at it as a sweep does."""
+        """Wait until none of the run's processes is left, then reap it as a sweep does."""
         self.ears.wait_for(run.id, "gone")
         return self.reap(run)
 
     def reap(self, run: Run) -> Run:
-        """Look at a run once, and let everything happen that follows."""
+        """Reap a run once, and wait until all that follows is done."""
         assert self.reaper.reap_once(run.id)
         self.rest()
         return self.run(run.id)
 
     def finish(self, project: Project, **wishes: Any) -> Run:
-        """A run from its order to its end, released."""
+        """Launch a run, wait for its end and check that it is released."""
         run = self.see_end(self.start_running(project, **wishes))
         assert run.released_at is not None, self.lines(run)
         return run
 
     def stop_run(self, run: Run) -> Run:
-        """Stop a run as a person does, and let everything happen that follows."""
+        """Stop a run as a person does, and wait until all that follows is done."""
         self.services.stopper.stop(run.id, "by a test", self.clock())
         self.rest()
         return self.run(run.id)
 
     def tick(self) -> None:
-        """One whole sweep."""
+        """Run one whole sweep."""
         self.services.sweep.tick_once(self.clock())
         self.rest()
 
     def rest(self) -> None:
-        """Wait until no duty is left."""
+        """Wait until no background duty is left."""
         assert self.workers.finish(SECONDS)
 
-    # --- what is there -------------------------------------------------------------------------
+    # --- state ---------------------------------------------------------------------------------
 
     def run(self, run_id: str) -> Run:
-        """The run as it stands."""
+        """Return the run's current row."""
         found = self.ledgers.runs.find(run_id)
         assert found is not None
         return found
 
     def project(self, project_id: str) -> Project:
-        """The project as it stands."""
+        """Return the project's current row."""
         found = self.ledgers.projects.find(project_id)
         assert found is not None
         return found
 
     def kinds(self, run: Run) -> list[str]:
-        """The kinds of its timeline's lines."""
+        """Return the kinds of the run's timeline events."""
         return [event.kind for event in self.ledgers.runs.timeline(run.id)]
 
     def lines(self, run: Run) -> list[str]:
-        """Its timeline's sentences."""
+        """Return the sentences of the run's timeline."""
         return [event.sentence for event in self.ledgers.runs.timeline(run.id)]
 
     def copy(self, run: Run) -> Path:
-        """Where its working copy is or was."""
+        """Return the path of the run's working copy, whether it still exists or not."""
         return self.adapters.copies.path(run.id)
 
     def tip(self, run: Run) -> str | None:
-        """The commit of its claim."""
+        """Return the commit of the run's claim, or None without a claim."""
         repo = self.repository(self.project(run.project_id))
         return self.adapters.mirrors.tip(repo, run.work_branch)
 
     def repository(self, project: Project) -> Repository:
-        """What git adapters know of a project."""
+        """Return the project in the form that git adapters take."""
         return repository_of(project)
 
     def look(self, run: Run) -> Sight:
-        """The engine's sight of a run, with what its row knows."""
+        """Inspect a run through the engine, with the facts kept in its row."""
         return self.adapters.engine.look(run.id, self.run(run.id).supervisor)
 
     def end_processes(self) -> set[str]:
-        """End whatever lives of any run; what is left."""
+        """Kill all live processes of runs; return the ids of runs that still have some."""
         engine, runs = self.adapters.engine, self.ledgers.runs
         for _ in range(TRIES):
             for run_id in engine.owned():
@@ -199,11 +199,11 @@ class RealPlane(ControlPlane):
         return engine.owned()
 
     def is_gone(self, run: Run) -> bool:
-        """True where no process of the run lives and it has neither a copy nor a branch."""
+        """Return True if no process, working copy or branch of the run is left."""
         return self.look(run).tree_gone and not self.copy(run).exists() and self.tip(run) is None
 
     def rows(self) -> list[str]:
-        """Every run's id, newest first, of all projects."""
+        """Return the ids of all runs, project by project, newest first."""
         return [
             run.id
             for project in self.ledgers.projects.all()
@@ -211,7 +211,7 @@ class RealPlane(ControlPlane):
         ]
 
     def ask(self, query: Any) -> list[Any]:
-        """What every database answers, once what runs have led to is written."""
+        """Run a query on every database that holds its tables, after all pending consequences."""
         self.consequences.catch_up()
         found: list[Any] = []
         is_there_once = any(table.name in OF_CONTROL for table in query.get_final_froms())
@@ -221,13 +221,13 @@ class RealPlane(ControlPlane):
         return found
 
     def wait(self, condition: Callable[[], Any], what: str) -> Any:
-        """Wait for something real that becomes true; its value."""
+        """Wait until a condition holds; return its value."""
         return until(condition, what, SECONDS)
 
 
 @contextmanager
 def real_plane(folder: Path, **settings: Any) -> Iterator[RealPlane]:
-    """A control plane for the length of a test; its processes end with it."""
+    """Run a control plane for the length of a test; its processes end with it."""
     plane = RealPlane(folder, **settings)
     try:
         yield plane

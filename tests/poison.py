@@ -1,4 +1,4 @@
-"""Rows that cannot be read, as a bad disk or another program leaves them."""
+"""Unreadable rows, as a bad disk or another program leaves them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.planes import RealPlane
 
 @contextmanager
 def unreadable(plane: RealPlane, project: Project) -> Iterator[None]:
-    """For a while, whoever reads this project's row meets an error."""
+    """Make every read of this project's row fail until the block ends."""
 
     def write(change: str) -> None:
         with plane.ledgers.projects.stores.control.transaction() as tx:
             tx.execute(text(f"UPDATE project SET {change} WHERE id = :id"), {"id": project.id})  # noqa: S608
 
-    # neither is a value that Python can be given
+    # the database stores either value, but it cannot be read into a Python value
     bad = "frameworks = '{'" if plane.database.is_sqlite else "created_at = 'infinity'"
     write(bad)
     yield

@@ -1,4 +1,4 @@
-"""A real PostgreSQL of a test run's own: in a folder of its own, on a unix socket, ended by pid."""
+"""A real PostgreSQL for a test run: in its own folder, on a unix socket, ended by pid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.agents_for_tests.runs import until
 PLACES = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/pgsql-*/bin")
 USER = "runyard"
 NOBODY = "nobody"
-# as most databases sort; the first of these that the installed version takes
+# sort as most databases do: the first of these that the installed initdb accepts
 LOCALES = (("--locale-provider=icu", "--icu-locale=en-US"), ())
 QUICK = {
     "listen_addresses": "",
@@ -37,7 +37,7 @@ QUICK = {
 
 
 class PostgresServer:
-    """One server; what befalls servers can befall it."""
+    """One server that a test can stop, crash and restart."""
 
     def __init__(
         self, programs: Path, folder: Path, made_with: tuple[str, ...] = (), **settings: str
@@ -49,7 +49,7 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> PostgresServer:
-        """Make its files, in the name of a user who may run it."""
+        """Create its files, as a user who may run it."""
         if os.geteuid() == 0:
             shutil.chown(self._folder, NOBODY)
         plain = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", *self._made_with)
@@ -78,49 +78,49 @@ class PostgresServer:
         return self
 
     def stop(self) -> None:
-        """End it in order, whoever is connected; safe to repeat."""
+        """Shut it down in order, disconnecting all clients; safe to repeat."""
         self._end(signal.SIGINT)
 
     def crash(self) -> None:
-        """End it as `pg_ctl stop -m immediate` does: nothing is written down, all are cut off."""
+        """End it as `pg_ctl stop -m immediate` does: no checkpoint, all clients cut off."""
         self._end(signal.SIGQUIT)
 
     def url(self, name: str) -> str:
-        """The address of one of its databases."""
+        """Return the address of one of its databases."""
         return f"postgresql://{USER}@/{name}?host={self._folder}"
 
     @property
     def socket(self) -> Path:
-        """Where it listens."""
+        """The path of its socket."""
         return self._folder / ".s.PGSQL.5432"
 
     def file_of(self, table: str, database: str) -> Path:
-        """Where a table's rows are, all of them written down."""
+        """Return the file that holds a table's rows, after a checkpoint."""
         self.tell("CHECKPOINT")
         [(path,)] = self.tell("SELECT pg_relation_filepath(%s)", table, database=database)
         return self._folder / "data" / path
 
     def drop(self, name: str) -> None:
-        """Remove a database, whoever uses it."""
+        """Drop a database, even while it is in use."""
         self.tell(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def tables(self, name: str) -> list[str]:
-        """The tables that are in a database."""
+        """Return the names of a database's tables, sorted."""
         found = self.tell(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'", database=name
         )
         return sorted(table for (table,) in found)
 
     def tell(self, command: str, *values: Any, database: str = "postgres") -> list[tuple[Any, ...]]:
-        """One statement, committed by itself; its rows."""
+        """Run one statement and commit it; return its rows."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             answer = connection.execute(command, values or None)  # type: ignore[arg-type]
             return answer.fetchall() if answer.description else []
 
     def create(self, name: str, template: str = "template1") -> str:
-        """Make a database, empty or a copy of another that nobody uses; its address."""
+        """Create a database, empty or from a template nobody uses; return its address."""
         [(version,)] = self.tell("SELECT current_setting('server_version_num')::int")
-        # with nothing to be written safely, the older way is the quicker one
+        # with fsync off the older strategy is the faster one
         how = "STRATEGY file_copy" if version >= 150000 else ""
         self.tell(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {how}')
         return self.url(name)
@@ -136,7 +136,7 @@ class PostgresServer:
 
 
 def find_programs() -> Path | None:
-    """The folder of the newest PostgreSQL that is installed."""
+    """Return the folder of the newest PostgreSQL installed, or None."""
     known = shutil.which("postgres")
     if known:
         return Path(known).resolve().parent
@@ -155,14 +155,15 @@ def _identity() -> dict[str, Any]:
 
 @contextmanager
 def postgres_server(*made_with: str, **settings: str) -> Iterator[PostgresServer]:
-    """A server for the length of a test; skips, loudly, where PostgreSQL is not installed.
+    """Run a server for the length of a test; skip, loudly, where PostgreSQL is not installed.
 
-    `made_with` are words for initdb.
+    `made_with` are arguments for initdb.
     """
     programs = find_programs()
     if programs is None:
         pytest.skip("NO POSTGRESQL: install postgresql to run this test")
-    # a socket's path may have 107 characters, and its folder is another user's
+    # a socket's path has at most 107 characters, and the folder may belong to another user:
+    # pytest's own folders are too deep and closed to others
     folder = Path(tempfile.mkdtemp(prefix="runyard-pg-"))
     server = PostgresServer(programs, folder, made_with, **settings)
     try:

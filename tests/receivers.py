@@ -1,4 +1,4 @@
-"""Receivers of messages for tests: a real one on loopback, and a notifier in memory."""
+"""Receivers of notifications for tests: a real one on loopback, and a notifier in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECRET = "s3cret"
 
 
 class FakeNotifier:
-    """A notifier in memory: every `mem://` address is a receiver, and may be made to refuse."""
+    """A notifier in memory: every `mem://` address is a receiver; those in `refuses` refuse."""
 
     def __init__(self) -> None:
         self.taken: dict[str, list[Message]] = {}
@@ -25,11 +25,11 @@ class FakeNotifier:
         self.on_send: Callable[[str], None] = lambda _: None
 
     def problem(self, address: str) -> str | None:
-        """Why an address cannot be used, or None."""
+        """Return why an address cannot be used, or None."""
         return None if address.startswith("mem://") else "This address cannot be used."
 
     def send(self, address: str, message: Message) -> None:
-        """Take a message, or refuse it."""
+        """Record a message, or raise NotTaken."""
         if problem := self.problem(address) or self.refuses.get(address):
             raise NotTaken(problem)
         self.on_send(address)
@@ -38,7 +38,7 @@ class FakeNotifier:
 
 @dataclass
 class LocalReceiver:
-    """An HTTP server that takes apprise's `json://` posts; `answers` are used up, then 200."""
+    """An HTTP server for apprise's `json://` posts; gives `answers` in order, then 200."""
 
     port: int = 0
     answers: list[int | str] = field(default_factory=list)
@@ -48,11 +48,11 @@ class LocalReceiver:
 
     @property
     def address(self) -> str:
-        """Where it takes messages; the path is a secret."""
+        """Its address; the path is a secret."""
         return f"json://127.0.0.1:{self.port}/{SECRET}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        """Answer one post: a status, `hangs` until released, or `closes` without a word."""
+        """Answer one post: with a status, or by closing, at once or (`hangs`) once released."""
         body = request.rfile.read(int(request.headers["Content-Length"]))
         self.asked += 1
         answer = self.answers.pop(0) if self.answers else 200
@@ -70,7 +70,7 @@ class LocalReceiver:
 
 @contextmanager
 def local_receiver(*answers: int | str) -> Iterator[LocalReceiver]:
-    """A receiver for the length of a test."""
+    """Run a receiver for the length of a test."""
     receiver = LocalReceiver(answers=list(answers))
 
     class Handler(BaseHTTPRequestHandler):
@@ -78,7 +78,7 @@ def local_receiver(*answers: int | str) -> Iterator[LocalReceiver]:
             receiver.answer(self)
 
         def log_message(self, format: str, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""A real Redis or Valkey of a test's own: on a unix socket, nothing on disk, ended by its pid."""
+"""A real Redis or Valkey for a test: on a unix socket, nothing on disk, ended by pid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOWHERE = ("127.0.0.1", "1")
 
 
 class RedisServer:
-    """One server; what befalls servers can befall it."""
+    """One server that a test can kill, freeze and make read-only."""
 
     def __init__(self, program: str, folder: Path) -> None:
         self._program = program
@@ -44,11 +44,11 @@ class RedisServer:
         return self
 
     def client(self) -> redis.Redis:
-        """A client that is patient."""
+        """Return a client with redis-py's default timeouts."""
         return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True)
 
     def answers(self) -> bool:
-        """True once it takes commands."""
+        """Return True once it accepts commands."""
         try:
             with self.client() as client:
                 return bool(client.ping())
@@ -56,48 +56,48 @@ class RedisServer:
             return False
 
     def members(self, key: str) -> set[str]:
-        """The runs in a window."""
+        """Return the ids of the runs in a window."""
         with self.client() as client:
             return set(cast("list[str]", client.zrange(key, 0, -1)))
 
     def tell(self, *command: str) -> None:
-        """One command."""
+        """Run one command."""
         with self.client() as client:
             client.execute_command(*command)
 
     def kill(self) -> None:
-        """End it without warning; safe to repeat."""
+        """Kill it without warning; safe to repeat."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(10)
             self._process = None
 
     def freeze(self) -> None:
-        """It keeps its connections and answers nothing."""
+        """Suspend it: it keeps its connections and answers nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It goes on."""
+        """Resume it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     def refuse_writes(self) -> None:
-        """Become a copy of a server that is not there."""
+        """Make it a read-only replica of a server that does not exist."""
         self.tell("REPLICAOF", *NOWHERE)
 
     def take_writes(self) -> None:
-        """Become a server of its own again."""
+        """Make it a primary again."""
         self.tell("REPLICAOF", "NO", "ONE")
 
 
 @contextmanager
 def redis_server(*, started: bool = True) -> Iterator[RedisServer]:
-    """A server for the length of a test; skips, loudly, where there is no such program."""
+    """Run a server for the length of a test; skip, loudly, where no such program is installed."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         pytest.skip("NO REDIS: install redis-server or valkey-server to run this test")
-    # a socket's path may have 107 characters: pytest's own folders are too deep
+    # a socket's path has at most 107 characters: pytest's own folders are too deep
     with tempfile.TemporaryDirectory(prefix="runyard-redis-") as folder:
         server = RedisServer(program, Path(folder))
         try:

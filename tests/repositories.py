@@ -1,4 +1,4 @@
-"""Git repositories for tests, made by real git that sees no configuration of this machine."""
+"""Git repositories for tests, made by real git without this machine's configuration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ENV = {
     "GIT_COMMITTER_NAME": PERSON[0],
     "GIT_COMMITTER_EMAIL": PERSON[1],
     "LC_ALL": "C",
-    # nothing is tidied behind the back of who copies it
+    # no automatic gc while a test copies the repository
     "GIT_CONFIG_COUNT": "1",
     "GIT_CONFIG_KEY_0": "gc.auto",
     "GIT_CONFIG_VALUE_0": "0",
@@ -36,7 +36,7 @@ _ENV = {
 
 
 def run_git(repo: Path, *args: str, check: bool = True, stdin: str | None = None) -> str:
-    """Run git in a repository as a person or an agent would; its standard output, stripped."""
+    """Run git in a repository as a person or an agent would; return its stripped stdout."""
     env = {"PATH": os.environ["PATH"], "HOME": str(repo), **_ENV}
     done = subprocess.run(
         ["git", *args], cwd=repo, env=env, input=stdin, capture_output=True, text=True, check=False
@@ -62,9 +62,9 @@ def make_origin(
     bare: bool = False,
     object_format: str = "sha1",
 ) -> Path:
-    """A repository with one commit on `branch`; with `bare` one that nobody works in.
+    """Create a repository with one commit on `branch`, a bare one with `bare`.
 
-    `files={}` makes one without any commit. What was made once is copied from then on.
+    `files={}` makes one without any commit. Equal repositories are made once and then copied.
     """
     content = {"README.md": "# A project\n"} if files is None else files
     if bare and content:
@@ -72,7 +72,7 @@ def make_origin(
     made = _made_once(frozenset(content.items()), branch, bare, object_format)
     shutil.copytree(made, path, symlinks=True)
     if content and not bare:
-        run_git(path, "update-index", "-q", "--refresh")  # it knows files by their numbers, too
+        run_git(path, "update-index", "-q", "--refresh")  # the copies' inode numbers differ
     return path
 
 
@@ -101,7 +101,7 @@ def _kept() -> Path:
 
 
 def commit_files(repo: Path, files: Mapping[str, str | bytes], *, message: str = "Change") -> str:
-    """Write files, commit everything and answer the commit's id."""
+    """Write files, commit everything and return the commit's id."""
     write_files(repo, files)
     run_git(repo, "add", "-A")
     run_git(repo, "commit", "-q", "--no-verify", "-m", message)
@@ -111,12 +111,12 @@ def commit_files(repo: Path, files: Mapping[str, str | bytes], *, message: str =
 def commit_file(
     repo: Path, name: str, content: str | bytes = "x\n", message: str = "Change"
 ) -> str:
-    """Write one file, commit everything and answer the commit's id."""
+    """Write one file, commit everything and return the commit's id."""
     return commit_files(repo, {name: content}, message=message)
 
 
 def tip_of(repo: Path, rev: str = "HEAD") -> str:
-    """The commit a name points at, empty where there is none."""
+    """Return the commit that a name points at, or an empty text."""
     return run_git(repo, "rev-parse", "--verify", "-q", f"{rev}^{{commit}}", check=False)
 
 
@@ -131,7 +131,7 @@ def write_hook(git_dir: Path, name: str, script: str) -> Path:
 
 @dataclass(frozen=True)
 class Place:
-    """One origin, its mirror and the copies of its runs, all real."""
+    """One origin with its mirror and the copies of its runs, all real."""
 
     origin: Path
     repo: Repository
@@ -142,22 +142,22 @@ class Place:
 
     @property
     def base_sha(self) -> str:
-        """Origin's base as last fetched."""
+        """The tip of origin's base branch as last fetched."""
         tip = self.mirrors.origin_tip(self.repo, self.base)
         assert tip
         return tip
 
     def start(self, run_id: str = "run_1", branch: str = "afk/1") -> Path:
-        """Claim a branch and prepare the run's copy, as a launch does."""
+        """Claim a branch and prepare the run's copy, as a launch does; return the copy's path."""
         self.mirrors.claim(self.repo, branch, self.base_sha)
         return self.copies.prepare(self.repo, run_id, branch=branch, sha=self.base_sha)
 
     def trusting_hooks(self) -> Repository:
-        """The repository once a person has switched on the hooks that origin has now."""
+        """Return the repository with the hooks that origin has now switched on."""
         return replace(self.repo, owner_hooks=self.mirrors.hooks_of(self.repo.origin))
 
     def deliver(self, files: Mapping[str, str | bytes], branch: str = "afk/1") -> str:
-        """A run that commits these files on a claim of its own, taken into the mirror; the tip."""
+        """Claim a branch, commit files in a copy and take them into the mirror; return the tip."""
         run_id = "run_" + branch.replace("/", "_")
         commit_files(self.start(run_id, branch), files)
         return self.copies.take(self.repo, run_id, branch)
@@ -171,7 +171,7 @@ def set_up_place(
     branch: str = "main",
     object_format: str = "sha1",
 ) -> Place:
-    """An origin in `folder/origin` with its mirror cloned, and room for copies."""
+    """Create an origin in `folder/origin` and its mirror, with folders for copies."""
     origin = make_origin(
         folder / "origin", files=files, bare=bare, branch=branch, object_format=object_format
     )

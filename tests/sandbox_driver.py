@@ -1,7 +1,7 @@
-"""Runs one agent through the engine, as whichever user this program was started as.
+"""A program that runs one agent through the engine, as the user who starts it.
 
-`python tests/sandbox_driver.py`, the order as JSON on stdin; how the agent ended and what it wrote
-as JSON on stdout. It needs nothing but the standard library, so that any user may start it.
+`python tests/sandbox_driver.py` reads the order as JSON on stdin, and prints how the agent ended
+and its output as JSON. It needs only the standard library, so that any user can start it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LONGER = 20.0
 
 
 def groups_of(instance: str) -> list[str]:
-    """The control groups that are left of an engine's runs; those of others come and go."""
+    """Return the control groups left of this instance's runs; those of others come and go."""
     return [
         f"{place}/{name}"
         for place, names, _ in os.walk("/sys/fs/cgroup")
@@ -43,7 +43,7 @@ def groups_of(instance: str) -> list[str]:
 
 
 def main() -> None:
-    """Launch what stdin orders, wait for the proof that nothing of it is left, tell both."""
+    """Launch the order from stdin, wait for the proof that nothing is left, print the result."""
     asked = json.load(sys.stdin)
     data = Path(asked["data"])
     copy, objects = data / "copies" / "run_1", data / "mirror" / "objects"
@@ -51,14 +51,14 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     means = [Means(asked["means"])] if asked["means"] else list(Means)
     sandbox = MachineSandbox(OwnPlaces((data,)), os.environ, means)
-    # a name that no other trial has at the same time: control groups are the machine's
+    # unique among concurrent trials: the whole machine shares its control groups
     instance = f"tried{os.getpid()}"
     engine = LocalEngine(data / "records", instance=instance, sandbox=sandbox)
     gone = threading.Event()
     engine.listen(lambda _, what: gone.set() if what == "gone" else None)
     argv = asked["argv"] or ["/bin/sh", "-c", asked["script"]]
     env = dict(os.environ) | {"DATA": str(data), "SERVER": str(os.getpid())} | asked["env"]
-    # what the server alone has in its environment
+    # a variable that only the server has
     env.pop("SERVER_SECRET", None)
     ahead = timedelta(seconds=asked["seconds_later"])
 
@@ -100,7 +100,7 @@ def main() -> None:
     kept = launched.kept
     engine.watch(asked["run"], kept)
     if asked["ends_once"]:
-        done.open().close()  # not before the agent has opened it
+        done.open().close()  # blocks until the agent opens it
         engine.kill(asked["run"], kept)
     if not engine.look(asked["run"], kept).tree_gone:
         gone.wait(asked["budget"] + LONGER)

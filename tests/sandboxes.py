@@ -1,4 +1,4 @@
-"""Trying agents in sandboxes: as root and as a plain user, by each means, at each level."""
+"""Trials of agents in sandboxes: as root and as a plain user, by each means, at each level."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.domain.sandbox.levels import Means, SandboxLevel
 
 ROOT, PLAIN = "root", "a plain user"
 USERS = (ROOT, PLAIN)
-# the levels that a means has
+# the levels that each means offers
 LEVELS_OF = {
     Means.BUBBLEWRAP: (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED),
     Means.NAMESPACES: (SandboxLevel.CONTAINED,),
@@ -32,7 +32,7 @@ WAYS = [
 ]
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _NOBODY = "nobody"
-# also by what it starts: setpriv itself may read more than the user it becomes
+# the user's own processes must be able to run it: setpriv may read more than that user
 _IS_USABLE = (
     "import os, sys; "
     "old = sys.version_info < (3, 11); "
@@ -43,10 +43,10 @@ _SYSTEM_PYTHON = "/usr/bin/python3"
 
 @dataclass(frozen=True)
 class Tried:
-    """How an agent ended, and what it wrote; `failed` says why it was not started.
+    """The end of an agent and its output; `failed` says why it was not started.
 
-    `limit` is the figure of the limit that it met, `limits` what held it to them, `groups` are
-    the control groups of the run that are still there. `is_untrue`: its records were changed.
+    `limit` is the value of the limit that it met, `limits` names what enforced its limits, `groups`
+    are the run's control groups that still exist. `is_untrue`: its records were changed.
     """
 
     code: int | None = None
@@ -66,7 +66,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Trial:
-    """A place where one user's agents are tried; `data` is the data folder of their server."""
+    """A place to try the agents of one user; `data` is the data folder of their server."""
 
     user: str
     place: Path
@@ -75,7 +75,7 @@ class Trial:
 
     @property
     def data(self) -> Path:
-        """The data folder, which holds a token and a database."""
+        """The data folder, with a token and a database in it."""
         return self.place / "data"
 
     @property
@@ -85,7 +85,7 @@ class Trial:
 
     @property
     def prefix(self) -> list[str]:
-        """The arguments before a command that make it this user's."""
+        """The arguments that make a command run as this user."""
         return _prefix(self.user)
 
     def run(
@@ -95,7 +95,7 @@ class Trial:
         means: Means | None = None,
         **asked: Any,
     ) -> Tried:
-        """Have a shell script be the agent, to its end and the end of all that it started."""
+        """Run a shell script as the agent, until it and all that it started have ended."""
         order = {
             "run": "run_1",
             "script": script,
@@ -111,13 +111,13 @@ class Trial:
             "network": "all",
             "hosts": [],
             "limits": {},
-            # whose private home it has, empty where that is nobody's
+            # the project whose private home it gets; empty: none
             "project": "",
             "agent": "script",
             "toolchains": [],
-            # a file of its copy: once it writes to that, its server ends it
+            # a FIFO in its copy: once the agent opens it, the server kills the run
             "ends_once": "",
-            # how far its server's clock is ahead of this one
+            # seconds by which its server's clock is ahead
             "seconds_later": 0,
             **asked,
         }
@@ -141,7 +141,7 @@ class Trial:
 
 @contextmanager
 def trial_of(user: str) -> Iterator[Trial]:
-    """A fresh place for trials of `user`; skips where this machine cannot be that user."""
+    """Set up a place for trials of `user`; skip where this machine cannot be that user."""
     if user == ROOT and os.geteuid() != 0:
         pytest.skip("tried as root only where the tests are: this is a plain user")
     # not pytest's own folder, which is closed to other users
@@ -172,7 +172,7 @@ def _prefix(user: str) -> list[str]:
 
 
 def _program(user: str, place: Path) -> tuple[Path, str]:
-    """The driver and an interpreter that this user may read."""
+    """Return the driver and an interpreter that this user can read."""
     if user == ROOT or os.geteuid() != 0:
         return _CHECKOUT / "tests" / "sandbox_driver.py", sys.executable
     program = place / "program"

@@ -38,16 +38,16 @@ START_SECONDS = 60.0
 WAIT_SECONDS = 30.0
 PORTS = (20_000, 32_000)
 LINK = rb"http://\S+/login\?token=\S+(?=\n)"
-# what is printed in its place where no link can be made just now
+# printed instead of a link when none can be made yet
 LATER = rb"A link, later: .+(?=\n)"
 
 
 @dataclass
 class RunyardServer:
-    """A server of its own on a data folder; it can be killed and started again.
+    """A server on its own data folder; it can be killed and started again.
 
-    A fresh one is `python main.py` on what is there; any other is a fork that has its imports, and
-    finds the schema in a folder that was empty.
+    A fresh one is `python main.py` on the folder as it is. Any other is a fork of a process with
+    the imports done, and gets a ready database if its folder is empty.
     """
 
     data_dir: Path
@@ -61,12 +61,12 @@ class RunyardServer:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Its address."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def page_host(self) -> str:
-        """The Host of its pages; browsers that ask at `url` are sent there."""
+        """The Host of its pages, to which it redirects browsers that ask at `url`."""
         if "RUNYARD_PAGE_HOST" in self.settings:
             return f"{self.settings['RUNYARD_PAGE_HOST']}:{self.port}"
         return f"{(self.data_dir / 'page-host').read_text().strip()}:{self.port}"
@@ -83,11 +83,11 @@ class RunyardServer:
 
     @property
     def log(self) -> str:
-        """What it has logged."""
+        """The server's log so far."""
         return (self.data_dir / "server.log").read_text()
 
     def start(self, until: bytes = LINK) -> RunyardServer:
-        """Start it and wait until it has printed its link, or what else is waited for."""
+        """Start it and wait until its output matches `until`, by default the sign-in link."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
         said, output = os.pipe()
@@ -102,26 +102,26 @@ class RunyardServer:
         return self
 
     def kill(self) -> None:
-        """End it without warning, as a power cut would."""
+        """Kill it without warning, as a power cut would."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ask it to end."""
+        """Send it SIGTERM and wait until it has ended."""
         self._end(signal.SIGTERM)
 
     def client(self, **headers: str) -> httpx.Client:
-        """A client with the operator's token."""
+        """Return a client with the operator's token."""
         return httpx.Client(
             base_url=f"{self.url}/api/v1",
             headers={"Authorization": f"Bearer {self.token}", **headers},
             timeout=WAIT_SECONDS,
             trust_env=False,
-            # reading the certificates takes longer than a call, and plain http never looks at them
+            # loading certificates takes longer than a call, and plain HTTP needs none
             verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         )
 
     def visitor(self, **headers: str) -> httpx.Client:
-        """A program that comes as a browser does; by itself it would not find the pages' name."""
+        """Return a client like a browser; it sets Host itself, as it cannot resolve *.localhost."""
         return httpx.Client(
             base_url=self.url,
             headers={"Host": self.page_host, **headers},
@@ -130,7 +130,7 @@ class RunyardServer:
         )
 
     def new_link(self) -> str:
-        """A fresh link that signs a browser in once."""
+        """Return a new link that signs a browser in once."""
         with self.client() as client:
             return str(client.post("/login-links").json()["url"])
 
@@ -159,7 +159,7 @@ class RunyardServer:
         return clean_environment() | own | self.settings
 
     def _put_schema(self, address: str | None) -> None:
-        # only where nothing is yet: what is missing in a used folder is for the server to see
+        # only in an empty folder: in a used one the server must see what is missing
         if {file.name for file in self.data_dir.iterdir()} <= {"server.log"}:
             put_database(Settings(data_dir=self.data_dir, database_url=address))
 
@@ -167,7 +167,7 @@ class RunyardServer:
         assert self.said is not None
         said, until = b"", time.monotonic() + START_SECONDS
         while (left := until - time.monotonic()) > 0:
-            # the pipe itself is read: what a text buffer holds back, select cannot see
+            # read the pipe itself: select cannot see what a text buffer holds back
             if not select.select([self.said], [], [], left)[0]:
                 break
             piece = os.read(self.said.fileno(), 4096)
@@ -192,14 +192,14 @@ class RunyardServer:
 
 @contextmanager
 def running_server(data_dir: Path, **settings: str) -> Iterator[RunyardServer]:
-    """A server for the length of a test; `settings` are environment variables."""
+    """Run a server for the length of a test; `settings` are environment variables."""
     with _ended_after(RunyardServer(data_dir, settings)) as server:
         yield server
 
 
 @contextmanager
 def fresh_server(data_dir: Path, **settings: str) -> Iterator[RunyardServer]:
-    """The same, started the whole way."""
+    """Run a server that is started from main.py, not forked."""
     with _ended_after(RunyardServer(data_dir, settings, is_fresh=True)) as server:
         yield server
 
@@ -215,7 +215,7 @@ def _ended_after(server: RunyardServer) -> Iterator[RunyardServer]:
 
 
 def free_port() -> int:
-    """A port nobody listens on just now, below those that outgoing connections take."""
+    """Return a port without a listener, below those that outgoing connections use."""
     while True:
         port = random.randrange(*PORTS)
         with socket.socket() as probe:
@@ -226,11 +226,11 @@ def free_port() -> int:
 
 
 def wait_for(client: httpx.Client, path: str, is_so: Callable[[Any], bool]) -> Any:
-    """Read `path` again each time the feed tells of something, until `is_so`; bounded."""
+    """Read `path` again on each event of the feed, until `is_so`; bounded in time."""
     until = time.monotonic() + WAIT_SECONDS
     with client.stream("GET", "/events") as feed:
         lines = feed.iter_lines()
-        next(lines)  # from this line on nothing is missed
+        next(lines)  # the subscription has begun: no event is missed from here on
         answer = client.get(path).json()
         while not is_so(answer):
             assert time.monotonic() < until, f"{path} never came to it: {answer}"

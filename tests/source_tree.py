@@ -1,4 +1,4 @@
-"""The program's own source, parsed: what the architecture tests look through."""
+"""The program's own source, parsed for the architecture tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Source:
         return self.name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
     def at(self, node: ast.stmt | ast.expr | None, sentence: str) -> str:
-        """A problem as `file:line: sentence`; without a node it is the whole file's."""
+        """Return a problem as `file:line: sentence`; without a node, for the whole file."""
         return f"{self.name}:{node.lineno if node else 1}: {sentence}"
 
 
@@ -41,7 +41,7 @@ def modules() -> frozenset[str]:
 
 
 def imports(source: Source) -> Iterator[tuple[ast.stmt, str, bool]]:
-    """Every import: the statement, the dotted name, and whether a function holds it."""
+    """Yield every import: the statement, the dotted name, and True if a function holds it."""
     held = {id(n) for f in functions(source) for n in ast.walk(f) if n is not f}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):
@@ -61,7 +61,7 @@ def functions(source: Source) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def names(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
-    """Every dotted name that is used below `node`."""
+    """Yield every dotted name that is used below `node`."""
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute | ast.Name):
             yield part, ast.unparse(part)

@@ -1,8 +1,8 @@
-"""Each of two stores refuses, in tests, a statement about what the other one owns.
+"""A guard for tests with two stores: each refuses statements about rows that the other owns.
 
-No session stands around that a statement could fall back to; but the wrong one of two would answer
-as if it were the right one: with nothing. So whatever goes astray fails, and is told once more at
-the end of its test, whoever caught it.
+There is no global session for a statement to fall back to, but the wrong store would answer as if
+it were the right one: with nothing. So a stray statement raises, and fails its test once more at
+the end, in case the error was caught.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from app.records.tables import Run
 
 ASTRAY = "a statement went astray"
 OF_RUNS = {"runs", "run_events", "batches", "batch_items", "outbox"}
-# each store has its own of these
+# both stores have these tables
 OF_BOTH = {"setting", "notification", "quarantine", "project_day"}
 OF_CONTROL = set(Run.metadata.tables) - OF_RUNS - OF_BOTH
 _TABLE = re.compile(r'\b(?:FROM|JOIN|INTO|UPDATE)\s+"?(\w+)')
-# rows that are named, not those from a place in a list on
+# rows addressed by id, and not a page of a list that starts after one
 _NAMED = re.compile(r"\bINSERT\b|\b(?:id|run_id|batch_id) (?:=|IN)")
 strays: list[str] = []
 
 
 class Astray(AssertionError):
-    """A statement met the store that does not own what it is about."""
+    """A statement reached the store that does not own its rows."""
 
 
 @cache
 def guard_stores() -> None:
-    """From now on every connection of one of two stores looks at what it is asked."""
+    """Check every later statement on the connections of two stores."""
 
     @event.listens_for(Session, "after_begin")
     def mark(session: Session, _: Any, connection: Connection) -> None:
@@ -54,7 +54,7 @@ def guard_stores() -> None:
 
 
 def _problem_of(store: Store, statement: str, parameters: Any) -> str:
-    """Why the store must not be asked this; empty where it may."""
+    """Return why the store must not run this statement; empty if it may."""
     asked = set(_TABLE.findall(statement))
     if asked & OF_CONTROL and (store is Store.RUNS or asked & OF_RUNS):
         return f"the {store} store has only one side of {sorted(asked)}"
@@ -66,7 +66,7 @@ def _problem_of(store: Store, statement: str, parameters: Any) -> str:
 
 
 def _owner_of(text: str) -> Store | None:
-    """The store of a run or a batch; None for any other text."""
+    """Return the store of a run's or batch's id; None for any other text."""
     try:
         return store_of(text) if text.startswith(("run_", "batch_")) else None
     except Unclassifiable:

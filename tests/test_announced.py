@@ -1,4 +1,4 @@
-"""The order of a start."""
+"""The order of a server's start, and of its end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_page_that_closes_its_socket_as_the_server_ends_lets_it_end_in_o
     class Ending(PageSocket):
         def handle_close(self, event: CloseConnection) -> None:
             super().handle_close(event)
-            # the server is told to end before it has seen that the connection is gone
+            # the server shuts down before it sees that the connection is gone
             self.shutdown()
             ended.set()
 

@@ -1,4 +1,4 @@
-"""The house rules (docs: who may import whom, sizes, names, what may be called where), by AST."""
+"""The house rules, checked by AST: imports between packages, sizes, names, restricted calls."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SERVER = ("nicegui", "fastapi", "starlette", "uvicorn")
 DATABASE = ("sqlmodel", "sqlalchemy", "alembic", "psycopg", "sqlite3")
 OUTSIDE = ("httpx", "redis", "psutil", "subprocess", "apscheduler", "watchfiles")
 TOOLS = ("app.errors", "app.config", "app.logs")
-LOCKS = "app.folder_locks"  # which the command line shares with the server
-FAILPOINTS = "app.failpoints"  # what tests hold or end the program at: standard library only
+LOCKS = "app.folder_locks"  # shared by the command line and the server
+FAILPOINTS = "app.failpoints"  # where tests pause or end the program; standard library only
 
 
 @dataclass(frozen=True)
 class Room:
-    """What a room may import of ours, what only inside functions, and which libraries never."""
+    """The imports of one package: ours, ours only inside functions, and libraries never allowed."""
 
     ours: tuple[str, ...]
     never: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ STARTED_BY = (
     "command line start"
     " processes"
 )
-# no session stands around: each comes from `Stores`, which knows whose rows it is for
+# there is no global session: each comes from `Stores`, which knows the store of its rows
 OPENED_BY = {
     "Session": ("app/records/database/database.py",),
     "Transaction": ("app/records/database/database.py",),
@@ -296,7 +296,7 @@ def services_made_at_import(source: Source) -> Iterator[str]:
 
 @cache
 def _service_classes() -> frozenset[str]:
-    """Classes of the services that are not plain values."""
+    """Return the service classes that are not plain values."""
     return frozenset(
         node.name
         for source in sources()

@@ -1,4 +1,4 @@
-"""Names that Quasar's own style sheet gives a meaning to: none of our elements may bear one.
+"""Class names that have a meaning in Quasar's style sheet: no element of ours may have one.
 
 Quasar's `.md` shows an element on windows of a medium width only, so text in a box of that class
 is invisible on every phone and on every large monitor.
@@ -24,12 +24,12 @@ def texts_of(source: Source) -> Iterator[tuple[ast.expr, str]]:
 
 
 def classes_in(text: str) -> set[str]:
-    """The class names of a piece of markup or script."""
+    """Return the class names in a piece of markup or script."""
     return {name for found in WRITTEN.findall(text) for name in " ".join(found).split()}
 
 
 def classes_given(call: ast.Call) -> set[str]:
-    """The class names of a `.classes(…)` call."""
+    """Return the class names passed to a `.classes(…)` call."""
     given = [*call.args, *(keyword.value for keyword in call.keywords)]
     texts = (
         part.value for one in given for part in ast.walk(one) if isinstance(part, ast.Constant)

@@ -1,4 +1,4 @@
-"""What tests start as a fork is a process like any other."""
+"""Forked commands and servers behave like any other process."""
 
 from __future__ import annotations
 

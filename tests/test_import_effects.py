@@ -1,4 +1,4 @@
-"""Importing Runyard does nothing, and what is committed names no machine."""
+"""Importing Runyard has no side effects, and no committed file names a machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.source_tree import ROOT
 
-# Runs alone in a child: imports every module and reports what the code of app/ itself set off.
+# Run in a child process: imports every module and reports side effects of app/'s own code.
 WATCH = """
 import importlib, pathlib, sys, threading
 root = pathlib.Path(sys.argv[1])
@@ -46,7 +46,7 @@ for thread in threading.enumerate():
     if thread is not threading.main_thread():
         print(f"app: the thread {thread.name} runs after importing; start it when Runyard starts")
 """
-# Never in a committed file: folders of one machine, and where a package index lies.
+# Never in a committed file: folders of one machine, and addresses of package indexes.
 MACHINE = re.compile(
     r"(^|[^A-Za-z0-9_.])/(?:work|farm|root)/|index-url[ =]|\"resolved\": *\"http"
     r"|(pypi|pythonhosted|npmjs|crates)\.(org|io|com)(?![\w-])|proxy\.golang\.org"

@@ -1,4 +1,4 @@
-"""What the log is on a terminal and elsewhere."""
+"""The log's form on a terminal and elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.logs import correlated, set_up_logs
 
 
 class Terminal(io.StringIO):
-    """A stream that a person looks at."""
+    """A stream that passes for a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -22,7 +22,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def own_root() -> Iterator[None]:
-    """The root logger as it was, afterwards."""
+    """Restore the root logger afterwards."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
     yield

@@ -1,4 +1,4 @@
-"""What the documentation says is so: its commands, links, settings and named tests."""
+"""The documentation's commands, links, settings and named tests, checked against the program."""
 
 from __future__ import annotations
 

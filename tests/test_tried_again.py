@@ -1,4 +1,4 @@
-"""A test that failed is tried again as if it had never been tried."""
+"""A failed test is rerun as if it had never run before."""
 
 from __future__ import annotations
 
