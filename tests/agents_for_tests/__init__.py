@@ -1,1 +1,1 @@
-"""Scripted agents, and what tests need to run them."""
+"""Scripted agents, and helpers to run them."""

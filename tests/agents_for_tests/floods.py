@@ -1,4 +1,4 @@
-"""An agent that writes: `floods.py <bytes> [one-line]`, numbered lines of 16 bytes or one line."""
+"""An agent that only writes: `floods.py <bytes> [one-line]`, lines of 16 bytes or one long line."""
 
 import sys
 

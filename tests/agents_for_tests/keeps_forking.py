@@ -1,4 +1,4 @@
-"""An agent whose every process starts the next and ignores TERM; a few live at any time."""
+"""An agent that never stops forking: each process starts the next and ignores TERM; few live."""
 
 import os
 import signal

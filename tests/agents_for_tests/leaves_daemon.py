@@ -1,7 +1,7 @@
 """An agent that leaves a daemon: `leaves_daemon.py <pid file> [stay]`.
 
-The daemon has a session, no terminal, no open file and no environment, ignores TERM and writes
-its pid. The agent exits 0 once it is there or, with `stay`, says `ready` and goes on.
+The daemon has its own session, no terminal, no open file and no environment; it ignores TERM and
+writes its pid. The agent exits 0 once the daemon runs or, with `stay`, prints `ready` and stays.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""An agent that does what it is told through a FIFO: `puppet.py <fifo>`, one order a line.
+"""An agent that takes orders from a FIFO: `puppet.py <fifo>`, one order per line.
 
-`say TEXT`, `count TO`, `write FILE TEXT`, `commit SUBJECT` and `exit CODE`; each writer of the FIFO
-may give several. It says `ready`, in green, when it listens.
+`say TEXT`, `count TO`, `write FILE TEXT`, `commit SUBJECT` and `exit CODE`; one writer of the FIFO
+may give several. It prints `ready`, in green, when it listens.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Agents that replay a recorded stream, line by line, as programs with the real agents' names."""
+"""Programs with the real agents' names that replay a recorded stream, line by line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 STREAMS = Path(__file__).parent / "streams"
 PAUSE_SECONDS = 0.005
-# nobody launches an agent that is known to be signed out
+# an agent that is known to be signed out is never launched
 _KEYS = ("ANTHROPIC_API_KEY", "CODEX_API_KEY", "GEMINI_API_KEY")
 _PROGRAM = """#!{python} -IS
 import os, signal, subprocess, sys, time
@@ -33,7 +33,7 @@ sys.exit({code})
 
 
 def find_replays_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the agents of a folder found first, and signed in."""
+    """Put a folder's programs first in PATH, and sign their agents in."""
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     for key in _KEYS:
         monkeypatch.setenv(key, "a key for tests")
@@ -49,9 +49,9 @@ def install_replay(
     lingers: bool = False,
     hold_before: int | None = None,
 ) -> Path:
-    """Make `folder/agent` replay a file; the answer is the gate that it holds at, if told to.
+    """Make `folder/agent` replay a recording; return its gate, used with `hold_before`.
 
-    One that lingers does not exit when it is done.
+    With `lingers` it does not exit when it is done.
     """
     folder.mkdir(exist_ok=True)
     gate = folder / f"{agent}.gate"
@@ -75,6 +75,6 @@ def install_replay(
 
 
 def open_gate(gate: Path) -> None:
-    """Let a held replay go on."""
+    """Let a held replay continue."""
     with gate.open("w"):
         pass

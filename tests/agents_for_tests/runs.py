@@ -1,4 +1,4 @@
-"""Runs of scripted agents: orders, and ears for what the engine tells."""
+"""Helpers to run scripted agents: commands, orders, engines and a recorder of their events."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ SECONDS = 30.0
 
 
 def script(name: str, *args: object) -> list[str]:
-    """The argv of a scripted agent."""
+    """Return the argv of a scripted agent."""
     return [*PYTHON, str(AGENTS / f"{name}.py"), *map(str, args)]
 
 
 def shell(text: str) -> list[str]:
-    """The argv of an agent that is a line of shell."""
+    """Return the argv of an agent that is a line of shell."""
     return ["/bin/sh", "-c", text]
 
 
 def order(run_id: str, workdir: Path, argv: list[str], **other: Any) -> LaunchOrder:
-    """An order with short times."""
+    """Return a launch order with short times."""
     settings: dict[str, Any] = {
         "env": {"PATH": "/usr/bin:/bin"},
         "budget_seconds": 60.0,
@@ -49,7 +49,7 @@ def order(run_id: str, workdir: Path, argv: list[str], **other: Any) -> LaunchOr
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
-    """Wait for something that becomes true; its value."""
+    """Wait until `condition` holds, `seconds` at most; return its value."""
     give_up_at = monotonic() + seconds
     pause = threading.Event()
     while not (value := condition()):
@@ -59,7 +59,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> 
 
 
 def carrying(word: str) -> list[int]:
-    """The living processes of this machine with that word in their command line."""
+    """Return the pids of this machine's live processes with `word` in their command line."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -72,7 +72,7 @@ def carrying(word: str) -> list[int]:
 
 
 def is_living(pid: int) -> bool:
-    """True unless gone or a zombie."""
+    """Return False if the process is gone or a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -81,9 +81,9 @@ def is_living(pid: int) -> bool:
 
 
 class KeepingEngine(LocalEngine):
-    """An engine with what its callers' rows would keep, beside the folder of its runs.
+    """An engine that keeps its callers' facts of a run in files, beside the folder of its runs.
 
-    With a `level` it launches every order at that one, whatever the order says.
+    With a `level` it launches every order at that level, whatever the order says.
     """
 
     def __init__(self, root: Path, *, level: SandboxLevel | None = None, **other: Any) -> None:
@@ -93,12 +93,12 @@ class KeepingEngine(LocalEngine):
         self._rows.mkdir(exist_ok=True)
 
     def kept(self, run_id: str) -> Kept | None:
-        """The kept facts of a run."""
+        """Return the kept facts of a run, or None."""
         row = self._rows / run_id
         return json.loads(row.read_text()) if row.exists() else None
 
     def keep(self, run_id: str, kept: Kept) -> None:
-        """Keep it, as a row would."""
+        """Keep a run's facts, as its row would."""
         (self._rows / run_id).write_text(json.dumps(kept))
 
     def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
@@ -108,17 +108,17 @@ class KeepingEngine(LocalEngine):
         return super().launch(order, keep)
 
     def start(self, order: LaunchOrder) -> ProcessMark:
-        """Launch and keep; the supervisor's mark."""
+        """Launch a run and keep its facts; return the supervisor's mark."""
         launched = self.launch(order, partial(self.keep, order.run_id))
         self.keep(order.run_id, launched.kept)
         return launched.mark
 
     def see(self, run_id: str) -> Sight:
-        """Look with what is kept."""
+        """Inspect a run with its kept facts."""
         return self.look(run_id, self.kept(run_id))
 
     def end(self, run_id: str) -> bool:
-        """Kill with what is kept; the proof is kept, too."""
+        """Kill a run with its kept facts, and keep the proof; True once it is proved."""
         kept = self.kept(run_id)
         is_proved = self.kill(run_id, kept)
         if is_proved:
@@ -126,7 +126,7 @@ class KeepingEngine(LocalEngine):
         return is_proved
 
     def follow(self, run_id: str) -> None:
-        """Watch with what is kept."""
+        """Watch a run with its kept facts."""
         self.watch(run_id, self.kept(run_id))
 
 
@@ -137,7 +137,7 @@ def local_engine(
     level: SandboxLevel = SandboxLevel.NONE,
     means: Means | None = None,
 ) -> Iterator[KeepingEngine]:
-    """An engine whose runs end with the test."""
+    """Run an engine whose runs end with the test."""
     by = [means] if means else list(Means)
     sandbox = MachineSandbox(OwnPlaces((root,)), os.environ, by)
     engine = KeepingEngine(root, level=level, instance=instance, sandbox=sandbox)
@@ -149,7 +149,7 @@ def local_engine(
 
 
 class Ears:
-    """Remembers what an engine tells, and waits for it."""
+    """Records an engine's events, and waits for them."""
 
     def __init__(self, engine: Engine, kept: Callable[[str], Kept | None]) -> None:
         self._engine = engine
@@ -159,18 +159,18 @@ class Ears:
         engine.listen(self._hear)
 
     def of(self, run_id: str) -> list[str]:
-        """What was told of a run, in order."""
+        """Return the events of a run, in order."""
         with self._news:
             return [what for who, what in self._heard if who == run_id]
 
     def wait_for(self, run_id: str, what: str) -> None:
-        """Return when `what` was told."""
+        """Wait for an event of a run."""
         with self._news:
             told = self._news.wait_for(lambda: (run_id, what) in self._heard, SECONDS)
         assert told, f"{what} of {run_id} was not told; {self._heard}"
 
     def wait_for_text(self, run_id: str, text: bytes) -> None:
-        """Watch the run until its log holds `text`; it is read when it is told to have grown."""
+        """Watch the run until its log holds `text`; the log is read on every event."""
         self._engine.watch(run_id, self._kept(run_id))
 
         def is_there() -> bool:
@@ -188,7 +188,7 @@ class Ears:
 def run_to_end(
     engine: KeepingEngine, ears: Ears, workdir: Path, argv: list[str], **other: Any
 ) -> Sight:
-    """Run an agent until nothing of it is left; what is seen of it then."""
+    """Run an agent until nothing of it is left; return how the engine sees it then."""
     engine.start(order(RUN, workdir, argv, **other))
     engine.follow(RUN)
     ears.wait_for(RUN, "gone")

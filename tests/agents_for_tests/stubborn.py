@@ -1,4 +1,4 @@
-"""An agent that does not end when asked; says `ready` once that holds."""
+"""An agent that ignores TERM; it prints `ready` once it does."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""An agent that tells what it was given, as JSON on its output."""
+"""An agent that prints its arguments, environment, input and limits as JSON."""
 
 import json
 import os
