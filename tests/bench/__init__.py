@@ -1,1 +1,1 @@
-"""The figures of speed and memory: `make bench`."""
+"""Benchmarks of speed and memory: `make bench`."""

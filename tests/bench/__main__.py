@@ -26,7 +26,7 @@ RESULTS = ROOT / "bench-results" / "results.json"
 SHORT_RESULTS = RESULTS.with_name("short.json")
 TABLE = ROOT / "docs" / "speed.md"
 TABLE_HEAD = "<!-- what `make bench` measured; written by `make bench ARGS=--write` -->\n"
-# as Debian installs it: nothing is bought with safety
+# Debian's defaults: no safety is traded for speed
 AS_INSTALLED = {
     "fsync": "on",
     "full_page_writes": "on",
@@ -37,7 +37,7 @@ AS_INSTALLED = {
 
 
 def main() -> None:
-    """Take every figure that was asked for."""
+    """Measure the figures that were asked for, print the table and keep it."""
     asked = _parse()
     began = time.monotonic()
     results = Results(SHORT_RESULTS if asked.short else RESULTS)

@@ -1,7 +1,7 @@
-"""How fast runs are accepted, beside a POST that does nothing.
+"""The speed at which runs are accepted, compared with a POST that does nothing.
 
-Both are asked by the client that scripts use, httpx over a kept-alive connection, and, for the
-notes, over a bare socket, which costs nearly nothing itself and is the harder comparison.
+Both are called through httpx over a kept-alive connection, as scripts do, and, for the notes, over
+a bare socket, which costs nearly nothing itself and so is the harder comparison.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOOP = "/noop", {"task": "Measure"}
 
 
 def measure_accepting(yard: Yard, noop_port: int, project_id: str, *, is_short: bool) -> Found:
-    """Accept p50, rate, tail, replay and errors; no run of these starts an agent."""
+    """Measure accept p50, rate, tail, replay and errors; none of these runs starts an agent."""
     _by_script(yard, noop_port, project_id, posts=CREW)
     scripted = median_of_pairs(lambda: _by_script(yard, noop_port, project_id))
     bare = median_of_pairs(lambda: _by_socket(yard, noop_port, project_id))
@@ -83,7 +83,7 @@ async def _ask_as_scripts(yard: Yard, noop: str, project_id: str, crew: int) -> 
 async def _post(
     client: httpx.AsyncClient, path: str, body: Any, *, count: int, clients: int
 ) -> tuple[float, float]:
-    """The median time of an answer, and answers a second."""
+    """Return the median seconds of an answer, and the answers per second."""
     replies: list[Reply] = []
 
     async def ask(times: int) -> None:
@@ -128,7 +128,7 @@ def _key() -> str:
 
 
 def _crew(port: int, requests: list[bytes]) -> tuple[float, list[Reply]]:
-    """Answers a second with 16 clients, and the answers."""
+    """Return the answers per second with 16 clients, and the answers."""
     began = perf_counter()
     replies = expect(drive(port, requests, clients=CREW), 201)
     return len(replies) / (perf_counter() - began), replies

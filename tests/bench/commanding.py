@@ -1,4 +1,4 @@
-"""How soon the command line says its first word, alone and asking a server."""
+"""The time to the command line's first output, alone and with a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROGRAM = ["-m", "app.cli.main"]
 
 
 def measure_first_words(yard: Yard) -> Found:
-    """Seconds to the first byte of `runs list`, and of `--help` beside Python's own start."""
+    """Measure seconds to the first byte of `runs list`; `--help` relative to Python's own start."""
     env = dict(os.environ, RUNYARD_DATA_DIR=str(yard.server.data_dir))
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     asked = _median_seconds([*PROGRAM, "runs", "list"], env)

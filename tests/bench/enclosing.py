@@ -1,4 +1,4 @@
-"""The time a sandbox adds to an agent's start: launches with and without one, in turns."""
+"""The time a sandbox adds to an agent's start: launches with and without one, alternating."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WAYS = {"none": None, "bubblewrap": Means.BUBBLEWRAP, "util-linux": Means.NAMES
 
 
 def measure_enclosing(folder: Path) -> Found:
-    """The median of what bubblewrap adds, and of what util-linux does."""
+    """Measure the median milliseconds that bubblewrap adds, and that util-linux adds."""
     numbers = count(1)
     engines = {}
     for name, means in _WAYS.items():
@@ -48,7 +48,7 @@ def measure_enclosing(folder: Path) -> Found:
 
 
 def _start(engine: LocalEngine, folder: Path, number: int, is_contained: bool) -> float:
-    """Seconds from the launch to the agent's first instruction."""
+    """Return the seconds from the launch to the agent's first instruction."""
     copy = folder / "copies" / f"run_{number}"
     copy.mkdir(parents=True)
     level = SandboxLevel.CONTAINED if is_contained else SandboxLevel.NONE

@@ -1,4 +1,4 @@
-"""Twenty live runs that write without end, each watched on a page: what that costs the server."""
+"""The server's cost of twenty live runs that write without end, each watched on a page."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.bench.visitors import Visitor, open_pages
 from tests.bench.yard import Yard
 
 RUNS, SHORT_RUNS = 20, 3
-# BENCH_MINUTES makes it shorter where ten take too long
+# BENCH_MINUTES shortens it where ten take too long
 MINUTES, SHORT_MINUTES = float(os.environ.get("BENCH_MINUTES", "10")), 0.5
-# what is built up once is there by then, in the server and in what it gave back to its allocator
+# by then one-time growth is over, in the server and in its allocator
 WARM_SECONDS, SHORT_WARM_SECONDS = 60.0, 10.0
 LIVE_SECONDS = 60
 SETTINGS = {"RUNYARD_MAX_LIVE_RUNS": str(RUNS)}
-# a megabyte a second, in ten pieces of lines as long as compilers write
+# one megabyte per second, in ten pieces; the lines are as long as a compiler's
 AGENT = """
 import sys, time
 line = "   Compiling crate-%05d v0.1.0 (/home/user/project/crates/crate) in 1.02 s, 0 warnings\\n"
@@ -40,13 +40,13 @@ while True:
 
 
 def write_flood(file: Path) -> list[str]:
-    """The agent's command."""
+    """Write the agent's program; return its command."""
     file.write_text(AGENT)
     return [sys.executable, str(file)]
 
 
 def measure_flood(yard: Yard, project_id: str, *, is_short: bool) -> Found:
-    """Percent of a core, and by how much memory grows; the runs are stopped afterwards."""
+    """Measure percent of a core and memory growth in MB; stop the runs afterwards."""
     minutes, warm = (SHORT_MINUTES, SHORT_WARM_SECONDS) if is_short else (MINUTES, WARM_SECONDS)
     with yard.server.client() as client:
         count = SHORT_RUNS if is_short else RUNS
@@ -102,7 +102,7 @@ async def _await_live(client: httpx.Client, count: int) -> None:
 
 
 def _written(client: httpx.Client, runs: list[str]) -> int:
-    """Bytes that the runs' logs have had so far, kept or not."""
+    """Return the bytes written to the runs' logs so far, kept or not."""
     sizes = 0
     for run_id in runs:
         answer = client.get(f"/runs/{run_id}/log", params={"offset": -1})

@@ -1,4 +1,4 @@
-"""A yard's database, spoken to directly: runs made history, and a long history made."""
+"""Direct access to a bench server's database: end its runs, and make a long history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psycopg
 YEAR_SECONDS = 365 * 86400
 STATUSES = ("succeeded", "died", "stopped", "timed_out")
 TRIGGERS = ("manual", "auto", "retry", "api")
-# so many names of branches and numbers of issues, in a short history as in a long one
+# the number of branch names and of issues, in a short history as in a long one
 NAMES = 20
 AT_ONCE = 100_000
 END = (
@@ -24,22 +24,22 @@ END = (
 
 
 class History(Protocol):
-    """What only differs by the kind of database."""
+    """The operations that depend on the kind of database."""
 
     def end_waiting_runs(self) -> None:
-        """Make history of every open run: each pair begins with the same tables."""
+        """End and release all open runs, so that each pair begins with the same tables."""
 
     def seed(self, projects: Sequence[str], rows: int, *, first: int = 0) -> float:
-        """Add ended runs, spread evenly over the last year; the seconds it took.
+        """Add ended runs, spread evenly over the last year; return the seconds it took.
 
-        Rows are numbered from `first`; every column but those that tell runs apart is copied
-        from the newest run there is.
+        Rows are numbered from `first`. Columns that do not tell runs apart are copied from
+        the newest run.
         """
         ...
 
 
 class SqliteHistory:
-    """In a file."""
+    """History in an SQLite file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -71,7 +71,7 @@ class SqliteHistory:
 
 
 class PostgresHistory:
-    """At an address."""
+    """History in a PostgreSQL database."""
 
     def __init__(self, url: str) -> None:
         self._url = url

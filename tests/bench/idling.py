@@ -1,4 +1,4 @@
-"""What a server costs that has a long history and nothing to do, and how soon it is there."""
+"""The cost of an idle server with a long history, and the time of its start."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.bench.table import Found, Measured
 from tests.bench.yard import Yard
 
 STARTS = 3
-# what the last page left behind has been cleared away by then
+# by then the leftovers of the last page are cleared away
 SETTLE_SECONDS = 80
-# two sweeps are in it, as in every minute
+# holds two sweeps, as every minute does
 WATCH_SECONDS = 60
 
 
 def measure_rest(yard: Yard, cookie: str) -> Found:
-    """Start to first page, then CPU and memory without a page open."""
+    """Measure start to first page, then CPU and memory without a page open."""
     starts = [_time_start(yard, cookie) for _ in range(STARTS)]
     assert yard.server.process is not None
     process = psutil.Process(yard.server.process.pid)
@@ -36,7 +36,7 @@ def measure_rest(yard: Yard, cookie: str) -> Found:
 
 
 def _time_start(yard: Yard, cookie: str) -> float:
-    """From the command to the whole first page, for a browser that is signed in."""
+    """Return seconds from the command to the complete first page, for a signed-in browser."""
     yard.server.stop()
     began = time.perf_counter()
     yard.server.start()

@@ -1,4 +1,4 @@
-"""From the trigger to the agent's first instruction, and from its exit to the word of it."""
+"""The time from trigger to an agent's first instruction, and from its exit to an open page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.bench.yard import Yard
 from tests.repositories import make_origin, run_git
 
 FOLDERS, FILES_EACH = 100, 100
-# its first and its last instruction tell the time; in between, the run's page is opened
+# its first and last instruction print the time; its page is opened in between
 AGENT = """#!/bin/sh
 date +%s.%N
 echo changed > changed.txt
@@ -37,7 +37,7 @@ _OVER = {look_of(status, None).word for status in DONE}
 
 
 def make_large_origin(folder: Path) -> Path:
-    """A repository of 10,000 files, packed: git would do that itself beneath who clones it."""
+    """Create a repository of 10,000 files, packed: git would else pack it during a clone."""
     files = {
         f"part{number // FILES_EACH:03d}/file{number % FILES_EACH:03d}.txt": f"{number}\n" * 20
         for number in range(FOLDERS * FILES_EACH)
@@ -48,13 +48,13 @@ def make_large_origin(folder: Path) -> Path:
 
 
 def write_agent(file: Path) -> list[str]:
-    """The agent's command; what it writes first and last is in the run's log."""
+    """Write the agent; return its command. The run's log holds its first and last moment."""
     file.write_text(AGENT)
     return ["/bin/sh", str(file)]
 
 
 def measure_launch(yard: Yard, project_id: str, scratch: Path) -> Found:
-    """Both figures, from the same runs; each beside a clone of the same repository."""
+    """Measure both figures on the same runs, each next to a clone of the same repository."""
     cookie = yard.sign_in()
     with yard.server.client() as client:
         asyncio.run(_run(yard, client, project_id, cookie))
@@ -76,7 +76,7 @@ def measure_launch(yard: Yard, project_id: str, scratch: Path) -> Found:
 async def _run(
     yard: Yard, client: httpx.Client, project_id: str, cookie: str
 ) -> tuple[float, float, float, float]:
-    """When a run was asked for, its agent began and ended, and a page told its end (Unix time)."""
+    """Return when a run was requested, began and ended, and a page showed its end (Unix times)."""
     sent = time.time()
     made = client.post("/runs", json={"project_id": project_id, "task": "Measure"})
     made.raise_for_status()
@@ -99,7 +99,7 @@ async def _run(
     log = client.get(f"/runs/{run_id}/log").text.split()
     if status != look_of(Status.SUCCEEDED, None).word or len(log) != 2:
         raise RuntimeError(f"the measured run ended {status}: {log}")
-    # its teardown must not be measured with the next one's launch
+    # keep its teardown out of the next launch
     await _until(lambda: client.get(f"/runs/{run_id}").json()["released_at"] is not None)
     return sent, float(log[0]), float(log[1]), told
 

@@ -1,4 +1,4 @@
-"""Whether lists of runs stay as quick as they were, however many runs there are."""
+"""The speed of lists of runs in a long history, compared with a short one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.bench.wire import drive, expect, p50
 from tests.bench.yard import Yard
 
 READS = 40
-# begins the ids of the hundred oldest runs, which a search from the newest on meets last
+# the prefix of the hundred oldest ids, which a search from the newest reaches last
 OLDEST = "run_c" + "0" * 22
 
 
 def measure_lists(few: Yard, many: Yard, projects: tuple[str, str], note: str) -> Found:
-    """The newest runs and the first page of a filter: many rows beside few."""
+    """Measure the newest runs and the first page of each filter: many rows relative to few."""
     found: Found = {}
     for key, (few_path, many_path) in _paths(projects).items():
 
@@ -22,7 +22,7 @@ def measure_lists(few: Yard, many: Yard, projects: tuple[str, str], note: str) -
             little, much = _time(few, few_path), _time(many, many_path)
             return {"ratio": much / little, "little": little * 1000, "much": much * 1000}
 
-        pair()  # both have read the page once before it counts
+        pair()  # warm-up: both have read the page once before it counts
         values = median_of_pairs(pair)
         times = f"{values['much']:.1f} ms / {values['little']:.1f} ms"
         found[key] = Measured(values["ratio"], f"{note}; {times}")

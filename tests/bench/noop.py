@@ -1,4 +1,4 @@
-"""The reference: a FastAPI application that takes a POST and does nothing, in its own process."""
+"""The reference: a FastAPI application whose POST does nothing, in its own process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ END_SECONDS = 10
 
 
 def build() -> FastAPI:
-    """The application; its endpoint stays on the event loop, the fastest FastAPI has."""
+    """Return the application; its endpoint stays on the event loop, the fastest FastAPI has."""
     app = FastAPI()
 
     @app.post("/noop", status_code=201)
@@ -29,7 +29,7 @@ def build() -> FastAPI:
 
 @contextmanager
 def running_noop() -> Iterator[int]:
-    """The reference server's port, for as long as it is needed."""
+    """Run the reference server; yield its port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
@@ -48,7 +48,7 @@ def running_noop() -> Iterator[int]:
 
 
 def main(descriptor: int) -> None:
-    """Serve on a listening socket handed over by its number."""
+    """Serve on an inherited listening socket, given by its descriptor."""
     config = uvicorn.Config(build(), access_log=False, log_level="warning")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 

@@ -1,4 +1,4 @@
-"""The page of fifty cards: what it costs the server, the wire and the eye."""
+"""The page of fifty cards: its server time, its bytes and its first paint."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BROWSER_ARGUMENTS = (
 
 
 def measure_page(yard: Yard) -> Found:
-    """Server time by HTTP; first paint and bytes in Chromium, where there is one."""
+    """Measure server time over HTTP; first paint and bytes in Chromium, if there is one."""
     cookie = yard.sign_in()
     with yard.server.visitor(Cookie=cookie) as browser:
         pages = [_get(browser, f"{yard.server.url}/") for _ in range(READS)]
@@ -62,7 +62,7 @@ def _look_at(yard: Yard, cookie: str) -> Found:
             args=[*BROWSER_ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])],
         )
         for _ in range(PAIRS):
-            # a context of its own: nothing is in its cache
+            # a new context has an empty cache
             context = browser.new_context()
             context.add_cookies([{"name": name, "value": value, "url": yard.server.page_url}])
             page = context.new_page()
@@ -82,7 +82,7 @@ def _look_at(yard: Yard, cookie: str) -> Found:
 
 
 def _find_chromium() -> str | None:
-    """The browser's path, "" for Playwright's own, None where there is none."""
+    """Return the browser's path, "" for Playwright's own, None if there is none."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -1,4 +1,4 @@
-"""The steps of a bench: which figures each takes, and the servers that they share."""
+"""The steps of a benchmark: the figures each one takes, and the servers that they share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROJECTS_WITH_HISTORY = 4
 
 
 class Ground:
-    """What the steps stand on, each made when the first of them needs it."""
+    """The resources that steps share, each created on first use."""
 
     def __init__(self, folder: Path, server: PostgresServer | None, *, is_short: bool) -> None:
         self.folder = folder
@@ -49,15 +49,15 @@ class Ground:
         self._until_end.close()
 
     def new_url(self) -> str | None:
-        """An empty PostgreSQL database; None where SQLite is measured."""
+        """Create an empty PostgreSQL database and return its address; None for SQLite."""
         if self._server is None:
             return None
         self._databases += 1
         return self._server.create(f"bench{self._databases}")
 
     def yard(self, name: str, origin: Path, settings: dict[str, str] | None = None) -> Yard:
-        """A server that runs until the end of the bench."""
-        # what a failed step left is not met again by the next one
+        """Start a server that runs until the end of the benchmark."""
+        # a new folder, so that no step meets what a failed one left
         folder = Path(mkdtemp(prefix=f"{name}-", dir=self.folder))
         running = running_yard(folder, origin, self.new_url(), settings)
         return self._until_end.enter_context(running)
@@ -69,12 +69,12 @@ class Ground:
 
     @cached_property
     def few(self) -> tuple[Yard, list[str]]:
-        """Fifty projects and a short history."""
+        """A server with fifty projects and a short history."""
         return self._with_history("few", FEW_ROWS)
 
     @cached_property
     def many(self) -> tuple[Yard, list[str]]:
-        """As many projects, for their names are read with every list, and a long history."""
+        """A server with a long history, and as many projects: every list reads their names."""
         return self._with_history("many", SHORT_ROWS if self.is_short else REST_ROWS)
 
     def _with_history(self, name: str, rows: int) -> tuple[Yard, list[str]]:
@@ -122,7 +122,7 @@ def _rest(ground: Ground) -> Found:
 def _lists(ground: Ground) -> Found:
     (few, few_projects), (many, many_projects) = ground.few, ground.many
     there = SHORT_ROWS if ground.is_short else REST_ROWS
-    # BENCH_ROWS makes the history shorter where a million rows take too long
+    # BENCH_ROWS shortens the history where a million rows take too long
     rows = there if ground.is_short else max(there, int(os.environ.get("BENCH_ROWS", MANY_ROWS)))
     if rows > there:
         many.history.seed(many_projects[:PROJECTS_WITH_HISTORY], rows - there, first=there)

@@ -1,4 +1,4 @@
-"""What a sweep costs over many projects, and how long it keeps the event loop from its work."""
+"""The cost of a sweep over many projects, and how long it blocks the event loop."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ HEARTBEAT_SECONDS = 0.002
 
 
 def measure_sweeps(folder: Path, new_url: Callable[[], str | None], *, is_short: bool) -> Found:
-    """Ticks over projects whose loop is on: without issues, and with every issue parked.
+    """Measure ticks over projects with auto on: without issues, and with every issue parked.
 
-    `new_url` makes an empty PostgreSQL database, and gives None for SQLite.
+    `new_url` creates an empty PostgreSQL database, or returns None for SQLite.
     """
     part = SHORTER if is_short else 1
     idle, idle_lag = _time_sweeps(folder / "idle", new_url(), IDLE_PROJECTS // part, issues=0)
@@ -43,7 +43,7 @@ def measure_sweeps(folder: Path, new_url: Callable[[], str | None], *, is_short:
 def _time_sweeps(
     folder: Path, url: str | None, projects: int, *, issues: int
 ) -> tuple[float, float]:
-    """Seconds of a tick (the median), and the longest that the event loop had to wait."""
+    """Return the median seconds of a tick, and the longest wait of the event loop."""
     plane = ControlPlane(Settings(data_dir=folder, database_url=url, sweep_seconds=3600))
     folder.mkdir(parents=True, exist_ok=True)
     plane.migrate()
@@ -98,7 +98,7 @@ def _seed(plane: ControlPlane, projects: int, issues: int) -> None:
 
 
 def _make_mirror(folder: Path, issues: int) -> Path:
-    """A bare repository in which every issue's branch is claimed."""
+    """Create a bare repository in which every issue's branch is claimed."""
     mirror = make_origin(folder / "template", bare=True)
     for number in range(1, issues + 1):
         run_git(mirror, "branch", f"afk/{number}", "main")

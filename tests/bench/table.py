@@ -1,4 +1,4 @@
-"""What is to hold (quality's table), what was measured, and how both are printed."""
+"""The goals (from the table of quality), the measured figures, and the table of both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: its goal on SQLite and on PostgreSQL (None: there is none)."""
+    """One figure with its goals on SQLite and on PostgreSQL (None: no goal)."""
 
     key: str
     name: str
@@ -23,11 +23,11 @@ class Row:
     is_floor: bool = False
 
     def goal_on(self, kind: str) -> float | None:
-        """The goal on one kind of database."""
+        """Return the goal on one kind of database."""
         return self.goal if kind == SQLITE else self.goal_postgresql
 
     def is_met(self, value: float, kind: str) -> bool | None:
-        """Whether a value reaches the goal; None where there is none."""
+        """Return True if a value reaches the goal; None without a goal."""
         goal = self.goal_on(kind)
         if goal is None:
             return None
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """A value in its row's unit, and what has to be known to read it."""
+    """A value in its row's unit, with a note that explains it."""
 
     value: float
     note: str = ""
@@ -44,7 +44,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Missing:
-    """Why a figure could not be taken."""
+    """The reason why a figure could not be taken."""
 
     why: str
 
@@ -96,7 +96,7 @@ class Results:
             self._read(json.loads(file.read_text()))
 
     def keep(self, measured: str, found: Found, machine: dict[str, Any]) -> None:
-        """Put newer values in the place of older ones, and write all down."""
+        """Replace older values with newer ones, and write the file."""
         self._found[measured] |= found
         self._file.parent.mkdir(exist_ok=True)
         figures = [
@@ -108,7 +108,7 @@ class Results:
         self._file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
 
     def render(self) -> str:
-        """The table as Markdown that is as readable on a terminal."""
+        """Return the table as Markdown that is also readable on a terminal."""
         head = ("figure", "SQLite", "goal", "", "PostgreSQL", "goal", "", "note")
         lines = [head, *(self._line(row) for row in ROWS)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
@@ -116,7 +116,7 @@ class Results:
         return "\n".join(_pad(line, widths) for line in lines)
 
     def missed(self, kind: str) -> list[str]:
-        """What does not reach its goal, or could not be taken."""
+        """Describe each figure that misses its goal or could not be taken."""
         told = []
         for row in ROWS:
             one = self._found[kind].get(row.key)

@@ -1,6 +1,6 @@
 """Open pages without a browser: they speak NiceGUI's socket.io and draw nothing.
 
-A hundred tabs of Chromium would take more of the machine than the server that is measured.
+A hundred tabs of Chromium would need more of the machine than the measured server.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tests.servers import RunyardServer
 ACK_SECONDS = 3
 _QUERY = re.compile(r"['\"]client_id['\"]: ['\"]([\w-]+)['\"], ['\"]next_message_id['\"]: (\d+)")
 _MESSAGE_ID = re.compile(r'"_id":(\d+)\}\]$')
-# packets of engine.io and socket.io: what is said in their first characters
+# packets of engine.io and socket.io, by their first characters
 _PING, _PONG, _ENTER, _ENTERED, _TOLD = "2", "3", "40", "40{", "42["
 
 
 class Visitor:
-    """One open page: hears what changes on it, answers pings and acknowledges, as a tab does."""
+    """One open page: it receives updates, answers pings and acknowledges, as a tab does."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, path: str) -> None:
         self._session, self._url, self._path = session, url, path
@@ -38,7 +38,7 @@ class Visitor:
         self.on_told: Callable[[str, float, float], None] = lambda *_: None
 
     async def open(self) -> None:
-        """Load the page and link it; what is told goes to `on_told(text, perf_counter, time)`."""
+        """Load the page and connect; updates go to `on_told(text, perf_counter, time)`."""
         async with self._session.get(self._url + self._path) as page:
             page.raise_for_status()
             found = _QUERY.search(await page.text())
@@ -54,7 +54,7 @@ class Visitor:
         await asyncio.wait_for(self.is_entered.wait(), 30)
 
     async def close(self) -> None:
-        """Leave. Raises what went wrong meanwhile."""
+        """Disconnect. Raises an error that occurred while the page was open."""
         for task in self._tasks:
             if task.done():
                 task.result()
@@ -93,10 +93,10 @@ class Visitor:
 async def open_pages(
     server: RunyardServer, cookie: str, paths: list[str]
 ) -> AsyncIterator[list[Visitor]]:
-    """Pages of one person, opened one after the other."""
+    """Open the pages of one person, one after the other; close them at the end."""
     headers = {"Cookie": cookie, "Host": server.page_host, "Origin": server.page_url}
-    # each page has a link of its own, as tabs have, and none that a request was answered on:
-    # uvicorn closes such a one after five seconds where the upgrade met the end of that answer
+    # each page has its own connection, as a tab does, and never one that answered a request:
+    # uvicorn closes such a one after five seconds if the upgrade met the end of that answer
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
         visitors = [Visitor(session, server.url, path) for path in paths]

@@ -1,4 +1,4 @@
-"""A hundred open pages: how soon the last of them shows a change, and what they cost at rest."""
+"""A hundred open pages: the time until the last one shows a change, and their cost at rest."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.bench.yard import Yard
 
 PAGES, SHORT_PAGES = 100, 10
 CHANGES, SHORT_CHANGES = 60, 5
-# a page gathers what comes within a tenth of a second: each change finds it at rest
+# pages batch updates for a tenth of a second: each change must find them idle
 PAUSE_SECONDS = 0.4
 SETTLE_SECONDS, REST_SECONDS = 5, 60
 PATIENCE_SECONDS = 10
 
 
 def measure_pages(yard: Yard, project_id: str, *, is_short: bool) -> Found:
-    """One change to the last of the pages, p95; then CPU while nothing happens."""
+    """Measure the time of a change to the last page, p95, and CPU while nothing happens."""
     pages, changes = (SHORT_PAGES, SHORT_CHANGES) if is_short else (PAGES, CHANGES)
     return asyncio.run(_measure(yard, project_id, pages, changes))
 
@@ -41,7 +41,7 @@ async def _measure(yard: Yard, project_id: str, count: int, changes: int) -> Fou
 
 
 async def _rest(yard: Yard) -> float:
-    """Percent of a core that the server takes."""
+    """Return the server's CPU time in percent of a core."""
     assert yard.server.process is not None
     process = psutil.Process(yard.server.process.pid)
     await asyncio.sleep(SETTLE_SECONDS)
@@ -54,7 +54,7 @@ async def _rest(yard: Yard) -> float:
 async def _change(
     yard: Yard, project_id: str, pages: list[Visitor], changes: int
 ) -> tuple[list[float], list[float]]:
-    """For each change, the seconds until the last page was told, and until it was answered."""
+    """Return, for each change, the seconds until the last page got it, and until its answer."""
     headers = {"Authorization": f"Bearer {yard.server.token}"}
     path = f"/api/v1/projects/{project_id}"
     times, answers = [], []
@@ -74,7 +74,7 @@ async def _change(
 
 
 def _listen(pages: list[Visitor], words: str) -> tuple[dict[int, float], asyncio.Event]:
-    """When each page was first told these words."""
+    """Record when each page first gets these words; the event is set once all have."""
     heard: dict[int, float] = {}
     all_heard = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""A load generator that costs little beside what it measures: HTTP/1.1 by hand, one thread."""
+"""A load generator that costs little itself: HTTP/1.1 by hand, on one thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEAD_END = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: its status (0: the connection broke), how long it took, what it said."""
+    """An answer: its status (0: the connection broke), its time in seconds, its body."""
 
     status: int
     seconds: float
@@ -30,7 +30,7 @@ class Reply:
 def build_request(
     method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
 ) -> bytes:
-    """A whole request as bytes; `body` is sent as JSON."""
+    """Return a whole request as bytes; `body` is sent as JSON."""
     content = b"" if body is None else json.dumps(body).encode()
     lines = {"Content-Length": str(len(content)), **(headers or {})}
     if body is not None:
@@ -40,7 +40,7 @@ def build_request(
 
 
 class Line:
-    """One kept-alive connection with at most one request under way."""
+    """One kept-alive connection with at most one request in flight."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -50,14 +50,14 @@ class Line:
         self._asked_at = 0.0
 
     def ask(self, request: bytes) -> None:
-        """Send a request; its time begins."""
+        """Send a request and start its time."""
         self._heard = b""
         whole = request.replace(b"%HOST%", self._host, 1)
         self._asked_at = perf_counter()
         self.socket.sendall(whole)
 
     def hear(self) -> Reply | None:
-        """Take what has come; the reply once it is whole."""
+        """Read what has arrived; return the reply once it is complete, else None."""
         try:
             piece = self.socket.recv(_READ_BYTES)
         except OSError:
@@ -99,18 +99,18 @@ def drive(port: int, requests: Iterable[bytes], *, clients: int = 1) -> list[Rep
 
 
 def p50(replies: list[Reply]) -> float:
-    """The median time of an answer, in seconds."""
+    """Return the median time of an answer, in seconds."""
     return median(reply.seconds for reply in replies)
 
 
 def p99(replies: list[Reply]) -> float:
-    """The time that all but one in a hundred answers stay below, in seconds."""
+    """Return the time in seconds below which 99 percent of the answers stay."""
     times = sorted(reply.seconds for reply in replies)
     return times[max(0, -(-len(times) * 99 // 100) - 1)]
 
 
 def expect(replies: list[Reply], *statuses: int) -> list[Reply]:
-    """The same replies, once it is clear that each has one of the statuses."""
+    """Return the same replies. Raises RuntimeError for one with any other status."""
     for reply in replies:
         if reply.status not in statuses:
             raise RuntimeError(f"answered {reply.status}: {reply.body[:300]!r}")

@@ -1,4 +1,4 @@
-"""Servers to be measured: their projects, their history, their sessions."""
+"""Measured servers: their projects, their history, their sessions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LATER_SECONDS = 3600
 
 @dataclass
 class Yard:
-    """One server with what is needed to ask it."""
+    """One server with the means to call it."""
 
     server: RunyardServer
     origin: Path
     history: History
 
     def add_project(self, name: str, *, agent_command: list[str]) -> str:
-        """Register the origin once more; its id, once its mirror is there."""
+        """Register the origin once more; return the id once its mirror is there."""
         order = {"name": name, "origin": str(self.origin), "agent_command": agent_command}
         with self.server.client() as client:
             made = client.post("/projects", json=order)
@@ -38,26 +38,26 @@ class Yard:
         return str(made.json()["id"])
 
     def leave_a_template(self, project_id: str) -> None:
-        """One real run, whose columns the seeded ones copy."""
+        """Leave one real run, whose columns the seeded ones copy."""
         order = {"project_id": project_id, "task": "Measure", "delay": LATER_SECONDS}
         with self.server.client() as client:
             client.post("/runs", json=order).raise_for_status()
         self.history.end_waiting_runs()
 
     def order_of(self, project_id: str, *, key: str) -> bytes:
-        """A POST /runs of a run that waits."""
+        """Return a POST /runs for a delayed run, as bytes."""
         body = {"project_id": project_id, "task": "Measure", "delay": LATER_SECONDS}
         return self.request("POST", "/runs", body=body, key=key)
 
     def request(self, method: str, path: str, *, body: Any = None, key: str = "") -> bytes:
-        """A call of the API with the operator's token."""
+        """Return a call of the API with the operator's token, as bytes."""
         headers = {"Authorization": f"Bearer {self.server.token}"}
         if key:
             headers["x-idempotency-key"] = key
         return build_request(method, f"/api/v1{path}", headers=headers, body=body)
 
     def sign_in(self) -> str:
-        """A browser's session, as the value of its Cookie header."""
+        """Sign a browser in; return the value of its Cookie header."""
         with self.server.visitor() as browser:
             browser.get(self.server.new_link()).close()
             name, value = next(iter(browser.cookies.items()))
@@ -68,7 +68,7 @@ class Yard:
 def running_yard(
     folder: Path, origin: Path, url: str | None, settings: Mapping[str, str] | None = None
 ) -> Iterator[Yard]:
-    """A server on a new data folder; it may be stopped and started again meanwhile.
+    """Run a server on a new data folder; a test may stop and restart it.
 
     `url` is the address of an empty PostgreSQL database, None for SQLite in the folder.
     """
