@@ -1,7 +1,7 @@
-"""An agent that behaves as its issue's text says: `agent.py <prompt file> <folder of tallies>`.
+"""An agent that does what its issue's text says: `agent.py <prompt file> <folder of tallies>`.
 
-It notes each start of itself, so that a run which was started twice is seen, and that it has
-committed, so that work which was lost is seen.
+It records each of its starts, to reveal a run that was started twice, and its commits, to reveal
+work that was lost.
 """
 
 import os
@@ -34,7 +34,7 @@ def hang():
 
 
 def daemonise():
-    """A child with a session and an environment of its own that would live for ever."""
+    """Fork a child with its own session and no environment, which sleeps for an hour."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:

@@ -1,4 +1,4 @@
-"""What holds after anything that happened to a Runyard, read from its tables and its machine."""
+"""Invariants of a Runyard after any history, read from its tables and its machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.repositories import run_git
 
 
 class Yard:
-    """A stopped Runyard's data folder, with the folder of its agents' notes."""
+    """The data folder of a stopped Runyard, and the folder of its agents' notes."""
 
     def __init__(self, data: Path, tallies: Path) -> None:
         self.data = data
@@ -26,15 +26,15 @@ class Yard:
         self._db.row_factory = sqlite3.Row
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        """What a query finds."""
+        """Return the rows that a query finds."""
         return [dict(row) for row in self._db.execute(query, values)]
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._db.close()
 
     def check(self) -> Counter[str]:
-        """Assert every invariant; how many runs ended in each status."""
+        """Assert every invariant; return how many runs ended in each status."""
         assert self.rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
         runs = self.rows("SELECT * FROM runs ORDER BY ended_at, id")
         for run in runs:
@@ -57,9 +57,9 @@ class Yard:
         assert told["reaped"] + told["delivered"] == 1, (run["id"], told)
 
     def _check_work(self, run: dict[str, Any]) -> None:
-        """A run whose agent has worked still has its branch, or has delivered it.
+        """Check that a run whose agent worked still has its branch, or has delivered it.
 
-        One that was stopped before it counted as running is undone, where nothing was committed.
+        A run that was stopped before it counted as running is undone if nothing was committed.
         """
         has_worked = run["started_at"] is not None or "committed" in self._notes(run)
         if not has_worked or run["delivery"] not in (None, "null"):
@@ -69,7 +69,7 @@ class Yard:
         assert run["work_branch"] in heads.split(), (run["id"], run["status"], run["because"])
 
     def _notes(self, run: dict[str, Any]) -> list[str]:
-        """What its agent wrote down: a process id for each start, and that it has committed."""
+        """Return the agent's notes: a process id for each start, and `committed`."""
         tally = self.tallies / run["id"]
         return tally.read_text().splitlines() if tally.exists() else []
 
@@ -94,7 +94,7 @@ class Yard:
         assert project["strikes"] == strikes, (project["name"], json.dumps(ends + resets))
 
     def _living(self) -> list[list[str]]:
-        """Processes that stand in one of its working copies or carry one of its folders."""
+        """Return the command lines of processes that run in the data folder or name it."""
         mark, found = str(self.data), []
         for process in psutil.process_iter():
             try:

@@ -1,7 +1,7 @@
-"""Fifty projects left alone with agents of every kind; and a server that is killed all the time.
+"""Fifty unattended projects with agents of every kind; and a server that is killed repeatedly.
 
-`SOAK_SECONDS` (1800) is how long the loop goes on, `SOAK_KILLS` (100) how often the server is
-killed; the seed is fixed.
+`SOAK_SECONDS` (1800) is the length of the loop, `SOAK_KILLS` (100) the number of kills; the seed
+is fixed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KILLS = int(os.environ.get("SOAK_KILLS", "100"))
 MODES = ["succeed", "die", "nothing", "leave", "hang", "stubborn", "daemonise", "flood"]
 MIX = [10, 3, 2, 2, 1, 1, 2, 2]
 BUDGET_SECONDS = 4
-# after this part of the time the caches are warm; from then on memory stays where it is
+# after this share of the time the caches are warm; then memory may grow by so many bytes
 WARM, GROWTH = 0.25, 40 * 1024 * 1024
 SETTINGS = {
     "RUNYARD_MAX_LIVE_RUNS": "6",
@@ -45,7 +45,7 @@ SETTINGS = {
 
 @dataclass
 class Place:
-    """A server with its agents, its people and its dice."""
+    """A server with its folder, its agents' notes and its dice."""
 
     server: RunyardServer
     folder: Path
@@ -76,7 +76,7 @@ class Place:
         client.post(f"/projects/{project}/issues", json=body).raise_for_status()
 
     def see_to(self, client: httpx.Client, project: dict[str, Any]) -> None:
-        """What a person does now and then."""
+        """Do the rounds of a person: reset a pause, add an issue, now and then stop a run."""
         if project["paused"] and not project["live_runs"]:
             client.post(f"/projects/{project['id']}/afk/reset").raise_for_status()
         if not project["ready_count"]:
@@ -87,7 +87,7 @@ class Place:
                 client.post(f"/runs/{run['id']}/stop")
 
     def finish(self, projects: list[str]) -> None:
-        """Switch everything off and wait until nothing is open."""
+        """Switch all loops off, wait until no run is open and stop the server."""
         with self.server.client() as client:
             for project in projects:
                 client.put(f"/projects/{project}/afk/auto", json={"enabled": False})

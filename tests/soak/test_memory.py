@@ -1,4 +1,4 @@
-"""The server's memory does not grow with tabs that were closed and pages nobody came back for."""
+"""The server's memory does not grow with closed tabs, nor with pages loaded without a socket."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
 
 
 def resident(server: RunyardServer) -> int:
-    """Bytes of the server, once nothing waits any more."""
+    """Return the server's resident memory in bytes, once closed tabs are given up."""
     assert server.process is not None
     process, until = psutil.Process(server.process.pid), monotonic() + SETTLED_SECONDS
     while monotonic() < until:

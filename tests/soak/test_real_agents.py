@@ -1,8 +1,8 @@
 """The real command lines, installed in the versions that the presets quote, and signed out.
 
-They are kept below the user's cache; skipped where npm, or where it installs from, is away.
-What was seen with them, at a machine without a network: claude and gemini say that they are signed
-out, and exit; codex tries to reach its model again and again; opencode says nothing at all.
+They are kept in the user's cache folder; skipped where npm or its registry is not available.
+Observed on a machine without a network: claude and gemini say that they are signed out, and exit;
+codex retries its model again and again; opencode prints nothing at all.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
 BY_NPM = "npm install -g "
 INSTALL_SECONDS = 600
-# the first start of some unpacks them
+# some unpack themselves at their first start
 START_SECONDS = 30
 NAMES = ("claude", "codex", "gemini", "opencode")
 CHOSEN = [preset for preset in PRESETS if preset.name in NAMES]
@@ -43,13 +43,13 @@ UNKNOWN_WORDS = ("unknown option", "unexpected argument", "unknown argument", "u
 
 
 def package_of(preset: Preset) -> str:
-    """What npm calls it, in the version that the preset quotes."""
+    """Return its npm package, in the version that the preset quotes."""
     return f"{preset.install.removeprefix(BY_NPM)}@{preset.version}"
 
 
 @pytest.fixture(scope="module")
 def programs() -> Path:
-    """The folder of the programs, installed once."""
+    """The folder of the installed programs."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not on this machine: the real agents were not tried")
@@ -70,7 +70,7 @@ def programs() -> Path:
 
 @pytest.fixture
 def agents(programs: Path, tmp_path: Path) -> AgentPresets:
-    """They, and a person who has never signed in to anything."""
+    """The presets of these programs, with a home that was never signed in to anything."""
     home = tmp_path / "home"
     home.mkdir()
     path = f"{programs}:{os.environ['PATH']}"
@@ -106,7 +106,7 @@ def test_its_command_line_is_taken_and_being_signed_out_is_told(
         tally.add(event)
     word = tally.report.last_word
     if code is None:
-        # it goes on for ever: what ends it is the project's stall time
+        # it never exits by itself: the project's stall time would end it
         assert word.failure in (Failure.AUTH, Failure.NETWORK, None)
         assert word.failure is not None or not output
         return
@@ -140,7 +140,7 @@ def test_it_starts_inside_a_sandbox_from_a_home_folder(
         if preset.name == "claude":
             argv = [argv[0], "-p", "--dangerously-skip-permissions", "Say hello."]
             tried = trial.run("", level, argv=argv, run="run_2", **asked, **agent)
-            # seen: as root it refuses to, unless it knows that it is in a sandbox
+            # as root it refuses, unless it knows that it is in a sandbox
             assert "root" not in tried.log
             assert "log" in tried.log.lower(), tried
 
@@ -152,12 +152,15 @@ def test_its_line_that_goes_on_with_a_session_is_taken(
     copy = make_origin(tmp_path / "copy")
     session = SESSIONS.get(preset.name, "01a1fd75-982a-7e40-a45e-36eae85e1a6c")
     job = Job("Say hello.", tmp_path / "prompt", copy, "main", None, None, session=session)
-    # there is no such session: that is told by a program which has understood its line
+    # no such session exists: a program that reports this has understood its command line
     run(agents, preset, job, copy)
 
 
 def run(agents: AgentPresets, preset: Preset, job: Job, folder: Path) -> tuple[int | None, bytes]:
-    """Its exit code, None where it had to be ended, and all that it wrote; it takes its line."""
+    """Run its command and check that it is understood; return the exit code and the output.
+
+    The exit code is None if the program had to be killed.
+    """
     environment = agents.environment(preset.name)
     argv = agents.command(preset.name, job, None)
     program = shutil.which(argv[0], path=environment["PATH"])

@@ -1,6 +1,6 @@
-"""Two servers on one PostgreSQL with Redis and one folder of runs, one of them killed all the time.
+"""Two servers on one PostgreSQL, Redis and runs folder; the one that sweeps is killed repeatedly.
 
-`SOAK_SWEEPS` (200) is how many sweeps are waited for, over both; twenty issues are ready all along.
+`SOAK_SWEEPS` (200) is the number of sweeps to wait for, over both; twenty issues are always ready.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 SWEEPS = int(os.environ.get("SOAK_SWEEPS", "200"))
 READY = 20
-# after so many sweeps who sweeps is killed
+# number of sweeps after which the sweeping server is killed
 KILLED_EVERY = 40
 PROJECTS = ("north", "east", "south", "west")
 
@@ -73,7 +73,7 @@ def wait_for_sweep(pair: Pair, server: int) -> None:
 
 
 def fill_up(pair: Pair, added: int) -> int:
-    """Add as many issues as have been taken; how many."""
+    """Add as many issues as have been taken; return how many."""
     lacking = READY - (added - len(pair.of_issues()))
     for number in range(lacking):
         pair.add_issue(PROJECTS[number % len(PROJECTS)])
@@ -81,7 +81,7 @@ def fill_up(pair: Pair, added: int) -> int:
 
 
 def kill(pair: Pair, sweeper: int) -> None:
-    """End who sweeps, see the other follow in time, and start it again."""
+    """Kill the sweeping server, check that the other takes over in time, and restart the first."""
     killed_at = datetime.now(UTC)
     pair.kill(sweeper)
     pair.wait_until(lambda: pair.sweeper() == 1 - sweeper, "the other sweeps")
