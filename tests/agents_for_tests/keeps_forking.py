@@ -1,4 +1,4 @@
-"""An agent that never stops forking: each process starts the next and ignores TERM; few live."""
+"""An agent that keeps forking: each process starts the next and ignores TERM; few live at once."""
 
 import os
 import signal
