@@ -127,7 +127,7 @@ class World:
             process.exit = ExitRecord(code, signal, reason, datetime.now(UTC))
 
     def lose(self, run_id: str, *, is_proved: bool = True) -> None:
-        """End agent and supervisor without an exit record; `is_proved`: the tree's end is proved."""
+        """End agent and supervisor without an exit record; `is_proved`: their end is proved."""
         self.processes[run_id].is_alive = False
         self.processes[run_id].is_proved_gone = is_proved
 

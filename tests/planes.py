@@ -211,7 +211,7 @@ class RealPlane(ControlPlane):
         ]
 
     def ask(self, query: Any) -> list[Any]:
-        """Run a query on every database that holds its tables, after all pending consequences."""
+        """Query every database that holds these tables, after applying pending consequences."""
         self.consequences.catch_up()
         found: list[Any] = []
         is_there_once = any(table.name in OF_CONTROL for table in query.get_final_froms())
