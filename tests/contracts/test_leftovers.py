@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from app.adapters import git_folders, git_takes, mirrors, working_copies
+from app.adapters.git import import_commits, layout, mirrors, working_copies
 from app.adapters.git.command import Git, Identity
 from app.services.ports import Repository
 
@@ -39,13 +39,13 @@ elif what == "prepare":
     working_copies.shutil.copy2 = die
     copies.prepare(repo, "run_2", branch="afk/2", sha=ours.origin_tip(repo, "main"))
 elif what == "remove":
-    rmtree = git_folders.shutil.rmtree
-    git_folders.shutil.rmtree = lambda name, dir_fd: die(
+    rmtree = layout.shutil.rmtree
+    layout.shutil.rmtree = lambda name, dir_fd: die(
         rmtree(os.path.join(name, "run_1", ".git"), dir_fd=dir_fd)
     )
     copies.remove("run_1")
 elif what == "take":
-    git_takes._move_packs = die
+    import_commits._move_packs = die
     copies.take(repo, "run_1", "afk/1")
 """
 

@@ -119,8 +119,9 @@ def test_what_apprise_logs_stays_out_of_the_log(logged: Callable[[], str]) -> No
 
 def test_a_start_does_not_load_apprise() -> None:
     program = (
-        "import sys; from app import server; from app.adapters.notifications import carrier; "
-        "carrier.AppriseNotifier(); print('apprise' in sys.modules)"
+        "import sys; from app.server import application; "
+        "from app.adapters.notifications.apprise import AppriseNotifier; "
+        "AppriseNotifier(); print('apprise' in sys.modules)"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False

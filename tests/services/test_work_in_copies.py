@@ -173,19 +173,19 @@ def test_a_copy_with_nothing_of_its_own_goes(plane: RealPlane, mess: Mess) -> No
 HALF = """
 import os, signal, sys
 from pathlib import Path
-from app.adapters import git_folders
+from app.adapters.git import layout
 from app.adapters.git.command import Git, Identity
 from app.adapters.git.working_copies import GitWorkingCopies
 
 root, run_id = Path(sys.argv[1]), sys.argv[2]
 copies = GitWorkingCopies(root / "copies", root / "mirrors", git=Git(Identity()))
-rmtree = git_folders.shutil.rmtree
+rmtree = layout.shutil.rmtree
 
 def half(name, dir_fd):
     rmtree(os.path.join(name, run_id, ".git"), dir_fd=dir_fd)
     os.kill(os.getpid(), signal.SIGKILL)
 
-git_folders.shutil.rmtree = half
+layout.shutil.rmtree = half
 copies.remove(run_id)
 """
 
