@@ -143,7 +143,7 @@ def adapters_picked_outside_the_control_plane(source: Source) -> Iterator[str]:
     if not _in(source.module, ("app.control_plane", "app.adapters")):
         for node, name, _ in imports(source):
             if _in(name, ("app.adapters",)):
-                yield source.at(node, f"imports {name}; only app/control_plane.py picks adapters")
+                yield source.at(node, f"imports {name}; only app/control_plane picks adapters")
 
 
 def plain_or_relative_imports_of_our_modules(source: Source) -> Iterator[str]:

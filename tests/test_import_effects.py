@@ -77,8 +77,9 @@ def test_importing_any_module_starts_and_writes_nothing(tmp_path: Path) -> None:
 def test_the_command_line_loads_neither_pages_nor_database(tmp_path: Path) -> None:
     code = (
         "import sys, importlib, pathlib; sys.path.insert(0, sys.argv[1])\n"
-        "for path in sorted(pathlib.Path(sys.argv[1], 'app', 'cli').glob('*.py')):\n"
-        "    if path.stem != '__main__': importlib.import_module('app.cli.' + path.stem)\n"
+        "for path in sorted(pathlib.Path(sys.argv[1], 'app', 'cli').rglob('*.py')):\n"
+        "    name = '.'.join(path.relative_to(sys.argv[1]).with_suffix('').parts)\n"
+        "    importlib.import_module(name)\n"
         "print(*({'nicegui', 'sqlalchemy', 'sqlmodel', 'fastapi'} & set(sys.modules)))"
     )
     done = _run_alone(code, tmp_path, str(ROOT))

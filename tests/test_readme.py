@@ -127,7 +127,7 @@ def test_what_the_readme_requires_is_what_the_program_requires() -> None:
     needed = re.search(r'requires-python = ">=([\d.]+)"', project)
     assert needed is not None
     assert f"Python {needed[1]} or newer" in text
-    doctor = (ROOT / "app" / "services" / "doctor.py").read_text()
+    doctor = (ROOT / "app" / "services" / "system" / "doctor.py").read_text()
     floor = re.search(r"GIT_FLOOR = \((\d+), (\d+)\)", doctor)
     assert floor is not None
     assert f"git {floor[1]}.{floor[2]} or newer" in text

@@ -213,7 +213,8 @@ def test_every_address_has_its_row(pair: Scene) -> None:
     decorated = {
         (str(mark.func.attr).upper(), address_in(mark))  # type: ignore[attr-defined]
         for source in sources()
-        if source.name in {f"app/api/{name}.py" for name in ("system", "sign_in", "forms")}
+        if source.name
+        in {f"app/api/{name}.py" for name in ("routes/system", "routes/sign_in", "plain/forms")}
         for node in ast.walk(source.tree)
         if isinstance(node, ast.FunctionDef)
         for mark in node.decorator_list

@@ -149,17 +149,21 @@ def _below(kind: type[Refusal]) -> Iterator[type[Refusal]]:
 
 
 def texts() -> str:
-    """List the texts that documents promise verbatim (texts.txt) and the program still contains."""
+    """Of the texts that documents promise word for word, those that the program still has."""
     promised = (FILES / "texts.txt").read_text(encoding="utf-8").splitlines()
-    there = "\n".join(
-        [
+    shown = [refusal.__doc__ or "" for refusal in _below(Refusal)]
+    shown += [file.read_text(encoding="utf-8") for file in _scripts_and_templates()]
+    for source in sources():
+        # a docstring is an expression that stands alone
+        docstrings = {id(one.value) for one in ast.walk(source.tree) if isinstance(one, ast.Expr)}
+        shown += [
             node.value
-            for source in sources()
             for node in ast.walk(source.tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docstrings
         ]
-        + [file.read_text(encoding="utf-8") for file in _scripts_and_templates()]
-    )
+    there = "\n".join(shown)
     return "".join(f"{text}\n" for text in promised if text in there)
 
 

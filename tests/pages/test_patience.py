@@ -8,4 +8,4 @@ from tests.servers import ROOT
 def test_every_page_may_come_late_rather_than_as_an_error() -> None:
     pages = (ROOT / "app" / "pages").rglob("*.py")
     drawn = {file.name for file in pages if "ui.page(" in file.read_text()}
-    assert drawn == {"addresses.py"}, "page_at gives a page its time"
+    assert drawn == {"page_session.py"}, "page_at gives a page its time"
