@@ -1,1 +1,1 @@
-"""The screens: one file each, drawn from `app.state`."""
+"""The pages: a folder for each capability, drawn from `app.state`."""

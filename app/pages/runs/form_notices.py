@@ -1,4 +1,4 @@
-"""Notices around the run form: quota, usage and rate limits, and why a submit failed."""
+"""Notices around the run form: limits, and why a submit failed; and the keeper of its draft."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Queries for the runs on project cards: one statement for many projects, without history.
+"""Queries for runs: those on project cards, open ones, ended ones, and equals of a run.
 
-Thousands of runs may wait: they are grouped, and not read one by one.
+Project cards take one statement for many projects, without history. Thousands of runs may wait:
+they are grouped, and not read one by one.
 """
 
 from __future__ import annotations

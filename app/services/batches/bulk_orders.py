@@ -1,7 +1,7 @@
-"""Idempotency keys of bulk orders: a repeated request returns the order already made.
+"""Bulk orders: their idempotency keys, and the choice of their runs.
 
-The id of an order under a key is derived from key and person, so that the database itself allows
-only one order for each.
+A repeated request returns the order already made. The id of an order under a key is derived from
+key and person, so that the database itself allows only one order for each.
 """
 
 from __future__ import annotations

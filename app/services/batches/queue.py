@@ -1,4 +1,4 @@
-"""The queue of batch items: which one starts when a slot is free."""
+"""The queue of batch items: which one starts when a slot is free, and the end of aborted ones."""
 
 from __future__ import annotations
 
