@@ -70,7 +70,11 @@ _STEPS = {EXIT: 1, GONE: 2}
 
 
 def new_proofs() -> tuple[dict[str, str], str]:
-    """Create the secret words for a run's last records, by record name, and their seal."""
+    """Create the secret words for a run's last records, by record name, and their seal.
+
+    The row keeps the seal, from which no word can be found. A record shows its own word only once
+    it is written, so a reader of the row or of an earlier record cannot forge a later one.
+    """
     last = secrets.token_hex(_WORD_BYTES)
     first = _hash(last)
     return {EXIT: first, GONE: last}, _hash(first)

@@ -51,7 +51,11 @@ def _badge(inner: str, tone: str, live: str) -> str:
 
 
 class LiveBadge:
-    """The connection badge of one page."""
+    """The connection badge of one page.
+
+    Only the browser knows that its connection is lost: assets/clock.js shows and undoes
+    `Reconnecting…` and `Manual Reconnect Only`.
+    """
 
     def __init__(self) -> None:
         self.element = ui.html(_badge("Live", "go", "data-live"), sanitize=clean, tag="span")
