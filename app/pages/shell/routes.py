@@ -1,4 +1,4 @@
-"""All pages, registered once by main.py."""
+"""All pages, registered once by `app.server.application`."""
 
 from __future__ import annotations
 
