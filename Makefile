@@ -40,6 +40,7 @@ test-split: ## the same with new runs in a database of their own (SPLIT=mixed: P
 	@RUNYARD_TEST_SPLIT=$(or $(SPLIT),1) scripts/run-tests $(ARGS)
 
 interface: venv ## write the interface's files anew, where a change of it is meant
+	@scripts/install-test-needs
 	@$(VENV_PYTHON) -m tests.interface
 
 soak: ## the tests that take minutes, root or a whole machine

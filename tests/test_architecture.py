@@ -234,14 +234,19 @@ def docstrings_that_begin_with_a_question_word(source: Source) -> Iterator[str]:
 
 def packages_imported_against_their_order(source: Source) -> Iterator[str]:
     ours = source.module.split(".")
-    if ours[:2] != ["app", "services"] or len(ours) < 4 or ours[2] not in SERVICES_IN_ORDER:
+    if ours[:2] != ["app", "services"] or ours[2:] in ([], ["container"]):
         return
+    is_shared = len(ours) == 3 and not source.name.endswith("__init__.py")
+    if not is_shared and ours[2] not in (*SERVICES_IN_ORDER, "ports"):
+        yield source.at(None, f"{ours[2]} has no place in SERVICES_IN_ORDER")
+        return
+    # a module beside the packages is shared by all of them, so it comes before the first
+    place = -1 if is_shared or ours[2] == "ports" else SERVICES_IN_ORDER.index(ours[2])
+    later = SERVICES_IN_ORDER[place + 1 :]
     for node, name, _ in imports(source):
         theirs = name.split(".")
-        if theirs[:2] != ["app", "services"] or len(theirs) < 4:
-            continue
-        if theirs[2] in SERVICES_IN_ORDER[SERVICES_IN_ORDER.index(ours[2]) + 1 :]:
-            yield source.at(node, f"{ours[2]} imports {theirs[2]}, which builds on it")
+        if theirs[:2] == ["app", "services"] and len(theirs) > 3 and theirs[2] in later:
+            yield source.at(node, f"{source.module} imports {theirs[2]}, which builds on it")
 
 
 def names_that_say_nothing(source: Source) -> Iterator[str]:

@@ -34,9 +34,9 @@ from app.domain.secret_masks import Secret, secret_in
 from app.records.database.sqlite_files import file_of
 from app.services.context import Ledgers, Outside
 from app.services.lifecycle.delivery_checks import DeliveredFiles, SecretCheck
-from app.services.lifecycle.push_checks import PushChecks
 from app.services.lifecycle.recovery import Clearing
 from app.services.ports import Agents, Engine, Homes, Mirrors, Notifier, Sandbox, WorkingCopies
+from app.services.push_checks import PushChecks
 from app.services.system.ownership import Here
 from app.services.system.secret_values import SecretValues
 

@@ -9,7 +9,6 @@ from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project
-from app.services.lifecycle.push_checks import PushChecks
 from app.services.ports import (
     Agents,
     Engine,
@@ -20,6 +19,7 @@ from app.services.ports import (
     Sandbox,
     WorkingCopies,
 )
+from app.services.push_checks import PushChecks
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ HEAVY = (
     "sqlmodel",
     "fastapi",
     "rich",
-    "app.server.application",
+    "app.server",
     "app.config",
 )
 

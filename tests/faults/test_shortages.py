@@ -19,7 +19,7 @@ from app.adapters.supervisor.output import CappedLog
 from app.domain.end_causes import ExitReason
 from app.domain.words import Cause
 from app.records.people.audit_ledger import Deed
-from app.services.lifecycle.launch_errors import cause_of, sentence_of
+from app.services.launch_errors import cause_of, sentence_of
 from app.services.ports import CannotRead, DiskFull, LaunchFailed, OriginProblem
 from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, order, shell
 from tests.planes import COMMIT, RealPlane, real_plane

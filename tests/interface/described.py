@@ -72,7 +72,13 @@ def _parameter(parameter: Any) -> str:
         names = parameter.metavar or parameter.name.upper()
     kind = getattr(parameter.type_descriptor.annotation, "__name__", "")
     is_many = parameter.nargs == -1 or getattr(parameter, "multiple", False)
-    marks = [kind, "required" if parameter.required else "", "many" if is_many else ""]
+    default = parameter.default
+    marks = [
+        kind,
+        "required" if parameter.required else "",
+        "many" if is_many else "",
+        f"default {default}" if default not in (None, False) and not callable(default) else "",
+    ]
     return f"{names} ({', '.join(mark for mark in marks if mark)})"
 
 
@@ -141,6 +147,11 @@ def refusals() -> str:
     return "".join(f"{code} {status}\n" for code, status in sorted(found))
 
 
+def _load_all() -> None:
+    # some refusals are defined beside the code that raises them
+    import_module("app.server.application")
+
+
 def _below(kind: type[Refusal]) -> Iterator[type[Refusal]]:
     yield kind
     for one in kind.__subclasses__():
@@ -150,6 +161,7 @@ def _below(kind: type[Refusal]) -> Iterator[type[Refusal]]:
 
 def texts() -> str:
     """Of the texts that documents promise word for word, those that the program still has."""
+    _load_all()
     promised = (FILES / "texts.txt").read_text(encoding="utf-8").splitlines()
     shown = [refusal.__doc__ or "" for refusal in _below(Refusal)]
     shown += [file.read_text(encoding="utf-8") for file in _scripts_and_templates()]

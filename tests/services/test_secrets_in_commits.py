@@ -14,8 +14,8 @@ from app.domain.words import Cause
 from app.errors import FileTooLarge, SecretFound
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.lifecycle.push_checks import refusal_of
 from app.services.ports import Leak, Repository
+from app.services.push_checks import refusal_of
 from tests.planes import RealPlane, real_plane
 from tests.repositories import run_git
 from tests.services.pushing import pushed

@@ -18,8 +18,8 @@ from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
 from app.services.concurrency import Locks, Workers
 from app.services.context import Ledgers, Outside, repository_of
-from app.services.lifecycle.push_checks import awaits_word
 from app.services.ports import CannotRead, CopyState, OriginProblem, Repository
+from app.services.push_checks import awaits_word
 from app.services.runs.accept import locked_by
 
 log = logging.getLogger(__name__)

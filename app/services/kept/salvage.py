@@ -30,8 +30,8 @@ from app.services.context import Ledgers, Outside, repository_of
 from app.services.kept.parked import refuse_in_use
 from app.services.lifecycle.deliver import Deliverer, NotDelivered
 from app.services.lifecycle.finalize import delivery_columns, judge_delivered
-from app.services.lifecycle.push_checks import PUSH_ANYWAY, refusal_of
 from app.services.ports import CannotRead, Delivery
+from app.services.push_checks import PUSH_ANYWAY, refusal_of
 from app.services.runs.idempotency import Keys, Sent
 
 log = logging.getLogger(__name__)

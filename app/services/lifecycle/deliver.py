@@ -18,9 +18,9 @@ from app.services.concurrency import Locks, Workers
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.lifecycle.finalize import delivery_columns
 from app.services.lifecycle.owner_hooks import tell_left_out
-from app.services.lifecycle.push_checks import NOT_PUSHED, Unchecked
 from app.services.lifecycle.transitions import Line, Verdicts
 from app.services.ports import CannotRead, ChangeOrder, Delivery, ForgeSilent, OriginProblem
+from app.services.push_checks import NOT_PUSHED, Unchecked
 from app.services.system.quarantine import Quarantine, of_run
 
 log = logging.getLogger(__name__)

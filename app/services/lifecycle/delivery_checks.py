@@ -8,8 +8,8 @@ from app.domain.sandbox.settings import largest_delivered_mb
 from app.domain.words import Cause
 from app.records.projects.project_ledger import ProjectLedger
 from app.services.lifecycle.launch_spec import policy_of
-from app.services.lifecycle.push_checks import Objection
 from app.services.ports import LargeFile, Leak, Mirrors, Repository
+from app.services.push_checks import Objection
 from app.services.system.secret_values import SecretValues
 
 _NAMED = 5

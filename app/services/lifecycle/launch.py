@@ -15,8 +15,8 @@ from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run, RunEvent
 from app.services.concurrency import Locks
 from app.services.context import Ledgers, Outside, repository_of
+from app.services.launch_errors import cause_of, sentence_of
 from app.services.lifecycle.handover import NothingKept, Succession, goes_on
-from app.services.lifecycle.launch_errors import cause_of, sentence_of
 from app.services.lifecycle.launch_spec import LaunchTerms, NotLaunched, Orders
 from app.services.lifecycle.refused_hosts import Refusals
 from app.services.lifecycle.rollback import Made, Undoing, Undone

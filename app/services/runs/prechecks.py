@@ -35,6 +35,9 @@ from app.services.limits.usage_limits import UsageLimits
 from app.services.ports import INCLUDE_LIST, CannotRead, ForgeSilent, Issue, OriginProblem, Unready
 from app.services.system.origin_watch import OriginWatch
 
+if TYPE_CHECKING:
+    from app.services.runs.requests import Order
+
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -70,8 +73,6 @@ class Readiness:
             return True
 
 
-if TYPE_CHECKING:
-    from app.services.runs.requests import Order
 ASK_AGAIN_SECONDS = 3
 PLACE = "place"
 UNREADABLE = (

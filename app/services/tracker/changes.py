@@ -17,8 +17,8 @@ from app.services.concurrency import Locks
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.lifecycle.finalize import let_go
 from app.services.lifecycle.owner_hooks import tell_left_out
-from app.services.lifecycle.push_checks import PUSH_ANYWAY, Unchecked, refusal_of
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
+from app.services.push_checks import PUSH_ANYWAY, Unchecked, refusal_of
 
 log = logging.getLogger(__name__)
 # more than can be in progress when a server is killed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.domain.words import Cause
 from app.errors import FileTooLarge, NotDeliverable, Refusal, SecretFound
 from app.records.tables import Run
-from app.services.lifecycle.launch_errors import cause_of
+from app.services.launch_errors import cause_of
 from app.services.ports import CannotRead, Repository, Unfinished
 
 # event data key: a person had the commits pushed despite an objection
