@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +25,7 @@ LINK = re.compile(r"\]\(([^)\s#]+)[^)\s]*\)")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def names_in(body: list[ast.stmt], above: str = "") -> Iterator[str]:
+def names_in(body: Sequence[ast.stmt], above: str = "") -> Iterator[str]:
     """The dotted names of classes, functions and constants, nested ones included."""
     for node in body:
         if isinstance(node, Function | ast.ClassDef):
