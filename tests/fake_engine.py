@@ -13,9 +13,9 @@ from app.services.ports import (
     LaunchFailed,
     LaunchOrder,
     LogPiece,
+    Observation,
     ProcessMark,
     Refusal,
-    Sight,
 )
 from tests.fakes import BOOT, Process, World
 
@@ -61,14 +61,14 @@ class FakeEngine:
     def prompt_file(self, run_id: str) -> Path:
         return Path("/nowhere") / run_id / "prompt"
 
-    def look(self, run_id: str, kept: Kept | None) -> Sight:
+    def look(self, run_id: str, kept: Kept | None) -> Observation:
         process = self._world.processes.get(run_id)
         if self._world.is_silent:
-            return Sight(None, None, None, tree_gone=False)
+            return Observation(None, None, None, tree_gone=False)
         if process is None:
-            return Sight(False, None, None, tree_gone=True, is_untouched=True)
+            return Observation(False, None, None, tree_gone=True, is_untouched=True)
         gone = not process.is_alive and process.is_proved_gone
-        return Sight(process.is_alive, process.exit, self._mark(process.pid), tree_gone=gone)
+        return Observation(process.is_alive, process.exit, self._mark(process.pid), tree_gone=gone)
 
     def kill(self, run_id: str, kept: Kept | None) -> bool:
         process = self._world.processes.get(run_id)

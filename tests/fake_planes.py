@@ -12,7 +12,7 @@ from app.control_plane.context import pick_adapters
 from app.domain.words import Trigger
 from app.records.tables import Project
 from app.services.ports import Notifier, Sandbox
-from app.services.runs.requests import Asker
+from app.services.runs.requests import Requester
 from tests.fake_engine import FakeEngine
 from tests.fakes import FakeCopies, FakeMirrors, FakeSandbox, World
 from tests.fresh_databases import own_database, put_database
@@ -80,6 +80,6 @@ class FakePlane(ControlPlane):
         labels = ["ready-for-agent"]
         return self.services.issues.add(project.id, "Mend it", "", labels, self.clock()).number
 
-    def asker(self) -> Asker:
+    def requester(self) -> Requester:
         """Return the operator as the requester of a manual run."""
-        return Asker(self.person, Trigger.MANUAL, None, "test", {"environment": "test"})
+        return Requester(self.person, Trigger.MANUAL, None, "test", {"environment": "test"})

@@ -13,8 +13,8 @@ from app.control_plane import ControlPlane
 from app.domain.words import Depth, Trigger
 from app.records.tables import Project, Run
 from app.services.context import repository_of
-from app.services.ports import Repository, Sight
-from app.services.runs.requests import Asker, Order
+from app.services.ports import Observation, Repository
+from app.services.runs.requests import Requester, RunRequest
 from app.services.tracker.issues import IssueView
 from tests.agents_for_tests.runs import Ears, shell, until
 from tests.fresh_databases import own_database, put_database
@@ -88,19 +88,23 @@ class RealPlane(ControlPlane):
         labels = ["ready-for-agent"]
         return self.services.issues.add(project.id, title, body, labels, self.clock())
 
-    def order(self, project: Project, **wishes: Any) -> Order:
+    def order(self, project: Project, **wishes: Any) -> RunRequest:
         """Return an order for a plain run: depth quick, framework `auto`."""
-        return Order(project.id, wishes.pop("depth", Depth.QUICK), "auto", **wishes)
+        return RunRequest(project.id, wishes.pop("depth", Depth.QUICK), "auto", **wishes)
 
-    def asker(self, key: str | None = None, *, person: str | None = None) -> Asker:
+    def requester(self, key: str | None = None, *, person: str | None = None) -> Requester:
         """Return a requester through the API, by default the operator."""
-        return Asker(person or self.person, Trigger.API, key, "test", {"environment": "test"})
+        return Requester(person or self.person, Trigger.API, key, "test", {"environment": "test"})
 
     # --- actions -------------------------------------------------------------------------------
 
-    def accept(self, order: Order, key: str | None = None, *, person: str | None = None) -> Run:
+    def accept(
+        self, order: RunRequest, key: str | None = None, *, person: str | None = None
+    ) -> Run:
         """Accept a run; it may have to wait for its launch."""
-        return self.services.trigger.accept(order, self.asker(key, person=person), self.clock()).run
+        return self.services.trigger.accept(
+            order, self.requester(key, person=person), self.clock()
+        ).run
 
     def launch(self, project: Project, **wishes: Any) -> Run:
         """Accept a run and wait until all that follows is done."""
@@ -185,7 +189,7 @@ class RealPlane(ControlPlane):
         """Return the project in the form that git adapters take."""
         return repository_of(project)
 
-    def look(self, run: Run) -> Sight:
+    def look(self, run: Run) -> Observation:
         """Inspect a run through the engine, with the facts kept in its row."""
         return self.adapters.engine.look(run.id, self.run(run.id).supervisor)
 
@@ -212,7 +216,7 @@ class RealPlane(ControlPlane):
 
     def ask(self, query: Any) -> list[Any]:
         """Query every database that holds these tables, after applying pending consequences."""
-        self.consequences.catch_up()
+        self.outbox.catch_up()
         found: list[Any] = []
         is_there_once = any(table.name in OF_CONTROL for table in query.get_final_froms())
         for database in [self.stores.control] if is_there_once else self.stores.all():

@@ -65,16 +65,18 @@ def main() -> None:
     def now() -> datetime:
         return datetime.now(UTC) + ahead
 
-    homes, lodging = PrivateHomes(data / "homes", os.environ, now), None
+    homes, private_home = PrivateHomes(data / "homes", os.environ, now), None
     if asked["project"]:
-        lodging = homes.lodge(asked["project"], asked["agent"], argv[:1], asked["toolchains"])
-        env |= lodging.environment
+        private_home = homes.prepare(
+            asked["project"], asked["agent"], argv[:1], asked["toolchains"]
+        )
+        env |= private_home.environment
     order = LaunchOrder(
         run_id=asked["run"],
         argv=argv,
         workdir=copy,
         env=env,
-        lodging=lodging,
+        private_home=private_home,
         budget_seconds=asked["budget"],
         grace_seconds=asked["grace"],
         log_cap_bytes=10_000_000,

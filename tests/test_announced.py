@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 from wsproto.events import CloseConnection
 
 from app.api.live import LiveStream
-from app.server.uvicorn_server import AnnouncedServer, PageSocket
+from app.server.uvicorn_server import PageSocket, UvicornServer
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 
@@ -37,7 +37,7 @@ async def test_sweeps_begin_once_the_pages_start_is_through_and_before_anybody_i
         happened.append("link")
         server.should_exit = True
 
-    server = AnnouncedServer(
+    server = UvicornServer(
         config,
         LiveStream(plane.services),
         begin=lambda: happened.append("sweeps"),

@@ -90,8 +90,8 @@ def test_every_file_and_function_that_a_page_names_is_there(page: Path) -> None:
         "app/services/kept/never_written.py",
         "retry.py",
         "app/services/kept/retry.py::NoDesk",
-        "app/services/kept/retry.py::RetryDesk.never_written",
-        "app/services/kept/retry.py::RetryDesk.retry.run_id",
+        "app/services/kept/retry.py::RetryService.never_written",
+        "app/services/kept/retry.py::RetryService.retry.run_id",
     ],
 )
 def test_a_name_that_leads_nowhere_is_found(name: str) -> None:
@@ -103,7 +103,7 @@ def test_a_name_that_leads_nowhere_is_found(name: str) -> None:
     [
         "main.py",
         "app/services/kept/retry.py",
-        "app/services/kept/retry.py::RetryDesk.retry",
+        "app/services/kept/retry.py::RetryService.retry",
         "app/domain/lifecycle.py::MOVES",
         "app/domain/words.py::Status.QUEUED",
         "app/api/routes/runs.py::_starting.start_run",

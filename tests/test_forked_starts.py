@@ -62,18 +62,18 @@ def test_a_server_has_a_group_of_its_own_and_is_gone_once_it_was_killed(tmp_path
 
 def test_nothing_is_left_of_forks_when_the_group_of_who_asked_is_ended() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        asker = subprocess.Popen(
+        requester = subprocess.Popen(
             [sys.executable, "-c", ASK, f"http://127.0.0.1:{silent.getsockname()[1]}"],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        with asker, silent.accept()[0]:
-            assert asker.stdout is not None
-            pid = int(asker.stdout.readline())
+        with requester, silent.accept()[0]:
+            assert requester.stdout is not None
+            pid = int(requester.stdout.readline())
             fork = os.pidfd_open(pid)
-            os.killpg(asker.pid, signal.SIGTERM)
+            os.killpg(requester.pid, signal.SIGTERM)
             # a command that waits gives up by itself after 30 seconds
             gone = select.select([fork], [], [], 20)[0]
             if not gone:

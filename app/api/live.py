@@ -21,8 +21,8 @@ from app.services.rows import (
     ProjectChanged,
     QuotaChanged,
     RunChanged,
+    RunEventAppended,
     RunReported,
-    RunTold,
     StoresChanged,
     StuckChanged,
 )
@@ -139,7 +139,7 @@ class LiveStream:
                     return None
                 out = run_out(run, services.project_names.one(project_id))
                 return LiveEvent(number, "run.changed", masked(out, mask), run_id)
-            case RunTold(run_id, event_id):
+            case RunEventAppended(run_id, event_id):
                 lines = services.runs.timeline(run_id, after=event_id - 1)[:1]
                 if not lines:
                     return None

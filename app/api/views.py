@@ -30,7 +30,7 @@ from app.domain.secret_masks import SecretMask
 from app.domain.words import Cause, Status, label_of
 from app.services.container import Services
 from app.services.lifecycle.owner_hooks import are_on, why_off
-from app.services.limits.quota import Window
+from app.services.limits.quota import QuotaWindow
 from app.services.projects.overview import ProjectView
 from app.services.rows import ChangeRequest, Run, RunEvent
 from app.services.runs.planned import ttl_of
@@ -178,7 +178,7 @@ def change_out(change: ChangeRequest) -> ChangeOut:
     )
 
 
-def quota_out(window: Window, retry_after: int | None) -> QuotaOut:
+def quota_out(window: QuotaWindow, retry_after: int | None) -> QuotaOut:
     """Convert a person's quota window; `retry_after` in seconds."""
     return QuotaOut(
         limit=window.limit,

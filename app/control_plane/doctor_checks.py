@@ -24,10 +24,10 @@ from app.records.stores.routing import Stores
 from app.server.startup import CannotStart, refuse_open_bind
 from app.services.ports import Agents, CannotRead, Sandbox
 from app.services.projects.alerts import AGENT, DISK, Alerts
-from app.services.retention.logs import RetentionDesk
+from app.services.retention.logs import LogRetention
 from app.services.system.accounts import TOKEN_FILE
 from app.services.system.disk_room import DiskRoom
-from app.services.system.doctor import Doctor, Premises
+from app.services.system.doctor import Doctor, DoctorChecks
 from app.services.system.quarantine import Quarantine
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def make_doctor(
     ground: Ground,
     agents: Agents,
     receivers: Callable[[], list[tuple[str, str | None]]],
-    retention: RetentionDesk,
+    retention: LogRetention,
     alerts: Alerts,
 ) -> Doctor:
     """Build doctor, which publishes FindingsChanged when its findings have changed."""
-    premises = premises_of(
+    doctor_checks = premises_of(
         ground.settings,
         ground.ledgers.runs.stores,
         ground.adapters.git,
@@ -56,13 +56,13 @@ def make_doctor(
         partial(_unsandboxed, ground.ledgers.projects),
     )
     publish = ground.feed.publish
-    premises = replace(
-        premises,
+    doctor_checks = replace(
+        doctor_checks,
         allowing=partial(_allowing, ground.ledgers.projects),
         agents_needed=partial(_told, alerts, AGENT),
         low_disks=partial(_told, alerts, DISK),
     )
-    return Doctor(agents, premises, ground.clock, lambda: publish([FindingsChanged()]))
+    return Doctor(agents, doctor_checks, ground.clock, lambda: publish([FindingsChanged()]))
 
 
 def make_disk_room(settings: Settings) -> DiskRoom:
@@ -87,9 +87,9 @@ def premises_of(
     kept: Callable[[], str],
     sandbox: Sandbox,
     unsandboxed: Callable[[], list[str]],
-) -> Premises:
+) -> DoctorChecks:
     """Return the facts that doctor checks; slow ones are callables, evaluated when it runs."""
-    return Premises(
+    return DoctorChecks(
         bind=f"{settings.host}:{settings.port}",
         is_open=_is_open(settings.host),
         runs_dir=settings.runs_root,
@@ -168,7 +168,7 @@ def _kept(settings: Settings) -> str:
     return f"logs, and copies without work of their own: {kept} · history and parked work: forever"
 
 
-def _told_of_kept(ground: Ground, retention: RetentionDesk) -> str:
+def _told_of_kept(ground: Ground, retention: LogRetention) -> str:
     told = (_kept(ground.settings), _going(retention), _homes(ground))
     return " · ".join(filter(None, told))
 
@@ -182,7 +182,7 @@ def _homes(ground: Ground) -> str:
     return f"private homes of {of}: {size_words(sum(sizes))}"
 
 
-def _going(retention: RetentionDesk) -> str:
+def _going(retention: LogRetention) -> str:
     """Describe what will be removed and from when, as of the last check; empty if nothing."""
     logs, copies = retention.last_seen(), retention.copies.standing()
     of_logs = logs.leaving if logs else ()

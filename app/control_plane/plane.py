@@ -16,7 +16,7 @@ from app.adapters.machine.file_locks import FileLocks
 from app.config import Settings
 from app.control_plane.context import Adapters, find_place, pick_adapters, wall_clock
 from app.control_plane.doctor_checks import make_disk_room
-from app.control_plane.scheduler import Metronome
+from app.control_plane.scheduler import Scheduler
 from app.control_plane.storage import make_ledgers, make_relays, open_stores, settle_stores
 from app.control_plane.wiring import Assembly, Ground
 from app.control_plane.wiring_batches import ROUND_SECONDS, make_counting
@@ -26,7 +26,7 @@ from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
 from app.records.stores.leases import LeaseLedger
 from app.services.concurrency import Locks, Workers
 from app.services.lifecycle.refused_hosts import Refusals
-from app.services.system.ownership import RENEW_SECONDS, Leases, Tenure
+from app.services.system.ownership import RENEW_SECONDS, Leases, Ownership
 from app.services.system.store_health import WATCH_SECONDS, StoreWatch
 
 log = logging.getLogger(__name__)
@@ -57,14 +57,14 @@ class ControlPlane:
         disk = make_disk_room(settings)
         self.store_watch = StoreWatch(stores, disk.sentence, self.feed.publish, clock)
         self.workers = Workers(WORKERS + settings.max_live_runs)
-        self.metronome = Metronome()
+        self.scheduler = Scheduler()
         self.ledgers = make_ledgers(stores, self.feed)
         is_alone = _is_alone(settings)
         self.bell = self._make_bell(is_alone)
         self.locks = Locks(None if is_alone else FileLocks(settings.runs_root / "locks"))
         here = find_place(settings)
         self.leases = Leases(LeaseLedger(stores), here.server, is_alone=is_alone)
-        self.tenure = Tenure(self.ledgers.runs, here, self.leases, self.adapters.engine.watch)
+        self.ownership = Ownership(self.ledgers.runs, here, self.leases, self.adapters.engine.watch)
         self.counting = make_counting(settings, self.ledgers.runs, self.feed)
         ground = Ground(
             settings=settings,
@@ -73,11 +73,11 @@ class ControlPlane:
             feed=self.feed,
             database=self.database,
             workers=self.workers,
-            metronome=self.metronome,
+            scheduler=self.scheduler,
             ledgers=self.ledgers,
             locks=self.locks,
             leases=self.leases,
-            tenure=self.tenure,
+            ownership=self.ownership,
             counting=self.counting,
             quarantine=make_quarantine(self.ledgers, clock),
             store_watch=self.store_watch,
@@ -88,8 +88,8 @@ class ControlPlane:
 
     def _take(self, assembly: Assembly, given: dict[str, object]) -> None:
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
-        self.consequences, self.origins = assembly.consequences, assembly.origins
-        self.crowds = assembly.crowds
+        self.outbox, self.origins = assembly.outbox, assembly.origins
+        self.active_run_counts = assembly.active_run_counts
         self.refusals = Refusals(self.ledgers.runs, self.adapters.engine, self.clock)
         self.services = assembly.services(given)
 
@@ -101,7 +101,7 @@ class ControlPlane:
         with contextlib.suppress(DatabaseSilent):
             self.leases.renew_once(self.clock())
         self.counting.check(self.clock())
-        self.crowds.make_anew()
+        self.active_run_counts.make_anew()
         self.adapters.engine.listen(self._hear)
         for relay in self.relays:
             relay.open()
@@ -123,14 +123,14 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stop sweeping and watching; agents continue under their supervisors."""
-        self.metronome.stop()
+        self.scheduler.stop()
         self.adapters.engine.close()
         self.workers.close()
         self.workers.finish(5)
         with contextlib.suppress(DatabaseSilent):
             self.leases.give_back(self.clock())
         self.counting.close()
-        self.crowds.close()
+        self.active_run_counts.close()
         for relay in self.relays:
             relay.close()
         if self.bell is not None:
@@ -141,13 +141,13 @@ class ControlPlane:
     def recover_once(self) -> int:
         """Adopt, end or undo every open run, end stray processes; return how many were open."""
         self.services.quarantine.begin()
-        self.consequences.catch_up()
+        self.outbox.catch_up()
         return self.recovery.once(self.clock())
 
     def _begin(self) -> None:
         if not self.leases.is_alone:
-            self.metronome.repeat(self._renew_leases, RENEW_SECONDS)
-        self.metronome.start()
+            self.scheduler.repeat(self._renew_leases, RENEW_SECONDS)
+        self.scheduler.start()
         for duty in (self._contain, self.recover_once, self.services.projects.resume_clones):
             try:
                 duty()
@@ -161,18 +161,18 @@ class ControlPlane:
             self.services.sweep.request_here,
             lambda: self.origins.look_once(self.clock()),
             lambda: self.counting.look_once(self.clock()),
-            self.crowds.make_anew,
+            self.active_run_counts.make_anew,
             tell_people,
             self.services.bulk.request,
             self.services.alerts.look_once,
         ):
-            self.metronome.repeat(duty, self.settings.sweep_seconds)
-        self.metronome.repeat(self.store_watch.look_once, WATCH_SECONDS)
+            self.scheduler.repeat(duty, self.settings.sweep_seconds)
+        self.scheduler.repeat(self.store_watch.look_once, WATCH_SECONDS)
         clear_logs = self.services.retention.request
         clear_logs()
-        self.metronome.repeat(clear_logs, ROUND_SECONDS)
+        self.scheduler.repeat(clear_logs, ROUND_SECONDS)
         self.workers.submit(self._trim_audit)
-        self.metronome.repeat(self._trim_audit, ROUND_SECONDS)
+        self.scheduler.repeat(self._trim_audit, ROUND_SECONDS)
         self.services.sweep.request_here()
         self.services.sweep.open()
         self.services.bulk.request()
@@ -228,7 +228,7 @@ class ControlPlane:
         again = partial(self.workers.submit, self.look_again, run_id)
         if not self.locks.when_free(run_id, again):
             # released just now, or held by another server, which does not notify this one
-            self.metronome.call_at(self.clock() + A_MOMENT, again, name=f"look at {run_id}")
+            self.scheduler.call_at(self.clock() + A_MOMENT, again, name=f"look at {run_id}")
 
 
 def _is_alone(settings: Settings) -> bool:

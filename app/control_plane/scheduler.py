@@ -11,7 +11,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from app.adapters.machine.clock_changes import ClockChanges
 
 
-class Metronome:
+class Scheduler:
     """Calls duties from its own thread; a late one is called once, never skipped."""
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ from app.records.stores.identity import (
     knows_run_store,
     refuse_stranger,
 )
-from app.records.stores.pg_notify import Relay
+from app.records.stores.pg_notify import PgNotifyRelay
 from app.records.stores.routing import Stores
 from app.server.startup import CannotStart, only_server, prepare_folders
 from app.services.context import Ledgers
@@ -68,11 +68,13 @@ def make_ledgers(stores: Stores, feed: Feed) -> Ledgers:
     return ledgers
 
 
-def make_relays(stores: Stores, feed: Feed) -> list[Relay]:
+def make_relays(stores: Stores, feed: Feed) -> list[PgNotifyRelay]:
     """Build the relays that exchange changes with other servers, one for each PostgreSQL."""
     if stores.control.is_sqlite:
         return []
-    return [Relay(database, feed, tells=database is stores.control) for database in stores.all()]
+    return [
+        PgNotifyRelay(database, feed, tells=database is stores.control) for database in stores.all()
+    ]
 
 
 def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:

@@ -24,25 +24,25 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.runs.selections import EndedRuns, OpenRuns
 from app.server.startup import address_of
 from app.services.auto.sweep import Sweep
-from app.services.batches.batches import BatchDesk
-from app.services.batches.bulk import BulkDesk, Hands
+from app.services.batches.batches import BatchService
+from app.services.batches.bulk import BulkActions, BulkService
 from app.services.batches.bulk_orders import BulkKeys
 from app.services.batches.filling import RefusedItems
 from app.services.batches.queue import BatchEnds, BatchLine
-from app.services.concurrency import Turns
+from app.services.concurrency import BoundedQueue
 from app.services.kept.parked import Holdings
-from app.services.kept.retry import RetryDesk
-from app.services.limits.active_runs import Crowds
-from app.services.limits.counters import Counting, charged_batches, charged_runs
+from app.services.kept.retry import RetryService
+from app.services.limits.active_runs import ActiveRunCounts
+from app.services.limits.counters import CounterService, charged_batches, charged_runs
 from app.services.limits.quota import BatchQuota, Places
 from app.services.notifications.compose import Digests, NoticeRules, Notices, Receiver
-from app.services.notifications.desk import Arrangement, NotificationDesk
-from app.services.notifications.sender import Courier
+from app.services.notifications.desk import Arrangement, NotificationService
+from app.services.notifications.sender import NotificationSender
 from app.services.retention.empty_branches import EmptyBranches
-from app.services.retention.logs import RetentionDesk
+from app.services.retention.logs import LogRetention
 from app.services.retention.policy import Terms
 from app.services.retention.working_copies import CopyRetention
-from app.services.runs.accept import TriggerDesk
+from app.services.runs.accept import AcceptService
 from app.services.runs.prechecks import Prechecks
 from app.services.runs.stop import Stopper
 
@@ -50,22 +50,22 @@ if TYPE_CHECKING:
     from app.control_plane.wiring import Ground
 
 
-def make_counting(settings: Settings, runs: RunLedger, feed: Feed) -> Counting:
+def make_counting(settings: Settings, runs: RunLedger, feed: Feed) -> CounterService:
     """Build the counting of each person's runs and batches in their quota windows."""
     tables = {
         Counted.RUNS: charged_runs(runs, settings.run_window),
         Counted.BATCHES: charged_batches(BatchLedger(runs.stores), settings.batch_window),
     }
-    return Counting(pick_counters(settings), tables, feed.publish)
+    return CounterService(pick_counters(settings), tables, feed.publish)
 
 
-def make_crowds(ground: Ground) -> Crowds:
+def make_crowds(ground: Ground) -> ActiveRunCounts:
     """Build the sets of each repository's active runs."""
     runs = ground.ledgers.runs
     sets, open_runs = pick_sets(ground.settings), OpenRuns(runs.stores)
-    crowds = Crowds(sets, runs, open_runs, ground.workers.submit)
-    crowds.listen(ground.feed)
-    return crowds
+    active_run_counts = ActiveRunCounts(sets, runs, open_runs, ground.workers.submit)
+    active_run_counts.listen(ground.feed)
+    return active_run_counts
 
 
 def make_batch_line(ground: Ground, stopper: Stopper) -> BatchLine:
@@ -78,8 +78,8 @@ def make_batch_line(ground: Ground, stopper: Stopper) -> BatchLine:
 
 
 def make_batch_desk(
-    ground: Ground, checks: Prechecks, trigger: TriggerDesk, sweep: Sweep, line: BatchLine
-) -> BatchDesk:
+    ground: Ground, checks: Prechecks, trigger: AcceptService, sweep: Sweep, line: BatchLine
+) -> BatchService:
     """Build the service that creates batches and takes their items."""
     ledgers, settings = ground.ledgers, ground.settings
     ledger = BatchLedger(ledgers.runs.stores)
@@ -89,23 +89,23 @@ def make_batch_desk(
     refused = RefusedItems(ledgers.runs, ledgers.projects)
     terms = KeyTerms(settings.key_hold_seconds, settings.key_ttl_seconds)
     hearers = (sweep.request_queue, line.ends.request)
-    return BatchDesk(ledger, checks, trigger, places, most, refused, terms, *hearers)
+    return BatchService(ledger, checks, trigger, places, most, refused, terms, *hearers)
 
 
 def make_bulk_desk(
     ground: Ground,
     stopper: Stopper,
-    retry: RetryDesk,
-    trigger: TriggerDesk,
+    retry: RetryService,
+    trigger: AcceptService,
     provenance: dict[str, str],
-) -> BulkDesk:
+) -> BulkService:
     """Build the service for bulk orders, subscribed to runs that make room."""
     runs = ground.ledgers.runs
-    hands = Hands(runs, stopper, retry, trigger)
+    hands = BulkActions(runs, stopper, retry, trigger)
     ledger = BulkLedger(runs.stores)
     keys = BulkKeys(ledger, ground.settings.key_ttl_seconds)
     duties = (ground.locks, ground.workers, ground.clock)
-    desk = BulkDesk(ledger, hands, *duties, provenance, ground.quarantine, keys)
+    desk = BulkService(ledger, hands, *duties, provenance, ground.quarantine, keys)
     ground.feed.subscribe(desk.hear)
     return desk
 
@@ -113,22 +113,22 @@ def make_bulk_desk(
 AT_ONCE = 8  # workers that may wait for receivers
 
 
-def make_notification_desk(ground: Ground) -> NotificationDesk:
+def make_notification_desk(ground: Ground) -> NotificationService:
     """Build the service, with a database witness and a sender if there are receivers."""
     settings, clock, notifier = ground.settings, ground.clock, ground.adapters.notifier
     stores = ground.ledgers.runs.stores
     zone = _zone(settings)
     rules, ledger = _rules(settings, zone), NoticeLedger(stores)
     notices = Notices(ledger, ground.ledgers.projects, rules, clock)
-    courier = Courier(
+    sender = NotificationSender(
         ledger,
         Digests(ledger, EndedRuns(stores), notices, rules),
         notifier,
         rules,
         ground.leases,
-        Turns(ground.workers, AT_ONCE),
+        BoundedQueue(ground.workers, AT_ONCE),
         clock,
-        lambda moment, duty: ground.metronome.call_at(moment, duty, name="notifications"),
+        lambda moment, duty: ground.scheduler.call_at(moment, duty, name="notifications"),
         chance=lambda: secrets.randbelow(1001) / 1000,
         quarantine=ground.quarantine,
         secrets=ground.adapters.secrets,
@@ -137,14 +137,14 @@ def make_notification_desk(ground: Ground) -> NotificationDesk:
     if rules.receivers:
         for database in stores.all():
             database.witness = notices.witness
-        ground.feed.subscribe(courier.hear)
+        ground.feed.subscribe(sender.hear)
     arrangement = Arrangement(
         kinds=settings.notify_kinds,
         quiet_hours=settings.quiet_hours or "",
         digest_at=settings.digest_at or "",
         zone=str(zone),
     )
-    return NotificationDesk(ledger, notifier, rules, arrangement, ground.workers, courier.request)
+    return NotificationService(ledger, notifier, rules, arrangement, ground.workers, sender.request)
 
 
 def _wake(ledger: NoticeLedger, key: str, now: datetime) -> None:
@@ -173,9 +173,9 @@ def _zone(settings: Settings) -> tzinfo:
 ROUND_SECONDS = 86400.0
 
 
-def make_retention(ground: Ground) -> RetentionDesk:
+def make_retention(ground: Ground) -> LogRetention:
     """Build the retention service; of several servers, only the one that sweeps removes."""
-    settings, call_at = ground.settings, ground.metronome.call_at
+    settings, call_at = ground.settings, ground.scheduler.call_at
     terms = Terms(settings.keep_days, settings.keep_gb)
     duties = (terms, ground.workers, ground.clock, ground.leases.may_sweep)
     outside = ground.adapters.outside(ground.ledgers)
@@ -191,11 +191,11 @@ def make_retention(ground: Ground) -> RetentionDesk:
         outside,
         Holdings(outside, ground.workers, ground.clock, ground.feed.publish),
         ground.locks,
-        ground.tenure.here,
+        ground.ownership.here,
         *duties[1:],
         lambda moment, duty: call_at(moment, duty, name="branches"),
     )
-    return RetentionDesk(
+    return LogRetention(
         ground.ledgers.runs,
         LocalRunFolders(settings.runs_root / "records"),
         copies,

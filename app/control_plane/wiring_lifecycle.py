@@ -13,18 +13,18 @@ from app.records.stores.outbox import CLEAR, LIMIT, STRIKE
 from app.services.concurrency import Locks, Workers
 from app.services.context import Ledgers, Outside
 from app.services.lifecycle.deliver import Deliverer, Deliveries
-from app.services.lifecycle.finalize import Settlement
+from app.services.lifecycle.finalize import Finalizer
 from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.reap import Reaper
 from app.services.lifecycle.recovery import Recovery
-from app.services.lifecycle.stall_monitor import Vigil
-from app.services.lifecycle.transitions import Verdicts
+from app.services.lifecycle.stall_monitor import StallMonitor
+from app.services.lifecycle.transitions import Transitions
 from app.services.limits.usage_limits import UsageLimits
 from app.services.ports import Engine
 from app.services.runs.agent_reports import Reporter
 from app.services.runs.stop import Stopper
-from app.services.system.outbox import Consequences
-from app.services.system.ownership import Tenure
+from app.services.system.outbox import OutboxProcessor
+from app.services.system.ownership import Ownership
 from app.services.system.quarantine import Quarantine
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def make_recovery(ground: Ground, reaper: Reaper, engine: Engine) -> Recovery:
     return Recovery(ground.ledgers.runs, engine, reaper, clearings, ground.quarantine)
 
 
-def make_consequences(ground: Ground, limits: UsageLimits) -> Consequences:
+def make_consequences(ground: Ground, limits: UsageLimits) -> OutboxProcessor:
     """Build the outbox, which applies the effects of runs to the control store."""
     projects = ground.ledgers.projects
-    return Consequences(
+    return OutboxProcessor(
         ground.ledgers.runs,
         {
             STRIKE: lambda tx, run, data, _: projects.add_strike(
@@ -63,30 +63,30 @@ def make_reaper(
     outside: Outside,
     launcher: Launcher,
     reporter: Reporter,
-    vigil: Vigil,
+    stall_monitor: StallMonitor,
     *,
     locks: Locks,
     workers: Workers,
-    tenure: Tenure,
+    ownership: Ownership,
     clock: Callable[[], datetime],
     again: Callable[[str], None],
-    consequences: Consequences,
+    outbox: OutboxProcessor,
     quarantine: Quarantine,
 ) -> Reaper:
     """Build the reaper. `again(run_id)` checks a run once more when a worker is done with it."""
-    runs, verdicts = ledgers.runs, Verdicts(ledgers, clock, consequences)
+    runs, transitions = ledgers.runs, Transitions(ledgers, clock, outbox)
     deliverer = Deliverer(runs, outside, clock)
     return Reaper(
         ledgers,
         outside,
         launcher,
-        verdicts,
-        Deliveries(ledgers, deliverer, verdicts, locks, workers, again, quarantine),
-        Settlement(runs, outside, workers, clock, again),
+        transitions,
+        Deliveries(ledgers, deliverer, transitions, locks, workers, again, quarantine),
+        Finalizer(runs, outside, workers, clock, again),
         reporter,
-        vigil,
+        stall_monitor,
         locks,
-        tenure,
+        ownership,
         clock,
         correlated,
     )

@@ -26,7 +26,7 @@ class RunChanged:
 
 
 @dataclass(frozen=True)
-class RunTold:
+class RunEventAppended:
     """A line was added to a run's timeline."""
 
     run_id: str
@@ -119,7 +119,7 @@ FLEETING = (
 )
 Change = (
     RunChanged
-    | RunTold
+    | RunEventAppended
     | LogGrew
     | RunReported
     | BulkChanged

@@ -60,7 +60,7 @@ from app.server.startup import (
     prepare_folders,
     refuse_open_bind,
 )
-from app.server.uvicorn_server import END_SECONDS, AnnouncedServer, PageSocket, end_on_signals
+from app.server.uvicorn_server import END_SECONDS, PageSocket, UvicornServer, end_on_signals
 from app.server.welcome import Welcome, login_link
 from app.services.ports import CannotRead
 from app.services.system.accounts import TOKEN_FILE, rotate_token
@@ -81,7 +81,7 @@ class LastingFiles(StaticFiles):
 
 
 @dataclass(frozen=True)
-class Door:
+class PageServer:
     """The server as pages see it: the live feed, and an API client for each visitor."""
 
     live: LiveStream
@@ -138,7 +138,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
         allowed_hosts={address.removeprefix("http://")},
         command=command,
     )
-    register_pages(Door(live, gate, port, faults_of(os.environ)))
+    register_pages(PageServer(live, gate, port, faults_of(os.environ)))
     remember_signatures()
     rest_links()
     ui.run_with(
@@ -293,7 +293,7 @@ def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_bro
                 ws_per_message_deflate=False,
                 timeout_graceful_shutdown=END_SECONDS,
             )
-            server = AnnouncedServer(config, live, begin=plane.begin, welcome=welcome.say)
+            server = UvicornServer(config, live, begin=plane.begin, welcome=welcome.say)
             server.run(sockets=[listener])
 
 

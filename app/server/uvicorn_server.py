@@ -34,7 +34,7 @@ class PageSocket(WSProtocol):
             self.transport.close()
 
 
-class AnnouncedServer(uvicorn.Server):
+class UvicornServer(uvicorn.Server):
     """A server that shuts down in order at the first signal, and exits at once at a second one.
 
     `begin` starts background work once pages are served: NiceGUI walks through every object when

@@ -72,7 +72,7 @@ class Workers:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-class Rounds:
+class SingleFlight:
     """Runs one duty in rounds, never two at once; an exception in a round is only logged."""
 
     def __init__(self, workers: Workers, duty: Callable[[], Any]) -> None:
@@ -184,7 +184,7 @@ class Locks:
                 self._locks[name] = (lock, users - 1)
 
 
-class Turns:
+class BoundedQueue:
     """Runs at most `at_once` duties on the worker pool; the rest wait in order.
 
     Keeps slow work, such as clones, from occupying every worker.

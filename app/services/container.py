@@ -12,40 +12,40 @@ from app.records.feed import Feed
 from app.records.projects.project_ledger import ProjectLedger, ProjectNames
 from app.records.runs.run_ledger import RunLedger
 from app.records.stores.routing import Stores
-from app.services.auto.afk import AfkDesk
+from app.services.auto.afk import AfkService
 from app.services.auto.loop import AutoLoop
 from app.services.auto.sweep import Sweep
-from app.services.batches.batches import BatchDesk
-from app.services.batches.bulk import BulkDesk
-from app.services.kept.parked import ParkedDesk
-from app.services.kept.resume import ResumeDesk
-from app.services.kept.retry import RetryDesk
+from app.services.batches.batches import BatchService
+from app.services.batches.bulk import BulkService
+from app.services.kept.parked import ParkedService
+from app.services.kept.resume import ResumeService
+from app.services.kept.retry import RetryService
 from app.services.kept.salvage import Salvage
 from app.services.limits.usage_limits import UsageLimits
-from app.services.notifications.desk import NotificationDesk
+from app.services.notifications.desk import NotificationService
 from app.services.ports import Engine
 from app.services.projects.alerts import Alerts
 from app.services.projects.browser_rule import BrowserRule
-from app.services.projects.demo import DemoDesk
+from app.services.projects.demo import DemoService
 from app.services.projects.overview import Overview
-from app.services.projects.projects import ProjectDesk
-from app.services.projects.statistics import FigureDesk
-from app.services.retention.logs import RetentionDesk
-from app.services.runs.accept import TriggerDesk
+from app.services.projects.projects import ProjectService
+from app.services.projects.statistics import StatisticsService
+from app.services.retention.logs import LogRetention
+from app.services.runs.accept import AcceptService
 from app.services.runs.agent_reports import Reporter
 from app.services.runs.idempotency import Keys
-from app.services.runs.planned import PlanDesk
+from app.services.runs.planned import PlannedRunService
 from app.services.runs.queries import RunListing
 from app.services.runs.stop import Stopper
 from app.services.system.accounts import Accounts
-from app.services.system.audit import AuditDesk
+from app.services.system.audit import AuditService
 from app.services.system.disk_room import DiskRoom
 from app.services.system.doctor import Doctor
 from app.services.system.quarantine import Quarantine
 from app.services.system.secret_values import SecretValues
-from app.services.system.store_health import HealthDesk, StoreWatch
-from app.services.tracker.changes import ChangeDesk
-from app.services.tracker.issues import IssueDesk
+from app.services.system.store_health import HealthService, StoreWatch
+from app.services.tracker.changes import ChangeService
+from app.services.tracker.issues import IssueService
 
 
 @dataclass(frozen=True)
@@ -85,36 +85,36 @@ class Services:
     alerts: Alerts
     runs: RunLedger
     project_rows: ProjectLedger
-    projects: ProjectDesk
-    issues: IssueDesk
-    changes: ChangeDesk
+    projects: ProjectService
+    issues: IssueService
+    changes: ChangeService
     overview: Overview
-    figures: FigureDesk
-    demo: DemoDesk
-    trigger: TriggerDesk
-    batches: BatchDesk
-    bulk: BulkDesk
+    figures: StatisticsService
+    demo: DemoService
+    trigger: AcceptService
+    batches: BatchService
+    bulk: BulkService
     quarantine: Quarantine
     store_watch: StoreWatch
-    health: HealthDesk
-    retry: RetryDesk
-    resume: ResumeDesk
+    health: HealthService
+    retry: RetryService
+    resume: ResumeService
     limits: UsageLimits
-    afk: AfkDesk
+    afk: AfkService
     loop: AutoLoop
     keys: Keys
-    parked: ParkedDesk
+    parked: ParkedService
     salvage: Salvage
-    planned: PlanDesk
+    planned: PlannedRunService
     stopper: Stopper
     reporter: Reporter
-    retention: RetentionDesk
+    retention: LogRetention
     listing: RunListing
     accounts: Accounts
     browser_rule: BrowserRule
     secrets: SecretValues
-    audit: AuditDesk
-    notifications: NotificationDesk
+    audit: AuditService
+    notifications: NotificationService
     sweep: Sweep
     engine: Engine
     limits_mode: Callable[[], LimitsMode]

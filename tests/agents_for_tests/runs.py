@@ -18,7 +18,7 @@ from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.domain.sandbox.levels import Means, SandboxLevel
-from app.services.ports import Engine, Kept, Launched, LaunchOrder, ProcessMark, Sight, ended
+from app.services.ports import Engine, Kept, Launched, LaunchOrder, Observation, ProcessMark, ended
 
 AGENTS = Path(__file__).parent
 RUN = "run_c0001"
@@ -113,7 +113,7 @@ class KeepingEngine(LocalEngine):
         self.keep(order.run_id, launched.kept)
         return launched.mark
 
-    def see(self, run_id: str) -> Sight:
+    def see(self, run_id: str) -> Observation:
         """Inspect a run with its kept facts."""
         return self.look(run_id, self.kept(run_id))
 
@@ -187,7 +187,7 @@ class Ears:
 
 def run_to_end(
     engine: KeepingEngine, ears: Ears, workdir: Path, argv: list[str], **other: Any
-) -> Sight:
+) -> Observation:
     """Run an agent until nothing of it is left; return how the engine sees it then."""
     engine.start(order(RUN, workdir, argv, **other))
     engine.follow(RUN)

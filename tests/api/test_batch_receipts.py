@@ -33,7 +33,9 @@ async def test_an_answer_of_many_lines_is_made_beside_the_loop_that_serves_all(
         project, web = plane.add_project(world), FastAPI()
         web.include_router(batches.routes(plane.services))
         gate = Gate(web, accounts=plane.services.accounts, port=8080, now=plane.clock)
-        batch = plane.services.batches.open(project.id, 3, None, plane.asker(), plane.clock()).batch
+        batch = plane.services.batches.open(
+            project.id, 3, None, plane.requester(), plane.clock()
+        ).batch
         lines = [{"index": at, "depth_level": "quick", "task": "look"} for at in range(2)]
         token = (plane.settings.data_root / "token").read_text().strip()
         async with httpx.AsyncClient(

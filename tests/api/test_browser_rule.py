@@ -18,7 +18,7 @@ from app.api.schemas import NewProject, ProjectChange
 from app.domain.words import Depth
 from app.records.database.database import DatabaseSilent
 from app.services.projects.browser_rule import GUARDED, BrowserRule
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.api.workshop import problem
 from tests.fake_planes import FakePlane
 from tests.fakes import World
@@ -214,8 +214,8 @@ async def test_an_agent_that_is_still_unsandboxed_counts_after_its_project_is_co
     plane, runs = yard.plane, yard.plane.ledgers.runs
     project = yard.rows.find(yard.other)
     assert project is not None
-    order = Order(project.id, Depth.QUICK, "auto", task="Look around")
-    run = plane.services.trigger.accept(order, plane.asker(), plane.clock()).run
+    order = RunRequest(project.id, Depth.QUICK, "auto", task="Look around")
+    run = plane.services.trigger.accept(order, plane.requester(), plane.clock()).run
     plane.rest()
     runs.note(run.id, run.project_id, provenance={**run.provenance, "sandbox": level})
     assert (await yard.answer(yard.by_token(), DEEDS["archive"])).status_code == code

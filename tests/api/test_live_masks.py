@@ -11,7 +11,7 @@ import pytest
 from app.api.live import LiveStream
 from app.api.schemas import ProjectOut, RunOut
 from app.domain.secret_masks import dots
-from app.records.feed import Numbered, ProjectChanged, RunChanged, RunTold
+from app.records.feed import Numbered, ProjectChanged, RunChanged, RunEventAppended
 from app.records.tables import Run
 from tests.fake_planes import FakePlane
 from tests.fakes import World
@@ -40,7 +40,7 @@ def told_of(plane: FakePlane, run: Run) -> list[object]:
     line = plane.ledgers.runs.timeline(run.id)[-1]
     changes = (
         RunChanged(run.id, run.project_id),
-        RunTold(run.id, line.id or 0),
+        RunEventAppended(run.id, line.id or 0),
         ProjectChanged(run.project_id),
     )
     live = LiveStream(plane.services)
@@ -51,8 +51,8 @@ def a_run_about(plane: FakePlane, world: World, words: str) -> Run:
     """Start a run whose title and last timeline entry contain these words."""
     project = plane.add_project(world)
     issue = plane.services.issues.add(project.id, words, "", ["ready-for-agent"], plane.clock())
-    asker = replace(plane.asker(), provenance=plane.services.identity.as_dict())
-    run = plane.services.afk.start(project.id, issue.number, asker, plane.clock()).run
+    requester = replace(plane.requester(), provenance=plane.services.identity.as_dict())
+    run = plane.services.afk.start(project.id, issue.number, requester, plane.clock()).run
     plane.rest()
     plane.ledgers.runs.tell_once(run.id, plane.clock(), "note", f"it says {words}", words=[words])
     return run

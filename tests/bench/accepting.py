@@ -64,12 +64,12 @@ async def _ask_as_scripts(yard: Yard, noop: str, project_id: str, crew: int) -> 
     alone = min(POSTS_ALONE, crew)
     async with (
         httpx.AsyncClient(base_url=noop, trust_env=False) as idler,
-        httpx.AsyncClient(base_url=yard.server.url, headers=headers, trust_env=False) as asker,
+        httpx.AsyncClient(base_url=yard.server.url, headers=headers, trust_env=False) as requester,
     ):
         idle, _ = await _post(idler, *NOOP, count=alone, clients=1)
-        created, _ = await _post(asker, path, body, count=alone, clients=1)
+        created, _ = await _post(requester, path, body, count=alone, clients=1)
         _, idle_rate = await _post(idler, *NOOP, count=crew, clients=CREW)
-        _, rate = await _post(asker, path, body, count=crew, clients=CREW)
+        _, rate = await _post(requester, path, body, count=crew, clients=CREW)
     return {
         "accept": created / idle,
         "rate": rate / idle_rate,

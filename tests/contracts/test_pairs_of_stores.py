@@ -17,8 +17,8 @@ from app.records.feed import Feed
 from app.records.runs.run_pages import RunFilter
 from app.records.tables import Project, Run
 from app.server.startup import CannotStart
-from app.services.kept.retry import Wishes
-from app.services.runs.requests import Asker, Order
+from app.services.kept.retry import RetryOptions
+from app.services.runs.requests import Requester, RunRequest
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import POSTGRESQL, SQLITE, run_store, shared_database
@@ -62,9 +62,9 @@ def servers(
 
 def start(plane: FakePlane, project: Project, key: str | None = None, **wishes: Any) -> Run:
     """Accept and launch a run; repeating a key returns the same run."""
-    asker = Asker(**{**plane.asker().__dict__, "key": key})
-    order = Order(project.id, Depth.QUICK, "auto", **wishes)
-    run = plane.services.trigger.accept(order, asker, plane.clock()).run
+    requester = Requester(**{**plane.requester().__dict__, "key": key})
+    order = RunRequest(project.id, Depth.QUICK, "auto", **wishes)
+    run = plane.services.trigger.accept(order, requester, plane.clock()).run
     plane.rest()
     return found(plane, run.id)
 
@@ -122,7 +122,7 @@ def test_a_project_lives_through_the_split_and_back(servers: Servers, world: Wor
     die(after, world, new)
     assert (found(after, new.id).status, strikes(after, project)) == ("died", 2)
     retries = [
-        after.services.retry.retry(run.id, Wishes(), after.asker(), after.clock()).run
+        after.services.retry.retry(run.id, RetryOptions(), after.requester(), after.clock()).run
         for run in (old, new)
     ]
     after.rest()

@@ -18,8 +18,8 @@ from app.services.ports import (
     LaunchFailed,
     LaunchOrder,
     Mirrors,
+    Observation,
     Repository,
-    Sight,
     WorkingCopies,
 )
 from tests.agents_for_tests.runs import Ears, local_engine, shell
@@ -142,7 +142,7 @@ class Yard:
     let_end: Callable[[str, int], None]
     rows: dict[str, Kept] = field(default_factory=dict)
 
-    def look(self, run_id: str) -> Sight:
+    def look(self, run_id: str) -> Observation:
         return self.engine.look(run_id, self.rows.get(run_id))
 
     def kill(self, run_id: str) -> bool:

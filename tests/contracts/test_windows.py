@@ -21,7 +21,7 @@ from app.errors import RateLimited
 from app.records.batches.batch_ledger import BatchLedger
 from app.records.database.database import Database
 from app.records.runs.run_ledger import RunLedger
-from app.services.limits.counters import Counting, charged_batches, charged_runs
+from app.services.limits.counters import CounterService, charged_batches, charged_runs
 from app.services.limits.quota import BatchQuota, Places, Quota
 from app.services.ports import Charge
 from tests.records.samples import (
@@ -67,7 +67,7 @@ class Window:
             Counted.RUNS: charged_runs(self.ledger, SECONDS),
             Counted.BATCHES: charged_batches(self.batches, SECONDS),
         }
-        counting = Counting(windows, tables, lambda _: None)
+        counting = CounterService(windows, tables, lambda _: None)
         self.places = Places(Quota(LIMIT, SECONDS), Counted.RUNS, stores, counting)
         rule = BatchQuota(self.batches, ITEMS, SECONDS)
         self.batch_places = Places(rule, Counted.BATCHES, stores, counting)

@@ -32,7 +32,7 @@ from app.records.people.audit_ledger import Deed
 from app.records.stores.sessions import control_of, every
 from app.records.tables import Audit, Run
 from app.services.context import repository_of
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.fake_planes import FakePlane
 from tests.fakes import FakeMirrors, World
 
@@ -83,10 +83,10 @@ class Life:
             return
         key = f"{self.name}-{self.asked}"
         self.asked += 1
-        asker = replace(self.plane.asker(), key=key)
+        requester = replace(self.plane.requester(), key=key)
         issue = self.plane.add_issue(project)
-        order = Order(project.id, Depth.QUICK, "auto", issue=issue)
-        run = self.plane.services.trigger.accept(order, asker, self.plane.clock()).run
+        order = RunRequest(project.id, Depth.QUICK, "auto", issue=issue)
+        run = self.plane.services.trigger.accept(order, requester, self.plane.clock()).run
         self.said.append(f"{key} {run.id}")
         self.plane.rest()
         for live in [one for one in self.world.processes if self.world.processes[one].is_alive]:
@@ -189,7 +189,7 @@ def check_lives(folder: Path, runs: str | None) -> Counter[str]:
 
 
 def _runs_and_resets(plane: FakePlane) -> tuple[list[Run], list[Audit]]:
-    plane.consequences.catch_up()
+    plane.outbox.catch_up()
     with plane.stores.looking() as session:
         runs = [run for one in every(session) for run in one.exec(rows_of(Run)).all()]
         resets = rows_of(Audit).where(Audit.deed == "reset")

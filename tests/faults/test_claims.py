@@ -13,8 +13,8 @@ import pytest
 from app.domain.words import Depth
 from app.errors import ConcurrencyLimit, NothingReady, PrLock, Refusal
 from app.records.tables import Project
-from app.services.kept.retry import Wishes
-from app.services.runs.requests import Order
+from app.services.kept.retry import RetryOptions
+from app.services.runs.requests import RunRequest
 from tests.agents_for_tests.runs import until
 from tests.fake_planes import FakePlane
 from tests.fakes import World
@@ -75,8 +75,8 @@ def test_f4_of_those_who_have_picked_the_same_issue_one_gets_it(
     plane.ledgers.projects.change(project.id, auto_enabled=True)
     start, now = plane.services.afk.start, plane.clock()
     answers = at_once(
-        lambda: start(project.id, None, plane.asker(), now),
-        lambda: start(project.id, None, plane.asker(), now),
+        lambda: start(project.id, None, plane.requester(), now),
+        lambda: start(project.id, None, plane.requester(), now),
         lambda: plane.services.loop.fill_once(now),
         let_go,
     )
@@ -95,13 +95,13 @@ def test_f4_a_retry_meets_a_start_and_the_loop_at_the_same_issue(
     project = plane.add_project(world)
     plane.add_issue(project)
     now = plane.clock()
-    waits = Order(project.id, Depth.QUICK, "auto", issue=1, delay_seconds=60)
-    first = plane.services.trigger.accept(waits, plane.asker(), now).run
+    waits = RunRequest(project.id, Depth.QUICK, "auto", issue=1, delay_seconds=60)
+    first = plane.services.trigger.accept(waits, plane.requester(), now).run
     plane.services.stopper.stop(first.id, "by a test", now)
     plane.ledgers.projects.change(project.id, auto_enabled=True)
     answers = at_once(
-        lambda: plane.services.afk.start(project.id, None, plane.asker(), now),
-        lambda: plane.services.retry.retry(first.id, Wishes(), plane.asker(), now),
+        lambda: plane.services.afk.start(project.id, None, plane.requester(), now),
+        lambda: plane.services.retry.retry(first.id, RetryOptions(), plane.requester(), now),
         lambda: plane.services.loop.fill_once(now),
         let_go,
     )
@@ -165,8 +165,8 @@ def test_f6_a_limit_of_two_lets_two_of_twenty_in(tmp_path: Path, world: World, k
     project = plane.add_project(world, max_concurrency=2)
 
     def submit(number: int) -> Callable[[], object]:
-        order = Order(project.id, Depth.QUICK, "auto", task=f"part {number}")
-        return lambda: plane.services.trigger.accept(order, plane.asker(), plane.clock())
+        order = RunRequest(project.id, Depth.QUICK, "auto", task=f"part {number}")
+        return lambda: plane.services.trigger.accept(order, plane.requester(), plane.clock())
 
     answers = at_once(*map(submit, range(20)))
     plane.rest()

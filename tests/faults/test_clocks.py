@@ -20,7 +20,7 @@ import pytest
 from app.adapters.machine.clock_changes import ClockChanges
 from app.adapters.supervisor.kernel import boot_clock
 from app.control_plane.context import wall_clock
-from app.control_plane.scheduler import Metronome
+from app.control_plane.scheduler import Scheduler
 from app.domain.end_causes import ExitReason
 from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, is_living, order, script, until
 from tests.faults.test_restarts import add_project, killable_server, post_run, see
@@ -34,10 +34,10 @@ DAY = 86400
 TICKS = 0.1
 TICKER = f"""
 import threading, time
-from app.control_plane.scheduler import Metronome
-metronome = Metronome()
-metronome.repeat(lambda: print(time.monotonic(), flush=True), {TICKS})
-metronome.start()
+from app.control_plane.scheduler import Scheduler
+scheduler = Scheduler()
+scheduler.repeat(lambda: print(time.monotonic(), flush=True), {TICKS})
+scheduler.start()
 threading.Event().wait()
 """
 
@@ -154,17 +154,17 @@ def count_hours_of(day: int, month: int) -> int:
 
 def test_f31_a_clock_that_was_set_back_stops_no_sweep() -> None:
     came = threading.Event()
-    metronome = Metronome()
-    metronome.repeat(came.set, 30)
-    metronome.start()
+    scheduler = Scheduler()
+    scheduler.repeat(came.set, 30)
+    scheduler.start()
     try:
         # the next sweep as seen from a day before, as after the clock was set back
-        [job] = metronome._scheduler.get_jobs()
+        [job] = scheduler._scheduler.get_jobs()
         job.modify(next_run_time=datetime.now(UTC) + timedelta(days=1))
-        metronome.clock_was_set()
+        scheduler.clock_was_set()
         assert came.wait(10)
     finally:
-        metronome.stop()
+        scheduler.stop()
 
 
 @pytest.mark.soak
@@ -273,13 +273,13 @@ def test_f32_a_server_takes_its_own_leases_again_and_keeps_its_runs(
     assert one.leases.renew_once(now)
     assert one.leases.may_sweep(now)
     one.tick()
-    assert one.run(run.id).server == one.tenure.here.server
+    assert one.run(run.id).server == one.ownership.here.server
     # the other wakes later, and finds that the sweep and the run are taken
     two.clock.now = now
     assert not two.leases.renew_once(now)
     two.tick()
     found = two.run(run.id)
-    assert (found.status, found.server) == ("running", one.tenure.here.server)
+    assert (found.status, found.server) == ("running", one.ownership.here.server)
     one.stop_run(run)
 
 

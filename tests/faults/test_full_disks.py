@@ -16,7 +16,7 @@ from app.domain.words import Depth
 from app.records.database.database import FULL, Database, DatabaseSilent
 from app.records.database.sqlite_files import file_of
 from app.records.tables import Person
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.faults.test_shortages import small_disk
@@ -93,9 +93,9 @@ def test_f38_a_full_run_store_keeps_no_half_of_a_run_and_goes_on_without_a_resta
     accepted: dict[str, str] = {}
 
     def submit(key: str) -> str:
-        order = Order(project.id, Depth.QUICK, "auto", task=LONG, delay_seconds=3600)
-        asker = replace(plane.asker(), key=key)
-        return plane.services.trigger.accept(order, asker, plane.clock()).run.id
+        order = RunRequest(project.id, Depth.QUICK, "auto", task=LONG, delay_seconds=3600)
+        requester = replace(plane.requester(), key=key)
+        return plane.services.trigger.accept(order, requester, plane.clock()).run.id
 
     def submit_until_it_is_full() -> None:
         for number in range(100):

@@ -17,7 +17,7 @@ from app.records.database import database as database_module
 from app.records.database.database import BUSY, Database, DatabaseSilent
 from app.records.database.sqlite_files import file_of
 from app.records.tables import Project
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import KINDS, SQLITE, run_store, shared_database
@@ -68,11 +68,11 @@ def test_f36_where_one_of_two_databases_stays_locked_nothing_is_accepted_and_it_
     runs = run_store(tmp_path, SQLITE)
     plane = FakePlane(tmp_path / "data", world, database_url=None, runs_database_url=runs)
     plane.migrate()
-    order = Order(plane.add_project(world).id, Depth.QUICK, "auto", delay_seconds=3600)
-    asker = replace(plane.asker(), key="once")
+    order = RunRequest(plane.add_project(world).id, Depth.QUICK, "auto", delay_seconds=3600)
+    requester = replace(plane.requester(), key="once")
 
     def submit() -> str:
-        return plane.services.trigger.accept(order, asker, plane.clock()).run.id
+        return plane.services.trigger.accept(order, requester, plane.clock()).run.id
 
     held = plane.database if which == "control" else plane.stores.runs
     assert held is not None

@@ -222,9 +222,9 @@ def test_entries_without_a_run_keep_nobody_out(plane: RealPlane, server: RedisSe
 def announce(plane: RealPlane, items: int, key: str) -> str | None:
     """Return the id of a batch, or None if the person's window has no room for all its items."""
     project = plane.ledgers.projects.all()[0]
-    desk, asker = plane.services.batches, plane.asker(key)
+    desk, requester = plane.services.batches, plane.requester(key)
     try:
-        return desk.open(project.id, items, None, asker, plane.clock()).batch.id
+        return desk.open(project.id, items, None, requester, plane.clock()).batch.id
     except RateLimited:
         return None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.control_plane.scheduler import Metronome
+from app.control_plane.scheduler import Scheduler
 from app.services.auto.sweep import Sweep
 from tests.agents_for_tests.runs import until
 from tests.fresh_databases import only_on_sqlite
@@ -36,13 +36,13 @@ def real_sweep(
         plane.reaper,
         plane.services.sweep._launcher,
         plane.workers,
-        plane.tenure,
+        plane.ownership,
         plane.services.limits,
         plane.clock,
         4,
         plane.services.resume.go_on_once,
         fill_auto,
-        plane.metronome.call_at,
+        plane.scheduler.call_at,
         plane.services.sweep._batches,
         plane.services.quarantine,
         lambda whole: None,
@@ -62,25 +62,25 @@ def test_f33_a_sweep_that_is_a_minute_late_comes_once_and_not_never(plane: RealP
         asked.append("sweep")
         plane.services.sweep.request()
 
-    metronome = Metronome()
-    metronome.repeat(sweep, 30)
-    metronome.start()
+    scheduler = Scheduler()
+    scheduler.repeat(sweep, 30)
+    scheduler.start()
     # as after a minute in which this process could not run
-    [job] = metronome._scheduler.get_jobs()
+    [job] = scheduler._scheduler.get_jobs()
     job.modify(next_run_time=datetime.now(UTC) - timedelta(seconds=60))
     until(lambda: plane.run(due.id).status == "running", "the late sweep")
-    metronome.stop()
+    scheduler.stop()
     # one sweep, not one for each that was missed
     assert len(asked) == 1
 
 
 def test_f33_a_moment_that_has_passed_is_not_skipped() -> None:
     came = threading.Event()
-    metronome = Metronome()
-    metronome.call_at(datetime.now(UTC) - timedelta(seconds=60), came.set)
-    metronome.start()
+    scheduler = Scheduler()
+    scheduler.call_at(datetime.now(UTC) - timedelta(seconds=60), came.set)
+    scheduler.start()
     assert came.wait(20)
-    metronome.stop()
+    scheduler.stop()
 
 
 @only_on_sqlite("PostgreSQL takes no labels that are no JSON")
@@ -92,8 +92,8 @@ def test_f34_one_projects_trouble_ends_in_that_project(plane: RealPlane) -> None
     spoil(plane, broken.id, NO_LIST)
     for project in (broken, sound):
         plane.ledgers.projects.change(project.id, auto_enabled=True)
-    plane.metronome.repeat(plane.services.sweep.request, 0.2)
-    plane.metronome.start()
+    plane.scheduler.repeat(plane.services.sweep.request, 0.2)
+    plane.scheduler.start()
     until(lambda: plane.ledgers.runs.newest_of(sound.id, limit=1), "the sound one is swept")
     assert plane.ledgers.runs.newest_of(broken.id, limit=1) == []
     # the job survives, and the project is swept again once it is readable
@@ -101,7 +101,7 @@ def test_f34_one_projects_trouble_ends_in_that_project(plane: RealPlane) -> None
     until(lambda: plane.ledgers.runs.newest_of(broken.id, limit=1), "the other, later")
     for project in (broken, sound):
         plane.ledgers.projects.change(project.id, auto_enabled=False)
-    plane.metronome.stop()
+    plane.scheduler.stop()
 
 
 def spoil(plane: RealPlane, project_id: str, labels: str) -> None:

@@ -22,7 +22,7 @@ from app.domain.ids import Store, store_of
 from app.domain.words import Depth
 from app.records.database.database import Database, DatabaseSilent
 from app.records.tables import Lease, Project, Run, Setting
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.agents_for_tests.runs import until
 from tests.fake_planes import FakePlane
 from tests.fakes import World
@@ -87,8 +87,8 @@ def put_back(settings: Settings, file: Path) -> Restored:
 
 
 def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
-    order = Order(project.id, Depth.QUICK, "auto", **wishes)
-    run = plane.services.trigger.accept(order, plane.asker(), plane.clock()).run
+    order = RunRequest(project.id, Depth.QUICK, "auto", **wishes)
+    run = plane.services.trigger.accept(order, plane.requester(), plane.clock()).run
     plane.rest()
     return run
 

@@ -116,7 +116,7 @@ def _whole_program() -> None:
 
 def _end(plane: Any) -> None:
     # stop sweeps first: killing a run would free a slot, and the next run would start
-    plane.metronome.stop()
+    plane.scheduler.stop()
     plane.workers.close()
     assert plane.workers.finish(PATIENCE_SECONDS)
     engine, runs = plane.adapters.engine, plane.ledgers.runs

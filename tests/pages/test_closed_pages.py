@@ -11,7 +11,7 @@ from nicegui import Client
 from nicegui.element import Element
 from nicegui.observables import ObservableCollection
 
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from tests.pages.conftest import House, until
 
 TABS = 3
@@ -31,7 +31,7 @@ def left() -> dict[str, int]:
     found = gc.get_objects()
     return {
         "pages": sum(isinstance(one, Client) for one in found),
-        "visits": sum(type(one).__name__ == Visit.__name__ for one in found),
+        "visits": sum(type(one).__name__ == PageSession.__name__ for one in found),
         "elements": sum(isinstance(one, Element) for one in found),
         "words": sum(isinstance(one, ObservableCollection) for one in found),
     }

@@ -15,7 +15,7 @@ from app.services.system.store_health import (
     NEW_RUNS,
     NO_NEW_RUNS,
     Health,
-    HealthDesk,
+    HealthService,
     PartTrouble,
 )
 from tests.pages.conftest import House, html_of, until
@@ -47,7 +47,7 @@ async def test_the_settings_say_how_the_database_is(house: House, user: User) ->
 def test_a_lost_counter_is_unreachable_and_the_database_counts(
     mode: LimitsMode, told: list[Health]
 ) -> None:
-    database, *counter = HealthDesk(lambda: NOW, is_split=False).look([], mode)
+    database, *counter = HealthService(lambda: NOW, is_split=False).look([], mode)
     assert database.health is Health.HEALTHY
     assert [one.health for one in counter] == told
     if mode is LimitsMode.DEGRADED:
@@ -56,7 +56,7 @@ def test_a_lost_counter_is_unreachable_and_the_database_counts(
 
 def test_a_server_that_may_not_take_new_runs_says_that_the_rest_works() -> None:
     moved = PartTrouble(NEW_RUNS, NOW, "They live elsewhere.", "new runs are not accepted")
-    _, part = HealthDesk(lambda: NOW, is_split=False).look([moved], LimitsMode.TABLE)
+    _, part = HealthService(lambda: NOW, is_split=False).look([moved], LimitsMode.TABLE)
     assert (part.health, part.works) == (Health.DEGRADED, NO_NEW_RUNS)
 
 

@@ -134,11 +134,11 @@ async def test_a_run_that_ended_without_a_word_promises_no_more_of_them(
 
 
 def visit_of(user: User) -> Any:
-    """Return the open page's `Visit`."""
+    """Return the open page's `PageSession`."""
     assert user.client is not None
     handlers = user.client.connect_handlers
     visits = [getattr(handler, "__self__", None) for handler in handlers]
-    return next(visit for visit in visits if type(visit).__name__ == "Visit")
+    return next(session for session in visits if type(session).__name__ == "PageSession")
 
 
 async def test_a_snapshot_that_comes_late_takes_nothing_back_that_was_told_meanwhile(
@@ -154,12 +154,12 @@ async def test_a_snapshot_that_comes_late_takes_nothing_back_that_was_told_meanw
         asked.set()
         await may_answer.wait()
 
-    visit = visit_of(user)
-    hooks = visit.api.http.event_hooks["response"]
+    session = visit_of(user)
+    hooks = session.api.http.event_hooks["response"]
     hooks.append(hold_back)
     returning = [
         asyncio.ensure_future(coming)
-        for coming in (handler() for handler in visit._returns)
+        for coming in (handler() for handler in session._returns)
         if coming is not None  # some handlers have nothing to fetch
     ]
     await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)

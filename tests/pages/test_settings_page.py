@@ -13,7 +13,7 @@ import pytest
 from nicegui.testing.user import User
 
 from app.api.schemas import CopiesOut, LeavingOut, RetentionOut
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.pages.system.settings import retention_html
 from tests.pages.conftest import House, html_of, until
 
@@ -96,7 +96,7 @@ def test_what_goes_is_told_with_the_moment_from_which_it_does(minutes: int, when
     kept = RetentionOut(
         keep_days=30, keep_gb=10, **logs, next_at=None, leaving=[one], copies=copies
     )
-    html = retention_html(kept, cast(Visit, Onlooker(now)))
+    html = retention_html(kept, cast(PageSession, Onlooker(now)))
     assert re.search(rf"To go, {when}: 1 log, 3.0 KB", html)
     assert re.search(rf"To go, {when}: 2 copies, 5 B", html)
     assert len(re.findall(rf"<td>{when}</td>", html)) == 2

@@ -22,17 +22,22 @@ from app.records.feed import (
     ProjectNamed,
     QuotaChanged,
     RunChanged,
+    RunEventAppended,
     RunReported,
-    RunTold,
     StuckChanged,
 )
 from app.records.stores import pg_notify
-from app.records.stores.pg_notify import Relay
+from app.records.stores.pg_notify import PgNotifyRelay
 from tests.agents_for_tests.runs import until
 from tests.fresh_databases import POSTGRESQL, one_postgres
 
 CROSSING = [
-    *(RunChanged("run_1", "proj_1"), RunTold("run_1", 7), LogGrew("run_1"), RunReported("run_1")),
+    *(
+        RunChanged("run_1", "proj_1"),
+        RunEventAppended("run_1", 7),
+        LogGrew("run_1"),
+        RunReported("run_1"),
+    ),
     *(BulkChanged("bulk_1"), StuckChanged()),
     *(ProjectChanged("proj_1"), ProjectNamed("proj_1"), QuotaChanged("person_1")),
 ]
@@ -73,7 +78,7 @@ class Server:
     def __init__(self, address: str) -> None:
         self.feed = Feed()
         self.database = Database(address, tell=self.feed.publish)
-        self.relay = Relay(self.database, self.feed)
+        self.relay = PgNotifyRelay(self.database, self.feed)
         self.heard: list[Change] = []
         self.feed.subscribe(lambda one: self.heard.append(one.change))
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.lifecycle import LIVE, MOVES, WAITING, Signal, next_status
 from app.domain.words import Status
-from app.records.feed import Change, ProjectChanged, QuotaChanged, RunChanged, RunTold
+from app.records.feed import Change, ProjectChanged, QuotaChanged, RunChanged, RunEventAppended
 from app.records.runs import run_ledger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
@@ -41,7 +41,7 @@ def test_an_accepted_run_is_there_with_its_first_line(
     ]
     assert set(told) == {
         *(RunChanged(run.id, "proj_1"), ProjectChanged("proj_1"), QuotaChanged("person_1")),
-        RunTold(run.id, ledger.timeline(run.id)[0].id or 0),
+        RunEventAppended(run.id, ledger.timeline(run.id)[0].id or 0),
     }
 
 

@@ -16,7 +16,7 @@ def start(
 ) -> Accepted:
     """Start an AFK run manually and wait for its launch."""
     plane.clock.advance(1)
-    accepted = plane.services.afk.start(project.id, issue, plane.asker(key), plane.clock())
+    accepted = plane.services.afk.start(project.id, issue, plane.requester(key), plane.clock())
     plane.rest()
     return accepted
 

@@ -8,7 +8,7 @@ from typing import Any
 from app.domain.words import Depth
 from app.records.tables import Batch, Project
 from app.services.batches.filling import Item
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.fake_planes import FakePlane
 
 
@@ -23,12 +23,12 @@ def a_batch(
 ) -> Batch:
     """Seal a batch of `count` items, of which `sent` arrive; `models` names one per item."""
     desk, now = plane.services.batches, plane.clock()
-    batch = desk.open(project.id, count, None, plane.asker(), now).batch
-    filling = desk.fill(batch.id, plane.asker())
+    batch = desk.open(project.id, count, None, plane.requester(), now).batch
+    filling = desk.fill(batch.id, plane.requester())
     for index in range(count if sent is None else sent):
         if models:
             more["model"] = models[index]
-        order = Order(project.id, Depth.QUICK, "auto", task=f"part {index}", **more)
+        order = RunRequest(project.id, Depth.QUICK, "auto", task=f"part {index}", **more)
         filling.take(Item(index, order), plane.clock())
         plane.clock.advance(0.001)
     desk.seal(batch.id, plane.clock())

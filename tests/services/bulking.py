@@ -21,7 +21,7 @@ def stopped(plane: FakePlane, project: Project, count: int) -> list[str]:
     for number in range(count):
         plane.clock.advance(0.01)
         asked = order(project, task=f"part {number}")
-        ids.append(plane.services.trigger.accept(asked, plane.asker(), plane.clock()).run.id)
+        ids.append(plane.services.trigger.accept(asked, plane.requester(), plane.clock()).run.id)
         plane.services.stopper.stop(ids[-1], "not wanted", plane.clock())
         plane.rest()
     return ids
@@ -29,7 +29,9 @@ def stopped(plane: FakePlane, project: Project, count: int) -> list[str]:
 
 def retry_all(plane: FakePlane, **wanted: Any) -> Bulk:
     desk = plane.services.bulk
-    bulk = desk.order(BulkAction.RETRY, RunFilter(**wanted), "", plane.asker(), plane.clock()).bulk
+    bulk = desk.order(
+        BulkAction.RETRY, RunFilter(**wanted), "", plane.requester(), plane.clock()
+    ).bulk
     plane.rest()
     return desk.find(bulk.id)
 

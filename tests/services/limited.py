@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.domain.words import Depth
 from app.records.tables import AccountHold, Project, Run
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 
@@ -36,9 +36,9 @@ class Limited:
 
     def order(self, project: Project, **wishes: object) -> Run:
         """Accept a plain run and launch it if allowed."""
-        order = Order(project.id, Depth.QUICK, "auto", **{"task": f"at {self.now}"} | wishes)  # type: ignore[arg-type]
+        order = RunRequest(project.id, Depth.QUICK, "auto", **{"task": f"at {self.now}"} | wishes)  # type: ignore[arg-type]
         now = self.plane.clock.advance(1)
-        run = self.plane.services.trigger.accept(order, self.plane.asker(), now).run
+        run = self.plane.services.trigger.accept(order, self.plane.requester(), now).run
         self.plane.rest()
         return self.run(run.id)
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.words import Depth
 from app.records.tables import Project, Run
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.fake_planes import FakePlane
 
 FAULT = KeyError("delivery")
@@ -40,8 +40,8 @@ def poison(
 
 def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
     """Accept a run and launch it if allowed."""
-    order = Order(project.id, Depth.QUICK, "auto", **wishes)
-    run = plane.services.trigger.accept(order, plane.asker(), plane.clock()).run
+    order = RunRequest(project.id, Depth.QUICK, "auto", **wishes)
+    run = plane.services.trigger.accept(order, plane.requester(), plane.clock()).run
     plane.rest()
     return found(plane, run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.records.tables import Project, Run
-from app.services.kept.retry import Wishes
+from app.services.kept.retry import RetryOptions
 from app.services.runs.requests import Accepted
 from tests.planes import COMMIT, RealPlane
 
@@ -20,7 +20,7 @@ def accept(plane: RealPlane, run: Run | str, key: str | None = None, **wishes: A
     """Order a retry, one second later."""
     now = plane.clock.advance(1)
     run_id = run if isinstance(run, str) else run.id
-    return plane.services.retry.retry(run_id, Wishes(**wishes), plane.asker(key), now)
+    return plane.services.retry.retry(run_id, RetryOptions(**wishes), plane.requester(key), now)
 
 
 def retry(plane: RealPlane, run: Run, key: str | None = None, **wishes: Any) -> Run:

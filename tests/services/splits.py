@@ -8,25 +8,25 @@ from typing import Any
 from app.domain.words import Depth
 from app.records.runs.run_pages import RunFilter
 from app.records.tables import Project, Run
-from app.services.runs.requests import Asker, Order
+from app.services.runs.requests import Requester, RunRequest
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 
 Planes = Callable[..., FakePlane]
 
 
-def order(project: Project, **wishes: Any) -> Order:
-    return Order(project.id, Depth.QUICK, "auto", **wishes)
+def order(project: Project, **wishes: Any) -> RunRequest:
+    return RunRequest(project.id, Depth.QUICK, "auto", **wishes)
 
 
-def asker(plane: FakePlane, key: str) -> Asker:
-    return Asker(**{**plane.asker().__dict__, "key": key})
+def requester(plane: FakePlane, key: str) -> Requester:
+    return Requester(**{**plane.requester().__dict__, "key": key})
 
 
 def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
     """Accept and launch a run."""
     accepted = plane.services.trigger.accept(
-        order(project, **wishes), plane.asker(), plane.clock()
+        order(project, **wishes), plane.requester(), plane.clock()
     ).run
     plane.rest()
     return found(plane, accepted.id)

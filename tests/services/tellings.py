@@ -63,7 +63,7 @@ class Telling:
         """Run a new issue from start to end; `columns` are written to its row before the end."""
         plane = self.plane
         number = plane.add_issue(project)
-        run = plane.services.afk.start(project.id, number, plane.asker(), plane.clock()).run
+        run = plane.services.afk.start(project.id, number, plane.requester(), plane.clock()).run
         plane.rest()
         if columns:
             plane.ledgers.runs.note(run.id, project.id, **columns)

@@ -64,7 +64,7 @@ def test_ten_starts_at_once_with_ten_ready_issues_take_ten_issues(plane: RealPla
     def go() -> None:
         barrier.wait()
         taken.append(
-            plane.services.afk.start(project.id, None, plane.asker(), plane.clock()).run.issue
+            plane.services.afk.start(project.id, None, plane.requester(), plane.clock()).run.issue
         )
 
     threads = [threading.Thread(target=go) for _ in range(10)]
@@ -94,7 +94,7 @@ def test_a_start_by_hand_charges_the_one_who_starts(plane: RealPlane) -> None:
     project = plane.add_project(SLEEP, max_concurrency=quota + 1)
     add_issues(plane, project, quota + 1)
     for _ in range(quota):
-        plane.services.afk.start(project.id, None, plane.asker(), plane.clock())
+        plane.services.afk.start(project.id, None, plane.requester(), plane.clock())
     with pytest.raises(RateLimited):
         start(plane, project)
 

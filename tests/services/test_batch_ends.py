@@ -14,7 +14,7 @@ from app.records.batches.batch_ledger import BatchLedger, list_items
 from app.records.database.database import Database, DatabaseSilent
 from app.records.tables import Batch, Project, Run
 from app.services.batches.filling import Item
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.services.batching import a_batch
@@ -33,10 +33,10 @@ def told(plane: FakePlane, batch: Batch) -> set[tuple[str, str | None]]:
 def complete_but_unsealed(plane: FakePlane, project: Project) -> Batch:
     """Return a batch with all items whose sender died before sealing it."""
     desk, now = plane.services.batches, plane.clock()
-    batch = desk.open(project.id, 2, None, plane.asker(), now).batch
+    batch = desk.open(project.id, 2, None, plane.requester(), now).batch
     for index in range(2):
-        order = Order(project.id, Depth.QUICK, "auto", task=f"part {index}")
-        desk.fill(batch.id, plane.asker()).take(Item(index, order), now)
+        order = RunRequest(project.id, Depth.QUICK, "auto", task=f"part {index}")
+        desk.fill(batch.id, plane.requester()).take(Item(index, order), now)
     return batch
 
 
@@ -123,8 +123,8 @@ def test_a_batch_that_is_sealed_at_the_end_of_its_half_hour_is_not_aborted(
     real = BatchLedger.give_up
 
     def late(self: BatchLedger, one: Batch, now: datetime, because: str) -> bool:
-        order = Order(project.id, Depth.QUICK, "auto", task="the last one")
-        desk.fill(one.id, plane.asker()).take(Item(1, order), now)
+        order = RunRequest(project.id, Depth.QUICK, "auto", task="the last one")
+        desk.fill(one.id, plane.requester()).take(Item(1, order), now)
         return real(self, one, now, because)
 
     plane.clock.advance(1801)

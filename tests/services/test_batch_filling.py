@@ -14,7 +14,7 @@ from app.errors import AlreadyEnded, ForgeUnavailable
 from app.records.tables import Batch, Project
 from app.services.batches.filling import Filling, Item
 from app.services.ports import ForgeSilent, OriginProblem, Remote
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.fake_planes import FakePlane
 from tests.fakes import FakeMirrors, World
 from tests.services.batching import a_batch
@@ -72,11 +72,13 @@ class SilentForge:
 
 
 def filling(plane: FakePlane, batch: Batch) -> Filling:
-    return plane.services.batches.fill(batch.id, plane.asker())
+    return plane.services.batches.fill(batch.id, plane.requester())
 
 
 def item(project: Project, index: int, branch: str | None = None, issue: int | None = None) -> Item:
-    order = Order(project.id, Depth.QUICK, "auto", task=f"part {index}", branch=branch, issue=issue)
+    order = RunRequest(
+        project.id, Depth.QUICK, "auto", task=f"part {index}", branch=branch, issue=issue
+    )
     return Item(index, order)
 
 

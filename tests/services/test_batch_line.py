@@ -16,7 +16,7 @@ from app.records.batches.batch_ledger import Spent, list_items
 from app.records.runs.run_pages import RunFilter
 from app.records.tables import AccountHold, Batch, Run
 from app.services.limits.quota import room_at
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.services.batching import a_batch
@@ -70,8 +70,8 @@ def test_what_a_person_starts_goes_before_every_item_that_waits(
 ) -> None:
     busy, other = plane.add_project(world), plane.add_project(world)
     a_batch(plane, busy, 10)
-    order = Order(other.id, Depth.QUICK, "auto", task="now, please")
-    run = plane.services.trigger.accept(order, plane.asker(), plane.clock()).run
+    order = RunRequest(other.id, Depth.QUICK, "auto", task="now, please")
+    run = plane.services.trigger.accept(order, plane.requester(), plane.clock()).run
     plane.rest()
     finish(plane, world)
     assert run.id in {one.id for one in live(plane)}
@@ -197,23 +197,25 @@ def test_the_window_of_batches_is_charged_once_by_the_whole_count(
     a_batch(plane, project, 20, sent=0)
     desk = plane.services.batches
     with pytest.raises(RateLimited) as full:
-        desk.open(project.id, 1, None, plane.asker(), plane.clock())
+        desk.open(project.id, 1, None, plane.requester(), plane.clock())
     assert full.value.members["reset_at"] == began + timedelta(seconds=3600)
     assert full.value.members["retry_after"] == 3540
     with pytest.raises(BatchOverQuota):
-        desk.open(project.id, 61, None, plane.asker(), plane.clock())
+        desk.open(project.id, 61, None, plane.requester(), plane.clock())
     plane.clock.advance(3540)
-    assert not desk.open(project.id, 40, None, plane.asker(), plane.clock()).replayed
+    assert not desk.open(project.id, 40, None, plane.requester(), plane.clock()).replayed
 
 
 def test_a_key_is_answered_before_the_window_and_never_to_another_person(
     plane: FakePlane, world: World
 ) -> None:
     project, desk = plane.add_project(world), plane.services.batches
-    asker = replace(plane.asker(), key="night")
-    first = desk.open(project.id, 60, None, asker, plane.clock())
-    assert desk.open(project.id, 60, None, asker, plane.clock()) == replace(first, replayed=True)
-    other = replace(asker, person_id="person_" + "0" * 24)
+    requester = replace(plane.requester(), key="night")
+    first = desk.open(project.id, 60, None, requester, plane.clock())
+    assert desk.open(project.id, 60, None, requester, plane.clock()) == replace(
+        first, replayed=True
+    )
+    other = replace(requester, person_id="person_" + "0" * 24)
     with pytest.raises(KeyTaken):
         desk.open(project.id, 60, None, other, plane.clock())
 
@@ -226,7 +228,7 @@ def test_many_retries_wait_for_the_window_of_runs_and_go_on_when_it_has_room(
     while plane.services.batches.find(batch.id).ended_at is None:
         finish(plane, world)
     bulk = plane.services.bulk.order(
-        BulkAction.RETRY, RunFilter(batch_id=batch.id), "", plane.asker(), plane.clock()
+        BulkAction.RETRY, RunFilter(batch_id=batch.id), "", plane.requester(), plane.clock()
     ).bulk
     plane.rest()
     waits = plane.services.bulk.find(bulk.id)
@@ -247,7 +249,7 @@ def test_of_many_that_are_stopped_those_that_work_are_the_first(
     busy = {run.id for run in live(plane)}
     wanted = RunFilter(batch_id=batch.id)
     bulk = plane.services.bulk.order(
-        BulkAction.STOP, wanted, "enough", plane.asker(), plane.clock()
+        BulkAction.STOP, wanted, "enough", plane.requester(), plane.clock()
     ).bulk
     plane.rest()
     told = plane.services.bulk.ledger.items(bulk.id, after=-1, limit=100)
@@ -263,7 +265,7 @@ def test_an_aborted_order_leaves_the_rest_as_it_is_and_a_frozen_one_grows_by_non
     while plane.services.batches.find(batch.id).ended_at is None:
         finish(plane, world)
     desk, wanted = plane.services.bulk, RunFilter(project_id=project.id, trigger=Trigger.BATCH)
-    bulk = desk.order(BulkAction.RETRY, wanted, "", plane.asker(), plane.clock()).bulk
+    bulk = desk.order(BulkAction.RETRY, wanted, "", plane.requester(), plane.clock()).bulk
     plane.rest()
     late = a_batch(plane, project, 1)
     desk.go_on_once()

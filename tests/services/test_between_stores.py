@@ -16,11 +16,11 @@ from app.records.database.database import DatabaseSilent
 from app.records.people.audit_ledger import Deed
 from app.records.runs.quarantine_ledger import MOST_TRIES
 from app.records.tables import Audit, Project, Run
-from app.services.kept.retry import Wishes
+from app.services.kept.retry import RetryOptions
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.services.limited import install_claude, limited
-from tests.services.splits import Planes, asker, die, found, order, start, strikes
+from tests.services.splits import Planes, die, found, order, requester, start, strikes
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_f13_a_strike_of_before_a_reset_is_not_counted_after_it(
     reset(plane, project)
     assert strikes(plane, project) == 0
     plane.tick()
-    assert planes().consequences.catch_up() == 0
+    assert planes().outbox.catch_up() == 0
     assert strikes(plane, project) == 0
     later = start(plane, project, issue=plane.add_issue(project))
     die(plane, world, later)
@@ -90,12 +90,12 @@ def test_a_strike_that_could_not_be_counted_is_not_counted_after_a_reset_either(
 ) -> None:
     plane = planes()
     project, other = plane.add_project(world), plane.add_project(world)
-    strike = plane.consequences._kinds["strike"]
+    strike = plane.outbox._kinds["strike"]
 
     def fail(*_: object) -> None:
         raise KeyError("strike")
 
-    monkeypatch.setitem(plane.consequences._kinds, "strike", fail)
+    monkeypatch.setitem(plane.outbox._kinds, "strike", fail)
     sick = start(plane, project, issue=plane.add_issue(project))
     well = start(plane, other, issue=plane.add_issue(other))
     for run in (sick, well):
@@ -108,7 +108,7 @@ def test_a_strike_that_could_not_be_counted_is_not_counted_after_a_reset_either(
         reset(plane, project)
     cut("")
     reset(plane, project)
-    monkeypatch.setitem(plane.consequences._kinds, "strike", strike)
+    monkeypatch.setitem(plane.outbox._kinds, "strike", strike)
     [held] = plane.services.quarantine.held()
     assert held.run_id == well.id
     plane.services.quarantine.try_again(held.key)
@@ -116,7 +116,7 @@ def test_a_strike_that_could_not_be_counted_is_not_counted_after_a_reset_either(
     assert (strikes(plane, project), strikes(plane, other)) == (0, 1)
     assert "not counted: the strikes were set to zero first" in lines(plane, sick)
     assert plane.services.quarantine.known() == []
-    assert plane.consequences.catch_up() == 0
+    assert plane.outbox.catch_up() == 0
 
 
 @pytest.mark.expects_error_log
@@ -161,8 +161,8 @@ def kept_in_both(planes: Planes, world: World) -> tuple[FakePlane, Project, Run,
 
 
 def retry(plane: FakePlane, first: Run, source: str) -> Run:
-    wishes = Wishes(source=source)  # pyright: ignore[reportArgumentType]
-    accepted = plane.services.retry.retry(first.id, wishes, plane.asker(), plane.clock())
+    wishes = RetryOptions(source=source)  # pyright: ignore[reportArgumentType]
+    accepted = plane.services.retry.retry(first.id, wishes, plane.requester(), plane.clock())
     plane.rest()
     return found(plane, accepted.run.id)
 
@@ -254,11 +254,11 @@ def test_a_batch_that_is_cut_between_the_stores_is_opened_and_charged_once(
     project = plane.add_project(world)
     cut("batch.between_stores")
     with pytest.raises(FailpointHit):
-        plane.services.batches.open(project.id, 4, None, asker(plane, "night"), plane.clock())
+        plane.services.batches.open(project.id, 4, None, requester(plane, "night"), plane.clock())
     cut("")
     plane = planes(run_quota=10)
     opened = [
-        plane.services.batches.open(project.id, 4, None, asker(plane, "night"), plane.clock())
+        plane.services.batches.open(project.id, 4, None, requester(plane, "night"), plane.clock())
         for _ in range(2)
     ]
     assert [one.replayed for one in opened] == [False, True]
@@ -271,19 +271,21 @@ def test_a_key_whose_reset_is_cut_between_the_stores_is_reset_by_the_next(
 ) -> None:
     before = planes(split=False, key_ttl_seconds=60)
     project = before.add_project(world)
-    old = before.services.trigger.accept(order(project), asker(before, "key"), before.clock()).run
+    old = before.services.trigger.accept(
+        order(project), requester(before, "key"), before.clock()
+    ).run
     before.rest()
     die(before, world, old)
     plane = planes(change_stores=True, key_ttl_seconds=60)
     plane.clock.now = before.clock.advance(120)
     # the old run's key has expired: both runs have it
-    new = plane.services.trigger.accept(order(project), asker(plane, "key"), plane.clock()).run
+    new = plane.services.trigger.accept(order(project), requester(plane, "key"), plane.clock()).run
     cut("key_reset.between_stores")
     with pytest.raises(FailpointHit):
         plane.services.keys.reset(project.id, "key", plane.person, plane.clock())
     cut("")
     plane = planes(key_ttl_seconds=60)
-    again = plane.services.trigger.accept(order(project), asker(plane, "key"), plane.clock())
+    again = plane.services.trigger.accept(order(project), requester(plane, "key"), plane.clock())
     assert (again.run.id, again.replayed) == (new.id, True)
     plane.services.keys.reset(project.id, "key", plane.person, plane.clock())
     assert [found(plane, run.id).idempotency_key for run in (old, new)] == [None, None]

@@ -84,7 +84,7 @@ def test_an_order_for_what_it_can_be_done_to_nowhere_is_about_none(
     start(plane, project, task="works")
     die(plane, world, start(plane, project, task="dies"))
     desk = plane.services.bulk
-    bulk = desk.order(action, wanted, "", plane.asker(), plane.clock()).bulk
+    bulk = desk.order(action, wanted, "", plane.requester(), plane.clock()).bulk
     assert (desk.find(bulk.id).status, desk.ledger.counts(bulk.id)) == ("completed", {})
 
 
@@ -146,7 +146,7 @@ def test_an_order_keeps_the_moments_of_its_filter_and_finds_runs_by_them(
     since = plane.ledgers.runs.find_all(ids)[ids[0]].created_at
     wanted = RunFilter(created_after=since)
     desk = plane.services.bulk
-    bulk = desk.order(BulkAction.RETRY, wanted, "", plane.asker(), plane.clock()).bulk
+    bulk = desk.order(BulkAction.RETRY, wanted, "", plane.requester(), plane.clock()).bulk
     ordered = [item.run_id for item in desk.page(bulk.id, limit=9, cursor=None).items]
     assert ordered == ids[1:]
     assert desk.find(bulk.id).wanted["created_after"] == iso(since)

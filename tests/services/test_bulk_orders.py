@@ -22,7 +22,7 @@ from tests.fakes import World
 from tests.fresh_databases import POSTGRESQL, shared_database
 from tests.records.plans import statements_of
 from tests.services.bulking import LITTLE, counted, retry_all, stopped
-from tests.services.splits import Planes, asker, die, found, listed, order, start
+from tests.services.splits import Planes, die, found, listed, order, requester, start
 
 
 def test_two_orders_that_wait_for_the_window_do_not_wake_each_other(
@@ -54,7 +54,7 @@ def test_a_look_at_an_order_that_has_no_room_costs_the_same_however_many_wait(
     for project, count in zip(projects, (4, 20), strict=True):
         stopped(plane, project, count)
         if waits_for == "repository":
-            plane.services.trigger.accept(order(project), plane.asker(), plane.clock())
+            plane.services.trigger.accept(order(project), plane.requester(), plane.clock())
             plane.rest()
     costs: list[int] = []
     for project in projects:
@@ -147,7 +147,7 @@ def test_a_run_that_another_server_repeats_meanwhile_is_repeated_once(
             waits.enter_context(plane.locks.holding(branch))
         desk = plane.services.bulk
         bulk = desk.order(
-            BulkAction.RETRY, RunFilter(project.id), "", plane.asker(), plane.clock()
+            BulkAction.RETRY, RunFilter(project.id), "", plane.requester(), plane.clock()
         ).bulk
         until(
             lambda: (
@@ -174,7 +174,7 @@ def test_a_key_is_a_persons_own_and_kept_as_long_as_every_other(
 
     def ordered(person: str, seconds: float) -> tuple[str, bool]:
         now = plane.clock.advance(seconds)
-        who = replace(asker(plane, "night"), person_id=person)
+        who = replace(requester(plane, "night"), person_id=person)
         it = plane.services.bulk.order(BulkAction.RETRY, wanted, "", who, now)
         plane.rest()
         return it.bulk.id, it.replayed

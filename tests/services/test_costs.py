@@ -7,7 +7,7 @@ import pytest
 from app.api.schemas import UsageOut
 from app.domain.words import Depth
 from app.services.batches.filling import Item
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.planes import RealPlane
 
 
@@ -21,10 +21,10 @@ def test_a_cost_has_six_decimals_at_most(cost: float, told: str) -> None:
 def test_a_batch_is_summed_up_exactly(plane: RealPlane) -> None:
     project, now = plane.add_project(), plane.clock()
     desk = plane.services.batches
-    batch = desk.open(project.id, 3, None, plane.asker(), now).batch
-    filling = desk.fill(batch.id, plane.asker())
+    batch = desk.open(project.id, 3, None, plane.requester(), now).batch
+    filling = desk.fill(batch.id, plane.requester())
     for index, cost in enumerate((0.1, 0.2, 0.0)):
-        taken = filling.take(Item(index, Order(project.id, Depth.QUICK, "auto")), now)
+        taken = filling.take(Item(index, RunRequest(project.id, Depth.QUICK, "auto")), now)
         assert taken is not None
         plane.ledgers.runs.note_usage(taken.run_id, cost_usd=cost)
     assert desk.ledger.sums(batch.id).cost_usd == 0.3

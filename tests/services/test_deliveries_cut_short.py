@@ -8,7 +8,7 @@ import pytest
 
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.kept.retry import Wishes
+from app.services.kept.retry import RetryOptions
 from tests.planes import RealPlane
 from tests.repositories import tip_of
 from tests.services.pushing import write_trusted_hook
@@ -45,8 +45,8 @@ def test_a_fresh_retry_clears_what_was_pushed_before_a_stop(plane: RealPlane) ->
     project = plane.add_project()
     run = stopped_behind_its_push(plane, project)
     plane.clock.advance(5)
-    wishes = Wishes(source="fresh")
-    again = plane.services.retry.retry(run.id, wishes, plane.asker(), plane.clock()).run
+    wishes = RetryOptions(source="fresh")
+    again = plane.services.retry.retry(run.id, wishes, plane.requester(), plane.clock()).run
     plane.rest()
     assert plane.see_end(plane.run(again.id)).status == "succeeded"
 

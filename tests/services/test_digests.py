@@ -43,7 +43,9 @@ def test_what_waits_is_held_in_the_digest(tmp_path: Path) -> None:
     with telling(tmp_path, at=NIGHT, max_live_runs=1, **HOURS) as yard:
         shop, plane = yard.project(), yard.plane
         for _ in range(2):
-            plane.services.afk.start(shop.id, plane.add_issue(shop), plane.asker(), plane.clock())
+            plane.services.afk.start(
+                shop.id, plane.add_issue(shop), plane.requester(), plane.clock()
+            )
             plane.rest()
         plane.tick()
         yard.set_clock(MORNING)

@@ -17,7 +17,7 @@ from app.domain.sandbox.levels import Means, SandboxLevel
 from app.records.database.integrity import Backup, StoreFacts
 from app.services.ports import AgentFinding, Capability, SignedIn
 from app.services.system import doctor as doctor_module
-from app.services.system.doctor import Checked, Doctor, Look, Premises, agent_findings, examine
+from app.services.system.doctor import Checked, Doctor, DoctorChecks, Look, agent_findings, examine
 from tests.planes import Clock
 
 SOUND = AgentFinding(
@@ -58,10 +58,10 @@ def test_each_finding_of_an_agent_says_how_to_mend_it(name: str) -> None:
 
 
 @pytest.fixture
-def premises(tmp_path: Path) -> Premises:
+def doctor_checks(tmp_path: Path) -> DoctorChecks:
     (tmp_path / "token").touch(0o600)
     tmp_path.chmod(0o700)
-    return Premises(
+    return DoctorChecks(
         bind="127.0.0.1:8080",
         is_open=False,
         runs_dir=tmp_path,
@@ -88,36 +88,38 @@ FILE = StoreFacts("SQLite", "/data/runyard.db", (3, 52, 0), 3 * 1024**2, "")
 SERVER = StoreFacts("PostgreSQL", "runyard on db.example", (15, 4), 5 * 1024**3, "")
 
 
-def test_a_database_is_told_with_its_version_its_place_and_its_size(premises: Premises) -> None:
-    both = replace(premises, databases=lambda: [FILE, SERVER])
+def test_a_database_is_told_with_its_version_its_place_and_its_size(
+    doctor_checks: DoctorChecks,
+) -> None:
+    both = replace(doctor_checks, databases=lambda: [FILE, SERVER])
     found = {one.check: one.found for one in examine(NOBODY, both)}
     assert found["database"] == "SQLite 3.52.0 · /data/runyard.db · 3.1 MB"
     assert found["run store"] == "PostgreSQL 15.4 · runyard on db.example · 5.4 GB"
     assert found["backup"] == "runyard-1.zip · 2026-01-02 03:04 UTC"
 
 
-def level_of(premises: Premises, check: str) -> tuple[str, str]:
-    [found] = [one for one in examine(NOBODY, premises) if one.check == check]
+def level_of(doctor_checks: DoctorChecks, check: str) -> tuple[str, str]:
+    [found] = [one for one in examine(NOBODY, doctor_checks) if one.check == check]
     return found.level, found.advice
 
 
-def open_token(premises: Premises) -> Premises:
-    premises.private["token"].chmod(0o644)
-    return premises
+def open_token(doctor_checks: DoctorChecks) -> DoctorChecks:
+    doctor_checks.private["token"].chmod(0o644)
+    return doctor_checks
 
 
-def open_folder(premises: Premises) -> Premises:
-    premises.private["data folder"].chmod(0o755)
-    return premises
+def open_folder(doctor_checks: DoctorChecks) -> DoctorChecks:
+    doctor_checks.private["data folder"].chmod(0o755)
+    return doctor_checks
 
 
-def lose_token(premises: Premises) -> Premises:
-    premises.private["token"].unlink()
-    return premises
+def lose_token(doctor_checks: DoctorChecks) -> DoctorChecks:
+    doctor_checks.private["token"].unlink()
+    return doctor_checks
 
 
-def having(**parts: object) -> Callable[[Premises], Premises]:
-    return lambda premises: replace(premises, **parts)
+def having(**parts: object) -> Callable[[DoctorChecks], DoctorChecks]:
+    return lambda doctor_checks: replace(doctor_checks, **parts)
 
 
 MACHINE = {
@@ -189,9 +191,11 @@ MACHINE = {
 
 
 @pytest.mark.parametrize("name", MACHINE)
-def test_each_finding_of_the_machine_says_how_to_mend_it(premises: Premises, name: str) -> None:
+def test_each_finding_of_the_machine_says_how_to_mend_it(
+    doctor_checks: DoctorChecks, name: str
+) -> None:
     change, check, level, advice = MACHINE[name]
-    found, told = level_of(change(premises), check)
+    found, told = level_of(change(doctor_checks), check)
     assert found == level
     if name != "limits":
         assert advice in told
@@ -209,10 +213,10 @@ def test_each_finding_of_the_machine_says_how_to_mend_it(premises: Premises, nam
     ],
 )
 def test_f43_an_sqlite_with_the_fault_of_its_log_is_warned_of(
-    premises: Premises, version: tuple[int, ...], level: str, advice: str
+    doctor_checks: DoctorChecks, version: tuple[int, ...], level: str, advice: str
 ) -> None:
     found, told = level_of(
-        replace(premises, databases=lambda: [replace(FILE, version=version)]), "database"
+        replace(doctor_checks, databases=lambda: [replace(FILE, version=version)]), "database"
     )
     assert found == level
     assert advice in told
@@ -220,11 +224,11 @@ def test_f43_an_sqlite_with_the_fault_of_its_log_is_warned_of(
 
 
 def test_a_disk_that_is_nearly_full_is_to_look_at(
-    premises: Premises, monkeypatch: pytest.MonkeyPatch
+    doctor_checks: DoctorChecks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(doctor_module.shutil, "disk_usage", lambda _: usage(10, 10, 1024**2))
-    assert level_of(premises, "disk")[0] == "look"
+    assert level_of(doctor_checks, "disk")[0] == "look"
 
 
 class Patient(AgentPresets):
@@ -261,8 +265,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def doctor(patient: Patient, premises: Premises, clock: Clock, told: list[str]) -> Doctor:
-    return Doctor(patient, premises, clock, lambda: told.append("changed"))
+def doctor(patient: Patient, doctor_checks: DoctorChecks, clock: Clock, told: list[str]) -> Doctor:
+    return Doctor(patient, doctor_checks, clock, lambda: told.append("changed"))
 
 
 @pytest.fixture
@@ -324,9 +328,9 @@ def test_one_look_does_for_all_who_ask_while_another_is_under_way(
 
 
 def test_what_surrounds_agents_is_told_by_level_with_whose_agents_nothing_does(
-    premises: Premises,
+    doctor_checks: DoctorChecks,
 ) -> None:
-    bare = replace(premises, sandbox=lambda: HALF, unsandboxed=lambda: ["shop", "till"])
+    bare = replace(doctor_checks, sandbox=lambda: HALF, unsandboxed=lambda: ["shop", "till"])
     found = {one.check: one.found for one in examine(NOBODY, bare)}
     assert found["sandbox"] == "contained by util-linux · sandboxed: not on this machine"
     assert found["projects"] == "Unsandboxed: shop, till"

@@ -9,7 +9,7 @@ import pytest
 from app.domain.words import Depth
 from app.records.tables import Run
 from app.services.ports import LargeFile, Leak
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.services.tellings import HOURS, MORNING, NIGHT, PHONE, Telling, telling
 
 ISSUE_IS_HELD = "Runyard: yard0 needs you: the issue stays out of the queue until you free it"
@@ -31,8 +31,8 @@ def plain(
 ) -> Run:
     """Run without an issue from start to end."""
     plane, project = yard.plane, yard.project()
-    order = Order(project.id, Depth.QUICK, "auto", task="Look around")
-    run = plane.services.trigger.accept(order, plane.asker(), plane.clock()).run
+    order = RunRequest(project.id, Depth.QUICK, "auto", task="Look around")
+    run = plane.services.trigger.accept(order, plane.requester(), plane.clock()).run
     plane.rest()
     if commits:
         yard.world.commit(run.id)

@@ -24,7 +24,7 @@ from app.domain.words import Depth
 from app.errors import AlreadyEnded, ForgeUnavailable
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.services.stories import tell
@@ -66,7 +66,7 @@ class Interleavings(RuleBasedStateMachine):
         services, project = self.plane.services, self.project.id
         number = self.plane.add_issue(self.project)
         try:
-            run = services.afk.start(project, number, self.plane.asker(), now).run
+            run = services.afk.start(project, number, self.plane.requester(), now).run
         except ForgeUnavailable:
             assert self.world.is_silent
             return
@@ -76,8 +76,8 @@ class Interleavings(RuleBasedStateMachine):
     @rule()
     def start_plain(self) -> None:
         now = self.plane.clock.advance(1)
-        order = Order(self.project.id, Depth.QUICK, "auto", task=f"at {now}")
-        run = self.plane.services.trigger.accept(order, self.plane.asker(), now).run
+        order = RunRequest(self.project.id, Depth.QUICK, "auto", task=f"at {now}")
+        run = self.plane.services.trigger.accept(order, self.plane.requester(), now).run
         self.plane.rest()
         self.ids.insert(0, run.id)
 

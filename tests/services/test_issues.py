@@ -11,7 +11,7 @@ import pytest
 from app.errors import ForgeUnavailable, Invalid, Parked, ProjectArchived, Refusal
 from app.services.ports import ForgeSilent, Ready, Repository
 from app.services.runs.prechecks import Prechecks
-from app.services.tracker.issues import IssueDesk
+from app.services.tracker.issues import IssueService
 from tests.planes import RealPlane
 
 
@@ -65,18 +65,18 @@ def test_a_mirror_that_cannot_be_read_hides_one_project_only(plane: RealPlane) -
 
 
 @pytest.fixture
-def half_silent(plane: RealPlane) -> IssueDesk:
+def half_silent(plane: RealPlane) -> IssueService:
     """An issue service whose tracker is silent for projects named `silent`."""
     outside, silent = plane.adapters.outside(plane.ledgers), SilentForge(retry_after=7)
 
     def forge_of(project: Any) -> Any:
         return silent if project.name == "silent" else outside.forge_of(project)
 
-    return IssueDesk(plane.ledgers, replace(outside, forge_of=forge_of))
+    return IssueService(plane.ledgers, replace(outside, forge_of=forge_of))
 
 
 def test_of_a_silent_tracker_nothing_is_concluded_and_the_others_go_on(
-    plane: RealPlane, half_silent: IssueDesk
+    plane: RealPlane, half_silent: IssueService
 ) -> None:
     silent, sound = plane.add_project(name="silent"), plane.add_project(name="sound")
     for project in (silent, sound):

@@ -92,9 +92,9 @@ def test_an_issue_that_is_not_wanted_any_more_is_not_worked_on(
         project = plane.add_project("exec sleep 60")
         first = plane.start_running(project)
         issue = plane.add_issue(project).number
-        asker = replace(plane.asker(), trigger=trigger)
+        requester = replace(plane.requester(), trigger=trigger)
         order = plane.order(project, issue=issue)
-        run = plane.services.trigger.accept(order, asker, plane.clock()).run
+        run = plane.services.trigger.accept(order, requester, plane.clock()).run
         plane.rest()
         assert plane.run(run.id).status == "queued"
         plane.services.issues.change(project.id, issue, change, plane.clock())

@@ -92,7 +92,7 @@ class Limits(RuleBasedStateMachine):
         try:
             plane = self.yard.plane
             now = plane.clock.advance(1)
-            plane.services.resume.resume(limited[which].id, plane.asker(), now)
+            plane.services.resume.resume(limited[which].id, plane.requester(), now)
         except AccountHeld:
             raise
         except Refusal:

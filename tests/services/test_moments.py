@@ -14,7 +14,7 @@ from tests.poison import unreadable
 def test_a_delayed_run_starts_at_its_moment_and_not_at_the_next_tick(plane: RealPlane) -> None:
     run = plane.launch(plane.add_project(), delay_seconds=1)
     assert run.status == "delayed"
-    plane.metronome.start()
+    plane.scheduler.start()
     plane.clock.advance(1)
     plane.wait(lambda: plane.run(run.id).status == "running", "it runs")
 
@@ -29,7 +29,7 @@ def test_of_delayed_runs_the_one_due_first_starts_first_whenever_it_was_accepted
         for delay in delays
     }
     plane.rest()
-    plane.metronome.start()
+    plane.scheduler.start()
     plane.clock.advance(1)
     plane.wait(lambda: plane.run(runs[1].id).status == "running", "the one that is due runs")
     assert plane.run(runs[3600].id).status == "delayed"
@@ -50,7 +50,7 @@ def test_a_run_expires_at_its_moment_and_not_at_the_next_tick(plane: RealPlane) 
     plane.ledgers.projects.change(project.id, state="cloning")
     run = plane.launch(project, ttl_seconds=1)
     assert run.status == "queued"
-    plane.metronome.start()
+    plane.scheduler.start()
     plane.clock.advance(1)
     plane.wait(lambda: plane.run(run.id).status == "expired", "it is over")
 

@@ -73,7 +73,7 @@ def test_one_receiver_keeps_no_other_waiting(tmp_path: Path) -> None:
         project = yard.project()
         number = yard.plane.add_issue(project)
         plane = yard.plane
-        run = plane.services.afk.start(project.id, number, plane.asker(), plane.clock()).run
+        run = plane.services.afk.start(project.id, number, plane.requester(), plane.clock()).run
         plane.rest()
         yard.world.commit(run.id)
         yard.world.end(run.id)

@@ -93,10 +93,10 @@ def test_the_cards_of_many_projects_cost_what_those_of_one_cost(
 def read_of_runs(ask: Callable[[], object]) -> int:
     """Return the number of full run rows that `ask` loads in this thread."""
     read: list[Run] = []
-    asker = threading.get_ident()
+    requester = threading.get_ident()
 
     def note(run: Run, _: object) -> None:
-        if threading.get_ident() == asker:
+        if threading.get_ident() == requester:
             read.append(run)
 
     event.listen(Run, "load", note)

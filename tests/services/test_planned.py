@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.words import Depth
 from app.errors import AlreadyStarted, ConcurrencyLimit, Invalid
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 from tests.planes import RealPlane
 
 FULL = "waits for a free place in the repository: 2 of 2 runs are active"
@@ -111,5 +111,5 @@ def test_the_same_words_under_a_key_are_the_same_order_the_next_day(plane: RealP
 
 
 def test_a_key_that_was_sent_before_there_were_dates_is_known_still() -> None:
-    order = Order("proj_1", Depth.QUICK, "auto", delay_seconds=60)
+    order = RunRequest("proj_1", Depth.QUICK, "auto", delay_seconds=60)
     assert order.body_hash() == "c7726db50cde0c813114cff217a41d4eae36e5b63f52e6fac9d3f81bc97864db"

@@ -164,14 +164,14 @@ def test_what_a_run_has_led_to_is_held_alone_and_nothing_is_lost_behind_it(
     other = project if others == "same project" else plane.add_project(world)
     sick = start(plane, project, issue=plane.add_issue(project))
     well = start(plane, other, issue=plane.add_issue(other))
-    strike = plane.consequences._kinds["strike"]
+    strike = plane.outbox._kinds["strike"]
 
     def strike_but(tx: Any, run: Run, *rest: Any) -> Any:
         if run.id == sick.id:
             raise FAULT
         return strike(tx, run, *rest)
 
-    monkeypatch.setitem(plane.consequences._kinds, "strike", strike_but)
+    monkeypatch.setitem(plane.outbox._kinds, "strike", strike_but)
     for run in (sick, well):
         world.end(run.id, 1)
         plane.reaper.reap_once(run.id)
@@ -181,7 +181,7 @@ def test_what_a_run_has_led_to_is_held_alone_and_nothing_is_lost_behind_it(
     (held,) = plane.services.quarantine.held()
     assert (held.duty, held.run_id) == ("outbox", sick.id)
 
-    monkeypatch.setitem(plane.consequences._kinds, "strike", strike)
+    monkeypatch.setitem(plane.outbox._kinds, "strike", strike)
     plane.services.quarantine.try_again(held.key)
     tick(plane, 1)
     assert strikes(plane, project) == (2 if other.id == project.id else 1)

@@ -115,7 +115,7 @@ def test_an_order_for_many_runs_refuses_what_fails_and_leaves_nothing_behind(
     poison(monkeypatch, plane.services.bulk._hands.stopper, "stop", sick.id)
     desk = plane.services.bulk
     wanted = RunFilter(project_id=project.id)
-    bulk = desk.order(BulkAction.STOP, wanted, "by a test", plane.asker(), plane.clock()).bulk
+    bulk = desk.order(BulkAction.STOP, wanted, "by a test", plane.requester(), plane.clock()).bulk
     plane.rest()
     for _ in range(MOST_TRIES):
         desk.request()
@@ -136,8 +136,8 @@ def test_a_notification_that_cannot_be_put_into_words_keeps_no_other_waiting(
         yard.run(project)
         sick = next(row for row in yard.rows() if row.receiver == yard.rows()[0].receiver)
         request: Any = yard.plane.services.notifications.request
-        courier = request.__self__
-        poisoned = poison(monkeypatch, courier, "_send", sick.id)
+        sender = request.__self__
+        poisoned = poison(monkeypatch, sender, "_send", sick.id)
         yard.notifier.refuses.clear()
         for _ in range(2 * MOST_TRIES):
             due = [row.due_at for row in yard.rows() if row.state == "pending"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from app.errors import Refusal
-from app.services.kept.retry import Wishes
+from app.services.kept.retry import RetryOptions
 from tests.services.stories import tell
 from tests.services.test_interleavings import WHICH, Interleavings
 
@@ -28,9 +28,9 @@ class Retries(Interleavings):
         if (run_id := self._id(which)) is None:
             return
         now = self.plane.clock.advance(1)
-        wishes = Wishes(source=source)  # type: ignore[arg-type]
+        wishes = RetryOptions(source=source)  # type: ignore[arg-type]
         try:
-            run = self.plane.services.retry.retry(run_id, wishes, self.plane.asker(), now).run
+            run = self.plane.services.retry.retry(run_id, wishes, self.plane.requester(), now).run
         except Refusal:
             return
         assert (run.retry_of, self._run(run_id).retried_by) == (run_id, run.id)

@@ -178,7 +178,7 @@ def test_a_clock_that_was_set_back_spares_no_process_that_stays(tmp_path: Path) 
     try:
         project = plane.add_project(world)
         number = plane.add_issue(project)
-        run = plane.services.afk.start(project.id, number, plane.asker(), plane.clock()).run
+        run = plane.services.afk.start(project.id, number, plane.requester(), plane.clock()).run
         plane.rest()
         # the supervisor has recorded the agent's exit but never exits itself
         ended = ExitRecord(3, None, ExitReason.EXITED, plane.clock())

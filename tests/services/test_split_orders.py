@@ -21,7 +21,7 @@ def test_who_follows_an_order_hears_of_it_wherever_its_runs_live(
     told: list[Change] = []
     plane.feed.subscribe(lambda one: told.append(one.change))
     wanted = RunFilter(project_id=project.id, statuses=("died",))
-    plane.services.bulk.order(BulkAction.RETRY, wanted, "", plane.asker(), plane.clock())
+    plane.services.bulk.order(BulkAction.RETRY, wanted, "", plane.requester(), plane.clock())
     plane.rest()
     [order] = plane.services.bulk.ledger.newest(1)
     assert (order.ended_at, bool(order.hold)) == (None, True)

@@ -16,11 +16,11 @@ from app.failpoints import FailpointHit
 from app.records.database.database import Database, DatabaseSilent
 from app.records.stores.identity import NewRunsMoved, StoresDiffer, agree, knows_run_store
 from app.server.startup import CannotStart
-from app.services.kept.retry import Wishes
+from app.services.kept.retry import RetryOptions
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import fresh_database, run_store
-from tests.services.splits import Planes, asker, die, found, listed, order, start, strikes
+from tests.services.splits import Planes, die, found, listed, order, requester, start, strikes
 
 # --- where a run lives --------------------------------------------------------------------------
 
@@ -51,14 +51,16 @@ def test_a_retry_lives_with_what_it_repeats_whatever_the_setting_says_by_now(
     old = start(before, project, issue=before.add_issue(project))
     die(before, world, old)
     after = planes(change_stores=True)
-    retry = after.services.retry.retry(old.id, Wishes(), after.asker(), after.clock()).run
+    retry = after.services.retry.retry(old.id, RetryOptions(), after.requester(), after.clock()).run
     assert store_of(retry.id) is Store.CONTROL
     assert found(after, old.id).retried_by == retry.id
 
     new = start(after, project, issue=after.add_issue(project))
     die(after, world, new)
     drained = planes(runs_split=False, change_stores=True)
-    retry = drained.services.retry.retry(new.id, Wishes(), drained.asker(), drained.clock()).run
+    retry = drained.services.retry.retry(
+        new.id, RetryOptions(), drained.requester(), drained.clock()
+    ).run
     assert store_of(retry.id) is Store.RUNS
     assert store_of(start(drained, project).id) is Store.CONTROL
 
@@ -87,13 +89,15 @@ def test_a_key_of_one_store_is_known_in_the_other_and_reset_in_both(
 ) -> None:
     before = planes(split=False)
     project = before.add_project(world)
-    old = before.services.trigger.accept(order(project), asker(before, "key"), before.clock()).run
+    old = before.services.trigger.accept(
+        order(project), requester(before, "key"), before.clock()
+    ).run
     after = planes(change_stores=True)
-    again = after.services.trigger.accept(order(project), asker(after, "key"), after.clock())
+    again = after.services.trigger.accept(order(project), requester(after, "key"), after.clock())
     assert (again.run.id, again.replayed) == (old.id, True)
 
     after.services.keys.reset(project.id, "key", after.person, after.clock())
-    new = after.services.trigger.accept(order(project), asker(after, "key"), after.clock())
+    new = after.services.trigger.accept(order(project), requester(after, "key"), after.clock())
     assert not new.replayed
     assert store_of(new.run.id) is Store.RUNS
     after.services.keys.reset(project.id, "key", after.person, after.clock())
@@ -106,7 +110,7 @@ def test_of_many_submits_under_one_key_one_makes_a_run(planes: Planes, world: Wo
     with ThreadPoolExecutor(8) as threads:
         accept = plane.services.trigger.accept
         sent = [
-            threads.submit(accept, order(project), asker(plane, "key"), plane.clock())
+            threads.submit(accept, order(project), requester(plane, "key"), plane.clock())
             for _ in range(24)
         ]
         answers = [one.result(60) for one in sent]
@@ -147,7 +151,7 @@ def test_g5_a_strike_is_counted_once_whichever_commit_a_crash_comes_after(
     successor = planes()
     successor.recover_once()
     assert strikes(successor, project) == 1
-    assert successor.consequences.catch_up() == 0
+    assert successor.outbox.catch_up() == 0
     successor.tick()
     assert strikes(successor, project) == 1
 
@@ -165,7 +169,7 @@ def test_strikes_and_their_reset_come_in_the_order_in_which_runs_ended(
             plane.reaper.reap_once(run.id)
     monkeypatch.delenv("RUNYARD_FAILPOINT")
     assert strikes(plane, project) == 0
-    assert plane.consequences.catch_up() == 3
+    assert plane.outbox.catch_up() == 3
     assert strikes(plane, project) == 3
 
 
@@ -176,10 +180,10 @@ def test_a_submit_that_is_cut_between_the_stores_leaves_nothing_and_can_be_sent_
     project = plane.add_project(world)
     monkeypatch.setenv("RUNYARD_FAILPOINT", "accept.between_stores:raise")
     with pytest.raises(FailpointHit):
-        plane.services.trigger.accept(order(project), asker(plane, "key"), plane.clock())
+        plane.services.trigger.accept(order(project), requester(plane, "key"), plane.clock())
     assert listed(plane) == []
     monkeypatch.delenv("RUNYARD_FAILPOINT")
-    sent = plane.services.trigger.accept(order(project), asker(plane, "key"), plane.clock())
+    sent = plane.services.trigger.accept(order(project), requester(plane, "key"), plane.clock())
     assert not sent.replayed
     assert listed(plane) == [sent.run.id]
 
@@ -218,7 +222,7 @@ def test_a_run_store_that_is_silent_is_never_taken_for_one_without_the_run(
         lambda: dead.ledgers.runs.find(run.id),
         lambda: dead.ledgers.runs.timeline(run.id),
         lambda: listed(dead),
-        lambda: dead.services.trigger.accept(order(project), asker(dead, "key"), dead.clock()),
+        lambda: dead.services.trigger.accept(order(project), requester(dead, "key"), dead.clock()),
         lambda: dead.services.keys.reset(project.id, "key", dead.person, dead.clock()),
         lambda: dead.ledgers.projects.archive(project.id, dead.clock()),
     ):

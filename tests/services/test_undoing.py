@@ -8,7 +8,7 @@ from app.adapters.engine.local import LocalEngine
 from app.adapters.engine.processes import ProcessTable
 from app.domain.lifecycle import Signal
 from app.records.tables import Project, Run
-from app.services.lifecycle.handover import Succession
+from app.services.lifecycle.handover import Handover
 from tests.planes import COMMIT, RealPlane
 from tests.services.retries import kept, retry
 
@@ -79,7 +79,7 @@ def launch_that_nobody_remembers(plane: RealPlane, run: Run) -> Run:
             now=plane.clock(),
             kind="taken",
             sentence="taken",
-            **plane.tenure.marks(),
+            **plane.ownership.marks(),
         )
     return plane.run(run.id)
 
@@ -123,8 +123,8 @@ def test_a_retry_that_waits_again_and_is_stopped_keeps_what_it_took_over(plane: 
     heir = retry(plane, first)
     plane.ledgers.projects.change(project.id, state="ready")
     heir = launch_that_nobody_remembers(plane, heir)
-    succession = Succession(plane.ledgers.runs, plane.adapters.outside(plane.ledgers), plane.clock)
-    succession.take_over(plane.repository(project), heir)
+    handover = Handover(plane.ledgers.runs, plane.adapters.outside(plane.ledgers), plane.clock)
+    handover.take_over(plane.repository(project), heir)
     again = plane.reap(heir)
     assert (again.status, again.base_sha) == ("queued", first.base_sha)
     stopped = plane.reap(plane.stop_run(again))

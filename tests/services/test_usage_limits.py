@@ -14,7 +14,7 @@ from app.errors import AccountHeld, NotFound, NotResumable, StillLive
 from app.records.feed import Numbered
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
-from app.services.kept.retry import Wishes
+from app.services.kept.retry import RetryOptions
 from tests.services.limited import HOUR, SESSION, Limited, install_claude, limited
 
 
@@ -45,8 +45,8 @@ def test_while_it_is_held_nobody_starts_and_nothing_is_written(yard: Limited) ->
     services = yard.plane.services
     for start in (
         lambda: yard.order(project),
-        lambda: services.afk.start(project.id, number, yard.plane.asker(), yard.now),
-        lambda: services.retry.retry(run.id, Wishes(), yard.plane.asker(), yard.now),
+        lambda: services.afk.start(project.id, number, yard.plane.requester(), yard.now),
+        lambda: services.retry.retry(run.id, RetryOptions(), yard.plane.requester(), yard.now),
     ):
         with pytest.raises(AccountHeld) as held:
             start()
@@ -174,7 +174,7 @@ def test_after_five_resumes_in_a_row_a_person_decides(yard: Limited) -> None:
 
 def resume(yard: Limited, run: Run) -> Run:
     now = yard.plane.clock.advance(1)
-    accepted = yard.plane.services.resume.resume(run.id, yard.plane.asker(), now)
+    accepted = yard.plane.services.resume.resume(run.id, yard.plane.requester(), now)
     yard.plane.rest()
     return yard.run(accepted.run.id)
 
@@ -287,9 +287,9 @@ def test_what_cannot_be_resumed_says_so(yard: Limited) -> None:
         resume(yard, live)
     with pytest.raises(NotResumable):
         resume(yard, yard.deliver(live))
-    asker = yard.plane.asker()
+    requester = yard.plane.requester()
     with pytest.raises(NotFound):
-        yard.plane.services.resume.resume("run_none", asker, yard.now)
+        yard.plane.services.resume.resume("run_none", requester, yard.now)
 
 
 def test_the_holds_are_listed_with_those_that_wait(yard: Limited) -> None:

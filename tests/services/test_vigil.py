@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.records.tables import Run
-from app.services.lifecycle.stall_monitor import SLIP_SECONDS, Clocks, Vigil
+from app.services.lifecycle.stall_monitor import SLIP_SECONDS, Clocks, StallMonitor
 from tests.agents_for_tests.replays import STREAMS, find_replays_in, install_replay, open_gate
 from tests.agents_for_tests.runs import is_living
 from tests.planes import COMMIT, RealPlane, real_plane
@@ -247,14 +247,16 @@ def test_time_that_the_machine_slept_is_nobodys_silence(plane: RealPlane, tmp_pa
     slips, calls = [0.0], []
     clocks = Clocks(plane.clock, lambda: slips[0], lambda name, at, _: calls.append((name, at)))
     services, engine = plane.services, plane.adapters.engine
-    vigil = Vigil(services.runs, engine, services.reporter, plane.workers, clocks, lambda _: None)
+    stall_monitor = StallMonitor(
+        services.runs, engine, services.reporter, plane.workers, clocks, lambda _: None
+    )
     plane.clock.advance(3600)
-    vitals: Any = vigil.vitals_of(run)
+    vitals: Any = stall_monitor.vitals_of(run)
     assert (plane.clock() - vitals.progress_at).total_seconds() > 3500
     slips[0] += 3600 + SLIP_SECONDS
-    vitals = vigil.vitals_of(run)
+    vitals = stall_monitor.vitals_of(run)
     assert vitals.progress_at == vitals.output_at == plane.clock()
     # it is checked when its warning is due, once for any number of checks before
-    vigil.keep(run, vitals, ALLOWED)
-    vigil.keep(run, vitals, ALLOWED)
+    stall_monitor.keep(run, vitals, ALLOWED)
+    stall_monitor.keep(run, vitals, ALLOWED)
     assert calls == [(f"look at {run.id}", plane.clock.advance(ALLOWED / 2))]

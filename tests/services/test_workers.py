@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.services.concurrency import Locks, Turns, Workers
+from app.services.concurrency import BoundedQueue, Locks, Workers
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_lock_is_given_back_when_its_holder_fails() -> None:
 
 def test_what_takes_turns_leaves_workers_to_others() -> None:
     workers, gate = Workers(3), threading.Event()
-    turns, begun = Turns(workers, 2), []
+    turns, begun = BoundedQueue(workers, 2), []
 
     def clone(number: int) -> None:
         begun.append(number)
@@ -110,7 +110,7 @@ def test_what_takes_turns_leaves_workers_to_others() -> None:
 @pytest.mark.expects_error_log
 def test_a_duty_that_raises_gives_its_turn_back() -> None:
     workers, done = Workers(2), threading.Event()
-    turns = Turns(workers, 1)
+    turns = BoundedQueue(workers, 1)
 
     def fail() -> None:
         raise ValueError

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.state.page.connection import Latest
+from app.state.page.connection import LatestRequest
 
 
 class Source:
@@ -26,7 +26,7 @@ class Source:
 
 async def test_what_changed_while_asking_is_shown_in_the_end() -> None:
     source, shown = Source(), list[int]()
-    latest = Latest(source.ask, shown.append)
+    latest = LatestRequest(source.ask, shown.append)
     first = asyncio.create_task(latest.look())
     await asyncio.sleep(0)
     source.truth = 1
@@ -47,7 +47,7 @@ async def test_a_question_that_fails_does_not_block_the_next() -> None:
             raise answer
         return answer
 
-    latest = Latest(ask, shown.append)
+    latest = LatestRequest(ask, shown.append)
     with pytest.raises(ValueError, match="no answer"):
         await latest.look()
     await latest.look()

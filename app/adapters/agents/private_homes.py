@@ -25,7 +25,7 @@ from app.adapters.machine.file_locks import FileLocks
 from app.adapters.sandbox import home_files
 from app.adapters.sandbox.layout import home_inside, home_of
 from app.domain.secret_masks import Secret
-from app.services.ports.homes import Lodging, NoLodging
+from app.services.ports.homes import PrivateHome, PrivateHomeUnavailable
 
 log = logging.getLogger(__name__)
 TEMPORARY = "/tmp"  # noqa: S108 (of the sandbox, private to one run)
@@ -75,15 +75,15 @@ class PrivateHomes:
         self._tokens: dict[Lent, tuple[int, tuple[Secret, ...]]] = {}
         self._tokens_seen_at = -_TOKENS_SECONDS
 
-    def lodge(
+    def prepare(
         self, project_id: str, agent: str, programs: Sequence[str], toolchains: Sequence[str]
-    ) -> Lodging:
-        """Prepare the home for a run, with the agent's sign-in in it. Raises NoLodging."""
+    ) -> PrivateHome:
+        """Prepare a run's home with its sign-in. Raises PrivateHomeUnavailable."""
         try:
             return self._lodge(project_id, agent, programs, toolchains)
         except OSError as problem:
             why = problem.strerror or str(problem)
-            raise NoLodging(
+            raise PrivateHomeUnavailable(
                 f"The agent's private home could not be made ready: {why}."
             ) from problem
 
@@ -154,7 +154,7 @@ class PrivateHomes:
 
     def _lodge(
         self, project_id: str, agent: str, programs: Sequence[str], toolchains: Sequence[str]
-    ) -> Lodging:
+    ) -> PrivateHome:
         home = self._make(self._place(project_id, agent))
         folders = [one for one in toolchain_folders(toolchains, self._home) if one.is_dir()]
         install = find_install(programs, self._environment)
@@ -175,7 +175,7 @@ class PrivateHomes:
         with self._locks.holding(agent, wait=True):
             told |= self._sign_in(home, agent)
         withheld = {lent.variable for lent in self._lent(agent)} - {"", *told}
-        return Lodging(home, tuple(dict.fromkeys(readable)), told, withheld)
+        return PrivateHome(home, tuple(dict.fromkeys(readable)), told, withheld)
 
     def _sign_in(self, home: Path, agent: str) -> dict[str, str]:
         """Put the agent's sign-in into its home; return variables for it. Raises OSError."""

@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 from app.domain.ids import is_batch_id, is_run_id
 from app.domain.quota import Counted, WindowRule
-from app.services.ports import Charge, CountersSilent, Standing
+from app.services.ports import Charge, CountersSilent, WindowState
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class RedisWindows:
         self._script = self._redis.register_script(SCRIPT.read_text())
         self._breaker = Breaker(PAUSE_SECONDS)
 
-    def take(self, person_id: str, charge: Charge) -> Standing:
+    def take(self, person_id: str, charge: Charge) -> WindowState:
         """Take all places of a charge, or none; `used` counts those taken before.
 
         Raises CountersSilent.
@@ -90,7 +90,7 @@ class RedisWindows:
         if charge.counted is Counted.BATCHES:
             asked["items"] = charge.items
         taken, used = self._run(person_id, charge.counted, **asked)
-        return Standing(taken == 1, used)
+        return WindowState(taken == 1, used)
 
     def give_back(self, person_id: str, charge: Charge) -> None:
         """Return the places of a charge that was not used. Raises CountersSilent."""

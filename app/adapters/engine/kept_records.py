@@ -20,7 +20,7 @@ from app.services.ports import Kept, ProcessMark
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownProcesses:
     """A run's supervisor, and the agent's deadline `until` in seconds of the boot clock.
 
     `init` is process 1 of its sandbox, if any: nothing inside outlives it. `seal` verifies the
@@ -47,14 +47,14 @@ class Known:
         }
 
 
-def read_known(kept: Kept | None) -> Known | None:
+def read_known(kept: Kept | None) -> KnownProcesses | None:
     """Parse the facts stored in a row; None if missing or invalid."""
     fields: Mapping[str, Any] = kept or {}
     supervisor = mark_of(fields, fields.get("boot_id"))
     grace, until, seal = (fields.get(name) for name in ("grace", "until", "seal"))
     if supervisor is None or not is_number(grace):
         return None
-    return Known(
+    return KnownProcesses(
         supervisor,
         float(grace),
         mark_of(fields.get("init"), fields.get("boot_id")),
@@ -96,7 +96,7 @@ def _hash(word: str) -> str:
 
 
 @dataclass(frozen=True)
-class Papers:
+class CheckedRecords:
     """The verified records of a run; `untrue` names the forged ones, which are ignored.
 
     `is_started`: there is a `started` record; `agent` is in it once the agent was executed.
@@ -109,7 +109,7 @@ class Papers:
     untrue: tuple[str, ...] = ()
 
 
-def read_papers(folder: Path, run_id: str, instance: str, known: Known) -> Papers:
+def read_papers(folder: Path, run_id: str, instance: str, known: KnownProcesses) -> CheckedRecords:
     """Read a run's records and verify them against `known`. Raises RecordUnreadable."""
     untrue: list[str] = []
 
@@ -125,4 +125,4 @@ def read_papers(folder: Path, run_id: str, instance: str, known: Known) -> Paper
         untrue.append(STARTED)
     ended, has_gone = records.read_exit(folder, is_true), records.has_gone(folder, is_true)
     agent = started.agent if started and is_started else None
-    return Papers(is_started, agent, ended, has_gone, tuple(untrue))
+    return CheckedRecords(is_started, agent, ended, has_gone, tuple(untrue))

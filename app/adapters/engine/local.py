@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from app.adapters.engine import records
-from app.adapters.engine.kept_records import Known, Papers, new_proofs, read_known, read_papers
+from app.adapters.engine.kept_records import (
+    CheckedRecords,
+    KnownProcesses,
+    new_proofs,
+    read_known,
+    read_papers,
+)
 from app.adapters.engine.launch import ERRORS_FILE, PROMPT_FILE, agent_environment, start_supervisor
 from app.adapters.engine.processes import ProcessTable, TableUnreadable, ask_to_end, open_process
 from app.adapters.engine.refusals import read_refusals
@@ -31,11 +37,11 @@ from app.services.ports import (
     Launched,
     LaunchFailed,
     LaunchOrder,
+    Observation,
     ProcessMark,
     Refusal,
     Sandbox,
     SandboxUnavailable,
-    Sight,
     ended,
     is_ended,
 )
@@ -135,28 +141,28 @@ class LocalEngine:
         """Return the path of the run's prompt file."""
         return self._folder(run_id) / PROMPT_FILE
 
-    def look(self, run_id: str, kept: Kept | None) -> Sight:
+    def look(self, run_id: str, kept: Kept | None) -> Observation:
         """Inspect the run's records and processes; what cannot be read is unknown, not gone."""
         try:
             if is_ended(kept):
                 return self._look_back(run_id, read_known(kept))
             return self._look(run_id, read_known(kept))
         except (TableUnreadable, records.RecordUnreadable, OSError):
-            return Sight(None, None, None, tree_gone=False)
+            return Observation(None, None, None, tree_gone=False)
 
-    def _look(self, run_id: str, known: Known | None) -> Sight:
+    def _look(self, run_id: str, known: KnownProcesses | None) -> Observation:
         known = known or self._known_by_record(run_id)
         if known is None:
             return self._look_for_unrecorded(run_id)
         if known.supervisor.boot_id != self._boot_id():
             papers = self._papers(run_id, known)
             mark = known.supervisor if papers.agent else None
-            return Sight(False, papers.exit, mark, tree_gone=True, host_restarted=True)
+            return Observation(False, papers.exit, mark, tree_gone=True, host_restarted=True)
         try:
             # before the records: those of a dead supervisor are complete
             alive = self._table.is_alive(known.supervisor)
             papers = self._papers(run_id, known)
-            return Sight(
+            return Observation(
                 alive,
                 None if alive and self._is_untrue(papers) else papers.exit,
                 known.supervisor if self._has_begun(known, papers, alive) else None,
@@ -167,32 +173,34 @@ class LocalEngine:
         except TableUnreadable:
             papers = self._papers(run_id, known)
             mark = known.supervisor if papers.agent else None
-            return Sight(None, papers.exit, mark, tree_gone=False)
+            return Observation(None, papers.exit, mark, tree_gone=False)
 
-    def _look_back(self, run_id: str, known: Known | None) -> Sight:
+    def _look_back(self, run_id: str, known: KnownProcesses | None) -> Observation:
         """Return the state of a run whose end was proved earlier."""
         known = known or self._known_by_record(run_id)
         if known is None:
-            return Sight(False, records.read_exit(self._folder(run_id)), None, tree_gone=True)
+            return Observation(False, records.read_exit(self._folder(run_id)), None, tree_gone=True)
         papers = self._papers(run_id, known)
         mark = known.supervisor if papers.agent else None
         is_untrue = bool(papers.untrue)
-        return Sight(False, papers.exit, mark, tree_gone=True, has_untrue_records=is_untrue)
+        return Observation(False, papers.exit, mark, tree_gone=True, has_untrue_records=is_untrue)
 
-    def _look_for_unrecorded(self, run_id: str) -> Sight:
+    def _look_for_unrecorded(self, run_id: str) -> Observation:
         """Inspect a run without known processes: it never started, or its records are lost."""
         exit_record = records.read_exit(self._folder(run_id))
         try:
             found = self._table.find_supervisor(run_id, self._boot_id())
             if found is not None:
                 mark = found if self._table.has_descendants(found) else None
-                return Sight(True, exit_record, mark, tree_gone=False)
+                return Observation(True, exit_record, mark, tree_gone=False)
         except TableUnreadable:
-            return Sight(None, exit_record, None, tree_gone=False)
+            return Observation(None, exit_record, None, tree_gone=False)
         is_untouched = self._is_untouched(run_id)
-        return Sight(False, exit_record, None, tree_gone=is_untouched, is_untouched=is_untouched)
+        return Observation(
+            False, exit_record, None, tree_gone=is_untouched, is_untouched=is_untouched
+        )
 
-    def _has_begun(self, known: Known, papers: Papers, alive: bool) -> bool:
+    def _has_begun(self, known: KnownProcesses, papers: CheckedRecords, alive: bool) -> bool:
         if papers.is_started:
             return papers.agent is not None
         return alive and self._table.has_descendants(known.supervisor)
@@ -204,7 +212,7 @@ class LocalEngine:
         except (TableUnreadable, records.RecordUnreadable, OSError):
             return False
 
-    def _kill(self, run_id: str, known: Known | None) -> bool:
+    def _kill(self, run_id: str, known: KnownProcesses | None) -> bool:
         known = known or self._known_by_record(run_id, patiently=True)
         boot_id = self._boot_id()
         if known is not None and known.supervisor.boot_id != boot_id:
@@ -300,13 +308,13 @@ class LocalEngine:
         if self._sandbox is None:
             because = "This server has no sandbox to start agents in."
             raise LaunchFailed(because, cause=Cause.SANDBOX_UNAVAILABLE)
-        lodging = order.lodging
+        private_home = order.private_home
         enclosure = Enclosure(
             order.run_id,
             order.workdir,
             [*order.readable, prompt],
-            home=lodging.home if lodging else None,
-            tools=lodging.readable if lodging else (),
+            home=private_home.home if private_home else None,
+            tools=private_home.readable if private_home else (),
         )
         try:
             around = self._sandbox.wrap(enclosure, order.policy)
@@ -314,10 +322,10 @@ class LocalEngine:
             raise LaunchFailed(str(reason), cause=Cause.SANDBOX_UNAVAILABLE) from reason
         return [*around, *command_of("init")]
 
-    def _papers(self, run_id: str, known: Known) -> Papers:
+    def _papers(self, run_id: str, known: KnownProcesses) -> CheckedRecords:
         return read_papers(self._folder(run_id), run_id, self._instance, known)
 
-    def _known_by_record(self, run_id: str, *, patiently: bool = False) -> Known | None:
+    def _known_by_record(self, run_id: str, *, patiently: bool = False) -> KnownProcesses | None:
         """Read the `started` record of a run whose row has no facts, as from an older Runyard.
 
         Its process must carry the run's marks or be dead. Unless `patiently`, raises
@@ -332,16 +340,18 @@ class LocalEngine:
         is_here = mark.boot_id == self._boot_id() and self._table.is_alive(mark)
         if is_here and not self._is_theirs(mark, run_id):
             return None
-        return Known(mark, started.grace_seconds)
+        return KnownProcesses(mark, started.grace_seconds)
 
     def _is_theirs(self, mark: ProcessMark, run_id: str) -> bool:
         return self._table.is_supervisor(mark, run_id, str(self._folder(run_id)))
 
-    def _is_untrue(self, papers: Papers) -> bool:
+    def _is_untrue(self, papers: CheckedRecords) -> bool:
         """Return True if the agent is alive: an exit record is then forged."""
         return papers.agent is not None and self._table.is_alive(papers.agent)
 
-    def _is_tree_gone(self, run_id: str, known: Known, papers: Papers, alive: bool) -> bool:
+    def _is_tree_gone(
+        self, run_id: str, known: KnownProcesses, papers: CheckedRecords, alive: bool
+    ) -> bool:
         """Return True if nothing of the run is left; a dead supervisor alone proves nothing."""
         if alive:
             # the last record is written and the supervisor is about to exit
@@ -352,7 +362,7 @@ class LocalEngine:
             return True
         return papers.has_gone and not self._table.carriers(run_id)
 
-    def _open_supervisor(self, run_id: str, known: Known | None) -> int | None:
+    def _open_supervisor(self, run_id: str, known: KnownProcesses | None) -> int | None:
         try:
             known = known or self._known_by_record(run_id, patiently=True)
             boot_id = self._boot_id()
@@ -364,7 +374,7 @@ class LocalEngine:
         return open_process(mark) if mark is not None else None
 
 
-def _known(told: Mapping[str, Any], order: LaunchOrder, *, before: float = 0.0) -> Known:
+def _known(told: Mapping[str, Any], order: LaunchOrder, *, before: float = 0.0) -> KnownProcesses:
     """Parse a supervisor's description, sent up to `before` seconds before the agent starts.
 
     Raises LaunchFailed.

@@ -21,7 +21,7 @@ from app.api.http.request_info import SAFE_METHODS
 from app.logs import correlation
 from app.services.rows import Act, DatabaseSilent, acting
 from app.services.system.accounts import LOCAL_TOKEN, Visitor
-from app.services.system.audit import AuditDesk
+from app.services.system.audit import AuditService
 
 log = logging.getLogger(__name__)
 SIGN_IN = "/login"
@@ -99,7 +99,7 @@ class Recorder:
     def __init__(
         self,
         app: ASGIApp,
-        audit: AuditDesk,
+        audit: AuditService,
         now: Callable[[], datetime],
         routes: Mapping[str, Iterable[object]],
     ) -> None:

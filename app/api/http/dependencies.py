@@ -18,17 +18,17 @@ from app.errors import BrowserNeeded, Invalid, KeyMismatch
 from app.logs import correlation
 from app.services.container import Services
 from app.services.rows import Deed
-from app.services.runs.requests import Accepted, Asker, Order
+from app.services.runs.requests import Accepted, Requester, RunRequest
 
 Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
-def asker_of(
+def requester_of(
     services: Services, request: Request, *keys: str | None, trigger: Trigger | None = None
-) -> Asker:
+) -> Requester:
     """Build the requester of a run from all given idempotency keys. Raises KeyMismatch."""
     visitor = visitor_of(request)
-    return Asker(
+    return Requester(
         person_id=visitor.person_id,
         trigger=trigger or _trigger(request, is_browser=visitor.csrf is not None),
         key=_one_key(keys),
@@ -114,9 +114,9 @@ def _known_to(route: APIRoute) -> set[str]:
     return {one.alias for one in given if isinstance(one.field_info, Query)}
 
 
-def order_of(wishes: RunWishes, project_id: str) -> Order:
+def order_of(wishes: RunWishes, project_id: str) -> RunRequest:
     """Build the order of a run for this project."""
-    return Order(
+    return RunRequest(
         project_id=project_id,
         depth=wishes.depth_level,
         framework=wishes.target_framework,

@@ -15,11 +15,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.client.client import ApiProblem
-from app.api.http.guests import Guests
+from app.api.http.guests import OpenSessions
 from app.api.http.host_names import LOOPBACK_NAMES, HostNames
 from app.api.http.problems import answer_for, answer_to, fault_answer, is_silence
 from app.api.http.refusal_log import refusals
-from app.api.http.request_info import NDJSON, OPEN_FOLDER, READ_METHODS, SIGN_IN_PATH, Call
+from app.api.http.request_info import NDJSON, OPEN_FOLDER, READ_METHODS, SIGN_IN_PATH, RequestInfo
 from app.api.http.response import SIGNED_OUT, Exchange, Headers, WatchedSocket, WatchedStream
 from app.api.plain import pages
 from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
@@ -120,7 +120,7 @@ class Gate:
         self._port = port
         self._cookie = cookie_name(port)
         self._command = command
-        self._guests = Guests()
+        self._guests = OpenSessions()
         accounts.when_somebody_leaves(self._guests.look_again)
         self.names = HostNames(page_name, port=port, further=allowed_hosts)
 
@@ -129,7 +129,7 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        call = Call.of(scope)
+        call = RequestInfo.of(scope)
         mark = correlation.set(call.correlation_id or new_correlation_id())
         cap = call.body_cap if call.has_body else None
         exchange = Exchange(receive, send, headers=self._headers_for(call), body_cap=cap)
@@ -146,7 +146,7 @@ class Gate:
         # not after an exception: the server's own log line about it needs the id, too
         correlation.reset(mark)
 
-    def _is_sent_on(self, call: Call) -> bool:
+    def _is_sent_on(self, call: RequestInfo) -> bool:
         """Return True for a browser to redirect to the page host. Raises UnknownHost, OddPath."""
         is_known = self.names.has(call.host)
         asks_for_page = call.wants_page and (not call.is_open or call.path == SIGN_IN_PATH)
@@ -169,13 +169,13 @@ class Gate:
             raise OddPath
         return is_sent_on
 
-    async def _send_on(self, scope: Scope, call: Call, exchange: Exchange) -> None:
+    async def _send_on(self, scope: Scope, call: RequestInfo, exchange: Exchange) -> None:
         place = f"{call.scheme}://{self.names.page_host(call.host)}{call.target}"
         # 307 repeats the POST, 303 turns it into a GET
         answer = RedirectResponse(place, status_code=307 if call.changes_state else 303)
         await answer(scope, exchange.receive, exchange.answer)
 
-    async def _admit(self, call: Call) -> Visitor | None:
+    async def _admit(self, call: RequestInfo) -> Visitor | None:
         """Return the authorized visitor, None on an open path. Raises a Refusal."""
         if call.posts_secret and call.is_from_a_file:
             return None
@@ -188,7 +188,7 @@ class Gate:
             raise WrongMediaType(OF_ITEMS if call.media_type_wanted == NDJSON else None)
         return visitor
 
-    async def _visitor(self, call: Call) -> Visitor | None:
+    async def _visitor(self, call: RequestInfo) -> Visitor | None:
         # under any other host name, other servers on this machine get the cookie, too
         cookie = call.cookie(self._cookie) if self.names.is_of_pages(call.host) else None
         bearer = None if call.is_socket else call.bearer
@@ -197,7 +197,7 @@ class Gate:
         known = self._accounts.recall(cookie, bearer, self._now())
         return known or await run_in_threadpool(self._accounts.who, cookie, bearer, self._now())
 
-    async def _serve(self, scope: Scope, call: Call, exchange: Exchange) -> None:
+    async def _serve(self, scope: Scope, call: RequestInfo, exchange: Exchange) -> None:
         stream = WatchedStream(exchange, partial(self._is_signed_in, call))
         try:
             with self._guests.here(stream), watched_writing():
@@ -223,18 +223,20 @@ class Gate:
         else:
             await exchange.finish()
 
-    async def _serve_socket(self, scope: Scope, call: Call, exchange: Exchange) -> None:
+    async def _serve_socket(self, scope: Scope, call: RequestInfo, exchange: Exchange) -> None:
         socket = WatchedSocket(exchange, partial(self._is_signed_in, call))
         with self._guests.here(socket):
             await self._app(scope, socket.receive, socket.send)
 
-    async def _is_signed_in(self, call: Call) -> bool:
+    async def _is_signed_in(self, call: RequestInfo) -> bool:
         try:
             return call.is_open or await self._visitor(call) is not None
         except StoreUnavailable:
             return True  # an unavailable database signs nobody out
 
-    async def _refuse(self, scope: Scope, call: Call, exchange: Exchange, refusal: Refusal) -> None:
+    async def _refuse(
+        self, scope: Scope, call: RequestInfo, exchange: Exchange, refusal: Refusal
+    ) -> None:
         refusals.note("WEBSOCKET" if call.is_socket else call.method, call.path, refusal.code)
         if call.is_socket:
             # a bare 403: with a response body, the server would also log an error
@@ -253,7 +255,7 @@ class Gate:
             )
         await answer(scope, exchange.receive, exchange.answer)
 
-    def _answer_to(self, call: Call, error: Exception) -> Response:
+    def _answer_to(self, call: RequestInfo, error: Exception) -> Response:
         if isinstance(error, NotSignedIn):
             page = pages.sign_in_page(self._command, after_form=call.is_plain_form)
             answer = page if call.wants_page else answer_for(error)
@@ -267,7 +269,7 @@ class Gate:
         log.error("a fault in %s %s", call.method, call.path, exc_info=error)
         return pages.fault_page() if call.wants_page else fault_answer()
 
-    def _headers_for(self, call: Call) -> Headers:
+    def _headers_for(self, call: RequestInfo) -> Headers:
         headers = [
             (b"x-correlation-id", correlation.get().encode()),
             *_shield_for(call.own_origin if self.names.has(call.host) else ""),
@@ -277,7 +279,7 @@ class Gate:
         return headers
 
 
-def _needs_own_page(call: Call, visitor: Visitor | None) -> bool:
+def _needs_own_page(call: RequestInfo, visitor: Visitor | None) -> bool:
     is_browser = visitor is not None and visitor.csrf is not None
     return call.is_socket or (is_browser and call.changes_state)
 

@@ -11,7 +11,7 @@ from app.api.http.response import WatchedSocket, WatchedStream
 Guest = WatchedStream | WatchedSocket
 
 
-class Guests:
+class OpenSessions:
     """The open exchanges of one event loop."""
 
     def __init__(self) -> None:

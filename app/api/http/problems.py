@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.client.client import ApiProblem
 from app.api.http.refusal_log import refusals
-from app.api.http.request_info import Call
+from app.api.http.request_info import RequestInfo
 from app.api.plain import pages
 from app.api.schemas.sentences import sentence_of
 from app.domain.formatting import iso
@@ -68,7 +68,7 @@ def window_headers(limit: int, remaining: int, reset_at: datetime | None) -> dic
     return told
 
 
-def answer_to(call: Call, refusal: Refusal) -> Response:
+def answer_to(call: RequestInfo, refusal: Refusal) -> Response:
     """Build the response of a refusal: a page for a plain form or a silent store, else JSON."""
     if call.wants_page and call.is_plain_form:
         return pages.refusal_page(refusal)
@@ -103,7 +103,7 @@ def _sentence(error: dict[str, Any]) -> dict[str, str]:
 async def _refused(request: Request, error: Exception) -> Response:
     refusal = cast("Refusal", error)
     log.info("refused %s %s: %s", request.method, request.url.path, refusal.code)
-    return answer_to(Call.of(request.scope), refusal)
+    return answer_to(RequestInfo.of(request.scope), refusal)
 
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:
@@ -147,7 +147,7 @@ async def _no_such_route(request: Request, raised: Exception) -> JSONResponse:
 async def no_such_page(request: Request, _: Exception) -> Response:
     """Answer an unknown path: a page to a person, a problem to a program."""
     refusals.note(request.method, request.url.path, "404")
-    if Call.of(request.scope).wants_page:
+    if RequestInfo.of(request.scope).wants_page:
         return pages.lost_page()
     return answer_for(NotFound())
 
@@ -176,7 +176,7 @@ def refusal_of_silence(error: Exception) -> StoreUnavailable:
 
 
 async def _store_silent(request: Request, error: Exception) -> Response:
-    return answer_to(Call.of(request.scope), refusal_of_silence(error))
+    return answer_to(RequestInfo.of(request.scope), refusal_of_silence(error))
 
 
 async def _project_unreadable(request: Request, error: Exception) -> Response:

@@ -33,7 +33,7 @@ _BATCH_ITEMS = re.compile(r"/api/v1/batches/[^/]+/items")
 
 
 @dataclass(slots=True)
-class Call:
+class RequestInfo:
     """One request as sent; values of a repeated header are joined."""
 
     is_socket: bool
@@ -45,7 +45,7 @@ class Call:
     headers: dict[bytes, str]
 
     @classmethod
-    def of(cls, scope: Any) -> Call:
+    def of(cls, scope: Any) -> RequestInfo:
         """Read an ASGI scope of type http or websocket."""
         heard: dict[bytes, str] = {}
         for name, value in scope["headers"]:

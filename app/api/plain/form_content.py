@@ -15,7 +15,7 @@ from fastapi import Depends, Request
 from pydantic import ValidationError
 
 from app.api.http.gate import TooLarge, WrongMediaType, visitor_of
-from app.api.http.request_info import Call
+from app.api.http.request_info import RequestInfo
 from app.api.schemas.parts import Body
 from app.api.schemas.sentences import sentence_of
 from app.errors import Forbidden, Invalid
@@ -86,7 +86,7 @@ class SentForm:
         return f"{path}?{urlencode([*kept, (NOTICE, notice)])}"
 
     def _referer(self) -> str:
-        own = Call.of(self.request.scope).own_origin
+        own = RequestInfo.of(self.request.scope).own_origin
         referer = self.request.headers.get("Referer", "")
         return referer.removeprefix(own) if referer.startswith(f"{own}/") else ""
 

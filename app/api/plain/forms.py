@@ -12,7 +12,7 @@ from typing import Protocol
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app.api.http.dependencies import Key, asker_of, deed_of, switch_auto
+from app.api.http.dependencies import Key, deed_of, requester_of, switch_auto
 from app.api.http.gate import visitor_of
 from app.api.http.problems import answer_for, refusal_of_silence
 from app.api.plain import flash, pages
@@ -139,8 +139,10 @@ class _FormDesk:
         """Start a run for an issue; `keys` are the idempotency keys of the headers."""
         form = sent.read(StartForm)
         project_id = self._id_of(project)
-        asker = asker_of(self._services, sent.request, *keys, form.x_idempotency_key)
-        accepted = self._services.afk.start(project_id, form.issue, asker, self._services.clock())
+        requester = requester_of(self._services, sent.request, *keys, form.x_idempotency_key)
+        accepted = self._services.afk.start(
+            project_id, form.issue, requester, self._services.clock()
+        )
         log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
         if accepted.replayed:
             nothing_done()

@@ -6,7 +6,7 @@ import logging
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.http.dependencies import Key, asker_of, deed_of, switch_auto, tell_accepted
+from app.api.http.dependencies import Key, deed_of, requester_of, switch_auto, tell_accepted
 from app.api.routes.releases import once_released
 from app.api.routes.runs import told
 from app.api.schemas import (
@@ -50,11 +50,11 @@ def _starting(services: Services) -> APIRouter:
     ) -> RunOut:
         """Start the chosen issue, or the lowest claimable one; also on a paused project."""
         in_body = body.x_idempotency_key if body else None
-        asker = asker_of(services, request, x_idempotency_key, idempotency_key, in_body)
+        requester = requester_of(services, request, x_idempotency_key, idempotency_key, in_body)
         issue = body.issue if body else None
 
         def accept() -> RunOut:
-            accepted = services.afk.start(project_id, issue, asker, services.clock())
+            accepted = services.afk.start(project_id, issue, requester, services.clock())
             tell_accepted(response, accepted)
             log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
             return told(services, accepted.run)

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.http.dependencies import Key, asker_of
+from app.api.http.dependencies import Key, requester_of
 from app.api.http.gate import visitor_of
 from app.api.http.problems import window_headers
 from app.api.routes.batch_lines import Line, LineSplitter, item_of
@@ -94,14 +94,14 @@ def _making(services: Services) -> APIRouter:
     ) -> BatchMade:
         """Announce so many runs; their items follow. The quota of batches is charged now."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
-        asker = asker_of(services, request, *keys, trigger=Trigger.BATCH)
+        requester = requester_of(services, request, *keys, trigger=Trigger.BATCH)
         opened = services.batches.open(
-            body.project_id, body.run_count, body.parent_run_id, asker, services.clock()
+            body.project_id, body.run_count, body.parent_run_id, requester, services.clock()
         )
         if opened.replayed:
             response.headers["Idempotency-Replayed"] = "true"
         response.headers["Location"] = f"/batches/{opened.batch.id}"
-        response.headers.update(_window_of(services, asker.person_id))
+        response.headers.update(_window_of(services, requester.person_id))
         log.info("batch %s is %s", opened.batch.id, "replayed" if opened.replayed else "made")
         return BatchMade(
             id=opened.batch.id, run_count=opened.batch.run_count, replayed=opened.replayed
@@ -121,8 +121,8 @@ def _filling(services: Services) -> APIRouter:
         Without all of them in it answers `sealed: false`: send those that are missing again. So too
         after a 502: its `indexes` are the items for which nobody outside answered; the rest is in.
         """
-        asker = asker_of(services, request, trigger=Trigger.BATCH)
-        filling = await run_in_threadpool(services.batches.fill, batch_id, asker)
+        requester = requester_of(services, request, trigger=Trigger.BATCH)
+        filling = await run_in_threadpool(services.batches.fill, batch_id, requester)
         splitter = LineSplitter()
         try:
             async for chunk in request.stream():
@@ -131,7 +131,7 @@ def _filling(services: Services) -> APIRouter:
         finally:
             # even after an error: the lines received so far may complete the batch
             receipt = await run_in_threadpool(_seal, services, batch_id)
-        standing = await run_in_threadpool(_window_of, services, asker.person_id)
+        standing = await run_in_threadpool(_window_of, services, requester.person_id)
         response.headers.update(standing)
         # up to a thousand lines: built on a thread to keep the event loop free
         return await run_in_threadpool(_receipt_out, filling, receipt)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.api.http.dependencies import Key, asker_of
+from app.api.http.dependencies import Key, requester_of
 from app.api.http.gate import visitor_of
 from app.api.schemas import BulkFilter, BulkItemOut, BulkItems, BulkOrder, BulkOut, Bulks
 from app.domain.batches import BulkState
@@ -39,9 +39,9 @@ def _ordering(services: Services) -> APIRouter:
         """
         because = body.because or f"stopped by {visitor_of(request).name}"
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
-        asker = asker_of(services, request, *keys)
+        requester = requester_of(services, request, *keys)
         wanted = _filter(body.filter)
-        ordered = services.bulk.order(body.action, wanted, because, asker, services.clock())
+        ordered = services.bulk.order(body.action, wanted, because, requester, services.clock())
         if ordered.replayed:
             response.headers["Idempotency-Replayed"] = "true"
         response.headers["Location"] = f"/bulk/{ordered.bulk.id}"

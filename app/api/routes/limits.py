@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from app.api.http.dependencies import Key, asker_of, deed_of, tell_accepted
+from app.api.http.dependencies import Key, deed_of, requester_of, tell_accepted
 from app.api.http.gate import visitor_of
 from app.api.routes.releases import once_released
 from app.api.routes.runs import told
@@ -58,10 +58,10 @@ def routes(services: Services) -> APIRouter:
     ) -> RunOut:
         """Go on now with a run that a usage limit ended, as a new run; never `account_held`."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key if body else None)
-        asker = asker_of(services, request, *keys)
+        requester = requester_of(services, request, *keys)
 
         def accept() -> RunOut:
-            accepted = services.resume.resume(run_id, asker, services.clock())
+            accepted = services.resume.resume(run_id, requester, services.clock())
             tell_accepted(response, accepted)
             log.info("run %s goes on with %s", accepted.run.id, run_id)
             return told(services, accepted.run)

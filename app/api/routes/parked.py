@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.http.dependencies import Key, asker_of, deed_of, require_browser, tell_accepted
+from app.api.http.dependencies import Key, deed_of, requester_of, require_browser, tell_accepted
 from app.api.http.gate import visitor_of
 from app.api.http.openapi import IN_A_BROWSER
 from app.api.routes.releases import once_released
@@ -24,7 +24,7 @@ from app.api.schemas import (
     StuckOut,
 )
 from app.services.container import Services
-from app.services.kept.retry import Wishes
+from app.services.kept.retry import RetryOptions
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def _ending(services: Services) -> APIRouter:
         push_anyway = body is not None and body.push_anyway
         if push_anyway:
             require_browser(services, request, f"/runs/{run_id}")
-        key = asker_of(services, request, x_idempotency_key, idempotency_key).key
+        key = requester_of(services, request, x_idempotency_key, idempotency_key).key
         done = "pushed anyway" if push_anyway else "delivered"
         sentence = f"{done} by {visitor_of(request).name}"
         deed = deed_of(request, "deliver", sentence, run_id=run_id)
@@ -131,8 +131,8 @@ def retry_routes(services: Services) -> APIRouter:
         """
         body = body or RetryOrder()
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
-        asker = asker_of(services, request, *keys)
-        wishes = Wishes(
+        requester = requester_of(services, request, *keys)
+        wishes = RetryOptions(
             agent=body.agent,
             model=body.model,
             source=body.source,
@@ -142,7 +142,7 @@ def retry_routes(services: Services) -> APIRouter:
         )
 
         def accept() -> RunOut:
-            accepted = services.retry.retry(run_id, wishes, asker, services.clock())
+            accepted = services.retry.retry(run_id, wishes, requester, services.clock())
             tell_accepted(response, accepted)
             log.info("run %s repeats %s", accepted.run.id, run_id)
             return told(services, accepted.run)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import AwareDatetime
 
-from app.api.http.dependencies import Key, asker_of, order_of, tell_accepted
+from app.api.http.dependencies import Key, order_of, requester_of, tell_accepted
 from app.api.http.gate import visitor_of
 from app.api.routes import exports, run_logs
 from app.api.routes.releases import once_released
@@ -29,7 +29,7 @@ from app.domain.words import Depth, Phase, Status, Trigger
 from app.errors import Invalid, NotFound
 from app.services.container import Services
 from app.services.rows import Project, Run, RunFilter
-from app.services.runs.requests import Order
+from app.services.runs.requests import RunRequest
 
 log = logging.getLogger(__name__)
 
@@ -107,11 +107,11 @@ def _starting(services: Services) -> APIRouter:
     ) -> RunOut:
         """Accept a run; 200 with the existing one where the key has already made it."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
-        asker = asker_of(services, request, *keys)
+        requester = requester_of(services, request, *keys)
         order = _order(body)
 
         def accept() -> RunOut:
-            accepted = services.trigger.accept(order, asker, services.clock())
+            accepted = services.trigger.accept(order, requester, services.clock())
             tell_accepted(response, accepted)
             is_replay = "replayed" if accepted.replayed else "accepted"
             log.info("run %s is %s", accepted.run.id, is_replay)
@@ -211,7 +211,7 @@ def _content(services: Services) -> APIRouter:
     return router
 
 
-def _order(body: RunOrder) -> Order:
+def _order(body: RunOrder) -> RunRequest:
     if body.pr_number is not None:
         raise Invalid.field("pr_number", "Runs on an existing request cannot be started yet.")
     return order_of(body, body.project_id)

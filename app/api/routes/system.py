@@ -46,8 +46,8 @@ from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Status
 from app.logs import correlation
 from app.services.container import Services
-from app.services.retention.logs import SHOWN, Standing
-from app.services.retention.working_copies import CopyStanding
+from app.services.retention.logs import SHOWN, LogUsage
+from app.services.retention.working_copies import CopyUsage
 from app.services.rows import AuditFilter, DatabaseSilent
 from app.services.system.doctor import Look
 from app.services.system.store_health import Health, PartHealth, PartTrouble
@@ -68,7 +68,7 @@ def retention_routes(services: Services) -> APIRouter:
     return router
 
 
-def retention_out(standing: Standing, copies: CopyStanding) -> RetentionOut:
+def retention_out(standing: LogUsage, copies: CopyUsage) -> RetentionOut:
     """Convert the retention state of logs and working copies; lists the first SHOWN of each."""
     return RetentionOut(
         keep_days=standing.terms.keep_days,

@@ -10,7 +10,7 @@ from app.folder_locks import SERVER_LOCK, holder_of
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownServer:
     """The contents of `server.json`; `is_serving`: its process holds the folder's lock."""
 
     url: str
@@ -19,7 +19,7 @@ class Known:
     is_serving: bool
 
 
-def known_server(folder: Path) -> Known | None:
+def known_server(folder: Path) -> KnownServer | None:
     """Return the server that a data folder names, None if it names none or cannot be read."""
     try:
         told = json.loads((folder / "server.json").read_text())
@@ -28,4 +28,4 @@ def known_server(folder: Path) -> Known | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     # only this user's processes can hold it: the folder is closed to others
-    return Known(url, page_url, pid, pid > 0 and pid == holder_of(folder / SERVER_LOCK))
+    return KnownServer(url, page_url, pid, pid > 0 and pid == holder_of(folder / SERVER_LOCK))

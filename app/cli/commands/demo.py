@@ -47,7 +47,7 @@ FAILURES = (
 )
 
 
-class WentOtherwise(Exception):
+class DemoFailed(Exception):
     """The demo did not go as expected; the message is a sentence."""
 
 
@@ -62,7 +62,7 @@ class Story:
         self._issues: dict[int, dict[str, Any]] = {}
 
     def tell(self) -> None:
-        """Play the whole story. Raises WentOtherwise, Refused, Unreachable."""
+        """Play the whole story. Raises DemoFailed, Refused, Unreachable."""
         self._make_project()
         self._start_by_hand()
         self._let_the_loop_fail()
@@ -78,7 +78,7 @@ class Story:
             lambda project: project["state"] != "cloning", CLONE_SECONDS
         )
         if self._project["state"] != "ready":
-            raise WentOtherwise(f"Its repository could not be cloned. {self._because()}")
+            raise DemoFailed(f"Its repository could not be cloned. {self._because()}")
         if self._project["sandbox"] == SandboxLevel.NONE:
             told = "Its agent runs unsandboxed: `runyard doctor` says why, and what helps."
             self._screen.say(Painted(told, "red"))
@@ -184,7 +184,7 @@ class Story:
         give_up_at = time.monotonic() + seconds
         while not is_so(project := self._server.get(self._path())):
             if time.monotonic() > give_up_at:
-                raise WentOtherwise("The demo's project did not get so far in time.")
+                raise DemoFailed("The demo's project did not get so far in time.")
             time.sleep(_ASK_SECONDS)
         return project
 
@@ -205,7 +205,7 @@ def say_step(screen: Screen, words: str) -> None:
 
 def _expect(came_true: bool, otherwise: str) -> None:
     if not came_true:
-        raise WentOtherwise(otherwise)
+        raise DemoFailed(otherwise)
 
 
 RELEASE_SECONDS = 20.0
@@ -236,7 +236,7 @@ def demonstrate(
         with _leaving_nothing_alive(server):
             try:
                 story.tell()
-            except WentOtherwise as problem:
+            except DemoFailed as problem:
                 otherwise = str(problem)
     if json_only:
         print_json(story.told | {"folder": str(folder) if keep else None})

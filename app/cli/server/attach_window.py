@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from app.cli.client.connection import Server, Unreachable, connect, data_folder, new_link
-from app.cli.client.running_server import Known, known_server
+from app.cli.client.running_server import KnownServer, known_server
 from app.cli.output.terminal import out
 from app.native.window import Window
 
@@ -31,7 +31,7 @@ def join(data_dir: Path | None, *, in_browser: bool) -> bool:
     return True
 
 
-def _stay(folder: Path, server: Server, known: Known, *, in_browser: bool) -> None:
+def _stay(folder: Path, server: Server, known: KnownServer, *, in_browser: bool) -> None:
     has_ended = threading.Event()
     window = Window(
         folder,
@@ -55,7 +55,7 @@ def _stay(folder: Path, server: Server, known: Known, *, in_browser: bool) -> No
         out().say(SERVER_ENDED)
 
 
-def _link_to_pages(folder: Path, server: Server, known: Known) -> str:
+def _link_to_pages(folder: Path, server: Server, known: KnownServer) -> str:
     # a window shows one origin only, which excludes the redirect from 127.0.0.1 to the pages
     link = new_link(server, folder)
     return known.page_url + link.removeprefix(server.url)

@@ -21,8 +21,8 @@ from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.runs.runs_table import took_html
 from app.pages.shell.frame import Page, frame, refused
-from app.pages.shell.page_session import Visit, page_at
-from app.state.page.connection import Door
+from app.pages.shell.page_session import PageSession, page_at
+from app.state.page.connection import Connection
 
 HEADINGS = ("Line", "Run", "What", "Status", "Why", "Took")
 ROWS = 100
@@ -30,17 +30,17 @@ FAILED = ("died", "timed_out", "not_started", "expired")
 Seen = tuple[BatchReport, list[BatchItemOut], BulkOut | None]
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/batches/{batch_id}`."""
 
     @page_at("/batches/{batch_id}")
     async def batch_page(batch_id: str) -> None:
-        visit = await Visit.open(door)
-        screen = BatchScreen(visit, batch_id)
+        session = await PageSession.open(door)
+        screen = BatchScreen(session, batch_id)
         try:
             seen = await screen.ask()
         except ApiProblem as problem:
-            refused(visit, problem, active="runs")
+            refused(session, problem, active="runs")
             return
         screen.draw(seen)
 
@@ -48,19 +48,19 @@ def register(door: Door) -> None:
 class BatchScreen:
     """One open batch page."""
 
-    def __init__(self, visit: Visit, batch_id: str) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, batch_id: str) -> None:
+        self._session = session
         self._id = batch_id
         self._limit = ROWS
         self._rows: dict[int, _Row] = {}
         self._bulk_id = ""
         # one key per page: pressing Retry again after a lost answer orders nothing twice
         self._key = str(uuid.uuid4())
-        self._look = visit.looker(self.ask, self._show)
+        self._look = session.looker(self.ask, self._show)
 
     async def ask(self) -> Seen:
         """Fetch the batch, the items shown, and the retry under way, if any."""
-        api = self._visit.api
+        api = self._session.api
         # fetched first, so that the items below include everything it has done
         bulk = await api.bulk(self._bulk_id) if self._bulk_id else None
         batch, items = await asyncio.gather(api.batch(self._id), self._items())
@@ -70,15 +70,15 @@ class BatchScreen:
         found: list[BatchItemOut] = []
         cursor: str | None = ""
         while cursor is not None and len(found) < self._limit:
-            page = await self._visit.api.batch_items(self._id, limit=ROWS, cursor=cursor)
+            page = await self._session.api.batch_items(self._id, limit=ROWS, cursor=cursor)
             found, cursor = found + page.items, page.next_cursor
         return found
 
     def draw(self, seen: Seen) -> None:
         """Draw the page and subscribe to changes."""
-        visit, batch = self._visit, seen[0]
+        session, batch = self._session, seen[0]
         crumbs = (("Runs", "/runs"), ("Batches", "/batches"))
-        with frame(visit, title=f"…{batch.id[-6:]}", active="runs", crumbs=crumbs) as page:
+        with frame(session, title=f"…{batch.id[-6:]}", active="runs", crumbs=crumbs) as page:
             self._draw_head(page)
             with ui.element("div").classes("card above") as report:
                 testid(report, "batch-report")
@@ -87,9 +87,9 @@ class BatchScreen:
                 self._body = draw_table(HEADINGS)
             self._more = button("Show more", self._show_more)
         self._show(seen)
-        visit.on("run.changed", self._follow)
-        visit.on("bulk.changed", self._follow_bulk)
-        visit.on_return(self._look)
+        session.on("run.changed", self._follow)
+        session.on("bulk.changed", self._follow_bulk)
+        session.on_return(self._look)
 
     def _draw_head(self, page: Page) -> None:
         with page.beside:
@@ -112,7 +112,7 @@ class BatchScreen:
     def _show(self, seen: Seen) -> None:
         batch, items, bulk = seen
         self._state.set_content(state_html(batch))
-        self._report.set_content(_report_html(batch, bulk, self._visit))
+        self._report.set_content(_report_html(batch, bulk, self._session))
         is_retrying = bulk is not None and bulk.status is BulkStatus.PROCESSING
         may_retry = batch.failed + batch.no_change > 0 and not self._bulk_id
         self._retry.set_visibility(may_retry)
@@ -125,7 +125,7 @@ class BatchScreen:
                     self._rows[item.index] = _Row(item)
         for place, item in enumerate(items):
             row = self._rows[item.index]
-            row.show(item, self._visit)
+            row.show(item, self._session)
             if self._body.default_slot.children[place] is not row.element:
                 row.element.move(target_index=place)
         self._more.set_visibility(len(items) >= self._limit and batch.received > len(items))
@@ -136,37 +136,37 @@ class BatchScreen:
 
     async def _stop_batch(self) -> None:
         try:
-            await self._visit.api.stop_batch(self._id)
+            await self._session.api.stop_batch(self._id)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         await self._look()
 
     async def _retry_failed(self) -> None:
         try:
             wanted = {"batch_id": self._id, "status": list(FAILED)}
-            bulk = await self._visit.api.order_bulk("retry", self._key, **wanted)
+            bulk = await self._session.api.order_bulk("retry", self._key, **wanted)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         else:
             self._bulk_id = bulk.id
-            self._visit.say(f"{bulk.total} runs are retried, as slots become free.")
+            self._session.say(f"{bulk.total} runs are retried, as slots become free.")
         await self._look()
 
     async def _abort_bulk(self) -> None:
         try:
-            await self._visit.api.abort_bulk(self._bulk_id)
+            await self._session.api.abort_bulk(self._bulk_id)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         await self._look()
 
 
-def _report_html(batch: BatchReport, bulk: BulkOut | None, visit: Visit) -> str:
+def _report_html(batch: BatchReport, bulk: BulkOut | None, session: PageSession) -> str:
     project = f'<a href="/projects/{text(batch.project_id)}">{plain_html(batch.project_name)}</a>'
     facts = [counts_html(batch)]
     if batch.cost_usd is not None:
         facts.append(text(cost_words(batch.cost_usd)))
     lines = [bar_html(batch), f'<p data-testid="batch-sum">{" · ".join(filter(None, facts))}</p>']
-    lines.append(f'<p class="sub">{project} · made {ago_html(batch.created_at, visit.now())}</p>')
+    lines.append(f'<p class="sub">{project} · made {ago_html(batch.created_at, session.now())}</p>')
     if batch.because:
         lines.append(f"<p>{plain_html(batch.because)}</p>")
     if bulk is not None:
@@ -190,8 +190,8 @@ class _Row:
             testid(self.element, "batch-item", index=str(item.index))
             self._cells = [ui.html("", sanitize=clean, tag="td").classes(c) for c in _CLASSES]
 
-    def show(self, item: BatchItemOut, visit: Visit) -> None:
-        for cell, html in zip(self._cells, _cells(item, visit), strict=True):
+    def show(self, item: BatchItemOut, session: PageSession) -> None:
+        for cell, html in zip(self._cells, _cells(item, session), strict=True):
             if cell.content != html:
                 cell.set_content(html)
 
@@ -199,7 +199,7 @@ class _Row:
 _CLASSES = ("tight", "m tight", "wide roomy named", "tight", "wide roomy", "tight")
 
 
-def _cells(item: BatchItemOut, visit: Visit) -> list[str]:
+def _cells(item: BatchItemOut, session: PageSession) -> list[str]:
     run = item.run
     why = "" if run.status is Status.SUCCEEDED else run.because or run.hold or ""
     again = ""
@@ -211,5 +211,5 @@ def _cells(item: BatchItemOut, visit: Visit) -> list[str]:
         plain_html(f"#{run.issue} {run.title}" if run.issue else run.title),
         status_pill_html(run.status, run.cause) + again,
         plain_html(why),
-        took_html(run, visit),
+        took_html(run, session),
     ]

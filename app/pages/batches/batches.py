@@ -12,8 +12,8 @@ from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.paging import pages_html
 from app.pages.components.testids import testid
 from app.pages.shell.frame import frame, refused
-from app.pages.shell.page_session import Visit, page_at
-from app.state.page.connection import Door
+from app.pages.shell.page_session import PageSession, page_at
+from app.state.page.connection import Connection
 
 HEADINGS = ("Batch", "Project", "State", "Progress", "Came to", "Made")
 EMPTY = (
@@ -24,17 +24,17 @@ EMPTY = (
 GONE = 'Nothing is on this page any more. <a href="/batches">Newest batches</a>'
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/batches`."""
 
     @page_at("/batches")
     async def batches_page(cursor: str = "") -> None:
-        visit = await Visit.open(door)
-        screen = BatchesScreen(visit, cursor)
+        session = await PageSession.open(door)
+        screen = BatchesScreen(session, cursor)
         try:
-            screen.take(await visit.api.batches(cursor))
+            screen.take(await session.api.batches(cursor))
         except ApiProblem as problem:
-            refused(visit, problem, active="runs")
+            refused(session, problem, active="runs")
             return
         screen.draw()
 
@@ -42,12 +42,12 @@ def register(door: Door) -> None:
 class BatchesScreen:
     """One open list of batches."""
 
-    def __init__(self, visit: Visit, cursor: str) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, cursor: str) -> None:
+        self._session = session
         self._is_later = bool(cursor)
         self._page = Batches(items=[])
         self._rows: dict[str, _Row] = {}
-        self._look = visit.looker(lambda: visit.api.batches(cursor), self._show)
+        self._look = session.looker(lambda: session.api.batches(cursor), self._show)
 
     def take(self, page: Batches) -> None:
         """Store a snapshot."""
@@ -55,17 +55,17 @@ class BatchesScreen:
 
     def draw(self) -> None:
         """Draw the page and subscribe to changes."""
-        visit = self._visit
-        with frame(visit, title="Batches", active="runs", crumbs=(("Runs", "/runs"),)):
+        session = self._session
+        with frame(session, title="Batches", active="runs", crumbs=(("Runs", "/runs"),)):
             with ui.element("div").classes("wrap") as self._table:
                 self._body = draw_table(HEADINGS)
             empty = GONE if self._is_later else EMPTY
             self._none = ui.html(empty, sanitize=clean).classes("card none")
             self._pages = ui.html("", sanitize=clean)
         self._show(self._page)
-        visit.on("run.changed", self._follow_run)
-        visit.on("project.changed", self._follow_project)
-        visit.on_return(self._look)
+        session.on("run.changed", self._follow_run)
+        session.on("project.changed", self._follow_project)
+        session.on_return(self._look)
 
     async def _follow_run(self, run: RunOut) -> None:
         if run.batch_id is not None:
@@ -86,7 +86,7 @@ class BatchesScreen:
                 with self._body:
                     self._rows[batch_id] = _Row(batch_id)
             row = self._rows[batch_id]
-            row.show(batch, self._visit)
+            row.show(batch, self._session)
             if self._body.default_slot.children[place] is not row.element:
                 row.element.move(target_index=place)
         beside = (page.prev_cursor, "‹ Newer"), (page.next_cursor, "Older ›")
@@ -111,8 +111,8 @@ class _Row:
             testid(self.element, "batch-row", batch=batch_id)
             self._cells = [ui.html("", sanitize=clean, tag="td").classes(c) for c in _CLASSES]
 
-    def show(self, batch: BatchOut, visit: Visit) -> None:
-        for cell, html in zip(self._cells, _cells(batch, visit), strict=True):
+    def show(self, batch: BatchOut, session: PageSession) -> None:
+        for cell, html in zip(self._cells, _cells(batch, session), strict=True):
             if cell.content != html:
                 cell.set_content(html)
 
@@ -120,8 +120,8 @@ class _Row:
 _CLASSES = ("m tight", "wide roomy named", "tight", "wide roomy", "wide roomy", "tight")
 
 
-def _cells(batch: BatchOut, visit: Visit) -> list[str]:
+def _cells(batch: BatchOut, session: PageSession) -> list[str]:
     name = f'<a href="/batches/{text(batch.id)}" title="{text(batch.id)}">…{batch.id[-6:]}</a>'
     project = f'<a href="/projects/{text(batch.project_id)}">{plain_html(batch.project_name)}</a>'
-    made = ago_html(batch.created_at, visit.now())
+    made = ago_html(batch.created_at, session.now())
     return [name, project, state_html(batch), bar_html(batch), counts_html(batch), made]

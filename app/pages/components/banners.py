@@ -12,7 +12,7 @@ from app.domain.quota import SET_BY, Counted, QuotaBanner, QuotaLevel, own_limit
 from app.pages.components.chips import pill_html
 from app.pages.components.countdown import at_html, until_html
 from app.pages.components.markup import clean, text
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 
 
 def quota_words_html(banner: QuotaBanner, now: datetime) -> tuple[str, str]:
@@ -44,19 +44,19 @@ def limits_html(system: SystemOut) -> str:
     return f'<div class="banner wait" data-testid="limits-banner">{pill}<span>{words}</span></div>'
 
 
-def draw_stores_banner(visit: Visit) -> None:
+def draw_stores_banner(session: PageSession) -> None:
     """Draw the database banner and keep it current; empty while the databases are writable."""
-    banner = ui.html(stores_html(_sentence(visit)), sanitize=clean)
+    banner = ui.html(stores_html(_sentence(session)), sanitize=clean)
 
     def hear(data: dict[str, Any]) -> None:
         banner.set_content(stores_html(data["trouble"]))
 
-    visit.on("stores.changed", hear)
-    visit.on_return(lambda: hear({"trouble": _sentence(visit)}))
+    session.on("stores.changed", hear)
+    session.on_return(lambda: hear({"trouble": _sentence(session)}))
 
 
-def _sentence(visit: Visit) -> str:
-    return " ".join(dict.fromkeys(one.what for one in visit.system.trouble))
+def _sentence(session: PageSession) -> str:
+    return " ".join(dict.fromkeys(one.what for one in session.system.trouble))
 
 
 def stores_html(trouble: str | None) -> str:

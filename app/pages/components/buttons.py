@@ -9,7 +9,7 @@ from nicegui import ui
 
 from app.domain.own_window import is_own_window
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 
 
 def button(
@@ -104,9 +104,9 @@ CHOOSE = (
 )
 
 
-def add_folder_button(visit: Visit, field: Any, *, mark: str) -> None:
+def add_folder_button(session: PageSession, field: Any, *, mark: str) -> None:
     """Add `Browse…` to the end of a text field when the page runs in the desktop window."""
-    if not is_own_window(visit.client.request.headers.get("user-agent", "")):
+    if not is_own_window(session.client.request.headers.get("user-agent", "")):
         return
 
     def take(event: Any) -> None:

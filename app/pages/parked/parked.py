@@ -17,9 +17,9 @@ from app.pages.components.fields import text_field
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.frame import frame, refused
-from app.pages.shell.page_session import Visit, page_at
+from app.pages.shell.page_session import PageSession, page_at
 from app.pages.tracker.push_anyway import PushAnywayDialog
-from app.state.page.connection import Door
+from app.state.page.connection import Connection
 from app.state.system.boards import ParkedBoard, key_of, loss_words
 
 HEADINGS = ("Branch", "Project", "Holds", "Why", "Age", "Size", "")
@@ -29,17 +29,17 @@ WHAT = "work that was kept because it is not merged"
 Act = Callable[[ParkedOut], Awaitable[None]]
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/parked`."""
 
     @page_at("/parked")
     async def parked_page() -> None:
-        visit = await Visit.open(door)
-        screen = ParkedScreen(visit)
+        session = await PageSession.open(door)
+        screen = ParkedScreen(session)
         try:
-            screen.board.load(await visit.api.parked())
+            screen.board.load(await session.api.parked())
         except ApiProblem as problem:
-            refused(visit, problem, active="parked")
+            refused(session, problem, active="parked")
             return
         screen.draw()
 
@@ -47,17 +47,17 @@ def register(door: Door) -> None:
 class ParkedScreen:
     """One open page of parked work."""
 
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
         self._limit = ROWS
         self._rows: dict[str, _Row] = {}
         self.board = ParkedBoard()
-        self._look = visit.looker(visit.api.parked, self._take)
+        self._look = session.looker(session.api.parked, self._take)
 
     def draw(self) -> None:
         """Draw the page and subscribe to changes."""
-        visit = self._visit
-        with frame(visit, title="Parked", active="parked") as page:
+        session = self._session
+        with frame(session, title="Parked", active="parked") as page:
             with page.beside:
                 self._sum = ui.html("", sanitize=clean, tag="span").classes("sub")
             with ui.element("div").classes("wrap") as self._table:
@@ -70,8 +70,8 @@ class ParkedScreen:
             self._dialog = DiscardDialog(self._discard)
             self._push_dialog = PushAnywayDialog()
         self._show()
-        visit.on("project.changed", self._follow)
-        visit.on_return(self._look)
+        session.on("project.changed", self._follow)
+        session.on_return(self._look)
 
     def _take(self, items: list[ParkedOut]) -> None:
         self.board.load(items)
@@ -81,7 +81,7 @@ class ParkedScreen:
         await self._look()
 
     def _show(self) -> None:
-        if self._visit.client.is_deleted:
+        if self._session.client.is_deleted:
             return
         rows = self.board.rows()
         self._sum.set_content(
@@ -100,7 +100,7 @@ class ParkedScreen:
                 with self._body:
                     self._rows[key] = _Row(row, self._deliver_or_ask, self._free_or_ask)
             drawn = self._rows[key]
-            drawn.show(row, self.board.word_of(row), self._visit)
+            drawn.show(row, self.board.word_of(row), self._session)
             if self._body.default_slot.children[place] is not drawn.element:
                 drawn.element.move(target_index=place)
 
@@ -119,18 +119,18 @@ class ParkedScreen:
         self._push_dialog.open(row.branch, because, push)
 
     async def _deliver(self, row: ParkedOut, *, push_anyway: bool = False) -> None:
-        visit = self._visit
-        deliver = partial(visit.api.deliver, row.run_id, push_anyway=push_anyway)
+        session = self._session
+        deliver = partial(session.api.deliver, row.run_id, push_anyway=push_anyway)
         try:
             run = await self.board.deliver(row, deliver, self._show)
         except (ApiProblem, NoAnswer) as problem:
             if isinstance(problem, ApiProblem) and problem.asks_to_push:
                 self._ask_to_push(row, problem.detail)
             else:
-                visit.refuse(problem)
+                session.refuse(problem)
         else:
             if run is not None and run.delivery is not None:
-                visit.say(f"{row.branch} is change request #{run.delivery.number} now.")
+                session.say(f"{row.branch} is change request #{run.delivery.number} now.")
         await self._look()
 
     def _free_or_ask(self, row: ParkedOut) -> Awaitable[None] | None:
@@ -140,16 +140,16 @@ class ParkedScreen:
         return None
 
     async def _discard(self, row: ParkedOut, confirm: str | None) -> None:
-        visit = self._visit
-        discard = partial(visit.api.discard, row.project_id, row.branch, confirm)
+        session = self._session
+        discard = partial(session.api.discard, row.project_id, row.branch, confirm)
         try:
             await self.board.discard(row, discard, self._show)
         except (ApiProblem, NoAnswer) as problem:
-            visit.refuse(problem)
+            session.refuse(problem)
             await self._look()
             return
         done = f"Issue #{row.issue} is free." if row.is_lock else f"{row.branch} is discarded."
-        visit.say(done)
+        session.say(done)
 
 
 def _draw_table() -> ui.element:
@@ -180,10 +180,10 @@ class _Row:
                     "Discard…", lambda: discard(self._row), kind="small danger", mark="discard"
                 )
 
-    def show(self, row: ParkedOut, word: str, visit: Visit) -> None:
+    def show(self, row: ParkedOut, word: str, session: PageSession) -> None:
         """Update the cells and buttons; `word` is the busy word of an action under way."""
         self._row = row
-        for cell, html in zip(self._cells, _cells(row, visit), strict=True):
+        for cell, html in zip(self._cells, _cells(row, session), strict=True):
             cell.set_content(html)
         self._deliver.set_visibility(row.can_deliver or bool(word))
         # opens a dialog that asks again before anything leaves this machine
@@ -201,11 +201,11 @@ class _Row:
 _CLASSES = ("m wide roomy named", "wide roomy named", "roomy", "wide roomy", "tight", "tight")
 
 
-def _cells(row: ParkedOut, visit: Visit) -> list[str]:
+def _cells(row: ParkedOut, session: PageSession) -> list[str]:
     branch = f'<a href="/runs/{text(row.run_id)}">{plain_html(row.branch)}</a>'
     project = f'<a href="/projects/{text(row.project_id)}">{plain_html(row.project_name)}</a>'
     size = "no copy" if row.bytes == 0 else size_words(row.bytes)
-    age = ago_html(row.kept_since, visit.now())
+    age = ago_html(row.kept_since, session.now())
     return [branch, project, _holds_html(row), plain_html(row.because), age, text(size)]
 
 

@@ -15,29 +15,29 @@ from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
 from app.pages.projects.sandbox_fields import MORE, SandboxFields, words_of
 from app.pages.shell.frame import frame
-from app.pages.shell.page_session import Visit, page_at
-from app.state.page.connection import Door
+from app.pages.shell.page_session import PageSession, page_at
+from app.state.page.connection import Connection
 from app.state.projects.project_form import ProjectForm, name_from
 from app.state.projects.project_settings import SETTINGS
 
 FOLDED = {"base_branch", "setup_command", "budget_minutes", "prompt", *MORE}
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/projects/add`."""
 
     @page_at("/projects/add")
     async def add_project_page() -> None:
-        visit = await Visit.open(door)
-        with frame(visit, title="Add project", active="projects", crumbs=[("Projects", "/")]):
-            AddProjectForm(visit)
+        session = await PageSession.open(door)
+        with frame(session, title="Add project", active="projects", crumbs=[("Projects", "/")]):
+            AddProjectForm(session)
 
 
 class AddProjectForm:
     """The form for a new project; a refusal shows at its field and keeps everything typed."""
 
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
         self._suggested = self._remote = ""
         self._fields: dict[str, Field] = {}
         with ui.element("div").classes("form"):
@@ -61,7 +61,7 @@ class AddProjectForm:
             mono=True,
             mark="project-origin",
         )
-        add_folder_button(self._visit, self._fields["origin"].control, mark="project-browse")
+        add_folder_button(self._session, self._fields["origin"].control, mark="project-browse")
         with self._fields["origin"].box:
             self._use_remote = button("", self._take_remote, kind="small long", mark="use-remote")
         self._use_remote.set_visibility(False)
@@ -84,7 +84,7 @@ class AddProjectForm:
             mark="project-command",
         )
         self._fields["agent_command"].box.set_visibility(False)
-        self._surroundings = SandboxFields(self._fields, self._visit.system.sandbox)
+        self._surroundings = SandboxFields(self._fields, self._session.system.sandbox)
 
     def _draw_more_fields(self) -> None:
         self._fields["base_branch"] = text_field(
@@ -112,7 +112,7 @@ class AddProjectForm:
         remote = None
         if typed.startswith("/"):
             with suppress(ApiProblem, NoAnswer):  # only an offer: errors show on submit
-                remote = await self._visit.api.remote_of(typed)
+                remote = await self._session.api.remote_of(typed)
         # the field may have changed while the request was under way
         if remote and typed == (self._fields["origin"].control.value or "").strip():
             self._remote = remote
@@ -137,11 +137,11 @@ class AddProjectForm:
         self._add.disable()
         self._add.set_text("Looking at the repository…")
         try:
-            project = await self._visit.api.add_project(form.body())
+            project = await self._session.api.add_project(form.body())
         except (ApiProblem, NoAnswer) as problem:
             self._refuse(problem)
         else:
-            self._visit.go(f"/projects/{project.id}")
+            self._session.go(f"/projects/{project.id}")
             return
         self._add.enable()
         self._add.set_text("Add project")

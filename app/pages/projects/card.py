@@ -179,7 +179,7 @@ class ProjectCard(ProjectControls, default_classes="card project-card"):
         return super().told(project) | {
             "name": plain(project.name),
             "path": f"/projects/{project.id}",
-            "facts": clean(card_html(project, trouble, self._visit.now())),
+            "facts": clean(card_html(project, trouble, self._session.now())),
             "alert": wants_person(project),
             "notice": NOTICE if project.sandbox_notice and not project.archived_at else None,
         }

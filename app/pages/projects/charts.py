@@ -17,7 +17,7 @@ from app.domain.statistics import OUTCOMES
 from app.domain.words import LABELS, Status
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.pages.shell.theme import dress_charts, look_of
 from app.state.page.text_input import took
 from app.state.projects.charts import RANGES, chosen_range, scaled
@@ -193,10 +193,10 @@ NO_COST = "No agent told what it cost."
 class ChartsTab:
     """Four charts and the same figures as a table, updated when a run ends."""
 
-    def __init__(self, visit: Visit, project: ProjectOut) -> None:
-        self._visit, self._id = visit, project.id
+    def __init__(self, session: PageSession, project: ProjectOut) -> None:
+        self._session, self._id = session, project.id
         self._is_archived = project.archived_at is not None
-        self._days = chosen_range(visit.client.request.query_params.get("days", ""))
+        self._days = chosen_range(session.client.request.query_params.get("days", ""))
         self._shown: ProjectFigures | None = None
         dress_charts()
         ui.html(_ranges_html(self._days), sanitize=clean).classes("line above")
@@ -204,12 +204,12 @@ class ChartsTab:
         with testid(ui.element("div"), "charts") as self._box:
             self._strip = ui.html("", sanitize=clean)
             for chart in self._draw_charts():
-                visit.on_arrival(chart.arrive)
+                session.on_arrival(chart.arrive)
         self._none.set_visibility(False)
         self._box.set_visibility(False)
-        self.load = visit.looker(lambda: visit.api.figures(project.id, self._days), self._take)
-        visit.on("run.changed", self._follow)
-        visit.on_return(self.load)
+        self.load = session.looker(lambda: session.api.figures(project.id, self._days), self._take)
+        session.on("run.changed", self._follow)
+        session.on_return(self.load)
 
     def _draw_charts(self) -> tuple[Chart, ...]:
         with ui.element("div").classes("charts"):

@@ -13,7 +13,7 @@ from app.pages.components.fields import choice_field
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
 from app.pages.projects.settings import archive_button, unarchive_button
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.state.projects.card_words import Act, Press, issue_choices, presses_of
 from app.state.projects.project_actions import ProjectActs
 
@@ -21,8 +21,8 @@ from app.state.projects.project_actions import ProjectActs
 class AfkStart:
     """Starts AFK runs of one project, for both its buttons and its menu."""
 
-    def __init__(self, visit: Visit, acts: ProjectActs, project_id: str) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, acts: ProjectActs, project_id: str) -> None:
+        self._session = session
         self._acts = acts
         self._id = project_id
 
@@ -31,25 +31,25 @@ class AfkStart:
         run = await self._acts.start(self._id, issue)
         if run is not None:
             number = f" of #{run.issue}" if run.issue else ""
-            self._visit.say(f"AFK run{number} started.", go=("Open the run", f"/runs/{run.id}"))
+            self._session.say(f"AFK run{number} started.", go=("Open the run", f"/runs/{run.id}"))
 
     async def choose(self) -> None:
         """Ask which issue to start, claimable ones first."""
         try:
-            issues = await self._visit.api.issues(self._id)
+            issues = await self._session.api.issues(self._id)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
             return
         choices = {number: plain(words) for number, words in issue_choices(issues).items()}
         if not choices:
-            self._visit.say("There is no open issue to start.")
-        elif not self._visit.client.is_deleted:
+            self._session.say("There is no open issue to start.")
+        elif not self._session.client.is_deleted:
             self._ask(choices)
 
     def _ask(self, choices: dict[int, str]) -> None:
         # attach the dialog to the page: the card may be deleted while it is open
-        with self._visit.client, ui.dialog() as dialog, ui.element("div").classes("sheet"):
-            project = self._visit.board.get(self._id)
+        with self._session.client, ui.dialog() as dialog, ui.element("div").classes("sheet"):
+            project = self._session.board.get(self._id)
             title = f"Start AFK run in {plain(project.name)}" if project else "Start AFK run"
             dialog.props["aria-label"] = title
             ui.html(text(title), sanitize=clean, tag="h2").classes("above")
@@ -70,8 +70,10 @@ class AfkStart:
 class ProjectMenu:
     """The menu of one project: Open, All runs, New run, Start, Reset, archive."""
 
-    def __init__(self, visit: Visit, acts: ProjectActs, start: AfkStart, project_id: str) -> None:
-        self._visit = visit
+    def __init__(
+        self, session: PageSession, acts: ProjectActs, start: AfkStart, project_id: str
+    ) -> None:
+        self._session = session
         self._acts = acts
         self._start = start
         self._id = project_id
@@ -91,19 +93,19 @@ class ProjectMenu:
         self._menu.open()
 
     def _draw(self) -> None:
-        project = self._visit.board.get(self._id)
+        project = self._session.board.get(self._id)
         _item("Open", f"/projects/{self._id}")
         _item("All runs", f"/runs?project_id={self._id}")
         if project is None:
             return
         if project.archived_at is not None:
-            unarchive_button(self._visit, self._id, self._close)
+            unarchive_button(self._session, self._id, self._close)
             return
         if project.state != "broken":
             _item("New run…", f"/projects/{self._id}/run")
             button("Start AFK run…", self._choose, mark="choose-issue")
             button("Reset", self._reset, mark=Act.RESET)
-        archive_button(self._visit, self._id, self._close)
+        archive_button(self._session, self._id, self._close)
 
     async def _choose(self) -> None:
         self._close()
@@ -113,7 +115,7 @@ class ProjectMenu:
         self._close()
         await self._acts.reset(self._id)
         if self._acts.trouble(self._id) is None:
-            self._visit.say("No failures are counted any more.")
+            self._session.say("No failures are counted any more.")
 
     def _close(self) -> None:
         if self._menu is not None and not self._menu.is_deleted:
@@ -133,13 +135,13 @@ class ProjectControls(ui.element, component="../../../assets/project_controls.js
     MARK = "project-controls"
     TAG = "div"
 
-    def __init__(self, visit: Visit, acts: ProjectActs, project: ProjectOut) -> None:
+    def __init__(self, session: PageSession, acts: ProjectActs, project: ProjectOut) -> None:
         super().__init__()
-        self._visit = visit
+        self._session = session
         self._acts = acts
         self._id = project.id
-        self._start = AfkStart(visit, acts, project.id)
-        self._menu = ProjectMenu(visit, acts, self._start, project.id)
+        self._start = AfkStart(session, acts, project.id)
+        self._menu = ProjectMenu(session, acts, self._start, project.id)
         fixed = {"tag": self.TAG, "data-testid": self.MARK, "data-project": project.id}
         self.props.update(fixed | self.told(project))
         self.mark(self.MARK)

@@ -7,34 +7,34 @@ from nicegui import ui
 from app.api.schemas import NextPlan, ProjectOut
 from app.pages.components.markup import clean, plain_html
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 
 
 class NextSweep:
     """One line that unfolds; fetched again when the project or the number of live runs changes."""
 
-    def __init__(self, visit: Visit, project: ProjectOut) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, project: ProjectOut) -> None:
+        self._session = session
         self._id = project.id
-        self._live_runs = visit.board.live_runs
-        self._look = visit.looker(lambda: visit.api.next_plan(project.id), self._show)
+        self._live_runs = session.board.live_runs
+        self._look = session.looker(lambda: session.api.next_plan(project.id), self._show)
         with ui.element("details").classes("plan") as self._box:
             self._line = ui.html("", sanitize=clean, tag="summary")
             self._holds = ui.html("", sanitize=clean)
         testid(self._box, "next-plan").set_visibility(False)
-        visit.on("project.changed", self._follow)
-        visit.on_return(self.look)
+        session.on("project.changed", self._follow)
+        session.on_return(self.look)
 
     async def look(self) -> None:
         """Fetch and show the plan; an archived project has no next sweep."""
-        project = self._visit.board.get(self._id)
+        project = self._session.board.get(self._id)
         is_swept = project is not None and project.archived_at is None
         self._box.set_visibility(is_swept)
         if is_swept:
             await self._look()
 
     async def _follow(self, project: ProjectOut) -> None:
-        live_runs, before = self._visit.board.live_runs, self._live_runs
+        live_runs, before = self._session.board.live_runs, self._live_runs
         self._live_runs = live_runs
         # all projects share the slots for live runs
         if project.id == self._id or live_runs != before:

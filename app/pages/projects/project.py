@@ -22,11 +22,11 @@ from app.pages.projects.settings import SettingsTab
 from app.pages.runs.new_run import can_start, opens_dialog
 from app.pages.runs.runs_list import RunsList
 from app.pages.shell.frame import Page, enter, enter_project, frame
-from app.pages.shell.page_session import Visit, page_at
+from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_form
 from app.pages.tracker.changes_tab import ChangesTab, read_change
 from app.pages.tracker.issues_tab import IssuesTab
-from app.state.page.connection import Door
+from app.state.page.connection import Connection
 from app.state.projects.card_words import sentence_of
 from app.state.projects.project_actions import ProjectActs
 from app.state.runs.run_board import RunFilters
@@ -37,7 +37,7 @@ class ProjectTabs:
 
     def __init__(
         self,
-        visit: Visit,
+        session: PageSession,
         project: ProjectOut,
         names: Sequence[str],
         chosen: str,
@@ -48,9 +48,9 @@ class ProjectTabs:
         self._id = project.id
         self._names = names
         self._tabs = Tabs(names, chosen, about=about, path=path)
-        self.look = visit.looker(lambda: visit.api.counts(project.id), self._show)
-        visit.on("project.changed", self._follow)
-        visit.on_return(self.look)
+        self.look = session.looker(lambda: session.api.counts(project.id), self._show)
+        session.on("project.changed", self._follow)
+        session.on_return(self.look)
 
     async def _follow(self, project: ProjectOut) -> None:
         if project.id == self._id:
@@ -74,8 +74,8 @@ ROWS = 20
 class RunsTab:
     """A live table of the project's runs."""
 
-    def __init__(self, visit: Visit, project: ProjectOut) -> None:
-        runs = RunsList(visit, RunFilters(project_id=project.id), rows=ROWS)
+    def __init__(self, session: PageSession, project: ProjectOut) -> None:
+        runs = RunsList(session, RunFilters(project_id=project.id), rows=ROWS)
         runs.draw(when_empty="No runs yet. Press New run.")
         ui.link("All runs of this project", f"/runs?project={project.id}").classes("under")
         self.load = runs.look
@@ -91,7 +91,7 @@ TABS: dict[str, type[Tab]] = {
 }
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/projects/{id}` and `/projects/{id}/changes/{n}`."""
 
     @page_at("/projects/{project_id}")
@@ -99,10 +99,10 @@ def register(door: Door) -> None:
         entered = await enter_project(door, project_id)
         if entered is None:
             return
-        visit, project = entered
+        session, project = entered
         chosen = chosen_tab(_tabs_of(project), tab)
-        with _framed(visit, project, chosen) as (tabs, sweep):
-            shown = TABS[chosen](visit, project)
+        with _framed(session, project, chosen) as (tabs, sweep):
+            shown = TABS[chosen](session, project)
         await asyncio.gather(shown.load(), sweep.look(), tabs.look())
 
     @page_at("/projects/{project_id}/changes/{number}")
@@ -110,9 +110,9 @@ def register(door: Door) -> None:
         entered = await enter(door, lambda api: _find_change(api, project_id, number))
         if entered is None:
             return
-        visit, (project, change, diff) = entered
-        with _framed(visit, project, "Changes") as (tabs, sweep):
-            shown = ChangesTab(visit, project, opened=change, diff=diff)
+        session, (project, change, diff) = entered
+        with _framed(session, project, "Changes") as (tabs, sweep):
+            shown = ChangesTab(session, project, opened=change, diff=diff)
         await asyncio.gather(shown.load(), sweep.look(), tabs.look())
 
 
@@ -130,49 +130,49 @@ def _tabs_of(project: ProjectOut) -> list[str]:
 
 @contextmanager
 def _framed(
-    visit: Visit, project: ProjectOut, chosen: str
+    session: PageSession, project: ProjectOut, chosen: str
 ) -> Iterator[tuple[ProjectTabs, NextSweep]]:
     """Draw the frame with the project's header; the chosen tab's content goes inside the `with`."""
     dress_form()
     crumbs = [("Projects", "/")]
-    with frame(visit, title=plain(project.name), active="projects", crumbs=crumbs) as page:
-        ProjectScreen(visit, page, project)
-        sweep = NextSweep(visit, project)
+    with frame(session, title=plain(project.name), active="projects", crumbs=crumbs) as page:
+        ProjectScreen(session, page, project)
+        sweep = NextSweep(session, project)
         path, about = f"/projects/{project.id}", f"Parts of {plain(project.name)}"
         names = _tabs_of(project)
-        yield ProjectTabs(visit, project, names, chosen, about=about, path=path), sweep
+        yield ProjectTabs(session, project, names, chosen, about=about, path=path), sweep
 
 
 class ProjectScreen:
     """The project's header and the banner below it."""
 
-    def __init__(self, visit: Visit, page: Page, project: ProjectOut) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, page: Page, project: ProjectOut) -> None:
+        self._session = session
         self._page = page
         self._id = project.id
-        self._acts = ProjectActs(visit.api, visit.board, visit.now, visit.announce)
+        self._acts = ProjectActs(session.api, session.board, session.now, session.announce)
         with page.beside:
             self._pill = ui.html("", sanitize=clean, tag="span")
         with page.actions:
             link = link_button("New run", f"/projects/{project.id}/run", mark="new-run", key="n")
-            self._run = opens_dialog(visit, link, project.id)
-            self._controls = ProjectControls(visit, self._acts, project).classes("controls")
+            self._run = opens_dialog(session, link, project.id)
+            self._controls = ProjectControls(session, self._acts, project).classes("controls")
         self._banner = ui.html("", sanitize=clean).on("over", self._redraw)
         self._draw(project)
-        visit.board.on_change(self._follow)
-        visit.on_return(self._redraw)
+        session.board.on_change(self._follow)
+        session.on_return(self._redraw)
 
     def _follow(self, changed: set[str]) -> None:
         if self._id in changed:
             self._redraw()
 
     def _redraw(self) -> None:
-        project = self._visit.board.get(self._id)
+        project = self._session.board.get(self._id)
         if project is not None:
             self._draw(project)
 
     def _draw(self, project: ProjectOut) -> None:
-        now = self._visit.now()
+        now = self._session.now()
         self._page.set_title(plain(project.name))
         self._pill.set_content(status_html(project, now))
         self._run.set_visibility(can_start(project))

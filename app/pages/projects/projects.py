@@ -15,9 +15,9 @@ from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.projects.card import ProjectCard
 from app.pages.runs.new_run import NewRunButton
 from app.pages.shell.frame import Page, frame
-from app.pages.shell.page_session import Visit, page_at
+from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_form
-from app.state.page.connection import Door
+from app.state.page.connection import Connection
 from app.state.projects.card_words import Need
 from app.state.projects.project_actions import ProjectActs
 from app.state.projects.sandbox_settings import level_words
@@ -26,16 +26,16 @@ CARDS_A_PAGE = 50
 NEEDS = 6
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/`."""
 
     @page_at("/")
     async def projects_page() -> None:
-        visit = await Visit.open(door)
-        quota = await visit.api.quota()
+        session = await PageSession.open(door)
+        quota = await session.api.quota()
         dress_form()
-        with frame(visit, title="Projects", active="projects", is_home=True) as page:
-            ProjectsScreen(visit, page, quota)
+        with frame(session, title="Projects", active="projects", is_home=True) as page:
+            ProjectsScreen(session, page, quota)
 
 
 def quota_html(quota: QuotaOut) -> str:
@@ -64,9 +64,9 @@ def _after(words: str, more: str) -> str:
 class ProjectsScreen:
     """The content of the page, which follows the project board."""
 
-    def __init__(self, visit: Visit, page: Page, quota: QuotaOut) -> None:
-        self._visit = visit
-        self._acts = ProjectActs(visit.api, visit.board, visit.now, visit.announce)
+    def __init__(self, session: PageSession, page: Page, quota: QuotaOut) -> None:
+        self._session = session
+        self._acts = ProjectActs(session.api, session.board, session.now, session.announce)
         self._shows_archived = False
         self._limit = CARDS_A_PAGE
         self._cards: dict[str, ProjectCard] = {}
@@ -79,19 +79,19 @@ class ProjectsScreen:
         self._grid = ui.element("div").classes("cards").on("over", self._show_all)
         self._more = button("Show more", self._show_more)
         with self._welcome:
-            Welcome(visit)
-        self._look_at_quota = visit.looker(visit.api.quota, self._show_quota)
-        self._look_at_system = visit.looker(visit.api.system, self._show_system)
+            Welcome(session)
+        self._look_at_quota = session.looker(session.api.quota, self._show_quota)
+        self._look_at_system = session.looker(session.api.system, self._show_system)
         self.follow(set())
-        visit.board.on_change(self.follow)
-        visit.on("quota.changed", self._follow_quota)
-        visit.on("run.changed", self._follow_run)
-        visit.on("quarantine.changed", lambda _: self._look_at_system())
-        visit.on_return(self._come_back)
+        session.board.on_change(self.follow)
+        session.on("quota.changed", self._follow_quota)
+        session.on("run.changed", self._follow_run)
+        session.on("quarantine.changed", lambda _: self._look_at_system())
+        session.on_return(self._come_back)
 
     def follow(self, changed: set[str]) -> None:
         """Redraw the projects that changed, and only those."""
-        board = self._visit.board
+        board = self._session.board
         listing = board.listing(archived=self._shows_archived)
         shown = listing[: self._limit]
         if [project.id for project in shown] != list(self._cards):
@@ -117,7 +117,7 @@ class ProjectsScreen:
             card = cards.get(project.id)
             if card is None:
                 with self._grid:
-                    card = ProjectCard(self._visit, self._acts, project)
+                    card = ProjectCard(self._session, self._acts, project)
             if self._grid.default_slot.children[place] is not card:
                 card.move(target_index=place)
             self._cards[project.id] = card
@@ -127,11 +127,11 @@ class ProjectsScreen:
             self._quota = ui.html(quota_html(quota), sanitize=clean, tag="span")
             link_button("Add project", "/projects/add", mark="add-project")
             self._new_run = NewRunButton(
-                self._visit, self._visit.board.listing, mark="new-run-anywhere"
+                self._session, self._session.board.listing, mark="new-run-anywhere"
             ).element
 
     def _draw_strip(self) -> None:
-        strip = self._visit.board.strip(self._visit.system)
+        strip = self._session.board.strip(self._session.system)
         rate = "–" if strip.success is None else f"{strip.success * 100:.0f} %"
         boxes = (
             (strip.running, "running", ""),
@@ -174,7 +174,7 @@ class ProjectsScreen:
             await self._look_at_system()
 
     def _show_system(self, system: SystemOut) -> None:
-        self._visit.system = system
+        self._session.system = system
         self._draw_strip()
 
     async def _come_back(self) -> None:
@@ -182,8 +182,8 @@ class ProjectsScreen:
         await self._look_at_quota()
 
 
-def _say_unsandboxed(visit: Visit) -> None:
-    here = visit.system.sandbox
+def _say_unsandboxed(session: PageSession) -> None:
+    here = session.system.sandbox
     if here.levels == [SandboxLevel.NONE]:
         why = level_words(SandboxLevel.CONTAINED, here)[0]
         words = f"Its agent will run unsandboxed. {why}"
@@ -193,8 +193,8 @@ def _say_unsandboxed(visit: Visit) -> None:
 class Welcome:
     """The page without projects: three ways to start."""
 
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
         ui.html(
             '<h2>Welcome to Runyard</h2><p class="sub">Nothing here yet. Three ways in:</p>',
             sanitize=clean,
@@ -206,7 +206,7 @@ class Welcome:
                 "See it work first",
                 "A small repository, five issues and a scripted agent. Three minutes, offline.",
             ):
-                _say_unsandboxed(visit)
+                _say_unsandboxed(session)
                 self._demo = button("Try the demo project", self._try_demo, mark="demo-project")
             with _way("Read", "How a run works, in ten lines."):
                 link_button("Open the guide", "/guide")
@@ -215,12 +215,12 @@ class Welcome:
         self._demo.disable()
         self._demo.set_text("Making the demo project…")
         try:
-            project = await self._visit.api.add_demo_project()
+            project = await self._session.api.add_demo_project()
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         else:
             # the feed adds its card to every open page, this one included
-            self._visit.say(f"{plain(project.name)} is here. Press Start AFK run on its card.")
+            self._session.say(f"{plain(project.name)} is here. Press Start AFK run on its card.")
         self._demo.set_text("Try the demo project")
         self._demo.enable()
 

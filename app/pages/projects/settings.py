@@ -23,7 +23,7 @@ from app.pages.projects.sandbox_fields import (
     value_of,
     words_of,
 )
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.pages.shell.theme import dress_runs
 from app.state.page.text_input import blamed_by
 from app.state.projects.project_settings import SETTINGS, has_setting, settings_in_words
@@ -61,8 +61,8 @@ SOMETHING_ELSE = "Something else of this project is being saved. Press Save agai
 class SettingsFormView:
     """The open form: shows the changes of others, except in fields being edited."""
 
-    def __init__(self, visit: Visit, project: ProjectOut) -> None:
-        self._visit, self._id = visit, project.id
+    def __init__(self, session: PageSession, project: ProjectOut) -> None:
+        self._session, self._id = session, project.id
         self._form = SettingsForm(project)
         self._fields: dict[str, Field] = {}
         self._disputed: dict[str, str] = {}
@@ -139,15 +139,15 @@ class SettingsFormView:
         self._show(self._form.take_theirs())
 
     async def _save(self) -> None:
-        form, visit = self._form, self._visit
+        form, session = self._form, self._session
         if form.busy or not form.edited():
             return
         self._clear()
         change, wrong = form.check()
         if wrong:
-            self._refuse(await form.ask_what_else(visit.api, change) | wrong)
+            self._refuse(await form.ask_what_else(session.api, change) | wrong)
             return
-        saving = form.save(visit.api, visit.board, change)
+        saving = form.save(session.api, session.board, change)
         self._set_busy(True)
         try:
             if not await saving:
@@ -158,9 +158,9 @@ class SettingsFormView:
         except NoAnswer as silence:
             self._say_error(NO_ANSWER, silence.correlation_id)
         else:
-            visit.say("Saved.")
+            session.say("Saved.")
         self._set_busy(False)
-        latest = visit.board.get(self._id)
+        latest = session.board.get(self._id)
         if latest is not None:
             self.follow(latest)
 
@@ -168,7 +168,7 @@ class SettingsFormView:
 
     def _show(self, moved: Iterable[str] = ()) -> None:
         """Bring fields, notices and buttons in line with the form's state."""
-        if self._visit.client.is_deleted:
+        if self._session.client.is_deleted:
             return
         for name in moved:
             self._fields[name].control.set_value(value_of(name, self._form.typed(name)))
@@ -176,7 +176,7 @@ class SettingsFormView:
         is_script = self._form.typed("agent").strip() == "script"
         has_command = bool(self._form.typed("agent_command")) or "agent_command" in edited
         self._fields["agent_command"].box.set_visibility(is_script or has_command)
-        show_surroundings(self._fields, self._form.typed, self._visit.system.sandbox)
+        show_surroundings(self._fields, self._form.typed, self._session.system.sandbox)
         self._show_disputed()
         self._told.set_text(f"{counted(len(edited), 'change')} not saved" if edited else "")
         for pressed in (self._discard_button, self._save_button):
@@ -206,7 +206,7 @@ class SettingsFormView:
             ui.element("span").classes("sp")
             button("Take theirs", self._take_theirs, kind="small", mark="take-theirs")
         if is_news:
-            self._visit.announce(words)
+            self._session.announce(words)
 
     def _set_busy(self, is_busy: bool) -> None:
         self._save_button.set_text("Saving…" if is_busy else "Save")
@@ -243,21 +243,21 @@ def _theirs_html(name: str, words: str) -> str:
 
 
 def archive_button(
-    visit: Visit, project_id: str, done: Callable[[], object] = lambda: None
+    session: PageSession, project_id: str, done: Callable[[], object] = lambda: None
 ) -> ConfirmButton:
     """Create the Archive button; archiving a project with a live run is refused."""
 
     async def archive() -> None:
         try:
             # archiving may delete the card and this button at once, so use the page's context
-            with visit.client:
-                await visit.board.archive(
-                    project_id, lambda: visit.api.archive_project(project_id), visit.now()
+            with session.client:
+                await session.board.archive(
+                    project_id, lambda: session.api.archive_project(project_id), session.now()
                 )
         except (ApiProblem, NoAnswer) as problem:
-            visit.refuse(problem)
+            session.refuse(problem)
             return
-        visit.say("Archived. Its history can still be read.")
+        session.say("Archived. Its history can still be read.")
         done()
 
     return ConfirmButton(
@@ -266,19 +266,19 @@ def archive_button(
 
 
 def unarchive_button(
-    visit: Visit, project_id: str, done: Callable[[], object] = lambda: None
+    session: PageSession, project_id: str, done: Callable[[], object] = lambda: None
 ) -> ui.button:
     """Create the Unarchive button."""
 
     async def unarchive() -> None:
         try:
-            with visit.client:
-                project = await visit.api.unarchive_project(project_id)
-                visit.board.apply(project)
+            with session.client:
+                project = await session.api.unarchive_project(project_id)
+                session.board.apply(project)
         except (ApiProblem, NoAnswer) as problem:
-            visit.refuse(problem)
+            session.refuse(problem)
             return
-        visit.say(f"{project.name} is back. Auto is off.")
+        session.say(f"{project.name} is back. Auto is off.")
         done()
 
     return button("Unarchive", unarchive, mark="unarchive-project")
@@ -294,35 +294,35 @@ ARCHIVING = (
 class SettingsTab:
     """The project's settings, as a form; read-only for an archived project."""
 
-    def __init__(self, visit: Visit, project: ProjectOut) -> None:
-        self._visit, self._id = visit, project.id
+    def __init__(self, session: PageSession, project: ProjectOut) -> None:
+        self._session, self._id = session, project.id
         dress_runs()
         with ui.element("div").classes("settings-tab"):
             self._form_box = ui.element("div").classes("grow")
             with self._form_box:
-                self._form = SettingsFormView(visit, project)
+                self._form = SettingsFormView(session, project)
             with ui.element("div").classes("beside"):
                 with ui.element("div").classes("banner") as self._note:
                     ui.html(text(ARCHIVED), sanitize=clean, tag="span")
                     ui.element("span").classes("sp")
-                    unarchive_button(visit, project.id)
+                    unarchive_button(session, project.id)
                 self._facts = testid(ui.html("", sanitize=clean).classes("card"), "fixed-settings")
                 self._archive = ui.element("div").classes("card")
                 with self._archive:
                     ui.html("Archive this project", sanitize=clean, tag="h2")
                     ui.html(text(ARCHIVING), sanitize=clean).classes("sub")
                     with ui.element("div").classes("line"):
-                        archive_button(visit, project.id)
+                        archive_button(session, project.id)
         self._show(project)
-        visit.board.on_change(self._follow)
+        session.board.on_change(self._follow)
 
     async def load(self) -> None:
         """Do nothing: the project was fetched with its settings."""
 
     def _follow(self, changed: set[str]) -> None:
-        project = self._visit.board.get(self._id)
-        if self._id in changed and project is not None and not self._visit.client.is_deleted:
-            with self._visit.client:
+        project = self._session.board.get(self._id)
+        if self._id in changed and project is not None and not self._session.client.is_deleted:
+            with self._session.client:
                 self._show(project)
                 self._form.follow(project)
 

@@ -14,7 +14,7 @@ from app.pages.components.buttons import button
 from app.pages.components.chips import pill_html
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 
 TONES = {"open": "acc", "merged": "go", "closed": "idle"}
 
@@ -24,7 +24,7 @@ class PullRequestCard:
 
     def __init__(
         self,
-        visit: Visit,
+        session: PageSession,
         merge: Callable[[], Awaitable[None]],
         deliver: Callable[[ParkedOut], Awaitable[None]],
     ) -> None:
@@ -39,12 +39,12 @@ class PullRequestCard:
             with ui.element("div").classes("line") as self._acts:
                 self._merge = button("Merge", merge, kind="pri small", mark="merge")
                 self._deliver = button("Deliver", self._press, kind="pri small", mark="deliver")
-        if visit.client.request.query_params.get("show") == "pull-request":
+        if session.client.request.query_params.get("show") == "pull-request":
             self._card.classes("shown")
-        self._look = visit.looker(visit.api.parked, self._take)
-        visit.on_arrival(self._look_for_work)
-        visit.on_return(self._look_for_work)
-        visit.on("project.changed", self._follow)
+        self._look = session.looker(session.api.parked, self._take)
+        session.on_arrival(self._look_for_work)
+        session.on_return(self._look_for_work)
+        session.on("project.changed", self._follow)
 
     def show(self, run: RunOut, word: str) -> None:
         """Show the run's delivery; `word` is the busy word of an action under way."""

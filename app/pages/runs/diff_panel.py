@@ -12,14 +12,16 @@ from app.api.schemas import RunOut
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
 from app.pages.runs.diff_view import diff_html, diff_size
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 
 
 class DiffPanel:
     """Shows the diff; fetched again on opening the tab if the run has changed since."""
 
-    def __init__(self, visit: Visit, run_id: str, set_size: Callable[[int, int], None]) -> None:
-        self._visit, self._run_id, self._set_size = visit, run_id, set_size
+    def __init__(
+        self, session: PageSession, run_id: str, set_size: Callable[[int, int], None]
+    ) -> None:
+        self._session, self._run_id, self._set_size = session, run_id, set_size
         self._mark: object = None
         self._is_open = False
         waiting = '<p class="sub">Reading the diff…</p>'
@@ -38,7 +40,7 @@ class DiffPanel:
             return
         self._is_open = True
         try:
-            diff = await self._visit.api.diff(self._run_id)
+            diff = await self._session.api.diff(self._run_id)
         except (ApiProblem, NoAnswer) as problem:
             self._is_open = False
             self._box.set_content(f'<p class="sub">{text(problem)}</p>')

@@ -15,7 +15,7 @@ from app.pages.components.chips import copy_chip_html, env_provenance_html
 from app.pages.components.countdown import ago_html, day_html
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.state.page.text_input import span, took
 
 MAX_TITLE = 120
@@ -32,8 +32,8 @@ def title_of(run: RunOut) -> str:
 class Facts:
     """The list of facts; with `is_long` all of them, and the full task."""
 
-    def __init__(self, visit: Visit, *, is_long: bool = False) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, *, is_long: bool = False) -> None:
+        self._session = session
         self._is_long = is_long
         self._box = ui.html("", sanitize=clean)
 
@@ -41,7 +41,7 @@ class Facts:
         """Show what is known of the run and of its agent's report."""
         facts = short_facts(run, report)
         if self._is_long:
-            facts += [*_more_facts(run, self._visit), *_session_facts(report)]
+            facts += [*_more_facts(run, self._session), *_session_facts(report)]
         rows = "".join(f"<dt>{name}</dt><dd>{html}</dd>" for name, html in facts if html)
         html = f'<dl class="facts-list">{rows}</dl>'
         if self._is_long:
@@ -95,8 +95,8 @@ def _used_words(run: RunOut, report: ReportOut) -> str:
     return " · ".join(part for part in (tokens, cost) if part)
 
 
-def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
-    now = visit.now()
+def _more_facts(run: RunOut, session: PageSession) -> list[tuple[str, str]]:
+    now = session.now()
     return [
         ("Run", text(run.id)),
         ("Correlation", text(run.correlation_id)),
@@ -115,7 +115,7 @@ def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
         ("Exit code", "" if run.exit_code is None else text(run.exit_code)),
         ("Signal", text(run.exit_signal or "")),
         ("Because", plain_html(run.because or "")),
-        ("Started by", plain_html(_person_words(run, visit))),
+        ("Started by", plain_html(_person_words(run, session))),
         ("Retry of", _run_link(run.retry_of)),
         ("Retried by", ", ".join(map(_run_link, run.retried_by))),
         ("Batch", text(run.batch_id or "")),
@@ -123,8 +123,8 @@ def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
     ]
 
 
-def _person_words(run: RunOut, visit: Visit) -> str:
-    you = visit.system
+def _person_words(run: RunOut, session: PageSession) -> str:
+    you = session.system
     return f"{you.person} (you)" if run.created_by == you.person_id else run.created_by
 
 

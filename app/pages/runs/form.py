@@ -19,7 +19,7 @@ from app.pages.components.testids import testid
 from app.pages.runs.form_notices import DraftKeeper, RunFormNotices
 from app.pages.runs.plan import PLACEHOLDER as START
 from app.pages.runs.plan import zone_of_reader
-from app.pages.shell.page_session import Visit, open_submits, owner_of
+from app.pages.shell.page_session import PageSession, open_submits, owner_of
 from app.state.runs.lock_wait import LockWait
 from app.state.runs.run_form import RunForm
 
@@ -37,7 +37,7 @@ class RunFormView:
 
     def __init__(
         self,
-        visit: Visit,
+        session: PageSession,
         form: RunForm,
         branches: Sequence[BranchOut],
         issues: Sequence[IssueOut],
@@ -45,47 +45,47 @@ class RunFormView:
         *,
         is_page: bool = False,
     ) -> None:
-        self._visit, self._form, self._is_page = visit, form, is_page
+        self._session, self._form, self._is_page = session, form, is_page
         self._branches, self._issues = branches, issues
         self._lock = LockWait(form)
         self._timer: ui.timer | None = None
         self._controls: dict[str, Any] = {}
         with ui.element("div").classes("stack").props('role=form aria-label="New run"') as box:
             with ui.element("div").classes("form"):
-                self._notices = RunFormNotices(visit, form, self._lock, self.submit, self._reset)
+                self._notices = RunFormNotices(session, form, self._lock, self.submit, self._reset)
                 self._fields_box = ui.element("div")
                 self._draw_fields()
                 self._notices.draw_trouble()
                 self._draw_foot(lambda: self._leave(cancel))
             self._notices.draw_rate_limit()
         self._box = box
-        self._keeper = DraftKeeper(visit, form, box, branches, self._take_back, is_page=is_page)
-        visit.on("quota.changed", self._ask_quota)
-        visit.on("project.changed", self._follow)
-        visit.on("run.changed", self._hear_run)
-        visit.on_return(self._ask_quota)
-        visit.on_return(self._look_at_lock)
-        visit.client.on_delete(self._forget_timer)
+        self._keeper = DraftKeeper(session, form, box, branches, self._take_back, is_page=is_page)
+        session.on("quota.changed", self._ask_quota)
+        session.on("project.changed", self._follow)
+        session.on("run.changed", self._hear_run)
+        session.on_return(self._ask_quota)
+        session.on_return(self._look_at_lock)
+        session.client.on_delete(self._forget_timer)
         self.refresh()
 
     async def submit(self) -> None:
         """Send the form once, and open the page of the new run."""
-        form, visit = self._form, self._visit
-        if form.why_disabled(visit.now()) is not None:
+        form, session = self._form, self._session
+        if form.why_disabled(session.now()) is not None:
             return
-        sending = form.submit(visit.api, open_submits(), owner_of(visit), visit.now)
+        sending = form.submit(session.api, open_submits(), owner_of(session), session.now)
         self._run.set_text("Starting…")
         self._run.props("aria-busy=true").disable()
         self._box.classes("sending")
         run = await sending
         self._lock.sent()
-        if visit.client.is_deleted:
+        if session.client.is_deleted:
             return
         if run is not None:
             self._keeper.tell(is_done=True)
-            visit.go(f"/runs/{run.id}")
+            session.go(f"/runs/{run.id}")
         elif self._box.is_deleted:
-            visit.say(form.trouble.sentence if form.trouble else "The run was not started.")
+            session.say(form.trouble.sentence if form.trouble else "The run was not started.")
         else:
             self._keeper.tell()
             self._run.set_text("Run")
@@ -96,10 +96,10 @@ class RunFormView:
 
     def refresh(self) -> None:
         """Update banners, errors and the `Run` button from the form's state."""
-        if self._visit.client.is_deleted or self._box.is_deleted:
+        if self._session.client.is_deleted or self._box.is_deleted:
             return
-        now = self._visit.now()
-        self._form.project = self._visit.board.get(self._form.project.id) or self._form.project
+        now = self._session.now()
+        self._form.project = self._session.board.get(self._form.project.id) or self._form.project
         why = None if self._form.busy else self._form.why_disabled(now)
         self._notices.refresh(now)
         self._why.set_text(why or "")
@@ -111,15 +111,15 @@ class RunFormView:
             self.refresh()
 
     async def _ask_quota(self, _: QuotaOut | dict[str, object] | None = None) -> None:
-        if self._visit.client.is_deleted or self._box.is_deleted:
+        if self._session.client.is_deleted or self._box.is_deleted:
             return
         try:
-            api = self._visit.api
-            self._form.quota, self._visit.system = await asyncio.gather(api.quota(), api.system())
+            api = self._session.api
+            self._form.quota, self._session.system = await asyncio.gather(api.quota(), api.system())
         except (ApiProblem, NoAnswer):
             # the server checks the quota anyway; the banner is only a courtesy
             self._form.quota = None
-        with self._visit.client:
+        with self._session.client:
             self.refresh()
         await self._send_what_waits()
 
@@ -128,10 +128,10 @@ class RunFormView:
             await self._go_on()
 
     async def _look_at_lock(self) -> None:
-        if self._visit.client.is_deleted or self._box.is_deleted:
+        if self._session.client.is_deleted or self._box.is_deleted:
             return
         try:
-            is_free = await self._lock.look(self._visit.api)
+            is_free = await self._lock.look(self._session.api)
         except (ApiProblem, NoAnswer):
             return  # the live feed reports the release
         if is_free:
@@ -139,16 +139,16 @@ class RunFormView:
 
     async def _go_on(self) -> None:
         """Handle a free branch: send the waiting form, or announce that the branch is free."""
-        with self._visit.client:
+        with self._session.client:
             self.refresh()
         if not self._lock.is_due:
-            self._visit.announce("The branch is free.")
+            self._session.announce("The branch is free.")
         await self._send_what_waits()
 
     async def _send_what_waits(self) -> None:
         # a closed page looks like a lost link, so send only while the page is connected
         self._lock.check()
-        client, now = self._visit.client, self._visit.now()
+        client, now = self._session.client, self._session.now()
         is_there = client.has_socket_connection and not self._box.is_deleted
         if is_there and self._lock.is_due and self._form.why_disabled(now) is None:
             with client:
@@ -161,7 +161,7 @@ class RunFormView:
     def _wake_later(self) -> None:
         # One check when the countdown ends, on the server's clock: a sleeping tab cannot miss it.
         self._forget_timer()
-        now = self._visit.now()
+        now = self._session.now()
         wakes_at = self._form.wakes_at(now)
         if wakes_at is not None:
             with self._fields_box:

@@ -18,7 +18,7 @@ from app.pages.components.countdown import until_html
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.projects.card import held_words_html
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.state.runs.form_draft import FormDraft
 from app.state.runs.lock_wait import LockWait
 from app.state.runs.run_form import RunForm, Trouble, TroubleKind
@@ -33,13 +33,13 @@ class RunFormNotices:
 
     def __init__(
         self,
-        visit: Visit,
+        session: PageSession,
         form: RunForm,
         lock: LockWait,
         retry: Callable[[], Awaitable[None]],
         reset: Callable[[], None],
     ) -> None:
-        self._visit, self._form, self._lock = visit, form, lock
+        self._session, self._form, self._lock = session, form, lock
         self._wait: ui.button | None = None
         self._retry, self._reset = retry, reset
         self._degraded = ui.html("", sanitize=clean).classes("banners")
@@ -58,7 +58,7 @@ class RunFormNotices:
 
     def refresh(self, now: datetime) -> None:
         """Update the notices from the form's state."""
-        self._degraded.set_content(limits_html(self._visit.system))
+        self._degraded.set_content(limits_html(self._session.system))
         banner = self._form.banner(now)
         self._put(self._held, self._form.held(now), now)
         self._put(self._quota, banner if isinstance(banner, QuotaBanner) else None, now)
@@ -185,7 +185,7 @@ class DraftKeeper:
 
     def __init__(
         self,
-        visit: Visit,
+        session: PageSession,
         form: RunForm,
         box: ui.element,
         branches: Sequence[BranchOut],
@@ -200,8 +200,8 @@ class DraftKeeper:
         box.on("draft", self._take, args=["detail"])
         self.tell()
         if is_page:
-            visit.on_arrival(self._ask)
-        visit.on_return(self._ask)
+            session.on_arrival(self._ask)
+        session.on_return(self._ask)
 
     def tell(self, *, is_done: bool = False) -> None:
         """Send the form's key and sent ids to the browser; `is_done` deletes its draft."""

@@ -20,7 +20,7 @@ from app.pages.components.testids import testid
 from app.pages.runs.plan import PlanBanner
 from app.pages.runs.runs_table import may_retry
 from app.pages.shell.frame import Page
-from app.pages.shell.page_session import Visit, runs_path
+from app.pages.shell.page_session import PageSession, runs_path
 from app.pages.shell.theme import look_of
 from app.state.page.text_input import took
 from app.state.runs.retries import Source
@@ -39,8 +39,8 @@ def stuck_html(stuck: StuckOut) -> str:
 class StuckBanner:
     """A sentence and `Try again`, shown while the run is quarantined."""
 
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
         self._keys: list[str] = []
         self._banner = testid(ui.element("div"), "stuck-banner")
         with self._banner:
@@ -49,7 +49,7 @@ class StuckBanner:
 
     def show(self, run: RunOut) -> None:
         """Show the run's quarantined operations; hidden if there are none."""
-        project = self._visit.board.get(run.project_id)
+        project = self._session.board.get(run.project_id)
         stuck = [one for one in (project.stuck if project else []) if one.run_id == run.id]
         self._keys = [one.key for one in stuck]
         self._banner.set_visibility(bool(stuck))
@@ -61,11 +61,11 @@ class StuckBanner:
         self._button.set_enabled(False)
         try:
             for key in self._keys:
-                await self._visit.api.try_again(key)
+                await self._session.api.try_again(key)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         else:
-            self._visit.say("It is tried again.")
+            self._session.say("It is tried again.")
         finally:
             self._button.set_enabled(True)
 
@@ -80,14 +80,14 @@ class RunHeader:
 
     def __init__(
         self,
-        visit: Visit,
+        session: PageSession,
         page: Page,
         stop: Callable[[], Awaitable[None]],
         release: Callable[[], Awaitable[None]],
         retry: Callable[[Source | None], Awaitable[None]],
         reset_key: Callable[[], Awaitable[None]],
     ) -> None:
-        self._visit = visit
+        self._session = session
         with page.beside:
             self._pill = ui.html("", sanitize=clean, tag="span")
         with page.actions:
@@ -106,8 +106,8 @@ class RunHeader:
                 "Release", "Release without proof?", release, kind="danger", mark="release-run"
             )
         self._why = ui.html("", sanitize=clean)
-        self._stuck = StuckBanner(visit)
-        self._plan = PlanBanner(visit)
+        self._stuck = StuckBanner(session)
+        self._plan = PlanBanner(session)
         with ui.element("div").classes("chips"):
             self._chips = ui.html("", sanitize=clean)
             self._key = ui.html("", sanitize=clean, tag="span")
@@ -122,8 +122,8 @@ class RunHeader:
         `retrying` is the busy word while a retry is under way, `retry_word` the button's label
         otherwise.
         """
-        self._pill.set_content(status_html(run, self._visit))
-        self._chips.set_content(chips_html(run, self._visit.board.get(run.project_id)))
+        self._pill.set_content(status_html(run, self._session))
+        self._chips.set_content(chips_html(run, self._session.board.get(run.project_id)))
         self._show_key(run, word)
         self._export.set_content(export_html(run.id, "run-export"))
         self._why.set_content(why_html(run, self._left_html(run)))
@@ -140,20 +140,20 @@ class RunHeader:
     def _show_key(self, run: RunOut, word: str) -> None:
         key = run.idempotency_key or ""
         self._key.set_content(key_html(key))
-        may_reset = holds_key(run, self._visit.system, self._visit.now())
+        may_reset = holds_key(run, self._session.system, self._session.now())
         self._reset.element.set_visibility(may_reset)
         self._reset.show(word if word == RESETTING_KEY else "")
 
     def _left_html(self, run: RunOut) -> str:
         """Return the countdown to the end of the usage limit a run waits for, if any."""
-        until, now = waits_until(run, self._visit.board.get(run.project_id)), self._visit.now()
+        until, now = waits_until(run, self._session.board.get(run.project_id)), self._session.now()
         if until is None or until <= now:
             return ""
         left = until_html(until, now)
         return f" · {left}" if run.phase is Phase.WAITING else f" It goes on by itself in {left}."
 
     def _show_retry(self, run: RunOut, words: str) -> None:
-        can_retry = may_retry(run, self._visit)
+        can_retry = may_retry(run, self._session)
         self._retry.set_visibility(can_retry)
         self._afresh.set_visibility(can_retry and run.parked)
         self._retry.set_text(words)
@@ -173,14 +173,14 @@ def is_unproved(run: RunOut) -> bool:
     return run.phase is Phase.DONE and run.released_at is None and bool(run.hold)
 
 
-def status_html(run: RunOut, visit: Visit) -> str:
+def status_html(run: RunOut, session: PageSession) -> str:
     """Return `Running · 06:41 of 2:00:00`, `Died · 02:10` or `Stopped · ending its processes`."""
     look = look_of(run.status, run.cause)
     parts = [text(look.word)]
     if run.status is Status.RUNNING and run.started_at is not None:
-        parts.append(since_html(run.started_at, visit.now(), of_seconds=run.budget_seconds))
+        parts.append(since_html(run.started_at, session.now(), of_seconds=run.budget_seconds))
     elif run.started_at is not None and run.ended_at is None:
-        parts.append(since_html(run.started_at, visit.now()))
+        parts.append(since_html(run.started_at, session.now()))
     elif run.started_at is not None and run.ended_at is not None:
         parts.append(text(took((run.ended_at - run.started_at).total_seconds())))
     if run.phase is Phase.DONE and run.released_at is None:

@@ -22,7 +22,7 @@ from app.pages.components.buttons import button
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.runs.terminal import PLAIN, Style, entries_html, lines_html
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.state.runs.entry_log import EntryLog
 from app.state.runs.log_find import LogFind
 from app.state.runs.run_log import MAX_LINES, PAUSE_SECONDS, LogPace, RunLog
@@ -50,8 +50,8 @@ class LogPanel:
     The output of an agent with an event stream is shown as entries, or raw if the reader prefers.
     """
 
-    def __init__(self, visit: Visit, run_id: str) -> None:
-        self._visit, self._run_id = visit, run_id
+    def __init__(self, session: PageSession, run_id: str) -> None:
+        self._session, self._run_id = session, run_id
         self._log: RunLog | EntryLog = RunLog(self._read)
         self._html: Draw = lines_html
         self._has_entries = False
@@ -73,11 +73,11 @@ class LogPanel:
     async def load(self) -> None:
         """Read the end of the log before it is drawn."""
         try:
-            self._has_entries = await self._visit.api.has_log_entries(self._run_id)
+            self._has_entries = await self._session.api.has_log_entries(self._run_id)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
             return
-        is_raw = self._visit.client.request.cookies.get("runyard_log") == RAW.lower()
+        is_raw = self._session.client.request.cookies.get("runyard_log") == RAW.lower()
         self._take_form(READABLE if self._has_entries and not is_raw else RAW)
         await self._look_at_end()
         if not self._log.lines:
@@ -94,12 +94,12 @@ class LogPanel:
         try:
             await self._log.look_at_end()
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
 
     async def _removal(self) -> str:
         """Return the sentence shown in place of a log that has been removed."""
         try:
-            timeline = await self._visit.api.timeline(self._run_id)
+            timeline = await self._session.api.timeline(self._run_id)
         except (ApiProblem, NoAnswer):
             return ""
         said = [one.sentence for one in timeline if one.kind == "log_removed"]
@@ -130,7 +130,7 @@ class LogPanel:
             return
         async with self._lock:
             self._is_asked_again = True
-            while self._is_asked_again and not self._visit.client.is_deleted:
+            while self._is_asked_again and not self._session.client.is_deleted:
                 self._is_asked_again = False
                 try:
                     burst = await self._log.catch_up(
@@ -139,7 +139,7 @@ class LogPanel:
                 except (ApiProblem, NoAnswer):
                     return  # the next log event tries again
                 self._pace.draw(len(burst.lines), sum(len(one.text) for one in burst.lines))
-                with self._visit.client:
+                with self._session.client:
                     if burst.is_fresh:
                         self._draw_anew()
                     else:
@@ -151,8 +151,8 @@ class LogPanel:
 
     def _go_on(self) -> None:
         self._later = None
-        if not self._visit.client.is_deleted:
-            background_tasks.create(self.catch_up(), context=self._visit.client)
+        if not self._session.client.is_deleted:
+            background_tasks.create(self.catch_up(), context=self._session.client)
 
     def show(self, run: RunOut) -> None:
         """Update the panel for the run's state; Follow is offered while the run is not done."""
@@ -175,7 +175,7 @@ class LogPanel:
         self._quiet.set_content(html)
 
     def _warns_after(self, run: RunOut) -> float:
-        project = self._visit.board.get(run.project_id)
+        project = self._session.board.get(run.project_id)
         return warn_after(project.stall_seconds if project else None).total_seconds()
 
     def _draw_tools(self) -> None:
@@ -226,7 +226,7 @@ class LogPanel:
             self._take_form(form)
             self._mark_form()
             await self._look_at_end()
-            with self._visit.client:
+            with self._session.client:
                 self._draw_anew()
             await self._look_again()
         await self.catch_up()
@@ -239,7 +239,7 @@ class LogPanel:
             await self._find.count()
             await self._show_hit()
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
 
     async def _look_for(self, event: GenericEventArguments) -> None:
         """Handle a search or a step to the next hit from the browser (assets/run_log.js)."""
@@ -255,7 +255,7 @@ class LogPanel:
                     await self._find.look(words)
                 await self._show_hit()
             except (ApiProblem, NoAnswer) as problem:
-                self._visit.refuse(problem)
+                self._session.refuse(problem)
         await self.catch_up()
 
     async def _show_hit(self) -> None:
@@ -264,14 +264,14 @@ class LogPanel:
         if not self._find.words and self._log.is_detached:
             # the search was cleared: back to the end
             await self._log.look_at_end()
-            with self._visit.client:
+            with self._session.client:
                 self._draw_anew()
         if hit is not None:
             index = self._log.index_of(hit.offset) if self._is_as_held else None
             if index is None:
                 await self._log.look_at(hit.offset)
                 index = self._log.index_of(hit.offset)
-                with self._visit.client:
+                with self._session.client:
                     self._draw_anew()
         self._count.set_content(f'<span class="count">{text(self._find.place)}</span>')
         self._steps.set_visibility(self._find.has_hits)
@@ -288,9 +288,9 @@ class LogPanel:
             try:
                 burst = await self._log.look_earlier()
             except (ApiProblem, NoAnswer) as problem:
-                self._visit.refuse(problem)
+                self._session.refuse(problem)
                 return
-            with self._visit.client:
+            with self._session.client:
                 self._add_in_front(list(burst.lines))
 
     async def _hold(self, event: GenericEventArguments) -> None:
@@ -305,7 +305,7 @@ class LogPanel:
             if not self._log.is_detached:
                 return
             await self._look_at_end()
-            with self._visit.client:
+            with self._session.client:
                 self._draw_anew()
         await self.catch_up()
 
@@ -356,12 +356,12 @@ class LogPanel:
 
     async def _search(self, words: str, cursor: str | None) -> LogHitsOut:
         is_readable = self._form == READABLE
-        return await self._visit.api.search_log(
+        return await self._session.api.search_log(
             self._run_id, words, readable=is_readable, cursor=cursor, limit=HITS
         )
 
     async def _read(self, offset: int, limit: int) -> LogPiece:
-        return await self._visit.api.log(self._run_id, offset=offset, limit=limit)
+        return await self._session.api.log(self._run_id, offset=offset, limit=limit)
 
     async def _read_entries(self, offset: int, limit: int) -> EntriesPiece:
-        return await self._visit.api.log_entries(self._run_id, offset=offset, limit=limit)
+        return await self._session.api.log_entries(self._run_id, offset=offset, limit=limit)

@@ -15,9 +15,9 @@ from app.pages.components.markup import clean, plain, plain_html
 from app.pages.components.testids import testid
 from app.pages.runs.form import RunFormView
 from app.pages.shell.frame import enter_project, frame
-from app.pages.shell.page_session import Visit, page_at
+from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_form
-from app.state.page.connection import Door
+from app.state.page.connection import Connection
 from app.state.runs.run_form import RunForm
 
 Answer = TypeVar("Answer")
@@ -28,7 +28,7 @@ IN_PLACE = (
 )
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/projects/{id}/run`."""
 
     @page_at("/projects/{project_id}/run")
@@ -36,18 +36,18 @@ def register(door: Door) -> None:
         entered = await enter_project(door, project_id)
         if entered is None:
             return
-        visit, project = entered
-        branches, issues, quota, unknown = await _ask(visit, project)
-        form = RunForm.open(project, visit.client.request.query_params)
+        session, project = entered
+        branches, issues, quota, unknown = await _ask(session, project)
+        form = RunForm.open(project, session.client.request.query_params)
         form.quota = quota
         title = f"Run {plain(project.name)}"
         dress_form()
         crumbs = [("Projects", "/"), (plain(project.name), f"/projects/{project.id}")]
-        with frame(visit, title=title, active="projects", crumbs=crumbs):
+        with frame(session, title=title, active="projects", crumbs=crumbs):
             if unknown:
                 ui.html(plain_html(unknown), sanitize=clean).classes("banner wait")
             leave = f"/projects/{project.id}"
-            RunFormView(visit, form, branches, issues, lambda: visit.go(leave), is_page=True)
+            RunFormView(session, form, branches, issues, lambda: session.go(leave), is_page=True)
 
 
 class RunDialog(ui.dialog):
@@ -55,21 +55,21 @@ class RunDialog(ui.dialog):
 
 
 async def open_run_dialog(
-    visit: Visit, project: ProjectOut, query: Mapping[str, str] | None = None
+    session: PageSession, project: ProjectOut, query: Mapping[str, str] | None = None
 ) -> None:
     """Open the form over a page that has the form's styles; each opening has a new key."""
-    if any(isinstance(one, RunDialog) for one in visit.client.elements.values()):
+    if any(isinstance(one, RunDialog) for one in session.client.elements.values()):
         return
-    with visit.client, RunDialog().props('aria-label="New run" no-backdrop-dismiss') as dialog:
+    with session.client, RunDialog().props('aria-label="New run" no-backdrop-dismiss') as dialog:
         sheet = ui.element("div").classes("sheet")
     dialog.on("hide", dialog.delete)
     try:
-        branches, issues, quota, unknown = await _ask(visit, project)
+        branches, issues, quota, unknown = await _ask(session, project)
     except NoAnswer as silence:
         dialog.delete()
-        visit.refuse(silence)
+        session.refuse(silence)
         return
-    if visit.client.is_deleted:
+    if session.client.is_deleted:
         return
     form = RunForm.open(project, query or {})
     form.quota = quota
@@ -77,17 +77,17 @@ async def open_run_dialog(
         ui.html(f"<h2>Run {plain_html(project.name)}</h2>", sanitize=clean).classes("stack")
         if unknown:
             ui.html(plain_html(unknown), sanitize=clean).classes("banner wait")
-        RunFormView(visit, form, branches, issues, dialog.close)
+        RunFormView(session, form, branches, issues, dialog.close)
     dialog.open()
 
 
-def opens_dialog(visit: Visit, link: ui.link, project_id: str) -> ui.link:
+def opens_dialog(session: PageSession, link: ui.link, project_id: str) -> ui.link:
     """Make a link to a project's form open the dialog; in a new tab it still opens the page."""
 
     async def open_it() -> None:
-        project = visit.board.get(project_id)
+        project = session.board.get(project_id)
         if project is not None:
-            await open_run_dialog(visit, project)
+            await open_run_dialog(session, project)
 
     return link.on("click", open_it, js_handler=IN_PLACE)
 
@@ -97,12 +97,12 @@ class NewRunButton:
 
     def __init__(
         self,
-        visit: Visit,
+        session: PageSession,
         projects: Callable[[], Sequence[ProjectOut]],
         *,
         mark: str = "new-run",
     ) -> None:
-        self._visit, self._projects = visit, projects
+        self._session, self._projects = session, projects
         self.element = button("New run", self._press, kind="pri", mark=mark, key="n")
         with self.element:
             self._menu = ui.menu().classes("menu").props("no-parent-event")
@@ -110,9 +110,9 @@ class NewRunButton:
     async def _press(self) -> None:
         open_to_runs = [p for p in self._projects() if can_start(p)]
         if not open_to_runs:
-            self._visit.say("Add a project first.")
+            self._session.say("Add a project first.")
         elif len(open_to_runs) == 1:
-            await open_run_dialog(self._visit, open_to_runs[0])
+            await open_run_dialog(self._session, open_to_runs[0])
         else:
             self._offer(open_to_runs)
 
@@ -123,7 +123,7 @@ class NewRunButton:
                 entry = ui.link(plain(project.name), f"/projects/{project.id}/run").classes("item")
                 testid(entry, "run-in", project=project.id)
                 entry.on("click", self._menu.close, js_handler=IN_PLACE)
-                opens_dialog(self._visit, entry, project.id)
+                opens_dialog(self._session, entry, project.id)
         self._menu.open()
 
 
@@ -133,10 +133,10 @@ def can_start(project: ProjectOut) -> bool:
 
 
 async def _ask(
-    visit: Visit, project: ProjectOut
+    session: PageSession, project: ProjectOut
 ) -> tuple[list[BranchOut], list[IssueOut], QuotaOut | None, str]:
     """Fetch branches, issues and quota; a failed part is empty, with the first reason why."""
-    api, reasons = visit.api, list[str]()
+    api, reasons = session.api, list[str]()
 
     async def if_possible(asked: Awaitable[Answer]) -> Answer | None:
         try:

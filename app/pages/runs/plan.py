@@ -15,7 +15,7 @@ from app.pages.components.buttons import button
 from app.pages.components.countdown import day_html, until_html
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.state.page.text_input import span
 
 ASK_ZONE = "Intl.DateTimeFormat().resolvedOptions().timeZone"
@@ -33,8 +33,8 @@ async def zone_of_reader() -> ZoneInfo | None:
 class PlanBanner:
     """Shows when a delayed run starts; moves it or starts it now."""
 
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
         self._run: RunOut | None = None
         with ui.element("div").classes("banner") as self._box:
             testid(self._box, "run-plan")
@@ -53,7 +53,7 @@ class PlanBanner:
         is_planned = run.status is Status.DELAYED and run.starts_at is not None
         self._box.set_visibility(is_planned)
         if run.starts_at is not None and is_planned:
-            now = self._visit.now()
+            now = self._session.now()
             left = f" · in {until_html(run.starts_at, now)}" if run.starts_at > now else ""
             self._words.set_content(f"Starts at {day_html(run.starts_at)}{left}")
         has_limit = run.ttl is not None and run.phase is Phase.WAITING
@@ -67,9 +67,9 @@ class PlanBanner:
         try:
             start = read_start(self._when.value or "")
             if isinstance(start, str):
-                start = iso(moment_of(start, self._visit.now(), await zone_of_reader()))
+                start = iso(moment_of(start, self._session.now(), await zone_of_reader()))
         except ValueError as problem:
-            self._visit.say(str(problem))
+            self._session.say(str(problem))
             return
         await self._plan({"starts_at": start})
 
@@ -79,9 +79,9 @@ class PlanBanner:
         for each in (self._now, self._button):
             each.disable()
         try:
-            run = await self._visit.api.plan_run(self._run.id, plan)
+            run = await self._session.api.plan_run(self._run.id, plan)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         else:
             self._when.set_value("")
             self.show(run)

@@ -21,10 +21,10 @@ from app.pages.runs.log_panel import LogPanel
 from app.pages.runs.tabs import RunTabs
 from app.pages.runs.timeline import TimelineView
 from app.pages.shell.frame import frame, refused
-from app.pages.shell.page_session import Visit, open_submits, owner_of, page_at
+from app.pages.shell.page_session import PageSession, open_submits, owner_of, page_at
 from app.pages.shell.theme import dress_log, dress_runs, look_of
 from app.pages.tracker.push_anyway import Push, PushAnywayDialog
-from app.state.page.connection import Door
+from app.state.page.connection import Connection
 from app.state.runs.retries import Retries, Source
 from app.state.runs.run_board import used_words
 from app.state.runs.run_record import RunRecord, Snapshot
@@ -33,25 +33,25 @@ from app.state.runs.run_record import RunRecord, Snapshot
 TAB_OF = {"pull-request": "timeline", "diff": "diff"}
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/runs/{id}`."""
 
     @page_at("/runs/{run_id}")
     async def run_page(run_id: str) -> None:
-        visit = await Visit.open(door, run_id)
+        session = await PageSession.open(door, run_id)
         try:
-            snapshot = await take_snapshot(visit, run_id)
+            snapshot = await take_snapshot(session, run_id)
         except ApiProblem as problem:
-            refused(visit, problem, active="runs")
+            refused(session, problem, active="runs")
             return
-        log = LogPanel(visit, run_id)
+        log = LogPanel(session, run_id)
         await log.load()
-        RunScreen(visit, snapshot, log).draw()
+        RunScreen(session, snapshot, log).draw()
 
 
-async def take_snapshot(visit: Visit, run_id: str) -> Snapshot:
+async def take_snapshot(session: PageSession, run_id: str) -> Snapshot:
     """Fetch the run, its timeline and its report. Raises ApiProblem, NoAnswer."""
-    api = visit.api
+    api = session.api
     return Snapshot(
         *await asyncio.gather(api.run(run_id), api.timeline(run_id), api.report(run_id))
     )
@@ -60,12 +60,12 @@ async def take_snapshot(visit: Visit, run_id: str) -> Snapshot:
 class RunScreen:
     """One open run page."""
 
-    def __init__(self, visit: Visit, snapshot: Snapshot, log: LogPanel) -> None:
-        self.visit, self._id, self._log = visit, snapshot.run.id, log
+    def __init__(self, session: PageSession, snapshot: Snapshot, log: LogPanel) -> None:
+        self.session, self._id, self._log = session, snapshot.run.id, log
         self._record = RunRecord(snapshot)
         self._runs = self._record.rows
         self._said = snapshot.run.status
-        self._retries = Retries(visit.api, open_submits(), owner_of(visit), visit.now)
+        self._retries = Retries(session.api, open_submits(), owner_of(session), session.now)
 
     @property
     def run(self) -> RunOut:
@@ -74,50 +74,50 @@ class RunScreen:
 
     def draw(self) -> None:
         """Draw the page and subscribe to changes."""
-        visit, run = self.visit, self.run
+        session, run = self.session, self.run
         dress_runs()
         dress_log()
         crumbs = [("Runs", "/runs"), (plain(run.project_name), f"/projects/{run.project_id}")]
-        with frame(visit, title=title_of(run), active="runs", crumbs=crumbs) as self._page:
+        with frame(session, title=title_of(run), active="runs", crumbs=crumbs) as self._page:
             self._header = RunHeader(
-                visit, self._page, self._stop, self._release, self._retry, self._reset_key
+                session, self._page, self._stop, self._release, self._retry, self._reset_key
             )
             with ui.element("div").classes("two") as two:
                 with ui.element("div").classes("left"):
-                    self._timeline = TimelineView(visit)
-                    self._delivery = PullRequestCard(visit, self._merge, self._deliver_or_ask)
+                    self._timeline = TimelineView(session)
+                    self._delivery = PullRequestCard(session, self._merge, self._deliver_or_ask)
                     self._words = LastWords()
-                    self._facts = Facts(visit)
+                    self._facts = Facts(session)
                 with ui.element("div"):
                     self._draw_right(two)
             self._push_dialog = PushAnywayDialog()
         self._show()
-        visit.on("run.changed", self._hear)
-        visit.on("run.event", self._hear_event)
-        visit.on("run.log", self._hear_log)
-        visit.on("run.report", self._hear_report)
-        visit.on("project.changed", self._hear_project)
-        visit.on_return(self._come_back)
+        session.on("run.changed", self._hear)
+        session.on("run.event", self._hear_event)
+        session.on("run.log", self._hear_log)
+        session.on("run.report", self._hear_report)
+        session.on("project.changed", self._hear_project)
+        session.on_return(self._come_back)
 
     def _draw_right(self, two: ui.element) -> None:
-        query = self.visit.client.request.query_params
+        query = self.session.client.request.query_params
         shown = TAB_OF.get(query.get("show", ""), "log")
         self._tabs = RunTabs(two, shown)
         with self._tabs.panel("log"):
             self._used = ui.html("", sanitize=clean).classes("sub only-narrow used")
             self._log.draw()
         with self._tabs.panel("diff"):
-            self._diff = DiffPanel(self.visit, self.run.id, self._tabs.set_diff_size)
+            self._diff = DiffPanel(self.session, self.run.id, self._tabs.set_diff_size)
         self._tabs.when_opened("diff", self._diff.open)
         if shown == "diff":
-            self.visit.on_arrival(self._diff.open)
+            self.session.on_arrival(self._diff.open)
         with self._tabs.panel("more"):
-            self._provenance = Facts(self.visit, is_long=True)
+            self._provenance = Facts(self.session, is_long=True)
             export = ui.html(export_html(self.run.id), sanitize=clean)
             export.classes("only-narrow export")
 
     def _show(self) -> None:
-        if self.visit.client.is_deleted:
+        if self.session.client.is_deleted:
             return
         run = self.run
         self._page.set_title(title_of(run))
@@ -129,7 +129,7 @@ class RunScreen:
         self._log.show(run)
         self._announce(run)
         if run.phase is Phase.DONE:
-            self._page.badge.show_synced(self.visit.now())
+            self._page.badge.show_synced(self.session.now())
 
     def _show_header(self) -> None:
         words = (
@@ -153,7 +153,7 @@ class RunScreen:
     def _announce(self, run: RunOut) -> None:
         if run.status != self._said:
             self._said = run.status
-            self.visit.announce(f"{title_of(run)}: {look_of(run.status, run.cause).word}")
+            self.session.announce(f"{title_of(run)}: {look_of(run.status, run.cause).word}")
 
     def _take(self, run: RunOut) -> None:
         if self._record.take(run):
@@ -184,12 +184,12 @@ class RunScreen:
     async def _look_at_report(self) -> None:
         # the report names the working copy, which is made at launch and removed at the end
         try:
-            self._record.report = await self.visit.api.report(self._id)
+            self._record.report = await self.session.api.report(self._id)
         except (ApiProblem, NoAnswer) as problem:
-            self.visit.refuse(problem)
+            self.session.refuse(problem)
             return
-        if not self.visit.client.is_deleted:
-            with self.visit.client:
+        if not self.session.client.is_deleted:
+            with self.session.client:
                 self._show_report()
 
     async def _hear_log(self, _: dict[str, object]) -> None:
@@ -197,34 +197,34 @@ class RunScreen:
 
     async def _come_back(self) -> None:
         try:
-            await self._record.look(lambda: take_snapshot(self.visit, self._id))
+            await self._record.look(lambda: take_snapshot(self.session, self._id))
         except (ApiProblem, NoAnswer) as problem:
-            self.visit.refuse(problem)
+            self.session.refuse(problem)
             return
-        with self.visit.client:
+        with self.session.client:
             self._show()
         await self._log.catch_up()
 
     async def _stop(self) -> None:
-        api = self.visit.api
+        api = self.session.api
         await self._attempt("Stopping…", lambda: api.stop(self._id, "stopped from its page"))
 
     async def _retry(self, source: Source | None) -> None:
         try:
             made = await self._retries.press(self.run, source, show=self._show)
         except (ApiProblem, NoAnswer) as problem:
-            self.visit.refuse(problem)
+            self.session.refuse(problem)
             return
         if made is not None:
-            self.visit.go(f"/runs/{made.id}")
+            self.session.go(f"/runs/{made.id}")
 
     async def _release(self) -> None:
-        api = self.visit.api
+        api = self.session.api
         if await self._attempt("Releasing…", lambda: api.release(self._id)):
-            self.visit.say("Released. Its branch is parked.")
+            self.session.say("Released. Its branch is parked.")
 
     async def _reset_key(self) -> None:
-        api, run = self.visit.api, self.run
+        api, run = self.session.api, self.run
         if run.idempotency_key is None:
             return
         key = run.idempotency_key
@@ -234,7 +234,7 @@ class RunScreen:
             return await api.run(run.id)
 
         if await self._attempt(RESETTING_KEY, reset):
-            self.visit.say("The key is free: its next use starts a new run.")
+            self.session.say("The key is free: its next use starts a new run.")
 
     async def _deliver_or_ask(self, kept: ParkedOut) -> None:
         if kept.needs_push_anyway:
@@ -243,12 +243,12 @@ class RunScreen:
             await self._deliver()
 
     async def _deliver(self, push_anyway: bool = False) -> None:
-        deliver = partial(self.visit.api.deliver, self._id, push_anyway=push_anyway)
+        deliver = partial(self.session.api.deliver, self._id, push_anyway=push_anyway)
         if await self._attempt("Delivering…", deliver, anyway=partial(self._deliver, True)):
-            self.visit.say("Delivered. Its change request can be merged.")
+            self.session.say("Delivered. Its change request can be merged.")
 
     async def _merge(self, push_anyway: bool = False) -> None:
-        api, run = self.visit.api, self.run
+        api, run = self.session.api, self.run
         delivery = run.delivery
         if delivery is None:
             return
@@ -259,7 +259,7 @@ class RunScreen:
 
         anyway = partial(self._merge, True)
         if await self._attempt("Merging…", merge, anyway=anyway, verb="Merge"):
-            self.visit.say(f"Merged #{delivery.number}.")
+            self.session.say(f"Merged #{delivery.number}.")
 
     async def _attempt(
         self,
@@ -275,5 +275,5 @@ class RunScreen:
             if anyway and isinstance(problem, ApiProblem) and problem.asks_to_push:
                 self._push_dialog.open(self.run.work_branch, problem.detail, anyway, verb=verb)
             else:
-                self.visit.refuse(problem)
+                self.session.refuse(problem)
             return False

@@ -17,9 +17,9 @@ from app.pages.runs.more_filters import draw_more_filters
 from app.pages.runs.new_run import NewRunButton
 from app.pages.runs.runs_list import RunsList
 from app.pages.shell.frame import Page, frame, refused
-from app.pages.shell.page_session import Visit, page_at
+from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_form
-from app.state.page.connection import Door
+from app.state.page.connection import Connection
 from app.state.runs.run_board import MAX_TEXT, RunFilters
 
 GROUPS: dict[str, tuple[Status, ...]] = {
@@ -33,17 +33,17 @@ PLACEHOLDER = "Issue, branch, title, tag"
 DEBOUNCE_MS = 300
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/runs`."""
 
     @page_at("/runs")
     async def runs_page() -> None:
-        visit = await Visit.open(door)
-        screen = RunsScreen(visit)
+        session = await PageSession.open(door)
+        screen = RunsScreen(session)
         try:
             await screen.list.load()
         except ApiProblem as problem:
-            refused(visit, problem, active="runs")
+            refused(session, problem, active="runs")
             return
         screen.draw()
 
@@ -51,17 +51,17 @@ def register(door: Door) -> None:
 class RunsScreen:
     """One open list of runs."""
 
-    def __init__(self, visit: Visit) -> None:
-        self.visit = visit
-        filters = RunFilters.from_query(visit.client.request.query_params)
-        self.list = RunsList(visit, filters, when_shown=self._show_pages)
+    def __init__(self, session: PageSession) -> None:
+        self.session = session
+        filters = RunFilters.from_query(session.client.request.query_params)
+        self.list = RunsList(session, filters, when_shown=self._show_pages)
         self.board = self.list.board
         self._pages: ui.html | None = None
 
     def draw(self) -> None:
         """Draw the page and subscribe to changes."""
         dress_form()
-        with frame(self.visit, title="Runs", active="runs") as page:
+        with frame(self.session, title="Runs", active="runs") as page:
             self._draw_actions(page)
             self._draw_filters()
             self.list.draw(when_empty=_when_empty(self.board.filters))
@@ -71,7 +71,7 @@ class RunsScreen:
     def _draw_actions(self, page: Page) -> None:
         with page.actions:
             ui.link("Batches", "/batches").classes("btn bare")
-            NewRunButton(self.visit, self._projects)
+            NewRunButton(self.session, self._projects)
 
     def _draw_filters(self) -> None:
         with ui.element("div").classes("filters"):
@@ -86,11 +86,11 @@ class RunsScreen:
 
     def _projects(self) -> list[ProjectOut]:
         chosen = self.board.filters.project_id
-        return [project for project in self.visit.board.listing() if chosen in ("", project.id)]
+        return [project for project in self.session.board.listing() if chosen in ("", project.id)]
 
     def _draw_chips(self) -> None:
         filters = self.board.filters
-        names = {project.id: project.name for project in self.visit.board.listing()}
+        names = {project.id: project.name for project in self.session.board.listing()}
         self._chips.clear()
         with self._chips:
             _pick("project", names.get(filters.project_id, "all"), self._project_links(names))

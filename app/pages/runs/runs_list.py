@@ -11,7 +11,7 @@ from app.api.schemas import RunItem, RunOut
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
 from app.pages.runs.runs_table import Acts, RunsTable
-from app.pages.shell.page_session import Visit, open_submits, owner_of
+from app.pages.shell.page_session import PageSession, open_submits, owner_of
 from app.pages.shell.theme import dress_runs
 from app.state.runs.retries import Retries
 from app.state.runs.run_board import PAGE_ROWS, RunBoard, RunFilters, usage_of
@@ -22,25 +22,25 @@ class RunsList:
 
     def __init__(
         self,
-        visit: Visit,
+        session: PageSession,
         filters: RunFilters,
         *,
         rows: int = PAGE_ROWS,
         when_shown: Callable[[], None] = lambda: None,
     ) -> None:
-        self._visit = visit
+        self._session = session
         self._limit = rows
         self._when_shown = when_shown
         self._table: RunsTable | None = None
         self.board = RunBoard(filters)
-        self._retries = Retries(visit.api, open_submits(), owner_of(visit), visit.now)
+        self._retries = Retries(session.api, open_submits(), owner_of(session), session.now)
 
     async def load(self) -> None:
         """Take a fresh snapshot. Raises ApiProblem or NoAnswer."""
         filters = self.board.filters
         call = {"limit": self._limit, **filters.to_call()}
         with self.board.hearing():
-            page = await self._visit.api.runs(status=filters.status, **call)
+            page = await self._session.api.runs(status=filters.status, **call)
             if filters != self.board.filters:
                 return  # the filters have changed since the request
             self.board.load(page)
@@ -53,22 +53,22 @@ class RunsList:
 
     def draw(self, *, when_empty: str) -> None:
         """Draw the table and subscribe to changes; `when_empty` is HTML."""
-        visit = self._visit
+        session = self._session
         dress_runs()
         retries = self._retries
         acts = Acts(self._stop, self._retry, retries.word_of, retries.words_for)
-        self._table = RunsTable(visit, self.board, acts, when_empty=when_empty)
+        self._table = RunsTable(session, self.board, acts, when_empty=when_empty)
         self._sums = testid(ui.html("", sanitize=clean).classes("sub sums"), "page-sums")
         self._show_sums()
-        visit.on("run.changed", self._apply)
-        visit.on_return(self.look)
-        visit.client.on_delete(open_submits().watch(owner_of(visit), self.board, self.refresh))
+        session.on("run.changed", self._apply)
+        session.on_return(self.look)
+        session.client.on_delete(open_submits().watch(owner_of(session), self.board, self.refresh))
 
     def refresh(self) -> None:
         """Bring the table in line with the board."""
-        if self._visit.client.is_deleted or self._table is None:
+        if self._session.client.is_deleted or self._table is None:
             return
-        with self._visit.client:
+        with self._session.client:
             self._table.refresh()
             self._show_sums()
             self._when_shown()
@@ -82,7 +82,7 @@ class RunsList:
         try:
             await self.load()
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
 
     async def _apply(self, run: RunOut) -> None:
         if not self.board.apply(run):
@@ -92,23 +92,23 @@ class RunsList:
         self.refresh()
 
     async def _stop(self, run_id: str) -> None:
-        visit = self._visit
+        session = self._session
         try:
             stopped = await self.board.stop(
-                run_id, lambda: visit.api.stop(run_id, "stopped from the runs list"), self.refresh
+                run_id, lambda: session.api.stop(run_id, "stopped from the runs list"), self.refresh
             )
         except (ApiProblem, NoAnswer) as problem:
-            visit.refuse(problem)
+            session.refuse(problem)
             return
         if stopped is not None:
-            visit.say("Stopped.")
+            session.say("Stopped.")
 
     async def _retry(self, run: RunItem) -> None:
-        visit = self._visit
+        session = self._session
         try:
             made = await self._retries.press(run, show=self.refresh)
         except (ApiProblem, NoAnswer) as problem:
-            visit.refuse(problem)
+            session.refuse(problem)
             return
         if made is not None:
-            visit.say("It runs again.", go=("Open the new run", f"/runs/{made.id}"))
+            session.say("It runs again.", go=("Open the new run", f"/runs/{made.id}"))

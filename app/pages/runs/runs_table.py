@@ -16,7 +16,7 @@ from app.pages.components.chips import pill_html, status_pill_html
 from app.pages.components.countdown import ago_html, day_html, since_html
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.state.page.text_input import took
 from app.state.runs.run_board import BoardRow, RunBoard, Submitting, tokens_of
 
@@ -53,8 +53,10 @@ class Acts:
 class RunsTable:
     """Shows a RunBoard; call `refresh` after each change to it. `when_empty` is HTML."""
 
-    def __init__(self, visit: Visit, board: RunBoard, acts: Acts, *, when_empty: str) -> None:
-        self._visit, self._board, self._acts = visit, board, acts
+    def __init__(
+        self, session: PageSession, board: RunBoard, acts: Acts, *, when_empty: str
+    ) -> None:
+        self._session, self._board, self._acts = session, board, acts
         self._rows: dict[str, _Row] = {}
         self._order: list[str] = []
         with ui.element("div").classes("runs").props('role=table aria-label="Runs"') as self._table:
@@ -80,7 +82,7 @@ class RunsTable:
         for place, (key, row) in enumerate(rows.items()):
             if key not in self._rows:
                 with self._table:
-                    self._rows[key] = _Row(self._acts, self._visit)
+                    self._rows[key] = _Row(self._acts, self._session)
                 self._order.append(key)
             if self._order[place] != key:
                 self._order.remove(key)
@@ -94,8 +96,8 @@ class RunsTable:
 class _Row:
     """One row: its cells as one element, and a button: Stop until the run is done, then Retry."""
 
-    def __init__(self, acts: Acts, visit: Visit) -> None:
-        self._do, self._visit = acts, visit
+    def __init__(self, acts: Acts, session: PageSession) -> None:
+        self._do, self._session = acts, session
         self._seen: object = None
         self._stop: ConfirmButton | None = None
         self._retry: ui.button | None = None
@@ -105,8 +107,8 @@ class _Row:
 
     def show(self, row: BoardRow, word: str) -> None:
         """Update what differs; `word` is the busy word of an action on the run."""
-        visit, retrying = self._visit, self._do.retrying(_key(row))
-        can_retry = isinstance(row, RunItem) and may_retry(row, visit)
+        session, retrying = self._session, self._do.retrying(_key(row))
+        can_retry = isinstance(row, RunItem) and may_retry(row, session)
         again = retrying or (self._do.retry_words(row) if isinstance(row, RunItem) else "")
         if (row, word, again, can_retry) == self._seen:
             return
@@ -115,7 +117,9 @@ class _Row:
         self.element.classes(add="opt" if is_submit else "", remove="" if is_submit else "opt")
         status = "submitting" if isinstance(row, Submitting) else row.status
         testid(self.element, "run-row", run=_key(row), status=status)
-        cells = _submit_cells(row) if isinstance(row, Submitting) else _run_cells(row, word, visit)
+        cells = (
+            _submit_cells(row) if isinstance(row, Submitting) else _run_cells(row, word, session)
+        )
         self._cells.set_content(
             "".join(f'<span role="cell" class="{c}">{h}</span>' for c, h in cells)
         )
@@ -156,9 +160,9 @@ class _Row:
             self._retry = None
 
 
-def may_retry(run: RunItem, visit: Visit) -> bool:
+def may_retry(run: RunItem, session: PageSession) -> bool:
     """Return True for a done and released run of a project that is not archived."""
-    project = visit.board.get(run.project_id)
+    project = session.board.get(run.project_id)
     is_archived = project is not None and project.archived_at is not None
     return run.phase is Phase.DONE and run.released_at is not None and not is_archived
 
@@ -171,16 +175,16 @@ def trigger_words(run: BoardRow) -> str:
     return f"{words} · #{run.issue}" if run.issue else words
 
 
-def took_html(run: RunItem, visit: Visit) -> str:
+def took_html(run: RunItem, session: PageSession) -> str:
     """Return how long a run has worked or worked in total; empty before its start."""
     if run.started_at is None:
         return ""
     if run.ended_at is None:
-        return since_html(run.started_at, visit.now())
+        return since_html(run.started_at, session.now())
     return text(took((run.ended_at - run.started_at).total_seconds()))
 
 
-def _run_cells(run: RunItem, word: str, visit: Visit) -> list[tuple[str, str]]:
+def _run_cells(run: RunItem, word: str, session: PageSession) -> list[tuple[str, str]]:
     why = run.hold or run.because or run.title or ""
     pill = pill_html(word, "acc") if word else status_pill_html(run.status, run.cause)
     again = ""
@@ -196,17 +200,17 @@ def _run_cells(run: RunItem, word: str, visit: Visit) -> list[tuple[str, str]]:
         ("branch m", f'<span title="{text(plain(run.work_branch))}">{_branch(run)}</span>'),
         ("depth", text(run.depth_level)),
         ("framework", plain_html(run.target_framework)),
-        ("started", created_html(run, visit)),
-        ("took", took_html(run, visit)),
+        ("started", created_html(run, session)),
+        ("took", took_html(run, session)),
         *_usage_cells(run),
     ]
 
 
-def created_html(run: RunItem, visit: Visit) -> str:
+def created_html(run: RunItem, session: PageSession) -> str:
     """Return the age of a run, or the start time of one planned for later."""
     if run.status is Status.DELAYED and run.starts_at is not None:
         return f"starts {day_html(run.starts_at)}"
-    return ago_html(run.created_at, visit.now())
+    return ago_html(run.created_at, session.now())
 
 
 def _usage_cells(run: RunItem) -> list[tuple[str, str]]:

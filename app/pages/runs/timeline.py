@@ -11,7 +11,7 @@ from app.domain.ids import shorten
 from app.pages.components.countdown import at_html, since_html
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.state.runs.run_timeline import Step, Tone, lasted, steps_of
 
 AT_ONCE = 0.05  # seconds; the duration of a shorter step is not shown
@@ -20,8 +20,8 @@ AT_ONCE = 0.05  # seconds; the duration of a shorter step is not shown
 class TimelineView:
     """The events of one run as steps."""
 
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
         self._steps: list[ui.html] = []
         self._box = testid(ui.element("div").classes("tl"), "timeline")
         self._box.props('role=list aria-label="Timeline"')
@@ -47,7 +47,7 @@ class TimelineView:
         words = step.sentence.replace(run.id, shorten(run.id))
         details = [plain_html(words)] if words else []
         if step.tone is Tone.NOW and step.at is not None:
-            details.append(since_html(step.at, self._visit.now()))
+            details.append(since_html(step.at, self._session.now()))
         elif step.seconds is not None and step.seconds >= AT_ONCE:
             details.append(text(lasted(step.seconds)))
         below = f'<span class="sub">{" · ".join(details)}</span>' if details else ""

@@ -15,8 +15,8 @@ from app.domain.formatting import iso
 from app.pages.components.banners import draw_stores_banner
 from app.pages.components.chips import LiveBadge, correlation_chip, env_provenance_html
 from app.pages.components.markup import clean, plain, plain_html, text
-from app.pages.shell.page_session import Visit
-from app.state.page.connection import Door
+from app.pages.shell.page_session import PageSession
+from app.state.page.connection import Connection
 
 Found = TypeVar("Found")
 
@@ -64,7 +64,7 @@ class Page:
 
 @contextmanager
 def frame(
-    visit: Visit,
+    session: PageSession,
     *,
     title: str,
     active: str,
@@ -76,46 +76,46 @@ def frame(
     `active` names the rail's entry (projects, runs, issues, parked, settings), `crumbs` are (words,
     path); `is_home` hides the title on a phone, where the brand stands instead.
     """
-    _dress(visit, title)
-    _make_room_for_main(visit)
+    _dress(session, title)
+    _make_room_for_main(session)
     with ui.element("div").classes("shell"):
-        rail = _rail(visit, active)
+        rail = _rail(session, active)
         with ui.element("main").classes("main") as main:
             page = _header(title, crumbs, rail, is_home=is_home)
             page.body = main
-            visit.draw_region()
-            draw_stores_banner(visit)
+            session.draw_region()
+            draw_stores_banner(session)
             yield page
-    visit.begin_telling()
+    session.begin_telling()
 
 
-def refused(visit: Visit, problem: ApiProblem, *, active: str) -> None:
+def refused(session: PageSession, problem: ApiProblem, *, active: str) -> None:
     """Draw a full page for a refusal: the sentence, the correlation id, a link back."""
-    visit.client.status_code = problem.status
-    with frame(visit, title="Not here", active=active):
+    session.client.status_code = problem.status
+    with frame(session, title="Not here", active=active):
         with ui.element("div").classes("banner stop"):
             ui.label(plain(problem.detail))
             correlation_chip(problem.correlation_id)
         ui.link("Back to the projects", "/").classes("btn")
 
 
-def _make_room_for_main(visit: Visit) -> None:
+def _make_room_for_main(session: PageSession) -> None:
     # Quasar's page element is a <main> that would contain the rail; ours holds only the content
-    page = visit.client.content.parent_slot
+    page = session.client.content.parent_slot
     if page is not None:
         page.parent.tag = "div"
         page.parent.classes("q-page")
 
 
-def _dress(visit: Visit, title: str) -> None:
+def _dress(session: PageSession, title: str) -> None:
     ui.page_title(f"{title} · Runyard")
-    pinned = visit.client.request.cookies.get("runyard_look")
+    pinned = session.client.request.cookies.get("runyard_look")
     ui.dark_mode({"dark": True, "light": False}.get(pinned or ""))
     ui.add_head_html(HEAD)
     ui.add_body_html(NO_SCRIPT)
 
 
-def _rail(visit: Visit, active: str) -> ui.element:
+def _rail(session: PageSession, active: str) -> ui.element:
     with ui.element("nav").classes("rail").props('popover=auto aria-label="Main"') as rail:
         _brand()
         projects = _entry("Projects", "/", active == "projects")
@@ -123,40 +123,40 @@ def _rail(visit: Visit, active: str) -> ui.element:
         issues = _entry("Issues", "/issues", active == "issues")
         parked = _entry("Parked", "/parked", active == "parked")
         _entry("Settings", "/settings", active == "settings")
-        _draw_alerts(visit)
+        _draw_alerts(session)
         ui.element("span").classes("sp")
         ui.html(
             f'<div class="look" role="group" aria-label="Look">{_look_buttons()}</div>'
-            f'<span hidden data-now="{iso(visit.now())}"></span>'
-            f"{env_provenance_html(visit.system.provenance)}",
+            f'<span hidden data-now="{iso(session.now())}"></span>'
+            f"{env_provenance_html(session.system.provenance)}",
             sanitize=clean,
         )
 
     def count(_: set[str]) -> None:
-        projects.set_text(str(len(visit.board.listing())))
-        live = visit.board.live_runs
+        projects.set_text(str(len(session.board.listing())))
+        live = session.board.live_runs
         runs.set_text(f"{live} live" if live else "")
-        ready = visit.board.ready_count
+        ready = session.board.ready_count
         issues.set_text(f"{ready} ready" if ready else "")
-        kept = visit.board.parked_count
+        kept = session.board.parked_count
         parked.set_text(str(kept) if kept else "")
 
     count(set())
-    visit.board.on_change(count)
+    session.board.on_change(count)
     return rail
 
 
-def _draw_alerts(visit: Visit) -> None:
+def _draw_alerts(session: PageSession) -> None:
     place = ui.html("", sanitize=clean)
 
     def show(system: SystemOut) -> None:
         place.set_content(alerts_html(system.alerts))
         place.set_visibility(bool(system.alerts))
 
-    look = visit.looker(visit.api.system, show)
-    show(visit.system)
-    visit.on("doctor.changed", lambda _: look())
-    visit.on_return(lambda: show(visit.system))
+    look = session.looker(session.api.system, show)
+    show(session.system)
+    session.on("doctor.changed", lambda _: look())
+    session.on_return(lambda: show(session.system))
 
 
 def alerts_html(alerts: Sequence[AlertOut]) -> str:
@@ -213,17 +213,17 @@ def _header(
 
 
 async def enter(
-    door: Door, find: Callable[[ApiClient], Awaitable[Found]]
-) -> tuple[Visit, Found] | None:
-    """Open a visit and fetch its subject; on a refusal draw the error page and return None."""
-    visit = await Visit.open(door)
+    door: Connection, find: Callable[[ApiClient], Awaitable[Found]]
+) -> tuple[PageSession, Found] | None:
+    """Open the session and fetch its subject; on a refusal draw the error page and return None."""
+    session = await PageSession.open(door)
     try:
-        return visit, await find(visit.api)
+        return session, await find(session.api)
     except ApiProblem as problem:
-        refused(visit, problem, active="projects")
+        refused(session, problem, active="projects")
         return None
 
 
-async def enter_project(door: Door, project_id: str) -> tuple[Visit, ProjectOut] | None:
-    """Open a visit to one project, as `enter` does."""
+async def enter_project(door: Connection, project_id: str) -> tuple[PageSession, ProjectOut] | None:
+    """Open the session of one project, as `enter` does."""
     return await enter(door, lambda api: api.project(project_id))

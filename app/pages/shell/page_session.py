@@ -19,7 +19,7 @@ from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut, SystemOut
 from app.pages.components.chips import correlation_chip_html
 from app.pages.components.markup import clean, plain_html, text
-from app.state.page.connection import Burst, Door, Latest, Told
+from app.state.page.connection import Coalescer, Connection, LatestRequest, StateEvent
 from app.state.page.submits import Submits
 from app.state.projects.project_board import ProjectBoard
 from app.state.runs.run_form import TroubleKind, trouble_of
@@ -60,7 +60,7 @@ def _take_apart(client: Client, elements: list[Element]) -> None:
 BURST_SECONDS = 0.1
 
 
-class Visit:
+class PageSession:
     """One open page and its link to the server.
 
     `api` is the person's client, `board` holds every project and is kept up to date, `system` is
@@ -79,8 +79,8 @@ class Visit:
         self._run_id = run_id
         self._arrivals: list[Callable[[], Any]] = []
         self._returns: list[Callable[[], Any]] = []
-        self._lookers: list[Latest[Any]] = []
-        self._burst = Burst()
+        self._lookers: list[LatestRequest[Any]] = []
+        self._burst = Coalescer()
         self._is_drawn = self._is_planned = False
         self._was_connected = False
         self._flushed_at = 0.0
@@ -89,19 +89,19 @@ class Visit:
         self._aside: ui.html | None = None
 
     @classmethod
-    async def open(cls, door: Door, run_id: str | None = None) -> Visit:
-        """Open a visit in a page function: subscribe, then fetch, so that no event is missed."""
+    async def open(cls, door: Connection, run_id: str | None = None) -> PageSession:
+        """Open the session of a page: subscribe first, then fetch, so that no event is missed."""
         client = ui.context.client
-        visit = cls(client, door.client_for(client.request), run_id)
-        visit._on_drawn = partial(door.waiting.add, client)
-        client.on_delete(door.live.subscribe(visit._hear))
-        client.on_connect(visit._come_back)
-        client.on_delete(visit._end)
+        session = cls(client, door.client_for(client.request), run_id)
+        session._on_drawn = partial(door.waiting.add, client)
+        client.on_delete(door.live.subscribe(session._hear))
+        client.on_connect(session._come_back)
+        client.on_delete(session._end)
         take_apart_once_deleted(client)
-        await visit._ask()
-        visit.on("project.changed", visit._follow)
-        visit.on("feed.broke", lambda _: visit._look_again())
-        return visit
+        await session._ask()
+        session.on("project.changed", session._follow)
+        session.on("feed.broke", lambda _: session._look_again())
+        return session
 
     def _end(self) -> None:
         self.board.fall_silent()
@@ -147,7 +147,7 @@ class Visit:
         It sends one request at a time, shows the newest answer last, and draws nothing on a closed
         page.
         """
-        latest = Latest(ask, lambda answer: None if self.client.is_deleted else show(answer))
+        latest = LatestRequest(ask, lambda answer: None if self.client.is_deleted else show(answer))
         self._lookers.append(latest)
 
         async def look() -> None:
@@ -207,7 +207,7 @@ class Visit:
     def _follow(self, project: ProjectOut) -> None:
         self.board.apply(project)
 
-    def _hear(self, event: Told) -> None:
+    def _hear(self, event: StateEvent) -> None:
         if self._is_drawn and event.kind not in self._handlers:
             return
         if self._run_id is not None and event.run_id not in (None, self._run_id):
@@ -278,11 +278,11 @@ def open_submits() -> Submits:
     return kept.submits
 
 
-def owner_of(visit: Visit) -> str:
+def owner_of(session: PageSession) -> str:
     """Return a hash of person and session cookies, the same for all tabs of a browser."""
-    cookies = visit.client.request.cookies
-    session = [value for name, value in sorted(cookies.items()) if _SESSION.fullmatch(name)]
-    return sha256("\n".join([visit.system.person, *session]).encode()).hexdigest()
+    cookies = session.client.request.cookies
+    sign_ins = [value for name, value in sorted(cookies.items()) if _SESSION.fullmatch(name)]
+    return sha256("\n".join([session.system.person, *sign_ins]).encode()).hexdigest()
 
 
 # on a machine busy with agents, a late page is better than an error

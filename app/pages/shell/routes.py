@@ -8,10 +8,10 @@ from app.pages.projects import add_project, project, projects
 from app.pages.runs import new_run, run, runs
 from app.pages.system import guide, quota, settings
 from app.pages.tracker import issues
-from app.state.page.connection import Door
+from app.state.page.connection import Connection
 
 
-def register_pages(door: Door) -> None:
+def register_pages(door: Connection) -> None:
     """Register the routes of all pages."""
     registrations = (
         projects.register,

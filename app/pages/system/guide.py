@@ -7,8 +7,8 @@ from nicegui import ui
 from app.pages.components.buttons import link_button
 from app.pages.components.markup import clean
 from app.pages.shell.frame import frame
-from app.pages.shell.page_session import Visit, page_at
-from app.state.page.connection import Door
+from app.pages.shell.page_session import PageSession, page_at
+from app.state.page.connection import Connection
 
 LINES = """
 <ol>
@@ -53,13 +53,13 @@ three minutes: a delivery by hand, three failures by the loop, the pause, Reset,
 """
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/guide`."""
 
     @page_at("/guide")
     async def guide_page() -> None:
-        visit = await Visit.open(door)
-        with frame(visit, title="How a run works", active="", crumbs=[("Projects", "/")]):
+        session = await PageSession.open(door)
+        with frame(session, title="How a run works", active="", crumbs=[("Projects", "/")]):
             ui.html(LINES, sanitize=clean).classes("prose card")
             with ui.element("div").classes("foot"):
                 link_button("Add project", "/projects/add", kind="pri")

@@ -9,7 +9,7 @@ from app.pages.components.chips import correlation_chip_html, pill_html
 from app.pages.components.countdown import day_html
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 
 TONES = {"Healthy": "go", "Degraded": "wait", "Unreachable": "stop"}
 
@@ -17,14 +17,14 @@ TONES = {"Healthy": "go", "Degraded": "wait", "Unreachable": "stop"}
 class HealthPanel:
     """The list of parts, redrawn when one changes."""
 
-    def __init__(self, visit: Visit) -> None:
+    def __init__(self, session: PageSession) -> None:
         ui.html("Health", sanitize=clean, tag="h2").classes("above")
         self._parts = testid(ui.html("", sanitize=clean), "health")
-        look = visit.looker(visit.api.system, self._show)
-        self._show(visit.system)
-        visit.on("stores.changed", lambda _: look())
-        visit.on_arrival(look)
-        visit.on_return(look)
+        look = session.looker(session.api.system, self._show)
+        self._show(session.system)
+        session.on("stores.changed", lambda _: look())
+        session.on_arrival(look)
+        session.on_return(look)
 
     def _show(self, system: SystemOut) -> None:
         self._parts.set_content(health_html(system.health))

@@ -14,7 +14,7 @@ from app.pages.components.countdown import ago_html, until_html
 from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.frame import Page
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 
 OFF = (
     '<div class="card none"><p>Notifications are off. To turn them on, set '
@@ -33,8 +33,8 @@ WORDS = {
 class NotificationsPanel:
     """The receivers and the button for a test message."""
 
-    def __init__(self, visit: Visit, page: Page, seen: NotificationsOut) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, page: Page, seen: NotificationsOut) -> None:
+        self._session = session
         self._arranged = ui.html("", sanitize=clean).classes("sub above")
         self._table = testid(ui.html("", sanitize=clean).classes("part"), "receivers")
         self._tried = ui.html("", sanitize=clean).props("role=status aria-live=polite")
@@ -42,10 +42,10 @@ class NotificationsPanel:
         if seen.items:
             with page.actions:
                 self._test = button("Send a test message", self._send, mark="test-notifications")
-        visit.on_return(visit.looker(visit.api.notifications, self._show))
+        session.on_return(session.looker(session.api.notifications, self._show))
 
     def _show(self, seen: NotificationsOut) -> None:
-        now = self._visit.now()
+        now = self._session.now()
         self._arranged.set_content(arranged_html(seen))
         self._arranged.set_visibility(bool(seen.items))
         self._table.set_content(receivers_html(seen.items, now) if seen.items else OFF)
@@ -53,9 +53,9 @@ class NotificationsPanel:
     async def _send(self) -> None:
         self._set_busy(True)
         try:
-            tried = await self._visit.api.test_notifications()
+            tried = await self._session.api.test_notifications()
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         else:
             self._tried.set_content(tried_html(tried))
         finally:

@@ -21,8 +21,8 @@ from app.pages.components.countdown import at_html, until_html
 from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.frame import frame, refused
-from app.pages.shell.page_session import Visit, page_at
-from app.state.page.connection import Door
+from app.pages.shell.page_session import PageSession, page_at
+from app.state.page.connection import Connection
 from app.state.page.text_input import span
 from app.state.system.boards import Occupied, QuotaBoard
 
@@ -32,8 +32,8 @@ STANDS = {"due": "Tried next", "probing": "Being tried", "easing": "Back again"}
 class AccountHolds:
     """One card per hold on an account, redrawn when one changes."""
 
-    def __init__(self, visit: Visit, look: Callable[[], Awaitable[None]]) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, look: Callable[[], Awaitable[None]]) -> None:
+        self._session = session
         self._look = look
         self._seen: tuple[AccountHoldOut, ...] | None = None
         # kept until the server answers, so that pressing again starts nothing twice
@@ -71,18 +71,18 @@ class AccountHolds:
         try:
             await act()
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
 
     async def _resume(self, hold: AccountHoldOut) -> None:
         key = self._keys.setdefault(hold.run_id, str(uuid.uuid4()))
-        made = await self._visit.api.resume(hold.run_id, key=key)
+        made = await self._session.api.resume(hold.run_id, key=key)
         self._keys.pop(hold.run_id, None)
-        self._visit.go(f"/runs/{made.id}")
+        self._session.go(f"/runs/{made.id}")
 
     async def _lift(self, hold: AccountHoldOut) -> None:
-        await self._visit.api.lift_hold(hold.agent, hold.family)
+        await self._session.api.lift_hold(hold.agent, hold.family)
         await self._look()
-        self._visit.say("Lifted. The runs that waited for it follow one by one.")
+        self._session.say("Lifted. The runs that waited for it follow one by one.")
 
 
 def hold_html(hold: AccountHoldOut, now: datetime) -> str:
@@ -102,34 +102,34 @@ def hold_html(hold: AccountHoldOut, now: datetime) -> str:
     )
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/quota`."""
 
     @page_at("/quota")
     async def quota_page() -> None:
-        visit = await Visit.open(door)
+        session = await PageSession.open(door)
         try:
-            board = await QuotaBoard.ask(visit.api)
+            board = await QuotaBoard.ask(session.api)
         except ApiProblem as problem:
-            refused(visit, problem, active="")
+            refused(session, problem, active="")
             return
-        with frame(visit, title="Quota", active="", crumbs=[("Projects", "/")]):
-            QuotaScreen(visit, board)
+        with frame(session, title="Quota", active="", crumbs=[("Projects", "/")]):
+            QuotaScreen(session, board)
 
 
 class QuotaScreen:
     """The gauges, updated when a figure changes; their clocks tick in the browser."""
 
-    def __init__(self, visit: Visit, board: QuotaBoard) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, board: QuotaBoard) -> None:
+        self._session = session
         self._limits = ui.html("", sanitize=clean)
         self._banner = ui.html("", sanitize=clean).classes("banners").props("role=status")
         with ui.element("div").classes("gauges"):
             self._window = testid(ui.html("", sanitize=clean).classes("card"), "quota-gauge")
             self._next = testid(ui.html("", sanitize=clean).classes("card"), "quota-next")
             self._batches = testid(ui.html("", sanitize=clean).classes("card"), "quota-batches")
-        self._look = visit.looker(lambda: QuotaBoard.ask(visit.api), self._show)
-        self._holds = AccountHolds(visit, self._look)
+        self._look = session.looker(lambda: QuotaBoard.ask(session.api), self._show)
+        self._holds = AccountHolds(session, self._look)
         ui.html("Runs open at once", sanitize=clean, tag="h2").classes("above")
         self._busy = testid(ui.html("", sanitize=clean), "quota-projects")
         # the end of a countdown publishes no event; the browser's clock may be ahead
@@ -137,11 +137,11 @@ class QuotaScreen:
             card.on("over", lambda: ui.timer(0.5, self._look, once=True))
         self._show(board)
         for kind in ("quota.changed", "run.changed", "project.changed"):
-            visit.on(kind, self._follow)
-        visit.on_return(self._look)
+            session.on(kind, self._follow)
+        session.on_return(self._look)
 
     def _show(self, board: QuotaBoard) -> None:
-        now = self._visit.now()
+        now = self._session.now()
         self._limits.set_content(limits_html(board.system))
         self._banner.set_content(banner_html(board.quota, now))
         self._window.set_content(window_html(board.quota))

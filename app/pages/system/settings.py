@@ -19,12 +19,12 @@ from app.pages.components.markup import clean, counted, text
 from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.components.testids import testid
 from app.pages.shell.frame import Page, frame
-from app.pages.shell.page_session import Visit, page_at
+from app.pages.shell.page_session import PageSession, page_at
 from app.pages.system.health import HealthPanel
 from app.pages.system.notifications import NotificationsPanel
 from app.pages.system.sign_out import draw_sign_out
 from app.pages.system.stuck_list import StuckList
-from app.state.page.connection import Door
+from app.state.page.connection import Connection
 from app.state.system.boards import AgentSeen, DoctorBoard
 
 TABS = ("Doctor", "Limits", "Notifications", "Sign-in")
@@ -34,28 +34,28 @@ WHY = {"age": "too old", "size": "too much is kept"}
 MARKS = {"ok": "fine", "look": "to look at", "unknown": "cannot tell", "none": "not there"}
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/settings`."""
 
     @page_at("/settings")
     async def settings_page(tab: str = "") -> None:
-        visit = await Visit.open(door)
+        session = await PageSession.open(door)
         # show the last findings at once; the page asks for a new check if they are stale
-        seen = await visit.api.doctor("no")
+        seen = await session.api.doctor("no")
         chosen = chosen_tab(TABS, tab)
         ui.add_head_html(HEAD)
-        with frame(visit, title="Settings", active="settings") as page:
+        with frame(session, title="Settings", active="settings") as page:
             Tabs(TABS, chosen, about="Settings")
             if chosen == "Doctor":
-                HealthPanel(visit)
-                StuckList(visit, await visit.api.stuck())
-                DoctorScreen(visit, page, seen)
+                HealthPanel(session)
+                StuckList(session, await session.api.stuck())
+                DoctorScreen(session, page, seen)
             elif chosen == "Notifications":
-                NotificationsPanel(visit, page, await visit.api.notifications())
+                NotificationsPanel(session, page, await session.api.notifications())
             elif chosen == "Sign-in":
                 draw_sign_out()
             else:
-                kept = retention_html(await visit.api.retention(), visit)
+                kept = retention_html(await session.api.retention(), session)
                 testid(ui.html(kept, sanitize=clean), "retention")
                 ui.html(limits_html(seen.settings), sanitize=clean).classes("wrap")
 
@@ -63,17 +63,17 @@ def register(door: Door) -> None:
 class DoctorScreen:
     """Doctor's findings, redrawn after each new check."""
 
-    def __init__(self, visit: Visit, page: Page, seen: DoctorOut) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, page: Page, seen: DoctorOut) -> None:
+        self._session = session
         with page.actions:
             self._again = button("Look again", self._look_again, mark="look-again")
         self._told = ui.html("", sanitize=clean).classes("under sub")
         self._found = testid(ui.html(LOOKING, sanitize=clean), "doctor")
-        self._follow = visit.looker(lambda: visit.api.doctor("no"), self._show)
+        self._follow = session.looker(lambda: session.api.doctor("no"), self._show)
         self._show(seen)
-        visit.on("doctor.changed", lambda _: self._follow())
-        visit.on_arrival(visit.looker(lambda: visit.api.doctor("stale"), self._show))
-        visit.on_return(self._follow)
+        session.on("doctor.changed", lambda _: self._follow())
+        session.on_arrival(session.looker(lambda: session.api.doctor("stale"), self._show))
+        session.on_return(self._follow)
 
     def _show(self, seen: DoctorOut) -> None:
         if seen.looked_at is None:
@@ -81,16 +81,16 @@ class DoctorScreen:
         board = DoctorBoard.of(seen.items)
         count = board.to_look_at
         words = f"{counted(count, 'finding')} to look at" if count else "Nothing to look at"
-        looked = ago_html(seen.looked_at, self._visit.now())
+        looked = ago_html(seen.looked_at, self._session.now())
         self._told.set_content(f"{words} · looked {looked}")
         self._found.set_content(board_html(board))
 
     async def _look_again(self) -> None:
         self._set_busy(True)
         try:
-            self._show(await self._visit.api.doctor("anew"))
+            self._show(await self._session.api.doctor("anew"))
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         finally:
             self._set_busy(False)
 
@@ -158,39 +158,39 @@ def _told(value: str) -> str:
     return "not set" if value in ("", "None") else value
 
 
-def retention_html(kept: RetentionOut, visit: Visit) -> str:
+def retention_html(kept: RetentionOut, session: PageSession) -> str:
     """Return the logs and working copies kept, and a table of those due for removal."""
     going = [("log", one) for one in kept.leaving]
     going += [("copy", one) for one in kept.copies.leaving]
     rows = "".join(
         f'<tr><td><a class="m" href="/runs/{text(one.run_id)}">{text(shorten(one.run_id))}</a></td>'
-        f"<td>{what}</td><td>ended {ago_html(one.ended_at, visit.now())}</td>"
-        f"<td>{size_words(one.bytes)}</td><td>{_when([one], visit)}</td>"
+        f"<td>{what}</td><td>ended {ago_html(one.ended_at, session.now())}</td>"
+        f"<td>{size_words(one.bytes)}</td><td>{_when([one], session)}</td>"
         f'<td class="sub">{WHY[one.because]}</td></tr>'
         for what, one in going
     )
     table = f'<div class="wrap"><table class="t fold"><tbody>{rows}</tbody></table></div>'
     work = "Rows, and work that is not merged, stay."
     return (
-        f'<h2 class="above">What is kept</h2><p class="sub">{_logs_told(kept, visit)}</p>'
-        f'<p class="sub">{_copies_told(kept.copies, visit)} {work}</p>{table if rows else ""}'
+        f'<h2 class="above">What is kept</h2><p class="sub">{_logs_told(kept, session)}</p>'
+        f'<p class="sub">{_copies_told(kept.copies, session)} {work}</p>{table if rows else ""}'
         '<h2 class="above">What is set</h2>'
     )
 
 
-def _when(leaving: list[LeavingOut], visit: Visit) -> str:
+def _when(leaving: list[LeavingOut], session: PageSession) -> str:
     """Return when the first of them may be removed."""
     first = min(one.goes_at for one in leaving)
-    return f"from {at_html(first)} on" if first > visit.now() else "at the next round"
+    return f"from {at_html(first)} on" if first > session.now() else "at the next round"
 
 
-def _copies_told(copies: CopiesOut, visit: Visit) -> str:
+def _copies_told(copies: CopiesOut, session: PageSession) -> str:
     said = f"Working copies: {_copies(copies.kept)}, {size_words(copies.bytes)}."
     if copies.unmeasured:
         said += f" {copies.unmeasured} of them not measured yet."
     if copies.leaving_copies:
         size = size_words(copies.leaving_bytes)
-        when = _when(copies.leaving, visit)
+        when = _when(copies.leaving, session)
         said += f" To go, {when}: {_copies(copies.leaving_copies)}, {size}."
     if copies.staying:
         size = size_words(copies.staying_bytes)
@@ -203,11 +203,11 @@ def _copies(number: int) -> str:
     return "1 copy" if number == 1 else f"{number} copies"
 
 
-def _logs_told(kept: RetentionOut, visit: Visit) -> str:
+def _logs_told(kept: RetentionOut, session: PageSession) -> str:
     said = f"Kept: {counted(kept.kept_runs, 'log')}, {size_words(kept.kept_bytes)}."
     if kept.leaving_runs:
         size = size_words(kept.leaving_bytes)
-        when = _when(kept.leaving, visit)
+        when = _when(kept.leaving, session)
         said += f" To go, {when}: {counted(kept.leaving_runs, 'log')}, {size}."
     elif kept.next_at is not None:
         said += f" The oldest goes on {kept.next_at:%d %B %Y}."

@@ -13,20 +13,20 @@ from app.pages.components.buttons import button
 from app.pages.components.countdown import ago_html
 from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 
 
 class StuckList:
     """One banner per quarantined operation; empty if there are none."""
 
-    def __init__(self, visit: Visit, stuck: Sequence[StuckOut]) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, stuck: Sequence[StuckOut]) -> None:
+        self._session = session
         self._shown: Sequence[StuckOut] = ()
         self._place = testid(ui.element("div"), "stuck-list").classes("part")
-        self._look = visit.looker(visit.api.stuck, self._show)
+        self._look = session.looker(session.api.stuck, self._show)
         self._show(stuck)
-        visit.on("quarantine.changed", lambda _: self._look())
-        visit.on_return(self._look)
+        session.on("quarantine.changed", lambda _: self._look())
+        session.on_return(self._look)
 
     def _show(self, stuck: Sequence[StuckOut]) -> None:
         if stuck == self._shown:
@@ -42,7 +42,7 @@ class StuckList:
                     button("Try again", partial(self._try, one.key), kind="small", mark="try-again")
 
     def _words(self, one: StuckOut) -> str:
-        times, since = counted(one.tries, "time"), ago_html(one.first_at, self._visit.now())
+        times, since = counted(one.tries, "time"), ago_html(one.first_at, self._session.now())
         return (
             f'<span>Runyard could not finish <code class="m">{text(one.key)}</code>: it failed '
             f"{times} ({plain_html(one.because)}), first {since}. Nothing is lost. Check the log, "
@@ -51,8 +51,8 @@ class StuckList:
 
     async def _try(self, key: str) -> None:
         try:
-            await self._visit.api.try_again(key)
+            await self._session.api.try_again(key)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         else:
-            self._visit.say("It is tried again.")
+            self._session.say("It is tried again.")

@@ -15,7 +15,7 @@ from app.pages.components.countdown import ago_html
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.runs.diff_view import diff_html
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.pages.shell.theme import dress_runs
 from app.pages.tracker.push_anyway import PushAnywayDialog
 from app.pages.tracker.words import change_html
@@ -36,13 +36,13 @@ class ChangesTab:
 
     def __init__(
         self,
-        visit: Visit,
+        session: PageSession,
         project: ProjectOut,
         *,
         opened: ChangeOut | None = None,
         diff: str = "",
     ) -> None:
-        self._visit = visit
+        self._session = session
         self._id, self._base = project.id, project.base_branch
         self._opened = opened.number if opened else None
         self._changes: OptimisticRows[ChangeOut] = OptimisticRows(_key_of, lambda c: c.number)
@@ -55,9 +55,9 @@ class ChangesTab:
         self._none = ui.html("No change requests yet.", sanitize=clean).classes("card none")
         self._list = ui.element("div").classes("list")
         self._anyway = PushAnywayDialog()
-        self.load = visit.looker(lambda: visit.api.changes(project.id), self._take)
-        visit.on("project.changed", self._follow)
-        visit.on_return(self.load)
+        self.load = session.looker(lambda: session.api.changes(project.id), self._take)
+        session.on("project.changed", self._follow)
+        session.on_return(self.load)
 
     def _draw_opened(self, change: ChangeOut, diff: str) -> None:
         dress_runs()
@@ -76,7 +76,7 @@ class ChangesTab:
         self._show()
 
     def _show(self) -> None:
-        if self._visit.client.is_deleted:
+        if self._session.client.is_deleted:
             return
         changes = self._changes.visible()
         listed = [c for c in changes if c.number != self._opened]
@@ -106,7 +106,7 @@ class ChangesTab:
         path = f"/projects/{self._id}/changes/{change.number}"
         with ui.element("div").classes("item") as row:
             ui.html(change_html(change, path), sanitize=clean).classes("grow")
-            ui.html(ago_html(change.created_at, self._visit.now()), sanitize=clean).classes("sub")
+            ui.html(ago_html(change.created_at, self._session.now()), sanitize=clean).classes("sub")
             if change.run_id:
                 ui.link("Open run", f"/runs/{change.run_id}").classes("btn small")
             if word:
@@ -136,14 +136,14 @@ class ChangesTab:
         self._anyway.open(change.branch, objection, merge, verb="Merge")
 
     async def _merge(self, change: ChangeOut, *, push_anyway: bool = False) -> None:
-        merge = partial(self._visit.api.merge, self._id, change.number, push_anyway=push_anyway)
+        merge = partial(self._session.api.merge, self._id, change.number, push_anyway=push_anyway)
         if await self._attempt(change, merge, "Merging…"):
-            self._visit.say(f"Change {change.number} is merged into {self._base}.")
+            self._session.say(f"Change {change.number} is merged into {self._base}.")
 
     async def _close(self, change: ChangeOut) -> None:
-        close = partial(self._visit.api.close_change, self._id, change.number)
+        close = partial(self._session.api.close_change, self._id, change.number)
         if await self._attempt(change, close, "Closing…"):
-            self._visit.say(f"Change {change.number} is closed.")
+            self._session.say(f"Change {change.number} is closed.")
 
     async def _attempt(
         self, change: ChangeOut, act: Callable[[], Awaitable[ChangeOut]], word: str
@@ -156,7 +156,7 @@ class ChangesTab:
                 self._show()
                 await self._ask_to_merge(change, problem.detail)
             else:
-                self._visit.refuse(problem)
+                self._session.refuse(problem)
             return False
 
     async def _follow(self, project: ProjectOut) -> None:

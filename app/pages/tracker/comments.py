@@ -13,7 +13,7 @@ from app.pages.components.countdown import ago_html
 from app.pages.components.fields import area_field
 from app.pages.components.markup import clean, format_markdown, plain_html
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 
 ROWS = 50
 
@@ -22,9 +22,13 @@ class IssueComments:
     """The latest comments, earlier ones on demand; updates never touch a half-typed one."""
 
     def __init__(
-        self, visit: Visit, project_id: str, number: int, done: Callable[[], Awaitable[None]]
+        self,
+        session: PageSession,
+        project_id: str,
+        number: int,
+        done: Callable[[], Awaitable[None]],
     ) -> None:
-        self._visit, self._id, self._number, self._done = visit, project_id, number, done
+        self._session, self._id, self._number, self._done = session, project_id, number, done
         self._said: list[CommentOut] = []
         self._drawn: dict[int, ui.element] = {}
         self._limit = ROWS
@@ -58,7 +62,7 @@ class IssueComments:
 
     def _draw_one(self, comment: CommentOut) -> ui.element:
         with ui.element("div").classes("said") as row:
-            when = ago_html(comment.created_at, self._visit.now())
+            when = ago_html(comment.created_at, self._session.now())
             head = f'<b>{plain_html(comment.author)}</b> <span class="sub">{when}</span>'
             ui.html(head, sanitize=clean).classes("line")
             words = ui.html("", sanitize=clean)
@@ -67,7 +71,7 @@ class IssueComments:
 
     async def _format(self, words: ui.html, body: str) -> None:
         html = await format_markdown(body)
-        if not self._visit.client.is_deleted:
+        if not self._session.client.is_deleted:
             words.set_content(html)
 
     def _show_earlier(self) -> None:
@@ -83,9 +87,9 @@ class IssueComments:
             return
         self._send.disable()
         try:
-            await self._visit.api.comment(self._id, self._number, body)
+            await self._session.api.comment(self._id, self._number, body)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         else:
             self._new.control.set_value("")
             await self._done()

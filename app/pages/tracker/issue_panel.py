@@ -18,7 +18,7 @@ from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
 from app.pages.runs.new_run import open_run_dialog
 from app.pages.shell.frame import Page
-from app.pages.shell.page_session import Visit, runs_path
+from app.pages.shell.page_session import PageSession, runs_path
 from app.pages.tracker.comments import IssueComments
 from app.pages.tracker.issue_text import IssueText
 from app.pages.tracker.words import change_html, hold_html, labels_html, state_html
@@ -87,31 +87,31 @@ class IssuePanel:
     """
 
     def __init__(
-        self, visit: Visit, page: Page, project: ProjectOut, issue: IssueOut, html: str
+        self, session: PageSession, page: Page, project: ProjectOut, issue: IssueOut, html: str
     ) -> None:
-        self._visit, self._page = visit, page
+        self._session, self._page = session, page
         self._id, self._issue = project.id, issue
         self._is_archived = project.archived_at is not None
         self._key = str(uuid.uuid4())
-        self.load = visit.looker(self._ask, self._take)
+        self.load = session.looker(self._ask, self._take)
         with page.beside:
             self._state = ui.html("", sanitize=clean, tag="span")
         self._draw_acts(page)
         with testid(ui.element("div").classes("issue"), "issue", issue=str(issue.number)):
             self._under = ui.html("", sanitize=clean).classes("line")
             self._labels = IssueLabels(self._change)
-            self._text = IssueText(visit, project.id, issue, html, self.load)
+            self._text = IssueText(session, project.id, issue, html, self.load)
             with self._text.foot:
                 self._ready = button(
                     "Mark ready", self._toggle_ready, kind="small", mark="toggle-ready"
                 )
                 self._turn = button("Close", self._turn_over, kind="small bare", mark="turn-issue")
             self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
-            self._comments = IssueComments(visit, project.id, issue.number, self.load)
+            self._comments = IssueComments(session, project.id, issue.number, self.load)
         self._changes.set_visibility(False)
         self._show()
-        visit.on("project.changed", self._follow)
-        visit.on_return(self.load)
+        session.on("project.changed", self._follow)
+        session.on_return(self.load)
 
     def _draw_acts(self, page: Page) -> None:
         with page.actions:
@@ -119,7 +119,7 @@ class IssuePanel:
             self._run = button("Run with…", self._open_form, mark="run-issue")
 
     async def _ask(self) -> Look:
-        api, number = self._visit.api, self._issue.number
+        api, number = self._session.api, self._issue.number
         return await asyncio.gather(
             api.issue(self._id, number), api.comments(self._id, number), api.changes(self._id)
         )
@@ -132,12 +132,12 @@ class IssuePanel:
 
     def _show(self) -> None:
         issue, is_open = self._issue, self._issue.state == "open"
-        with self._visit.client:  # the pressed element may have been deleted by now
+        with self._session.client:  # the pressed element may have been deleted by now
             self._page.set_title(f"#{issue.number} {plain(issue.title)}")
         self._state.set_content(state_html(issue))
         said = [hold_html(issue)]
         if issue.created_at is not None:
-            ago = ago_html(issue.created_at, self._visit.now())
+            ago = ago_html(issue.created_at, self._session.now())
             said.append(f'<span class="sub">written {ago}</span>')
         runs = text(runs_path(self._id, issue=str(issue.number)))
         said.append(f'<a href="{runs}" data-testid="issue-runs">Runs of this issue</a>')
@@ -177,23 +177,25 @@ class IssuePanel:
         self._afk.disable()
         self._afk.set_text("Starting…")
         try:
-            run = await self._visit.api.start_afk(self._id, issue=self._issue.number, key=self._key)
+            run = await self._session.api.start_afk(
+                self._id, issue=self._issue.number, key=self._key
+            )
         except NoAnswer as silence:
-            self._visit.refuse(silence)  # keep the key: pressing again cannot start a second run
+            self._session.refuse(silence)  # keep the key: pressing again cannot start a second run
         except ApiProblem as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
             self._key = str(uuid.uuid4())
         else:
             self._key = str(uuid.uuid4())
-            self._visit.say("AFK run started.", go=("Open the run", f"/runs/{run.id}"))
+            self._session.say("AFK run started.", go=("Open the run", f"/runs/{run.id}"))
         self._afk.set_text("Start AFK run")
         self._afk.enable()
         await self.load()
 
     async def _open_form(self) -> None:
-        project = self._visit.board.get(self._id)
+        project = self._session.board.get(self._id)
         if project is not None:
-            await open_run_dialog(self._visit, project, {"issue": str(self._issue.number)})
+            await open_run_dialog(self._session, project, {"issue": str(self._issue.number)})
 
     async def _toggle_ready(self) -> None:
         await self._change(toggled_ready(self._issue), self._ready)
@@ -206,9 +208,11 @@ class IssuePanel:
             pressed.disable()
             pressed.set_text("Saving…")
         try:
-            self._issue = await self._visit.api.change_issue(self._id, self._issue.number, **change)
+            self._issue = await self._session.api.change_issue(
+                self._id, self._issue.number, **change
+            )
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         if pressed is not None:
             pressed.enable()
         self._show()

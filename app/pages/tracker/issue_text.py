@@ -13,9 +13,9 @@ from app.pages.components.buttons import button
 from app.pages.components.fields import area_field, text_field
 from app.pages.components.markup import clean, format_markdown, plain_html
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.pages.tracker.words import issue_path
-from app.state.page.connection import Latest
+from app.state.page.connection import LatestRequest
 from app.state.tracker.issue_editor import MAX_TITLE, IssueEditor
 
 BLOCKED_HINT = "A heading “Blocked by” with #12 below it makes it wait for issue 12."
@@ -24,8 +24,10 @@ BLOCKED_HINT = "A heading “Blocked by” with #12 below it makes it wait for i
 class IssueForm:
     """The dialog for a new issue; it keeps unsent text while the page is open."""
 
-    def __init__(self, visit: Visit, project_id: str, done: Callable[[], Awaitable[None]]) -> None:
-        self._visit, self._id, self._done = visit, project_id, done
+    def __init__(
+        self, session: PageSession, project_id: str, done: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._session, self._id, self._done = session, project_id, done
         with (
             ui.dialog().props('aria-label="New issue"') as self._dialog,
             ui.element("div").classes("sheet"),
@@ -58,15 +60,15 @@ class IssueForm:
             new = NewIssue.model_construct(
                 title=title, body=self._body.control.value or "", labels=labels
             )
-            issue = await self._visit.api.add_issue(self._id, new)
+            issue = await self._session.api.add_issue(self._id, new)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
         else:
             self._title.control.set_value("")
             self._body.control.set_value("")
             self._dialog.close()
             go = ("Open it", issue_path(self._id, issue.number))
-            self._visit.say(f"Issue #{issue.number} is written.", go=go)
+            self._session.say(f"Issue #{issue.number} is written.", go=go)
             await self._done()
         self._add.enable()
 
@@ -79,16 +81,16 @@ class IssueText:
 
     def __init__(
         self,
-        visit: Visit,
+        session: PageSession,
         project_id: str,
         issue: IssueOut,
         html: str,
         done: Callable[[], Awaitable[None]],
     ) -> None:
-        self._visit, self._id, self._issue, self._done = visit, project_id, issue, done
+        self._session, self._id, self._issue, self._done = session, project_id, issue, done
         self._editor: IssueEditor | None = None
         self._shown = issue.body
-        self._format = Latest(lambda: format_markdown(self._issue.body), self._show_text)
+        self._format = LatestRequest(lambda: format_markdown(self._issue.body), self._show_text)
         with testid(ui.element("section").classes("card"), "issue-text"):
             self._reading = ui.element("div").classes("stack")
             with self._reading:
@@ -108,7 +110,7 @@ class IssueText:
             background_tasks.create(self._format.look(), name="format an issue")
 
     def _show_text(self, html: str) -> None:
-        if not self._visit.client.is_deleted:
+        if not self._session.client.is_deleted:
             self._text.set_content(html if self._issue.body.strip() else NOTHING)
 
     def _begin(self) -> None:
@@ -148,13 +150,13 @@ class IssueText:
             return
         self._save.disable()
         try:
-            await self._visit.api.change_issue(self._id, self._issue.number, **editor.change())
+            await self._session.api.change_issue(self._id, self._issue.number, **editor.change())
         except (ApiProblem, NoAnswer) as problem:
             self._save.enable()
             if isinstance(problem, ApiProblem) and editor.notice(problem):
                 self._draw_notice(editor)
             else:
-                self._visit.refuse(problem)
+                self._session.refuse(problem)
             return
         self._end()
         await self._done()

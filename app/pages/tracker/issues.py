@@ -15,32 +15,32 @@ from app.pages.components.testids import testid
 from app.pages.projects.card import status_html
 from app.pages.projects.project import ProjectTabs
 from app.pages.shell.frame import enter, enter_project, frame
-from app.pages.shell.page_session import Visit, page_at
+from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_form, dress_issues
 from app.pages.tracker.changes_tab import ChangesTab
 from app.pages.tracker.issue_panel import IssuePanel
 from app.pages.tracker.issues_tab import IssuesTab
-from app.state.page.connection import Door
+from app.state.page.connection import Connection
 from app.state.projects.card_words import sentence_of
 
 ROWS = 50
 
 
-def register_ready_issues(door: Door) -> None:
+def register_ready_issues(door: Connection) -> None:
     """Define `/issues`."""
 
     @page_at("/issues")
     async def issues_page() -> None:
-        visit = await Visit.open(door)
-        with frame(visit, title="Issues", active="issues"):
-            ReadyIssues(visit)
+        session = await PageSession.open(door)
+        with frame(session, title="Issues", active="issues"):
+            ReadyIssues(session)
 
 
 class ReadyIssues:
     """One row per project, by name, updated in place."""
 
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
         self._rows: dict[str, ui.html] = {}
         with ui.element("div").classes("card none") as self._none:
             ui.html("No projects yet. Add one, and its issues are here.", sanitize=clean)
@@ -48,13 +48,13 @@ class ReadyIssues:
         self._list = ui.element("div").classes("list").on("over", self._draw_all)
         self._rest = ui.html("", sanitize=clean).classes("sub")
         self._draw_all()
-        visit.board.on_change(self._draw)
+        session.board.on_change(self._draw)
 
     def _draw_all(self) -> None:
-        self._draw({project.id for project in self._visit.board.listing()})
+        self._draw({project.id for project in self._session.board.listing()})
 
     def _draw(self, changed: set[str]) -> None:
-        projects = self._visit.board.listing()
+        projects = self._session.board.listing()
         shown = {project.id: project for project in projects[:ROWS]}
         for gone in self._rows.keys() - shown.keys():
             self._rows.pop(gone).delete()
@@ -73,7 +73,7 @@ class ReadyIssues:
                 row = self._rows[project.id] = ui.html("", sanitize=clean).classes("item")
             testid(row, "project-issues", project=project.id)
         if is_news:
-            row.set_content(row_html(project, status_html(project, self._visit.now())))
+            row.set_content(row_html(project, status_html(project, self._session.now())))
         if self._list.default_slot.children[place] is not row:
             row.move(target_index=place)
 
@@ -97,7 +97,7 @@ TABS = ("Issues", "Changes")
 ELSEWHERE = "This project's issues are kept in its own tracker."
 
 
-def register(door: Door) -> None:
+def register(door: Connection) -> None:
     """Define `/projects/{id}/issues` and `/projects/{id}/issues/{n}`."""
 
     @page_at("/projects/{project_id}/issues")
@@ -105,16 +105,16 @@ def register(door: Door) -> None:
         entered = await enter_project(door, project_id)
         if entered is None:
             return
-        visit, project = entered
+        session, project = entered
         dress_form()
-        with frame(visit, title="Issues", active="projects", crumbs=crumbs_of(project)):
+        with frame(session, title="Issues", active="projects", crumbs=crumbs_of(project)):
             if project.tracker != "builtin":
                 ui.html(text(ELSEWHERE), sanitize=clean).classes("card none")
                 return
             chosen = chosen_tab(TABS, tab)
             about = f"The tracker of {plain(project.name)}"
-            tabs = ProjectTabs(visit, project, TABS, chosen, about=about)
-            shown = (IssuesTab if chosen == "Issues" else ChangesTab)(visit, project)
+            tabs = ProjectTabs(session, project, TABS, chosen, about=about)
+            shown = (IssuesTab if chosen == "Issues" else ChangesTab)(session, project)
         await asyncio.gather(shown.load(), tabs.look())
 
     @page_at("/projects/{project_id}/issues/{number}")
@@ -122,13 +122,13 @@ def register(door: Door) -> None:
         entered = await enter(door, lambda api: _find_issue(api, project_id, number))
         if entered is None:
             return
-        visit, (project, issue, html) = entered
+        session, (project, issue, html) = entered
         dress_issues()
         dress_form()
         crumbs = [*crumbs_of(project), ("Issues", f"/projects/{project.id}/issues")]
         title = f"#{issue.number} {plain(issue.title)}"
-        with frame(visit, title=title, active="projects", crumbs=crumbs) as page:
-            panel = IssuePanel(visit, page, project, issue, html)
+        with frame(session, title=title, active="projects", crumbs=crumbs) as page:
+            panel = IssuePanel(session, page, project, issue, html)
         await panel.load()
 
 

@@ -13,7 +13,7 @@ from app.pages.components.buttons import button
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
 from app.pages.runs.new_run import open_run_dialog
-from app.pages.shell.page_session import Visit
+from app.pages.shell.page_session import PageSession
 from app.pages.tracker.issue_text import IssueForm
 from app.pages.tracker.words import issue_html
 from app.state.tracker.issue_list import IssueFilter, IssueList, toggled_ready, turned
@@ -24,34 +24,34 @@ ROWS = 50
 class IssuesTab:
     """Open or closed issues, lowest number first, each with the reason why it waits."""
 
-    def __init__(self, visit: Visit, project: ProjectOut) -> None:
-        self._visit = visit
+    def __init__(self, session: PageSession, project: ProjectOut) -> None:
+        self._session = session
         self._id = project.id
         self._limit = ROWS
-        self._query = dict(visit.client.request.query_params)
+        self._query = dict(session.client.request.query_params)
         self._issues = IssueList(IssueFilter.from_query(self._query))
         self._rows: dict[int, tuple[tuple[IssueOut, str, bool], ui.element]] = {}
-        self.load = visit.looker(lambda: visit.api.issues(project.id), self._take)
+        self.load = session.looker(lambda: session.api.issues(project.id), self._take)
         self._is_archived = project.archived_at is not None
         with ui.element("div").classes("line above"):
             self._filters = ui.html("", sanitize=clean, tag="span").classes("line")
             ui.element("span").classes("sp")
             self._new = button("New issue", self._open_form, mark="new-issue")
-        self._form = IssueForm(visit, project.id, self.load)
+        self._form = IssueForm(session, project.id, self.load)
         self._none = testid(ui.html("", sanitize=clean).classes("card none"), "no-issues")
         self._list = ui.element("div").classes("list")
         self._more = button("Show more", self._show_more)
         for shown in (self._none, self._list, self._more):
             shown.set_visibility(False)
-        visit.on("project.changed", self._follow)
-        visit.on_return(self.load)
+        session.on("project.changed", self._follow)
+        session.on_return(self.load)
 
     def _take(self, issues: list[IssueOut]) -> None:
         self._issues.load(issues)
         self._show()
 
     def _show(self) -> None:
-        if self._visit.client.is_deleted:
+        if self._session.client.is_deleted:
             return
         shown = self._issues.shown()
         self._filters.set_content(self._filters_html())
@@ -122,9 +122,9 @@ class IssuesTab:
         button(verb, partial(self._turn, issue), kind="small bare", mark="turn-issue")
 
     async def _run(self, issue: IssueOut) -> None:
-        project = self._visit.board.get(self._id)
+        project = self._session.board.get(self._id)
         if project is not None:
-            await open_run_dialog(self._visit, project, {"issue": str(issue.number)})
+            await open_run_dialog(self._session, project, {"issue": str(issue.number)})
 
     async def _label(self, issue: IssueOut) -> None:
         await self._change(issue, toggled_ready(issue))
@@ -132,16 +132,16 @@ class IssuesTab:
     async def _turn(self, issue: IssueOut) -> None:
         if await self._change(issue, turned(issue)):
             verb = "closed" if issue.state == "open" else "open again"
-            self._visit.say(f"Issue #{issue.number} is {verb}.")
+            self._session.say(f"Issue #{issue.number} is {verb}.")
 
     async def _change(self, issue: IssueOut, change: dict[str, Any]) -> bool:
         async def send(change: dict[str, Any]) -> IssueOut:
-            return await self._visit.api.change_issue(self._id, issue.number, **change)
+            return await self._session.api.change_issue(self._id, issue.number, **change)
 
         try:
             changed = await self._issues.change(issue, change, send, self._show)
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            self._session.refuse(problem)
             changed = None
         await self.load()
         return changed is not None

@@ -21,7 +21,7 @@ _pending = col(Notification.state) == State.PENDING
 
 
 @dataclass(frozen=True)
-class Standing:
+class ReceiverBacklog:
     """The state of one receiver: how many notifications wait, until when, and the last attempt."""
 
     pending: int
@@ -233,7 +233,7 @@ class NoticeLedger:
 
     # --- state for display ---------------------------------------------------------------------
 
-    def standing(self, receiver: str) -> Standing:
+    def standing(self, receiver: str) -> ReceiverBacklog:
         """Return the state of a receiver."""
         waits = (col(Notification.receiver) == receiver, _pending)
         counted = select(func.count(), func.min(Notification.due_at)).where(*waits)
@@ -246,7 +246,7 @@ class NoticeLedger:
         stuck = self._stores.everywhere(
             select(func.min(Notification.created_at)).where(*waits, again)
         )
-        return Standing(
+        return ReceiverBacklog(
             stuck_since=min((moment for moment in stuck if moment), default=None),
             pending=sum(number for number, _ in found),
             next_at=min((moment for _, moment in found if moment), default=None),

@@ -27,7 +27,7 @@ class Heads:
     pushed: frozenset[str]
 
 
-class SuccessionLedger:
+class HandoverLedger:
     """Writes two runs together: in one transaction if both are in the same store."""
 
     def __init__(self, runs: RunLedger) -> None:

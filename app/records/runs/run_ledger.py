@@ -21,7 +21,7 @@ from app.records.feed import (
     QuotaChanged,
     RunChanged,
     RunEnded,
-    RunTold,
+    RunEventAppended,
     WorkParked,
 )
 from app.records.people.audit_ledger import record
@@ -218,7 +218,7 @@ class RunLedger:
         event = RunEvent(run_id=run_id, at=at, kind=kind, sentence=sentence, data=data or {})
         tx.add(event)
         tx.flush()
-        tx.announce(RunTold(run_id, event.id or 0))
+        tx.announce(RunEventAppended(run_id, event.id or 0))
 
     def tell_once(self, run_id: str, at: datetime, kind: str, sentence: str, **data: Any) -> None:
         """Append a line to a run's timeline, in a separate transaction."""

@@ -22,7 +22,7 @@ AGAIN_SECONDS = 1.0
 UNCOMMITTED = (LogGrew, RunReported, SweepWanted)
 
 
-class Relay:
+class PgNotifyRelay:
     """Publishes other servers' changes here, and sends them changes that have no transaction."""
 
     def __init__(self, database: Database, feed: Feed, *, tells: bool = True) -> None:

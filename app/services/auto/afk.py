@@ -27,10 +27,10 @@ from app.records.stores.outbox import CLEAR, STRIKE
 from app.records.tables import Project
 from app.services.auto.loop import AutoLoop
 from app.services.context import Ledgers
-from app.services.runs.accept import TriggerDesk
-from app.services.runs.requests import Accepted, Asker, HeldBack, is_open, is_ready, order_of
-from app.services.system.outbox import Consequences
-from app.services.tracker.issues import IssueDesk, IssueView
+from app.services.runs.accept import AcceptService
+from app.services.runs.requests import Accepted, HeldBack, Requester, is_open, is_ready, order_of
+from app.services.system.outbox import OutboxProcessor
+from app.services.tracker.issues import IssueService, IssueView
 
 log = logging.getLogger(__name__)
 GIVEN_UP = "left to a person: its start failed again and again"
@@ -46,26 +46,28 @@ class Plan:
     holds: list[tuple[int, str]]
 
 
-class AfkDesk:
+class AfkService:
     """Starts AFK runs and controls the loop for people; a paused project does not block them."""
 
     def __init__(
         self,
         ledgers: Ledgers,
-        issues: IssueDesk,
-        trigger: TriggerDesk,
+        issues: IssueService,
+        trigger: AcceptService,
         loop: AutoLoop,
-        consequences: Consequences,
+        outbox: OutboxProcessor,
         on_changed: Callable[[], None],
     ) -> None:
         self._projects = ledgers.projects
         self._issues = issues
         self._trigger = trigger
         self._loop = loop
-        self._consequences = consequences
+        self._consequences = outbox
         self._on_changed = on_changed
 
-    def start(self, project_id: str, issue: int | None, asker: Asker, now: datetime) -> Accepted:
+    def start(
+        self, project_id: str, issue: int | None, requester: Requester, now: datetime
+    ) -> Accepted:
         """Start the chosen issue or the lowest claimable one, in a paused project too.
 
         Raises a Refusal; NothingReady if no issue could be taken.
@@ -73,15 +75,15 @@ class AfkDesk:
         project = self._find(project_id)
         order = order_of(project_id, issue, "afk/start")
         if issue is not None:
-            return self._trigger.accept(order, asker, now, still=is_open(issue))
-        known = self._trigger.replay(order, asker, now)
+            return self._trigger.accept(order, requester, now, still=is_open(issue))
+        known = self._trigger.replay(order, requester, now)
         if known is not None:
             return known
         for number in self._claimable(project):
             reach("claim.after_select")
             try:
                 picked = replace(order, issue=number)
-                return self._trigger.accept(picked, asker, now, still=is_ready(number))
+                return self._trigger.accept(picked, requester, now, still=is_ready(number))
             except (PrLock, Parked, InReview, IssueClosed, IssueBlocked, HeldBack):
                 continue  # no longer available: try the next one
         raise NothingReady

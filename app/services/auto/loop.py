@@ -26,13 +26,13 @@ from app.records.tables import Project, Run
 from app.services.context import Ledgers, Outside
 from app.services.limits.usage_limits import UsageLimits
 from app.services.ports import Unready
-from app.services.runs.accept import TriggerDesk
+from app.services.runs.accept import AcceptService
 from app.services.runs.prechecks import Readiness
-from app.services.runs.requests import Asker, HeldBack, Still, is_ready, order_of
+from app.services.runs.requests import HeldBack, Requester, Still, is_ready, order_of
 from app.services.system.origin_watch import unreachable_words
 from app.services.system.ownership import Leases
 from app.services.system.quarantine import Quarantine
-from app.services.tracker.issues import IssueDesk
+from app.services.tracker.issues import IssueService
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +81,9 @@ class AutoLoop:
         self,
         ledgers: Ledgers,
         outside: Outside,
-        issues: IssueDesk,
+        issues: IssueService,
         limits: UsageLimits,
-        trigger: TriggerDesk,
+        trigger: AcceptService,
         leases: Leases,
         max_live_runs: int,
         provenance: dict[str, str],
@@ -189,12 +189,12 @@ class AutoLoop:
         self, project: Project, decision: Launch, problem: str | None, now: datetime
     ) -> bool:
         reach("claim.after_select")
-        asker = Asker(LOOP, Trigger.AUTO, None, uuid.uuid4().hex, self._provenance, False)
+        requester = Requester(LOOP, Trigger.AUTO, None, uuid.uuid4().hex, self._provenance, False)
         order = order_of(project.id, decision.issue, "auto")
         try:
             still = self._still_may(decision.issue, problem, now)
-            with acting(by_loop("start", asker.correlation_id, now)):
-                self._trigger.accept(order, asker, now, still=still)
+            with acting(by_loop("start", requester.correlation_id, now)):
+                self._trigger.accept(order, requester, now, still=still)
         except (Refusal, HeldBack) as reason:
             log.info("project %s: #%s not started: %s", project.id, decision.issue, reason)
             return False

@@ -22,7 +22,7 @@ from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.reap import Reaper
 from app.services.limits.usage_limits import UsageLimits
 from app.services.system.origin_watch import unreachable_words
-from app.services.system.ownership import Tenure
+from app.services.system.ownership import Ownership
 from app.services.system.quarantine import Quarantine, of_run
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Sweep:
         reaper: Reaper,
         launcher: Launcher,
         workers: Workers,
-        tenure: Tenure,
+        ownership: Ownership,
         limits: UsageLimits,
         clock: Callable[[], datetime],
         max_live_runs: int,
@@ -64,7 +64,7 @@ class Sweep:
         self._reaper = reaper
         self._launcher = launcher
         self._workers = workers
-        self._tenure = tenure
+        self._tenure = ownership
         self._limits = limits
         self._clock = clock
         self._max_live_runs = max_live_runs

@@ -28,10 +28,10 @@ from app.records.database.cursors import BadCursor
 from app.records.people.audit_ledger import record
 from app.records.tables import Batch
 from app.services.batches.filling import Filling, RefusedItems, refuse_aborted
-from app.services.limits.quota import FreePlace, Place, Places, Window
-from app.services.runs.accept import TriggerDesk
+from app.services.limits.quota import FreePlace, Place, Places, QuotaWindow
+from app.services.runs.accept import AcceptService
 from app.services.runs.prechecks import Prechecks
-from app.services.runs.requests import Asker
+from app.services.runs.requests import Requester
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Receipt:
     received: int
 
 
-class BatchDesk:
+class BatchService:
     """Creates, fills and stops batches; every item is accepted like any other run."""
 
     def __init__(
         self,
         ledger: BatchLedger,
         checks: Prechecks,
-        trigger: TriggerDesk,
+        trigger: AcceptService,
         places: Places,
         most: int,
         refused: RefusedItems,
@@ -98,14 +98,19 @@ class BatchDesk:
         with _cursors_of_ours():
             return list_items(stores, batch.id, limit=limit, cursor=cursor, statuses=statuses)
 
-    def window(self, person_id: str, now: datetime) -> Window:
+    def window(self, person_id: str, now: datetime) -> QuotaWindow:
         """Return a person's quota window for batch items."""
         return self._places.window(person_id, now)
 
     # --- made ----------------------------------------------------------------------------------
 
     def open(
-        self, project_id: str, run_count: int, parent: str | None, asker: Asker, now: datetime
+        self,
+        project_id: str,
+        run_count: int,
+        parent: str | None,
+        requester: Requester,
+        now: datetime,
     ) -> Opened:
         """Create a batch and charge all its items, or return the one its key created.
 
@@ -117,11 +122,11 @@ class BatchDesk:
             project_id=project_id,
             run_count=run_count,
             status=BatchStatus.PENDING,
-            idempotency_key=asker.key,
+            idempotency_key=requester.key,
             body_hash=hashlib.sha256(body.encode()).hexdigest(),
             parent_run_id=parent,
-            correlation_id=asker.correlation_id,
-            created_by=asker.person_id,
+            correlation_id=requester.correlation_id,
+            created_by=requester.person_id,
             created_at=now,
         )
         with self.ledger.stores.looking() as session:
@@ -177,12 +182,12 @@ class BatchDesk:
 
     # --- filled --------------------------------------------------------------------------------
 
-    def fill(self, batch_id: str, asker: Asker) -> Filling:
+    def fill(self, batch_id: str, requester: Requester) -> Filling:
         """Return an upload of items. Raises NotFound, and AlreadyEnded if the batch was aborted."""
         batch = self.find(batch_id)
         if batch.sealed_at is None:
             refuse_aborted(batch)
-        return Filling(self.ledger, self._trigger, self._refused, batch, asker)
+        return Filling(self.ledger, self._trigger, self._refused, batch, requester)
 
     def seal(self, batch_id: str, now: datetime) -> Receipt:
         """Seal a batch if it is complete, and return its progress. Raises NotFound."""

@@ -22,10 +22,10 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_pages import RunFilter
 from app.records.tables import Bulk, BulkItem, Run
 from app.services.batches.bulk_orders import BulkKeys, Ordered, runs_meant, same
-from app.services.concurrency import Locks, Rounds, Workers
-from app.services.kept.retry import AlreadyRepeated, RetryDesk
-from app.services.runs.accept import TriggerDesk
-from app.services.runs.requests import Asker
+from app.services.concurrency import Locks, SingleFlight, Workers
+from app.services.kept.retry import AlreadyRepeated, RetryService
+from app.services.runs.accept import AcceptService
+from app.services.runs.requests import Requester
 from app.services.runs.stop import Stopper
 from app.services.system.quarantine import Quarantine
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Round:
+class PassState:
     """State of one pass over a bulk order: what is full, and which items got no answer.
 
     `stuck_at` is the position of the last item that got none.
@@ -80,22 +80,22 @@ FAULT_FOR_GOOD = "Something went wrong in Runyard, again and again; the log has 
 
 
 @dataclass(frozen=True)
-class Hands:
+class BulkActions:
     """The services that act on a single run; a bulk order goes through the same ones."""
 
     runs: RunLedger
     stopper: Stopper
-    retry: RetryDesk
-    trigger: TriggerDesk
+    retry: RetryService
+    trigger: AcceptService
 
 
-class BulkDesk:
+class BulkService:
     """Accepts bulk orders and carries them out."""
 
     def __init__(
         self,
         ledger: BulkLedger,
-        hands: Hands,
+        hands: BulkActions,
         locks: Locks,
         workers: Workers,
         clock: Callable[[], datetime],
@@ -110,7 +110,7 @@ class BulkDesk:
         self._clock = clock
         self._provenance = provenance
         self._quarantine = quarantine
-        self._rounds = Rounds(workers, self._go_round)
+        self._rounds = SingleFlight(workers, self._go_round)
         # full projects that pending items wait for
         self._crowded: set[str] = set()
         # by order id, the last item that got no answer: the next pass begins after it
@@ -132,7 +132,12 @@ class BulkDesk:
             raise Invalid.field("cursor", "This cursor was not made by this server.") from error
 
     def order(
-        self, action: BulkAction, wanted: RunFilter, because: str, asker: Asker, now: datetime
+        self,
+        action: BulkAction,
+        wanted: RunFilter,
+        because: str,
+        requester: Requester,
+        now: datetime,
     ) -> Ordered:
         """Freeze the set of matching runs and begin, or return the order its key created.
 
@@ -150,15 +155,15 @@ class BulkDesk:
             action=action,
             wanted={**asked, "statuses": [*wanted.statuses], "because": because},
             status=BulkStatus.PROCESSING,
-            correlation_id=asker.correlation_id,
-            created_by=asker.person_id,
+            correlation_id=requester.correlation_id,
+            created_by=requester.person_id,
             created_at=now,
         )
-        if asker.key is None:
+        if requester.key is None:
             bulk.id = self.ledger.stores.mint_control_id("bulk", now)
             return self._add(bulk, wanted)
-        with self._locks.holding(f"bulk key {asker.person_id} {asker.key}"):
-            bulk.id, held = self._keys.find(asker, now)
+        with self._locks.holding(f"bulk key {requester.person_id} {requester.key}"):
+            bulk.id, held = self._keys.find(requester, now)
             return same(held, bulk) if held else self._add(bulk, wanted)
 
     def _add(self, bulk: Bulk, wanted: RunFilter) -> Ordered:
@@ -208,7 +213,7 @@ class BulkDesk:
         return settled
 
     def _go_on(self, bulk: Bulk) -> int:
-        hold, settled, met = None, 0, Round(bulk, self._stuck_at.get(bulk.id, -1))
+        hold, settled, met = None, 0, PassState(bulk, self._stuck_at.get(bulk.id, -1))
         try:
             for item, run in self._pending(bulk.id, met.stuck_at):
                 if met.passes_over(run):
@@ -248,7 +253,7 @@ class BulkDesk:
             yield from ((item, runs.get(item.run_id)) for item in items)
             after = items[-1].position
 
-    def _settle_guarded(self, item: BulkItem, run: Run | None, met: Round) -> str | None:
+    def _settle_guarded(self, item: BulkItem, run: Run | None, met: PassState) -> str | None:
         # an internal error must not block the others, and becomes a refusal in the end
         subject = Subject("bulk", f"{item.bulk_id}.{item.position}", item.bulk_id)
         try:
@@ -265,7 +270,7 @@ class BulkDesk:
             self._quarantine.drop(subject.key)
         return hold
 
-    def _settle(self, item: BulkItem, run: Run | None, met: Round) -> str | None:
+    def _settle(self, item: BulkItem, run: Run | None, met: PassState) -> str | None:
         """Act on one run; return the reason to wait if it could not be done yet."""
         if run is None:
             self.ledger.settle(item, BulkState.REFUSED, "This run is gone.")
@@ -297,10 +302,12 @@ class BulkDesk:
         if run.retried_by is not None:
             return run.retried_by
         key = f"{bulk.id}.{item.position}"
-        asker = Asker(bulk.created_by, Trigger.RETRY, key, bulk.correlation_id, self._provenance)
-        self._hands.trigger.refuse_full(run.project_id, asker, now)
+        requester = Requester(
+            bulk.created_by, Trigger.RETRY, key, bulk.correlation_id, self._provenance
+        )
+        self._hands.trigger.refuse_full(run.project_id, requester, now)
         try:
-            return self._hands.retry.retry_once(run.id, asker, now).run.id
+            return self._hands.retry.retry_once(run.id, requester, now).run.id
         except AlreadyRepeated as repeated:
             return repeated.run_id
 

@@ -20,7 +20,7 @@ from app.records.batches.bulk_ledger import BulkLedger
 from app.records.runs.run_pages import RunFilter, list_runs
 from app.records.stores.routing import Stores
 from app.records.tables import Bulk
-from app.services.runs.requests import Asker
+from app.services.runs.requests import Requester
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class BulkKeys:
         self._ledger = ledger
         self._seconds = seconds
 
-    def find(self, asker: Asker, now: datetime) -> tuple[str, Bulk | None]:
+    def find(self, requester: Requester, now: datetime) -> tuple[str, Bulk | None]:
         """Return the id of an order under the requester's key, and the order holding it or None."""
         number = 0
         while True:
-            bulk_id = _id_of(asker, number)
+            bulk_id = _id_of(requester, number)
             held = self._ledger.find(bulk_id)
             if held is None or (now - held.created_at).total_seconds() < self._seconds:
                 return bulk_id, held
@@ -56,9 +56,9 @@ def same(held: Bulk, asked: Bulk) -> Ordered:
     return Ordered(held, True)
 
 
-def _id_of(asker: Asker, number: int) -> str:
+def _id_of(requester: Requester, number: int) -> str:
     """Return the id of an order; `number` counts earlier ones that no longer hold the key."""
-    text = json.dumps([asker.person_id, asker.key, number])
+    text = json.dumps([requester.person_id, requester.key, number])
     digest = hashlib.sha256(text.encode()).digest()
     return mint_control_id("bulk", at_ms=int.from_bytes(digest[10:16], "big"), entropy=digest)
 

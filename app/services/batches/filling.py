@@ -19,8 +19,8 @@ from app.records.database.database import Transaction
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Batch, Project, Run
-from app.services.runs.accept import TriggerDesk
-from app.services.runs.requests import Asker, Order
+from app.services.runs.accept import AcceptService
+from app.services.runs.requests import Requester, RunRequest
 
 
 class RefusedItems:
@@ -38,14 +38,14 @@ class RefusedItems:
         self,
         tx: Transaction,
         batch: Batch,
-        order: Order | None,
+        order: RunRequest | None,
         because: str,
-        asker: Asker,
+        requester: Requester,
         now: datetime,
         cause: Cause = Cause.LAUNCH_FAILED,
     ) -> Run:
         """Insert a refused run and end it at once."""
-        run = self._draft(batch, order, asker, now)
+        run = self._draft(batch, order, requester, now)
         self._runs.insert(tx, run, sentence="batch")
         columns = {"cause": cause, "because": because, "released_at": now}
         moved = self._runs.move(
@@ -53,9 +53,11 @@ class RefusedItems:
         )
         return moved or run
 
-    def _draft(self, batch: Batch, order: Order | None, asker: Asker, now: datetime) -> Run:
+    def _draft(
+        self, batch: Batch, order: RunRequest | None, requester: Requester, now: datetime
+    ) -> Run:
         project = self._projects.find(batch.project_id)
-        order = order or Order(batch.project_id, Depth.STANDARD, "auto")
+        order = order or RunRequest(batch.project_id, Depth.STANDARD, "auto")
         run_id = self._runs.stores.mint_run_id(now, beside=batch.id)
         brief = prompts.Brief("", order.depth, order.framework, order.delivers, order.task)
         return Run(
@@ -78,9 +80,9 @@ class RefusedItems:
             budget_seconds=project.budget_seconds if project else 0,
             body_hash=order.body_hash(),
             batch_id=batch.id,
-            correlation_id=asker.correlation_id,
-            created_by=asker.person_id,
-            provenance=asker.provenance,
+            correlation_id=requester.correlation_id,
+            created_by=requester.person_id,
+            provenance=requester.provenance,
             created_at=now,
         )
 
@@ -90,7 +92,7 @@ class Item:
     """A line of a batch upload: the order, or why it is invalid."""
 
     index: int
-    order: Order | None
+    order: RunRequest | None
     because: str = ""
     cause: Cause = Cause.LAUNCH_FAILED
 
@@ -115,16 +117,16 @@ class Filling:
     def __init__(
         self,
         ledger: BatchLedger,
-        trigger: TriggerDesk,
+        trigger: AcceptService,
         refused: RefusedItems,
         batch: Batch,
-        asker: Asker,
+        requester: Requester,
     ) -> None:
         self.batch = batch
         self._ledger = ledger
         self._trigger = trigger.asking_once()
         self._refused = refused
-        self._asker = asker
+        self._asker = requester
         # one result per index and status: a stream of duplicates must not fill the memory
         self._taken: dict[tuple[int, str], Taken] = {}
         # only the sentence: an exception would keep its item in memory
@@ -176,7 +178,7 @@ class Filling:
         if item.order is None:
             return self._refuse(item, item.because, now, item.cause)
         batch = self.batch
-        asker = replace(self._asker, trigger=Trigger.BATCH, key=None, is_charged=False)
+        requester = replace(self._asker, trigger=Trigger.BATCH, key=None, is_charged=False)
         order = replace(item.order, project_id=batch.project_id, batch_id=batch.id)
 
         def still(session: Session, _: Project) -> None:
@@ -186,7 +188,7 @@ class Filling:
             self._ledger.add_item(tx, batch.id, item.index, run.id)
 
         try:
-            run = self._trigger.accept(order, asker, now, still=still, also=also).run
+            run = self._trigger.accept(order, requester, now, still=still, also=also).run
         except AlreadyEnded:
             raise
         except Refusal as refusal:

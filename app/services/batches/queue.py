@@ -22,7 +22,7 @@ from app.records.runs.quarantine_ledger import Subject
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_statements import is_active
 from app.records.tables import Batch, Run
-from app.services.concurrency import Rounds, Workers
+from app.services.concurrency import SingleFlight, Workers
 from app.services.context import Ledgers
 from app.services.runs.stop import Stopper
 from app.services.system.quarantine import Quarantine, of_run
@@ -47,7 +47,7 @@ class BatchEnds:
         self._stopper = stopper
         self._quarantine = quarantine
         self._clock = clock
-        self._rounds = Rounds(workers, self.end_once)
+        self._rounds = SingleFlight(workers, self.end_once)
 
     def request(self) -> None:
         """Request a pass soon; a request during a pass causes another one."""

@@ -13,7 +13,7 @@ from app.errors import ConfirmMismatch, NotDiscarded, NotFound
 from app.failpoints import reach
 from app.records.feed import Change, ProjectChanged
 from app.records.people.audit_ledger import Deed
-from app.records.runs.handover_ledger import SuccessionLedger
+from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
 from app.services.concurrency import Locks, Workers
@@ -193,7 +193,7 @@ class ParkedView:
     is_lock: bool
 
 
-class ParkedDesk:
+class ParkedService:
     """Lists and discards parked work."""
 
     def __init__(
@@ -206,7 +206,7 @@ class ParkedDesk:
     ) -> None:
         self._projects = ledgers.projects
         self._parked = ParkedLedger(ledgers.runs)
-        self._successions = SuccessionLedger(ledgers.runs)
+        self._successions = HandoverLedger(ledgers.runs)
         self._mirrors = outside.mirrors
         self._copies = outside.copies
         self._holdings = holdings

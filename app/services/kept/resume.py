@@ -30,10 +30,10 @@ from app.records.people.usage_limit_ledger import facts_of
 from app.records.runs.quarantine_ledger import HELD, RESUMED, Subject
 from app.records.tables import AccountHold, Run
 from app.services.context import Ledgers, Outside
-from app.services.kept.retry import GoingOn, RetryDesk
+from app.services.kept.retry import ContinuedWork, RetryService
 from app.services.limits.usage_limits import UsageLimits, needs
 from app.services.runs.agent_reports import Reporter
-from app.services.runs.requests import Accepted, Also, Asker, HeldBack
+from app.services.runs.requests import Accepted, Also, HeldBack, Requester
 from app.services.system.ownership import Leases
 from app.services.system.quarantine import Quarantine, of_run
 
@@ -46,7 +46,7 @@ PASSING = (
 )
 
 
-class ResumeDesk:
+class ResumeService:
     """Resumes runs after a usage limit, by hand or automatically once the limit has reset."""
 
     def __init__(
@@ -54,7 +54,7 @@ class ResumeDesk:
         ledgers: Ledgers,
         outside: Outside,
         limits: UsageLimits,
-        retry: RetryDesk,
+        retry: RetryService,
         reporter: Reporter,
         leases: Leases,
         provenance: dict[str, str],
@@ -75,7 +75,7 @@ class ResumeDesk:
 
     # --- at a person's word --------------------------------------------------------------------
 
-    def resume(self, run_id: str, asker: Asker, now: datetime) -> Accepted:
+    def resume(self, run_id: str, requester: Requester, now: datetime) -> Accepted:
         """Resume a run now, even while its account is held: the run then probes the account.
 
         Raises NotFound, NotResumable, StillLive and any refusal of a new run.
@@ -87,7 +87,9 @@ class ResumeDesk:
             raise StillLive("This run is still under way.")
         if not _is_resumable(run):
             raise NotResumable
-        return self._retry.resume(run_id, self._going_on(run, 0, self._by_hand(now)), asker, now)
+        return self._retry.resume(
+            run_id, self._going_on(run, 0, self._by_hand(now)), requester, now
+        )
 
     def _by_hand(self, now: datetime) -> Also:
         def begin(tx: Transaction, run: Run) -> None:
@@ -193,12 +195,12 @@ class ResumeDesk:
         if self._limits.reason(run.agent, run.model, now, is_resume=True):
             return False
         going_on = self._going_on(run, self._count(run) + 1, self._in_turn(now))
-        asker = Asker(
+        requester = Requester(
             BY_ITSELF, Trigger.RESUME, None, uuid.uuid4().hex, self._provenance, is_charged=False
         )
         try:
-            with acting(by_loop("resume", asker.correlation_id, now)):
-                resumed = self._retry.resume(run.id, going_on, asker, now).run
+            with acting(by_loop("resume", requester.correlation_id, now)):
+                resumed = self._retry.resume(run.id, going_on, requester, now).run
         except HeldBack:
             return False
         except PASSING as reason:
@@ -225,11 +227,11 @@ class ResumeDesk:
         heir = self._runs.find(run.retried_by) if run.retried_by else None
         return max(run.resumes, heir.resumes if heir else 0)
 
-    def _going_on(self, run: Run, resumes: int, also: Also) -> GoingOn:
+    def _going_on(self, run: Run, resumes: int, also: Also) -> ContinuedWork:
         session = self._reporter.of(run).session_id or run.session_id
         if session is not None and not self._agents.can_go_on(run.agent, session):
             session = None
-        return GoingOn(session, resumes, also)
+        return ContinuedWork(session, resumes, also)
 
     def _give_up(self, run: Run, because: str, now: datetime) -> None:
         self._rests.pop(run.id, None)

@@ -26,7 +26,7 @@ from app.errors import (
 from app.failpoints import reach
 from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs import run_ledger
-from app.records.runs.handover_ledger import SuccessionLedger
+from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.stores.sessions import control_of
 from app.records.tables import IssueRow, Project, Run
@@ -35,20 +35,20 @@ from app.services.context import Ledgers, Outside, repository_of
 from app.services.lifecycle.handover import is_aside
 from app.services.ports import CannotRead, OriginProblem, RemoteBranch
 from app.services.runs.accept import (
-    TriggerDesk,
+    AcceptService,
     already_running,
     being_released,
     locked_by,
     work_branch_of,
 )
 from app.services.runs.prechecks import ASK_AGAIN_SECONDS, Prechecks
-from app.services.runs.requests import Accepted, Again, Also, Asker, Order, Still
+from app.services.runs.requests import Accepted, Also, Requester, RetryOf, RunRequest, Still
 
 Source = Literal["parked", "fresh"]
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RetryOptions:
     """Changes that a retry makes to the original order; None keeps the original value."""
 
     agent: str | None = None
@@ -69,7 +69,7 @@ class Repeats(Enum):
 
 
 @dataclass(frozen=True)
-class GoingOn:
+class ContinuedWork:
     """Additions of a resume to a retry; `also` is written in the accepting transaction."""
 
     session_id: str | None
@@ -85,7 +85,7 @@ class AlreadyRepeated(Exception):
         self.run_id = run_id
 
 
-class RetryDesk:
+class RetryService:
     """Orders repeats of ended runs; they are accepted like any other run."""
 
     def __init__(
@@ -93,52 +93,56 @@ class RetryDesk:
         ledgers: Ledgers,
         outside: Outside,
         checks: Prechecks,
-        trigger: TriggerDesk,
+        trigger: AcceptService,
         locks: Locks,
     ) -> None:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._parked = ParkedLedger(ledgers.runs)
-        self._successions = SuccessionLedger(ledgers.runs)
+        self._successions = HandoverLedger(ledgers.runs)
         self._mirrors = outside.mirrors
         self._checks = checks
         self._trigger = trigger
         self._locks = locks
 
-    def retry(self, run_id: str, wishes: Wishes, asker: Asker, now: datetime) -> Accepted:
+    def retry(
+        self, run_id: str, wishes: RetryOptions, requester: Requester, now: datetime
+    ) -> Accepted:
         """Accept a run that repeats this one, or return the one its key created.
 
         Raises NotFound, StillLive, BeingReleased, AlreadyRunning, InReview, Parked and any refusal
         of a new run; nothing is written then.
         """
-        asker = replace(asker, trigger=Trigger.RETRY)
-        return self._repeat(run_id, wishes, ("retry",), asker, now)
+        requester = replace(requester, trigger=Trigger.RETRY)
+        return self._repeat(run_id, wishes, ("retry",), requester, now)
 
-    def retry_once(self, run_id: str, asker: Asker, now: datetime) -> Accepted:
+    def retry_once(self, run_id: str, requester: Requester, now: datetime) -> Accepted:
         """Retry a run that nothing has repeated yet. Raises as `retry`, and AlreadyRepeated."""
-        asker = replace(asker, trigger=Trigger.RETRY)
-        return self._repeat(run_id, Wishes(), ("retry",), asker, now, rule=Repeats.ONCE)
+        requester = replace(requester, trigger=Trigger.RETRY)
+        return self._repeat(run_id, RetryOptions(), ("retry",), requester, now, rule=Repeats.ONCE)
 
-    def resume(self, run_id: str, going_on: GoingOn, asker: Asker, now: datetime) -> Accepted:
+    def resume(
+        self, run_id: str, going_on: ContinuedWork, requester: Requester, now: datetime
+    ) -> Accepted:
         """Accept the resume of a run that a usage limit ended; it is charged to no quota."""
-        asker = replace(asker, trigger=Trigger.RESUME, is_charged=False)
-        return self._repeat(run_id, Wishes(), ("resume",), asker, now, going_on)
+        requester = replace(requester, trigger=Trigger.RESUME, is_charged=False)
+        return self._repeat(run_id, RetryOptions(), ("resume",), requester, now, going_on)
 
     def _repeat(
         self,
         run_id: str,
-        wishes: Wishes,
+        wishes: RetryOptions,
         asked: tuple[str],
-        asker: Asker,
+        requester: Requester,
         now: datetime,
-        going_on: GoingOn | None = None,
+        going_on: ContinuedWork | None = None,
         *,
         rule: Repeats | None = None,
     ) -> Accepted:
         rule = rule or (Repeats.BESIDE if wishes.beside else Repeats.ONE)
         first = self._find(run_id)
         order = _same_again(first, wishes, asked)
-        replayed = self._trigger.replay(order, asker, now)
+        replayed = self._trigger.replay(order, requester, now)
         if replayed is not None:
             return replayed
         project = self._project_of(first)
@@ -160,7 +164,7 @@ class RetryDesk:
             also = going_on.also if going_on else None
             order = replace(order, again=_going_on(again, going_on))
             reach("claim.after_select")
-            return self._trigger.accept(order, asker, now, still=still, also=also)
+            return self._trigger.accept(order, requester, now, still=still, also=also)
 
     def _find(self, run_id: str) -> Run:
         run = self._runs.find(run_id)
@@ -185,14 +189,14 @@ class RetryDesk:
                 stack.enter_context(self._locks.holding(f"branch {project.id} {branch}"))
             yield
 
-    def _again(self, first: Run, project: Project, wishes: Wishes) -> Again:
+    def _again(self, first: Run, project: Project, wishes: RetryOptions) -> RetryOf:
         kept = self._parked.of_branch(project.id, first.work_branch)
         moves = wishes.branch not in (None, first.branch_name)
         source = wishes.source
         if source is None:
             source = "parked" if kept and not is_aside(first) and not moves else "fresh"
         if source == "fresh":
-            return Again(first.id, beside=wishes.beside)
+            return RetryOf(first.id, beside=wishes.beside)
         if moves:
             sentence = f"What is kept began on {first.branch_name}. Retry it from fresh."
             raise Invalid.field("branch", sentence)
@@ -210,7 +214,7 @@ class RetryDesk:
                 branch=first.work_branch,
             )
         base = next((run.base_sha for run in reversed(kept) if run.base_sha), first.base_sha)
-        return Again(first.id, first.work_branch, base, beside=wishes.beside)
+        return RetryOf(first.id, first.work_branch, base, beside=wishes.beside)
 
     def _without(self, first: Run) -> str:
         """Return why nothing of a run is left to continue."""
@@ -226,7 +230,7 @@ class RetryDesk:
         except (CannotRead, OSError) as problem:
             raise ProjectBroken(f"The mirror could not be read: {problem}") from problem
 
-    def _refuse_gone(self, project: Project, base: str, branch: str | None, again: Again) -> None:
+    def _refuse_gone(self, project: Project, base: str, branch: str | None, again: RetryOf) -> None:
         """Refuse if origin's base branch is gone, or the work branch there holds foreign work."""
         try:
             seconds = ASK_AGAIN_SECONDS
@@ -267,7 +271,7 @@ class RetryDesk:
             return False  # unknown to the mirror, so not made here
 
 
-def _going_on(again: Again, how: GoingOn | None) -> Again:
+def _going_on(again: RetryOf, how: ContinuedWork | None) -> RetryOf:
     if how is None:
         return again
     # a session depends on its copy: without one, a new session begins
@@ -275,11 +279,11 @@ def _going_on(again: Again, how: GoingOn | None) -> Again:
     return replace(again, session_id=session_id, resumes=how.resumes, is_resume=True)
 
 
-def _same_again(first: Run, wishes: Wishes, asked: tuple[str]) -> Order:
+def _same_again(first: Run, wishes: RetryOptions, asked: tuple[str]) -> RunRequest:
     words = (*asked, first.id, wishes.agent, wishes.model, wishes.source)
     also = {"task": wishes.task, "branch": wishes.branch, "again": wishes.beside}
     words += tuple((name, wish) for name, wish in also.items() if wish)
-    return Order(
+    return RunRequest(
         project_id=first.project_id,
         depth=Depth(first.depth_level),
         framework=first.target_framework,
@@ -291,7 +295,7 @@ def _same_again(first: Run, wishes: Wishes, asked: tuple[str]) -> Order:
         delivers=Delivers(first.delivers),
         tags=tuple(first.tags),
         asked_as=repr(words),
-        again=Again(first.id),
+        again=RetryOf(first.id),
     )
 
 

@@ -11,14 +11,14 @@ from app.domain.lifecycle import Signal
 from app.domain.rules import Verdict
 from app.domain.words import Cause, Status
 from app.failpoints import reach
-from app.records.runs.handover_ledger import SuccessionLedger
+from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.concurrency import Locks, Workers
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.lifecycle.finalize import delivery_columns
 from app.services.lifecycle.owner_hooks import tell_left_out
-from app.services.lifecycle.transitions import Line, Verdicts
+from app.services.lifecycle.transitions import Line, Transitions
 from app.services.ports import CannotRead, ChangeOrder, Delivery, ForgeSilent, OriginProblem
 from app.services.push_checks import NOT_PUSHED, Unchecked
 from app.services.system.quarantine import Quarantine, of_run
@@ -54,7 +54,7 @@ class Deliverer:
         clock: Callable[[], datetime],
     ) -> None:
         self._runs = runs
-        self._successions = SuccessionLedger(runs)
+        self._successions = HandoverLedger(runs)
         self._mirrors = outside.mirrors
         self._checks = outside.push_checks
         self._forge_of = outside.forge_of
@@ -182,7 +182,7 @@ class Deliveries:
         self,
         ledgers: Ledgers,
         deliverer: Deliverer,
-        verdicts: Verdicts,
+        transitions: Transitions,
         locks: Locks,
         workers: Workers,
         again: Callable[[str], None],
@@ -191,7 +191,7 @@ class Deliveries:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._deliverer = deliverer
-        self._verdicts = verdicts
+        self._verdicts = transitions
         self._locks = locks
         self._workers = workers
         self._again = again

@@ -14,15 +14,15 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.concurrency import Workers
 from app.services.context import Outside, repository_of
-from app.services.lifecycle.handover import Succession
-from app.services.lifecycle.rollback import UNPROVED, Undoing
+from app.services.lifecycle.handover import Handover
+from app.services.lifecycle.rollback import UNPROVED, Rollback
 from app.services.ports import (
     CannotRead,
     Delivery,
     Mirrors,
+    Observation,
     OriginProblem,
     Repository,
-    Sight,
     ended,
 )
 
@@ -50,7 +50,7 @@ class Kept:
     holds_work: bool = True
 
 
-def tell_of_records(runs: RunLedger, run: Run, sight: Sight, now: datetime) -> None:
+def tell_of_records(runs: RunLedger, run: Run, sight: Observation, now: datetime) -> None:
     """Note once on the timeline that the records of a run's processes were tampered with."""
     if not sight.has_untrue_records:
         return
@@ -101,7 +101,7 @@ def let_go(mirrors: Mirrors, repo: Repository, branch: str, head_sha: str) -> No
         log.warning("the claim %s stays after its merge: %s", branch, problem)
 
 
-class Settlement:
+class Finalizer:
     """Ends leftover processes, then rolls back or tears down; repeated until proved gone."""
 
     def __init__(
@@ -120,8 +120,8 @@ class Settlement:
         self._workers = workers
         self._clock = clock
         self._again = again
-        self._succession = Succession(runs, outside, clock)
-        self._undoing = Undoing(outside, self._succession)
+        self._succession = Handover(runs, outside, clock)
+        self._undoing = Rollback(outside, self._succession)
         self._killing: set[str] = set()
 
     def settle(self, run: Run, project: Project) -> None:
@@ -164,7 +164,7 @@ class Settlement:
         for sentence in self._homes.keep_in_step(run.project_id, run.agent):
             self._runs.tell_once(run.id, self._clock(), "note", sentence)
 
-    def _is_tidying(self, run: Run, sight: Sight) -> bool:
+    def _is_tidying(self, run: Run, sight: Observation) -> bool:
         # the supervisor is ending what its agent left behind, and reports when done
         age = self._clock() - (run.ended_at or self._clock())
         # abs: with a clock set back, a process that never ends must not be spared forever

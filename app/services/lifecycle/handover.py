@@ -12,7 +12,7 @@ from datetime import datetime
 
 from app.domain.ids import is_run_id
 from app.failpoints import reach
-from app.records.runs.handover_ledger import SuccessionLedger
+from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
@@ -48,13 +48,13 @@ def _stays(heir: Run) -> bool:
     return heir.session_id is not None
 
 
-class Succession:
+class Handover:
     """Moves parked work (branch and copy) to the retry at launch, and back if the launch fails."""
 
     def __init__(self, runs: RunLedger, outside: Outside, clock: Callable[[], datetime]) -> None:
         self._runs = runs
         self._parked = ParkedLedger(runs)
-        self._ledger = SuccessionLedger(runs)
+        self._ledger = HandoverLedger(runs)
         self._mirrors = outside.mirrors
         self._copies = outside.copies
         self._clock = clock

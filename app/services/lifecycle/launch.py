@@ -16,10 +16,10 @@ from app.records.tables import Project, Run, RunEvent
 from app.services.concurrency import Locks
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.launch_errors import cause_of, sentence_of
-from app.services.lifecycle.handover import NothingKept, Succession, goes_on
-from app.services.lifecycle.launch_spec import LaunchTerms, NotLaunched, Orders
+from app.services.lifecycle.handover import Handover, NothingKept, goes_on
+from app.services.lifecycle.launch_spec import LaunchSpecs, LaunchTerms, NotLaunched
 from app.services.lifecycle.refused_hosts import Refusals
-from app.services.lifecycle.rollback import Made, Undoing, Undone
+from app.services.lifecycle.rollback import LaunchSteps, Rollback, RollbackResult
 from app.services.limits.usage_limits import UsageLimits
 from app.services.ports import (
     BranchTaken,
@@ -77,9 +77,9 @@ class Launcher:
         self._engine = outside.engine
         self._refusals = Refusals(ledgers.runs, outside.engine, clock)
         self._readiness = Readiness(outside)
-        self._orders = Orders(outside, terms)
-        self._succession = Succession(ledgers.runs, outside, clock)
-        self._undoing = Undoing(outside, self._succession)
+        self._orders = LaunchSpecs(outside, terms)
+        self._succession = Handover(ledgers.runs, outside, clock)
+        self._undoing = Rollback(outside, self._succession)
         self._parked = ParkedLedger(ledgers.runs)
         self._terms = terms
         self._locks = locks
@@ -112,12 +112,14 @@ class Launcher:
         project = self._projects.find(run.project_id) if run else None
         if run is None or project is None or run.status != Status.STARTING:
             return False
-        made = Made(claim=False, copy=False, process=False)
+        made = LaunchSteps(claim=False, copy=False, process=False)
         try:
             launched = self._launch(run, project, made)
         except TakenAtOrigin as failure:
             # keep the claim of an issue's branch, or the loop would retry the same issue forever
-            self._end(run, str(failure), Undone(parked=run.work_branch if run.issue else ""))
+            self._end(
+                run, str(failure), RollbackResult(parked=run.work_branch if run.issue else "")
+            )
             return False
         except PromptTooLong as failure:
             self._end_too_long(run, str(failure), made)
@@ -155,7 +157,7 @@ class Launcher:
         timeline = self._runs.timeline(run.id)
         goes_on = _goes_on(run, timeline)
         if not is_untouched or goes_on is None or any(REQUEUED in line.data for line in timeline):
-            self._end_undone(run.id, NEVER_STARTED, Made())
+            self._end_undone(run.id, NEVER_STARTED, LaunchSteps())
             return
         undone = self._undoing.once(run, self._projects.find(run.project_id))
         if undone.remains:
@@ -191,7 +193,7 @@ class Launcher:
         is_ours = self.has_promised(run.id)
         if not is_ours and self._engine.look(run.id, run.supervisor).alive is None:
             return False  # it is unknown whether an agent is running
-        return self._end(run, self._too_long, Undone("its launch is being undone"))
+        return self._end(run, self._too_long, RollbackResult("its launch is being undone"))
 
     def halt(self, run_id: str) -> bool:
         """Kill everything a launch has started; return False if that could not be proved."""
@@ -202,7 +204,7 @@ class Launcher:
         """Return the time (UTC) by which the agent of a taken run must be running."""
         return (run.taken_at or self._clock()) + timedelta(seconds=self._terms.launch_seconds)
 
-    def _launch(self, run: Run, project: Project, made: Made) -> Launched:
+    def _launch(self, run: Run, project: Project, made: LaunchSteps) -> Launched:
         repo = repository_of(project)
         self._must_have_agent(run, project)
         if not self._mirrors.exists(repo):
@@ -241,7 +243,7 @@ class Launcher:
         except NothingKept as reason:
             raise NotLaunched(str(reason)) from reason
 
-    def _begin(self, repo: Repository, run: Run, made: Made) -> tuple[str, str]:
+    def _begin(self, repo: Repository, run: Run, made: LaunchSteps) -> tuple[str, str]:
         """Claim a branch at the current base; a retry first sets the kept work aside."""
         if run.retry_of is not None:
             try:
@@ -253,7 +255,9 @@ class Launcher:
         self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
         return base, base
 
-    def _prepare(self, repo: Repository, run: Run, project: Project, tip: str, made: Made) -> None:
+    def _prepare(
+        self, repo: Repository, run: Run, project: Project, tip: str, made: LaunchSteps
+    ) -> None:
         # anything else at the copy's path is not ours to use or to remove
         if goes_on(run) and self._copies.exists(run.id):
             made.copy = True
@@ -280,7 +284,7 @@ class Launcher:
         if self.launch_by(run) <= self._clock():
             raise NotLaunched(self._too_long)
 
-    def _claim(self, repo: Repository, run: Run, made: Made) -> str:
+    def _claim(self, repo: Repository, run: Run, made: LaunchSteps) -> str:
         """Create the run's branch at origin's current base commit; return that commit."""
         base = self._mirrors.origin_tip(repo, run.branch_name)
         if base is None:
@@ -332,7 +336,7 @@ class Launcher:
         return moved is not None
 
     def _end_undone(
-        self, run_id: str, because: str, made: Made, cause: Cause = Cause.LAUNCH_FAILED
+        self, run_id: str, because: str, made: LaunchSteps, cause: Cause = Cause.LAUNCH_FAILED
     ) -> None:
         """Roll back the steps taken, then end the run with what remains."""
         run = self._runs.find(run_id)
@@ -343,16 +347,16 @@ class Launcher:
         undone = self._undoing.once(run, self._projects.find(run.project_id), made)
         self._end(run, because, undone, cause)
 
-    def _end_too_long(self, run: Run, because: str, made: Made) -> None:
+    def _end_too_long(self, run: Run, because: str, made: LaunchSteps) -> None:
         """End a run whose prompt is too long; an issue stays claimed, so that the loop skips it."""
         made.claim = run.issue is None
         undone = self._undoing.once(run, self._projects.find(run.project_id), made)
         if run.issue is not None and not undone.remains:
-            undone = Undone(parked=run.work_branch)
+            undone = RollbackResult(parked=run.work_branch)
         self._end(run, because, undone)
 
     def _end(
-        self, run: Run, because: str, undone: Undone, cause: Cause = Cause.LAUNCH_FAILED
+        self, run: Run, because: str, undone: RollbackResult, cause: Cause = Cause.LAUNCH_FAILED
     ) -> bool:
         now = self._clock()
         with self._runs.stores.owner_of(run.id).transaction() as tx:

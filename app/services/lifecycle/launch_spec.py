@@ -20,7 +20,14 @@ from app.domain.words import READY_LABEL, Delivers, Depth, Trigger
 from app.records.tables import Project, Run
 from app.services.context import Outside, repository_of
 from app.services.lifecycle.handover import goes_on
-from app.services.ports import ForgeSilent, Issue, Job, LaunchOrder, Lodging, NoLodging
+from app.services.ports import (
+    ForgeSilent,
+    Issue,
+    Job,
+    LaunchOrder,
+    PrivateHome,
+    PrivateHomeUnavailable,
+)
 
 
 def policy_of(project: Project) -> SandboxPolicy:
@@ -48,7 +55,7 @@ class NotLaunched(Exception):
     """Raised if a step of the launch failed; the message is a sentence."""
 
 
-class Orders:
+class LaunchSpecs:
     """Composes launch orders; asks the tracker for the issue's text."""
 
     def __init__(self, outside: Outside, terms: LaunchTerms) -> None:
@@ -80,14 +87,14 @@ class Orders:
         )
         known, listed = self._hosts(run, policy)
         argv = self._agents.command(run.agent, job, project.agent_command)
-        lodging = self._lodge(run, project, policy, argv)
+        private_home = self._lodge(run, project, policy, argv)
         return LaunchOrder(
             run_id=run.id,
             argv=argv,
             setup=project.setup_command or (),
             launch_seconds=seconds,
             workdir=path,
-            env=_environment(self._agents.environment(run.agent, policy.level), lodging),
+            env=_environment(self._agents.environment(run.agent, policy.level), private_home),
             budget_seconds=run.budget_seconds,
             grace_seconds=self._terms.grace_seconds,
             log_cap_bytes=self._terms.log_cap_bytes,
@@ -96,7 +103,7 @@ class Orders:
             policy=policy,
             known_hosts=known,
             listed_hosts=listed,
-            lodging=lodging,
+            private_home=private_home,
             readable=[self._mirrors.objects(repository_of(project))],
             facts=_facts(run, project, base),
         )
@@ -118,7 +125,7 @@ class Orders:
 
     def _lodge(
         self, run: Run, project: Project, policy: SandboxPolicy, argv: Sequence[str]
-    ) -> Lodging | None:
+    ) -> PrivateHome | None:
         """Return the agent's private home, None if it uses the user's own.
 
         Raises NotLaunched.
@@ -130,8 +137,8 @@ class Orders:
         programs = [*argv[:1], *(project.setup_command or ())[:1]]
         programs += [word for word in named if word.startswith("/") and "{" not in word]
         try:
-            return self._homes.lodge(run.project_id, run.agent, programs, policy.toolchains)
-        except NoLodging as problem:
+            return self._homes.prepare(run.project_id, run.agent, programs, policy.toolchains)
+        except PrivateHomeUnavailable as problem:
             raise NotLaunched(str(problem)) from problem
 
     def _brief(self, run: Run, project: Project) -> prompts.Brief:
@@ -168,12 +175,12 @@ def _facts(run: Run, project: Project, base: str) -> dict[str, str]:
     }
 
 
-def _environment(given: dict[str, str], lodging: Lodging | None) -> dict[str, str]:
+def _environment(given: dict[str, str], private_home: PrivateHome | None) -> dict[str, str]:
     """Return the agent's environment, adjusted for its private home if it has one."""
-    if lodging is None:
+    if private_home is None:
         return given
-    kept = {name: value for name, value in given.items() if name not in lodging.withheld}
-    return {**kept, **lodging.environment}
+    kept = {name: value for name, value in given.items() if name not in private_home.withheld}
+    return {**kept, **private_home.environment}
 
 
 def _must_be_wanted(run: Run, issue: Issue) -> None:

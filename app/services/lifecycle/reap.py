@@ -19,14 +19,14 @@ from app.records.tables import Project, Run
 from app.services.concurrency import Locks
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.lifecycle.deliver import Deliveries
-from app.services.lifecycle.finalize import TIDYING, Settlement, tell_of_records
+from app.services.lifecycle.finalize import TIDYING, Finalizer, tell_of_records
 from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.refused_hosts import Refusals
-from app.services.lifecycle.stall_monitor import Vigil
-from app.services.lifecycle.transitions import Line, Verdicts
-from app.services.ports import CannotRead, ForgeSilent, Repository, Sight, Tampered
+from app.services.lifecycle.stall_monitor import StallMonitor
+from app.services.lifecycle.transitions import Line, Transitions
+from app.services.ports import CannotRead, ForgeSilent, Observation, Repository, Tampered
 from app.services.runs.agent_reports import Reporter
-from app.services.system.ownership import Tenure
+from app.services.system.ownership import Ownership
 
 # seconds that an overdue supervisor gets before its server kills the run
 OVERDUE_SECONDS = 30
@@ -55,13 +55,13 @@ class Reaper:
         ledgers: Ledgers,
         outside: Outside,
         launcher: Launcher,
-        verdicts: Verdicts,
+        transitions: Transitions,
         deliveries: Deliveries,
-        settlement: Settlement,
+        finalizer: Finalizer,
         reporter: Reporter,
-        vigil: Vigil,
+        stall_monitor: StallMonitor,
         locks: Locks,
-        tenure: Tenure,
+        ownership: Ownership,
         clock: Callable[[], datetime],
         speaking_for: Callable[[str], AbstractContextManager[None]],
     ) -> None:
@@ -74,13 +74,13 @@ class Reaper:
         self._homes = outside.homes
         self._forge_of = outside.forge_of
         self._launcher = launcher
-        self._verdicts = verdicts
+        self._verdicts = transitions
         self._deliveries = deliveries
-        self._settlement = settlement
+        self._settlement = finalizer
         self._reporter = reporter
-        self._vigil = vigil
+        self._vigil = stall_monitor
         self._locks = locks
-        self._tenure = tenure
+        self._tenure = ownership
         self._clock = clock
         self._speaking_for = speaking_for
         self._refusals = Refusals(ledgers.runs, outside.engine, clock)
@@ -181,7 +181,7 @@ class Reaper:
             before.append(Line("note", f"not taken over: {work.because}"))
         return self._verdicts.write(run, verdict, _line_of(verdict), before, **columns)
 
-    def _watch(self, run: Run, project: Project, sight: Sight) -> Run:
+    def _watch(self, run: Run, project: Project, sight: Observation) -> Run:
         """Judge a run whose agent is alive, or may be."""
         vitals = self._vigil.vitals_of(run) if sight.alive else None
         # keep a renewed token: it is the only valid one
@@ -212,7 +212,7 @@ class Reaper:
             self._runs.note(run.id, run.project_id, hold=because)
 
     def _facts(
-        self, run: Run, project: Project, sight: Sight, work: Work, **known: Any
+        self, run: Run, project: Project, sight: Observation, work: Work, **known: Any
     ) -> RunFacts:
         return RunFacts(
             delivered=self._is_delivered(run, project),
@@ -240,7 +240,7 @@ class Reaper:
             return None
         return found is not None
 
-    def _take_patiently(self, run: Run, project: Project, sight: Sight) -> Work:
+    def _take_patiently(self, run: Run, project: Project, sight: Observation) -> Work:
         # slow attempts that fail must not take up all the time of every sweep
         rest = self._rests.get(run.id)
         if rest is not None and self._clock() < rest:
@@ -254,7 +254,7 @@ class Reaper:
             self._rests.pop(run.id, None)
         return work
 
-    def _take_work(self, run: Run, project: Project, sight: Sight) -> Work:
+    def _take_work(self, run: Run, project: Project, sight: Observation) -> Work:
         repo = repository_of(project)
         try:
             tip = self._copies.take(repo, run.id, run.work_branch)
@@ -268,7 +268,7 @@ class Reaper:
             return Work(None, None, str(problem))
         return Work(tip, commits > 0)
 
-    def _is_tidying(self, sight: Sight) -> bool:
+    def _is_tidying(self, sight: Observation) -> bool:
         at = sight.exit.at if sight.exit else None
         return bool(sight.alive) and at is not None and abs(self._clock() - at) < TIDYING
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 from app.domain.end_causes import ExitReason
 from app.records.tables import Project, Run
 from app.services.context import Outside, repository_of
-from app.services.lifecycle.handover import Succession
-from app.services.ports import Sight
+from app.services.lifecycle.handover import Handover
+from app.services.ports import Observation
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -19,7 +19,7 @@ UNPROVED = "Couldn't confirm that its processes have exited"
 
 
 @dataclass
-class Made:
+class LaunchSteps:
     """The launch steps taken so far; by default any may have been taken."""
 
     claim: bool = True
@@ -28,44 +28,48 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Undone:
+class RollbackResult:
     """The result of a rollback: `remains` is still to be removed, `parked` is kept for good."""
 
     remains: str = ""
     parked: str = ""
 
 
-class Undoing:
+class Rollback:
     """Rolls a launch back, in reverse order."""
 
-    def __init__(self, outside: Outside, succession: Succession) -> None:
-        self._succession = succession
+    def __init__(self, outside: Outside, handover: Handover) -> None:
+        self._succession = handover
         self._mirrors = outside.mirrors
         self._copies = outside.copies
         self._engine = outside.engine
 
-    def once(self, run: Run, project: Project | None, made: Made | None = None) -> Undone:
+    def once(
+        self, run: Run, project: Project | None, made: LaunchSteps | None = None
+    ) -> RollbackResult:
         """Kill the run's processes, then remove its copy and its claim; safe to repeat."""
-        made = made or Made()
+        made = made or LaunchSteps()
         # a run keeps its branch and copy until its processes are gone
         if made.process and not self._tried("its processes", lambda: self._end(run)):
-            return Undone(UNPROVED)
+            return RollbackResult(UNPROVED)
         return self.clear(run, project, made)
 
-    def clear(self, run: Run, project: Project | None, made: Made | None = None) -> Undone:
+    def clear(
+        self, run: Run, project: Project | None, made: LaunchSteps | None = None
+    ) -> RollbackResult:
         """Remove the copy and the claim of a run whose processes are gone."""
-        made = made or Made()
+        made = made or LaunchSteps()
         has_work = self._tried("what it took over", lambda: [self._succession.complete(run)])
         if has_work is None:
-            return Undone("what it took over is not with it yet; this is tried again")
+            return RollbackResult("what it took over is not with it yet; this is tried again")
         if has_work[0]:
-            return Undone(parked=f"{run.work_branch} has the work of the run before it")
+            return RollbackResult(parked=f"{run.work_branch} has the work of the run before it")
         if made.copy:
             parked = self._tried("its working copy", lambda: self._work_in(run, project, made))
             if parked is None:
-                return Undone("its working copy could not be read; this is tried again")
+                return RollbackResult("its working copy could not be read; this is tried again")
             if parked:
-                return Undone(parked=parked)
+                return RollbackResult(parked=parked)
         removed = not made.copy or self._tried("its working copy", lambda: self._remove(run))
         released = not made.claim or self._tried("its claim", lambda: self._release(run, project))
         left = [
@@ -74,10 +78,12 @@ class Undoing:
             if not is_gone
         ]
         if left:
-            return Undone(f"not removed yet: {' and '.join(left)}; this is tried again")
+            return RollbackResult(f"not removed yet: {' and '.join(left)}; this is tried again")
         if not self._tried("the old branch", lambda: self._bring_back(run, project)):
-            return Undone(f"{run.work_branch} has not its old work back yet; this is tried again")
-        return Undone()
+            return RollbackResult(
+                f"{run.work_branch} has not its old work back yet; this is tried again"
+            )
+        return RollbackResult()
 
     def _end(self, run: Run) -> bool:
         return self._engine.kill(run.id, run.supervisor)
@@ -87,7 +93,7 @@ class Undoing:
             self._succession.bring_back(repository_of(project), run)
         return True
 
-    def _work_in(self, run: Run, project: Project | None, made: Made) -> str:
+    def _work_in(self, run: Run, project: Project | None, made: LaunchSteps) -> str:
         """Return what removing the copy would lose, empty if no agent can have worked in it."""
         if project is None or run.base_sha is None or not self._copies.exists(run.id):
             return ""
@@ -118,5 +124,5 @@ class Undoing:
             return None
 
 
-def _never_began(sight: Sight) -> bool:
+def _never_began(sight: Observation) -> bool:
     return sight.exit is not None and sight.exit.reason is ExitReason.NOT_SPAWNED

@@ -33,7 +33,7 @@ class Clocks:
     call_at: Callable[[str, datetime, Callable[[], None]], None]
 
 
-class Vigil:
+class StallMonitor:
     """Watches live agents for silence. Decides nothing: the reaper does."""
 
     def __init__(

@@ -18,7 +18,7 @@ from app.records.people import usage_limit_ledger
 from app.records.stores.outbox import CLEAR, LIMIT, STRIKE
 from app.records.tables import Run
 from app.services.context import Ledgers
-from app.services.system.outbox import Consequences
+from app.services.system.outbox import OutboxProcessor
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class _Beaten(Exception):
     """Raised if the run was moved concurrently: nothing may be written."""
 
 
-class Verdicts:
+class Transitions:
     """Writes run transitions; a caller that loses a race writes nothing."""
 
     def __init__(
         self,
         ledgers: Ledgers,
         clock: Callable[[], datetime],
-        consequences: Consequences,
+        outbox: OutboxProcessor,
     ) -> None:
         self._runs = ledgers.runs
         self._clock = clock
-        self._consequences = consequences
+        self._consequences = outbox
 
     def write(
         self, run: Run, verdict: Verdict, line: Line, before: Sequence[Line] = (), **columns: Any

@@ -15,7 +15,7 @@ from app.records.runs.selections import OpenRuns
 from app.services.ports import ActiveSets, CountersSilent
 
 
-class Crowds:
+class ActiveRunCounts:
     """Keeps the sets in line with the rows: after each run change, and rebuilt at each sweep.
 
     Without sets, or while they are lost, `has_room` proves nothing and the rows must be read.

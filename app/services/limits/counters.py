@@ -15,7 +15,7 @@ from app.records.batches.batch_ledger import BatchLedger
 from app.records.database.database import DatabaseSilent
 from app.records.feed import Change, QuotaChanged
 from app.records.runs.run_ledger import RunLedger
-from app.services.ports import Charge, Counters, CountersSilent, Standing
+from app.services.ports import Charge, Counters, CountersSilent, WindowState
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -54,7 +54,7 @@ def charged_batches(ledger: BatchLedger, seconds: int) -> Charged:
     return Charged(seconds, of, ledger.charged_people)
 
 
-class Counting:
+class CounterService:
     """Access to the counters; without them, or while they are lost, the tables count alone.
 
     `tell` gets a QuotaChanged for no particular person at each change of `mode`.
@@ -77,7 +77,7 @@ class Counting:
         """Current mode of counting; DEGRADED until the counters have answered once."""
         return self._mode or LimitsMode.DEGRADED
 
-    def take(self, person_id: str, charge: Charge) -> Standing | None:
+    def take(self, person_id: str, charge: Charge) -> WindowState | None:
         """Take places. Return None if no counter answers."""
         return self._ask(lambda counters: counters.take(person_id, charge))
 

@@ -16,12 +16,12 @@ from app.errors import RateLimited
 from app.records.batches.batch_ledger import BatchLedger, Spent
 from app.records.runs.run_ledger import charged_since
 from app.records.stores.routing import Stores
-from app.services.limits.counters import Counting
-from app.services.ports import Charge, Standing
+from app.services.limits.counters import CounterService
+from app.services.ports import Charge, WindowState
 
 
 @dataclass(frozen=True)
-class Window:
+class QuotaWindow:
     """State of a person's window: places used of `limit` in `seconds`.
 
     `reset_at` (UTC) is when the oldest place leaves the window; `free_at` (UTC) is when the
@@ -49,7 +49,9 @@ class Window:
 class Rule(Protocol):
     """Quota of one kind of window."""
 
-    def window(self, session: Session, person_id: str, now: datetime, items: int = 1) -> Window:
+    def window(
+        self, session: Session, person_id: str, now: datetime, items: int = 1
+    ) -> QuotaWindow:
         """Return the state of a person's window for a request of `items` places.
 
         Exact when read in the transaction that takes them.
@@ -64,15 +66,17 @@ class Quota:
     limit: int
     seconds: int
 
-    def window(self, session: Session, person_id: str, now: datetime, items: int = 1) -> Window:
+    def window(
+        self, session: Session, person_id: str, now: datetime, items: int = 1
+    ) -> QuotaWindow:
         """Return the state of a person's window for a request of `items` runs."""
         used, first = charged_since(session, person_id, now - timedelta(seconds=self.seconds))
         reset_at = first + timedelta(seconds=self.seconds) if first else None
         free_at = reset_at if used + items > self.limit else None
-        return Window(self.limit, used, self.seconds, reset_at, free_at)
+        return QuotaWindow(self.limit, used, self.seconds, reset_at, free_at)
 
 
-def refusal_of(window: Window, now: datetime, counted: Counted = Counted.RUNS) -> RateLimited:
+def refusal_of(window: QuotaWindow, now: datetime, counted: Counted = Counted.RUNS) -> RateLimited:
     """Return the refusal for a full window: `retry_after` in seconds, `reset_at` in UTC."""
     after = window.retry_after(now) or 1
     whose = own_limit(counted, window.limit, window.seconds)
@@ -95,7 +99,7 @@ class Place:
         person_id: str,
         items: int,
         now: datetime,
-        full: Window | None,
+        full: QuotaWindow | None,
         counted: Counted,
     ) -> None:
         self._counted = counted
@@ -142,7 +146,9 @@ class Places:
     A charge takes all of its places or none.
     """
 
-    def __init__(self, rule: Rule, counted: Counted, stores: Stores, counting: Counting) -> None:
+    def __init__(
+        self, rule: Rule, counted: Counted, stores: Stores, counting: CounterService
+    ) -> None:
         self._rule = rule
         self._counted = counted
         self._stores = stores
@@ -171,18 +177,18 @@ class Places:
             if _has_strayed(standing, place):
                 self._counting.restore(person_id, self._counted, now)
 
-    def window(self, person_id: str, now: datetime) -> Window:
+    def window(self, person_id: str, now: datetime) -> QuotaWindow:
         """Return the state of a person's window for a request of one place."""
         with self._stores.looking() as session:
             return self._rule.window(session, person_id, now)
 
-    def _full_window(self, person_id: str, items: int, now: datetime) -> Window | None:
+    def _full_window(self, person_id: str, items: int, now: datetime) -> QuotaWindow | None:
         with self._stores.looking() as session:
             window = self._rule.window(session, person_id, now, items)
         return window if window.free_at else None
 
 
-def _has_strayed(standing: Standing, place: Place) -> bool:
+def _has_strayed(standing: WindowState, place: Place) -> bool:
     """Return True if the counters knew less than the table, or refused what it accepted."""
     if place.used is None:
         return False
@@ -197,13 +203,15 @@ class BatchQuota:
     limit: int
     seconds: int
 
-    def window(self, session: Session, person_id: str, now: datetime, items: int = 1) -> Window:
+    def window(
+        self, session: Session, person_id: str, now: datetime, items: int = 1
+    ) -> QuotaWindow:
         """Return the state of a person's window for a batch of `items` items."""
         spent = self.ledger.spent(session, person_id, now - timedelta(seconds=self.seconds))
         reset_at = spent[0].at + timedelta(seconds=self.seconds) if spent else None
         free_at = room_at(spent, items, self.limit, self.seconds)
         used = sum(one.items for one in spent)
-        return Window(self.limit, used, self.seconds, reset_at, free_at)
+        return QuotaWindow(self.limit, used, self.seconds, reset_at, free_at)
 
 
 def room_at(spent: Sequence[Spent], items: int, limit: int, seconds: int) -> datetime | None:

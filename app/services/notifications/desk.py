@@ -10,7 +10,7 @@ from functools import partial
 from app.domain.notifications import Kind, Message, State
 from app.errors import NoReceivers
 from app.records.database.database import DatabaseSilent
-from app.records.people.notification_ledger import NoticeLedger, Standing
+from app.records.people.notification_ledger import NoticeLedger, ReceiverBacklog
 from app.services.concurrency import Workers
 from app.services.notifications.compose import NoticeRules, Receiver
 from app.services.ports import Notifier, NotTaken
@@ -52,7 +52,7 @@ class Arrangement:
     zone: str
 
 
-class NotificationDesk:
+class NotificationService:
     """Reports the state of the receivers and sends test messages."""
 
     def __init__(
@@ -136,7 +136,7 @@ class NotificationDesk:
         )
 
 
-def _waiting_words(receiver: str, standing: Standing) -> str:
+def _waiting_words(receiver: str, standing: ReceiverBacklog) -> str:
     count = "1 message waits" if standing.pending == 1 else f"{standing.pending} messages wait"
     where = f" for {receiver}" if receiver else ""
     because = f" {standing.last.because}" if standing.last and standing.last.because else ""

@@ -13,7 +13,7 @@ from app.records.feed import NoticeWritten, Numbered
 from app.records.people.notification_ledger import NoticeLedger
 from app.records.runs.quarantine_ledger import Subject
 from app.records.tables import Notification
-from app.services.concurrency import Turns
+from app.services.concurrency import BoundedQueue
 from app.services.notifications.compose import Digests, NoticeRules, Receiver
 from app.services.ports import Notifier, NotTaken
 from app.services.system.ownership import Leases
@@ -29,7 +29,7 @@ FAULT = "It could not be put into words: the log says why."
 NO_MORE = "This receiver is no longer in RUNYARD_NOTIFY_URLS."
 
 
-class Courier:
+class NotificationSender:
     """Sends notifications on worker threads; a request during a round causes one more after it."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Courier:
         notifier: Notifier,
         rules: NoticeRules,
         leases: Leases,
-        turns: Turns,
+        turns: BoundedQueue,
         clock: Callable[[], datetime],
         call_at: Callable[[datetime, Callable[[], None]], None],
         chance: Callable[[], float],

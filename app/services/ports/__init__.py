@@ -10,7 +10,7 @@ from app.services.ports.agents import (
     Unready,
     root_mend,
 )
-from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, Standing
+from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, WindowState
 from app.services.ports.forges import (
     ChangeOrder,
     Delivery,
@@ -20,7 +20,7 @@ from app.services.ports.forges import (
     Ready,
     TrackerStore,
 )
-from app.services.ports.homes import Homes, Lodging, NoLodging
+from app.services.ports.homes import Homes, PrivateHome, PrivateHomeUnavailable
 from app.services.ports.notifiers import Notifier, NotTaken
 from app.services.ports.processes import (
     Engine,
@@ -30,9 +30,9 @@ from app.services.ports.processes import (
     LaunchOrder,
     LogPiece,
     LogView,
+    Observation,
     ProcessMark,
     Refusal,
-    Sight,
     ended,
     is_ended,
 )
@@ -89,16 +89,17 @@ __all__ = [
     "LaunchOrder",
     "Launched",
     "Leak",
-    "Lodging",
     "LogPiece",
     "LogView",
     "MergeAnswer",
     "Mirrors",
-    "NoLodging",
     "NotTaken",
     "Notifier",
+    "Observation",
     "OriginProblem",
     "OutputReader",
+    "PrivateHome",
+    "PrivateHomeUnavailable",
     "ProcessMark",
     "PromptTooLong",
     "PushAnswer",
@@ -109,13 +110,12 @@ __all__ = [
     "Repository",
     "Sandbox",
     "SandboxUnavailable",
-    "Sight",
     "SignedIn",
-    "Standing",
     "Tampered",
     "TrackerStore",
     "Unfinished",
     "Unready",
+    "WindowState",
     "WorkingCopies",
     "ended",
     "is_ended",

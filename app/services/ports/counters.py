@@ -23,7 +23,7 @@ class Charge:
 
 
 @dataclass(frozen=True)
-class Standing:
+class WindowState:
     """Answer of a window: whether the places were taken, and how many were used before."""
 
     taken: bool
@@ -37,7 +37,7 @@ class Counters(Protocol):
     is known to be lost.
     """
 
-    def take(self, person_id: str, charge: Charge) -> Standing:
+    def take(self, person_id: str, charge: Charge) -> WindowState:
         """Take all places of a charge or none, atomically."""
         ...
 

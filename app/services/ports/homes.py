@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class Lodging:
+class PrivateHome:
     """Private home of one agent in one project: a folder that replaces HOME inside the sandbox.
 
     `readable` are paths beyond the system's that the agent's program, its certificates and the
@@ -23,19 +23,19 @@ class Lodging:
     withheld: Collection[str] = ()
 
 
-class NoLodging(Exception):
+class PrivateHomeUnavailable(Exception):
     """A private home could not be prepared; the message is a sentence."""
 
 
 class Homes(Protocol):
     """Private homes on this machine, one per project and agent."""
 
-    def lodge(
+    def prepare(
         self, project_id: str, agent: str, programs: Sequence[str], toolchains: Sequence[str]
-    ) -> Lodging:
+    ) -> PrivateHome:
         """Prepare the home for a run, with the agent's sign-in in it.
 
-        `programs` are names or paths. Raises NoLodging.
+        `programs` are names or paths. Raises PrivateHomeUnavailable.
         """
         ...
 

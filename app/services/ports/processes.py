@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from app.domain.end_causes import ExitRecord
 from app.domain.sandbox.levels import SandboxPolicy
 from app.domain.words import Cause
-from app.services.ports.homes import Lodging
+from app.services.ports.homes import PrivateHome
 
 # an engine's data about a run's processes, kept in the run's row as JSON
 Kept = Mapping[str, Any]
@@ -67,13 +67,13 @@ class LaunchOrder:
     listed_hosts: Sequence[str] = ()
     # needed by the working copy but read-only: the mirror's objects that it borrows
     readable: Sequence[Path] = ()
-    lodging: Lodging | None = None
+    private_home: PrivateHome | None = None
     # more variables for the agent; the engine prefixes each name with RUNYARD_
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Sight:
+class Observation:
     """Result of inspecting a run's processes; `alive` is None if the process table was unreadable.
 
     `mark` is set once the agent itself has started, not during its set-up. `overrun` is how many
@@ -177,7 +177,7 @@ class Engine(Protocol):
         """Return the path where the agent of this run will find its prompt."""
         ...
 
-    def look(self, run_id: str, kept: Kept | None) -> Sight:
+    def look(self, run_id: str, kept: Kept | None) -> Observation:
         """Inspect the run's records and processes."""
         ...
 

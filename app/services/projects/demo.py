@@ -10,8 +10,8 @@ from pathlib import Path
 from app.domain.words import READY_LABEL
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.tables import Project
-from app.services.projects.projects import ProjectDesk
-from app.services.tracker.issues import IssueDesk
+from app.services.projects.projects import ProjectService
+from app.services.tracker.issues import IssueService
 
 # long enough for the issues that can be done, short enough to watch one run time out
 BUDGET_SECONDS = 15
@@ -43,14 +43,14 @@ ISSUES = (
 )
 
 
-class DemoDesk:
+class DemoService:
     """Creates demo projects, a new one at each request."""
 
     def __init__(
         self,
         projects: ProjectLedger,
-        desk: ProjectDesk,
-        issues: IssueDesk,
+        desk: ProjectService,
+        issues: IssueService,
         make_repository: Callable[[Path], None],
         folder: Path,
         agent: Path,

@@ -23,10 +23,10 @@ from app.records.runs.selections import ProjectRuns, Waiting
 from app.records.stores.routing import Stores
 from app.records.tables import AccountHold, Project, Run, Stuck
 from app.services.limits.usage_limits import UsageLimits
-from app.services.projects.projects import ProjectDesk
+from app.services.projects.projects import ProjectService
 from app.services.system.origin_watch import unreachable_words
 from app.services.system.quarantine import Quarantine
-from app.services.tracker.issues import IssueDesk
+from app.services.tracker.issues import IssueService
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +63,8 @@ class ProjectViews:
     def __init__(
         self,
         runs: RunLedger,
-        issues: IssueDesk,
-        desk: ProjectDesk,
+        issues: IssueService,
+        desk: ProjectService,
         limits: UsageLimits,
         quarantine: Quarantine,
     ) -> None:

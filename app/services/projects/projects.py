@@ -15,7 +15,7 @@ from app.errors import ForgeUnavailable, Invalid, NameTaken, NotFound, ProjectAr
 from app.records.feed import Feed, ProjectChanged
 from app.records.projects.project_ledger import NameInUse
 from app.records.tables import Project
-from app.services.concurrency import Turns, Workers
+from app.services.concurrency import BoundedQueue, Workers
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.lifecycle.owner_hooks import FIELD, hooks_problem, trusted_hooks
 from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
@@ -29,7 +29,7 @@ AFK_PATTERN = "afk/<N>"
 SCRIPT = "script"
 
 
-class ProjectDesk:
+class ProjectService:
     """Registers, clones, changes and archives projects."""
 
     def __init__(
@@ -49,7 +49,7 @@ class ProjectDesk:
         self._homes = outside.homes
         self._workers = workers
         self._readiness = Readiness(outside)
-        self._clones = Turns(workers, CLONES_AT_ONCE)
+        self._clones = BoundedQueue(workers, CLONES_AT_ONCE)
         self._feed = feed
         self._on_ready = on_ready
         self._defaults = defaults

@@ -27,7 +27,7 @@ class Counts:
     open_changes: int | None
 
 
-class FigureDesk:
+class StatisticsService:
     """Reads the daily totals, never the rows of ended runs."""
 
     def __init__(self, projects: ProjectLedger, stores: Stores) -> None:

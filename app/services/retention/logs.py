@@ -19,9 +19,9 @@ from app.services.ports.processes import RunFolder, RunFolders
 from app.services.retention.empty_branches import EmptyBranches
 from app.services.retention.policy import (
     SOON,
-    Leaving,
+    PendingRemoval,
+    RemovalNotices,
     Removed,
-    Showing,
     Terms,
     are_due,
     next_to_go,
@@ -37,7 +37,7 @@ FRESH = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Standing:
+class LogUsage:
     """Logs that are kept, and those to be removed, each after being shown for an hour.
 
     `next_at` is when the oldest log that stays for now reaches the age limit (UTC).
@@ -46,7 +46,7 @@ class Standing:
     terms: Terms
     kept_runs: int
     kept_bytes: int
-    leaving: tuple[Leaving, ...]
+    leaving: tuple[PendingRemoval, ...]
     next_at: datetime | None
     looked_at: datetime
 
@@ -56,7 +56,7 @@ class Standing:
         return sum(one.bytes for one in self.leaving)
 
 
-class RetentionDesk:
+class LogRetention:
     """Shows which logs are to be removed, and removes them an hour later.
 
     `copies` does the same for working copies; `branches` releases parked branches that hold
@@ -84,8 +84,8 @@ class RetentionDesk:
         self._clock = clock
         self._may_act = may_act
         self._again_at = again_at
-        self._seen: Standing | None = None
-        self._showing = Showing()
+        self._seen: LogUsage | None = None
+        self._showing = RemovalNotices()
         self._looking = threading.Lock()
 
     def request(self) -> None:
@@ -97,7 +97,7 @@ class RetentionDesk:
     def _request_own(self) -> None:
         self._workers.submit(lambda: self.clear_once(self._clock()))
 
-    def standing(self, now: datetime) -> Standing:
+    def standing(self, now: datetime) -> LogUsage:
         """Return what is kept and what is removed next, at most a minute old. Raises OSError."""
         with self._looking:
             seen = self._seen
@@ -107,7 +107,7 @@ class RetentionDesk:
                 self._come_again(seen, now + SOON if are_due(seen.leaving, now) else None)
             return seen
 
-    def last_seen(self) -> Standing | None:
+    def last_seen(self) -> LogUsage | None:
         """Return the last standing without reading anything, None before the first."""
         return self._seen
 
@@ -123,25 +123,25 @@ class RetentionDesk:
         self._come_again(seen, now + SOON if has_more else None)
         return len(gone)
 
-    def _come_again(self, seen: Standing, soon: datetime | None) -> None:
+    def _come_again(self, seen: LogUsage, soon: datetime | None) -> None:
         moment = soon or next_to_go(seen.leaving, seen.looked_at)
         if moment is not None:
             self._again_at(moment, self._request_own)
 
-    def _look(self, now: datetime) -> Standing:
+    def _look(self, now: datetime) -> LogUsage:
         folders = sorted(self._folders.all(), key=lambda one: (one.written_at, one.run_id))
         kept = sum(one.bytes for one in folders)
         leaving, oldest = self._leaving(folders, kept, now)
         next_at = self._terms.comes_of_age(oldest)
         shown = self._showing.show(leaving, now)
-        return Standing(self._terms, len(folders), kept, shown, next_at, now)
+        return LogUsage(self._terms, len(folders), kept, shown, next_at, now)
 
     def _leaving(
         self, folders: list[RunFolder], kept: int, now: datetime
-    ) -> tuple[tuple[Leaving, ...], datetime | None]:
+    ) -> tuple[tuple[PendingRemoval, ...], datetime | None]:
         """Return the logs to be removed, and the end of the oldest run whose log stays for now."""
         days = self._terms.keep_days
-        leaving: list[Leaving] = []
+        leaving: list[PendingRemoval] = []
         oldest: datetime | None = None
         for folder, run in self._over(folders):
             ended = run.ended_at or run.created_at
@@ -151,7 +151,7 @@ class RetentionDesk:
                 if not days or folder.written_at > now - timedelta(days=days):
                     break
                 continue  # its agent backdated the folder
-            leaving.append(Leaving(run.id, ended, folder.bytes, because))
+            leaving.append(PendingRemoval(run.id, ended, folder.bytes, because))
             kept -= folder.bytes
         return tuple(leaving), oldest
 
@@ -162,7 +162,7 @@ class RetentionDesk:
             runs = over_and_done(self._runs.stores, [one.run_id for one in some])
             yield from ((one, runs[one.run_id]) for one in some if one.run_id in runs)
 
-    def _remove(self, one: Leaving, now: datetime) -> bool:
+    def _remove(self, one: PendingRemoval, now: datetime) -> bool:
         # read again: a person may have retried or resumed it since
         if one.run_id not in over_and_done(self._runs.stores, [one.run_id]):
             return False

@@ -46,7 +46,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Leaving:
+class PendingRemoval:
     """Something to be removed: its run, size in bytes, the run's end (UTC), and the reason.
 
     `goes_at` (UTC) is the earliest time of removal, None until it is shown.
@@ -62,25 +62,25 @@ class Leaving:
 SHOWN_FOR = timedelta(hours=1)
 
 
-class Showing:
+class RemovalNotices:
     """Start of each removal's notice; kept in memory, so a restart begins the hour again."""
 
     def __init__(self) -> None:
         self._since: dict[str, datetime] = {}
 
-    def show(self, leaving: Iterable[Leaving], now: datetime) -> tuple[Leaving, ...]:
+    def show(self, leaving: Iterable[PendingRemoval], now: datetime) -> tuple[PendingRemoval, ...]:
         """Show exactly these removals. Return them with `goes_at` set."""
         some = tuple(leaving)
         self._since = {one.run_id: self._since.get(one.run_id, now) for one in some}
         return tuple(replace(one, goes_at=self._since[one.run_id] + SHOWN_FOR) for one in some)
 
 
-def are_due(leaving: Iterable[Leaving], now: datetime) -> list[Leaving]:
+def are_due(leaving: Iterable[PendingRemoval], now: datetime) -> list[PendingRemoval]:
     """Return those that were shown long enough."""
     return [one for one in leaving if one.goes_at is not None and one.goes_at <= now]
 
 
-def next_to_go(leaving: Iterable[Leaving], now: datetime) -> datetime | None:
+def next_to_go(leaving: Iterable[PendingRemoval], now: datetime) -> datetime | None:
     """Return when the first of those not yet due becomes due, None if there is none."""
     return min((one.goes_at for one in leaving if one.goes_at and one.goes_at > now), default=None)
 
@@ -92,7 +92,7 @@ class Removed:
     kind: str
     name: str
 
-    def say(self, runs: RunLedger, terms: Terms, one: Leaving, now: datetime) -> None:
+    def say(self, runs: RunLedger, terms: Terms, one: PendingRemoval, now: datetime) -> None:
         """Append the removal to the run's timeline, once and before it happens."""
         # the line exists already if a crash came between it and the removal
         if any(line.kind == self.kind for line in runs.timeline(one.run_id)):

@@ -21,9 +21,9 @@ from app.services.context import Ledgers, Outside, repository_of
 from app.services.ports import CannotRead, Repository
 from app.services.retention.policy import (
     SOON,
-    Leaving,
+    PendingRemoval,
+    RemovalNotices,
     Removed,
-    Showing,
     Terms,
     are_due,
     next_to_go,
@@ -38,7 +38,7 @@ ROWS = 500
 
 
 @dataclass(frozen=True)
-class CopyStanding:
+class CopyUsage:
     """Copies of ended runs; bytes count only measured ones.
 
     `leaving` are removed after being shown for an hour, oldest first. `staying` are due, too, but
@@ -51,7 +51,7 @@ class CopyStanding:
     unmeasured: int = 0
     staying: int = 0
     staying_bytes: int = 0
-    leaving: tuple[Leaving, ...] = ()
+    leaving: tuple[PendingRemoval, ...] = ()
     next_at: datetime | None = None
     looked_at: datetime | None = None
 
@@ -97,14 +97,14 @@ class CopyRetention:
         self._again_at = again_at
         self._looking = threading.Lock()
         self._known: dict[str, _Known] = {}
-        self._showing = Showing()
-        self._standing = CopyStanding()
+        self._showing = RemovalNotices()
+        self._standing = CopyUsage()
 
     def request(self) -> None:
         """Request a round on a worker soon."""
         self._workers.submit(lambda: self.clear_once(self._clock()))
 
-    def standing(self) -> CopyStanding:
+    def standing(self) -> CopyUsage:
         """Return the result of the last round without measuring anything."""
         return self._standing
 
@@ -141,11 +141,11 @@ class CopyRetention:
             run = runs[run_id]
             self._known[run_id] = _Known(self._copies.size(run_id), self._holds(run), now)
 
-    def _stand(self, over: Iterable[Run], now: datetime) -> CopyStanding:
+    def _stand(self, over: Iterable[Run], now: datetime) -> CopyUsage:
         runs = list(over)
         known = [(run, self._known[run.id]) for run in runs if run.id in self._known]
         kept = total = sum(one.bytes for _, one in known)
-        leaving, staying = list[Leaving](), list[int]()
+        leaving, staying = list[PendingRemoval](), list[int]()
         oldest: datetime | None = None
         for run, one in known:
             because = self.terms.verdict(_ended(run), kept, now)
@@ -154,9 +154,9 @@ class CopyRetention:
             elif one.holds:
                 staying.append(one.bytes)
             else:
-                leaving.append(Leaving(run.id, _ended(run), one.bytes, because))
+                leaving.append(PendingRemoval(run.id, _ended(run), one.bytes, because))
                 kept -= one.bytes
-        return CopyStanding(
+        return CopyUsage(
             kept=len(runs),
             bytes=total,
             unmeasured=len(runs) - len(known),
@@ -201,7 +201,7 @@ class CopyRetention:
 
     # --- removal -------------------------------------------------------------------------------
 
-    def _remove(self, over: dict[str, Run], one: Leaving, now: datetime) -> bool:
+    def _remove(self, over: dict[str, Run], one: PendingRemoval, now: datetime) -> bool:
         run = over[one.run_id]
         branch = f"branch {run.project_id} {run.work_branch}"
         # if it is locked now, the next round tries again
@@ -211,7 +211,7 @@ class CopyRetention:
             with self._locks.holding(run.id, wait=False) as is_ours:
                 return is_ours and self._is_removed(one, now)
 
-    def _is_removed(self, one: Leaving, now: datetime) -> bool:
+    def _is_removed(self, one: PendingRemoval, now: datetime) -> bool:
         # check again: a person may have worked in it, retried or resumed it since
         run = over_and_done(self._runs.stores, [one.run_id]).get(one.run_id)
         if run is None or self._holds(run):

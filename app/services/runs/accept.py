@@ -19,7 +19,7 @@ from app.domain.words import Status
 from app.errors import AlreadyRunning, BeingReleased, ConcurrencyLimit, Parked, PrLock, RateLimited
 from app.failpoints import reach
 from app.records.runs import run_ledger
-from app.records.runs.handover_ledger import SuccessionLedger
+from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_statements import is_active
 from app.records.runs.selections import find_twin
@@ -30,7 +30,7 @@ from app.services.limits.quota import FreePlace, Place, Places, refusal_of
 from app.services.runs.idempotency import Keys, Sent
 from app.services.runs.planned import ttl_of
 from app.services.runs.prechecks import Checked, Prechecks
-from app.services.runs.requests import FROM, Accepted, Also, Asker, Order, Still
+from app.services.runs.requests import FROM, Accepted, Also, Requester, RunRequest, Still
 
 INCOMPLETE = "waits until its batch is complete"
 
@@ -48,7 +48,7 @@ class _Ready:
     also: Also | None
 
 
-class TriggerDesk:
+class AcceptService:
     """The single entry point for accepting runs, from every trigger."""
 
     def __init__(
@@ -61,7 +61,7 @@ class TriggerDesk:
         has_room: Callable[[str, int], bool] = lambda project_id, most: False,
     ) -> None:
         self._runs = runs
-        self._successions = SuccessionLedger(runs)
+        self._successions = HandoverLedger(runs)
         self._prechecks = prechecks
         self._places = places
         self._keys = keys
@@ -69,18 +69,18 @@ class TriggerDesk:
         # True if there is certainly room in the project, known without reading rows
         self._has_room = has_room
 
-    def asking_once(self) -> TriggerDesk:
+    def asking_once(self) -> AcceptService:
         """Return a copy for many orders in one call: external lookups are made once and shared."""
         desk = copy(self)
         desk._prechecks = self._prechecks.asking_once()
         return desk
 
-    def replay(self, order: Order, asker: Asker, now: datetime) -> Accepted | None:
+    def replay(self, order: RunRequest, requester: Requester, now: datetime) -> Accepted | None:
         """Return the run that this order already created under its key, or None.
 
         Raises KeyTaken, KeyReused.
         """
-        sent = _sent(order, asker)
+        sent = _sent(order, requester)
         replayed = self._keys.known(sent, now) if sent else None
         return Accepted(replayed, True) if replayed is not None else None
 
@@ -91,14 +91,17 @@ class TriggerDesk:
         project = self._prechecks.project(project_id)
         return self._prechecks.wrong(project, agent=agent, framework=framework, branch=branch)
 
-    def refuse_full(self, project_id: str, asker: Asker, now: datetime) -> None:
+    def refuse_full(self, project_id: str, requester: Requester, now: datetime) -> None:
         """Refuse early if the quota or the project is full, before any external call.
 
         `accept` checks both again. Raises RateLimited, ConcurrencyLimit and any refusal that
         applies to every run of the project.
         """
         project = self._prechecks.project(project_id)
-        if asker.is_charged and (window := self._places.window(asker.person_id, now)).free_at:
+        if (
+            requester.is_charged
+            and (window := self._places.window(requester.person_id, now)).free_at
+        ):
             raise refusal_of(window, now)
         if not self._has_room(project.id, project.max_concurrency):
             with self._runs.stores.looking() as session:
@@ -106,14 +109,14 @@ class TriggerDesk:
 
     def accept(
         self,
-        order: Order,
-        asker: Asker,
+        order: RunRequest,
+        requester: Requester,
         now: datetime,
         still: Still | None = None,
         also: Also | None = None,
     ) -> Accepted:
         """Accept a run, or return the one its key created. Raises a Refusal and writes nothing."""
-        sent = _sent(order, asker)
+        sent = _sent(order, requester)
         with self._runs.stores.looking() as session:
             # before all other checks: a replay succeeds even if the project has changed since
             replayed = self._keys.known_in(session, sent, now) if sent else None
@@ -122,7 +125,7 @@ class TriggerDesk:
             project = self._prechecks.project(order.project_id, session)
             limit = self._prechecks.limit(session, project, order, now)
         checked = self._prechecks.order(project, order, limit)
-        run = self._draft(project, order, checked, asker, now)
+        run = self._draft(project, order, checked, requester, now)
         ready = _Ready(
             run=run,
             in_the_way=_in_the_way(order, run, checked.in_the_way),
@@ -184,7 +187,12 @@ class TriggerDesk:
         return Accepted(replayed, True)
 
     def _draft(
-        self, project: Project, order: Order, checked: Checked, asker: Asker, now: datetime
+        self,
+        project: Project,
+        order: RunRequest,
+        checked: Checked,
+        requester: Requester,
+        now: datetime,
     ) -> Run:
         beside = order.again.run_id if order.again else order.batch_id
         run_id = self._runs.stores.mint_run_id(now, beside=beside)
@@ -194,7 +202,7 @@ class TriggerDesk:
             id=run_id,
             project_id=project.id,
             status=Status.DELAYED if due_at else Status.QUEUED,
-            trigger=asker.trigger,
+            trigger=requester.trigger,
             title=prompts.title_of(checked.brief),
             depth_level=order.depth,
             target_framework=order.framework,
@@ -213,22 +221,22 @@ class TriggerDesk:
             delivers=order.delivers,
             tags=list(order.tags),
             budget_seconds=project.budget_seconds,
-            idempotency_key=asker.key,
+            idempotency_key=requester.key,
             body_hash=order.body_hash(),
-            correlation_id=asker.correlation_id,
-            created_by=asker.person_id,
-            charged_to=asker.person_id if asker.is_charged else None,
-            provenance=asker.provenance,
+            correlation_id=requester.correlation_id,
+            created_by=requester.person_id,
+            charged_to=requester.person_id if requester.is_charged else None,
+            provenance=requester.provenance,
             created_at=now,
             due_at=due_at,
             expires_at=_later(due_at or now, order.ttl_seconds),
         )
 
 
-def _sent(order: Order, asker: Asker) -> Sent | None:
-    if asker.key is None:
+def _sent(order: RunRequest, requester: Requester) -> Sent | None:
+    if requester.key is None:
         return None
-    return Sent(order.project_id, asker.key, asker.person_id, order.body_hash())
+    return Sent(order.project_id, requester.key, requester.person_id, order.body_hash())
 
 
 def work_branch_of(project: Project, issue: int | None, run_id: str) -> str:
@@ -236,13 +244,13 @@ def work_branch_of(project: Project, issue: int | None, run_id: str) -> str:
     return f"run/{run_id}" if issue is None else branch_of_issue(project.branch_pattern, issue)
 
 
-def _in_the_way(order: Order, run: Run, found: str | None) -> str | None:
+def _in_the_way(order: RunRequest, run: Run, found: str | None) -> str | None:
     # a retry has already decided what happens to the work kept on its own branch
     is_settled = order.again is not None and (order.again.branch or found == run.work_branch)
     return None if is_settled else found
 
 
-def _may_have_twin(order: Order) -> bool:
+def _may_have_twin(order: RunRequest) -> bool:
     # runs that share a branch are kept apart by the branch lock, which also names the holder
     if order.again is not None:
         has_branch = order.issue is not None or order.again.branch is not None

@@ -15,7 +15,7 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
 
 
-class PlanDesk:
+class PlannedRunService:
     """Changes when a `delayed` run starts; `expect` is called with each run it changed."""
 
     def __init__(self, runs: RunLedger, expect: Callable[[Run], None]) -> None:

@@ -36,7 +36,7 @@ from app.services.ports import INCLUDE_LIST, CannotRead, ForgeSilent, Issue, Ori
 from app.services.system.origin_watch import OriginWatch
 
 if TYPE_CHECKING:
-    from app.services.runs.requests import Order
+    from app.services.runs.requests import RunRequest
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -140,7 +140,7 @@ class Prechecks:
         return project
 
     def limit(
-        self, session: Session, project: Project, order: Order, now: datetime
+        self, session: Session, project: Project, order: RunRequest, now: datetime
     ) -> AccountHeld | None:
         """Return the refusal of an order whose account is at its usage limit, or None."""
         is_resume = order.again is not None and order.again.is_resume
@@ -149,7 +149,7 @@ class Prechecks:
         due_at = order.due_at(now) or now
         return self._limits.refusal(session, order.agent or project.agent, order.model, due_at)
 
-    def order(self, project: Project, order: Order, limit: AccountHeld | None) -> Checked:
+    def order(self, project: Project, order: RunRequest, limit: AccountHeld | None) -> Checked:
         """Check that agent, framework, branch and issue exist and are usable. Raises a Refusal."""
         self._must_be_reached(project)
         wrong = self.wrong(

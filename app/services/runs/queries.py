@@ -12,7 +12,7 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_pages import Page, RunFilter
 from app.records.tables import Project, Run
 from app.services.context import Outside, repository_of
-from app.services.limits.quota import Quota, Window
+from app.services.limits.quota import Quota, QuotaWindow
 from app.services.ports import CannotRead, Diff, LogView
 from app.services.runs.log_search import LogHits, Words, search_entries, search_log
 from app.services.runs.readable_log import LogPart, read_entries, without_folder
@@ -40,7 +40,7 @@ class RunListing:
             raise NotFound
         return run
 
-    def window(self, person_id: str, now: datetime) -> Window:
+    def window(self, person_id: str, now: datetime) -> QuotaWindow:
         """Return a person's quota window."""
         with self._runs.stores.looking() as session:
             return self._quota.window(session, person_id, now)

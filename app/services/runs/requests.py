@@ -22,7 +22,7 @@ FROM = "from"
 
 
 @dataclass(frozen=True)
-class Again:
+class RetryOf:
     """The run that an order repeats; with `branch`, the work kept there is continued.
 
     `base_sha` is the commit the kept work began at; `beside` allows an equal run at the same time.
@@ -40,7 +40,7 @@ class Again:
 
 
 @dataclass(frozen=True)
-class Order:
+class RunRequest:
     """An order for a run; None means the project's own value.
 
     The run starts after `delay_seconds`, or at the time that `starts_on` describes.
@@ -61,7 +61,7 @@ class Order:
     tags: tuple[str, ...] = ()
     # the original request, if the order was derived from it (such as a picked issue)
     asked_as: str | None = None
-    again: Again | None = None
+    again: RetryOf | None = None
     # the batch it belongs to: a batch item is queued where another run would be refused
     batch_id: str | None = None
 
@@ -88,7 +88,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Asker:
+class Requester:
     """The requester: person, trigger, idempotency key, correlation id and provenance."""
 
     person_id: str
@@ -118,9 +118,9 @@ class HeldBack(Exception):
     """Raised if something changed between the decision and the transaction; nothing is started."""
 
 
-def order_of(project_id: str, issue: int | None, asked: str) -> Order:
+def order_of(project_id: str, issue: int | None, asked: str) -> RunRequest:
     """Return the order for an issue's AFK run; its key covers the request, not the picked issue."""
-    return Order(
+    return RunRequest(
         project_id=project_id,
         depth=Depth.STANDARD,
         framework="auto",

@@ -15,7 +15,7 @@ from app.records.stores.routing import Stores
 from app.records.tables import Audit
 
 
-class AuditDesk:
+class AuditService:
     """Lists deeds, records them after the fact, and deletes those older than `keep_days`.
 
     `catch_up` applies the deeds still waiting in the run store's outbox.

@@ -110,7 +110,7 @@ STUCK_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Premises:
+class DoctorChecks:
     """Facts about the server that doctor checks.
 
     `is_open`: other machines can reach its address. `private` are files and folders that are for
@@ -162,12 +162,12 @@ class Doctor:
     def __init__(
         self,
         agents: Agents,
-        premises: Premises,
+        doctor_checks: DoctorChecks,
         clock: Callable[[], datetime],
         on_change: Callable[[], None],
     ) -> None:
         self._agents = agents
-        self._premises = premises
+        self._premises = doctor_checks
         self._clock = clock
         self._on_change = on_change
         self._latest = Examined()
@@ -198,31 +198,31 @@ class Doctor:
         return at is not None and abs(self._clock() - at) < FRESH_FOR
 
 
-def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
+def examine(agents: Agents, doctor_checks: DoctorChecks) -> Iterator[Checked]:
     """Yield every finding, agents first."""
     for agent in agents.findings():
         yield from agent_findings(agent)
-    yield _git(premises.git())
+    yield _git(doctor_checks.git())
     yield _python()
-    yield _nicegui(premises.nicegui)
-    for name, facts in zip(("database", "run store"), premises.databases(), strict=False):
+    yield _nicegui(doctor_checks.nicegui)
+    for name, facts in zip(("database", "run store"), doctor_checks.databases(), strict=False):
         yield _database(name, facts)
-    yield _backup(premises.backup())
-    for problem in premises.agents_needed():
+    yield _backup(doctor_checks.backup())
+    for problem in doctor_checks.agents_needed():
         yield Checked(Level.LOOK, "agent", problem, "No run of these projects can start.", SERVER)
-    yield _disk(premises.runs_dir)
-    for low in premises.low_disks():
+    yield _disk(doctor_checks.runs_dir)
+    for low in doctor_checks.low_disks():
         yield Checked(Level.LOOK, "room", low, "Make room: below 64 MB nothing starts.", SERVER)
-    yield from _sandbox(premises.sandbox(), premises.unsandboxed())
-    for allowed in premises.allowing():
+    yield from _sandbox(doctor_checks.sandbox(), doctor_checks.unsandboxed())
+    for allowed in doctor_checks.allowing():
         yield Checked(Level.LOOK, "projects", allowed, f"{OPENS}.")
-    yield _bind(premises.bind, is_open=premises.is_open)
-    for name, path in premises.private.items():
+    yield _bind(doctor_checks.bind, is_open=doctor_checks.is_open)
+    for name, path in doctor_checks.private.items():
         yield _private(name, path)
-    yield _limits(premises.limits())
-    yield Checked(Level.OK, "retention", premises.kept(), about=SERVER)
-    yield from _notifications(premises.receivers())
-    yield from _stuck(premises.stuck())
+    yield _limits(doctor_checks.limits())
+    yield Checked(Level.OK, "retention", doctor_checks.kept(), about=SERVER)
+    yield from _notifications(doctor_checks.receivers())
+    yield from _stuck(doctor_checks.stuck())
 
 
 def _git(version: tuple[int, ...]) -> Checked:

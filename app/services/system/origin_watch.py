@@ -11,7 +11,7 @@ from app.domain.names import OriginKind, origin_kind
 from app.domain.words import Cause
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.tables import Project
-from app.services.concurrency import Turns, Workers
+from app.services.concurrency import BoundedQueue, Workers
 from app.services.context import Outside
 from app.services.ports import OriginProblem
 from app.services.system.ownership import Leases
@@ -41,7 +41,7 @@ class OriginWatch:
     ) -> None:
         self._projects = projects
         self._mirrors = outside.mirrors
-        self._turns = Turns(workers, LOOKS_AT_ONCE)
+        self._turns = BoundedQueue(workers, LOOKS_AT_ONCE)
         self._leases = leases
         self._clock = clock
         self._on_back = on_back

@@ -25,7 +25,7 @@ SHOWN = ("evidence",)
 Consequence = Callable[[Transaction, Run, Mapping[str, Any], datetime], str | None]
 
 
-class Consequences:
+class OutboxProcessor:
     """Applies a run's effects to the control store.
 
     With one database in the same transaction; with two exactly once and in order, through the

@@ -77,7 +77,7 @@ def _alive(server: str) -> str:
     return f"server {server}"
 
 
-class Tenure:
+class Ownership:
     """Decides which runs this server may judge.
 
     Only the machine that started a run's process may conclude anything from not seeing it.

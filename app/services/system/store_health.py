@@ -169,7 +169,7 @@ class PartHealth:
     works: str = ""
 
 
-class HealthDesk:
+class HealthService:
     """Reports the health of every part that this server uses, from its latest check."""
 
     def __init__(self, clock: Callable[[], datetime], *, is_split: bool) -> None:

@@ -29,7 +29,7 @@ ASK_SECONDS = 10.0
 FILES_NAMED, FILES_TOLD = 5, 100
 
 
-class ChangeDesk:
+class ChangeService:
     """Reads, merges and closes change requests."""
 
     def __init__(

@@ -59,7 +59,7 @@ class _Around:
     changes: Mapping[str, int]
 
 
-class IssueDesk:
+class IssueService:
     """Reads the issues of all trackers, and edits those of the built-in one."""
 
     def __init__(self, ledgers: Ledgers, outside: Outside) -> None:

@@ -11,7 +11,7 @@ from app.api.client.client import ApiClient
 Answer = TypeVar("Answer")
 
 
-class Told(Protocol):
+class StateEvent(Protocol):
     """One live event: `run.changed`, `run.event`, `run.log`, `project.changed`, and more."""
 
     @property
@@ -46,7 +46,7 @@ class Waiting(Protocol):
         ...
 
 
-class Door(Protocol):
+class Connection(Protocol):
     """The server as a page sees it."""
 
     @property
@@ -64,7 +64,7 @@ class Door(Protocol):
         ...
 
 
-class Latest(Generic[Answer]):
+class LatestRequest(Generic[Answer]):
     """Fetches and shows a value; calls during a fetch are merged into one more fetch.
 
     So an older response never replaces a newer one, and a burst of calls costs two fetches.
@@ -101,7 +101,7 @@ class Latest(Generic[Answer]):
 NEVER_MERGED = frozenset({"run.event"})
 
 
-class Burst:
+class Coalescer:
     """Live events received but not shown yet, coalesced by subject."""
 
     def __init__(self) -> None:
