@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.store_guard import guard_stores, strays
+from tests.drivers.store_guard import guard_stores, strays
 
 _FOREIGN = ("RUNYARD_", "NICEGUI_", "GIT_")
-# these choose the databases of the suite: see tests/fresh_databases.py
+# these choose the databases of the suite: see tests/builders/databases.py
 _OURS = ("RUNYARD_TEST_DATABASE", "RUNYARD_TEST_SPLIT")
 _PRIVATE = ("PYTEST_", "NICEGUI_")
 _BROWSER = {"page", "context", "browser", "browser_type", "playwright"}

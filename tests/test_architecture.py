@@ -11,7 +11,16 @@ from functools import cache
 
 import pytest
 
-from tests.source_tree import Source, calls, functions, imports, keywords, last_name, names, sources
+from tests.drivers.source_tree import (
+    Source,
+    calls,
+    functions,
+    imports,
+    keywords,
+    last_name,
+    names,
+    sources,
+)
 
 MIGRATIONS = "app/records/database/migrations/"
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES = 400, 45, 20

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tests.source_tree import ROOT, Source, calls, last_name, sources
+from tests.drivers.source_tree import ROOT, Source, calls, last_name, sources
 
 BREAKPOINTS = {"xs", "sm", "md", "lg", "xl"}
 WRITTEN = re.compile(r"""\bclass(?:Name)?\s*[=:]\s*(?:"([^"]*)"?|'([^']*)'?|([\w-]+))""")

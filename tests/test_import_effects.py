@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.source_tree import ROOT
+from tests.drivers.source_tree import ROOT
 
 # Run in a child process: imports every module and reports side effects of app/'s own code.
 WATCH = """

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.forked_starts import ROOT, clean_environment
+from tests.drivers.servers.forked_starts import ROOT, clean_environment
 
 FILE = """
 import pytest

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.people import Person, person
-from tests.api.workshop import Workshop
+from tests.drivers.servers.workshop import Workshop
+from tests.drivers.web.people import Person, person
 
 
 @pytest.fixture

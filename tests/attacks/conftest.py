@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.workshop import Workshop, open_workshop
+from tests.drivers.servers.workshop import Workshop, open_workshop
 
 
 @pytest.fixture(scope="module")

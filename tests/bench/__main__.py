@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.bench.noop import ROOT
 from tests.bench.steps import STEPS, Ground, Step
 from tests.bench.table import KINDS, KNOWN, POSTGRESQL, SQLITE, Found, Missing, Results
-from tests.postgres_server import PostgresServer, find_programs, postgres_server
+from tests.drivers.servers.postgresql import PostgresServer, find_programs, postgres_server
 
 RESULTS = ROOT / "bench-results" / "results.json"
 SHORT_RESULTS = RESULTS.with_name("short.json")

@@ -12,9 +12,9 @@ from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
 from app.services.ports import LaunchOrder
-from tests.agents_for_tests.runs import until
 from tests.bench.pairs import median_of_pairs
 from tests.bench.table import Found, Measured
+from tests.fakes.agents.runs import until
 
 ROUNDS = 5
 _FIRST = "date +%s.%N > first"

@@ -19,7 +19,7 @@ from tests.bench.pairs import median_of_pairs
 from tests.bench.table import Found, Measured
 from tests.bench.visitors import open_pages
 from tests.bench.yard import Yard
-from tests.repositories import make_origin, run_git
+from tests.builders.repositories import make_origin, run_git
 
 FOLDERS, FILES_EACH = 100, 100
 # its first and last instruction print the time; its page is opened in between

@@ -25,8 +25,8 @@ from tests.bench.sweeping import measure_sweeps
 from tests.bench.table import Found
 from tests.bench.watching import measure_pages
 from tests.bench.yard import Yard, running_yard
-from tests.postgres_server import PostgresServer
-from tests.repositories import make_origin
+from tests.builders.repositories import make_origin
+from tests.drivers.servers.postgresql import PostgresServer
 
 FEW_ROWS, REST_ROWS, MANY_ROWS, SHORT_ROWS = 1_000, 100_000, 1_000_000, 5_000
 PROJECTS_WITH_HISTORY = 4

@@ -17,7 +17,7 @@ from app.control_plane import ControlPlane
 from app.domain.words import READY_LABEL
 from app.records.tables import IssueRow, Project
 from tests.bench.table import Found, Measured
-from tests.repositories import make_origin, run_git
+from tests.builders.repositories import make_origin, run_git
 
 IDLE_PROJECTS, BUSY_PROJECTS, ISSUES = 10_000, 1_000, 10
 SHORTER = 20

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from tests.servers import RunyardServer
+from tests.drivers.servers.processes import RunyardServer
 
 ACK_SECONDS = 3
 _QUERY = re.compile(r"['\"]client_id['\"]: ['\"]([\w-]+)['\"], ['\"]next_message_id['\"]: (\d+)")

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.bench.history import History, PostgresHistory, SqliteHistory
 from tests.bench.wire import build_request
-from tests.servers import RunyardServer, wait_for
+from tests.drivers.servers.processes import RunyardServer, wait_for
 
 # limits that no measurement reaches; runs that wait an hour start no agent
 HUGE = "1000000"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
-from tests.cli.live_shell import LiveShell, a_live_shell
-from tests.cli.recorded_server import RecordedServer
-from tests.cli.shells import Ended, Shell
+from tests.drivers.cli.live_shell import LiveShell, a_live_shell
+from tests.drivers.cli.shells import Ended, Shell
+from tests.fakes.recorded_server import RecordedServer
 
 KEEP_LOCKS = """
 import fcntl, sys

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents_for_tests.runs import Ears, KeepingEngine, local_engine
-from tests.sandboxes import WAYS
+from tests.drivers.sandboxes import WAYS
+from tests.fakes.agents.runs import Ears, KeepingEngine, local_engine
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: "-".join(filter(None, way)))

@@ -8,7 +8,7 @@ from app.adapters.agents.catalogue import PRESETS
 from app.adapters.agents.streams import StreamReader
 from app.domain.agents.reports import Report, ReportEvent, Tally
 
-RECORDED = Path(__file__).parent.parent / "agents_for_tests" / "streams"
+RECORDED = Path(__file__).parent.parent / "fakes" / "agents" / "streams"
 AGENTS = {preset.name: preset for preset in PRESETS}
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Page, expect
 
-from tests.e2e.browsers import WIDE, launch_arguments
-from tests.e2e.submits import FaultFile
-from tests.servers import RunyardServer, running_server
+from tests.drivers.servers.processes import RunyardServer, running_server
+from tests.drivers.web.browsers import WIDE, launch_arguments
+from tests.drivers.web.submits import FaultFile
 
 FAST = {
     "RUNYARD_KILL_GRACE_SECONDS": "1",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.e2e.browsers import WIDE, launch_arguments
-from tests.e2e.scenes import add_project, start_run, wait_until
-from tests.e2e.screens import IS_DRAWN
-from tests.servers import ROOT, RunyardServer, fresh_server
+from tests.builders.scenes import add_project, start_run, wait_until
+from tests.builders.screens import IS_DRAWN
+from tests.drivers.servers.processes import ROOT, RunyardServer, fresh_server
+from tests.drivers.web.browsers import WIDE, launch_arguments
 
 IMAGES = ROOT / "docs" / "images"
 WORKS = r"""

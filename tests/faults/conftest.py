@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents_for_tests.runs import Ears, KeepingEngine, local_engine
+from tests.fakes.agents.runs import Ears, KeepingEngine, local_engine
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from app.api.live import LiveStream
 from app.errors import Refusal
 from app.records.database.database import DatabaseSilent
 from app.records.database.migration import REVISIONS
-from tests.cli.click_tree import every_command
-from tests.fake_planes import FakePlane
-from tests.fakes import World
-from tests.fresh_databases import TEMPLATE, fresh_database, one_postgres
-from tests.source_tree import ROOT, sources
+from tests.builders.databases import TEMPLATE, fresh_database, one_postgres
+from tests.drivers.cli.click_tree import every_command
+from tests.drivers.source_tree import ROOT, sources
+from tests.fakes.planes import FakePlane
+from tests.fakes.world import World
 
 FILES = Path(__file__).parent / "files"
 _NAMED = re.compile(

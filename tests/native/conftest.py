@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from app.native.window import obstacle
+from tests.drivers.servers.processes import ROOT, RunyardServer, free_port
 from tests.native.devtools import Devtools
 from tests.native.displays import Display, missing_programs, running_display
 from tests.native.patience import until
-from tests.servers import ROOT, RunyardServer, free_port
 
 COMMAND_SECONDS = 60
 

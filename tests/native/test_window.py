@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.scenes import Puppet, add_project, start_run, wait_until
+from tests.builders.scenes import Puppet, add_project, start_run, wait_until
+from tests.drivers.servers.processes import ROOT, RunyardServer
 from tests.native.conftest import COMMAND_SECONDS, Desktop
 from tests.native.displays import Pixel
 from tests.native.patience import until
-from tests.servers import ROOT, RunyardServer
 
 LEAD = "(to => { const a = document.createElement('a'); Object.assign(a, to);"
 LEAD += " document.body.append(a); a.click(); })"

@@ -19,8 +19,8 @@ from nicegui.testing.general import nicegui_reset_globals
 from nicegui.testing.user import User
 
 from app.api.client.client import ApiClient
-from tests.fresh_databases import put_database
-from tests.servers import WAIT_SECONDS
+from tests.builders.databases import put_database
+from tests.drivers.servers.processes import WAIT_SECONDS
 
 PORT = 8080
 # the same limit as for server tests: a single wait may last a whole run on a busy machine

@@ -12,9 +12,9 @@ from app.records.database.database import Database
 from app.records.feed import Change
 from app.records.runs.run_ledger import RunLedger
 from app.records.stores.routing import Stores
-from tests.compiled_once import share_compiled_statements
-from tests.fresh_databases import KINDS, POSTGRESQL, fresh_database, lent_postgresql
-from tests.records.samples import stores_on
+from tests.builders.databases import KINDS, POSTGRESQL, fresh_database, lent_postgresql
+from tests.builders.rows import stores_on
+from tests.drivers.compiled_once import share_compiled_statements
 
 
 @pytest.fixture(params=KINDS)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.fake_planes import FakePlane
-from tests.fakes import World
-from tests.fresh_databases import run_store
-from tests.planes import RealPlane, real_plane
-from tests.services.splits import Planes
+from tests.builders.databases import run_store
+from tests.builders.two_stores import Planes
+from tests.drivers.planes import RealPlane, real_plane
+from tests.fakes.planes import FakePlane
+from tests.fakes.world import World
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import psutil
 from app.domain.lifecycle import DONE
 from app.domain.rules import STRIKING
 from app.domain.words import Status
-from tests.repositories import run_git
+from tests.builders.repositories import run_git
 
 
 class Yard:

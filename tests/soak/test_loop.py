@@ -19,8 +19,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.repositories import make_origin
-from tests.servers import RunyardServer, wait_for
+from tests.builders.repositories import make_origin
+from tests.drivers.servers.processes import RunyardServer, wait_for
 from tests.soak.invariants import Yard
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3 * 3600)]

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser
 
-from tests.servers import RunyardServer, running_server
+from tests.drivers.servers.processes import RunyardServer, running_server
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3 * 3600)]
 CYCLES, WARM = 2000, 300

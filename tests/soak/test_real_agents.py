@@ -27,8 +27,8 @@ from app.domain.rules import RunFacts, classify
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, Job, SignedIn
-from tests.repositories import make_origin
-from tests.sandboxes import PLAIN, ROOT, trial_of
+from tests.builders.repositories import make_origin
+from tests.drivers.sandboxes import PLAIN, ROOT, trial_of
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 

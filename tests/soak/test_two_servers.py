@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.two_servers import Pair, two_servers
-from tests.fresh_databases import one_postgres
-from tests.redis_server import redis_server
+from tests.builders.databases import one_postgres
+from tests.drivers.servers.redis import redis_server
+from tests.drivers.servers.two_servers import Pair, two_servers
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 

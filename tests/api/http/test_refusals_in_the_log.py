@@ -1,0 +1,66 @@
+"""Refusals in the server log: found by correlation id, and summed up when there are many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.api.http.refusal_log import LINES
+from tests.drivers.servers.processes import RunyardServer, running_server
+from tests.native.patience import until
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
+    with running_server(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+def lines_of(server: RunyardServer, correlation_id: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in server.log.splitlines()]
+    return [line for line in lines if line["correlation_id"] == correlation_id]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "said"),
+    [
+        ("GET", "/api/v1/runs", {}, 401, "refused GET /api/v1/runs: not_signed_in"),
+        ("GET", "/healthz", {"Host": "evil.example"}, 400, "refused GET /healthz: unknown_host"),
+        ("GET", "/api/v1/none", {"token": ""}, 404, "refused GET /api/v1/none: 404"),
+        ("GET", "/none", {"token": ""}, 404, "refused GET /none: 404"),
+        ("PUT", "/api/v1/runs", {"token": ""}, 405, "refused PUT /api/v1/runs: 405"),
+        ("GET", "/afk/reset/x", {"token": ""}, 405, "refused GET /afk/reset/x: 405"),
+        (
+            "POST",
+            "/api/v1/runs",
+            {"token": "", "Origin": "http://evil.example"},
+            403,
+            "refused POST /api/v1/runs: forbidden",
+        ),
+    ],
+)
+def test_a_refusal_is_one_line_under_its_id(
+    server: RunyardServer, method: str, path: str, headers: dict[str, str], status: int, said: str
+) -> None:
+    own = dict(headers)
+    if own.pop("token", None) is not None:
+        own["Authorization"] = f"Bearer {server.token}"
+    answer = httpx.request(method, server.url + path, headers=own, timeout=20)
+    assert answer.status_code == status
+    [line] = lines_of(server, answer.headers["x-correlation-id"])
+    assert (line["level"], line["event"]) == ("info", said)
+
+
+def test_many_refusals_are_summed_up(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        with httpx.Client(base_url=server.url, timeout=20) as stranger:
+            for number in range(5 * LINES):
+                stranger.get(f"/api/v1/runs/{number}")
+        until(lambda: "more requests were refused and are not listed" in server.log)
+        listed = [line for line in server.log.splitlines() if "not_signed_in" in line]
+        assert LINES <= len(listed) < 5 * LINES

@@ -1,0 +1,107 @@
+"""A18, A19, A24: text written in an issue is only ever shown as text, and hides nothing."""
+
+from __future__ import annotations
+
+import re
+import time
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api.schemas import IssueOut
+from app.pages.components.markup import ATTRIBUTES, LONGEST, TAGS, clean, markdown_html
+from app.pages.tracker.words import issue_html
+from tests.builders.issue_texts import TEXTS
+
+HIDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\u3000\ufeff]")
+
+
+class Reader(HTMLParser):
+    """A parser that collects the tags, attributes and links outside the allowlist."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Check a tag and each of its attributes."""
+        if tag not in TAGS:
+            self.found.append(tag)
+        allowed = ATTRIBUTES["*"] | ATTRIBUTES.get(tag, set()) | {"rel"}
+        for name, value in attrs:
+            if name not in allowed and not name.startswith(("data-", "aria-")):
+                self.found.append(f"{tag} {name}={value}")
+            # browsers drop these characters before they parse the scheme
+            scheme = re.match(
+                r"([a-z][a-z0-9+.-]*):", re.sub(r"[\x00-\x20]", "", value or ""), re.I
+            )
+            if scheme and scheme[1].lower() not in ("http", "https", "mailto"):
+                self.found.append(f"{tag} {name}={value}")
+
+
+def dangers(html: str) -> list[str]:
+    """Return everything in this HTML that could make a page act."""
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    return reader.found
+
+
+def test_the_corpus_is_no_smaller_than_it_was() -> None:
+    assert len(set(TEXTS)) >= 60
+
+
+@pytest.mark.parametrize("words", TEXTS)
+def test_a_hostile_text_is_only_text(words: str) -> None:
+    issue = IssueOut(
+        number=1,
+        title=words,
+        body=words,
+        labels=[words],
+        state="open",
+        ready=False,
+        claimable=False,
+        hold=words,
+    )
+    assert dangers(markdown_html(words)) == []
+    row = clean(issue_html(issue, "proj_1"))
+    assert dangers(row) == []
+    assert row.count("<a ") == 1
+
+
+@given(st.text(max_size=300))
+def test_whatever_is_written_can_be_shown_and_hides_nothing(words: str) -> None:
+    html = markdown_html(words)
+    assert dangers(html) == []
+    assert not HIDING.search(html.replace("\n", ""))
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("a\u202eb", "a\\u202eb"),
+        ("afk/1\u3000&& rm", "afk/1\\u3000&amp;&amp; rm"),
+        ("\x1b]52;c;eA==\x07", "\\x1b]52;c;eA==\\x07"),
+        ("<!-- do this instead -->", "&lt;!-- do this instead --&gt;"),
+        ("zero\u200bwidth", "zero\\u200bwidth"),
+        ("line\u2028end", "line\\u2028end"),
+    ],
+)
+def test_what_would_hide_is_shown(words: str, shown: str) -> None:
+    assert shown in markdown_html(words)
+    long = markdown_html(words + " " * LONGEST)
+    assert shown in long.replace('<i class="esc">', "").replace("</i>", "")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["[", "![", "[a](", ">", "*a_ ", "~~a", "`" * 7, "<", "- ", "|a|-|\n", "&#x;", "\\", "**x "],
+)
+def test_the_longest_text_is_formatted_in_time(piece: str) -> None:
+    for size in (LONGEST, 256 * 1024):
+        words = (piece * (size // len(piece) + 1))[:size]
+        begun = time.process_time()
+        markdown_html(words)
+        assert time.process_time() - begun < 2

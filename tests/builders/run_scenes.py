@@ -1,0 +1,66 @@
+"""Projects and runs with scripted agents, for tests of the run pages."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from nicegui.testing.user import User
+
+from app.api.schemas import NewProject, ProjectOut, RunOrder, RunOut
+from tests.builders.repositories import make_origin, run_git
+from tests.pages.conftest import House, until
+
+DELIVERS = """
+import subprocess
+print("\\x1b[32m142 passed\\x1b[0m <b>&amp;</b>", flush=True)
+open("fixed.txt", "w").write("<script>alert(1)</script>\\n")
+subprocess.run(["git", "add", "."], check=True)
+subprocess.run(
+    ["git", "-c", "user.name=a", "-c", "user.email=a@b.test", "commit", "-qm", "Fix"], check=True
+)
+"""
+WAITS = """
+import time
+print("waiting", flush=True)
+time.sleep(600)
+"""
+DIES = "print('fatal: boom', flush=True); raise SystemExit(3)"
+
+
+async def add_project(
+    house: House,
+    user: User,
+    folder: Path,
+    agent: str,
+    name: str = "checkout-api",
+    branches: int = 0,
+    **more: Any,
+) -> ProjectOut:
+    """Add a project whose agent runs the Python program `agent`, with `branches` extra branches."""
+    script = folder / f"agent{len(list(folder.iterdir()))}.py"
+    script.write_text(agent)
+    origin = make_origin(folder / f"origin{len(list(folder.iterdir()))}")
+    head = run_git(origin, "rev-parse", "main")
+    made = "".join(f"create refs/heads/topic/{n:04d} {head}\n" for n in range(branches))
+    run_git(origin, "update-ref", "--stdin", stdin=made)
+    api = house.api_of(user)
+    command = [sys.executable, str(script)]
+    project = await api.add_project(
+        NewProject(name=name, origin=str(origin), agent="script", agent_command=command, **more)
+    )
+    await until(lambda: house.plane.ledgers.projects.find(project.id).state == "ready")
+    return await api.project(project.id)
+
+
+async def start(house: House, user: User, project: ProjectOut, key: str, **order: Any) -> RunOut:
+    """Start a run and return it."""
+    body = RunOrder(project_id=project.id, **order)
+    return (await house.api_of(user).start_run(body, key)).run
+
+
+async def until_status(house: House, run_id: str, *statuses: str) -> None:
+    """Wait until the run has one of the statuses."""
+    find = house.plane.ledgers.runs.find
+    await until(lambda: find(run_id).status in statuses)

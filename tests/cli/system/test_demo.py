@@ -1,0 +1,196 @@
+"""`runyard demo` and `make demo`: the whole story, and complete cleanup however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.drivers.cli.shells import ROOT, Ended, Shell
+
+STORY_SECONDS = 170
+END_SECONDS = 60
+HANGING_GIT = """#!/bin/sh
+case "$*" in *" fetch "*)
+    trap '' TERM
+    echo hangs > '{mark}'
+    while :; do sleep 1; done
+esac
+exec '{git}' "$@"
+"""
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return processes whose command line or environment names this folder."""
+    found, name = [], os.fsencode(folder)
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words, environment = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
+            if name in words or name in environment:
+                found.append(words.decode(errors="replace"))
+    return found
+
+
+def shell_in(folder: Path) -> Shell:
+    """Return a shell whose temporary files land in this folder."""
+    (folder / "tmp").mkdir()
+    hostile = {"RUNYARD_PORT": "1", "RUNYARD_RUNS_DIR": "/nowhere"}
+    return Shell(folder, extra={"TMPDIR": str(folder / "tmp"), **hostile})
+
+
+@pytest.fixture
+def demo_shell(tmp_path: Path) -> Shell:
+    return shell_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Path]:
+    """The result of a complete demo, and its temporary folder."""
+    shell = shell_in(tmp_path_factory.mktemp("demo"))
+    return shell.run("demo", "--json", seconds=STORY_SECONDS), shell.folder / "tmp"
+
+
+@pytest.fixture(scope="module")
+def told(whole: tuple[Ended, Path]) -> dict[str, Any]:
+    ended, _ = whole
+    assert ended.code == 0, ended.err
+    return ended.json
+
+
+def lines_in_order(text: str, *patterns: str) -> None:
+    at = 0
+    for pattern in patterns:
+        found = re.compile(pattern, re.MULTILINE).search(text, at)
+        assert found, f"{pattern!r} is not told after:\n{text[:at][-500:]}\n\nin:\n{text}"
+        at = found.end()
+
+
+@pytest.mark.timeout(STORY_SECONDS + 10)
+def test_a_success_three_failures_the_pause_reset_and_a_success(told: dict[str, Any]) -> None:
+    runs = [one["run"] for one in told["runs"]]
+    assert [(run["issue"], run["trigger"], run["status"], run["cause"]) for run in runs] == [
+        (1, "manual", "succeeded", "delivered"),
+        (2, "auto", "died", "exit_code"),
+        (3, "auto", "timed_out", "budget"),
+        (4, "auto", "died", "no_delivery"),
+        (5, "auto", "succeeded", "delivered"),
+    ]
+    assert [run["exit_code"] for run in runs] == [0, 1, None, 0, 0]
+
+
+@pytest.mark.timeout(STORY_SECONDS + 10)
+def test_the_deliveries_of_the_demo_are_real_changes(told: dict[str, Any]) -> None:
+    first, *failures, last = told["runs"]
+    for one in (first, last):
+        assert one["run"]["delivery"]["state"] == "open"
+        assert one["run"]["delivery"]["commits"] == 1
+        assert one["timeline"][0]["kind"] == "accepted"
+        assert "delivered" in [event["kind"] for event in one["timeline"]]
+    assert '+def greet(name: str = "you") -> str:' in first["diff"]
+    assert "+++ b/hello/goodbye.py" in last["diff"]
+    assert [one["run"]["delivery"] for one in failures] == [None] * 3
+
+
+@pytest.mark.timeout(STORY_SECONDS + 10)
+def test_the_pause_has_its_reasons_and_reset_clears_it(told: dict[str, Any]) -> None:
+    paused, after = told["paused"], told["project"]
+    assert (paused["paused"], paused["strikes"], paused["auto_enabled"]) == (True, 3, True)
+    failed = [one["run"] for one in told["runs"][3:0:-1]]
+    assert [(one["run_id"], one["because"]) for one in paused["recent_failures"]] == [
+        (run["id"], run["because"]) for run in failed
+    ]
+    assert (after["paused"], after["strikes"], after["live_runs"]) == (False, 0, 0)
+    assert told["next"]["would"] is None
+    assert {hold["issue"] for hold in told["next"]["holds"]} == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.timeout(STORY_SECONDS + 10)
+def test_the_story_is_told_in_the_words_of_the_cards(whole: tuple[Ended, Path]) -> None:
+    ended, _ = whole
+    lines_in_order(
+        ended.err,
+        r"^== Start AFK run",
+        *(rf"^\d\d:\d\d:\d\d  {kind}" for kind in ("accepted", "claimed", "spawned", "delivered")),
+        r"^diff --git ",
+        r"^Succeeded  …\w{6}",
+        r"^Delivered: change #6, open, 1 commit",
+        r"^== Auto AFK runs: On",
+        r"^Died  …\w{6}  .*agent exited 1$",
+        r"^Timed out  …\w{6}  .*its time was used up, nothing delivered$",
+        r"^No delivery  …\w{6}  .*agent exited 0, nothing delivered$",
+        r"^Auto paused · 3 fails$",
+        r"^  …\w{6}  #4  No delivery  agent exited 0, nothing delivered  ",
+        r"^The loop starts nothing: auto runs are paused after 3 fails\.$",
+        r"^== Reset",
+        r"^Delivered: change #7, open, 1 commit",
+        r"^  #2: parked: afk/2$",
+        r"^== That was all of it, in \d+ s$",
+    )
+
+
+@pytest.mark.timeout(STORY_SECONDS + 10)
+def test_a_demo_that_is_over_leaves_nothing(whole: tuple[Ended, Path]) -> None:
+    _, temporary = whole
+    assert list(temporary.iterdir()) == []
+    assert processes_of(temporary) == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "number", "times"),
+    [
+        ("Start AFK run", signal.SIGTERM, 1),
+        ("agent exited 1", signal.SIGINT, 3),
+    ],
+    ids=["while starting", "while the loop goes on, by an impatient person"],
+)
+def test_an_interrupted_demo_that_is_kept_leaves_its_folder_but_no_process(
+    moment: str, number: signal.Signals, times: int, demo_shell: Shell
+) -> None:
+    told = interrupt(demo_shell, moment, number, times)
+    [kept] = (demo_shell.folder / "tmp").iterdir()
+    assert (kept / "server.log").is_file(), told
+    assert processes_of(demo_shell.folder / "tmp") == []
+
+
+def test_a_demo_interrupted_while_git_hangs_leaves_no_git(demo_shell: Shell) -> None:
+    tools, mark, git = demo_shell.folder / "bin", demo_shell.folder / "mark", shutil.which("git")
+    tools.mkdir()
+    os.mkfifo(mark)
+    (tools / "git").write_text(HANGING_GIT.format(mark=mark, git=git))
+    (tools / "git").chmod(0o700)
+    demo_shell.extra["PATH"] = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    interrupt(demo_shell, "Making a small repository", signal.SIGTERM, 1, after=mark)
+    assert processes_of(demo_shell.folder / "tmp") == []
+
+
+def interrupt(
+    shell: Shell, moment: str, number: signal.Signals, times: int, *, after: Path | None = None
+) -> str:
+    """Start a demo with `--keep`, signal it at this line of its output, and check its exit code."""
+    told = ""
+    with subprocess.Popen(
+        shell.argv("demo", "--keep"),
+        cwd=ROOT,
+        env=shell.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            told += line
+            if moment in line:
+                if after:
+                    after.read_text()
+                for _ in range(times):
+                    os.kill(process.pid, number)
+                moment = "nothing that is ever told"
+        assert process.wait(END_SECONDS) == 128 + number, told
+    return told

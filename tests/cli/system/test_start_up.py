@@ -1,0 +1,84 @@
+"""Start-up time of the command line, and modules it must not import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.builders.api_samples import a_run
+from tests.drivers.cli.shells import DEADLINE_SECONDS, ROOT, Shell
+from tests.fakes.recorded_server import RecordedServer
+
+# CPU time relative to that of an empty Python: wall-clock time depends on the load of the machine
+# (`make bench` measures it, with a goal of 0.3 s). The limits are almost three times the usual
+# values, because other load on a core does not slow both equally.
+TIMES_AN_EMPTY_PYTHON = {"--help": 30, "runs list": 60}
+TRIES = 5
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [("--help", "--help"), ("afk start --help", "--help"), ("runs list", "runs list")],
+)
+def test_the_first_word_costs_few_times_the_start_of_python(
+    words: str, kind: str, shell: Shell, server: RecordedServer
+) -> None:
+    server.on("GET", "/runs", {"items": [a_run()]})
+    both = ([sys.executable, "-c", "pass"], shell.argv(*words.split()))
+    tries = [[processor_seconds(argv, shell) for argv in both] for _ in range(TRIES)]
+    empty, ours = map(min, zip(*tries, strict=True))
+    assert ours <= TIMES_AN_EMPTY_PYTHON[kind] * empty
+
+
+def processor_seconds(argv: list[str], shell: Shell) -> float:
+    """Run a command and return its CPU time in seconds, user plus system."""
+    env = {name: v for name, v in shell.env.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
+    pid = os.posix_spawn(argv[0], argv, {**env, "PYTHONPATH": str(ROOT)}, file_actions=quiet)
+    _, status, used = os.wait4(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    return used.ru_utime + used.ru_stime
+
+
+HEAVY = (
+    "nicegui",
+    "sqlalchemy",
+    "sqlmodel",
+    "fastapi",
+    "rich",
+    "app.server",
+    "app.config",
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "heavy"),
+    [
+        (["--help"], (*HEAVY, "httpx", "pydantic")),
+        (["runs", "list"], HEAVY),
+    ],
+    ids=["help", "a call"],
+)
+def test_nothing_heavy_is_loaded(
+    words: list[str], heavy: tuple[str, ...], shell: Shell, server: RecordedServer
+) -> None:
+    server.on("GET", "/runs", {"items": [a_run()]})
+    program = (
+        "import sys\nfrom app.cli.main import main\n"
+        f"sys.argv = ['runyard', *{words!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=shell.env,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=True,
+    )
+    assert done.stderr.strip() == "[]"

@@ -1,0 +1,221 @@
+"""The in-memory fakes (tests/fakes/world.py) keep the contracts of the real adapters."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from app.domain.end_causes import ExitReason
+from app.services.ports import (
+    BranchTaken,
+    CannotRead,
+    Engine,
+    Kept,
+    LaunchFailed,
+    LaunchOrder,
+    Mirrors,
+    Observation,
+    Repository,
+    WorkingCopies,
+)
+from tests.builders.repositories import commit_files, set_up_place
+from tests.fakes.agents.runs import Ears, local_engine, shell
+from tests.fakes.engine import FakeEngine
+from tests.fakes.world import FakeCopies, FakeMirrors, World
+
+BRANCH = "afk/1"
+
+
+@dataclass(frozen=True)
+class Git:
+    """A mirror with its working copies, and functions that commit and leave files in a copy."""
+
+    mirrors: Mirrors
+    copies: WorkingCopies
+    repo: Repository
+    commit: Callable[[str], object]
+    leave_file: Callable[[str], object]
+
+    @property
+    def base(self) -> str:
+        tip = self.mirrors.origin_tip(self.repo, "main")
+        assert tip
+        return tip
+
+    def start(self, run_id: str = "run_1") -> None:
+        self.mirrors.claim(self.repo, BRANCH, self.base)
+        self.copies.prepare(self.repo, run_id, branch=BRANCH, sha=self.base)
+
+
+def real_git(folder: Path) -> Git:
+    place = set_up_place(folder)
+    copies = place.copies
+    return Git(
+        place.mirrors,
+        copies,
+        place.repo,
+        lambda run_id: commit_files(copies.path(run_id), {"new.txt": uuid.uuid4().hex}),
+        lambda run_id: (copies.path(run_id) / "left.txt").write_text("left"),
+    )
+
+
+def fake_git(_: Path) -> Git:
+    world = World()
+    repo = Repository("proj_1", world.add_origin("/origin"))
+    mirrors = FakeMirrors(world)
+    mirrors.clone(repo, progress=lambda *_: None)
+    return Git(mirrors, FakeCopies(world), repo, world.commit, world.leave_file)
+
+
+@pytest.fixture(params=[real_git, fake_git], ids=["real", "twin"])
+def git(request: pytest.FixtureRequest, tmp_path: Path) -> Git:
+    return request.param(tmp_path)
+
+
+def test_a_claim_stands_once_and_shuts_out_what_lies_below_it(git: Git) -> None:
+    git.mirrors.claim(git.repo, BRANCH, git.base)
+    for name in (BRANCH, f"{BRANCH}/deeper", "afk"):
+        with pytest.raises(BranchTaken):
+            git.mirrors.claim(git.repo, name, git.base)
+    assert git.mirrors.claims(git.repo) == {BRANCH}
+    assert git.mirrors.tip(git.repo, BRANCH) == git.base
+
+
+def test_a_release_needs_the_expected_commit(git: Git) -> None:
+    git.mirrors.claim(git.repo, BRANCH, git.base)
+    assert not git.mirrors.release(git.repo, BRANCH, expected_sha="0" * 40)
+    assert git.mirrors.release(git.repo, BRANCH, expected_sha=git.base)
+    assert not git.mirrors.release(git.repo, BRANCH, expected_sha=None)
+    assert git.mirrors.tip(git.repo, BRANCH) is None
+
+
+def test_commits_are_taken_into_the_mirror_and_counted(git: Git) -> None:
+    git.start()
+    assert git.copies.take(git.repo, "run_1", BRANCH) == git.base
+    git.commit("run_1")
+    git.commit("run_1")
+    tip = git.copies.take(git.repo, "run_1", BRANCH)
+    assert git.mirrors.tip(git.repo, BRANCH) == tip
+    assert git.mirrors.stat(git.repo, git.base, tip).commits == 2
+
+
+def test_a_file_that_no_commit_holds_is_seen(git: Git) -> None:
+    git.start()
+    assert git.copies.look(git.repo, "run_1", tip=git.base).is_clean
+    git.leave_file("run_1")
+    assert not git.copies.look(git.repo, "run_1", tip=git.base).is_clean
+
+
+def test_a_removed_copy_is_gone_and_cannot_be_read(git: Git) -> None:
+    git.start()
+    git.copies.remove("run_1")
+    assert not git.copies.exists("run_1")
+    with pytest.raises(CannotRead):
+        git.copies.take(git.repo, "run_1", BRANCH)
+    git.copies.remove("run_1")
+
+
+def test_a_push_brings_the_branch_to_origin_and_a_deletion_needs_its_commit(git: Git) -> None:
+    git.start()
+    git.commit("run_1")
+    tip = git.copies.take(git.repo, "run_1", BRANCH)
+    assert git.mirrors.push(git.repo, BRANCH).accepted
+    git.mirrors.fetch(git.repo)
+    assert git.mirrors.origin_tip(git.repo, BRANCH) == tip
+    assert not git.mirrors.delete_at_origin(git.repo, BRANCH, expected_sha=git.base)
+    assert git.mirrors.delete_at_origin(git.repo, BRANCH, expected_sha=tip)
+
+
+# --- processes ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Yard:
+    """An engine, and a function that lets its agents end."""
+
+    engine: Engine
+    workdir: Path
+    let_end: Callable[[str, int], None]
+    rows: dict[str, Kept] = field(default_factory=dict)
+
+    def look(self, run_id: str) -> Observation:
+        return self.engine.look(run_id, self.rows.get(run_id))
+
+    def kill(self, run_id: str) -> bool:
+        return self.engine.kill(run_id, self.rows.get(run_id))
+
+    def launch(self, run_id: str, command: str) -> None:
+        launched = self.engine.launch(
+            LaunchOrder(
+                run_id=run_id,
+                argv=shell(command),
+                workdir=self.workdir,
+                env={"PATH": "/usr/bin:/bin"},
+                budget_seconds=60,
+                grace_seconds=0.3,
+                log_cap_bytes=10_000,
+                prompt="",
+            ),
+            lambda kept: self.rows.update({run_id: kept}),
+        )
+        self.rows[run_id] = launched.kept
+
+
+@pytest.fixture(params=["real", "twin"])
+def yard(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Yard]:
+    workdir = tmp_path / "copy"
+    workdir.mkdir()
+    if request.param == "twin":
+        world = World()
+        yield Yard(FakeEngine(world), workdir, world.end)
+        return
+    with local_engine(tmp_path / "records", uuid.uuid4().hex) as engine:
+        ears = Ears(engine, engine.kept)
+
+        def let_end(run_id: str, code: int) -> None:
+            engine.watch(run_id, yard.rows[run_id])
+            (workdir / "code").write_text(str(code))
+            ears.wait_for(run_id, "gone")
+
+        yard = Yard(engine, workdir, let_end)
+        yield yard
+
+
+WAIT = "until [ -s code ]; do sleep 0.02; done; exit $(cat code)"
+
+
+def test_what_never_was_is_gone_and_killing_it_is_proved(yard: Yard) -> None:
+    sight = yard.look("run_1")
+    assert (sight.alive, sight.exit, sight.tree_gone) == (False, None, True)
+    assert yard.kill("run_1")
+
+
+def test_an_agent_lives_until_it_ends_and_its_end_is_recorded(yard: Yard) -> None:
+    yard.launch("run_1", WAIT)
+    assert yard.look("run_1").alive
+    assert yard.engine.owned() == {"run_1"}
+    yard.let_end("run_1", 7)
+    sight = yard.look("run_1")
+    assert sight.exit is not None
+    assert (sight.exit.code, sight.exit.reason) == (7, ExitReason.EXITED)
+    assert (sight.alive, sight.tree_gone) == (False, True)
+
+
+def test_a_kill_is_proved_and_recorded(yard: Yard) -> None:
+    yard.launch("run_1", "sleep 60")
+    assert yard.kill("run_1")
+    sight = yard.look("run_1")
+    assert sight.exit is not None
+    assert (sight.exit.reason, sight.tree_gone) == (ExitReason.STOPPED, True)
+    assert yard.engine.owned() == set()
+
+
+def test_a_run_is_not_started_twice(yard: Yard) -> None:
+    yard.launch("run_1", "sleep 60")
+    with pytest.raises(LaunchFailed):
+        yard.launch("run_1", "sleep 60")
+    yard.kill("run_1")

@@ -1,0 +1,61 @@
+"""Actions of people on the auto loop, over a real plane."""
+
+from __future__ import annotations
+
+from app.records.people.audit_ledger import Deed
+from app.records.tables import Project, Run
+from app.services.auto.afk import Plan
+from app.services.runs.requests import Accepted
+from tests.drivers.planes import RealPlane
+
+SLEEP = "sleep 60"
+
+
+def start(
+    plane: RealPlane, project: Project, issue: int | None = None, key: str | None = None
+) -> Accepted:
+    """Start an AFK run manually and wait for its launch."""
+    plane.clock.advance(1)
+    accepted = plane.services.afk.start(project.id, issue, plane.requester(key), plane.clock())
+    plane.rest()
+    return accepted
+
+
+def switch(plane: RealPlane, project: Project, *, on: bool) -> None:
+    deed = Deed(plane.person, "auto", "by a test", "test", project.id)
+    plane.services.afk.set_auto(project.id, deed, plane.clock(), enabled=on)
+    plane.rest()
+
+
+def reset(plane: RealPlane, project: Project) -> None:
+    plane.clock.advance(1)
+    deed = Deed(plane.person, "reset", "by a test", "test", project.id)
+    plane.services.afk.reset(project.id, deed, plane.clock())
+    plane.rest()
+
+
+def plan(plane: RealPlane, project: Project) -> Plan:
+    return plane.services.afk.plan(project.id, plane.clock())
+
+
+def tick(plane: RealPlane) -> None:
+    """Sweep once, one second later."""
+    plane.clock.advance(1)
+    plane.tick()
+
+
+def runs(plane: RealPlane, project: Project) -> list[Run]:
+    """Return the project's runs, oldest first."""
+    return plane.ledgers.runs.newest_of(project.id, limit=100)[::-1]
+
+
+def add_issues(plane: RealPlane, project: Project, count: int) -> list[int]:
+    return [plane.add_issue(project, f"Part {n}").number for n in range(count)]
+
+
+def fail(plane: RealPlane, project: Project, times: int) -> None:
+    """Start `times` AFK runs manually, each for a new issue, and let each die."""
+    for _ in range(times):
+        plane.clock.advance(1)
+        number = plane.add_issue(project).number
+        plane.see_end(plane.run(start(plane, project, number).run.id))

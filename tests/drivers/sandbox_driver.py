@@ -1,0 +1,129 @@
+"""A program that runs one agent through the engine, as the user who starts it.
+
+`python tests/drivers/sandbox_driver.py` reads the order as JSON on stdin, and prints the end
+and the output as JSON. It needs only the standard library, so that any user can start it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from app.adapters.agents.private_homes import PrivateHomes
+from app.adapters.engine.local import LocalEngine
+from app.adapters.sandbox.hidden import OwnPlaces
+from app.adapters.sandbox.machine import MachineSandbox
+from app.domain.sandbox.levels import (
+    HostService,
+    Limits,
+    Means,
+    NetworkRule,
+    SandboxLevel,
+    SandboxPolicy,
+)
+from app.services.ports import LaunchFailed, LaunchOrder
+
+LONGER = 20.0
+
+
+def groups_of(instance: str) -> list[str]:
+    """Return the control groups left of this instance's runs; those of others come and go."""
+    return [
+        f"{place}/{name}"
+        for place, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name.startswith(f"runyard-{instance}-")
+    ]
+
+
+def main() -> None:
+    """Launch the order from stdin, wait for the proof that nothing is left, print the result."""
+    asked = json.load(sys.stdin)
+    data = Path(asked["data"])
+    copy, objects = data / "copies" / "run_1", data / "mirror" / "objects"
+    for folder in (copy, objects):
+        folder.mkdir(parents=True, exist_ok=True)
+    means = [Means(asked["means"])] if asked["means"] else list(Means)
+    sandbox = MachineSandbox(OwnPlaces((data,)), os.environ, means)
+    # unique among concurrent trials: the whole machine shares its control groups
+    instance = f"tried{os.getpid()}"
+    engine = LocalEngine(data / "records", instance=instance, sandbox=sandbox)
+    gone = threading.Event()
+    engine.listen(lambda _, what: gone.set() if what == "gone" else None)
+    argv = asked["argv"] or ["/bin/sh", "-c", asked["script"]]
+    env = dict(os.environ) | {"DATA": str(data), "SERVER": str(os.getpid())} | asked["env"]
+    # a variable that only the server has
+    env.pop("SERVER_SECRET", None)
+    ahead = timedelta(seconds=asked["seconds_later"])
+
+    def now() -> datetime:
+        return datetime.now(UTC) + ahead
+
+    homes, private_home = PrivateHomes(data / "homes", os.environ, now), None
+    if asked["project"]:
+        private_home = homes.prepare(
+            asked["project"], asked["agent"], argv[:1], asked["toolchains"]
+        )
+        env |= private_home.environment
+    order = LaunchOrder(
+        run_id=asked["run"],
+        argv=argv,
+        workdir=copy,
+        env=env,
+        private_home=private_home,
+        budget_seconds=asked["budget"],
+        grace_seconds=asked["grace"],
+        log_cap_bytes=10_000_000,
+        prompt="Do what you can.",
+        setup=asked["setup"],
+        policy=SandboxPolicy(
+            level=SandboxLevel(asked["level"]),
+            network=NetworkRule(asked["network"]),
+            allow=tuple(HostService(name) for name in asked["allow"]),
+            limits=Limits(**asked["limits"]),
+        ),
+        readable=[objects],
+        listed_hosts=asked["hosts"],
+    )
+    done = copy / asked["ends_once"]
+    if asked["ends_once"]:
+        os.mkfifo(done)
+    try:
+        launched = engine.launch(order, lambda kept: None)
+    except LaunchFailed as failure:
+        print(json.dumps({"failed": str(failure), "cause": failure.cause}))
+        return
+    kept = launched.kept
+    engine.watch(asked["run"], kept)
+    if asked["ends_once"]:
+        done.open().close()  # blocks until the agent opens it
+        engine.kill(asked["run"], kept)
+    if not engine.look(asked["run"], kept).tree_gone:
+        gone.wait(asked["budget"] + LONGER)
+    sight = engine.look(asked["run"], kept)
+    told = {
+        "code": sight.exit.code if sight.exit else None,
+        "signal": sight.exit.signal if sight.exit else None,
+        "reason": sight.exit.reason if sight.exit else None,
+        "limit": sight.exit.limit if sight.exit else None,
+        "limits": launched.surroundings["limits"],
+        "groups": groups_of(instance),
+        "is_gone": sight.tree_gone,
+        "is_untrue": sight.has_untrue_records,
+        "log": engine.log(asked["run"]).read().content.decode(errors="replace"),
+        "capability": sandbox.probe().means,
+    }
+    if asked["project"]:
+        told["refused"] = list(homes.keep_in_step(asked["project"], asked["agent"]))
+    engine.close()
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

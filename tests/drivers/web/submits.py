@@ -1,0 +1,115 @@
+"""Helpers for tests of the new run form: injected faults, rows and keys."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page
+
+from tests.drivers.servers.processes import ROOT, RunyardServer
+
+SCREENS = ROOT / "test-results" / "screens"
+IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
+START = "POST /api/v1/runs"
+# the delay of a response whose pending state must be seen, even by a slow browser
+SEEN_SECONDS = 5.0
+# records each later state of the list: the number of rows, and of rows `Submitting…`
+WATCH_ROWS = """() => {
+  window.seenRows = [];
+  const look = () => {
+    const rows = [...document.querySelectorAll("[data-testid=run-row]")];
+    const open = rows.filter((row) => row.dataset.status === "submitting").length;
+    window.seenRows.push([rows.length, open]);
+  };
+  look();
+  new MutationObserver(look).observe(document.querySelector("[data-testid=runs-table]"),
+    {subtree: true, childList: true, attributes: true});
+}"""
+
+
+class FaultFile:
+    """Faults injected into the pages' API calls while the server runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.clear()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Environment variables that make a server read the faults."""
+        return {"RUNYARD_TEST": "1", "RUNYARD_TEST_FAULTS": str(self._path)}
+
+    def set(self, rules: dict[str, dict[str, Any]]) -> None:
+        """Replace the faults: `{"METHOD /path": {"delay_seconds": …, "status": …, "drop": …}}`."""
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(json.dumps(rules))
+        fresh.replace(self._path)
+
+    def clear(self) -> None:
+        """Remove all faults."""
+        self.set({})
+
+
+def open_form(page: Page, server: RunyardServer, project_id: str, query: str = "") -> None:
+    """Open the form in a new page load and wait until its connection is up."""
+    page.goto(f"{server.url}/projects/{project_id}/run{query}")
+    page.wait_for_function(IS_DRAWN)
+    page.wait_for_function("() => sessionStorage.getItem(`runyard_form:${location.pathname}`)")
+
+
+def open_list(page: Page, server: RunyardServer) -> Page:
+    """Open the list of runs in another tab, recording its states."""
+    other = page.context.new_page()
+    other.goto(f"{server.url}/runs")
+    other.wait_for_function(IS_DRAWN)
+    other.evaluate(WATCH_ROWS)
+    return other
+
+
+def rows_seen(page: Page) -> list[tuple[int, int]]:
+    """Return each recorded state of the list: its rows, and how many are being submitted."""
+    return [(rows, open_) for rows, open_ in page.evaluate("window.seenRows")]
+
+
+def row(page: Page, run_id: str) -> Locator:
+    """Locate a run's row."""
+    return page.locator(f"[data-testid=run-row][data-run='{run_id}']")
+
+
+def key_of(page: Page) -> str:
+    """Return the form's idempotency key."""
+    return page.locator("[data-draft-key]").get_attribute("data-draft-key") or ""
+
+
+def runs_of(server: RunyardServer, project_id: str) -> list[dict[str, Any]]:
+    """Return the project's runs, newest first."""
+    with server.client() as client:
+        return client.get("/runs", params={"project_id": project_id}).json()["items"]
+
+
+def stop_runs(server: RunyardServer, project_id: str) -> None:
+    """Stop every run of a project."""
+    with server.client() as client:
+        for run in client.get("/runs", params={"project_id": project_id}).json()["items"]:
+            if run["phase"] != "done":
+                client.post(f"/runs/{run['id']}/stop")
+
+
+def picture(page: Page, name: str) -> None:
+    """Save a screenshot of the whole page in test-results/screens."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / f"{name}.png", full_page=True, animations="disabled")
+
+
+def grave_findings(page: Page, within: str | None = None) -> list[str]:
+    """List serious and critical axe-core violations on the page, or in a part of it."""
+    found = Axe().run(page, context=within).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]

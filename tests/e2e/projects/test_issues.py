@@ -1,0 +1,184 @@
+"""The tracker in a browser: issues written, labeled, commented, blocked, run; hostile text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.builders.issue_texts import TEXTS
+from tests.builders.scenes import (
+    Puppet,
+    add_project,
+    expect_no_sideways_scroll,
+    wait_until_released,
+)
+from tests.drivers.servers.processes import RunyardServer, wait_for
+from tests.drivers.web.submits import grave_findings, picture
+from tests.e2e.conftest import OpenPage
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+WHAT_RUNS = """() => [...document.querySelectorAll('main *')].flatMap((e) =>
+  [...e.attributes].filter((a) => /^on/i.test(a.name) || /^\\s*(javascript|vbscript|data):/i
+    .test(a.value)).map((a) => `${e.tagName} ${a.name}=${a.value}`))"""
+
+
+@pytest.fixture
+def puppet(tmp_path: Path) -> Puppet:
+    """The agent of the test's project."""
+    return Puppet(tmp_path / "agent")
+
+
+def write(server: RunyardServer, project: str, title: str, **more: object) -> str:
+    """Create an issue and return the address of its page."""
+    with server.client() as client:
+        answer = client.post(f"/projects/{project}/issues", json={"title": title, **more})
+        assert answer.status_code == 201, answer.text
+    return f"{server.url}/projects/{project}/issues/{answer.json()['number']}"
+
+
+def row(page: Page, number: int) -> Locator:
+    """Locate an issue's row."""
+    return page.locator(f"[data-testid=issue-row][data-issue='{number}']")
+
+
+def test_an_issue_from_its_first_word_to_its_merge(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, puppet: Puppet
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, puppet.argv, name="ledger")
+    page.goto(f"{server.url}/projects/{project}/issues")
+    expect(page.get_by_test_id("no-issues")).to_contain_text("No issues yet")
+    picture(page, "issues-empty")
+    for title, text in (
+        ("Round tax per line", "Sums differ by **a cent**.\n\n- [ ] a test"),
+        ("Export the ledger", "After the rounding.\n\n## Blocked by\n\n- #1"),
+    ):
+        page.get_by_test_id("new-issue").click()
+        page.get_by_test_id("issue-title").fill(title)
+        page.get_by_test_id("issue-body").fill(text)
+        page.get_by_test_id("issue-submit").click()
+        expect(page.get_by_role("link", name=title)).to_be_visible()
+    expect(row(page, 2)).to_contain_text("blocked by #1")
+    picture(page, "issues")
+    assert grave_findings(page) == []
+
+    page.get_by_role("link", name="Round tax per line").click()
+    expect(page.get_by_role("heading", name="#1 Round tax per line")).to_be_visible()
+    expect(page.get_by_test_id("issue-text").locator("strong")).to_have_text("a cent")
+    page.get_by_test_id("new-label").fill("money")
+    page.get_by_test_id("new-label").press("Enter")
+    expect(page.get_by_role("button", name="Remove label money")).to_be_visible()
+    expect(page.get_by_test_id("new-label")).to_have_value("")
+    page.get_by_test_id("comment-body").fill("Use `Decimal`.")
+    page.get_by_test_id("comment-submit").click()
+    expect(page.get_by_test_id("comment").locator("code")).to_have_text("Decimal")
+    expect(page.get_by_test_id("comment-body")).to_have_value("")
+    picture(page, "issue")
+    assert grave_findings(page) == []
+
+    page.get_by_test_id("start-issue").click()
+    page.get_by_role("link", name="Open the run").wait_for()
+    expect(page.get_by_test_id("issue-hold")).to_have_text("a run is under way")
+    with server.client() as client:
+        (run,) = client.get("/runs", params={"project_id": project}).json()["items"]
+    puppet.tell_to_deliver("money.py", "ROUND")
+    wait_until_released(server, run["id"])
+    change = page.get_by_test_id("issue-changes").get_by_role("link")
+    expect(page.get_by_test_id("issue-hold")).to_contain_text("delivered: change request #3")
+    picture(page, "issue-delivered")
+    change.click()
+    expect(page.get_by_test_id("change-diff")).to_contain_text("money.py")
+    page.get_by_test_id("merge-change").click()
+    page.get_by_test_id("merge-change").click()
+    with server.client() as client:
+        path = f"/projects/{project}/issues/1"
+        wait_for(client, path, lambda issue: issue["state"] == "closed")
+        two = client.get(f"/projects/{project}/issues/2").json()
+    assert (two["hold"], two["claimable"]) == (None, True)
+    page.goto(f"{server.url}{path}")
+    expect(page.get_by_test_id("issue-state")).to_have_text("Closed")
+    expect(page.get_by_test_id("start-issue")).to_be_hidden()
+
+
+def test_what_is_half_typed_outlives_what_others_do(
+    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
+) -> None:
+    project = add_project(server, tmp_path, ["true"], name="typing")
+    address = write(server, project, "Both of us", body="As it was.")
+    ann, bob = sign_in(), sign_in()
+    for person in (ann, bob):
+        person.goto(address)
+        person.get_by_test_id("edit-issue").click()
+    typed = bob.get_by_test_id("edit-body")
+    typed.fill("Half of a sent")
+    typed.evaluate("(e) => e.setSelectionRange(4, 4)")
+
+    ann.get_by_test_id("edit-title").fill("Ann's title")
+    ann.get_by_test_id("edit-body").fill("Ann's words.")
+    ann.get_by_test_id("save-issue").click()
+    expect(bob.get_by_role("heading", name="#1 Ann's title")).to_be_visible()
+    expect(typed).to_be_focused()
+    bob.keyboard.type("!")
+    expect(typed).to_have_value("Half! of a sent")
+
+    bob.get_by_test_id("save-issue").click()
+    notice = bob.get_by_test_id("edited-meanwhile")
+    expect(notice).to_contain_text("Nothing of yours was saved.")
+    expect(notice).to_contain_text("Ann's words.")
+    picture(bob, "issue-edited-meanwhile")
+    assert grave_findings(bob) == []
+    bob.get_by_test_id("save-mine").click()
+    expect(ann.get_by_test_id("issue-text")).to_contain_text("Half! of a sent")
+    expect(ann.get_by_role("heading", name="#1 Ann's title")).to_be_visible()
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_long_and_odd_words_stay_inside_the_page(
+    sign_in: OpenPage, server: RunyardServer, tmp_path: Path, look: str
+) -> None:
+    project = add_project(server, tmp_path, ["true"], name=f"odd-{look}")
+    label = "a-label-that-is-as-long-as-one-may-be-" * 2
+    body = f"{'y' * 3000}\n\n`{'z' * 400}`\n\n| a | b |\n|---|---|\n| {'x' * 300} | 2 |\n"
+    write(server, project, "x" * 300, body=body, labels=[label, "ready-for-agent"])
+    address = write(server, project, "A title \u202e\u3000 of " + "many words " * 20, labels=["a"])
+    context = PHONE if look == "phone" else {"color_scheme": look}
+    page = sign_in(**context, reduced_motion="reduce")
+    for name, where in (
+        ("issues-long", f"{server.url}/projects/{project}/issues"),
+        ("issue-long", address.replace("/issues/2", "/issues/1")),
+        ("issue-odd", address),
+    ):
+        page.goto(where)
+        expect(page.locator("main h1")).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        expect_no_sideways_scroll(page)
+        picture(page, f"{name}-{look}")
+        if look != "phone":
+            assert grave_findings(page) == []
+    expect(page.locator("main h1")).to_contain_text("\\u202e\\u3000")
+
+
+def test_a_hostile_text_runs_nowhere(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    # the `consoles` fixture fails the test on a dialog or a console error
+    project = add_project(server, tmp_path, ["true"], name="hostile-words")
+    words = [text.replace("\0", "") for text in TEXTS]
+    address = write(server, project, words[3], body="\n\n".join(words), labels=["<img src=x>"])
+    with server.client() as client:
+        for some in (words[:20], words[20:]):
+            body = {"body": "\n\n".join(some)}
+            path = f"/projects/{project}/issues/1/comments"
+            assert client.post(path, json=body).status_code == 201
+    signed_in.goto(address)
+    expect(signed_in.get_by_test_id("comment")).to_have_count(2)
+    expect(signed_in.get_by_test_id("comment").last).to_contain_text("alert(1)")
+    expect(signed_in.get_by_test_id("issue-text")).to_contain_text("alert(1)")
+    assert signed_in.evaluate(WHAT_RUNS) == []
+    assert signed_in.locator("main :is(img, svg, iframe, script, style, form, video)").count() == 0
+    signed_in.get_by_test_id("edit-issue").click()
+    signed_in.goto(f"{server.url}/projects/{project}/issues")
+    expect(signed_in.get_by_test_id("issue-row")).to_be_visible()
+    assert signed_in.evaluate(WHAT_RUNS) == []

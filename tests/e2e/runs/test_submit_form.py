@@ -1,0 +1,225 @@
+"""The new run form: many branches, the keyboard alone, each refusal's message."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Request, WebSocket, expect
+
+from tests.builders.scenes import (
+    Puppet,
+    add_project,
+    start_run,
+    wait_for_run_page,
+    wait_until,
+    wait_until_released,
+)
+from tests.drivers.servers.processes import RunyardServer
+from tests.drivers.web.submits import grave_findings, key_of, open_form, picture, runs_of
+
+BRANCHES = 2000
+FAST_SECONDS = 3.0  # from the last key until one branch is left, allowing for a busy machine
+FULL = "This repository is at maximum concurrency. Wait for an active run to complete and retry."
+
+
+@pytest.fixture
+def puppet(tmp_path: Path) -> Puppet:
+    """The agent of the test's project."""
+    return Puppet(tmp_path / "agent")
+
+
+def test_two_thousand_branches_are_searched_without_lag_and_without_asking(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, puppet: Puppet
+) -> None:
+    page, asked = signed_in, list[str]()
+    names = [f"topic/{number:04d}" for number in range(BRANCHES)]
+    project = add_project(server, tmp_path, puppet.argv, name="branches", branches=names)
+
+    def watch(socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: asked.append(str(frame)))
+
+    def hear(request: Request) -> None:
+        asked.append(request.url)
+
+    page.on("websocket", watch)
+    open_form(page, server, project)
+    picker = page.get_by_test_id("branch-picker")
+    expect(picker).to_have_value("main")
+    expect(page.get_by_text("Search 2001 branches")).to_be_visible()
+    picker.click()
+    expect(page.get_by_role("option").first).to_have_text("main")
+    page.on("request", hear)
+    asked.clear()
+    picker.press_sequentially("topic/199")
+    began = time.monotonic()
+    picker.press_sequentially("7")
+    expect(page.get_by_role("option")).to_have_text(["topic/1997"])
+    assert time.monotonic() - began < FAST_SECONDS
+    assert [one for one in asked if "event" in one or "http" in one] == []
+    picture(page, "new-run-branches")
+    page.get_by_role("option").click()
+    expect(picker).to_have_value("topic/1997")
+
+
+def test_the_keyboard_alone_fills_the_form_and_starts_the_run(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, puppet: Puppet
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, puppet.argv, name="keys", branches=["dev"])
+    page.goto(f"{server.url}/projects/{project}")
+    page.get_by_test_id("new-run").wait_for()
+    keys = page.keyboard
+    keys.press("n")
+    dialog = page.get_by_role("dialog", name="New run")
+    picker = dialog.get_by_test_id("branch-picker")
+    expect(dialog.get_by_test_id("task")).to_be_focused()
+    for _ in range(40):
+        if picker.evaluate("(e) => e === document.activeElement"):
+            break
+        keys.press("Tab")
+    expect(picker).to_be_focused()
+    keys.type("dev")
+    expect(page.get_by_role("option")).to_have_text(["dev"])
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    expect(picker).to_have_value("dev")
+    keys.press("Tab")
+    depth = page.get_by_test_id("depth-level")
+    expect(depth.get_by_role("radio", name="standard")).to_be_focused()
+    keys.press("ArrowRight")
+    deep = depth.get_by_role("radio", name="deep")
+    expect(deep).to_be_focused()
+    expect(deep).to_have_attribute("aria-checked", "true")
+    keys.press("Tab")
+    expect(page.get_by_role("combobox", name="Target framework")).to_be_focused()
+    keys.press("Tab")
+    expect(page.get_by_role("combobox", name="Issue (optional)")).to_be_focused()
+    keys.press("Tab")
+    keys.type("Typed without a mouse")
+    for mark in ("agent", "model"):
+        keys.press("Tab")
+        expect(page.get_by_test_id(mark)).to_be_focused()
+    keys.press("Tab")
+    expect(page.get_by_test_id("run-options").locator("summary")).to_be_focused()
+    keys.press("Tab")
+    expect(page.get_by_role("button", name="Cancel")).to_be_focused()
+    keys.press("Tab")
+    expect(page.get_by_test_id("run-submit")).to_be_focused()
+    keys.press("Enter")
+    run_id = wait_for_run_page(page)
+    run = wait_until(server, run_id, status="running")
+    told = (run["branch"], run["depth_level"], run["task"])
+    assert told == ("dev", "deep", "Typed without a mouse")
+    puppet.tell("exit 0")
+    wait_until_released(server, run_id)
+
+
+def test_a_full_repository_is_said_inline_and_the_chip_copies_the_whole_id(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, puppet: Puppet
+) -> None:
+    page = signed_in
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    project = add_project(server, tmp_path, puppet.argv, name="full", max_concurrency=1)
+    running = start_run(server, project)
+    open_form(page, server, project, "?task=kept")
+    page.get_by_test_id("run-submit").click()
+    error = page.get_by_test_id("form-error")
+    expect(error).to_contain_text(FULL)
+    expect(error.locator("time")).to_have_count(0)
+    expect(page.get_by_test_id("task")).to_have_value("kept")
+    expect(page.get_by_test_id("run-submit")).to_be_enabled()
+    picture(page, "new-run-concurrency-limit")
+    assert grave_findings(page) == []
+    chip = error.get_by_test_id("correlation-chip")
+    expect(chip).to_have_text(re.compile(r"^corr \w{4}…\w{2}$"))
+    chip.click()
+    expect(chip).to_have_attribute("data-copied", "1")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == chip.get_attribute("data-copy")
+    assert copied in server.log, "the id does not lead to the log"
+    puppet.tell("exit 0")
+    wait_until_released(server, running)
+
+
+def test_a_locked_branch_leads_to_the_pull_request_of_its_holder(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, puppet: Puppet
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, puppet.argv, name="locked")
+    with server.client() as client:
+        issue = {"title": "Round tax", "labels": ["ready-for-agent"]}
+        client.post(f"/projects/{project}/issues", json=issue)
+    open_form(page, server, project, "?issue=1")
+    holder = start_run(server, project, issue=1)
+    page.get_by_test_id("run-submit").click()
+    error = page.get_by_test_id("form-error")
+    expect(error).to_contain_text("pr_lock contention")
+    picture(page, "new-run-pr-lock")
+    assert grave_findings(page) == []
+    error.get_by_role("link").click()
+    page.wait_for_url(f"**/runs/{holder}?show=pull-request")
+    expect(page.get_by_test_id("pr-card")).to_be_visible()
+    puppet.tell("exit 0")
+    wait_until_released(server, holder)
+
+
+def test_a_changed_form_whose_run_exists_leads_to_it_or_begins_anew(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, puppet: Puppet
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, puppet.argv, name="reused")
+    open_form(page, server, project)
+    key = key_of(page)
+    with server.client() as client:
+        order = {"project_id": project, "task": "the answer to this was lost"}
+        first = client.post("/runs", json=order, headers={"x-idempotency-key": key}).json()["id"]
+    page.get_by_test_id("task").fill("something else")
+    page.get_by_test_id("run-submit").click()
+    error = page.get_by_test_id("form-error")
+    expect(error).to_contain_text("This form has already started a run.")
+    expect(error.get_by_role("link")).to_have_attribute("href", f"/runs/{first}")
+    picture(page, "new-run-key-reused")
+    assert grave_findings(page) == []
+    page.get_by_role("button", name="Reset form").click()
+    expect(page.get_by_test_id("task")).to_have_value("")
+    expect(error).to_have_count(0)
+    assert key_of(page) != key
+    page.get_by_test_id("run-submit").click()
+    second = wait_for_run_page(page)
+    assert {run["id"] for run in runs_of(server, project)} == {first, second}
+    for run_id in (first, second):
+        with server.client() as client:
+            client.post(f"/runs/{run_id}/stop")
+        wait_until_released(server, run_id)
+
+
+def test_an_issue_is_run_from_its_row_in_a_dialog_over_the_page(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, puppet: Puppet
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, puppet.argv, name="dialog")
+    page.emulate_media(reduced_motion="reduce")
+    with server.client() as client:
+        issue = {"title": "Round tax", "labels": ["ready-for-agent"]}
+        client.post(f"/projects/{project}/issues", json=issue)
+    page.goto(f"{server.url}/projects/{project}")
+    dialog, keys = page.get_by_role("dialog", name="New run"), list[str | None]()
+    for _ in range(2):
+        page.get_by_test_id("run-issue").click()
+        expect(dialog.get_by_test_id("run-submit")).to_be_enabled()
+        keys.append(dialog.get_by_title("Key ").get_attribute("title"))
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+    assert keys[0] != keys[1], "a form that is opened anew has a key of its own"
+    page.get_by_test_id("run-issue").click()
+    expect(dialog.get_by_text("#1 Round tax")).to_be_visible()
+    picture(page, "new-run-dialog")
+    assert grave_findings(page) == []
+    dialog.get_by_test_id("run-submit").click()
+    run_id = wait_for_run_page(page)
+    assert wait_until(server, run_id, status="running")["issue"] == 1
+    puppet.tell("exit 0")
+    wait_until_released(server, run_id)

@@ -1,0 +1,85 @@
+"""A complete Runyard over an in-memory world: only the adapters are fakes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from app.config import Settings
+from app.control_plane import ControlPlane
+from app.control_plane.context import pick_adapters
+from app.domain.words import Trigger
+from app.records.tables import Project
+from app.services.ports import Notifier, Sandbox
+from app.services.runs.requests import Requester
+from tests.builders.databases import own_database, put_database
+from tests.drivers.planes import QUIET, Clock
+from tests.fakes.engine import FakeEngine
+from tests.fakes.world import FakeCopies, FakeMirrors, FakeSandbox, World
+
+
+class FakePlane(ControlPlane):
+    """A control plane over an in-memory world."""
+
+    clock: Clock
+
+    def __init__(
+        self,
+        folder: Path,
+        world: World,
+        *,
+        notifier: Notifier | None = None,
+        surrounds: Sandbox | None = None,
+        **wishes: Any,
+    ) -> None:
+        usual: dict[str, Any] = {"run_quota": 10_000, "repo_concurrency": 50}
+        usual |= {} if "database_url" in wishes else own_database(folder)
+        chosen = Settings(data_dir=folder, **QUIET | usual | wishes)
+        adapters = pick_adapters(chosen)
+        adapters = replace(
+            adapters,
+            mirrors=FakeMirrors(world),
+            copies=FakeCopies(world),
+            engine=FakeEngine(world),
+            notifier=notifier or adapters.notifier,
+            sandbox=surrounds or FakeSandbox(),
+        )
+        put_database(chosen)
+        super().__init__(chosen, clock=Clock(), adapters=adapters)
+        # the database, of whatever kind, is this test's own: no lease is needed
+        self.leases.is_alone |= "database_url" not in wishes
+        self.services.sweep.open()
+        self.leases.renew_once(self.clock())
+        self.person = self.services.accounts.operator(self.clock()).id
+
+    def rest(self) -> None:
+        """Wait until no background duty is left."""
+        assert self.workers.finish(20)
+
+    def tick(self) -> None:
+        """Advance the clock by a second and run one whole sweep."""
+        self.clock.advance(1)
+        self.services.sweep.tick_once(self.clock())
+        self.rest()
+
+    def add_project(self, world: World, **settings: Any) -> Project:
+        """Register a project and check that it is ready."""
+        name = f"yard{len(self.ledgers.projects.all())}"
+        origin = world.add_origin(f"/{name}")
+        settings = {"agent_command": ["/bin/true"]} | settings
+        made = self.services.projects.add(name, origin, self.clock(), **settings)
+        self.rest()
+        project = self.ledgers.projects.find(made.id)
+        assert project is not None
+        assert project.state == "ready", project.state_because
+        return project
+
+    def add_issue(self, project: Project) -> int:
+        """Add an issue labelled `ready-for-agent`; return its number."""
+        labels = ["ready-for-agent"]
+        return self.services.issues.add(project.id, "Mend it", "", labels, self.clock()).number
+
+    def requester(self) -> Requester:
+        """Return the operator as the requester of a manual run."""
+        return Requester(self.person, Trigger.MANUAL, None, "test", {"environment": "test"})

@@ -1,0 +1,337 @@
+"""In-memory fakes of everything outside Runyard: a world of commits, branches and processes.
+
+They obey the contracts of the real adapters (tests/contracts/stores/test_twins.py), and hundreds of
+scenarios run in the time of one real one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.domain.end_causes import ExitReason, ExitRecord
+from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
+from app.domain.secret_masks import SecretMask
+from app.services.ports import (
+    BranchTaken,
+    CannotRead,
+    Capability,
+    CopyState,
+    Diff,
+    DiffStat,
+    Enclosure,
+    LargeFile,
+    LaunchOrder,
+    Leak,
+    MergeAnswer,
+    PushAnswer,
+    Refusal,
+    Remote,
+    RemoteBranch,
+    Repository,
+)
+
+BASE = "main"
+BOOT = "boot-1"
+
+
+@dataclass
+class Copy:
+    """A working copy: its branch, its commit and its number of uncommitted files."""
+
+    branch: str
+    tip: str
+    uncommitted: int = 0
+
+
+@dataclass
+class Process:
+    """An agent process and the state of its process tree."""
+
+    pid: int
+    is_alive: bool = True
+    exit: ExitRecord | None = None
+    can_be_killed: bool = True
+    is_proved_gone: bool = True
+
+
+@dataclass
+class World:
+    """The state of everything outside Runyard; each commit knows its parent."""
+
+    parents: dict[str, str | None] = field(default_factory=dict)
+    origins: dict[str, dict[str, str]] = field(default_factory=dict)
+    mirrors: dict[str, dict[str, str]] = field(default_factory=dict)
+    fetched: dict[str, dict[str, str]] = field(default_factory=dict)
+    copies: dict[str, Copy] = field(default_factory=dict)
+    processes: dict[str, Process] = field(default_factory=dict)
+    launches: list[str] = field(default_factory=list)
+    orders: dict[str, LaunchOrder] = field(default_factory=dict)
+    words: dict[str, bytes] = field(default_factory=dict)
+    refusals: dict[str, list[Refusal]] = field(default_factory=dict)
+    while_fetching: Callable[[], None] = lambda: None
+    large_files: list[LargeFile] = field(default_factory=list)
+    leak: Leak | None = None
+    is_silent: bool = False
+    is_stuck: bool = False
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def add_origin(self, name: str) -> str:
+        """Add a repository with one commit; return its address."""
+        self.origins[name] = {BASE: self.new_commit(None)}
+        return name
+
+    def new_commit(self, parent: str | None) -> str:
+        """Add a commit on top of `parent` (None: a first commit); return its id."""
+        sha = hashlib.sha1(f"{len(self.parents)}".encode(), usedforsecurity=False).hexdigest()
+        self.parents[sha] = parent
+        return sha
+
+    def ancestry(self, sha: str | None) -> Iterator[str]:
+        """Yield a commit and its ancestors, newest first."""
+        while sha is not None:
+            yield sha
+            sha = self.parents[sha]
+
+    # --- actions of agents ---------------------------------------------------------------------
+
+    def say(self, run_id: str, words: str) -> None:
+        """Append a line to the agent's log."""
+        self.words[run_id] = self.words.get(run_id, b"") + f"{words}\n".encode()
+
+    def commit(self, run_id: str) -> None:
+        """Commit in the agent's copy."""
+        copy = self.copies[run_id]
+        copy.tip = self.new_commit(copy.tip)
+
+    def leave_file(self, run_id: str) -> None:
+        """Leave one uncommitted file in the agent's copy."""
+        self.copies[run_id].uncommitted += 1
+
+    def end(
+        self,
+        run_id: str,
+        code: int | None = 0,
+        *,
+        signal: int | None = None,
+        reason: ExitReason = ExitReason.EXITED,
+    ) -> None:
+        """End the agent, and write the exit record that its supervisor would write."""
+        process = self.processes[run_id]
+        if process.is_alive:
+            process.is_alive = False
+            process.exit = ExitRecord(code, signal, reason, datetime.now(UTC))
+
+    def lose(self, run_id: str, *, is_proved: bool = True) -> None:
+        """End agent and supervisor without an exit record; `is_proved`: their end is proved."""
+        self.processes[run_id].is_alive = False
+        self.processes[run_id].is_proved_gone = is_proved
+
+
+class FakeMirrors:
+    """Mirrors in memory."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
+        branches = self._world.origins[origin]
+        return Remote(BASE, tuple(RemoteBranch(name, sha) for name, sha in branches.items()))
+
+    def check_place(self, origin: str) -> None:
+        """Accept any origin: all origins of this world are addresses."""
+
+    def remote_of(self, folder: str) -> str | None:
+        """Return None: no folder of this world has a remote."""
+        return None
+
+    def hooks_of(self, origin: str) -> str:
+        """Return an empty text: no origin of this world has hooks."""
+        return ""
+
+    def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
+        progress(100, "Receiving objects")
+        self._world.mirrors.setdefault(repo.project_id, {})
+        self.fetch(repo)
+
+    def exists(self, repo: Repository) -> bool:
+        return repo.project_id in self._world.mirrors
+
+    def objects(self, repo: Repository) -> Path:
+        return Path("/nowhere") / repo.project_id
+
+    def remove(self, repo: Repository) -> None:
+        self._world.mirrors.pop(repo.project_id, None)
+
+    def fetch(self, repo: Repository) -> None:
+        self._world.while_fetching()
+        self._world.fetched[repo.project_id] = dict(self._world.origins[repo.origin])
+
+    def branches(self, repo: Repository) -> list[RemoteBranch]:
+        return [RemoteBranch(*one) for one in self._world.fetched[repo.project_id].items()]
+
+    def origin_tip(self, repo: Repository, branch: str) -> str | None:
+        return self._world.fetched[repo.project_id].get(branch)
+
+    def has_any(self, repo: Repository, branch: str, paths: Sequence[str]) -> bool:
+        return False
+
+    def tip(self, repo: Repository, branch: str) -> str | None:
+        return self._world.mirrors[repo.project_id].get(branch)
+
+    def claims(self, repo: Repository) -> set[str]:
+        if self._world.is_silent:
+            raise CannotRead("The mirror could not be read.")
+        return set(self._world.mirrors[repo.project_id])
+
+    def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
+        with self._world.lock:
+            heads = self._world.mirrors[repo.project_id]
+            if any(_shuts_out(branch, other) for other in heads):
+                raise BranchTaken(branch)
+            heads[branch] = base_sha
+
+    def release(self, repo: Repository, branch: str, *, expected_sha: str | None) -> bool:
+        with self._world.lock:
+            heads = self._world.mirrors[repo.project_id]
+            found = heads.get(branch)
+            if found is None or (expected_sha is not None and found != expected_sha):
+                return False
+            del heads[branch]
+            return True
+
+    def rename(self, repo: Repository, branch: str, new_name: str) -> None:
+        heads = self._world.mirrors[repo.project_id]
+        heads[new_name] = heads.pop(branch)
+
+    def stat(self, repo: Repository, base_sha: str, tip: str) -> DiffStat:
+        before = set(self._world.ancestry(base_sha))
+        commits = sum(sha not in before for sha in self._world.ancestry(tip))
+        return DiffStat(commits, commits, commits, 0)
+
+    def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
+        return Diff(f"{base_sha}..{tip}")
+
+    def large_files(
+        self, repo: Repository, base_sha: str, tip: str, *, above: int
+    ) -> list[LargeFile]:
+        return [one for one in self._world.large_files if one.size > above]
+
+    def find_leak(self, repo: Repository, base_sha: str, tip: str, mask: SecretMask) -> Leak | None:
+        return self._world.leak
+
+    def push(self, repo: Repository, branch: str, *, sha: str | None = None) -> PushAnswer:
+        tip = self._world.mirrors[repo.project_id][branch]
+        self._world.origins[repo.origin][branch] = sha or tip
+        return PushAnswer(True)
+
+    def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:
+        branches = self._world.origins[repo.origin]
+        if branches.get(branch) != expected_sha:
+            return False
+        del branches[branch]
+        return True
+
+    def merge(
+        self,
+        repo: Repository,
+        *,
+        base: str,
+        branch: str,
+        message: str,
+        base_sha: str | None = None,
+        head_sha: str | None = None,
+    ) -> MergeAnswer:
+        head = head_sha or self._world.mirrors[repo.project_id][branch]
+        self._world.origins[repo.origin][base] = head
+        self.fetch(repo)
+        return MergeAnswer(head)
+
+
+@dataclass
+class FakeSandbox:
+    """A sandbox that offers `levels`, by default both `contained` and `sandboxed`."""
+
+    levels: Collection[SandboxLevel] = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
+    because: str = ""
+    remedy: str = ""
+    looks: int = 0
+
+    def probe(self, *, again: bool = False) -> Capability:
+        self.looks += again
+        means = Means.BUBBLEWRAP if self.levels else None
+        return Capability(means, self.levels, self.because, self.remedy)
+
+    def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:
+        return []
+
+
+def no_sandbox() -> FakeSandbox:
+    """Return the sandbox of a machine that offers no level."""
+    return FakeSandbox((), "bubblewrap is not installed.", "Install the package bubblewrap.")
+
+
+class FakeCopies:
+    """Working copies in memory."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def path(self, run_id: str) -> Path:
+        return Path("/nowhere") / run_id
+
+    def exists(self, run_id: str) -> bool:
+        return run_id in self._world.copies
+
+    def ids(self) -> list[str]:
+        return list(self._world.copies)
+
+    def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
+        self._world.copies[run_id] = Copy(branch, sha)
+        return self.path(run_id)
+
+    def include(self, repo: Repository, run_id: str) -> int:
+        return 0
+
+    def take(self, repo: Repository, run_id: str, branch: str) -> str:
+        copy = self._copy(run_id)
+        heads = self._world.mirrors[repo.project_id]
+        if branch not in heads:
+            raise CannotRead("Nobody claims this branch.")
+        heads[branch] = copy.tip
+        return copy.tip
+
+    def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
+        return CopyState(self._copy(run_id).uncommitted)
+
+    def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
+        return Diff(f"{base_sha}..{self._copy(run_id).tip}")
+
+    def adopt(self, old_id: str, run_id: str, *, in_place: bool = False) -> None:
+        if self._world.is_stuck:
+            raise CannotRead("The copy could not be moved.")
+        if old_id in self._world.copies and run_id not in self._world.copies:
+            self._world.copies[run_id] = self._world.copies.pop(old_id)
+
+    def names(self, run_id: str) -> list[str]:
+        self._copy(run_id)
+        return ["README.md", "pyproject.toml"]
+
+    def size(self, run_id: str) -> int:
+        return 1024 if self.exists(run_id) else 0
+
+    def remove(self, run_id: str) -> None:
+        self._world.copies.pop(run_id, None)
+
+    def _copy(self, run_id: str) -> Copy:
+        if self._world.is_silent or run_id not in self._world.copies:
+            raise CannotRead("The copy could not be read.")
+        return self._world.copies[run_id]
+
+
+def _shuts_out(branch: str, other: str) -> bool:
+    return branch == other or branch.startswith(f"{other}/") or other.startswith(f"{branch}/")

@@ -1,0 +1,140 @@
+"""Every route that changes something writes one audit row when it succeeds, none when refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.drivers.servers.store_needs import API_CALLS, OPEN_CALLS, PROJECT, Call, of_run
+from tests.drivers.servers.workshop import open_workshop
+from tests.faults.stores.test_stores_away import Scene
+
+SPARE = (("project_id", "spare"),)
+PARKED = {"project_id": "{spare}", "branch": "{branch}", "confirm": "{branch}"}
+# operations that the table's own calls cannot complete in its scene
+MORE_CALLS = (
+    Call("PATCH", "/runs/{run_id}", "", body={"start_now": True}, ids=of_run("planned")),
+    Call("POST", "/parked/discard", "", body=PARKED),
+    Call("DELETE", PROJECT, "", ids=SPARE),
+)
+# these need another fault, an interrupted agent, or a second open change
+RARELY_DONE = {
+    "/runs/{run_id}/resume",
+    "/runs/{run_id}/deliver",
+    "/runs/{run_id}/release",
+    "/bulk/{bulk_id}/abort",
+    "/quota/accounts/lift",
+    "/projects/{project_id}/changes/{number}/close",
+    "/quarantine/{key}/retry",
+}
+# posted again to the host name of the pages
+SENT_ON = {"/login"}
+DEEDS = {
+    "/runs": "start",
+    "/runs/{run_id}": "change_run",
+    "/batches": "add_batch",
+    "/batches/{batch_id}/items": "add_items",
+    "/projects": "add_project",
+    "/demo-project": "add_project",
+    "/notifications/test": "test_notifications",
+    "/idempotency-keys/{key}/reset": "reset_key",
+    "/login-links": "make_login_link",
+    "/logout": "sign_out",
+    "/projects/{project_id}/issues": "add_issue",
+    "/projects/{project_id}/issues/{number}": "change_issue",
+    "/projects/{project_id}/issues/{number}/comments": "add_comment",
+    "/afk/start/{project:path}": "start",
+    "/afk/reset/{project:path}": "reset",
+    "/afk/auto/{project:path}": "auto",
+    "/afk/stop/{run}": "stop",
+}
+OF_THE_WHOLE_SERVER = {"test_notifications", "sign_out", "rotate"}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A server with some of everything, where few runs are live at a time."""
+    nobody = {"RUNYARD_NOTIFY_URLS": "json://127.0.0.1:9/nobody"}
+    folder = tmp_path_factory.mktemp("audited")
+    with open_workshop(folder, RUNYARD_MAX_LIVE_RUNS="2", **nobody) as shop:
+        spare = shop.add_project("spare")
+        parked = shop.ended(shop.start(spare, "please commit, then please fail")["id"])
+        scene = Scene(shop)
+        shop.issue(scene.ids["project_id"], "Another")  # one for the form and one for the API
+        planned = shop.start(scene.ids["project_id"], "please wait until later", delay=3600)
+        scene.ids |= {"spare": spare, "branch": parked["work_branch"], "planned": planned["id"]}
+        yield scene
+
+
+def deed_of(call: Call) -> str:
+    if call.method == "DELETE":
+        return "archive"
+    if call.route == PROJECT:
+        return "change_project"
+    return DEEDS.get(call.route) or call.route.rsplit("/", 1)[-1]
+
+
+def rows_of(scene: Scene, correlation_id: str) -> list[dict[str, Any]]:
+    newest = scene.shop.api.get("/audit", params={"limit": 100}).raise_for_status().json()
+    return [row for row in newest["items"] if row["correlation_id"] == correlation_id]
+
+
+def test_each_call_that_is_done_leaves_one_row_and_each_that_is_refused_none(scene: Scene) -> None:
+    person = scene.shop.api.get("/audit", params={"limit": 1}).json()["items"][0]["person"]
+    # forms first, since they stop runs that bulk would; archiving last, since it blocks all else
+    known = [call for call in (*OPEN_CALLS, *MORE_CALLS, *API_CALLS) if call.changes]
+    calls = sorted(known, key=lambda call: call.method == "DELETE")
+    done, sent_on, wrong = set[str](), set[str](), list[str]()
+    for number, call in enumerate(calls):
+        mark = f"audited-{number}"
+        answer = scene.ask(call, **{"X-Correlation-Id": mark})
+        rows, said = rows_of(scene, mark), f"{call.method} {call.route} {answer.status_code}"
+        if answer.status_code == 307:
+            sent_on.add(call.route)
+        if answer.status_code >= 400 or call.route in sent_on:
+            wrong += [f"{said}: {rows}"] if rows else []
+            continue
+        done.add(call.route)
+        expected = [(person, "token", "local", "127.0.0.1", deed_of(call))]
+        told = [
+            (row["person"], row["via"], row["token"], row["address"], row["deed"]) for row in rows
+        ]
+        if told != expected or not (rows[0]["object"] or deed_of(call) in OF_THE_WHOLE_SERVER):
+            wrong.append(f"{said}: {rows}")
+    assert not wrong, "\n".join(wrong)
+    assert sent_on == SENT_ON
+    assert {call.route for call in calls} - done == RARELY_DONE | SENT_ON
+
+
+def test_a_sign_in_that_is_posted_at_another_name_is_one_row_where_it_is_posted_again(
+    scene: Scene,
+) -> None:
+    server, mark = scene.shop.server, "posted-sign-in"
+    said = {"token": httpx.URL(server.new_link()).params["token"]}
+    with server.visitor(Origin="null", **{"X-Correlation-Id": mark}) as browser:
+        elsewhere = browser.post("/login", data=said, headers={"Host": f"127.0.0.1:{server.port}"})
+        assert (elsewhere.status_code, rows_of(scene, mark)) == (307, [])
+        assert elsewhere.headers["location"] == f"http://{server.page_host}/login"
+        assert browser.post("/login", data=said).status_code == 303
+    [row] = rows_of(scene, mark)
+    assert (row["deed"], row["via"], row["address"]) == ("sign_in", "browser", "127.0.0.1")
+    assert row["person"]
+
+
+def test_a_form_that_is_refused_or_sent_again_leaves_no_row(scene: Scene) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"}
+    address = f"{scene.shop.server.url}/afk/start/{scene.ids['project_id']}"
+    number = scene.shop.issue(scene.ids["project_id"], "Once")
+
+    def rows_after(mark: str, **said: Any) -> list[dict[str, Any]]:
+        head = form | {"X-Correlation-Id": mark}
+        assert scene.shop.api.post(address, data=said, headers=head).status_code == 303
+        return rows_of(scene, mark)
+
+    once = {"issue": str(number), "x_idempotency_key": "of-a-form"}
+    assert [row["deed"] for row in rows_after("first", **once)] == ["start"]
+    assert rows_after("again", **once) == []
+    assert rows_after("refused", issue="4711") == []

@@ -1,0 +1,273 @@
+"""The tracker's pages: the list of issues with its filters, and an issue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nicegui.testing.user import User
+
+from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut
+from tests.builders.repositories import make_origin
+from tests.pages.conftest import House, html_of, until
+
+READY = ["ready-for-agent"]
+
+
+@pytest.fixture
+async def project(house: House, user: User, tmp_path: Path) -> ProjectOut:
+    """A cloned project without issues."""
+    origin = make_origin(tmp_path / "shop", bare=True)
+    api = house.api_of(user)
+    made = await api.add_project(
+        NewProject(name="shop", origin=str(origin), agent="script", agent_command=["true"])
+    )
+    house.plane.workers.finish(10)
+    return await api.project(made.id)
+
+
+async def write(house: House, user: User, project: ProjectOut, title: str, **more: object) -> str:
+    """Create an issue and return the path of its page."""
+    new = NewIssue.model_validate({"title": title, **more})
+    issue = await house.api_of(user).add_issue(project.id, new)
+    return f"/projects/{project.id}/issues/{issue.number}"
+
+
+async def stands(house: House, user: User, project: ProjectOut, number: int = 1) -> IssueOut:
+    """Return the issue as stored by the server."""
+    return await house.api_of(user).issue(project.id, number)
+
+
+# --- the list --------------------------------------------------------------------------------
+
+
+async def test_an_issue_is_written_labelled_closed_and_opened_again(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(f"/projects/{project.id}/issues")
+    await user.should_see("No issues yet")
+    user.find(marker="new-issue").click()
+    user.find(marker="issue-submit").click()
+    await user.should_see("An issue needs a title.")
+    user.find(marker="issue-title").type("Greet <b>people</b> \u202e")
+    user.find(marker="issue-submit").click()
+    await user.should_see(marker="issue-row")
+    assert 'Greet &lt;b&gt;people&lt;/b&gt; <i class="esc">\\u202e</i>' in html_of(user)
+    await until(lambda: "1 ready" in html_of(user))
+    user.find(marker="toggle-ready").click()
+    await user.should_see("Mark ready")
+    await until(lambda: "0 ready" in html_of(user))
+    user.find(marker="turn-issue").click()
+    await user.should_see("Every issue is closed.")
+    assert (await stands(house, user, project)).state == "closed"
+    await user.open(f"/projects/{project.id}/issues?state=closed")
+    user.find(marker="turn-issue").click()
+    await user.should_see("No issue is closed yet.")
+    found = await stands(house, user, project)
+    assert (found.state, found.labels) == ("open", [])
+
+
+async def test_the_address_says_which_issues_are_shown(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await write(house, user, project, "Is ready", labels=READY)
+    await write(house, user, project, "Waits", labels=READY, body="## Blocked by\n#1")
+    await write(house, user, project, "Not ready")
+    await write(house, user, project, "Is closed")
+    await house.api_of(user).change_issue(project.id, 4, state="closed")
+    shown = {
+        "": ["Is ready", "Waits", "Not ready"],
+        "?ready=yes": ["Is ready", "Waits"],
+        "?state=closed": ["Is closed"],
+        "?tab=issues&state=odd": ["Is ready", "Waits", "Not ready"],
+    }
+    for query, titles in shown.items():
+        await user.open(f"/projects/{project.id}/issues{query}")
+        html = html_of(user)
+        assert [
+            title
+            for title in ("Is ready", "Waits", "Not ready", "Is closed")
+            if f"<b>{title}</b>" in html
+        ] == titles
+        assert "2 ready, 1 can start" in html
+    await user.open(f"/projects/{project.id}/issues")
+    assert "blocked by #1" in html_of(user)
+
+
+async def test_an_issue_says_which_of_its_blockers_does_not_exist(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await write(house, user, project, "Waits for nothing", body="Blocked by #999")
+    await user.open(f"/projects/{project.id}/issues")
+    await until(lambda: "#999 does not exist, so it blocks nothing" in html_of(user))
+    await user.open(f"/projects/{project.id}/issues/1")
+    await until(lambda: "#999 does not exist, so it blocks nothing" in html_of(user))
+
+
+async def test_what_others_change_shows_without_a_reload(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(f"/projects/{project.id}/issues")
+    await write(house, user, project, "From a script")
+    await until(lambda: "From a script" in html_of(user))
+    await house.api_of(user).change_issue(project.id, 1, title="Renamed")
+    await until(lambda: "Renamed" in html_of(user))
+    await house.api_of(user).change_issue(project.id, 1, state="closed")
+    await until(lambda: "Every issue is closed" in html_of(user))
+
+
+async def test_a_long_list_is_shown_in_parts(house: House, user: User, project: ProjectOut) -> None:
+    for number in range(52):
+        await write(house, user, project, f"Issue {number}")
+    await user.open(f"/projects/{project.id}/issues")
+    await user.should_see("Show more")
+    assert html_of(user).count('<span class="m sub">') == 50
+    user.find("Show more").click()
+    await until(lambda: html_of(user).count('<span class="m sub">') == 52)
+
+
+async def test_the_tracker_of_an_archived_project_is_only_read(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    path = await write(house, user, project, "Old", body="Old text")
+    await house.api_of(user).comment(project.id, 1, "Old words")
+    await user.open(f"/projects/{project.id}/issues")
+    await user.should_see(marker="turn-issue")
+    await house.api_of(user).archive_project(project.id)
+    await user.should_not_see(marker="turn-issue")
+    await user.should_not_see(marker="new-issue")
+    await user.open(path)
+    await until(lambda: "Old words" in html_of(user))
+    for mark in ("edit-issue", "turn-issue", "start-issue", "comment-submit", "add-label"):
+        await user.should_not_see(marker=mark)
+
+
+# --- an issue's page -------------------------------------------------------------------------
+
+
+async def test_an_issue_is_read_as_markdown_and_nothing_in_it_is_hidden(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    body = "## Why\n\n- *one*\n\n<!-- hidden -->\n<img src=x onerror=alert(1)>\nend\u202e\u3000"
+    path = await write(house, user, project, "Read me", body=body, labels=READY)
+    await user.open(path)
+    await until(lambda: "<h2>Why</h2>" in html_of(user))
+    html = html_of(user)
+    assert "<em>one</em>" in html
+    assert "&lt;!-- hidden --&gt;" in html
+    assert "<img" not in html
+    assert "end\\u202e\\u3000" in html
+    assert "Ready" in html
+
+
+async def test_an_issue_leads_to_its_runs(house: House, user: User, project: ProjectOut) -> None:
+    new = NewIssue(title="Round tax")
+    await house.api_of(user).tell(IssueOut, "POST", f"/projects/{project.id}/issues", new)
+    await user.open(f"/projects/{project.id}/issues/1")
+    assert f'href="/runs?project={project.id}&amp;issue=1"' in html_of(user)
+
+
+async def test_an_issue_that_is_not_there_is_a_page_that_says_so(
+    user: User, project: ProjectOut
+) -> None:
+    for number, status in (("7", 404), ("x", 422), ("9" * 40, 422)):
+        answer = await user.http_client.get(f"/projects/{project.id}/issues/{number}")
+        assert answer.status_code == status
+        assert "Back to the projects" in answer.text
+
+
+async def test_comments_are_said_and_those_of_others_leave_a_half_typed_one_alone(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(await write(house, user, project, "Talk"))
+    await until(lambda: "No comments yet" in html_of(user))
+    user.find(marker="comment-submit").click()
+    await user.should_see("A comment needs some words.")
+    user.find(marker="comment-body").type("Mine is **half")
+    await house.api_of(user).comment(project.id, 1, "<i>theirs</i>")
+    await until(lambda: "&lt;i&gt;theirs&lt;/i&gt;" in html_of(user))
+    user.find(marker="comment-body").type(" done**")
+    user.find(marker="comment-submit").click()
+    await until(lambda: "<strong>half done</strong>" in html_of(user))
+    await until(lambda: "Comments 2" in html_of(user))
+    html = html_of(user)
+    assert html.index("theirs") < html.index("half done")
+    assert [one.body for one in await house.api_of(user).comments(project.id, 1)] == [
+        *("<i>theirs</i>", "Mine is **half done**"),
+    ]
+
+
+async def test_labels_are_added_and_taken_away_and_anothers_stay(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(await write(house, user, project, "Label me", labels=["bug"]))
+    await user.should_see("bug")
+    user.find(marker="new-label").type("urgent")
+    user.find(marker="add-label").click()
+    await until(lambda: len(user.find(marker="label").elements) == 2)
+    assert (await stands(house, user, project)).labels == ["bug", "urgent"]
+    user.find(marker="toggle-ready").click()
+    await user.should_see("Mark not ready")
+    await house.api_of(user).change_issue(project.id, 1, labels=["urgent", "theirs"])
+    await user.should_see("theirs")
+    user.find("urgent").click()
+    await until(lambda: len(user.find(marker="label").elements) == 1)
+    assert (await stands(house, user, project)).labels == ["theirs"]
+
+
+async def test_a_text_is_edited_and_an_empty_title_is_refused(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(await write(house, user, project, "Old title", body="Old text"))
+    user.find(marker="edit-issue").click()
+    user.find(marker="edit-title").clear()
+    user.find(marker="save-issue").click()
+    await user.should_see("An issue needs a title.")
+    user.find(marker="edit-title").type("New title")
+    user.find(marker="save-issue").click()
+    await until(lambda: "#1 New title" in html_of(user))
+    found = await stands(house, user, project)
+    assert (found.title, found.body) == ("New title", "Old text")
+
+
+@pytest.mark.parametrize(
+    ("press", "body"), [("save-mine", "Theirs.Mine."), ("take-theirs", "Theirs, later.")]
+)
+async def test_of_two_who_edit_the_later_is_told_and_chooses(
+    house: House, user: User, project: ProjectOut, press: str, body: str
+) -> None:
+    await user.open(await write(house, user, project, "Both", body="Theirs."))
+    user.find(marker="edit-issue").click()
+    user.find(marker="edit-body").type("Mine.")
+    await house.api_of(user).change_issue(project.id, 1, body="Theirs, later.")
+    user.find(marker="save-issue").click()
+    await until(lambda: "Nothing of yours was saved" in html_of(user))
+    assert "Theirs, later." in html_of(user)
+    assert (await stands(house, user, project)).body == "Theirs, later."
+    user.find(marker=press).click()
+    if press == "take-theirs":
+        user.find(marker="save-issue").click()
+    await user.should_see(marker="edit-issue")
+    assert (await stands(house, user, project)).body == body
+
+
+async def test_an_issue_is_closed_and_opened_again_on_its_page(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(await write(house, user, project, "Turn me"))
+    user.find(marker="turn-issue").click()
+    await user.should_see("Open again")
+    await user.should_not_see(marker="start-issue")
+    assert (await stands(house, user, project)).state == "closed"
+    user.find(marker="turn-issue").click()
+    await user.should_see(marker="start-issue")
+
+
+async def test_a_run_of_a_chosen_issue_starts_from_its_page(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(await write(house, user, project, "Run me"))
+    user.find(marker="start-issue").click()
+    await until(lambda: "AFK run started." in html_of(user))
+    (run,) = (await house.api_of(user).runs(project_id=project.id)).items
+    assert (run.issue, run.work_branch) == (1, "afk/1")

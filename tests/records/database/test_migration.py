@@ -1,0 +1,229 @@
+"""Migrations: fresh, current, older with a backup, newer refused (F47, F48)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+from sqlmodel import SQLModel
+
+from app.records.database import migration
+from app.records.database.database import Database
+from app.records.database.integrity import newest_backup
+from app.records.database.migration import HEAD, REVISIONS, SchemaNewer, migrate
+from app.records.tables import Person
+from tests.builders.databases import SQLITE, one_postgres
+from tests.builders.rows import NOW
+
+MIGRATIONS = Path(migration.__file__).parent / "migrations"
+ROOT = Path(__file__).parents[3]
+COMING = f"{int(HEAD) + 1:04}"
+NEXT = f"""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{COMING}"
+down_revision = "{HEAD}"
+
+
+def upgrade():
+    op.add_column("person", sa.Column("nickname", sa.String(), nullable=True))
+"""
+
+
+@pytest.fixture
+def address(tmp_path: Path, kind: str) -> str:
+    """Address of a database that has no file or no tables yet."""
+    if kind == SQLITE:
+        return f"sqlite:///{tmp_path / 'x.db'}"
+    return one_postgres().create(f"bare_{os.urandom(4).hex()}")
+
+
+@pytest.fixture
+def bare(address: str) -> Iterator[Database]:
+    """A database without a schema."""
+    database = Database(address, tell=lambda _: None)
+    yield database
+    database.close()
+
+
+only_sqlite = pytest.mark.parametrize("kind", [SQLITE], indirect=True)
+
+
+@pytest.fixture
+def next_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Patch in a newer version of the program that has one more schema revision."""
+
+    def upgrade() -> None:
+        folder = tmp_path / "next"
+        shutil.copytree(MIGRATIONS, folder / "migrations")
+        (folder / "migrations" / "versions" / f"{COMING}_next.py").write_text(NEXT)
+        monkeypatch.setattr(migration, "__file__", str(folder / "migration.py"))
+        monkeypatch.setattr(migration, "HEAD", COMING)
+        monkeypatch.setattr(migration, "REVISIONS", (*REVISIONS, COMING))
+
+    return upgrade
+
+
+def revision_of(database: Database) -> str:
+    with database.reading() as session:
+        return str(session.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+
+
+def test_a_fresh_database_gets_the_newest_schema_and_no_backup(
+    bare: Database, tmp_path: Path
+) -> None:
+    assert migrate(bare, backups=tmp_path / "backups", now=NOW) is None
+    assert revision_of(bare) == HEAD
+    assert not (tmp_path / "backups").exists()
+
+
+@only_sqlite
+def test_a_current_database_is_left_alone(bare: Database, tmp_path: Path) -> None:
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    before = (tmp_path / "x.db").stat().st_mtime_ns
+    assert migrate(bare, backups=tmp_path / "backups", now=NOW) is None
+    assert (tmp_path / "x.db").stat().st_mtime_ns == before
+
+
+# Alembic compares expression indexes in PostgreSQL only; test_run_plans.py covers both
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings(
+    "ignore:autogenerate skipping metadata-specified expression-based index"
+)
+def test_the_schema_is_the_one_the_tables_describe(bare: Database, tmp_path: Path) -> None:
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    with bare.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_every_check_and_foreign_key_of_the_tables_is_in_the_schema(
+    bare: Database, tmp_path: Path
+) -> None:
+    # Alembic compares neither check constraints nor SQLite's foreign keys
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    found = inspect(bare.engine)
+    for table in SQLModel.metadata.sorted_tables:
+        checks = {check.name for check in table.constraints if "Check" in type(check).__name__}
+        assert {one["name"] for one in found.get_check_constraints(table.name)} == checks
+        keys = {(key.column.table.name, key.parent.name) for key in table.foreign_keys}
+        assert {
+            (one["referred_table"], column)
+            for one in found.get_foreign_keys(table.name)
+            for column in one["constrained_columns"]
+        } == keys
+
+
+def test_the_program_knows_the_revisions_that_it_brings_along() -> None:
+    script = ScriptDirectory(str(MIGRATIONS))
+    known = [one.revision for one in script.walk_revisions()]
+    assert tuple(reversed(known)) == REVISIONS
+    assert script.get_current_head() == HEAD == REVISIONS[-1]
+
+
+def test_f47_an_older_database_is_upgraded_after_a_backup_where_it_is_a_file(
+    bare: Database, tmp_path: Path, next_program: Callable[[], None]
+) -> None:
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    with bare.transaction() as tx:
+        tx.add(Person(id="person_1", name="p", created_at=NOW))
+    next_program()
+    backup = migrate(bare, backups=tmp_path / "backups", now=NOW)
+    assert revision_of(bare) == COMING
+    assert {one["name"] for one in inspect(bare.engine).get_columns("person")} >= {"nickname"}
+    with bare.reading() as session:
+        assert session.get(Person, "person_1") is not None
+    if not bare.is_sqlite:
+        assert backup is None
+        return
+    assert backup is not None
+    assert backup == tmp_path / "backups" / f"before-{COMING}-20260102T030405Z.db"
+    with sqlite3.connect(backup) as copy:
+        assert copy.execute("SELECT id FROM person").fetchall() == [("person_1",)]
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)
+        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    copy.close()
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert backup.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_f47_an_upgrade_that_fails_half_way_leaves_the_old_schema_and_the_backup(
+    bare: Database, tmp_path: Path, next_program: Callable[[], None]
+) -> None:
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    next_program()
+    script = tmp_path / "next" / "migrations" / "versions" / f"{COMING}_next.py"
+    script.write_text(f"{NEXT}    raise RuntimeError('half way')\n")
+    with pytest.raises(RuntimeError, match="half way"):
+        migrate(bare, backups=tmp_path / "backups", now=NOW)
+    assert revision_of(bare) == HEAD
+    # a backup left incomplete by a power cut does not count
+    kept = list((tmp_path / "backups").glob("*.db"))
+    for whole in kept:
+        whole.rename(whole.with_suffix(".part")).write_bytes(b"half")
+    columns = {one["name"] for one in inspect(bare.engine).get_columns("person")}
+    assert "nickname" not in columns
+    assert len(kept) == (1 if bare.is_sqlite else 0)
+    assert newest_backup(tmp_path) is None
+    # a second attempt completes
+    script.write_text(NEXT)
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    if bare.is_sqlite:
+        assert list((tmp_path / "backups").iterdir()) == kept == [newest_backup(tmp_path)]
+    assert revision_of(bare) == COMING
+
+
+def test_f48_a_newer_database_is_refused_and_untouched(bare: Database, tmp_path: Path) -> None:
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    with bare.transaction() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaNewer, match=f"schema 9999.*up to {HEAD}.*newer Runyard"):
+        migrate(bare, backups=tmp_path / "backups", now=NOW)
+    assert revision_of(bare) == "9999"
+    assert not (tmp_path / "backups").exists()
+
+
+START = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import alembic.command
+from app.records.database.database import Database
+from app.records.database.migration import migrate
+
+database = Database(sys.argv[1], tell=lambda _: None)
+print("ready", flush=True)
+sys.stdin.readline()
+migrate(database, backups=Path(sys.argv[2]), now=datetime.now(UTC))
+"""
+
+
+def test_two_servers_that_start_at_once_make_one_schema(bare: Database, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", START, bare.url, str(tmp_path / "backups")]
+    pipe = subprocess.PIPE
+    servers = [
+        subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        for _ in range(2)
+    ]
+    for server in servers:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+    for server in servers:
+        assert server.stdin is not None
+        server.stdin.write("\n")
+        server.stdin.flush()
+    errors = [server.communicate(timeout=30)[1] for server in servers]
+    assert [server.returncode for server in servers] == [0, 0], errors
+    assert revision_of(bare) == HEAD

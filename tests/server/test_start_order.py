@@ -1,0 +1,81 @@
+"""The order of a server's start, and of its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.server import ServerState
+from wsproto.events import CloseConnection
+
+from app.api.live import LiveStream
+from app.server.uvicorn_server import PageSocket, UvicornServer
+from tests.fakes.planes import FakePlane
+from tests.fakes.world import World
+
+
+async def test_sweeps_begin_once_the_pages_start_is_through_and_before_anybody_is_let_in(
+    tmp_path: Path,
+) -> None:
+    happened: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        happened.append("the pages' start")
+        yield
+
+    plane = FakePlane(tmp_path, World())
+    plane.migrate()
+    config = uvicorn.Config(FastAPI(lifespan=lifespan), port=0, log_config=None)
+
+    def welcome() -> None:
+        happened.append("link")
+        server.should_exit = True
+
+    server = UvicornServer(
+        config,
+        LiveStream(plane.services),
+        begin=lambda: happened.append("sweeps"),
+        welcome=welcome,
+    )
+    await server.serve()
+    plane.stop()
+    assert happened == ["the pages' start", "sweeps", "link"]
+
+
+async def test_a_page_that_closes_its_socket_as_the_server_ends_lets_it_end_in_order() -> None:
+    ended = asyncio.Event()
+
+    class Ending(PageSocket):
+        def handle_close(self, event: CloseConnection) -> None:
+            super().handle_close(event)
+            # the server shuts down before it sees that the connection is gone
+            self.shutdown()
+            ended.set()
+
+    async def app(_: object, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+
+    config = uvicorn.Config(app, log_config=None)
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Ending(config, state, {}), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"\x88\x80\0\0\0\0")  # a close frame
+    await asyncio.wait_for(ended.wait(), 20)
+    await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    server.close()

@@ -1,0 +1,289 @@
+"""Retry: copied settings, continued work, refusals, and no work ever lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.ids import shorten
+from app.domain.words import Delivers
+from app.errors import (
+    AlreadyRunning,
+    BeingReleased,
+    ConcurrencyLimit,
+    InReview,
+    Invalid,
+    IssueClosed,
+    KeyReused,
+    NotFound,
+    Parked,
+    ProjectArchived,
+    ProjectBroken,
+    RateLimited,
+    Refusal,
+    StillLive,
+)
+from app.records.tables import Run
+from tests.builders.repositories import run_git
+from tests.builders.retries import TWO_TRIES, accept, died, retry
+from tests.drivers.planes import COMMIT, RealPlane, real_plane
+
+
+def refused(plane: RealPlane, run: Run, kind: type[Refusal], **wishes: Any) -> Refusal:
+    """Return the refusal of a retry, and assert that it changed and charged nothing."""
+    before = plane.rows()
+    with pytest.raises(kind) as answer:
+        accept(plane, run, **wishes)
+    assert plane.rows() == before
+    assert plane.run(run.id).retried_by is None
+    window = plane.services.listing.window(plane.person, plane.clock())
+    assert window.used == len([one for one in before if plane.run(one).charged_to])
+    return answer.value
+
+
+# --- the new run -------------------------------------------------------------------------------
+
+
+def test_a_retry_copies_what_was_asked_and_is_linked_both_ways(plane: RealPlane) -> None:
+    project = plane.add_project("exit 3")
+    wishes = {"task": "Look at it", "model": "small", "tags": ("a",), "delivers": Delivers.REPORT}
+    first = plane.finish(project, **wishes)
+    second = retry(plane, first, source="fresh")
+    copied = ("project_id", "agent", "issue", "branch_name", "depth_level", "target_framework")
+    copied += ("task", "model", "delivers", "tags", "title")
+    assert [getattr(second, name) for name in copied] == [getattr(first, name) for name in copied]
+    assert (second.trigger, second.retry_of, second.charged_to) == ("retry", first.id, plane.person)
+    assert plane.run(first.id).retried_by == second.id
+    assert plane.run(first.id).status == "died"
+    assert second.work_branch == f"run/{second.id}"
+    assert plane.lines(second)[0] == f"retry of …{first.id[-6:]} · branch main"
+
+
+def test_an_override_wins(plane: RealPlane) -> None:
+    project = plane.add_project("exit 3")
+    first = plane.finish(project, model="small")
+    second = retry(plane, first, source="fresh", model="large")
+    assert (second.agent, second.model) == (first.agent, "large")
+    with pytest.raises(Invalid, match="No agent is called 'nobody'"):
+        accept(plane, first, agent="nobody")
+
+
+@pytest.mark.parametrize("end", ["died", "stopped", "succeeded", "not_started", "expired"])
+def test_any_run_that_is_done_can_be_retried(plane: RealPlane, end: str) -> None:
+    agent = {"died": "exit 3", "stopped": "sleep 60"}.get(end, COMMIT)
+    project = plane.add_project(agent)
+    if end == "expired":
+        plane.ledgers.projects.change(project.id, state="cloning")
+        first = plane.launch(project, ttl_seconds=5)
+        plane.clock.advance(10)
+        plane.tick()
+        plane.ledgers.projects.change(project.id, state="ready")
+    elif end == "not_started":
+        Path(project.origin).rename(f"{project.origin}.away")
+        first = plane.launch(project)
+        Path(f"{project.origin}.away").rename(project.origin)
+    elif end == "stopped":
+        first = plane.see_end(plane.stop_run(plane.start_running(project)))
+    else:
+        first = plane.finish(project)
+    assert plane.run(first.id).status == end
+    second = retry(plane, first)
+    assert (second.status, second.retry_of) == ("running", first.id)
+
+
+def test_a_run_that_is_not_done_or_not_gone_is_not_retried(plane: RealPlane) -> None:
+    project = plane.add_project("sleep 60")
+    run = plane.start_running(project)
+    assert refused(plane, run, StillLive).detail.endswith("Stop it first.")
+    waiting = plane.accept(plane.order(project, delay_seconds=60, task="later"))
+    assert refused(plane, waiting, StillLive).detail.endswith("Stop it first.")
+    plane.ledgers.runs.note(run.id, project.id, status="stopped", ended_at=plane.clock())
+    assert "being ended" in refused(plane, plane.run(run.id), BeingReleased).detail
+    with pytest.raises(NotFound):
+        accept(plane, "run_c0")
+
+
+# --- keys and limits ---------------------------------------------------------------------------
+
+
+def test_a_retry_is_replayed_under_its_key_whatever_stands_in_the_way(tmp_path: Path) -> None:
+    with real_plane(tmp_path, run_quota=2) as plane:
+        project = plane.add_project("exit 3")
+        first = plane.finish(project)
+        second = accept(plane, first, "key", source="fresh")
+        assert not second.replayed
+        plane.rest()
+        again = accept(plane, first, "key", source="fresh")
+        assert (again.run.id, again.replayed) == (second.run.id, True)
+        with pytest.raises(KeyReused) as reused:
+            accept(plane, first, "key", source="fresh", model="large")
+        assert reused.value.members["run_id"] == second.run.id
+        with pytest.raises(RateLimited):
+            accept(plane, plane.see_end(plane.run(second.run.id)), source="fresh")
+        plane.ledgers.projects.change(project.id, archived_at=plane.clock())
+        assert accept(plane, first, "key", source="fresh").replayed
+        assert len(plane.rows()) == 2
+
+
+def test_a_retry_takes_a_place_like_every_run(tmp_path: Path) -> None:
+    with real_plane(tmp_path, repo_concurrency=1) as plane:
+        project = plane.add_project("exit 3")
+        first = plane.finish(project)
+        plane.start_running(project, task="other")
+        refused(plane, first, ConcurrencyLimit, source="fresh")
+
+
+def test_without_a_key_an_equal_run_that_is_open_is_enough(plane: RealPlane) -> None:
+    project = plane.add_project("if test -e hold; then sleep 60; fi; exit 3")
+    first = plane.finish(project)
+    open_run = plane.accept(plane.order(project, delay_seconds=60))
+    answer = refused(plane, first, AlreadyRunning, source="fresh")
+    assert answer.members["run_id"] == open_run.id
+
+
+def test_f4_while_another_run_has_the_issue_its_id_is_told(plane: RealPlane) -> None:
+    project = plane.add_project("sleep 60")
+    issue = plane.add_issue(project).number
+    first = plane.see_end(plane.stop_run(plane.start_running(project, issue=issue)))
+    second = retry(plane, first)
+    assert second.work_branch == "afk/1"
+    before = plane.rows()
+    for wishes in ({}, {"source": "fresh"}, {"source": "parked"}):
+        with pytest.raises(AlreadyRunning) as answer:
+            accept(plane, first, **wishes)
+        assert answer.value.members["run_id"] == second.id
+    assert plane.rows() == before
+
+
+# --- twice -------------------------------------------------------------------------------------
+
+
+def test_a_second_retry_while_one_is_open_names_the_first_and_starts_nothing(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project("sleep 60")
+    first = plane.see_end(plane.stop_run(plane.start_running(project, task="Look")))
+    second = retry(plane, first)
+    before = plane.rows()
+    with pytest.raises(AlreadyRunning) as answer:
+        accept(plane, first, "a key of its own")
+    told = answer.value.detail
+    assert answer.value.members["run_id"] == second.id
+    for fact in (f"project {project.name}", "agent script", "no issue", "no request"):
+        assert fact in told, told
+    assert shorten(first.id) in told
+    assert shorten(second.id) in told
+    assert plane.rows() == before
+
+
+def test_a_second_retry_starts_where_somebody_says_again_and_both_are_listed(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project("sleep 60")
+    first = plane.see_end(plane.stop_run(plane.start_running(project, task="Look")))
+    second = retry(plane, first)
+    third = retry(plane, first, beside=True)
+    assert third.status == "running"
+    assert plane.run(first.id).retries == [second.id, third.id]
+    plane.see_end(plane.stop_run(third))
+    plane.see_end(plane.stop_run(second))
+    # without an open retry, no confirmation is needed
+    fourth = retry(plane, first)
+    assert plane.run(first.id).retries == [second.id, third.id, fourth.id]
+
+
+def test_what_another_retry_goes_on_with_is_not_called_lost(plane: RealPlane) -> None:
+    project = plane.add_project(f"if test -e new.txt; then sleep 60; fi; {COMMIT}; exit 3")
+    first = plane.finish(project, task="Look")
+    second = retry(plane, first)
+    assert second.work_branch == first.work_branch
+    with pytest.raises(Invalid) as answer:
+        accept(plane, first, source="parked", beside=True)
+    assert f"Run {shorten(second.id)} goes on with what it left" in answer.value.detail
+
+
+def test_a_retry_may_have_another_task_and_another_branch(plane: RealPlane) -> None:
+    project = plane.add_project(f"{COMMIT}; exit 3")
+    run_git(Path(project.origin), "branch", "next")
+    first = plane.finish(project, task="Look")
+    with pytest.raises(Invalid, match="began on main"):
+        accept(plane, first, source="parked", branch="next")
+    second = retry(plane, first, branch="next", task="Look again")
+    assert (second.branch_name, second.task) == ("next", "Look again")
+    # the parked work stays where it is
+    assert second.work_branch != first.work_branch
+    assert plane.run(first.id).parked
+    with pytest.raises(Invalid, match="no branch nowhere"):
+        accept(plane, first, branch="nowhere", beside=True)
+
+
+# --- refusals ----------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_done_again_is_refused_before_a_place_is_used(plane: RealPlane) -> None:
+    project = plane.add_project("exit 3")
+    run_git(Path(project.origin), "branch", "next")
+    issue = plane.add_issue(project).number
+    first = plane.finish(project, issue=issue, branch="next")
+    run_git(Path(project.origin), "branch", "-D", "next")
+    assert "no branch next any more" in refused(plane, first, Invalid).detail
+    run_git(Path(project.origin), "branch", "next")
+    plane.services.issues.change(project.id, issue, {"state": "closed"}, plane.clock())
+    refused(plane, first, IssueClosed)
+    plane.services.issues.change(project.id, issue, {"state": "open"}, plane.clock())
+    plane.ledgers.projects.change(project.id, state="broken", state_because="gone")
+    refused(plane, first, ProjectBroken)
+    plane.ledgers.projects.change(project.id, state="ready", archived_at=plane.clock())
+    refused(plane, first, ProjectArchived)
+
+
+def test_what_is_delivered_and_not_decided_is_not_done_again(plane: RealPlane) -> None:
+    project = plane.add_project()
+    first = plane.finish(project, issue=plane.add_issue(project).number)
+    for wishes in ({}, {"source": "fresh"}):
+        answer = refused(plane, first, InReview, **wishes)
+        assert answer.detail == "Change request #2 is open: merge or close it first."
+        assert answer.members["change"] == 2
+    plane.services.changes.merge(project.id, 2, plane.clock())
+    refused(plane, first, IssueClosed)
+
+
+def test_going_on_needs_something_to_go_on_with(plane: RealPlane) -> None:
+    project = plane.add_project()
+    first = plane.finish(project)
+    assert "Nothing of this run is kept" in refused(plane, first, Invalid, source="parked").detail
+    second = retry(plane, first)
+    assert (second.status, second.base_sha != first.head_sha) == ("running", True)
+
+
+def test_a_branch_that_is_gone_says_so(plane: RealPlane) -> None:
+    project = plane.add_project(TWO_TRIES)
+    first = died(plane, project)
+    plane.adapters.mirrors.release(plane.repository(project), "afk/1", expected_sha=None)
+    assert "afk/1 is gone" in refused(plane, first, Parked).detail
+    second = plane.see_end(retry(plane, first, source="fresh"))
+    # leftovers of the old run are still listed, under an unused name
+    assert plane.run(first.id).work_branch == f"parked/afk/1/{first.id}"
+    assert plane.copy(first).exists()
+    assert second.work_branch == "afk/1"
+
+
+def test_work_that_others_pushed_to_the_branch_is_left_alone(plane: RealPlane) -> None:
+    project = plane.add_project("exit 3")
+    issue = plane.add_issue(project).number
+    run_git(Path(project.origin), "branch", "afk/1")
+    first = plane.launch(project, issue=issue)
+    assert (first.status, first.parked) == ("not_started", True)
+    for wishes in ({}, {"source": "fresh"}):
+        assert "Origin has a branch afk/1" in refused(plane, first, Parked, **wishes).detail
+
+
+def test_a_branch_that_shuts_the_issues_out_is_named(plane: RealPlane) -> None:
+    project = plane.add_project("exit 3")
+    waiting = plane.order(project, issue=plane.add_issue(project).number, delay_seconds=60)
+    first = plane.stop_run(plane.accept(waiting))
+    repo, mirrors = plane.repository(project), plane.adapters.mirrors
+    mirrors.claim(repo, "afk/1/below", mirrors.origin_tip(repo, "main") or "")
+    assert refused(plane, first, Parked).members["branch"] == "afk/1/below"

@@ -1,0 +1,115 @@
+"""Delayed runs: they take no slot, and can be rescheduled or started now."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from app.domain.words import Depth
+from app.errors import AlreadyStarted, ConcurrencyLimit, Invalid
+from app.services.runs.requests import RunRequest
+from tests.drivers.planes import RealPlane
+
+FULL = "waits for a free place in the repository: 2 of 2 runs are active"
+
+
+def test_runs_planned_for_the_night_leave_the_repository_free(plane: RealPlane) -> None:
+    project = plane.add_project("sleep 600", max_concurrency=2)
+    for number in range(3):
+        plane.accept(plane.order(project, task=f"night {number}", delay_seconds=86400))
+    assert plane.services.listing.count_open(project.id) == 0
+    live = [plane.start_running(project, task=f"day {number}") for number in range(2)]
+    with pytest.raises(ConcurrencyLimit) as refused:
+        plane.accept(plane.order(project, task="one too many"))
+    assert refused.value.members == {"active": 2, "max": 2}
+    # a full repository still accepts a delayed run
+    assert plane.accept(plane.order(project, task="night 3", delay_seconds=60)).status == "delayed"
+    for run in live:
+        plane.stop_run(run)
+
+
+def test_what_falls_due_in_a_full_repository_waits_with_its_hold(plane: RealPlane) -> None:
+    project = plane.add_project("sleep 600", max_concurrency=2)
+    late = plane.accept(plane.order(project, task="late", delay_seconds=60))
+    live = [plane.start_running(project, task=f"now {number}") for number in range(2)]
+    plane.clock.advance(60)
+    plane.tick()
+    assert (plane.run(late.id).status, plane.run(late.id).hold) == ("queued", FULL)
+    assert plane.services.listing.count_open(project.id) == 2
+    plane.stop_run(live[0])
+    plane.tick()
+    assert plane.run(late.id).status == "running"
+    assert plane.services.listing.count_open(project.id) == 2
+    for run in (live[1], late):
+        plane.stop_run(plane.run(run.id))
+
+
+def test_a_planned_run_is_moved_and_then_starts_at_its_new_moment(plane: RealPlane) -> None:
+    project = plane.add_project("sleep 600")
+    run = plane.accept(plane.order(project, delay_seconds=3600, ttl_seconds=60))
+    moved = plane.services.planned.move(run.id, 1800, "ann", plane.clock())
+    at = plane.clock() + timedelta(seconds=1800)
+    assert (moved.due_at, moved.expires_at) == (at, at + timedelta(seconds=60))
+    assert plane.lines(run)[-1] == f"moved by ann: starts at {at:%d %b %H:%M} UTC"
+    plane.clock.advance(1800)
+    plane.tick()
+    assert plane.run(run.id).status == "running"
+    with pytest.raises(AlreadyStarted):
+        plane.services.planned.move(run.id, 60, "ann", plane.clock())
+    plane.stop_run(plane.run(run.id))
+
+
+def test_a_run_moved_in_the_moment_it_fell_due_waits_for_its_new_one(plane: RealPlane) -> None:
+    run = plane.accept(plane.order(plane.add_project("sleep 600"), delay_seconds=60))
+    now = plane.clock.advance(60)
+    # the fill has already read the row
+    read = plane.run(run.id)
+    plane.services.planned.move(run.id, 3600, "ann", now)
+    with plane.services.stores.owner_of(run.id).transaction() as tx:
+        assert plane.services.runs.fall_due(tx, read, now) is None
+    plane.tick()
+    assert plane.run(run.id).status == "delayed"
+
+
+def test_a_planned_run_starts_now_at_a_word(plane: RealPlane) -> None:
+    project = plane.add_project("sleep 600")
+    run = plane.accept(plane.order(project, delay_seconds=86400, ttl_seconds=60))
+    plane.services.planned.start_now(run.id, "ann", plane.clock())
+    plane.rest()
+    started = plane.run(run.id)
+    assert (started.status, started.due_at) == ("running", plane.clock())
+    assert started.expires_at == plane.clock() + timedelta(seconds=60)
+    assert "started now by ann" in plane.lines(run)
+    with pytest.raises(AlreadyStarted):
+        plane.services.planned.start_now(run.id, "ann", plane.clock())
+    plane.stop_run(started)
+
+
+def test_a_stopped_run_can_neither_be_moved_nor_started(plane: RealPlane) -> None:
+    run = plane.stop_run(plane.launch(plane.add_project(), delay_seconds=60))
+    with pytest.raises(AlreadyStarted):
+        plane.services.planned.move(run.id, 60, "ann", plane.clock())
+    with pytest.raises(AlreadyStarted):
+        plane.services.planned.start_now(run.id, "ann", plane.clock())
+
+
+def test_a_moment_that_has_passed_is_refused(plane: RealPlane) -> None:
+    project = plane.add_project()
+    with pytest.raises(Invalid, match="has passed"):
+        plane.accept(plane.order(project, starts_on="2020-01-01T00:00Z"))
+    run = plane.accept(plane.order(project, delay_seconds=60))
+    with pytest.raises(Invalid, match="has passed"):
+        plane.services.planned.move(run.id, "2020-01-01T00:00Z", "ann", plane.clock())
+
+
+def test_the_same_words_under_a_key_are_the_same_order_the_next_day(plane: RealPlane) -> None:
+    order = plane.order(plane.add_project(), starts_on="tomorrow 02:00")
+    run = plane.accept(order, "key")
+    plane.clock.advance(86400)
+    assert plane.accept(order, "key").id == run.id
+
+
+def test_a_key_that_was_sent_before_there_were_dates_is_known_still() -> None:
+    order = RunRequest("proj_1", Depth.QUICK, "auto", delay_seconds=60)
+    assert order.body_hash() == "c7726db50cde0c813114cff217a41d4eae36e5b63f52e6fac9d3f81bc97864db"

@@ -1,0 +1,118 @@
+"""The list of projects of one person."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.api.schemas import ProjectOut, StuckOut, SystemOut
+from app.state.projects.project_board import ProjectBoard
+from tests.builders.run_samples import NOON, project_of, run_of
+
+
+def system(**changes: object) -> SystemOut:
+    values: dict[str, object] = {
+        "provenance": run_of(1).provenance,
+        "base_url": "http://127.0.0.1:8080",
+        "now": NOON,
+        "live_runs": 0,
+        "success_rate": 0.84,
+        "ended_7d": 61,
+        "person": "local",
+        "person_id": "person_1",
+        "trouble": [],
+        "sandbox": {"default": "contained", "levels": ["contained", "sandboxed", "none"]},
+        "key_hold_seconds": 600,
+        "key_ttl_seconds": 2592000,
+    }
+    return SystemOut.model_validate({**values, **changes})
+
+
+def stuck_of(**changes: object) -> StuckOut:
+    values = {"key": "look.x", "duty": "look", "tries": 5, "because": "x", "first_at": NOON}
+    return StuckOut.model_validate({**values, **changes})
+
+
+def test_projects_are_listed_by_name_so_that_no_card_jumps() -> None:
+    board = ProjectBoard([project_of(id="1", name="zebra"), project_of(id="2", name="Ape")])
+    board.apply(project_of(id="1", name="zebra", live_runs=2))
+    assert [project.name for project in board.listing()] == ["Ape", "zebra"]
+
+
+def test_an_archived_project_is_listed_only_when_asked_for_and_last() -> None:
+    board = ProjectBoard(
+        [project_of(id="1", name="a", archived_at=NOON), project_of(id="2", name="b")]
+    )
+    assert [project.name for project in board.listing()] == ["b"]
+    assert [project.name for project in board.listing(archived=True)] == ["b", "a"]
+    assert board.archived_count == 1
+
+
+def test_a_change_is_told_with_its_id_and_an_equal_one_is_not() -> None:
+    board = ProjectBoard([project_of(id="1")])
+    heard: list[set[str]] = []
+    board.on_change(heard.append)
+    assert board.apply(project_of(id="1")) == set()
+    assert board.apply(project_of(id="1", live_runs=1)) == {"1"}
+    assert board.apply(project_of(id="2")) == {"2"}
+    assert heard == [{"1"}, {"2"}]
+
+
+def test_a_fresh_snapshot_leaves_no_ghosts() -> None:
+    board = ProjectBoard([project_of(id="1"), project_of(id="2"), project_of(id="3")])
+    changed = board.replace([project_of(id="2"), project_of(id="3", live_runs=1)])
+    assert changed == {"1", "3"}
+    assert board.get("1") is None
+
+
+async def test_an_archived_project_goes_at_once_and_comes_back_where_that_failed() -> None:
+    board = ProjectBoard([project_of(id="1"), project_of(id="2")])
+    seen: list[list[str]] = []
+    board.on_change(lambda _: seen.append([project.id for project in board.listing()]))
+
+    async def fail() -> ProjectOut:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await board.archive("1", fail, NOON)
+    assert seen == [["2"], ["1", "2"]]
+
+    async def archive() -> ProjectOut:
+        return project_of(id="1", archived_at=NOON)
+
+    await board.archive("1", archive, NOON)
+    assert [project.id for project in board.listing()] == ["2"]
+
+
+def test_the_strip_adds_up_and_names_who_waits_for_a_person() -> None:
+    board = ProjectBoard(
+        [
+            project_of(id="1", live_runs=2, ready_count=4),
+            project_of(id="2", paused=True, strikes=3, ready_count=0),
+            project_of(id="3", state="broken"),
+            project_of(id="4", archived_at=NOON, paused=True),
+            project_of(id="5", parked_count=2),
+            project_of(id="6", parked_count=1, paused=True, strikes=4),
+            project_of(id="7", stuck=[stuck_of(run_id="run_1"), stuck_of()]),
+            project_of(id="8", stuck=[stuck_of()]),
+        ]
+    )
+    strip = board.strip(system())
+    assert (strip.running, strip.ready, strip.need_you) == (2, 4, 9), (
+        "a pause, whatever is stuck, and every parked branch"
+    )
+    assert strip.needs_in_words == "1 broken, 2 paused, 3 stuck, 3 parked"
+    assert [(need.words, need.path) for need in strip.needs] == [
+        ("broken", "/projects/3"),
+        ("paused · 3 fails", "/projects/2"),
+        ("paused · 4 fails", "/projects/6"),
+        ("2 stuck", "/runs/run_1"),
+        ("1 stuck", "/settings"),
+        ("2 parked", "/parked"),
+        ("1 parked", "/parked"),
+    ]
+    assert (strip.success, strip.ended) == (0.84, 61)
+
+
+def test_ready_issues_nobody_knows_are_not_shown_as_none() -> None:
+    assert ProjectBoard([project_of(ready_count=None)]).strip(system()).ready is None
+    assert ProjectBoard([project_of(ready_count=0)]).strip(system()).ready == 0
