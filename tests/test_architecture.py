@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +13,7 @@ from functools import cache
 import pytest
 
 from tests.drivers.source_tree import (
+    ROOT,
     Source,
     calls,
     functions,
@@ -354,3 +356,11 @@ RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
 def test_the_house_has_no(rule: Callable[[Source], Iterator[str]]) -> None:
     problems = [problem for source in sources() for problem in rule(source)]
     assert not problems, "\n" + "\n".join(problems)
+
+
+def test_no_folder_of_tests_is_too_full() -> None:
+    folders = Counter(path.parent for path in (ROOT / "tests").rglob("*.py"))
+    full = {
+        path.relative_to(ROOT).as_posix(): n for path, n in folders.items() if n > MAX_FOLDER_FILES
+    }
+    assert full == {}
