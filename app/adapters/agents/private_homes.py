@@ -315,9 +315,9 @@ class PrivateHomes:
         Raises UserFileUnwritable.
         """
         place = self._own_place(lent)
-        mode = place.stat().st_mode & 0o777
         fresh = place.with_name(f".{place.name}.{secrets.token_hex(6)}")
         try:
+            mode = place.stat().st_mode & 0o777
             fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             with os.fdopen(fd, "wb") as file:
                 file.write(content)

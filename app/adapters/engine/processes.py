@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -26,6 +27,19 @@ class TableUnreadable(Exception):
     """The process table could not be read, so nothing can be concluded."""
 
 
+# errors by which /proc says that a process has ended
+_GONE = (FileNotFoundError, ProcessLookupError)
+
+
+@contextmanager
+def _unreadable_is_unknown() -> Iterator[None]:
+    """Raise TableUnreadable for what /proc cannot show, so that it never counts as gone."""
+    try:
+        yield
+    except (OSError, ValueError, IndexError) as unreadable:
+        raise TableUnreadable from unreadable
+
+
 class ProcessTable:
     """The processes in `proc` that carry the mark of one instance in their environment."""
 
@@ -35,12 +49,10 @@ class ProcessTable:
 
     def is_alive(self, mark: ProcessMark) -> bool:
         """Return True if exactly this process lives, zombies excluded. Raises TableUnreadable."""
-        try:
+        with _unreadable_is_unknown():
             stat = kernel.read_stat(mark.pid, self._proc)
             if stat is None and kernel.read_stat(os.getpid(), self._proc) is None:
                 raise TableUnreadable
-        except (OSError, ValueError, IndexError) as unreadable:
-            raise TableUnreadable from unreadable
         return stat is not None and kernel.is_living(stat) and stat.started == mark.started
 
     def has_descendants(self, mark: ProcessMark) -> bool:
@@ -84,17 +96,18 @@ class ProcessTable:
         """Return True if a process carries the run's mark and is not an ancestor of this server.
 
         Supervisors hide their environment even from their own user; they are recognized by their
-        command line. False for a process that is gone. Raises OSError.
+        command line. False for a process that is gone. Raises TableUnreadable.
         """
-        if mark.pid in kernel.ancestors(os.getpid(), self._proc):
-            return False
-        try:
-            with open(f"{self._proc}/{mark.pid}/environ", "rb") as file:
-                environment = file.read().split(b"\0")
-        except PermissionError:
-            return self._arguments(mark.pid)[-1:] == [os.fsencode(folder)]
-        except OSError:
-            return False  # gone
+        with _unreadable_is_unknown():
+            if mark.pid in kernel.ancestors(os.getpid(), self._proc):
+                return False
+            try:
+                with open(f"{self._proc}/{mark.pid}/environ", "rb") as file:
+                    environment = file.read().split(b"\0")
+            except PermissionError:
+                return self._arguments(mark.pid)[-1:] == [os.fsencode(folder)]
+            except _GONE:
+                return False
         return self._instance in environment and f"{RUN_ID}={run_id}".encode() in environment
 
     def find_supervisor(self, run_id: str, boot_id: str) -> ProcessMark | None:
@@ -116,6 +129,10 @@ class ProcessTable:
         A process that cleared its environment is found only as the supervisor's descendant, so the
         proof is a live supervisor with nothing below it. Raises TableUnreadable.
         """
+        with _unreadable_is_unknown():
+            return self._end(run_id, supervisor)
+
+    def _end(self, run_id: str, supervisor: ProcessMark | None) -> bool:
         give_up_at, is_proved = monotonic() + _KILL_BOUND_SECONDS, False
         while monotonic() < give_up_at:
             if victims := self._left_of(run_id, supervisor):
@@ -145,13 +162,11 @@ class ProcessTable:
 
     def _marked(self) -> list[tuple[Stat, list[bytes]]]:
         marked = []
-        try:
+        with _unreadable_is_unknown():
             for stat in kernel.living(self._proc):
                 environment = self._environment(stat.pid)
                 if self._instance in environment:
                     marked.append((stat, environment))
-        except (OSError, ValueError, IndexError) as unreadable:
-            raise TableUnreadable from unreadable
         return marked
 
     def _environment(self, pid: int) -> list[bytes]:
@@ -160,8 +175,8 @@ class ProcessTable:
                 return file.read().split(b"\0")
         except PermissionError:
             return self._marks_of_supervisor(pid)
-        except OSError:
-            return []  # gone
+        except _GONE:
+            return []
 
     def _marks_of_supervisor(self, pid: int) -> list[bytes]:
         """Return the marks in a supervisor's arguments; none for any other process."""
@@ -185,21 +200,19 @@ class ProcessTable:
         try:
             with open(f"{self._proc}/{pid}/cmdline", "rb") as file:
                 return _SUPERVISOR in file.read().split(b"\0")
-        except OSError:
+        except (*_GONE, PermissionError):
             return False
 
     def _arguments(self, pid: int) -> list[bytes]:
         try:
             with open(f"{self._proc}/{pid}/cmdline", "rb") as file:
                 return file.read().rstrip(b"\0").split(b"\0")
-        except OSError:
+        except (*_GONE, PermissionError):
             return []
 
     def _descendants(self, pids: Iterable[int]) -> list[Stat]:
-        try:
+        with _unreadable_is_unknown():
             return kernel.descendants(pids, self._proc)
-        except (OSError, ValueError, IndexError) as unreadable:
-            raise TableUnreadable from unreadable
 
 
 def open_process(mark: ProcessMark) -> int | None:
@@ -239,14 +252,13 @@ def _ends_itself(mark: ProcessMark) -> bool:
 
 def _await_one_end(victims: list[Stat]) -> None:
     """Wait up to 50 ms until one of them ends; in a system call that can take longer."""
-    waiting = select.poll()
-    pidfds = [kernel.open_verified(stat.pid, stat.started) for stat in victims]
-    open_ones = [pidfd for pidfd in pidfds if pidfd is not None]
-    try:
-        for pidfd in open_ones:
-            waiting.register(pidfd, select.POLLIN)
-        if open_ones:
+    waiting, is_any_open = select.poll(), False
+    with ExitStack() as opened:
+        for stat in victims:
+            pidfd = kernel.open_verified(stat.pid, stat.started)
+            if pidfd is not None:
+                opened.callback(os.close, pidfd)
+                waiting.register(pidfd, select.POLLIN)
+                is_any_open = True
+        if is_any_open:
             waiting.poll(_LOOK_AGAIN_SECONDS * 1000)
-    finally:
-        for pidfd in open_ones:
-            os.close(pidfd)

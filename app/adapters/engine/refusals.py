@@ -58,6 +58,7 @@ def _read(line: bytes) -> Refusal | None:
     host, port, because = (fields.get(name) for name in ("host", "port", "because"))
     if not isinstance(host, str) or not host or not isinstance(because, str):
         return None
-    if not isinstance(port, int) or not 0 < port < 65536:
+    # not isinstance: True is an int, too
+    if type(port) is not int or not 0 < port < 65536:
         return None
     return Refusal(reveal(host[:LONGEST_NAME]), port, reveal(because[:_LONGEST_REASON]))

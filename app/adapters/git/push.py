@@ -63,13 +63,12 @@ def push(
         answer = _send(git, mirror, origin, order, local)
         if local is not None and local.has_changed:
             answer = replace(answer, hooks_changed=True)
-    except OriginProblem as problem:
+    except (OriginProblem, GitFailed) as failure:
+        problem = explain(failure) if isinstance(failure, GitFailed) else failure
         # a local folder that is missing or broken may come back: retry later
         if problem.for_good and not is_local(origin):
             return PushAnswer(False, problem.sentence)
-        raise OriginProblem(problem.sentence, for_good=False) from problem
-    except GitFailed as failure:
-        raise explain(failure) from failure
+        raise OriginProblem(problem.sentence, for_good=False, cause=problem.cause) from failure
     return _seen(git, origin, order, answer) if answer.accepted else answer
 
 

@@ -7,6 +7,7 @@ import os
 import select
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from app.adapters.engine.watcher import Inotify
@@ -28,16 +29,20 @@ class Bell:
 
     def open(self) -> None:
         """Start listening in a thread; failures are logged."""
-        try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            self._inotify = Inotify()
-            self._inotify.add(self._folder)
-        except OSError as problem:
-            log.warning("requests of other servers will wait for the next sweep: %s", problem)
-            return
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._listen, name="bell", daemon=True)
-        self._thread.start()
+        with ExitStack() as opened:
+            try:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                self._inotify = Inotify()
+                opened.callback(self._inotify.close)
+                self._inotify.add(self._folder)
+                self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+                opened.callback(os.close, self._wake)
+            except OSError as problem:
+                log.warning("requests of other servers will wait for the next sweep: %s", problem)
+                return
+            thread = threading.Thread(target=self._listen, name="bell", daemon=True)
+            thread.start()
+            self._thread, self._files = thread, opened.pop_all()
 
     def close(self) -> None:
         """Stop the thread; safe if the bell was never opened."""
@@ -45,8 +50,7 @@ class Bell:
         if thread is not None:
             os.eventfd_write(self._wake, 1)
             thread.join()
-            self._inotify.close()
-            os.close(self._wake)
+            self._files.close()
 
     def ring(self, name: str) -> None:
         """Wake every listening server; failures are logged."""

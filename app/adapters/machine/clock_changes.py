@@ -28,14 +28,18 @@ class ClockChanges:
 
     def start(self) -> None:
         """Start the thread; without kernel support nothing is reported, and a warning is logged."""
-        try:
-            self._timer = _open_timer()
-        except OSError as problem:
-            log.warning("a clock that is set will not be heard of: %s", problem)
-            return
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._listen, name="clock-changes", daemon=True)
-        self._thread.start()
+        with contextlib.ExitStack() as opened:
+            try:
+                self._timer = _open_timer()
+                opened.callback(os.close, self._timer)
+                self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+                opened.callback(os.close, self._wake)
+            except OSError as problem:
+                log.warning("a clock that is set will not be heard of: %s", problem)
+                return
+            thread = threading.Thread(target=self._listen, name="clock-changes", daemon=True)
+            thread.start()
+            self._thread, self._files = thread, opened.pop_all()
 
     def stop(self) -> None:
         """Stop the thread."""
@@ -43,8 +47,7 @@ class ClockChanges:
         if thread is not None:
             os.eventfd_write(self._wake, 1)
             thread.join()
-            os.close(self._timer)
-            os.close(self._wake)
+            self._files.close()
 
     def _listen(self) -> None:
         waiting = select.poll()
@@ -65,6 +68,10 @@ def _open_timer() -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     timer = libc.timerfd_create(time.CLOCK_REALTIME, _TFD_NONBLOCK_CLOEXEC)
     never = struct.pack("@4l", 0, 0, int(time.time()) + _FAR_AHEAD, 0)
-    if timer < 0 or libc.timerfd_settime(timer, _ABSOLUTE_AND_CANCELLED_ON_SET, never, None) != 0:
+    if timer < 0:
         raise OSError(ctypes.get_errno(), "timerfd")
+    if libc.timerfd_settime(timer, _ABSOLUTE_AND_CANCELLED_ON_SET, never, None) != 0:
+        problem = OSError(ctypes.get_errno(), "timerfd")
+        os.close(timer)
+        raise problem
     return timer

@@ -96,11 +96,14 @@ def open_verified(pid: int, started: int) -> int | None:
         pidfd = os.pidfd_open(pid)
     except OSError:
         return None
-    stat = read_stat(pid)
-    if stat is not None and is_living(stat) and stat.started == started:
-        return pidfd
-    os.close(pidfd)
-    return None
+    is_same = False
+    try:
+        stat = read_stat(pid)
+        is_same = stat is not None and is_living(stat) and stat.started == started
+    finally:
+        if not is_same:
+            os.close(pidfd)
+    return pidfd if is_same else None
 
 
 def pid_of(pidfd: int) -> int:

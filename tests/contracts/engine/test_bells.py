@@ -1,13 +1,15 @@
-"""A bell wakes every server on this machine that has opened the same folder."""
+"""A bell wakes every server on this machine that opened its folder; failures leak no files."""
 
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
 
+from app.adapters.machine import clock_changes
 from app.adapters.machine.bells import Bell
 
 SECONDS = 20.0
@@ -59,3 +61,26 @@ def test_a_folder_that_cannot_be_made_is_told_and_closing_is_safe(
         bell.ring("tick")
     bell.close()
     assert "will wait for the next sweep" in caplog.text
+
+
+def test_a_folder_that_cannot_be_watched_leaves_no_open_file(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "bell").symlink_to(tmp_path / "elsewhere")
+    bell = Bell(tmp_path / "bell", lambda names: None)
+    before = os.listdir("/proc/self/fd")
+    bell.open()
+    assert os.listdir("/proc/self/fd") == before
+    bell.close()
+
+
+def test_a_clock_that_cannot_be_watched_leaves_no_open_file(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # the kernel refuses a timer for a moment before 1970
+    monkeypatch.setattr(clock_changes, "_FAR_AHEAD", -(1 << 40))
+    changes = clock_changes.ClockChanges(lambda: None)
+    before = os.listdir("/proc/self/fd")
+    changes.start()
+    assert os.listdir("/proc/self/fd") == before
+    assert "a clock that is set will not be heard of" in caplog.text
+    changes.stop()

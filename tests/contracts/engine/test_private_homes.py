@@ -167,6 +167,23 @@ def test_who_signed_out_is_signed_out_in_private_homes_too(place: Place) -> None
     assert not place.mine.exists()
 
 
+def test_a_users_file_that_vanishes_while_it_is_replaced_stops_no_launch(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.prepare()
+    place.renew("second")
+
+    def vanish() -> datetime:
+        # the clock is read after the user's file
+        place.mine.unlink(missing_ok=True)
+        return place.now
+
+    homes = PrivateHomes(place.root, place.variables, vanish)
+    homes.prepare(PROJECT, "claude", ["/usr/bin/env"], ())
+    assert "was renewed, and not taken back" in caplog.text
+    assert place.token(place.lent) == "second"
+
+
 def test_what_a_hostile_agent_puts_into_its_sign_in_is_told_once_and_not_taken(
     place: Place,
 ) -> None:

@@ -100,6 +100,16 @@ def test_a_push_to_a_folder_that_is_away_concludes_nothing(place: Place) -> None
     assert not problem.value.for_good
 
 
+def test_a_push_to_a_folder_whose_config_is_broken_concludes_nothing(place: Place) -> None:
+    place.deliver({"new.txt": "x\n"})
+    with (place.origin / "config").open("a") as config:
+        # git's error repeats this path, which reads like a repository that does not exist
+        config.write('[include]\n\tpath = "~no-such-user/does not exist"\n')
+    with pytest.raises(OriginProblem) as problem:
+        place.mirrors.push(place.repo, "afk/1")
+    assert not problem.value.for_good
+
+
 def test_a_push_without_an_answer_concludes_nothing(place: Place, deaf_port: int) -> None:
     place.deliver({"new.txt": "x\n"})
     far = Repository("proj_1", f"https://127.0.0.1:{deaf_port}/x.git")
