@@ -10,13 +10,14 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from app.domain.backoff import Backoff
 from app.domain.safe_text import blank
 from app.domain.words import Cause, Status
 
 LINE, TITLE = 200, 120
 DIGEST_RUNS = 12
 DIGEST_LINES = 3000  # characters of a digest: many receivers truncate or split at 4000
-FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
+WAITS = Backoff(timedelta(seconds=30), timedelta(hours=1))
 
 
 class Kind(StrEnum):
@@ -121,8 +122,7 @@ def wait_after(attempts: int, chance: float) -> timedelta:
 
     `chance`, from 0 to 1, varies it by up to a quarter either way.
     """
-    doubled = FIRST_WAIT * 2 ** min(max(attempts, 1) - 1, 12)
-    return min(doubled, LONGEST_WAIT) * (0.75 + chance / 2)
+    return WAITS.after(attempts) * (0.75 + chance / 2)
 
 
 # --- message texts -----------------------------------------------------------------------------

@@ -10,10 +10,11 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.domain.agents.final_output import LimitReached
+from app.domain.backoff import Backoff
 
 SOONEST, LATEST = timedelta(seconds=60), timedelta(days=8)
 MARGIN, MOST_JITTER = timedelta(seconds=60), timedelta(seconds=240)
-FIRST_GUESS, LONGEST_GUESS = timedelta(minutes=15), timedelta(hours=16)
+GUESSES = Backoff(timedelta(minutes=15), timedelta(hours=16))
 # a time this recently passed means that one, not tomorrow's
 JUST_PASSED = timedelta(minutes=5)
 
@@ -54,8 +55,7 @@ def next_try(
     told = limit.resets_at or told_time(limit.evidence, now, zone)
     # a reset time that has passed without effect is not used again
     if told is None or (told <= now and hits > 1):
-        guess = FIRST_GUESS * 2 ** min(hits - 1, 10)
-        return now + min(guess, LONGEST_GUESS)
+        return now + GUESSES.after(hits)
     # capped first: adding to an extreme time would overflow
     moment = min(told, now + LATEST) + MARGIN + min(jitter, MOST_JITTER)
     return min(max(moment, now + SOONEST), now + LATEST)

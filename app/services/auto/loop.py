@@ -14,6 +14,7 @@ from itertools import takewhile
 
 from sqlmodel import Session
 
+from app.domain.backoff import Backoff
 from app.domain.rules import AutoFacts, Hold, Launch, may_launch_auto
 from app.domain.words import Cause, Status, Trigger
 from app.errors import Refusal
@@ -37,8 +38,8 @@ from app.services.tracker.issues import IssueService
 log = logging.getLogger(__name__)
 
 
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
-FIRST_PAUSE_AFTER_WORK = timedelta(minutes=10)
+PAUSES = Backoff(timedelta(seconds=30), timedelta(hours=1))
+PAUSES_AFTER_WORK = Backoff(timedelta(minutes=10), timedelta(hours=1))
 MOST = 8
 # environmental causes: not the agent's fault, and the next issue's run would hit them too
 SURROUNDINGS = {Cause.PUSH_REFUSED, Cause.AUTH, Cause.NETWORK, Cause.DISK_FULL, Cause.AGENT_MISSING}
@@ -55,8 +56,8 @@ def launch_pause(runs: RunLedger, project_id: str, now: datetime) -> str | None:
     if not failed or failed[0].ended_at is None:
         return None
     was_launched = failed[0].status != Status.NOT_STARTED
-    first = FIRST_PAUSE_AFTER_WORK if was_launched else FIRST_PAUSE
-    until = failed[0].ended_at + min(first * 2 ** (len(failed) - 1), LONGEST_PAUSE)
+    pauses = PAUSES_AFTER_WORK if was_launched else PAUSES
+    until = failed[0].ended_at + pauses.after(len(failed))
     if now >= until:
         return None
     what = "run could do nothing about it" if was_launched else "launch failed"

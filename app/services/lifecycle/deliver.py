@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.domain.backoff import Backoff
 from app.domain.lifecycle import Signal
 from app.domain.rules import Verdict
 from app.domain.words import Cause, Status
@@ -26,8 +27,7 @@ from app.services.system.quarantine import Quarantine, of_run
 log = logging.getLogger(__name__)
 
 
-FIRST_PAUSE = timedelta(seconds=5)
-LONGEST_PAUSE = timedelta(minutes=10)
+PAUSES = Backoff(timedelta(seconds=5), timedelta(minutes=10))
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,14 @@ class Deliverer:
         self._checks = outside.push_checks
         self._forge_of = outside.forge_of
         self._clock = clock
-        self._pauses: dict[str, tuple[datetime, timedelta]] = {}
+        # when a run's delivery is due again, and its consecutive failures
+        self._pauses: dict[str, tuple[datetime, int]] = {}
         # consecutive failed checks of a run's commits
         self._looks: dict[str, int] = {}
 
     def is_due(self, run_id: str) -> bool:
         """Return True unless a pause holds back the run's delivery."""
-        due, _ = self._pauses.get(run_id, (self._clock(), FIRST_PAUSE))
+        due, _ = self._pauses.get(run_id, (self._clock(), 0))
         return self._clock() >= due
 
     def deliver(self, run: Run, project: Project) -> Delivery | NotDelivered:
@@ -167,8 +168,8 @@ class Deliverer:
         return NotDelivered(f"{NOT_PUSHED}{unchecked}", for_good=True)
 
     def _wait(self, run: Run, because: str) -> None:
-        _, pause = self._pauses.get(run.id, (None, FIRST_PAUSE))
-        self._pauses[run.id] = (self._clock() + pause, min(pause * 2, LONGEST_PAUSE))
+        _, failures = self._pauses.get(run.id, (None, 0))
+        self._pauses[run.id] = (self._clock() + PAUSES.after(failures + 1), failures + 1)
         self._runs.note_hold(run, f"delivery waits: {because}")
 
 

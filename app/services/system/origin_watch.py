@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from app.domain.backoff import Backoff
 from app.domain.names import OriginKind, origin_kind
 from app.domain.words import Cause
 from app.records.projects.project_ledger import ProjectLedger
@@ -19,8 +20,9 @@ from app.services.system.ownership import Leases
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
 LOOKS_AT_ONCE = 2
-# next check of an origin: RESTING after an answer, FIRST after its first failure
-RESTING, FIRST = timedelta(minutes=15), timedelta(seconds=30)
+# until the next check of an origin that answered, and of one that did not
+RESTING = timedelta(minutes=15)
+PAUSES = Backoff(timedelta(seconds=30), RESTING)
 # a host counts as unreachable only after being silent for this long
 PATIENCE = timedelta(seconds=60)
 # causes on this side, which say nothing about the origin
@@ -47,7 +49,7 @@ class OriginWatch:
         self._on_back = on_back
         self._lock = threading.Lock()
         self._next: dict[str, datetime] = {}
-        self._waits: dict[str, timedelta] = {}
+        self._failures: dict[str, int] = {}
         self._looking: set[str] = set()
         self._gone: set[str] = set()
 
@@ -79,7 +81,7 @@ class OriginWatch:
     def note_answer(self, project: Project) -> None:
         """Record that origin answered."""
         with self._lock:
-            self._waits.pop(project.id, None)
+            self._failures.pop(project.id, None)
             self._next[project.id] = self._clock() + RESTING
         if project.origin_because is None:
             return
@@ -94,9 +96,8 @@ class OriginWatch:
         now = self._clock()
         since = project.origin_since or now
         with self._lock:
-            wait = self._waits.get(project.id, FIRST)
-            self._waits[project.id] = min(2 * wait, RESTING)
-            self._next[project.id] = now + wait
+            failures = self._failures[project.id] = self._failures.get(project.id, 0) + 1
+            self._next[project.id] = now + PAUSES.after(failures)
         is_away = problem.for_good or project.unreachable or now - since >= PATIENCE
         noted = self._projects.note_origin(project.id, problem.sentence, since, unreachable=is_away)
         if noted:
@@ -112,7 +113,7 @@ class OriginWatch:
             came_back = not is_gone and project.id in self._gone
             (self._gone.add if is_gone else self._gone.discard)(project.id)
             at = self._next.setdefault(project.id, now + RESTING)
-            is_new = project.origin_because is not None and project.id not in self._waits
+            is_new = project.origin_because is not None and project.id not in self._failures
             if is_gone:
                 is_due = not project.unreachable
             else:
@@ -141,9 +142,10 @@ class OriginWatch:
 
     def _forget_all_but(self, known: set[str]) -> None:
         with self._lock:
-            for kept in (self._next, self._waits):
+            for kept in (self._next, self._failures):
                 for gone in kept.keys() - known:
                     del kept[gone]
+            self._gone &= known
 
 
 def unreachable_words(project: Project) -> str | None:

@@ -14,7 +14,7 @@ from app.adapters.git import secret_scan
 from app.errors import NotChecked
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.lifecycle.deliver import LONGEST_PAUSE
+from app.services.lifecycle.deliver import PAUSES
 from tests.builders.pushes import DIES, hooked, pushed
 from tests.builders.repositories import run_git
 from tests.drivers.planes import RealPlane, real_plane
@@ -46,7 +46,7 @@ def waiting(plane: RealPlane) -> tuple[Project, Run]:
 
 def look_again(plane: RealPlane, run: Run) -> Run:
     """Sweep again after the longest pause between delivery attempts; return the run."""
-    plane.clock.advance(LONGEST_PAUSE.total_seconds())
+    plane.clock.advance(PAUSES.longest.total_seconds())
     plane.tick()
     return plane.run(run.id)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import NotChecked
-from app.services.lifecycle.deliver import LONGEST_PAUSE
+from app.services.lifecycle.deliver import PAUSES
 from app.services.ports import Repository
 from tests.builders.pushes import DIES, hooked, pushed
 from tests.builders.repositories import Place, run_git, set_up_place, tip_of
@@ -51,7 +51,7 @@ def test_a_branch_that_another_agent_moved_is_delivered_as_its_own_agent_left_it
     taken = plane.tip(run)
     mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
     evil = smuggled(mirror, f"refs/heads/{run.work_branch}")
-    plane.clock.advance(LONGEST_PAUSE.total_seconds())
+    plane.clock.advance(PAUSES.longest.total_seconds())
     plane.tick()
     done = plane.run(run.id)
     assert done.delivery is not None, done.because

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from app.domain.agents.final_output import LimitReached
 from app.domain.usage_limits import (
+    GUESSES,
     LATEST,
-    LONGEST_GUESS,
     MARGIN,
     MOST_JITTER,
     SOONEST,
@@ -170,7 +170,7 @@ def test_whatever_is_told_it_is_tried_again_within_bounds(
     assert try_at is not None
     assert SOONEST <= try_at - NOW <= LATEST
     if moment is None and told_time(words, NOW, UTC) is None:
-        assert try_at - NOW <= LONGEST_GUESS
+        assert try_at - NOW <= GUESSES.longest
 
 
 @pytest.mark.parametrize("moment", [datetime.max, datetime.min])

@@ -66,6 +66,17 @@ def test_a_folder_that_is_gone_makes_the_project_unreachable_until_it_is_back(
     assert (back.unreachable, back.origin_because, back.origin_since) == (False, None, None)
 
 
+def test_nothing_is_remembered_of_a_project_that_is_archived(
+    plane: RealPlane, project: Project
+) -> None:
+    move_away(project)
+    look(plane)
+    assert plane.origins._gone == {project.id}
+    plane.ledgers.projects.change(project.id, archived_at=plane.clock())
+    look(plane)
+    assert plane.origins._gone == set()
+
+
 def test_a_launch_that_finds_origin_gone_says_so_of_the_project(
     plane: RealPlane, project: Project
 ) -> None:
