@@ -60,7 +60,7 @@ class LiveStream:
     def open(self) -> None:
         """Subscribe to the feed; call on the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._leave = self._services.feed.subscribe(self._hear)
+        self._leave = self._services.feed.subscribe(self._on_change)
 
     def close(self) -> None:
         """Unsubscribe from the feed and call every `on_close`; call on the event loop."""
@@ -104,7 +104,7 @@ class LiveStream:
                 told += [event] if event is not None else []
         return told
 
-    def _hear(self, told: Numbered) -> None:
+    def _on_change(self, told: Numbered) -> None:
         # called in the thread that committed
         loop = self._loop
         if loop is not None and not loop.is_closed():
@@ -113,9 +113,9 @@ class LiveStream:
     def _collect(self, told: Numbered) -> None:
         self._waiting.append(told)
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._tell())
+            self._task = asyncio.get_running_loop().create_task(self._send())
 
-    async def _tell(self) -> None:
+    async def _send(self) -> None:
         while self._waiting:
             waiting, self._waiting = self._waiting, []
             if not self._hearers:

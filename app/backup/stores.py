@@ -17,11 +17,11 @@ from app.records.database.engines import PATIENT
 from app.records.database.migration import HEAD, migrate, migrate_to, revision_of
 from app.records.database.row_copies import copy_rows, count_rows
 from app.records.database.sqlite_files import (
-    bring_in_log,
     copy_seen,
     file_of,
     is_empty_file,
     looked_at,
+    merge_wal,
     schema_of,
     turn_of,
 )
@@ -152,7 +152,7 @@ def _write_rows(seen: Connection, target: Path, now: datetime) -> None:
             copy_rows(seen, into)
     finally:
         made.close()
-    bring_in_log(target)
+    merge_wal(target)
 
 
 def _open(name: str, address: str) -> _File | _Server:

@@ -110,7 +110,7 @@ def begin(
     Without a command it starts the server.
     """
     if version:
-        out().say(f"runyard {__version__}")
+        out().print(f"runyard {__version__}")
         raise typer.Exit
     if ctx.invoked_subcommand is None:
         serve_here(host, port, data_dir, no_open, native)
@@ -121,9 +121,9 @@ def begin(
 def _complain(sentences: str, correlation_id: str = "") -> None:
     screen = err()
     for line in sentences.splitlines() or [sentences]:
-        screen.say(Painted(line, "red"))
+        screen.print(Painted(line, "red"))
     if correlation_id:
-        screen.say(Painted(f"corr {correlation_id}", "dim"))
+        screen.print(Painted(f"corr {correlation_id}", "dim"))
 
 
 def _explain(misuse: typer.TyperException) -> None:
@@ -131,12 +131,12 @@ def _explain(misuse: typer.TyperException) -> None:
     screen, context = err(), getattr(misuse, "ctx", None)
     sentence = misuse.format_message()
     if context is None or sentence == context.get_help():
-        screen.say_lines(sentence)  # a group without a subcommand shows its help
+        screen.print_lines(sentence)  # a group without a subcommand shows its help
         return
     _complain(sentence.replace(": Value error, ", ": "))  # wording of the validation library
-    screen.say_lines(context.get_usage())
-    screen.say_lines((context.command.epilog or "").removeprefix("\b\n"))
-    screen.say(Painted(f"All of it: {context.command_path} --help", "dim"))
+    screen.print_lines(context.get_usage())
+    screen.print_lines((context.command.epilog or "").removeprefix("\b\n"))
+    screen.print(Painted(f"All of it: {context.command_path} --help", "dim"))
 
 
 if __name__ == "__main__":

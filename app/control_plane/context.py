@@ -67,7 +67,7 @@ class Adapters:
         sizes = DeliveredFiles(ledgers.projects, self.mirrors)
         desks = self.mirrors, self.copies, self.engine, self.agents
         secrets = SecretCheck(self.mirrors, self.secrets)
-        checks = PushChecks((secrets.look, sizes.check))
+        checks = PushChecks((secrets.check, sizes.check))
         return Outside(*desks, lambda _: forge, self.sandbox, self.homes, push_checks=checks)
 
 

@@ -16,7 +16,7 @@ from app.domain.formatting import size_words
 from app.domain.quota import LimitsMode
 from app.domain.sandbox.levels import HOLDING
 from app.records.database.database import DatabaseSilent
-from app.records.database.integrity import look_at, look_for_backup
+from app.records.database.integrity import find_backup, inspect_database
 from app.records.database.sqlite_files import file_of
 from app.records.feed import FindingsChanged
 from app.records.projects.project_ledger import ProjectLedger
@@ -95,8 +95,8 @@ def premises_of(
         runs_dir=settings.runs_root,
         private=_private_places(settings),
         kept=kept,
-        databases=lambda: [look_at(database) for database in stores.all()],
-        backup=partial(look_for_backup, settings.data_root),
+        databases=lambda: [inspect_database(database) for database in stores.all()],
+        backup=partial(find_backup, settings.data_root),
         nicegui=_numbers(metadata.version("nicegui")),
         git=lambda: _version_of(git),
         sandbox=partial(sandbox.probe, again=True),
@@ -175,7 +175,7 @@ def _told_of_kept(ground: Ground, retention: LogRetention) -> str:
 
 def _homes(ground: Ground) -> str:
     """Describe the total size of sandboxed agents' private homes; empty if there are none."""
-    sizes = ground.adapters.homes.weigh().values()
+    sizes = ground.adapters.homes.measure().values()
     if not sizes:
         return ""
     of = "1 project" if len(sizes) == 1 else f"{len(sizes)} projects"

@@ -83,7 +83,7 @@ class ControlPlane:
             store_watch=self.store_watch,
             disk=disk,
         )
-        assembly = Assembly(ground, self.look_again)
+        assembly = Assembly(ground, self.inspect_later)
         self._take(assembly, given or {})
 
     def _take(self, assembly: Assembly, given: dict[str, object]) -> None:
@@ -102,7 +102,7 @@ class ControlPlane:
             self.leases.renew_once(self.clock())
         self.counting.check(self.clock())
         self.active_run_counts.make_anew()
-        self.adapters.engine.listen(self._hear)
+        self.adapters.engine.listen(self._on_engine_event)
         for relay in self.relays:
             relay.open()
         if not self.leases.is_alone:
@@ -128,7 +128,7 @@ class ControlPlane:
         self.workers.close()
         self.workers.finish(5)
         with contextlib.suppress(DatabaseSilent):
-            self.leases.give_back(self.clock())
+            self.leases.release(self.clock())
         self.counting.close()
         self.active_run_counts.close()
         for relay in self.relays:
@@ -159,15 +159,15 @@ class ControlPlane:
         tell_people()
         for duty in (
             self.services.sweep.request_here,
-            lambda: self.origins.look_once(self.clock()),
-            lambda: self.counting.look_once(self.clock()),
+            lambda: self.origins.check_once(self.clock()),
+            lambda: self.counting.check_once(self.clock()),
             self.active_run_counts.make_anew,
             tell_people,
             self.services.bulk.request,
-            self.services.alerts.look_once,
+            self.services.alerts.check_once,
         ):
             self.scheduler.repeat(duty, self.settings.sweep_seconds)
-        self.scheduler.repeat(self.store_watch.look_once, WATCH_SECONDS)
+        self.scheduler.repeat(self.store_watch.check_once, WATCH_SECONDS)
         clear_logs = self.services.retention.request
         clear_logs()
         self.scheduler.repeat(clear_logs, ROUND_SECONDS)
@@ -211,21 +211,21 @@ class ControlPlane:
         file = make_url(self.database.url).database
         return Bell(Path(f"{file}.bell"), lambda names: self._answer_call(names != {FILL}))
 
-    def _hear(self, run_id: str, what: str) -> None:
+    def _on_engine_event(self, run_id: str, what: str) -> None:
         if what == "log":
             self.feed.publish([LogGrew(run_id)])
             self.services.reporter.hear(run_id)
         elif what == "refused":
-            self.workers.submit(self.refusals.tell_once, run_id)
+            self.workers.submit(self.refusals.append_once, run_id)
         else:
-            self.workers.submit(self.look_again, run_id)
+            self.workers.submit(self.inspect_later, run_id)
 
-    def look_again(self, run_id: str) -> None:
+    def inspect_later(self, run_id: str) -> None:
         """Reap one run after an event of it, then request a fill."""
         if self.reaper.reap_once(run_id):
             self.services.sweep.request_fill()
             return
-        again = partial(self.workers.submit, self.look_again, run_id)
+        again = partial(self.workers.submit, self.inspect_later, run_id)
         if not self.locks.when_free(run_id, again):
             # released just now, or held by another server, which does not notify this one
             self.scheduler.call_at(self.clock() + A_MOMENT, again, name=f"look at {run_id}")

@@ -64,7 +64,7 @@ def make_ledgers(stores: Stores, feed: Feed) -> Ledgers:
     """Build the ledgers over these databases."""
     ledgers = Ledgers(RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores))
     # Subscribe first: later subscribers look up project names and must see the new one.
-    feed.subscribe(ledgers.projects.names.hear)
+    feed.subscribe(ledgers.projects.names.on_change)
     return ledgers
 
 

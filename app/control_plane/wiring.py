@@ -219,7 +219,7 @@ class Assembly:
     def _floor(self) -> dict[str, Any]:
         runs, counting = self._ledgers.runs, self._ground.counting
         return {
-            "limits_mode": lambda: counting.look_once(self._clock()),
+            "limits_mode": lambda: counting.check_once(self._clock()),
             "health": HealthService(self._clock, is_split=runs.stores.runs is not None),
             "identity": self._identity,
             "secrets": self._ground.adapters.secrets,
@@ -315,7 +315,7 @@ class Assembly:
     def _go_on(self, resume: ResumeService, now: datetime) -> int:
         # effects of ended runs that still wait decide what may start
         self.outbox.catch_up()
-        return resume.go_on_once(now)
+        return resume.continue_once(now)
 
     def _make_project_desk(self, sweep: Sweep) -> ProjectService:
         ground = self._ground

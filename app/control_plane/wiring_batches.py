@@ -106,7 +106,7 @@ def make_bulk_desk(
     keys = BulkKeys(ledger, ground.settings.key_ttl_seconds)
     duties = (ground.locks, ground.workers, ground.clock)
     desk = BulkService(ledger, hands, *duties, provenance, ground.quarantine, keys)
-    ground.feed.subscribe(desk.hear)
+    ground.feed.subscribe(desk.on_change)
     return desk
 
 
@@ -136,8 +136,8 @@ def make_notification_desk(ground: Ground) -> NotificationService:
     ground.quarantine.on_free(lambda key: _wake(ledger, key, clock()))
     if rules.receivers:
         for database in stores.all():
-            database.witness = notices.witness
-        ground.feed.subscribe(sender.hear)
+            database.witness = notices.record
+        ground.feed.subscribe(sender.on_change)
     arrangement = Arrangement(
         kinds=settings.notify_kinds,
         quiet_hours=settings.quiet_hours or "",

@@ -165,7 +165,7 @@ class Feed:
             listeners = self._listeners
             for one in numbered:
                 for listener in listeners:
-                    _tell(listener, one)
+                    _notify(listener, one)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Register a listener; return a function that removes it. Listeners must return at once."""
@@ -193,7 +193,7 @@ class Feed:
             self._listeners = tuple(one for one in self._listeners if one is not listener)
 
 
-def _tell(listener: Listener, one: Numbered) -> None:
+def _notify(listener: Listener, one: Numbered) -> None:
     # the change is committed: a listener's error must not look like the change's failure
     try:
         listener(one)

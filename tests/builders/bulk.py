@@ -39,12 +39,12 @@ def retry_all(plane: FakePlane, **wanted: Any) -> Bulk:
 def counted(plane: FakePlane, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Record the number of items that each round settles."""
     rounds: list[int] = []
-    real = plane.services.bulk.go_on_once
+    real = plane.services.bulk.continue_once
 
     def go_on_once() -> int:
         rounds.append(0)
         rounds[-1] = real()
         return rounds[-1]
 
-    monkeypatch.setattr(plane.services.bulk, "go_on_once", go_on_once)
+    monkeypatch.setattr(plane.services.bulk, "continue_once", go_on_once)
     return rounds

@@ -66,7 +66,7 @@ class Telling:
         run = plane.services.afk.start(project.id, number, plane.requester(), plane.clock()).run
         plane.rest()
         if columns:
-            plane.ledgers.runs.note(run.id, project.id, **columns)
+            plane.ledgers.runs.update_fields(run.id, project.id, **columns)
         if commits:
             self.world.commit(run.id)
         self.world.end(run.id, code, reason=reason)
@@ -89,7 +89,7 @@ class Telling:
         return batch
 
     def _end(self, run_id: str, code: int) -> None:
-        self.plane.ledgers.runs.note_usage(run_id, cost_usd=0.25)
+        self.plane.ledgers.runs.update_usage(run_id, cost_usd=0.25)
         if code == 0:
             self.world.commit(run_id)
         self.world.end(run_id, code)

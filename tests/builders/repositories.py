@@ -160,7 +160,7 @@ class Place:
         """Claim a branch, commit files in a copy and take them into the mirror; return the tip."""
         run_id = "run_" + branch.replace("/", "_")
         commit_files(self.start(run_id, branch), files)
-        return self.copies.take(self.repo, run_id, branch)
+        return self.copies.import_work(self.repo, run_id, branch)
 
 
 def set_up_place(

@@ -191,7 +191,7 @@ class RealPlane(ControlPlane):
 
     def look(self, run: Run) -> Observation:
         """Inspect a run through the engine, with the facts kept in its row."""
-        return self.adapters.engine.look(run.id, self.run(run.id).supervisor)
+        return self.adapters.engine.inspect(run.id, self.run(run.id).supervisor)
 
     def end_processes(self) -> set[str]:
         """Kill all live processes of runs; return the ids of runs that still have some."""

@@ -104,9 +104,9 @@ def main() -> None:
     if asked["ends_once"]:
         done.open().close()  # blocks until the agent opens it
         engine.kill(asked["run"], kept)
-    if not engine.look(asked["run"], kept).tree_gone:
+    if not engine.inspect(asked["run"], kept).tree_gone:
         gone.wait(asked["budget"] + LONGER)
-    sight = engine.look(asked["run"], kept)
+    sight = engine.inspect(asked["run"], kept)
     told = {
         "code": sight.exit.code if sight.exit else None,
         "signal": sight.exit.signal if sight.exit else None,

@@ -61,7 +61,7 @@ class FakeEngine:
     def prompt_file(self, run_id: str) -> Path:
         return Path("/nowhere") / run_id / "prompt"
 
-    def look(self, run_id: str, kept: Kept | None) -> Observation:
+    def inspect(self, run_id: str, kept: Kept | None) -> Observation:
         process = self._world.processes.get(run_id)
         if self._world.is_silent:
             return Observation(None, None, None, tree_gone=False)

@@ -138,7 +138,7 @@ class FakeMirrors:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
+    def inspect_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
         branches = self._world.origins[origin]
         return Remote(BASE, tuple(RemoteBranch(name, sha) for name, sha in branches.items()))
 
@@ -297,7 +297,7 @@ class FakeCopies:
     def include(self, repo: Repository, run_id: str) -> int:
         return 0
 
-    def take(self, repo: Repository, run_id: str, branch: str) -> str:
+    def import_work(self, repo: Repository, run_id: str, branch: str) -> str:
         copy = self._copy(run_id)
         heads = self._world.mirrors[repo.project_id]
         if branch not in heads:
@@ -305,7 +305,7 @@ class FakeCopies:
         heads[branch] = copy.tip
         return copy.tip
 
-    def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
+    def inspect(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
         return CopyState(self._copy(run_id).uncommitted)
 
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.probes import (
+    find_sign_in,
     is_older,
     is_wrapper,
-    look_for_sign_in,
     may_set,
     read_version,
     unknown_flags,
@@ -237,7 +237,7 @@ class AgentPresets:
 def _look_for_sign_in(
     preset: Preset, path: str, environment: Mapping[str, str]
 ) -> tuple[SignedIn, str]:
-    signed_in, evidence = look_for_sign_in(preset.sign_in, environment)
+    signed_in, evidence = find_sign_in(preset.sign_in, environment)
     if signed_in is SignedIn.NO and is_wrapper(path):
         return SignedIn.UNKNOWN, f"{preset.executable} is a script, and may sign in by itself"
     return signed_in, evidence

@@ -144,7 +144,7 @@ class PrivateHomes:
             remove_tree(self._root, name)
         return len(left)
 
-    def weigh(self) -> dict[str, int]:
+    def measure(self) -> dict[str, int]:
         """Return the size of each project's homes in bytes, by project id."""
         if not self._root.is_dir():
             return {}

@@ -24,7 +24,7 @@ _RUNTIMES = (b"node", b"bun", b"deno")
 FILES_TELL_ALL = sys.platform == "linux"
 
 
-def look_for_sign_in(
+def find_sign_in(
     sign_in: SignIn, environment: Mapping[str, str], *, files_tell_all: bool = FILES_TELL_ALL
 ) -> tuple[SignedIn, str]:
     """Return the sign-in state and its evidence; NO only if no sign-in can be out of sight."""
@@ -113,7 +113,7 @@ class Words:
     err: str
 
 
-def ask(argv: list[str], environment: Mapping[str, str]) -> Words | None:
+def run_probe(argv: list[str], environment: Mapping[str, str]) -> Words | None:
     """Run a program and return its output; None if it takes longer than ASK_SECONDS."""
     try:
         asked = subprocess.Popen(
@@ -141,7 +141,7 @@ def ask(argv: list[str], environment: Mapping[str, str]) -> Words | None:
 
 def read_version(path: str, environment: Mapping[str, str]) -> str | None:
     """Return the version number, empty if it reports none, None if it takes too long."""
-    words = ask([path, "--version"], environment)
+    words = run_probe([path, "--version"], environment)
     if words is None:
         return None
     if words.code != 0:
@@ -160,7 +160,7 @@ def unknown_flags(
     path: str, preset: Preset, environment: Mapping[str, str]
 ) -> tuple[str, ...] | None:
     """Return the preset's flags that the program's help does not list, None without a help text."""
-    words = ask([path, *preset.help_arguments], environment)
+    words = run_probe([path, *preset.help_arguments], environment)
     if words is None or words.code != 0:
         return None
     text = words.out + words.err

@@ -92,7 +92,7 @@ class RedisWindows:
         taken, used = self._run(person_id, charge.counted, **asked)
         return WindowState(taken == 1, used)
 
-    def give_back(self, person_id: str, charge: Charge) -> None:
+    def release(self, person_id: str, charge: Charge) -> None:
         """Return the places of a charge that was not used. Raises CountersSilent."""
         self._run(person_id, charge.counted, give_back=_member(charge))
 

@@ -141,19 +141,19 @@ class LocalEngine:
         """Return the path of the run's prompt file."""
         return self._folder(run_id) / PROMPT_FILE
 
-    def look(self, run_id: str, kept: Kept | None) -> Observation:
+    def inspect(self, run_id: str, kept: Kept | None) -> Observation:
         """Inspect the run's records and processes; what cannot be read is unknown, not gone."""
         try:
             if is_ended(kept):
-                return self._look_back(run_id, read_known(kept))
-            return self._look(run_id, read_known(kept))
+                return self._inspect_past(run_id, read_known(kept))
+            return self._inspect(run_id, read_known(kept))
         except (TableUnreadable, records.RecordUnreadable, OSError):
             return Observation(None, None, None, tree_gone=False)
 
-    def _look(self, run_id: str, known: KnownProcesses | None) -> Observation:
+    def _inspect(self, run_id: str, known: KnownProcesses | None) -> Observation:
         known = known or self._known_by_record(run_id)
         if known is None:
-            return self._look_for_unrecorded(run_id)
+            return self._find_unrecorded(run_id)
         if known.supervisor.boot_id != self._boot_id():
             papers = self._papers(run_id, known)
             mark = known.supervisor if papers.agent else None
@@ -175,7 +175,7 @@ class LocalEngine:
             mark = known.supervisor if papers.agent else None
             return Observation(None, papers.exit, mark, tree_gone=False)
 
-    def _look_back(self, run_id: str, known: KnownProcesses | None) -> Observation:
+    def _inspect_past(self, run_id: str, known: KnownProcesses | None) -> Observation:
         """Return the state of a run whose end was proved earlier."""
         known = known or self._known_by_record(run_id)
         if known is None:
@@ -185,7 +185,7 @@ class LocalEngine:
         is_untrue = bool(papers.untrue)
         return Observation(False, papers.exit, mark, tree_gone=True, has_untrue_records=is_untrue)
 
-    def _look_for_unrecorded(self, run_id: str) -> Observation:
+    def _find_unrecorded(self, run_id: str) -> Observation:
         """Inspect a run without known processes: it never started, or its records are lost."""
         exit_record = records.read_exit(self._folder(run_id))
         try:
@@ -225,7 +225,7 @@ class LocalEngine:
             ask_to_end(mark, patience=grace + _KILL_MARGIN_SECONDS)
         if self._table.end(run_id, mark):
             return True
-        return self._look(run_id, known).tree_gone
+        return self._inspect(run_id, known).tree_gone
 
     def log(self, run_id: str) -> RunLog:
         """Return the run's log, which is empty if there is none."""

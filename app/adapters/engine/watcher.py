@@ -142,7 +142,7 @@ class Watcher:
         self._inotify = _open_inotify()
         if self._inotify is not None:
             self._selector.register(
-                self._inotify.fd, selectors.EVENT_READ, partial(self._hear_folders, self._inotify)
+                self._inotify.fd, selectors.EVENT_READ, partial(self._on_folders, self._inotify)
             )
         self._thread = threading.Thread(target=self._work, name="run-watcher", daemon=True)
         self._thread.start()
@@ -179,11 +179,11 @@ class Watcher:
             except OSError as problem:
                 _logger.warning("the folder of %s cannot be watched: %s", run_id, problem)
         watched.pidfd = open_supervisor()
-        self._tell_what_is_there(run_id, watched)
+        self._notify_existing(run_id, watched)
         if watched.pidfd is None:
-            self._hear_end(run_id)
+            self._on_end(run_id)
         else:
-            end = partial(self._hear_end, run_id)
+            end = partial(self._on_end, run_id)
             self._selector.register(watched.pidfd, selectors.EVENT_READ, end)
 
     def _disarm(self, run_id: str) -> None:
@@ -197,31 +197,31 @@ class Watcher:
             self._selector.unregister(watched.pidfd)
             os.close(watched.pidfd)
 
-    def _tell_what_is_there(self, run_id: str, watched: Watched) -> None:
+    def _notify_existing(self, run_id: str, watched: Watched) -> None:
         if RunLog(watched.folder).size:
-            self._tell(run_id, "log")
+            self._notify(run_id, "log")
         if os.path.lexists(watched.folder / REFUSED):
-            self._tell(run_id, REFUSED)
+            self._notify(run_id, REFUSED)
         if _has_exit(watched.folder):
             watched.is_exit_told = True
-            self._tell(run_id, "exit")
+            self._notify(run_id, "exit")
 
-    def _hear_folders(self, inotify: Inotify) -> None:
+    def _on_folders(self, inotify: Inotify) -> None:
         told: set[tuple[str, str]] = set()
         for watch, mask, name in inotify.read():
             if mask & OVERFLOWN:
                 for run_id, watched in list(self._watched.items()):
-                    self._tell_what_is_there(run_id, watched)
+                    self._notify_existing(run_id, watched)
             run_id = self._run_of_watch.get(watch)
             what = _meaning(mask, name)
             if run_id is not None and what is not None:
                 told.add((run_id, what))
         for run_id, what in sorted(told, reverse=True):
-            self._hear_change(run_id, what)
+            self._on_change(run_id, what)
         if told and all(what == "log" for _, what in told):
             self._closing.wait(_LOG_PAUSE)
 
-    def _hear_change(self, run_id: str, what: str) -> None:
+    def _on_change(self, run_id: str, what: str) -> None:
         watched = self._watched.get(run_id)
         if watched is None:
             return
@@ -229,21 +229,21 @@ class Watcher:
             if not _has_exit(watched.folder):
                 return
             watched.is_exit_told = True
-        self._tell(run_id, what)
+        self._notify(run_id, what)
 
-    def _hear_end(self, run_id: str) -> None:
+    def _on_end(self, run_id: str) -> None:
         """Report what the supervisor left behind, then that it is gone."""
         watched = self._watched.get(run_id)
         if watched is None:
             return
         if not watched.is_exit_told:
-            self._tell_what_is_there(run_id, watched)
+            self._notify_existing(run_id, watched)
         else:
-            self._tell(run_id, "log")
+            self._notify(run_id, "log")
         self._disarm(run_id)
-        self._tell(run_id, "gone")
+        self._notify(run_id, "gone")
 
-    def _tell(self, run_id: str, what: str) -> None:
+    def _notify(self, run_id: str, what: str) -> None:
         if self._listener is None:
             return
         try:

@@ -78,7 +78,7 @@ class GitMirrors:
         self._root = Path(os.path.abspath(root))
         self._git = git.keeping(keep_mirror)
 
-    def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
+    def inspect_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
         """List origin's branches. Raises OriginProblem."""
         check_origin(origin)
         ask = ["ls-remote", "--symref", "--", origin, "HEAD", f"{HEADS}*"]
@@ -105,7 +105,7 @@ class GitMirrors:
 
         Raises OriginProblem, with `for_good` if origin has no commits yet.
         """
-        remote = self.look_at_origin(repo.origin, timeout_seconds=_LOOK_SECONDS)
+        remote = self.inspect_origin(repo.origin, timeout_seconds=_LOOK_SECONDS)
         if not remote.branches:
             raise OriginProblem("This repository has no commits yet.", for_good=True)
         final = mirror_path(self._root, repo)
@@ -265,7 +265,7 @@ class GitMirrors:
         """
         ref = agreed_ref(self._git, branch)
         if not self._push(repo, Push(branch, None, lease=checked_sha(expected_sha))).accepted:
-            remote = self.look_at_origin(repo.origin, timeout_seconds=NETWORK_SECONDS)
+            remote = self.inspect_origin(repo.origin, timeout_seconds=NETWORK_SECONDS)
             if any(found.name == branch for found in remote.branches):
                 return False
         with contextlib.suppress(GitFailed):

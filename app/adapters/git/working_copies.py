@@ -109,7 +109,7 @@ class GitWorkingCopies:
             with (git_dir / "info" / "exclude").open("a") as file:
                 file.write(lines)
 
-    def take(self, repo: Repository, run_id: str, branch: str) -> str:
+    def import_work(self, repo: Repository, run_id: str, branch: str) -> str:
         """Import the branch's commits into the mirror, checked; return its tip.
 
         The claim moves to the tip. Raises CannotRead.
@@ -128,7 +128,7 @@ class GitWorkingCopies:
             move_claim(self._git, mirror, branch, tip)
             return tip
 
-    def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
+    def inspect(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
         """Count files not in the mirror's commit `tip`, and commits not in the mirror.
 
         Raises CannotRead.

@@ -119,16 +119,16 @@ class MachineSandbox:
 
     def probe(self, *, again: bool = False) -> Capability:
         """Return what this machine can do, found by trying it; cached unless `again`."""
-        return self._look(again=again).capability
+        return self._inspect(again=again).capability
 
     def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:
         """Return the arguments to put before a command to sandbox it. Raises SandboxUnavailable."""
         if policy.level is SandboxLevel.NONE:
             return []
-        found = self._look()
+        found = self._inspect()
         if not found.capability.can(policy.level):
             # a means may have been installed since
-            found = self._look(again=True)
+            found = self._inspect(again=True)
         if not found.capability.can(policy.level):
             raise SandboxUnavailable(f"{found.capability.because} {found.capability.remedy}")
         return found.wrap(self._steps(enclosure, policy), policy)
@@ -165,7 +165,7 @@ class MachineSandbox:
                     "could see what it holds. Put it back, or restart Runyard."
                 )
 
-    def _look(self, *, again: bool = False) -> _Found:
+    def _inspect(self, *, again: bool = False) -> _Found:
         with self._lock:
             if self._found is None or again:
                 self._found = self._try_all()

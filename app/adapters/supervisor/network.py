@@ -51,7 +51,7 @@ class RefusalRecord:
         self._hosts: set[str] = set()
         self._is_full = False
 
-    def note(self, host: str, port: int, because: str) -> None:
+    def append(self, host: str, port: int, because: str) -> None:
         """Record a refused host once; if the disk refuses, the next refusal tries again."""
         if self._is_full or host in self._hosts:
             return
@@ -93,7 +93,7 @@ def _become_proxy(listening: int, folder: int, rules: Mapping[str, Any], parent:
 
     def note(target, because: str) -> None:
         with guard:
-            record.note(target.host, target.port, because)
+            record.append(target.host, target.port, because)
 
     allowed = NetworkRules.read(rules["known"], rules["listed"])
     Proxy(socket.socket(fileno=listening), allowed, note).serve()

@@ -37,7 +37,7 @@ def requester_of(
     )
 
 
-def deed_of(
+def audited_act(
     request: Request,
     what: str,
     because: str,
@@ -67,11 +67,11 @@ def own_address(request: Request, path: str) -> str:
 def switch_auto(services: Services, request: Request, project_id: str, *, enabled: bool) -> None:
     """Switch a project's auto loop on or off and audit it. Raises a Refusal."""
     word = "on" if enabled else "off"
-    deed = deed_of(request, "auto", f"auto runs switched {word}", project_id=project_id)
+    deed = audited_act(request, "auto", f"auto runs switched {word}", project_id=project_id)
     services.afk.set_auto(project_id, deed, services.clock(), enabled=enabled)
 
 
-def tell_accepted(response: Response, accepted: Accepted) -> None:
+def set_accepted_headers(response: Response, accepted: Accepted) -> None:
     """Set the response headers for an accepted run: 201, or 200 if its key already created it."""
     if accepted.replayed:
         response.status_code = 200

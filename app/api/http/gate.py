@@ -121,7 +121,7 @@ class Gate:
         self._cookie = cookie_name(port)
         self._command = command
         self._guests = OpenSessions()
-        accounts.when_somebody_leaves(self._guests.look_again)
+        accounts.when_somebody_leaves(self._guests.check_again)
         self.names = HostNames(page_name, port=port, further=allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -237,7 +237,7 @@ class Gate:
     async def _refuse(
         self, scope: Scope, call: RequestInfo, exchange: Exchange, refusal: Refusal
     ) -> None:
-        refusals.note("WEBSOCKET" if call.is_socket else call.method, call.path, refusal.code)
+        refusals.record("WEBSOCKET" if call.is_socket else call.method, call.path, refusal.code)
         if call.is_socket:
             # a bare 403: with a response body, the server would also log an error
             await exchange.answer({"type": "websocket.close", "code": SIGNED_OUT})

@@ -30,7 +30,7 @@ class OpenSessions:
         finally:
             self._here.discard(guest)
 
-    def look_again(self) -> None:
+    def check_again(self) -> None:
         """Schedule a re-check of all open exchanges; thread-safe."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._begin)
@@ -38,10 +38,10 @@ class OpenSessions:
     def _begin(self) -> None:
         self._is_due = True
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.get_running_loop().create_task(self._look())
+            self._looking = asyncio.get_running_loop().create_task(self._check())
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         while self._is_due:
             self._is_due = False
             for guest in tuple(self._here):
-                await guest.look()
+                await guest.check()

@@ -133,7 +133,7 @@ def _tops(named: set[str]) -> set[str]:
 
 async def _no_such_route(request: Request, raised: Exception) -> JSONResponse:
     error = cast("HTTPException", raised)
-    refusals.note(request.method, request.url.path, str(error.status_code))
+    refusals.record(request.method, request.url.path, str(error.status_code))
     if error.status_code == HTTPStatus.NOT_FOUND:
         return answer_for(NotFound())
     if error.status_code == HTTPStatus.BAD_REQUEST:
@@ -146,7 +146,7 @@ async def _no_such_route(request: Request, raised: Exception) -> JSONResponse:
 
 async def no_such_page(request: Request, _: Exception) -> Response:
     """Answer an unknown path: a page to a person, a problem to a program."""
-    refusals.note(request.method, request.url.path, "404")
+    refusals.record(request.method, request.url.path, "404")
     if RequestInfo.of(request.scope).wants_page:
         return pages.lost_page()
     return answer_for(NotFound())

@@ -17,7 +17,7 @@ class RefusalLog:
         self._until = 0.0
         self._lines = self._left_out = 0
 
-    def note(self, method: str, path: str, code: str) -> None:
+    def record(self, method: str, path: str, code: str) -> None:
         """Log one refusal under the correlation id of its request; call on the event loop."""
         loop = asyncio.get_running_loop()
         if loop.time() >= self._until or self._until > loop.time() + SECONDS:

@@ -108,9 +108,9 @@ class WatchedStream:
         """Pass on a message; between two of them the stream can be ended."""
         await self._exchange.send(message)
         if self._exchange.is_streaming:
-            await self.look()
+            await self.check()
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """End the stream if its reader is no longer signed in."""
         if self._exchange.is_streaming and not self.is_over and not await self._is_signed_in():
             self.is_over = True
@@ -126,7 +126,7 @@ class WatchedSocket:
         self._is_signed_in = is_signed_in
         self._is_over = False
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Close the websocket if its session has ended."""
         await self._ends()
 

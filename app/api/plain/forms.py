@@ -12,7 +12,7 @@ from typing import Protocol
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app.api.http.dependencies import Key, deed_of, requester_of, switch_auto
+from app.api.http.dependencies import Key, audited_act, requester_of, switch_auto
 from app.api.http.gate import visitor_of
 from app.api.http.problems import answer_for, refusal_of_silence
 from app.api.plain import flash, pages
@@ -131,7 +131,7 @@ class _FormDesk:
         """Reset the strikes to zero."""
         sent.read(NothingMore)
         project_id, because = self._id_of(project), "the count of failures was reset"
-        deed = deed_of(sent.request, "reset", because, project_id=project_id)
+        deed = audited_act(sent.request, "reset", because, project_id=project_id)
         self._services.afk.reset(project_id, deed, self._services.clock())
         return _Done(project_id, flash.RESET)
 

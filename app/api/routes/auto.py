@@ -6,7 +6,13 @@ import logging
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.http.dependencies import Key, deed_of, requester_of, switch_auto, tell_accepted
+from app.api.http.dependencies import (
+    Key,
+    audited_act,
+    requester_of,
+    set_accepted_headers,
+    switch_auto,
+)
 from app.api.routes.releases import once_released
 from app.api.routes.runs import told
 from app.api.schemas import (
@@ -55,7 +61,7 @@ def _starting(services: Services) -> APIRouter:
 
         def accept() -> RunOut:
             accepted = services.afk.start(project_id, issue, requester, services.clock())
-            tell_accepted(response, accepted)
+            set_accepted_headers(response, accepted)
             log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
             return told(services, accepted.run)
 
@@ -76,7 +82,9 @@ def _looping(services: Services) -> APIRouter:
     @router.post("/projects/{project_id}/afk/reset")
     def reset(project_id: str, request: Request) -> ProjectOut:
         """Set the strikes to zero; one sweep follows at once."""
-        deed = deed_of(request, "reset", "the count of failures was reset", project_id=project_id)
+        deed = audited_act(
+            request, "reset", "the count of failures was reset", project_id=project_id
+        )
         services.afk.reset(project_id, deed, services.clock())
         return project_out(services.overview.of(project_id), services.secrets.mask())
 

@@ -154,7 +154,7 @@ def _seal(services: Services, batch_id: str) -> Receipt:
 
 
 def _receipt_out(filling: Filling, receipt: Receipt) -> BatchReceipt:
-    filling.tell_undecided()
+    filling.append_undecided()
     items = [BatchTaken.model_validate(one) for one in filling.taken]
     return BatchReceipt(items=items, **receipt.__dict__)
 

@@ -42,7 +42,7 @@ class _Hearing:
     def __init__(self) -> None:
         self.queue: asyncio.Queue[LiveEvent | None] = asyncio.Queue(QUEUE)
 
-    def hear(self, event: LiveEvent) -> None:
+    def on_event(self, event: LiveEvent) -> None:
         try:
             self.queue.put_nowait(event)
         except asyncio.QueueFull:
@@ -101,7 +101,7 @@ def _message(kind: str, data: Any, id_: str | None = None) -> str:
 @asynccontextmanager
 async def _listening(live: LiveStream) -> AsyncIterator[_Hearing]:
     hearing = _Hearing()
-    leave, let_go = live.subscribe(hearing.hear), live.warn(hearing.end)
+    leave, let_go = live.subscribe(hearing.on_event), live.warn(hearing.end)
     try:
         yield hearing
     finally:

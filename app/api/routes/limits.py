@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from app.api.http.dependencies import Key, deed_of, requester_of, tell_accepted
+from app.api.http.dependencies import Key, audited_act, requester_of, set_accepted_headers
 from app.api.http.gate import visitor_of
 from app.api.routes.releases import once_released
 from app.api.routes.runs import told
@@ -38,7 +38,7 @@ def routes(services: Services) -> APIRouter:
     def lift(body: HoldLift, request: Request) -> AccountHolds:
         """End a hold now: the runs that wait for it follow one by one."""
         what = f"{body.agent} {body.family}".strip()
-        deed = deed_of(request, "lift hold", f"the usage limit of {what} was lifted by hand")
+        deed = audited_act(request, "lift hold", f"the usage limit of {what} was lifted by hand")
         services.limits.lift(body.agent, body.family, deed, services.clock())
         services.sweep.request()
         return _holds(services)
@@ -62,7 +62,7 @@ def routes(services: Services) -> APIRouter:
 
         def accept() -> RunOut:
             accepted = services.resume.resume(run_id, requester, services.clock())
-            tell_accepted(response, accepted)
+            set_accepted_headers(response, accepted)
             log.info("run %s goes on with %s", accepted.run.id, run_id)
             return told(services, accepted.run)
 

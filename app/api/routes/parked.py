@@ -7,7 +7,13 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.http.dependencies import Key, deed_of, requester_of, require_browser, tell_accepted
+from app.api.http.dependencies import (
+    Key,
+    audited_act,
+    requester_of,
+    require_browser,
+    set_accepted_headers,
+)
 from app.api.http.gate import visitor_of
 from app.api.http.openapi import IN_A_BROWSER
 from app.api.routes.releases import once_released
@@ -53,7 +59,7 @@ def _keeping(services: Services) -> APIRouter:
         `confirm` repeats it; it may be left out where neither a commit nor a file would be lost.
         """
         sentence = f"{body.branch} discarded by {visitor_of(request).name}"
-        deed = deed_of(request, "discard", sentence, project_id=body.project_id)
+        deed = audited_act(request, "discard", sentence, project_id=body.project_id)
         count = services.parked.discard(
             body.project_id, body.branch, body.confirm, deed, services.clock()
         )
@@ -86,7 +92,7 @@ def _ending(services: Services) -> APIRouter:
         key = requester_of(services, request, x_idempotency_key, idempotency_key).key
         done = "pushed anyway" if push_anyway else "delivered"
         sentence = f"{done} by {visitor_of(request).name}"
-        deed = deed_of(request, "deliver", sentence, run_id=run_id)
+        deed = audited_act(request, "deliver", sentence, run_id=run_id)
         run, replayed = services.salvage.deliver(
             run_id, deed, key, services.clock(), push_anyway=push_anyway
         )
@@ -99,7 +105,7 @@ def _ending(services: Services) -> APIRouter:
     def release(run_id: str, request: Request) -> RunOut:
         """Give up on proving that nothing of an ended run lives; its work stays parked."""
         sentence = f"released by {visitor_of(request).name}: something of it may still live"
-        deed = deed_of(request, "release", sentence, run_id=run_id)
+        deed = audited_act(request, "release", sentence, run_id=run_id)
         run = services.salvage.release(run_id, deed, services.clock())
         log.warning("run %s is released without the proof of its end", run_id)
         return told(services, run)
@@ -143,7 +149,7 @@ def retry_routes(services: Services) -> APIRouter:
 
         def accept() -> RunOut:
             accepted = services.retry.retry(run_id, wishes, requester, services.clock())
-            tell_accepted(response, accepted)
+            set_accepted_headers(response, accepted)
             log.info("run %s repeats %s", accepted.run.id, run_id)
             return told(services, accepted.run)
 

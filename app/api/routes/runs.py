@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import AwareDatetime
 
-from app.api.http.dependencies import Key, order_of, requester_of, tell_accepted
+from app.api.http.dependencies import Key, order_of, requester_of, set_accepted_headers
 from app.api.http.gate import visitor_of
 from app.api.routes import exports, run_logs
 from app.api.routes.releases import once_released
@@ -112,7 +112,7 @@ def _starting(services: Services) -> APIRouter:
 
         def accept() -> RunOut:
             accepted = services.trigger.accept(order, requester, services.clock())
-            tell_accepted(response, accepted)
+            set_accepted_headers(response, accepted)
             is_replay = "replayed" if accepted.replayed else "accepted"
             log.info("run %s is %s", accepted.run.id, is_replay)
             return told(services, accepted.run, accepted.project)

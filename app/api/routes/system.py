@@ -107,7 +107,7 @@ def open_routes(services: Services) -> APIRouter:
         trouble = services.store_watch.parts()
         if not trouble:
             return PlainTextResponse("ok")
-        health = {one.part: one for one in services.health.look(trouble, services.limits_mode())}
+        health = {one.part: one for one in services.health.inspect(trouble, services.limits_mode())}
         told = "\n".join(_line(one, health[one.part]) for one in trouble)
         # degraded (a full disk) still answers 200: everything can be read
         return PlainTextResponse(told, 200 if all(one.is_degraded for one in trouble) else 503)
@@ -148,7 +148,7 @@ def routes(services: Services) -> APIRouter:
             limits=mode.value,
             stuck=None if held is None else sum(one.project_id is None for one in held),
             trouble=[TroubleOut.model_validate(one) for one in trouble],
-            health=[_health_out(one) for one in services.health.look(trouble, mode)],
+            health=[_health_out(one) for one in services.health.inspect(trouble, mode)],
             alerts=[AlertOut.model_validate(one) for one in _known(services.alerts.all) or ()],
             sandbox=_sandbox_out(services),
             key_hold_seconds=services.keys.terms.hold_seconds,

@@ -30,7 +30,7 @@ def rotate(data_dir: DataDir = None) -> None:
     else:
         server.send("POST", "/token/rotate")
     file = data_folder(data_dir) / "token"
-    out().say(f"The new token is in {file}. The old one does not work any more.")
+    out().print(f"The new token is in {file}. The old one does not work any more.")
 
 
 def sign_out(
@@ -52,7 +52,7 @@ def sign_out(
         ended = offline_sign_out({"data_dir": data_dir} if data_dir else {})
     else:
         ended = int(server.post("/logout", {"everywhere": True})["ended"])
-    out().say(f"Signed out {ended} browser{'' if ended == 1 else 's'}.")
+    out().print(f"Signed out {ended} browser{'' if ended == 1 else 's'}.")
 
 
 def _server(data_dir: DataDir) -> Server | None:

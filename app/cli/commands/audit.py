@@ -55,9 +55,9 @@ def list_deeds(
             ]
             for row in answer["items"]
         ]
-        out().say_table(["AT", "BY", "PERSON", "DEED", "OBJECT"], rows)
+        out().print_table(["AT", "BY", "PERSON", "DEED", "OBJECT"], rows)
     else:
-        err().say("Nothing in the audit matches.")
+        err().print("Nothing in the audit matches.")
 
 
 def export_deeds(
@@ -83,9 +83,9 @@ def verify(json_only: Json = False, data_dir: DataDir = None) -> None:
     if json_only:
         print_json(found)
     elif found["fits"]:
-        out().say(f"All {found['rows']} rows fit.")
+        out().print(f"All {found['rows']} rows fit.")
     else:
-        err().say(f"Row {found['id']} does not fit: {found['because']}.")
+        err().print(f"Row {found['id']} does not fit: {found['because']}.")
     if not found["fits"]:
         raise typer.Exit(1)
 

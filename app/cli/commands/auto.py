@@ -72,7 +72,7 @@ def switch_auto(
     server = connect(data_dir)
     path = project_path(find_project(server, project), "/afk/auto")
     answer = server.send("PUT", path, body={"enabled": position is Switch.ON})
-    _tell_loop(read_json(answer, server.url), json_only=json_only)
+    _print_loop(read_json(answer, server.url), json_only=json_only)
 
 
 def reset_strikes(
@@ -81,7 +81,7 @@ def reset_strikes(
     """Set the count of failures to zero, which ends a pause."""
     server = connect(data_dir)
     path = project_path(find_project(server, project), "/afk/reset")
-    _tell_loop(server.post(path), json_only=json_only)
+    _print_loop(server.post(path), json_only=json_only)
 
 
 def show_next(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
@@ -92,10 +92,10 @@ def show_next(project: ProjectArgument, json_only: Json = False, data_dir: DataD
     if json_only:
         print_json(plan)
         return
-    say_plan(out(), plan)
+    print_plan(out(), plan)
     if found["paused"]:
-        say_pause(out(), found)
-        out().say(_way_out(found))
+        print_pause(out(), found)
+        out().print(_way_out(found))
 
 
 def show_failures(
@@ -107,33 +107,33 @@ def show_failures(
         print_json({"items": found["recent_failures"]})
         return
     if not found["strikes"]:
-        err().say("No failure is counted.")
+        err().print("No failure is counted.")
         return
-    say_failures(out(), found)
+    print_failures(out(), found)
     if found["paused"]:
-        out().say(_way_out(found))
+        out().print(_way_out(found))
 
 
-def say_plan(screen: Screen, plan: dict[str, Any]) -> None:
+def print_plan(screen: Screen, plan: dict[str, Any]) -> None:
     """Print what the loop would do, then why each issue waits, one terminal line each."""
     because = cut(clean(str(plan["because"])), screen.width)
-    screen.say(Painted(because, "green" if plan["would"] else "yellow"))
+    screen.print(Painted(because, "green" if plan["would"] else "yellow"))
     for hold in plan["holds"]:
-        screen.say(cut(clean(f"  #{hold['issue']}: {hold['because']}"), screen.width))
+        screen.print(cut(clean(f"  #{hold['issue']}: {hold['because']}"), screen.width))
 
 
-def say_pause(screen: Screen, project: dict[str, Any]) -> None:
+def print_pause(screen: Screen, project: dict[str, Any]) -> None:
     """Print the pause as the project's card shows it: the count, and the last failures."""
-    screen.say(Painted(f"Auto paused · {project['strikes']} fails", "red"))
-    say_failures(screen, project)
+    screen.print(Painted(f"Auto paused · {project['strikes']} fails", "red"))
+    print_failures(screen, project)
 
 
-def say_failures(screen: Screen, project: dict[str, Any]) -> None:
+def print_failures(screen: Screen, project: dict[str, Any]) -> None:
     """Print a line for each recent failure: its run, issue, label, reason and age."""
     now = datetime.now(UTC)
     for failure in project["recent_failures"]:
         issue = f"#{failure['issue']}  " if failure.get("issue") else ""
-        screen.say(
+        screen.print(
             f"  {shorten(str(failure['run_id']))}  {issue}",
             Painted(str(failure["label"]), "red"),
             f"  {failure['because']}  ",
@@ -141,15 +141,15 @@ def say_failures(screen: Screen, project: dict[str, Any]) -> None:
         )
 
 
-def _tell_loop(project: dict[str, Any], *, json_only: bool) -> None:
+def _print_loop(project: dict[str, Any], *, json_only: bool) -> None:
     if json_only:
         print_json(project)
         return
     screen, word = out(), "On" if project["auto_enabled"] else "Off"
-    screen.say(f"{project['name']}: Auto AFK runs: {word} · {_count(project['strikes'])}")
+    screen.print(f"{project['name']}: Auto AFK runs: {word} · {_count(project['strikes'])}")
     if project["paused"]:
-        say_pause(screen, project)
-        screen.say(_way_out(project))
+        print_pause(screen, project)
+        screen.print(_way_out(project))
 
 
 def _way_out(project: dict[str, Any]) -> str:

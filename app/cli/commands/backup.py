@@ -47,9 +47,9 @@ def put_back(
     def agree(settings: list[str]) -> bool:
         if trust_settings or not (sys.stdin.isatty() and err().is_tty):
             return trust_settings
-        err().say("This backup contains settings:")
+        err().print("This backup contains settings:")
         for line in settings:
-            err().say(f"  {line}")
+            err().print(f"  {line}")
         return typer.confirm("Take them?", err=True)
 
     done = offline_restore({"data_dir": data_dir} if data_dir else {}, file, agree)
@@ -58,18 +58,20 @@ def put_back(
         return
     screen = out()
     made = f", made {done['made_at']}" if done["made_at"] else ""
-    screen.say(f"Restored {done['file']} (schema {done['schema']}{made}).")
+    screen.print(f"Restored {done['file']} (schema {done['schema']}{made}).")
     if done["branches"]:
-        screen.say(f"{done['branches']} branches of work were put back.")
+        screen.print(f"{done['branches']} branches of work were put back.")
     if done["aside"]:
-        screen.say(f"What was there before: {done['aside']}")
+        screen.print(f"What was there before: {done['aside']}")
     if done["is_foreign"]:
-        screen.say("Not known as this folder's own: no token taken, all signed out, auto runs off.")
+        screen.print(
+            "Not known as this folder's own: no token taken, all signed out, auto runs off."
+        )
     for project_id in done["switched_off"]:
-        screen.say(f"Auto was on, switch it on again: runyard afk auto {project_id} on")
+        screen.print(f"Auto was on, switch it on again: runyard afk auto {project_id} on")
     for words in done["left_out"]:
-        err().say(Painted("not in it: ", "yellow"), words)
-    screen.say("Start it: runyard serve")
+        err().print(Painted("not in it: ", "yellow"), words)
+    screen.print("Start it: runyard serve")
 
 
 Target = Annotated[
@@ -101,10 +103,12 @@ def write_backup(file: Target = None, json_only: Json = False, data_dir: DataDir
     if json_only:
         print_json(made)
         return
-    out().say(str(made["file"]))
+    out().print(str(made["file"]))
     screen = err()
-    screen.say(Painted(f"{size_words(made['bytes'])}, schema {made['schema']}; it holds:", "bold"))
+    screen.print(
+        Painted(f"{size_words(made['bytes'])}, schema {made['schema']}; it holds:", "bold")
+    )
     for name, size in made["parts"].items():
-        screen.say(f"  {name}  {size_words(size)}")
+        screen.print(f"  {name}  {size_words(size)}")
     for words in made["left_out"]:
-        screen.say(Painted("not in it: ", "yellow"), words)
+        screen.print(Painted("not in it: ", "yellow"), words)

@@ -93,16 +93,16 @@ def send_batch(
     content = read_batch(file)
     project_id = _project_of(server, content, project)
     key = key or _own_key(content, project_id)
-    screen.say(f"key {key}")
+    screen.print(f"key {key}")
     batch_id = _make(server, project_id, len(content.lines), key)
     with Meter(screen) as meter:
         batch = _send_missing(server, batch_id, content, meter)
         if batch["status"] == BatchStatus.ABORTED:
             raise Refused(_aborted(batch))
-        _tell_refused(server, batch_id, content, meter)
+        _print_refused(server, batch_id, content, meter)
         if wait:
             batch = _until_ended(server, batch_id, meter)
-    _tell_end(batch, json_only=json_only)
+    _print_end(batch, json_only=json_only)
     if wait and batch["status"] != "completed":
         raise typer.Exit(NOT_COMPLETED)
 
@@ -133,7 +133,7 @@ def _make(server: Server, project_id: str, count: int, key: str) -> str:
     answer = _patiently(lambda: server.send("POST", "/batches", body=body, key=key))
     batch = read_json(answer, server.url)
     if batch["replayed"]:
-        err().say(f"This key has made the batch {shorten(str(batch['id']))} before.")
+        err().print(f"This key has made the batch {shorten(str(batch['id']))} before.")
     return str(batch["id"])
 
 
@@ -163,12 +163,12 @@ def _send_missing(
                 continue
             meter.show("sent", receipt["received"], count)
         if undecided is not None:
-            _tell_refused(server, batch_id, content, meter)
+            _print_refused(server, batch_id, content, meter)
             raise undecided
     return batch
 
 
-def _tell_refused(server: Server, batch_id: str, content: BatchFile, meter: Meter) -> None:
+def _print_refused(server: Server, batch_id: str, content: BatchFile, meter: Meter) -> None:
     """Print the lines that were not started, including those whose answer was lost or a 502."""
     refused = partial(server.get, f"/batches/{batch_id}/items", status=Status.NOT_STARTED)
     cursor: str | None = None
@@ -176,7 +176,7 @@ def _tell_refused(server: Server, batch_id: str, content: BatchFile, meter: Mete
         page = _patiently(partial(refused, limit=100, cursor=cursor))
         for item in page["items"]:
             line, because = content.numbers[item["index"]], item["run"]["because"]
-            meter.say(f"Line {line} was not started: {because}")
+            meter.print(f"Line {line} was not started: {because}")
         if (cursor := page["next_cursor"]) is None:
             return
 
@@ -214,12 +214,12 @@ def _patiently(call: Callable[[], Any]) -> Any:
             time.sleep(PAUSE_SECONDS)
 
 
-def _tell_end(batch: dict[str, Any], *, json_only: bool) -> None:
+def _print_end(batch: dict[str, Any], *, json_only: bool) -> None:
     if json_only:
         print_json(batch)
         return
-    out().say(str(batch["id"]))
-    err().say(_told(batch))
+    out().print(str(batch["id"]))
+    err().print(_told(batch))
 
 
 def _told(batch: dict[str, Any]) -> str:
@@ -242,10 +242,10 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         self._wipe()
 
-    def say(self, sentence: str) -> None:
+    def print(self, sentence: str) -> None:
         """Print a line above the bar."""
         self._wipe()
-        self._screen.say(sentence)
+        self._screen.print(sentence)
         self._last = ""
 
     def show(self, what: str, done: int, count: int) -> None:
@@ -255,7 +255,7 @@ class Meter:
             return
         self._last = told
         if not self._screen.is_tty:
-            self._screen.say(told)
+            self._screen.print(told)
             return
         full = BAR * done // count
         self._screen.stream.write(f"\r\x1b[K{'█' * full}{'░' * (BAR - full)} {told}")

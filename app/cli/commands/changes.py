@@ -50,11 +50,11 @@ def list_changes(
         return
     shown = [one for one in answer["items"] if everything or one.get("state") == "open"]
     if shown:
-        out().say_table(
+        out().print_table(
             ["CHANGE", "STATE", "BRANCH", "SIZE", "TITLE"], [_row(one) for one in shown]
         )
     else:
-        err().say("There are no such change requests.")
+        err().print("There are no such change requests.")
 
 
 def show_change(
@@ -62,7 +62,7 @@ def show_change(
 ) -> None:
     """Show a change request."""
     server, path = _place(project, number, data_dir)
-    _tell(server.get(path), json_only=json_only)
+    _print_result(server.get(path), json_only=json_only)
 
 
 def read_diff(project: ProjectName, number: Number, data_dir: DataDir = None) -> None:
@@ -82,7 +82,7 @@ def merge_change(
     """Merge a change request, push it to origin, close its issue."""
     server, path = _place(project, number, data_dir)
     body = {"push_anyway": True} if push_anyway else {}
-    _tell(server.post(f"{path}/merge", body), json_only=json_only)
+    _print_result(server.post(f"{path}/merge", body), json_only=json_only)
 
 
 def close_change(
@@ -90,7 +90,7 @@ def close_change(
 ) -> None:
     """Close a change request without merging it."""
     server, path = _place(project, number, data_dir)
-    _tell(server.post(f"{path}/close"), json_only=json_only)
+    _print_result(server.post(f"{path}/close"), json_only=json_only)
 
 
 def _place(project: str, number: int, data_dir: Path | None) -> tuple[Server, str]:
@@ -98,19 +98,19 @@ def _place(project: str, number: int, data_dir: Path | None) -> tuple[Server, st
     return server, project_path(find_project(server, project), f"/changes/{number}")
 
 
-def _tell(change: dict[str, Any], *, json_only: bool) -> None:
+def _print_result(change: dict[str, Any], *, json_only: bool) -> None:
     if json_only:
         print_json(change)
         return
     screen = out()
-    screen.say(f"#{change['number']}  ", _state(change), f"  {change['title']}")
-    screen.say(f"{change['branch']} into {change['base']}, {size_of(change)}")
+    screen.print(f"#{change['number']}  ", _state(change), f"  {change['title']}")
+    screen.print(f"{change['branch']} into {change['base']}, {size_of(change)}")
     if change.get("closes"):
-        screen.say(f"closes #{change['closes']}")
+        screen.print(f"closes #{change['closes']}")
     if change.get("run_id"):
-        screen.say(f"by run {shorten(str(change['run_id']))}")
+        screen.print(f"by run {shorten(str(change['run_id']))}")
     for line in str(change.get("body") or "").splitlines():
-        screen.say(f"  {line}")
+        screen.print(f"  {line}")
 
 
 def _row(change: dict[str, Any]) -> list[Piece]:

@@ -13,11 +13,11 @@ import typer
 
 from app.cli.client.connection import Refused, Server, Unreachable, project_path, run_path
 from app.cli.client.feed import follow_run
-from app.cli.commands.auto import say_pause, say_plan
+from app.cli.commands.auto import print_pause, print_plan
 from app.cli.commands.runs_start import NOT_SUCCEEDED, submit_run
 from app.cli.output.options import Json, example
 from app.cli.output.progress import Stages
-from app.cli.output.run_view import say_diff, say_end, say_event, size_of, spell, what
+from app.cli.output.run_view import print_end, print_event, show_diff, size_of, spell, what
 from app.cli.output.terminal import Painted, Screen, err, out, print_json
 from app.cli.server.temporary_server import borrow_server, signals_waiting
 from app.domain.sandbox.levels import SandboxLevel
@@ -61,7 +61,7 @@ class Story:
         self._project: dict[str, Any] = {}
         self._issues: dict[int, dict[str, Any]] = {}
 
-    def tell(self) -> None:
+    def play(self) -> None:
         """Play the whole story. Raises DemoFailed, Refused, Unreachable."""
         self._make_project()
         self._start_by_hand()
@@ -81,11 +81,11 @@ class Story:
             raise DemoFailed(f"Its repository could not be cloned. {self._because()}")
         if self._project["sandbox"] == SandboxLevel.NONE:
             told = "Its agent runs unsandboxed: `runyard doctor` says why, and what helps."
-            self._screen.say(Painted(told, "red"))
+            self._screen.print(Painted(told, "red"))
         for issue in self._server.get(self._path("/issues"))["items"]:
             self._issues[issue["number"]] = issue
             mark = Painted("claimable", "green") if issue["claimable"] else Painted("waits", "dim")
-            self._screen.say(f"  #{issue['number']}  ", mark, f"  {issue['title']}")
+            self._screen.print(f"  #{issue['number']}  ", mark, f"  {issue['title']}")
 
     def _start_by_hand(self) -> None:
         self._step("Start AFK run: by hand, the lowest claimable issue")
@@ -94,9 +94,9 @@ class Story:
             run, _ = submit_run(self._server, {}, str(uuid.uuid4()), self._path("/afk/start"))
         ended = self._watch(run, SUCCESS, whole=True)
         self._step("What it changed")
-        say_diff(self._screen, self.told["runs"][-1]["diff"].rstrip("\n"))
+        show_diff(self._screen, self.told["runs"][-1]["diff"].rstrip("\n"))
         self._step("How it ended")
-        self._say_delivery(ended)
+        self._print_delivery(ended)
 
     def _let_the_loop_fail(self) -> None:
         self._step("Auto AFK runs: On")
@@ -108,9 +108,9 @@ class Story:
         self._step("Three failures in a row: the loop pauses and says why")
         paused = self._await_project(lambda project: project["paused"])
         self.told["paused"] = paused
-        say_pause(self._screen, paused)
+        print_pause(self._screen, paused)
         plan = self._server.get(self._path("/next"))
-        self._screen.say(f"The loop starts nothing: {plan['because']}.")
+        self._screen.print(f"The loop starts nothing: {plan['because']}.")
         _expect(paused["strikes"] == PAUSE_THRESHOLD, f"It counted {paused['strikes']} fails.")
         _expect(plan["would"] is None, "The pause does not hold.")
         _expect(bool(paused["ready_count"]), "No issue is left to continue with.")
@@ -120,30 +120,30 @@ class Story:
         reset = self._server.post(self._path("/afk/reset"))
         _expect(not reset["paused"] and reset["strikes"] == 0, "Reset did not end the pause.")
         ended = self._watch(self._await_next_run(), SUCCESS)
-        self._say_delivery(ended)
+        self._print_delivery(ended)
         self._step("What comes next: what is kept waits for you, to be merged or discarded")
         self.told["project"] = self._await_project(
             lambda project: project["strikes"] == 0 and not project["live_runs"]
         )
         self.told["next"] = self._server.get(self._path("/next"))
-        say_plan(self._screen, self.told["next"])
+        print_plan(self._screen, self.told["next"])
 
     # --- helpers -------------------------------------------------------------------------------
 
     def _watch(self, started: dict[str, Any], ending: Ending, *, whole: bool = False) -> Any:
         run_id, issue = str(started["id"]), self._issues.get(started["issue"], {})
-        self._screen.say(Painted(what(started), "bold"))
-        self._screen.say(Painted(str(issue.get("body", "")), "dim"))
+        self._screen.print(Painted(what(started), "bold"))
+        self._screen.print(Painted(str(issue.get("body", "")), "dim"))
         stages, timeline = Stages(self._server, run_id), []
         give_up_at = time.monotonic() + RUN_SECONDS
         for _ in follow_run(self._server, run_id):
-            timeline += self._say_news(stages, whole=whole)[1]
+            timeline += self._print_news(stages, whole=whole)[1]
             _expect(time.monotonic() < give_up_at, "A run of the demo took too long.")
-        run, rest = self._say_news(stages, whole=whole)
+        run, rest = self._print_news(stages, whole=whole)
         diff = self._server.send("GET", run_path(run_id, "/diff")).text
         self.told["runs"].append({"run": run, "timeline": timeline + rest, "diff": diff})
         if ending is not SUCCESS:
-            say_end(self._screen, run)
+            print_end(self._screen, run)
         _expect(
             Ending(run["status"], run["cause"]) == ending,
             f"The run of {what(run)} should have ended otherwise: {run['label']}, {run['because']}",
@@ -151,21 +151,21 @@ class Story:
         _expect(ending is not SUCCESS or bool(run["delivery"]), "Nothing was delivered.")
         return run
 
-    def _say_news(self, stages: Stages, *, whole: bool) -> tuple[dict[str, Any], list[Any]]:
+    def _print_news(self, stages: Stages, *, whole: bool) -> tuple[dict[str, Any], list[Any]]:
         run, events = stages.news()
         for event in events:
             if whole or event["kind"] in _IN_SHORT:
-                say_event(self._screen, event)
+                print_event(self._screen, event)
         return run, events
 
-    def _say_delivery(self, run: dict[str, Any]) -> None:
-        say_end(self._screen, run)
+    def _print_delivery(self, run: dict[str, Any]) -> None:
+        print_end(self._screen, run)
         given = run["delivery"]
         kind = str(given["kind"]).replace("_", " ")
-        self._screen.say(
+        self._screen.print(
             f"Delivered: {kind} #{given['number']}, {given['state']}, {size_of(given)}"
         )
-        self._screen.say("Its branch: ", Painted(str(run["work_branch"]), "bold"))
+        self._screen.print("Its branch: ", Painted(str(run["work_branch"]), "bold"))
 
     def _await_next_run(self) -> dict[str, Any]:
         known = {one["run"]["id"] for one in self.told["runs"]}
@@ -195,12 +195,12 @@ class Story:
         return project_path(self._project, rest)
 
     def _step(self, words: str) -> None:
-        say_step(self._screen, words)
+        print_step(self._screen, words)
 
 
-def say_step(screen: Screen, words: str) -> None:
+def print_step(screen: Screen, words: str) -> None:
     """Print the heading of a step."""
-    screen.say(Painted(f"== {words}", "bold"))
+    screen.print(Painted(f"== {words}", "bold"))
 
 
 def _expect(came_true: bool, otherwise: str) -> None:
@@ -227,25 +227,25 @@ def demonstrate(
     A delivery, three failures, the pause, Reset, a delivery, on a server of its own.
     """
     screen, begun = err() if json_only else out(), time.monotonic()
-    say_step(screen, "Starting a server of its own, in a folder of its own")
+    print_step(screen, "Starting a server of its own, in a folder of its own")
     otherwise = None
     with borrow_server(keep=keep) as (server, folder):
         if keep:
-            screen.say(f"It is kept: {folder}")
+            screen.print(f"It is kept: {folder}")
         story = Story(server, screen)
         with _leaving_nothing_alive(server):
             try:
-                story.tell()
+                story.play()
             except DemoFailed as problem:
                 otherwise = str(problem)
     if json_only:
         print_json(story.told | {"folder": str(folder) if keep else None})
     if otherwise:
-        err().say(Painted(otherwise, "red"))
+        err().print(Painted(otherwise, "red"))
         raise typer.Exit(NOT_SUCCEEDED)
-    say_step(screen, f"That was all of it, in {spell(time.monotonic() - begun)}")
+    print_step(screen, f"That was all of it, in {spell(time.monotonic() - begun)}")
     if keep:
-        screen.say(f"See it in a browser with: runyard serve --data-dir {folder}")
+        screen.print(f"See it in a browser with: runyard serve --data-dir {folder}")
 
 
 @contextmanager
@@ -254,7 +254,7 @@ def _leaving_nothing_alive(server: Server) -> Iterator[None]:
     try:
         yield
     except SystemExit:
-        err().say("Ending what was started. This takes a moment.")
+        err().print("Ending what was started. This takes a moment.")
         raise
     finally:
         try:
@@ -262,7 +262,7 @@ def _leaving_nothing_alive(server: Server) -> Iterator[None]:
             _switch_loops_off(server)
             _release_runs(server)
         except (Refused, Unreachable) as problem:
-            err().say(f"The demo's runs could not be ended in order: {problem}")
+            err().print(f"The demo's runs could not be ended in order: {problem}")
 
 
 def _switch_loops_off(server: Server) -> None:

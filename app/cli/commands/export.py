@@ -47,8 +47,8 @@ def export_run(
     if json_only:
         print_json({"run_id": whole_id, "file": str(file), "bytes": size})
     else:
-        out().say(str(file))
-        err().say(Painted(size_words(size), "dim"))
+        out().print(str(file))
+        err().print(Painted(size_words(size), "dim"))
 
 
 def _write(server: Server, run_id: str, file: Path) -> int:

@@ -58,9 +58,9 @@ def list_issues(
         return
     shown = [one for one in answer["items"] if everything or one.get("state") == "open"]
     if shown:
-        out().say_table(["ISSUE", "STATE", "TITLE", "NOTE"], [_row(one) for one in shown])
+        out().print_table(["ISSUE", "STATE", "TITLE", "NOTE"], [_row(one) for one in shown])
     else:
-        err().say("There are no such issues.")
+        err().print("There are no such issues.")
 
 
 def add_issue(
@@ -85,7 +85,7 @@ def add_issue(
     if json_only:
         print_json(issue)
     else:
-        out().say(str(issue["number"]))
+        out().print(str(issue["number"]))
 
 
 def show_issue(
@@ -99,7 +99,7 @@ def show_issue(
         print_json(issue)
         return
     said = server.get(f"{path}/comments")["items"]
-    out().say(f"#{issue['number']}  ", _state(issue), f"  {issue['title']}")
+    out().print(f"#{issue['number']}  ", _state(issue), f"  {issue['title']}")
     facts = (
         ("labels", ", ".join(issue["labels"])),
         ("waits", issue.get("hold")),
@@ -107,12 +107,12 @@ def show_issue(
     )
     for name, value in facts:
         if value:
-            out().say(f"{name}: {value}")
-    _say_text(issue["body"])
+            out().print(f"{name}: {value}")
+    _print_text(issue["body"])
     for comment in said:
-        out().say("")
-        out().say(f"{comment['author']}, {comment['created_at']}:")
-        _say_text(comment["body"])
+        out().print("")
+        out().print(f"{comment['author']}, {comment['created_at']}:")
+        _print_text(comment["body"])
 
 
 def edit_issue(
@@ -144,7 +144,7 @@ def edit_issue(
         before = list(server.get(path)["labels"])
         # the server refuses if the labels were changed in between
         change |= {"labels": _labels(before, label, unlabel, ready), "was": {"labels": before}}
-    _tell_changed(server.send("PATCH", path, body=change).json(), json_only=json_only)
+    _print_changed(server.send("PATCH", path, body=change).json(), json_only=json_only)
 
 
 def close_issue(
@@ -180,20 +180,20 @@ def comment_on_issue(
     if json_only:
         print_json(said)
     else:
-        out().say(f"Said on #{number}.")
+        out().print(f"Said on #{number}.")
 
 
 def _turn(project: str, number: int, state: str, data_dir: Path | None, *, json_only: bool) -> None:
     server = connect(data_dir)
     path = project_path(find_project(server, project), f"/issues/{number}")
-    _tell_changed(server.send("PATCH", path, body={"state": state}).json(), json_only=json_only)
+    _print_changed(server.send("PATCH", path, body={"state": state}).json(), json_only=json_only)
 
 
-def _tell_changed(issue: dict[str, Any], *, json_only: bool) -> None:
+def _print_changed(issue: dict[str, Any], *, json_only: bool) -> None:
     if json_only:
         print_json(issue)
     else:
-        out().say_table(["ISSUE", "STATE", "TITLE", "NOTE"], [_row(issue)])
+        out().print_table(["ISSUE", "STATE", "TITLE", "NOTE"], [_row(issue)])
 
 
 def _labels(
@@ -208,9 +208,9 @@ def _given(text: str) -> str:
     return sys.stdin.read() if text == "-" else text
 
 
-def _say_text(text: str) -> None:
+def _print_text(text: str) -> None:
     for line in text.splitlines():
-        out().say(f"  {line}")
+        out().print(f"  {line}")
 
 
 def _row(issue: dict[str, Any]) -> list[Piece]:

@@ -41,7 +41,7 @@ def list_holds(json_only: Json = False, data_dir: DataDir = None) -> None:
         print_json(answer)
         return
     if not answer["items"]:
-        err().say("No account is at its usage limit.")
+        err().print("No account is at its usage limit.")
         return
     rows = [
         [
@@ -53,7 +53,7 @@ def list_holds(json_only: Json = False, data_dir: DataDir = None) -> None:
         ]
         for one in answer["items"]
     ]
-    out().say_table(["ACCOUNT", "UNTIL", "WAITING", "RUN", "EVIDENCE"], rows)
+    out().print_table(["ACCOUNT", "UNTIL", "WAITING", "RUN", "EVIDENCE"], rows)
 
 
 def _until(hold: Mapping[str, Any]) -> str:
@@ -76,7 +76,7 @@ def lift_hold(
     if json_only:
         print_json(answer)
     else:
-        out().say("Lifted. The runs that waited for it follow one by one.")
+        out().print("Lifted. The runs that waited for it follow one by one.")
 
 
 Batches = Annotated[
@@ -115,19 +115,19 @@ def show(
     if json_only:
         print_json(quota)
         return
-    out().say(told)
+    out().print(told)
     if project:
         return
     if batches:
-        _say_own(Counted.BATCHES, quota)
+        _print_own(Counted.BATCHES, quota)
     else:
-        out().say(_of_batches(server.get("/quota/batches")))
-        _say_own(Counted.RUNS, quota)
+        out().print(_of_batches(server.get("/quota/batches")))
+        _print_own(Counted.RUNS, quota)
 
 
-def _say_own(counted: Counted, quota: dict[str, Any]) -> None:
+def _print_own(counted: Counted, quota: dict[str, Any]) -> None:
     whose = own_limit(counted, quota["limit"], quota["window_seconds"])
-    out().say(f"{whose} ({SET_BY[counted]}).")
+    out().print(f"{whose} ({SET_BY[counted]}).")
 
 
 def _of_batches(quota: dict[str, Any]) -> str:
@@ -163,4 +163,4 @@ def reset_key(
     if json_only:
         print_json(freed)
     else:
-        out().say(f"The key is free again; it had started {shorten(str(freed['run_id']))}.")
+        out().print(f"The key is free again; it had started {shorten(str(freed['run_id']))}.")

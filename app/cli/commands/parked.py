@@ -36,9 +36,9 @@ def list_parked(
         print_json({"items": kept})
     elif kept:
         header = ["BRANCH", "PROJECT", "RUN", "KEPT FOR", "SIZE", "HOLDS", "BECAUSE"]
-        out().say_table(header, [_row(one) for one in kept])
+        out().print_table(header, [_row(one) for one in kept])
     else:
-        err().say("Nothing is parked.")
+        err().print("Nothing is parked.")
 
 
 def discard(
@@ -65,7 +65,7 @@ def discard(
     if json_only:
         print_json(discarded)
     else:
-        out().say(f"Discarded {discarded['branch']}.")
+        out().print(f"Discarded {discarded['branch']}.")
 
 
 def _row(kept: dict[str, Any]) -> list[Piece]:

@@ -22,7 +22,7 @@ from app.cli.client.connection import (
     project_path,
     read_json,
 )
-from app.cli.commands.auto import say_pause
+from app.cli.commands.auto import print_pause
 from app.cli.commands.project_options import BaseBranch, ProjectSettings, chosen
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
 from app.cli.output.run_view import age, spell
@@ -111,10 +111,10 @@ def add_project(
     if json_only:
         print_json(project)
     else:
-        out().say(str(project["id"]))
-        _tell_of_remote(server, place)
+        out().print(str(project["id"]))
+        _print_remote(server, place)
         if project.get("agent_problem"):
-            err().say(Painted(f"No run can start yet. {project['agent_problem']}", "yellow"))
+            err().print(Painted(f"No run can start yet. {project['agent_problem']}", "yellow"))
 
 
 def edit_project(
@@ -132,7 +132,9 @@ def edit_project(
         raise Misused("Say what to change, such as --agent, --prompt or --budget-seconds.")
     server = connect(data_dir)
     path = project_path(find_project(server, project))
-    _tell(read_json(server.send("PATCH", path, body=change), server.url), json_only=json_only)
+    _print_project(
+        read_json(server.send("PATCH", path, body=change), server.url), json_only=json_only
+    )
 
 
 def list_projects(
@@ -146,10 +148,12 @@ def list_projects(
         print_json(answer)
         return
     if not answer["items"]:
-        err().say("There are no projects yet. Register one with: runyard projects add PATH_OR_URL")
+        err().print(
+            "There are no projects yet. Register one with: runyard projects add PATH_OR_URL"
+        )
         return
     header = ["PROJECT", "STATE", "BASE", "AGENT", "READY", "LIVE", "AUTO", "STRIKES"]
-    out().say_table(header, [_row(one) for one in answer["items"]])
+    out().print_table(header, [_row(one) for one in answer["items"]])
 
 
 def show_project(
@@ -158,7 +162,7 @@ def show_project(
     """Show a project with its settings and how its loop stands."""
     server = connect(data_dir)
     found = server.get(project_path(find_project(server, project)))
-    _tell(found, json_only=json_only)
+    _print_project(found, json_only=json_only)
 
 
 def list_branches(
@@ -175,7 +179,7 @@ def list_branches(
         [str(one["name"]), "base" if one["is_base"] else "", age(one.get("updated_at"), now)]
         for one in branches["items"]
     ]
-    out().say_table(["BRANCH", "", "CHANGED"], rows)
+    out().print_table(["BRANCH", "", "CHANGED"], rows)
 
 
 def archive_project(
@@ -188,7 +192,7 @@ def archive_project(
     if json_only:
         print_json(read_json(answer, server.url))
     else:
-        out().say(f"Archived {found['name']}.")
+        out().print(f"Archived {found['name']}.")
 
 
 def unarchive_project(
@@ -203,10 +207,10 @@ def unarchive_project(
     if json_only:
         print_json(answer)
     else:
-        out().say(f"{found['name']} is back. Auto runs are off.")
+        out().print(f"{found['name']} is back. Auto runs are off.")
 
 
-def _tell_of_remote(server: Server, place: str) -> None:
+def _print_remote(server: Server, place: str) -> None:
     if not place.startswith("/"):
         return
     try:
@@ -215,7 +219,7 @@ def _tell_of_remote(server: Server, place: str) -> None:
         return  # only a hint: the project exists already
     if remote:
         told = "Branches and merges go into this folder. To work on its remote instead, add"
-        err().say(f"{told} {remote}")
+        err().print(f"{told} {remote}")
 
 
 def whole_origin(typed: str) -> str:
@@ -231,15 +235,15 @@ def name_of(origin: str) -> str:
     return last.removesuffix(".git") or last
 
 
-def _tell(project: dict[str, Any], *, json_only: bool) -> None:
+def _print_project(project: dict[str, Any], *, json_only: bool) -> None:
     if json_only:
         print_json(project)
         return
     screen = out()
-    screen.say(Painted(str(project["name"]), "bold"), "  ", _state(project))
-    screen.say_facts(_facts(project))
+    screen.print(Painted(str(project["name"]), "bold"), "  ", _state(project))
+    screen.print_facts(_facts(project))
     if project["paused"]:
-        say_pause(screen, project)
+        print_pause(screen, project)
 
 
 def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:

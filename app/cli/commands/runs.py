@@ -21,7 +21,7 @@ from app.cli.output.options import (
     group,
     spread,
 )
-from app.cli.output.run_view import say_end, say_runs
+from app.cli.output.run_view import print_end, print_runs
 from app.cli.output.terminal import err, out, print_json, status_piece
 from app.domain.ids import shorten
 from app.domain.words import Depth, Phase, Status, Trigger
@@ -128,13 +128,13 @@ def list_runs(
         print_json(page)
         return
     if page["items"]:
-        say_runs(out(), page["items"])
+        print_runs(out(), page["items"])
     else:
-        err().say("There are no such runs.")
+        err().print("There are no such runs.")
     if page.get("next_cursor"):
-        err().say(f"There are more: --cursor {page['next_cursor']}")
+        err().print(f"There are more: --cursor {page['next_cursor']}")
     elif page.get("looked_among"):
-        err().say(f"Searched the newest {page['looked_among']:,} runs.")
+        err().print(f"Searched the newest {page['looked_among']:,} runs.")
 
 
 def stop_run(
@@ -146,7 +146,7 @@ def stop_run(
     """Stop a run; its work is kept."""
     server = connect(data_dir)
     path = run_path(find_run(server, run_id), "/stop")
-    _tell(server.post(path, {"because": reason} if reason else {}), json_only=json_only)
+    _print_result(server.post(path, {"because": reason} if reason else {}), json_only=json_only)
 
 
 def deliver_run(
@@ -163,18 +163,18 @@ def deliver_run(
     if json_only:
         print_json(run)
     else:
-        say_end(out(), run)
+        print_end(out(), run)
 
 
 def release_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
     """Release an ended run even if its processes may still be there."""
     server = connect(data_dir)
     run = server.post(run_path(find_run(server, run_id), "/release"))
-    _tell(run, json_only=json_only)
+    _print_result(run, json_only=json_only)
 
 
-def _tell(run: dict[str, Any], *, json_only: bool) -> None:
+def _print_result(run: dict[str, Any], *, json_only: bool) -> None:
     if json_only:
         print_json(run)
     else:
-        out().say(status_piece(run), f"  {shorten(str(run['id']))}")
+        out().print(status_piece(run), f"  {shorten(str(run['id']))}")

@@ -56,7 +56,7 @@ def read_log(
         raise Misused("Give --search alone, or with --readable.")
     server = connect(data_dir)
     if search is not None:
-        say_hits(server, find_run(server, run_id), search, readable=readable)
+        print_hits(server, find_run(server, run_id), search, readable=readable)
         return
     log = _Log(server, find_run(server, run_id), raw=raw, readable=readable)
     try:
@@ -71,17 +71,17 @@ def read_log(
         log.finish()
 
 
-def say_hits(server: Server, run_id: str, words: str, *, readable: bool) -> None:
+def print_hits(server: Server, run_id: str, words: str, *, readable: bool) -> None:
     """Print every line of a log that contains some words, with its number, as grep does."""
     asked: dict[str, Any] = {"q": words, "limit": HITS} | ({"form": READABLE} if readable else {})
     count, cursor = 0, ""
     while cursor is not None:
         page = server.get(run_path(run_id, "/log/search"), **asked, cursor=cursor or None)
         for hit in page["items"]:
-            out().say(Painted(f"{hit['line']}:", "dim"), str(hit["text"]))
+            out().print(Painted(f"{hit['line']}:", "dim"), str(hit["text"]))
         count, cursor = count + len(page["items"]), page.get("next_cursor")
     if not count:
-        err().say("The log does not contain these words.")
+        err().print("The log does not contain these words.")
 
 
 class _Log:
@@ -128,7 +128,7 @@ class _Log:
             sys.stdout.write(self._filter.finish())
             sys.stdout.flush()
         if self._was_cut:
-            err().say("This log was longer than is kept: a part in its middle is missing.")
+            err().print("This log was longer than is kept: a part in its middle is missing.")
 
     def _lacks(self, position: object) -> bool:
         """Return True unless everything up to `position` has been printed."""
@@ -136,10 +136,10 @@ class _Log:
 
     def _show(self, answer: httpx.Response) -> None:
         if answer.headers.get("X-Log-Form") == READABLE:
-            say_entries(out(), answer.content)
+            print_entries(out(), answer.content)
             return
         if self._form:
-            err().say("This run's agent writes no events: its log is shown as it is.")
+            err().print("This run's agent writes no events: its log is shown as it is.")
             self._form = {}
         if self._filter:
             sys.stdout.write(self._filter.feed(answer.content))
@@ -149,13 +149,13 @@ class _Log:
             sys.stdout.buffer.flush()
 
 
-def say_entries(screen: Screen, content: bytes) -> None:
+def print_entries(screen: Screen, content: bytes) -> None:
     """Print entries (one JSON object per line) as a run's page does, without control sequences."""
     for line in content.splitlines():
         entry = json.loads(line)
         name = f"{entry['name']} " if entry["name"] else ""
         for number, words in enumerate(split_lines(entry["text"])):
-            screen.say(*_pieces(entry["kind"], "" if number else name, words))
+            screen.print(*_pieces(entry["kind"], "" if number else name, words))
 
 
 def _pieces(kind: str, name: str, words: str) -> list[Piece]:

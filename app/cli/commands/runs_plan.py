@@ -60,4 +60,4 @@ def _plan(run_id: str, plan: dict[str, Any], *, json_only: bool, data_dir: Path 
         return
     is_later = run["status"] == Status.DELAYED
     starts = f"  starts at {date_and_clock(run['starts_at'])}" if is_later else ""
-    out().say(status_piece(run), f"  {shorten(str(run['id']))}{starts}")
+    out().print(status_piece(run), f"  {shorten(str(run['id']))}{starts}")

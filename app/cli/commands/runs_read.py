@@ -9,7 +9,7 @@ import typer
 from app.cli.client.connection import connect, find_run, run_path
 from app.cli.commands.runs_log import read_log
 from app.cli.output.options import DataDir, Json, RunId, example
-from app.cli.output.run_view import say_diff, say_report, say_run, say_timeline
+from app.cli.output.run_view import print_report, print_run, print_timeline, show_diff
 from app.cli.output.terminal import err, out, print_json
 
 
@@ -37,10 +37,10 @@ def show_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -
         print_json(run)
         return
     screen = out()
-    say_run(screen, run)
-    say_report(screen, server.get(run_path(whole_id, "/report")))
-    screen.say()
-    say_timeline(screen, server.get(run_path(whole_id, "/timeline"))["items"])
+    print_run(screen, run)
+    print_report(screen, server.get(run_path(whole_id, "/report")))
+    screen.print()
+    print_timeline(screen, server.get(run_path(whole_id, "/timeline"))["items"])
 
 
 def show_timeline(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
@@ -50,7 +50,7 @@ def show_timeline(run_id: RunId, json_only: Json = False, data_dir: DataDir = No
     if json_only:
         print_json(timeline)
     else:
-        say_timeline(out(), timeline["items"])
+        print_timeline(out(), timeline["items"])
 
 
 def show_report(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
@@ -60,9 +60,9 @@ def show_report(run_id: RunId, json_only: Json = False, data_dir: DataDir = None
     if json_only:
         print_json(report)
     elif report["sentence"] or report["final_message"]:
-        say_report(out(), report)
+        print_report(out(), report)
     else:
-        err().say("This run's agent has reported nothing that can be read.")
+        err().print("This run's agent has reported nothing that can be read.")
 
 
 def read_diff(run_id: RunId, data_dir: DataDir = None) -> None:
@@ -75,11 +75,11 @@ def read_diff(run_id: RunId, data_dir: DataDir = None) -> None:
 def print_diff(content: bytes, *, is_cut: bool) -> None:
     """Print a diff: cleaned and colored on a terminal, byte for byte elsewhere."""
     if sys.stdout.isatty():
-        say_diff(out(), content.decode("utf-8", "replace"))
+        show_diff(out(), content.decode("utf-8", "replace"))
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     if not content:
-        err().say("Nothing was changed.")
+        err().print("Nothing was changed.")
     if is_cut:
-        err().say("This diff is longer than is shown: its end is missing.")
+        err().print("This diff is longer than is shown: its end is missing.")

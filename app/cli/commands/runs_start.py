@@ -22,7 +22,7 @@ from app.cli.client.connection import (
 from app.cli.commands.runs_plan import Delay, read_when
 from app.cli.output.options import DataDir, Json, ProjectName, RunId, example, spread
 from app.cli.output.progress import wait_for_run
-from app.cli.output.run_view import say_end
+from app.cli.output.run_view import print_end
 from app.cli.output.terminal import err, out, print_json
 from app.domain.ids import shorten
 from app.domain.words import Delivers, Depth, Status
@@ -166,18 +166,18 @@ def resume_run(run_id: RunId, *, starting: Starting) -> None:
 def wait_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
     """Follow a run to its end; exit 4 if it does not succeed."""
     server = connect(data_dir)
-    _tell_end(_wait(server, find_run(server, run_id)), json_only=json_only)
+    _print_end(_wait(server, find_run(server, run_id)), json_only=json_only)
 
 
 def start(server: Server, path: str, order: dict[str, Any], starting: Starting) -> None:
     """Start a run and print it; with `wait`, follow it to its end and exit 4 if it failed."""
     run, replayed = submit_run(server, order, starting.key, path)
     if replayed:
-        err().say("This key had already started this run; no second one was started.")
+        err().print("This key had already started this run; no second one was started.")
     if not starting.json_only:
-        out().say(str(run["id"]))
+        out().print(str(run["id"]))
     if starting.wait:
-        _tell_end(_wait(server, str(run["id"])), json_only=starting.json_only)
+        _print_end(_wait(server, str(run["id"])), json_only=starting.json_only)
     elif starting.json_only:
         print_json(run)
 
@@ -208,16 +208,16 @@ def _wait(server: Server, run_id: str) -> dict[str, Any]:
         return wait_for_run(server, run_id, err())
     except KeyboardInterrupt:
         short = shorten(run_id).removeprefix("…")
-        err().say("The run goes on.")
-        err().say(f"Follow it again: runyard runs wait {short}")
-        err().say(f"Stop it:         runyard runs stop {short}")
+        err().print("The run goes on.")
+        err().print(f"Follow it again: runyard runs wait {short}")
+        err().print(f"Stop it:         runyard runs stop {short}")
         raise
 
 
-def _tell_end(run: dict[str, Any], *, json_only: bool) -> None:
+def _print_end(run: dict[str, Any], *, json_only: bool) -> None:
     if json_only:
         print_json(run)
     else:
-        say_end(out(), run)
+        print_end(out(), run)
     if run["status"] != Status.SUCCEEDED:
         raise typer.Exit(NOT_SUCCEEDED)

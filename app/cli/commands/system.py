@@ -31,9 +31,9 @@ def list_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
         print_json(answer)
     elif answer["items"]:
         rows = [_row(one) for one in answer["items"]]
-        out().say_table(["RECEIVER", "WAITING", "LAST MESSAGE"], rows)
+        out().print_table(["RECEIVER", "WAITING", "LAST MESSAGE"], rows)
     else:
-        err().say("Notifications are off: set RUNYARD_NOTIFY_URLS and start the server again.")
+        err().print("Notifications are off: set RUNYARD_NOTIFY_URLS and start the server again.")
 
 
 def try_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
@@ -45,7 +45,7 @@ def try_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
     if json_only:
         print_json(answer)
     else:
-        out().say_table(
+        out().print_table(
             ["RECEIVER", "MESSAGE"],
             [[one["receiver"], _outcome(one["taken"], one["because"])] for one in answer["items"]],
         )
@@ -83,9 +83,9 @@ def list_stuck(json_only: Json = False, data_dir: DataDir = None) -> None:
         print_json({"items": held})
     elif held:
         rows = [[str(one["key"]), str(one["tries"]), str(one["because"])] for one in held]
-        out().say_table(["WHAT", "TRIES", "BECAUSE"], rows)
+        out().print_table(["WHAT", "TRIES", "BECAUSE"], rows)
     else:
-        err().say("Nothing is stuck.")
+        err().print("Nothing is stuck.")
 
 
 def retry(
@@ -100,7 +100,7 @@ def retry(
     if json_only:
         print_json(freed)
     else:
-        out().say(f"{freed['key']} is tried again.")
+        out().print(f"{freed['key']} is tried again.")
 
 
 def register_retention(app: typer.Typer) -> None:
@@ -119,9 +119,9 @@ def show(json_only: Json = False, data_dir: DataDir = None) -> None:
         print_json(kept)
         return
     copies = kept["copies"]
-    out().say(f"Logs: {kept['kept_runs']}, {size_words(kept['kept_bytes'])}.")
+    out().print(f"Logs: {kept['kept_runs']}, {size_words(kept['kept_bytes'])}.")
     staying = f"{copies['staying']} with work that stays, {size_words(copies['staying_bytes'])}"
-    out().say(f"Working copies: {copies['kept']}, {size_words(copies['bytes'])}; {staying}.")
+    out().print(f"Working copies: {copies['kept']}, {size_words(copies['bytes'])}; {staying}.")
     rows = [
         [
             *(what, shorten(str(one["run_id"])), size_words(one["bytes"]), str(one["because"])),
@@ -131,6 +131,6 @@ def show(json_only: Json = False, data_dir: DataDir = None) -> None:
         for one in some["leaving"]
     ]
     if rows:
-        out().say_table(["GOES NEXT", "RUN", "SIZE", "BECAUSE", "FROM"], rows)
+        out().print_table(["GOES NEXT", "RUN", "SIZE", "BECAUSE", "FROM"], rows)
     else:
-        out().say("Nothing is to go.")
+        out().print("Nothing is to go.")

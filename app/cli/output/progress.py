@@ -9,7 +9,7 @@ from typing import Any
 
 from app.cli.client.connection import Server, run_path
 from app.cli.client.feed import await_release, follow_run, outlasting_losses
-from app.cli.output.run_view import elapsed, say_event, spell, tokens
+from app.cli.output.run_view import elapsed, print_event, spell, tokens
 from app.cli.output.terminal import Screen, clean, cut, status_piece
 
 _REDRAW_SECONDS = 1.0
@@ -69,7 +69,7 @@ class PlainStages:
     def show(self, _run: dict[str, Any], events: list[dict[str, Any]]) -> None:
         """Print the new events."""
         for event in events:
-            say_event(self._screen, event)
+            print_event(self._screen, event)
 
 
 class LivingLine:

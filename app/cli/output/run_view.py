@@ -93,16 +93,16 @@ def tokens(run: dict[str, Any]) -> str:
     return "" if None in counts else f"{counts[0]:,} tokens in, {counts[1]:,} out"
 
 
-def say_end(screen: Screen, run: dict[str, Any]) -> None:
+def print_end(screen: Screen, run: dict[str, Any]) -> None:
     """Print in one line how a run ended."""
     tail = delivery_line(run) if run.get("delivery") else str(run.get("because") or "")
     took = elapsed(run, datetime.now(UTC))
-    screen.say(
+    screen.print(
         status_piece(run), f"  {shorten(str(run['id']))}  {took}" + (f"  {tail}" if tail else "")
     )
 
 
-def say_runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
+def print_runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
     """Print runs as a table."""
     now = datetime.now(UTC)
     rows: list[list[Piece]] = [
@@ -117,39 +117,39 @@ def say_runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
         ]
         for run in runs
     ]
-    screen.say_table(["RUN", "STATUS", "PROJECT", "BRANCH", "CREATED", "TOOK", "ABOUT"], rows)
+    screen.print_table(["RUN", "STATUS", "PROJECT", "BRANCH", "CREATED", "TOOK", "ABOUT"], rows)
 
 
-def say_run(screen: Screen, run: dict[str, Any]) -> None:
+def print_run(screen: Screen, run: dict[str, Any]) -> None:
     """Print a run's details without its timeline."""
-    screen.say(status_piece(run), f"  {shorten(str(run['id']))}  ", Painted(what(run), "bold"))
-    screen.say_facts(_facts(run))
+    screen.print(status_piece(run), f"  {shorten(str(run['id']))}  ", Painted(what(run), "bold"))
+    screen.print_facts(_facts(run))
 
 
-def say_report(screen: Screen, report: dict[str, Any]) -> None:
+def print_report(screen: Screen, report: dict[str, Any]) -> None:
     """Print an agent's report: its summary, the command to continue by hand, the final message."""
-    screen.say_facts(
+    screen.print_facts(
         [
             ("reported", str(report.get("sentence") or "")),
             ("go on with", str(report.get("continue_command") or "")),
         ]
     )
     if report.get("final_message"):
-        screen.say()
+        screen.print()
         for line in str(report["final_message"]).splitlines():
-            screen.say(f"  | {line}")  # marks agent text: it cannot pass for our output
+            screen.print(f"  | {line}")  # marks agent text: it cannot pass for our output
 
 
-def say_timeline(screen: Screen, events: list[dict[str, Any]]) -> None:
+def print_timeline(screen: Screen, events: list[dict[str, Any]]) -> None:
     """Print a run's events, oldest first."""
     for event in events:
-        say_event(screen, event)
+        print_event(screen, event)
 
 
-def say_event(screen: Screen, event: dict[str, Any]) -> None:
+def print_event(screen: Screen, event: dict[str, Any]) -> None:
     """Print one event in one line."""
     kind = str(event.get("kind", ""))
-    screen.say(
+    screen.print(
         Painted(clock(event.get("at")), "dim"),
         "  ",
         Painted(f"{kind:<14}", _KIND_COLOURS.get(kind, "cyan")),
@@ -157,13 +157,13 @@ def say_event(screen: Screen, event: dict[str, Any]) -> None:
     )
 
 
-def say_diff(screen: Screen, diff: str) -> None:
+def show_diff(screen: Screen, diff: str) -> None:
     """Print a unified diff, with added and removed lines in color."""
     for line in diff.removesuffix("\n").split("\n") if diff else ():
         if line.startswith(("diff ", "index ", "--- ", "+++ ")):
-            screen.say(Painted(line, "dim"))
+            screen.print(Painted(line, "dim"))
         else:
-            screen.say(Painted(line, {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")))
+            screen.print(Painted(line, {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -99,21 +99,21 @@ class Screen:
         """The columns of the terminal; without one, enough for any line."""
         return shutil.get_terminal_size().columns if self.is_tty else 10_000
 
-    def say(self, *pieces: Piece) -> None:
+    def print(self, *pieces: Piece) -> None:
         """Print one line made of pieces."""
         self.stream.write("".join(self.render(piece) for piece in pieces) + "\n")
         self.stream.flush()
 
-    def say_lines(self, text: str) -> None:
+    def print_lines(self, text: str) -> None:
         """Print a text of several lines."""
         for line in text.splitlines():
-            self.say(line)
+            self.print(line)
 
-    def say_facts(self, facts: Iterable[tuple[str, str]]) -> None:
+    def print_facts(self, facts: Iterable[tuple[str, str]]) -> None:
         """Print one name and value per line, without those that have no value."""
         for name, value in facts:
             if value not in ("", "-"):
-                self.say(Painted(f"{name:<12}", "dim"), value)
+                self.print(Painted(f"{name:<12}", "dim"), value)
 
     def render(self, piece: Piece) -> str:
         """Return a piece ready to be written: cleaned, and colored if colors are shown."""
@@ -123,7 +123,7 @@ class Screen:
             return clean(piece.text)
         return f"\x1b[{COLOURS[piece.colour]}m{clean(piece.text)}\x1b[0m"
 
-    def say_table(self, header: Sequence[str], rows: Sequence[Sequence[Piece]]) -> None:
+    def print_table(self, header: Sequence[str], rows: Sequence[Sequence[Piece]]) -> None:
         """Print rows under a header, columns aligned, the widest ones cut to fit the terminal."""
         lines: list[Sequence[Piece]] = [[Painted(name, "dim") for name in header], *rows]
         natural = [max(cells(clean(_text(line[i]))) for line in lines) for i in range(len(header))]
@@ -131,7 +131,7 @@ class Screen:
         for line in lines:
             *others, last = (_fit(*one) for one in zip(line, widths, strict=True))
             gaps = [part for piece in others for part in (piece, "  ")]
-            self.say(*gaps, _as(last, _text(last).rstrip()))
+            self.print(*gaps, _as(last, _text(last).rstrip()))
 
 
 def out() -> Screen:

@@ -52,7 +52,7 @@ def _stay(folder: Path, server: Server, known: KnownServer, *, in_browser: bool)
     finally:
         window.close()
     if has_ended.is_set():
-        out().say(SERVER_ENDED)
+        out().print(SERVER_ENDED)
 
 
 def _link_to_pages(folder: Path, server: Server, known: KnownServer) -> str:

@@ -66,7 +66,7 @@ def print_login_link(json_only: Json = False, data_dir: DataDir = None) -> None:
     if json_only:
         print_json({"url": url})
     else:
-        out().say(url)
+        out().print(url)
 
 
 def examine(
@@ -81,7 +81,7 @@ def examine(
     if json_only:
         print_json(found)
     else:
-        _say_findings(found)
+        _print_findings(found)
     if strict and any(item.get("level") == LOOK for item in found["items"]):
         raise typer.Exit(1)
 
@@ -102,13 +102,13 @@ def _findings(data_dir: Path | None) -> dict[str, Any]:
     try:
         return connect(data_dir).get("/doctor", look="anew")
     except Unreachable as problem:
-        err().say(Painted(f"{problem} (looking without it)", "dim"))
+        err().print(Painted(f"{problem} (looking without it)", "dim"))
     from app.server.application import offline_doctor
 
     return offline_doctor(_given(data_dir=data_dir))
 
 
-def _say_findings(found: dict[str, Any]) -> None:
+def _print_findings(found: dict[str, Any]) -> None:
     rows: list[list[Piece]] = []
     for item in found["items"]:
         level = str(item.get("level", ""))
@@ -116,21 +116,21 @@ def _say_findings(found: dict[str, Any]) -> None:
         words = str(item.get("found", ""))
         seen = Painted(words, "red") if words.startswith(UNSANDBOXED) else words
         rows.append([mark, *(str(item.get(name, "")) for name in ("about", "check")), seen])
-    out().say_table(["", "ABOUT", "CHECK", "FOUND"], rows)
-    out().say()
+    out().print_table(["", "ABOUT", "CHECK", "FOUND"], rows)
+    out().print()
     # advice is sentences: a table column would cut them
     for item in sorted(found["items"], key=lambda one: one.get("level") != LOOK):
         if item.get("advice"):
             what = f"{item.get('about', '')} {item.get('check', '')}".strip()
             colour = _LEVEL_COLOURS[LOOK] if item.get("level") == LOOK else "dim"
-            out().say(Painted(f"{what}: ", colour), str(item["advice"]))
-    out().say()
+            out().print(Painted(f"{what}: ", colour), str(item["advice"]))
+    out().print()
     settings: list[list[Piece]] = [
         [str(one.get("name", "")), Painted(str(one.get("origin", "")), "dim"), str(one["value"])]
         for one in found.get("settings", [])
     ]
     if settings:
-        out().say_table(["SETTING", "FROM", "VALUE"], settings)
+        out().print_table(["SETTING", "FROM", "VALUE"], settings)
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -149,7 +149,7 @@ class BatchScreen:
             self._session.refuse(problem)
         else:
             self._bulk_id = bulk.id
-            self._session.say(f"{bulk.total} runs are retried, as slots become free.")
+            self._session.notify(f"{bulk.total} runs are retried, as slots become free.")
         await self._look()
 
     async def _abort_bulk(self) -> None:

@@ -130,7 +130,7 @@ class ParkedScreen:
                 session.refuse(problem)
         else:
             if run is not None and run.delivery is not None:
-                session.say(f"{row.branch} is change request #{run.delivery.number} now.")
+                session.notify(f"{row.branch} is change request #{run.delivery.number} now.")
         await self._look()
 
     def _free_or_ask(self, row: ParkedOut) -> Awaitable[None] | None:
@@ -149,7 +149,7 @@ class ParkedScreen:
             await self._look()
             return
         done = f"Issue #{row.issue} is free." if row.is_lock else f"{row.branch} is discarded."
-        session.say(done)
+        session.notify(done)
 
 
 def _draw_table() -> ui.element:

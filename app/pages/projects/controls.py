@@ -31,7 +31,9 @@ class AfkStart:
         run = await self._acts.start(self._id, issue)
         if run is not None:
             number = f" of #{run.issue}" if run.issue else ""
-            self._session.say(f"AFK run{number} started.", go=("Open the run", f"/runs/{run.id}"))
+            self._session.notify(
+                f"AFK run{number} started.", go=("Open the run", f"/runs/{run.id}")
+            )
 
     async def choose(self) -> None:
         """Ask which issue to start, claimable ones first."""
@@ -42,7 +44,7 @@ class AfkStart:
             return
         choices = {number: plain(words) for number, words in issue_choices(issues).items()}
         if not choices:
-            self._session.say("There is no open issue to start.")
+            self._session.notify("There is no open issue to start.")
         elif not self._session.client.is_deleted:
             self._ask(choices)
 
@@ -115,7 +117,7 @@ class ProjectMenu:
         self._close()
         await self._acts.reset(self._id)
         if self._acts.trouble(self._id) is None:
-            self._session.say("No failures are counted any more.")
+            self._session.notify("No failures are counted any more.")
 
     def _close(self) -> None:
         if self._menu is not None and not self._menu.is_deleted:

@@ -23,9 +23,9 @@ class NextSweep:
             self._holds = ui.html("", sanitize=clean)
         testid(self._box, "next-plan").set_visibility(False)
         session.on("project.changed", self._follow)
-        session.on_return(self.look)
+        session.on_return(self.refetch)
 
-    async def look(self) -> None:
+    async def refetch(self) -> None:
         """Fetch and show the plan; an archived project has no next sweep."""
         project = self._session.board.get(self._id)
         is_swept = project is not None and project.archived_at is None
@@ -38,7 +38,7 @@ class NextSweep:
         self._live_runs = live_runs
         # all projects share the slots for live runs
         if project.id == self._id or live_runs != before:
-            await self.look()
+            await self.refetch()
 
     def _show(self, plan: NextPlan) -> None:
         words = plan.because if plan.would else f"would hold — {plan.because}"

@@ -78,7 +78,7 @@ class RunsTab:
         runs = RunsList(session, RunFilters(project_id=project.id), rows=ROWS)
         runs.draw(when_empty="No runs yet. Press New run.")
         ui.link("All runs of this project", f"/runs?project={project.id}").classes("under")
-        self.load = runs.look
+        self.load = runs.refetch
 
 
 Tab = IssuesTab | RunsTab | ChangesTab | ChartsTab | SettingsTab
@@ -103,7 +103,7 @@ def register(door: Connection) -> None:
         chosen = chosen_tab(_tabs_of(project), tab)
         with _framed(session, project, chosen) as (tabs, sweep):
             shown = TABS[chosen](session, project)
-        await asyncio.gather(shown.load(), sweep.look(), tabs.look())
+        await asyncio.gather(shown.load(), sweep.refetch(), tabs.look())
 
     @page_at("/projects/{project_id}/changes/{number}")
     async def change_page(project_id: str, number: str) -> None:
@@ -113,7 +113,7 @@ def register(door: Connection) -> None:
         session, (project, change, diff) = entered
         with _framed(session, project, "Changes") as (tabs, sweep):
             shown = ChangesTab(session, project, opened=change, diff=diff)
-        await asyncio.gather(shown.load(), sweep.look(), tabs.look())
+        await asyncio.gather(shown.load(), sweep.refetch(), tabs.look())
 
 
 async def _find_change(

@@ -220,7 +220,7 @@ class Welcome:
             self._session.refuse(problem)
         else:
             # the feed adds its card to every open page, this one included
-            self._session.say(f"{plain(project.name)} is here. Press Start AFK run on its card.")
+            self._session.notify(f"{plain(project.name)} is here. Press Start AFK run on its card.")
         self._demo.set_text("Try the demo project")
         self._demo.enable()
 

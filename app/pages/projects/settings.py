@@ -158,7 +158,7 @@ class SettingsFormView:
         except NoAnswer as silence:
             self._say_error(NO_ANSWER, silence.correlation_id)
         else:
-            session.say("Saved.")
+            session.notify("Saved.")
         self._set_busy(False)
         latest = session.board.get(self._id)
         if latest is not None:
@@ -257,7 +257,7 @@ def archive_button(
         except (ApiProblem, NoAnswer) as problem:
             session.refuse(problem)
             return
-        session.say("Archived. Its history can still be read.")
+        session.notify("Archived. Its history can still be read.")
         done()
 
     return ConfirmButton(
@@ -278,7 +278,7 @@ def unarchive_button(
         except (ApiProblem, NoAnswer) as problem:
             session.refuse(problem)
             return
-        session.say(f"{project.name} is back. Auto is off.")
+        session.notify(f"{project.name} is back. Auto is off.")
         done()
 
     return button("Unarchive", unarchive, mark="unarchive-project")

@@ -62,9 +62,9 @@ class RunFormView:
         self._keeper = DraftKeeper(session, form, box, branches, self._take_back, is_page=is_page)
         session.on("quota.changed", self._ask_quota)
         session.on("project.changed", self._follow)
-        session.on("run.changed", self._hear_run)
+        session.on("run.changed", self._on_run)
         session.on_return(self._ask_quota)
-        session.on_return(self._look_at_lock)
+        session.on_return(self._check_lock)
         session.client.on_delete(self._forget_timer)
         self.refresh()
 
@@ -82,17 +82,17 @@ class RunFormView:
         if session.client.is_deleted:
             return
         if run is not None:
-            self._keeper.tell(is_done=True)
+            self._keeper.on_change(is_done=True)
             session.go(f"/runs/{run.id}")
         elif self._box.is_deleted:
-            session.say(form.trouble.sentence if form.trouble else "The run was not started.")
+            session.notify(form.trouble.sentence if form.trouble else "The run was not started.")
         else:
-            self._keeper.tell()
+            self._keeper.on_change()
             self._run.set_text("Run")
             self._run.props(remove="aria-busy")
             self._box.classes(remove="sending")
             await self._ask_quota()
-            await self._look_at_lock()
+            await self._check_lock()
 
     def refresh(self) -> None:
         """Update banners, errors and the `Run` button from the form's state."""
@@ -123,21 +123,21 @@ class RunFormView:
             self.refresh()
         await self._send_what_waits()
 
-    async def _hear_run(self, run: RunOut) -> None:
-        if not self._box.is_deleted and self._lock.hear(run):
-            await self._go_on()
+    async def _on_run(self, run: RunOut) -> None:
+        if not self._box.is_deleted and self._lock.on_change(run):
+            await self._continue()
 
-    async def _look_at_lock(self) -> None:
+    async def _check_lock(self) -> None:
         if self._session.client.is_deleted or self._box.is_deleted:
             return
         try:
-            is_free = await self._lock.look(self._session.api)
+            is_free = await self._lock.refetch(self._session.api)
         except (ApiProblem, NoAnswer):
             return  # the live feed reports the release
         if is_free:
-            await self._go_on()
+            await self._continue()
 
-    async def _go_on(self) -> None:
+    async def _continue(self) -> None:
         """Handle a free branch: send the waiting form, or announce that the branch is free."""
         with self._session.client:
             self.refresh()
@@ -178,7 +178,7 @@ class RunFormView:
         self._lock.cancel()
         self._show_fields()
         self._notices.hide_note()
-        self._keeper.tell()
+        self._keeper.on_change()
         self.refresh()
 
     def _take_back(self, *, is_arrival: bool) -> None:
@@ -187,7 +187,7 @@ class RunFormView:
             with self._fields_box:
                 ui.timer(0, self._learn_zone, once=True)
         if is_arrival:
-            self._notices.note_return()
+            self._notices.show_return()
 
     def _show_fields(self) -> None:
         """Copy the form's state into the existing controls."""

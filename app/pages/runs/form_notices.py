@@ -77,7 +77,7 @@ class RunFormNotices:
         if is_on:
             self._waits.run_method("scrollIntoView", {"block": "nearest"})
 
-    def note_return(self) -> None:
+    def show_return(self) -> None:
         """Show that the form was restored, and offer to reset it."""
         self._note.clear()
         with self._note, testid(ui.element("div").classes("banner"), "form-restored"):
@@ -96,15 +96,15 @@ class RunFormNotices:
         place.clear()
         with place:
             if isinstance(notice, QuotaBanner):
-                self._say_quota(notice, now)
+                self._show_quota(notice, now)
             elif isinstance(notice, UsageLimit):
-                self._say_held(notice, now)
+                self._show_held(notice, now)
             elif notice is not None and notice.kind is TroubleKind.RATE_LIMITED:
-                self._say_limit(notice, now)
+                self._show_limit(notice, now)
             elif notice is not None:
-                self._say_trouble(notice)
+                self._show_trouble(notice)
 
-    def _say_held(self, limit: UsageLimit, now: datetime) -> None:
+    def _show_held(self, limit: UsageLimit, now: datetime) -> None:
         left = f" · {until_html(limit.until, now)}" if limit.until else ""
         html = (
             f'<span>{held_words_html(limit)}</span><span class="sp"></span>'
@@ -112,22 +112,22 @@ class RunFormNotices:
         )
         testid(ui.html(html, sanitize=clean), "account-held").classes("banner wait")
 
-    def _say_quota(self, banner: QuotaBanner, now: datetime) -> None:
+    def _show_quota(self, banner: QuotaBanner, now: datetime) -> None:
         words, tone = quota_words_html(banner, now)
         testid(ui.html(f"<span>{words}</span>", sanitize=clean), "quota-banner").classes(
             f"banner {tone}"
         )
-        self._say_whose()
+        self._show_owner()
 
-    def _say_limit(self, trouble: Trouble, now: datetime) -> None:
+    def _show_limit(self, trouble: Trouble, now: datetime) -> None:
         left = until_html(trouble.until, now) if trouble.until else "a while"
         chip = correlation_chip_html(trouble.correlation_id)
         html = f'<span>Rate limit reached. Retry in {left}.</span><span class="sp"></span>{chip}'
         testid(ui.html(html, sanitize=clean), "rate-limit-banner").classes("banner stop")
-        self._say_whose()
+        self._show_owner()
         self._limit.run_method("scrollIntoView", {"block": "nearest"})
 
-    def _say_whose(self) -> None:
+    def _show_owner(self) -> None:
         # a separate line, because the wording of the sentences is fixed
         if self._form.quota is not None:
             ui.html(own_limit_html(Counted.RUNS, self._form.quota), sanitize=clean)
@@ -139,7 +139,7 @@ class RunFormNotices:
             self._lock.begin()
         self.show_wait()
 
-    def _say_trouble(self, trouble: Trouble) -> None:
+    def _show_trouble(self, trouble: Trouble) -> None:
         with testid(ui.element("div").classes("trouble"), "form-error") as box:
             box.props["data-error"] = str(trouble.kind)
             ui.html(_words_html(trouble), sanitize=clean, tag="span").classes("words")
@@ -198,12 +198,12 @@ class DraftKeeper:
         self._asked, self._is_page = 0, is_page
         box.props["data-draft"] = "form" if is_page else "dialog"
         box.on("draft", self._take, args=["detail"])
-        self.tell()
+        self.on_change()
         if is_page:
             session.on_arrival(self._ask)
         session.on_return(self._ask)
 
-    def tell(self, *, is_done: bool = False) -> None:
+    def on_change(self, *, is_done: bool = False) -> None:
         """Send the form's key and sent ids to the browser; `is_done` deletes its draft."""
         self._box.props["data-draft-key"] = self._form.key
         self._box.props["data-draft-sent"] = " ".join(self._form.sent)
@@ -219,5 +219,5 @@ class DraftKeeper:
     def _take(self, event: GenericEventArguments) -> None:
         draft = FormDraft.read((event.args or {}).get("detail"))
         if draft.take_into(self._form, self._branches, plain):
-            self.tell()
+            self.on_change()
             self._show(is_arrival=self._is_page and self._asked == 1)

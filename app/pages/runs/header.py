@@ -65,7 +65,7 @@ class StuckBanner:
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
         else:
-            self._session.say("It is tried again.")
+            self._session.notify("It is tried again.")
         finally:
             self._button.set_enabled(True)
 

@@ -79,7 +79,7 @@ class LogPanel:
             return
         is_raw = self._session.client.request.cookies.get("runyard_log") == RAW.lower()
         self._take_form(READABLE if self._has_entries and not is_raw else RAW)
-        await self._look_at_end()
+        await self._load_end()
         if not self._log.lines:
             self._gone = await self._removal()
 
@@ -90,9 +90,9 @@ class LogPanel:
         else:
             self._log, self._html = RunLog(self._read), lines_html
 
-    async def _look_at_end(self) -> None:
+    async def _load_end(self) -> None:
         try:
-            await self._log.look_at_end()
+            await self._log.load_end()
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
 
@@ -115,9 +115,9 @@ class LogPanel:
                 testid(self._box, "run-log").props("data-log tabindex=0 role=log")
                 self._box.props('aria-label="Log" aria-live=off')
                 self._box.on("hold", self._hold, js_handler="(event) => emit(event.detail)")
-                self._box.on("find", self._look_for, js_handler="(event) => emit(event.detail)")
+                self._box.on("find", self._search_for, js_handler="(event) => emit(event.detail)")
                 with ui.element("div").classes("early") as self._early:
-                    button("… earlier lines …", self._look_earlier, kind="small", mark="earlier")
+                    button("… earlier lines …", self._load_earlier, kind="small", mark="earlier")
                 self._empty = ui.html(text(self._gone), sanitize=clean).classes("empty")
                 self._lines = ui.element("div")
                 self._open = ui.html("", sanitize=clean)
@@ -225,13 +225,13 @@ class LogPanel:
         async with self._lock:
             self._take_form(form)
             self._mark_form()
-            await self._look_at_end()
+            await self._load_end()
             with self._session.client:
                 self._draw_anew()
-            await self._look_again()
+            await self._search_again()
         await self.catch_up()
 
-    async def _look_again(self) -> None:
+    async def _search_again(self) -> None:
         """Repeat the search: the other form has other hits."""
         if not self._find.words:
             return
@@ -241,7 +241,7 @@ class LogPanel:
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
 
-    async def _look_for(self, event: GenericEventArguments) -> None:
+    async def _search_for(self, event: GenericEventArguments) -> None:
         """Handle a search or a step to the next hit from the browser (assets/run_log.js)."""
         words, step = str(event.args["words"])[:MAX_WORDS], int(event.args["step"])
         self._find.want(words)
@@ -263,13 +263,13 @@ class LogPanel:
         hit, index = self._find.hit, None
         if not self._find.words and self._log.is_detached:
             # the search was cleared: back to the end
-            await self._log.look_at_end()
+            await self._log.load_end()
             with self._session.client:
                 self._draw_anew()
         if hit is not None:
             index = self._log.index_of(hit.offset) if self._is_as_held else None
             if index is None:
-                await self._log.look_at(hit.offset)
+                await self._log.load_around(hit.offset)
                 index = self._log.index_of(hit.offset)
                 with self._session.client:
                     self._draw_anew()
@@ -283,10 +283,10 @@ class LogPanel:
             place = f"{element.html_id} {index % BIG_CHUNK_LINES} {self._shown_hits}"
             self._box.props["data-hit"] = place
 
-    async def _look_earlier(self) -> None:
+    async def _load_earlier(self) -> None:
         async with self._lock:
             try:
-                burst = await self._log.look_earlier()
+                burst = await self._log.load_earlier()
             except (ApiProblem, NoAnswer) as problem:
                 self._session.refuse(problem)
                 return
@@ -304,7 +304,7 @@ class LogPanel:
             # both the button and the browser's `hold` event call this
             if not self._log.is_detached:
                 return
-            await self._look_at_end()
+            await self._load_end()
             with self._session.client:
                 self._draw_anew()
         await self.catch_up()

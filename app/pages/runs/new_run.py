@@ -110,7 +110,7 @@ class NewRunButton:
     async def _press(self) -> None:
         open_to_runs = [p for p in self._projects() if can_start(p)]
         if not open_to_runs:
-            self._session.say("Add a project first.")
+            self._session.notify("Add a project first.")
         elif len(open_to_runs) == 1:
             await open_run_dialog(self._session, open_to_runs[0])
         else:

@@ -69,7 +69,7 @@ class PlanBanner:
             if isinstance(start, str):
                 start = iso(moment_of(start, self._session.now(), await zone_of_reader()))
         except ValueError as problem:
-            self._session.say(str(problem))
+            self._session.notify(str(problem))
             return
         await self._plan({"starts_at": start})
 

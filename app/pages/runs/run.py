@@ -92,11 +92,11 @@ class RunScreen:
                     self._draw_right(two)
             self._push_dialog = PushAnywayDialog()
         self._show()
-        session.on("run.changed", self._hear)
-        session.on("run.event", self._hear_event)
-        session.on("run.log", self._hear_log)
-        session.on("run.report", self._hear_report)
-        session.on("project.changed", self._hear_project)
+        session.on("run.changed", self._on_change)
+        session.on("run.event", self._on_timeline_event)
+        session.on("run.log", self._on_log)
+        session.on("run.report", self._on_report)
+        session.on("project.changed", self._on_project)
         session.on_return(self._come_back)
 
     def _draw_right(self, two: ui.element) -> None:
@@ -159,29 +159,29 @@ class RunScreen:
         if self._record.take(run):
             self._show()
 
-    async def _hear(self, run: RunOut) -> None:
+    async def _on_change(self, run: RunOut) -> None:
         has_moved = (run.status, run.parked) != (self.run.status, self.run.parked)
         self._take(run)
         if has_moved:
-            await self._look_at_report()
+            await self._load_report()
         if run.phase is Phase.DONE:
             # the last lines may have been written after the last log event
             await self._log.catch_up()
 
-    def _hear_project(self, project: ProjectOut) -> None:
+    def _on_project(self, project: ProjectOut) -> None:
         # the header shows when the usage limit ends, which is part of the project
         if project.id == self.run.project_id:
             self._show_header()
 
-    def _hear_event(self, data: dict[str, Any]) -> None:
+    def _on_timeline_event(self, data: dict[str, Any]) -> None:
         self._record.add([data["event"]])
         self._show_timeline()
 
-    def _hear_report(self, data: dict[str, Any]) -> None:
+    def _on_report(self, data: dict[str, Any]) -> None:
         self._record.report = data["report"]
         self._show_report()
 
-    async def _look_at_report(self) -> None:
+    async def _load_report(self) -> None:
         # the report names the working copy, which is made at launch and removed at the end
         try:
             self._record.report = await self.session.api.report(self._id)
@@ -192,12 +192,12 @@ class RunScreen:
             with self.session.client:
                 self._show_report()
 
-    async def _hear_log(self, _: dict[str, object]) -> None:
+    async def _on_log(self, _: dict[str, object]) -> None:
         await self._log.catch_up()
 
     async def _come_back(self) -> None:
         try:
-            await self._record.look(lambda: take_snapshot(self.session, self._id))
+            await self._record.refresh(lambda: take_snapshot(self.session, self._id))
         except (ApiProblem, NoAnswer) as problem:
             self.session.refuse(problem)
             return
@@ -221,7 +221,7 @@ class RunScreen:
     async def _release(self) -> None:
         api = self.session.api
         if await self._attempt("Releasing…", lambda: api.release(self._id)):
-            self.session.say("Released. Its branch is parked.")
+            self.session.notify("Released. Its branch is parked.")
 
     async def _reset_key(self) -> None:
         api, run = self.session.api, self.run
@@ -234,7 +234,7 @@ class RunScreen:
             return await api.run(run.id)
 
         if await self._attempt(RESETTING_KEY, reset):
-            self.session.say("The key is free: its next use starts a new run.")
+            self.session.notify("The key is free: its next use starts a new run.")
 
     async def _deliver_or_ask(self, kept: ParkedOut) -> None:
         if kept.needs_push_anyway:
@@ -245,7 +245,7 @@ class RunScreen:
     async def _deliver(self, push_anyway: bool = False) -> None:
         deliver = partial(self.session.api.deliver, self._id, push_anyway=push_anyway)
         if await self._attempt("Delivering…", deliver, anyway=partial(self._deliver, True)):
-            self.session.say("Delivered. Its change request can be merged.")
+            self.session.notify("Delivered. Its change request can be merged.")
 
     async def _merge(self, push_anyway: bool = False) -> None:
         api, run = self.session.api, self.run
@@ -259,7 +259,7 @@ class RunScreen:
 
         anyway = partial(self._merge, True)
         if await self._attempt("Merging…", merge, anyway=anyway, verb="Merge"):
-            self.session.say(f"Merged #{delivery.number}.")
+            self.session.notify(f"Merged #{delivery.number}.")
 
     async def _attempt(
         self,

@@ -104,9 +104,9 @@ class RunsScreen:
             return
         self.board.filters = filters
         ui.navigate.history.replace(_address(filters.to_query()))
-        self.list.say_when_empty(_when_empty(filters))
+        self.list.set_empty_text(_when_empty(filters))
         self._draw_chips()
-        await self.list.look()
+        await self.list.refetch()
 
     def _project_links(self, names: dict[str, str]) -> str:
         chosen = self.board.filters.project_id

@@ -46,10 +46,10 @@ class RunsList:
             self.board.load(page)
         self.refresh()
 
-    def say_when_empty(self, html: str) -> None:
+    def set_empty_text(self, html: str) -> None:
         """Replace the HTML shown if no run matches."""
         if self._table is not None:
-            self._table.say_when_empty(html)
+            self._table.set_empty_text(html)
 
     def draw(self, *, when_empty: str) -> None:
         """Draw the table and subscribe to changes; `when_empty` is HTML."""
@@ -61,7 +61,7 @@ class RunsList:
         self._sums = testid(ui.html("", sanitize=clean).classes("sub sums"), "page-sums")
         self._show_sums()
         session.on("run.changed", self._apply)
-        session.on_return(self.look)
+        session.on_return(self.refetch)
         session.client.on_delete(open_submits().watch(owner_of(session), self.board, self.refresh))
 
     def refresh(self) -> None:
@@ -77,7 +77,7 @@ class RunsList:
         usage = usage_of(self.board.rows())
         self._sums.set_content(text(f"On this page: {usage}") if usage else "")
 
-    async def look(self) -> None:
+    async def refetch(self) -> None:
         """Take a fresh snapshot, or show why it failed."""
         try:
             await self.load()
@@ -88,7 +88,7 @@ class RunsList:
         if not self.board.apply(run):
             return
         if self.board.is_overfull:
-            await self.look()
+            await self.refetch()
         self.refresh()
 
     async def _stop(self, run_id: str) -> None:
@@ -101,7 +101,7 @@ class RunsList:
             session.refuse(problem)
             return
         if stopped is not None:
-            session.say("Stopped.")
+            session.notify("Stopped.")
 
     async def _retry(self, run: RunItem) -> None:
         session = self._session
@@ -111,4 +111,4 @@ class RunsList:
             session.refuse(problem)
             return
         if made is not None:
-            session.say("It runs again.", go=("Open the new run", f"/runs/{made.id}"))
+            session.notify("It runs again.", go=("Open the new run", f"/runs/{made.id}"))

@@ -69,7 +69,7 @@ class RunsTable:
             self._none = ui.html(when_empty, sanitize=clean).classes("none")
         self.refresh()
 
-    def say_when_empty(self, html: str) -> None:
+    def set_empty_text(self, html: str) -> None:
         """Replace the HTML shown if there are no rows."""
         self._none.set_content(html)
 

@@ -86,7 +86,7 @@ def frame(
             session.draw_region()
             draw_stores_banner(session)
             yield page
-    session.begin_telling()
+    session.start_notifying()
 
 
 def refused(session: PageSession, problem: ApiProblem, *, active: str) -> None:

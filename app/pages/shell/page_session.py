@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nicegui.element import Element
 
 
-def take_apart_once_deleted(client: Client) -> None:
+def dispose_on_delete(client: Client) -> None:
     """Break the reference cycles between a page's elements once NiceGUI deletes the page.
 
     Otherwise only the garbage collector frees them, and it visits old objects so rarely that
@@ -94,17 +94,17 @@ class PageSession:
         client = ui.context.client
         session = cls(client, door.client_for(client.request), run_id)
         session._on_drawn = partial(door.waiting.add, client)
-        client.on_delete(door.live.subscribe(session._hear))
+        client.on_delete(door.live.subscribe(session._on_event))
         client.on_connect(session._come_back)
         client.on_delete(session._end)
-        take_apart_once_deleted(client)
+        dispose_on_delete(client)
         await session._ask()
         session.on("project.changed", session._follow)
-        session.on("feed.broke", lambda _: session._look_again())
+        session.on("feed.broke", lambda _: session._refresh())
         return session
 
     def _end(self) -> None:
-        self.board.fall_silent()
+        self.board.detach()
         for heard in (self._handlers, self._arrivals, self._returns):
             heard.clear()
         for latest in self._lookers:
@@ -152,13 +152,13 @@ class PageSession:
 
         async def look() -> None:
             try:
-                await latest.look()
+                await latest.request()
             except (ApiProblem, NoAnswer) as problem:
                 self.refuse(problem)
 
         return look
 
-    def say(self, words: str, *, go: tuple[str, str] | None = None) -> None:
+    def notify(self, words: str, *, go: tuple[str, str] | None = None) -> None:
         """Show a message for a while and have it read aloud politely.
 
         `go` is a link after the message: its words and a path on this server.
@@ -193,7 +193,7 @@ class PageSession:
             self._note = ui.html("", sanitize=clean)
             self._aside = ui.html("", sanitize=clean).classes("sr").props("data-aside")
 
-    def begin_telling(self) -> None:
+    def start_notifying(self) -> None:
         """Deliver the events received while the page was being drawn; called by the frame."""
         self._is_drawn = True
         self._on_drawn()
@@ -207,7 +207,7 @@ class PageSession:
     def _follow(self, project: ProjectOut) -> None:
         self.board.apply(project)
 
-    def _hear(self, event: StateEvent) -> None:
+    def _on_event(self, event: StateEvent) -> None:
         if self._is_drawn and event.kind not in self._handlers:
             return
         if self._run_id is not None and event.run_id not in (None, self._run_id):
@@ -247,9 +247,9 @@ class PageSession:
             for handler in self._arrivals:
                 self._run(handler)
             return
-        await self._look_again()
+        await self._refresh()
 
-    async def _look_again(self) -> None:
+    async def _refresh(self) -> None:
         try:
             await self._ask()
         except (ApiProblem, NoAnswer) as problem:

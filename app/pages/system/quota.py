@@ -82,7 +82,7 @@ class AccountHolds:
     async def _lift(self, hold: AccountHoldOut) -> None:
         await self._session.api.lift_hold(hold.agent, hold.family)
         await self._look()
-        self._session.say("Lifted. The runs that waited for it follow one by one.")
+        self._session.notify("Lifted. The runs that waited for it follow one by one.")
 
 
 def hold_html(hold: AccountHoldOut, now: datetime) -> str:

@@ -66,7 +66,7 @@ class DoctorScreen:
     def __init__(self, session: PageSession, page: Page, seen: DoctorOut) -> None:
         self._session = session
         with page.actions:
-            self._again = button("Look again", self._look_again, mark="look-again")
+            self._again = button("Look again", self._examine_again, mark="look-again")
         self._told = ui.html("", sanitize=clean).classes("under sub")
         self._found = testid(ui.html(LOOKING, sanitize=clean), "doctor")
         self._follow = session.looker(lambda: session.api.doctor("no"), self._show)
@@ -85,7 +85,7 @@ class DoctorScreen:
         self._told.set_content(f"{words} · looked {looked}")
         self._found.set_content(board_html(board))
 
-    async def _look_again(self) -> None:
+    async def _examine_again(self) -> None:
         self._set_busy(True)
         try:
             self._show(await self._session.api.doctor("anew"))

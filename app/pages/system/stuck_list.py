@@ -55,4 +55,4 @@ class StuckList:
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
         else:
-            self._session.say("It is tried again.")
+            self._session.notify("It is tried again.")

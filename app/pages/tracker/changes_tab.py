@@ -138,12 +138,12 @@ class ChangesTab:
     async def _merge(self, change: ChangeOut, *, push_anyway: bool = False) -> None:
         merge = partial(self._session.api.merge, self._id, change.number, push_anyway=push_anyway)
         if await self._attempt(change, merge, "Merging…"):
-            self._session.say(f"Change {change.number} is merged into {self._base}.")
+            self._session.notify(f"Change {change.number} is merged into {self._base}.")
 
     async def _close(self, change: ChangeOut) -> None:
         close = partial(self._session.api.close_change, self._id, change.number)
         if await self._attempt(change, close, "Closing…"):
-            self._session.say(f"Change {change.number} is closed.")
+            self._session.notify(f"Change {change.number} is closed.")
 
     async def _attempt(
         self, change: ChangeOut, act: Callable[[], Awaitable[ChangeOut]], word: str

@@ -187,7 +187,7 @@ class IssuePanel:
             self._key = str(uuid.uuid4())
         else:
             self._key = str(uuid.uuid4())
-            self._session.say("AFK run started.", go=("Open the run", f"/runs/{run.id}"))
+            self._session.notify("AFK run started.", go=("Open the run", f"/runs/{run.id}"))
         self._afk.set_text("Start AFK run")
         self._afk.enable()
         await self.load()

@@ -68,7 +68,7 @@ class IssueForm:
             self._body.control.set_value("")
             self._dialog.close()
             go = ("Open it", issue_path(self._id, issue.number))
-            self._session.say(f"Issue #{issue.number} is written.", go=go)
+            self._session.notify(f"Issue #{issue.number} is written.", go=go)
             await self._done()
         self._add.enable()
 
@@ -107,7 +107,7 @@ class IssueText:
         self._edit.set_visibility(not is_archived)
         if issue.body != self._shown:
             self._shown = issue.body
-            background_tasks.create(self._format.look(), name="format an issue")
+            background_tasks.create(self._format.request(), name="format an issue")
 
     def _show_text(self, html: str) -> None:
         if not self._session.client.is_deleted:

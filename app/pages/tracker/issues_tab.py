@@ -132,7 +132,7 @@ class IssuesTab:
     async def _turn(self, issue: IssueOut) -> None:
         if await self._change(issue, turned(issue)):
             verb = "closed" if issue.state == "open" else "open again"
-            self._session.say(f"Issue #{issue.number} is {verb}.")
+            self._session.notify(f"Issue #{issue.number} is {verb}.")
 
     async def _change(self, issue: IssueOut, change: dict[str, Any]) -> bool:
         async def send(change: dict[str, Any]) -> IssueOut:

@@ -70,7 +70,7 @@ class BatchLedger:
         """Add a batch that waits for its items."""
         tx.add(batch)
         tx.flush()
-        tx.announce(ProjectChanged(batch.project_id), QuotaChanged(batch.created_by))
+        tx.publish(ProjectChanged(batch.project_id), QuotaChanged(batch.created_by))
 
     def add_item(self, tx: Transaction, batch_id: str, position: int, run_id: str) -> None:
         """Set a run's position in its batch, in the transaction that inserts the run."""
@@ -94,7 +94,7 @@ class BatchLedger:
                 return False
             waits = (col(Run.batch_id) == batch.id, col(Run.status) == Status.QUEUED)
             tx.execute(update(Run).where(*waits).values(hold=WAITS))
-            tx.announce(ProjectChanged(batch.project_id))
+            tx.publish(ProjectChanged(batch.project_id))
             settle(tx, batch.id, now)
         log.info("batch %s is sealed", batch.id)
         return True
@@ -118,7 +118,7 @@ class BatchLedger:
             settle(tx, batch.id, now)
             if aborted is not None:
                 record(tx, after={"because": because})
-            tx.announce(ProjectChanged(batch.project_id))
+            tx.publish(ProjectChanged(batch.project_id))
         return aborted is not None
 
     def unsealed(self) -> list[tuple[Batch, int]]:
@@ -239,7 +239,7 @@ def settle(tx: Transaction, batch_id: str, now: datetime) -> None:
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if over is not None and over[2] != BatchStatus.ABORTED:
-        tx.happened(BatchEnded(batch_id, *over[:2]))
+        tx.record_event(BatchEnded(batch_id, *over[:2]))
 
 
 @dataclass(frozen=True)

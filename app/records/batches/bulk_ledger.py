@@ -37,7 +37,7 @@ class BulkLedger:
                 BulkItem(bulk_id=bulk.id, position=position, run_id=run_id, state=BulkState.PENDING)
                 for position, run_id in enumerate(run_ids)
             )
-            tx.announce(BulkChanged(bulk.id))
+            tx.publish(BulkChanged(bulk.id))
 
     def find(self, bulk_id: str) -> Bulk | None:
         """Return the bulk action with this id, or None."""
@@ -91,15 +91,15 @@ class BulkLedger:
                 )
                 .values(**columns)
             )
-            tx.announce(BulkChanged(item.bulk_id))
+            tx.publish(BulkChanged(item.bulk_id))
 
-    def note_hold(self, bulk_id: str, hold: str) -> None:
+    def set_hold(self, bulk_id: str, hold: str) -> None:
         """Set why a bulk action waits; announce it if that changed."""
         is_new = (col(Bulk.ended_at).is_(None), col(Bulk.hold).is_distinct_from(hold))
         query = update(Bulk).where(col(Bulk.id) == bulk_id, *is_new).values(hold=hold)
         with self._database.transaction() as tx:
             if tx.execute(query.returning(col(Bulk.id))).scalar_one_or_none() is not None:
-                tx.announce(BulkChanged(bulk_id))
+                tx.publish(BulkChanged(bulk_id))
 
     def counts(self, bulk_id: str) -> dict[str, int]:
         """Count the items by state."""
@@ -118,7 +118,7 @@ class BulkLedger:
             if ended is not None:
                 record(tx)
                 tx.execute(update(BulkItem).where(of_bulk, _pending).values(state=BulkState.LEFT))
-                tx.announce(BulkChanged(bulk_id))
+                tx.publish(BulkChanged(bulk_id))
         return ended is not None
 
 

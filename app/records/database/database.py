@@ -96,7 +96,7 @@ class Transaction(Session):
     is_committing = False
     has_written = False
 
-    def announce(self, *changes: Change) -> None:
+    def publish(self, *changes: Change) -> None:
         """Add changes to publish after the commit."""
         self.info.setdefault("changes", []).extend(changes)
 
@@ -104,7 +104,7 @@ class Transaction(Session):
         """Begin, and take the write lock, before the first statement."""
         self.connection()
 
-    def announced(self) -> list[Change]:
+    def published(self) -> list[Change]:
         """Return the changes announced so far, without duplicates."""
         return list(dict.fromkeys(self.info.get("changes", [])))
 
@@ -112,7 +112,7 @@ class Transaction(Session):
         """Commit; mark the watched operation as begun if anything was written or announced."""
         writing = _watched.get() or Writing()
         had_begun = writing.has_begun
-        writing.has_begun = had_begun or self.has_written or bool(self.announced())
+        writing.has_begun = had_begun or self.has_written or bool(self.published())
         try:
             super().commit()
         except DBAPIError as error:
@@ -122,7 +122,7 @@ class Transaction(Session):
         for act in self.info.pop(PENDING, ()):
             act.is_written = True
 
-    def happened(self, happening: Happening) -> None:
+    def record_event(self, happening: Happening) -> None:
         """Pass a domain event to the witness, which may write its effects in this transaction.
 
         An error of the witness is logged and rolls back only its own writes; the change stands.
@@ -225,7 +225,7 @@ class Database:
                 # published only once the connection is free, because a listener may write; and also
                 # if the commit's answer was lost or the other store's commit failed, because
                 # listeners reload the rows
-                if tx.is_committing and (changes := tx.announced()):
+                if tx.is_committing and (changes := tx.published()):
                     self._tell(changes)
 
     def end(self, tx: Transaction) -> None:
@@ -236,7 +236,7 @@ class Database:
         """
         tx.flush()
         if not self.is_sqlite:
-            tell_others(tx.connection(), tx.announced(), self.mark)
+            tell_others(tx.connection(), tx.published(), self.mark)
         tx.is_committing = True
         tx.commit()
         tx.is_ended = True

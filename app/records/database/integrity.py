@@ -227,7 +227,7 @@ class Backup:
     made_at: datetime
 
 
-def look_at(database: Database) -> StoreFacts:
+def inspect_database(database: Database) -> StoreFacts:
     """Inspect a database; one that does not answer is reported as such, without an error."""
     where = where_is(database)
     try:
@@ -242,7 +242,7 @@ def look_at(database: Database) -> StoreFacts:
     return StoreFacts(database.kind, where, version, size, database.trouble, network)
 
 
-def look_for_backup(data: Path) -> Backup | None:
+def find_backup(data: Path) -> Backup | None:
     """Return the newest backup in the data folder, or None if there is none to read."""
     try:
         found = newest_backup(data)

@@ -66,12 +66,12 @@ def copy_seen(seen: sqlite3.Connection, source: Path, target: Path) -> None:
     target.touch(mode=0o600, exist_ok=False)
     with _told(source), closing(_connect(target)) as new:
         seen.backup(new)
-    bring_in_log(target)
+    merge_wal(target)
     if problem := problem_of(target):
         raise DatabaseDamaged(f"{source} is damaged: {problem}.")
 
 
-def bring_in_log(file: Path) -> None:
+def merge_wal(file: Path) -> None:
     """Merge the write-ahead log into a database that is not in use, so that it is a single file.
 
     Raises DatabaseDamaged, OSError.

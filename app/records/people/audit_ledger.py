@@ -150,7 +150,7 @@ def write_down(tx: Session, deed: Deed, now: datetime, *, about: str = "") -> No
     _add(tx, act, about)
 
 
-def add_told(tx: Session, data: Mapping[str, Any], now: datetime) -> None:
+def append_details(tx: Session, data: Mapping[str, Any], now: datetime) -> None:
     """Append an act that came through the outbox to the control store's audit."""
     if "what" in data:  # the format of an older Runyard
         write_down(tx, Deed(**data), now)

@@ -66,7 +66,7 @@ class NoticeLedger:
         ]
         tx.add_all(rows)
         if rows:
-            tx.announce(NoticeWritten())
+            tx.publish(NoticeWritten())
         return rows
 
     # --- sending -------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ class NoticeLedger:
         for database in self._stores.holding_runs():
             with database.transaction() as tx:
                 tx.execute(own.values(due_at=now))
-                tx.announce(NoticeWritten())
+                tx.publish(NoticeWritten())
 
     def next_due(self, receivers: Collection[str], now: datetime) -> datetime | None:
         """Return the next time at which a notification becomes due or a claim expires, or None."""

@@ -50,10 +50,10 @@ class HoldLedger:
         with self.stores.control.transaction() as tx:
             return change(tx, hold, **columns)
 
-    def announce(self) -> None:
+    def publish_change(self) -> None:
         """Announce a change to every project, because a hold's time has come."""
         with self.stores.control.transaction() as tx:
-            _announce(tx)
+            _publish(tx)
 
     def drop(self, hold: AccountHold) -> bool:
         """Delete a hold unless it changed since it was read; return False if it did."""
@@ -61,7 +61,7 @@ class HoldLedger:
             ended = delete(AccountHold).where(*_is_as_read(hold))
             is_ended = bool(tx.scalars(ended.returning(col(AccountHold.agent))).all())
             if is_ended:
-                _announce(tx)
+                _publish(tx)
             return is_ended
 
 
@@ -91,7 +91,7 @@ def put(tx: Transaction, hold: AccountHold) -> None:
     control = control_of(tx)
     control.merge(hold)
     control.flush()
-    _announce(control)
+    _publish(control)
 
 
 def change(tx: Transaction, hold: AccountHold, **columns: Any) -> bool:
@@ -105,7 +105,7 @@ def change(tx: Transaction, hold: AccountHold, **columns: Any) -> bool:
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if changed is not None:
-        _announce(control)
+        _publish(control)
     return changed is not None
 
 
@@ -119,7 +119,7 @@ def mark_resumable(tx: Transaction, run: Run, *, may_resume: bool) -> bool:
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if marked is not None:
-        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
     return marked is not None
 
 
@@ -134,9 +134,9 @@ def _is_as_read(hold: AccountHold) -> list[ColumnElement[bool]]:
     ]
 
 
-def _announce(tx: Transaction) -> None:
+def _publish(tx: Transaction) -> None:
     # to all projects, not only those concerned: it happens a few times a day
     projects: Collection[str] = tx.exec(
         select(Project.id).where(col(Project.archived_at).is_(None))
     ).all()
-    tx.announce(*(ProjectChanged(project_id) for project_id in projects))
+    tx.publish(*(ProjectChanged(project_id) for project_id in projects))

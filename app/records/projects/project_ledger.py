@@ -82,7 +82,7 @@ class ProjectNames:
         """Return a project's name, empty if it does not exist. Raises DatabaseSilent."""
         return self.of([project_id]).get(project_id, "")
 
-    def hear(self, told: Numbered) -> None:
+    def on_change(self, told: Numbered) -> None:
         """Handle a change from the feed: drop the names that it makes stale."""
         change = told.change
         if isinstance(change, FeedBroke):
@@ -230,7 +230,7 @@ class ProjectLedger:
             with self.stores.control.transaction() as tx:
                 tx.add(project)
                 record(tx, project.id, after=_settings_of(project.model_dump()))
-                tx.announce(ProjectChanged(project.id), ProjectNamed(project.id))
+                tx.publish(ProjectChanged(project.id), ProjectNamed(project.id))
         except IntegrityError as error:
             raise NameInUse(project.name) from error
 
@@ -246,11 +246,11 @@ class ProjectLedger:
                     .values(**columns)
                     .returning(Project)
                 ).one_or_none()
-                tx.announce(ProjectChanged(project_id))
+                tx.publish(ProjectChanged(project_id))
                 if "name" in columns:
-                    tx.announce(ProjectNamed(project_id))
+                    tx.publish(ProjectNamed(project_id))
                 if changed is not None and columns.get("state") == "broken":
-                    tx.happened(ProjectBroke(project_id, changed.state_because or ""))
+                    tx.record_event(ProjectBroke(project_id, changed.state_because or ""))
                 return changed
         except IntegrityError as error:
             raise NameInUse(str(columns.get("name"))) from error
@@ -264,7 +264,7 @@ class ProjectLedger:
             # accepting a run spans both stores too, so none can be accepted in between
             if any(one.exec(open_run.limit(1)).first() for one in every(tx)):
                 return None
-            tx.announce(ProjectChanged(project_id))
+            tx.publish(ProjectChanged(project_id))
             record(tx, before={"archived": False}, after={"archived": True})
             return tx.scalars(
                 update(Project)
@@ -299,10 +299,10 @@ class ProjectLedger:
             if found is None:
                 return False
             record(tx, project_id, before={"sandbox": SandboxLevel.NONE.value}, after=columns)
-            tx.announce(ProjectChanged(project_id))
+            tx.publish(ProjectChanged(project_id))
             return True
 
-    def note_origin(
+    def set_origin(
         self, project_id: str, because: str | None, since: datetime | None, *, unreachable: bool
     ) -> bool:
         """Record if origin can be reached, and why not; return False if nothing changed."""
@@ -312,21 +312,21 @@ class ProjectLedger:
                 return False
             row.origin_because, row.origin_since = because, since
             row.unreachable = unreachable
-            tx.announce(ProjectChanged(project_id))
+            tx.publish(ProjectChanged(project_id))
             return True
 
-    def note_changed_hooks(self, project_id: str, trusted: str | None) -> None:
+    def set_changed_hooks(self, project_id: str, trusted: str | None) -> None:
         """Record that the hooks differ from `trusted`, unless they were trusted again since."""
         is_as_read = (col(Project.id) == project_id, col(Project.owner_hooks) == trusted)
         query = update(Project).where(*is_as_read).values(owner_hooks=HOOKS_CHANGED)
         with self.stores.control.transaction() as tx:
             if tx.scalars(query.returning(col(Project.id))).one_or_none() is not None:
-                tx.announce(ProjectChanged(project_id))
+                tx.publish(ProjectChanged(project_id))
 
     def unarchive(self, project_id: str) -> Project | None:
         """Restore an archived project, with auto runs off; return the new row, or None."""
         with self.stores.control.transaction() as tx:
-            tx.announce(ProjectChanged(project_id), ProjectNamed(project_id))
+            tx.publish(ProjectChanged(project_id), ProjectNamed(project_id))
             return tx.scalars(
                 update(Project)
                 .where(col(Project.id) == project_id)
@@ -336,23 +336,23 @@ class ProjectLedger:
 
     def switch_auto(self, tx: Transaction, project_id: str, *, enabled: bool) -> None:
         """Switch auto runs on or off."""
-        self._note(tx, project_id, auto_enabled=enabled)
+        self._update_fields(tx, project_id, auto_enabled=enabled)
         tx.execute(
             update(Project).where(col(Project.id) == project_id).values(auto_enabled=enabled)
         )
-        tx.announce(ProjectChanged(project_id))
+        tx.publish(ProjectChanged(project_id))
 
     def clear_strikes(self, tx: Transaction, project_id: str) -> None:
         """Set the strikes to zero, which ends a pause."""
-        self._note(tx, project_id, strikes=0, paused_because=None)
+        self._update_fields(tx, project_id, strikes=0, paused_because=None)
         tx.execute(
             update(Project)
             .where(col(Project.id) == project_id)
             .values(strikes=0, paused_because=None)
         )
-        tx.announce(ProjectChanged(project_id))
+        tx.publish(ProjectChanged(project_id))
 
-    def _note(self, tx: Transaction, project_id: str, **columns: Any) -> None:
+    def _update_fields(self, tx: Transaction, project_id: str, **columns: Any) -> None:
         """Add the old and new values of these columns to the current audit entry."""
         if (act := current_act()) is not None and not act.is_written:
             act.change(self._before(tx, project_id, columns), columns)
@@ -381,9 +381,9 @@ class ProjectLedger:
             )
             .returning(col(Project.strikes))
         ).one_or_none()
-        tx.announce(ProjectChanged(project_id))
+        tx.publish(ProjectChanged(project_id))
         if strikes == PAUSE_THRESHOLD:
-            tx.happened(ProjectPaused(project_id, because))
+            tx.record_event(ProjectPaused(project_id, because))
 
 
 def _settings_of(columns: Mapping[str, Any]) -> dict[str, Any]:

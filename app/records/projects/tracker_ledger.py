@@ -75,7 +75,7 @@ class TrackerLedger:
             )
             tx.add(issue)
             record(tx, f"{project_id}/issues/{issue.number}", after={"title": title})
-            tx.announce(ProjectChanged(project_id))
+            tx.publish(ProjectChanged(project_id))
         return issue
 
     def change_issue(
@@ -105,7 +105,7 @@ class TrackerLedger:
                 row.closed_at = now if state == "closed" else None
             for name, value in columns.items():
                 setattr(row, name, value)
-            tx.announce(ProjectChanged(project_id))
+            tx.publish(ProjectChanged(project_id))
         return row
 
     # --- queries over many projects --------------------------------------------------------------
@@ -178,7 +178,7 @@ class TrackerLedger:
         with self.stores.control.transaction() as tx:
             tx.add(comment)
             record(tx)
-            tx.announce(ProjectChanged(comment.project_id))
+            tx.publish(ProjectChanged(comment.project_id))
         return comment
 
     # --- change requests -------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class TrackerLedger:
                 return known
             opened = ChangeRequest(number=_take_number(tx, project_id), **columns)
             tx.add(opened)
-            tx.announce(ProjectChanged(project_id))
+            tx.publish(ProjectChanged(project_id))
         return opened
 
     def end_change(
@@ -241,7 +241,7 @@ class TrackerLedger:
                     )
                     .values(state="closed", closed_at=now)
                 )
-            tx.announce(ProjectChanged(project_id))
+            tx.publish(ProjectChanged(project_id))
             return ended
 
 

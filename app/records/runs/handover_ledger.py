@@ -41,7 +41,7 @@ class HandoverLedger:
         if first is not None:
             first.retried_by, first.retries = heir.id, [*first.retries, heir.id]
             tx.flush()
-            tx.announce(RunChanged(first.id, heir.project_id))
+            tx.publish(RunChanged(first.id, heir.project_id))
 
     def pass_on(
         self,
@@ -55,7 +55,7 @@ class HandoverLedger:
         """Hand the parked work of ended runs over to this open run.
 
         The successor's store is written first; its timeline line lists the holders in the other
-        store, for `take_rest` to finish after a crash.
+        store, for `take_remaining` to finish after a crash.
         """
         own = self._stores.owner_of(heir.id)
         if rest := [run.id for run in holders if self._stores.owner_of(run.id) is not own]:
@@ -67,11 +67,11 @@ class HandoverLedger:
                 if database is own:
                     self._write(tx, heir, base_sha=base_sha)
                     sentence = f"goes on with {heir.work_branch} from {base_sha[:7]}"
-                    self._runs.tell(tx, heir.id, now, "claimed", sentence, data)
+                    self._runs.append_event(tx, heir.id, now, "claimed", sentence, data)
                 for holder in self._of(database, holders):
                     self._let_go(tx, holder, heir, now)
 
-    def take_rest(self, heir: Run, now: datetime) -> None:
+    def take_remaining(self, heir: Run, now: datetime) -> None:
         """Finish a handover for holders in the other store that still have their work."""
         for event in self._runs.timeline(heir.id):
             for run_id in event.data.get(REST, ()):
@@ -84,10 +84,10 @@ class HandoverLedger:
         is_parked = (col(Run.id) == holder.id, col(Run.parked))
         let_go = update(Run).where(*is_parked).values(parked=False).returning(col(Run.id))
         if tx.scalars(let_go).one_or_none() is not None:
-            tx.announce(RunChanged(holder.id, holder.project_id))
-            tx.announce(ProjectChanged(holder.project_id))
+            tx.publish(RunChanged(holder.id, holder.project_id))
+            tx.publish(ProjectChanged(holder.project_id))
             sentence = f"a retry goes on with {holder.work_branch}"
-            self._runs.tell(tx, holder.id, now, "note", sentence, {"run_id": heir.id})
+            self._runs.append_event(tx, holder.id, now, "note", sentence, {"run_id": heir.id})
 
     def rename(self, runs: Sequence[Run], branch: str, now: datetime, *, sentence: str) -> None:
         """Record that the branch of kept work was renamed."""
@@ -97,7 +97,7 @@ class HandoverLedger:
             with database.transaction() as tx:
                 for run in self._of(database, runs):
                     self._write(tx, run, work_branch=branch)
-                    self._runs.tell(tx, run.id, now, "note", sentence)
+                    self._runs.append_event(tx, run.id, now, "note", sentence)
 
     def heads(self, project_id: str, branch: str) -> Heads:
         """Return the heads that all our runs have left on a branch."""
@@ -106,11 +106,11 @@ class HandoverLedger:
         made, pushed = {run.head_sha for run in runs if run.head_sha}, self.pushed_by(runs)
         return Heads(frozenset(made) | pushed, pushed)
 
-    def tell_push(self, run: Run, sha: str, now: datetime) -> None:
+    def record_push(self, run: Run, sha: str, now: datetime) -> None:
         """Record once that a commit is about to be pushed; recorded commits count as Runyard's."""
         if sha not in self.pushed_by([run]):
             sentence = f"pushing {run.work_branch} at {sha[:7]}"
-            self._runs.tell_once(run.id, now, "note", sentence, pushed=sha)
+            self._runs.append_event_once(run.id, now, "note", sentence, pushed=sha)
 
     def pushed_by(self, runs: Sequence[Run]) -> frozenset[str]:
         """Return the commits that these runs pushed, or were about to push, to their branch."""
@@ -128,4 +128,4 @@ class HandoverLedger:
 
     def _write(self, tx: Transaction, run: Run, **columns: Any) -> None:
         tx.execute(update(Run).where(col(Run.id) == run.id).values(**columns))
-        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))

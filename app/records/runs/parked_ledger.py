@@ -132,7 +132,7 @@ class ParkedLedger:
                 for run in runs:
                     if self._stores.owner_of(run.id) is owner:
                         tx.execute(update(Run).where(col(Run.id) == run.id).values(**columns))
-                        self._tell(tx, run, deed, now, kind, data)
+                        self._publish(tx, run, deed, now, kind, data)
                 if number == 0:
                     write_down(tx, deed, now, about=runs[0].id)
 
@@ -147,11 +147,11 @@ class ParkedLedger:
             ).one_or_none()
             if released is None:
                 return False
-            self._tell(tx, run, deed, now, "note")
+            self._publish(tx, run, deed, now, "note")
             write_down(tx, deed, now, about=run.id)
         return True
 
-    def _tell(
+    def _publish(
         self,
         tx: Transaction,
         run: Run,
@@ -160,8 +160,8 @@ class ParkedLedger:
         kind: str,
         data: dict[str, Any] | None = None,
     ) -> None:
-        self._runs.tell(tx, run.id, now, kind, deed.because, data)
-        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        self._runs.append_event(tx, run.id, now, kind, deed.because, data)
+        tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
 
     def _kept(self, *wanted: bool | ColumnElement[bool]) -> list[Run]:
         return sorted(self._stores.everywhere(select(Run).where(*wanted, *_PARKED)), key=_age)

@@ -76,7 +76,7 @@ class QuarantineLedger:
             known.because, known.version, known.last_at = because, version, now
             if known.tries >= MOST_TRIES and known.held_at is None:
                 known.held_at = now
-                self._tell(tx, known, now)
+                self._publish(tx, known, now)
             tx.flush()
             return known
 
@@ -92,7 +92,7 @@ class QuarantineLedger:
                     known = tx.get(Stuck, key)
                     if known is not None and (known.held_at is not None or not only_held):
                         tx.delete(known)
-                        _announce(tx, known)
+                        _publish_changes(tx, known)
                         return known
             except DatabaseSilent as problem:
                 silence = problem
@@ -115,12 +115,12 @@ class QuarantineLedger:
         gone = delete(Stuck).where(or_(runs.exists(), batches.exists())).returning(Stuck)
         for database in self._stores.holding_runs():
             with database.transaction() as tx:
-                _announce(tx, *tx.scalars(gone).all())
+                _publish_changes(tx, *tx.scalars(gone).all())
         hold = select(AccountHold.agent).where(AccountHold.run_id == Stuck.run_id)
         is_lifted = and_(col(Stuck.duty) == HELD, ~hold.exists())
         with self._stores.control.transaction() as tx:
             lifted = delete(Stuck).where(is_lifted).returning(Stuck)
-            _announce(tx, *tx.scalars(lifted).all())
+            _publish_changes(tx, *tx.scalars(lifted).all())
 
     def try_anew(self, version: str) -> int:
         """At a start, allow held entries one more attempt, and drop other versions' entries.
@@ -135,7 +135,7 @@ class QuarantineLedger:
                 return 0
         with database.transaction() as tx:
             known = tx.exec(select(Stuck)).all()
-            _announce(tx, *known)
+            _publish_changes(tx, *known)
             tx.execute(delete(Stuck).where(col(Stuck.version) != version))
             last_try = {"tries": MOST_TRIES - 1, "held_at": None}
             tx.execute(update(Stuck).where(col(Stuck.held_at).is_not(None)).values(**last_try))
@@ -145,22 +145,22 @@ class QuarantineLedger:
         owner = subject.owner_id
         return self._stores.control if owner is None else self._stores.owner_of(owner)
 
-    def _tell(self, tx: Transaction, held: Stuck, now: datetime) -> None:
+    def _publish(self, tx: Transaction, held: Stuck, now: datetime) -> None:
         sentence = f"not tried again after {held.tries} times: {held.because}"
         if held.run_id is not None:
-            self._runs.tell(tx, held.run_id, now, "note", sentence)
-        _announce(tx, held)
+            self._runs.append_event(tx, held.run_id, now, "note", sentence)
+        _publish_changes(tx, held)
         if held.project_id is not None:
             what = "needs you: Runyard cannot go on with it by itself"
             path = f"/runs/{held.run_id}" if held.run_id else f"/projects/{held.project_id}"
             key = f"stuck:{held.key}:{held.first_at.isoformat()}"
-            tx.happened(PersonNeeded(key, held.project_id, what, held.because, path))
+            tx.record_event(PersonNeeded(key, held.project_id, what, held.because, path))
 
 
-def _announce(tx: Transaction, *changed: Stuck) -> None:
+def _publish_changes(tx: Transaction, *changed: Stuck) -> None:
     for one in changed:
-        tx.announce(StuckChanged())
+        tx.publish(StuckChanged())
         if one.project_id is not None:
-            tx.announce(ProjectChanged(one.project_id))
+            tx.publish(ProjectChanged(one.project_id))
             if one.run_id is not None:
-                tx.announce(RunChanged(one.run_id, one.project_id))
+                tx.publish(RunChanged(one.run_id, one.project_id))

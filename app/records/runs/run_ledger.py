@@ -63,10 +63,10 @@ class RunLedger:
         tx.flush()
         record(tx, None if run.batch_id else run.id)
         add_to_day(tx, run)
-        self.tell(tx, run.id, run.created_at, "accepted", sentence, data)
-        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        self.append_event(tx, run.id, run.created_at, "accepted", sentence, data)
+        tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         if run.charged_to:
-            tx.announce(QuotaChanged(run.charged_to))
+            tx.publish(QuotaChanged(run.charged_to))
 
     def move(
         self,
@@ -102,10 +102,10 @@ class RunLedger:
         add_to_day(tx, moved)
         if status in DONE and moved.batch_id is not None:
             settle(tx, moved.batch_id, now)
-        self.tell(tx, run.id, now, kind, sentence, data)
-        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        self.append_event(tx, run.id, now, kind, sentence, data)
+        tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         if status in DONE:
-            tx.happened(RunEnded(moved))
+            tx.record_event(RunEnded(moved))
         return moved
 
     def fall_due(self, tx: Transaction, run: Run, now: datetime) -> Run | None:
@@ -128,17 +128,17 @@ class RunLedger:
         ).one_or_none()
         if moved is None:
             return None
-        self.tell(tx, run.id, now, "note", sentence, {"starts_at": iso(at)})
-        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        self.append_event(tx, run.id, now, "note", sentence, {"starts_at": iso(at)})
+        tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         return moved
 
-    def note(self, run_id: str, project_id: str, **columns: Any) -> None:
+    def update_fields(self, run_id: str, project_id: str, **columns: Any) -> None:
         """Update columns without changing the status, such as the host."""
         with self.stores.owner_of(run_id).transaction() as tx:
             tx.execute(update(Run).where(col(Run.id) == run_id).values(**columns))
-            tx.announce(RunChanged(run_id, project_id), ProjectChanged(project_id))
+            tx.publish(RunChanged(run_id, project_id), ProjectChanged(project_id))
 
-    def note_usage(self, run_id: str, **usage: Any) -> None:
+    def update_usage(self, run_id: str, **usage: Any) -> None:
         """Record usage that the agent reported; if the run has ended, update its day's totals."""
         with self.stores.owner_of(run_id).transaction() as tx:
             run = tx.get_one(Run, run_id, with_for_update=True)
@@ -147,9 +147,9 @@ class RunLedger:
                 setattr(run, name, value)
             tx.flush()
             add_to_day(tx, run, before)
-            tx.announce(RunChanged(run_id, run.project_id), ProjectChanged(run.project_id))
+            tx.publish(RunChanged(run_id, run.project_id), ProjectChanged(run.project_id))
 
-    def note_hold(self, run: Run, hold: str) -> None:
+    def set_hold(self, run: Run, hold: str) -> None:
         """Set why an open run waits, if that changed and its status is still as read."""
         if run.hold == hold:
             return
@@ -157,7 +157,7 @@ class RunLedger:
         query = update(Run).where(col(Run.id) == run.id, *is_as_read).values(hold=hold)
         with self.stores.owner_of(run.id).transaction() as tx:
             if tx.scalars(query.returning(col(Run.id))).one_or_none() is not None:
-                tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+                tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
 
     def take_over(self, run: Run, *, server: str) -> bool:
         """Make an orphaned run this server's; return False if another server took it."""
@@ -198,14 +198,14 @@ class RunLedger:
             ).one_or_none()
             if released is None:
                 return False
-            self.tell(tx, run.id, now, "kill_verified", sentence)
-            tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
-            tx.happened(WorkParked(run, holds_work) if parked else NothingKept(run))
+            self.append_event(tx, run.id, now, "kill_verified", sentence)
+            tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+            tx.record_event(WorkParked(run, holds_work) if parked else NothingKept(run))
             return True
 
     # --- timeline ------------------------------------------------------------------------------
 
-    def tell(
+    def append_event(
         self,
         tx: Transaction,
         run_id: str,
@@ -218,12 +218,14 @@ class RunLedger:
         event = RunEvent(run_id=run_id, at=at, kind=kind, sentence=sentence, data=data or {})
         tx.add(event)
         tx.flush()
-        tx.announce(RunEventAppended(run_id, event.id or 0))
+        tx.publish(RunEventAppended(run_id, event.id or 0))
 
-    def tell_once(self, run_id: str, at: datetime, kind: str, sentence: str, **data: Any) -> None:
+    def append_event_once(
+        self, run_id: str, at: datetime, kind: str, sentence: str, **data: Any
+    ) -> None:
         """Append a line to a run's timeline, in a separate transaction."""
         with self.stores.owner_of(run_id).transaction() as tx:
-            self.tell(tx, run_id, at, kind, sentence, data)
+            self.append_event(tx, run_id, at, kind, sentence, data)
 
     def timeline(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
         """Return a run's events with ids above `after`, oldest first."""

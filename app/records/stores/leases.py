@@ -20,7 +20,7 @@ class LeaseLedger:
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
 
-    def take(self, name: str, holder: str, *, now: datetime, until: datetime) -> int | None:
+    def acquire(self, name: str, holder: str, *, now: datetime, until: datetime) -> int | None:
         """Take or renew a lease; return its fence, or None while another server holds it."""
         with self.stores.control.transaction() as tx:
             renewed = tx.scalars(
@@ -42,7 +42,7 @@ class LeaseLedger:
             tx.add(Lease(name=name, holder=holder, fence=1, expires_at=until))
             return 1
 
-    def give_back(self, holder: str, now: datetime) -> None:
+    def release(self, holder: str, now: datetime) -> None:
         """End all leases of a holder now."""
         with self.stores.control.transaction() as tx:
             tx.execute(

@@ -39,14 +39,14 @@ class PgNotifyRelay:
         self._lock = threading.Lock()
         self._waiting: dict[Change, None] = {}
         self._listening = threading.Thread(target=self._listen, name="relay in", daemon=True)
-        self._telling = threading.Thread(target=self._tell, name="relay out", daemon=True)
+        self._telling = threading.Thread(target=self._send, name="relay out", daemon=True)
 
     def open(self) -> None:
         """Start listening and, if this relay sends, sending, each in its own thread."""
         self._listening.start()
         if self._tells:
             self._telling.start()
-            self._feed.subscribe(self._hear)
+            self._feed.subscribe(self._on_published)
 
     def close(self) -> None:
         """Stop both threads and close their connections; safe if the relay was never opened."""
@@ -59,7 +59,7 @@ class PgNotifyRelay:
         self._ears.close()
         self._wire.dispose()
 
-    def _hear(self, one: Numbered) -> None:
+    def _on_published(self, one: Numbered) -> None:
         is_own = threading.current_thread() is not self._listening
         if is_own and isinstance(one.change, UNCOMMITTED):
             with self._lock:
@@ -68,7 +68,7 @@ class PgNotifyRelay:
 
     # --- sending -------------------------------------------------------------------------------
 
-    def _tell(self) -> None:
+    def _send(self) -> None:
         while self._news.wait() and not self._closing.is_set():
             self._closing.wait(TOGETHER_SECONDS)
             with self._lock:
@@ -91,7 +91,7 @@ class PgNotifyRelay:
             try:
                 with self._wire.connect() as connection:
                     try:
-                        self._hear_others(connection.connection.driver_connection)
+                        self._receive(connection.connection.driver_connection)
                     finally:
                         connection.invalidate()
             except (Error, SQLAlchemyError) as silence:
@@ -109,7 +109,7 @@ class PgNotifyRelay:
             self._feed.publish([FeedBroke()])
         self._closing.wait(AGAIN_SECONDS)
 
-    def _hear_others(self, connection: Any) -> None:
+    def _receive(self, connection: Any) -> None:
         connection.execute(f"LISTEN {CHANNEL}")
         # changes before this LISTEN were missed, so subscribers must reload
         self._feed.publish([FeedBroke()])

@@ -128,7 +128,7 @@ class Sweep:
         A check that takes more than LOOK_SECONDS does not delay the others.
         """
         self._quarantine.refresh()
-        looks = [partial(self._look_at, run) for run in self._runs.begun_runs()]
+        looks = [partial(self._inspect, run) for run in self._runs.begun_runs()]
         self._workers.do_all(looks, LOOK_SECONDS, afterwards=self.request_fill)
         # not at every fill: a failing end causes a check, and a check requests a fill
         self._batches.end_left_behind()
@@ -172,7 +172,7 @@ class Sweep:
 
     def _end_late_launch(self, run: Run, now: datetime) -> bool:
         # the agent may be running without being recorded: then the launch is not late
-        self._look_at(run)
+        self._inspect(run)
         if self._tenure.may_judge(run, now) and self._launcher.end_late(run):
             self._workers.submit(self._undo_late_launch, run)
         return True
@@ -180,7 +180,7 @@ class Sweep:
     def _undo_late_launch(self, run: Run) -> None:
         # the launch may be blocked on a setup command; without a launch, the check rolls it back
         self._launcher.halt(run.id)
-        self._look_at(run)
+        self._inspect(run)
 
     def _remember_next_moment(self, now: datetime) -> None:
         """Schedule the next fill for when something is due, not for the next tick."""
@@ -223,7 +223,7 @@ class Sweep:
             except Exception:
                 log.exception("a sweep failed; the next one tries again")
 
-    def _look_at(self, run: Run) -> None:
+    def _inspect(self, run: Run) -> None:
         # settling is a separate duty: a Stop can still end a run that cannot be judged
         subject = of_run("settle" if run.status in DONE else "look", run)
         self._quarantine.guard(subject, lambda: self._reaper.reap_once(run.id) or None)
@@ -237,11 +237,11 @@ class Sweep:
                 is_taken, hold = self._take_slot(run, now)
             finally:
                 if not is_taken:
-                    self._launcher.take_back(run.id)
+                    self._launcher.withdraw(run.id)
         if is_taken:
             self._workers.submit(self._launch, run)
         elif hold is not None:
-            self._runs.note_hold(run, hold)
+            self._runs.set_hold(run, hold)
         return is_taken
 
     def _take_slot(self, run: Run, now: datetime) -> tuple[bool, str | None]:
@@ -273,7 +273,7 @@ class Sweep:
             is_launched = self._launcher.launch_once(run.id)
         finally:
             if not is_launched:
-                self._look_at(run)
+                self._inspect(run)
                 # give the slot to queued runs only: asking the loop, too, would retry a failing
                 # issue without end
                 self._ask("queue")

@@ -44,19 +44,19 @@ class PassState:
     _full: set[str] = field(default_factory=set)
     _asked_in_vain: set[str] = field(default_factory=set)
 
-    def note_full_window(self) -> None:
+    def add_full_window(self) -> None:
         """Note that the quota of the person who gave the order is full."""
         self._full.add(self.bulk.created_by)
 
-    def note_full(self, run: Run) -> None:
+    def add_full(self, run: Run) -> None:
         """Note that the project of a run is full."""
         self._full.add(run.project_id)
 
-    def note_no_answer(self, position: int, run: Run) -> None:
+    def add_unanswered(self, position: int, run: Run) -> None:
         """Note that a tracker or an origin did not answer for a run."""
         # the first may concern that run alone; a second one means the whole project
         if run.project_id in self._asked_in_vain:
-            self.note_full(run)
+            self.add_full(run)
         self._asked_in_vain.add(run.project_id)
         self.stuck_at = position
 
@@ -187,7 +187,7 @@ class BulkService:
         """Request a pass soon; a request during a pass causes another one."""
         self._rounds.request()
 
-    def hear(self, told: Numbered) -> None:
+    def on_change(self, told: Numbered) -> None:
         """Request a pass if a changed run may have made room in a full project."""
         change = told.change
         if isinstance(change, RunChanged) and change.project_id in self._crowded:
@@ -196,11 +196,11 @@ class BulkService:
 
     def _go_round(self) -> None:
         try:
-            self.go_on_once()
+            self.continue_once()
         except DatabaseSilent as silence:
             log.warning("what is done to many runs waits for a database: %s", silence)
 
-    def go_on_once(self) -> int:
+    def continue_once(self) -> int:
         """Do what can be done now; return how many runs were settled."""
         settled = 0
         self._crowded.clear()
@@ -209,10 +209,10 @@ class BulkService:
         for bulk in unfinished:
             with self._locks.holding(f"bulk {bulk.id}", wait=False) as is_ours:
                 if is_ours:
-                    settled += self._go_on(bulk)
+                    settled += self._continue(bulk)
         return settled
 
-    def _go_on(self, bulk: Bulk) -> int:
+    def _continue(self, bulk: Bulk) -> int:
         hold, settled, met = None, 0, PassState(bulk, self._stuck_at.get(bulk.id, -1))
         try:
             for item, run in self._pending(bulk.id, met.stuck_at):
@@ -232,7 +232,7 @@ class BulkService:
         if hold is None:
             self.ledger.end(bulk.id, BulkStatus.COMPLETED, self._clock())
         elif hold != bulk.hold:
-            self.ledger.note_hold(bulk.id, hold)
+            self.ledger.set_hold(bulk.id, hold)
         return settled
 
     def _pending(self, bulk_id: str, stuck_at: int) -> Iterator[tuple[BulkItem, Run | None]]:
@@ -278,15 +278,15 @@ class BulkService:
         try:
             new_run_id = self._do(met.bulk, item, run)
         except RateLimited:
-            met.note_full_window()
+            met.add_full_window()
             return WINDOW_FULL
         except ConcurrencyLimit as refusal:
-            met.note_full(run)
+            met.add_full(run)
             self._crowded.add(run.project_id)
             return refusal.detail
         except Refusal as refusal:
             if refusal.status >= 500:
-                met.note_no_answer(item.position, run)
+                met.add_unanswered(item.position, run)
                 return refusal.detail
             self.ledger.settle(item, BulkState.REFUSED, refusal.detail)
         else:

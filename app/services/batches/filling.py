@@ -140,7 +140,7 @@ class Filling:
     def take(self, item: Item, now: datetime) -> Taken | None:
         """Take one item: insert a waiting run, or one that records why it is not started.
 
-        Return None if it could not be decided: the item is not in the batch, and `tell_undecided`
+        Return None if it could not be decided: the item is not in the batch, and `append_undecided`
         raises for it. Raises Invalid for an index outside the batch, AlreadyEnded for an aborted
         batch, and database errors.
         """
@@ -155,7 +155,7 @@ class Filling:
         self._undecided.pop(item.index, None)
         return self._taken.setdefault((taken.index, taken.status), taken)
 
-    def tell_undecided(self) -> None:
+    def append_undecided(self) -> None:
         """Raise ForgeUnavailable if items could not be decided; only those must be sent again."""
         if self._undecided:
             first, *_ = self._undecided.values()

@@ -181,7 +181,7 @@ class BatchLine:
                 continue
             if hold := self._waits_for_repository(run):
                 met.projects.add(run.project_id)
-                self._runs.note_hold(run, hold)
+                self._runs.set_hold(run, hold)
                 continue
             is_taken = start(run)
             if is_taken:

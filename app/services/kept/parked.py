@@ -135,13 +135,13 @@ class Holdings:
     def measure(self, run: Run, project: Project) -> Holding:
         """Measure the work that a run holds now."""
         try:
-            return self._look(run, repository_of(project))
+            return self._inspect(run, repository_of(project))
         except Exception:
             # one broken copy must not keep the others from being measured
             log.exception("what %s holds could not be measured", run.id)
             return Holding(problems=("what it holds could not be read",))
 
-    def _look(self, run: Run, repo: Repository) -> Holding:
+    def _inspect(self, run: Run, repo: Repository) -> Holding:
         problems: list[str] = []
         commits, state, size = None, None, 0
         tip = base = run.base_sha or ""
@@ -154,7 +154,7 @@ class Holdings:
         if self._copies.exists(run.id):
             size = self._copies.size(run.id) or None
             try:
-                state = self._copies.look(repo, run.id, tip=tip)
+                state = self._copies.inspect(repo, run.id, tip=tip)
             except (CannotRead, OSError, ValueError) as problem:
                 log.info("the copy of %s: %s", run.id, problem)
                 problems.append("its copy could not be read")

@@ -88,7 +88,7 @@ class ResumeService:
         if not _is_resumable(run):
             raise NotResumable
         return self._retry.resume(
-            run_id, self._going_on(run, 0, self._by_hand(now)), requester, now
+            run_id, self._continued_work(run, 0, self._by_hand(now)), requester, now
         )
 
     def _by_hand(self, now: datetime) -> Also:
@@ -99,7 +99,7 @@ class ResumeService:
 
     # --- by themselves -------------------------------------------------------------------------
 
-    def go_on_once(self, now: datetime) -> int:
+    def continue_once(self, now: datetime) -> int:
         """Check the probing runs, then resume what may continue now; return how many."""
         if not self._leases.may_sweep(now):
             return 0
@@ -108,9 +108,9 @@ class ResumeService:
             return 0
         for hold in holds:
             subject = Subject(HELD, hold.run_id, None, run_id=hold.run_id)
-            self._quarantine.guard(subject, partial(self._see, hold, now))
+            self._quarantine.guard(subject, partial(self._inspect, hold, now))
         resumed = sum(
-            bool(self._quarantine.guard(of_run(RESUMED, run), partial(self._go_on, run, now)))
+            bool(self._quarantine.guard(of_run(RESUMED, run), partial(self._continue, run, now)))
             for run in resumable
         )
         for hold in self._ledger.all():
@@ -120,10 +120,10 @@ class ResumeService:
             elif stand is Stand.DUE and hold.until not in self._announced:
                 # no run waits for it, so no run's change announces that the account is free
                 self._announced.add(hold.until)
-                self._ledger.announce()
+                self._ledger.publish_change()
         return resumed
 
-    def _see(self, hold: AccountHold, now: datetime) -> bool:
+    def _inspect(self, hold: AccountHold, now: datetime) -> bool:
         if hold.probe_run_id is None:
             return False
         probe = self._runs.find(hold.probe_run_id)
@@ -187,14 +187,14 @@ class ResumeService:
             log.exception("whether run %s is to go on could not be told", run.id)
             return True
 
-    def _go_on(self, run: Run, now: datetime) -> bool:
+    def _continue(self, run: Run, now: datetime) -> bool:
         if not self._is_wanted(run):
             return False
         if now < self._rests.get(run.id, now) <= now + TRIED_AGAIN:
             return False
         if self._limits.reason(run.agent, run.model, now, is_resume=True):
             return False
-        going_on = self._going_on(run, self._count(run) + 1, self._in_turn(now))
+        going_on = self._continued_work(run, self._count(run) + 1, self._in_turn(now))
         requester = Requester(
             BY_ITSELF, Trigger.RESUME, None, uuid.uuid4().hex, self._provenance, is_charged=False
         )
@@ -227,7 +227,7 @@ class ResumeService:
         heir = self._runs.find(run.retried_by) if run.retried_by else None
         return max(run.resumes, heir.resumes if heir else 0)
 
-    def _going_on(self, run: Run, resumes: int, also: Also) -> ContinuedWork:
+    def _continued_work(self, run: Run, resumes: int, also: Also) -> ContinuedWork:
         session = self._reporter.of(run).session_id or run.session_id
         if session is not None and not self._agents.can_go_on(run.agent, session):
             session = None
@@ -239,8 +239,10 @@ class ResumeService:
             what, path = "needs you: a run cannot be resumed by itself", f"/runs/{run.id}"
             needed = PersonNeeded(f"not resumed:{run.id}", run.project_id, what, because, path)
             with self._runs.stores.owner_of(run.id).transaction() as tx:
-                self._runs.tell(tx, run.id, now, "note", f"not resumed by itself: {because}")
-                tx.happened(needed)
+                self._runs.append_event(
+                    tx, run.id, now, "note", f"not resumed by itself: {because}"
+                )
+                tx.record_event(needed)
 
     def _end_if_over(self, hold: AccountHold, now: datetime) -> None:
         """Drop a hold that no run waits for."""

@@ -162,7 +162,7 @@ class RetryService:
                 self._checks.refuse_in_review(project, branch)
             self._refuse_gone(project, order.branch or "", branch, again)
             also = going_on.also if going_on else None
-            order = replace(order, again=_going_on(again, going_on))
+            order = replace(order, again=_continued_work(again, going_on))
             reach("claim.after_select")
             return self._trigger.accept(order, requester, now, still=still, also=also)
 
@@ -234,7 +234,7 @@ class RetryService:
         """Refuse if origin's base branch is gone, or the work branch there holds foreign work."""
         try:
             seconds = ASK_AGAIN_SECONDS
-            remote = self._mirrors.look_at_origin(project.origin, timeout_seconds=seconds)
+            remote = self._mirrors.inspect_origin(project.origin, timeout_seconds=seconds)
         except OriginProblem as problem:
             if problem.for_good:
                 raise ForgeUnavailable(problem.sentence) from problem
@@ -271,7 +271,7 @@ class RetryService:
             return False  # unknown to the mirror, so not made here
 
 
-def _going_on(again: RetryOf, how: ContinuedWork | None) -> RetryOf:
+def _continued_work(again: RetryOf, how: ContinuedWork | None) -> RetryOf:
     if how is None:
         return again
     # a session depends on its copy: without one, a new session begins

@@ -115,7 +115,7 @@ class Salvage:
         repo, because = repository_of(project), None
         if self._copies.exists(run.id):
             try:
-                self._copies.take(repo, run.id, run.work_branch)
+                self._copies.import_work(repo, run.id, run.work_branch)
             except (CannotRead, OSError, ValueError) as problem:
                 # commits taken earlier can still be delivered; the copy stays as it is
                 because = f"The working copy could not be read: {problem}"
@@ -139,7 +139,7 @@ class Salvage:
         for other in self._parked.of_branch(run.project_id, run.work_branch):
             # the change request includes the commits of earlier runs of the branch
             if other.id != run.id and not self._copies.exists(other.id):
-                self._runs.note(other.id, other.project_id, parked=False)
+                self._runs.update_fields(other.id, other.project_id, parked=False)
 
     def _refuse_used(self, run: Run, key: str | None, person_id: str, now: datetime) -> None:
         if key:

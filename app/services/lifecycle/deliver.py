@@ -18,7 +18,7 @@ from app.records.tables import Project, Run
 from app.services.concurrency import Locks, Workers
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.lifecycle.finalize import delivery_columns
-from app.services.lifecycle.owner_hooks import tell_left_out
+from app.services.lifecycle.owner_hooks import append_left_out_hooks
 from app.services.lifecycle.transitions import Line, Transitions
 from app.services.ports import CannotRead, ChangeOrder, Delivery, ForgeSilent, OriginProblem
 from app.services.push_checks import NOT_PUSHED, Unchecked
@@ -135,11 +135,11 @@ class Deliverer:
         if objection is not None:
             return NotDelivered(objection.sentence, True, objection.cause)
         # written before the push: if we crash after it, a discard must know the branch is ours
-        self._successions.tell_push(run, tip, self._clock())
+        self._successions.record_push(run, tip, self._clock())
         # push exactly the commit that was checked, even if the branch has moved since
         pushed = self._mirrors.push(repo, run.work_branch, sha=tip)
         if pushed.hooks_changed:
-            tell_left_out(self._runs, run.id, project, self._clock())
+            append_left_out_hooks(self._runs, run.id, project, self._clock())
         if not pushed.accepted:
             return NotDelivered(f"push refused: {pushed.because}", for_good=True)
         reach("delivery.after_push")
@@ -170,7 +170,7 @@ class Deliverer:
     def _wait(self, run: Run, because: str) -> None:
         _, failures = self._pauses.get(run.id, (None, 0))
         self._pauses[run.id] = (self._clock() + PAUSES.after(failures + 1), failures + 1)
-        self._runs.note_hold(run, f"delivery waits: {because}")
+        self._runs.set_hold(run, f"delivery waits: {because}")
 
 
 class Deliveries:

@@ -61,7 +61,7 @@ class SecretCheck:
         self._secrets = secrets
         self._clean: dict[tuple[object, ...], None] = {}
 
-    def look(self, repo: Repository, base_sha: str, tip: str) -> Objection | None:
+    def check(self, repo: Repository, base_sha: str, tip: str) -> Objection | None:
         """Return the objection to pushing `base_sha..tip`, None if it contains no secret.
 
         Raises CannotRead if part of it could not be read.

@@ -50,12 +50,12 @@ class Kept:
     holds_work: bool = True
 
 
-def tell_of_records(runs: RunLedger, run: Run, sight: Observation, now: datetime) -> None:
+def append_unreadable_records(runs: RunLedger, run: Run, sight: Observation, now: datetime) -> None:
     """Note once on the timeline that the records of a run's processes were tampered with."""
     if not sight.has_untrue_records:
         return
     if not any(line.sentence == RECORD_CHANGED for line in runs.timeline(run.id)):
-        runs.tell_once(run.id, now, "note", RECORD_CHANGED)
+        runs.append_event_once(run.id, now, "note", RECORD_CHANGED)
 
 
 def delivery_columns(delivery: Delivery) -> dict[str, Any]:
@@ -129,18 +129,18 @@ class Finalizer:
 
         The caller holds the run's lock.
         """
-        sight = self._engine.look(run.id, run.supervisor)
-        tell_of_records(self._runs, run, sight, self._clock())
+        sight = self._engine.inspect(run.id, run.supervisor)
+        append_unreadable_records(self._runs, run, sight, self._clock())
         if not sight.tree_gone:
             if run.id not in self._killing and not self._is_tidying(run, sight):
                 self._killing.add(run.id)
                 self._workers.carry_on(self._kill, run)
             return
-        self._take_sign_in_back(run)
+        self._collect_sign_in(run)
         try:
             kept = self._judge(run, project)
         except StillThere as rest:
-            self._runs.note_hold(run, str(rest))
+            self._runs.set_hold(run, str(rest))
             return
         except (CannotRead, OSError) as problem:
             log.warning("what %s left could not be read: %s", run.id, problem)
@@ -156,13 +156,13 @@ class Finalizer:
             self._engine.unwatch(run.id)
             # on a full disk the log could not even be created
             if run.cause != Cause.DISK_FULL and self._engine.log(run.id).is_replaced:
-                self._runs.tell_once(run.id, self._clock(), "note", LOG_REPLACED)
+                self._runs.append_event_once(run.id, self._clock(), "note", LOG_REPLACED)
             if kept.parked:
-                self._runs.tell_once(run.id, self._clock(), "parked", kept.because)
+                self._runs.append_event_once(run.id, self._clock(), "parked", kept.because)
 
-    def _take_sign_in_back(self, run: Run) -> None:
+    def _collect_sign_in(self, run: Run) -> None:
         for sentence in self._homes.keep_in_step(run.project_id, run.agent):
-            self._runs.tell_once(run.id, self._clock(), "note", sentence)
+            self._runs.append_event_once(run.id, self._clock(), "note", sentence)
 
     def _is_tidying(self, run: Run, sight: Observation) -> bool:
         # the supervisor is ending what its agent left behind, and reports when done
@@ -174,12 +174,12 @@ class Finalizer:
         try:
             if not any(event.kind == "kill_sent" for event in self._runs.timeline(run.id)):
                 now = self._clock()
-                self._runs.tell_once(run.id, now, "kill_sent", "ending what is left of it")
+                self._runs.append_event_once(run.id, now, "kill_sent", "ending what is left of it")
             if not self._engine.kill(run.id, run.supervisor):
-                self._runs.note_hold(run, UNPROVED)
+                self._runs.set_hold(run, UNPROVED)
                 return
             # a killed supervisor leaves no record of its end
-            self._runs.note(run.id, run.project_id, supervisor=ended(run.supervisor))
+            self._runs.update_fields(run.id, run.project_id, supervisor=ended(run.supervisor))
         finally:
             self._killing.discard(run.id)
         self._again(run.id)
@@ -197,9 +197,9 @@ class Finalizer:
             raise StillThere(f"what it took over is not with it yet: {problem}") from problem
         if took_over or run.started_at is not None:
             return self._tear_down(run, project)
-        return self._give_back(run, project)
+        return self._release(run, project)
 
-    def _give_back(self, run: Run, project: Project) -> Kept:
+    def _release(self, run: Run, project: Project) -> Kept:
         """Finish a run that was stopped before it began and has taken over no work."""
         kept = Kept(False, "")
         if not self._succession.is_anothers(run):
@@ -218,8 +218,8 @@ class Finalizer:
         repo = repository_of(project)
         if self._copies.exists(run.id):
             try:
-                tip = self._copies.take(repo, run.id, run.work_branch)
-                state = self._copies.look(repo, run.id, tip=tip)
+                tip = self._copies.import_work(repo, run.id, run.work_branch)
+                state = self._copies.inspect(repo, run.id, tip=tip)
             except (CannotRead, OSError) as problem:
                 return Kept(
                     True, f"{run.work_branch}: the working copy could not be read: {problem}"

@@ -95,7 +95,7 @@ class Handover:
         """
         told = self._told(heir, "copy_of")
         if told:
-            self._ledger.take_rest(heir, self._clock())
+            self._ledger.take_remaining(heir, self._clock())
         for holder in told:
             self._copies.adopt(holder, heir.id, in_place=_stays(heir))
         return bool(told)
@@ -116,7 +116,7 @@ class Handover:
         name = aside_name(branch, kept[-1].id if kept else heir.retry_of or heir.id)
         # written first: after a crash past the rename, it says what to undo
         now, sentence = self._clock(), f"setting {branch} aside as {name}"
-        self._runs.tell_once(heir.id, now, "note", sentence, set_aside=name)
+        self._runs.append_event_once(heir.id, now, "note", sentence, set_aside=name)
         if tip is not None:
             try:
                 self._mirrors.rename(repo, branch, name)

@@ -91,7 +91,7 @@ class Launcher:
         """Announce this run's launch, so that it is not treated as abandoned."""
         self._promised.add(run_id)
 
-    def take_back(self, run_id: str) -> None:
+    def withdraw(self, run_id: str) -> None:
         """Withdraw the announcement of this run's launch."""
         self._promised.discard(run_id)
 
@@ -105,7 +105,7 @@ class Launcher:
             with self._locks.holding(run_id):
                 return self._launch_held(run_id)
         finally:
-            self.take_back(run_id)
+            self.withdraw(run_id)
 
     def _launch_held(self, run_id: str) -> bool:
         run = self._runs.find(run_id)
@@ -129,7 +129,7 @@ class Launcher:
             return False
         except (NotLaunched, OriginProblem, LaunchFailed, CannotRead) as failure:
             if isinstance(failure, OriginProblem):
-                self._origins.note_trouble(project, failure)
+                self._origins.record_trouble(project, failure)
             self._end_undone(run_id, sentence_of(failure), made, cause_of(failure))
             return False
         except Exception as problem:
@@ -161,10 +161,10 @@ class Launcher:
             return
         undone = self._undoing.once(run, self._projects.find(run.project_id))
         if undone.remains:
-            self._runs.note_hold(run, undone.remains)  # tried again at the next check
+            self._runs.set_hold(run, undone.remains)  # tried again at the next check
         elif undone.parked and not self._succession.has_taken_over(run):
             self._end(run, NEVER_STARTED, undone)
-        elif not self._engine.look(run.id, run.supervisor).is_untouched:
+        elif not self._engine.inspect(run.id, run.supervisor).is_untouched:
             self._end(run, NEVER_STARTED, undone)  # the processes just ended may have begun work
         else:
             # while it holds another run's work, it stays with its server, which settles that
@@ -191,7 +191,7 @@ class Launcher:
     def end_late(self, run: Run) -> bool:
         """End a run whose launch takes too long; the thread that launches it rolls it back."""
         is_ours = self.has_promised(run.id)
-        if not is_ours and self._engine.look(run.id, run.supervisor).alive is None:
+        if not is_ours and self._engine.inspect(run.id, run.supervisor).alive is None:
             return False  # it is unknown whether an agent is running
         return self._end(run, self._too_long, RollbackResult("its launch is being undone"))
 
@@ -213,7 +213,7 @@ class Launcher:
             # the mirror is in another server's runs folder
             self._mirrors.clone(repo, progress=lambda *_: None)
         self._mirrors.fetch(repo)
-        self._origins.note_answer(project)
+        self._origins.record_answer(project)
         self._must_be_wanted(run)
         base, tip = self._take_over(repo, run) if goes_on(run) else self._begin(repo, run, made)
         made.claim = True
@@ -232,7 +232,7 @@ class Launcher:
     def _keep(self, run: Run, kept: Kept) -> None:
         # identify its processes first: a Stop after this finds them, an earlier one is noticed
         # below
-        self._runs.note(run.id, run.project_id, supervisor=dict(kept))
+        self._runs.update_fields(run.id, run.project_id, supervisor=dict(kept))
         reach("after_keep")
         self._must_be_wanted(run)
 
@@ -252,7 +252,7 @@ class Launcher:
                 raise NotLaunched(str(reason)) from reason
         base = self._claim(repo, run, made)
         origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
-        self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
+        self._append_event(run, "claimed", origin, branch=run.work_branch, base_sha=base)
         return base, base
 
     def _prepare(
@@ -261,13 +261,13 @@ class Launcher:
         # anything else at the copy's path is not ours to use or to remove
         if goes_on(run) and self._copies.exists(run.id):
             made.copy = True
-            self._tell(run, "prepared", f"the working copy of {project.name} that was kept")
+            self._append_event(run, "prepared", f"the working copy of {project.name} that was kept")
             return
         self._copies.prepare(repo, run.id, branch=run.work_branch, sha=tip)
         made.copy = True
         included = self._copies.include(repo, run.id)
         extra = f" · {included} files of .runyardinclude" if included else ""
-        self._tell(run, "prepared", f"working copy of {project.name}{extra}")
+        self._append_event(run, "prepared", f"working copy of {project.name}{extra}")
 
     def _must_have_agent(self, run: Run, project: Project) -> None:
         # the agent may have been removed or signed out while the run waited
@@ -291,7 +291,7 @@ class Launcher:
             raise NotLaunched(f"origin has no branch {run.branch_name} any more")
         self._must_be_free_at_origin(repo, run)
         # saved first: after a crash past the claim, it says what to release
-        self._runs.note(run.id, run.project_id, base_sha=base)
+        self._runs.update_fields(run.id, run.project_id, base_sha=base)
         try:
             self._mirrors.claim(repo, run.work_branch, base)
         except BranchTaken as taken:
@@ -343,7 +343,7 @@ class Launcher:
         if run is None:
             return
         # a setup command may have failed because a host was refused
-        self._refusals.tell_once(run.id)
+        self._refusals.append_once(run.id)
         undone = self._undoing.once(run, self._projects.find(run.project_id), made)
         self._end(run, because, undone, cause)
 
@@ -376,8 +376,8 @@ class Launcher:
             )
         return moved is not None
 
-    def _tell(self, run: Run, kind: str, sentence: str, **data: object) -> None:
-        self._runs.tell_once(run.id, self._clock(), kind, sentence, **data)
+    def _append_event(self, run: Run, kind: str, sentence: str, **data: object) -> None:
+        self._runs.append_event_once(run.id, self._clock(), kind, sentence, **data)
 
 
 def _goes_on(run: Run, timeline: Sequence[RunEvent]) -> bool | None:

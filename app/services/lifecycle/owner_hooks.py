@@ -50,8 +50,8 @@ def why_off(project: Project) -> str | None:
     return _CHANGED if project.owner_hooks == HOOKS_CHANGED else None
 
 
-def tell_left_out(runs: RunLedger, run_id: str, project: Project, now: datetime) -> None:
+def append_left_out_hooks(runs: RunLedger, run_id: str, project: Project, now: datetime) -> None:
     """Note on the run, once, and on the project that changed hooks were not run."""
-    ProjectLedger(runs.stores).note_changed_hooks(project.id, project.owner_hooks)
+    ProjectLedger(runs.stores).set_changed_hooks(project.id, project.owner_hooks)
     if all(event.sentence != LEFT_OUT for event in runs.timeline(run_id)):
-        runs.tell_once(run_id, now, "note", LEFT_OUT)
+        runs.append_event_once(run_id, now, "note", LEFT_OUT)

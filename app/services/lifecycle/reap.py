@@ -19,7 +19,7 @@ from app.records.tables import Project, Run
 from app.services.concurrency import Locks
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.lifecycle.deliver import Deliveries
-from app.services.lifecycle.finalize import TIDYING, Finalizer, tell_of_records
+from app.services.lifecycle.finalize import TIDYING, Finalizer, append_unreadable_records
 from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.refused_hosts import Refusals
 from app.services.lifecycle.stall_monitor import StallMonitor
@@ -98,10 +98,10 @@ class Reaper:
                 if not held:
                     return False
                 self._wanted.discard(run_id)
-                self._look_at(run_id)
+                self._inspect(run_id)
         return True
 
-    def _look_at(self, run_id: str) -> None:
+    def _inspect(self, run_id: str) -> None:
         run = self._runs.find(run_id)
         project = self._projects.find(run.project_id) if run else None
         if run is None or project is None or run.released_at is not None:
@@ -131,7 +131,7 @@ class Reaper:
         # the launch path holds this run's lock while it works, and announces launches still to come
         if self._launcher.has_promised(run.id):
             return run
-        sight = self._engine.look(run.id, run.supervisor)
+        sight = self._engine.inspect(run.id, run.supervisor)
         if sight.alive is None:
             return run
         was_spawned = sight.exit is None or sight.exit.reason is not ExitReason.NOT_SPAWNED
@@ -153,14 +153,14 @@ class Reaper:
     # --- running -------------------------------------------------------------------------------
 
     def _judge(self, run: Run, project: Project) -> Run:
-        sight = self._engine.look(run.id, run.supervisor)
-        tell_of_records(self._runs, run, sight, self._clock())
+        sight = self._engine.inspect(run.id, run.supervisor)
+        append_unreadable_records(self._runs, run, sight, self._clock())
         if sight.exit is None and sight.alive is not False:
             return self._watch(run, project, sight)
         self._reporter.conclude(run)
-        self._refusals.tell_once(run.id)
+        self._refusals.append_once(run.id)
         word = self._last_word(run, sight.exit)
-        work = self._take_patiently(run, project, sight)
+        work = self._import_with_retries(run, project, sight)
         verdict = rules.classify(self._facts(run, project, sight, work, word=word))
         if verdict.signal is None:
             if work.because:
@@ -186,7 +186,7 @@ class Reaper:
         vitals = self._vigil.vitals_of(run) if sight.alive else None
         # keep a renewed token: it is the only valid one
         for sentence in self._homes.keep_in_step(run.project_id, run.agent):
-            self._runs.tell_once(run.id, self._clock(), "note", sentence)
+            self._runs.append_event_once(run.id, self._clock(), "note", sentence)
         facts = self._facts(run, project, sight, Work(None, False), vitals=vitals)
         verdict = rules.classify(facts)
         if verdict.signal is not None:
@@ -209,7 +209,7 @@ class Reaper:
 
     def _hold(self, run: Run, because: str) -> None:
         if run.hold != because:
-            self._runs.note(run.id, run.project_id, hold=because)
+            self._runs.update_fields(run.id, run.project_id, hold=because)
 
     def _facts(
         self, run: Run, project: Project, sight: Observation, work: Work, **known: Any
@@ -240,13 +240,13 @@ class Reaper:
             return None
         return found is not None
 
-    def _take_patiently(self, run: Run, project: Project, sight: Observation) -> Work:
+    def _import_with_retries(self, run: Run, project: Project, sight: Observation) -> Work:
         # slow attempts that fail must not take up all the time of every sweep
         rest = self._rests.get(run.id)
         if rest is not None and self._clock() < rest:
             return Work(None, None)
         began = monotonic()
-        work = self._take_work(run, project, sight)
+        work = self._import_work(run, project, sight)
         took = timedelta(seconds=monotonic() - began)
         if work.has_commits is None and took >= LONG_TAKE:
             self._rests[run.id] = self._clock() + min(REST_FACTOR * took, LONGEST_REST)
@@ -254,10 +254,10 @@ class Reaper:
             self._rests.pop(run.id, None)
         return work
 
-    def _take_work(self, run: Run, project: Project, sight: Observation) -> Work:
+    def _import_work(self, run: Run, project: Project, sight: Observation) -> Work:
         repo = repository_of(project)
         try:
-            tip = self._copies.take(repo, run.id, run.work_branch)
+            tip = self._copies.import_work(repo, run.id, run.work_branch)
             commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
         except Tampered as problem:
             if self._is_tidying(sight):

@@ -44,10 +44,10 @@ class Recovery:
         live = [run for run in begun if run.status not in DONE]
         seen = {run.id for run in live if self._is_seen(run)}
         self._watch(begun)
-        self._look_at("adopt", [run for run in live if run.id in seen])
-        self._look_at("end or undo", [run for run in live if run.id not in seen])
+        self._inspect("adopt", [run for run in live if run.id in seen])
+        self._inspect("end or undo", [run for run in live if run.id not in seen])
         self._guarded("drain", self._drain)
-        self._look_at("finish", [run for run in begun if run.status in DONE])
+        self._inspect("finish", [run for run in begun if run.status in DONE])
         for clear in self._clearings:
             if count := self._guarded("clear", clear, self._is_over):
                 log.info("%s folders that killed calls had left are deleted", count)
@@ -59,14 +59,14 @@ class Recovery:
         return run is not None and run.released_at is not None
 
     def _is_seen(self, run: Run) -> bool:
-        sight = self._guarded("look at", self._engine.look, run.id, run.supervisor)
+        sight = self._guarded("look at", self._engine.inspect, run.id, run.supervisor)
         return sight is not None and bool(sight.alive)
 
     def _watch(self, runs: Iterable[Run]) -> None:
         for run in runs:
             self._guarded("watch", self._engine.watch, run.id, run.supervisor)
 
-    def _look_at(self, step: str, runs: Iterable[Run]) -> None:
+    def _inspect(self, step: str, runs: Iterable[Run]) -> None:
         for run in runs:
             duty = "settle" if run.status in DONE else "look"
             look = partial(self._reaper.reap_once, run.id)

@@ -23,7 +23,7 @@ class Refusals:
         self._engine = engine
         self._clock = clock
 
-    def tell_once(self, run_id: str) -> None:
+    def append_once(self, run_id: str) -> None:
         """Append hosts refused since the last call, if any."""
         found = self._engine.refusals(run_id)
         if not found:
@@ -37,7 +37,7 @@ class Refusals:
             for one in found:
                 if one.host not in told:
                     data = {REFUSED: one.host}
-                    self._runs.tell(tx, run_id, self._clock(), "note", _sentence(one), data)
+                    self._runs.append_event(tx, run_id, self._clock(), "note", _sentence(one), data)
 
 
 def _sentence(refusal: Refusal) -> str:

@@ -97,9 +97,9 @@ class Rollback:
         """Return what removing the copy would lose, empty if no agent can have worked in it."""
         if project is None or run.base_sha is None or not self._copies.exists(run.id):
             return ""
-        if not made.process or _never_began(self._engine.look(run.id, run.supervisor)):
+        if not made.process or _never_began(self._engine.inspect(run.id, run.supervisor)):
             return ""
-        state = self._copies.look(repository_of(project), run.id, tip=run.base_sha)
+        state = self._copies.inspect(repository_of(project), run.id, tip=run.base_sha)
         return "" if state.is_clean else f"{run.work_branch}: the working copy holds {state.holds}"
 
     def _remove(self, run: Run) -> bool:

@@ -74,9 +74,9 @@ class StallMonitor:
         """Set the run's hold to the warning for a quiet agent, and schedule the next check."""
         now = self._clocks.now()
         words = quiet_words(vitals, stall_seconds, now)
-        self._reporter.note_quiet(run.id, is_quiet=words is not None)
+        self._reporter.record_quiet(run.id, is_quiet=words is not None)
         if words != run.hold:
-            self._runs.note(run.id, run.project_id, hold=words)
+            self._runs.update_fields(run.id, run.project_id, hold=words)
         due, asked = next_look(vitals, stall_seconds, now), self._due.get(run.id)
         if asked is None or asked <= now or due < asked:
             self._due[run.id] = due
@@ -102,17 +102,17 @@ class StallMonitor:
         """Stop watching this run: its agent has exited."""
         self._due.pop(run_id, None)
         self._last.pop(run_id, None)
-        self._reporter.note_quiet(run_id, is_quiet=False)
+        self._reporter.record_quiet(run_id, is_quiet=False)
 
     def _end(self, run: Run) -> None:
         try:
             sentence = "it has said its last word and does not exit: ending what is left of it"
-            self._runs.tell_once(run.id, self._clocks.now(), "kill_sent", sentence)
+            self._runs.append_event_once(run.id, self._clocks.now(), "kill_sent", sentence)
             if not self._engine.kill(run.id, run.supervisor):
-                self._runs.note_hold(run, UNPROVED)
+                self._runs.set_hold(run, UNPROVED)
                 return
             # a killed supervisor leaves no record of its end
-            self._runs.note(run.id, run.project_id, supervisor=ended(run.supervisor))
+            self._runs.update_fields(run.id, run.project_id, supervisor=ended(run.supervisor))
         finally:
             self._ending.discard(run.id)
         self._again(run.id)

@@ -68,7 +68,9 @@ class Transitions:
             with self._runs.stores.owner_of(run.id).transaction() as tx:
                 now = self._clock()
                 for told in before:
-                    self._runs.tell(tx, run.id, told.at or now, told.kind, told.sentence, told.data)
+                    self._runs.append_event(
+                        tx, run.id, told.at or now, told.kind, told.sentence, told.data
+                    )
                 words = {"kind": line.kind, "sentence": line.sentence, "data": line.data}
                 moved = self._runs.move(tx, run, signal, now=now, hold=None, **words, **columns)
                 if moved is None:

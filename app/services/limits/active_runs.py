@@ -38,9 +38,9 @@ class ActiveRunCounts:
     def listen(self, feed: Feed) -> None:
         """Subscribe to run changes, if there are sets."""
         if self._sets is not None:
-            feed.subscribe(self.hear)
+            feed.subscribe(self.on_change)
 
-    def hear(self, told: Numbered) -> None:
+    def on_change(self, told: Numbered) -> None:
         """Schedule an update; runs that change before it starts are updated together."""
         if not isinstance(told.change, RunChanged):
             return

@@ -81,9 +81,9 @@ class CounterService:
         """Take places. Return None if no counter answers."""
         return self._ask(lambda counters: counters.take(person_id, charge))
 
-    def give_back(self, person_id: str, charge: Charge) -> None:
+    def release(self, person_id: str, charge: Charge) -> None:
         """Release places."""
-        self._ask(lambda counters: counters.give_back(person_id, charge))
+        self._ask(lambda counters: counters.release(person_id, charge))
 
     def restore(self, person_id: str, counted: Counted, now: datetime) -> None:
         """Rebuild one person's window from the table, if both answer."""
@@ -95,7 +95,7 @@ class CounterService:
         ages = {charge: (now - at).total_seconds() for charge, at in charged.items()}
         self._ask(lambda counters: counters.restore(person_id, counted, ages))
 
-    def look_once(self, now: datetime) -> LimitsMode:
+    def check_once(self, now: datetime) -> LimitsMode:
         """Return the mode, after probing the counters if they were lost."""
         return self.check(now) if self.mode is LimitsMode.DEGRADED else self.mode
 

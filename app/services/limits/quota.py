@@ -173,7 +173,7 @@ class Places:
             yield place
         finally:
             if standing.taken and not place.is_kept:
-                self._counting.give_back(person_id, charge)
+                self._counting.release(person_id, charge)
             if _has_strayed(standing, place):
                 self._counting.restore(person_id, self._counted, now)
 

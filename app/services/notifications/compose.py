@@ -121,26 +121,26 @@ class Notices:
         self._rules = rules
         self._clock = clock
 
-    def witness(self, tx: Transaction, happening: Happening) -> None:
+    def record(self, tx: Transaction, happening: Happening) -> None:
         """Write the notifications of an event, in its transaction."""
         now = self._clock()
-        for kind, key, told in self._tell(tx, happening, now):
+        for kind, key, told in self._write(tx, happening, now):
             if kind in self._rules.kinds:
                 due_at = self._rules.timetable.free_at(now)
                 marks, about = self._rules.marks, told.as_data()
                 self._ledger.write(tx, kind, key, marks, about, now=now, due_at=due_at)
 
-    def _tell(
+    def _write(
         self, tx: Transaction, happening: Happening, now: datetime
     ) -> Iterator[tuple[Kind, str, Told | Digest]]:
         match happening:
             case RunEnded(run):
-                yield from self._tell_end(run, now)
+                yield from self._write_end(run, now)
             # read again: the run may have been loaded before its end was written
             case WorkParked(run, holds_work):
-                yield from self._tell_parked(tx.get(Run, run.id) or run, holds_work=holds_work)
+                yield from self._write_parked(tx.get(Run, run.id) or run, holds_work=holds_work)
             case NothingKept(run):
-                yield from self._tell_failure(tx.get(Run, run.id) or run)
+                yield from self._write_failure(tx.get(Run, run.id) or run)
             case ProjectPaused(project_id, because):
                 what = f"is paused after {PAUSE_THRESHOLD} failures in a row"
                 told = Told(self._name(project_id), what, "", because, f"/projects/{project_id}")
@@ -160,9 +160,9 @@ class Notices:
                 told = Told(self._name(project_id), what, "", because, path)
                 yield Kind.NEEDS_YOU, key, told
 
-    def _tell_end(self, run: Run, now: datetime) -> Iterator[tuple[Kind, str, Told]]:
+    def _write_end(self, run: Run, now: datetime) -> Iterator[tuple[Kind, str, Told]]:
         if run.status == Status.SUCCEEDED:
-            yield Kind.DELIVERED, f"delivered:{run.id}", self.told_of(run, "delivered")
+            yield Kind.DELIVERED, f"delivered:{run.id}", self.describe(run, "delivered")
         if run.cause in AGENT_WORDS:
             told = Told(
                 self._name(run.project_id),
@@ -175,13 +175,13 @@ class Notices:
             yield Kind.NEEDS_YOU, f"{run.cause}:{run.agent}:{now.date()}", told
         if _is_limited_for_good(run):
             what = "needs you: its account met its usage limit again and again"
-            yield Kind.NEEDS_YOU, f"limited:{run.id}", self.told_of(run, what)
+            yield Kind.NEEDS_YOU, f"limited:{run.id}", self.describe(run, what)
         if run.parked:
-            yield from self._tell_parked(run, holds_work=True)
+            yield from self._write_parked(run, holds_work=True)
         elif run.released_at is not None:
-            yield from self._tell_failure(run)
+            yield from self._write_failure(run)
 
-    def _tell_parked(self, run: Run, *, holds_work: bool) -> Iterator[tuple[Kind, str, Told]]:
+    def _write_parked(self, run: Run, *, holds_work: bool) -> Iterator[tuple[Kind, str, Told]]:
         goes_on = run.may_resume and self._resumes_by_itself(run.project_id)
         if goes_on or _is_limited_for_good(run):
             return  # no person is needed, or the run's end has notified already
@@ -191,14 +191,14 @@ class Notices:
         told = Told(self._name(run.project_id), what, run.work_branch, run.because or "", "/parked")
         yield Kind.NEEDS_YOU, f"parked:{run.id}", told
 
-    def _tell_failure(self, run: Run) -> Iterator[tuple[Kind, str, Told]]:
+    def _write_failure(self, run: Run) -> Iterator[tuple[Kind, str, Told]]:
         if run.parked or run.delivery or run.may_resume or run.cause in AGENT_WORDS:
             return  # work is kept, the run resumes, or its end has notified already
         if run.status == Status.NOT_STARTED and run.trigger == Trigger.AUTO:
             return  # the loop retries its issue
         outcome = outcome_of(Status(run.status), Cause(run.cause) if run.cause else None)
         if what := FAILED_WORDS.get(outcome):
-            yield Kind.FAILED, f"failed:{run.id}", self.told_of(run, what)
+            yield Kind.FAILED, f"failed:{run.id}", self.describe(run, what)
 
     def _sum_up(self, tx: Transaction, batch: BatchEnded) -> Digest:
         outcomes = outcomes_of(ended_of_batch(tx, batch.batch_id))
@@ -212,9 +212,9 @@ class Notices:
     def line_of(self, run: Run) -> Told:
         """Return an ended run as a line of a digest."""
         cause = Cause(run.cause) if run.cause else None
-        return self.told_of(run, outcome_of(Status(run.status), cause))
+        return self.describe(run, outcome_of(Status(run.status), cause))
 
-    def told_of(self, run: Run, what: str) -> Told:
+    def describe(self, run: Run, what: str) -> Told:
         """Return a run as one message, with `what` happened to it."""
         subject = run.title if run.issue is None else f"#{run.issue} {run.title}"
         because = run.because or ""

@@ -62,7 +62,7 @@ class NotificationSender:
         self._wanted: set[str] = set()
         self._has_tidied = False
 
-    def hear(self, told: Numbered) -> None:
+    def on_change(self, told: Numbered) -> None:
         """Handle a change of the feed: send a notification as soon as it is committed."""
         if isinstance(told.change, NoticeWritten):
             self.request()

@@ -41,7 +41,7 @@ class Counters(Protocol):
         """Take all places of a charge or none, atomically."""
         ...
 
-    def give_back(self, person_id: str, charge: Charge) -> None:
+    def release(self, person_id: str, charge: Charge) -> None:
         """Release the places of a charge that came to nothing."""
         ...
 

@@ -47,6 +47,6 @@ class Homes(Protocol):
         """Delete the homes of a project without following links. Raises OSError."""
         ...
 
-    def weigh(self) -> Mapping[str, int]:
+    def measure(self) -> Mapping[str, int]:
         """Return the bytes of each project's homes, by project id."""
         ...

@@ -177,7 +177,7 @@ class Engine(Protocol):
         """Return the path where the agent of this run will find its prompt."""
         ...
 
-    def look(self, run_id: str, kept: Kept | None) -> Observation:
+    def inspect(self, run_id: str, kept: Kept | None) -> Observation:
         """Inspect the run's records and processes."""
         ...
 

@@ -150,7 +150,7 @@ class MergeAnswer:
 class Mirrors(Protocol):
     """Runyard's bare clones: claims in `refs/heads/*`, origin's in `refs/remotes/origin/*`."""
 
-    def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
+    def inspect_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
         """Return origin's HEAD and branches from `ls-remote`. Raises OriginProblem."""
         ...
 
@@ -321,14 +321,14 @@ class WorkingCopies(Protocol):
         """Copy the files that `.runyardinclude` lists from a local origin. Return how many."""
         ...
 
-    def take(self, repo: Repository, run_id: str, branch: str) -> str:
+    def import_work(self, repo: Repository, run_id: str, branch: str) -> str:
         """Check the copy's commits, pack them into the mirror, and return the tip.
 
         Raises Tampered if the agent made the copy unsound, CannotRead for other failures.
         """
         ...
 
-    def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
+    def inspect(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
         """Compare the files with the commit `tip`, which the mirror has. Raises CannotRead."""
         ...
 

@@ -68,7 +68,7 @@ class Alerts:
             for key, (part, what, _) in zip(keys, told, strict=True)
         ]
 
-    def look_once(self) -> None:
+    def check_once(self) -> None:
         """Publish a change if the set of alerts differs from the last check."""
         try:
             found = frozenset(_key(one.part, one.what) for one in self.all())

@@ -200,7 +200,7 @@ class Overview:
         self._epochs: dict[str, int] = {}
         self._epoch = self._changes = 0
         self._listed = _Listed((), -1, 0.0)
-        feed.subscribe(self._hear)
+        feed.subscribe(self._on_change)
 
     def all(self) -> list[ProjectView]:
         """Return all views, sorted by name, in a fixed number of statements or from the cache."""
@@ -252,7 +252,7 @@ class Overview:
         standing = _standing(view.holds, self._clock())
         return replace(view, usage_hold=standing) if standing else view
 
-    def _hear(self, told: Numbered) -> None:
+    def _on_change(self, told: Numbered) -> None:
         match told.change:
             case ProjectChanged(project_id):
                 with self._lock:

@@ -65,7 +65,7 @@ class ProjectService:
         if self._projects.find_named(name) is not None:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
         settings |= self.surroundings.settle_new(settings)
-        remote = self._look(origin)
+        remote = self._inspect(origin)
         names = [branch.name for branch in remote.branches]
         base = _base_of(remote, settings.get("base_branch"))
         _refuse_no_command(settings.get("agent"), settings.get("agent_command"))
@@ -207,9 +207,9 @@ class ProjectService:
         is_folder = origin_kind(folder) is OriginKind.PATH
         return self._mirrors.remote_of(folder) if is_folder else None
 
-    def _look(self, origin: str) -> Remote:
+    def _inspect(self, origin: str) -> Remote:
         try:
-            return self._mirrors.look_at_origin(origin, timeout_seconds=ORIGIN_SECONDS)
+            return self._mirrors.inspect_origin(origin, timeout_seconds=ORIGIN_SECONDS)
         except OriginProblem as problem:
             if problem.for_good:
                 raise Invalid.field("origin", problem.sentence) from problem

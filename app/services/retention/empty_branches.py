@@ -97,8 +97,8 @@ class EmptyBranches:
         self._copies.remove(run.id)
         if tip is not None and not self._mirrors.release(repo, run.work_branch, expected_sha=tip):
             return False
-        self._runs.note(run.id, run.project_id, parked=False)
-        self._runs.tell_once(run.id, now, "note", LET_GO)
+        self._runs.update_fields(run.id, run.project_id, parked=False)
+        self._runs.append_event_once(run.id, now, "note", LET_GO)
         return True
 
     def _is_nothing(self, run: Run, project: Project) -> bool:

@@ -102,7 +102,7 @@ class LogRetention:
         with self._looking:
             seen = self._seen
             if seen is None or abs(now - seen.looked_at) >= FRESH:
-                seen = self._seen = self._look(now)
+                seen = self._seen = self._inspect(now)
                 # do not postpone a round that is due already
                 self._come_again(seen, now + SOON if are_due(seen.leaving, now) else None)
             return seen
@@ -114,11 +114,11 @@ class LogRetention:
     def clear_once(self, now: datetime) -> int:
         """Remove due logs, oldest first, at most `AT_ONCE`. Return how many."""
         with self._looking:
-            self._seen = seen = self._look(now)
+            self._seen = seen = self._inspect(now)
             due = are_due(seen.leaving, now) if self._may_act(now) else []
             gone = {one.run_id for one in due[:AT_ONCE] if self._remove(one, now)}
             if gone:
-                self._seen = self._look(now)
+                self._seen = self._inspect(now)
         has_more = bool(gone) and len(due) > AT_ONCE
         self._come_again(seen, now + SOON if has_more else None)
         return len(gone)
@@ -128,7 +128,7 @@ class LogRetention:
         if moment is not None:
             self._again_at(moment, self._request_own)
 
-    def _look(self, now: datetime) -> LogUsage:
+    def _inspect(self, now: datetime) -> LogUsage:
         folders = sorted(self._folders.all(), key=lambda one: (one.written_at, one.run_id))
         kept = sum(one.bytes for one in folders)
         leaving, oldest = self._leaving(folders, kept, now)

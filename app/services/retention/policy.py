@@ -98,4 +98,6 @@ class Removed:
         if any(line.kind == self.kind for line in runs.timeline(one.run_id)):
             return
         data = {"bytes": one.bytes, "because": one.because.value}
-        runs.tell_once(one.run_id, now, self.kind, terms.sentence(self.name, one.because), **data)
+        runs.append_event_once(
+            one.run_id, now, self.kind, terms.sentence(self.name, one.because), **data
+        )

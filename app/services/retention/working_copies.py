@@ -112,7 +112,7 @@ class CopyRetention:
         """Measure some copies and remove those that are due. Return how many were removed."""
         with self._looking:
             over = self._over()
-            self._look_at_some(over.values(), now)
+            self._inspect_some(over.values(), now)
             standing = self._stand(over.values(), now)
             due = are_due(standing.leaving, now) if self._may_act(now) else []
             gone = {one.run_id for one in due if self._remove(over, one, now)}
@@ -131,7 +131,7 @@ class CopyRetention:
             found |= over_and_done(self._runs.stores, ids[start : start + ROWS])
         return dict(sorted(found.items(), key=lambda one: (_ended(one[1]), one[0])))
 
-    def _look_at_some(self, over: Iterable[Run], now: datetime) -> None:
+    def _inspect_some(self, over: Iterable[Run], now: datetime) -> None:
         runs = {run.id: run for run in over}
         self._known = {run_id: known for run_id, known in self._known.items() if run_id in runs}
         fresh = [run_id for run_id in runs if run_id not in self._known]
@@ -184,7 +184,7 @@ class CopyRetention:
             tip = self._mirrors.tip(repo, run.work_branch) or run.head_sha or run.base_sha
             if tip is None:
                 return "what it began at is not known"
-            state = self._copies.look(repo, run.id, tip=tip)
+            state = self._copies.inspect(repo, run.id, tip=tip)
             return state.holds or self._unmerged(repo, run, project, tip)
         except (CannotRead, OSError, ValueError) as problem:
             return f"it could not be read: {problem}"
@@ -218,13 +218,13 @@ class CopyRetention:
             self._known.pop(one.run_id, None)
             return False
         COPY.say(self._runs, self.terms, one, now)
-        self._runs.note(run.id, run.project_id, parked=False)
+        self._runs.update_fields(run.id, run.project_id, parked=False)
         reach("retention.before_removal")
         try:
             self._copies.remove(run.id)
         except (CannotRead, OSError) as problem:
             log.warning("the copy of %s stays: %s", run.id, problem)
-            self._runs.note(run.id, run.project_id, parked=run.parked)
+            self._runs.update_fields(run.id, run.project_id, parked=run.parked)
             return False
         return True
 

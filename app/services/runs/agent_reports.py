@@ -132,7 +132,7 @@ class Reporter:
             return None
         return vitals
 
-    def note_quiet(self, run_id: str, *, is_quiet: bool) -> None:
+    def record_quiet(self, run_id: str, *, is_quiet: bool) -> None:
         """Set whether the next progress of a run's agent triggers an immediate check of the run."""
         if is_quiet:
             self._quiet.add(run_id)
@@ -156,7 +156,7 @@ class Reporter:
                 return
             before, vitals = reading.report, reading.pulse.vitals
             is_more = self._read(reading, LOOK_BYTES)
-            self._tell(reading, before)
+            self._publish_change(reading, before)
             is_news = not is_more and self._is_news(reading, vitals)
         if is_more:
             self.hear(run_id)
@@ -211,10 +211,10 @@ class Reporter:
         now = self._clock()
         return min(view.written_at or now, now)
 
-    def _tell(self, reading: Reading, before: Report) -> None:
+    def _publish_change(self, reading: Reading, before: Report) -> None:
         now, report = monotonic(), reading.report
         if report.usage != reading.written and now - reading.written_at >= ROW_SECONDS:
-            self._runs.note_usage(reading.run.id, **report.usage)
+            self._runs.update_usage(reading.run.id, **report.usage)
             reading.written, reading.written_at = report.usage, now
         if report != before:
             self._publish([RunReported(reading.run.id)])
@@ -240,7 +240,7 @@ class Reporter:
         """Do the same for a run ended from outside, but only once its processes are gone."""
         if run.id in self._concluded:
             return
-        if run.started_at is None or self._engine.look(run.id, run.supervisor).tree_gone:
+        if run.started_at is None or self._engine.inspect(run.id, run.supervisor).tree_gone:
             self.conclude(run)
 
     def _conclude(self, run: Run) -> None:
@@ -269,9 +269,11 @@ class Reporter:
         if report == Report():
             return
         if report.usage:
-            self._runs.note_usage(run.id, **report.usage)
+            self._runs.update_usage(run.id, **report.usage)
         sentence = report.sentence or "reported its last words"
-        self._runs.tell_once(run.id, self._clock(), "progress", sentence, **report.as_data())
+        self._runs.append_event_once(
+            run.id, self._clock(), "progress", sentence, **report.as_data()
+        )
         self._publish([RunReported(run.id)])
 
 

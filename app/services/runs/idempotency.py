@@ -84,8 +84,8 @@ class Keys:
             for run in found:
                 run.idempotency_key = None
                 own = self._runs.stores.part(tx, run.id)
-                self._runs.tell(own, run.id, now, "note", "its idempotency key was reset")
-                own.announce(RunChanged(run.id, run.project_id))
+                self._runs.append_event(own, run.id, now, "note", "its idempotency key was reset")
+                own.publish(RunChanged(run.id, run.project_id))
             record(tx, held.id)
             return held
 

@@ -194,7 +194,7 @@ class Prechecks:
         # the person wants the current state, not that of the last periodic check
         silent = {} if self._heard is None else self._heard.silent
         if PLACE not in silent:
-            silent[PLACE] = self._origins.look_now(project, ASK_AGAIN_SECONDS) or ""
+            silent[PLACE] = self._origins.check_now(project, ASK_AGAIN_SECONDS) or ""
         if silent[PLACE]:
             raise ProjectBroken(f"Repository unreachable: {silent[PLACE]}")
 
@@ -250,7 +250,7 @@ class Prechecks:
 
     def _look_at_origin(self, project: Project) -> list[str]:
         try:
-            remote = self._mirrors.look_at_origin(project.origin, timeout_seconds=ASK_AGAIN_SECONDS)
+            remote = self._mirrors.inspect_origin(project.origin, timeout_seconds=ASK_AGAIN_SECONDS)
         except OriginProblem as problem:
             raise ForgeUnavailable(problem.sentence) from problem
         names = [branch.name for branch in remote.branches]

@@ -157,7 +157,7 @@ class Accounts:
         with self._lock:
             self._sign_outs += 1
             self._recalled.pop(key, None)
-        self._tell()
+        self._notify()
 
     def sign_out_everywhere(self) -> int:
         """End all browser sessions at once. Return how many."""
@@ -165,15 +165,15 @@ class Accounts:
         with self._lock:
             self._sign_outs += 1
             self._recalled.clear()
-        self._tell()
+        self._notify()
         return ended
 
     def rotate_token(self) -> None:
         """Replace the local token; the old one is invalid at once."""
         self._token = rotate_token(self._file, self._entropy).encode()
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for hearer in self._on_end:
             hearer()
 

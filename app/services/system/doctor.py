@@ -183,10 +183,10 @@ class Doctor:
             # another caller's examination will do; for ANEW only if it began after this call
             is_done = self._begun != begun_before if look is Look.ANEW else self._is_fresh()
             if not is_done:
-                self._look()
+                self._inspect()
         return self._latest
 
-    def _look(self) -> None:
+    def _inspect(self) -> None:
         self._begun += 1
         before = self._latest
         self._latest = Examined(tuple(examine(self._agents, self._premises)), self._clock())

@@ -57,7 +57,7 @@ class OriginWatch:
         """Set the callback for an origin that can be reached again."""
         self._on_back = on_back
 
-    def look_once(self, now: datetime) -> int:
+    def check_once(self, now: datetime) -> int:
         """Start a check of every origin that is due. Return how many were started."""
         if not self._leases.may_sweep(now):
             return 0
@@ -65,31 +65,31 @@ class OriginWatch:
         self._forget_all_but({project.id for project in active})
         due = [project for project in active if self._is_due(project, now)]
         for project in due:
-            self._turns.submit(self._look, project)
+            self._turns.submit(self._check, project)
         return len(due)
 
-    def look_now(self, project: Project, seconds: float) -> str | None:
+    def check_now(self, project: Project, seconds: float) -> str | None:
         """Check origin now, within `seconds`. Return why it cannot be reached, None if it can."""
         try:
-            self._mirrors.look_at_origin(project.origin, timeout_seconds=seconds)
+            self._mirrors.inspect_origin(project.origin, timeout_seconds=seconds)
         except OriginProblem as problem:
-            self.note_trouble(project, problem)
+            self.record_trouble(project, problem)
             return problem.sentence
-        self.note_answer(project)
+        self.record_answer(project)
         return None
 
-    def note_answer(self, project: Project) -> None:
+    def record_answer(self, project: Project) -> None:
         """Record that origin answered."""
         with self._lock:
             self._failures.pop(project.id, None)
             self._next[project.id] = self._clock() + RESTING
         if project.origin_because is None:
             return
-        if self._projects.note_origin(project.id, None, None, unreachable=False):
+        if self._projects.set_origin(project.id, None, None, unreachable=False):
             log.info("the origin of %s can be reached again", project.id)
             self._on_back()
 
-    def note_trouble(self, project: Project, problem: OriginProblem) -> None:
+    def record_trouble(self, project: Project, problem: OriginProblem) -> None:
         """Record that origin failed; the first silence of a host proves nothing."""
         if problem.cause in OURS:
             return
@@ -99,7 +99,7 @@ class OriginWatch:
             failures = self._failures[project.id] = self._failures.get(project.id, 0) + 1
             self._next[project.id] = now + PAUSES.after(failures)
         is_away = problem.for_good or project.unreachable or now - since >= PATIENCE
-        noted = self._projects.note_origin(project.id, problem.sentence, since, unreachable=is_away)
+        noted = self._projects.set_origin(project.id, problem.sentence, since, unreachable=is_away)
         if noted:
             log.warning("the origin of %s: %s", project.id, problem.sentence)
 
@@ -130,12 +130,12 @@ class OriginWatch:
             return True
         return False
 
-    def _look(self, project: Project) -> None:
+    def _check(self, project: Project) -> None:
         try:
             # the row may have changed while this check waited its turn
             latest = self._projects.find(project.id)
             if latest is not None and latest.archived_at is None:
-                self.look_now(latest, LOOK_SECONDS)
+                self.check_now(latest, LOOK_SECONDS)
         finally:
             with self._lock:
                 self._looking.discard(project.id)

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.failpoints import reach
 from app.records.database.database import DatabaseSilent, Transaction
-from app.records.people.audit_ledger import DEED, add_told
+from app.records.people.audit_ledger import DEED, append_details
 from app.records.runs.quarantine_ledger import TOLD, Subject
 from app.records.runs.run_ledger import RunLedger
 from app.records.stores.outbox import NotNow, Outbox
@@ -48,7 +48,7 @@ class OutboxProcessor:
         if self._stores.owner_of(run.id) is not self._stores.control:
             self._outbox.put(tx, run.id, kind, data, now)
         elif sentence := self._kinds[kind](tx, run, data, now):
-            self._tell(tx, run.id, sentence, data, now)
+            self._append_event(tx, run.id, sentence, data, now)
 
     def catch_up(self) -> int:
         """Apply the queued effects to the control store, each exactly once. Return how many.
@@ -105,14 +105,14 @@ class OutboxProcessor:
         for one, sentence in told:
             with self._stores.owner_of(one.run_id).transaction() as tx:
                 if self._outbox.forget(tx, one.key) and sentence:
-                    self._tell(tx, one.run_id, sentence, one.data, one.at)
+                    self._append_event(tx, one.run_id, sentence, one.data, one.at)
             self._quarantine.drop(f"{TOLD}.{one.key}")
 
     def _deliver(self, tx: Transaction, one: Outgoing, behind: set[str]) -> str | None:
         if self._is_held(one):
             raise NotNow
         if one.kind == DEED:
-            add_told(tx, one.data, one.at)
+            append_details(tx, one.data, one.at)
             return None
         run = self._runs.find(one.run_id)
         if run is None:
@@ -131,8 +131,8 @@ class OutboxProcessor:
         run = self._runs.find(one.run_id)
         return run.project_id if run is not None else ""
 
-    def _tell(
+    def _append_event(
         self, tx: Transaction, run_id: str, sentence: str, data: Mapping[str, Any], now: datetime
     ) -> None:
         shown = {name: data[name] for name in SHOWN if name in data}
-        self._runs.tell(tx, run_id, now, "note", sentence, shown)
+        self._runs.append_event(tx, run_id, now, "note", sentence, shown)

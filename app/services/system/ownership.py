@@ -48,8 +48,8 @@ class Leases:
         if self.is_alone:
             return True
         until = now + LIFETIME
-        self._ledger.take(_alive(self.server), self.server, now=now, until=until)
-        fence = self._ledger.take(SWEEP, self.server, now=now, until=until)
+        self._ledger.acquire(_alive(self.server), self.server, now=now, until=until)
+        fence = self._ledger.acquire(SWEEP, self.server, now=now, until=until)
         had_it = self._sweeps_until is not None
         # a lease that is not renewed in time ends by this server's own clock, too
         self._sweeps_until = until if fence is not None else None
@@ -67,10 +67,10 @@ class Leases:
             return True
         return not self.is_alone and self._ledger.is_held(_alive(server), now)
 
-    def give_back(self, now: datetime) -> None:
+    def release(self, now: datetime) -> None:
         """Release all leases at once, so that another server need not wait."""
         if not self.is_alone:
-            self._ledger.give_back(self.server, now)
+            self._ledger.release(self.server, now)
 
 
 def _alive(server: str) -> str:

@@ -74,11 +74,11 @@ class StoreWatch:
         self._seen: list[PartTrouble] = []
         self._lock = threading.Lock()
 
-    def look_once(self) -> str:
+    def check_once(self) -> str:
         """Check once and publish any change. Return the trouble in a sentence, empty if none."""
         with self._lock:
             self._parts()
-            trouble = self._look()
+            trouble = self._check()
             if trouble != self._told:
                 self._told = trouble
                 log.warning("%s", trouble or "The databases can be written to again.")
@@ -133,7 +133,7 @@ class StoreWatch:
             pass  # reported as a trouble of its own
         return ""
 
-    def _look(self) -> str:
+    def _check(self) -> str:
         if trouble := self._stores.trouble():
             return trouble
         for database in self._stores.all():
@@ -177,7 +177,7 @@ class HealthService:
         self._stores = (CONTROL, RUNS) if is_split else (ALONE,)
         self._degraded_since: datetime | None = None
 
-    def look(self, troubles: Sequence[PartTrouble], mode: LimitsMode) -> list[PartHealth]:
+    def inspect(self, troubles: Sequence[PartTrouble], mode: LimitsMode) -> list[PartHealth]:
         """Return each part's health, databases first.
 
         `troubles` are from StoreWatch, `mode` is the mode of the limits.

@@ -16,7 +16,7 @@ from app.records.tables import ChangeRequest, Project
 from app.services.concurrency import Locks
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.lifecycle.finalize import let_go
-from app.services.lifecycle.owner_hooks import tell_left_out
+from app.services.lifecycle.owner_hooks import append_left_out_hooks
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
 from app.services.push_checks import PUSH_ANYWAY, Unchecked, refusal_of
 
@@ -95,7 +95,7 @@ class ChangeService:
             except OriginProblem as problem:
                 raise ForgeUnavailable(problem.sentence) from problem
             if answer.hooks_changed:
-                tell_left_out(self._runs, change.run_id, project, now)
+                append_left_out_hooks(self._runs, change.run_id, project, now)
             if answer.brings_more:
                 raise NotChecked(f"{answer.because}: more would be merged than it shows.")
             if answer.sha is None:
@@ -153,7 +153,7 @@ class ChangeService:
         """Return those that origin's base holds already, none if origin or the mirror is silent."""
         repo = repository_of(project)
         try:
-            remote = self._mirrors.look_at_origin(repo.origin, timeout_seconds=ASK_SECONDS)
+            remote = self._mirrors.inspect_origin(repo.origin, timeout_seconds=ASK_SECONDS)
             tips = {one.name: one.sha for one in remote.branches}
             bases = {change.base for change in changes}
             if any(tips.get(base) != self._mirrors.origin_tip(repo, base) for base in bases):
@@ -173,7 +173,7 @@ class ChangeService:
             return False
         is_told = run.delivery is None or run.delivery["state"] == change.state
         if not is_told:
-            self._tell(change, now)
+            self._append_event(change, now)
         is_left = change.state == "merged" and self._is_left(project, change)
         is_cleared = is_left and self._clear(project, change)
         return is_cleared or not is_told
@@ -219,18 +219,20 @@ class ChangeService:
         if ended is None:
             raise AlreadyEnded("This change request was ended a moment ago.")
         reach("after_change_ended")
-        self._tell(ended, now)
+        self._append_event(ended, now)
         return ended
 
-    def _tell(self, ended: ChangeRequest, now: datetime) -> None:
+    def _append_event(self, ended: ChangeRequest, now: datetime) -> None:
         run = self._runs.find(ended.run_id)
         if run is None or run.delivery is None:
             return
         columns: dict[str, Any] = {"delivery": run.delivery | {"state": ended.state}}
         if ended.state == "closed":
             columns["parked"] = True
-        self._runs.note(run.id, run.project_id, **columns)
-        self._runs.tell_once(run.id, now, "note", f"change request #{ended.number} {ended.state}")
+        self._runs.update_fields(run.id, run.project_id, **columns)
+        self._runs.append_event_once(
+            run.id, now, "note", f"change request #{ended.number} {ended.state}"
+        )
 
     def _clear(self, project: Project, change: ChangeRequest) -> bool:
         """Release copy and claim of merged work. Return False if they must stay."""
@@ -241,8 +243,8 @@ class ChangeService:
                 return False  # it may still be alive: its finalizer keeps or clears the copy
             try:
                 if self._copies.exists(run_id):
-                    tip = self._copies.take(repo, run_id, change.branch)
-                    state = self._copies.look(repo, run_id, tip=tip)
+                    tip = self._copies.import_work(repo, run_id, change.branch)
+                    state = self._copies.inspect(repo, run_id, tip=tip)
                     if tip != change.head_sha or not state.is_clean:
                         return False
                     self._copies.remove(run_id)
@@ -250,7 +252,7 @@ class ChangeService:
                 log.info("kept after the merge: %s", problem)
                 return False
             reach("during_clearing")
-            self._runs.note(run_id, project.id, parked=False)
+            self._runs.update_fields(run_id, project.id, parked=False)
         let_go(self._mirrors, repo, change.branch, change.head_sha)
         return True
 

@@ -82,7 +82,7 @@ class LatestRequest(Generic[Answer]):
         self._show = lambda _: None
         self._ask = None
 
-    async def look(self) -> None:
+    async def request(self) -> None:
         """Fetch and show until no call came during the last fetch. Raises what `ask` raises."""
         self._is_wanted = True
         if self._is_asking:

@@ -136,7 +136,7 @@ class ProjectBoard:
         """Call `listener` with the changed ids after every change."""
         self._listeners.append(listener)
 
-    def fall_silent(self) -> None:
+    def detach(self) -> None:
         """Remove all listeners, when their page is closed."""
         self._listeners.clear()
 
@@ -145,14 +145,14 @@ class ProjectBoard:
         if self._rows.get(project.id) == project:
             return set()
         self._rows.put(project)
-        return self._tell({project.id})
+        return self._notify({project.id})
 
     def replace(self, items: Iterable[ProjectOut]) -> set[str]:
         """Replace all projects by a fresh snapshot; return the ids that changed."""
         before = {item.id: item for item in self._rows.settled()}
         fresh = {item.id: item for item in items}
         self._rows.load(fresh.values())
-        return self._tell({i for i in fresh | before if fresh.get(i) != before.get(i)})
+        return self._notify({i for i in fresh | before if fresh.get(i) != before.get(i)})
 
     async def archive(
         self, project_id: str, act: Callable[[], Awaitable[ProjectOut]], now: datetime
@@ -189,7 +189,7 @@ class ProjectBoard:
 
     def touch(self, project_id: str) -> None:
         """Have a project redrawn although its row is unchanged."""
-        self._tell({project_id})
+        self._notify({project_id})
 
     async def _attempt(
         self,
@@ -202,10 +202,10 @@ class ProjectBoard:
         if project is None:
             return None
         changed = project.model_copy(update=changes)
-        show = partial(self._tell, {project_id})
+        show = partial(self._notify, {project_id})
         return await self._rows.attempt(changed, act, word=word, show=show)
 
-    def _tell(self, changed: set[str]) -> set[str]:
+    def _notify(self, changed: set[str]) -> set[str]:
         for listener in self._listeners if changed else ():
             listener(changed)
         return changed

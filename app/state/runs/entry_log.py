@@ -60,7 +60,7 @@ class EntryLog:
         is_at_gap = bool(self.lines) and self.lines[0].kind is EntryKind.CUT
         return self.first_offset > 0 and not is_at_gap
 
-    async def look_at_end(self) -> EntryBurst:
+    async def load_end(self) -> EntryBurst:
         """Replace the window with the log's last entries."""
         return await self._look_at_end(READ_BYTES, FIRST_LINES)
 
@@ -99,7 +99,7 @@ class EntryLog:
             added = (*added, *self._take(more))
         return EntryBurst(added)
 
-    async def look_at(self, offset: int) -> EntryBurst:
+    async def load_around(self, offset: int) -> EntryBurst:
         """Replace the window with the entries around an offset, detached from the log's end."""
         piece = await self._read(max(0, offset - READ_BYTES // 2), READ_BYTES)
         if all(entry.at != offset for entry in piece.entries):
@@ -125,7 +125,7 @@ class EntryLog:
         at = self.lines[found[-1]].at
         return next(index for index, line in enumerate(self.lines) if line.at == at)
 
-    async def look_earlier(self) -> EntryBurst:
+    async def load_earlier(self) -> EntryBurst:
         """Prepend entries before the first one; beyond the bound, the last ones are dropped.
 
         The burst holds the prepended lines; the window is detached until it jumps to the end.

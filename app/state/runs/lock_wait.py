@@ -39,7 +39,7 @@ class LockWait:
         if self.is_on and not self._form.is_as_sent():
             self.cancel()
 
-    def hear(self, run: RunOut) -> bool:
+    def on_change(self, run: RunOut) -> bool:
         """Handle a run from the feed; return True if it has just released the branch.
 
         Then the form's trouble is cleared, and `is_due` is set if the form still waits.
@@ -52,13 +52,13 @@ class LockWait:
         self.is_due = self.is_on
         return True
 
-    async def look(self, api: ApiClient) -> bool:
-        """Fetch the holder once, in case its release came before the refusal; returns as `hear`.
+    async def refetch(self, api: ApiClient) -> bool:
+        """Fetch the holder once, in case it was released before the refusal; return as `on_change`.
 
         Raises ApiProblem and NoAnswer; the feed still reports a later release.
         """
         holder = self.holder
-        return bool(holder) and self.hear(await api.run(holder))
+        return bool(holder) and self.on_change(await api.run(holder))
 
     def sent(self) -> None:
         """Handle the response of a submit: keep waiting only for a new holder."""

@@ -111,7 +111,7 @@ class RunLog:
             return None
         return _line(bytes(self._open), self._open_size, self._open_size, is_whole=False)
 
-    async def look_at_end(self) -> Burst:
+    async def load_end(self) -> Burst:
         """Replace the window with the log's last lines."""
         return self._begin_with(await self._read(-READ_BYTES, READ_BYTES))
 
@@ -150,7 +150,7 @@ class RunLog:
         self.written_at = piece.written_at
         return Burst(tuple(self.lines), is_fresh=True)
 
-    async def look_at(self, offset: int) -> Burst:
+    async def load_around(self, offset: int) -> Burst:
         """Replace the window with the lines around an offset, detached from the log's end."""
         begin = max(0, offset - READ_BYTES // 2)
         piece = await self._read(begin, READ_BYTES)
@@ -188,7 +188,7 @@ class RunLog:
                 return index
         return len(self.lines)
 
-    async def look_earlier(self) -> Burst:
+    async def load_earlier(self) -> Burst:
         """Prepend lines before the first one; beyond the bound, the last ones are dropped.
 
         The burst holds the prepended lines; the window is detached until it jumps to the end.

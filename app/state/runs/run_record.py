@@ -49,7 +49,7 @@ class RunRecord:
         """Add events, each once."""
         self.events = in_order([*self.events, *events])
 
-    async def look(self, ask: Callable[[], Awaitable[Snapshot]]) -> None:
+    async def refresh(self, ask: Callable[[], Awaitable[Snapshot]]) -> None:
         """Fetch and merge a snapshot; feed updates that arrive during the fetch win."""
         run, report = self.rows.get(self._id), self.report
         snapshot = await ask()

@@ -217,7 +217,7 @@ async def test_an_agent_that_is_still_unsandboxed_counts_after_its_project_is_co
     order = RunRequest(project.id, Depth.QUICK, "auto", task="Look around")
     run = plane.services.trigger.accept(order, plane.requester(), plane.clock()).run
     plane.rest()
-    runs.note(run.id, run.project_id, provenance={**run.provenance, "sandbox": level})
+    runs.update_fields(run.id, run.project_id, provenance={**run.provenance, "sandbox": level})
     assert (await yard.answer(yard.by_token(), DEEDS["archive"])).status_code == code
     yard.world.end(run.id, 0)
     plane.reaper.reap_once(run.id)

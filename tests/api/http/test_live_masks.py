@@ -54,7 +54,9 @@ def a_run_about(plane: FakePlane, world: World, words: str) -> Run:
     requester = replace(plane.requester(), provenance=plane.services.identity.as_dict())
     run = plane.services.afk.start(project.id, issue.number, requester, plane.clock()).run
     plane.rest()
-    plane.ledgers.runs.tell_once(run.id, plane.clock(), "note", f"it says {words}", words=[words])
+    plane.ledgers.runs.append_event_once(
+        run.id, plane.clock(), "note", f"it says {words}", words=[words]
+    )
     return run
 
 

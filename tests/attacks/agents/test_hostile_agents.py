@@ -61,7 +61,7 @@ def test_an_agent_that_stops_its_supervisor_times_out_all_the_same(plane: RealPl
     assert kept
     # budget, grace and 30 seconds have passed on the boot clock, which nobody can set
     late = {**kept, "until": kept["until"] - run.budget_seconds - 60}
-    plane.ledgers.runs.note(run.id, run.project_id, supervisor=late)
+    plane.ledgers.runs.update_fields(run.id, run.project_id, supervisor=late)
     run = plane.reap(run)
     assert (run.status, run.cause) == ("timed_out", "budget")
     run = plane.see_end(run)

@@ -292,7 +292,7 @@ def test_whoever_ends_the_supervisor_ends_everything_inside(tmp_path: Path) -> N
         sight = engine.see("run_1")
         assert (sight.alive, sight.exit, sight.tree_gone) == (False, None, True)
         unheld = {**(engine.kept("run_1") or {}), "landlocked": False}
-        assert not engine.look("run_1", unheld).tree_gone
+        assert not engine.inspect("run_1", unheld).tree_gone
         engine.close()
         # the group is the proof; it is cleared with the groups of runs that are over
         assert clear_groups("landlocked", lambda run_id: run_id == "run_1") >= 1

@@ -90,8 +90,8 @@ def arm(place: Place, git_dir: Path, without: tuple[str, ...] = LOUDER) -> None:
 def use_everything(place: Place, tip: str) -> None:
     """Make every call that may follow a run, in the order of its life."""
     copies, mirrors, repo = place.copies, place.mirrors, place.repo
-    assert copies.take(repo, "run_1", "afk/1") == tip
-    copies.look(repo, "run_1", tip=tip)
+    assert copies.import_work(repo, "run_1", "afk/1") == tip
+    copies.inspect(repo, "run_1", tip=tip)
     copies.diff(repo, "run_1", base_sha=place.base_sha)
     mirrors.fetch(repo)
     mirrors.stat(repo, place.base_sha, tip)
@@ -133,7 +133,7 @@ def test_no_trap_of_the_repository_goes_off_when_a_copy_is_made(tmp_path: Path) 
     arm(place, place.origin / ".git")
     copy = place.start()
     place.copies.include(place.repo, "run_1")
-    place.copies.look(place.repo, "run_1", tip=place.base_sha)
+    place.copies.inspect(place.repo, "run_1", tip=place.base_sha)
     place.mirrors.fetch(place.repo)
     # hooks at origin are its owner's business, but a fetch must run nothing
     assert not (copy / ".git/evil").exists()
@@ -145,7 +145,7 @@ def test_attributes_hide_no_change_from_the_diff(place: Place, name: str) -> Non
     copy = place.start()
     files = {".gitattributes": "* -diff\n", name: "secretly\n"}
     tip = commit_files(copy, files)
-    place.copies.take(place.repo, "run_1", "afk/1")
+    place.copies.import_work(place.repo, "run_1", "afk/1")
     for diff in (
         place.copies.diff(place.repo, "run_1", base_sha=place.base_sha),
         place.mirrors.diff(place.repo, place.base_sha, tip),
@@ -159,7 +159,7 @@ def test_a_copy_that_became_a_link_is_neither_looked_at_nor_removed(place: Place
     copy.rename(elsewhere)
     copy.symlink_to(elsewhere)
     for call in (
-        lambda: place.copies.look(place.repo, "run_1", tip=place.base_sha),
+        lambda: place.copies.inspect(place.repo, "run_1", tip=place.base_sha),
         lambda: place.copies.diff(place.repo, "run_1", base_sha=place.base_sha),
         lambda: place.copies.remove("run_1"),
     ):
@@ -175,11 +175,11 @@ def test_links_and_pipes_among_the_files_are_not_followed(place: Place) -> None:
     copy = place.start()
     (copy / "link").symlink_to(secret)
     os.mkfifo(copy / "pipe")
-    assert place.copies.look(place.repo, "run_1", tip=place.base_sha).uncommitted_files == 1
+    assert place.copies.inspect(place.repo, "run_1", tip=place.base_sha).uncommitted_files == 1
     assert "top secret" not in place.copies.diff(place.repo, "run_1", base_sha=place.base_sha).text
     (copy / "a.txt").unlink()
     os.mkfifo(copy / "a.txt")
-    assert place.copies.look(place.repo, "run_1", tip=place.base_sha).uncommitted_files == 2
+    assert place.copies.inspect(place.repo, "run_1", tip=place.base_sha).uncommitted_files == 2
     with pytest.raises(CannotRead, match="not a plain file"):
         place.copies.diff(place.repo, "run_1", base_sha=place.base_sha)
 
@@ -190,7 +190,7 @@ def test_a_repository_inside_a_copy_counts_and_is_not_entered(place: Place) -> N
     arm(place, nested / ".git")
     bare = make_origin(copy / "dir/bare", files={}, bare=True)
     arm(place, bare)
-    assert not place.copies.look(place.repo, "run_1", tip=place.base_sha).is_clean
+    assert not place.copies.inspect(place.repo, "run_1", tip=place.base_sha).is_clean
     place.copies.diff(place.repo, "run_1", base_sha=place.base_sha)
     place.copies.remove("run_1")
     assert list(canary_of(place).iterdir()) == []
@@ -205,17 +205,17 @@ def test_submodules_are_never_entered(place: Place, tmp_path: Path) -> None:
     run_git(copy, "commit", "-q", "-m", "A submodule")
     with pytest.raises(CannotRead):
         # git's own check rejects an update command in .gitmodules
-        place.copies.take(place.repo, "run_1", "afk/1")
+        place.copies.import_work(place.repo, "run_1", "afk/1")
     (copy / "sub").mkdir()
     write_files(copy, {".gitmodules": f'[submodule "sub"]\n\tpath = sub\n\turl = {sub}\n'})
     run_git(copy, "add", ".gitmodules")
     run_git(copy, "commit", "-q", "--amend", "-m", "A submodule")
-    tip = place.copies.take(place.repo, "run_1", "afk/1")
-    assert place.copies.look(place.repo, "run_1", tip=tip).is_clean
+    tip = place.copies.import_work(place.repo, "run_1", "afk/1")
+    assert place.copies.inspect(place.repo, "run_1", tip=tip).is_clean
     run_git(copy, "-c", "protocol.file.allow=always", "submodule", "update", "-q", "--init")
     arm(place, copy / ".git/modules/sub")
     # work done inside the submodule is not part of our commit
-    assert not place.copies.look(place.repo, "run_1", tip=tip).is_clean
+    assert not place.copies.inspect(place.repo, "run_1", tip=tip).is_clean
     place.copies.diff(place.repo, "run_1", base_sha=place.base_sha)
     assert place.mirrors.merge(place.repo, base="main", branch="afk/1", message="Merge").sha
     later = place.copies.prepare(place.repo, "run_2", branch="afk/1", sha=tip)

@@ -201,7 +201,7 @@ def test_a_git_folder_that_is_not_sound_is_never_taken(
     before = sorted(place.mirror.rglob("*"))
     change(copy, place.origin.parent / "elsewhere")
     with pytest.raises(Tampered):
-        place.copies.take(place.repo, "run_1", "afk/1")
+        place.copies.import_work(place.repo, "run_1", "afk/1")
     assert place.mirrors.tip(place.repo, "afk/1") == place.base_sha
     assert sorted(place.mirror.rglob("*")) == before
 
@@ -241,11 +241,11 @@ def test_a_machine_in_trouble_is_no_evidence_and_the_next_look_takes_all(
     mend = trouble(place)
     try:
         with pytest.raises(CannotRead) as problem:
-            place.copies.take(place.repo, "run_1", "afk/1")
+            place.copies.import_work(place.repo, "run_1", "afk/1")
     finally:
         mend()
     assert not isinstance(problem.value, Tampered)
-    assert place.copies.take(place.repo, "run_1", "afk/1") == tip
+    assert place.copies.import_work(place.repo, "run_1", "afk/1") == tip
     assert tip_of(place.mirror, "refs/heads/afk/1") == tip
 
 
@@ -281,7 +281,7 @@ ODD_MODULES = '[submodule "x"]\n\tpath = x\n\turl = -u./payload\n'
 def test_what_the_base_has_already_is_not_the_agents_fault(tmp_path: Path) -> None:
     place = set_up_place(tmp_path, files={"a.txt": "one\n", ".gitmodules": ODD_MODULES})
     tip = commit_file(place.start(), "new.txt", "new\n")
-    assert place.copies.take(place.repo, "run_1", "afk/1") == tip
+    assert place.copies.import_work(place.repo, "run_1", "afk/1") == tip
     assert tip_of(place.mirror, "refs/heads/afk/1") == tip
 
 
@@ -293,5 +293,5 @@ def test_an_object_of_the_agents_that_is_odd_is_named_with_the_rule_it_breaks(
     commit_file(copy, ".gitmodules", ODD_MODULES)
     odd = run_git(copy, "rev-parse", "HEAD:.gitmodules").strip()
     with pytest.raises(Tampered, match=f"object {odd[:12]} breaks gitmodulesUrl"):
-        place.copies.take(place.repo, "run_1", "afk/1")
+        place.copies.import_work(place.repo, "run_1", "afk/1")
     assert tip_of(place.mirror, "refs/heads/afk/1") == before

@@ -132,7 +132,7 @@ def test_a_delivery_reaches_origin_whatever_stands_in_the_mirrors_settings(
     ours = {name: (place.mirror / name).read_bytes() for name in ("config", "info/attributes")}
     commit_files(place.start(), {"new.txt": "x\n"})
     trick(place)
-    tip = place.copies.take(place.repo, "run_1", "afk/1")
+    tip = place.copies.import_work(place.repo, "run_1", "afk/1")
     assert place.mirrors.push(place.repo, "afk/1").accepted
     assert tip_of(place.origin, "afk/1") == tip
     trick(place)
@@ -163,7 +163,7 @@ def test_commits_borrowed_from_an_agents_folder_are_not_taken_for_ours(place: Pl
     copy = place.start()
     tip = commit_files(copy, {"new.txt": "x\n"})
     (place.mirror / "objects/info/alternates").write_text(f"{copy}/.git/objects\n")
-    assert place.copies.take(place.repo, "run_1", "afk/1") == tip
+    assert place.copies.import_work(place.repo, "run_1", "afk/1") == tip
     shutil.rmtree(copy)
     assert place.mirrors.push(place.repo, "afk/1").accepted
     assert tip_of(place.origin, "afk/1") == tip
@@ -187,7 +187,7 @@ def test_a_look_at_a_copy_runs_nothing_that_stands_in_our_folder_of_it(
     append(look / "config", f'[core]\n\tfsmonitor = "touch {canary}"\n')
     (look / "info/attributes").write_text("* filter=x\n")
     (copy / "a.txt").write_text("changed\n")
-    assert place.copies.look(place.repo, "run_1", tip=place.base_sha).uncommitted_files == 1
+    assert place.copies.inspect(place.repo, "run_1", tip=place.base_sha).uncommitted_files == 1
     diff = place.copies.diff(place.repo, "run_1", base_sha=place.base_sha)
     assert "+changed" in diff.text
     assert not canary.exists()
@@ -201,7 +201,7 @@ def test_a_mirror_that_cannot_be_compared_is_not_used(place: Place) -> None:
     for call in (
         lambda: place.mirrors.tip(place.repo, "afk/1"),
         lambda: place.mirrors.branches(place.repo),
-        lambda: place.copies.take(place.repo, "run_afk_1", "afk/1"),
+        lambda: place.copies.import_work(place.repo, "run_afk_1", "afk/1"),
     ):
         with pytest.raises(CannotRead):
             call()

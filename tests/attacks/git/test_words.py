@@ -77,7 +77,7 @@ def test_a_name_that_is_only_odd_is_a_name(place: Place, name: str) -> None:
     name = name.replace(" ", "_")
     copy = place.start(branch=name)
     assert run_git(copy, "symbolic-ref", "--short", "HEAD") == name
-    assert place.copies.take(place.repo, "run_1", name) == place.base_sha
+    assert place.copies.import_work(place.repo, "run_1", name) == place.base_sha
     assert place.mirrors.push(place.repo, name).accepted
     assert tip_of(place.origin, f"refs/heads/{name}")
     assert list(place.origin.parent.glob("**/X")) == []
@@ -133,7 +133,7 @@ def test_a_hostile_address_runs_nothing(place: Place, address: str) -> None:
     origin = address.format(canary=canary, origin=place.origin)
     repo = Repository(place.repo.project_id, origin)
     with pytest.raises(OriginProblem) as problem:
-        place.mirrors.look_at_origin(origin, timeout_seconds=10)
+        place.mirrors.inspect_origin(origin, timeout_seconds=10)
     assert problem.value.for_good
     with pytest.raises(OriginProblem):
         place.mirrors.fetch(repo)

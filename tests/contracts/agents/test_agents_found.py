@@ -11,7 +11,7 @@ import pytest
 from app.adapters.agents import probes
 from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.presets import AgentPresets
-from app.adapters.agents.probes import flags_of, is_older, look_for_sign_in
+from app.adapters.agents.probes import find_sign_in, flags_of, is_older
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, SignedIn
@@ -98,7 +98,7 @@ def test_a_sign_in_shows_in_files_and_variables(
     for file, content in files.items():
         write(home / file, content)
     environment = {"HOME": str(home), **variables}
-    told, evidence = look_for_sign_in(BY_NAME[name].sign_in, environment, files_tell_all=True)
+    told, evidence = find_sign_in(BY_NAME[name].sign_in, environment, files_tell_all=True)
     assert told == ("cannot tell" if answer == "?" else answer)
     assert evidence
     assert str(home) not in evidence
@@ -107,28 +107,28 @@ def test_a_sign_in_shows_in_files_and_variables(
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_a_keychain_may_hold_is_never_a_no(name: str, home: Path) -> None:
     sign_in = BY_NAME[name].sign_in
-    told, _ = look_for_sign_in(sign_in, {"HOME": str(home)}, files_tell_all=False)
+    told, _ = find_sign_in(sign_in, {"HOME": str(home)}, files_tell_all=False)
     assert told is SignedIn.UNKNOWN
-    assert look_for_sign_in(sign_in, {}, files_tell_all=True)[0] is SignedIn.UNKNOWN
+    assert find_sign_in(sign_in, {}, files_tell_all=True)[0] is SignedIn.UNKNOWN
 
 
 def test_what_cannot_be_read_is_never_a_no(home: Path) -> None:
     (home / ".codex" / "auth.json").mkdir(parents=True)
-    told, _ = look_for_sign_in(BY_NAME["codex"].sign_in, {"HOME": str(home)}, files_tell_all=True)
+    told, _ = find_sign_in(BY_NAME["codex"].sign_in, {"HOME": str(home)}, files_tell_all=True)
     assert told is SignedIn.UNKNOWN
 
 
 def test_a_pipe_in_the_place_of_credentials_keeps_nobody_waiting(home: Path) -> None:
     (home / ".codex").mkdir()
     os.mkfifo(home / ".codex" / "auth.json")
-    told, _ = look_for_sign_in(BY_NAME["codex"].sign_in, {"HOME": str(home)}, files_tell_all=True)
+    told, _ = find_sign_in(BY_NAME["codex"].sign_in, {"HOME": str(home)}, files_tell_all=True)
     assert told is SignedIn.NO
 
 
 def test_a_folder_named_by_a_variable_is_the_one_looked_into(home: Path) -> None:
     write(home / "mine" / "auth.json", '{"OPENAI_API_KEY": "x"}')
     environment = {"HOME": str(home), "CODEX_HOME": str(home / "mine")}
-    told, evidence = look_for_sign_in(BY_NAME["codex"].sign_in, environment)
+    told, evidence = find_sign_in(BY_NAME["codex"].sign_in, environment)
     assert (told, evidence) == (SignedIn.YES, "~/mine/auth.json is there")
 
 

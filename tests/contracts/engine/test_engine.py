@@ -127,7 +127,7 @@ def test_killing_what_never_was_is_proved_at_once(engine: KeepingEngine) -> None
 def test_an_id_that_is_a_path_is_refused(engine: KeepingEngine) -> None:
     for run_id in ("../etc", "", "a/b", "run_\n", "RUN"):
         with pytest.raises(ValueError, match="not a run id"):
-            engine.look(run_id, None)
+            engine.inspect(run_id, None)
 
 
 def test_a_run_is_not_started_twice(engine: KeepingEngine, workdir: Path) -> None:

@@ -35,7 +35,7 @@ def leak_of(place: Place, work: Callable[[Path], object]) -> tuple[Leak | None, 
     """Commit work as an agent would; return the leak found in it, if any, and the working copy."""
     copy = place.start()
     work(copy)
-    tip = place.copies.take(place.repo, "run_1", "afk/1")
+    tip = place.copies.import_work(place.repo, "run_1", "afk/1")
     return place.mirrors.find_leak(place.repo, place.base_sha, tip, MASK), copy
 
 
@@ -65,7 +65,7 @@ def test_one_in_the_message_or_the_author_of_a_commit_is_found(place: Place) -> 
     leak, copy = leak_of(place, lambda it: commit_file(it, "x", message=f"Use\n\n{KEY}"))
     assert leak == Leak("OPENAI_API_KEY", tip_of(copy))
     run_git(copy, "commit", "-q", "--amend", "-m", "Use it", f"--author={KEY} <a@example.test>")
-    tip = place.copies.take(place.repo, "run_1", "afk/1")
+    tip = place.copies.import_work(place.repo, "run_1", "afk/1")
     found = place.mirrors.find_leak(place.repo, place.base_sha, tip, MASK)
     assert found == Leak("OPENAI_API_KEY", tip)
 

@@ -290,11 +290,11 @@ def test_whatever_an_agent_leaves_in_its_home_the_next_run_has_its_sign_in(
     assert not place.lent.parent.is_symlink()
     assert place.token(outside) == "anothers"
     # its size is still counted, and it is still deleted
-    assert place.homes.weigh()[PROJECT] > 0
+    assert place.homes.measure()[PROJECT] > 0
     place.homes.remove(PROJECT)
     assert outside.exists()
     assert not (place.root / PROJECT).exists()
-    assert place.homes.weigh() == {}
+    assert place.homes.measure() == {}
 
 
 def test_a_mount_is_never_led_elsewhere_by_a_link_in_the_home(place: Place, tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_what_a_removal_left_that_was_cut_short_is_cleared_at_the_next_start(
     (place.root / PROJECT).rename(place.root / ".gone-0123")
     assert place.homes.clear_leftovers() == 1
     assert place.homes.clear_leftovers() == 0
-    assert place.homes.weigh() == {}
+    assert place.homes.measure() == {}
 
 
 def test_a_key_file_that_a_variable_names_is_lent_under_another_name(place: Place) -> None:

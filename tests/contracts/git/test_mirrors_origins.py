@@ -60,7 +60,7 @@ def clone(mirrors: Mirrors, origin: Path | str) -> Repository:
 def test_origin_tells_its_branches_and_its_head(mirrors: Mirrors, tmp_path: Path) -> None:
     origin = make_origin(tmp_path / "origin", branch="trunk")
     run_git(origin, "branch", "feature/größe")
-    remote = mirrors.look_at_origin(str(origin), timeout_seconds=10)
+    remote = mirrors.inspect_origin(str(origin), timeout_seconds=10)
     assert remote.head == "trunk"
     assert {branch.name for branch in remote.branches} == {"trunk", "feature/größe"}
     assert {branch.sha for branch in remote.branches} == {tip_of(origin)}
@@ -68,10 +68,10 @@ def test_origin_tells_its_branches_and_its_head(mirrors: Mirrors, tmp_path: Path
 
 def test_an_empty_or_detached_head_names_no_branch(mirrors: Mirrors, tmp_path: Path) -> None:
     empty = make_origin(tmp_path / "empty", files={})
-    assert mirrors.look_at_origin(str(empty), timeout_seconds=10).branches == ()
+    assert mirrors.inspect_origin(str(empty), timeout_seconds=10).branches == ()
     detached = make_origin(tmp_path / "detached")
     run_git(detached, "checkout", "-q", "--detach")
-    assert mirrors.look_at_origin(str(detached), timeout_seconds=10).head is None
+    assert mirrors.inspect_origin(str(detached), timeout_seconds=10).head is None
 
 
 def test_looking_at_a_checkout_does_not_disturb_it(mirrors: Mirrors, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_path_that_cannot_be_used_says_why(
     mirrors: Mirrors, tmp_path: Path, make: Callable[[Path], Path], words: str
 ) -> None:
     with pytest.raises(OriginProblem, match=words) as problem:
-        mirrors.look_at_origin(str(make(tmp_path)), timeout_seconds=10)
+        mirrors.inspect_origin(str(make(tmp_path)), timeout_seconds=10)
     assert problem.value.for_good
 
 
@@ -130,13 +130,13 @@ def test_a_folder_that_may_not_be_read_says_so(mirrors: Mirrors, tmp_path: Path)
     origin = make_origin(tmp_path / "origin")
     origin.chmod(0)
     with pytest.raises(OriginProblem, match="may not be read"):
-        mirrors.look_at_origin(str(origin), timeout_seconds=10)
+        mirrors.inspect_origin(str(origin), timeout_seconds=10)
     origin.chmod(0o700)
 
 
 def test_a_host_that_refuses_is_not_for_good(mirrors: Mirrors, deaf_port: int) -> None:
     with pytest.raises(OriginProblem) as problem:
-        mirrors.look_at_origin(f"https://127.0.0.1:{deaf_port}/x.git", timeout_seconds=10)
+        mirrors.inspect_origin(f"https://127.0.0.1:{deaf_port}/x.git", timeout_seconds=10)
     assert not problem.value.for_good
 
 
@@ -145,7 +145,7 @@ def test_a_host_that_never_answers_costs_only_the_time_out(
 ) -> None:
     began = time.monotonic()
     with pytest.raises(OriginProblem, match="in time") as problem:
-        mirrors.look_at_origin(f"https://127.0.0.1:{silent_port}/x.git", timeout_seconds=0.5)
+        mirrors.inspect_origin(f"https://127.0.0.1:{silent_port}/x.git", timeout_seconds=0.5)
     assert not problem.value.for_good
     assert time.monotonic() - began < 20
 
@@ -188,7 +188,7 @@ def test_what_ssh_says_becomes_a_sentence(
 ) -> None:
     words = ssh(line)
     with pytest.raises(OriginProblem, match=sentence) as problem:
-        mirrors.look_at_origin("git@host:team/x.git", timeout_seconds=10)
+        mirrors.inspect_origin("git@host:team/x.git", timeout_seconds=10)
     assert problem.value.for_good is for_good
     assert "-oBatchMode=yes" in words.read_text().splitlines()
 

@@ -28,7 +28,7 @@ def place(tmp_path: Path) -> Place:
 
 def uncommitted(place: Place, tip: str | None = None, run_id: str = "run_1") -> int:
     tip = tip or place.base_sha
-    return place.copies.look(place.repo, run_id, tip=tip).uncommitted_files
+    return place.copies.inspect(place.repo, run_id, tip=tip).uncommitted_files
 
 
 # --- prepare -----------------------------------------------------------------------------------
@@ -104,8 +104,8 @@ def test_commits_are_taken_into_the_mirror(place: Place) -> None:
     copy = place.start()
     commit_file(copy, "one.txt")
     tip = commit_file(copy, "dir/two.txt")
-    assert place.copies.take(place.repo, "run_1", "afk/1") == tip
-    assert place.copies.take(place.repo, "run_1", "afk/1") == tip
+    assert place.copies.import_work(place.repo, "run_1", "afk/1") == tip
+    assert place.copies.import_work(place.repo, "run_1", "afk/1") == tip
     assert place.mirrors.tip(place.repo, "afk/1") == tip
     place.copies.remove("run_1")
     assert run_git(place.mirror, "--git-dir=.", "fsck", "--strict") == ""
@@ -113,7 +113,7 @@ def test_commits_are_taken_into_the_mirror(place: Place) -> None:
 
 def test_a_copy_without_commits_answers_the_base(place: Place) -> None:
     place.start()
-    assert place.copies.take(place.repo, "run_1", "afk/1") == place.base_sha
+    assert place.copies.import_work(place.repo, "run_1", "afk/1") == place.base_sha
 
 
 @pytest.mark.parametrize(
@@ -131,15 +131,15 @@ def test_a_copy_that_was_tidied_up_is_still_taken(place: Place, tidy: list[str])
     copy = place.copies.path("run_1")
     run_git(copy, "repack", "-d", "-q")
     run_git(copy, *tidy)
-    assert place.copies.take(place.repo, "run_1", "afk/1") == tip
+    assert place.copies.import_work(place.repo, "run_1", "afk/1") == tip
 
 
 def test_a_rewritten_branch_is_taken_as_it_is(place: Place) -> None:
     copy = place.start()
     commit_file(copy, "new.txt")
-    place.copies.take(place.repo, "run_1", "afk/1")
+    place.copies.import_work(place.repo, "run_1", "afk/1")
     run_git(copy, "commit", "-q", "--amend", "-m", "Better")
-    assert place.copies.take(place.repo, "run_1", "afk/1") == tip_of(copy)
+    assert place.copies.import_work(place.repo, "run_1", "afk/1") == tip_of(copy)
 
 
 def test_a_branch_the_agent_deleted_cannot_be_read(place: Place) -> None:
@@ -147,14 +147,14 @@ def test_a_branch_the_agent_deleted_cannot_be_read(place: Place) -> None:
     run_git(copy, "checkout", "-q", "--detach")
     run_git(copy, "branch", "-q", "-D", "afk/1")
     with pytest.raises(CannotRead):
-        place.copies.take(place.repo, "run_1", "afk/1")
+        place.copies.import_work(place.repo, "run_1", "afk/1")
 
 
 def test_commits_of_a_branch_nobody_claims_are_not_taken(place: Place) -> None:
     commit_file(place.start(), "new.txt")
     place.mirrors.release(place.repo, "afk/1", expected_sha=None)
     with pytest.raises(CannotRead):
-        place.copies.take(place.repo, "run_1", "afk/1")
+        place.copies.import_work(place.repo, "run_1", "afk/1")
     assert place.mirrors.claims(place.repo) == set()
 
 
@@ -189,7 +189,7 @@ def test_staged_deleted_and_renamed_files_are_counted(place: Place) -> None:
 def test_a_commit_makes_a_copy_clean_again(place: Place) -> None:
     copy = place.start()
     tip = commit_files(copy, {"a.txt": "changed\n", "new.txt": "x"})
-    place.copies.take(place.repo, "run_1", "afk/1")
+    place.copies.import_work(place.repo, "run_1", "afk/1")
     assert uncommitted(place, tip) == 0
     assert uncommitted(place, place.base_sha) == 2
 
@@ -246,7 +246,7 @@ def test_looking_and_diffing_leave_the_copy_as_it_is(place: Place) -> None:
     status = run_git(copy, "status", "--porcelain")
     uncommitted(place)
     place.copies.diff(place.repo, "run_1", base_sha=place.base_sha)
-    place.copies.take(place.repo, "run_1", "afk/1")
+    place.copies.import_work(place.repo, "run_1", "afk/1")
     assert {path: path.lstat().st_mtime_ns for path in copy.rglob("*")} == before | {
         copy / ".git": (copy / ".git").lstat().st_mtime_ns,
         copy / ".git/index": (copy / ".git/index").lstat().st_mtime_ns,

@@ -23,8 +23,8 @@ def test_a_copy_is_adopted_with_what_is_in_it(place: Place) -> None:
         (place.copies.path(OLD) / name).write_text("left")
     place.copies.adopt(OLD, NEW)
     assert not place.copies.exists(OLD)
-    assert place.copies.take(place.repo, NEW, "afk/1") == tip
-    assert place.copies.look(place.repo, NEW, tip=tip).uncommitted_files == 1
+    assert place.copies.import_work(place.repo, NEW, "afk/1") == tip
+    assert place.copies.inspect(place.repo, NEW, tip=tip).uncommitted_files == 1
     assert (place.copies.path(NEW) / "ignored.log").exists()
     # repeating it, or adopting from a run without a copy, changes nothing
     for old in (OLD, NEW, "run_3"):
@@ -39,7 +39,7 @@ def test_an_adoption_that_broke_off_between_its_steps_is_completed(place: Place)
     looks = copy.parent.parent / "looks"
     (looks / f"{OLD}.git").rename(looks / f"{NEW}.git")
     place.copies.adopt(OLD, NEW)
-    assert place.copies.look(place.repo, NEW, tip=place.base_sha).is_clean
+    assert place.copies.inspect(place.repo, NEW, tip=place.base_sha).is_clean
 
 
 def test_a_copy_that_is_there_already_is_never_replaced(place: Place) -> None:
@@ -73,8 +73,8 @@ def test_a_copy_that_is_adopted_in_place_is_the_new_runs_under_the_old_name(plac
     place.copies.adopt(OLD, NEW, in_place=True)
     assert (place.copies.path(NEW), place.copies.exists(NEW)) == (copy, True)
     assert not place.copies.exists(OLD)
-    assert place.copies.take(place.repo, NEW, "afk/1") == tip
-    assert place.copies.look(place.repo, NEW, tip=tip).is_clean
+    assert place.copies.import_work(place.repo, NEW, "afk/1") == tip
+    assert place.copies.inspect(place.repo, NEW, tip=tip).is_clean
     # removing the old run leaves the new run's copy; a third run adopts it in place
     place.copies.remove(OLD)
     place.copies.adopt(NEW, "run_3")
@@ -90,4 +90,4 @@ def test_an_adoption_in_place_is_whole_or_not_at_all(place: Place) -> None:
     (copy.parent.parent / "looks" / f"{OLD}.git" / "place").write_text(OLD)
     assert place.copies.exists(OLD)
     place.copies.adopt(OLD, NEW, in_place=True)
-    assert place.copies.look(place.repo, NEW, tip=place.base_sha).is_clean
+    assert place.copies.inspect(place.repo, NEW, tip=place.base_sha).is_clean

@@ -42,7 +42,7 @@ def test_included_files_are_nobodys_work(tmp_path: Path) -> None:
     place, _ = included(tmp_path, ".env\nodd*\n", {".env": "A=1\n", "odd [name]!.txt": "x"})
     copy = place.copies.path("run_1")
     assert run_git(copy, "status", "--porcelain") == ""
-    assert place.copies.look(place.repo, "run_1", tip=place.base_sha).is_clean
+    assert place.copies.inspect(place.repo, "run_1", tip=place.base_sha).is_clean
 
 
 def test_an_origin_that_is_no_checkout_includes_nothing(tmp_path: Path) -> None:
@@ -74,4 +74,4 @@ def test_a_copy_left_in_the_middle_of_including_holds_no_work(
     with pytest.raises(LaunchFailed):
         place.copies.include(place.repo, "run_1")
     assert (place.copies.path("run_1") / "a.env").exists()
-    assert place.copies.look(place.repo, "run_1", tip=place.base_sha).is_clean
+    assert place.copies.inspect(place.repo, "run_1", tip=place.base_sha).is_clean

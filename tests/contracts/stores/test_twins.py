@@ -95,19 +95,19 @@ def test_a_release_needs_the_expected_commit(git: Git) -> None:
 
 def test_commits_are_taken_into_the_mirror_and_counted(git: Git) -> None:
     git.start()
-    assert git.copies.take(git.repo, "run_1", BRANCH) == git.base
+    assert git.copies.import_work(git.repo, "run_1", BRANCH) == git.base
     git.commit("run_1")
     git.commit("run_1")
-    tip = git.copies.take(git.repo, "run_1", BRANCH)
+    tip = git.copies.import_work(git.repo, "run_1", BRANCH)
     assert git.mirrors.tip(git.repo, BRANCH) == tip
     assert git.mirrors.stat(git.repo, git.base, tip).commits == 2
 
 
 def test_a_file_that_no_commit_holds_is_seen(git: Git) -> None:
     git.start()
-    assert git.copies.look(git.repo, "run_1", tip=git.base).is_clean
+    assert git.copies.inspect(git.repo, "run_1", tip=git.base).is_clean
     git.leave_file("run_1")
-    assert not git.copies.look(git.repo, "run_1", tip=git.base).is_clean
+    assert not git.copies.inspect(git.repo, "run_1", tip=git.base).is_clean
 
 
 def test_a_removed_copy_is_gone_and_cannot_be_read(git: Git) -> None:
@@ -115,14 +115,14 @@ def test_a_removed_copy_is_gone_and_cannot_be_read(git: Git) -> None:
     git.copies.remove("run_1")
     assert not git.copies.exists("run_1")
     with pytest.raises(CannotRead):
-        git.copies.take(git.repo, "run_1", BRANCH)
+        git.copies.import_work(git.repo, "run_1", BRANCH)
     git.copies.remove("run_1")
 
 
 def test_a_push_brings_the_branch_to_origin_and_a_deletion_needs_its_commit(git: Git) -> None:
     git.start()
     git.commit("run_1")
-    tip = git.copies.take(git.repo, "run_1", BRANCH)
+    tip = git.copies.import_work(git.repo, "run_1", BRANCH)
     assert git.mirrors.push(git.repo, BRANCH).accepted
     git.mirrors.fetch(git.repo)
     assert git.mirrors.origin_tip(git.repo, BRANCH) == tip
@@ -143,7 +143,7 @@ class Yard:
     rows: dict[str, Kept] = field(default_factory=dict)
 
     def look(self, run_id: str) -> Observation:
-        return self.engine.look(run_id, self.rows.get(run_id))
+        return self.engine.inspect(run_id, self.rows.get(run_id))
 
     def kill(self, run_id: str) -> bool:
         return self.engine.kill(run_id, self.rows.get(run_id))

@@ -240,7 +240,7 @@ def test_a_place_is_taken_where_fewer_are_inside(windows: RedisWindows, whole: l
     one = one_run()
     taken = [windows.take(person_id, one) for _ in range(2)]
     assert taken[0] == taken[1]
-    windows.give_back(person_id, one)
+    windows.release(person_id, one)
     assert windows.take(person_id, one_run()).used == inside + standing.taken
 
 
@@ -257,7 +257,7 @@ def test_a_charge_of_many_takes_all_its_places_or_none(
     taken = [windows.take(person_id, one) for _ in range(2)]
     assert taken[0] == taken[1]
     assert (taken[0].used, taken[0].taken) == (inside, inside + 3 <= ITEMS)
-    windows.give_back(person_id, one)
+    windows.release(person_id, one)
     assert windows.take(person_id, Charge(Counted.BATCHES, batch_id(), 1)).used == inside
 
 

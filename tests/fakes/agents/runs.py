@@ -115,7 +115,7 @@ class KeepingEngine(LocalEngine):
 
     def see(self, run_id: str) -> Observation:
         """Inspect a run with its kept facts."""
-        return self.look(run_id, self.kept(run_id))
+        return self.inspect(run_id, self.kept(run_id))
 
     def end(self, run_id: str) -> bool:
         """Kill a run with its kept facts, and keep the proof; True once it is proved."""

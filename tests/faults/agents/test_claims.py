@@ -138,7 +138,7 @@ def test_f5_two_loops_take_each_issue_once_and_never_more_than_there_is_room(
         other.clock.now = one.clock.now
         # the sweeping server goes silent every ten ticks, and the other takes over
         sweeps, rests = (one, other) if tick // 10 % 2 else (other, one)
-        rests.leases.give_back(rests.clock())
+        rests.leases.release(rests.clock())
         rests.leases._sweeps_until = rests.clock() - timedelta(seconds=1)
         sweeps.leases.renew_once(sweeps.clock())
         at_once(one.tick, other.tick)

@@ -100,7 +100,7 @@ def test_a_run_is_known_before_its_set_up_begins(
     seen = []
 
     def keep(kept: Kept) -> None:
-        seen.append((engine.look(RUN, kept), (tmp_path / "begun").exists()))
+        seen.append((engine.inspect(RUN, kept), (tmp_path / "begun").exists()))
         engine.keep(RUN, kept)
 
     text = shell(f"touch {tmp_path}/begun")

@@ -41,7 +41,7 @@ def rewrite(plane: RealPlane, run: Run, **fields: Any) -> None:
     record = plane.settings.runs_root / "records" / run.id / "started"
     record.write_text(json.dumps({**json.loads(record.read_text()), **fields}))
     kept = plane.run(run.id).supervisor or {}
-    plane.ledgers.runs.note(run.id, run.project_id, supervisor={**kept, **fields})
+    plane.ledgers.runs.update_fields(run.id, run.project_id, supervisor={**kept, **fields})
 
 
 def end_by_force(pid: int | None) -> None:

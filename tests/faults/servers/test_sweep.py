@@ -40,7 +40,7 @@ def real_sweep(
         plane.services.limits,
         plane.clock,
         4,
-        plane.services.resume.go_on_once,
+        plane.services.resume.continue_once,
         fill_auto,
         plane.scheduler.call_at,
         plane.services.sweep._batches,

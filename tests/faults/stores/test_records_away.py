@@ -54,7 +54,7 @@ def test_records_that_cannot_be_read_prove_nothing(
     ears.wait_for(RUN, "gone")
     kept = engine.kept(RUN)
     with trouble(root):
-        sight = engine.look(RUN, kept)
+        sight = engine.inspect(RUN, kept)
         is_proved = engine.kill(RUN, kept)
     assert (sight.alive, sight.exit, sight.tree_gone, is_proved) == (None, None, False, False)
     sight = engine.see(RUN)

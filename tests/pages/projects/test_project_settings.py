@@ -212,7 +212,7 @@ async def test_hooks_of_a_folder_are_switched_on_and_said_to_have_changed(
     await until(lambda: house.plane.ledgers.projects.find(project.id).owner_hooks is not None)
     await user.should_see("Saved.")
     trusted = house.plane.ledgers.projects.find(project.id).owner_hooks
-    house.plane.ledgers.projects.note_changed_hooks(project.id, trusted)
+    house.plane.ledgers.projects.set_changed_hooks(project.id, trusted)
     await until(lambda: shown(user, "owner_hooks") == "no")
     await until(lambda: "have changed since they were switched on" in html_of(user))
     only(user, "setting-owner_hooks").set_value("yes")

@@ -165,7 +165,7 @@ async def test_an_end_without_proof_is_released_by_two_presses(
     with plane.database.transaction() as tx:
         ended = {"kind": "reaped", "sentence": "stopped", "because": "stopped"}
         runs.move(tx, runs.find(run.id), Signal.STOP, now=plane.clock(), **ended)
-    runs.note(run.id, project.id, hold="Couldn't confirm that its processes have exited")
+    runs.update_fields(run.id, project.id, hold="Couldn't confirm that its processes have exited")
     await user.open(f"/runs/{run.id}")
     assert "Couldn't confirm that its processes have exited." in unescape(html_of(user))
     user.find(marker="release-run").click()

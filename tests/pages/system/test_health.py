@@ -27,12 +27,12 @@ async def test_the_settings_say_how_the_database_is(house: House, user: User) ->
     await user.open("/settings")
     assert 'data-part="database" data-health="Healthy"' in html_of(user)
     house.plane.database.trouble = "The disk fails."
-    house.plane.store_watch.look_once()
+    house.plane.store_watch.check_once()
     await until(lambda: 'data-part="database" data-health="Degraded"' in html_of(user))
     assert "since <time data-day=" in html_of(user)
     assert "Pages can be read; nothing can be changed." in html_of(user)
     house.plane.database.trouble = ""
-    house.plane.store_watch.look_once()
+    house.plane.store_watch.check_once()
     await until(lambda: 'data-health="Degraded"' not in html_of(user))
 
 
@@ -47,7 +47,7 @@ async def test_the_settings_say_how_the_database_is(house: House, user: User) ->
 def test_a_lost_counter_is_unreachable_and_the_database_counts(
     mode: LimitsMode, told: list[Health]
 ) -> None:
-    database, *counter = HealthService(lambda: NOW, is_split=False).look([], mode)
+    database, *counter = HealthService(lambda: NOW, is_split=False).inspect([], mode)
     assert database.health is Health.HEALTHY
     assert [one.health for one in counter] == told
     if mode is LimitsMode.DEGRADED:
@@ -56,7 +56,7 @@ def test_a_lost_counter_is_unreachable_and_the_database_counts(
 
 def test_a_server_that_may_not_take_new_runs_says_that_the_rest_works() -> None:
     moved = PartTrouble(NEW_RUNS, NOW, "They live elsewhere.", "new runs are not accepted")
-    _, part = HealthService(lambda: NOW, is_split=False).look([moved], LimitsMode.TABLE)
+    _, part = HealthService(lambda: NOW, is_split=False).inspect([moved], LimitsMode.TABLE)
     assert (part.health, part.works) == (Health.DEGRADED, NO_NEW_RUNS)
 
 

@@ -21,8 +21,8 @@ async def test_a_warning_comes_to_an_open_page_and_goes_by_itself(
     assert WORDS not in html_of(user)
     desk, alerts = house.plane.services.projects, house.plane.services.alerts
     desk.change(project.id, agent="codex")
-    alerts.look_once()
+    alerts.check_once()
     await until(lambda: WORDS in html_of(user))
     desk.change(project.id, agent="script", agent_command=[sys.executable])
-    alerts.look_once()
+    alerts.check_once()
     await until(lambda: WORDS not in html_of(user))

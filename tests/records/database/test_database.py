@@ -64,7 +64,7 @@ def test_an_exception_leaves_nothing_and_tells_nobody(
         with database.transaction() as tx:
             tx.add(person())
             tx.flush()
-            tx.announce(ProjectChanged("proj_1"))
+            tx.publish(ProjectChanged("proj_1"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -83,7 +83,7 @@ def test_changes_are_told_once_each_after_the_commit(
     database = open_database("x", lambda changes: seen.append((changes, count(database))))
     with database.transaction() as tx:
         tx.add(person())
-        tx.announce(ProjectChanged("a"), ProjectChanged("b"), ProjectChanged("a"))
+        tx.publish(ProjectChanged("a"), ProjectChanged("b"), ProjectChanged("a"))
     assert seen == [([ProjectChanged("a"), ProjectChanged("b")], 1)]
 
 
@@ -95,7 +95,7 @@ def test_who_hears_of_a_change_may_write(open_database: Callable[..., Database])
     database = open_database("x", write_more)
     with database.transaction() as tx:
         tx.add(person(1))
-        tx.announce(ProjectChanged("a"))
+        tx.publish(ProjectChanged("a"))
     assert count(database) == 2
 
 

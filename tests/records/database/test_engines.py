@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.records.database import engines
 from app.records.database.database import Database
 from app.records.database.engines import network_among, network_of, sqlite_engine
-from app.records.database.integrity import look_at
+from app.records.database.integrity import inspect_database
 
 DISK = "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw"
 NFS = "40 22 0:44 / /srv/team rw,relatime shared:9 - nfs4 host:/team rw,vers=4.2"
@@ -51,7 +51,7 @@ def test_f44_a_database_on_the_network_is_kept_by_a_rollback_journal_and_doctor_
     with database.engine.begin() as connection:
         connection.execute(text("CREATE TABLE a (b INTEGER)"))
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "delete"
-    assert look_at(database).network == "nfs4"
+    assert inspect_database(database).network == "nfs4"
     database.close()
     assert {file.name for file in tmp_path.glob("a.db*")} == {"a.db"}
 

@@ -84,7 +84,7 @@ class Server:
 
     def commit(self, *changes: Change) -> None:
         with self.database.transaction() as tx:
-            tx.announce(*changes)
+            tx.publish(*changes)
 
 
 @contextmanager

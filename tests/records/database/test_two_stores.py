@@ -51,8 +51,8 @@ def test_what_concerns_a_run_alone_asks_no_other_store(alive: Database, dead: Da
     with ledger.stores.owner_of(run.id).transaction() as tx:
         moved = ledger.move(tx, run, Signal.TAKEN, now=NOW, kind="taken", sentence="taken")
     assert moved is not None
-    ledger.tell_once(run.id, NOW, "note", "a line")
-    ledger.note(run.id, run.project_id, hold="waits")
+    ledger.append_event_once(run.id, NOW, "note", "a line")
+    ledger.update_fields(run.id, run.project_id, hold="waits")
     found = ledger.find(run.id)
     assert found is not None
     assert (found.status, found.hold) == (Status.STARTING, "waits")

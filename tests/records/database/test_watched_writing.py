@@ -104,7 +104,7 @@ def test_what_the_control_store_has_committed_is_told_where_the_run_store_then_r
         with stores_on(control, runs).spanning(run.id, "accept") as tx:
             tx.add(run)
             control_of(tx).add(Person(**PERSON))
-            control_of(tx).announce(ProjectChanged("proj_1"))
+            control_of(tx).publish(ProjectChanged("proj_1"))
 
     with runs.reading() as reader:
         reader.exec(select(Run)).all()

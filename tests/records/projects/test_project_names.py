@@ -37,7 +37,7 @@ class Server:
         self.database = open_database("shared", self._tell)
         self.projects = ProjectLedger(stores_on(self.database))
         self.projects.names = self.names = ProjectNames(self.database, seconds)
-        self.feed.subscribe(self.names.hear)
+        self.feed.subscribe(self.names.on_change)
         self.asked = 0
         event.listen(self.database._reader, "before_cursor_execute", self._count)
 

@@ -130,11 +130,11 @@ def test_usage_told_after_the_end_counts_once_however_often_it_is_told(
     ledger: RunLedger, stores: Stores
 ) -> None:
     run = add_run(ledger, status=Status.RUNNING, started_at=NOW)
-    ledger.note_usage(run.id, input_tokens=5)
+    ledger.update_usage(run.id, input_tokens=5)
     assert kept(stores) == {}
     move(ledger, run, Signal.STOP, NOW)
     for _ in range(2):
-        ledger.note_usage(run.id, input_tokens=9, cost_usd=0.25)
+        ledger.update_usage(run.id, input_tokens=9, cost_usd=0.25)
     told = {"told_tokens": 1, "input_tokens": 9, "told_cost": 1, "cost_micros": 250_000}
     assert kept(stores) == {("proj_1", NOW.date()): Figures(stopped=1, began=1, **told)}
 
@@ -202,7 +202,7 @@ def test_the_days_say_what_a_scan_of_the_runs_says(
         run = stale if how == "by a stale row" else ledger.find(stale.id)
         assert run is not None
         if what == TOLD:
-            ledger.note_usage(run.id, **usage)
+            ledger.update_usage(run.id, **usage)
             continue
         began = {"started_at": now} if what == Signal.AGENT_ALIVE else {}
         with suppress(Crashed), stores.owner_of(run.id).transaction() as tx:

@@ -161,7 +161,7 @@ def test_a_run_that_has_not_ended_cannot_be_released(ledger: RunLedger, run: Run
 
 def test_a_release_leaves_parked_what_was_parked_meanwhile(ledger: RunLedger) -> None:
     run = add_run(ledger, status=Status.DIED, ended_at=NOW)
-    ledger.note(run.id, run.project_id, parked=True)
+    ledger.update_fields(run.id, run.project_id, parked=True)
     assert ledger.release(run, now=NOW, sentence="gone", parked=False)
     found = ledger.find(run.id)
     assert found is not None
@@ -171,15 +171,15 @@ def test_a_release_leaves_parked_what_was_parked_meanwhile(ledger: RunLedger) ->
 def test_a_hold_is_written_only_on_a_run_that_is_still_as_it_was_read(
     ledger: RunLedger, run: Run
 ) -> None:
-    ledger.note_hold(run, "waits")
+    ledger.set_hold(run, "waits")
     with ledger.stores.owner_of(run.id).transaction() as tx:
         moved = ledger.move(
             tx, run, Signal.STOP, now=NOW, kind="reaped", sentence="stopped", hold=None
         )
     assert moved is not None
-    ledger.note_hold(run, "waits longer")
+    ledger.set_hold(run, "waits longer")
     assert ledger.release(moved, now=NOW, sentence="gone")
-    ledger.note_hold(moved, "waits for ever")
+    ledger.set_hold(moved, "waits for ever")
     found = ledger.find(run.id)
     assert found is not None
     assert found.hold is None
@@ -188,9 +188,9 @@ def test_a_hold_is_written_only_on_a_run_that_is_still_as_it_was_read(
 def test_a_timeline_is_told_oldest_first_and_from_a_place_on(ledger: RunLedger, run: Run) -> None:
     # order of insertion, regardless of the clock
     for number, at in enumerate([NOW, NOW - timedelta(hours=1), NOW]):
-        ledger.tell_once(run.id, at, "note", f"line {number}", number=number)
+        ledger.append_event_once(run.id, at, "note", f"line {number}", number=number)
     other = add_run(ledger)
-    ledger.tell_once(other.id, NOW, "note", "of another run")
+    ledger.append_event_once(other.id, NOW, "note", "of another run")
     events = ledger.timeline(run.id)
     assert [one.sentence for one in events] == ["accepted", "line 0", "line 1", "line 2"]
     assert events[1].data == {"number": 0}
@@ -199,7 +199,7 @@ def test_a_timeline_is_told_oldest_first_and_from_a_place_on(ledger: RunLedger, 
 
 def test_facts_that_are_no_move_are_noted(ledger: RunLedger, run: Run, told: list[Change]) -> None:
     told.clear()
-    ledger.note(run.id, run.project_id, hold="waits", base_sha="a" * 40)
+    ledger.update_fields(run.id, run.project_id, hold="waits", base_sha="a" * 40)
     found = ledger.find(run.id)
     assert found is not None
     assert (found.hold, found.base_sha, found.status) == ("waits", "a" * 40, "queued")

@@ -38,7 +38,7 @@ def test_an_order_reads_none_of_the_history_that_it_is_not_about(
     asked: list[int] = []
     for _ in range(2):
         for run_id in stopped(plane, project, 3):
-            plane.ledgers.runs.note(run_id, project.id, retried_by=live.id)
+            plane.ledgers.runs.update_fields(run_id, project.id, retried_by=live.id)
         freeze = partial(bulk_orders.runs_meant, plane.stores, action, RunFilter(project.id))
         assert freeze() == meant
         asked.append(len(statements_of(freeze)))
@@ -115,7 +115,7 @@ def test_words_and_branches_choose_among_those_that_nothing_has_repeated(
     plane = planes(split=False)
     project = plane.add_project(world)
     repeated, last = stopped(plane, project, 2)
-    plane.ledgers.runs.note(repeated, project.id, retried_by=last)
+    plane.ledgers.runs.update_fields(repeated, project.id, retried_by=last)
     for wanted in (
         RunFilter(text="part"),
         RunFilter(project.id, text="run/"),

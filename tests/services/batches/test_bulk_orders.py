@@ -60,7 +60,7 @@ def test_a_look_at_an_order_that_has_no_room_costs_the_same_however_many_wait(
     for project in projects:
         bulk = retry_all(plane, project_id=project.id)
         assert bulk.hold
-        costs.append(len(statements_of(plane.services.bulk.go_on_once)))
+        costs.append(len(statements_of(plane.services.bulk.continue_once)))
         plane.services.bulk.abort(bulk.id, plane.clock())
     assert costs[0] == costs[1] < 30
 
@@ -99,7 +99,7 @@ def test_who_follows_an_order_hears_of_what_it_came_to_and_of_nothing_else(
     assert told.count(one) == 3
     plane.services.bulk.abort(bulk.id, plane.clock())
     assert told.count(one) == 4
-    plane.services.bulk.ledger.note_hold(bulk.id, "too late")
+    plane.services.bulk.ledger.set_hold(bulk.id, "too late")
     assert (told.count(one), plane.services.bulk.find(bulk.id).hold) == (4, None)
 
 
@@ -156,7 +156,7 @@ def test_a_run_that_another_server_repeats_meanwhile_is_repeated_once(
             ),
             "it is about to be repeated",
         )
-        plane.ledgers.runs.note(run_id, project.id, retried_by=heir)
+        plane.ledgers.runs.update_fields(run_id, project.id, retried_by=heir)
         held.touch()
     plane.rest()
     [item] = desk.ledger.items(bulk.id, after=-1, limit=9)
@@ -215,7 +215,7 @@ def let_hear(plane: FakePlane, other: FakePlane, mark: str) -> None:
     heard: list[Change] = []
     leave = other.feed.subscribe(lambda one: heard.append(one.change))
     with plane.stores.control.transaction() as tx:
-        tx.announce(QuotaChanged(mark))
+        tx.publish(QuotaChanged(mark))
     until(lambda: QuotaChanged(mark) in heard, "it is heard")
     leave()
     other.rest()

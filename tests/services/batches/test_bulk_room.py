@@ -22,18 +22,18 @@ def test_an_order_that_waits_for_room_asks_nobody_outside(
     first, *_ = stopped(plane, project, 3)
     live = start(plane, project, task="works")
     looks: list[str] = []
-    real = FakeMirrors.look_at_origin
+    real = FakeMirrors.inspect_origin
 
     def look_at_origin(mirrors: FakeMirrors, origin: str, **how: Any) -> Any:
         looks.append(origin)
         return real(mirrors, origin, **how)
 
-    monkeypatch.setattr(FakeMirrors, "look_at_origin", look_at_origin)
+    monkeypatch.setattr(FakeMirrors, "inspect_origin", look_at_origin)
     rounds = counted(plane, monkeypatch)
     bulk = retry_all(plane, project_id=project.id)
     assert bulk.hold
     for number in range(3):
-        plane.ledgers.runs.note(live.id, project.id, hold=f"works {number}")
+        plane.ledgers.runs.update_fields(live.id, project.id, hold=f"works {number}")
         plane.services.bulk.request()
         plane.rest()
     assert len(rounds) > 3

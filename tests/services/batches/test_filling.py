@@ -41,7 +41,7 @@ def project(plane: FakePlane, world: World) -> Project:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """An origin that counts its calls and may be silent."""
-    asked, real = Asked(), FakeMirrors.look_at_origin
+    asked, real = Asked(), FakeMirrors.inspect_origin
 
     def look(self: FakeMirrors, origin: str, *, timeout_seconds: float) -> Remote:
         asked.times += 1
@@ -49,7 +49,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
             raise OriginProblem("The repository did not answer.", for_good=False)
         return real(self, origin, timeout_seconds=timeout_seconds)
 
-    monkeypatch.setattr(FakeMirrors, "look_at_origin", look)
+    monkeypatch.setattr(FakeMirrors, "inspect_origin", look)
     return asked
 
 
@@ -114,13 +114,13 @@ def test_a_line_that_a_silent_origin_leaves_open_keeps_no_other_out(
     assert [taken.status for taken in one.taken] == ["accepted"] * 8
     assert plane.services.batches.ledger.missing(batch) == [0, 3, 6, 9]
     with pytest.raises(ForgeUnavailable, match="4 of the items are not in") as told:
-        one.tell_undecided()
+        one.append_undecided()
     assert told.value.members["indexes"] == [0, 3, 6, 9]
     asked.is_silent = False
     again = filling(plane, batch)
     for index in (0, 3, 6, 9):
         again.take(item(project, index, "nowhere"), plane.clock())
-    again.tell_undecided()
+    again.append_undecided()
     assert plane.services.batches.seal(batch.id, plane.clock()).sealed
 
 
@@ -137,7 +137,7 @@ def test_of_a_line_that_cannot_be_decided_only_the_sentence_is_kept(
     gc.collect()
     assert [ref() for ref in there] == [None] * 3
     with pytest.raises(ForgeUnavailable, match="; 3 of the items are not in"):
-        one.tell_undecided()
+        one.append_undecided()
 
 
 def test_a_tracker_that_is_silent_is_not_asked_for_each_of_many_issues(
@@ -152,7 +152,7 @@ def test_a_tracker_that_is_silent_is_not_asked_for_each_of_many_issues(
     assert forge.times == 1
     assert [taken.index for taken in one.taken] == [0]
     with pytest.raises(ForgeUnavailable) as told:
-        one.tell_undecided()
+        one.append_undecided()
     assert told.value.members == {"indexes": list(range(1, 9))}
 
 

@@ -236,7 +236,7 @@ def test_many_retries_wait_for_the_window_of_runs_and_go_on_when_it_has_room(
     assert waits.hold.startswith("Rate limit reached.")
     assert plane.services.bulk.ledger.counts(bulk.id) == {"done": 2, "pending": 1}
     plane.clock.advance(3600)
-    plane.services.bulk.go_on_once()
+    plane.services.bulk.continue_once()
     assert plane.services.bulk.ledger.counts(bulk.id) == {"done": 3}
     assert plane.services.bulk.find(bulk.id).status == "completed"
 
@@ -268,7 +268,7 @@ def test_an_aborted_order_leaves_the_rest_as_it_is_and_a_frozen_one_grows_by_non
     bulk = desk.order(BulkAction.RETRY, wanted, "", plane.requester(), plane.clock()).bulk
     plane.rest()
     late = a_batch(plane, project, 1)
-    desk.go_on_once()
+    desk.continue_once()
     told: list[str] = []
     plane.services.feed.subscribe(lambda _: told.append(desk.find(bulk.id).status))
     assert desk.abort(bulk.id, plane.clock()).status == "aborted"

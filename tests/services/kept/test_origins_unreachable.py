@@ -26,7 +26,7 @@ def project(plane: RealPlane) -> Project:
 
 def look(plane: RealPlane) -> None:
     """Check all origins that are due once."""
-    plane.origins.look_once(plane.clock())
+    plane.origins.check_once(plane.clock())
     plane.rest()
 
 
@@ -45,7 +45,7 @@ def fall_silent(plane: RealPlane, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(origin)
         raise SILENT
 
-    monkeypatch.setattr(plane.adapters.mirrors, "look_at_origin", refuse)
+    monkeypatch.setattr(plane.adapters.mirrors, "inspect_origin", refuse)
     monkeypatch.setattr(origin_watch, "origin_kind", lambda _: None)
     return asked
 

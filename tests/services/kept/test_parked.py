@@ -148,7 +148,7 @@ def test_a_branch_that_moved_on_under_an_open_change_is_kept(plane: RealPlane) -
     project = plane.add_project(f"{COMMIT}; echo a > a.txt")
     run = plane.finish(project, issue=plane.add_issue(project).number)
     later = commit_file(plane.copy(run), "later.txt")
-    plane.adapters.copies.take(plane.repository(project), run.id, run.work_branch)
+    plane.adapters.copies.import_work(plane.repository(project), run.id, run.work_branch)
     with pytest.raises(NotDiscarded, match="#2 is open"):
         discard(plane, run)
     assert plane.copy(run).exists()
@@ -193,7 +193,7 @@ def test_a_branch_under_a_name_of_its_own_is_discarded_under_it(plane: RealPlane
     run = died(plane, project)
     aside = f"parked/{run.work_branch}/{run.id}"
     plane.adapters.mirrors.rename(plane.repository(project), run.work_branch, aside)
-    plane.ledgers.runs.note(run.id, project.id, work_branch=aside)
+    plane.ledgers.runs.update_fields(run.id, project.id, work_branch=aside)
     [view] = listed(plane)
     assert (view.branch, view.holds) == (aside, "1 commit, 2 files not committed")
     assert claimable(plane, project) == [1]

@@ -84,7 +84,7 @@ def test_a_branch_that_is_worked_on_again_is_not_listed(plane: RealPlane) -> Non
     project = plane.add_project(DIES_WITH_A_COMMIT)
     run = died(plane, project)
     again = plane.accept(plane.order(project, delay_seconds=60))
-    plane.ledgers.runs.note(again.id, project.id, work_branch=run.work_branch)
+    plane.ledgers.runs.update_fields(again.id, project.id, work_branch=run.work_branch)
     assert listed(plane) == []
     assert plane.services.overview.of(project.id).parked_count == 0
     with pytest.raises(PrLock) as refused:

@@ -99,7 +99,7 @@ def test_a_run_that_is_not_done_or_not_gone_is_not_retried(plane: RealPlane) -> 
     assert refused(plane, run, StillLive).detail.endswith("Stop it first.")
     waiting = plane.accept(plane.order(project, delay_seconds=60, task="later"))
     assert refused(plane, waiting, StillLive).detail.endswith("Stop it first.")
-    plane.ledgers.runs.note(run.id, project.id, status="stopped", ended_at=plane.clock())
+    plane.ledgers.runs.update_fields(run.id, project.id, status="stopped", ended_at=plane.clock())
     assert "being ended" in refused(plane, plane.run(run.id), BeingReleased).detail
     with pytest.raises(NotFound):
         accept(plane, "run_c0")

@@ -142,7 +142,7 @@ def test_a_run_that_was_set_aside_together_with_another_is_not_gone_on_with_eith
     first = died(plane, project)
     second = plane.see_end(retry(plane, first))
     # parked like a run with a separate copy, beside the run that continued
-    plane.ledgers.runs.note(first.id, project.id, parked=True)
+    plane.ledgers.runs.update_fields(first.id, project.id, parked=True)
     plane.see_end(retry(plane, second, source="fresh"))
     aside = f"parked/afk/1/{second.id}"
     assert plane.run(first.id).work_branch == aside

@@ -198,7 +198,7 @@ def test_a_branch_in_use_is_not_delivered(plane: RealPlane) -> None:
     project = plane.add_project(DIES_WITH_A_COMMIT)
     run = died(plane, project)
     again = plane.accept(plane.order(project, delay_seconds=60))
-    plane.ledgers.runs.note(again.id, project.id, work_branch=run.work_branch)
+    plane.ledgers.runs.update_fields(again.id, project.id, work_branch=run.work_branch)
     with pytest.raises(PrLock):
         deliver(plane, run)
 

@@ -92,7 +92,7 @@ def test_an_agent_that_nobody_wrote_down_is_adopted_however_late_it_is_found(
     run = plane.start_running(plane.add_project("exec sleep 60"))
     # the state after a crash between spawn and commit
     unwritten = {"status": "starting", "started_at": None, "pid": None, "deadline": None}
-    plane.ledgers.runs.note(run.id, run.project_id, **unwritten)
+    plane.ledgers.runs.update_fields(run.id, run.project_id, **unwritten)
     plane.clock.advance(plane.settings.launch_seconds + 60)
     plane.services.sweep.fill_once(plane.clock())
     plane.rest()

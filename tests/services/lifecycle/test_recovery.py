@@ -53,7 +53,7 @@ def test_an_agent_that_vanished_before_its_pid_was_stored_has_lost_its_session(
     plane: RealPlane,
 ) -> None:
     run = plane.start_running_issue(plane.add_project("sleep 60"))
-    plane.ledgers.runs.note(run.id, run.project_id, status="starting", pid=None)
+    plane.ledgers.runs.update_fields(run.id, run.project_id, status="starting", pid=None)
     # agent and supervisor die together, so no exit is recorded
     supervisor = psutil.Process(run.pid)
     for process in (supervisor, *supervisor.children(recursive=True)):

@@ -138,7 +138,7 @@ def test_work_in_the_copy_of_a_launch_that_nobody_remembers_is_parked(plane: Rea
     repo, mirrors = plane.repository(project), plane.adapters.mirrors
     base = mirrors.origin_tip(repo, "main")
     assert base is not None
-    plane.ledgers.runs.note(run.id, project.id, base_sha=base)
+    plane.ledgers.runs.update_fields(run.id, project.id, base_sha=base)
     mirrors.claim(repo, run.work_branch, base)
     copy = plane.adapters.copies.prepare(repo, run.id, branch=run.work_branch, sha=base)
     (copy / "work.txt").write_text("hours of it")

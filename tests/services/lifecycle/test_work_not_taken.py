@@ -133,4 +133,4 @@ def test_a_failed_agent_ends_though_its_work_cannot_be_read_and_all_of_it_is_kep
     away.rename(here)
     assert plane.tip(run) == run.base_sha
     repo = plane.repository(plane.project(run.project_id))
-    assert plane.adapters.copies.take(repo, run.id, run.work_branch) != run.base_sha
+    assert plane.adapters.copies.import_work(repo, run.id, run.work_branch) != run.base_sha

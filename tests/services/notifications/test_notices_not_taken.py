@@ -154,7 +154,7 @@ def test_a_server_that_ends_after_sending_sends_again(
         monkeypatch.setenv("RUNYARD_TEST", "1")
         monkeypatch.setenv("RUNYARD_FAILPOINT", "after_notice_sent:raise")
         with yard.plane.database.transaction() as tx:
-            tx.happened(PersonNeeded("k", project.id, "needs you", "", "/"))
+            tx.record_event(PersonNeeded("k", project.id, "needs you", "", "/"))
         yard.plane.rest()
         monkeypatch.delenv("RUNYARD_FAILPOINT")
         assert [row.state for row in yard.rows()] == ["pending"]
@@ -199,7 +199,7 @@ def test_only_the_server_that_sweeps_sends(tmp_path: Path) -> None:
         # both servers' clocks agree
         second.plane.clock.now = first.plane.clock.now
         with second.plane.database.transaction() as tx:
-            tx.happened(PersonNeeded("k", project.id, "needs you", "", "/"))
+            tx.record_event(PersonNeeded("k", project.id, "needs you", "", "/"))
         second.go_round()
         assert second.taken() == []
         first.go_round()

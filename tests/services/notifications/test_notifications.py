@@ -98,7 +98,7 @@ def test_an_agent_that_is_signed_out_is_told_of_once_a_day(tmp_path: Path) -> No
         for key in ("a", "b"):
             lost = run.model_copy(update={"id": key, "status": "died", "cause": "auth"})
             with yard.plane.database.transaction() as tx:
-                tx.happened(RunEnded(lost))
+                tx.record_event(RunEnded(lost))
         yard.go_round()
         assert yard.titles()[1:] == ["Runyard: yard0 needs you: its agent is not signed in"]
 
@@ -111,7 +111,7 @@ def test_what_somebody_else_finds_is_told_once_for_its_key(tmp_path: Path) -> No
                 needed = PersonNeeded(
                     "limit:x", project.id, "needs you: stuck", "5 times", "/quota"
                 )
-                tx.happened(needed)
+                tx.record_event(needed)
         yard.go_round()
         assert yard.titles() == ["Runyard: yard0 needs you: stuck"]
 
@@ -129,7 +129,7 @@ def test_an_end_that_is_rolled_back_is_not_told(tmp_path: Path) -> None:
     with telling(tmp_path) as yard:
         project = yard.project()
         with contextlib.suppress(RuntimeError), yard.plane.database.transaction() as tx:
-            tx.happened(PersonNeeded("k", project.id, "needs you", "", "/"))
+            tx.record_event(PersonNeeded("k", project.id, "needs you", "", "/"))
             raise RuntimeError
         yard.go_round()
         assert (yard.rows(), yard.taken()) == ([], [])

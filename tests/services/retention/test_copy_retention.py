@@ -165,7 +165,7 @@ def test_a_server_that_does_not_sweep_shows_what_goes_and_removes_nothing(
 ) -> None:
     run = left_run(plane)
     plane.leases.is_alone = False
-    plane.leases.give_back(plane.clock())
+    plane.leases.release(plane.clock())
     assert pass_by(plane, 31) == 0
     assert leaving(plane) == [(run.id, "age")]
     assert plane.copy(run).is_dir()

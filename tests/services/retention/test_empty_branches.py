@@ -33,7 +33,7 @@ def old(plane: RealPlane, script: str = DIES) -> Run:
         repo = plane.repository(plane.project(run.project_id))
         assert run.base_sha is not None
         plane.adapters.mirrors.claim(repo, run.work_branch, run.base_sha)
-        plane.ledgers.runs.note(run.id, run.project_id, parked=True)
+        plane.ledgers.runs.update_fields(run.id, run.project_id, parked=True)
     assert plane.tip(run) is not None
     return plane.run(run.id)
 
@@ -87,7 +87,7 @@ def test_copies_that_are_away_keep_their_rows(plane: RealPlane) -> None:
 
 def test_a_run_of_another_machine_is_not_judged_here(plane: RealPlane) -> None:
     run = old(plane)
-    plane.ledgers.runs.note(run.id, run.project_id, instance="another")
+    plane.ledgers.runs.update_fields(run.id, run.project_id, instance="another")
     assert clear(plane) == 0
     assert plane.run(run.id).parked
 
@@ -104,7 +104,7 @@ def test_a_branch_that_a_retry_waits_for_stays(plane: RealPlane) -> None:
     run = old(plane)
     project = plane.project(run.project_id)
     again = plane.accept(plane.order(project, delay_seconds=60))
-    plane.ledgers.runs.note(again.id, project.id, work_branch=run.work_branch)
+    plane.ledgers.runs.update_fields(again.id, project.id, work_branch=run.work_branch)
     assert clear(plane) == 0
     assert plane.tip(run) is not None
 

@@ -79,10 +79,10 @@ def test_what_is_shown_no_more_is_shown_an_hour_again(tmp_path: Path) -> None:
         run = quiet(plane)
         plane.clock.advance(31 * DAY)
         assert clear(plane) == 0
-        plane.ledgers.runs.note(run.id, run.project_id, may_resume=True)
+        plane.ledgers.runs.update_fields(run.id, run.project_id, may_resume=True)
         plane.clock.advance(HOUR)
         assert clear(plane) == 0
-        plane.ledgers.runs.note(run.id, run.project_id, may_resume=False)
+        plane.ledgers.runs.update_fields(run.id, run.project_id, may_resume=False)
         assert clear_shown(plane) == 1
 
 

@@ -26,6 +26,6 @@ def test_a_batch_is_summed_up_exactly(plane: RealPlane) -> None:
     for index, cost in enumerate((0.1, 0.2, 0.0)):
         taken = filling.take(Item(index, RunRequest(project.id, Depth.QUICK, "auto")), now)
         assert taken is not None
-        plane.ledgers.runs.note_usage(taken.run_id, cost_usd=cost)
+        plane.ledgers.runs.update_usage(taken.run_id, cost_usd=cost)
     assert desk.ledger.sums(batch.id).cost_usd == 0.3
     assert 0.1 + 0.2 != 0.3

@@ -36,7 +36,7 @@ def project(still: RealPlane) -> Project:
 
 
 def put(plane: RealPlane, run: Run, **columns: Any) -> None:
-    plane.ledgers.runs.note(run.id, run.project_id, **columns)
+    plane.ledgers.runs.update_fields(run.id, run.project_id, **columns)
 
 
 def end(plane: RealPlane, run: Run, status: Status) -> None:

@@ -92,7 +92,7 @@ def test_a_refused_host_is_a_line_of_the_timeline_before_the_run_has_ended(
 def test_a_refused_host_is_told_of_while_its_agent_works(plane: RealPlane) -> None:
     script = "curl -sS https://evil.example/; while [ ! -e go ]; do sleep 0.1; done"
     project = add_project(plane, script)
-    plane.adapters.engine.listen(plane._hear)
+    plane.adapters.engine.listen(plane._on_engine_event)
     run = plane.start_running(project)
     plane.wait(lambda: told(plane, run), "the refusal is told")
     assert told(plane, run) == ["network refused: evil.example:443 (not allowed)"]
@@ -113,11 +113,11 @@ def test_what_many_looks_find_is_told_once_and_in_order(plane: RealPlane) -> Non
     run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
     put(plane, run, [refusal("a.example"), refusal("b.example", 80)])
     for _ in range(8):
-        plane.workers.submit(plane.refusals.tell_once, run.id)
+        plane.workers.submit(plane.refusals.append_once, run.id)
     plane.rest()
     put(plane, run, [refusal("a.example"), refusal("b.example", 80), refusal("2001:db8::1", 22)])
     for _ in range(8):
-        plane.workers.submit(plane.refusals.tell_once, run.id)
+        plane.workers.submit(plane.refusals.append_once, run.id)
     plane.rest()
     assert told(plane, run) == [
         "network refused: a.example:443 (not allowed)",
@@ -130,8 +130,8 @@ def test_beyond_two_hundred_hosts_there_is_one_more_line(plane: RealPlane) -> No
     run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
     many = [refusal(f"host{number}.example") for number in range(200)]
     put(plane, run, [*many, '{"more": true}\n', refusal("late.example")])
-    plane.refusals.tell_once(run.id)
-    plane.refusals.tell_once(run.id)
+    plane.refusals.append_once(run.id)
+    plane.refusals.append_once(run.id)
     lines = told(plane, run)
     assert len(lines) == 201
     assert lines[-1] == "network refused: and more"
@@ -149,7 +149,7 @@ def test_a_record_of_another_shape_tells_nothing(plane: RealPlane, line: str) ->
     run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
     text = line.encode(errors="surrogatepass")
     record_of(plane, run).write_bytes(text + b'\n{"host": "b')
-    plane.refusals.tell_once(run.id)
+    plane.refusals.append_once(run.id)
     assert told(plane, run) == []
 
 
@@ -159,17 +159,17 @@ def test_a_record_that_is_a_link_or_a_pipe_holds_nobody(plane: RealPlane, tmp_pa
     secret = tmp_path / "secret"
     secret.write_text(refusal("stolen.example"))
     record.symlink_to(secret)
-    plane.refusals.tell_once(run.id)
+    plane.refusals.append_once(run.id)
     record.unlink()
     os.mkfifo(record)
-    plane.refusals.tell_once(run.id)
+    plane.refusals.append_once(run.id)
     assert told(plane, run) == []
 
 
 def test_a_hostile_name_shows_what_it_hides(plane: RealPlane) -> None:
     run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
     put(plane, run, [refusal("a\u202e\x1b[31m\n" + "x" * 400, because="\x07" * 300)])
-    plane.refusals.tell_once(run.id)
+    plane.refusals.append_once(run.id)
     (line,) = told(plane, run)
     assert line.startswith("network refused: a\\u202e\\x1b[31m\\x0ax")
     assert line.isprintable()

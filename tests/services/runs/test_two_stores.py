@@ -335,7 +335,7 @@ def test_a_running_server_accepts_no_new_run_once_another_was_told_where_they_li
 
     with pytest.raises(NewRunsMoved, match="Restart it with the same RUNYARD_RUNS_DATABASE_URL"):
         start(before, project, task="another")
-    assert "live in the run store" in before.store_watch.look_once()
+    assert "live in the run store" in before.store_watch.check_once()
     assert [(one.part, one.brief) for one in before.store_watch.parts()] == [
         ("new runs", "new runs are not accepted")
     ]

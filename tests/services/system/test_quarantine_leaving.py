@@ -82,7 +82,7 @@ def stopped(plane: FakePlane, run: Run) -> None:
 
 
 def ended_by_itself(plane: FakePlane, run: Run) -> None:
-    plane.look_again(run.id)
+    plane.inspect_later(run.id)
 
 
 @pytest.mark.parametrize("ends", [stopped, ended_by_itself])

@@ -27,10 +27,10 @@ class Source:
 async def test_what_changed_while_asking_is_shown_in_the_end() -> None:
     source, shown = Source(), list[int]()
     latest = LatestRequest(source.ask, shown.append)
-    first = asyncio.create_task(latest.look())
+    first = asyncio.create_task(latest.request())
     await asyncio.sleep(0)
     source.truth = 1
-    await asyncio.gather(*(latest.look() for _ in range(20)))
+    await asyncio.gather(*(latest.request() for _ in range(20)))
     source.gate.set()
     await first
     assert shown == [0, 1]
@@ -49,6 +49,6 @@ async def test_a_question_that_fails_does_not_block_the_next() -> None:
 
     latest = LatestRequest(ask, shown.append)
     with pytest.raises(ValueError, match="no answer"):
-        await latest.look()
-    await latest.look()
+        await latest.request()
+    await latest.request()
     assert shown == ["fine"]

@@ -54,7 +54,7 @@ def texts(log: EntryLog) -> list[str]:
 async def test_what_was_written_since_comes_alone_and_whole() -> None:
     source = GrowingLog(said("one") + said("two")[:-9])
     log = EntryLog(source.read)
-    assert [line.text for line in (await log.look_at_end()).lines] == ["one"]
+    assert [line.text for line in (await log.load_end()).lines] == ["one"]
     source.content = said("one") + said("two") + b"plain\nthr"
     burst = await log.catch_up()
     assert not burst.is_fresh
@@ -68,7 +68,7 @@ async def test_entries_among_much_that_says_nothing_are_looked_for_further_back(
     output = json.dumps({"type": "item.updated", "item": {"padding": "x" * READ_BYTES}}).encode()
     source = GrowingLog(said("first") + (output + b"\n") * 5)
     log = EntryLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     assert texts(log) == ["first"]
     assert not log.has_earlier
 
@@ -76,7 +76,7 @@ async def test_entries_among_much_that_says_nothing_are_looked_for_further_back(
 async def test_a_log_that_ran_far_ahead_is_met_at_its_end() -> None:
     source = GrowingLog(said("one"))
     log = EntryLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     source.content += said("much", 1000) * (READ_BYTES // 300) + said("last")
     burst = await log.catch_up()
     assert burst.is_fresh
@@ -87,7 +87,7 @@ async def test_a_log_that_ran_far_ahead_is_met_at_its_end() -> None:
 async def test_of_a_flood_of_entries_little_is_read_and_the_last_one_is_met() -> None:
     source = GrowingLog(said("one"))
     log = EntryLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     source.content += b"".join(said(f"entry {number}") for number in range(FLOOD_BYTES // 16))
     burst = await log.catch_up(is_flooded=True)
     assert burst.is_fresh
@@ -99,7 +99,7 @@ async def test_of_a_flood_of_entries_little_is_read_and_the_last_one_is_met() ->
 async def test_of_a_flood_of_long_entries_nothing_more_is_read_than_its_end() -> None:
     source = GrowingLog(said("one"))
     log = EntryLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     source.content += b"".join(said(f"entry {number}", 1_000) for number in range(400))
     calls = source.calls
     await log.catch_up(is_flooded=True)
@@ -112,10 +112,10 @@ async def test_of_a_flood_of_long_entries_nothing_more_is_read_than_its_end() ->
 async def test_earlier_entries_come_on_demand_up_to_the_very_first() -> None:
     source = GrowingLog(b"".join(said(f"{number:07d}\n…") for number in range(9_000)))
     log = EntryLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     while log.has_earlier:
         before = log.lines[0].text
-        burst = await log.look_earlier()
+        burst = await log.load_earlier()
         assert before in texts(log)
         assert burst.lines == tuple(log.lines)[: len(burst.lines)]
         assert len(log.lines) <= MAX_LINES
@@ -125,7 +125,7 @@ async def test_earlier_entries_come_on_demand_up_to_the_very_first() -> None:
     assert log.lines[0].text == "0000000"
     assert log.is_detached
     assert (await log.catch_up()).lines == ()
-    await log.look_at_end()
+    await log.load_end()
     assert texts(log)[-2] == "0008999"
 
 
@@ -143,13 +143,13 @@ async def test_however_a_log_grows_its_entries_are_met_once(
 ) -> None:
     source = GrowingLog()
     log = EntryLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     edges = [0, *sorted(min(cut, len(lines)) for cut in cuts), len(lines)]
     for begin, end in itertools.pairwise(edges):
         source.content += b"".join(lines[begin:end])
         await log.catch_up()
     while log.has_earlier:
-        await log.look_earlier()
+        await log.load_earlier()
     told: list[str] = []
     position = 0
     while position < len(source.content):
@@ -167,7 +167,7 @@ async def test_a_log_whose_middle_was_dropped_is_looked_at_up_to_there() -> None
         )
 
     log = EntryLog(read)
-    await log.look_at_end()
+    await log.load_end()
     assert texts(log) == ["[… cut …]", "on"]
     assert not log.has_earlier
 
@@ -184,8 +184,8 @@ async def test_a_jump_shows_the_entries_around_a_position(number: int) -> None:
     source = GrowingLog(b"".join(b"line %06d\n" % one for one in range(60_000)))
     source.is_over = True
     log = EntryLog(source.read)
-    await log.look_at_end()
-    await log.look_at(12 * number)
+    await log.load_end()
+    await log.load_around(12 * number)
     index = log.index_of(12 * number)
     assert index is not None
     shown = [line.text for line in list(log.lines)[index : index + MAX_ENTRY_LINES]]

@@ -42,38 +42,38 @@ def answering(answer: Callable[[httpx.Request], httpx.Response]) -> ApiClient:
 
 def test_the_message_goes_when_the_run_that_has_the_branch_is_gone() -> None:
     form, lock = refused_form()
-    assert not lock.hear(run_of(5, Status.STOPPED)), "its processes may still write"
-    assert not lock.hear(released(6)), "another run"
+    assert not lock.on_change(run_of(5, Status.STOPPED)), "its processes may still write"
+    assert not lock.on_change(released(6)), "another run"
     assert form.trouble == locked()
-    assert lock.hear(released())
+    assert lock.on_change(released())
     assert (form.trouble, lock.is_due) == (None, False), "nobody asked to wait"
 
 
 def test_a_form_that_waits_goes_once_when_the_branch_is_free() -> None:
     _, lock = refused_form()
     lock.begin()
-    assert lock.hear(released())
+    assert lock.on_change(released())
     assert lock.is_due
     lock.sent()
     assert not lock.is_due
-    assert not lock.hear(released()), "told twice, sent once"
+    assert not lock.on_change(released()), "told twice, sent once"
 
 
 def test_a_second_refusal_waits_again_for_whoever_has_the_branch_then() -> None:
     form, lock = refused_form()
     lock.begin()
-    lock.hear(released())
+    lock.on_change(released())
     form.trouble = locked(run_of(6).id)
     lock.sent()
     assert (lock.is_on, lock.is_due) == (True, False)
-    lock.hear(released(6))
+    lock.on_change(released(6))
     assert lock.is_due
 
 
 def test_a_refusal_for_a_run_that_is_gone_is_not_sent_again_for_ever() -> None:
     form, lock = refused_form()
     lock.begin()
-    lock.hear(released())
+    lock.on_change(released())
     form.trouble = locked()
     lock.sent()
     assert not lock.is_on
@@ -83,7 +83,7 @@ def test_a_refusal_for_a_run_that_is_gone_is_not_sent_again_for_ever() -> None:
 def test_another_refusal_ends_the_wait(kind: TroubleKind) -> None:
     form, lock = refused_form()
     lock.begin()
-    lock.hear(released())
+    lock.on_change(released())
     form.trouble = Trouble(kind, "No.")
     lock.sent()
     assert not lock.is_on
@@ -96,7 +96,7 @@ def test_a_form_that_was_changed_waits_for_nothing(change: dict[str, Any]) -> No
     form, lock = refused_form()
     lock.begin()
     form.__dict__.update(change)
-    lock.hear(released())
+    lock.on_change(released())
     assert (form.trouble, lock.is_on, lock.is_due) == (None, False, False)
 
 
@@ -104,7 +104,7 @@ def test_what_was_cancelled_is_not_sent() -> None:
     _, lock = refused_form()
     lock.begin()
     lock.cancel()
-    assert lock.hear(released())
+    assert lock.on_change(released())
     assert not lock.is_due
 
 
@@ -124,8 +124,8 @@ async def test_a_lock_that_went_while_the_refusal_was_on_its_way_is_asked_for_on
 
     form, lock = refused_form()
     lock.begin()
-    assert await lock.look(answering(answer))
-    assert not await lock.look(answering(answer)), "there is no lock any more"
+    assert await lock.refetch(answering(answer))
+    assert not await lock.refetch(answering(answer)), "there is no lock any more"
     assert (form.trouble, lock.is_due, len(asked)) == (None, True, 1)
 
 
@@ -136,7 +136,7 @@ async def test_a_server_that_does_not_answer_leaves_the_form_waiting() -> None:
     form, lock = refused_form()
     lock.begin()
     with pytest.raises(NoAnswer):
-        await lock.look(answering(silent))
+        await lock.refetch(answering(silent))
     assert (form.trouble, lock.is_on) == (locked(), True)
 
 
@@ -159,8 +159,8 @@ def test_however_the_feed_comes_each_refusal_is_sent_again_at_most_once(
             form.task += "!"
             lock.check()
         elif step == "noise":
-            assert not lock.hear(run_of(number, Status.RUNNING))
-        elif lock.hear(released(number)):
+            assert not lock.on_change(run_of(number, Status.RUNNING))
+        elif lock.on_change(released(number)):
             assert holder == run_of(number).id
             assert lock.is_due is (waits and form.is_as_sent())
             if lock.is_due:

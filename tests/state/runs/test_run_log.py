@@ -96,7 +96,7 @@ def test_only_the_last_lines_are_kept_and_their_place_is_known() -> None:
 async def test_a_log_that_ran_far_ahead_is_met_at_its_end() -> None:
     source = GrowingLog(b"one\n")
     log = RunLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     source.content += b"y\n" * READ_BYTES + b"last\n"
     burst = await log.catch_up()
     assert burst.is_fresh
@@ -107,7 +107,7 @@ async def test_a_log_that_ran_far_ahead_is_met_at_its_end() -> None:
 async def test_of_a_flood_its_last_lines_are_shown_by_one_look_at_a_time() -> None:
     source = GrowingLog(b"one\n")
     log = RunLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     for number in range(3):
         source.content += b"y\n" * READ_BYTES + b"last %d\n" % number
         calls = source.calls
@@ -123,7 +123,7 @@ async def test_of_a_flood_its_last_lines_are_shown_by_one_look_at_a_time() -> No
 async def test_after_a_flood_lines_come_one_by_one_again_and_none_twice() -> None:
     source = GrowingLog()
     log = RunLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     source.content += b"".join(b"%07d\n" % number for number in range(FLOOD_BYTES))
     await log.catch_up(is_flooded=True)
     for words in (b"calm\nag", b"ain\n", b""):
@@ -139,7 +139,7 @@ async def test_after_a_flood_lines_come_one_by_one_again_and_none_twice() -> Non
 async def test_what_was_written_since_comes_alone() -> None:
     source = GrowingLog(b"one\ntw")
     log = RunLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     source.content += b"o\nthree\nfo"
     burst = await log.catch_up()
     assert not burst.is_fresh
@@ -151,7 +151,7 @@ async def test_what_was_written_since_comes_alone() -> None:
 async def test_the_first_line_is_dropped_where_reading_began_inside_it() -> None:
     source = GrowingLog(b"z" * 10 + b"\n" + b"line\n" * (READ_BYTES // 5))
     log = RunLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     assert set(texts(log)) == {"line"}
     assert source.content[log.first_offset :].startswith(b"line\n")
 
@@ -159,10 +159,10 @@ async def test_the_first_line_is_dropped_where_reading_began_inside_it() -> None
 async def test_earlier_lines_come_on_demand_up_to_the_very_first() -> None:
     source = GrowingLog(b"".join(b"%07d\n" % number for number in range(40_000)))
     log = RunLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     while log.first_offset > 0:
         before = log.lines[0].text
-        await log.look_earlier()
+        await log.load_earlier()
         assert before in texts(log)
         assert log.lines[0].text < before
         assert len(log.lines) <= MAX_LINES
@@ -175,11 +175,11 @@ async def test_earlier_lines_come_on_demand_up_to_the_very_first() -> None:
 async def test_looking_earlier_passes_a_line_longer_than_one_reading() -> None:
     source = GrowingLog(b"first\n" + b"w" * (READ_BYTES * 2) + b"\nend\n" + b"e\n" * 10)
     log = RunLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     for _ in range(5):
         if log.first_offset == 0:
             break
-        await log.look_earlier()
+        await log.load_earlier()
     assert log.lines[0].text == "first"
 
 
@@ -188,19 +188,19 @@ async def test_a_look_at_earlier_lines_is_not_disturbed_by_new_ones_until_one_fo
 ):
     source = GrowingLog(b"line\n" * READ_BYTES)
     log = RunLog(source.read)
-    await log.look_at_end()
-    await log.look_earlier()
+    await log.load_end()
+    await log.load_earlier()
     calls = source.calls
     assert (await log.catch_up()).lines == ()
     assert source.calls == calls
-    await log.look_at_end()
+    await log.load_end()
     assert log.next_offset == len(source.content)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\x00\x00\n", b"\xff\xfe\n"])
 async def test_odd_logs_are_lines_too(content: bytes) -> None:
     log = RunLog(GrowingLog(content).read)
-    await log.look_at_end()
+    await log.load_end()
     assert len(log.lines) == content.count(b"\n")
 
 
@@ -225,11 +225,11 @@ class CutLog(GrowingLog):
 async def test_looking_earlier_ends_at_what_was_cut_and_repeats_nothing() -> None:
     tail = b"".join(b"%07d\n" % number for number in range(READ_BYTES // 7))
     log = RunLog(CutLog(b"head\n" * 1000, 10 * READ_BYTES, tail).read)
-    await log.look_at_end()
+    await log.load_end()
     for _ in range(40):
         if not log.has_earlier:
             break
-        await log.look_earlier()
+        await log.load_earlier()
     shown = texts(log)
     assert not log.has_earlier
     assert "[a part was cut]" in shown[:2]
@@ -242,7 +242,7 @@ async def test_what_was_cut_in_a_flood_makes_no_line_appear_twice() -> None:
     head = b"".join(b"h%06d\n" % number for number in range(FLOOD_BYTES // 4))
     source = CutLog(b"one\n", 0, b"")
     log = RunLog(source.read)
-    await log.look_at_end()
+    await log.load_end()
     source.head, source.begin = head, len(head)
     await log.catch_up(is_flooded=True)
     # the disk was full for a moment
@@ -262,8 +262,8 @@ def numbered(count: int) -> bytes:
 @pytest.mark.parametrize("number", [0, 1, 30_000, 59_999, 100_000, 199_999])
 async def test_a_jump_shows_the_lines_around_a_position_and_nothing_follows(number: int) -> None:
     log = RunLog(GrowingLog(numbered(200_000)).read)
-    await log.look_at_end()
-    await log.look_at(12 * number + 5)
+    await log.load_end()
+    await log.load_around(12 * number + 5)
     index = log.index_of(12 * number + 5)
     assert index is not None
     assert log.lines[index].text == f"line {number:06}"
@@ -275,7 +275,7 @@ async def test_a_jump_shows_the_lines_around_a_position_and_nothing_follows(numb
 
 async def test_a_jump_into_a_line_longer_than_what_is_read_keeps_that_line() -> None:
     log = RunLog(GrowingLog(b"first\n" + b"x" * 3 * READ_BYTES + b"\nlast\n").read)
-    await log.look_at(2 * READ_BYTES)
+    await log.load_around(2 * READ_BYTES)
     assert log.index_of(2 * READ_BYTES) == len(log.lines) == 0
     assert log.index_of(0) is None
 
@@ -297,7 +297,7 @@ async def test_a_jump_beside_a_cut_does_not_take_the_mark_for_what_was_written(
         (60_150, "behind the cut"),
     ):
         log = RunLog(read)
-        await log.look_at(offset)
+        await log.load_around(offset)
         index = log.index_of(offset)
         assert index is not None
         shown = [*texts(log)][index]
