@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.adapters.agents.catalogue import PRESETS
-from app.adapters.agents.streams import StreamReader
+from app.adapters.agents.formats.report import StreamReader
 from app.domain.agents.reports import Report, ReportEvent, Tally
 
 RECORDED = Path(__file__).parent.parent / "fakes" / "agents" / "streams"

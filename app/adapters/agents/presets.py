@@ -13,6 +13,9 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.formats import JSON_FORMATS
+from app.adapters.agents.formats.entries import entries_of
+from app.adapters.agents.formats.report import StreamReader
 from app.adapters.agents.probes import (
     find_sign_in,
     is_older,
@@ -21,8 +24,6 @@ from app.adapters.agents.probes import (
     read_version,
     unknown_flags,
 )
-from app.adapters.agents.readable import TELLERS, tell_line
-from app.adapters.agents.streams import StreamReader
 from app.domain.agents.final_output import Failure
 from app.domain.agents.reports import Entry
 from app.domain.sandbox.levels import SandboxLevel
@@ -169,8 +170,8 @@ class AgentPresets:
     def line_teller(self, agent: str) -> Callable[[bytes], list[Entry]] | None:
         """Return a function from an output line to entries, None if the agent writes no events."""
         preset = self._presets.get(agent)
-        tell_event = TELLERS.get(preset.stream) if preset else None
-        return partial(tell_line, tell_event) if tell_event else None
+        parse = JSON_FORMATS.get(preset.stream) if preset else None
+        return partial(entries_of, parse=parse) if parse else None
 
     def exit_words(self, agent: str, code: int) -> str:
         """Return the meaning of this agent's exit code, empty if it has no special one."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.formats import FORMATS
 from app.adapters.agents.presets import AgentPresets
-from app.adapters.agents.streams import STREAMS
 from app.domain.agents.reports import SessionNamed
 from app.domain.sandbox.network_rules import NetworkRules, read_entry
 from app.services.ports import Job, PromptTooLong
@@ -134,7 +134,7 @@ def test_an_exit_code_is_told_in_words_where_it_has_a_meaning(
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_a_preset_quotes_its_version_and_names_a_stream_that_is_read(preset: Preset) -> None:
     assert preset.version
-    assert preset.stream in STREAMS
+    assert preset.stream in FORMATS
     assert presets().reader(preset.name) is not None
 
 

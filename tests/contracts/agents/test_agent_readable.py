@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.adapters.agents.formats import JSON_FORMATS
+from app.adapters.agents.formats.entries import entries_of
 from app.adapters.agents.presets import AgentPresets
-from app.adapters.agents.readable import TELLERS, tell_line
 from app.domain.agents.reports import MAX_LINE_CHARS, MAX_TEXT_CHARS, Entry, EntryKind
 from tests.contracts.readings import AGENTS, RECORDED
 
@@ -25,7 +26,7 @@ def shown(entries: list[Entry]) -> list[str]:
 
 
 def told(stream: str, *lines: bytes) -> list[Entry]:
-    return [entry for line in lines for entry in tell_line(TELLERS[stream], line)]
+    return [entry for line in lines for entry in entries_of(line, JSON_FORMATS[stream])]
 
 
 def said_by(stream: str, **event: Any) -> list[str]:
@@ -226,7 +227,7 @@ def test_an_event_is_what_a_person_wants_of_it(
         "   indented",
     ],
 )
-@pytest.mark.parametrize("stream", sorted(TELLERS))
+@pytest.mark.parametrize("stream", sorted(JSON_FORMATS))
 def test_what_is_no_event_is_text_as_it_is(stream: str, line: str) -> None:
     assert told(stream, line.encode()) == [Entry(EntryKind.TEXT, line)]
 
@@ -286,7 +287,7 @@ JSON = st.recursive(
 KINDS = sorted({json.loads(line)["type"] for line in LINES if line.startswith(b'{"')})
 
 
-@given(kind=st.sampled_from(KINDS), rest=JSON, stream=st.sampled_from(sorted(TELLERS)))
+@given(kind=st.sampled_from(KINDS), rest=JSON, stream=st.sampled_from(sorted(JSON_FORMATS)))
 def test_no_event_whatever_it_holds_makes_a_teller_raise(kind: str, rest: Any, stream: str) -> None:
     event = {**(rest if isinstance(rest, dict) else {"item": rest, "part": rest}), "type": kind}
     for entry in told(stream, json.dumps(event).encode()):
@@ -294,7 +295,9 @@ def test_no_event_whatever_it_holds_makes_a_teller_raise(kind: str, rest: Any, s
         entry.name.encode()
 
 
-@given(line=st.binary(max_size=80) | st.sampled_from(LINES), stream=st.sampled_from(list(TELLERS)))
+@given(
+    line=st.binary(max_size=80) | st.sampled_from(LINES), stream=st.sampled_from(list(JSON_FORMATS))
+)
 def test_no_bytes_make_a_teller_raise(line: bytes, stream: str) -> None:
     told(stream, line)
 
@@ -303,4 +306,4 @@ def test_those_who_write_events_are_told_and_no_others() -> None:
     agents = AgentPresets({})
     without = {name for name in agents.names() if agents.line_teller(name) is None}
     assert without == {"script", "aider"}
-    assert {AGENTS[name].stream for name in AGENTS} - set(TELLERS) == {"aider"}
+    assert {AGENTS[name].stream for name in AGENTS} - set(JSON_FORMATS) == {"aider"}

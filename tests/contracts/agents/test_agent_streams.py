@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.agents.streams import STREAMS
+from app.adapters.agents.formats import FORMATS
 from app.domain.agents.final_output import LimitReached
 from app.domain.agents.reports import Report
 from tests.contracts.readings import RECORDED, events_of, reader_of, report_of
@@ -198,6 +198,8 @@ HOSTILE = [
     b'{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":NaN}}',
     b'{"type":"step_finish","part":{"tokens":{"input":-5,"cache":[]},"cost":"much"}}',
     b'{"type":"item.completed","item":{"type":"file_change","changes":{"path":1}}}',
+    b'{"type":"item.started","item":{"type":[]}}',
+    b'{"type":"item.completed","item":{"type":{}}}',
     b'{"type":"message","role":"assistant","content":{},"delta":"yes"}',
     b"Tokens: 9999999999999999999k sent, 1 received.",
     b"[1, 2]",
@@ -206,7 +208,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("stream", sorted(STREAMS))
+@pytest.mark.parametrize("stream", sorted(FORMATS))
 @pytest.mark.parametrize("line", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_hostile_line_never_raises_and_what_follows_is_read(stream: str, line: bytes) -> None:
     (file,) = RECORDED.glob(f"{stream}.*")
@@ -219,7 +221,7 @@ def test_a_hostile_line_never_raises_and_what_follows_is_read(stream: str, line:
     assert report.session_id is None or not report.session_id.startswith("-")
 
 
-@pytest.mark.parametrize("stream", sorted(STREAMS))
+@pytest.mark.parametrize("stream", sorted(FORMATS))
 def test_a_line_of_ten_megabytes_is_passed_over_in_bounded_memory(stream: str) -> None:
     reader = reader_of(stream)
     tracemalloc.start()
@@ -251,7 +253,7 @@ def test_a_million_answers_are_kept_in_little() -> None:
 
 
 @given(
-    st.sampled_from(sorted(STREAMS)),
+    st.sampled_from(sorted(FORMATS)),
     st.lists(st.sampled_from(LINES) | st.binary(max_size=40), max_size=12),
     st.data(),
 )

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.agents.readable import TELLERS, tell_line
+from app.adapters.agents.formats import JSON_FORMATS
+from app.adapters.agents.formats.entries import entries_of
 from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
 from app.domain.agents.reports import Entry
@@ -126,7 +127,7 @@ def test_a_log_that_grows_is_found_as_far_as_it_was_written(tmp_path: Path) -> N
 
 
 def claude(line: bytes) -> list[Entry]:
-    return tell_line(TELLERS["claude"], line)
+    return entries_of(line, JSON_FORMATS["claude"])
 
 
 def said(text: str) -> bytes:

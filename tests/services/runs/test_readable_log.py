@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.agents.readable import TELLERS, tell_line
+from app.adapters.agents.formats import JSON_FORMATS
+from app.adapters.agents.formats.entries import entries_of
 from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
 from app.domain.agents.reports import Entry, EntryKind
@@ -28,7 +29,7 @@ WHOLE = 1 << 20
 
 
 def gemini(line: bytes) -> list[Entry]:
-    return tell_line(TELLERS["gemini"], line)
+    return entries_of(line, JSON_FORMATS["gemini"])
 
 
 def part(content: bytes, offset: int = 0, limit: int = WHOLE, *, is_over: bool = True) -> LogPart:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.adapters.agents.readable import TELLERS, tell_line
+from app.adapters.agents.formats import JSON_FORMATS
+from app.adapters.agents.formats.entries import entries_of
 from app.api.client.runs import EntriesPiece
 from app.api.schemas import LogEntry
 from app.domain.agents.reports import Entry, EntryKind
@@ -20,7 +21,7 @@ from tests.fakes.engine import FakeLog
 
 
 def tell(line: bytes) -> list[Entry]:
-    return tell_line(TELLERS["codex"], line)
+    return entries_of(line, JSON_FORMATS["codex"])
 
 
 class GrowingLog:

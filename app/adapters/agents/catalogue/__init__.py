@@ -1,6 +1,6 @@
 """Presets as data: the facts about each agent's command line, and the version they are known for.
 
-To add an agent, add a file here and an entry to `PRESETS`; its stream is one of `streams.STREAMS`.
+To add an agent, add a file here and an entry to `PRESETS`; its stream is one of `formats.FORMATS`.
 """
 
 from __future__ import annotations

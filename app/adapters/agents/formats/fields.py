@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.agents.final_output import Progressed
-from app.domain.agents.reports import (
-    MAX_COUNT,
-    FileEdited,
-    ReportEvent,
-    Said,
-    SessionNamed,
-    ToolUsed,
-)
+from app.domain.agents.reports import MAX_COUNT
 
 MAX_MESSAGE_CHARS = 8_000
 MAX_NAME_CHARS = 100
 MAX_PATH_CHARS = 4_096
 MAX_COST_USD = 1_000_000.0
-_MAX_OPEN_TOOLS = 64
-_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
-# tools that change a file, by the names of all agents
-_EDITORS = frozenset(
-    {
-        *("Edit", "MultiEdit", "Write", "NotebookEdit"),
-        *("edit", "write", "patch", "write_file", "replace", "edit_file", "create_file"),
-    }
-)
-_PATHS = ("file_path", "filePath", "notebook_path", "absolute_path", "path")
+MAX_EVIDENCE_CHARS = 500
+MAX_SHORT_CHARS = 200
+# how much of an output's end is searched for its last line
+_END_CHARS = 20_000
 
 
 def read_object(line: str) -> dict[str, Any] | None:
@@ -87,47 +72,25 @@ def text_of(value: Any, limit: int = MAX_MESSAGE_CHARS) -> str:
     return kept.replace("\0", "").strip()
 
 
-def said(value: Any) -> Iterator[ReportEvent]:
-    """Yield a message, if there is one."""
-    if text := text_of(value):
-        yield Said(text)
+def moment_of(value: object) -> datetime | None:
+    """Return a number of seconds since 1970 as a UTC time, None for any other value."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
-def named(value: Any) -> Iterator[ReportEvent]:
-    """Yield a session, if its name is safe in a command line."""
-    if isinstance(value, str) and _SESSION.fullmatch(value):
-        yield SessionNamed(value)
+def short(value: Any, limit: int = MAX_SHORT_CHARS) -> str:
+    """Return the first line of a text that is not blank, cut to `limit`; empty for no text."""
+    text = text_of(value, 4_000)
+    line = next((one.strip() for one in text.split("\n") if one.strip()), "")
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def called(name: Any, given: Any) -> Iterator[ReportEvent]:
-    """Yield a tool call, and the file that it edits."""
-    tool = text_of(name, MAX_NAME_CHARS)
-    if not tool:
-        return
-    yield ToolUsed(tool)
-    if tool in _EDITORS:
-        paths = (text_of(part_of(given).get(key), MAX_PATH_CHARS) for key in _PATHS)
-        if path := next(filter(None, paths), ""):
-            yield FileEdited(path)
-
-
-class OpenTools:
-    """The running tools, by the ids of their calls."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, str] = {}
-
-    def begin(self, call: Any, name: Any) -> None:
-        """Record that a tool begins; ignore a call without an id."""
-        if key := text_of(call, MAX_NAME_CHARS):
-            self._open[key] = text_of(name, MAX_NAME_CHARS)
-            if len(self._open) > _MAX_OPEN_TOOLS:
-                del self._open[next(iter(self._open))]
-
-    def end(self, call: Any) -> None:
-        """Record that a tool has ended."""
-        self._open.pop(text_of(call, MAX_NAME_CHARS), None)
-
-    def progress(self) -> Progressed:
-        """Return a sign of progress that names the running tool that began last."""
-        return Progressed(next(reversed(self._open.values()), ""))
+def last_line(value: Any) -> str:
+    """Return the last line of a text that is not blank, shortened; empty for no text."""
+    text = value[-_END_CHARS:] if isinstance(value, str) else ""
+    lines = [line for line in text_of(text, _END_CHARS).split("\n") if line.strip()]
+    return short(lines[-1]) if lines else ""

@@ -1,16 +1,17 @@
-"""Messages in which agents report limits, failed sign-ins, network failures and retries."""
+"""Messages in which agents report limits, failed sign-ins, network failures and retries.
+
+Keys in such messages are masked: they are shown, stored and sent to people.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
-from app.adapters.agents.streams.fields import text_of
+from app.adapters.agents.formats.fields import MAX_EVIDENCE_CHARS, moment_of, text_of
 from app.domain.agents.final_output import Failure, LimitReached, Retrying, Troubled
 from app.domain.agents.reports import ReportEvent
 
-MAX_EVIDENCE_CHARS = 500
 _LOOKED_AT_CHARS = 4_000
 _FLAGS = re.IGNORECASE | re.ASCII
 
@@ -36,6 +37,12 @@ _NETWORK = re.compile(
     r"|\bTemporary failure in name resolution\b|\bUND_ERR_(?:CONNECT|SOCKET)",
     _FLAGS,
 )
+# prefixes of the keys of model providers, forges and chats, and of Runyard's own
+_KEY = re.compile(
+    r"(\b(?:sk-|gh[oprsu]_|github_pat_|glpat-|xox[abprs]-|AIza|AKIA|ry_)|\b[Bb]earer\s+)"
+    r"[\w.~+/=-]{12,}",
+    re.ASCII,
+)
 
 
 class Failures:
@@ -48,7 +55,7 @@ class Failures:
     def __init__(self, limit_messages: Sequence[str]) -> None:
         self._limits = [re.compile(pattern, _FLAGS) for pattern in limit_messages]
 
-    def told_in(self, value: object) -> Iterator[ReportEvent]:
+    def reported_in(self, value: object) -> Iterator[ReportEvent]:
         """Yield the limit, the failures and the retries that a text reports, if any."""
         for line in text_of(value, _LOOKED_AT_CHARS).splitlines():
             if limit := self._limit_in(line):
@@ -81,11 +88,6 @@ def failure_in(line: str) -> Failure | None:
     return Failure.NETWORK if _NETWORK.search(line) else None
 
 
-def moment_of(value: object) -> datetime | None:
-    """Return a number of seconds since 1970 as a UTC time, None for any other value."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return datetime.fromtimestamp(value, UTC)
-    except (OverflowError, OSError, ValueError):
-        return None
+def hide_keys(text: str) -> str:
+    """Return the text with each key cut down to its prefix."""
+    return _KEY.sub(r"\1…", text)

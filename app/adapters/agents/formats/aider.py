@@ -1,12 +1,12 @@
-"""Reader of Aider's text output."""
+"""Aider's text output, written for people: its report is read from single lines."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from app.adapters.agents.streams.failures import MAX_EVIDENCE_CHARS, Failures
-from app.adapters.agents.streams.fields import MAX_COST_USD, MAX_PATH_CHARS
+from app.adapters.agents.formats.failures import Failures
+from app.adapters.agents.formats.fields import MAX_COST_USD, MAX_EVIDENCE_CHARS, MAX_PATH_CHARS
 from app.domain.agents.final_output import Finished, Progressed
 from app.domain.agents.reports import MAX_COUNT, FileEdited, ReportEvent, Used
 
@@ -20,7 +20,7 @@ _EDITED = re.compile(r"Applied edit to (.+)")
 _TIMES = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
-class AiderStream:
+class AiderText:
     """Adds up the messages: each reports its own usage."""
 
     def __init__(self, failures: Failures) -> None:
@@ -49,13 +49,13 @@ class AiderStream:
         yield Progressed()
 
     def _read_words(self, line: str) -> Iterator[ReportEvent]:
-        told = list(self._failures.told_in(line))
-        yield from told
+        reports = list(self._failures.reported_in(line))
+        yield from reports
         if _ERROR.search(line):
             # its exit code does not show errors; if it retries, the next line says so
             self._is_in_trouble = True
             yield Finished(False, line[:MAX_EVIDENCE_CHARS])
-        elif not told and not self._is_in_trouble:
+        elif not reports and not self._is_in_trouble:
             # its answers, and the output of its tests
             yield Progressed()
 
