@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.adapters.agents.catalogue import PRESETS
+from app.adapters.agents.catalogue.preset import built_in
 from app.adapters.agents.formats.report import StreamReader
 from app.domain.agents.reports import Report, ReportEvent, Tally
 
 RECORDED = Path(__file__).parent.parent / "fakes" / "agents" / "streams"
-AGENTS = {preset.name: preset for preset in PRESETS}
+AGENTS = {preset.name: preset for preset in built_in()}
 
 
 def reader_of(agent: str) -> StreamReader:

@@ -18,7 +18,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.catalogue.preset import Preset, built_in
 from app.adapters.agents.presets import AgentPresets
 from app.domain.agents.final_output import Failure
 from app.domain.agents.reports import Tally
@@ -37,7 +37,7 @@ INSTALL_SECONDS = 600
 # some unpack themselves at their first start
 START_SECONDS = 30
 NAMES = ("claude", "codex", "gemini", "opencode")
-CHOSEN = [preset for preset in PRESETS if preset.name in NAMES]
+CHOSEN = [preset for preset in built_in() if preset.name in NAMES]
 SESSIONS = {"opencode": "ses_3b11bfdcdffeITCXse4fCuIRnU"}
 UNKNOWN_WORDS = ("unknown option", "unexpected argument", "unknown argument", "unknown command")
 

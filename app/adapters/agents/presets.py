@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import urlsplit
 
-from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.catalogue.preset import Preset, built_in
 from app.adapters.agents.formats import JSON_FORMATS
 from app.adapters.agents.formats.entries import entries_of
 from app.adapters.agents.formats.report import StreamReader
@@ -58,9 +58,12 @@ COMMON_ENVIRONMENT = (
 class AgentPresets:
     """The presets, and `script` for custom commands."""
 
-    def __init__(self, environment: Mapping[str, str], presets: Sequence[Preset] = PRESETS) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], presets: Sequence[Preset] | None = None
+    ) -> None:
         self._environment = environment
-        self._presets = {preset.name: preset for preset in presets}
+        known = built_in() if presets is None else presets
+        self._presets = {preset.name: preset for preset in known}
 
     def names(self) -> list[str]:
         """Return every preset's name, `script` first."""
@@ -108,7 +111,7 @@ class AgentPresets:
             sentence = f"{agent} refuses to work as root. {root_mend(preset.root_variable)}"
             return Unready(Cause.LAUNCH_FAILED, sentence)
         if _look_for_sign_in(preset, path, environment)[0] is SignedIn.NO:
-            sentence = f"{agent} is not signed in. {preset.sign_in.mend}"
+            sentence = f"{agent} is not signed in. {preset.sign_in.remedy}"
             return Unready(Cause.AUTH, sentence, preset.sign_in.repository_doubts)
         return None
 
@@ -215,7 +218,7 @@ class AgentPresets:
             unknown_flags=unknown_flags(path, preset, environment),
             signed_in=signed_in,
             evidence=evidence,
-            sign_in=preset.sign_in.mend,
+            sign_in=preset.sign_in.remedy,
             root_variable=preset.root_variable if wants_variable else "",
         )
 

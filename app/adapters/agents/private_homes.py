@@ -16,8 +16,7 @@ from pathlib import Path
 from time import monotonic
 
 from app.adapters.agents import renewals
-from app.adapters.agents.catalogue import PRESETS, Preset
-from app.adapters.agents.catalogue.preset import Lent
+from app.adapters.agents.catalogue.preset import Lent, Preset, built_in
 from app.adapters.agents.installs import find_install, is_below
 from app.adapters.agents.toolchains import toolchain_environment, toolchain_folders
 from app.adapters.git.layout import checked_id, measure, remove_tree
@@ -60,14 +59,15 @@ class PrivateHomes:
         root: Path,
         environment: Mapping[str, str],
         clock: Callable[[], datetime],
-        presets: Sequence[Preset] = PRESETS,
+        presets: Sequence[Preset] | None = None,
     ) -> None:
         self._root = root.absolute()
         self._environment = environment
         self._home = home_of(environment)
         self._inside = home_inside(environment)
         self._clock = clock
-        self._presets = {preset.name: preset for preset in presets}
+        known = built_in() if presets is None else presets
+        self._presets = {preset.name: preset for preset in known}
         self._locks = FileLocks(self._root / ".locks")
         # change times of both files of a sign-in, in the home and the user's, at the last check
         self._seen: dict[tuple[Path, Lent], tuple[int, int]] = {}

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.adapters.agents.catalogue import Preset
-from app.adapters.agents.catalogue.preset import SignIn, Stored
+from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
 from app.services.ports import SignedIn
 
 MAX_BYTES = 4 * 1024 * 1024

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.catalogue import preset as catalogue
+from app.adapters.agents.catalogue.preset import NAMES, Preset, built_in, read_preset
 from app.adapters.agents.formats import FORMATS
 from app.adapters.agents.presets import AgentPresets
 from app.domain.agents.reports import SessionNamed
 from app.domain.sandbox.network_rules import NetworkRules, read_entry
 from app.services.ports import Job, PromptTooLong
 
+CATALOGUE = Path(catalogue.__file__).parent
 JOB = Job("Mend it", Path("/runs/prompt.md"), Path("/copy"), "afk/7", 7, None)
 
 
@@ -74,7 +77,7 @@ def test_a_model_stands_behind_a_subcommand_and_never_between_flag_and_value(
     assert presets().command(agent, job, None)[: len(begin)] == begin
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", built_in(), ids=lambda preset: preset.name)
 def test_a_prompt_stands_in_no_process_list_and_reaches_every_agent(preset: Preset) -> None:
     job = Job("--help; $(id) {workdir}", JOB.prompt_file, JOB.workdir, "b", None, None)
     argv = presets().command(preset.name, job, None)
@@ -131,11 +134,46 @@ def test_an_exit_code_is_told_in_words_where_it_has_a_meaning(
     assert presets().exit_words(agent, code) == words
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", built_in(), ids=lambda preset: preset.name)
 def test_a_preset_quotes_its_version_and_names_a_stream_that_is_read(preset: Preset) -> None:
     assert preset.version
     assert preset.stream in FORMATS
     assert presets().reader(preset.name) is not None
+
+
+def test_every_file_of_the_catalogue_is_in_use() -> None:
+    assert {file.stem for file in CATALOGUE.glob("*.toml")} == set(NAMES)
+    assert [preset.name for preset in built_in()] == list(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "sentence"),
+    [
+        ('floor = "0.61.0"', 'flor = "1"', "flor: no such key"),
+        ('model_flag = "-m"', "", "model_flag: is missing"),
+        ('model_flag = "-m"', "model_flag = 1", "model_flag: must be a text"),
+        ('name = "gemini"', 'name = "codex"', "name: must be 'gemini', as the file is called"),
+        ("is_whole = true", "is_whole = 1", "sign_in.is_whole: must be true or false"),
+        ("is_whole = true", "whole = true", "sign_in.whole: no such key"),
+        ('folder = "~/.gemini"', "folder = []", "sign_in.files[0].folder: must be a text"),
+        ('newest = "expiry_date"', "", "sign_in.lent[0].renewal.newest: is missing"),
+        ('holds = ["token"]', 'holds = "token"', "sign_in.files[0].holds: must be a list"),
+        ('holds = ["token"]', 'holds = ["a", 1]', "sign_in.files[0].holds[1]: must be a text"),
+        ('130 = "', 'never = "', "exit_codes.never: the key must be a whole number"),
+        ('41 = "auth"', '41 = "tired"', "exit_failures.41: must be one of auth, network, other"),
+        ("[exit_failures]", "[[exit_failures]]", "exit_failures: must be a table"),
+        ("[sign_in]", "[sign_in", "Expected ']'"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_name_and_the_key(
+    line: str, wrong: str, sentence: str, tmp_path: Path
+) -> None:
+    text = (CATALOGUE / "gemini.toml").read_text()
+    assert line in text
+    file = tmp_path / "gemini.toml"
+    file.write_text(text.replace(line, wrong, 1))
+    with pytest.raises(ValueError, match=re.escape(f"gemini.toml: {sentence}")):
+        read_preset(file)
 
 
 def test_a_further_agent_is_read_by_its_entry_alone() -> None:
@@ -186,7 +224,7 @@ def test_another_key_is_another_account() -> None:
     assert AgentPresets(key).account("claude") == AgentPresets({}).account("claude")
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", built_in(), ids=lambda preset: preset.name)
 def test_every_agent_names_the_hosts_it_cannot_work_without(preset: Preset) -> None:
     hosts = AgentPresets({}).hosts(preset.name)
     assert hosts == preset.hosts

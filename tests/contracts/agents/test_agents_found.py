@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.adapters.agents import probes
-from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.catalogue.preset import Preset, built_in
 from app.adapters.agents.presets import AgentPresets
 from app.adapters.agents.probes import find_sign_in, flags_of, is_older
 from app.domain.sandbox.levels import SandboxLevel
@@ -17,7 +17,7 @@ from app.domain.words import Cause
 from app.services.ports import AgentFinding, SignedIn
 from tests.fakes.agents.runs import is_living, until
 
-BY_NAME = {preset.name: preset for preset in PRESETS}
+BY_NAME = {preset.name: preset for preset in built_in()}
 WHOLE = ("claude", "codex", "gemini")
 
 
@@ -143,7 +143,7 @@ def test_an_agent_is_known_to_be_of_no_use_where_it_is_missing_or_signed_out(
     agents = install_native(tmp_path, codex)
     signed_out = agents.unready("codex", None)
     assert signed_out is not None
-    assert (signed_out.cause, codex.sign_in.mend in signed_out.sentence) == (Cause.AUTH, True)
+    assert (signed_out.cause, codex.sign_in.remedy in signed_out.sentence) == (Cause.AUTH, True)
     # usable as soon as the user has signed in
     write(home / ".codex" / "auth.json", '{"tokens": {"access_token": "x"}}')
     assert agents.unready("codex", None) is None
@@ -157,10 +157,10 @@ def test_an_agent_that_no_preset_is_called_by_is_told_as_missing(tmp_path: Path)
     assert unready.sentence == "No agent is called 'of-tomorrow'."
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", built_in(), ids=lambda preset: preset.name)
 def test_a_preset_says_how_to_install_and_how_to_sign_in(preset: Preset) -> None:
     assert preset.install
-    assert preset.sign_in.mend.endswith(".")
+    assert preset.sign_in.remedy.endswith(".")
     # every variable that reveals a sign-in must reach the agent, or the check would be wrong
     handed = set(preset.environment)
     asked = {*preset.sign_in.variables, *preset.sign_in.doubtful_variables, preset.root_variable}

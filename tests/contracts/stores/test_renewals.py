@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from app.adapters.agents.catalogue import PRESETS
-from app.adapters.agents.catalogue.preset import Lent, Renewal
+from app.adapters.agents.catalogue.preset import Lent, Renewal, built_in
 from app.adapters.agents.renewals import NotRenewed, fit_in, pick, take_back
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SOON = int((NOW + timedelta(hours=1)).timestamp() * 1000)
 LATER = int((NOW + timedelta(hours=9)).timestamp() * 1000)
-BY_PLACE = {(preset.name, lent.file): lent for preset in PRESETS for lent in preset.sign_in.lent}
+BY_PLACE = {(preset.name, lent.file): lent for preset in built_in() for lent in preset.sign_in.lent}
 RENEWED = [place for place, lent in BY_PLACE.items() if lent.renewal]
 
 
@@ -141,7 +140,7 @@ def test_every_file_that_agents_renew_has_a_sample() -> None:
     assert set(RENEWED) == set(SAMPLES)
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", built_in(), ids=lambda preset: preset.name)
 def test_what_shows_a_sign_in_is_what_a_private_home_gets(preset: Any) -> None:
     lent = {(one.file, one.folder, one.variable) for one in preset.sign_in.lent}
     shown = {(one.file, one.folder, one.variable) for one in preset.sign_in.files}

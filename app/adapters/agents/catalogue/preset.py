@@ -1,10 +1,27 @@
-"""The types of a preset: the facts about one agent's command line."""
+"""Presets: the facts about each agent's command line, read from the files beside this one.
+
+To add an agent, add `<name>.toml` here and its name to `NAMES`. The keys are the fields of
+`Preset`; its stream is one of `formats.FORMATS`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from app.domain.agents.final_output import Failure
+
+# in the order in which people see them
+NAMES = (
+    *("claude", "codex", "gemini", "opencode", "aider"),
+    *("amp", "cursor", "copilot", "qwen", "droid"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,14 +76,14 @@ class Lent:
 
 @dataclass(frozen=True)
 class SignIn:
-    """The places that show an agent's sign-in offline, and how a person signs in.
+    """The places that show an agent's sign-in offline, and how a person signs in (`remedy`).
 
     `doubts` may indicate a sign-in of another kind, as may the `repository_doubts` in a repository.
     If `is_whole`, nothing else could, and the absence of all of them means signed out. A private
     home gets the `lent` files, and the files that the `lent_variables` name.
     """
 
-    mend: str
+    remedy: str
     variables: tuple[str, ...] = ()
     files: tuple[Stored, ...] = ()
     doubts: tuple[Stored, ...] = ()
@@ -113,9 +130,75 @@ class Preset:
     fixed_environment: tuple[tuple[str, str], ...] = ()
 
 
-# the hosts of the providers in PROVIDER_KEYS
-PROVIDER_HOSTS = (
-    *("api.anthropic.com", "api.openai.com", "generativelanguage.googleapis.com"),
-    "openrouter.ai",
-)
-PROVIDER_KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY")
+@cache
+def built_in() -> tuple[Preset, ...]:
+    """Return the presets of the files beside this one, read once. Raises ValueError."""
+    return tuple(read_preset(Path(__file__).with_name(f"{name}.toml")) for name in NAMES)
+
+
+def read_preset(file: Path) -> Preset:
+    """Read a preset strictly. Raises ValueError, which names the file and the key."""
+    try:
+        found = _table(Preset, tomllib.loads(file.read_text(encoding="utf-8")), "")
+        if found.name != file.stem:
+            raise ValueError(f"name: must be {file.stem!r}, as the file is called")
+    except ValueError as problem:
+        raise ValueError(f"{file.name}: {problem}") from problem
+    return found
+
+
+def _table(kind: type[Any], value: Any, key: str) -> Any:
+    """Convert a table to a dataclass, whose fields are its only keys."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{key}: must be a table")
+    under = f"{key}." if key else ""
+    types = _types_of(kind)
+    if unknown := next((name for name in value if name not in types), None):
+        raise ValueError(f"{under}{unknown}: no such key")
+    for one in fields(kind):
+        if one.default is MISSING and one.name not in value:
+            raise ValueError(f"{under}{one.name}: is missing")
+    return kind(**{name: _checked(types[name], one, under + name) for name, one in value.items()})
+
+
+@cache
+def _types_of(kind: type[Any]) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _checked(kind: Any, value: Any, key: str) -> Any:
+    """Convert a value of TOML to a field's type. Raises ValueError, which names the key."""
+    if is_dataclass(kind):
+        return _table(kind, value, key)  # type: ignore[arg-type]
+    if isinstance(kind, UnionType):
+        # a key that is left out is None
+        return _checked(get_args(kind)[0], value, key)
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)[0]
+        if get_origin(inner) is tuple:
+            return _pairs(inner, value, key)
+        if not isinstance(value, list):
+            raise ValueError(f"{key}: must be a list")
+        return tuple(_checked(inner, one, f"{key}[{at}]") for at, one in enumerate(value))
+    if issubclass(kind, StrEnum):
+        if value not in list(kind):
+            raise ValueError(f"{key}: must be one of {', '.join(kind)}")
+        return kind(value)
+    if type(value) is not kind:
+        raise ValueError(f"{key}: must be {_KINDS[kind]}")
+    return value
+
+
+_KINDS = {str: "a text", bool: "true or false", int: "a whole number"}
+
+
+def _pairs(kind: Any, value: Any, key: str) -> tuple[tuple[Any, Any], ...]:
+    """Convert a table to pairs; its keys are texts or whole numbers."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{key}: must be a table")
+    first, second = get_args(kind)
+    if wrong := next((name for name in value if first is int and not name.isdecimal()), None):
+        raise ValueError(f"{key}.{wrong}: the key must be a whole number")
+    return tuple(
+        (first(name), _checked(second, one, f"{key}.{name}")) for name, one in value.items()
+    )

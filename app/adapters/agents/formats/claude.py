@@ -18,7 +18,7 @@ from app.adapters.agents.formats.events import (
     Output,
     Problem,
     Remark,
-    Session,
+    SessionName,
     Thought,
     ToolBegun,
     ToolCall,
@@ -58,7 +58,7 @@ def parse_claude(event: dict[str, Any]) -> Iterator[Event]:
         case "assistant":
             yield from _answer(part_of(event, "message"))
         case "result":
-            yield Session(event.get("session_id"))
+            yield SessionName(event.get("session_id"))
             yield _end(event)
         case "rate_limit_event":
             yield from _limit(event)
@@ -71,7 +71,7 @@ def parse_claude(event: dict[str, Any]) -> Iterator[Event]:
 def _system(event: dict[str, Any]) -> Iterator[Event]:
     match event.get("subtype"):
         case "init":
-            yield Session(event.get("session_id"))
+            yield SessionName(event.get("session_id"))
             yield Remark(("begins", event.get("model")))
         case "api_retry":
             attempt, most = count_of(event.get("attempt")), count_of(event.get("max_retries"))

@@ -15,7 +15,7 @@ from app.adapters.agents.formats.events import (
     Output,
     Problem,
     Remark,
-    Session,
+    SessionName,
     Thought,
     ToolBegun,
     ToolCall,
@@ -42,7 +42,7 @@ def parse_codex(event: dict[str, Any]) -> Iterator[Event]:
     kind = event.get("type")
     match kind:
         case "thread.started":
-            yield Session(event.get("thread_id"))
+            yield SessionName(event.get("thread_id"))
         case "turn.started":
             return
         case "item.started" | "item.updated" | "item.completed":

@@ -17,7 +17,7 @@ from app.domain.agents.reports import EntryKind
 
 
 @dataclass(frozen=True)
-class Session:
+class SessionName:
     """The agent's name of its session."""
 
     name: Any
@@ -172,7 +172,7 @@ class Unknown:
 
 
 Event = (
-    Session
+    SessionName
     | Activity
     | Message
     | Thought

@@ -15,7 +15,7 @@ from app.adapters.agents.formats.events import (
     Output,
     Problem,
     Remark,
-    Session,
+    SessionName,
     ToolBegun,
     ToolCall,
     ToolEnded,
@@ -32,7 +32,7 @@ def parse_gemini(event: dict[str, Any]) -> Iterator[Event]:
     """Yield the events of one line."""
     match event.get("type"):
         case "init":
-            yield Session(event.get("session_id"))
+            yield SessionName(event.get("session_id"))
             yield Remark(("begins", event.get("model")))
         case "message":
             if event.get("role") == "assistant":

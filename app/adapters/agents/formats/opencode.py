@@ -12,7 +12,7 @@ from app.adapters.agents.formats.events import (
     Failed,
     Message,
     Output,
-    Session,
+    SessionName,
     StepUsage,
     Thought,
     ToolCall,
@@ -25,7 +25,7 @@ from app.domain.agents.final_output import Failure
 
 def parse_opencode(event: dict[str, Any]) -> Iterator[Event]:
     """Yield the events of one line."""
-    yield Session(event.get("sessionID"))
+    yield SessionName(event.get("sessionID"))
     part = part_of(event, "part")
     match event.get("type"):
         case "step_start":

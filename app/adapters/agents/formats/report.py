@@ -17,7 +17,7 @@ from app.adapters.agents.formats.events import (
     Final,
     Message,
     Problem,
-    Session,
+    SessionName,
     StepUsage,
     ToolBegun,
     ToolCall,
@@ -105,7 +105,7 @@ class _Reading:
 
     def read(self, event: Event) -> Iterator[ReportEvent]:
         match event:
-            case Session(name):
+            case SessionName(name):
                 yield from self._name(name)
             case Activity():
                 yield self._tools.progress()
