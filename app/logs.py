@@ -99,5 +99,5 @@ def set_up_logs(*, is_expected: Callable[[object], bool] = lambda _: False) -> N
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING if is_terminal else logging.INFO)
     # at INFO these only repeat what our own lines say
-    for name in ("httpx", "httpcore", "alembic", "apscheduler", "uvicorn.access", "watchfiles"):
+    for name in ("httpx", "httpcore", "alembic", "apscheduler", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -30,7 +30,7 @@ BANNED_OPENERS = {"what", "who", "whoever", "whom", "whose", "whatever", "somebo
 
 SERVER = ("nicegui", "fastapi", "starlette", "uvicorn")
 DATABASE = ("sqlmodel", "sqlalchemy", "alembic", "psycopg", "sqlite3")
-OUTSIDE = ("httpx", "redis", "psutil", "subprocess", "apscheduler", "watchfiles")
+OUTSIDE = ("httpx", "redis", "subprocess", "apscheduler")
 TOOLS = ("app.errors", "app.config", "app.logs")
 LOCKS = "app.folder_locks"  # shared by the command line and the server
 FAILPOINTS = "app.failpoints"  # where tests pause or end the program; standard library only
@@ -78,7 +78,7 @@ ROOMS = {
             *TOOLS,
         ),
         (*SERVER, *DATABASE),
-        inside_functions=("main", "app.server.application"),
+        inside_functions=("main", "app.server.application", "app.server.patches.unused_imports"),
     ),
     # the window's own process starts without the server's libraries
     "app.native": Room(
@@ -96,7 +96,7 @@ IMPURE = re.compile(
 )
 STARTERS = ("subprocess", "multiprocessing", "pty", "asyncio.create_subprocess")
 STARTER_CALL = re.compile(
-    r"os\.(system|popen|fork|forkpty|exec\w+|spawn\w+|posix_spawnp?)|psutil\.Popen"
+    r"os\.(system|popen|fork|forkpty|exec\w+|spawn\w+|posix_spawnp?)"
     r"|(asyncio\.)?create_subprocess_\w+"
 )
 MAY_START_PROCESSES = (

@@ -92,8 +92,8 @@ def test_a_start_loads_nothing_that_a_server_never_uses_and_who_asks_later_gets_
 ) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from app.cli.server.import_blocking import UNUSED, sparing\n"
-        "with sparing(): import app.server.application\n"
+        "from app.server.patches.unused_imports import UNUSED, hiding\n"
+        "with hiding(*UNUSED): import app.server.application\n"
         "print(*({*UNUSED, 'alembic', 'apprise'} & set(sys.modules)))\n"
         "import aiohttp, redis, requests, rich, httpx._main\n"
         "import app.adapters.counters.redis_windows, apprise"

@@ -38,7 +38,6 @@ from app.control_plane import ASSETS, ControlPlane
 from app.control_plane.context import close_own_memory
 from app.control_plane.storage import back_up, put_back
 from app.logs import set_up_logs
-from app.pages.shell.nicegui_patches import remember_signatures, rest_links
 from app.pages.shell.routes import register_pages
 from app.pages.shell.waiting_pages import WaitingPages
 from app.pages.system.plain import PlainPages
@@ -46,8 +45,13 @@ from app.records.database.database import DatabaseSilent
 from app.records.database.migration import HEAD, SchemaNewer, revision_of
 from app.records.database.sqlite_files import DatabaseDamaged
 from app.records.people.audit_pages import first_misfit
-from app.server.page_sockets import bind_sockets
-from app.server.request_deadlines import PageRequests, Waiting
+from app.server.patches.page_outboxes import let_outboxes_sleep
+from app.server.patches.page_pings import share_ping_timer
+from app.server.patches.page_sockets import bind_sockets
+from app.server.patches.request_deadlines import PageRequests, Waiting
+from app.server.patches.signatures import remember_signatures
+from app.server.patches.socket_shutdown import PageSocket
+from app.server.patches.text_packets import send_text_packets
 from app.server.startup import (
     CannotStart,
     address_of,
@@ -60,7 +64,7 @@ from app.server.startup import (
     prepare_folders,
     refuse_open_bind,
 )
-from app.server.uvicorn_server import END_SECONDS, PageSocket, UvicornServer, end_on_signals
+from app.server.uvicorn_server import END_SECONDS, UvicornServer, end_on_signals
 from app.server.welcome import Welcome, login_link
 from app.services.ports import CannotRead
 from app.services.system.accounts import TOKEN_FILE, rotate_token
@@ -68,6 +72,7 @@ from app.services.system.doctor import Look
 
 log = logging.getLogger(__name__)
 PAGE_CALL_SECONDS = 60
+TAB_SECONDS = 60.0
 
 
 class LastingFiles(StaticFiles):
@@ -139,8 +144,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
         command=command,
     )
     register_pages(PageServer(live, gate, port, faults_of(os.environ)))
-    remember_signatures()
-    rest_links()
+    _patch_libraries()
     ui.run_with(
         web,
         title="Runyard",
@@ -152,10 +156,19 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
         show_welcome_message=False,
     )
     core.app.add_exception_handler(404, problems.no_such_page)
+    # pages use no tab storage, but NiceGUI would keep an entry per tab for a month
+    core.app.storage.max_tab_storage_age = TAB_SECONDS
     # socket.io would answer any origin: the gate refuses them first, this is a second check
     bind_sockets()
     core.sio.eio.cors_allowed_origins = lambda origin, _: gate.names.is_page_origin(origin)
     return gate
+
+
+def _patch_libraries() -> None:
+    remember_signatures()
+    let_outboxes_sleep()
+    share_ping_timer()
+    send_text_packets()
 
 
 def _living(live: LiveStream) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -13,25 +13,12 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
-from wsproto.utilities import LocalProtocolError
 
 from app.api.live import LiveStream
 
 END_SECONDS = 3
 END_AT_LATEST_SECONDS = 9
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-class PageSocket(WSProtocol):
-    """A page's websocket that also shuts down cleanly if the page has just closed it."""
-
-    def shutdown(self) -> None:
-        """Close the socket: the server is shutting down."""
-        try:
-            super().shutdown()
-        except LocalProtocolError:
-            self.transport.close()
 
 
 class UvicornServer(uvicorn.Server):

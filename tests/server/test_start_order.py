@@ -14,7 +14,8 @@ from uvicorn.server import ServerState
 from wsproto.events import CloseConnection
 
 from app.api.live import LiveStream
-from app.server.uvicorn_server import PageSocket, UvicornServer
+from app.server.patches.socket_shutdown import PageSocket
+from app.server.uvicorn_server import UvicornServer
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from json.decoder import JSONDecodeError, JSONDecoder, scanstring  # type: ignore[attr-defined]
+from json import JSONDecodeError, JSONDecoder
 from typing import Any
 
 from pydantic import ValidationError
@@ -147,7 +147,7 @@ def _index_before_cut(text: str) -> int | None:
     try:
         at = _after(text, 0, "{")
         while True:
-            name, at = scanstring(text, _after(text, at, '"'))
+            name, at = decoder.raw_decode(text, _after(text, at, '"') - 1)
             value, at = decoder.raw_decode(text, _skip(text, _after(text, at, ":")))
             if name == "index" and type(value) is int and value >= 0:
                 return value

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import ssl
-import sys
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping
@@ -222,10 +221,10 @@ def read_json(answer: httpx.Response, url: str) -> Any:
 
 
 def _httpx() -> Any:
-    # httpx would import its own command line, with rich and click. It is built to work without
-    # it, and loads a third faster.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-    import httpx
+    from app.server.patches.unused_imports import hiding
+
+    with hiding("httpx._main"):
+        import httpx
 
     return httpx
 

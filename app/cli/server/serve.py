@@ -12,7 +12,6 @@ import typer
 from app.cli.client.connection import Unreachable, connect, data_folder, new_link
 from app.cli.output.options import DataDir, Json, example
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
-from app.cli.server.import_blocking import sparing
 from app.domain.sandbox.levels import UNSANDBOXED
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 by default.")]
@@ -52,7 +51,9 @@ def serve_here(
         if join(data_dir, in_browser=not no_open):
             return
     gc.disable()  # imports leave no garbage: collecting takes a quarter second
-    with sparing():
+    from app.server.patches.unused_imports import UNUSED, hiding
+
+    with hiding(*UNUSED):
         from app.server.application import serve
 
     gc.enable()

@@ -15,13 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import app
 from app.cli.client.connection import Refused, Server, Unreachable, connect
-
-if TYPE_CHECKING:
-    import psutil
 
 TERM_SECONDS = 3.0
 KILL_SECONDS = 10.0
@@ -35,41 +31,50 @@ def ending_orphans() -> Iterator[None]:
 
     A pid cannot be reused too early: an ended process keeps it until this one collects it.
     """
-    import psutil  # imported late: a third of the startup time, and only the demo needs it
-
-    here = psutil.Process()
-    before = set(here.children(recursive=True))
+    before = _processes_below(os.getpid())
     _adopt_orphans(True)
     try:
         yield
     finally:
-        _end_all(lambda: [one for one in here.children(recursive=True) if one not in before])
+        _end_all(lambda: _processes_below(os.getpid()) - before)
         _adopt_orphans(False)
 
 
-def _end_all(find: Callable[[], list[psutil.Process]]) -> None:
+def _processes_below(root: int) -> set[int]:
+    """Return the pids of all descendants of a process, zombies included."""
+    parents = {int(entry.name): _parent_of(entry) for entry in Path("/proc").glob("[0-9]*")}
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {root}
+
+
+def _parent_of(entry: Path) -> int | None:
+    try:
+        # the name before it, in parentheses, may hold anything
+        return int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return None  # it has ended
+
+
+def _end_all(find: Callable[[], set[int]]) -> None:
     for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
         give_up_at = time.monotonic() + seconds
-        told: set[psutil.Process] = set()
+        signalled: set[int] = set()
         # search again each time: a process that just ended may have started or left another
         while (found := find()) and time.monotonic() < give_up_at:
-            for one in set(found) - told:
-                _send(one, number)
-            told.update(found)
+            for pid in found - signalled:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
+            signalled |= found
             _collect(found)
+            time.sleep(_LOOK_SECONDS)
 
 
-def _send(process: psutil.Process, number: signal.Signals) -> None:
-    import psutil
-
-    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-        process.send_signal(number)
-
-
-def _collect(processes: list[psutil.Process]) -> None:
-    import psutil
-
-    psutil.wait_procs(processes, timeout=_LOOK_SECONDS)
+def _collect(pids: set[int]) -> None:
+    for pid in pids:
+        with suppress(ChildProcessError):  # not a child, or collected already
+            os.waitpid(pid, os.WNOHANG)
 
 
 def _adopt_orphans(wanted: bool) -> None:

@@ -13,7 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.server.request_deadlines import BODY_IDLE_SECONDS, HEADER_SECONDS, MOST_HEADER_BYTES
+from app.server.patches.request_deadlines import (
+    BODY_IDLE_SECONDS,
+    HEADER_SECONDS,
+    MOST_HEADER_BYTES,
+)
 from tests.drivers.servers.processes import RunyardServer, running_server
 
 SLACK_SECONDS = 60.0  # allowance for a busy machine, on top of the promised limit

@@ -153,7 +153,8 @@ def load(program: str) -> None:
     """Import the program's modules, so that forks need not."""
     gc.disable()
     if program == SERVER:
-        with importlib.import_module("app.cli.server.import_blocking").sparing():
+        imports = importlib.import_module("app.server.patches.unused_imports")
+        with imports.hiding(*imports.UNUSED):
             for name in LOADED_BY_A_SERVER:
                 importlib.import_module(name)
     else:

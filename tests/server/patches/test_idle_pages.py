@@ -15,7 +15,9 @@ from nicegui import core, outbox
 from nicegui.outbox import Outbox
 from socketio.packet import EVENT, Packet
 
-from app.pages.shell import nicegui_patches
+from app.server.patches.page_outboxes import let_outboxes_sleep
+from app.server.patches.page_pings import SocketWithoutTimer, ping_all, share_ping_timer
+from app.server.patches.text_packets import TextPacket, send_text_packets
 
 
 class Page:
@@ -35,7 +37,9 @@ def spared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(async_socket, "AsyncSocket", AsyncSocket)
     sockets: Any = core.sio.eio
     monkeypatch.setattr(sockets, "_service_task", sockets._service_task)
-    nicegui_patches.rest_links()
+    let_outboxes_sleep()
+    share_ping_timer()
+    send_text_packets()
 
 
 def timers() -> list[Any]:
@@ -71,10 +75,10 @@ async def test_an_outbox_sleeps_until_there_is_something_to_send(
 
 @pytest.mark.usefixtures("spared")
 def test_a_message_is_written_as_socket_io_writes_it() -> None:
-    assert core.sio.packet_class is nicegui_patches.TextPacket
+    assert core.sio.packet_class is TextPacket
     data = ["update", {"52": {"tag": "div", "props": {"facts": "<b>ü</b>", "none": None}}}]
     of_theirs = Packet(EVENT, data=data).encode()
-    assert nicegui_patches.TextPacket(EVENT, data=data).encode() == of_theirs
+    assert TextPacket(EVENT, data=data).encode() == of_theirs
 
 
 async def test_every_page_is_asked_at_once_whether_it_is_there_and_a_silent_one_ends() -> None:
@@ -82,21 +86,21 @@ async def test_every_page_is_asked_at_once_whether_it_is_there_and_a_silent_one_
     ended: list[str] = []
     server.on("disconnect", lambda sid, *_: ended.append(sid))
     for sid in ("answers", "silent", "gone"):
-        server.sockets[sid] = socket = nicegui_patches.RestingSocket(server, sid)
+        server.sockets[sid] = socket = SocketWithoutTimer(server, sid)
         socket.connected = True
         socket.schedule_ping()
     server.sockets["gone"].closed = True
-    await nicegui_patches.ask_all(server)
+    await ping_all(server)
     assert set(server.sockets) == {"answers", "silent"}
     for socket in server.sockets.values():
         assert [packet.packet_type for packet in await socket.poll()] == [PING]
     await server.sockets["answers"].receive(LinkPacket(PONG))
     # pretend that the last ping was an interval ago: longer than the ping timeout
     server.sockets["silent"].last_ping -= server.ping_interval
-    await nicegui_patches.ask_all(server)
+    await ping_all(server)
     assert ended == ["silent"]
     assert [packet.packet_type for packet in await server.sockets["answers"].poll()] == [PING]
-    await nicegui_patches.ask_all(server)
+    await ping_all(server)
     assert "silent" not in server.sockets
 
 
@@ -107,7 +111,7 @@ async def test_pages_are_asked_by_one_timer_however_many_they_are(
     monkeypatch.setattr(server, "sockets", {})
     before = len(timers())
     for number in range(50):
-        server.sockets[str(number)] = socket = nicegui_patches.RestingSocket(server, str(number))
+        server.sockets[str(number)] = socket = SocketWithoutTimer(server, str(number))
         socket.schedule_ping()
     task = asyncio.ensure_future(server._service_task())
     for _ in range(3):

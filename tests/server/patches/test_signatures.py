@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from nicegui import helpers
 
-from app.pages.shell import nicegui_patches
+from app.server.patches import signatures
 
 
 class Element:
@@ -42,16 +42,16 @@ HANDLERS: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
 def test_the_answer_is_nicegui_s(handler: Callable[..., Any]) -> None:
     asked = getattr(helpers.functions, "expects_arguments")  # noqa: B009
-    assert [nicegui_patches.expects_arguments(handler) for _ in range(2)] == [asked(handler)] * 2
+    assert [signatures.expects_arguments(handler) for _ in range(2)] == [asked(handler)] * 2
 
 
 def test_a_method_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[object] = []
-    monkeypatch.setattr(nicegui_patches, "_ask", lambda func: bool(looks.append(func)))
+    monkeypatch.setattr(signatures, "_inspect", lambda func: bool(looks.append(func)))
 
     class Other(Element):
         def own(self) -> None: ...
 
     for _ in range(3):
-        nicegui_patches.expects_arguments(Other().own)
+        signatures.expects_arguments(Other().own)
     assert len(looks) == 1

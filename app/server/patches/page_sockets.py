@@ -1,4 +1,10 @@
-"""A guard on the pages' sockets: ties each to its session and drops malformed messages."""
+"""Tie each page's socket to the session that opened the page, and drop malformed messages.
+
+Replaces: NiceGUI's handlers in `core.sio.handlers["/"]`, by ones that pass on valid messages.
+Why: NiceGUI trusts anyone who knows a page's id, so one session could act on another's page.
+Gain: none in speed; this is about safety.
+Tested: nicegui>=3.18,<3.19 python-socketio>=5.18,<5.19
+"""
 
 from __future__ import annotations
 
