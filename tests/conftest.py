@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.drivers.failpoints import clear_failpoints
 from tests.drivers.store_guard import guard_stores, strays
 
 _FOREIGN = ("RUNYARD_", "NICEGUI_", "GIT_")
@@ -84,6 +85,13 @@ class _Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(f"{record.name}: {self.format(record)}")
+
+
+@pytest.fixture(autouse=True)
+def no_failpoint_is_left() -> Iterator[None]:
+    """Clear the failpoints that a test has set."""
+    yield
+    clear_failpoints()
 
 
 @pytest.fixture(autouse=True)

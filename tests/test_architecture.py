@@ -75,6 +75,7 @@ ROOMS = {
             "app.api.schemas",
             "app.native",
             LOCKS,
+            FAILPOINTS,
             *TOOLS,
         ),
         (*SERVER, *DATABASE),
@@ -331,6 +332,14 @@ def shared_refreshables(source: Source) -> Iterator[str]:
                 yield source.at(mark, "renders everybody's page again; keep it inside the page")
 
 
+def environments_of_tests(source: Source) -> Iterator[str]:
+    if _in(source.module, (FAILPOINTS,)):
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and "RUNYARD_TEST" in str(node.value):
+            yield source.at(node, "reads a test's environment; take it as an argument")
+
+
 RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     arrows_that_point_the_wrong_way,
     adapters_picked_outside_the_control_plane,
@@ -349,6 +358,7 @@ RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     clocks_read_where_time_is_passed_in,
     services_made_at_import,
     shared_refreshables,
+    environments_of_tests,
 )
 
 

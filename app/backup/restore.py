@@ -38,7 +38,7 @@ from app.backup.trust import (
     refuse_foreign_schema,
     settings_in,
 )
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.database.migration import HEAD
 from app.records.database.sqlite_files import (
     copy_database,
@@ -139,7 +139,7 @@ def restore(
             unpacked = unpacked.without("token")
         branches = _put_back_branches(unpacked, bundles_at(places.runs / "mirrors"))
         filled = fill_servers(copies, places.stores, now)
-        reach("restore.after_fill")
+        failpoint("restore.after_fill")
         aside = _swap(unpacked, places, set(filled), now)
     left_out = list(unpacked.left_out)
     return Restored(file, schema, unpacked.made_at, branches, aside, is_foreign, left_out, off)
@@ -299,7 +299,7 @@ def _swap(unpacked: Unpacked, places: Places, filled: set[str], now: datetime) -
         old |= {path: f"{folder}{path.name}" for path in with_sides(file)}
     old = {path: name for path, name in old.items() if os.path.lexists(path)}
     aside = _put_aside(old, places.data, now) if old else None
-    reach("restore.after_aside")
+    failpoint("restore.after_aside")
     for name, place in [*targets.items(), *reversed(stores.items())]:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _move(unpacked.path(name), place)

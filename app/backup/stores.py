@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, text
 
 from app.backup.places import SETTINGS, CannotKeep
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.database.database import Database, silence_named
 from app.records.database.engines import PATIENT
 from app.records.database.migration import HEAD, migrate, migrate_to, revision_of
@@ -109,7 +109,7 @@ def copy_at_once(stores: Mapping[str, str], folder: Path, now: datetime) -> dict
             writes = {}
             for store in found:
                 writes[store.name] = ends.enter_context(store.look())
-                reach("backup.after_look")
+                failpoint("backup.after_look")
         for name, write in writes.items():
             write(folder / name, now)
     return {name: folder / name for name in stores}

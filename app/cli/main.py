@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
@@ -31,6 +33,7 @@ from app.cli.output.options import DataDir, example
 from app.cli.output.terminal import Painted, err, out
 from app.cli.server import serve
 from app.cli.server.serve import Host, Native, NoOpen, Port, serve_here
+from app.failpoints import set_failpoints
 
 REFUSED = 1
 UNREACHABLE = 3
@@ -59,14 +62,18 @@ PARTS = (
 )
 
 
-def main() -> None:
-    """Run the command line; exit 0 done, 1 refused, 2 usage, 3 no server, 4 run failed."""
+def main(seams: Mapping[str, Any] | None = None) -> None:
+    """Run the command line; exit 0 done, 1 refused, 2 usage, 3 no server, 4 run failed.
+
+    `seams` are further arguments of `app.server.application.serve`, for other entry points.
+    """
+    set_failpoints(os.environ)
     for stream in (sys.stdout, sys.stderr):
         # Print an escape instead of failing where the encoding of the terminal has no "…".
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(get_command(build()).main(prog_name="runyard", standalone_mode=False))
+        sys.exit(get_command(build()).main(prog_name="runyard", standalone_mode=False, obj=seams))
     except Refused as refusal:
         _complain(str(refusal), refusal.correlation_id)
         sys.exit(REFUSED)
@@ -113,7 +120,7 @@ def begin(
         out().print(f"runyard {__version__}")
         raise typer.Exit
     if ctx.invoked_subcommand is None:
-        serve_here(host, port, data_dir, no_open, native)
+        serve_here(ctx, host, port, data_dir, no_open, native)
     elif host or port or data_dir or no_open or native:
         raise Misused(f"Give options after the command: runyard {ctx.invoked_subcommand} --help")
 

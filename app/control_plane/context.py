@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -172,16 +172,9 @@ def _mark(file: Path) -> str:
     return file.read_text().strip()
 
 
-_NONE = timedelta()
-
-
 def wall_clock() -> datetime:
-    """Return the time now, UTC.
-
-    With `RUNYARD_TEST=1`, `RUNYARD_TEST_CLOCK=<file>` names a file with the seconds by which this
-    clock is ahead (or, below zero, behind); it is read at each call and may be missing.
-    """
-    return datetime.now(UTC) + _shift()
+    """Return the time now, UTC."""
+    return datetime.now(UTC)
 
 
 def slip() -> float:
@@ -190,12 +183,3 @@ def slip() -> float:
     The value changes only when the machine sleeps or its wall clock is set.
     """
     return datetime.now(UTC).timestamp() - monotonic()
-
-
-def _shift() -> timedelta:
-    if os.environ.get("RUNYARD_TEST") != "1" or not os.environ.get("RUNYARD_TEST_CLOCK"):
-        return _NONE
-    try:
-        return timedelta(seconds=float(Path(os.environ["RUNYARD_TEST_CLOCK"]).read_text()))
-    except FileNotFoundError:
-        return _NONE

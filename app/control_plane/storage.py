@@ -16,7 +16,7 @@ from app.backup import backup, restore
 from app.backup.places import DATABASE, RUN_STORE, Places
 from app.config import Settings, load_settings
 from app.control_plane.context import wall_clock
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.database.database import Database
 from app.records.database.integrity import (
     damage_told,
@@ -57,7 +57,7 @@ def open_stores(settings: Settings, feed: Feed) -> Stores:
             "use: the pages of one would not hear what another writes into a file. Name a "
             "PostgreSQL database in RUNYARD_RUNS_DATABASE_URL."
         )
-    return Stores(control, runs, secrets.token_bytes, settings.runs_split, between=reach)
+    return Stores(control, runs, secrets.token_bytes, settings.runs_split, between=failpoint)
 
 
 def make_ledgers(stores: Stores, feed: Feed) -> Ledgers:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import socket
 import sys
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,6 @@ from nicegui import core, ui
 from pydantic import ValidationError
 
 from app.api.client.client import ApiClient
-from app.api.faulty_transport import Faults, FaultyTransport, faults_of
 from app.api.http import problems
 from app.api.http.app import build_api
 from app.api.http.audit_recorder import Recorder
@@ -35,7 +36,7 @@ from app.backup.places import CannotKeep
 from app.backup.trust import SettingsUntrusted
 from app.config import Settings, load_settings
 from app.control_plane import ASSETS, ControlPlane
-from app.control_plane.context import close_own_memory
+from app.control_plane.context import close_own_memory, wall_clock
 from app.control_plane.storage import back_up, put_back
 from app.logs import set_up_logs
 from app.pages.shell.routes import register_pages
@@ -73,6 +74,7 @@ from app.services.system.doctor import Look
 log = logging.getLogger(__name__)
 PAGE_CALL_SECONDS = 60
 TAB_SECONDS = 60.0
+WrapTransport = Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]
 
 
 class LastingFiles(StaticFiles):
@@ -92,7 +94,7 @@ class PageServer:
     live: LiveStream
     gate: Gate
     port: int
-    faults: Faults | None = None
+    wrap_transport: WrapTransport | None = None
     waiting: WaitingPages = field(default_factory=WaitingPages)
 
     def client_for(self, request: Request) -> ApiClient:
@@ -100,11 +102,13 @@ class PageServer:
         name = cookie_name(self.port)
         origin = f"{request.url.scheme}://{request.headers['host']}"
         peer = request.client or ("127.0.0.1", 0)
-        transport = httpx.ASGITransport(
+        transport: httpx.AsyncBaseTransport = httpx.ASGITransport(
             self.gate, raise_app_exceptions=False, client=(peer[0], peer[1])
         )
+        if self.wrap_transport is not None:
+            transport = self.wrap_transport(transport)
         http = httpx.AsyncClient(
-            transport=FaultyTransport(transport, self.faults) if self.faults else transport,
+            transport=transport,
             base_url=origin,
             cookies={name: request.cookies.get(name, "")},
             timeout=PAGE_CALL_SECONDS,
@@ -116,8 +120,16 @@ class PageServer:
         return ApiClient(http, same | ({"Authorization": bearer} if bearer else {}))
 
 
-def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
-    """Build the web application behind its gate. Pass `live` to close it before shutting down."""
+def build_gate(
+    plane: ControlPlane,
+    live: LiveStream | None = None,
+    *,
+    wrap_transport: WrapTransport | None = None,
+) -> Gate:
+    """Build the web application behind its gate. Pass `live` to close it before shutting down.
+
+    `wrap_transport` gets between pages and the API.
+    """
     services, port = plane.services, plane.settings.port
     live = live or LiveStream(services)
     command = login_command(plane.settings)
@@ -143,8 +155,16 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
         allowed_hosts={address.removeprefix("http://")},
         command=command,
     )
-    register_pages(PageServer(live, gate, port, faults_of(os.environ)))
-    _patch_libraries()
+    register_pages(PageServer(live, gate, port, wrap_transport))
+    _put_pages_into(web, gate)
+    return gate
+
+
+def _put_pages_into(web: FastAPI, gate: Gate) -> None:
+    remember_signatures()
+    let_outboxes_sleep()
+    share_ping_timer()
+    send_text_packets()
     ui.run_with(
         web,
         title="Runyard",
@@ -161,14 +181,6 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     # socket.io would answer any origin: the gate refuses them first, this is a second check
     bind_sockets()
     core.sio.eio.cors_allowed_origins = lambda origin, _: gate.names.is_page_origin(origin)
-    return gate
-
-
-def _patch_libraries() -> None:
-    remember_signatures()
-    let_outboxes_sleep()
-    share_ping_timer()
-    send_text_packets()
 
 
 def _living(live: LiveStream) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -181,7 +193,14 @@ def _living(live: LiveStream) -> Callable[[FastAPI], AbstractAsyncContextManager
     return lifespan
 
 
-def serve(given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:
+def serve(
+    given: dict[str, Any],
+    *,
+    in_window: bool,
+    in_browser: bool,
+    clock: Callable[[], datetime] = wall_clock,
+    wrap_transport: WrapTransport | None = None,
+) -> None:
     """Run the server until it is stopped; `given` are the command-line values.
 
     The page opens in a desktop window if `in_window`, and else in a browser if `in_browser`.
@@ -190,7 +209,18 @@ def serve(given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:
     with _told_plainly():
         # memory holds the token, sessions and addresses: keep this user's other processes out
         close_own_memory()
-        _serve(load_settings(**given), given, in_window=in_window, in_browser=in_browser)
+        settings = load_settings(**given)
+        refuse_open_bind(settings.host)
+        prepare_folders(settings)
+        with only_server(settings), listening_socket(settings) as listener:
+            set_up_logs(is_expected=problems.is_silence)
+            end_on_signals()
+            with (
+                _running_plane(settings, given, clock) as plane,
+                known_address(settings, page_address_of(settings)),
+                closing(Welcome(plane, in_window=in_window, in_browser=in_browser)) as welcome,
+            ):
+                _serve(plane, welcome, listener, wrap_transport)
 
 
 @contextmanager
@@ -280,39 +310,36 @@ def offline_restore(
         return put_back(settings, file, trusts_settings=True).told()
 
 
-def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:
-    refuse_open_bind(settings.host)
-    prepare_folders(settings)
-    with only_server(settings), listening_socket(settings) as listener:
-        set_up_logs(is_expected=problems.is_silence)
-        end_on_signals()
-        with (
-            _running_plane(settings, given) as plane,
-            known_address(settings, page_address_of(settings)),
-            closing(Welcome(plane, in_window=in_window, in_browser=in_browser)) as welcome,
-        ):
-            live = LiveStream(plane.services)
-            config = uvicorn.Config(
-                build_gate(plane, live),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                http=partial(PageRequests, Waiting()),  # type: ignore[arg-type]
-                ws=PageSocket,
-                backlog=512,
-                # engine.io pings pages by itself, and compression gains nothing on loopback
-                ws_ping_interval=None,
-                ws_per_message_deflate=False,
-                timeout_graceful_shutdown=END_SECONDS,
-            )
-            server = UvicornServer(config, live, begin=plane.begin, welcome=welcome.say)
-            server.run(sockets=[listener])
+def _serve(
+    plane: ControlPlane,
+    welcome: Welcome,
+    listener: socket.socket,
+    wrap_transport: WrapTransport | None,
+) -> None:
+    live = LiveStream(plane.services)
+    config = uvicorn.Config(
+        build_gate(plane, live, wrap_transport=wrap_transport),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        http=partial(PageRequests, Waiting()),  # type: ignore[arg-type]
+        ws=PageSocket,
+        backlog=512,
+        # engine.io pings pages by itself, and compression gains nothing on loopback
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=END_SECONDS,
+    )
+    server = UvicornServer(config, live, begin=plane.begin, welcome=welcome.say)
+    server.run(sockets=[listener])
 
 
 @contextmanager
-def _running_plane(settings: Settings, given: dict[str, Any]) -> Iterator[ControlPlane]:
-    plane = ControlPlane(settings, given=given)
+def _running_plane(
+    settings: Settings, given: dict[str, Any], clock: Callable[[], datetime]
+) -> Iterator[ControlPlane]:
+    plane = ControlPlane(settings, given=given, clock=clock)
     plane.start()
     try:
         yield plane

@@ -19,6 +19,7 @@ from app.control_plane.storage import back_up, put_back, restore_into
 from app.records.database.migration import HEAD
 from app.records.database.sqlite_files import DatabaseDamaged
 from app.server.startup import CannotStart, only_server, prepare_folders
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, real_plane
 
 FAIL = f"{COMMIT}; exit 3"
@@ -203,15 +204,12 @@ def test_a_copy_that_an_upgrade_made_can_be_restored(worked: Path, tmp_path: Pat
     assert count(tmp_path / "data" / "runyard.db", "runs") == 1
 
 
-def test_a_restore_that_is_killed_can_be_done_again(
-    worked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_restore_that_is_killed_can_be_done_again(worked: Path, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "old" / "data")
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "restore.after_aside:raise")
+    fail_at("restore.after_aside")
     with pytest.raises(Exception, match=r"restore\.after_aside"):
         restore_into(settings, worked)
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     assert not (settings.data_root / "runyard.db").exists()
     restore_into(settings, worked)
     assert count(settings.data_root / "runyard.db", "runs") == 1

@@ -25,6 +25,7 @@ from app.records.tables import Lease, Project, Run, Setting
 from app.services.runs.requests import RunRequest
 from tests.builders.batches import a_batch
 from tests.builders.databases import POSTGRESQL, SQLITE, TEMPLATE, one_postgres
+from tests.drivers.failpoints import hold_at
 from tests.fakes.agents.runs import until
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
@@ -146,7 +147,7 @@ def test_every_row_comes_back_in_whatever_kind_of_database(
 
 
 def test_a_backup_is_of_one_moment_of_both_databases_whoever_writes_meanwhile(
-    begin: Open, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Open, world: World, tmp_path: Path
 ) -> None:
     plane = begin(settings_on(tmp_path / "old", (SQLITE, SQLITE)))
     project = plane.add_project(world)
@@ -154,8 +155,7 @@ def test_a_backup_is_of_one_moment_of_both_databases_whoever_writes_meanwhile(
     die(plane, world, runs[0])
     world.end(runs[1].id, 1)
     go_on = tmp_path / "go on"
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_RACEPOINT", f"backup.after_look:{go_on}")
+    hold_at("backup.after_look", go_on)
     with ThreadPoolExecutor(2) as threads:
         backup = threads.submit(back_up, plane.settings, tmp_path / "backup.zip")
         # the first snapshot is open: a run that ends now ends after the second one

@@ -32,7 +32,6 @@ def world() -> World:
 @pytest.fixture
 def planes(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planes]:
     """Start servers on one data folder; with `split=True` new runs live in a second database."""
-    monkeypatch.setenv("RUNYARD_TEST", "1")
     monkeypatch.delenv("RUNYARD_TEST_SPLIT", raising=False)
     with ExitStack() as ends:
 

@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve_here(
+    ctx: typer.Context,
     host: Host = None,
     port: Port = None,
     data_dir: DataDir = None,
@@ -58,7 +59,7 @@ def serve_here(
 
     gc.enable()
     given = _given(data_dir=data_dir, host=host, port=port)
-    serve(given, in_window=native, in_browser=not no_open)
+    serve(given, in_window=native, in_browser=not no_open, **(ctx.obj or {}))
 
 
 def print_login_link(json_only: Json = False, data_dir: DataDir = None) -> None:

@@ -21,7 +21,7 @@ from app.errors import (
     ProjectBroken,
     Refusal,
 )
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.people.audit_ledger import Deed, write_down
 from app.records.stores.outbox import CLEAR, STRIKE
 from app.records.tables import Project
@@ -80,7 +80,7 @@ class AfkService:
         if known is not None:
             return known
         for number in self._claimable(project):
-            reach("claim.after_select")
+            failpoint("claim.after_select")
             try:
                 picked = replace(order, issue=number)
                 return self._trigger.accept(picked, requester, now, still=is_ready(number))

@@ -18,7 +18,7 @@ from app.domain.backoff import Backoff
 from app.domain.rules import AutoFacts, Hold, Launch, may_launch_auto
 from app.domain.words import Cause, Status, Trigger
 from app.errors import Refusal
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.people.audit_ledger import acting, by_loop
 from app.records.runs import run_ledger
 from app.records.runs.quarantine_ledger import Subject
@@ -189,7 +189,7 @@ class AutoLoop:
     def _is_started(
         self, project: Project, decision: Launch, problem: str | None, now: datetime
     ) -> bool:
-        reach("claim.after_select")
+        failpoint("claim.after_select")
         requester = Requester(LOOP, Trigger.AUTO, None, uuid.uuid4().hex, self._provenance, False)
         order = order_of(project.id, decision.issue, "auto")
         try:

@@ -15,7 +15,7 @@ from app.domain.batches import BatchStatus
 from app.domain.idempotency import KeyTerms
 from app.domain.ids import is_run_id
 from app.errors import AlreadyEnded, BatchOverQuota, Invalid, KeyReused, KeyTaken, NotFound
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.batches import batch_ledger
 from app.records.batches.batch_ledger import (
     BatchLedger,
@@ -204,7 +204,7 @@ class BatchService:
         """Abort a batch and end its waiting and live runs. Raises NotFound, AlreadyEnded."""
         if not self.ledger.abort(self.find(batch_id), now, because):
             raise AlreadyEnded("This batch has already ended.")
-        reach("batch_aborted")
+        failpoint("batch_aborted")
         self._on_aborted()
         return self.find(batch_id)
 

@@ -12,7 +12,7 @@ from app.domain.batches import BulkAction, BulkState, BulkStatus
 from app.domain.formatting import iso
 from app.domain.words import Status, Trigger
 from app.errors import AlreadyEnded, ConcurrencyLimit, Invalid, NotFound, RateLimited, Refusal
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.batches.bulk_ledger import BulkLedger, BulkPage, list_items
 from app.records.database.cursors import BadCursor
 from app.records.database.database import DatabaseSilent
@@ -290,7 +290,7 @@ class BulkService:
                 return refusal.detail
             self.ledger.settle(item, BulkState.REFUSED, refusal.detail)
         else:
-            reach("bulk_done")
+            failpoint("bulk_done")
             self.ledger.settle(item, BulkState.DONE, None, new_run_id)
         return None
 

@@ -12,7 +12,7 @@ from app.domain.batches import BatchStatus
 from app.domain.lifecycle import Signal
 from app.domain.words import Cause, Delivers, Depth, Status, Trigger
 from app.errors import AlreadyEnded, ForgeUnavailable, Invalid, Refusal
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.batches import batch_ledger
 from app.records.batches.batch_ledger import BatchLedger
 from app.records.database.database import Transaction
@@ -167,7 +167,7 @@ class Filling:
         there = self._ledger.run_at(self.batch.id, item.index)
         if there is not None:
             return Taken(item.index, "deduplicated", there)
-        reach(f"batch_item.{item.index}")
+        failpoint(f"batch_item.{item.index}")
         try:
             return self._take_new(item, now)
         except _There:

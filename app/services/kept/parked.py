@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from app.domain.words import Cause, Delivers, Status, label_of
 from app.errors import ConfirmMismatch, NotDiscarded, NotFound
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.feed import Change, ProjectChanged
 from app.records.people.audit_ledger import Deed
 from app.records.runs.handover_ledger import HandoverLedger
@@ -245,7 +245,7 @@ class ParkedService:
                 raise ConfirmMismatch(NAME_IT)
             refuse_in_use(self._parked, project_id, branch)
             self._delete(repository_of(project), runs, branch)
-            reach("discard.after_claim")
+            failpoint("discard.after_claim")
             self._parked.write(runs, deed, now, kind="note", parked=False)
         self._on_discarded()
         return len(runs)
@@ -263,7 +263,7 @@ class ParkedService:
                     raise NotDiscarded(f"The working copy could not be deleted: {problem}") from (
                         problem
                     )
-            reach("discard.after_copy")
+            failpoint("discard.after_copy")
         # a run may have taken the branch while the copies were deleted
         refuse_in_use(self._parked, repo.project_id, branch)
         if claim is not None and not _open_change(runs):

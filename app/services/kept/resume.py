@@ -22,7 +22,7 @@ from app.errors import (
     StillLive,
     StoreUnavailable,
 )
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.database.database import Transaction
 from app.records.feed import PersonNeeded
 from app.records.people.audit_ledger import acting, by_loop
@@ -211,13 +211,13 @@ class ResumeService:
             self._give_up(run, reason.detail, now)
             return False
         self._rests.pop(run.id, None)
-        reach("resume.after_accept")
+        failpoint("resume.after_accept")
         log.info("run %s goes on with %s after its usage limit", resumed.id, run.id)
         return True
 
     def _in_turn(self, now: datetime) -> Also:
         def begin(tx: Transaction, run: Run) -> None:
-            reach("resume.before_accept")
+            failpoint("resume.before_accept")
             if not self._limits.begin_resume(tx, run, now, by_hand=False):
                 raise HeldBack("another goes first")
 

@@ -23,7 +23,7 @@ from app.errors import (
     ProjectBroken,
     StillLive,
 )
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs import run_ledger
 from app.records.runs.handover_ledger import HandoverLedger
@@ -163,7 +163,7 @@ class RetryService:
             self._refuse_gone(project, order.branch or "", branch, again)
             also = going_on.also if going_on else None
             order = replace(order, again=_continued_work(again, going_on))
-            reach("claim.after_select")
+            failpoint("claim.after_select")
             return self._trigger.accept(order, requester, now, still=still, also=also)
 
     def _find(self, run_id: str) -> Run:

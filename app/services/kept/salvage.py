@@ -20,7 +20,7 @@ from app.errors import (
     Refusal,
     StillLive,
 )
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.database.database import begin_to_write
 from app.records.people.audit_ledger import Deed
 from app.records.runs.parked_ledger import ParkedLedger
@@ -90,7 +90,7 @@ class Salvage:
             if isinstance(outcome, NotDelivered):
                 raise _refusal(outcome)
             begin_to_write()
-            reach("salvage.before_commit")
+            failpoint("salvage.before_commit")
             data = {PUSH_ANYWAY: True} if push_anyway else {}
             self._write(run, outcome, deed, {"key": _digest(key), **data}, now)
         return self._find(run_id)[0], False

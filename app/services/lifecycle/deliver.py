@@ -11,7 +11,7 @@ from app.domain.backoff import Backoff
 from app.domain.lifecycle import Signal
 from app.domain.rules import Verdict
 from app.domain.words import Cause, Status
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
@@ -142,7 +142,7 @@ class Deliverer:
             append_left_out_hooks(self._runs, run.id, project, self._clock())
         if not pushed.accepted:
             return NotDelivered(f"push refused: {pushed.because}", for_good=True)
-        reach("delivery.after_push")
+        failpoint("delivery.after_push")
         closing = f"\n\nCloses #{run.issue}" if run.issue else ""
         order = ChangeOrder(
             run_id=run.id,

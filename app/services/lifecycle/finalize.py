@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.words import Cause, Status
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.concurrency import Workers
@@ -231,7 +231,7 @@ class Finalizer:
         # also removes what an interrupted removal left
         if not self._is_removed(run):
             return Kept(True, f"{run.work_branch}: the working copy could not be removed")
-        reach("during_teardown")
+        failpoint("during_teardown")
         return self._judge_branch(run, project)
 
     def _is_removed(self, run: Run) -> bool:

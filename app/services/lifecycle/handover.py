@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from app.domain.ids import is_run_id
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_ledger import RunLedger
@@ -83,9 +83,9 @@ class Handover:
         passing = [run for run in kept if run is holder or run not in with_copy]
         data = {"branch": heir.work_branch, "base_sha": base, "copy_of": holder.id}
         self._ledger.pass_on(passing, heir, self._clock(), base_sha=base, data=data)
-        reach("retry.after_take_over")
+        failpoint("retry.after_take_over")
         self._copies.adopt(holder.id, heir.id, in_place=_stays(heir))
-        reach("retry.after_adopt")
+        failpoint("retry.after_adopt")
         return base, tip
 
     def complete(self, heir: Run) -> bool:
@@ -122,7 +122,7 @@ class Handover:
                 self._mirrors.rename(repo, branch, name)
             except BranchTaken as taken:
                 raise NothingKept(f"the branch {name} exists already") from taken
-        reach("retry.after_rename")
+        failpoint("retry.after_rename")
         pushed = self._ledger.heads(heir.project_id, branch).pushed
         self._ledger.rename(kept, name, now, sentence=f"set aside as {name}: a retry starts again")
         self._clear_origin(repo, branch, pushed)

@@ -10,7 +10,7 @@ from typing import Any
 from app.domain.lifecycle import DONE, Signal
 from app.domain.names import branches_collide
 from app.domain.words import Cause, Status, Trigger
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run, RunEvent
 from app.services.concurrency import Locks
@@ -146,7 +146,7 @@ class Launcher:
                 self._end_undone(run_id, "", made)
             return False
         self._engine.watch(run_id, launched.kept)
-        reach("after_watch")
+        failpoint("after_watch")
         return True
 
     def undo(self, run: Run, *, is_untouched: bool) -> None:
@@ -217,23 +217,23 @@ class Launcher:
         self._must_be_wanted(run)
         base, tip = self._take_over(repo, run) if goes_on(run) else self._begin(repo, run, made)
         made.claim = True
-        reach("after_claim")
+        failpoint("after_claim")
         self._prepare(repo, run, project, tip, made)
-        reach("after_prepare")
+        failpoint("after_prepare")
         left = (self.launch_by(run) - self._clock()).total_seconds()
         order = self._orders.order(run, project, base, seconds=left)
         self._must_be_wanted(run)
         made.process = True
-        reach("before_spawn")
+        failpoint("before_spawn")
         launched = self._engine.launch(order, lambda kept: self._keep(run, kept))
-        reach("after_spawn")
+        failpoint("after_spawn")
         return launched
 
     def _keep(self, run: Run, kept: Kept) -> None:
         # identify its processes first: a Stop after this finds them, an earlier one is noticed
         # below
         self._runs.update_fields(run.id, run.project_id, supervisor=dict(kept))
-        reach("after_keep")
+        failpoint("after_keep")
         self._must_be_wanted(run)
 
     def _take_over(self, repo: Repository, run: Run) -> tuple[str, str]:

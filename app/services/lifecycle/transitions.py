@@ -12,7 +12,7 @@ from app.domain.lifecycle import Signal, next_status
 from app.domain.rules import Strike, Verdict
 from app.domain.usage_limits import MAX_RESUMES
 from app.domain.words import Cause, Status
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.database.database import Transaction
 from app.records.people import usage_limit_ledger
 from app.records.stores.outbox import CLEAR, LIMIT, STRIKE
@@ -63,7 +63,7 @@ class Transitions:
                 "because": verdict.because,
                 "is_strike": effect is Strike.ADD,
             }
-        reach("before_reap_commit")
+        failpoint("before_reap_commit")
         try:
             with self._runs.stores.owner_of(run.id).transaction() as tx:
                 now = self._clock()
@@ -79,7 +79,7 @@ class Transitions:
         except _Beaten:
             # the winner of the race has also written the effects
             return self._runs.find(run.id) or run
-        reach("after_reap_commit")
+        failpoint("after_reap_commit")
         self._consequences.catch_up()
         return moved
 

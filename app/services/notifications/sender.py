@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from app.domain.notifications import Kind, compose, wait_after
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.feed import NoticeWritten, Numbered
 from app.records.people.notification_ledger import NoticeLedger
 from app.records.runs.quarantine_ledger import Subject
@@ -123,7 +123,7 @@ class NotificationSender:
             self._ledger.put_off(row, str(problem), now=now, until=until)
             log.warning("%s has not taken %s: %s", receiver.shown, row.id, problem)
             return False
-        reach("after_notice_sent")
+        failpoint("after_notice_sent")
         return self._ledger.mark_sent(row, self._clock())
 
     def _ask(self, receiver: Receiver) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.selections import over_and_done
 from app.records.tables import Project, Run
@@ -219,7 +219,7 @@ class CopyRetention:
             return False
         COPY.say(self._runs, self.terms, one, now)
         self._runs.update_fields(run.id, run.project_id, parked=False)
-        reach("retention.before_removal")
+        failpoint("retention.before_removal")
         try:
             self._copies.remove(run.id)
         except (CannotRead, OSError) as problem:

@@ -17,7 +17,7 @@ from app.domain.issues import branch_of_issue
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
 from app.errors import AlreadyRunning, BeingReleased, ConcurrencyLimit, Parked, PrLock, RateLimited
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.runs import run_ledger
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
@@ -140,7 +140,7 @@ class AcceptService:
                 return self._answer_full(place.refusal, ready, now)
             accepted = self._insert(ready, place, now)
         if not accepted.replayed:
-            reach("after_accept")
+            failpoint("after_accept")
             if order.batch_id is None:
                 self._on_accepted(run)
         return accepted

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.database.database import DatabaseSilent, Transaction
 from app.records.people.audit_ledger import DEED, append_details
 from app.records.runs.quarantine_ledger import TOLD, Subject
@@ -63,7 +63,7 @@ class OutboxProcessor:
             return 0
 
     def _catch_up(self) -> int:
-        reach("before_consequences")
+        failpoint("before_consequences")
         failed: list[tuple[Outgoing, Exception]] = []
         # within a project nothing overtakes a failed effect until that is held
         behind: set[str] = set()
@@ -76,7 +76,7 @@ class OutboxProcessor:
         told = self._outbox.deliver(lambda tx, one: self._deliver(tx, one, behind), fail)
         for one, problem in failed:
             self._quarantine.count(self._subject_of(one), problem)
-        reach("consequences_delivered")
+        failpoint("consequences_delivered")
         self._conclude(told)
         return len(told)
 
@@ -98,7 +98,7 @@ class OutboxProcessor:
             self._outbox.take(tx, void, sentence)
             yield tx
         if void:
-            reach("reset.between_stores")
+            failpoint("reset.between_stores")
             self._conclude([(one, sentence) for one in void])
 
     def _conclude(self, told: Sequence[tuple[Outgoing, str | None]]) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotChecked, NotFound
-from app.failpoints import reach
+from app.failpoints import failpoint
 from app.records.database.database import begin_to_write
 from app.records.projects.tracker_ledger import newest_ended, undecided
 from app.records.runs.parked_ledger import ParkedLedger
@@ -101,7 +101,7 @@ class ChangeService:
             if answer.sha is None:
                 raise _conflict_of(answer)
             begin_to_write()
-            reach("merge.after_push")
+            failpoint("merge.after_push")
             merged = self._end(change, "merged", now, answer.sha)
         self._clear(project, merged)
         self._on_merged()
@@ -218,7 +218,7 @@ class ChangeService:
         )
         if ended is None:
             raise AlreadyEnded("This change request was ended a moment ago.")
-        reach("after_change_ended")
+        failpoint("after_change_ended")
         self._append_event(ended, now)
         return ended
 
@@ -251,7 +251,7 @@ class ChangeService:
             except (CannotRead, OSError) as problem:
                 log.info("kept after the merge: %s", problem)
                 return False
-            reach("during_clearing")
+            failpoint("during_clearing")
             self._runs.update_fields(run_id, project.id, parked=False)
         let_go(self._mirrors, repo, change.branch, change.head_sha)
         return True

@@ -1,4 +1,4 @@
-"""The transport that injects faults: it obeys its file and is off outside tests."""
+"""The transport of servers under test, which injects faults: it obeys its file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.faulty_transport import FaultyTransport, faults_of
+from tests.drivers.servers.entry import seams_of
+from tests.fakes.faulty_transport import FaultyTransport
 
 
 class Counted(httpx.AsyncBaseTransport):
@@ -36,9 +37,8 @@ def app() -> Counted:
 
 @pytest.fixture
 async def client(file: Path, app: Counted) -> AsyncIterator[httpx.AsyncClient]:
-    faults = faults_of({"RUNYARD_TEST": "1", "RUNYARD_TEST_FAULTS": str(file)})
-    assert faults is not None
-    transport = FaultyTransport(app, faults)
+    transport = seams_of({"RUNYARD_TEST_FAULTS": str(file)})["wrap_transport"](app)
+    assert isinstance(transport, FaultyTransport)
     async with httpx.AsyncClient(transport=transport, base_url="http://runyard.test") as client:
         yield client
 
@@ -94,16 +94,5 @@ async def test_only_calls_that_fit_meet_a_fault(
         assert (await client.request(method, path)).status_code == 201
 
 
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {},
-        {"RUNYARD_TEST": "1"},
-        {"RUNYARD_TEST_FAULTS": "/nonexistent"},
-        {"RUNYARD_TEST": "0", "RUNYARD_TEST_FAULTS": "/nonexistent"},
-        {"RUNYARD_TEST": "1", "RUNYARD_TEST_FAULTS": ""},
-    ],
-    ids=str,
-)
-def test_nobody_but_a_test_can_set_a_fault(environment: dict[str, str]) -> None:
-    assert faults_of(environment) is None
+def test_a_server_is_given_only_what_its_test_asks_for() -> None:
+    assert seams_of({"RUNYARD_TEST": "1", "RUNYARD_TEST_FAULTS": ""}) == {}

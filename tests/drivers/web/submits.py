@@ -40,7 +40,7 @@ class FaultFile:
     @property
     def settings(self) -> dict[str, str]:
         """Environment variables that make a server read the faults."""
-        return {"RUNYARD_TEST": "1", "RUNYARD_TEST_FAULTS": str(self._path)}
+        return {"RUNYARD_TEST_FAULTS": str(self._path)}
 
     def set(self, rules: dict[str, dict[str, Any]]) -> None:
         """Replace the faults: `{"METHOD /path": {"delay_seconds": …, "status": …, "drop": …}}`."""

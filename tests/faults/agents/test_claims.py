@@ -16,6 +16,7 @@ from app.records.tables import Project
 from app.services.kept.retry import RetryOptions
 from app.services.runs.requests import RunRequest
 from tests.builders.databases import KINDS, shared_database
+from tests.drivers.failpoints import hold_at
 from tests.fakes.agents.runs import until
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
@@ -53,11 +54,10 @@ def world() -> World:
 
 
 @pytest.fixture
-def let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def let_go(tmp_path: Path) -> Callable[[], None]:
     """A function that releases claimers held after choosing an issue, once three have chosen."""
     held = tmp_path / "go-on"
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_RACEPOINT", f"claim.after_select:{held}")
+    hold_at("claim.after_select", held)
 
     def go_on() -> None:
         until(lambda: held.with_name("go-on.reached.2").exists(), "three to have chosen", SECONDS)

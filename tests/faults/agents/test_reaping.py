@@ -20,6 +20,7 @@ from app.control_plane.context import find_place
 from app.records.tables import Run
 from app.services.lifecycle.rollback import UNPROVED
 from tests.builders.databases import only_on_sqlite, shared_database
+from tests.drivers.failpoints import clear_failpoints, hold_at
 from tests.drivers.planes import RealPlane, real_plane
 from tests.fakes.agents.runs import is_living, until
 from tests.faults.servers.test_sweep import spoil
@@ -54,9 +55,7 @@ def end_by_force(pid: int | None) -> None:
 # --- F11 ----------------------------------------------------------------------------------------
 
 
-def test_f11_two_servers_that_reap_one_run_write_one_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_f11_two_servers_that_reap_one_run_write_one_end(tmp_path: Path) -> None:
     shared: dict[str, Any] = {
         "database_url": shared_database(tmp_path),
         "runs_dir": tmp_path / "runs",
@@ -70,8 +69,7 @@ def test_f11_two_servers_that_reap_one_run_write_one_end(
         # the second server takes the first for dead just as that one is about to record the end
         two.clock.now = one.clock.now
         two.clock.advance(60)
-        monkeypatch.setenv("RUNYARD_TEST", "1")
-        monkeypatch.setenv("RUNYARD_RACEPOINT", f"before_reap_commit:{tmp_path / 'go'}")
+        hold_at("before_reap_commit", tmp_path / "go")
         reapers = [
             threading.Thread(target=plane.reaper.reap_once, args=(run.id,)) for plane in (one, two)
         ]
@@ -81,7 +79,7 @@ def test_f11_two_servers_that_reap_one_run_write_one_end(
         (tmp_path / "go").touch()
         for reaper in reapers:
             reaper.join(30)
-        monkeypatch.undo()
+        clear_failpoints()
         for plane in (one, two):
             plane.rest()
             plane.tick()

@@ -19,13 +19,13 @@ import pytest
 
 from app.adapters.machine.clock_changes import ClockChanges
 from app.adapters.supervisor.kernel import boot_clock
-from app.control_plane.context import wall_clock
 from app.control_plane.scheduler import Scheduler
 from app.domain.end_causes import ExitReason
 from tests.builders.databases import shared_database
 from tests.builders.repositories import make_origin
 from tests.drivers.gates import Gate
 from tests.drivers.planes import RealPlane, real_plane
+from tests.drivers.servers.entry import seams_of
 from tests.fakes.agents.runs import RUN, Ears, KeepingEngine, is_living, order, script, until
 from tests.faults.servers.test_restarts import add_project, killable_server, post_run, see
 
@@ -57,7 +57,6 @@ def set_clock(folder: Path, seconds: float) -> None:
 def with_clock(folder: Path) -> dict[str, str]:
     """Return settings for a server with a test clock and a sweep every second."""
     return {
-        "RUNYARD_TEST": "1",
         "RUNYARD_TEST_CLOCK": str(folder / "clock"),
         "RUNYARD_SWEEP_SECONDS": "1",
     }
@@ -67,17 +66,15 @@ def with_clock(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("said", "text", "seconds"),
-    [("1", "7200", 7200), ("1", "-86400\n", -DAY), ("1", None, 0), ("", "7200", 0)],
+    ("text", "seconds"), [("7200", 7200), ("-86400\n", -DAY), (None, 0)], ids=str
 )
-def test_a_clock_is_shifted_in_a_test_and_never_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, text: str | None, seconds: int
+def test_a_clock_is_as_far_ahead_as_its_file_says(
+    tmp_path: Path, text: str | None, seconds: int
 ) -> None:
-    monkeypatch.setenv("RUNYARD_TEST", said)
-    monkeypatch.setenv("RUNYARD_TEST_CLOCK", str(tmp_path / "clock"))
+    now = seams_of({"RUNYARD_TEST_CLOCK": str(tmp_path / "clock")})["clock"]
     if text is not None:
         (tmp_path / "clock").write_text(text)
-    ahead = wall_clock() - datetime.now(UTC) - timedelta(seconds=seconds)
+    ahead = now() - datetime.now(UTC) - timedelta(seconds=seconds)
     assert abs(ahead) < timedelta(seconds=60)
 
 

@@ -16,6 +16,7 @@ from engineio.async_server import AsyncServer
 from engineio.async_socket import AsyncSocket
 from nicegui import core, helpers, outbox
 from packaging.requirements import Requirement
+from socketio import async_manager
 from socketio.packet import Packet
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
@@ -35,7 +36,7 @@ def patch_named(name: str) -> ModuleType:
     return importlib.import_module(f"app.server.patches.{name}")
 
 
-def tested_with(module: ModuleType) -> list[Requirement]:
+def libraries_of(module: ModuleType) -> list[Requirement]:
     line = re.search(r"^Tested: (.+)$", module.__doc__ or "", re.MULTILINE)
     assert line, "says no `Tested: library>=from,<to`"
     return [Requirement(word) for word in line[1].split()]
@@ -59,8 +60,8 @@ def test_a_patch_says_what_it_replaces_why_and_what_was_gained(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", PATCHES)
-def test_the_installed_libraries_are_those_a_patch_was_tested_with(name: str) -> None:
-    for tested in tested_with(patch_named(name)):
+def test_the_installed_libraries_are_those_a_patch_was_libraries_of(name: str) -> None:
+    for tested in libraries_of(patch_named(name)):
         assert tested.specifier.contains(version(tested.name)), (
             f"{tested.name} {version(tested.name)} is new: run the tests of {name}, see whether it "
             "is still needed, and raise the range in its docstring and in requirements/run.in"
@@ -107,7 +108,7 @@ def test_the_server_of_sockets_makes_and_serves_them_in_the_same_way() -> None:
 
 
 def test_messages_are_made_of_the_server_s_packet_class() -> None:
-    assert core.sio.packet_class(2).uses_binary_events is (core.sio.packet_class is not TextPacket)
+    assert "self.server.packet_class(" in source_of(async_manager)
     assert Packet.uses_binary_events is True
 
 

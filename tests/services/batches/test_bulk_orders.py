@@ -19,6 +19,7 @@ from app.records.runs.run_pages import RunFilter
 from tests.builders.bulk import LITTLE, counted, retry_all, stopped
 from tests.builders.databases import POSTGRESQL, shared_database
 from tests.builders.two_stores import Planes, die, found, listed, order, requester, start
+from tests.drivers.failpoints import hold_at
 from tests.drivers.query_plans import statements_of
 from tests.fakes.agents.runs import until
 from tests.fakes.planes import FakePlane
@@ -130,7 +131,6 @@ def test_a_run_store_that_is_away_ends_the_round_with_one_line(
 def test_a_run_that_another_server_repeats_meanwhile_is_repeated_once(
     planes: Planes,
     world: World,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     comes: str,
     split: bool,
@@ -142,7 +142,7 @@ def test_a_run_that_another_server_repeats_meanwhile_is_repeated_once(
     held = tmp_path / "go-on"
     with ExitStack() as waits:
         if comes == "before the transaction":
-            monkeypatch.setenv("RUNYARD_RACEPOINT", f"claim.after_select:{held}")
+            hold_at("claim.after_select", held)
         else:
             waits.enter_context(plane.locks.holding(branch))
         desk = plane.services.bulk

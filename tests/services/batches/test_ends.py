@@ -17,6 +17,7 @@ from app.services.batches.filling import Item
 from app.services.runs.requests import RunRequest
 from tests.builders.batches import a_batch
 from tests.builders.two_stores import Planes
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
 
@@ -42,15 +43,15 @@ def complete_but_unsealed(plane: FakePlane, project: Project) -> Batch:
 
 @pytest.mark.parametrize("split", [False, True])
 def test_a_stop_that_is_cut_is_finished_by_the_next_server(
-    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch, split: bool
+    planes: Planes, world: World, split: bool
 ) -> None:
     plane = planes(split=split, max_live_runs=1)
     project = plane.add_project(world)
     batch = a_batch(plane, project, 4)
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "batch_aborted:raise")
+    fail_at("batch_aborted")
     with pytest.raises(FailpointHit):
         plane.services.batches.stop(batch.id, "enough", plane.clock())
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     assert [run.status for run in items(plane, batch)] == ["running", *["queued"] * 3]
     with pytest.raises(AlreadyEnded):
         plane.services.batches.stop(batch.id, "again", plane.clock())

@@ -11,6 +11,7 @@ from app.records.tables import Project, Run
 from app.services.kept.retry import RetryOptions
 from tests.builders.pushes import write_trusted_hook
 from tests.builders.repositories import tip_of
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import RealPlane
 
 
@@ -69,23 +70,22 @@ def test_a_push_is_told_once_however_often_it_is_tried(plane: RealPlane) -> None
 
 @pytest.mark.expects_error_log
 def test_a_delivery_that_fails_unexpectedly_is_traced_once_held_and_put_off(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    plane: RealPlane, caplog: pytest.LogCaptureFixture
 ) -> None:
     project = plane.add_project()
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "delivery.after_push:raise")
+    fail_at("delivery.after_push")
     run = plane.see_end(plane.start_running_issue(project))
     held = "delivery waits: something went wrong here; see the log"
     assert (run.status, run.hold) == ("delivering", held)
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     # not at every tick: the pause is the same as for an origin that does not answer
     plane.tick()
     assert plane.run(run.id).status == "delivering"
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "delivery.after_push:raise")
+    fail_at("delivery.after_push")
     plane.clock.advance(5)
     plane.tick()
     assert [one.levelname for one in caplog.records].count("ERROR") == 1
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     plane.clock.advance(5)
     plane.tick()
     assert plane.run(run.id).status == "delivering"

@@ -24,6 +24,7 @@ from tests.builders.parked import (
 )
 from tests.builders.repositories import commit_file, run_git, tip_of
 from tests.builders.retries import died
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, RealPlane
 
 
@@ -78,17 +79,14 @@ def test_a_loop_takes_a_discarded_issue_at_the_sweep_that_follows(plane: RealPla
 
 
 @pytest.mark.parametrize("point", ["discard.after_copy", "discard.after_claim"])
-def test_a_discard_that_broke_off_is_completed_by_the_next(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch, point: str
-) -> None:
+def test_a_discard_that_broke_off_is_completed_by_the_next(plane: RealPlane, point: str) -> None:
     project = plane.add_project(LEAVES_FILES)
     run = died(plane, project)
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_FAILPOINT", f"{point}:raise")
+    fail_at(point)
     with pytest.raises(FailpointHit):
         discard(plane, run)
     assert not plane.copy(run).exists()
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     assert [view.branch for view in listed(plane)] == ["afk/1"]
     discard(plane, run)
     assert listed(plane) == []

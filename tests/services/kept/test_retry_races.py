@@ -13,6 +13,7 @@ from app.errors import AlreadyRunning, InReview, PrLock, Refusal
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
 from tests.builders.retries import TWO_TRIES, accept, died, kept
+from tests.drivers.failpoints import hold_at
 from tests.drivers.planes import SECONDS, RealPlane
 from tests.fakes.agents.runs import until
 
@@ -49,15 +50,13 @@ def answer_of(deed: Callable[[], object], answers: list[object]) -> threading.Th
 )
 def test_a_retry_waits_for_who_has_the_work_in_hand(
     plane: RealPlane,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     other: Callable[[RealPlane, Run], object],
     point: str,
 ) -> None:
     first = died(plane, plane.add_project(TWO_TRIES))
     held, done, retried = tmp_path / "go-on", list[object](), list[object]()
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_RACEPOINT", f"{point}:{held}")
+    hold_at(point, held)
     threads = [answer_of(lambda: other(plane, first), done)]
     until(lambda: held.with_name("go-on.reached.0").exists(), "the other to be there", SECONDS)
     threads.append(answer_of(lambda: accept(plane, first).run, retried))

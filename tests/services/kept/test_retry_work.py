@@ -12,6 +12,7 @@ from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
 from tests.builders.repositories import commit_file, run_git, tip_of
 from tests.builders.retries import TWO_TRIES, accept, died, kept, retry
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, RealPlane
 
 # --- continuing parked work --------------------------------------------------------------------
@@ -234,15 +235,14 @@ def test_a_launch_that_fails_after_the_setting_aside_brings_the_work_back(
     ],
 )
 def test_a_launch_that_breaks_off_anywhere_loses_nothing(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch, point: str, source: str
+    plane: RealPlane, point: str, source: str
 ) -> None:
     project = plane.add_project(TWO_TRIES)
     first = died(plane, project)
     tip = plane.tip(first)
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_FAILPOINT", f"{point}:raise")
+    fail_at(point)
     second = retry(plane, first, source=source)
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     assert (second.status, second.released_at is not None) == ("not_started", True)
     ((branch, holder),) = kept(plane)
     assert (branch, plane.run(holder).work_branch) == ("afk/1", "afk/1")

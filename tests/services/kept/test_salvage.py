@@ -25,6 +25,7 @@ from app.records.people.audit_ledger import Deed
 from app.records.tables import Audit, Project, Run
 from tests.builders.pushes import write_trusted_hook
 from tests.builders.repositories import commit_file, run_git, tip_of
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, RealPlane
 from tests.fakes.agents.runs import shell
 
@@ -133,17 +134,14 @@ def test_the_key_of_a_run_is_not_a_deliverys_too(plane: RealPlane) -> None:
     assert deliver(plane, run, "another key")[0].delivery is not None
 
 
-def test_a_delivery_that_broke_off_after_the_push_is_completed(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_delivery_that_broke_off_after_the_push_is_completed(plane: RealPlane) -> None:
     project = plane.add_project(DIES_WITH_A_COMMIT)
     run = died(plane, project)
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "salvage.before_commit:raise")
+    fail_at("salvage.before_commit")
     with pytest.raises(FailpointHit):
         deliver(plane, run)
     assert plane.run(run.id).delivery is None
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     delivered, _ = deliver(plane, run)
     assert delivered.delivery is not None
     assert [change.number for change in plane.ledgers.tracker.changes(project.id)] == [2]

@@ -10,22 +10,22 @@ from app.errors import AlreadyEnded
 from app.failpoints import FailpointHit
 from app.records.tables import Run
 from tests.builders.repositories import tip_of
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, RealPlane
 
 POINTS = ("merge.after_push", "after_change_ended", "during_clearing")
 
 
-def crash(plane: RealPlane, monkeypatch: pytest.MonkeyPatch, point: str, verb: str) -> Run:
+def crash(plane: RealPlane, point: str, verb: str) -> Run:
     """Return a delivered run whose merge or close crashed at `point`."""
     project = plane.add_project()
     run = plane.finish(project, issue=plane.add_issue(project).number)
     assert run.delivery is not None
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_FAILPOINT", f"{point}:raise")
+    fail_at(point)
     act = getattr(plane.services.changes, verb)
     with pytest.raises(FailpointHit):
         act(project.id, run.delivery["number"], plane.clock())
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     return run
 
 
@@ -36,10 +36,8 @@ def state_of(plane: RealPlane, run: Run) -> str:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_merge_that_a_crash_cut_short_is_finished(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch, point: str
-) -> None:
-    run = crash(plane, monkeypatch, point, "merge")
+def test_a_merge_that_a_crash_cut_short_is_finished(plane: RealPlane, point: str) -> None:
+    run = crash(plane, point, "merge")
     assert plane.tip(run) == run.head_sha
     assert plane.services.changes.finish_once(plane.clock()) == 1
     assert (state_of(plane, run), plane.tip(run), plane.run(run.id).parked) == (
@@ -54,20 +52,16 @@ def test_a_merge_that_a_crash_cut_short_is_finished(
     assert plane.services.changes.finish_once(plane.clock()) == 0
 
 
-def test_a_close_that_a_crash_cut_short_is_finished(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = crash(plane, monkeypatch, "after_change_ended", "close")
+def test_a_close_that_a_crash_cut_short_is_finished(plane: RealPlane) -> None:
+    run = crash(plane, "after_change_ended", "close")
     assert plane.services.changes.finish_once(plane.clock()) == 1
     assert (state_of(plane, run), plane.run(run.id).parked) == ("closed", True)
     assert plane.tip(run) == run.head_sha
     assert plane.services.changes.finish_once(plane.clock()) == 0
 
 
-def test_what_is_merged_at_origin_is_not_closed_but_told_as_merged(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = crash(plane, monkeypatch, "merge.after_push", "merge")
+def test_what_is_merged_at_origin_is_not_closed_but_told_as_merged(plane: RealPlane) -> None:
+    run = crash(plane, "merge.after_push", "merge")
     assert state_of(plane, run) == "open"
     with pytest.raises(AlreadyEnded, match="merged at origin already"):
         plane.services.changes.close(run.project_id, 2, plane.clock())
@@ -85,7 +79,7 @@ def test_a_change_is_closed_while_origin_does_not_answer(plane: RealPlane) -> No
 
 
 def test_a_copy_with_other_work_in_it_stays_after_a_merge_that_is_finished(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
+    plane: RealPlane,
 ) -> None:
     project = plane.add_project(f"{COMMIT} && echo x > draft.txt")
     run = plane.finish(project)
@@ -118,8 +112,8 @@ def test_a_claim_that_a_later_run_holds_is_not_released_for_an_older_merge(
     plane.stop_run(later)
 
 
-def test_a_start_finishes_what_is_left(plane: RealPlane, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = crash(plane, monkeypatch, "during_clearing", "merge")
+def test_a_start_finishes_what_is_left(plane: RealPlane) -> None:
+    run = crash(plane, "during_clearing", "merge")
     plane._begin()
     plane.wait(lambda: plane.tip(run) is None, "its claim is released")
     plane.rest()

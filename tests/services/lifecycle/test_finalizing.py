@@ -16,6 +16,7 @@ from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
 from app.services.lifecycle.rollback import UNPROVED
 from tests.builders.repositories import tip_of
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, RealPlane
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
@@ -91,19 +92,18 @@ def test_what_cannot_be_read_after_the_end_is_kept_and_parked(
     ("agent", "is_parked"), [(COMMIT, False), (f"{COMMIT}; exit 5", True), ("exit 5", True)]
 )
 def test_a_crash_between_the_copy_and_the_release_loses_nothing(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch, agent: str, is_parked: bool
+    plane: RealPlane, agent: str, is_parked: bool
 ) -> None:
     run = plane.start_running_issue(plane.add_project(agent))
     plane.ears.wait_for(run.id, "gone")
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "during_teardown:raise")
+    fail_at("during_teardown")
     with suppress(FailpointHit):
         plane.reaper.reap_once(run.id)
     plane.rest()
     crashed = plane.run(run.id)
     assert (crashed.ended_at is not None, crashed.released_at) == (True, None)
     assert not plane.copy(run).exists()
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     plane.tick()
     run = plane.run(run.id)
     assert (run.released_at is not None, run.parked) == (True, is_parked)
@@ -112,16 +112,13 @@ def test_a_crash_between_the_copy_and_the_release_loses_nothing(
     assert plane.kinds(run).count("reaped") == (agent != COMMIT)
 
 
-def test_what_an_interrupted_removal_left_goes_with_the_next_look(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_an_interrupted_removal_left_goes_with_the_next_look(plane: RealPlane) -> None:
     run = plane.start_running_issue(plane.add_project("exit 5"))
     plane.ears.wait_for(run.id, "gone")
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "during_teardown:raise")
+    fail_at("during_teardown")
     with pytest.raises(FailpointHit):
         plane.reaper.reap_once(run.id)
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     # the copy was deleted; the repository for inspecting it was not yet
     look = plane.settings.runs_root / "looks" / f"{run.id}.git"
     look.mkdir()

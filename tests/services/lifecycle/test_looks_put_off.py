@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
-import pytest
-
 from app.services.concurrency import Locks
+from tests.drivers.failpoints import hold_at
 from tests.drivers.planes import COMMIT, RealPlane
 from tests.fakes.agents.runs import until
 
@@ -15,11 +14,10 @@ SECONDS = 10.0
 
 
 def test_an_end_that_is_heard_while_its_launch_is_at_it_is_seen_without_another_sweep(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
+    plane: RealPlane,
 ) -> None:
     held = plane.folder / "held"
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_RACEPOINT", f"after_watch:{held}")
+    hold_at("after_watch", held)
     project = plane.add_project(COMMIT)
     run = plane.accept(plane.order(project))
     until(held.with_name("held.reached.0").exists, "the launch still has the run", SECONDS)

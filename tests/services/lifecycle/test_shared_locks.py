@@ -17,6 +17,7 @@ from app.services.concurrency import Locks
 from tests.builders.databases import shared_database
 from tests.builders.pushes import write_trusted_hook
 from tests.builders.repositories import tip_of
+from tests.drivers.failpoints import hold_at
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
 
 HOLDER = """
@@ -100,13 +101,12 @@ def test_a_server_that_is_killed_lets_go(tmp_path: Path) -> None:
 
 
 def test_two_servers_settle_a_run_one_after_the_other(
-    planes: tuple[RealPlane, RealPlane], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    planes: tuple[RealPlane, RealPlane], tmp_path: Path
 ) -> None:
     one, two = planes
     run = one.start_running_issue(one.add_project(f"{COMMIT}; exit 5"))
     one.ears.wait_for(run.id, "gone")
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_RACEPOINT", f"during_teardown:{tmp_path / 'go'}")
+    hold_at("during_teardown", tmp_path / "go")
     settling = threading.Thread(target=one.reaper.reap_once, args=(run.id,))
     settling.start()
     one.wait((tmp_path / "go.reached.0").exists, "the first is in the teardown")

@@ -14,6 +14,7 @@ import pytest
 from app.failpoints import FailpointHit
 from tests.builders.repositories import make_origin, run_git
 from tests.builders.working_copies import DAY, HOUR, clear, copies, left_run, pass_by
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import RealPlane, real_plane
 from tests.drivers.servers.processes import ROOT
 
@@ -214,12 +215,11 @@ def test_a_removal_that_was_killed_half_way_is_finished_and_the_branch_stays(
 
 
 def test_a_round_that_was_killed_after_it_said_so_removes_the_copy_at_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     with real_plane(tmp_path) as plane:
         run = left_run(plane)
-        monkeypatch.setenv("RUNYARD_TEST", "1")
-        monkeypatch.setenv("RUNYARD_FAILPOINT", "retention.before_removal:raise")
+        fail_at("retention.before_removal")
         plane.clock.advance(31 * DAY)
         clear(plane)
         plane.clock.advance(HOUR)
@@ -227,7 +227,7 @@ def test_a_round_that_was_killed_after_it_said_so_removes_the_copy_at_the_next(
             clear(plane)
         now, copy = plane.clock.now, plane.copy(run)
         assert copy.is_dir()
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     with real_plane(tmp_path) as heir:
         heir.clock.now = now
         assert pass_by(heir, 0) == 1

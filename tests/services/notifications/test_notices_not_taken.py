@@ -17,6 +17,7 @@ from app.services.projects.alerts import NOTIFICATIONS
 from app.services.system.doctor import Look
 from tests.builders.databases import shared_database
 from tests.builders.notifications import DESK, NOON, PHONE, telling
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.fakes.receivers import SECRET
 
 
@@ -146,17 +147,14 @@ def test_no_row_holds_an_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.expects_error_log
-def test_a_server_that_ends_after_sending_sends_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_ends_after_sending_sends_again(tmp_path: Path) -> None:
     with telling(tmp_path) as yard:
         project = yard.project()
-        monkeypatch.setenv("RUNYARD_TEST", "1")
-        monkeypatch.setenv("RUNYARD_FAILPOINT", "after_notice_sent:raise")
+        fail_at("after_notice_sent")
         with yard.plane.database.transaction() as tx:
             tx.record_event(PersonNeeded("k", project.id, "needs you", "", "/"))
         yard.plane.rest()
-        monkeypatch.delenv("RUNYARD_FAILPOINT")
+        clear_failpoints()
         assert [row.state for row in yard.rows()] == ["pending"]
         yard.go_round()
         assert len(yard.taken()) == 1, "it is claimed for as long as its sender may still live"

@@ -18,20 +18,21 @@ from app.records.runs.quarantine_ledger import MOST_TRIES
 from app.records.tables import Audit, Project, Run
 from app.services.kept.retry import RetryOptions
 from tests.builders.two_stores import Planes, die, found, order, requester, start, strikes
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.fakes.limited_agents import install_claude, limited
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
 
 
 @pytest.fixture
-def cut(monkeypatch: pytest.MonkeyPatch) -> Any:
+def cut() -> Any:
     """Set the failpoint that raises from now on; an empty name clears it."""
 
     def at(point: str) -> None:
         if point:
-            monkeypatch.setenv("RUNYARD_FAILPOINT", f"{point}:raise")
+            fail_at(point)
         else:
-            monkeypatch.delenv("RUNYARD_FAILPOINT")
+            clear_failpoints()
 
     return at
 
@@ -296,7 +297,6 @@ def test_a_key_whose_reset_is_cut_between_the_stores_is_reset_by_the_next(
 def test_a_resume_that_is_cut_between_the_stores_is_accepted_by_the_next_sweep_once(
     tmp_path: Path, cut: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RUNYARD_TEST", "1")
     monkeypatch.setenv("RUNYARD_TEST_SPLIT", "1")
     for name, value in install_claude(tmp_path / "bin").items():
         monkeypatch.setenv(name, value)

@@ -19,6 +19,7 @@ from app.server.startup import CannotStart
 from app.services.kept.retry import RetryOptions
 from tests.builders.databases import fresh_database, run_store
 from tests.builders.two_stores import Planes, die, found, listed, order, requester, start, strikes
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
 
@@ -136,17 +137,17 @@ def test_a_project_with_an_open_run_in_the_run_store_is_not_archived(
 
 @pytest.mark.parametrize("point", ["before_consequences", "consequences_delivered"])
 def test_g5_a_strike_is_counted_once_whichever_commit_a_crash_comes_after(
-    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch, point: str
+    planes: Planes, world: World, point: str
 ) -> None:
     plane = planes()
     project = plane.add_project(world)
     run = start(plane, project, issue=plane.add_issue(project))
-    monkeypatch.setenv("RUNYARD_FAILPOINT", f"{point}:raise")
+    fail_at(point)
     world.end(run.id, 1)
     with pytest.raises(FailpointHit):
         plane.reaper.reap_once(run.id)
     assert found(plane, run.id).status == "died"
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
 
     successor = planes()
     successor.recover_once()
@@ -157,32 +158,32 @@ def test_g5_a_strike_is_counted_once_whichever_commit_a_crash_comes_after(
 
 
 def test_strikes_and_their_reset_come_in_the_order_in_which_runs_ended(
-    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch
+    planes: Planes, world: World
 ) -> None:
     plane = planes()
     project = plane.add_project(world)
     runs = [start(plane, project, issue=plane.add_issue(project)) for _ in range(3)]
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "before_consequences:raise")
+    fail_at("before_consequences")
     for run in runs:
         world.end(run.id, 1)
         with pytest.raises(FailpointHit):
             plane.reaper.reap_once(run.id)
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     assert strikes(plane, project) == 0
     assert plane.outbox.catch_up() == 3
     assert strikes(plane, project) == 3
 
 
 def test_a_submit_that_is_cut_between_the_stores_leaves_nothing_and_can_be_sent_again(
-    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch
+    planes: Planes, world: World
 ) -> None:
     plane = planes()
     project = plane.add_project(world)
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "accept.between_stores:raise")
+    fail_at("accept.between_stores")
     with pytest.raises(FailpointHit):
         plane.services.trigger.accept(order(project), requester(plane, "key"), plane.clock())
     assert listed(plane) == []
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     sent = plane.services.trigger.accept(order(project), requester(plane, "key"), plane.clock())
     assert not sent.replayed
     assert listed(plane) == [sent.run.id]
@@ -190,7 +191,7 @@ def test_a_submit_that_is_cut_between_the_stores_leaves_nothing_and_can_be_sent_
 
 @pytest.mark.expects_error_log
 def test_a_run_whose_turn_is_cut_between_the_stores_is_taken_by_the_next_sweep(
-    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch
+    planes: Planes, world: World
 ) -> None:
     plane = planes(max_live_runs=1)
     project = plane.add_project(world)
@@ -198,10 +199,10 @@ def test_a_run_whose_turn_is_cut_between_the_stores_is_taken_by_the_next_sweep(
     second = start(plane, project, task="another")
     assert second.status == "queued"
     die(plane, world, first)
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "take.between_stores:raise")
+    fail_at("take.between_stores")
     plane.tick()
     assert found(plane, second.id).status == "queued"
-    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    clear_failpoints()
     plane.tick()
     assert found(plane, second.id).status == "running"
     assert world.launches.count(second.id) == 1

@@ -1,8 +1,4 @@
-"""Fault injection between pages and the API, for browser tests only.
-
-Needs both in the server's environment: `RUNYARD_TEST=1`, and `RUNYARD_TEST_FAULTS` with the path
-of a JSON file (docs/testing.md). Without them the transport is not wrapped at all.
-"""
+"""Faults between a server's pages and its API, for tests in a browser (docs/testing.md)."""
 
 from __future__ import annotations
 
@@ -75,12 +71,6 @@ class FaultyTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the wrapped transport."""
         await self._inner.aclose()
-
-
-def faults_of(environment: Mapping[str, str]) -> Faults | None:
-    """Return the fault rules of a server under test, None for any other server."""
-    file = environment.get("RUNYARD_TEST_FAULTS")
-    return Faults(Path(file)) if file and environment.get("RUNYARD_TEST") == "1" else None
 
 
 def _answer(fault: Mapping[str, Any]) -> httpx.Response:
