@@ -1,10 +1,12 @@
 # `make run` starts Runyard, `make test` runs every test; both install what they need first.
-.PHONY: help run link native demo venv test test-postgresql test-split interface soak bench lint format lock clean
+.PHONY: help run link native demo venv check test test-postgresql test-split interface soak bench lint format lock clean
 .DEFAULT_GOAL := help
 
 # Write bytecode even if the environment forbids it: starts are three times faster.
 unexport PYTHONDONTWRITEBYTECODE
 VENV_PYTHON := .venv/bin/python
+# rules, statements and calls: no browser, few processes
+CHECKED := tests/domain tests/state tests/records tests/api tests/test_architecture.py
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 26
@@ -29,6 +31,9 @@ demo: ## watch the demo project's story in the terminal (about 40 s; nothing is 
 
 venv: ## make .venv with everything pinned, for running and testing
 	@scripts/make-venv test
+
+check: ## the quick tests, in a minute: domain, state, records on SQLite, API, architecture
+	@scripts/run-tests $(CHECKED) -k "not postgresql" $(ARGS)
 
 test: ## install what the tests need, run them all (ARGS="-k words")
 	@scripts/run-tests $(ARGS)

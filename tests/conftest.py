@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     guard_stores()
+    # collecting makes hundreds of thousands of objects, and all of them stay
+    gc.disable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -52,6 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Exempt all imported objects from garbage collection: they stay for the whole session."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,14 +12,31 @@ from app.records.database.database import Database
 from app.records.feed import Change
 from app.records.runs.run_ledger import RunLedger
 from app.records.stores.routing import Stores
-from tests.builders.databases import KINDS, POSTGRESQL, fresh_database, lent_postgresql
+from tests.builders.databases import (
+    KINDS,
+    POSTGRESQL,
+    fresh_database,
+    lent_postgresql,
+    usual_kind,
+)
 from tests.builders.rows import stores_on
 from tests.drivers.compiled_once import share_compiled_statements
 
 
-@pytest.fixture(params=KINDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on the usual database, and on both if it is marked `both_databases`."""
+    if "kind" not in metafunc.fixturenames:
+        return
+    if any("kind" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")):
+        return  # the test chooses itself
+    marked = metafunc.definition.get_closest_marker("both_databases") is not None
+    kinds = KINDS if marked else (usual_kind(),)
+    metafunc.parametrize("kind", kinds, indirect=True)
+
+
+@pytest.fixture
 def kind(request: pytest.FixtureRequest) -> str:
-    """Kind of database; runs each test that uses a database once per kind."""
+    """Kind of database for a test."""
     return str(request.param)
 
 

@@ -13,6 +13,8 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.tables import ChangeRequest, IssueRow, LoginLink, RunEvent, SignIn
 from tests.builders.rows import NOW, add_run, draft_change, draft_project, draft_run
 
+pytestmark = pytest.mark.both_databases
+
 RELEASED = {"status": Status.DIED, "ended_at": NOW, "released_at": NOW}
 
 

@@ -27,6 +27,8 @@ from tests.builders.databases import POSTGRESQL, SQLITE, one_postgres
 from tests.builders.rows import NOW, draft_project, opened_database, stores_on
 from tests.fakes.agents.runs import until
 
+pytestmark = pytest.mark.both_databases
+
 
 def person(number: int = 1) -> Person:
     return Person(id=f"person_{number}", name=f"p{number}", created_at=NOW)

@@ -25,6 +25,8 @@ from app.records.tables import Person
 from tests.builders.databases import SQLITE, one_postgres
 from tests.builders.rows import NOW
 
+pytestmark = pytest.mark.both_databases
+
 MIGRATIONS = Path(migration.__file__).parent / "migrations"
 ROOT = Path(__file__).parents[3]
 COMING = f"{int(HEAD) + 1:04}"

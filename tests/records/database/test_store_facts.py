@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from app.records.database.database import Database
 from app.records.database.integrity import find_backup, inspect_database
 
 
+@pytest.mark.both_databases
 def test_a_database_that_answers_tells_its_version_and_its_size(database: Database) -> None:
     facts = inspect_database(database)
     assert facts.trouble == ""
@@ -15,6 +18,7 @@ def test_a_database_that_answers_tells_its_version_and_its_size(database: Databa
     assert (facts.size or 0) > 4096
 
 
+@pytest.mark.both_databases
 def test_a_database_that_does_not_answer_is_told_as_such_and_without_its_password(
     tmp_path: Path,
 ) -> None:

@@ -45,6 +45,7 @@ def dead() -> Iterator[Database]:
     database.close()
 
 
+@pytest.mark.both_databases
 def test_what_concerns_a_run_alone_asks_no_other_store(alive: Database, dead: Database) -> None:
     ledger = RunLedger(stores_on(dead, alive))
     run = add_run(ledger, id=run_id(split=True))
@@ -59,6 +60,7 @@ def test_what_concerns_a_run_alone_asks_no_other_store(alive: Database, dead: Da
     assert [line.kind for line in ledger.timeline(run.id)] == ["accepted", "taken", "note"]
 
 
+@pytest.mark.both_databases
 def test_of_a_store_that_is_away_nothing_is_answered_and_nothing_half_done(
     alive: Database, dead: Database
 ) -> None:

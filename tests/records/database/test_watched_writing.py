@@ -89,6 +89,7 @@ def test_an_order_for_many_runs_is_told_of_when_it_is_given(
     assert told == [BulkChanged("bulk_1")]
 
 
+@pytest.mark.both_databases
 def test_what_the_control_store_has_committed_is_told_where_the_run_store_then_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from app.records.people.audit_ledger import Act, acting, record
 from app.records.people.audit_pages import Misfit, first_misfit
 from app.records.tables import Audit
 
+pytestmark = pytest.mark.both_databases
+
 NOW = datetime.now(UTC)
 UNGUARDED = {
     True: ("DROP TRIGGER audit_is_never_changed", "DROP TRIGGER audit_is_kept"),

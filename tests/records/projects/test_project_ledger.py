@@ -26,6 +26,7 @@ def strikes(projects: ProjectLedger) -> int:
     return found.strikes
 
 
+@pytest.mark.both_databases
 def test_a_name_is_refused_twice(projects: ProjectLedger) -> None:
     with pytest.raises(NameInUse):
         projects.insert(draft_project(id="proj_2"))
@@ -41,6 +42,7 @@ def test_a_change_of_a_project_that_is_not_there_changes_nothing(projects: Proje
     assert projects.find_named("x") is None
 
 
+@pytest.mark.both_databases
 def test_f13_strikes_added_at_once_are_all_counted(projects: ProjectLedger) -> None:
     start = threading.Barrier(8)
 

@@ -30,6 +30,7 @@ def tracker(stores: Stores) -> TrackerLedger:
     return TrackerLedger(stores)
 
 
+@pytest.mark.both_databases
 def test_issues_and_changes_share_their_numbers(tracker: TrackerLedger) -> None:
     issue = tracker.add_issue("proj_1", title="t", body="", labels=[], now=NOW)
     change = tracker.open_change(**draft_change())
@@ -40,6 +41,7 @@ def test_issues_and_changes_share_their_numbers(tracker: TrackerLedger) -> None:
     assert tracker.change("proj_1", 2) == change
 
 
+@pytest.mark.both_databases
 def test_a_run_opens_one_change_however_often_it_asks(tracker: TrackerLedger) -> None:
     start, numbers = threading.Barrier(4), []
 
@@ -116,6 +118,7 @@ def test_an_edit_of_what_stands_there_no_longer_changes_nothing(
     assert told == [ProjectChanged("proj_1")] * is_taken
 
 
+@pytest.mark.both_databases
 def test_of_two_who_edit_what_they_both_saw_one_is_told(tracker: TrackerLedger) -> None:
     tracker.add_issue("proj_1", title="t", body="", labels=[], now=NOW)
     start, outcomes = threading.Barrier(4), list[str]()

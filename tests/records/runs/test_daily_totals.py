@@ -30,6 +30,8 @@ from tests.builders.databases import SQLITE
 from tests.builders.rows import NOW, add_run, draft_run, run_id, stores_on
 from tests.drivers.query_plans import explained, statements_of
 
+pytestmark = pytest.mark.both_databases
+
 PROJECTS = ("proj_1", "proj_2")
 TOLD = "told"
 FIXTURE = HealthCheck.function_scoped_fixture

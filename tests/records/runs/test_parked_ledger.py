@@ -40,6 +40,7 @@ def audited(ledger: RunLedger) -> list[str]:
         return [after["because"] for after in session.exec(select(Audit.after)) if after]
 
 
+@pytest.mark.both_databases
 def test_the_newest_run_of_a_branch_stands_for_it(ledger: RunLedger, parked: ParkedLedger) -> None:
     older = keep(ledger, "afk/1", 0)
     newer = keep(ledger, "afk/1", 2)
@@ -68,6 +69,7 @@ def test_branches_of_one_name_in_two_projects_are_two(
     assert parked.counts(["proj_2"])["proj_2"] == 1
 
 
+@pytest.mark.both_databases
 def test_what_is_written_is_told_and_audited(
     ledger: RunLedger, parked: ParkedLedger, told: list[Change]
 ) -> None:
@@ -92,6 +94,7 @@ def test_only_an_ended_run_that_is_not_released_is_given_up(
     assert audited(ledger) == ["discarded"]
 
 
+@pytest.mark.both_databases
 def test_runs_of_both_stores_are_one_list(
     open_database: Callable[[str], Database],
 ) -> None:

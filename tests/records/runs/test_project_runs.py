@@ -51,6 +51,7 @@ def check(ledger: RunLedger, runs: ProjectRuns, limit: int) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 9])
 @pytest.mark.parametrize("together", [1, 3, 100])
+@pytest.mark.both_databases
 def test_of_each_project_it_is_what_one_walk_finds(
     ledger: RunLedger, limit: int, together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_of_each_project_it_is_what_one_walk_finds(
     check(ledger, ProjectRuns(ledger.stores), limit)
 
 
+@pytest.mark.both_databases
 def test_runs_of_both_stores_are_one_list(open_database: Callable[[str], Database]) -> None:
     ledger = RunLedger(stores_on(open_database("control.db"), open_database("runs.db")))
     leave_runs(ledger, split=True)
@@ -104,6 +106,7 @@ def test_of_what_waits_it_is_told_what_is_alike(ledger: RunLedger) -> None:
     check_open(ledger)
 
 
+@pytest.mark.both_databases
 def test_what_is_open_in_both_stores_is_told_as_of_one(
     open_database: Callable[[str], Database],
 ) -> None:

@@ -30,6 +30,7 @@ def run(ledger: RunLedger) -> Run:
     return add_run(ledger)
 
 
+@pytest.mark.both_databases
 def test_an_accepted_run_is_there_with_its_first_line(
     ledger: RunLedger, told: list[Change]
 ) -> None:
@@ -45,6 +46,7 @@ def test_an_accepted_run_is_there_with_its_first_line(
     }
 
 
+@pytest.mark.both_databases
 def test_a_move_writes_status_columns_and_one_line(
     ledger: RunLedger, run: Run, told: list[Change]
 ) -> None:
@@ -86,6 +88,7 @@ def test_an_end_is_dated(ledger: RunLedger, status: Status, signal: Signal) -> N
     assert moved.ended_at == (NOW if ends else None)
 
 
+@pytest.mark.both_databases
 def test_who_read_an_older_status_moves_nothing(ledger: RunLedger, run: Run) -> None:
     assert move(ledger, run, Signal.STOP) is not None
     assert move(ledger, run, Signal.TAKEN) is None
@@ -95,6 +98,7 @@ def test_who_read_an_older_status_moves_nothing(ledger: RunLedger, run: Run) -> 
     assert len(ledger.timeline(run.id)) == 2
 
 
+@pytest.mark.both_databases
 def test_f11_of_many_movers_at_once_one_wins(ledger: RunLedger) -> None:
     run = add_run(ledger, status=Status.RUNNING)
     signals = [Signal.STOP, Signal.GONE, Signal.DEADLINE, Signal.DELIVERED] * 3
@@ -134,6 +138,7 @@ def test_a_move_that_is_rolled_back_leaves_no_line(
     assert told == []
 
 
+@pytest.mark.both_databases
 def test_a_run_is_released_once(ledger: RunLedger) -> None:
     run = add_run(ledger, status=Status.DIED, ended_at=NOW, hold="x")
     start, answers = threading.Barrier(4), []
@@ -159,6 +164,7 @@ def test_a_run_that_has_not_ended_cannot_be_released(ledger: RunLedger, run: Run
     assert ledger.open_runs() == [run]
 
 
+@pytest.mark.both_databases
 def test_a_release_leaves_parked_what_was_parked_meanwhile(ledger: RunLedger) -> None:
     run = add_run(ledger, status=Status.DIED, ended_at=NOW)
     ledger.update_fields(run.id, run.project_id, parked=True)
@@ -168,6 +174,7 @@ def test_a_release_leaves_parked_what_was_parked_meanwhile(ledger: RunLedger) ->
     assert found.parked
 
 
+@pytest.mark.both_databases
 def test_a_hold_is_written_only_on_a_run_that_is_still_as_it_was_read(
     ledger: RunLedger, run: Run
 ) -> None:
@@ -226,6 +233,7 @@ def mixed(ledger: RunLedger) -> dict[str, Run]:
     }
 
 
+@pytest.mark.both_databases
 def test_a_run_is_open_until_it_is_released(ledger: RunLedger, mixed: dict[str, Run]) -> None:
     names = {run.id: name for name, run in mixed.items()}
     assert [names[run.id] for run in ledger.open_runs()] == [
@@ -252,6 +260,7 @@ def test_newest_runs_come_first(ledger: RunLedger, mixed: dict[str, Run]) -> Non
     assert newest == [mixed["released"].id, mixed["unproved"].id]
 
 
+@pytest.mark.both_databases
 def test_a_person_s_window_counts_what_was_charged_to_them(ledger: RunLedger) -> None:
     for seconds in (0, 10, 20):
         add_run(ledger, charged_to="person_1", created_at=NOW + timedelta(seconds=seconds))

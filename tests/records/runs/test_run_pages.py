@@ -51,6 +51,7 @@ def halves(open_database: Callable[..., Database]) -> Stores:
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=ROWS, limit=st.integers(1, 5))
+@pytest.mark.both_databases
 def test_every_row_is_on_one_page_and_back_pages_mirror_forward_ones(
     halves: Stores, rows: list[tuple[int, bool]], limit: int
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_cursor_survives_new_rows(ledger: RunLedger) -> None:
     assert newest.prev_cursor is None
 
 
+@pytest.mark.both_databases
 def test_a_page_whose_rows_have_gone_elsewhere_leads_back(ledger: RunLedger) -> None:
     stores, waiting = ledger.stores, RunFilter(statuses=["queued"])
     for number in range(4):
@@ -200,6 +202,7 @@ def shelf(ledger: RunLedger) -> dict[str, Run]:
         (RunFilter(text="9" * 40), set()),
     ],
 )
+@pytest.mark.both_databases
 def test_a_filter_keeps_what_it_says(
     ledger: RunLedger, shelf: dict[str, Run], wanted: RunFilter, names: set[str]
 ) -> None:
@@ -208,6 +211,7 @@ def test_a_filter_keeps_what_it_says(
     assert {name for name, run in shelf.items() if run.id in found} == names
 
 
+@pytest.mark.both_databases
 def test_a_run_is_found_by_the_ending_of_its_id(ledger: RunLedger, shelf: dict[str, Run]) -> None:
     run = shelf["plain"]
     for text in (run.id, run.id[-6:], f"…{run.id[-6:]}", run.id[:30]):
