@@ -1,12 +1,52 @@
-"""The server and project that attacks on the no-script forms share; a test file may use its own."""
+"""A server and a project for attacks on the no-script forms; pairs of parameters for the soak."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 
 import pytest
 
+from app.domain.sandbox.levels import Means, SandboxLevel
+from tests.drivers.sandboxes import PLAIN, ROOT, USERS
 from tests.drivers.servers.workshop import Workshop, open_workshop
+
+# each user with two of the four ways; `make soak` tries the other pairs
+IN_BRIEF = {
+    (ROOT, None, SandboxLevel.NONE),
+    (ROOT, Means.BUBBLEWRAP, SandboxLevel.CONTAINED),
+    (PLAIN, Means.BUBBLEWRAP, SandboxLevel.SANDBOXED),
+    (PLAIN, Means.NAMESPACES, SandboxLevel.CONTAINED),
+}
+# docs/operating.md promises each cell of its table
+WHOLE = {"test_what_gets_through.py"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave pairs of a user and a way, or of root and another parameter but the first, to the soak.
+
+    Without root nothing is left out: its tests are skipped, so a plain user tries everything.
+    """
+    seen = set[str]()
+    for item in items:
+        if os.geteuid() != 0 or "attacks" not in item.path.parts or item.path.name in WHOLE:
+            continue
+        params: Mapping[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+        user = next((one for one in params.values() if one in USERS), None)
+        if user is None or len(params) == 1:
+            continue
+        way = params.get("way")
+        if "means" in params:
+            way = (params["means"], params["level"])
+        test = item.nodeid.partition("[")[0]
+        if isinstance(way, tuple):
+            is_brief = (user, *way) in IN_BRIEF
+        else:
+            is_brief = user == PLAIN or test not in seen
+        seen.add(test)
+        if not is_brief:
+            item.add_marker(pytest.mark.soak)
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,12 @@ def usual_kind() -> str:
     return os.environ.get("RUNYARD_TEST_DATABASE", SQLITE)
 
 
+def kinds_in_brief() -> list[Any]:
+    """Return both kinds of database as parameters; the one that is not usual is for the soak."""
+    marks = {kind: [] if kind == usual_kind() else [pytest.mark.soak] for kind in KINDS}
+    return [pytest.param(kind, marks=marks[kind]) for kind in KINDS]
+
+
 def only_on_sqlite(because: str) -> pytest.MarkDecorator:
     """Return a mark that skips a test where PostgreSQL is the usual kind."""
     return pytest.mark.skipif(usual_kind() != SQLITE, reason=because)

@@ -8,13 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.sandbox.levels import Means, SandboxLevel
 from tests.drivers.sandboxes import WAYS
 from tests.fakes.agents.runs import Ears, KeepingEngine, local_engine
 
+# its program is that of another way, and its level that of a third
+BETWEEN = (Means.BUBBLEWRAP, SandboxLevel.CONTAINED)
 
-@pytest.fixture(params=WAYS, ids=lambda way: "-".join(filter(None, way)))
+
+@pytest.fixture(
+    params=[pytest.param(way, marks=[pytest.mark.soak] * (way == BETWEEN)) for way in WAYS],
+    ids=lambda way: "-".join(filter(None, way)),
+)
 def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[KeepingEngine]:
-    """An engine, once for each level and means; its runs are ended afterwards."""
+    """An engine for each level and means; its runs are ended afterwards."""
     means, level = request.param
     with local_engine(tmp_path / "runs", uuid.uuid4().hex, level, means) as engine:
         yield engine

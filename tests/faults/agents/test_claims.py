@@ -117,8 +117,11 @@ def test_f4_a_retry_meets_a_start_and_the_loop_at_the_same_issue(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("ticks", "issues"), [(40, 4), pytest.param(200, 20, marks=pytest.mark.soak)]
+)
 def test_f5_two_loops_take_each_issue_once_and_never_more_than_there_is_room(
-    tmp_path: Path, world: World, kind: str
+    tmp_path: Path, world: World, kind: str, ticks: int, issues: int
 ) -> None:
     address = shared_database(tmp_path, kind)
     planes = []
@@ -131,9 +134,9 @@ def test_f5_two_loops_take_each_issue_once_and_never_more_than_there_is_room(
         )
     one, other = planes
     project = one.add_project(world)
-    numbers = [one.add_issue(project) for _ in range(20)]
+    numbers = [one.add_issue(project) for _ in range(issues)]
     one.ledgers.projects.change(project.id, auto_enabled=True)
-    for tick in range(200):
+    for tick in range(ticks):
         one.clock.advance(1)
         other.clock.now = one.clock.now
         # the sweeping server goes silent every ten ticks, and the other takes over
@@ -154,7 +157,7 @@ def test_f5_two_loops_take_each_issue_once_and_never_more_than_there_is_room(
             with one.ledgers.projects.stores.control.transaction() as tx:
                 one.ledgers.projects.clear_strikes(tx, project.id)
     assert issues_taken(one, project) == dict.fromkeys(numbers, 1)
-    assert len(world.launches) == len(set(world.launches)) == 20
+    assert len(world.launches) == len(set(world.launches)) == issues
     for plane in planes:
         plane.stop()
 

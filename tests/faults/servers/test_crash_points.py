@@ -105,7 +105,14 @@ def test_f8_a_crash_before_the_agent_puts_the_run_back_into_the_queue(
     doomed.arm(following)
 
 
-@pytest.mark.parametrize(("point", "following"), BEFORE_THE_AGENT)
+@pytest.mark.parametrize(
+    ("point", "following"),
+    [
+        pytest.param(*BEFORE_THE_AGENT[0], marks=pytest.mark.soak),
+        *BEFORE_THE_AGENT[1:2],
+        pytest.param(*BEFORE_THE_AGENT[2], marks=pytest.mark.soak),
+    ],
+)
 def test_f8_a_second_crash_before_the_agent_is_undone_and_counts_nothing(
     doomed: Watched, point: str, following: str
 ) -> None:

@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.drivers.servers.processes import ROOT, free_port, fresh_server, running_server
+from tests.drivers.servers.processes import ROOT, free_port, running_server
 from tests.drivers.servers.workshop import Workshop, open_workshop
 
 
@@ -35,7 +35,7 @@ def begin(data_dir: Path, port: int, env: dict[str, str]) -> subprocess.Complete
 def test_f49_a_second_server_names_the_first_and_harms_nothing(
     tmp_path: Path, child_environment: dict[str, str]
 ) -> None:
-    with fresh_server(tmp_path / "data") as server:
+    with running_server(tmp_path / "data") as server:
         assert server.process is not None
         second = begin(server.data_dir, free_port(), child_environment)
         assert second.returncode == 1

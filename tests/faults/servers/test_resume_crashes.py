@@ -119,10 +119,10 @@ def doomed(tmp_path: Path) -> Iterator[Doomed]:
         "resume.before_accept",
         "resume.after_accept",
         "retry.after_take_over",
-        "retry.after_adopt",
-        "after_prepare",
+        pytest.param("retry.after_adopt", marks=pytest.mark.soak),
+        pytest.param("after_prepare", marks=pytest.mark.soak),
         "after_spawn",
-        "before_reap_commit",
+        pytest.param("before_reap_commit", marks=pytest.mark.soak),
     ],
 )
 def test_a_crash_neither_loses_nor_doubles_a_resume(doomed: Doomed, point: str) -> None:

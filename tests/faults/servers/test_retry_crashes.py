@@ -73,7 +73,7 @@ def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retried]:
         ("retry.after_adopt", "parked"),
         ("after_prepare", "parked"),
         ("retry.after_rename", "fresh"),
-        ("after_prepare", "fresh"),
+        pytest.param("after_prepare", "fresh", marks=pytest.mark.soak),
     ],
 )
 def test_a_crash_in_the_middle_of_a_retry_loses_nothing(
@@ -102,7 +102,11 @@ def test_a_crash_in_the_middle_of_a_retry_loses_nothing(
 
 @pytest.mark.parametrize(
     ("point", "source"),
-    [("retry.after_adopt", "parked"), ("after_prepare", "parked"), ("after_prepare", "fresh")],
+    [
+        pytest.param("retry.after_adopt", "parked", marks=pytest.mark.soak),
+        pytest.param("after_prepare", "parked", marks=pytest.mark.soak),
+        ("after_prepare", "fresh"),
+    ],
 )
 def test_a_second_crash_in_the_middle_of_a_retry_loses_nothing(
     doomed: Retried, point: str, source: str

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.builders.databases import one_postgres
+from tests.builders.databases import POSTGRESQL, kinds_in_brief, one_postgres
 from tests.drivers.servers.two_servers import SECONDS, Pair, two_servers
 
 # too long for the scheduler to sweep within a test
@@ -14,12 +14,12 @@ RARELY = "600"
 FAILS = ["/bin/sh", "-c", "exit 3"]
 
 
-@pytest.fixture(scope="module", params=["shared SQLite file", "PostgreSQL"])
+@pytest.fixture(scope="module", params=kinds_in_brief())
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("elsewhere")
-    address = one_postgres().create(folder.name) if request.param == "PostgreSQL" else None
+    address = one_postgres().create(folder.name) if request.param == POSTGRESQL else None
     settings = {"RUNYARD_SWEEP_SECONDS": RARELY}
     with two_servers(folder, share_runs=True, address=address, **settings) as pair:
         pair.wait_until(lambda: pair.sweeper() is not None, "one of them sweeps")

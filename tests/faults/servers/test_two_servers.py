@@ -20,7 +20,11 @@ QUOTA = 14
 
 @pytest.fixture(
     scope="module",
-    params=["sqlite, runs shared, table", "sqlite, runs apart, redis", POSTGRESQL],
+    params=[
+        pytest.param("sqlite, runs shared, table", marks=pytest.mark.soak),
+        "sqlite, runs apart, redis",
+        POSTGRESQL,
+    ],
 )
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
