@@ -44,6 +44,17 @@ _UNSEEN = """async () => {
       return scrolls(a) && r.left >= -1 && r.right <= room + 1
     })
   }
+  const covered = (e, style) => {
+    const first = lines(e)
+    if (!first?.length) return "without a line of its words"
+    const {left, top, width, height} = first[0]
+    const hit = document.elementFromPoint(left + Math.min(width / 2, 6), top + height / 2)
+    if (!hit) return "outside the window after scrolling to it"
+    const same = e.contains(hit) || (hit.contains(e) && style.pointerEvents === "none")
+    // a row whose link is stretched over it is that link's, and seen through it
+    const through = hit.matches("a.whole, a.whole *") && hit.closest(".tr")?.contains(e)
+    return same || through ? null : `covered by ${name(hit)}`
+  }
   const problem = async (e) => {
     const away = e.closest(PUT_AWAY)
     if (away && getComputedStyle(away).display === "none") return null
@@ -57,17 +68,11 @@ _UNSEEN = """async () => {
     const isHigh = e.getBoundingClientRect().height > innerHeight / 2
     e.scrollIntoView({block: isHigh ? "start" : "center", inline: "nearest"})
     if (isHigh) window.scrollBy(0, -100)
+    // most is in place at once; what is not may be after the next frames
+    if (!covered(e, all[0])) return null
     await next()
     await next()
-    const first = lines(e)
-    if (!first?.length) return "without a line of its words"
-    const {left, top, width, height} = first[0]
-    const hit = document.elementFromPoint(left + Math.min(width / 2, 6), top + height / 2)
-    if (!hit) return "outside the window after scrolling to it"
-    const same = e.contains(hit) || (hit.contains(e) && all[0].pointerEvents === "none")
-    // a row whose link is stretched over it is that link's, and seen through it
-    const through = hit.matches("a.whole, a.whole *") && hit.closest(".tr")?.contains(e)
-    return same || through ? null : `covered by ${name(hit)}`
+    return covered(e, all[0])
   }
   for (const e of document.querySelectorAll("h1, h2, h3, h4, h5, h6, p, li")) {
     if (e.closest(CLOSED) || !e.textContent.trim()) continue
