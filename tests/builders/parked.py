@@ -7,28 +7,28 @@ from pathlib import Path
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
 from app.services.kept.parked import ParkedView
-from tests.drivers.planes import COMMIT, RealPlane
+from tests.drivers.planes import COMMIT, DrivenPlane, RealPlane
 
 DIES = "exit 3"
 DIES_WITH_A_COMMIT = f"{COMMIT}; exit 3"
 LEAVES_FILES = f"{COMMIT}; echo a > a.txt; echo b > b.txt; exit 3"
 
 
-def deed(plane: RealPlane, what: str = "discard") -> Deed:
+def deed(plane: DrivenPlane, what: str = "discard") -> Deed:
     return Deed(plane.person, what, f"{what} by a test", "corr")
 
 
-def listed(plane: RealPlane) -> list[ParkedView]:
+def listed(plane: DrivenPlane) -> list[ParkedView]:
     return plane.services.parked.all(plane.clock())
 
 
-def discard(plane: RealPlane, run: Run, confirm: str | None = None) -> int:
+def discard(plane: DrivenPlane, run: Run, confirm: str | None = None) -> int:
     desk, branch = plane.services.parked, run.work_branch
     sure = branch if confirm is None else confirm
     return desk.discard(run.project_id, branch, sure, deed(plane), plane.clock())
 
 
-def claimable(plane: RealPlane, project: Project) -> list[int] | None:
+def claimable(plane: DrivenPlane, project: Project) -> list[int] | None:
     return plane.services.issues.claimable(project)
 
 

@@ -71,8 +71,6 @@ def make_origin(
         make_origin(path.with_name(f"{path.name}.desk"), files=content, branch=branch)
     made = _made_once(frozenset(content.items()), branch, bare, object_format)
     shutil.copytree(made, path, symlinks=True)
-    if content and not bare:
-        run_git(path, "update-index", "-q", "--refresh")  # the copies' inode numbers differ
     return path
 
 
@@ -85,6 +83,9 @@ def _made_once(
     kind = ["--bare"] if bare else []
     form = f"--object-format={object_format}"
     run_git(path, "init", "-q", "-b", branch, form, "--template=", *kind)
+    # the copies' inode numbers differ: git shall look at times and sizes only
+    run_git(path, "config", "core.checkStat", "minimal")
+    run_git(path, "config", "core.trustctime", "false")
     if content and bare:
         desk = _made_once(content, branch, False, object_format)
         run_git(desk, "push", "-q", str(path), branch)

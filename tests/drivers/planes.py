@@ -1,4 +1,4 @@
-"""A complete Runyard without its HTTP server: real repositories and processes, a settable clock."""
+"""A complete Runyard without its HTTP server, with a settable clock, and the real one of these."""
 
 from __future__ import annotations
 
@@ -43,40 +43,25 @@ class Clock:
         return self.now
 
 
-class RealPlane(ControlPlane):
+class DrivenPlane(ControlPlane):
     """A control plane whose duties the test calls itself: no scheduler, no engine events."""
 
     clock: Clock
+    person: str
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        # a test that shares a database passes the settings of all its databases
-        own = {} if "database_url" in settings else own_database(folder / "data")
-        # no sandbox: these tests look at agents' processes from outside
-        usual: dict[str, Any] = QUIET | own | {"sandbox": "none"}
-        super().__init__(Settings(data_dir=folder / "data", **usual | settings), clock=Clock())
-        self.folder = folder
-        # the database, of whatever kind, is this test's own: no lease is needed
-        self.leases.is_alone |= "database_url" not in settings
-        put_database(self.settings)
-        self.migrate()
-        self.services.sweep.open()
-        self.leases.renew_once(self.clock())
-        self.person = self.services.accounts.operator(self.clock()).id
-        self.ears = Ears(self.adapters.engine, lambda run_id: self.run(run_id).supervisor)
+    def see_end(self, run: Run) -> Run:
+        """Wait for the end of the run's processes, then reap it as a sweep does."""
+        raise NotImplementedError
 
     # --- setup ---------------------------------------------------------------------------------
 
-    def add_project(
-        self, agent: str | list[str] = COMMIT, *, origin: Path | None = None, **settings: Any
+    def register(
+        self, origin: str, agent: str | list[str], name: str, settings: dict[str, Any]
     ) -> Project:
         """Register a project and check that it is ready; `agent` is a line of shell or an argv."""
-        if origin is None:
-            count = len(self.ledgers.projects.all())
-            origin = make_origin(self.folder / f"origin{count}")
         command = shell(agent) if isinstance(agent, str) else agent
-        name = settings.pop("name", origin.name)
         made = self.services.projects.add(
-            name, str(origin), self.clock(), agent_command=command, **settings
+            name, origin, self.clock(), agent_command=command, **settings
         )
         self.rest()
         project = self.project(made.id)
@@ -121,11 +106,6 @@ class RealPlane(ControlPlane):
     def start_running_issue(self, project: Project) -> Run:
         """Launch a run of a new issue and check that it is running."""
         return self.start_running(project, issue=self.add_issue(project).number)
-
-    def see_end(self, run: Run) -> Run:
-        """Wait until none of the run's processes is left, then reap it as a sweep does."""
-        self.ears.wait_for(run.id, "gone")
-        return self.reap(run)
 
     def reap(self, run: Run) -> Run:
         """Reap a run once, and wait until all that follows is done."""
@@ -176,10 +156,6 @@ class RealPlane(ControlPlane):
         """Return the sentences of the run's timeline."""
         return [event.sentence for event in self.ledgers.runs.timeline(run.id)]
 
-    def copy(self, run: Run) -> Path:
-        """Return the path of the run's working copy, whether it still exists or not."""
-        return self.adapters.copies.path(run.id)
-
     def tip(self, run: Run) -> str | None:
         """Return the commit of the run's claim, or None without a claim."""
         repo = self.repository(self.project(run.project_id))
@@ -193,18 +169,10 @@ class RealPlane(ControlPlane):
         """Inspect a run through the engine, with the facts kept in its row."""
         return self.adapters.engine.inspect(run.id, self.run(run.id).supervisor)
 
-    def end_processes(self) -> set[str]:
-        """Kill all live processes of runs; return the ids of runs that still have some."""
-        engine, runs = self.adapters.engine, self.ledgers.runs
-        for _ in range(TRIES):
-            for run_id in engine.owned():
-                run = runs.find(run_id)
-                engine.kill(run_id, run.supervisor if run else None)
-        return engine.owned()
-
     def is_gone(self, run: Run) -> bool:
         """Return True if no process, working copy or branch of the run is left."""
-        return self.look(run).tree_gone and not self.copy(run).exists() and self.tip(run) is None
+        has_copy = self.adapters.copies.exists(run.id)
+        return self.look(run).tree_gone and not has_copy and self.tip(run) is None
 
     def rows(self) -> list[str]:
         """Return the ids of all runs, project by project, newest first."""
@@ -227,6 +195,56 @@ class RealPlane(ControlPlane):
     def wait(self, condition: Callable[[], Any], what: str) -> Any:
         """Wait until a condition holds; return its value."""
         return until(condition, what, SECONDS)
+
+
+class RealPlane(DrivenPlane):
+    """A driven plane with real repositories and processes."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        # a test that shares a database passes the settings of all its databases
+        own = {} if "database_url" in settings else own_database(folder / "data")
+        # no sandbox: these tests look at agents' processes from outside
+        usual: dict[str, Any] = QUIET | own | {"sandbox": "none"}
+        super().__init__(Settings(data_dir=folder / "data", **usual | settings), clock=Clock())
+        self.folder = folder
+        # the database, of whatever kind, is this test's own: no lease is needed
+        self.leases.is_alone |= "database_url" not in settings
+        put_database(self.settings)
+        self.migrate()
+        self.services.sweep.open()
+        self.leases.renew_once(self.clock())
+        self.person = self.services.accounts.operator(self.clock()).id
+        self.ears = Ears(self.adapters.engine, lambda run_id: self.run(run_id).supervisor)
+
+    def add_project(
+        self, agent: str | list[str] = COMMIT, *, origin: Path | None = None, **settings: Any
+    ) -> Project:
+        """Register a project with a real repository, by default a new one."""
+        if origin is None:
+            count = len(self.ledgers.projects.all())
+            origin = make_origin(self.folder / f"origin{count}")
+        name = settings.pop("name", origin.name)
+        return self.register(str(origin), agent, name, settings)
+
+    def see_end(self, run: Run) -> Run:
+        """Wait until none of the run's processes is left, then reap it as a sweep does."""
+        self.ears.wait_for(run.id, "gone")
+        return self.reap(run)
+
+    def copy(self, run: Run) -> Path:
+        """Return the path of the run's working copy, whether it still exists or not."""
+        return self.adapters.copies.path(run.id)
+
+    def end_processes(self) -> set[str]:
+        """Kill all live processes of runs; return the ids of runs that still have some."""
+        engine, runs = self.adapters.engine, self.ledgers.runs
+        for _ in range(TRIES):
+            if not (owned := engine.owned()):
+                return set()
+            for run_id in owned:
+                run = runs.find(run_id)
+                engine.kill(run_id, run.supervisor if run else None)
+        return engine.owned()
 
 
 @contextmanager

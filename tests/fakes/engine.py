@@ -47,6 +47,8 @@ class FakeEngine:
         self._world = world
 
     def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
+        if self._world.launch_problem:
+            raise LaunchFailed(self._world.launch_problem)
         with self._world.lock:
             if order.run_id in self._world.processes:
                 raise LaunchFailed("this run has been started before")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from app.config import Settings
 from app.control_plane import ControlPlane
-from app.control_plane.context import pick_adapters
+from app.control_plane.context import Adapters, pick_adapters
 from app.domain.words import Trigger
-from app.records.tables import Project
+from app.records.tables import Project, Run
 from app.services.ports import Notifier, Sandbox
 from app.services.runs.requests import Requester
 from tests.builders.databases import own_database, put_database
-from tests.drivers.planes import QUIET, Clock
+from tests.drivers.planes import COMMIT, QUIET, Clock, DrivenPlane
+from tests.fakes.acting import act
 from tests.fakes.engine import FakeEngine
 from tests.fakes.world import FakeCopies, FakeMirrors, FakeSandbox, World
 
@@ -36,15 +39,9 @@ class FakePlane(ControlPlane):
         usual: dict[str, Any] = {"run_quota": 10_000, "repo_concurrency": 50}
         usual |= {} if "database_url" in wishes else own_database(folder)
         chosen = Settings(data_dir=folder, **QUIET | usual | wishes)
-        adapters = pick_adapters(chosen)
-        adapters = replace(
-            adapters,
-            mirrors=FakeMirrors(world),
-            copies=FakeCopies(world),
-            engine=FakeEngine(world),
-            notifier=notifier or adapters.notifier,
-            sandbox=surrounds or FakeSandbox(),
-        )
+        adapters = _adapters(chosen, world, surrounds)
+        if notifier:
+            adapters = replace(adapters, notifier=notifier)
         put_database(chosen)
         super().__init__(chosen, clock=Clock(), adapters=adapters)
         # the database, of whatever kind, is this test's own: no lease is needed
@@ -83,3 +80,54 @@ class FakePlane(ControlPlane):
     def requester(self) -> Requester:
         """Return the operator as the requester of a manual run."""
         return Requester(self.person, Trigger.MANUAL, None, "test", {"environment": "test"})
+
+
+class TwinPlane(DrivenPlane):
+    """The in-memory twin of `RealPlane`: agents act when a test waits for their end."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.world = World()
+        usual: dict[str, Any] = QUIET | own_database(folder / "data") | {"sandbox": "none"}
+        chosen = Settings(data_dir=folder / "data", **usual | settings)
+        put_database(chosen)
+        adapters = _adapters(chosen, self.world, None)
+        super().__init__(chosen, clock=Clock(), adapters=adapters)
+        # the database, of whatever kind, is this test's own: no lease is needed
+        self.leases.is_alone = True
+        self.migrate()
+        self.services.sweep.open()
+        self.leases.renew_once(self.clock())
+        self.person = self.services.accounts.operator(self.clock()).id
+
+    def add_project(self, agent: str | list[str] = COMMIT, **settings: Any) -> Project:
+        """Register a project with a new repository of this world."""
+        count = len(self.ledgers.projects.all())
+        name = settings.pop("name", f"origin{count}")
+        origin = self.world.add_origin(f"/{name}")
+        return self.register(origin, agent, name, settings)
+
+    def see_end(self, run: Run) -> Run:
+        """Let the agent act to its end, then reap the run as a sweep does."""
+        act(self.world, run.id)
+        return self.reap(run)
+
+
+@contextmanager
+def twin_plane(folder: Path, **settings: Any) -> Iterator[TwinPlane]:
+    """Run an in-memory control plane for the length of a test."""
+    plane = TwinPlane(folder, **settings)
+    try:
+        yield plane
+        plane.rest()
+    finally:
+        plane.stop()
+
+
+def _adapters(chosen: Settings, world: World, surrounds: Sandbox | None) -> Adapters:
+    return replace(
+        pick_adapters(chosen),
+        mirrors=FakeMirrors(world),
+        copies=FakeCopies(world),
+        engine=FakeEngine(world),
+        sandbox=surrounds or FakeSandbox(),
+    )

@@ -28,6 +28,7 @@ from app.services.ports import (
     LaunchOrder,
     Leak,
     MergeAnswer,
+    OriginProblem,
     PushAnswer,
     Refusal,
     Remote,
@@ -76,6 +77,8 @@ class World:
     while_fetching: Callable[[], None] = lambda: None
     large_files: list[LargeFile] = field(default_factory=list)
     leak: Leak | None = None
+    # the sentence with which every launch fails, if any
+    launch_problem: str = ""
     is_silent: bool = False
     is_stuck: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -84,6 +87,12 @@ class World:
         """Add a repository with one commit; return its address."""
         self.origins[name] = {BASE: self.new_commit(None)}
         return name
+
+    def branches_at(self, origin: str) -> dict[str, str]:
+        """Return the branches of a repository. Raises OriginProblem if it is not there."""
+        if origin not in self.origins:
+            raise OriginProblem("The repository could not be found.", for_good=True)
+        return self.origins[origin]
 
     def new_commit(self, parent: str | None) -> str:
         """Add a commit on top of `parent` (None: a first commit); return its id."""
@@ -139,7 +148,7 @@ class FakeMirrors:
         self._world = world
 
     def inspect_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
-        branches = self._world.origins[origin]
+        branches = self._world.branches_at(origin)
         return Remote(BASE, tuple(RemoteBranch(name, sha) for name, sha in branches.items()))
 
     def check_place(self, origin: str) -> None:
@@ -169,7 +178,7 @@ class FakeMirrors:
 
     def fetch(self, repo: Repository) -> None:
         self._world.while_fetching()
-        self._world.fetched[repo.project_id] = dict(self._world.origins[repo.origin])
+        self._world.fetched[repo.project_id] = dict(self._world.branches_at(repo.origin))
 
     def branches(self, repo: Repository) -> list[RemoteBranch]:
         return [RemoteBranch(*one) for one in self._world.fetched[repo.project_id].items()]

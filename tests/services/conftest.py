@@ -12,7 +12,7 @@ import pytest
 from tests.builders.databases import run_store
 from tests.builders.two_stores import Planes
 from tests.drivers.planes import RealPlane, real_plane
-from tests.fakes.planes import FakePlane
+from tests.fakes.planes import FakePlane, TwinPlane, twin_plane
 from tests.fakes.world import World
 
 
@@ -20,6 +20,13 @@ from tests.fakes.world import World
 def plane(tmp_path: Path) -> Iterator[RealPlane]:
     """A control plane with default settings."""
     with real_plane(tmp_path) as plane:
+        yield plane
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> Iterator[TwinPlane]:
+    """An in-memory control plane with default settings, for what is decided."""
+    with twin_plane(tmp_path) as plane:
         yield plane
 
 

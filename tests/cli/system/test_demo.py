@@ -145,10 +145,11 @@ def test_a_demo_that_is_over_leaves_nothing(whole: tuple[Ended, Path]) -> None:
 @pytest.mark.parametrize(
     ("moment", "number", "times"),
     [
-        ("Start AFK run", signal.SIGTERM, 1),
-        ("agent exited 1", signal.SIGINT, 3),
+        ("Start AFK run", signal.SIGINT, 3),
+        pytest.param("Start AFK run", signal.SIGTERM, 1, marks=pytest.mark.soak),
+        pytest.param("agent exited 1", signal.SIGINT, 3, marks=pytest.mark.soak),
     ],
-    ids=["while starting", "while the loop goes on, by an impatient person"],
+    ids=["by an impatient person", "while starting", "while the loop goes on"],
 )
 def test_an_interrupted_demo_that_is_kept_leaves_its_folder_but_no_process(
     moment: str, number: signal.Signals, times: int, demo_shell: Shell

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,22 +11,17 @@ from tests.builders.repositories import make_origin
 from tests.drivers.cli.shells import Shell
 from tests.drivers.servers.processes import running_server
 
-AGENT = """
-import os, pathlib, subprocess, sys
-print("\\x1b[32mworking\\x1b[0m", flush=True)
-task = pathlib.Path(sys.argv[1]).read_text()
-if "please fail" in task:
-    sys.exit(7)
-if "please wait" in task:
-    sys.stdin.read()
-    import signal
-    signal.pause()
-pathlib.Path("greeting.txt").write_text("hello from " + os.environ["RUNYARD_RUN_ID"])
-subprocess.run(["git", "add", "."], check=True)
-who = ["-c", "user.name=Agent", "-c", "user.email=agent@example.test"]
-subprocess.run(["git", *who, "commit", "-qm", "Greet"], check=True)
-print("done", flush=True)
-sys.exit(9 if "please break" in task else 0)
+AGENT = r"""
+set -e
+printf '\033[32mworking\033[0m\n'
+task=$(cat "$1")
+case "$task" in *"please fail"*) exit 7 ;; esac
+case "$task" in *"please wait"*) exec sleep 3600 ;; esac
+printf '%s' "hello from $RUNYARD_RUN_ID" > greeting.txt
+git add .
+git -c user.name=Agent -c user.email=agent@example.test commit -qm Greet
+echo done
+case "$task" in *"please break"*) exit 9 ;; esac
 """
 NOBODY_IS_COUNTED = {"RUNYARD_RUN_QUOTA": "500", "RUNYARD_REPO_CONCURRENCY": "20"}
 
@@ -38,7 +32,7 @@ class LiveShell(Shell):
     def add_project(self, name: str) -> None:
         """Register a new repository with an agent that obeys its task."""
         repository = make_origin(self.folder / "origins" / name)
-        command = json.dumps([sys.executable, "-I", str(self.agent), "{prompt_file}"])
+        command = json.dumps(["/bin/sh", str(self.agent), "{prompt_file}"])
         added = self.run("projects", "add", str(repository), "--agent-command", command)
         assert added.code == 0, added.err
 
@@ -52,7 +46,7 @@ class LiveShell(Shell):
     @property
     def agent(self) -> Path:
         """The agent script of every project; outside the data folder, which agents cannot see."""
-        return self.folder.with_name(f"{self.folder.name}-agent.py")
+        return self.folder.with_name(f"{self.folder.name}-agent.sh")
 
 
 @contextmanager

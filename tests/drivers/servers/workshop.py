@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,29 +22,30 @@ PLENTY = {
     "RUNYARD_SWEEP_SECONDS": "1",
     "RUNYARD_KILL_GRACE_SECONDS": "0",
 }
-AGENT = """
-import os, pathlib, signal, subprocess, sys
-task = pathlib.Path(sys.argv[1]).read_text(errors="surrogatepass")
-def commit(**files):
-    for name, text in files.items():
-        pathlib.Path(name + ".txt").write_text(text)
-        subprocess.run(["git", "add", name + ".txt"], check=True)
-    who = ["-c", "user.name=Agent", "-c", "user.email=agent@example.test"]
-    subprocess.run(["git", *who, "commit", "-qm", "Work"], check=True)
-print("begun", flush=True)
-if "please log" in task:
-    sys.stdout.buffer.write(bytes(range(256)) + "ü€😀".encode() * 1000)
-    sys.stdout.flush()
-if "please commit" in task:
-    commit(shared=os.environ["RUNYARD_BRANCH"] + chr(10))
-if "please mark up" in task:
-    commit(page="<script>alert(1)</script>\\n\\x1b]52;c;eA==\\x07\\u202e\\n")
-if "please wait" in task:
-    signal.pause()
-if "please fail" in task:
-    sys.exit(7)
-print("done", flush=True)
+# Prints the file beside it when asked to log: all bytes, then characters of many lengths.
+AGENT = r"""
+set -e
+task=$(cat "$1")
+asks() { case "$task" in *"$1"*) ;; *) return 1 ;; esac }
+commit() {
+    git add "$1"
+    git -c user.name=Agent -c user.email=agent@example.test commit -qm Work
+}
+echo begun
+if asks "please log"; then cat "${0%/*}/agent.log"; fi
+if asks "please commit"; then
+    echo "$RUNYARD_BRANCH" > shared.txt
+    commit shared.txt
+fi
+if asks "please mark up"; then
+    printf '<script>alert(1)</script>\n\033]52;c;eA==\007\342\200\256\n' > page.txt
+    commit page.txt
+fi
+if asks "please wait"; then exec sleep 3600; fi
+if asks "please fail"; then exit 7; fi
+echo done
 """
+AGENT_LOG = bytes(range(256)) + "ü€😀".encode() * 1000
 ENDED = ("succeeded", "died", "timed_out", "stopped", "not_started", "expired", "limited")
 
 
@@ -75,9 +75,10 @@ class Workshop:
     @property
     def agent(self) -> list[str]:
         """The command of an agent that obeys its task."""
-        script = self.folder / "agent.py"
+        script = self.folder / "agent.sh"
         script.write_text(AGENT)
-        return [sys.executable, "-I", str(script), "{prompt_file}"]
+        script.with_suffix(".log").write_bytes(AGENT_LOG)
+        return ["/bin/sh", str(script), "{prompt_file}"]
 
     def start(self, project_id: str, task: str, **order: Any) -> dict[str, Any]:
         """Start a run and return it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from app.errors import (
 )
 from tests.drivers.afk import SLEEP, add_issues, runs, start
 from tests.drivers.planes import RealPlane
+from tests.fakes.planes import TwinPlane, twin_plane
 
 
 def test_the_lowest_claimable_issue_is_taken(plane: RealPlane) -> None:
@@ -29,42 +31,42 @@ def test_the_lowest_claimable_issue_is_taken(plane: RealPlane) -> None:
     assert plane.run(run.id).status == "running"
 
 
-def test_a_chosen_issue_is_taken_though_it_is_not_labelled(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP)
-    plane.services.issues.add(project.id, "Not yet ready", "", [], plane.clock())
-    assert start(plane, project, 1).run.issue == 1
+def test_a_chosen_issue_is_taken_though_it_is_not_labelled(twin: TwinPlane) -> None:
+    project = twin.add_project(SLEEP)
+    twin.services.issues.add(project.id, "Not yet ready", "", [], twin.clock())
+    assert start(twin, project, 1).run.issue == 1
 
 
-def test_nothing_ready_is_said_and_leaves_nothing(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP)
-    plane.services.issues.add(project.id, "Not ready", "", [], plane.clock())
+def test_nothing_ready_is_said_and_leaves_nothing(twin: TwinPlane) -> None:
+    project = twin.add_project(SLEEP)
+    twin.services.issues.add(project.id, "Not ready", "", [], twin.clock())
     with pytest.raises(NothingReady) as refused:
-        start(plane, project)
+        start(twin, project)
     assert refused.value.detail == "No ready-for-agent issues to start."
-    assert plane.rows() == []
+    assert twin.rows() == []
 
 
-def test_a_chosen_issue_that_is_closed_or_blocked_is_refused(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP)
-    plane.add_issue(project)
-    plane.add_issue(project, body="# Blocked by\n- #1")
+def test_a_chosen_issue_that_is_closed_or_blocked_is_refused(twin: TwinPlane) -> None:
+    project = twin.add_project(SLEEP)
+    twin.add_issue(project)
+    twin.add_issue(project, body="# Blocked by\n- #1")
     with pytest.raises(IssueBlocked):
-        start(plane, project, 2)
-    plane.services.issues.change(project.id, 2, {"state": "closed"}, plane.clock())
+        start(twin, project, 2)
+    twin.services.issues.change(project.id, 2, {"state": "closed"}, twin.clock())
     with pytest.raises(IssueClosed):
-        start(plane, project, 2)
+        start(twin, project, 2)
 
 
-def test_ten_starts_at_once_with_ten_ready_issues_take_ten_issues(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP, max_concurrency=10)
-    numbers = add_issues(plane, project, 10)
+def test_ten_starts_at_once_with_ten_ready_issues_take_ten_issues(twin: TwinPlane) -> None:
+    project = twin.add_project(SLEEP, max_concurrency=10)
+    numbers = add_issues(twin, project, 10)
     taken: list[int | None] = []
     barrier = threading.Barrier(10)
 
     def go() -> None:
         barrier.wait()
         taken.append(
-            plane.services.afk.start(project.id, None, plane.requester(), plane.clock()).run.issue
+            twin.services.afk.start(project.id, None, twin.requester(), twin.clock()).run.issue
         )
 
     threads = [threading.Thread(target=go) for _ in range(10)]
@@ -74,46 +76,46 @@ def test_ten_starts_at_once_with_ten_ready_issues_take_ten_issues(plane: RealPla
         thread.join(30)
     assert sorted(one for one in taken if one) == numbers
     with pytest.raises(NothingReady):
-        start(plane, project)
+        start(twin, project)
 
 
 def test_the_same_key_answers_the_same_run_though_nothing_is_claimable_any_more(
-    plane: RealPlane,
+    twin: TwinPlane,
 ) -> None:
-    project = plane.add_project(SLEEP)
-    plane.add_issue(project)
-    first = start(plane, project, key="k1")
-    again = start(plane, project, key="k1")
+    project = twin.add_project(SLEEP)
+    twin.add_issue(project)
+    first = start(twin, project, key="k1")
+    again = start(twin, project, key="k1")
     assert (first.replayed, again.replayed) == (False, True)
     assert first.run.id == again.run.id
-    assert plane.rows() == [first.run.id]
+    assert twin.rows() == [first.run.id]
 
 
-def test_a_start_by_hand_charges_the_one_who_starts(plane: RealPlane) -> None:
-    quota = plane.settings.run_quota
-    project = plane.add_project(SLEEP, max_concurrency=quota + 1)
-    add_issues(plane, project, quota + 1)
-    for _ in range(quota):
-        plane.services.afk.start(project.id, None, plane.requester(), plane.clock())
-    with pytest.raises(RateLimited):
-        start(plane, project)
+def test_a_start_by_hand_charges_the_one_who_starts(tmp_path: Path) -> None:
+    with twin_plane(tmp_path, run_quota=3) as twin:
+        project = twin.add_project(SLEEP, max_concurrency=4)
+        add_issues(twin, project, 4)
+        for _ in range(3):
+            twin.services.afk.start(project.id, None, twin.requester(), twin.clock())
+        with pytest.raises(RateLimited):
+            start(twin, project)
 
 
-def test_a_branch_that_a_run_writes_is_locked_for_a_second_start(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP)
-    plane.add_issue(project)
-    first = start(plane, project, 1).run
+def test_a_branch_that_a_run_writes_is_locked_for_a_second_start(twin: TwinPlane) -> None:
+    project = twin.add_project(SLEEP)
+    twin.add_issue(project)
+    first = start(twin, project, 1).run
     with pytest.raises(PrLock) as refused:
-        start(plane, project, 1)
+        start(twin, project, 1)
     assert refused.value.members["holder"] == first.id
 
 
-def test_an_archived_project_starts_nothing(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP)
-    plane.add_issue(project)
-    plane.services.projects.archive(project.id, plane.clock())
+def test_an_archived_project_starts_nothing(twin: TwinPlane) -> None:
+    project = twin.add_project(SLEEP)
+    twin.add_issue(project)
+    twin.services.projects.archive(project.id, twin.clock())
     with pytest.raises(ProjectArchived):
-        start(plane, project)
+        start(twin, project)
 
 
 def test_what_could_not_be_read_is_not_called_nothing(plane: RealPlane) -> None:
@@ -128,9 +130,9 @@ def test_what_could_not_be_read_is_not_called_nothing(plane: RealPlane) -> None:
         start(plane, project)
 
 
-def test_a_project_that_is_being_cloned_takes_a_start_and_lets_it_wait(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP)
-    plane.add_issue(project)
-    plane.ledgers.projects.change(project.id, state="cloning")
-    assert start(plane, project).run.issue == 1
-    assert runs(plane, project)[0].status == "queued"
+def test_a_project_that_is_being_cloned_takes_a_start_and_lets_it_wait(twin: TwinPlane) -> None:
+    project = twin.add_project(SLEEP)
+    twin.add_issue(project)
+    twin.ledgers.projects.change(project.id, state="cloning")
+    assert start(twin, project).run.issue == 1
+    assert runs(twin, project)[0].status == "queued"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
@@ -10,15 +9,14 @@ import pytest
 
 from app.domain.lifecycle import Signal
 from tests.builders.waiting_runs import accept_held
-from tests.drivers.planes import COMMIT, RealPlane, real_plane
+from tests.drivers.planes import real_plane
 from tests.fakes.agents.runs import shell
+from tests.fakes.planes import TwinPlane, twin_plane
 
 
 def test_more_runs_than_may_live_wait_with_a_sentence(tmp_path: Path) -> None:
-    with real_plane(tmp_path, max_live_runs=2) as plane:
-        fifo = plane.folder / "gate"
-        os.mkfifo(fifo)
-        project = plane.add_project(f"{COMMIT}; read line < '{fifo}'")
+    with twin_plane(tmp_path, max_live_runs=2) as plane:
+        project = plane.add_project("sleep 60")
         runs = [plane.launch(project, task=str(number)) for number in range(3)]
         assert [run.status for run in runs] == ["running", "running", "queued"]
         assert runs[2].hold == "waits for a free slot: 2 of 2 runs are live"
@@ -30,36 +28,36 @@ def test_more_runs_than_may_live_wait_with_a_sentence(tmp_path: Path) -> None:
         assert plane.run(runs[2].id).hold is None
 
 
-def test_a_run_that_is_due_later_waits_and_then_starts(plane: RealPlane) -> None:
-    project = plane.add_project()
-    run = plane.launch(project, delay_seconds=60)
-    assert (run.status, run.due_at) == ("delayed", plane.clock.advance(60))
-    plane.clock.advance(-1)
-    plane.tick()
-    assert plane.run(run.id).status == "delayed"
-    plane.clock.advance(1)
-    plane.tick()
-    assert plane.run(run.id).status == "running"
+def test_a_run_that_is_due_later_waits_and_then_starts(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    run = twin.launch(project, delay_seconds=60)
+    assert (run.status, run.due_at) == ("delayed", twin.clock.advance(60))
+    twin.clock.advance(-1)
+    twin.tick()
+    assert twin.run(run.id).status == "delayed"
+    twin.clock.advance(1)
+    twin.tick()
+    assert twin.run(run.id).status == "running"
 
 
 @pytest.mark.parametrize("delay", [None, 100])
-def test_a_run_that_was_not_started_in_time_expires(plane: RealPlane, delay: int | None) -> None:
-    project = plane.add_project()
-    plane.ledgers.projects.change(project.id, state="cloning")
-    run = plane.launch(project, ttl_seconds=60, delay_seconds=delay)
+def test_a_run_that_was_not_started_in_time_expires(twin: TwinPlane, delay: int | None) -> None:
+    project = twin.add_project()
+    twin.ledgers.projects.change(project.id, state="cloning")
+    run = twin.launch(project, ttl_seconds=60, delay_seconds=delay)
     # the time to live starts when the run could have started
-    plane.clock.advance(59 + (delay or 0))
-    plane.tick()
-    assert plane.run(run.id).status == "queued"
-    plane.clock.advance(1)
-    plane.tick()
-    run = plane.run(run.id)
+    twin.clock.advance(59 + (delay or 0))
+    twin.tick()
+    assert twin.run(run.id).status == "queued"
+    twin.clock.advance(1)
+    twin.tick()
+    run = twin.run(run.id)
     assert (run.status, run.cause) == ("expired", "ttl")
-    assert run.released_at == run.ended_at == plane.clock()
+    assert run.released_at == run.ended_at == twin.clock()
 
 
 def test_runs_start_in_the_order_of_their_acceptance(tmp_path: Path) -> None:
-    with real_plane(tmp_path, max_live_runs=1) as plane:
+    with twin_plane(tmp_path, max_live_runs=1) as plane:
         project = plane.add_project("exit 1")
         plane.ledgers.projects.change(project.id, state="cloning")
         runs = []
@@ -76,13 +74,13 @@ def test_runs_start_in_the_order_of_their_acceptance(tmp_path: Path) -> None:
         plane.see_end(runs[1])
 
 
-def test_runs_of_a_repository_that_could_not_be_cloned_are_not_started(plane: RealPlane) -> None:
-    project = plane.add_project()
-    run = accept_held(plane, project)
-    plane.ledgers.projects.change(project.id, state="broken", state_because="No such host.")
-    plane.tick()
-    run = plane.run(run.id)
-    assert (run.status, run.released_at) == ("not_started", plane.clock())
+def test_runs_of_a_repository_that_could_not_be_cloned_are_not_started(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    run = accept_held(twin, project)
+    twin.ledgers.projects.change(project.id, state="broken", state_because="No such host.")
+    twin.tick()
+    run = twin.run(run.id)
+    assert (run.status, run.released_at) == ("not_started", twin.clock())
     assert "No such host." in (run.because or "")
 
 
@@ -105,29 +103,29 @@ def test_a_sweep_leaves_a_run_alone_that_waits_for_its_launch(tmp_path: Path) ->
         plane.see_end(run)
 
 
-def test_a_run_that_nobody_is_launching_is_undone(plane: RealPlane) -> None:
+def test_a_run_that_nobody_is_launching_is_undone(twin: TwinPlane) -> None:
     # the state after a crash between queue and launch
-    project = plane.add_project()
-    run = accept_held(plane, project)
-    with plane.stores.owner_of(run.id).transaction() as tx:
-        moved = plane.ledgers.runs.move(
-            tx, run, Signal.TAKEN, now=plane.clock(), kind="taken", sentence="taken"
+    project = twin.add_project()
+    run = accept_held(twin, project)
+    with twin.stores.owner_of(run.id).transaction() as tx:
+        moved = twin.ledgers.runs.move(
+            tx, run, Signal.TAKEN, now=twin.clock(), kind="taken", sentence="taken"
         )
     assert moved is not None
-    run = plane.reap(moved)
+    run = twin.reap(moved)
     assert (run.status, run.cause) == ("queued", None)
     # the second time it ends
-    with plane.stores.owner_of(run.id).transaction() as tx:
-        moved = plane.ledgers.runs.move(
-            tx, run, Signal.TAKEN, now=plane.clock(), kind="taken", sentence="taken"
+    with twin.stores.owner_of(run.id).transaction() as tx:
+        moved = twin.ledgers.runs.move(
+            tx, run, Signal.TAKEN, now=twin.clock(), kind="taken", sentence="taken"
         )
     assert moved is not None
-    run = plane.reap(moved)
+    run = twin.reap(moved)
     assert (run.status, run.cause) == ("not_started", "launch_failed")
     assert run.released_at is not None
 
 
-def test_a_launch_of_a_run_that_is_over_does_nothing(plane: RealPlane) -> None:
-    run = plane.finish(plane.add_project())
-    assert plane.services.sweep._launcher.launch_once(run.id) is False
-    assert plane.run(run.id) == run
+def test_a_launch_of_a_run_that_is_over_does_nothing(twin: TwinPlane) -> None:
+    run = twin.finish(twin.add_project())
+    assert twin.services.sweep._launcher.launch_once(run.id) is False
+    assert twin.run(run.id) == run

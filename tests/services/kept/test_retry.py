@@ -28,10 +28,11 @@ from app.errors import (
 from app.records.tables import Run
 from tests.builders.repositories import run_git
 from tests.builders.retries import TWO_TRIES, accept, died, retry
-from tests.drivers.planes import COMMIT, RealPlane, real_plane
+from tests.drivers.planes import COMMIT, DrivenPlane, RealPlane
+from tests.fakes.planes import TwinPlane, twin_plane
 
 
-def refused(plane: RealPlane, run: Run, kind: type[Refusal], **wishes: Any) -> Refusal:
+def refused(plane: DrivenPlane, run: Run, kind: type[Refusal], **wishes: Any) -> Refusal:
     """Return the refusal of a retry, and assert that it changed and charged nothing."""
     before = plane.rows()
     with pytest.raises(kind) as answer:
@@ -46,70 +47,70 @@ def refused(plane: RealPlane, run: Run, kind: type[Refusal], **wishes: Any) -> R
 # --- the new run -------------------------------------------------------------------------------
 
 
-def test_a_retry_copies_what_was_asked_and_is_linked_both_ways(plane: RealPlane) -> None:
-    project = plane.add_project("exit 3")
+def test_a_retry_copies_what_was_asked_and_is_linked_both_ways(twin: TwinPlane) -> None:
+    project = twin.add_project("exit 3")
     wishes = {"task": "Look at it", "model": "small", "tags": ("a",), "delivers": Delivers.REPORT}
-    first = plane.finish(project, **wishes)
-    second = retry(plane, first, source="fresh")
+    first = twin.finish(project, **wishes)
+    second = retry(twin, first, source="fresh")
     copied = ("project_id", "agent", "issue", "branch_name", "depth_level", "target_framework")
     copied += ("task", "model", "delivers", "tags", "title")
     assert [getattr(second, name) for name in copied] == [getattr(first, name) for name in copied]
-    assert (second.trigger, second.retry_of, second.charged_to) == ("retry", first.id, plane.person)
-    assert plane.run(first.id).retried_by == second.id
-    assert plane.run(first.id).status == "died"
+    assert (second.trigger, second.retry_of, second.charged_to) == ("retry", first.id, twin.person)
+    assert twin.run(first.id).retried_by == second.id
+    assert twin.run(first.id).status == "died"
     assert second.work_branch == f"run/{second.id}"
-    assert plane.lines(second)[0] == f"retry of …{first.id[-6:]} · branch main"
+    assert twin.lines(second)[0] == f"retry of …{first.id[-6:]} · branch main"
 
 
-def test_an_override_wins(plane: RealPlane) -> None:
-    project = plane.add_project("exit 3")
-    first = plane.finish(project, model="small")
-    second = retry(plane, first, source="fresh", model="large")
+def test_an_override_wins(twin: TwinPlane) -> None:
+    project = twin.add_project("exit 3")
+    first = twin.finish(project, model="small")
+    second = retry(twin, first, source="fresh", model="large")
     assert (second.agent, second.model) == (first.agent, "large")
     with pytest.raises(Invalid, match="No agent is called 'nobody'"):
-        accept(plane, first, agent="nobody")
+        accept(twin, first, agent="nobody")
 
 
 @pytest.mark.parametrize("end", ["died", "stopped", "succeeded", "not_started", "expired"])
-def test_any_run_that_is_done_can_be_retried(plane: RealPlane, end: str) -> None:
+def test_any_run_that_is_done_can_be_retried(twin: TwinPlane, end: str) -> None:
     agent = {"died": "exit 3", "stopped": "sleep 60"}.get(end, COMMIT)
-    project = plane.add_project(agent)
+    project = twin.add_project(agent)
     if end == "expired":
-        plane.ledgers.projects.change(project.id, state="cloning")
-        first = plane.launch(project, ttl_seconds=5)
-        plane.clock.advance(10)
-        plane.tick()
-        plane.ledgers.projects.change(project.id, state="ready")
+        twin.ledgers.projects.change(project.id, state="cloning")
+        first = twin.launch(project, ttl_seconds=5)
+        twin.clock.advance(10)
+        twin.tick()
+        twin.ledgers.projects.change(project.id, state="ready")
     elif end == "not_started":
-        Path(project.origin).rename(f"{project.origin}.away")
-        first = plane.launch(project)
-        Path(f"{project.origin}.away").rename(project.origin)
+        twin.world.launch_problem = "The agent could not be started."
+        first = twin.launch(project)
+        twin.world.launch_problem = ""
     elif end == "stopped":
-        first = plane.see_end(plane.stop_run(plane.start_running(project)))
+        first = twin.see_end(twin.stop_run(twin.start_running(project)))
     else:
-        first = plane.finish(project)
-    assert plane.run(first.id).status == end
-    second = retry(plane, first)
+        first = twin.finish(project)
+    assert twin.run(first.id).status == end
+    second = retry(twin, first)
     assert (second.status, second.retry_of) == ("running", first.id)
 
 
-def test_a_run_that_is_not_done_or_not_gone_is_not_retried(plane: RealPlane) -> None:
-    project = plane.add_project("sleep 60")
-    run = plane.start_running(project)
-    assert refused(plane, run, StillLive).detail.endswith("Stop it first.")
-    waiting = plane.accept(plane.order(project, delay_seconds=60, task="later"))
-    assert refused(plane, waiting, StillLive).detail.endswith("Stop it first.")
-    plane.ledgers.runs.update_fields(run.id, project.id, status="stopped", ended_at=plane.clock())
-    assert "being ended" in refused(plane, plane.run(run.id), BeingReleased).detail
+def test_a_run_that_is_not_done_or_not_gone_is_not_retried(twin: TwinPlane) -> None:
+    project = twin.add_project("sleep 60")
+    run = twin.start_running(project)
+    assert refused(twin, run, StillLive).detail.endswith("Stop it first.")
+    waiting = twin.accept(twin.order(project, delay_seconds=60, task="later"))
+    assert refused(twin, waiting, StillLive).detail.endswith("Stop it first.")
+    twin.ledgers.runs.update_fields(run.id, project.id, status="stopped", ended_at=twin.clock())
+    assert "being ended" in refused(twin, twin.run(run.id), BeingReleased).detail
     with pytest.raises(NotFound):
-        accept(plane, "run_c0")
+        accept(twin, "run_c0")
 
 
 # --- keys and limits ---------------------------------------------------------------------------
 
 
 def test_a_retry_is_replayed_under_its_key_whatever_stands_in_the_way(tmp_path: Path) -> None:
-    with real_plane(tmp_path, run_quota=2) as plane:
+    with twin_plane(tmp_path, run_quota=2) as plane:
         project = plane.add_project("exit 3")
         first = plane.finish(project)
         second = accept(plane, first, "key", source="fresh")
@@ -128,70 +129,70 @@ def test_a_retry_is_replayed_under_its_key_whatever_stands_in_the_way(tmp_path: 
 
 
 def test_a_retry_takes_a_place_like_every_run(tmp_path: Path) -> None:
-    with real_plane(tmp_path, repo_concurrency=1) as plane:
+    with twin_plane(tmp_path, repo_concurrency=1) as plane:
         project = plane.add_project("exit 3")
         first = plane.finish(project)
         plane.start_running(project, task="other")
         refused(plane, first, ConcurrencyLimit, source="fresh")
 
 
-def test_without_a_key_an_equal_run_that_is_open_is_enough(plane: RealPlane) -> None:
-    project = plane.add_project("if test -e hold; then sleep 60; fi; exit 3")
-    first = plane.finish(project)
-    open_run = plane.accept(plane.order(project, delay_seconds=60))
-    answer = refused(plane, first, AlreadyRunning, source="fresh")
+def test_without_a_key_an_equal_run_that_is_open_is_enough(twin: TwinPlane) -> None:
+    project = twin.add_project("exit 3")
+    first = twin.finish(project)
+    open_run = twin.accept(twin.order(project, delay_seconds=60))
+    answer = refused(twin, first, AlreadyRunning, source="fresh")
     assert answer.members["run_id"] == open_run.id
 
 
-def test_f4_while_another_run_has_the_issue_its_id_is_told(plane: RealPlane) -> None:
-    project = plane.add_project("sleep 60")
-    issue = plane.add_issue(project).number
-    first = plane.see_end(plane.stop_run(plane.start_running(project, issue=issue)))
-    second = retry(plane, first)
+def test_f4_while_another_run_has_the_issue_its_id_is_told(twin: TwinPlane) -> None:
+    project = twin.add_project("sleep 60")
+    issue = twin.add_issue(project).number
+    first = twin.see_end(twin.stop_run(twin.start_running(project, issue=issue)))
+    second = retry(twin, first)
     assert second.work_branch == "afk/1"
-    before = plane.rows()
+    before = twin.rows()
     for wishes in ({}, {"source": "fresh"}, {"source": "parked"}):
         with pytest.raises(AlreadyRunning) as answer:
-            accept(plane, first, **wishes)
+            accept(twin, first, **wishes)
         assert answer.value.members["run_id"] == second.id
-    assert plane.rows() == before
+    assert twin.rows() == before
 
 
 # --- twice -------------------------------------------------------------------------------------
 
 
 def test_a_second_retry_while_one_is_open_names_the_first_and_starts_nothing(
-    plane: RealPlane,
+    twin: TwinPlane,
 ) -> None:
-    project = plane.add_project("sleep 60")
-    first = plane.see_end(plane.stop_run(plane.start_running(project, task="Look")))
-    second = retry(plane, first)
-    before = plane.rows()
+    project = twin.add_project("sleep 60")
+    first = twin.see_end(twin.stop_run(twin.start_running(project, task="Look")))
+    second = retry(twin, first)
+    before = twin.rows()
     with pytest.raises(AlreadyRunning) as answer:
-        accept(plane, first, "a key of its own")
+        accept(twin, first, "a key of its own")
     told = answer.value.detail
     assert answer.value.members["run_id"] == second.id
     for fact in (f"project {project.name}", "agent script", "no issue", "no request"):
         assert fact in told, told
     assert shorten(first.id) in told
     assert shorten(second.id) in told
-    assert plane.rows() == before
+    assert twin.rows() == before
 
 
 def test_a_second_retry_starts_where_somebody_says_again_and_both_are_listed(
-    plane: RealPlane,
+    twin: TwinPlane,
 ) -> None:
-    project = plane.add_project("sleep 60")
-    first = plane.see_end(plane.stop_run(plane.start_running(project, task="Look")))
-    second = retry(plane, first)
-    third = retry(plane, first, beside=True)
+    project = twin.add_project("sleep 60")
+    first = twin.see_end(twin.stop_run(twin.start_running(project, task="Look")))
+    second = retry(twin, first)
+    third = retry(twin, first, beside=True)
     assert third.status == "running"
-    assert plane.run(first.id).retries == [second.id, third.id]
-    plane.see_end(plane.stop_run(third))
-    plane.see_end(plane.stop_run(second))
+    assert twin.run(first.id).retries == [second.id, third.id]
+    twin.see_end(twin.stop_run(third))
+    twin.see_end(twin.stop_run(second))
     # without an open retry, no confirmation is needed
-    fourth = retry(plane, first)
-    assert plane.run(first.id).retries == [second.id, third.id, fourth.id]
+    fourth = retry(twin, first)
+    assert twin.run(first.id).retries == [second.id, third.id, fourth.id]
 
 
 def test_what_another_retry_goes_on_with_is_not_called_lost(plane: RealPlane) -> None:
@@ -239,22 +240,22 @@ def test_what_cannot_be_done_again_is_refused_before_a_place_is_used(plane: Real
     refused(plane, first, ProjectArchived)
 
 
-def test_what_is_delivered_and_not_decided_is_not_done_again(plane: RealPlane) -> None:
-    project = plane.add_project()
-    first = plane.finish(project, issue=plane.add_issue(project).number)
+def test_what_is_delivered_and_not_decided_is_not_done_again(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    first = twin.finish(project, issue=twin.add_issue(project).number)
     for wishes in ({}, {"source": "fresh"}):
-        answer = refused(plane, first, InReview, **wishes)
+        answer = refused(twin, first, InReview, **wishes)
         assert answer.detail == "Change request #2 is open: merge or close it first."
         assert answer.members["change"] == 2
-    plane.services.changes.merge(project.id, 2, plane.clock())
-    refused(plane, first, IssueClosed)
+    twin.services.changes.merge(project.id, 2, twin.clock())
+    refused(twin, first, IssueClosed)
 
 
-def test_going_on_needs_something_to_go_on_with(plane: RealPlane) -> None:
-    project = plane.add_project()
-    first = plane.finish(project)
-    assert "Nothing of this run is kept" in refused(plane, first, Invalid, source="parked").detail
-    second = retry(plane, first)
+def test_going_on_needs_something_to_go_on_with(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    first = twin.finish(project)
+    assert "Nothing of this run is kept" in refused(twin, first, Invalid, source="parked").detail
+    second = retry(twin, first)
     assert (second.status, second.base_sha != first.head_sha) == ("running", True)
 
 
@@ -280,10 +281,10 @@ def test_work_that_others_pushed_to_the_branch_is_left_alone(plane: RealPlane) -
         assert "Origin has a branch afk/1" in refused(plane, first, Parked, **wishes).detail
 
 
-def test_a_branch_that_shuts_the_issues_out_is_named(plane: RealPlane) -> None:
-    project = plane.add_project("exit 3")
-    waiting = plane.order(project, issue=plane.add_issue(project).number, delay_seconds=60)
-    first = plane.stop_run(plane.accept(waiting))
-    repo, mirrors = plane.repository(project), plane.adapters.mirrors
+def test_a_branch_that_shuts_the_issues_out_is_named(twin: TwinPlane) -> None:
+    project = twin.add_project("exit 3")
+    waiting = twin.order(project, issue=twin.add_issue(project).number, delay_seconds=60)
+    first = twin.stop_run(twin.accept(waiting))
+    repo, mirrors = twin.repository(project), twin.adapters.mirrors
     mirrors.claim(repo, "afk/1/below", mirrors.origin_tip(repo, "main") or "")
-    assert refused(plane, first, Parked).members["branch"] == "afk/1/below"
+    assert refused(twin, first, Parked).members["branch"] == "afk/1/below"

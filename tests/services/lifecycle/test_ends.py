@@ -13,20 +13,21 @@ import pytest
 from app.domain.words import Status
 from app.records.tables import Run
 from tests.builders.repositories import tip_of
-from tests.drivers.planes import COMMIT, RealPlane
+from tests.drivers.planes import COMMIT, DrivenPlane, RealPlane
 from tests.fakes.agents.runs import is_living, script
+from tests.fakes.planes import TwinPlane
 
 
-def begin(plane: RealPlane, agent: str | list[str], **settings: Any) -> Run:
+def begin(plane: RealPlane | TwinPlane, agent: str | list[str], **settings: Any) -> Run:
     """Start a run of issue 1."""
     return plane.start_running_issue(plane.add_project(agent, **settings))
 
 
-def strikes(plane: RealPlane, run: Run) -> int:
+def strikes(plane: DrivenPlane, run: Run) -> int:
     return plane.project(run.project_id).strikes
 
 
-def hold_of(plane: RealPlane, run: Run) -> str | None:
+def hold_of(plane: DrivenPlane, run: Run) -> str | None:
     return plane.services.issues.all(run.project_id)[0].hold
 
 
@@ -99,19 +100,19 @@ def test_the_supervisor_ends_a_run_at_its_deadline(plane: RealPlane) -> None:
     assert run.parked
 
 
-def test_f31_a_clock_that_jumps_times_nobody_out(plane: RealPlane) -> None:
-    run = begin(plane, "sleep 600")
+def test_f31_a_clock_that_jumps_times_nobody_out(twin: TwinPlane) -> None:
+    run = begin(twin, "sleep 600")
     for seconds in (86400 * 2, -86400 * 4):
-        plane.clock.advance(seconds)
-        plane.tick()
-        assert plane.run(run.id).status == "running"
-    plane.stop_run(run)
+        twin.clock.advance(seconds)
+        twin.tick()
+        assert twin.run(run.id).status == "running"
+    twin.stop_run(run)
 
 
-def test_a_report_in_time_is_not_held_up_by_a_stopped_clock(plane: RealPlane) -> None:
-    run = begin(plane, COMMIT)
-    plane.clock.advance(-3600)
-    assert plane.see_end(run).status == "succeeded"
+def test_a_report_in_time_is_not_held_up_by_a_stopped_clock(twin: TwinPlane) -> None:
+    run = begin(twin, COMMIT)
+    twin.clock.advance(-3600)
+    assert twin.see_end(run).status == "succeeded"
 
 
 def end_supervisor(plane: RealPlane, run: Run) -> None:
@@ -155,21 +156,21 @@ def test_f17_what_an_agent_leaves_behind_is_ended_before_the_release(plane: Real
     assert not is_living(int(pid_file.read_text()))
 
 
-def test_strikes_add_up_and_a_success_clears_them(plane: RealPlane) -> None:
-    project = plane.add_project("exit 1")
+def test_strikes_add_up_and_a_success_clears_them(twin: TwinPlane) -> None:
+    project = twin.add_project("exit 1")
     for number in range(4):
-        plane.add_issue(project)
-        plane.finish(project, issue=number + 1)
-        assert plane.project(project.id).strikes == number + 1
+        twin.add_issue(project)
+        twin.finish(project, issue=number + 1)
+        assert twin.project(project.id).strikes == number + 1
     # a plain run never changes the count
-    plane.finish(project, task="plain")
-    assert plane.project(project.id).strikes == 4
-    plane.ledgers.projects.change(project.id, agent_command=["/bin/sh", "-c", COMMIT])
-    plane.finish(project, task="plain")
-    assert plane.project(project.id).strikes == 4
-    last = plane.add_issue(project)
-    assert plane.finish(project, issue=last.number).status == "succeeded"
-    assert plane.project(project.id).strikes == 0
+    twin.finish(project, task="plain")
+    assert twin.project(project.id).strikes == 4
+    twin.ledgers.projects.change(project.id, agent_command=["/bin/sh", "-c", COMMIT])
+    twin.finish(project, task="plain")
+    assert twin.project(project.id).strikes == 4
+    last = twin.add_issue(project)
+    assert twin.finish(project, issue=last.number).status == "succeeded"
+    assert twin.project(project.id).strikes == 0
 
 
 def test_f11_many_reapers_write_one_end(plane: RealPlane) -> None:
@@ -225,11 +226,11 @@ def test_f30_a_project_whose_origin_is_gone_holds_up_no_other(plane: RealPlane) 
 
 
 @pytest.mark.parametrize("status", [Status.DIED, Status.SUCCEEDED])
-def test_a_look_at_a_run_that_is_released_changes_nothing(plane: RealPlane, status: Status) -> None:
-    run = plane.see_end(begin(plane, COMMIT if status is Status.SUCCEEDED else "exit 1"))
+def test_a_look_at_a_run_that_is_released_changes_nothing(twin: TwinPlane, status: Status) -> None:
+    run = twin.see_end(begin(twin, COMMIT if status is Status.SUCCEEDED else "exit 1"))
     assert run.status == status
-    before = plane.lines(run)
+    before = twin.lines(run)
     for _ in range(2):
-        plane.tick()
-    assert plane.lines(run) == before
-    assert plane.run(run.id) == run
+        twin.tick()
+    assert twin.lines(run) == before
+    assert twin.run(run.id) == run

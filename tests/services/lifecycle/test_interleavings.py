@@ -29,7 +29,7 @@ from tests.drivers.state_machines import tell
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
 
-INTERLEAVINGS, INTERLEAVINGS_OF_THE_SOAK = 40, 300
+INTERLEAVINGS, INTERLEAVINGS_OF_THE_SOAK = 12, 300
 ENDED = {"succeeded", "died", "timed_out", "stopped", "not_started"}
 WHICH = st.integers(0, 3)  # counted from the newest run
 STRIKING = {"no_delivery", "exit_code", "signal", "budget"}

@@ -9,50 +9,51 @@ import pytest
 from tests.builders.poison import unreadable
 from tests.drivers.gates import Gate
 from tests.drivers.planes import RealPlane
+from tests.fakes.planes import TwinPlane
 
 
-def test_a_delayed_run_starts_at_its_moment_and_not_at_the_next_tick(plane: RealPlane) -> None:
-    run = plane.launch(plane.add_project(), delay_seconds=1)
+def test_a_delayed_run_starts_at_its_moment_and_not_at_the_next_tick(twin: TwinPlane) -> None:
+    run = twin.launch(twin.add_project(), delay_seconds=1)
     assert run.status == "delayed"
-    plane.scheduler.start()
-    plane.clock.advance(1)
-    plane.wait(lambda: plane.run(run.id).status == "running", "it runs")
+    twin.scheduler.start()
+    twin.clock.advance(1)
+    twin.wait(lambda: twin.run(run.id).status == "running", "it runs")
 
 
 @pytest.mark.parametrize("delays", [(1, 3600), (3600, 1)], ids=["first", "second"])
 def test_of_delayed_runs_the_one_due_first_starts_first_whenever_it_was_accepted(
-    plane: RealPlane, delays: tuple[int, int]
+    twin: TwinPlane, delays: tuple[int, int]
 ) -> None:
-    project = plane.add_project()
+    project = twin.add_project()
     runs = {
-        delay: plane.accept(plane.order(project, task=f"in {delay} s", delay_seconds=delay))
+        delay: twin.accept(twin.order(project, task=f"in {delay} s", delay_seconds=delay))
         for delay in delays
     }
-    plane.rest()
-    plane.scheduler.start()
-    plane.clock.advance(1)
-    plane.wait(lambda: plane.run(runs[1].id).status == "running", "the one that is due runs")
-    assert plane.run(runs[3600].id).status == "delayed"
+    twin.rest()
+    twin.scheduler.start()
+    twin.clock.advance(1)
+    twin.wait(lambda: twin.run(runs[1].id).status == "running", "the one that is due runs")
+    assert twin.run(runs[3600].id).status == "delayed"
 
 
-def test_what_is_accepted_for_later_asks_for_no_sweep_of_its_own(plane: RealPlane) -> None:
-    project = plane.add_project()
-    plane.ledgers.projects.change(project.id, state="cloning")
-    waiting = plane.launch(project)
-    plane.ledgers.projects.change(project.id, state="ready")
-    plane.accept(plane.order(project, task="Later", delay_seconds=3600))
-    plane.rest()
-    assert plane.run(waiting.id).status == "queued"
+def test_what_is_accepted_for_later_asks_for_no_sweep_of_its_own(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    twin.ledgers.projects.change(project.id, state="cloning")
+    waiting = twin.launch(project)
+    twin.ledgers.projects.change(project.id, state="ready")
+    twin.accept(twin.order(project, task="Later", delay_seconds=3600))
+    twin.rest()
+    assert twin.run(waiting.id).status == "queued"
 
 
-def test_a_run_expires_at_its_moment_and_not_at_the_next_tick(plane: RealPlane) -> None:
-    project = plane.add_project()
-    plane.ledgers.projects.change(project.id, state="cloning")
-    run = plane.launch(project, ttl_seconds=1)
+def test_a_run_expires_at_its_moment_and_not_at_the_next_tick(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    twin.ledgers.projects.change(project.id, state="cloning")
+    run = twin.launch(project, ttl_seconds=1)
     assert run.status == "queued"
-    plane.scheduler.start()
-    plane.clock.advance(1)
-    plane.wait(lambda: plane.run(run.id).status == "expired", "it is over")
+    twin.scheduler.start()
+    twin.clock.advance(1)
+    twin.wait(lambda: twin.run(run.id).status == "expired", "it is over")
 
 
 def test_the_launch_deadline_ends_a_launch_wherever_it_is(plane: RealPlane, tmp_path: Path) -> None:
@@ -73,43 +74,43 @@ def test_the_launch_deadline_ends_a_launch_wherever_it_is(plane: RealPlane, tmp_
     assert plane.is_gone(ended)
 
 
-def test_a_launch_that_was_held_up_is_given_up_before_its_agent(plane: RealPlane) -> None:
-    project = plane.add_project("touch ran")
-    plane.ledgers.projects.change(project.id, state="cloning")
-    run = plane.launch(project)
-    plane.ledgers.projects.change(project.id, state="ready")
-    with plane.locks.holding(run.id):
-        plane.services.sweep.fill_once(plane.clock())
-        plane.clock.advance(plane.settings.launch_seconds)
-    plane.rest()
-    assert plane.run(run.id).because == "its launch took longer than 15 minutes"
-    assert plane.is_gone(plane.run(run.id))
+def test_a_launch_that_was_held_up_is_given_up_before_its_agent(twin: TwinPlane) -> None:
+    project = twin.add_project("touch ran")
+    twin.ledgers.projects.change(project.id, state="cloning")
+    run = twin.launch(project)
+    twin.ledgers.projects.change(project.id, state="ready")
+    with twin.locks.holding(run.id):
+        twin.services.sweep.fill_once(twin.clock())
+        twin.clock.advance(twin.settings.launch_seconds)
+    twin.rest()
+    assert twin.run(run.id).because == "its launch took longer than 15 minutes"
+    assert twin.is_gone(twin.run(run.id))
 
 
 def test_an_agent_that_nobody_wrote_down_is_adopted_however_late_it_is_found(
-    plane: RealPlane,
+    twin: TwinPlane,
 ) -> None:
-    run = plane.start_running(plane.add_project("exec sleep 60"))
+    run = twin.start_running(twin.add_project("exec sleep 60"))
     # the state after a crash between spawn and commit
     unwritten = {"status": "starting", "started_at": None, "pid": None, "deadline": None}
-    plane.ledgers.runs.update_fields(run.id, run.project_id, **unwritten)
-    plane.clock.advance(plane.settings.launch_seconds + 60)
-    plane.services.sweep.fill_once(plane.clock())
-    plane.rest()
-    assert plane.run(run.id).status == "running"
-    assert plane.look(run).alive
+    twin.ledgers.runs.update_fields(run.id, run.project_id, **unwritten)
+    twin.clock.advance(twin.settings.launch_seconds + 60)
+    twin.services.sweep.fill_once(twin.clock())
+    twin.rest()
+    assert twin.run(run.id).status == "running"
+    assert twin.look(run).alive
 
 
 @pytest.mark.expects_error_log
-def test_one_run_that_cannot_be_started_stops_no_other(plane: RealPlane) -> None:
-    broken, sound = plane.add_project(), plane.add_project()
+def test_one_run_that_cannot_be_started_stops_no_other(twin: TwinPlane) -> None:
+    broken, sound = twin.add_project(), twin.add_project()
     for project in (broken, sound):
-        plane.ledgers.projects.change(project.id, state="cloning")
-    runs = [plane.launch(project) for project in (broken, sound)]
+        twin.ledgers.projects.change(project.id, state="cloning")
+    runs = [twin.launch(project) for project in (broken, sound)]
     for project in (broken, sound):
-        plane.ledgers.projects.change(project.id, state="ready")
-    with unreadable(plane, broken):
-        plane.tick()
-    assert [plane.run(run.id).status for run in runs] == ["queued", "running"]
-    plane.tick()
-    assert plane.run(runs[0].id).status == "running"
+        twin.ledgers.projects.change(project.id, state="ready")
+    with unreadable(twin, broken):
+        twin.tick()
+    assert [twin.run(run.id).status for run in runs] == ["queued", "running"]
+    twin.tick()
+    assert twin.run(runs[0].id).status == "running"

@@ -15,12 +15,13 @@ from app.domain.words import Cause
 from app.services.system import disk_room
 from app.services.system.doctor import Look
 from app.services.system.store_health import PartTrouble, StoreWatch
-from tests.drivers.planes import RealPlane
+from tests.drivers.planes import DrivenPlane, RealPlane
+from tests.fakes.planes import TwinPlane
 
 MB = 1024**2
 
 
-def told(plane: RealPlane, part: str) -> list[str]:
+def told(plane: DrivenPlane, part: str) -> list[str]:
     """Return the alerts of a part."""
     return [one.what for one in plane.services.alerts.all() if one.part == part]
 
@@ -31,40 +32,40 @@ def leave(monkeypatch: pytest.MonkeyPatch, free: int, size: int = 100 * 1024 * M
     monkeypatch.setattr(disk_room.shutil, "disk_usage", lambda _: usage)
 
 
-def test_an_agent_that_a_project_needs_and_that_is_missing_is_warned_of(plane: RealPlane) -> None:
-    project = plane.add_project(name="needs codex")
-    assert told(plane, "agent") == []
-    plane.services.projects.change(project.id, agent="codex")
-    [what] = told(plane, "agent")
+def test_an_agent_that_a_project_needs_and_that_is_missing_is_warned_of(twin: TwinPlane) -> None:
+    project = twin.add_project(name="needs codex")
+    assert told(twin, "agent") == []
+    twin.services.projects.change(project.id, agent="codex")
+    [what] = told(twin, "agent")
     assert "'codex' was not found on this machine" in what
     assert what.endswith("Needed by needs codex.")
-    found = plane.services.doctor.examine(Look.ANEW).items
+    found = twin.services.doctor.examine(Look.ANEW).items
     assert [one.level for one in found if one.check == "agent"] == ["look"]
 
 
 def test_a_disk_with_little_room_is_warned_of(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
+    twin: TwinPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave(monkeypatch, 50 * 1024 * MB)
-    assert told(plane, "disk") == []
+    assert told(twin, "disk") == []
     for free in (1024 * MB, 4 * 1024 * MB):  # below 2 GB, below 5 %
         leave(monkeypatch, free)
-        assert told(plane, "disk")
+        assert told(twin, "disk")
 
 
 def test_while_a_disk_is_full_runs_wait_and_the_reason_says_how_much_is_missing(
-    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
+    twin: TwinPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = plane.add_project()
+    project = twin.add_project()
     with monkeypatch.context() as full:
         leave(full, 4 * MB)
-        run = plane.launch(project)
+        run = twin.launch(project)
         assert run.status == "queued"
         assert run.hold == "the disk of the data folder is full: 63 MB missing"
-        trouble = plane.store_watch.parts()
+        trouble = twin.store_watch.parts()
         assert [(one.part, one.is_degraded) for one in trouble] == [("disk", True)]
-    plane.tick()
-    assert plane.run(run.id).status == "running"
+    twin.tick()
+    assert twin.run(run.id).status == "running"
 
 
 @pytest.mark.parametrize(
@@ -82,9 +83,9 @@ def test_a_small_disk_is_full_below_its_half(free: int, size: int, missing: int)
 
 @pytest.mark.parametrize(("code", "reason"), [(1, "disk_full"), (0, "exited")])
 def test_an_agent_that_ended_on_a_full_disk_is_not_to_blame(
-    plane: RealPlane, code: int, reason: str
+    twin: TwinPlane, code: int, reason: str
 ) -> None:
-    now = plane.clock()
+    now = twin.clock()
     ended = ExitRecord(code, None, ExitReason(reason), now, "tmp")
     verdict = classify(RunFacts(False, ended, alive=False, now=now, deadline=None))
     assert verdict.cause is Cause.DISK_FULL
@@ -100,7 +101,7 @@ def test_an_agent_that_fails_with_the_words_for_a_full_disk_is_not_to_blame(
     assert plane.project(project.id).strikes == 0
 
 
-def test_whoever_asks_while_a_store_is_waited_for_shares_the_next_look(plane: RealPlane) -> None:
+def test_whoever_asks_while_a_store_is_waited_for_shares_the_next_look(twin: TwinPlane) -> None:
     looks, may_end, asking = [], Event(), Semaphore(0)
 
     def no_room() -> str:
@@ -112,7 +113,7 @@ def test_whoever_asks_while_a_store_is_waited_for_shares_the_next_look(plane: Re
         asking.release()
         return watch.parts()
 
-    watch = StoreWatch(plane.stores, no_room, lambda _: None, plane.clock)
+    watch = StoreWatch(twin.stores, no_room, lambda _: None, twin.clock)
     with ThreadPoolExecutor(20) as people:
         asked = [people.submit(ask) for _ in range(20)]
         for _ in asked:

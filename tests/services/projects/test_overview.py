@@ -26,8 +26,8 @@ from app.services.projects.overview import (
     shown_for,
 )
 from tests.builders.rows import draft_batch, draft_run, stores_on
-from tests.drivers.planes import RealPlane
 from tests.drivers.query_plans import statements_of
+from tests.fakes.planes import TwinPlane
 
 
 @dataclass
@@ -43,10 +43,10 @@ class Seconds:
 class CountedViews(ProjectViews):
     """The real project views, with a record of builds and a hook that runs during each."""
 
-    def __init__(self, plane: RealPlane) -> None:
-        services = plane.services
+    def __init__(self, twin: TwinPlane) -> None:
+        services = twin.services
         super().__init__(
-            plane.ledgers.runs,
+            twin.ledgers.runs,
             services.issues,
             services.projects,
             services.limits,
@@ -63,30 +63,30 @@ class CountedViews(ProjectViews):
 
 
 @pytest.fixture
-def projects(plane: RealPlane) -> list[Project]:
-    return [plane.add_project(name=name) for name in ("a", "b", "c")]
+def projects(twin: TwinPlane) -> list[Project]:
+    return [twin.add_project(name=name) for name in ("a", "b", "c")]
 
 
 @pytest.fixture
-def views(plane: RealPlane, projects: list[Project]) -> CountedViews:
-    return CountedViews(plane)
+def views(twin: TwinPlane, projects: list[Project]) -> CountedViews:
+    return CountedViews(twin)
 
 
-def overview(plane: RealPlane, views: CountedViews, **given: Any) -> Overview:
+def overview(twin: TwinPlane, views: CountedViews, **given: Any) -> Overview:
     usual: dict[str, Any] = {"lifetime": math.inf}
-    return Overview(plane.ledgers.projects, views, plane.feed, plane.clock, **usual | given)
+    return Overview(twin.ledgers.projects, views, twin.feed, twin.clock, **usual | given)
 
 
 def test_the_cards_of_many_projects_cost_what_those_of_one_cost(
-    plane: RealPlane, projects: list[Project]
+    twin: TwinPlane, projects: list[Project]
 ) -> None:
     def ask(count: int) -> int:
-        views = CountedViews(plane)
+        views = CountedViews(twin)
         return len(statements_of(lambda: views.build(projects[:count])))
 
     for project in projects:
-        plane.ledgers.projects.change(project.id, strikes=2)
-    projects[:] = plane.ledgers.projects.all()
+        twin.ledgers.projects.change(project.id, strikes=2)
+    projects[:] = twin.ledgers.projects.all()
     assert ask(3) == ask(2) <= ask(1) + 1
 
 
@@ -108,12 +108,12 @@ def read_of_runs(ask: Callable[[], object]) -> int:
 
 
 def test_neither_a_card_nor_a_tick_reads_the_runs_that_wait_in_batches(
-    plane: RealPlane, projects: list[Project], views: CountedViews
+    twin: TwinPlane, projects: list[Project], views: CountedViews
 ) -> None:
-    now, later = plane.clock(), plane.clock() + timedelta(days=1)
+    now, later = twin.clock(), twin.clock() + timedelta(days=1)
     sealed = {"status": BatchStatus.PROCESSING, "sealed_at": now}
     batch = draft_batch(project_id=projects[0].id, run_count=60, **sealed)
-    with plane.database.transaction() as tx:
+    with twin.database.transaction() as tx:
         tx.add(batch)
         tx.flush()
         for _ in range(60):
@@ -122,48 +122,48 @@ def test_neither_a_card_nor_a_tick_reads_the_runs_that_wait_in_batches(
     shown = views.build([projects[0]])[projects[0].id]
     assert (shown.live_runs, shown.hold, len(shown.newest)) == (0, "late", BARS)
     assert read_of_runs(lambda: views.build([projects[0]])) <= BARS
-    assert read_of_runs(lambda: plane.services.sweep.tick_once(now)) == 0
+    assert read_of_runs(lambda: twin.services.sweep.tick_once(now)) == 0
 
 
 def test_a_card_says_the_same_alone_and_among_others(
-    plane: RealPlane, projects: list[Project], views: CountedViews
+    twin: TwinPlane, projects: list[Project], views: CountedViews
 ) -> None:
-    plane.start_running(projects[0])
-    plane.finish(projects[1])
-    plane.add_issue(projects[2])
-    together = views.build(plane.ledgers.projects.all())
+    twin.start_running(projects[0])
+    twin.finish(projects[1])
+    twin.add_issue(projects[2])
+    together = views.build(twin.ledgers.projects.all())
     assert [together[one.id].live_runs for one in projects] == [1, 0, 0]
     assert [together[one.id].ready_count for one in projects] == [0, 0, 1]
-    for project in plane.ledgers.projects.all():
+    for project in twin.ledgers.projects.all():
         assert views.build([project]) == {project.id: together[project.id]}
 
 
 def test_what_has_not_changed_is_not_built_again(
-    plane: RealPlane, projects: list[Project], views: CountedViews
+    twin: TwinPlane, projects: list[Project], views: CountedViews
 ) -> None:
-    shown = overview(plane, views)
+    shown = overview(twin, views)
     first = shown.all()
     assert views.built == ["a", "b", "c"]
-    plane.add_issue(projects[1])
+    twin.add_issue(projects[1])
     assert [view.ready_count for view in shown.all()] == [0, 1, 0]
     assert views.built == ["a", "b", "c", "b"]
     assert shown.of(projects[2].id) is first[2]
-    plane.feed.publish([FeedBroke()])
+    twin.feed.publish([FeedBroke()])
     shown.all()
     assert views.built[4:] == ["a", "b", "c"]
 
 
 def test_what_changes_while_it_is_being_built_is_built_again(
-    plane: RealPlane, projects: list[Project], views: CountedViews
+    twin: TwinPlane, projects: list[Project], views: CountedViews
 ) -> None:
-    shown = overview(plane, views)
-    views.meanwhile = lambda: plane.feed.publish([ProjectChanged(projects[0].id)])
+    shown = overview(twin, views)
+    views.meanwhile = lambda: twin.feed.publish([ProjectChanged(projects[0].id)])
     shown.all()
     views.meanwhile = lambda: None
     shown.all()
     assert views.built == ["a", "b", "c", "a"]
-    views.meanwhile = lambda: plane.feed.publish([FeedBroke()])
-    plane.feed.publish([FeedBroke()])
+    views.meanwhile = lambda: twin.feed.publish([FeedBroke()])
+    twin.feed.publish([FeedBroke()])
     shown.all()
     views.built.clear()
     shown.all()
@@ -172,31 +172,31 @@ def test_what_changes_while_it_is_being_built_is_built_again(
 
 @pytest.mark.usefixtures("projects")
 def test_a_list_of_which_nothing_changed_is_shown_without_a_question(
-    plane: RealPlane, views: CountedViews
+    twin: TwinPlane, views: CountedViews
 ) -> None:
-    shown = overview(plane, views)
+    shown = overview(twin, views)
     first = shown.all()
     assert statements_of(lambda: shown.all()) == []
     assert shown.all() == first
-    plane.add_project(name="bb")
-    plane.ledgers.projects.change(first[0].project.id, name="z")
+    twin.add_project(name="bb")
+    twin.ledgers.projects.change(first[0].project.id, name="z")
     assert [view.project.name for view in shown.all()] == ["b", "bb", "c", "z"]
 
 
 @pytest.mark.parametrize(("lifetime", "later", "times"), [(30, 29.9, 1), (30, 30, 2), (0, 0, 2)])
 def test_a_view_is_shown_for_its_lifetime(
-    plane: RealPlane, views: CountedViews, lifetime: float, later: float, times: int
+    twin: TwinPlane, views: CountedViews, lifetime: float, later: float, times: int
 ) -> None:
     seconds = Seconds()
-    shown = overview(plane, views, lifetime=lifetime, seconds=seconds)
+    shown = overview(twin, views, lifetime=lifetime, seconds=seconds)
     shown.all()
     seconds.now += later
     shown.all()
     assert views.built == ["a", "b", "c"] * times
 
 
-def test_what_is_not_there_is_not_remembered(plane: RealPlane, views: CountedViews) -> None:
-    shown = overview(plane, views)
+def test_what_is_not_there_is_not_remembered(twin: TwinPlane, views: CountedViews) -> None:
+    shown = overview(twin, views)
     for _ in range(2):
         with pytest.raises(NotFound):
             shown.of("proj_none")

@@ -20,6 +20,7 @@ from app.errors import (
 from tests.builders.poison import unreadable
 from tests.builders.repositories import make_origin, run_git
 from tests.drivers.planes import RealPlane, real_plane
+from tests.fakes.planes import TwinPlane
 
 
 def mirrors(plane: RealPlane) -> list[str]:
@@ -106,18 +107,18 @@ def test_an_address_where_nobody_answers_leaves_nothing(plane: RealPlane) -> Non
     ],
 )
 def test_settings_that_cannot_be_leave_nothing(
-    plane: RealPlane, field: str, settings: dict[str, Any]
+    twin: TwinPlane, field: str, settings: dict[str, Any]
 ) -> None:
-    origin = make_origin(plane.folder / "good")
+    origin = twin.world.add_origin("/good")
     with pytest.raises(Invalid) as refusal:
-        plane.services.projects.add("new", str(origin), plane.clock(), **settings)
+        twin.services.projects.add("new", origin, twin.clock(), **settings)
     assert [error["field"] for error in refusal.value.members["errors"]] == [field]
-    assert plane.ledgers.projects.all() == []
+    assert twin.ledgers.projects.all() == []
     # nor can they be set later
-    project = plane.add_project(origin=origin)
+    project = twin.add_project()
     with pytest.raises(Invalid):
-        plane.services.projects.change(project.id, **settings)
-    assert plane.project(project.id) == project
+        twin.services.projects.change(project.id, **settings)
+    assert twin.project(project.id) == project
 
 
 def test_a_repository_whose_head_names_no_branch_asks_for_the_base(plane: RealPlane) -> None:
@@ -132,24 +133,24 @@ def test_a_repository_whose_head_names_no_branch_asks_for_the_base(plane: RealPl
 
 
 @pytest.mark.parametrize("name", ["one", " one", "one "])
-def test_a_name_is_given_once(plane: RealPlane, name: str) -> None:
-    plane.add_project(name="one")
-    other = make_origin(plane.folder / "other")
-    before = mirrors(plane)
+def test_a_name_is_given_once(twin: TwinPlane, name: str) -> None:
+    twin.add_project(name="one")
+    other = twin.world.add_origin("/other")
+    before = list(twin.world.mirrors)
     with pytest.raises(NameTaken) as refusal:
-        plane.services.projects.add(name, str(other), plane.clock(), agent="claude")
+        twin.services.projects.add(name, other, twin.clock(), agent="claude")
     assert refusal.value.detail == "Name already in use"
     assert refusal.value.members["errors"][0]["field"] == "name"
-    plane.rest()
-    assert len(plane.ledgers.projects.all()) == 1
-    assert mirrors(plane) == before
+    twin.rest()
+    assert len(twin.ledgers.projects.all()) == 1
+    assert list(twin.world.mirrors) == before
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 81, "a\nb", "a\u202eb"])
-def test_a_name_that_is_none_is_refused(plane: RealPlane, name: str) -> None:
-    origin = make_origin(plane.folder / "good")
+def test_a_name_that_is_none_is_refused(twin: TwinPlane, name: str) -> None:
+    origin = twin.world.add_origin("/good")
     with pytest.raises(Invalid) as refusal:
-        plane.services.projects.add(name, str(origin), plane.clock(), agent="claude")
+        twin.services.projects.add(name, origin, twin.clock(), agent="claude")
     assert refusal.value.members["errors"][0]["field"] == "name"
 
 
@@ -204,58 +205,58 @@ def test_a_clone_that_fails_says_why_and_is_not_ready(plane: RealPlane) -> None:
     assert plane.services.projects.progress(project.id) is None
 
 
-def test_a_project_is_cloned_once(plane: RealPlane) -> None:
-    project = plane.add_project()
-    assert plane.services.projects.clone_once(project.id) is False
-    assert plane.services.projects.clone_once("proj_none") is False
-    assert plane.services.projects.resume_clones() == 0
+def test_a_project_is_cloned_once(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    assert twin.services.projects.clone_once(project.id) is False
+    assert twin.services.projects.clone_once("proj_none") is False
+    assert twin.services.projects.resume_clones() == 0
 
 
-def test_a_project_with_an_open_run_is_not_archived(plane: RealPlane) -> None:
-    project = plane.add_project("sleep 600")
-    run = plane.start_running(project)
+def test_a_project_with_an_open_run_is_not_archived(twin: TwinPlane) -> None:
+    project = twin.add_project("sleep 600")
+    run = twin.start_running(project)
     with pytest.raises(ProjectBusy):
-        plane.services.projects.archive(project.id, plane.clock())
-    assert plane.project(project.id).archived_at is None
-    plane.stop_run(run)
-    archived = plane.services.projects.archive(project.id, plane.clock())
-    assert archived.archived_at == plane.clock()
+        twin.services.projects.archive(project.id, twin.clock())
+    assert twin.project(project.id).archived_at is None
+    twin.stop_run(run)
+    archived = twin.services.projects.archive(project.id, twin.clock())
+    assert archived.archived_at == twin.clock()
     # archiving again keeps the history and the first time
-    first = plane.clock()
-    plane.clock.advance(60)
-    assert plane.services.projects.archive(project.id, plane.clock()).archived_at == first
-    assert plane.run(run.id).status == "stopped"
-    assert plane.services.projects.find(project.id).name == project.name
+    first = twin.clock()
+    twin.clock.advance(60)
+    assert twin.services.projects.archive(project.id, twin.clock()).archived_at == first
+    assert twin.run(run.id).status == "stopped"
+    assert twin.services.projects.find(project.id).name == project.name
 
 
-def test_an_archived_project_is_not_changed(plane: RealPlane) -> None:
-    project = plane.add_project()
-    plane.services.projects.archive(project.id, plane.clock())
+def test_an_archived_project_is_not_changed(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    twin.services.projects.archive(project.id, twin.clock())
     with pytest.raises(ProjectArchived):
-        plane.services.projects.change(project.id, budget_seconds=5)
+        twin.services.projects.change(project.id, budget_seconds=5)
 
 
-def test_settings_are_changed_one_by_one(plane: RealPlane) -> None:
-    project, other = plane.add_project(name="one"), plane.add_project(name="two")
-    changed = plane.services.projects.change(project.id, name="three", budget_seconds=5)
+def test_settings_are_changed_one_by_one(twin: TwinPlane) -> None:
+    project, other = twin.add_project(name="one"), twin.add_project(name="two")
+    changed = twin.services.projects.change(project.id, name="three", budget_seconds=5)
     assert (changed.name, changed.budget_seconds) == ("three", 5)
     assert changed.origin == project.origin
     with pytest.raises(NameTaken):
-        plane.services.projects.change(project.id, name=other.name)
-    assert plane.services.projects.change(project.id) == changed
+        twin.services.projects.change(project.id, name=other.name)
+    assert twin.services.projects.change(project.id) == changed
 
 
-def test_what_is_not_there_is_not_found(plane: RealPlane) -> None:
-    desk = plane.services.projects
+def test_what_is_not_there_is_not_found(twin: TwinPlane) -> None:
+    desk = twin.services.projects
     calls = [
         lambda: desk.find("proj_none"),
         lambda: desk.change("proj_none", name="x"),
-        lambda: desk.archive("proj_none", plane.clock()),
+        lambda: desk.archive("proj_none", twin.clock()),
         lambda: desk.branches("proj_none"),
-        lambda: plane.services.issues.all("proj_none"),
-        lambda: plane.services.issues.add("proj_none", "t", "", [], plane.clock()),
-        lambda: plane.services.changes.all("proj_none"),
-        lambda: plane.services.changes.merge("proj_none", 1, plane.clock()),
+        lambda: twin.services.issues.all("proj_none"),
+        lambda: twin.services.issues.add("proj_none", "t", "", [], twin.clock()),
+        lambda: twin.services.changes.all("proj_none"),
+        lambda: twin.services.changes.merge("proj_none", 1, twin.clock()),
     ]
     for call in calls:
         with pytest.raises(Refusal) as refusal:
@@ -276,12 +277,12 @@ def test_the_pattern_of_branches_stays_while_an_issue_is_claimed_by_it(plane: Re
 
 @pytest.mark.parametrize("place", range(3))
 def test_wherever_a_project_that_cannot_be_read_stands_the_others_are_read(
-    plane: RealPlane, place: int
+    twin: TwinPlane, place: int
 ) -> None:
-    projects = [plane.add_project(name=name) for name in ("first", "second", "third")]
-    with unreadable(plane, projects[place]):
-        readable = [one.name for one in plane.ledgers.projects.all()]
-        shown = [view.project.name for view in plane.services.overview.all()]
+    projects = [twin.add_project(name=name) for name in ("first", "second", "third")]
+    with unreadable(twin, projects[place]):
+        readable = [one.name for one in twin.ledgers.projects.all()]
+        shown = [view.project.name for view in twin.services.overview.all()]
     names = [one.name for one in projects]
     assert readable == names[:place] + names[place + 1 :]
     assert sorted(shown) == names

@@ -28,74 +28,74 @@ from app.errors import (
 )
 from app.records.tables import Project
 from tests.builders.repositories import run_git
-from tests.drivers.planes import COMMIT, RealPlane, real_plane
+from tests.drivers.planes import COMMIT, RealPlane
+from tests.fakes.planes import TwinPlane, twin_plane
 
 
 @pytest.fixture
-def still(plane: RealPlane) -> RealPlane:
+def still(twin: TwinPlane) -> TwinPlane:
     """A plane that accepts but never starts runs: they stay queued."""
-    plane.add_project(name="one")
-    plane.workers.close()
-    return plane
+    twin.add_project(name="one")
+    twin.workers.close()
+    return twin
 
 
 @pytest.fixture
-def project(still: RealPlane) -> Project:
+def project(still: TwinPlane) -> Project:
     """The only project."""
     return still.ledgers.projects.all()[0]
 
 
-def remaining(plane: RealPlane) -> int:
+def remaining(plane: TwinPlane) -> int:
     return plane.services.listing.window(plane.person, plane.clock()).remaining
 
 
-def change(plane: RealPlane, project: Project, **columns: Any) -> None:
+def change(plane: TwinPlane, project: Project, **columns: Any) -> None:
     plane.ledgers.projects.change(project.id, **columns)
 
 
-def archive(plane: RealPlane, project: Project) -> None:
+def archive(plane: TwinPlane, project: Project) -> None:
     plane.services.projects.archive(project.id, plane.clock())
 
 
-def hide_origin(plane: RealPlane, project: Project) -> None:
-    Path(project.origin).rename(plane.folder / "moved")
+def hide_origin(plane: TwinPlane, project: Project) -> None:
+    del plane.world.origins[project.origin]
 
 
-def block_issue(plane: RealPlane, project: Project) -> None:
+def block_issue(plane: TwinPlane, project: Project) -> None:
     plane.add_issue(project)
     plane.add_issue(project, body="## Blocked by\n- #1\n")
 
 
-def close_issue(plane: RealPlane, project: Project) -> None:
+def close_issue(plane: TwinPlane, project: Project) -> None:
     plane.add_issue(project)
     plane.services.issues.change(project.id, 1, {"state": "closed"}, plane.clock())
 
 
-def park_issue(plane: RealPlane, project: Project) -> None:
+def park_issue(plane: TwinPlane, project: Project) -> None:
     plane.add_issue(project)
-    git_dir = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
-    run_git(git_dir, "update-ref", "refs/heads/afk/1", "refs/remotes/origin/main")
+    plane.world.mirrors[project.id]["afk/1"] = plane.world.origins[project.origin]["main"]
 
 
-def open_one(plane: RealPlane, project: Project) -> None:
+def open_one(plane: TwinPlane, project: Project) -> None:
     plane.accept(plane.order(project, task="first"))
 
 
-def open_on_issue(plane: RealPlane, project: Project) -> None:
+def open_on_issue(plane: TwinPlane, project: Project) -> None:
     plane.add_issue(project)
     plane.accept(plane.order(project, issue=1, task="first"))
 
 
-def fill(plane: RealPlane, project: Project) -> None:
+def fill(plane: TwinPlane, project: Project) -> None:
     change(plane, project, max_concurrency=1)
     open_one(plane, project)
 
 
-def nothing(plane: RealPlane, project: Project) -> None:
+def nothing(plane: TwinPlane, project: Project) -> None:
     pass
 
 
-def with_columns(**columns: Any) -> Callable[[RealPlane, Project], None]:
+def with_columns(**columns: Any) -> Callable[[TwinPlane, Project], None]:
     return lambda plane, project: change(plane, project, **columns)
 
 
@@ -123,7 +123,7 @@ REFUSALS: dict[str, tuple[Callable[..., None], dict[str, Any], type[Refusal], di
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_a_refusal_leaves_nothing(still: RealPlane, project: Project, name: str) -> None:
+def test_a_refusal_leaves_nothing(still: TwinPlane, project: Project, name: str) -> None:
     prepare, wishes, expected, members = REFUSALS[name]
     prepare(still, project)
     rows, left = still.rows(), remaining(still)
@@ -140,23 +140,24 @@ def test_a_refusal_leaves_nothing(still: RealPlane, project: Project, name: str)
     assert still.services.listing.count_open(project.id) == len(rows)
 
 
-def test_a_refusal_is_not_stored_under_the_key(still: RealPlane, project: Project) -> None:
+def test_a_refusal_is_not_stored_under_the_key(still: TwinPlane, project: Project) -> None:
     order = still.order(project, branch="develop")
     with pytest.raises(Invalid):
         still.accept(order, "k")
-    run_git(Path(project.origin), "branch", "develop")
+    branches = still.world.origins[project.origin]
+    branches["develop"] = branches["main"]
     assert still.accept(order, "k").branch_name == "develop"
 
 
-def test_a_branch_that_is_new_at_origin_is_asked_for_once_more(
-    still: RealPlane, project: Project
-) -> None:
+def test_a_branch_that_is_new_at_origin_is_asked_for_once_more(plane: RealPlane) -> None:
+    project = plane.add_project()
+    plane.workers.close()
     run_git(Path(project.origin), "branch", "develop")
-    assert still.accept(still.order(project, branch="develop")).branch_name == "develop"
-    assert "develop" in still.project(project.id).known_branches
+    assert plane.accept(plane.order(project, branch="develop")).branch_name == "develop"
+    assert "develop" in plane.project(project.id).known_branches
 
 
-def test_an_accepted_run_says_what_was_asked_for(still: RealPlane, project: Project) -> None:
+def test_an_accepted_run_says_what_was_asked_for(still: TwinPlane, project: Project) -> None:
     still.add_issue(project, "Say hello")
     order = still.order(
         project,
@@ -186,7 +187,7 @@ def test_an_accepted_run_says_what_was_asked_for(still: RealPlane, project: Proj
     ],
 )
 def test_what_differs_is_no_twin(
-    still: RealPlane, project: Project, wishes: dict[str, Any]
+    still: TwinPlane, project: Project, wishes: dict[str, Any]
 ) -> None:
     still.add_issue(project)
     open_one(still, project)
@@ -194,28 +195,28 @@ def test_what_differs_is_no_twin(
 
 
 def test_a_twin_under_a_key_of_its_own_is_a_run_of_its_own(
-    still: RealPlane, project: Project
+    still: TwinPlane, project: Project
 ) -> None:
     open_one(still, project)
     still.accept(still.order(project, task="first"), "k")
     assert len(still.rows()) == 2
 
 
-def test_a_twin_of_a_run_that_is_over_is_a_new_run(still: RealPlane, project: Project) -> None:
+def test_a_twin_of_a_run_that_is_over_is_a_new_run(still: TwinPlane, project: Project) -> None:
     run = still.accept(still.order(project))
     still.services.stopper.stop(run.id, "enough", still.clock())
     assert still.accept(still.order(project)).id != run.id
 
 
 def test_a_run_on_a_broken_origin_is_accepted_from_what_is_known(
-    still: RealPlane, project: Project
+    still: TwinPlane, project: Project
 ) -> None:
     # the base branch is known from the last check: origin is not contacted again
     hide_origin(still, project)
     assert still.accept(still.order(project)).status == "queued"
 
 
-def test_the_concurrency_limit_says_its_sentence(still: RealPlane, project: Project) -> None:
+def test_the_concurrency_limit_says_its_sentence(still: TwinPlane, project: Project) -> None:
     fill(still, project)
     with pytest.raises(ConcurrencyLimit) as refusal:
         still.accept(still.order(project))
@@ -224,7 +225,7 @@ def test_the_concurrency_limit_says_its_sentence(still: RealPlane, project: Proj
     )
 
 
-def test_the_lock_says_since_when(still: RealPlane, project: Project) -> None:
+def test_the_lock_says_since_when(still: TwinPlane, project: Project) -> None:
     open_on_issue(still, project)
     since = still.clock()
     still.clock.advance(60)
@@ -234,7 +235,7 @@ def test_the_lock_says_since_when(still: RealPlane, project: Project) -> None:
 
 
 def test_quota_comes_before_the_lock_and_the_lock_before_the_crowd(tmp_path: Path) -> None:
-    with real_plane(tmp_path, run_quota=1) as plane:
+    with twin_plane(tmp_path, run_quota=1) as plane:
         project = plane.add_project(max_concurrency=1)
         plane.workers.close()
         plane.add_issue(project)

@@ -15,36 +15,36 @@ from app.domain.lifecycle import DONE
 from app.domain.words import Depth, Status
 from app.errors import ConcurrencyLimit, KeyReused, KeyTaken, RateLimited, Refusal
 from app.records.tables import Project, Run
-from tests.drivers.planes import RealPlane, real_plane
+from tests.fakes.planes import TwinPlane, twin_plane
 
 HOLD, LIFETIME = 600, 30 * 86400
 
 
 @pytest.fixture
-def still(tmp_path: Path) -> Iterator[RealPlane]:
+def still(tmp_path: Path) -> Iterator[TwinPlane]:
     """A plane that accepts three runs an hour and starts none."""
-    with real_plane(tmp_path, run_quota=3, repo_concurrency=20) as plane:
+    with twin_plane(tmp_path, run_quota=3, repo_concurrency=20) as plane:
         plane.add_project(name="one")
         plane.workers.close()
         yield plane
 
 
 @pytest.fixture
-def project(still: RealPlane) -> Project:
+def project(still: TwinPlane) -> Project:
     """The only project."""
     return still.ledgers.projects.all()[0]
 
 
-def put(plane: RealPlane, run: Run, **columns: Any) -> None:
+def put(plane: TwinPlane, run: Run, **columns: Any) -> None:
     plane.ledgers.runs.update_fields(run.id, run.project_id, **columns)
 
 
-def end(plane: RealPlane, run: Run, status: Status) -> None:
+def end(plane: TwinPlane, run: Run, status: Status) -> None:
     at = plane.clock() if status in DONE else None
     put(plane, run, status=status, ended_at=at, released_at=at)
 
 
-def test_f2_a_key_answers_its_run_and_consumes_nothing(still: RealPlane, project: Project) -> None:
+def test_f2_a_key_answers_its_run_and_consumes_nothing(still: TwinPlane, project: Project) -> None:
     order = still.order(project, task="Do it")
     first = still.services.trigger.accept(order, still.requester("k"), still.clock())
     again = still.services.trigger.accept(order, still.requester("k"), still.clock())
@@ -53,30 +53,30 @@ def test_f2_a_key_answers_its_run_and_consumes_nothing(still: RealPlane, project
     assert still.services.listing.window(still.person, still.clock()).used == 1
 
 
-def archive(plane: RealPlane, project: Project) -> None:
+def archive(plane: TwinPlane, project: Project) -> None:
     plane.ledgers.projects.change(project.id, archived_at=plane.clock())
 
 
-def use_up(plane: RealPlane, project: Project) -> None:
+def use_up(plane: TwinPlane, project: Project) -> None:
     for number in range(2):
         plane.accept(plane.order(project, task=str(number)))
 
 
-def crowd(plane: RealPlane, project: Project) -> None:
+def crowd(plane: TwinPlane, project: Project) -> None:
     plane.ledgers.projects.change(project.id, max_concurrency=1)
 
 
-def lose_branch(plane: RealPlane, project: Project) -> None:
+def lose_branch(plane: TwinPlane, project: Project) -> None:
     plane.ledgers.projects.change(project.id, known_branches=[], base_branch="gone")
 
 
-def lose_agent(plane: RealPlane, project: Project) -> None:
+def lose_agent(plane: TwinPlane, project: Project) -> None:
     plane.ledgers.projects.change(project.id, agent_command=["/no/such"])
 
 
 @pytest.mark.parametrize("worsen", [archive, use_up, crowd, lose_branch, lose_agent])
 def test_a_replay_passes_whatever_has_changed_since(
-    still: RealPlane, project: Project, worsen: Any
+    still: TwinPlane, project: Project, worsen: Any
 ) -> None:
     run = still.accept(still.order(project), "k")
     worsen(still, project)
@@ -90,7 +90,7 @@ def test_a_replay_passes_whatever_has_changed_since(
     [{"branch": "develop"}, {"depth": Depth.DEEP}, {"task": "x"}, {"model": "m"}, {"tags": ("a",)}],
 )
 def test_f3_a_key_with_another_body_is_refused_and_names_its_run(
-    still: RealPlane, project: Project, wishes: dict[str, Any]
+    still: TwinPlane, project: Project, wishes: dict[str, Any]
 ) -> None:
     run = still.accept(still.order(project), "k")
     with pytest.raises(KeyReused) as refusal:
@@ -100,7 +100,7 @@ def test_f3_a_key_with_another_body_is_refused_and_names_its_run(
 
 
 def test_a_key_of_somebody_else_is_refused_without_saying_whose(
-    still: RealPlane, project: Project
+    still: TwinPlane, project: Project
 ) -> None:
     still.accept(still.order(project), "k")
     for order in (still.order(project), still.order(project, task="x")):
@@ -109,7 +109,7 @@ def test_a_key_of_somebody_else_is_refused_without_saying_whose(
         assert refusal.value.members == {}
 
 
-def test_a_key_is_a_project_s_own(still: RealPlane, project: Project) -> None:
+def test_a_key_is_a_project_s_own(still: TwinPlane, project: Project) -> None:
     other = still.project(project.id).model_copy(update={"id": "proj_2", "name": "two"})
     still.ledgers.projects.insert(type(other)(**other.model_dump()))
     first = still.accept(still.order(project), "k")
@@ -121,7 +121,7 @@ GIVES_BACK = {Status.DIED, Status.TIMED_OUT, Status.NOT_STARTED, Status.EXPIRED}
 
 @pytest.mark.parametrize("status", Status)
 def test_only_a_failure_gives_its_key_back_and_not_before_its_time(
-    still: RealPlane, project: Project, status: Status
+    still: TwinPlane, project: Project, status: Status
 ) -> None:
     order = still.order(project)
     run = still.accept(order, "k")
@@ -137,7 +137,7 @@ def test_only_a_failure_gives_its_key_back_and_not_before_its_time(
 
 
 def test_a_key_that_is_given_back_may_carry_another_body(
-    still: RealPlane, project: Project
+    still: TwinPlane, project: Project
 ) -> None:
     end(still, still.accept(still.order(project), "k"), Status.DIED)
     still.clock.advance(HOLD)
@@ -145,7 +145,7 @@ def test_a_key_that_is_given_back_may_carry_another_body(
 
 
 def test_a_key_is_not_given_back_before_the_end_of_its_run_is_proved(
-    still: RealPlane, project: Project
+    still: TwinPlane, project: Project
 ) -> None:
     run = still.accept(still.order(project), "k")
     put(still, run, status=Status.DIED, ended_at=still.clock())
@@ -153,7 +153,7 @@ def test_a_key_is_not_given_back_before_the_end_of_its_run_is_proved(
     assert still.accept(still.order(project), "k").id == run.id
 
 
-def test_a_key_lives_thirty_days(still: RealPlane, project: Project) -> None:
+def test_a_key_lives_thirty_days(still: TwinPlane, project: Project) -> None:
     run = still.accept(still.order(project), "k")
     end(still, run, Status.SUCCEEDED)
     still.clock.advance(LIFETIME - 1)
@@ -181,7 +181,7 @@ def race(duties: list[Any]) -> tuple[list[Any], list[Refusal]]:
     return answers, refusals
 
 
-def test_f1_twenty_submits_of_one_key_make_one_run(still: RealPlane, project: Project) -> None:
+def test_f1_twenty_submits_of_one_key_make_one_run(still: TwinPlane, project: Project) -> None:
     order = still.order(project)
     desk = still.services.trigger
     answers, refusals = race([lambda: desk.accept(order, still.requester("k"), still.clock())] * 20)
@@ -192,7 +192,7 @@ def test_f1_twenty_submits_of_one_key_make_one_run(still: RealPlane, project: Pr
 
 
 def test_f6_of_twenty_at_once_the_limit_accepts_its_number(tmp_path: Path) -> None:
-    with real_plane(tmp_path, repo_concurrency=2) as plane:
+    with twin_plane(tmp_path, repo_concurrency=2) as plane:
         project = plane.add_project()
         plane.workers.close()
         answers, refusals = race(
@@ -206,7 +206,7 @@ def test_f6_of_twenty_at_once_the_limit_accepts_its_number(tmp_path: Path) -> No
 
 
 def test_f7_of_nine_at_once_the_quota_accepts_its_number(
-    still: RealPlane, project: Project
+    still: TwinPlane, project: Project
 ) -> None:
     answers, refusals = race(
         [
@@ -219,7 +219,7 @@ def test_f7_of_nine_at_once_the_quota_accepts_its_number(
     assert all(refusal.members["retry_after"] >= 1 for refusal in refusals)
 
 
-def test_the_window_slides(still: RealPlane, project: Project) -> None:
+def test_the_window_slides(still: TwinPlane, project: Project) -> None:
     first = still.clock()
     for number in range(3):
         still.accept(still.order(project, task=str(number)))
@@ -246,7 +246,7 @@ def test_the_window_slides(still: RealPlane, project: Project) -> None:
 
 @pytest.mark.parametrize(("left", "told"), [(0.001, 1), (1, 1), (1.001, 2), (59.5, 60)])
 def test_the_time_to_wait_is_rounded_up(
-    still: RealPlane, project: Project, left: float, told: int
+    still: TwinPlane, project: Project, left: float, told: int
 ) -> None:
     for number in range(3):
         still.accept(still.order(project, task=str(number)))
@@ -259,7 +259,7 @@ def test_the_time_to_wait_is_rounded_up(
     still.accept(still.order(project))
 
 
-def test_what_one_person_used_is_not_another_s(still: RealPlane, project: Project) -> None:
+def test_what_one_person_used_is_not_another_s(still: TwinPlane, project: Project) -> None:
     for number in range(3):
         still.accept(still.order(project, task=str(number)))
     still.accept(still.order(project), person="person_2")
@@ -267,7 +267,7 @@ def test_what_one_person_used_is_not_another_s(still: RealPlane, project: Projec
 
 
 def test_a_run_that_never_started_was_accepted_all_the_same(
-    still: RealPlane, project: Project
+    still: TwinPlane, project: Project
 ) -> None:
     end(still, still.accept(still.order(project)), Status.NOT_STARTED)
     assert still.services.listing.window(still.person, still.clock()).used == 1

@@ -12,8 +12,9 @@ from app.records.tables import Run
 from tests.builders.pushes import write_trusted_hook
 from tests.builders.repositories import tip_of
 from tests.drivers.gates import Gate
-from tests.drivers.planes import COMMIT, RealPlane
+from tests.drivers.planes import COMMIT, DrivenPlane, RealPlane
 from tests.fakes.agents.runs import script
+from tests.fakes.planes import TwinPlane
 
 
 @pytest.fixture
@@ -22,26 +23,26 @@ def gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path)
 
 
-def strikes(plane: RealPlane, run: Run) -> int:
+def strikes(plane: DrivenPlane, run: Run) -> int:
     return plane.project(run.project_id).strikes
 
 
-def test_a_queued_run_is_stopped_at_once(plane: RealPlane) -> None:
-    project = plane.add_project()
-    plane.ledgers.projects.change(project.id, state="cloning")
-    run = plane.stop_run(plane.launch(project))
+def test_a_queued_run_is_stopped_at_once(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    twin.ledgers.projects.change(project.id, state="cloning")
+    run = twin.stop_run(twin.launch(project))
     assert (run.status, run.cause, run.because) == ("stopped", "stopped", "by a test")
-    assert run.released_at == run.ended_at == plane.clock()
-    plane.ledgers.projects.change(project.id, state="ready")
-    plane.tick()
-    assert plane.run(run.id) == run
+    assert run.released_at == run.ended_at == twin.clock()
+    twin.ledgers.projects.change(project.id, state="ready")
+    twin.tick()
+    assert twin.run(run.id) == run
 
 
-def test_a_delayed_run_is_stopped_at_once(plane: RealPlane) -> None:
-    run = plane.stop_run(plane.launch(plane.add_project(), delay_seconds=60))
-    plane.clock.advance(60)
-    plane.tick()
-    assert plane.run(run.id).status == "stopped"
+def test_a_delayed_run_is_stopped_at_once(twin: TwinPlane) -> None:
+    run = twin.stop_run(twin.launch(twin.add_project(), delay_seconds=60))
+    twin.clock.advance(60)
+    twin.tick()
+    assert twin.run(run.id).status == "stopped"
 
 
 def test_f12_a_run_that_is_stopped_while_it_is_launched_is_undone(
@@ -140,25 +141,25 @@ def test_a_run_that_is_over_cannot_be_stopped(plane: RealPlane, agent: str) -> N
     assert plane.run(run.id) == run
 
 
-def test_a_run_is_stopped_once(plane: RealPlane) -> None:
-    run = plane.stop_run(plane.start_running(plane.add_project("sleep 600")))
+def test_a_run_is_stopped_once(twin: TwinPlane) -> None:
+    run = twin.stop_run(twin.start_running(twin.add_project("sleep 600")))
     with pytest.raises(AlreadyEnded):
-        plane.services.stopper.stop(run.id, "again", plane.clock())
+        twin.services.stopper.stop(run.id, "again", twin.clock())
 
 
-def test_nothing_can_be_stopped_that_is_not_there(plane: RealPlane) -> None:
+def test_nothing_can_be_stopped_that_is_not_there(twin: TwinPlane) -> None:
     with pytest.raises(NotFound):
-        plane.services.stopper.stop("run_none", "x", plane.clock())
+        twin.services.stopper.stop("run_none", "x", twin.clock())
 
 
-def test_of_many_stops_at_once_one_wins(plane: RealPlane) -> None:
-    run = plane.start_running(plane.add_project("sleep 600"))
+def test_of_many_stops_at_once_one_wins(twin: TwinPlane) -> None:
+    run = twin.start_running(twin.add_project("sleep 600"))
     start, refused = threading.Barrier(5), []
 
     def stop() -> None:
         start.wait()
         try:
-            plane.services.stopper.stop(run.id, "by a test", plane.clock())
+            twin.services.stopper.stop(run.id, "by a test", twin.clock())
         except AlreadyEnded as refusal:
             refused.append(refusal)
 
@@ -167,15 +168,15 @@ def test_of_many_stops_at_once_one_wins(plane: RealPlane) -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
-    plane.rest()
+    twin.rest()
     assert len(refused) == 4
-    assert plane.run(run.id).released_at is not None
-    assert plane.kinds(run).count("reaped") == 1
+    assert twin.run(run.id).released_at is not None
+    assert twin.kinds(run).count("reaped") == 1
 
 
 def test_f12_a_stop_that_meets_the_end_leaves_one_end(plane: RealPlane) -> None:
     project = plane.add_project("exit 1")
-    for number in range(6):
+    for number in range(3):
         plane.add_issue(project)
         run = plane.start_running(project, issue=number + 1)
         before = strikes(plane, run)

@@ -13,6 +13,7 @@ from app.services.ports import ForgeSilent, Ready, Repository
 from app.services.runs.prechecks import Prechecks
 from app.services.tracker.issues import IssueService
 from tests.drivers.planes import RealPlane
+from tests.fakes.planes import TwinPlane
 
 
 class SilentForge:
@@ -31,28 +32,28 @@ class SilentForge:
         return dict.fromkeys(repos)
 
 
-def test_what_a_run_could_take_is_told_lowest_first(plane: RealPlane) -> None:
-    project = plane.add_project("exec sleep 60")
+def test_what_a_run_could_take_is_told_lowest_first(twin: TwinPlane) -> None:
+    project = twin.add_project("exec sleep 60")
     for title in ("First", "Waits", "Runs", "Closed", "Last"):
-        plane.add_issue(project, title, "## Blocked by\n#1 #2" if title == "Waits" else "")
-    issues = plane.services.issues
-    issues.change(project.id, 4, {"state": "closed"}, plane.clock())
-    plane.start_running(project, issue=3)
+        twin.add_issue(project, title, "## Blocked by\n#1 #2" if title == "Waits" else "")
+    issues = twin.services.issues
+    issues.change(project.id, 4, {"state": "closed"}, twin.clock())
+    twin.start_running(project, issue=3)
     assert issues.claimable(project) == [1, 5]
-    issues.change(project.id, 1, {"labels": []}, plane.clock())
+    issues.change(project.id, 1, {"labels": []}, twin.clock())
     assert issues.claimable(project) == [5]
-    issues.change(project.id, 1, {"state": "closed"}, plane.clock())
+    issues.change(project.id, 1, {"state": "closed"}, twin.clock())
     assert issues.claimable(project) == [2, 5]
 
 
-def test_many_projects_are_told_apart(plane: RealPlane) -> None:
-    busy, idle, other = (plane.add_project(name=name) for name in ("busy", "idle", "other"))
-    plane.add_issue(busy, "One")
-    plane.add_issue(other, "Elsewhere")
-    plane.add_issue(other, "Later", "## Blocked by\n#1")
-    found = plane.services.issues.claimable_of([busy, idle, other])
+def test_many_projects_are_told_apart(twin: TwinPlane) -> None:
+    busy, idle, other = (twin.add_project(name=name) for name in ("busy", "idle", "other"))
+    twin.add_issue(busy, "One")
+    twin.add_issue(other, "Elsewhere")
+    twin.add_issue(other, "Later", "## Blocked by\n#1")
+    found = twin.services.issues.claimable_of([busy, idle, other])
     assert found == {busy.id: [1], idle.id: [], other.id: [1]}
-    assert plane.services.issues.claimable_of([]) == {}
+    assert twin.services.issues.claimable_of([]) == {}
 
 
 def test_a_mirror_that_cannot_be_read_hides_one_project_only(plane: RealPlane) -> None:
@@ -65,22 +66,22 @@ def test_a_mirror_that_cannot_be_read_hides_one_project_only(plane: RealPlane) -
 
 
 @pytest.fixture
-def half_silent(plane: RealPlane) -> IssueService:
+def half_silent(twin: TwinPlane) -> IssueService:
     """An issue service whose tracker is silent for projects named `silent`."""
-    outside, silent = plane.adapters.outside(plane.ledgers), SilentForge(retry_after=7)
+    outside, silent = twin.adapters.outside(twin.ledgers), SilentForge(retry_after=7)
 
     def forge_of(project: Any) -> Any:
         return silent if project.name == "silent" else outside.forge_of(project)
 
-    return IssueService(plane.ledgers, replace(outside, forge_of=forge_of))
+    return IssueService(twin.ledgers, replace(outside, forge_of=forge_of))
 
 
 def test_of_a_silent_tracker_nothing_is_concluded_and_the_others_go_on(
-    plane: RealPlane, half_silent: IssueService
+    twin: TwinPlane, half_silent: IssueService
 ) -> None:
-    silent, sound = plane.add_project(name="silent"), plane.add_project(name="sound")
+    silent, sound = twin.add_project(name="silent"), twin.add_project(name="sound")
     for project in (silent, sound):
-        plane.add_issue(project)
+        twin.add_issue(project)
     assert half_silent.claimable_of([silent, sound]) == {silent.id: None, sound.id: [1]}
     assert half_silent.claimable(silent) is None
     for ask in (lambda: half_silent.all(silent.id), lambda: half_silent.one(silent.id, 1)):
@@ -89,38 +90,38 @@ def test_of_a_silent_tracker_nothing_is_concluded_and_the_others_go_on(
         assert refused.value.members == {"retry_after": 7}
 
 
-def test_a_run_of_an_issue_is_not_accepted_while_its_tracker_is_silent(plane: RealPlane) -> None:
-    project = plane.add_project()
-    plane.add_issue(project)
+def test_a_run_of_an_issue_is_not_accepted_while_its_tracker_is_silent(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    twin.add_issue(project)
     outside = replace(
-        plane.adapters.outside(plane.ledgers),
+        twin.adapters.outside(twin.ledgers),
         forge_of=lambda _: SilentForge(),  # type: ignore[arg-type, return-value]
     )
-    checks = Prechecks(plane.ledgers.projects, outside, plane.services.limits, plane.origins)
+    checks = Prechecks(twin.ledgers.projects, outside, twin.services.limits, twin.origins)
     with pytest.raises(ForgeUnavailable):
-        checks.order(project, plane.order(project, issue=1), None)
+        checks.order(project, twin.order(project, issue=1), None)
 
 
-def test_an_issue_that_names_itself_can_be_run(plane: RealPlane) -> None:
-    project = plane.add_project()
-    issue = plane.add_issue(project, body="## Blocked by\n#1 #99 other/repo#1")
+def test_an_issue_that_names_itself_can_be_run(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    issue = twin.add_issue(project, body="## Blocked by\n#1 #99 other/repo#1")
     assert issue.claimable
-    assert plane.finish(project, issue=1).status == "succeeded"
+    assert twin.finish(project, issue=1).status == "succeeded"
 
 
-def test_an_issue_whose_branch_a_claim_shuts_out_holds_up_no_other(plane: RealPlane) -> None:
-    project = plane.add_project()
+def test_an_issue_whose_branch_a_claim_shuts_out_holds_up_no_other(twin: TwinPlane) -> None:
+    project = twin.add_project()
     for title in ("Claimed", "Free"):
-        plane.add_issue(project, title)
-    repo, mirrors = plane.repository(project), plane.adapters.mirrors
+        twin.add_issue(project, title)
+    repo, mirrors = twin.repository(project), twin.adapters.mirrors
     base = mirrors.origin_tip(repo, project.base_branch)
     assert base is not None
     mirrors.claim(repo, "afk/1/work", base)
-    [claimed, _] = plane.services.issues.all(project.id)
+    [claimed, _] = twin.services.issues.all(project.id)
     assert claimed.hold == "parked: afk/1/work, beside which afk/1 cannot be made"
-    assert plane.services.issues.claimable(project) == [2]
+    assert twin.services.issues.claimable(project) == [2]
     with pytest.raises(Parked) as refused:
-        plane.accept(plane.order(project, issue=1))
+        twin.accept(twin.order(project, issue=1))
     assert refused.value.members == {"branch": "afk/1/work"}
 
 
@@ -133,11 +134,11 @@ def test_an_issue_is_not_accepted_beside_claims_that_cannot_be_read(plane: RealP
         plane.accept(plane.order(project, issue=1))
 
 
-def test_issues_of_another_tracker_are_not_written_here(plane: RealPlane) -> None:
-    project = plane.add_project()
-    plane.add_issue(project)
-    plane.ledgers.projects.change(project.id, tracker="forgejo")
-    issues, now = plane.services.issues, plane.clock()
+def test_issues_of_another_tracker_are_not_written_here(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    twin.add_issue(project)
+    twin.ledgers.projects.change(project.id, tracker="forgejo")
+    issues, now = twin.services.issues, twin.clock()
     for write in (
         lambda: issues.add(project.id, "t", "", [], now),
         lambda: issues.change(project.id, 1, {"title": "t"}, now),
@@ -148,11 +149,11 @@ def test_issues_of_another_tracker_are_not_written_here(plane: RealPlane) -> Non
             write()
 
 
-def test_an_archived_project_takes_no_words(plane: RealPlane) -> None:
-    project = plane.add_project()
-    plane.add_issue(project)
-    plane.services.projects.archive(project.id, plane.clock())
-    issues, now = plane.services.issues, plane.clock()
+def test_an_archived_project_takes_no_words(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    twin.add_issue(project)
+    twin.services.projects.archive(project.id, twin.clock())
+    issues, now = twin.services.issues, twin.clock()
     refused: list[type[Refusal]] = []
     for write in (
         lambda: issues.add(project.id, "t", "", [], now),
