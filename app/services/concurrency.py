@@ -48,16 +48,25 @@ class Workers:
 
         `afterwards()` is called after each duty that ends later than that.
         """
-        is_late = threading.Event()
+        guard, ended, is_late = threading.Lock(), 0, False
 
         def do(duty: Callable[[], Any]) -> None:
-            duty()
-            if is_late.is_set():
-                afterwards()
+            nonlocal ended
+            try:
+                duty()
+            finally:
+                with guard:
+                    ended, ends_late = ended + 1, is_late
+                if ends_late:
+                    afterwards()
 
         futures = [self._put(partial(_guarded, do, duty), duty) for duty in duties]
-        if wait([future for future in futures if future], seconds).not_done:
-            is_late.set()
+        in_time = wait([future for future in futures if future], seconds).done
+        with guard:
+            is_late, has_missed = True, ended > len(in_time)
+        if has_missed:
+            # a duty ended after the wait, and before it could see that it is late
+            afterwards()
 
     def finish(self, timeout_seconds: float) -> bool:
         """Wait until nothing is pending, including work that duties submit. False on timeout."""
@@ -72,33 +81,57 @@ class Workers:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+class Pool(Protocol):
+    """Runs duties on worker threads: Workers, or a BoundedQueue of them."""
+
+    def submit(self, duty: Callable[..., Any], *args: Any) -> None:
+        """Run a duty soon on a worker thread."""
+        ...
+
+
 class SingleFlight:
-    """Runs one duty in rounds, never two at once; an exception in a round is only logged."""
+    """Runs a duty in rounds, for each key never two at once.
 
-    def __init__(self, workers: Workers, duty: Callable[[], Any]) -> None:
-        self._workers = workers
+    A request during a round causes one more after it. `holding` opens the lock of a key's rounds,
+    or yields False while another duty holds it; without it, the lock is this object's own.
+    """
+
+    def __init__(
+        self,
+        duty: Callable[[str], object],
+        holding: Callable[[str], AbstractContextManager[bool]] | None = None,
+    ) -> None:
         self._duty = duty
+        self._holding = holding or partial(Locks().holding, wait=False)
         self._guard = threading.Lock()
-        self._is_wanted = False
-        self._is_running = False
+        self._wanted: set[str] = set()
 
-    def request(self) -> None:
-        """Request a round soon. A request during a round causes one more after it."""
+    def run(self, key: str = "") -> bool:
+        """Go round here and now; return False if another duty holds the key's lock.
+
+        If that is another round of this, it goes round once more. Raises what the duty raises.
+        """
+        self._wanted.add(key)
+        return self._go_rounds(key, self._duty)
+
+    def request(self, pool: Pool, key: str = "") -> None:
+        """Go round soon on a worker thread; what the duty raises there is only logged."""
         with self._guard:
-            self._is_wanted = True
-            if self._is_running:
-                return
-            self._is_running = True
-        self._workers.submit(self._go_round)
+            if key in self._wanted:
+                return  # a round is still to begin
+            self._wanted.add(key)
+        pool.submit(self._go_rounds, key, partial(_guarded, self._duty))
 
-    def _go_round(self) -> None:
-        while self._has_turn():
-            _guarded(self._duty)
-
-    def _has_turn(self) -> bool:
-        with self._guard:
-            self._is_running, self._is_wanted = self._is_wanted, False
-            return self._is_running
+    def _go_rounds(self, key: str, duty: Callable[[str], object]) -> bool:
+        # looked up after the lock is free: requests of those that found it held are not lost
+        while key in self._wanted:
+            with self._holding(key) as held:
+                if not held:
+                    return False
+                if key in self._wanted:
+                    self._wanted.discard(key)
+                    duty(key)
+        return True
 
 
 def _guarded(duty: Callable[..., Any], *args: Any) -> None:
@@ -109,6 +142,8 @@ def _guarded(duty: Callable[..., Any], *args: Any) -> None:
 
 
 def _name(duty: Callable[..., Any]) -> str:
+    while isinstance(duty, partial):
+        duty = duty.func  # its arguments may hold secrets
     return getattr(duty, "__qualname__", repr(duty))
 
 

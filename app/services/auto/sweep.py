@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from app.records.runs import run_ledger
 from app.records.runs.selections import OpenRuns
 from app.records.tables import Run
 from app.services.batches.queue import BatchLine
-from app.services.concurrency import Workers
+from app.services.concurrency import SingleFlight, Workers
 from app.services.context import Ledgers
 from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.reap import Reaper
@@ -25,7 +24,6 @@ from app.services.system.origin_watch import unreachable_words
 from app.services.system.ownership import Ownership
 from app.services.system.quarantine import Quarantine, of_run
 
-log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 
 
@@ -77,7 +75,7 @@ class Sweep:
         self._no_room = no_room
         self._guard = threading.Lock()
         self._is_open = False
-        self._is_running = False
+        self._rounds = SingleFlight(self._go_round)
         self._wanted: set[str] = set()
         # ticks completed since the server started
         self.done = 0
@@ -202,26 +200,18 @@ class Sweep:
     def _ask(self, what: str) -> None:
         with self._guard:
             self._wanted.add(what)
-            if self._is_running or not self._is_open:
+            if not self._is_open:
                 return
-            self._is_running = True
-        self._workers.submit(self._go_round)
+        self._rounds.request(self._workers)
 
-    def _go_round(self) -> None:
-        while True:
-            with self._guard:
-                wanted, self._wanted = self._wanted, set()
-                if not wanted:
-                    self._is_running = False
-                    return
-            try:
-                if "tick" in wanted:
-                    self.tick_once(self._clock())
-                    self.done += 1
-                else:
-                    self.fill_once(self._clock(), with_loop="fill" in wanted)
-            except Exception:
-                log.exception("a sweep failed; the next one tries again")
+    def _go_round(self, _: str) -> None:
+        with self._guard:
+            wanted, self._wanted = self._wanted, set()
+        if "tick" in wanted:
+            self.tick_once(self._clock())
+            self.done += 1
+        elif wanted:
+            self.fill_once(self._clock(), with_loop="fill" in wanted)
 
     def _inspect(self, run: Run) -> None:
         # settling is a separate duty: a Stop can still end a run that cannot be judged

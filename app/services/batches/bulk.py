@@ -110,7 +110,8 @@ class BulkService:
         self._clock = clock
         self._provenance = provenance
         self._quarantine = quarantine
-        self._rounds = SingleFlight(workers, self._go_round)
+        self._workers = workers
+        self._rounds = SingleFlight(self._go_round)
         # full projects that pending items wait for
         self._crowded: set[str] = set()
         # by order id, the last item that got no answer: the next pass begins after it
@@ -185,7 +186,7 @@ class BulkService:
 
     def request(self) -> None:
         """Request a pass soon; a request during a pass causes another one."""
-        self._rounds.request()
+        self._rounds.request(self._workers)
 
     def on_change(self, told: Numbered) -> None:
         """Request a pass if a changed run may have made room in a full project."""
@@ -194,7 +195,7 @@ class BulkService:
             self._crowded.discard(change.project_id)
             self.request()
 
-    def _go_round(self) -> None:
+    def _go_round(self, _: str) -> None:
         try:
             self.continue_once()
         except DatabaseSilent as silence:

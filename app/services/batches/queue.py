@@ -47,11 +47,12 @@ class BatchEnds:
         self._stopper = stopper
         self._quarantine = quarantine
         self._clock = clock
-        self._rounds = SingleFlight(workers, self.end_once)
+        self._workers = workers
+        self._rounds = SingleFlight(lambda _: self.end_once())
 
     def request(self) -> None:
         """Request a pass soon; a request during a pass causes another one."""
-        self._rounds.request()
+        self._rounds.request(self._workers)
 
     def end_once(self) -> None:
         """End what aborted batches left: live runs first, then waiting ones, newest first."""

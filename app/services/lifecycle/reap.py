@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -16,7 +17,7 @@ from app.domain.lifecycle import DONE, Signal
 from app.domain.rules import RunFacts, Verdict
 from app.domain.words import Cause, Delivers, Status
 from app.records.tables import Project, Run
-from app.services.concurrency import Locks
+from app.services.concurrency import Locks, SingleFlight
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.lifecycle.deliver import Deliveries
 from app.services.lifecycle.finalize import TIDYING, Finalizer, append_unreadable_records
@@ -79,12 +80,11 @@ class Reaper:
         self._settlement = finalizer
         self._reporter = reporter
         self._vigil = stall_monitor
-        self._locks = locks
         self._tenure = ownership
         self._clock = clock
         self._speaking_for = speaking_for
         self._refusals = Refusals(ledgers.runs, outside.engine, clock)
-        self._wanted: set[str] = set()
+        self._rounds = SingleFlight(self._inspect, partial(locks.holding, wait=False))
         self._rests: dict[str, datetime] = {}
 
     def reap_once(self, run_id: str) -> bool:
@@ -92,14 +92,7 @@ class Reaper:
 
         If that duty is another check, it repeats, so this request is not lost.
         """
-        self._wanted.add(run_id)
-        while run_id in self._wanted:
-            with self._locks.holding(run_id, wait=False) as held:
-                if not held:
-                    return False
-                self._wanted.discard(run_id)
-                self._inspect(run_id)
-        return True
+        return self._rounds.run(run_id)
 
     def _inspect(self, run_id: str) -> None:
         run = self._runs.find(run_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -13,7 +12,7 @@ from app.records.feed import NoticeWritten, Numbered
 from app.records.people.notification_ledger import NoticeLedger
 from app.records.runs.quarantine_ledger import Subject
 from app.records.tables import Notification
-from app.services.concurrency import BoundedQueue
+from app.services.concurrency import BoundedQueue, SingleFlight
 from app.services.notifications.compose import Digests, NoticeRules, Receiver
 from app.services.ports import Notifier, NotTaken
 from app.services.system.ownership import Leases
@@ -57,9 +56,8 @@ class NotificationSender:
         self._chance = chance
         self._quarantine = quarantine
         self._secrets = secrets
-        self._guard = threading.Lock()
-        self._busy: set[str] = set()
-        self._wanted: set[str] = set()
+        self._receivers = {receiver.mark: receiver for receiver in rules.receivers}
+        self._rounds = SingleFlight(self._serve)
         self._has_tidied = False
 
     def on_change(self, told: Numbered) -> None:
@@ -82,7 +80,7 @@ class NotificationSender:
         night = Subject("digest", now.date().isoformat(), None)
         written = self._quarantine.guard(night, lambda: self._digests.write_once(now)) or 0
         for receiver in self._rules.receivers:
-            self._ask(receiver)
+            self._rounds.request(self._turns, receiver.mark)
         self._remember_next_moment(now)
         return written
 
@@ -126,26 +124,12 @@ class NotificationSender:
         failpoint("after_notice_sent")
         return self._ledger.mark_sent(row, self._clock())
 
-    def _ask(self, receiver: Receiver) -> None:
-        with self._guard:
-            self._wanted.add(receiver.mark)
-            if receiver.mark in self._busy:
-                return
-            self._busy.add(receiver.mark)
-        self._turns.submit(self._serve, receiver)
-
-    def _serve(self, receiver: Receiver) -> None:
-        mark = receiver.mark
-        while True:
-            with self._guard:
-                if mark not in self._wanted:
-                    self._busy.discard(mark)
-                    break
-                self._wanted.discard(mark)
-            try:
-                self.send_once(receiver, self._clock())
-            except Exception:
-                log.exception("sending to %s failed; it is tried again", receiver.shown)
+    def _serve(self, mark: str) -> None:
+        receiver = self._receivers[mark]
+        try:
+            self.send_once(receiver, self._clock())
+        except Exception:
+            log.exception("sending to %s failed; it is tried again", receiver.shown)
         self._remember_next_moment(self._clock())
 
     def _remember_next_moment(self, now: datetime) -> None:

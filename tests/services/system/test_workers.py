@@ -1,13 +1,18 @@
-"""The thread pool: duties that finish, are dropped or fail."""
+"""The thread pool: duties that finish, are dropped, fail, are late or go round once more."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
-from app.services.concurrency import BoundedQueue, Locks, Workers
+from app.services import concurrency
+from app.services.concurrency import BoundedQueue, Locks, SingleFlight, Workers
 
 
 @pytest.fixture
@@ -121,6 +126,90 @@ def test_a_duty_that_raises_gives_its_turn_back() -> None:
     # the failure is logged before this test ends
     assert workers.finish(10)
     workers.close()
+
+
+def test_a_duty_that_ends_just_when_the_wait_is_over_is_late(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, afterwards = threading.Event(), threading.Event()
+
+    def wait_and_let_go(futures: list[Future[Any]], seconds: float) -> Any:
+        in_time = wait(futures, seconds)
+        gate.set()
+        wait(futures)
+        return in_time
+
+    monkeypatch.setattr(concurrency, "wait", wait_and_let_go)
+    workers.do_all([lambda: gate.wait(10)], 0.01, afterwards=afterwards.set)
+    assert afterwards.is_set()
+
+
+class Rounds:
+    """A duty that waits for its gate in every round, and records which rounds began and ended."""
+
+    def __init__(self) -> None:
+        self.began: SimpleQueue[str] = SimpleQueue()
+        self.gate = threading.Semaphore(0)
+        self.live: set[str] = set()
+        self.done: list[str] = []
+
+    def __call__(self, key: str) -> None:
+        assert key not in self.live
+        self.live.add(key)
+        self.began.put(key)
+        assert self.gate.acquire(timeout=10)
+        self.live.remove(key)
+        self.done.append(key)
+
+
+def test_requests_during_a_round_cause_one_more_after_it(workers: Workers) -> None:
+    rounds = Rounds()
+    flight = SingleFlight(rounds)
+    flight.request(workers, "a")
+    rounds.began.get(timeout=10)
+    for _ in range(5):
+        flight.request(workers, "a")
+    flight.request(workers, "b")
+    assert rounds.began.get(timeout=10) == "b", "another key does not wait"
+    rounds.gate.release(3)
+    assert workers.finish(10)
+    assert sorted(rounds.done) == ["a", "a", "b"]
+
+
+def test_a_round_that_finds_its_lock_held_is_made_by_the_holder(workers: Workers) -> None:
+    rounds, locks = Rounds(), Locks()
+    flight = SingleFlight(rounds, partial(locks.holding, wait=False))
+    with locks.holding("a"):
+        assert not flight.run("a")
+    workers.submit(flight.run, "a")
+    rounds.began.get(timeout=10)
+    assert not flight.run("a")
+    rounds.gate.release(2)
+    assert workers.finish(10)
+    assert rounds.done == ["a", "a"]
+
+
+@pytest.mark.expects_error_log
+def test_a_round_that_fails_ends_no_later_one(
+    workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds = Rounds()
+
+    def fail(secret: str, key: str) -> None:
+        rounds(key)
+        raise RuntimeError("its own")
+
+    flight = SingleFlight(partial(fail, "s3cret"))
+    for _ in range(2):
+        flight.request(workers)
+        rounds.began.get(timeout=10)
+        rounds.gate.release()
+        assert workers.finish(10)
+    assert [record.getMessage().rpartition(".")[2] for record in caplog.records] == ["fail"] * 2
+    assert "s3cret" not in caplog.text
+    rounds.gate.release()
+    with pytest.raises(RuntimeError):
+        flight.run()
 
 
 def test_those_who_are_late_ask_for_what_comes_afterwards() -> None:
