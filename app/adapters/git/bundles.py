@@ -8,7 +8,7 @@ from pathlib import Path
 from app.adapters.git.command import Git
 from app.adapters.git.config_guard import keep_mirror
 from app.adapters.git.layout import checked_id, lay_out_mirror
-from app.adapters.git.mirror_refs import read_claims
+from app.adapters.git.refs import read_claims
 from app.adapters.git.remotes import HEADS, TRACKED
 from app.adapters.git.temp_folders import aside
 

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from app.adapters.git.command import Git, GitAnswer
-from app.adapters.git.environment import UnsafeArgument
 from app.adapters.git.layout import (
-    checked_sha,
     head_ref,
     identify,
     opened,
@@ -41,37 +39,6 @@ _TROUBLE = re.compile(
     r"|Permission denied|Operation not permitted|Stale file handle|endpoint is not connected"
     r"|cannot fork|unable to create thread"
 )
-
-
-def read_tip(git_dir: int, branch: str) -> str:
-    """Read the commit of a branch without git. Raises OSError, Tampered, UnsafeArgument."""
-    ref = head_ref(branch)
-    text = _loose_ref(git_dir, ref)
-    if text is None:
-        text = _packed_ref(git_dir, ref)
-    if text is None:
-        raise Tampered(f"The copy has no branch {branch} any more.")
-    try:
-        return checked_sha(text.strip())
-    except UnsafeArgument as problem:
-        raise Tampered(f"The copy's branch {branch} names no commit.") from problem
-
-
-def _loose_ref(git_dir: int, ref: str) -> str | None:
-    *folders, name = ref.split("/")
-    try:
-        with opened(git_dir, *folders) as fd:
-            return read_file(fd, name, cap=1000)
-    except FileNotFoundError:
-        return None
-
-
-def _packed_ref(git_dir: int, ref: str) -> str | None:
-    for line in (read_file(git_dir, "packed-refs", cap=_TEXT_CAP) or "").splitlines():
-        sha, _, name = line.partition(" ")
-        if name == ref:
-            return sha
-    return None
 
 
 def check_objects(git_dir: int, mirror: Path) -> tuple[int, int]:

@@ -19,7 +19,6 @@ from app.adapters.git.layout import (
     mirror_path,
     or_cannot_read,
 )
-from app.adapters.git.mirror_refs import read_claims
 from app.adapters.git.push import (
     Push,
     has_commit,
@@ -31,6 +30,7 @@ from app.adapters.git.push import (
     shown_at,
 )
 from app.adapters.git.receive import hooks_digest
+from app.adapters.git.refs import read_claims
 from app.adapters.git.remotes import (
     HEADS,
     TRACKED,

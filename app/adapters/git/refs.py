@@ -1,37 +1,137 @@
-"""Finds the commits that an agent's git folder names, without running git there."""
+"""Reads refs as files, without git: those of the mirrors, and those of agents' copies.
+
+In an agent's git folder git must not run; in the mirrors it would cost a process per project.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from app.adapters.git.command import Git
-from app.adapters.git.layout import opened, read_file
-from app.services.ports import Tampered
+from app.adapters.git.environment import UnsafeArgument
+from app.adapters.git.layout import checked_sha, head_ref, opened, opened_file, read_file
+from app.adapters.git.remotes import HEADS
+from app.services.ports import CannotRead, Tampered
 
 _SHA = re.compile(r"\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b")
-_TEXT_CAP = 8 * 1024 * 1024
 _REF_CAP = 1000
-_DEEPEST = 12
+_COPY_CAP, _MIRROR_CAP = 8 * 1024 * 1024, 256 * 1024 * 1024
+_DEEPEST_IN_COPY, _DEEPEST_IN_MIRROR = 12, 120
 _MOST = 50_000
+_TRIES = 3
+
+
+class _TooDeep(OSError):
+    """Raised if folders of refs are nested deeper than asked for."""
+
+
+def _walk(
+    folder: int, deepest: int, above: str = ""
+) -> Iterator[tuple[int, os.DirEntry[str], str]]:
+    """Yield all files below an open folder as (their folder, entry, path).
+
+    Raises OSError, and _TooDeep past `deepest` levels of folders.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                yield folder, entry, above + entry.name
+            elif not deepest:
+                raise _TooDeep("its branches are nested too deep")
+            else:
+                with opened(folder, entry.name) as inner:
+                    yield from _walk(inner, deepest - 1, f"{above}{entry.name}/")
+
+
+def _packed(git_dir: int, cap: int) -> Iterator[tuple[str, str]]:
+    """Yield commit id and ref of each line of packed-refs. Raises OSError past `cap` bytes."""
+    for line in (read_file(git_dir, "packed-refs", cap=cap) or "").split("\n"):
+        sha, _, ref = line.partition(" ")
+        if sha != "#":
+            yield sha, ref
+
+
+# --- mirrors -----------------------------------------------------------------------------------
+
+
+def read_claims(mirror: Path) -> set[str]:
+    """Return the names of all claimed branches.
+
+    Raises CannotRead, also for refs that are not stored as plain files.
+    """
+    try:
+        with opened(mirror) as git_dir:
+            with opened_file(git_dir, "HEAD"):
+                pass  # without HEAD this is no repository for git either
+            with opened(git_dir, "refs", "heads") as heads:
+                # loose first: a ref packed in between is then found in packed-refs
+                found = _all_loose(heads)
+            packed = (ref for _, ref in _packed(git_dir, _MIRROR_CAP) if ref.startswith(HEADS))
+            return found | {ref.removeprefix(HEADS) for ref in packed}
+    except OSError as problem:
+        raise CannotRead(f"The mirror could not be read: {problem}") from problem
+
+
+def _all_loose(heads: int) -> set[str]:
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):  # git removes a folder along with its last claim
+            return set(_loose_names(heads))
+    return set(_loose_names(heads))
+
+
+def _loose_names(heads: int) -> Iterator[str]:
+    for _, entry, name in _walk(heads, _DEEPEST_IN_MIRROR):
+        if not entry.is_file(follow_symlinks=False):
+            raise OSError(f"{name} is not a regular file")
+        if not name.endswith(".lock"):
+            yield name
+
+
+# --- agents' copies ----------------------------------------------------------------------------
+
+
+def read_tip(git_dir: int, branch: str) -> str:
+    """Read the commit of a branch of a copy. Raises OSError, Tampered, UnsafeArgument."""
+    ref = head_ref(branch)
+    text = _loose_ref(git_dir, ref)
+    if text is None:
+        text = next((sha for sha, name in _packed(git_dir, _COPY_CAP) if name == ref), None)
+    if text is None:
+        raise Tampered(f"The copy has no branch {branch} any more.")
+    try:
+        return checked_sha(text.strip())
+    except UnsafeArgument as problem:
+        raise Tampered(f"The copy's branch {branch} names no commit.") from problem
+
+
+def _loose_ref(git_dir: int, ref: str) -> str | None:
+    *folders, name = ref.split("/")
+    try:
+        with opened(git_dir, *folders) as fd:
+            return read_file(fd, name, cap=_REF_CAP)
+    except FileNotFoundError:
+        return None
 
 
 def named_commits(git_dir: int) -> set[str]:
-    """Return the ids named by any ref, HEAD, a worktree's HEAD or the stash log.
+    """Return the ids named by any ref, HEAD, a worktree's HEAD or the stash log of a copy.
 
     Raises OSError, Tampered.
     """
+    # all text, not only whole lines: packed-refs also names the commits of tags
     texts = [
-        read_file(git_dir, "packed-refs", cap=_TEXT_CAP),
+        read_file(git_dir, "packed-refs", cap=_COPY_CAP),
         read_file(git_dir, "HEAD", cap=_REF_CAP),
     ]
     with opened(git_dir, "refs") as refs:
-        texts += _loose(refs)
+        texts += _loose_texts(refs)
     try:
         with opened(git_dir, "logs", "refs") as logs:
-            texts.append(read_file(logs, "stash", cap=_TEXT_CAP))
+            texts.append(read_file(logs, "stash", cap=_COPY_CAP))
     except FileNotFoundError:
         pass  # no stash
     try:
@@ -46,16 +146,12 @@ def named_commits(git_dir: int) -> set[str]:
     return found
 
 
-def _loose(folder: int, depth: int = 0) -> Iterator[str | None]:
-    if depth > _DEEPEST:
-        raise Tampered("The copy's branches are nested too deep.")
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                with opened(folder, entry.name) as inner:
-                    yield from _loose(inner, depth + 1)
-            else:
-                yield read_file(folder, entry.name, cap=_REF_CAP)
+def _loose_texts(refs: int) -> Iterator[str | None]:
+    try:
+        for folder, entry, _ in _walk(refs, _DEEPEST_IN_COPY):
+            yield read_file(folder, entry.name, cap=_REF_CAP)
+    except _TooDeep as problem:
+        raise Tampered("The copy's branches are nested too deep.") from problem
 
 
 def _heads(worktrees: int) -> Iterator[str | None]:

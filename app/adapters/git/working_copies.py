@@ -13,7 +13,7 @@ from pathlib import Path
 from app.adapters.git.command import Git, GitFailed
 from app.adapters.git.config_guard import keep_look, keep_mirror
 from app.adapters.git.diffs import Look
-from app.adapters.git.import_commits import check_objects, is_whole, move_claim, pack_into, read_tip
+from app.adapters.git.import_commits import check_objects, is_whole, move_claim, pack_into
 from app.adapters.git.include_list import copy_included
 from app.adapters.git.layout import (
     agreed_ref,
@@ -29,7 +29,7 @@ from app.adapters.git.layout import (
     or_cannot_read,
     remove_tree,
 )
-from app.adapters.git.refs import count_missing, named_commits
+from app.adapters.git.refs import count_missing, named_commits, read_tip
 from app.adapters.git.remotes import is_local
 from app.adapters.git.temp_folders import aside, clear_asides, in_use
 from app.services.ports import CannotRead, CopyState, Diff, LaunchFailed, Repository

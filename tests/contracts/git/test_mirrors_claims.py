@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.git import mirror_refs
+from app.adapters.git import refs
 from app.adapters.git.layout import opened
 from app.services.ports import CannotRead
 from tests.builders.repositories import Place, run_git, set_up_place
@@ -65,7 +65,7 @@ def test_a_folder_that_goes_with_its_last_claim_is_no_obstacle(
             gone.rmdir()
         return opened(above, *names)
 
-    monkeypatch.setattr(mirror_refs, "opened", open_late)
+    monkeypatch.setattr(refs, "opened", open_late)
     assert place.mirrors.claims(place.repo) == {"afk/1"}
     assert not gone.exists()
 
