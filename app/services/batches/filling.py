@@ -10,7 +10,7 @@ from sqlmodel import Session
 from app.domain.agents import prompts
 from app.domain.batches import BatchStatus
 from app.domain.lifecycle import Signal
-from app.domain.words import Cause, Delivers, Depth, Status, Trigger
+from app.domain.words import Cause, Depth, Trigger
 from app.errors import AlreadyEnded, ForgeUnavailable, Invalid, Refusal
 from app.failpoints import failpoint
 from app.records.batches import batch_ledger
@@ -20,7 +20,7 @@ from app.records.projects.project_ledger import ProjectLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Batch, Project, Run
 from app.services.runs.accept import AcceptService
-from app.services.runs.requests import Requester, RunRequest
+from app.services.runs.requests import Requester, RunRequest, Settled, draft_run
 
 
 class RefusedItems:
@@ -60,31 +60,18 @@ class RefusedItems:
         order = order or RunRequest(batch.project_id, Depth.STANDARD, "auto")
         run_id = self._runs.stores.mint_run_id(now, beside=batch.id)
         brief = prompts.Brief("", order.depth, order.framework, order.delivers, order.task)
-        return Run(
-            id=run_id,
+        settled = Settled(
+            run_id=run_id,
             project_id=batch.project_id,
-            status=Status.QUEUED,
-            trigger=Trigger.BATCH,
+            batch_id=batch.id,
             title=prompts.title_of(brief) if order.issue is None else f"Issue #{order.issue}",
-            depth_level=order.depth,
-            target_framework=order.framework,
-            branch_name=order.branch or (project.base_branch if project else ""),
+            branch=order.branch or (project.base_branch if project else ""),
             # not the issue's branch: it has claimed none
             work_branch=f"run/{run_id}",
-            issue=order.issue,
-            task=order.task,
             agent=order.agent or (project.agent if project else ""),
-            model=order.model,
-            delivers=Delivers(order.delivers),
-            tags=list(order.tags),
             budget_seconds=project.budget_seconds if project else 0,
-            body_hash=order.body_hash(),
-            batch_id=batch.id,
-            correlation_id=requester.correlation_id,
-            created_by=requester.person_id,
-            provenance=requester.provenance,
-            created_at=now,
         )
+        return draft_run(order, _of_item(requester), settled, now)
 
 
 @dataclass(frozen=True)
@@ -178,7 +165,7 @@ class Filling:
         if item.order is None:
             return self._refuse(item, item.because, now, item.cause)
         batch = self.batch
-        requester = replace(self._asker, trigger=Trigger.BATCH, key=None, is_charged=False)
+        requester = _of_item(self._asker)
         order = replace(item.order, project_id=batch.project_id, batch_id=batch.id)
 
         def still(session: Session, _: Project) -> None:
@@ -206,6 +193,11 @@ class Filling:
             run = self._refused.insert(tx, batch, item.order, because, self._asker, now, cause)
             self._ledger.add_item(tx, batch.id, item.index, run.id)
         return Taken(item.index, "not_started", run.id, because)
+
+
+def _of_item(requester: Requester) -> Requester:
+    """Return who asks for an item: the key and the quota are the upload's."""
+    return replace(requester, trigger=Trigger.BATCH, key=None, is_charged=False)
 
 
 def refuse_aborted(batch: Batch) -> None:

@@ -30,7 +30,16 @@ from app.services.limits.quota import FreePlace, Place, Places, refusal_of
 from app.services.runs.idempotency import Keys, Sent
 from app.services.runs.planned import ttl_of
 from app.services.runs.prechecks import Checked, Prechecks
-from app.services.runs.requests import FROM, Accepted, Also, Requester, RunRequest, Still
+from app.services.runs.requests import (
+    FROM,
+    Accepted,
+    Also,
+    Requester,
+    RunRequest,
+    Settled,
+    Still,
+    draft_run,
+)
 
 INCOMPLETE = "waits until its batch is complete"
 
@@ -196,41 +205,23 @@ class AcceptService:
     ) -> Run:
         beside = order.again.run_id if order.again else order.batch_id
         run_id = self._runs.stores.mint_run_id(now, beside=beside)
-        due_at = order.due_at(now)
-        again = order.again
-        return Run(
-            id=run_id,
+        kept = order.again.branch if order.again else None
+        settled = Settled(
+            run_id=run_id,
             project_id=project.id,
-            status=Status.DELAYED if due_at else Status.QUEUED,
-            trigger=requester.trigger,
-            title=prompts.title_of(checked.brief),
-            depth_level=order.depth,
-            target_framework=order.framework,
-            branch_name=checked.branch,
-            work_branch=(again and again.branch) or work_branch_of(project, order.issue, run_id),
-            base_sha=again.base_sha if again else None,
-            retry_of=again.run_id if again else None,
-            session_id=again.session_id if again else None,
-            resumes=again.resumes if again else 0,
             batch_id=order.batch_id,
-            hold=INCOMPLETE if order.batch_id else None,
-            issue=order.issue,
-            task=order.task,
+            title=prompts.title_of(checked.brief),
+            branch=checked.branch,
+            work_branch=kept or work_branch_of(project, order.issue, run_id),
             agent=checked.agent,
-            model=order.model,
-            delivers=order.delivers,
-            tags=list(order.tags),
             budget_seconds=project.budget_seconds,
-            idempotency_key=requester.key,
-            body_hash=order.body_hash(),
-            correlation_id=requester.correlation_id,
-            created_by=requester.person_id,
-            charged_to=requester.person_id if requester.is_charged else None,
-            provenance=requester.provenance,
-            created_at=now,
-            due_at=due_at,
-            expires_at=_later(due_at or now, order.ttl_seconds),
         )
+        run = draft_run(order, requester, settled, now)
+        run.due_at = order.due_at(now)
+        run.status = Status.DELAYED if run.due_at else Status.QUEUED
+        run.hold = INCOMPLETE if order.batch_id else None
+        run.expires_at = _later(run.due_at or now, order.ttl_seconds)
+        return run
 
 
 def _sent(order: RunRequest, requester: Requester) -> Sent | None:

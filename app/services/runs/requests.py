@@ -1,4 +1,4 @@
-"""Requests for runs: the order, the requester and the result."""
+"""Requests for runs: the order, the requester, the drafted run and the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from app.domain.starts import moment_of
-from app.domain.words import READY_LABEL, Delivers, Depth, Trigger
+from app.domain.words import READY_LABEL, Delivers, Depth, Status, Trigger
 from app.errors import Invalid, IssueClosed
 from app.records.database.database import Transaction
 from app.records.stores.sessions import control_of
@@ -116,6 +116,55 @@ Also = Callable[[Transaction, Run], None]
 
 class HeldBack(Exception):
     """Raised if something changed between the decision and the transaction; nothing is started."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What is settled of a new run besides its order: its place, title, agent and budget."""
+
+    run_id: str
+    project_id: str
+    batch_id: str | None
+    title: str
+    branch: str
+    work_branch: str
+    agent: str
+    budget_seconds: int
+
+
+def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: datetime) -> Run:
+    """Draft the row of a new run, queued to start at once."""
+    again = order.again
+    return Run(
+        id=settled.run_id,
+        project_id=settled.project_id,
+        status=Status.QUEUED,
+        trigger=requester.trigger,
+        title=settled.title,
+        depth_level=order.depth,
+        target_framework=order.framework,
+        branch_name=settled.branch,
+        work_branch=settled.work_branch,
+        base_sha=again.base_sha if again else None,
+        retry_of=again.run_id if again else None,
+        session_id=again.session_id if again else None,
+        resumes=again.resumes if again else 0,
+        batch_id=settled.batch_id,
+        issue=order.issue,
+        task=order.task,
+        agent=settled.agent,
+        model=order.model,
+        delivers=order.delivers,
+        tags=list(order.tags),
+        budget_seconds=settled.budget_seconds,
+        idempotency_key=requester.key,
+        body_hash=order.body_hash(),
+        correlation_id=requester.correlation_id,
+        created_by=requester.person_id,
+        charged_to=requester.person_id if requester.is_charged else None,
+        provenance=requester.provenance,
+        created_at=now,
+    )
 
 
 def order_of(project_id: str, issue: int | None, asked: str) -> RunRequest:
