@@ -14,7 +14,7 @@ from app.services.concurrency import Locks, Workers
 from app.services.context import Ledgers, Outside, repository_of
 from app.services.kept.parked import Holdings
 from app.services.ports import CannotRead
-from app.services.retention.policy import SOON
+from app.services.retention.policy import SOON, holding_work
 from app.services.system.ownership import Here
 
 log = logging.getLogger(__name__)
@@ -74,17 +74,12 @@ class EmptyBranches:
         return gone
 
     def _let_go(self, run: Run, now: datetime) -> bool:
-        branch = f"branch {run.project_id} {run.work_branch}"
-        # if it is locked now, the next round tries again
-        with self._locks.holding(branch, wait=False) as is_free:
-            if not is_free:
+        with holding_work(self._locks, run) as is_ours:
+            try:
+                return is_ours and self._is_let_go(run, now)
+            except (CannotRead, OSError) as problem:
+                log.info("%s stays parked: %s", run.id, problem)
                 return False
-            with self._locks.holding(run.id, wait=False) as is_ours:
-                try:
-                    return is_ours and self._is_let_go(run, now)
-                except (CannotRead, OSError) as problem:
-                    log.info("%s stays parked: %s", run.id, problem)
-                    return False
 
     def _is_let_go(self, run: Run, now: datetime) -> bool:
         project = self._projects.find(run.project_id)

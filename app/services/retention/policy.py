@@ -1,14 +1,17 @@
-"""Retention policy: a removal is shown for an hour first and noted once in its run's timeline."""
+"""Retention policy: a removal is shown for an hour first, is noted once, and disturbs no work."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from app.domain.formatting import size_words
 from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Run
+from app.services.concurrency import Locks
 
 GB = 1000**3
 SOON = timedelta(seconds=10)
@@ -83,6 +86,18 @@ def are_due(leaving: Iterable[PendingRemoval], now: datetime) -> list[PendingRem
 def next_to_go(leaving: Iterable[PendingRemoval], now: datetime) -> datetime | None:
     """Return when the first of those not yet due becomes due, None if there is none."""
     return min((one.goes_at for one in leaving if one.goes_at and one.goes_at > now), default=None)
+
+
+@contextmanager
+def holding_work(locks: Locks, run: Run) -> Iterator[bool]:
+    """Hold a run and its branch; yield False if either is locked: the next round tries again."""
+    branch = f"branch {run.project_id} {run.work_branch}"
+    with locks.holding(branch, wait=False) as is_free:
+        if not is_free:
+            yield False
+            return
+        with locks.holding(run.id, wait=False) as is_ours:
+            yield is_ours
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from app.services.retention.policy import (
     Removed,
     Terms,
     are_due,
+    holding_work,
     next_to_go,
 )
 
@@ -203,13 +204,8 @@ class CopyRetention:
 
     def _remove(self, over: dict[str, Run], one: PendingRemoval, now: datetime) -> bool:
         run = over[one.run_id]
-        branch = f"branch {run.project_id} {run.work_branch}"
-        # if it is locked now, the next round tries again
-        with self._locks.holding(branch, wait=False) as is_free:
-            if not is_free:
-                return False
-            with self._locks.holding(run.id, wait=False) as is_ours:
-                return is_ours and self._is_removed(one, now)
+        with holding_work(self._locks, run) as is_ours:
+            return is_ours and self._is_removed(one, now)
 
     def _is_removed(self, one: PendingRemoval, now: datetime) -> bool:
         # check again: a person may have worked in it, retried or resumed it since
