@@ -45,10 +45,10 @@ def run_id(at: datetime = NOW, *, split: bool = False) -> str:
     return ids.mint_run_store_id("run", at_ms=at_ms, entropy=entropy(10), split=split)
 
 
-def batch_id(at: datetime = NOW) -> str:
-    """Return a new batch id."""
+def batch_id(at: datetime = NOW, *, split: bool = False) -> str:
+    """Return a new batch id, in the run store's shape if `split`."""
     at_ms = int(at.timestamp() * 1000)
-    return ids.mint_run_store_id("batch", at_ms=at_ms, entropy=entropy(10), split=False)
+    return ids.mint_run_store_id("batch", at_ms=at_ms, entropy=entropy(10), split=split)
 
 
 def draft_batch(**columns: Any) -> Batch:

@@ -83,11 +83,9 @@ class BatchQueue:
         return self._stores.everywhere(query)
 
     def left_behind(self) -> list[tuple[Run, Batch]]:
-        """Return runs of aborted batches that still wait or work; in each store newest first."""
-        query = _left_behind(select(Run, Batch))
-        return self._stores.everywhere(
-            query.order_by(col(Run.created_at).desc(), col(Run.id).desc())
-        )
+        """Return runs of aborted batches that still wait or work, newest first."""
+        left = self._stores.everywhere(_left_behind(select(Run, Batch)))
+        return sorted(left, key=lambda one: (one[0].created_at, one[0].id), reverse=True)
 
     def has_left_behind(self) -> bool:
         """Return True if an aborted batch has such runs."""

@@ -200,7 +200,7 @@ class NoticeLedger:
         return any(self._stores.everywhere(query))
 
     def waiting(self, receiver: str, until: datetime) -> list[Notification]:
-        """Return unclaimed notifications that were due by `until`, oldest first in each store."""
+        """Return unclaimed notifications that were due by `until`, oldest first."""
         query = select(Notification).where(
             *_waits_for(receiver),
             # the only digests to include are those of batches: a past night has its own
@@ -208,9 +208,7 @@ class NoticeLedger:
             col(Notification.due_at) <= until,
             col(Notification.claimed_by).is_(None),
         )
-        return self._stores.everywhere(
-            query.order_by(col(Notification.created_at), col(Notification.id))
-        )
+        return sorted(self._stores.everywhere(query), key=lambda one: (one.created_at, one.id))
 
     def add_digest(
         self,

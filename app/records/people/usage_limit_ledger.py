@@ -31,9 +31,9 @@ class HoldLedger:
             return list(session.exec(select(AccountHold).order_by(col(AccountHold.since))).all())
 
     def resumable(self) -> list[Run]:
-        """Return the runs that wait to be resumed; in each store the earliest ended come first."""
-        query = select(Run).where(col(Run.may_resume)).order_by(col(Run.ended_at), col(Run.id))
-        return self.stores.everywhere(query)
+        """Return the runs that wait to be resumed, the earliest ended first."""
+        found = self.stores.everywhere(select(Run).where(col(Run.may_resume)))
+        return sorted(found, key=lambda run: (run.ended_at or run.created_at, run.id))
 
     def queued(self) -> list[Run]:
         """Return the queued runs."""

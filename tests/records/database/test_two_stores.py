@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,31 @@ from sqlalchemy.engine import make_url
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from app.domain.batches import BatchStatus
 from app.domain.lifecycle import Signal
+from app.domain.notifications import Kind
 from app.domain.words import Status
+from app.records.batches.batch_ledger import BatchLedger
+from app.records.batches.batch_queue import BatchQueue
 from app.records.database.database import Database, DatabaseSilent
+from app.records.people.notification_ledger import NoticeLedger
+from app.records.people.usage_limit_ledger import HoldLedger
 from app.records.runs import run_ledger
 from app.records.runs.run_ledger import RunLedger
 from app.records.stores.identity import CannotTell, identify, recognise
 from app.records.stores.sessions import OnlyOneStore, control_of
 from app.records.tables import BulkItem, Project, Run
 from tests.builders.databases import TEMPLATE, fresh_database, one_postgres
-from tests.builders.rows import NOW, add_run, draft_run, opened_database, run_id, stores_on
+from tests.builders.rows import (
+    NOW,
+    add_run,
+    batch_id,
+    draft_batch,
+    draft_run,
+    opened_database,
+    run_id,
+    stores_on,
+)
 from tests.drivers.store_guard import Astray, strays
 
 # nothing listens on this port
@@ -58,6 +74,60 @@ def test_what_concerns_a_run_alone_asks_no_other_store(alive: Database, dead: Da
     assert found is not None
     assert (found.status, found.hold) == (Status.STARTING, "waits")
     assert [line.kind for line in ledger.timeline(run.id)] == ["accepted", "taken", "note"]
+
+
+# of rows made in turn: the first in the run store, or the first in the control store
+TURNS = [(True, False, True), (False, True, False)]
+
+
+@pytest.fixture
+def both(alive: Database, tmp_path: Path) -> Iterator[RunLedger]:
+    """Runs in two stores that work."""
+    (tmp_path / "control.db").write_bytes(fresh_database())
+    control = Database(f"sqlite:///{tmp_path / 'control.db'}", tell=lambda _: None)
+    yield RunLedger(stores_on(control, alive))
+    control.close()
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_runs_of_both_stores_are_resumed_in_the_order_of_their_ends(
+    both: RunLedger, turns: tuple[bool, ...]
+) -> None:
+    ends = [NOW + timedelta(hours=hour) for hour in range(len(turns))]
+    runs = [
+        add_run(both, id=run_id(split=split), ended_at=at, may_resume=True)
+        for split, at in zip(turns, ends, strict=True)
+    ]
+    assert [run.id for run in HoldLedger(both.stores).resumable()] == [run.id for run in runs]
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_what_aborted_batches_left_in_both_stores_is_newest_first(
+    both: RunLedger, turns: tuple[bool, ...]
+) -> None:
+    made: list[str] = []
+    for hour, split in enumerate(turns):
+        at = NOW + timedelta(hours=hour)
+        batch = draft_batch(id=batch_id(at, split=split), status=BatchStatus.ABORTED)
+        with both.stores.owner_of(batch.id).transaction() as tx:
+            tx.add(batch)
+        mine = {"id": run_id(at, split=split), "batch_id": batch.id, "created_at": at}
+        made.append(add_run(both, **mine).id)
+    left = BatchQueue(BatchLedger(both.stores)).left_behind()
+    assert [run.id for run, _ in left] == made[::-1]
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_notifications_of_both_stores_wait_in_the_order_of_their_making(
+    both: RunLedger, turns: tuple[bool, ...]
+) -> None:
+    ledger = NoticeLedger(both.stores)
+    for hour, split in enumerate(turns):
+        at = NOW + timedelta(hours=hour)
+        with both.stores.owner_of(run_id(split=split)).transaction() as tx:
+            ledger.write(tx, Kind.FAILED, f"key {hour}", ["one"], {}, now=at, due_at=at)
+    waiting = ledger.waiting("one", NOW + timedelta(days=1))
+    assert [row.key for row in waiting] == ["key 0", "key 1", "key 2"]
 
 
 @pytest.mark.both_databases
