@@ -28,12 +28,13 @@ def project_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def run_endings(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Return run ids that begin as typed, newest first: whole ids after `r`, else their endings."""
+    """Return run ids that begin as typed, newest first, or their endings that do."""
     page = _ask(ctx, "/runs", limit=_ASKED_FOR)
     statuses = [status.value for status in Status]
     known = [one for one in page if one.get("status") in statuses and is_run_id(str(one.get("id")))]
     runs = [(str(one["id"]), str(one["status"])) for one in known]
-    if not incomplete.startswith("r"):
+    # an ending may begin with the letters of the prefix, too
+    if not incomplete or not any(run_id.startswith(incomplete) for run_id, _ in runs):
         runs = [(run_id[-_ENDING:], status) for run_id, status in runs]
     return [(run_id, status) for run_id, status in runs if run_id.startswith(incomplete)]
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.cli.client.connection import Refused, Server, Unreachable, run_path
@@ -55,7 +55,9 @@ def follow_run(server: Server, run_id: str) -> Iterator[FeedEvent]:
 def await_release(server: Server, run_id: str) -> None:
     """Wait until an ended run is released, about RELEASE_SECONDS at most."""
     until = time.monotonic() + RELEASE_SECONDS
-    with suppress(Unreachable, Refused), server.stream("/events", _EVENTS) as answer:
+    # a stream that falls silent would outlast that time
+    waiting = replace(server, patience=RELEASE_SECONDS)
+    with suppress(Unreachable, Refused), waiting.stream("/events", _EVENTS) as answer:
         # after the stream's first event, nothing is missed
         for event in parse_events(answer.iter_bytes()):
             is_its_own = event.name == "kept_alive" or event.data.get("id") == run_id

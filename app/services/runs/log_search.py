@@ -7,11 +7,11 @@ lines are numbered as in the downloaded log, where a marker stands for dropped b
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import accumulate, groupby, islice
 
 from app.services.ports import LogView
 from app.services.runs.readable_log import MAX_PART_BYTES, TellLine, pieces, read_entries
@@ -178,9 +178,20 @@ def _entries_of(
 def _shortened(text: str, words: str) -> str:
     """Return the matching line, cut to AROUND_BYTES characters on each side of the match."""
     line = next((one for one in text.splitlines() if words in one.lower()), text)
-    at = max(0, line.lower().find(words))
-    begin, end = max(0, at - AROUND_BYTES), at + len(words) + AROUND_BYTES
+    at, behind = _place_of(words, line)
+    begin, end = max(0, at - AROUND_BYTES), behind + AROUND_BYTES
     return ELLIPSIS * (begin > 0) + line[begin:end] + ELLIPSIS * (end < len(line))
+
+
+def _place_of(words: str, line: str) -> tuple[int, int]:
+    """Return where the lowercase words begin and end in a line."""
+    lower = line.lower()
+    at = max(0, lower.find(words))
+    if len(lower) == len(line):
+        return at, at + len(words)
+    # some characters, such as "İ", are longer in lowercase
+    starts = list(accumulate((len(character.lower()) for character in line), initial=0))
+    return bisect_right(starts, at) - 1, bisect_left(starts, at + len(words))
 
 
 def _all(view: LogView, words: Words) -> Iterator[_Found]:

@@ -10,6 +10,8 @@ import threading
 
 import pytest
 
+from app.cli.client import feed
+from app.cli.client.connection import Server
 from app.cli.client.feed import parse_events
 from tests.builders.api_samples import (
     RUN_ID,
@@ -126,6 +128,19 @@ def test_a_reconnect_after_the_end_gets_204_and_ends(shell: Shell, server: Recor
     run.end()
     server.on("GET", f"{RUN}/events", Reply(204))
     assert shell.run(*TRIGGER).code == 0
+
+
+def test_a_wait_for_the_release_ends_although_the_stream_is_silent(
+    server: RecordedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "RELEASE_SECONDS", 0.2)
+    over, waited = threading.Event(), list[bool]()
+    stream = Reply(headers=STREAM, chunks=[lambda: waited.append(over.wait(DEADLINE_SECONDS))])
+    server.on("GET", "/events", stream)
+    patient = Server(server.url, None, patience=2 * DEADLINE_SECONDS)
+    feed.await_release(patient, RUN_ID)
+    assert waited == []
+    over.set()
 
 
 def test_a_wait_is_over_when_nothing_of_the_run_is_left(

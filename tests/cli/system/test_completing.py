@@ -16,6 +16,7 @@ from tests.fakes.recorded_server import RecordedServer, Reply
 
 Here = Callable[..., Ended]
 OTHER_ID = "run_c0123456789abcdefghabc123"
+R_ID = "run_c0123456789abcdefghr4c123"
 
 
 @pytest.fixture
@@ -41,7 +42,11 @@ def yard(server: RecordedServer) -> RecordedServer:
     names = ("shop", "shed", "café", "$(touch hacked)", "a b", "-rf", "*")
     projects = [a_project(id=f"proj_{n}", name=name) for n, name in enumerate(names)]
     server.on("GET", "/projects", {"items": projects})
-    server.on("GET", "/runs", {"items": [a_run(), a_dead_run(id=OTHER_ID), a_run(id="`id`")]})
+    server.on(
+        "GET",
+        "/runs",
+        {"items": [a_run(), a_dead_run(id=OTHER_ID), a_run(id=R_ID), a_run(id="`id`")]},
+    )
     return server
 
 
@@ -52,9 +57,10 @@ def yard(server: RecordedServer) -> RecordedServer:
         (["runs", "tri"], ["trigger"]),
         (["runs", "list", "--ph"], ["--phase"]),
         (["runs", "list", "--phase", "d"], ["done"]),
-        (["runs", "show", ""], ["7f3k1a", "abc123"]),
+        (["runs", "show", ""], ["7f3k1a", "abc123", "r4c123"]),
         (["runs", "stop", "7f"], ["7f3k1a"]),
-        (["runs", "logs", "run_"], [RUN_ID, OTHER_ID]),
+        (["runs", "stop", "r4"], ["r4c123"]),
+        (["runs", "logs", "run_"], [RUN_ID, OTHER_ID, R_ID]),
         (["projects", "show", "sh"], ["shop", "shed"]),
         (["issues", "list", "-p", "c"], ["café"]),
         # for names a shell would interpret, the id is offered

@@ -135,6 +135,15 @@ def said(text: str) -> bytes:
     return json.dumps({"type": "assistant", "message": {"content": content}}).encode() + b"\n"
 
 
+def test_a_hit_is_shown_even_behind_characters_that_are_longer_in_lowercase() -> None:
+    content = said("İ" * 1000 + "Needle" + "x" * 1000)
+    [hit] = search_entries(
+        FakeLog(content), Words("needle", in_json=True), claude, after=-1, limit=9, is_over=True
+    ).items
+    around = AROUND_BYTES
+    assert hit.text == "…" + "İ" * around + "Needle" + "x" * around + "…"
+
+
 def test_in_the_readable_form_what_is_read_is_found_and_nothing_of_its_wrapping() -> None:
     lines = [said('I look at größer/"odd" paths'), b"a plain line\n", said("Done: GRÖSSER")]
     content = b"".join(lines)
