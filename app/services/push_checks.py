@@ -71,6 +71,7 @@ AWAIT_WORD: dict[Cause, type[Refusal]] = {
 def awaits_word(run: Run) -> bool:
     """Return True if a check, or a failure to check, has held a run's commits back."""
     if run.cause == Cause.PUSH_REFUSED:
+        # no column says more about the cause: these two constants stand in rows and must stay
         return (run.because or "").startswith(f"{NOT_PUSHED}{UNCHECKED}")
     return run.cause in AWAIT_WORD
 

@@ -50,7 +50,8 @@ class Outbox:
 
         Uses one transaction, and takes its lock before the outbox is read: only one server applies
         at a time, oldest entry first. If `deliver` raises, its writes are rolled back, `failed` is
-        called and the entry stays; on NotNow it stays too. Later entries are still applied.
+        called and the entry stays; on NotNow it stays too. Later entries are still offered:
+        `deliver` raises NotNow for those that must not pass an earlier one.
         """
         told: list[tuple[Outgoing, str | None]] = []
         with self._stores.control.transaction() as tx:
