@@ -120,7 +120,7 @@ class HeldBack(Exception):
 
 @dataclass(frozen=True)
 class Settled:
-    """What is settled of a new run besides its order: its place, title, agent and budget."""
+    """Facts settled of a new run besides its order: its place, title, agent and budget."""
 
     run_id: str
     project_id: str
