@@ -9,7 +9,7 @@ import fcntl
 import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def holder_of(lock: Path) -> int | None:
 
 
 @contextmanager
-def asking_for_link(folder: Path) -> Iterator[None]:
+def asking_for_link(folder: Path) -> Generator[None]:
     """Hold the lock that shows a data folder's server which process asks for a sign-in link.
 
     Concurrent callers wait for each other. If the file cannot be opened, no lock is held.

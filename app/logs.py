@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -23,7 +23,7 @@ def new_correlation_id() -> str:
 
 
 @contextmanager
-def correlated(correlation_id: str) -> Iterator[None]:
+def correlated(correlation_id: str) -> Generator[None]:
     """Attach this correlation id to every log line inside the block."""
     mark = correlation.set(correlation_id)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
@@ -46,7 +46,7 @@ class _File:
         return turn_of(self._file)
 
     @contextmanager
-    def look(self) -> Iterator[Write]:
+    def look(self) -> Generator[Write]:
         with looked_at(self._file) as seen:
 
             def write(target: Path, _: datetime) -> None:
@@ -68,13 +68,13 @@ class _Server:
         self._database = Database(address, tell=lambda _: None)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self) -> Generator[None]:
         with self._database.transaction() as tx:
             tx.begin_now()
             yield
 
     @contextmanager
-    def look(self) -> Iterator[Write]:
+    def look(self) -> Generator[Write]:
         with silence_named(), self._database.reading() as session:
             seen = session.connection()
             _take_time(seen)
@@ -161,7 +161,7 @@ def _open(name: str, address: str) -> _File | _Server:
 
 
 @contextmanager
-def _begun(engine: Engine) -> Iterator[Connection]:
+def _begun(engine: Engine) -> Generator[Connection]:
     with engine.execution_options(**{PATIENT: True}).begin() as connection:
         _take_time(connection)
         yield connection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -103,7 +103,7 @@ def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:
 
 
 @contextmanager
-def _differences_told() -> Iterator[None]:
+def _differences_told() -> Generator[None]:
     try:
         yield
     except StoresDiffer as difference:

@@ -164,7 +164,8 @@ def _of_digest(about: Mapping[str, Any], address: str) -> Message:
     if told:
         title = f"{tame(told['project'], 60)} {told['what']}"
         here = more_at = told["path"]
-    lines, room = [], DIGEST_LINES
+    lines: list[str] = []
+    room = DIGEST_LINES
     for line in about["lines"]:
         words = _digest_line(line, address)
         room -= len(words)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from collections import namedtuple
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+
+from app.domain.json_values import JsonObject, JsonValue
 
 # shorter values would match ordinary text
 LEAST = 8
@@ -25,8 +26,29 @@ _FLAG = re.compile(r"-.*|[0-9.,]+|[a-z]+://[^@]*", re.DOTALL)
 _IN_ADDRESS = re.compile(r"://(?:[^/?#@:\s]*:([^/?#@\s]{8,})|([^/?#@:\s]{20,}))@")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
-# only `name` may be shown to people
-Secret = namedtuple("Secret", "name value")
+
+class Secret:
+    """A secret value and its name; only the name may be shown to people.
+
+    Neither a dataclass nor a typing.NamedTuple: both load modules that the supervisor lacks.
+    """
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: str, value: str) -> None:
+        self.name = name
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return (self.name, self.value) == (other.name, other.value)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.value))
+
+    def __repr__(self) -> str:
+        return f"Secret({self.name!r})"
 
 
 def secret_in(name: str, value: str, *, is_known: bool = False) -> Secret | None:
@@ -162,11 +184,11 @@ class SecretMask:
         masked = self.mask(content)
         return text if masked is content else masked.decode("utf-8", "surrogatepass")
 
-    def mask_texts(self, about: dict[str, object]) -> dict[str, object]:
+    def mask_texts(self, about: JsonObject) -> JsonObject:
         """Return a mapping with all strings in it masked, at any depth."""
         return {key: self._mask_any(value) for key, value in about.items()}
 
-    def _mask_any(self, value: object) -> object:
+    def _mask_any(self, value: JsonValue) -> JsonValue:
         if isinstance(value, str):
             return self.mask_text(value)
         if isinstance(value, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
@@ -58,7 +58,7 @@ def moment_of(start: int | str, now: datetime, zone: tzinfo | None) -> datetime:
 
 
 @contextmanager
-def _named() -> Iterator[None]:
+def _named() -> Generator[None]:
     # a month 13, or a time outside the calendar once converted to UTC
     try:
         yield

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -185,7 +185,7 @@ def _put_pages_into(web: FastAPI, gate: Gate) -> None:
 
 def _living(live: LiveStream) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         live.open()
         yield
         live.close()
@@ -224,7 +224,7 @@ def serve(
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def _told_plainly() -> Generator[None]:
     """Exit with one sentence if a setting, the data folder or the database is not usable."""
     try:
         yield
@@ -338,7 +338,7 @@ def _serve(
 @contextmanager
 def _running_plane(
     settings: Settings, given: dict[str, Any], clock: Callable[[], datetime]
-) -> Iterator[ControlPlane]:
+) -> Generator[ControlPlane]:
     plane = ControlPlane(settings, given=given, clock=clock)
     plane.start()
     try:

@@ -12,7 +12,7 @@ import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def refuse_open_bind(host: str) -> None:
 
 
 @contextmanager
-def only_server(settings: Settings) -> Iterator[None]:
+def only_server(settings: Settings) -> Generator[None]:
     """Hold the data folder's lock until this process ends, however it ends. Raises CannotStart."""
     # never closed: a thread may still be at work when the rest of this process has ended
     file = os.open(settings.data_root / SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -143,7 +143,7 @@ def listening_socket(settings: Settings) -> socket.socket:
 
 
 @contextmanager
-def known_address(settings: Settings, page_url: str) -> Iterator[None]:
+def known_address(settings: Settings, page_url: str) -> Generator[None]:
     """Publish this server's pid and addresses in the data folder, for the CLI and other servers.
 
     The file's space stays allocated when the server has ended, so that a full disk does not matter.

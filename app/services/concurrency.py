@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
@@ -168,7 +168,7 @@ class Locks:
         self._waiting: dict[str, list[Callable[[], object]]] = {}
 
     @contextmanager
-    def holding(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+    def holding(self, name: str, *, wait: bool = True) -> Generator[bool]:
         """Hold a lock. Without `wait`, yield False if it is already held."""
         lock = self._join(name)
         try:

@@ -7,7 +7,7 @@ import json
 import os
 import select
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -140,7 +140,9 @@ def _command(python: str, instance: str, folder: Path) -> list[str]:
 
 
 @contextmanager
-def _executed(argv: list[str], errors: IO[bytes], env: dict[str, str]) -> Iterator[tuple[int, int]]:
+def _executed(
+    argv: list[str], errors: IO[bytes], env: dict[str, str]
+) -> Generator[tuple[int, int]]:
     """Start a supervisor and yield its pipes; without GO it ends on exit, an error kills it."""
     # its own session, files and folder: it depends on nothing of this process
     with subprocess.Popen(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ class Part:
 
 
 @contextmanager
-def open_parts(path: Path) -> Iterator[list[Part]]:
+def open_parts(path: Path) -> Generator[list[Part]]:
     """Open the current parts, in order and without overlaps.
 
     All are opened before any is read, so that parts the supervisor drops remain readable.

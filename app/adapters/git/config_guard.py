@@ -13,7 +13,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -175,7 +175,7 @@ def _put_back(top: int, path: str, text: bytes | None) -> None:
 
 
 @contextmanager
-def _made(top: int, folders: list[str]) -> Iterator[int]:
+def _made(top: int, folders: list[str]) -> Generator[int]:
     """Open a folder below an open one; an `info` that is not a real folder is replaced."""
     if folders[-1:] == ["info"]:
         with opened(top, *folders[:-1]) as above:
@@ -192,7 +192,7 @@ def _made(top: int, folders: list[str]) -> Iterator[int]:
 
 
 @contextmanager
-def _locked(top: int) -> Iterator[None]:
+def _locked(top: int) -> Generator[None]:
     deadline = time.monotonic() + _LOCK_SECONDS
     with opened(top, "objects") as held:
         while True:

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +106,7 @@ class Look:
             return Diff(found.text, found.is_cut or is_cut)
 
     @contextmanager
-    def _index(self, commit: str) -> Iterator[dict[str, str]]:
+    def _index(self, commit: str) -> Generator[dict[str, str]]:
         # one index per call, so that concurrent calls do not interfere; copied with its mtime,
         # which git compares with the files' to decide what to read again
         index = self.git_dir / f"index.{secrets.token_hex(6)}"

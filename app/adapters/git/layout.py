@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -142,7 +142,7 @@ def _quoted(text: str) -> str:
 
 
 @contextmanager
-def or_cannot_read(what: str) -> Iterator[None]:
+def or_cannot_read(what: str) -> Generator[None]:
     """Turn git, file and value errors into CannotRead, on which callers keep everything.
 
     Errors that an agent caused become Tampered (a full disk is none of them), a timeout or too
@@ -170,7 +170,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
-def opened(root: Path | int, *parts: str) -> Iterator[int]:
+def opened(root: Path | int, *parts: str) -> Generator[int]:
     """Open the folder `root/parts…` as a file descriptor, no links followed. Raises OSError."""
     with contextlib.ExitStack() as stack:
         fd = os.open(root, _FOLDER) if isinstance(root, Path) else os.dup(root)
@@ -182,7 +182,7 @@ def opened(root: Path | int, *parts: str) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def opened_file(folder: int, name: str) -> Iterator[int]:
+def opened_file(folder: int, name: str) -> Generator[int]:
     """Open a regular file in an open folder as a file descriptor. Raises OSError."""
     fd = os.open(name, _FILE, dir_fd=folder)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from app.adapters.git.command import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
@@ -352,7 +352,7 @@ class GitMirrors:
         return any(branches_collide(name, branch) for name in self.claims(repo))
 
     @contextlib.contextmanager
-    def _locked(self, repo: Repository) -> Iterator[None]:
+    def _locked(self, repo: Repository) -> Generator[None]:
         # a file lock, because several servers may share the folder of mirrors
         path = self._root / f".{mirror_path(self._root, repo).stem}.lock"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

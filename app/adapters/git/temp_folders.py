@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"\.([a-z0-9_]{1,80})\.[0-9a-f]+", re.ASCII)
 
 
 @contextmanager
-def aside(root: Path, name: str) -> Iterator[Path]:
+def aside(root: Path, name: str) -> Generator[Path]:
     """Provide a private temporary folder in `root`, deleted on exit unless renamed.
 
     It is locked, and the kernel releases the lock when this process dies.
@@ -75,7 +75,7 @@ def clear_asides(root: Path, name: str | None = None) -> int:
 
 
 @contextmanager
-def in_use(folder: Path) -> Iterator[None]:
+def in_use(folder: Path) -> Generator[None]:
     """Hold off `clear_unused` while something in the folder is being made. Raises OSError."""
     with opened(folder) as held:
         fcntl.flock(held, fcntl.LOCK_SH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -254,7 +254,7 @@ class GitWorkingCopies:
         return self._git.keeping(partial(keep_look, mirror_path(self._mirrors, repo)))
 
     @contextmanager
-    def _opened(self, run_id: str) -> Iterator[int]:
+    def _opened(self, run_id: str) -> Generator[int]:
         """Hold the copy's folder open; CannotRead if it was replaced by the end."""
         name = self._name(run_id)
         with opened(self._root, name) as copy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class FileLocks:
         self._root = root
 
     @contextmanager
-    def holding(self, name: str, *, wait: bool) -> Iterator[bool]:
+    def holding(self, name: str, *, wait: bool) -> Generator[bool]:
         """Hold a lock; without `wait`, yield False if another holder has it. Raises OSError."""
         path = self._root / hashlib.sha256(name.encode()).hexdigest()[:32]
         fd = self._lock(path, wait)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextmanager
-def open_folder(home: Path, parts: Sequence[str]) -> Iterator[int]:
+def open_folder(home: Path, parts: Sequence[str]) -> Generator[int]:
     """Yield a descriptor of a folder in the home, created if missing. Raises OSError."""
     with ExitStack() as stack:
         fd = os.open(home, _FOLDER)

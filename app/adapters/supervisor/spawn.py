@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 
 from app.adapters.supervisor.kernel import die_with
@@ -117,7 +117,7 @@ def keep_own_score() -> None:
 
 
 @contextmanager
-def _taken_first() -> Iterator[None]:
+def _taken_first() -> Generator[None]:
     """Lend this process an agent's OOM score: its child inherits it and cannot set its own."""
     if _own_score < 0:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from app.api.http.response import WatchedSocket, WatchedStream
@@ -21,7 +21,7 @@ class OpenSessions:
         self._is_due = False
 
     @contextmanager
-    def here(self, guest: Guest) -> Iterator[None]:
+    def here(self, guest: Guest) -> Generator[None]:
         """Register an exchange while it is served."""
         self._loop = asyncio.get_running_loop()
         self._here.add(guest)

@@ -6,7 +6,7 @@ import asyncio
 import codecs
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -99,7 +99,7 @@ def _message(kind: str, data: Any, id_: str | None = None) -> str:
 
 
 @asynccontextmanager
-async def _listening(live: LiveStream) -> AsyncIterator[_Hearing]:
+async def _listening(live: LiveStream) -> AsyncGenerator[_Hearing]:
     hearing = _Hearing()
     leave, let_go = live.subscribe(hearing.on_event), live.warn(hearing.end)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -50,7 +50,7 @@ async def _is_released(
 
 
 @contextmanager
-def _hearing(services: Services) -> Iterator[asyncio.Queue[str | None]]:
+def _hearing(services: Services) -> Generator[asyncio.Queue[str | None]]:
     """Subscribe a queue to the ids of changed runs; None in it means that some were missed."""
     loop, changed = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 

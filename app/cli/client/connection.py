@@ -8,7 +8,7 @@ import shlex
 import ssl
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -143,7 +143,7 @@ class Server:
         return read_json(self.send("POST", path, body=body), self.url)
 
     @contextmanager
-    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+    def stream(self, path: str, headers: Mapping[str, str]) -> Generator[httpx.Response]:
         """Open an answer whose body is streamed. Raises Refused or Unreachable."""
         httpx = _httpx()
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -68,7 +68,7 @@ def await_release(server: Server, run_id: str) -> None:
 
 
 @contextmanager
-def outlasting_losses() -> Iterator[None]:
+def outlasting_losses() -> Generator[None]:
     """Leave the block quietly if the server is away: the caller tries again later."""
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -249,7 +249,7 @@ def demonstrate(
 
 
 @contextmanager
-def _leaving_nothing_alive(server: Server) -> Iterator[None]:
+def _leaving_nothing_alive(server: Server) -> Generator[None]:
     """End and release every run before its server and folder go."""
     try:
         yield

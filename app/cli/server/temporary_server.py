@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -26,7 +26,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 @contextmanager
-def ending_orphans() -> Iterator[None]:
+def ending_orphans() -> Generator[None]:
     """End every process that was started below this one inside the block, orphans included.
 
     A pid cannot be reused too early: an ended process keeps it until this one collects it.
@@ -94,7 +94,7 @@ _NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_")
 
 
 @contextmanager
-def borrow_server(*, keep: bool) -> Iterator[tuple[Server, Path]]:
+def borrow_server(*, keep: bool) -> Generator[tuple[Server, Path]]:
     """Start a server in a fresh folder; end it afterwards and remove the folder unless `keep`.
 
     Yields the server and its folder. Raises Refused if it does not start.
@@ -113,7 +113,7 @@ def borrow_server(*, keep: bool) -> Iterator[tuple[Server, Path]]:
 
 
 @contextmanager
-def signals_waiting() -> Iterator[None]:
+def signals_waiting() -> Generator[None]:
     """Defer the ending signals to the end of the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
     try:
@@ -130,7 +130,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _folder(*, keep: bool) -> Iterator[Path]:
+def _folder(*, keep: bool) -> Generator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="runyard-demo-"))
     try:
         yield folder
@@ -141,7 +141,7 @@ def _folder(*, keep: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def _process(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def _process(folder: Path) -> Generator[tuple[str, subprocess.Popen[bytes]]]:
     port, root = free_port(), Path(app.__file__).resolve().parent.parent
     main = root / "main.py"
     entry = [str(main)] if main.is_file() else ["-m", "app.cli.main"]
@@ -195,7 +195,7 @@ def _is_ready(server: Server) -> bool:
 
 
 @contextmanager
-def _ending_on_signals() -> Iterator[None]:
+def _ending_on_signals() -> Generator[None]:
     """Turn the ending signals into a SystemExit inside the block."""
     before = {name: signal.signal(name, _leave) for name in ENDING_SIGNALS}
     try:

@@ -5,7 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from app.domain.agents.final_output import SILENCE, Finished, LastWord, Progressed, Retrying
+from app.domain.agents.final_output import (
+    SILENCE,
+    Finished,
+    LastWord,
+    LimitReached,
+    Progressed,
+    Retrying,
+    Troubled,
+)
+from app.domain.agents.reports import (
+    FileEdited,
+    ReportEvent,
+    Said,
+    SessionNamed,
+    ToolUsed,
+    Used,
+)
 
 # time that an agent may take to exit after its final event
 LINGER = timedelta(seconds=45)
@@ -38,7 +54,7 @@ class Pulse:
         """Record output."""
         self._now = replace(self._now, output_at=at)
 
-    def take(self, event: object, word: LastWord, at: datetime) -> None:
+    def take(self, event: ReportEvent, word: LastWord, at: datetime) -> None:
         """Record an event; `word` is the last word after it."""
         now = replace(self._now, word=word)
         match event:
@@ -48,6 +64,10 @@ class Pulse:
                 now = replace(now, is_retrying=True)
             case Finished():
                 now = replace(now, word_at=at)
+            case LimitReached() | Troubled():
+                pass
+            case ToolUsed() | FileEdited() | Used() | Said() | SessionNamed():
+                pass
         self._now = now
 
     @property

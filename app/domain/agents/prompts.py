@@ -84,7 +84,8 @@ def _fill(template: str, brief: Brief) -> str:
         "{framework}": brief.framework,
     }
     # single pass, so that braces in a value are not replaced
-    pieces, rest = [], template
+    pieces: list[str] = []
+    rest = template
     while rest:
         found = [(rest.find(name), name) for name in values if name in rest]
         if not found:

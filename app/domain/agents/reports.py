@@ -157,8 +157,9 @@ class Tally:
         match event:
             case ToolUsed():
                 self._tools = min(self._tools + 1, MAX_COUNT)
-            case FileEdited(path) if len(self._files) < MAX_FILES:
-                self._files.add(hash(path))
+            case FileEdited(path):
+                if len(self._files) < MAX_FILES:
+                    self._files.add(hash(path))
             case Used():
                 self._used = _newest(event, self._used)
             case Said(text):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -131,7 +131,7 @@ def _tabs_of(project: ProjectOut) -> list[str]:
 @contextmanager
 def _framed(
     session: PageSession, project: ProjectOut, chosen: str
-) -> Iterator[tuple[ProjectTabs, NextSweep]]:
+) -> Generator[tuple[ProjectTabs, NextSweep]]:
     """Draw the frame with the project's header; the chosen tab's content goes inside the `with`."""
     dress_form()
     crumbs = [("Projects", "/")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -70,7 +70,7 @@ def frame(
     active: str,
     crumbs: Sequence[tuple[str, str]] = (),
     is_home: bool = False,
-) -> Iterator[Page]:
+) -> Generator[Page]:
     """Draw rail and header; the content goes inside the `with`.
 
     `active` names the rail's entry (projects, runs, issues, parked, settings), `crumbs` are (words,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ _watched: ContextVar[Writing | None] = ContextVar("watched", default=None)
 
 
 @contextmanager
-def watched_writing() -> Iterator[Writing]:
+def watched_writing() -> Generator[Writing]:
     """Watch whether the code inside commits a change, also in threads that it waits for."""
     writing = Writing()
     mark = _watched.set(writing)
@@ -200,14 +200,14 @@ class Database:
         return "SQLite" if self.is_sqlite else "PostgreSQL"
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self) -> Generator[Session]:
         """Open a read-only session; its rows stay usable after it. Raises DatabaseSilent."""
         info = dict(self.info)
         with silence_named(), Session(self._reader, expire_on_commit=False, info=info) as session:
             yield session
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Generator[Transaction]:
         """Open a transaction that commits at its end, and rolls back on any exception.
 
         Raises DatabaseSilent. Make no external calls inside.
@@ -283,7 +283,7 @@ class Database:
 
 
 @contextmanager
-def silence_named() -> Iterator[None]:
+def silence_named() -> Generator[None]:
     """Turn errors by which a database fails to answer into DatabaseSilent."""
     try:
         yield

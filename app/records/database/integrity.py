@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,7 +66,7 @@ def refuse_incomplete(database: Database, data: Path) -> None:
 
 
 @contextmanager
-def damage_told(database: Database, data: Path) -> Iterator[None]:
+def damage_told(database: Database, data: Path) -> Generator[None]:
     """Turn PostgreSQL's errors about damaged storage into DatabaseDamaged."""
     try:
         yield

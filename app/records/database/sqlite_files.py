@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def copy_database(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def looked_at(file: Path) -> Iterator[sqlite3.Connection]:
+def looked_at(file: Path) -> Generator[sqlite3.Connection]:
     """Open a connection with a snapshot of the database; it blocks no writer.
 
     Raises DatabaseDamaged, OSError.
@@ -81,7 +81,7 @@ def merge_wal(file: Path) -> None:
 
 
 @contextmanager
-def turn_of(file: Path) -> Iterator[None]:
+def turn_of(file: Path) -> Generator[None]:
     """Hold the write lock of a database. Raises DatabaseDamaged, OSError."""
     with _told(file), closing(_connect(file)) as database:
         database.execute("BEGIN IMMEDIATE")
@@ -153,7 +153,7 @@ def _read_only(file: Path, *, in_memory: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
+def _told(file: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
@@ -89,7 +89,7 @@ _acting: ContextVar[Act | None] = ContextVar("acting", default=None)
 
 
 @contextmanager
-def acting(act: Act) -> Iterator[Act]:
+def acting(act: Act) -> Generator[Act]:
     """Make `act` the current act for the code inside, and for work that it passes on."""
     mark = _acting.set(act)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -26,7 +26,7 @@ class ProjectUnreadable(Exception):
 
 
 @contextmanager
-def unreadable_named(project_id: str) -> Iterator[None]:
+def unreadable_named(project_id: str) -> Generator[None]:
     """Turn errors from unreadable values into ProjectUnreadable; DatabaseSilent passes through."""
     try:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ def identify(database: Database) -> Identity:
 
 
 @contextmanager
-def _telling(database: Database) -> Iterator[None]:
+def _telling(database: Database) -> Generator[None]:
     try:
         yield
     except (DatabaseSilent, DBAPIError, OSError) as problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -99,7 +99,7 @@ class Stores:
     # --- spanning both stores ------------------------------------------------------------------
 
     @contextmanager
-    def spanning(self, id_: str, act: str) -> Iterator[Transaction]:
+    def spanning(self, id_: str, act: str) -> Generator[Transaction]:
         """Open a transaction in the store that owns this id, linked to one in the other store.
 
         Takes the write lock of both. The control store commits first: write there only what repairs
@@ -121,7 +121,7 @@ class Stores:
             self.between(f"{act}.between_stores")
 
     @contextmanager
-    def looking(self) -> Iterator[Session]:
+    def looking(self) -> Generator[Session]:
         """Open a read-only session that sees both stores. Raises DatabaseSilent."""
         with self.control.reading() as control:
             if self.runs is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -218,7 +218,7 @@ def _same(held: Batch, asked: Batch) -> Batch:
 
 
 @contextmanager
-def _cursors_of_ours() -> Iterator[None]:
+def _cursors_of_ours() -> Generator[None]:
     try:
         yield
     except BadCursor as error:

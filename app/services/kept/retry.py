@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -182,7 +182,7 @@ class RetryService:
             raise ProjectBroken(sentence) from problem
 
     @contextmanager
-    def _alone_with(self, first: Run, project: Project) -> Iterator[None]:
+    def _alone_with(self, first: Run, project: Project) -> Generator[None]:
         branches = {first.work_branch, _shared_branch(project, first) or first.work_branch}
         with ExitStack() as stack:
             for branch in sorted(branches):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -157,7 +157,7 @@ class Places:
     @contextmanager
     def place(
         self, person_id: str | None, id_: str, now: datetime, items: int = 1
-    ) -> Iterator[Place | FreePlace]:
+    ) -> Generator[Place | FreePlace]:
         """Take places, released on exit unless kept. Yield a FreePlace if nobody is charged."""
         if person_id is None:
             yield FreePlace()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -83,7 +83,7 @@ class OutboxProcessor:
     @contextmanager
     def overtaking(
         self, project_id: str, kinds: Collection[str], sentence: str
-    ) -> Iterator[Transaction]:
+    ) -> Generator[Transaction]:
         """Open a transaction of the control store that voids the earlier effects of a project.
 
         Effects of these kinds that are still queued are dropped; their runs' timelines get

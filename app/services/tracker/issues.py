@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -238,7 +238,7 @@ class IssueService:
 
 
 @contextmanager
-def told_as_unavailable() -> Iterator[None]:
+def told_as_unavailable() -> Generator[None]:
     """Turn ForgeSilent into ForgeUnavailable, the refusal for people."""
     try:
         yield

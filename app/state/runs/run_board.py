@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -201,7 +201,7 @@ class RunBoard:
         self._hearers: list[list[RunItem]] = []
 
     @contextmanager
-    def hearing(self) -> Iterator[None]:
+    def hearing(self) -> Generator[None]:
         """Record feed events while a snapshot is fetched inside the `with`, then reapply them.
 
         The response may be older than events that came while it was in flight.
