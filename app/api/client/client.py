@@ -109,7 +109,7 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
     """The API client of one person. `http` carries the base URL, session and transport."""
 
     http: httpx.AsyncClient
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     async def send(
         self,

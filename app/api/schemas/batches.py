@@ -63,7 +63,7 @@ class BatchOut(Answer):
     status: BatchStatus
     label: str
     because: str | None = None
-    counts: dict[str, int] = Field(default_factory=dict)
+    counts: dict[str, int] = Field(default_factory=dict[str, int])
     parent_run_id: str | None = None
     created_by: str
     created_at: Moment
@@ -75,7 +75,7 @@ class BatchOut(Answer):
 class BatchReport(BatchOut):
     """A batch with what it came to: the night's report; costs in US dollars."""
 
-    missing: list[int] = Field(default_factory=list)
+    missing: list[int] = Field(default_factory=list[int])
     waiting: int = 0
     live: int = 0
     delivered: int = 0
@@ -113,7 +113,7 @@ class BulkFilter(Body):
     """Which runs: the filters of `GET /runs`."""
 
     project_id: str | None = Field(default=None, max_length=80)
-    status: list[Status] = Field(default_factory=list)
+    status: list[Status] = Field(default_factory=list[Status])
     phase: Phase | None = None
     trigger: Trigger | None = None
     branch: Text | None = None

@@ -200,9 +200,9 @@ class ProjectOut(Answer):
         description="Its agents run contained since an upgrade, and nobody has read so yet.",
     )
     network: NetworkRule = NetworkRule.ALL
-    allowed_hosts: list[str] = Field(default_factory=list)
-    allow: list[HostService] = Field(default_factory=list)
-    toolchains: list[str] = Field(default_factory=list)
+    allowed_hosts: list[str] = Field(default_factory=list[str])
+    allow: list[HostService] = Field(default_factory=list[HostService])
+    toolchains: list[str] = Field(default_factory=list[str])
     limits: LimitsOut = Field(default_factory=LimitsOut)
     auto_enabled: bool
     resume_after_limit: bool = True
@@ -228,12 +228,12 @@ class ProjectOut(Answer):
     clone_percent: int | None = None
     strikes: int
     paused: bool
-    recent_failures: list[RecentFailure] = Field(default_factory=list)
+    recent_failures: list[RecentFailure] = Field(default_factory=list[RecentFailure])
     ready_count: int | None = None
     live_runs: int = 0
     parked_count: int = 0
     last_run: LastRun | None = None
-    recent_runs: list[Bar] = Field(default_factory=list)
+    recent_runs: list[Bar] = Field(default_factory=list[Bar])
     hold: str | None = None
     usage_limit: UsageLimit | None = None
     stuck: list[StuckOut] = Field(

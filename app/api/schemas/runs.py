@@ -166,9 +166,9 @@ class RunItem(Answer):
     agent: str
     model: str | None = None
     delivers: Delivers = Delivers.CHANGE
-    tags: list[str] = Field(default_factory=list)
+    tags: list[str] = Field(default_factory=list[str])
     retry_of: str | None = None
-    retried_by: list[str] = Field(default_factory=list)
+    retried_by: list[str] = Field(default_factory=list[str])
     batch_id: str | None = None
     idempotency_key: str | None = None
     created_at: Moment
@@ -220,7 +220,7 @@ class TimelineEvent(Answer):
     at: Moment
     kind: str
     sentence: str
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 class ReportOut(Answer):

@@ -135,7 +135,7 @@ class SystemOut(Answer):
     # quarantined items that belong to no project
     stuck: int | None = None
     trouble: list[TroubleOut]
-    health: list[HealthOut] = Field(default_factory=list)
+    health: list[HealthOut] = Field(default_factory=list[HealthOut])
     alerts: list[AlertOut] = Field(
         default_factory=list,
         description="What a person is warned of: messages that do not get through, agents that "

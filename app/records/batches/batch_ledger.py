@@ -6,11 +6,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
+from sqlmodel.sql.expression import Select
 
 from app.domain.batches import BatchStatus
 from app.domain.ids import is_batch_id
@@ -80,7 +80,7 @@ class BatchLedger:
     def seal(self, batch: Batch, now: datetime) -> bool:
         """Seal a batch if all items are in, so that it starts; False if it is not sealed here."""
         with self.stores.owner_of(batch.id).transaction() as tx:
-            sealed = tx.execute(
+            sealed = tx.exec(
                 update(Batch)
                 .where(
                     col(Batch.id) == batch.id,
@@ -93,7 +93,7 @@ class BatchLedger:
             if sealed is None:
                 return False
             waits = (col(Run.batch_id) == batch.id, col(Run.status) == Status.QUEUED)
-            tx.execute(update(Run).where(*waits).values(hold=WAITS))
+            tx.exec(update(Run).where(*waits).values(hold=WAITS))
             tx.publish(ProjectChanged(batch.project_id))
             settle(tx, batch.id, now)
         log.info("batch %s is sealed", batch.id)
@@ -113,7 +113,7 @@ class BatchLedger:
         query = update(Batch).where(col(Batch.id) == batch.id, if_)
         query = query.values(status=BatchStatus.ABORTED, because=because)
         with self.stores.owner_of(batch.id).transaction() as tx:
-            aborted = tx.execute(query.returning(col(Batch.id))).scalar_one_or_none()
+            aborted = tx.exec(query.returning(col(Batch.id))).scalar_one_or_none()
             # the batch ends with its last run, which may have ended already
             settle(tx, batch.id, now)
             if aborted is not None:
@@ -123,7 +123,7 @@ class BatchLedger:
 
     def unsealed(self) -> list[tuple[Batch, int]]:
         """Return batches that are not sealed, each with the number of items received."""
-        query = select(Batch, _received()).where(
+        query = select_rows(Batch, _received()).where(
             col(Batch.ended_at).is_(None), col(Batch.status) == BatchStatus.PENDING
         )
         return self.stores.everywhere(query)
@@ -151,23 +151,22 @@ class BatchLedger:
 
     def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         """Count the runs of each batch by status."""
-        query = select(col(Run.batch_id), col(Run.status), func.count()).group_by(
-            col(Run.batch_id), col(Run.status)
-        )
+        query = select_rows(Run.batch_id, Run.status, func.count())
+        query = query.group_by(col(Run.batch_id), col(Run.status))
         found: dict[str, dict[str, int]] = {batch_id: {} for batch_id in batch_ids}
         for database, theirs in self.stores.by_owner(batch_ids).items():
             of_theirs = query.where(col(Run.batch_id).in_(theirs))
             with database.reading() as session:
-                for batch_id, status, count in session.execute(of_theirs):
-                    found[batch_id][status] = count
+                for batch_id, status, count in session.exec(of_theirs):
+                    found[batch_id or ""][status] = count
         return found
 
     def sums(self, batch_id: str) -> Sums:
         """Sum up a batch's costs and its runs without a change."""
         died = and_(col(Run.status) == Status.DIED, col(Run.cause) == Cause.NO_DELIVERY)
-        query = select(cost_sum(), func.sum(case((died, 1), else_=0)))
+        query = select_rows(cost_sum(), func.sum(case((died, 1), else_=0)))
         with self.stores.owner_of(batch_id).reading() as session:
-            cost, no_change = session.execute(query.where(col(Run.batch_id) == batch_id)).one()
+            cost, no_change = session.exec(query.where(col(Run.batch_id) == batch_id)).one()
         return Sums(dollars_of(cost), no_change or 0)
 
     def spent(self, session: Session, person_id: str, since: datetime) -> list[Spent]:
@@ -192,7 +191,7 @@ def _received() -> ColumnElement[int]:
     return items.correlate(Batch).scalar_subquery()
 
 
-def _charged(person_id: str, since: datetime) -> Any:
+def _charged(person_id: str, since: datetime) -> Select[str, datetime, int]:
     query = select_rows(Batch.id, Batch.created_at, Batch.run_count)
     return query.where(Batch.created_by == person_id, col(Batch.created_at) > since)
 
@@ -231,7 +230,7 @@ def settle(tx: Transaction, batch_id: str, now: datetime) -> None:
         else_=BatchStatus.COMPLETED,
     )
     goes_on = (col(Batch.status).in_(_GOING), col(Batch.ended_at).is_(None))
-    over = tx.execute(
+    over = tx.exec(
         update(Batch)
         .where(col(Batch.id) == batch_id, *goes_on, ~is_open)
         .values(status=ended, ended_at=now)
@@ -246,7 +245,7 @@ def settle(tx: Transaction, batch_id: str, now: datetime) -> None:
 class BatchPage:
     """Batches, newest first, with the cursors of the previous and the next page."""
 
-    items: list[Batch] = field(default_factory=list)
+    items: list[Batch] = field(default_factory=list[Batch])
     next_cursor: str | None = None
     prev_cursor: str | None = None
 
@@ -255,7 +254,7 @@ class BatchPage:
 class ItemPage:
     """Positions of a batch with their runs, and the cursors of the previous and the next page."""
 
-    items: list[tuple[int, Run]] = field(default_factory=list)
+    items: list[tuple[int, Run]] = field(default_factory=list[tuple[int, Run]])
     next_cursor: str | None = None
     prev_cursor: str | None = None
 

@@ -17,15 +17,17 @@ from app.records.tables import Batch, BatchItem, Run
 
 _NOT_DONE = [str(status) for status in (*WAITING, *LIVE)]
 
+# pairs of agent and model, because they share an account and its limit
+Kinds = set[tuple[str, str | None]]
+
 
 @dataclass(frozen=True)
 class Met:
     """State of one fill: blocked runs, projects and kinds, so that similar items are skipped."""
 
-    runs: set[str] = field(default_factory=set)
-    projects: set[str] = field(default_factory=set)
-    # by project: pairs of agent and model, because they share an account and its limit
-    kinds: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
+    runs: set[str] = field(default_factory=set[str])
+    projects: set[str] = field(default_factory=set[str])
+    kinds: dict[str, Kinds] = field(default_factory=dict[str, Kinds])
 
     def add_kind(self, run: Run) -> None:
         """Skip all items of this run's project with the same agent and model."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, update
 from sqlmodel import col
 from sqlmodel import select as select_rows
 
@@ -82,7 +82,7 @@ class BulkLedger:
         """Write the result of a pending item."""
         columns = {"state": state, "because": because, "new_run_id": new_run_id}
         with self._database.transaction() as tx:
-            tx.execute(
+            tx.exec(
                 update(BulkItem)
                 .where(
                     col(BulkItem.bulk_id) == item.bulk_id,
@@ -98,14 +98,14 @@ class BulkLedger:
         is_new = (col(Bulk.ended_at).is_(None), col(Bulk.hold).is_distinct_from(hold))
         query = update(Bulk).where(col(Bulk.id) == bulk_id, *is_new).values(hold=hold)
         with self._database.transaction() as tx:
-            if tx.execute(query.returning(col(Bulk.id))).scalar_one_or_none() is not None:
+            if tx.exec(query.returning(col(Bulk.id))).scalar_one_or_none() is not None:
                 tx.publish(BulkChanged(bulk_id))
 
     def counts(self, bulk_id: str) -> dict[str, int]:
         """Count the items by state."""
-        query = select(col(BulkItem.state), func.count()).where(col(BulkItem.bulk_id) == bulk_id)
+        query = select_rows(BulkItem.state, func.count()).where(col(BulkItem.bulk_id) == bulk_id)
         with self._database.reading() as session:
-            found = session.execute(query.group_by(col(BulkItem.state)))
+            found = session.exec(query.group_by(col(BulkItem.state)))
             return {str(state): count for state, count in found}
 
     def end(self, bulk_id: str, status: BulkStatus, now: datetime) -> bool:
@@ -114,10 +114,10 @@ class BulkLedger:
         query = query.values(status=status, ended_at=now, hold=None).returning(col(Bulk.id))
         of_bulk = col(BulkItem.bulk_id) == bulk_id
         with self._database.transaction() as tx:
-            ended = tx.execute(query).scalar_one_or_none()
+            ended = tx.exec(query).scalar_one_or_none()
             if ended is not None:
                 record(tx)
-                tx.execute(update(BulkItem).where(of_bulk, _pending).values(state=BulkState.LEFT))
+                tx.exec(update(BulkItem).where(of_bulk, _pending).values(state=BulkState.LEFT))
                 tx.publish(BulkChanged(bulk_id))
         return ended is not None
 
@@ -126,7 +126,7 @@ class BulkLedger:
 class BulkPage:
     """Items of a bulk action, with the cursors of the previous and the next page."""
 
-    items: list[BulkItem] = field(default_factory=list)
+    items: list[BulkItem] = field(default_factory=list[BulkItem])
     next_cursor: str | None = None
     prev_cursor: str | None = None
 

@@ -248,7 +248,7 @@ class Database:
             return False  # an open file still answers after it is deleted, but its writes are lost
         try:
             with self.reading() as session:
-                session.execute(text("SELECT 1"))
+                session.connection().execute(text("SELECT 1"))
         except DatabaseSilent:
             return False
         return True

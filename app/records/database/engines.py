@@ -16,6 +16,8 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.pool import QueuePool
 
+from app.domain.json_values import JsonValue
+
 # Linux's names of file systems that several machines may write to, or without shared memory
 NETWORK = frozenset(
     {
@@ -163,15 +165,15 @@ def _dumper_without_nul() -> type:
 
 def _json_without_nul(value: Any) -> str:
     text = json.dumps(value)
-    return json.dumps(_clean(value)) if "\\u0000" in text else text
+    return json.dumps(_clean(json.loads(text))) if "\\u0000" in text else text
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: JsonValue) -> JsonValue:
     if isinstance(value, str):
         return value.replace("\0", "\ufffd")
     if isinstance(value, dict):
-        return {_clean(name): _clean(one) for name, one in value.items()}
-    return [_clean(one) for one in value] if isinstance(value, list | tuple) else value
+        return {name.replace("\0", "\ufffd"): _clean(one) for name, one in value.items()}
+    return [_clean(one) for one in value] if isinstance(value, list) else value
 
 
 def sqlite_engine(

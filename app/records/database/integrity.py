@@ -262,5 +262,5 @@ def _of_server(database: Database) -> tuple[tuple[int, ...], int]:
         "SELECT current_setting('server_version_num')::int, pg_database_size(current_database())"
     )
     with database.reading() as session:
-        number, size = session.execute(asked).one()
+        number, size = session.connection().execute(asked).one()
     return divmod(number, 10_000), size

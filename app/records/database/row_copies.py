@@ -37,8 +37,8 @@ def copy_rows(source: Connection, target: Connection) -> int:
     copied = 0
     for table in Setting.metadata.sorted_tables:
         into = _insertion(table, target)
-        for rows in seen.execute(_selection(table)).partitions():
-            target.execute(into, [dict(row._mapping) for row in rows])
+        for rows in seen.execute(_selection(table)).mappings().partitions():
+            target.execute(into, [dict(row) for row in rows])
             copied += len(rows)
     _number_on(target)
     return copied

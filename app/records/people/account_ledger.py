@@ -38,7 +38,7 @@ class AccountLedger:
     def add_link(self, link: LoginLink) -> None:
         """Store a sign-in link, and delete expired ones."""
         with self.stores.control.transaction() as tx:
-            tx.execute(delete(LoginLink).where(col(LoginLink.expires_at) < link.created_at))
+            tx.exec(delete(LoginLink).where(col(LoginLink.expires_at) < link.created_at))
             tx.add(link)
             record(tx, link.person_id)
 
@@ -63,7 +63,7 @@ class AccountLedger:
     def add_session(self, session: SignIn) -> None:
         """Store a browser session, and delete expired ones."""
         with self.stores.control.transaction() as tx:
-            tx.execute(delete(SignIn).where(col(SignIn.expires_at) < session.created_at))
+            tx.exec(delete(SignIn).where(col(SignIn.expires_at) < session.created_at))
             tx.add(session)
             record(tx, session.person_id, person=session.person_id)
 
@@ -81,5 +81,5 @@ class AccountLedger:
     def end_session(self, cookie_hash: str) -> None:
         """Sign one browser out."""
         with self.stores.control.transaction() as tx:
-            tx.execute(delete(SignIn).where(col(SignIn.cookie_hash) == cookie_hash))
+            tx.exec(delete(SignIn).where(col(SignIn.cookie_hash) == cookie_hash))
             record(tx)

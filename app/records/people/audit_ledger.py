@@ -155,7 +155,8 @@ def append_details(tx: Session, data: Mapping[str, Any], now: datetime) -> None:
     if "what" in data:  # the format of an older Runyard
         write_down(tx, Deed(**data), now)
     else:
-        append(tx, Act(**{**data, "at": datetime.fromisoformat(data["at"])}))
+        columns: dict[str, Any] = {**data, "at": datetime.fromisoformat(data["at"])}
+        append(tx, Act(**columns))
 
 
 def append(control: Session, act: Act) -> None:
@@ -166,7 +167,7 @@ def append(control: Session, act: Act) -> None:
     values["previous"] = last or FIRST
     # normalized by JSON, so that the hash matches the row as it is read back
     values = {**values, **json.loads(json.dumps({n: values[n] for n in ("before", "after")}))}
-    control.execute(insert(Audit).values(**values, hash=hash_of(values)))
+    control.exec(insert(Audit).values(**values, hash=hash_of(values)))
 
 
 def hash_of(values: Mapping[str, Any]) -> str:

@@ -119,5 +119,5 @@ def _is_beginning(session: Session, previous: str) -> bool:
     """Return True if the chain starts here, or a later row records that it was trimmed to here."""
     if previous == FIRST:
         return True
-    query = select(Audit.after).where(col(Audit.deed) == TRIMMED)
+    query = select(col(Audit.after)).where(col(Audit.deed) == TRIMMED)
     return any(told and told.get(UNTIL) == previous for told in session.exec(query).all())

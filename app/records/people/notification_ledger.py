@@ -117,7 +117,7 @@ class NoticeLedger:
                 sent = query.values(**is_sent, **free).returning(col(Notification.id))
                 count += len(tx.scalars(sent).all())
                 if row.kind == Kind.DIGEST:
-                    tx.execute(gathered.values(**is_sent))
+                    tx.exec(gathered.values(**is_sent))
         return count > 0
 
     def put_off(self, row: Notification, because: str, *, now: datetime, until: datetime) -> None:
@@ -134,8 +134,8 @@ class NoticeLedger:
         freed = {"claimed_by": None, "claimed_until": None, "because": because}
         for database in self._stores.holding_runs():
             with database.transaction() as tx:
-                tx.execute(own.values(due_at=until, **freed))
-                tx.execute(others.values(due_at=until))
+                tx.exec(own.values(due_at=until, **freed))
+                tx.exec(others.values(due_at=until))
 
     def set_aside(self, row: Notification, because: str, until: datetime) -> None:
         """Postpone this one notification only."""
@@ -143,14 +143,14 @@ class NoticeLedger:
         freed = {"claimed_by": None, "claimed_until": None, "because": because}
         for database in self._stores.holding_runs():
             with database.transaction() as tx:
-                tx.execute(own.values(due_at=until, **freed))
+                tx.exec(own.values(due_at=until, **freed))
 
     def wake(self, id_: str, now: datetime) -> None:
         """Make a postponed notification due now."""
         own = update(Notification).where(col(Notification.id) == id_, _pending)
         for database in self._stores.holding_runs():
             with database.transaction() as tx:
-                tx.execute(own.values(due_at=now))
+                tx.exec(own.values(due_at=now))
                 tx.publish(NoticeWritten())
 
     def next_due(self, receivers: Collection[str], now: datetime) -> datetime | None:
@@ -227,7 +227,7 @@ class NoticeLedger:
         query = update(Notification).where(col(Notification.id).in_(gathered), *free)
         for database in self._stores.holding_runs() if rows and gathered else ():
             with database.transaction() as tx:
-                tx.execute(query.values(digest_id=rows[0].id))
+                tx.exec(query.values(digest_id=rows[0].id))
 
     # --- state for display ---------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import case, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import Select
 
 from app.domain.sandbox.levels import HOLDING, SandboxLevel
 from app.domain.words import BUILTIN, PAUSE_THRESHOLD
@@ -337,7 +338,7 @@ class ProjectLedger:
     def switch_auto(self, tx: Transaction, project_id: str, *, enabled: bool) -> None:
         """Switch auto runs on or off."""
         self._update_fields(tx, project_id, auto_enabled=enabled)
-        tx.execute(
+        tx.exec(
             update(Project).where(col(Project.id) == project_id).values(auto_enabled=enabled)
         )
         tx.publish(ProjectChanged(project_id))
@@ -345,7 +346,7 @@ class ProjectLedger:
     def clear_strikes(self, tx: Transaction, project_id: str) -> None:
         """Set the strikes to zero, which ends a pause."""
         self._update_fields(tx, project_id, strikes=0, paused_because=None)
-        tx.execute(
+        tx.exec(
             update(Project)
             .where(col(Project.id) == project_id)
             .values(strikes=0, paused_because=None)
@@ -363,7 +364,8 @@ class ProjectLedger:
             return {}
         # select only these: another column of the row may be unreadable
         asked = [col(getattr(Project, name)) for name in columns]
-        found = tx.execute(select(*asked).where(col(Project.id) == project_id)).first()
+        query = Select[*tuple[Any, ...]](*asked).where(col(Project.id) == project_id)
+        found = tx.exec(query).first()
         return dict(zip(columns, found, strict=True)) if found is not None else {}
 
     def add_strike(self, tx: Transaction, project_id: str, because: str) -> None:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import String, Text, cast, func, literal_column, update
 from sqlmodel import col, select
+from sqlmodel.sql.expression import Select
 
 from app.records.database.database import Transaction
 from app.records.feed import ProjectChanged
@@ -31,6 +32,19 @@ class Overtaken(Exception):
     def __init__(self, row: IssueRow) -> None:
         self.row = row
         super().__init__(f"issue {row.number} was changed meanwhile")
+
+
+class OpenIssue(NamedTuple):
+    """The columns of an open issue, because rows of their class are slow to make for thousands."""
+
+    project_id: str
+    number: int
+    title: str
+    body: str
+    labels: list[str]
+    state: str
+    created_at: datetime
+    closed_at: datetime | None
 
 
 class TrackerLedger:
@@ -110,19 +124,20 @@ class TrackerLedger:
 
     # --- queries over many projects --------------------------------------------------------------
 
-    def ready_of(self, project_ids: Collection[str], label: str) -> dict[str, list[Any]]:
+    def ready_of(self, project_ids: Collection[str], label: str) -> dict[str, list[OpenIssue]]:
         """Return the open issues with a label, by project, lowest number first."""
-        found: dict[str, list[Any]] = {}
+        found: dict[str, list[OpenIssue]] = {}
+        columns = [col(getattr(IssueRow, name)) for name in OpenIssue._fields]
         # LIKE on the JSON text only preselects; the labels themselves are compared below
         hint = cast(col(IssueRow.labels), Text).contains(json.dumps(label), autoescape=True)
         for some in batched(project_ids):
             query = (
-                select(IssueRow.__table__)  # type: ignore[attr-defined]
+                Select[*tuple[Any, ...]](*columns)
                 .where(col(IssueRow.project_id).in_(some), col(IssueRow.state) == OPEN, hint)
                 .order_by(col(IssueRow.project_id), col(IssueRow.number))
             )
             with self.stores.control.reading() as session:
-                for row in session.execute(query):
+                for row in map(OpenIssue._make, session.exec(query)):
                     if label in row.labels:
                         found.setdefault(row.project_id, []).append(row)
         return found
@@ -232,7 +247,7 @@ class TrackerLedger:
             if ended is not None:
                 record(tx, before={"state": "open"}, after={"state": state})
             if ended is not None and state == "merged" and ended.closes is not None:
-                tx.execute(
+                tx.exec(
                     update(IssueRow)
                     .where(
                         col(IssueRow.project_id) == project_id,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date
 
 from sqlalchemy import Date, bindparam, func, literal, text
-from sqlalchemy import select as select_rows
 from sqlmodel import col, select
+from sqlmodel.sql.expression import Select
 
 from app.domain.statistics import NAMES, NOTHING, OUTCOMES, Figures, figures_of
 from app.domain.words import Status
@@ -42,7 +42,7 @@ def add_to_day(tx: Transaction, run: Run, before: Figures = NOTHING) -> None:
         return
     day = run.ended_at.astimezone(UTC).date()
     sums = dict(zip(NAMES, more.values, strict=True))
-    tx.execute(_ADD, {"project_id": run.project_id, "day": day, **sums})
+    tx.connection().execute(_ADD, {"project_id": run.project_id, "day": day, **sums})
 
 
 class DayLedger:
@@ -64,7 +64,7 @@ class DayLedger:
     def total(self, since: date) -> Figures:
         """Return the totals of all projects from a day (UTC) on."""
         sums = (func.coalesce(func.sum(getattr(ProjectDay, name)), 0) for name in NAMES)
-        query = select_rows(*sums).where(col(ProjectDay.day) >= since)
+        query = Select[*tuple[int, ...]](*sums).where(col(ProjectDay.day) >= since)
         rows = self._stores.everywhere(query)
         return sum((Figures(*map(int, row)) for row in rows), start=NOTHING)
 

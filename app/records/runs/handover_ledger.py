@@ -127,5 +127,5 @@ class HandoverLedger:
         return [run for run in runs if self._stores.owner_of(run.id) is database]
 
     def _write(self, tx: Transaction, run: Run, **columns: Any) -> None:
-        tx.execute(update(Run).where(col(Run.id) == run.id).values(**columns))
+        tx.exec(update(Run).where(col(Run.id) == run.id).values(**columns))
         tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))

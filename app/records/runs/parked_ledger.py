@@ -131,7 +131,7 @@ class ParkedLedger:
             with owner.transaction() as tx:
                 for run in runs:
                     if self._stores.owner_of(run.id) is owner:
-                        tx.execute(update(Run).where(col(Run.id) == run.id).values(**columns))
+                        tx.exec(update(Run).where(col(Run.id) == run.id).values(**columns))
                         self._publish(tx, run, deed, now, kind, data)
                 if number == 0:
                     write_down(tx, deed, now, about=runs[0].id)

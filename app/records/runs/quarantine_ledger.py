@@ -136,9 +136,9 @@ class QuarantineLedger:
         with database.transaction() as tx:
             known = tx.exec(select(Stuck)).all()
             _publish_changes(tx, *known)
-            tx.execute(delete(Stuck).where(col(Stuck.version) != version))
+            tx.exec(delete(Stuck).where(col(Stuck.version) != version))
             last_try = {"tries": MOST_TRIES - 1, "held_at": None}
-            tx.execute(update(Stuck).where(col(Stuck.held_at).is_not(None)).values(**last_try))
+            tx.exec(update(Stuck).where(col(Stuck.held_at).is_not(None)).values(**last_try))
             return len(known)
 
     def _store_of(self, subject: Subject) -> Database:

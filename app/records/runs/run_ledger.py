@@ -135,7 +135,7 @@ class RunLedger:
     def update_fields(self, run_id: str, project_id: str, **columns: Any) -> None:
         """Update columns without changing the status, such as the host."""
         with self.stores.owner_of(run_id).transaction() as tx:
-            tx.execute(update(Run).where(col(Run.id) == run_id).values(**columns))
+            tx.exec(update(Run).where(col(Run.id) == run_id).values(**columns))
             tx.publish(RunChanged(run_id, project_id), ProjectChanged(project_id))
 
     def update_usage(self, run_id: str, **usage: Any) -> None:
@@ -337,5 +337,5 @@ def charged_since(
 ) -> tuple[int, datetime | None]:
     """Return how many runs a person was charged for after a time, and when the first was."""
     query, asked = run_statements.charged(), {"person_id": person_id, "moment": moment}
-    found = [one.execute(query, asked).one() for one in every(session)]
+    found = [one.exec(query, params=asked).one() for one in every(session)]
     return sum(count for count, _ in found), min((at for _, at in found if at), default=None)

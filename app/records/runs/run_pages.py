@@ -77,7 +77,7 @@ class Way:
     """
 
     led: Conditions
-    passing: Conditions = field(default_factory=list)
+    passing: Conditions = field(default_factory=Conditions)
     is_bounded: bool = False
 
     def edge(self) -> Select[Any, Any]:
@@ -251,7 +251,7 @@ class Page:
     `looked_among` is how many of the newest runs were searched, None if all were.
     """
 
-    items: list[Run] = field(default_factory=list)
+    items: list[Run] = field(default_factory=list[Run])
     next_cursor: str | None = None
     prev_cursor: str | None = None
     looked_among: int | None = None
@@ -288,12 +288,13 @@ def _ask(
     if not ways:
         return [], False
     with database.reading() as session:
-        edges = [session.execute(way.edge()).first() if way.is_bounded else None for way in ways]
+        read = session.connection().execute
+        edges = [read(way.edge()).first() if way.is_bounded else None for way in ways]
         queries = [
             way.query(walk, (edge[0], edge[1]) if edge else None)
             for way, edge in zip(ways, edges, strict=True)
         ]
-        found = session.execute(union_all(*(select(query.subquery()) for query in queries)))
+        found = read(union_all(*(select(query.subquery()) for query in queries)))
         forwards = place is None or place.forwards
         keys = sorted({(at, run_id) for run_id, at in found}, reverse=forwards)
         ids = [run_id for _, run_id in keys[:limit]]

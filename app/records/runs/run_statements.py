@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, cast, func, or_, text
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, cast, func, or_, text
 from sqlmodel import col, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from app.domain.lifecycle import WAITING
 from app.domain.statistics import MICROS

@@ -12,17 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    Select,
-    func,
-    literal_column,
-    select,
-    union_all,
-)
-from sqlmodel import Session, col
-from sqlmodel import select as select_rows
+import sqlalchemy
+from sqlalchemy import ColumnElement, CompoundSelect, func, literal_column, union_all
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from app.domain.lifecycle import WAITING
 from app.domain.words import Cause, Status
@@ -73,7 +66,7 @@ class ProjectRuns:
     def begun(self, project_ids: Collection[str]) -> dict[str, list[Run]]:
         """Return open runs that have left the queue, by project, oldest first."""
         query = select(Run).where(BEGUN, col(Run.project_id).in_(project_ids))
-        runs = [row[0] for row in self._stores.everywhere(query)]
+        runs = self._stores.everywhere(query)
         found: dict[str, list[Run]] = {one: [] for one in project_ids}
         for run in sorted(runs, key=lambda run: (run.created_at, run.id)):
             found[run.project_id].append(run)
@@ -83,7 +76,7 @@ class ProjectRuns:
         """Return groups of waiting runs by project, sorted by their oldest run."""
         alike = (col(Run.project_id), col(Run.agent), col(Run.hold))
         oldest = func.min(col(Run.created_at)), func.min(col(Run.id))
-        query = select(*alike, *oldest).group_by(*alike)
+        query = Select[str, str, str | None, datetime, str](*alike, *oldest).group_by(*alike)
         rows = self._stores.everywhere(
             query.where(*_open(project_ids), col(Run.status).in_(_WAITING))
         )
@@ -94,22 +87,23 @@ class ProjectRuns:
 
     def issues(self, project_ids: Collection[str]) -> dict[str, set[int]]:
         """Return the issues that open runs work on, by project."""
-        query = select(col(Run.project_id), col(Run.issue)).distinct()
+        query = select(Run.project_id, Run.issue).distinct()
         found: dict[str, set[int]] = defaultdict(set)
         has_issue = col(Run.issue).is_not(None)
         for project_id, number in self._stores.everywhere(
             query.where(*_open(project_ids), has_issue)
         ):
-            found[project_id].add(number)
+            if number is not None:
+                found[project_id].add(number)
         return found
 
-    def _led_to(self, walks: Iterable[Select[Any]]) -> list[Run]:
-        ways = [select(walk.subquery().c.id) for walk in walks]
+    def _led_to(self, walks: Iterable[SelectOfScalar[str]]) -> list[Run]:
+        ways = [sqlalchemy.select(walk.subquery().c.id) for walk in walks]
         found: list[Run] = []
         for begin in range(0, len(ways), TOGETHER):
             ids: CompoundSelect[Any] = union_all(*ways[begin : begin + TOGETHER])
             query = select(Run).where(col(Run.id).in_(ids))
-            found += [run for (run,) in self._stores.everywhere(query)]
+            found += self._stores.everywhere(query)
         return found
 
 
@@ -142,7 +136,7 @@ def ended_of_batch(session: Session, batch_id: str) -> list[EndedAlike]:
 
 def last_of_batch(session: Session, batch_id: str, *, limit: int) -> list[Run]:
     """Return the runs of a batch that ended last, latest first."""
-    query = select_rows(Run).where(col(Run.batch_id) == batch_id)
+    query = select(Run).where(col(Run.batch_id) == batch_id)
     return list(session.exec(query.order_by(col(Run.ended_at).desc()).limit(limit)).all())
 
 
@@ -159,13 +153,13 @@ class EndedRuns:
 
     def newest(self, begin: datetime, end: datetime, *, limit: int) -> list[Run]:
         """Return the runs that ended last in that time, latest first."""
-        query = select_rows(Run).where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
+        query = select(Run).where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
         found = self._stores.everywhere(query.order_by(col(Run.ended_at).desc()).limit(limit))
         return sorted(found, key=lambda run: (run.ended_at, run.id), reverse=True)[:limit]
 
     def count_held(self) -> int:
         """Count the waiting runs that have a hold."""
-        query = select_rows(func.count()).where(
+        query = select(func.count()).where(
             col(Run.released_at).is_(None),
             col(Run.status).in_(WAITING),
             col(Run.hold).is_not(None),
@@ -173,12 +167,12 @@ class EndedRuns:
         return sum(self._stores.everywhere(query))
 
 
-def _sums() -> Any:
-    query = select_rows(Run.status, Run.cause, func.count(), cost_sum())
+def _sums() -> Select[str, str | None, int, int]:
+    query = select(col(Run.status), col(Run.cause), func.count(), cost_sum())
     return query.group_by(col(Run.status), col(Run.cause))
 
 
-def _alike(rows: Iterable[Any]) -> list[EndedAlike]:
+def _alike(rows: Iterable[tuple[str, str | None, int, int]]) -> list[EndedAlike]:
     return [
         EndedAlike(Status(status), Cause(cause) if cause else None, count, dollars_of(cost))
         for status, cause, count, cost in rows
@@ -193,7 +187,7 @@ class OpenRuns:
 
     def counts(self) -> Counter[str]:
         """Count open runs by status."""
-        query = select_rows(Run.status, func.count()).where(col(Run.released_at).is_(None))
+        query = select(Run.status, func.count()).where(col(Run.released_at).is_(None))
         found: Counter[str] = Counter()
         for status, count in self.stores.everywhere(query.group_by(col(Run.status))):
             found[status] += count
@@ -202,14 +196,14 @@ class OpenRuns:
     def active_by_project(self) -> dict[str, list[str]]:
         """Return, for every project, the ids of the runs that count for its concurrency limit."""
         with self.stores.control.reading() as session:
-            found: dict[str, list[str]] = {one: [] for one in session.exec(select_rows(Project.id))}
+            found: dict[str, list[str]] = {one: [] for one in session.exec(select(Project.id))}
         for project_id, run_id in self.stores.everywhere(run_statements.active_ids()):
             found.setdefault(project_id, []).append(run_id)
         return found
 
     def starting(self) -> list[Run]:
         """Return the runs that are being launched, oldest first."""
-        query = select_rows(Run).where(
+        query = select(Run).where(
             col(Run.released_at).is_(None), col(Run.status) == Status.STARTING
         )
         return sorted(self.stores.everywhere(query), key=lambda run: (run.created_at, run.id))
@@ -218,7 +212,7 @@ class OpenRuns:
         """Return the next time at which a waiting run is due or expires, or None."""
         found: list[datetime] = []
         for status, column in ((Status.DELAYED, Run.due_at), (Status.QUEUED, Run.expires_at)):
-            query = select_rows(func.min(col(column))).where(
+            query = select(func.min(col(column))).where(
                 col(Run.released_at).is_(None), col(Run.status) == status, col(column) > now
             )
             found += [one for one in self.stores.everywhere(query) if one is not None]
@@ -234,16 +228,14 @@ SAME = (
 def find_twin(session: Session, run: Run) -> Run | None:
     """Return an open run of the same project with the same work, or None; the model may differ."""
     same = [col(getattr(Run, name)).is_not_distinct_from(getattr(run, name)) for name in SAME]
-    query = select_rows(Run).where(Run.project_id == run.project_id, col(Run.released_at).is_(None))
+    query = select(Run).where(Run.project_id == run.project_id, col(Run.released_at).is_(None))
     query = query.where(*same).limit(1)
     return next((run for one in every(session) for run in one.exec(query)), None)
 
 
 def over_and_done(stores: Stores, ids: Collection[str]) -> dict[str, Run]:
     """Return, by id, the runs among these that are released and do not wait to be resumed."""
-    query = select_rows(Run).where(
-        col(Run.released_at).is_not(None), col(Run.may_resume).is_(False)
-    )
+    query = select(Run).where(col(Run.released_at).is_not(None), col(Run.may_resume).is_(False))
     found: dict[str, Run] = {}
     for database, theirs in stores.by_owner(ids).items():
         with database.reading() as session:

@@ -101,7 +101,7 @@ def _file(database: Database) -> str:
 
 def _server(session: Session) -> str:
     query = "SELECT system_identifier, current_database() FROM pg_control_system()"
-    row = session.execute(text(query)).one()
+    row = session.connection().execute(text(query)).one()
     return f"{row[0]}:{row[1]}"
 
 

@@ -45,7 +45,7 @@ class LeaseLedger:
     def release(self, holder: str, now: datetime) -> None:
         """End all leases of a holder now."""
         with self.stores.control.transaction() as tx:
-            tx.execute(
+            tx.exec(
                 update(Lease)
                 .where(col(Lease.holder) == holder, col(Lease.expires_at) > now)
                 .values(expires_at=now)

@@ -91,5 +91,5 @@ class Outbox:
     @staticmethod
     def _known(tx: Session, keys: set[str]) -> dict[str, str | None]:
         # an entry that has left the outbox is never offered again
-        tx.execute(delete(Applied).where(col(Applied.key).not_in(keys)))
+        tx.exec(delete(Applied).where(col(Applied.key).not_in(keys)))
         return {row.key: row.sentence for row in tx.exec(select(Applied)).all()}

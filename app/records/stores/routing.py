@@ -7,10 +7,10 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, TypeVarTuple, overload
 
 from sqlmodel import Session
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from app.domain import ids
 from app.records.database.database import Database, Transaction
@@ -18,6 +18,7 @@ from app.records.stores.sessions import APART, every, join
 
 log = logging.getLogger(__name__)
 Row = TypeVar("Row")
+Columns = TypeVarTuple("Columns")
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ class Stores:
     def everywhere(self, query: SelectOfScalar[Row]) -> list[Row]: ...
 
     @overload
-    def everywhere(self, query: Any) -> list[Any]: ...
+    def everywhere(self, query: Select[*Columns]) -> list[tuple[*Columns]]: ...
 
-    def everywhere(self, query: Any) -> list[Any]:
+    def everywhere(self, query: SelectOfScalar[Any] | Select[*tuple[Any, ...]]) -> list[Any]:
         """Run a query in every store that may hold runs; return the results store by store."""
         found: list[Any] = []
         for database in self.holding_runs():

@@ -41,8 +41,8 @@ class PassState:
 
     bulk: Bulk
     stuck_at: int = -1
-    _full: set[str] = field(default_factory=set)
-    _asked_in_vain: set[str] = field(default_factory=set)
+    _full: set[str] = field(default_factory=set[str])
+    _asked_in_vain: set[str] = field(default_factory=set[str])
 
     def add_full_window(self) -> None:
         """Note that the quota of the person who gave the order is full."""

@@ -28,7 +28,7 @@ class Line:
     kind: str
     sentence: str
     at: datetime | None = None
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class _Beaten(Exception):

@@ -19,7 +19,7 @@ class PrivateHome:
 
     home: Path
     readable: Sequence[Path] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
     withheld: Collection[str] = ()
 
 

@@ -69,7 +69,7 @@ class LaunchOrder:
     readable: Sequence[Path] = ()
     private_home: PrivateHome | None = None
     # more variables for the agent; the engine prefixes each name with RUNYARD_
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Launched:
 
     mark: ProcessMark
     kept: Kept
-    surroundings: Mapping[str, str] = field(default_factory=dict)
+    surroundings: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class LaunchFailed(Exception):

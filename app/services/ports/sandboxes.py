@@ -42,7 +42,7 @@ class Enclosure:
     copy: Path
     readable: Sequence[Path] = ()
     home: Path | None = None
-    lent: Mapping[Path, Path] = field(default_factory=dict)
+    lent: Mapping[Path, Path] = field(default_factory=dict[Path, Path])
     tools: Sequence[Path] = ()
 
 

@@ -40,10 +40,10 @@ class Reading:
     pulse: Pulse
     tally: Tally = field(default_factory=Tally)
     position: int = 0
-    written: dict[str, Any] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict[str, Any])
     written_at: float = 0.0
     # lower bounds known from parts of the log that have since been dropped
-    floor: dict[str, Any] = field(default_factory=dict)
+    floor: dict[str, Any] = field(default_factory=dict[str, Any])
     is_whole: bool = False
     # a caller got no vitals; re-check the run once the log is read to its end
     is_awaited: bool = False

@@ -99,7 +99,7 @@ class _Heard:
     """Answers shared by many orders: origin's branches, and the error of each silent service."""
 
     branches: list[str] | None = None
-    silent: dict[str, str] = field(default_factory=dict)
+    silent: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Prechecks:

@@ -35,7 +35,7 @@ class Setting:
     hint: str
     write: Callable[[ProjectOut], str]
     read: Callable[[str], Any]
-    choices: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict[str, str])
     is_many: bool = False
 
     def in_words(self, written: str) -> str:

@@ -28,7 +28,7 @@ class FormDraft:
 
     key: str = ""
     sent: tuple[str, ...] = ()
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def read(cls, told: object) -> FormDraft:

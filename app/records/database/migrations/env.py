@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlmodel import SQLModel
 
-from app.records import tables  # noqa: F401 - fills the metadata
+from app.records.tables import Run
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=SQLModel.metadata,
+    target_metadata=Run.metadata,
     render_as_batch=True,
     transactional_ddl=True,
 )

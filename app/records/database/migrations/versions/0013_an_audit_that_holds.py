@@ -39,12 +39,12 @@ POSTGRESQL_GUARDS = (
 def upgrade() -> None:
     """Make the table anew, with what the old one tells, and let the database guard it."""
     connection = op.get_bind()
-    old = sa.table(
-        "audit",
+    columns: list[sa.ColumnClause[Any]] = [
         *(sa.column(name) for name in ("id", "person_id", "what", "project_id", "run_id")),
         sa.column("at", sa.DateTime(timezone=True)),
         *(sa.column(name) for name in ("because", "correlation_id")),
-    )
+    ]
+    old = sa.table("audit", *columns)
     rows = connection.execute(sa.select(old).order_by(old.c.id)).mappings().all()
     op.drop_index("newest_audit", "audit")
     op.drop_table("audit")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -22,7 +24,8 @@ def upgrade() -> None:
     # SQLite cannot change a check: the table is made anew, with its rows. Spelled out, since a
     # batch of Alembic's writes the constraints in another order each time
     anew = _make("notification_anew")
-    old = sa.table("notification", *(sa.column(column.name) for column in anew.c))
+    columns: list[sa.ColumnClause[Any]] = [sa.column(column.name) for column in anew.c]
+    old = sa.table("notification", *columns)
     op.execute(sa.insert(anew).from_select(list(anew.c.keys()), sa.select(*old.c)))
     op.drop_table("notification")
     op.rename_table("notification_anew", "notification")
