@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any
 
 from app.api.views import event_out, masked, project_out, report_out, run_out
@@ -96,7 +97,7 @@ class LiveStream:
         told: list[LiveEvent] = []
         for change, number in latest.items():
             try:
-                event = self._event(change, number)
+                event = _event_of(change, number, self._services)
             except Exception:
                 # one failing event must not block the others
                 log.exception("a change could not be told: %s", change)
@@ -129,46 +130,97 @@ class LiveStream:
                 for hearer in self._hearers:
                     hearer(event)
 
-    def _event(self, change: Change, number: int) -> LiveEvent | None:
-        # pages get these events without passing the API's masking middleware
-        services, mask = self._services, self._services.secrets.mask()
-        match change:
-            case RunChanged(run_id, project_id):
-                run = services.runs.find(run_id)
-                if run is None:
-                    return None
-                out = run_out(run, services.project_names.one(project_id))
-                return LiveEvent(number, "run.changed", masked(out, mask), run_id)
-            case RunEventAppended(run_id, event_id):
-                lines = services.runs.timeline(run_id, after=event_id - 1)[:1]
-                if not lines:
-                    return None
-                data = {"run_id": run_id, "event": masked(event_out(lines[0]), mask)}
-                return LiveEvent(number, "run.event", data, run_id)
-            case LogGrew(run_id):
-                return LiveEvent(number, "run.log", {"run_id": run_id}, run_id)
-            case RunReported(run_id):
-                run = services.runs.find(run_id)
-                if run is None:
-                    return None
-                report = masked(report_out(services, run), mask)
-                data = {"run_id": run_id, "report": report}
-                return LiveEvent(number, "run.report", data, run_id)
-            case BulkChanged(bulk_id):
-                return LiveEvent(number, "bulk.changed", {"bulk_id": bulk_id})
-            case ProjectChanged(project_id):
-                try:
-                    view = services.overview.of(project_id)
-                    return LiveEvent(number, "project.changed", project_out(view, mask))
-                except NotFound:
-                    return None
-            case QuotaChanged(person_id):
-                return LiveEvent(number, "quota.changed", {"person_id": person_id})
-            case FeedBroke():
-                return LiveEvent(number, FEED_BROKE, {})
-            case StoresChanged(trouble):
-                return LiveEvent(number, "stores.changed", {"trouble": trouble or None})
-            case FindingsChanged():
-                return LiveEvent(number, "doctor.changed", {})
-            case StuckChanged():
-                return LiveEvent(number, "quarantine.changed", {})
+
+@singledispatch
+def _event_of(change: Change, number: int, services: Services) -> LiveEvent | None:
+    """Return the event of a change, by its type; None for one that no page shows.
+
+    Texts are masked here, because pages get them without passing the API's masking middleware.
+    """
+    return None
+
+
+@_event_of.register
+def run_changed(change: RunChanged, number: int, services: Services) -> LiveEvent | None:
+    """Describe a run by its current row."""
+    run = services.runs.find(change.run_id)
+    if run is None:
+        return None
+    out = run_out(run, services.project_names.one(change.project_id))
+    return LiveEvent(number, "run.changed", masked(out, services.secrets.mask()), run.id)
+
+
+@_event_of.register
+def run_event_appended(
+    change: RunEventAppended, number: int, services: Services
+) -> LiveEvent | None:
+    """Describe a run's new timeline event."""
+    lines = services.runs.timeline(change.run_id, after=change.event_id - 1)[:1]
+    if not lines:
+        return None
+    event = masked(event_out(lines[0]), services.secrets.mask())
+    data = {"run_id": change.run_id, "event": event}
+    return LiveEvent(number, "run.event", data, change.run_id)
+
+
+@_event_of.register
+def run_reported(change: RunReported, number: int, services: Services) -> LiveEvent | None:
+    """Describe what a run's agent has reported so far."""
+    run = services.runs.find(change.run_id)
+    if run is None:
+        return None
+    report = masked(report_out(services, run), services.secrets.mask())
+    return LiveEvent(number, "run.report", {"run_id": run.id, "report": report}, run.id)
+
+
+@_event_of.register
+def log_grew(change: LogGrew, number: int, services: Services) -> LiveEvent:
+    """Name the run whose log grew."""
+    return LiveEvent(number, "run.log", {"run_id": change.run_id}, change.run_id)
+
+
+@_event_of.register
+def project_changed(change: ProjectChanged, number: int, services: Services) -> LiveEvent | None:
+    """Describe a project by its current rows."""
+    try:
+        view = services.overview.of(change.project_id)
+        out = project_out(view, services.secrets.mask())
+    except NotFound:
+        return None
+    return LiveEvent(number, "project.changed", out)
+
+
+@_event_of.register
+def bulk_changed(change: BulkChanged, number: int, services: Services) -> LiveEvent:
+    """Name the bulk action that changed."""
+    return LiveEvent(number, "bulk.changed", {"bulk_id": change.bulk_id})
+
+
+@_event_of.register
+def quota_changed(change: QuotaChanged, number: int, services: Services) -> LiveEvent:
+    """Name the person whose quota changed."""
+    return LiveEvent(number, "quota.changed", {"person_id": change.person_id})
+
+
+@_event_of.register
+def stores_changed(change: StoresChanged, number: int, services: Services) -> LiveEvent:
+    """Say why nothing can be written, or None once it can."""
+    return LiveEvent(number, "stores.changed", {"trouble": change.trouble or None})
+
+
+@_event_of.register
+def findings_changed(change: FindingsChanged, number: int, services: Services) -> LiveEvent:
+    """Announce that doctor's findings changed."""
+    return LiveEvent(number, "doctor.changed", {})
+
+
+@_event_of.register
+def stuck_changed(change: StuckChanged, number: int, services: Services) -> LiveEvent:
+    """Announce that the quarantine changed."""
+    return LiveEvent(number, "quarantine.changed", {})
+
+
+@_event_of.register
+def feed_broke(change: FeedBroke, number: int, services: Services) -> LiveEvent:
+    """Announce that changes may have been missed."""
+    return LiveEvent(number, FEED_BROKE, {})

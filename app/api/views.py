@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -49,7 +50,10 @@ SAME_NAME = (
 
 # project fields that no form edits: a form would send the mask back
 _TOLD_OF_RUNS = frozenset({"last_run", "recent_failures", "hold", "stuck"})
-Told = TypeVar("Told")
+Maskable = (
+    BaseModel | Mapping[str, "Maskable"] | Sequence["Maskable"] | str | float | datetime | None
+)
+Told = TypeVar("Told", bound=Maskable)
 
 
 def masked(told: Told, mask: SecretMask) -> Told:
@@ -57,7 +61,7 @@ def masked(told: Told, mask: SecretMask) -> Told:
     return _masked(told, mask) if mask else told
 
 
-def _masked(told: Any, mask: SecretMask) -> Any:
+def _masked(told: Maskable, mask: SecretMask) -> Any:
     match told:
         case BaseModel():
             return told.model_copy(update=_masked(dict(told), mask))
@@ -65,8 +69,9 @@ def _masked(told: Any, mask: SecretMask) -> Any:
             return {name: _masked(value, mask) for name, value in told.items()}
         case list():
             return [_masked(one, mask) for one in told]
-    # exact type only: enum members are strings of ours
-    return mask.mask_text(told) if type(told) is str else told
+        case _:
+            # exact type only: enum members are strings of ours
+            return mask.mask_text(told) if type(told) is str else told
 
 
 def label(run: Run) -> str:

@@ -19,6 +19,7 @@ from app.api.client.batches import BatchCalls
 from app.api.client.projects import IssueCalls
 from app.api.client.runs import EntriesPiece as EntriesPiece
 from app.api.client.runs import LogCalls
+from app.domain.json_objects import is_object
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -318,11 +319,9 @@ def _moment(date: str | None) -> datetime | None:
 
 def _problem(answer: httpx.Response, correlation_id: str) -> ApiProblem:
     try:
-        body = answer.json()
+        told = answer.json()
     except ValueError:
-        body = {"detail": f"The server answered {answer.status_code}."}
-    return ApiProblem(
-        answer.status_code,
-        body if isinstance(body, dict) else {},
-        answer.headers.get("X-Correlation-Id", correlation_id),
-    )
+        told = {"detail": f"The server answered {answer.status_code}."}
+    body = told if is_object(told) else {}
+    correlation_id = answer.headers.get("X-Correlation-Id", correlation_id)
+    return ApiProblem(answer.status_code, body, correlation_id)

@@ -46,7 +46,7 @@ ALSO_WRONG = "also_wrong"
 
 def answer_for(refusal: Refusal) -> JSONResponse:
     """Build the problem response of a refusal, with Retry-After if known."""
-    headers = {}
+    headers: dict[str, str] = {}
     if "retry_after" in refusal.members:
         headers["Retry-After"] = str(refusal.members["retry_after"])
     if refusal.code == RateLimited.code:

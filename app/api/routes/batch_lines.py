@@ -15,6 +15,7 @@ from app.api.http.duplicate_names import TWICE, read_json
 from app.api.schemas import BatchLine
 from app.api.schemas.sentences import sentence_of
 from app.domain.formatting import size_words
+from app.domain.json_objects import is_object
 from app.domain.words import Cause
 from app.errors import BadLine, Invalid
 from app.services.batches.filling import Item
@@ -97,7 +98,7 @@ def item_of(line: Line, project_id: str) -> Item:
         because = TOO_LONG.format(size=size_words(line.length))
         return Item(_index_of_cut(line), None, because, Cause.ITEM_TOO_LARGE)
     told, doubled = _json_of(line)
-    index = told.get("index") if isinstance(told, dict) else None
+    index = told.get("index") if is_object(told) else None
     if not isinstance(index, int) or isinstance(index, bool) or index < 0:
         raise _without_index(line)
     if "index" in doubled:

@@ -204,7 +204,7 @@ class RunStream:
     def _stages(self) -> list[str]:
         run = self._services.runs.find(self._run_id)
         status = run.status if run else ""
-        messages = []
+        messages: list[str] = []
         for event in self._services.runs.timeline(self._run_id, after=self._after):
             self._after = event.id or self._after
             data = {"status": status, **event_out(event).model_dump(mode="json")}

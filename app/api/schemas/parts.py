@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from app.domain.formatting import iso
+from app.domain.json_objects import is_object
 from app.domain.starts import HOW, read_start
 from app.errors import KeyMismatch
 
@@ -109,7 +110,7 @@ class KeyedBody(Body):
     @model_validator(mode="before")
     @classmethod
     def _take_either_name(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or KEY_HEADER not in given:
+        if not is_object(given) or KEY_HEADER not in given:
             return given
         rest = dict(given)
         by_header, key = rest.pop(KEY_HEADER), rest.get("x_idempotency_key")

@@ -237,7 +237,7 @@ class ProjectOut(Answer):
     hold: str | None = None
     usage_limit: UsageLimit | None = None
     stuck: list[StuckOut] = Field(
-        default_factory=list,
+        default_factory=list[StuckOut],
         description="What failed five times by a fault of Runyard's and is tried no more, of the "
         "project, its issues and its runs, oldest first; see `/quarantine`.",
     )

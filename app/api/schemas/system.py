@@ -137,7 +137,7 @@ class SystemOut(Answer):
     trouble: list[TroubleOut]
     health: list[HealthOut] = Field(default_factory=list[HealthOut])
     alerts: list[AlertOut] = Field(
-        default_factory=list,
+        default_factory=list[AlertOut],
         description="What a person is warned of: messages that do not get through, agents that "
         "projects need and that are not ready, disks with little room.",
     )

@@ -90,7 +90,7 @@ class IssueOut(Answer):
     created_at: Moment | None = None
     closed_at: Moment | None = None
     unknown_blockers: list[int] = Field(
-        default_factory=list,
+        default_factory=list[int],
         description="Numbers it says it is blocked by that do not exist here; they do not block.",
     )
 

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 from app.api.client.client import ApiClient
+from app.domain.json_objects import is_object
 
 Answer = TypeVar("Answer")
 
@@ -74,7 +75,7 @@ class LatestRequest(Generic[Answer]):
         self, ask: Callable[[], Awaitable[Answer]], show: Callable[[Answer], None]
     ) -> None:
         self._ask: Callable[[], Awaitable[Answer]] | None = ask
-        self._show = show
+        self._show: Callable[[Answer], None] = show
         self._is_asking = self._is_wanted = False
 
     def end(self) -> None:
@@ -126,6 +127,6 @@ class Coalescer:
     def _key(self, kind: str, data: Any) -> Hashable:
         if kind in NEVER_MERGED:
             return kind, next(self._numbers)
-        if isinstance(data, dict):
+        if is_object(data):
             return kind, data.get("id") or data.get("run_id")
         return kind, getattr(data, "id", None)

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from app.api.client.client import ApiProblem
 from app.api.schemas.sentences import sentence_of
+from app.domain.json_objects import is_object
+from app.domain.json_values import JsonValue
 
 _CLOCK = re.compile(r"[0-9]{1,6}(:[0-5][0-9]){0,2}")
 
@@ -56,7 +58,7 @@ def blamed_by(problem: ApiProblem) -> dict[str, str]:
     if problem.code == "name_taken":
         return {"name": problem.detail}
     named: dict[str, str] = {}
-    for error in problem.members.get("errors") or []:
+    for error in filter(is_object, problem.members.get("errors") or ()):
         message = str(error.get("message", problem.detail))
         named.setdefault(_field_of(str(error.get("field", ""))), message)
     return named
@@ -86,10 +88,12 @@ def argv_from(words: str) -> list[str]:
     if not words.lstrip().startswith("["):
         return [line.strip() for line in words.splitlines() if line.strip()]
     try:
-        argv = json.loads(words)
+        given: JsonValue = json.loads(words)
     except ValueError:
-        argv = None
-    if not isinstance(argv, list) or not all(isinstance(one, str) for one in argv):
+        given = None
+    listed = given if isinstance(given, list) else [None]
+    argv = [one for one in listed if isinstance(one, str)]
+    if len(argv) < len(listed):
         raise ValueError('Write one argument per line, or a JSON list such as ["make", "test"].')
     return argv
 

@@ -40,7 +40,7 @@ def statuses_of(project: ProjectOut) -> list[CardStatus]:
     """
     if only := _only_status(project):
         return [only]
-    found = []
+    found: list[CardStatus] = []
     last = project.last_run
     if last is not None and last.status in LIVE:
         found.append(_live(last))
@@ -153,7 +153,7 @@ def needs_of(project: ProjectOut) -> list[Need]:
     path, name, parked = f"/projects/{project.id}", project.name, project.parked_count
     if project.archived_at is not None:
         return []
-    needs = []
+    needs: list[Need] = []
     if project.state == "broken":
         needs.append(Need(NeedKind.BROKEN, name, "broken", path))
     elif project.unreachable:

@@ -180,7 +180,7 @@ class ProjectBoard:
 
     async def reset(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
         """Show zero strikes at once, and roll back if `act` fails. Raises what `act` raises."""
-        clean = {"strikes": 0, "paused": False, "recent_failures": []}
+        clean: dict[str, Any] = {"strikes": 0, "paused": False, "recent_failures": []}
         await self._attempt(project_id, clean, act, RESETTING)
 
     def word_of(self, project_id: str) -> str:

@@ -150,7 +150,7 @@ class SettingsForm:
         return True
 
     def _follow(self) -> set[str]:
-        moved = set()
+        moved: set[str] = set()
         for name, field in self._fields.items():
             if field.typed == field.theirs or (field.typed == field.base and name != self._focused):
                 moved |= {name} if field.adopt() else set()

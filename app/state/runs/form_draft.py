@@ -7,8 +7,9 @@ import re
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeGuard
 
+from app.domain.json_values import JsonObject, JsonValue
 from app.domain.words import Depth
 from app.state.runs.run_form import RunForm
 
@@ -33,15 +34,12 @@ class FormDraft:
     @classmethod
     def read(cls, told: object) -> FormDraft:
         """Parse and validate what a browser sent; nothing in it is trusted."""
-        try:
-            kept = json.loads(told) if isinstance(told, str) else None
-        except ValueError:
-            kept = None
-        if not isinstance(kept, dict) or not _is_key(kept.get("key")):
+        kept = _object_in(told)
+        key, sent, fields = kept.get("key"), kept.get("sent"), kept.get("fields")
+        if not _is_key(key):
             return cls()
-        sent, fields = kept.get("sent"), kept.get("fields")
         return cls(
-            kept["key"],
+            key,
             tuple(filter(_is_correlation, sent[:MAX_SENT])) if isinstance(sent, list) else (),
             {
                 name: value
@@ -84,12 +82,20 @@ def _state_of(form: RunForm) -> tuple[object, ...]:
     return (form.key, form.sent, *fields, *(getattr(form, name) for name in TEXTS))
 
 
-def _is_key(value: Any) -> bool:
+def _object_in(told: object) -> JsonObject:
+    try:
+        kept: JsonValue = json.loads(told) if isinstance(told, str) else None
+    except ValueError:
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _is_key(value: object) -> TypeGuard[str]:
     try:
         return isinstance(value, str) and str(uuid.UUID(value)) == value
     except ValueError:
         return False
 
 
-def _is_correlation(value: Any) -> bool:
+def _is_correlation(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(_CORRELATION.fullmatch(value))

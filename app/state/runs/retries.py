@@ -81,12 +81,13 @@ class Retries:
         self._sent[key] = (*self._sent.get(key, ()), correlation_id)
         submit = self._submits.begin(self._owner, self._placeholder(run, key, source))
         try:
-            ids = {"key": key, "correlation_id": correlation_id}
             if source == "resume":
-                made = await self._api.resume(run.id, **ids)
+                made = await self._api.resume(run.id, key=key, correlation_id=correlation_id)
             else:
-                again = run.id in self._doubled or None
-                made = await self._api.retry(run.id, **ids, **{"from": source, "again": again})
+                wishes = {"from": source, "again": run.id in self._doubled or None}
+                made = await self._api.retry(
+                    run.id, key=key, correlation_id=correlation_id, **wishes
+                )
         except NoAnswer as silence:
             raise RetryUnanswered(silence.correlation_id) from silence
         except ApiProblem as problem:

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.api.client.client import ApiProblem
 from app.api.schemas import IssueOut
+from app.domain.json_objects import is_object
 
 EDITED_MEANWHILE = "edited_meanwhile"
 MAX_TITLE = 300
@@ -43,7 +44,7 @@ class IssueEditor:
     def notice(self, problem: ApiProblem) -> bool:
         """Return True for a refusal due to a concurrent edit, and store that edit in `theirs`."""
         stands = problem.members.get("stands")
-        if problem.code != EDITED_MEANWHILE or not isinstance(stands, dict):
+        if problem.code != EDITED_MEANWHILE or not is_object(stands):
             return False
         self.theirs = {name: str(stands.get(name, "")) for name in self._seen}
         return True
