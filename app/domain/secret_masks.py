@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from app.domain.json_values import JsonObject, JsonValue
+from app.domain.json.values import JsonObject, JsonValue
 
 # shorter values would match ordinary text
 LEAST = 8

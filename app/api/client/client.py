@@ -19,7 +19,7 @@ from app.api.client.batches import BatchCalls
 from app.api.client.projects import IssueCalls
 from app.api.client.runs import EntriesPiece as EntriesPiece
 from app.api.client.runs import LogCalls
-from app.domain.json_objects import is_object
+from app.domain.json.objects import is_object
 
 Model = TypeVar("Model", bound=BaseModel)
 

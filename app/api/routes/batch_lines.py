@@ -15,7 +15,7 @@ from app.api.http.duplicate_names import TWICE, read_json
 from app.api.schemas import BatchLine
 from app.api.schemas.sentences import sentence_of
 from app.domain.formatting import size_words
-from app.domain.json_objects import is_object
+from app.domain.json.objects import is_object
 from app.domain.words import Cause
 from app.errors import BadLine, Invalid
 from app.services.batches.filling import Item

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from app.domain.formatting import iso
-from app.domain.json_objects import is_object
+from app.domain.json.objects import is_object
 from app.domain.starts import HOW, read_start
 from app.errors import KeyMismatch
 

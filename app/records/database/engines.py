@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.pool import QueuePool
 
-from app.domain.json_values import JsonValue
+from app.domain.json.values import JsonValue
 
 # Linux's names of file systems that several machines may write to, or without shared memory
 NETWORK = frozenset(

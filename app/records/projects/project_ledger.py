@@ -338,9 +338,7 @@ class ProjectLedger:
     def switch_auto(self, tx: Transaction, project_id: str, *, enabled: bool) -> None:
         """Switch auto runs on or off."""
         self._update_fields(tx, project_id, auto_enabled=enabled)
-        tx.exec(
-            update(Project).where(col(Project.id) == project_id).values(auto_enabled=enabled)
-        )
+        tx.exec(update(Project).where(col(Project.id) == project_id).values(auto_enabled=enabled))
         tx.publish(ProjectChanged(project_id))
 
     def clear_strikes(self, tx: Transaction, project_id: str) -> None:

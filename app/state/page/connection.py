@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 from app.api.client.client import ApiClient
-from app.domain.json_objects import is_object
+from app.domain.json.objects import is_object
 
 Answer = TypeVar("Answer")
 

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from app.api.client.client import ApiProblem
 from app.api.schemas.sentences import sentence_of
-from app.domain.json_objects import is_object
-from app.domain.json_values import JsonValue
+from app.domain.json.objects import is_object
+from app.domain.json.values import JsonValue
 
 _CLOCK = re.compile(r"[0-9]{1,6}(:[0-5][0-9]){0,2}")
 

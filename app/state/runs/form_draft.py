@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-from app.domain.json_values import JsonObject, JsonValue
+from app.domain.json.values import JsonObject, JsonValue
 from app.domain.words import Depth
 from app.state.runs.run_form import RunForm
 

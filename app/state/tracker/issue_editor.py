@@ -6,7 +6,7 @@ from typing import Any
 
 from app.api.client.client import ApiProblem
 from app.api.schemas import IssueOut
-from app.domain.json_objects import is_object
+from app.domain.json.objects import is_object
 
 EDITED_MEANWHILE = "edited_meanwhile"
 MAX_TITLE = 300

@@ -1,0 +1,1 @@
+"""JSON: the types of parsed values."""
