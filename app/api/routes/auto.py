@@ -32,14 +32,14 @@ log = logging.getLogger(__name__)
 
 def routes(services: Services) -> APIRouter:
     """Build the routes `/projects/{id}/afk/…` and `/projects/{id}/next`."""
-    router = APIRouter(tags=["afk"])
-    router.include_router(_starting(services))
-    router.include_router(_looping(services))
+    router = APIRouter()
+    router.routes.extend(_starting(services).routes)
+    router.routes.extend(_looping(services).routes)
     return router
 
 
 def _starting(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["afk"])
 
     @router.post(
         "/projects/{project_id}/afk/start",
@@ -71,7 +71,7 @@ def _starting(services: Services) -> APIRouter:
 
 
 def _looping(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["afk"])
 
     @router.put("/projects/{project_id}/afk/auto")
     def set_auto(project_id: str, body: AutoSwitch, request: Request) -> ProjectOut:

@@ -75,14 +75,14 @@ def item_out(services: Services, index: int, run: Run) -> BatchItemOut:
 
 def routes(services: Services) -> APIRouter:
     """Build the routes below `/batches`."""
-    router = APIRouter(tags=["batches"])
+    router = APIRouter()
     for some in (_making, _filling, _listing, _ending):
-        router.include_router(some(services))
+        router.routes.extend(some(services).routes)
     return router
 
 
 def _making(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["batches"])
 
     @router.post("/batches", status_code=202)
     def make(
@@ -111,7 +111,7 @@ def _making(services: Services) -> APIRouter:
 
 
 def _filling(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["batches"])
     sent = {"requestBody": {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}}
 
     @router.post("/batches/{batch_id}/items", openapi_extra=sent)
@@ -160,7 +160,7 @@ def _receipt_out(filling: Filling, receipt: Receipt) -> BatchReceipt:
 
 
 def _listing(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["batches"])
 
     @router.get("/batches")
     def list_them(
@@ -201,7 +201,7 @@ def _listing(services: Services) -> APIRouter:
 
 
 def _ending(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["batches"])
 
     @router.post("/batches/{batch_id}/stop")
     def stop(batch_id: str, request: Request, body: StopOrder | None = None) -> BatchOut:

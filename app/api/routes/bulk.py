@@ -16,14 +16,14 @@ from app.services.rows import Bulk, RunFilter
 
 def routes(services: Services) -> APIRouter:
     """Build the routes below `/bulk`."""
-    router = APIRouter(tags=["bulk"])
+    router = APIRouter()
     for some in (_ordering, _telling):
-        router.include_router(some(services))
+        router.routes.extend(some(services).routes)
     return router
 
 
 def _ordering(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["bulk"])
 
     @router.post("/bulk", status_code=202)
     def order(
@@ -56,7 +56,7 @@ def _ordering(services: Services) -> APIRouter:
 
 
 def _telling(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["bulk"])
 
     @router.get("/bulk")
     def list_them(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Bulks:

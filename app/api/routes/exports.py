@@ -63,7 +63,7 @@ PIECE = 256 * 1024
 
 def routes(services: Services) -> APIRouter:
     """Build `/runs/{id}/export`."""
-    router = APIRouter()
+    router = APIRouter(tags=["runs"])
 
     @router.get(
         "/runs/{run_id}/export",

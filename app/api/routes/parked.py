@@ -37,14 +37,14 @@ log = logging.getLogger(__name__)
 
 def routes(services: Services) -> APIRouter:
     """Build `/parked` and the runs' `deliver` and `release`."""
-    router = APIRouter(tags=["parked"])
+    router = APIRouter()
     for some in (_keeping, _ending):
-        router.include_router(some(services))
+        router.routes.extend(some(services).routes)
     return router
 
 
 def _keeping(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["parked"])
 
     @router.get("/parked")
     def list_them() -> Parked:
@@ -70,7 +70,7 @@ def _keeping(services: Services) -> APIRouter:
 
 
 def _ending(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["parked"])
 
     @router.post("/runs/{run_id}/deliver", responses=IN_A_BROWSER)
     def deliver(

@@ -33,13 +33,13 @@ from app.services.projects.browser_rule import GUARDED
 def routes(services: Services) -> APIRouter:
     """Build the project routes, including `/origins` and `/demo-project`."""
     router = APIRouter()
-    router.include_router(_project_routes(services), tags=["projects"])
-    router.include_router(_setting_routes(services), tags=["projects"])
+    router.routes.extend(_project_routes(services).routes)
+    router.routes.extend(_setting_routes(services).routes)
     return router
 
 
 def _project_routes(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["projects"])
 
     @router.get("/projects")
     def list_them(include_archived: bool = False) -> Projects:
@@ -79,7 +79,7 @@ def _project_routes(services: Services) -> APIRouter:
 
 
 def _setting_routes(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["projects"])
 
     @router.patch("/projects/{project_id}", responses=IN_A_BROWSER)
     def change(project_id: str, body: ProjectChange, request: Request) -> ProjectOut:

@@ -33,7 +33,7 @@ class LogForm(StrEnum):
 
 def routes(services: Services) -> APIRouter:
     """Build `/runs/{id}/log` and its search."""
-    router = APIRouter()
+    router = APIRouter(tags=["runs"])
     entries = {"content": {NDJSON: {"schema": {"$ref": f"{SCHEMAS}LogEntry"}}}}
 
     @router.get("/runs/{run_id}/log", response_class=PlainTextResponse, responses={200: entries})

@@ -79,9 +79,9 @@ Asked = Annotated[RunFilter, Depends(asked_for)]
 
 def routes(services: Services) -> APIRouter:
     """Build the routes below `/runs`."""
-    router = APIRouter(tags=["runs"])
+    router = APIRouter()
     for some in (_starting, _listing, _telling, _content, run_logs.routes, exports.routes):
-        router.include_router(some(services))
+        router.routes.extend(some(services).routes)
     return router
 
 
@@ -91,7 +91,7 @@ def told(services: Services, run: Run, project: Project | None = None) -> RunOut
 
 
 def _starting(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["runs"])
 
     @router.post(
         "/runs",
@@ -137,7 +137,7 @@ def _starting(services: Services) -> APIRouter:
 
 
 def _listing(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["runs"])
 
     @router.get("/runs")
     def list_them(
@@ -168,7 +168,7 @@ def _listing(services: Services) -> APIRouter:
 
 
 def _telling(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["runs"])
 
     @router.get("/runs/{run_id}")
     def show(run_id: str) -> RunOut:
@@ -198,7 +198,7 @@ def _telling(services: Services) -> APIRouter:
 
 
 def _content(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["runs"])
 
     @router.get("/runs/{run_id}/diff", response_class=PlainTextResponse)
     def diff(run_id: str) -> Response:

@@ -57,7 +57,7 @@ _T = TypeVar("_T")
 
 def retention_routes(services: Services) -> APIRouter:
     """Build `/retention`."""
-    router = APIRouter()
+    router = APIRouter(tags=["system"])
 
     @router.get("/retention")
     def retention() -> RetentionOut:
@@ -122,8 +122,8 @@ def open_routes(services: Services) -> APIRouter:
 def routes(services: Services) -> APIRouter:
     """Build `/system`, `/doctor`, the quota routes and `/retention`."""
     router = APIRouter(tags=["system"])
-    router.include_router(retention_routes(services))
-    router.include_router(_quota_routes(services))
+    router.routes.extend(retention_routes(services).routes)
+    router.routes.extend(_quota_routes(services).routes)
 
     @router.get("/system")
     def system(request: Request) -> SystemOut:
@@ -194,7 +194,7 @@ def _known(ask: Callable[[], _T]) -> _T | None:
 
 
 def _quota_routes(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["system"])
 
     @router.get("/quota/runs")
     def quota(request: Request) -> QuotaOut:

@@ -33,14 +33,14 @@ Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
 def routes(services: Services) -> APIRouter:
     """Build the routes of issues, comments and change requests."""
     router = APIRouter()
-    router.include_router(_issue_routes(services), tags=["issues"])
-    router.include_router(_comment_routes(services), tags=["issues"])
-    router.include_router(_change_routes(services), tags=["changes"])
+    router.routes.extend(_issue_routes(services).routes)
+    router.routes.extend(_comment_routes(services).routes)
+    router.routes.extend(_change_routes(services).routes)
     return router
 
 
 def _issue_routes(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["issues"])
 
     @router.get("/projects/{project_id}/issues")
     def list_them(project_id: str) -> Issues:
@@ -70,7 +70,7 @@ def _issue_routes(services: Services) -> APIRouter:
 
 
 def _comment_routes(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["issues"])
 
     @router.get("/projects/{project_id}/issues/{number}/comments")
     def list_them(project_id: str, number: Numbered) -> Comments:
@@ -89,7 +89,7 @@ def _comment_routes(services: Services) -> APIRouter:
 
 
 def _change_routes(services: Services) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(tags=["changes"])
 
     @router.get("/projects/{project_id}/changes")
     def list_them(project_id: str) -> Changes:
