@@ -27,6 +27,7 @@ from app.cli.client.feed import LOST_SECONDS, PAUSE_SECONDS
 from app.cli.commands.batch_file import BatchFile, read_batch
 from app.cli.output.options import DataDir, Json, example
 from app.cli.output.terminal import Screen, err, out, print_json
+from app.domain.ansi import ERASE_LINE
 from app.domain.batches import BatchStatus
 from app.domain.ids import shorten
 from app.domain.words import Status
@@ -258,10 +259,10 @@ class Meter:
             self._screen.print(told)
             return
         full = BAR * done // count
-        self._screen.stream.write(f"\r\x1b[K{'█' * full}{'░' * (BAR - full)} {told}")
+        self._screen.stream.write(f"{ERASE_LINE}{'█' * full}{'░' * (BAR - full)} {told}")
         self._screen.stream.flush()
 
     def _wipe(self) -> None:
         if self._screen.is_tty:
-            self._screen.stream.write("\r\x1b[K")
+            self._screen.stream.write(ERASE_LINE)
             self._screen.stream.flush()

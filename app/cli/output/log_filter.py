@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import re
 
-from app.cli.output.terminal import ESCAPES
+from app.domain.ansi import RESET, strip, unfinished_at
 from app.domain.safe_text import reveal_hidden
 
-# The possible start of a sequence whose end has not arrived yet.
-_UNFINISHED = re.compile(
-    "(?:\x1b(?:\\[[0-?]*[ -/]*|[\\]PX^_][^\x00-\x1f\x7f-\x9f]*\x1b?|[ -/]*)"
-    "|\x9b[0-?]*[ -/]*|[\x90\x98\x9d-\x9f][^\x00-\x1f\x7f-\x9f]*|\r)\\Z"
-)
 _HELD_AT_MOST = 8192
 
 
@@ -29,8 +23,7 @@ class LogFilter:
         """Return the safe text of a piece; an unfinished sequence waits for the next piece."""
         text = self._held + self._decode(piece)
         # An endless sequence is no sequence: output must not stay hidden behind it.
-        unfinished = _UNFINISHED.search(text, max(0, len(text) - _HELD_AT_MOST))
-        cut = unfinished.start() if unfinished else len(text)
+        cut = unfinished_at(text, max(0, len(text) - _HELD_AT_MOST))
         self._held = text[cut:]
         return self._safe(text[:cut])
 
@@ -38,14 +31,11 @@ class LogFilter:
         """Return the remaining text and a reset of the colors."""
         rest = self._safe(self._held + self._decode(b"", True))
         self._held = ""
-        return rest + ("\x1b[0m" if self._coloured else "")
+        return rest + (RESET if self._coloured else "")
 
     def _safe(self, text: str) -> str:
         lines = text.replace("\r\n", "\n").replace("\r", "\n")
-        return reveal_hidden(ESCAPES.sub(self._keep, lines))
-
-    def _keep(self, found: re.Match[str]) -> str:
-        if not self._keep_colours or not found["sgr"]:
-            return ""
-        self._coloured = True
-        return found[0]
+        safe = strip(lines, keep_colors=self._keep_colours)
+        # the only sequences left are those of colors
+        self._coloured = self._coloured or "\x1b" in safe
+        return reveal_hidden(safe)

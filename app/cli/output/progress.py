@@ -11,6 +11,7 @@ from app.cli.client.connection import Server, run_path
 from app.cli.client.feed import await_release, follow_run, outlasting_losses
 from app.cli.output.run_view import elapsed, print_event, spell, tokens
 from app.cli.output.terminal import Screen, clean, cut, status_piece
+from app.domain.ansi import ERASE_LINE
 
 _REDRAW_SECONDS = 1.0
 
@@ -92,7 +93,7 @@ class LivingLine:
     ) -> None:
         self._over.set()
         self._thread.join()
-        self._write("\r\x1b[K")
+        self._write(ERASE_LINE)
 
     def show(self, run: dict[str, Any], events: list[dict[str, Any]]) -> None:
         """Store the run and its last event, and redraw."""
@@ -112,7 +113,7 @@ class LivingLine:
             label = status_piece(self._run)
             told = clean(f"  {self._told()}").replace("\t", " ")
             rest = cut(told, max(0, self._screen.width - len(label.text) - 1))
-            self._write(f"\r\x1b[K{self._screen.render(label)}{rest}")
+            self._write(f"{ERASE_LINE}{self._screen.render(label)}{rest}")
 
     def _told(self) -> str:
         run, parts = self._run, [elapsed(self._run, datetime.now(UTC))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 import unicodedata
@@ -12,18 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from app.domain.safe_text import CONTROL, reveal_hidden
+from app.domain.ansi import paint, strip
+from app.domain.safe_text import reveal_hidden
 
-# Whole sequences first, so that their printable remainders do not stay behind.
-ESCAPES = re.compile(
-    "(?P<sgr>\x1b\\[[0-9;:]*m)"
-    "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
-    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x7f-\x9f]*(?:\x07|\x1b\\\\|\x9c)?"
-    "|\x1b[ -/]*[0-~]"
-    f"|(?!\n){CONTROL.pattern}"
-)
 NARROWEST = 8  # the minimum width of a shrunken column
-COLOURS = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "bold": 1, "dim": 2}
 STATUS_COLOURS = {
     "succeeded": "green",
     "died": "red",
@@ -51,7 +42,7 @@ Piece = str | Painted
 
 def clean(text: str) -> str:
     """Return one line without control sequences; line breaks and odd characters become visible."""
-    safe = ESCAPES.sub("", text.replace("\r\n", "\n"))
+    safe = strip(text.replace("\r\n", "\n"))
     return reveal_hidden(safe.replace("\n", "\\n"))
 
 
@@ -119,9 +110,8 @@ class Screen:
         """Return a piece ready to be written: cleaned, and colored if colors are shown."""
         if isinstance(piece, str):
             return clean(piece)
-        if not is_colourful(self.stream) or piece.colour not in COLOURS:
-            return clean(piece.text)
-        return f"\x1b[{COLOURS[piece.colour]}m{clean(piece.text)}\x1b[0m"
+        text = clean(piece.text)
+        return paint(text, piece.colour) if is_colourful(self.stream) else text
 
     def print_table(self, header: Sequence[str], rows: Sequence[Sequence[Piece]]) -> None:
         """Print rows under a header, columns aligned, the widest ones cut to fit the terminal."""

@@ -16,12 +16,13 @@ from app.api.client.client import ApiProblem, LogPiece, NoAnswer
 from app.api.client.runs import EntriesPiece
 from app.api.schemas import LogHitsOut, RunOut
 from app.domain.agents.liveness import warn_after
+from app.domain.ansi import PLAIN, Style
 from app.domain.formatting import iso
 from app.domain.words import Phase, Status
 from app.pages.components.buttons import button
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
-from app.pages.runs.terminal import PLAIN, Style, entries_html, lines_html
+from app.pages.runs.terminal import entries_html, lines_html
 from app.pages.shell.page_session import PageSession
 from app.state.runs.entry_log import EntryLog
 from app.state.runs.log_find import LogFind

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.ansi import PLAIN, Style
 from app.pages.components.markup import clean, plain, plain_html
-from app.pages.runs.terminal import PLAIN, Style, line_html, lines_html
+from app.pages.runs.terminal import line_html, lines_html
 from app.state.runs.run_log import LogLine
 
 ESC = "\x1b"
