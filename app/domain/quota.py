@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from app.domain.durations import minutes_words
+
 
 class QuotaLevel(StrEnum):
     """The level of a quota banner: few runs left, or none."""
@@ -30,8 +32,8 @@ def own_limit(counted: Counted, limit: int, seconds: int) -> str:
     """Describe a limit as Runyard's: `Runyard's own limit: 100 runs an hour`."""
     noun, *rest = _NOUNS[counted].split(" ", 1)
     things = " ".join([noun if limit == 1 else f"{noun}s", *rest])
-    length = f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
-    return f"Runyard's own limit: {limit} {things} {_SPANS.get(seconds, f'in {length}')}"
+    within = _SPANS.get(seconds, f"in {minutes_words(seconds)}")
+    return f"Runyard's own limit: {limit} {things} {within}"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
+from app.domain.durations import seconds_of
 from app.domain.quiet_hours import moment_at, parse_time
 
 LONGEST = timedelta(days=30)
@@ -17,7 +18,6 @@ NO_SUCH = "There is no such day or time."
 
 _PARTS = re.compile(r"(\d{1,8})\s*(d|h|m|s|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?)?", re.A)
 _SPAN = re.compile(rf"(?:{_PARTS.pattern}\s*){{1,4}}", re.A | re.I)
-_SIZES = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DAY = re.compile(r"(?:(today|tomorrow)\s+(?:at\s+)?)?(\d{1,2}:\d{2})", re.A | re.I)
 _DATE = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?",
@@ -70,7 +70,7 @@ def _seconds(text: str) -> int:
     parts = _PARTS.findall(text)
     if len(parts) > 1 and not all(unit for _, unit in parts):
         raise ValueError(HOW)
-    seconds = sum(int(count) * _SIZES[(unit or "s")[0]] for count, unit in parts)
+    seconds = seconds_of((count, unit or "s") for count, unit in parts)
     if seconds > LONGEST.total_seconds():
         raise ValueError(TOO_LATE)
     return seconds

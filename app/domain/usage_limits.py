@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.domain.agents.final_output import LimitReached
 from app.domain.backoff import Backoff
+from app.domain.durations import SECONDS_IN, seconds_of
 
 SOONEST, LATEST = timedelta(seconds=60), timedelta(days=8)
 MARGIN, MOST_JITTER = timedelta(seconds=60), timedelta(seconds=240)
@@ -28,7 +29,6 @@ _SPAN = re.compile(
     r"(?:resets?|try again|retry)\s+(?:in|after)\s+((?:\d{1,5}\s*[a-z]{1,7}[\s,]*){1,4})", _FLAGS
 )
 _PART = re.compile(r"(\d{1,5})\s*([a-z]{1,7})", _FLAGS)
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _TIME = re.compile(
     r"(?:resets?|try again)\s+(?:at\s+|on\s+)?"
     rf"(?:(?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}\.?\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?"
@@ -84,9 +84,9 @@ def _span(text: str, now: datetime) -> datetime | None:
     if (found := _SPAN.search(text)) is None:
         return None
     parts = _PART.findall(found[1])
-    if any(unit[0].lower() not in _UNITS for _, unit in parts):
+    if any(unit[0].lower() not in SECONDS_IN for _, unit in parts):
         return None
-    return now + timedelta(seconds=sum(int(n) * _UNITS[unit[0].lower()] for n, unit in parts))
+    return now + timedelta(seconds=seconds_of(parts))
 
 
 def _clock_time(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:

@@ -17,9 +17,10 @@ from app.cli.commands.auto import print_pause, print_plan
 from app.cli.commands.runs_start import NOT_SUCCEEDED, submit_run
 from app.cli.output.options import Json, example
 from app.cli.output.progress import Stages
-from app.cli.output.run_view import print_end, print_event, show_diff, size_of, spell, what
+from app.cli.output.run_view import print_end, print_event, show_diff, size_of, what
 from app.cli.output.terminal import Painted, Screen, err, out, print_json
 from app.cli.server.temporary_server import borrow_server, signals_waiting
+from app.domain.durations import two_units
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import PAUSE_THRESHOLD
 
@@ -243,7 +244,7 @@ def demonstrate(
     if otherwise:
         err().print(Painted(otherwise, "red"))
         raise typer.Exit(NOT_SUCCEEDED)
-    print_step(screen, f"That was all of it, in {spell(time.monotonic() - begun)}")
+    print_step(screen, f"That was all of it, in {two_units(time.monotonic() - begun)}")
     if keep:
         screen.print(f"See it in a browser with: runyard serve --data-dir {folder}")
 

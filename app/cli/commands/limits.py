@@ -10,8 +10,9 @@ import typer
 
 from app.cli.client.connection import connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, example, group
-from app.cli.output.run_view import clock, date_and_clock, spell
+from app.cli.output.run_view import clock, date_and_clock
 from app.cli.output.terminal import err, out, print_json
+from app.domain.durations import two_units
 from app.domain.ids import shorten
 from app.domain.quota import SET_BY, Counted, own_limit
 
@@ -135,7 +136,7 @@ def _of_batches(quota: dict[str, Any]) -> str:
 
 
 def _told(quota: dict[str, Any], what: str, then: str) -> str:
-    window = spell(quota["window_seconds"])
+    window = two_units(quota["window_seconds"])
     told = f"{quota['remaining']} of {quota['limit']} {what} left, in any {window}."
     return f"{told} {then} at {clock(quota['reset_at'])}." if quota.get("reset_at") else told
 

@@ -8,8 +8,8 @@ import typer
 
 from app.cli.client.connection import connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, example, group
-from app.cli.output.run_view import spell
 from app.cli.output.terminal import Piece, err, out, print_json
+from app.domain.durations import two_units
 from app.domain.formatting import size_words
 from app.domain.ids import shorten
 
@@ -74,7 +74,7 @@ def _row(kept: dict[str, Any]) -> list[Piece]:
         str(kept["branch"]).replace(run_id, shorten(run_id)),
         str(kept["project_name"]),
         shorten(run_id),
-        spell(kept["age_seconds"]),
+        two_units(kept["age_seconds"]),
         size_words(kept.get("bytes")),
         str(kept["holds"]),
         str(kept["because"]),

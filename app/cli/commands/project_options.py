@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.client.connection import Misused
+from app.domain.argv import read_json_argv
 from app.domain.sandbox.levels import HostService, NetworkRule, SandboxLevel
 from app.domain.sandbox.settings import LIMIT_BOUNDS
 
@@ -185,11 +185,8 @@ def read_argv(option: str, given: list[str] | None) -> list[str] | None:
         return None
     if len(given) > 1 or not given[0].startswith("["):
         return given
-    try:
-        argv = json.loads(given[0])
-    except ValueError:
-        argv = None
-    if not isinstance(argv, list) or not argv or not all(isinstance(one, str) for one in argv):
+    argv = read_json_argv(given[0])
+    if not argv:
         raise Misused(f'{option} takes a JSON list of words, such as ["my-agent", "{{prompt}}"].')
     return argv
 

@@ -25,8 +25,9 @@ from app.cli.client.connection import (
 from app.cli.commands.auto import print_pause
 from app.cli.commands.project_options import BaseBranch, ProjectSettings, chosen
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
-from app.cli.output.run_view import age, spell
+from app.cli.output.run_view import age
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
+from app.domain.durations import two_units
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.sandbox.settings import limits_words
 
@@ -259,9 +260,9 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "not ready", str(project.get("agent_problem") or "")
     yield "setup", join(project.get("setup_command") or ())
     yield "prompt", str(project.get("prompt") or "")
-    yield "budget", spell(project["budget_seconds"])
+    yield "budget", two_units(project["budget_seconds"])
     stall = project.get("stall_seconds")
-    yield "stall", spell(stall) if stall else ""
+    yield "stall", two_units(stall) if stall else ""
     yield "at once", str(project["max_concurrency"])
     yield "branches", str(project["branch_pattern"])
     yield from _surroundings(project)

@@ -9,9 +9,10 @@ from typing import Any
 
 from app.cli.client.connection import Server, run_path
 from app.cli.client.feed import await_release, follow_run, outlasting_losses
-from app.cli.output.run_view import elapsed, print_event, spell, tokens
+from app.cli.output.run_view import elapsed, print_event, tokens
 from app.cli.output.terminal import Screen, clean, cut, status_piece
 from app.domain.ansi import ERASE_LINE
+from app.domain.durations import two_units
 
 _REDRAW_SECONDS = 1.0
 
@@ -118,7 +119,7 @@ class LivingLine:
     def _told(self) -> str:
         run, parts = self._run, [elapsed(self._run, datetime.now(UTC))]
         if run.get("started_at") and run.get("budget_seconds"):
-            parts[0] += f" of {spell(run['budget_seconds'])}"
+            parts[0] += f" of {two_units(run['budget_seconds'])}"
         parts += [tokens(run), str(run.get("hold") or self._last)]
         return " · ".join(part for part in parts if part)
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.cli.output.terminal import Painted, Piece, Screen, status_piece
+from app.domain.durations import two_units
 from app.domain.ids import shorten
 from app.domain.sandbox.levels import SandboxLevel
 
-_LENGTHS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _KIND_COLOURS = {
     "delivered": "green",
     "kill_sent": "yellow",
@@ -32,28 +32,19 @@ def date_and_clock(moment: str | None) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
 
 
-def spell(seconds: float) -> str:
-    """Format seconds in their two largest units: `42 s`, `3 min 5 s`, `2 h`."""
-    whole = max(0, round(seconds))
-    for size, unit, below, small in _LENGTHS:
-        if whole >= size:
-            rest = whole % size // below
-            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
-    return f"{whole} s"
-
-
 def age(moment: str | None, now: datetime) -> str:
     """Format how long ago a moment was, in its largest unit: `5 min ago`."""
     at = _moment(moment)
     if at is None:
         return "-"
-    return " ".join(spell((now - at).total_seconds()).split()[:2]) + " ago"
+    return " ".join(two_units((now - at).total_seconds()).split()[:2]) + " ago"
 
 
 def elapsed(run: dict[str, Any], now: datetime) -> str:
     """Format how long a run has taken, from its start, or else from its acceptance."""
     begun = _moment(run.get("started_at")) or _moment(run.get("created_at"))
-    return spell(((_moment(run.get("ended_at")) or now) - begun).total_seconds()) if begun else "-"
+    ended = _moment(run.get("ended_at")) or now
+    return two_units((ended - begun).total_seconds()) if begun else "-"
 
 
 def what(run: dict[str, Any]) -> str:
@@ -195,7 +186,7 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _surroundings(run.get("provenance") or {})
     yield "created", date_and_clock(run.get("created_at"))
     yield "starts", date_and_clock(run["starts_at"]) if run.get("starts_at") else ""
-    yield "ttl", f"{spell(run['ttl'])} in the queue" if run.get("ttl") else ""
+    yield "ttl", f"{two_units(run['ttl'])} in the queue" if run.get("ttl") else ""
     yield "started", date_and_clock(run.get("started_at"))
     yield "ended", date_and_clock(run.get("ended_at"))
     yield "took", elapsed(run, datetime.now(UTC)) if run.get("started_at") else "-"

@@ -22,6 +22,7 @@ from app.domain.agents.reports import (
     ToolUsed,
     Used,
 )
+from app.domain.durations import rough_words
 
 # time that an agent may take to exit after its final event
 LINGER = timedelta(seconds=45)
@@ -93,8 +94,9 @@ def stall_words(vitals: Vitals, now: datetime) -> str:
     """Describe a stall: what the agent did instead of progress, how long, and since when."""
     what = "only tried to reach its model again" if vitals.is_retrying else "made no progress"
     tool = f"; its tool {vitals.tool} was still at work" if vitals.tool else ""
+    quiet = rough_words((now - vitals.progress_at).total_seconds())
     since = f"{vitals.progress_at:%H:%M} UTC"
-    return f"the agent {what} for {_spell(now - vitals.progress_at)}, since {since}{tool}"
+    return f"the agent {what} for {quiet}, since {since}{tool}"
 
 
 def quiet_words(vitals: Vitals, stall_seconds: int | None, now: datetime) -> str | None:
@@ -104,9 +106,9 @@ def quiet_words(vitals: Vitals, stall_seconds: int | None, now: datetime) -> str
     if without_progress < warn:
         return None
     if without_output >= warn:
-        return f"No output for {_spell(without_output)}"
+        return f"No output for {rough_words(without_output.total_seconds())}"
     word = "Reconnecting" if vitals.is_retrying else "No progress"
-    return f"{word} for {_spell(without_progress)}"
+    return f"{word} for {rough_words(without_progress.total_seconds())}"
 
 
 def next_look(vitals: Vitals, stall_seconds: int | None, now: datetime) -> datetime:
@@ -132,11 +134,3 @@ def _next_words(vitals: Vitals, stall_seconds: int | None, now: datetime) -> dat
 def warn_after(stall_seconds: int | None) -> timedelta:
     """Return the length of silence after which people are warned."""
     return WARN if stall_seconds is None else timedelta(seconds=stall_seconds) / 2
-
-
-def _spell(span: timedelta) -> str:
-    """Format a duration: `40 s`, `12 min`, `3 h`."""
-    seconds = max(0, int(span.total_seconds()))
-    if seconds < 60:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 3600 else f"{seconds // 3600} h"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.domain.durations import ago_words, clock_words
 from app.domain.formatting import iso
 from app.pages.components.markup import text
-from app.state.page.text_input import ago, took
 
 
 def _time(kind: str, moment: datetime, words: str, more: str = "") -> str:
@@ -21,20 +21,20 @@ def _time(kind: str, moment: datetime, words: str, more: str = "") -> str:
 
 def since_html(moment: datetime, now: datetime, *, of_seconds: float | None = None) -> str:
     """Return the time elapsed since a moment: `06:41`, or `06:41 of 2:00:00`."""
-    words, more = took((now - moment).total_seconds()), ""
+    words, more = clock_words((now - moment).total_seconds()), ""
     if of_seconds is not None:
-        words, more = f"{words} of {took(of_seconds)}", f' data-of="{int(of_seconds)}"'
+        words, more = f"{words} of {clock_words(of_seconds)}", f' data-of="{int(of_seconds)}"'
     return _time("since", moment, words, more)
 
 
 def until_html(moment: datetime, now: datetime) -> str:
     """Return the time left until a moment: `41:08`; screen readers do not read its ticks aloud."""
-    return _time("until", moment, took((moment - now).total_seconds()), ' role="timer"')
+    return _time("until", moment, clock_words((moment - now).total_seconds()), ' role="timer"')
 
 
 def ago_html(moment: datetime, now: datetime) -> str:
     """Return the age of a moment: `6 min ago`, with the exact local time as its title."""
-    return _time("ago", moment, ago((now - moment).total_seconds()))
+    return _time("ago", moment, ago_words((now - moment).total_seconds()))
 
 
 def day_html(moment: datetime) -> str:

@@ -13,13 +13,13 @@ from nicegui import ui
 
 from app.api.schemas import DayFigures, FiguresOut, ProjectFigures, ProjectOut, RunOut
 from app.domain.agents.reports import cost_words, usage_words
+from app.domain.durations import clock_words
 from app.domain.statistics import OUTCOMES
 from app.domain.words import LABELS, Status
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 from app.pages.shell.theme import dress_charts, look_of
-from app.state.page.text_input import took
 from app.state.projects.charts import RANGES, chosen_range, scaled
 from app.state.runs.run_board import used_words
 
@@ -179,7 +179,7 @@ def table_html(days: Sequence[DayFigures], totals: FiguresOut) -> str:
 
 
 def _row_html(name: str, figures: FiguresOut, shown: Sequence[str]) -> str:
-    mean = "–" if figures.mean_seconds is None else took(figures.mean_seconds)
+    mean = "–" if figures.mean_seconds is None else clock_words(figures.mean_seconds)
     used = used_words(figures) or "not reported"
     cells = [figures.ended, *(getattr(figures, one) for one in shown), mean, used]
     inner = "".join(f"<td>{text(cell)}</td>" for cell in cells)
@@ -246,7 +246,7 @@ class ChartsTab:
             "Outcomes", outcomes_in_words(totals), names, outcome_series(days), "No run ended."
         )
         unit, means = scaled([day.mean_seconds for day in days], (("min", 60), ("s", 1)))
-        mean = "" if totals.mean_seconds is None else took(totals.mean_seconds)
+        mean = "" if totals.mean_seconds is None else clock_words(totals.mean_seconds)
         self._time.show(
             f"Mean time of a run, {unit}",
             f"Runs worked {mean} on average",
@@ -295,7 +295,7 @@ def _ranges_html(chosen: int) -> str:
 
 def _strip_html(totals: FiguresOut) -> str:
     rate = "–" if totals.success_rate is None else f"{totals.success_rate * 100:.0f} %"
-    mean = "–" if totals.mean_seconds is None else took(totals.mean_seconds)
+    mean = "–" if totals.mean_seconds is None else clock_words(totals.mean_seconds)
     boxes = (
         (totals.ended, "runs ended" if totals.ended != 1 else "run ended"),
         (rate, "success"),

@@ -8,6 +8,7 @@ from nicegui import ui
 
 from app.api.schemas import Provenance, ReportOut, RunOut
 from app.domain.agents.reports import amount_words, cost_words
+from app.domain.durations import clock_words, span_words
 from app.domain.ids import shorten
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Phase
@@ -16,7 +17,6 @@ from app.pages.components.countdown import ago_html, day_html
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
-from app.state.page.text_input import span, took
 
 MAX_TITLE = 120
 
@@ -105,10 +105,10 @@ def _more_facts(run: RunOut, session: PageSession) -> list[tuple[str, str]]:
         ("Depth", text(run.depth_level)),
         ("Framework", plain_html(run.target_framework)),
         ("Delivers", text(run.delivers)),
-        ("Budget", text(took(run.budget_seconds))),
+        ("Budget", text(clock_words(run.budget_seconds))),
         ("Accepted", ago_html(run.created_at, now)),
         ("Planned for", day_html(run.starts_at) if run.starts_at else ""),
-        ("Expires after", text(f"{span(run.ttl)} in the queue") if run.ttl else ""),
+        ("Expires after", text(f"{span_words(run.ttl)} in the queue") if run.ttl else ""),
         ("Started", ago_html(run.started_at, now) if run.started_at else ""),
         ("Ended", ago_html(run.ended_at, now) if run.ended_at else ""),
         ("Process", text(run.pid or "")),

@@ -9,6 +9,7 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut, RunOut, StuckOut
+from app.domain.durations import clock_words
 from app.domain.ids import shorten
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Phase, Status
@@ -22,7 +23,6 @@ from app.pages.runs.runs_table import may_retry
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession, runs_path
 from app.pages.shell.theme import look_of
-from app.state.page.text_input import took
 from app.state.runs.retries import Source
 from app.state.runs.run_record import holds_key, waits_until
 
@@ -182,7 +182,7 @@ def status_html(run: RunOut, session: PageSession) -> str:
     elif run.started_at is not None and run.ended_at is None:
         parts.append(since_html(run.started_at, session.now()))
     elif run.started_at is not None and run.ended_at is not None:
-        parts.append(text(took((run.ended_at - run.started_at).total_seconds())))
+        parts.append(text(clock_words((run.ended_at - run.started_at).total_seconds())))
     if run.phase is Phase.DONE and run.released_at is None:
         parts.append("ending its processes")
     return pill_of(" · ".join(parts), look.tone, testid="run-status")

@@ -8,6 +8,7 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import RunOut
+from app.domain.durations import span_words
 from app.domain.formatting import iso
 from app.domain.starts import moment_of, read_start
 from app.domain.words import Phase, Status
@@ -16,7 +17,6 @@ from app.pages.components.countdown import day_html, until_html
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
-from app.state.page.text_input import span
 
 ASK_ZONE = "Intl.DateTimeFormat().resolvedOptions().timeZone"
 PLACEHOLDER = "1h, 02:00, tomorrow 02:00"
@@ -94,4 +94,6 @@ def ttl_html(run: RunOut) -> str:
     """Return how long the run may wait, and from when that counts."""
     since = "its start time" if run.starts_at is not None else "when it was queued"
     also = ", not from the submit" if run.starts_at is not None else ""
-    return text(f"Expires after {span(run.ttl or 0)} in the queue, counted from {since}{also}.")
+    return text(
+        f"Expires after {span_words(run.ttl or 0)} in the queue, counted from {since}{also}."
+    )

@@ -9,6 +9,7 @@ from nicegui import ui
 
 from app.api.schemas import RunItem
 from app.domain.agents.reports import amount_words, cost_words
+from app.domain.durations import clock_words
 from app.domain.ids import shorten
 from app.domain.words import Phase, Status, Trigger
 from app.pages.components.buttons import ConfirmButton, button
@@ -17,7 +18,6 @@ from app.pages.components.countdown import ago_html, day_html, since_html
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
-from app.state.page.text_input import took
 from app.state.runs.run_board import BoardRow, RunBoard, Submitting, tokens_of
 
 # column class, used to hide columns on narrow screens, and heading
@@ -181,7 +181,7 @@ def took_html(run: RunItem, session: PageSession) -> str:
         return ""
     if run.ended_at is None:
         return since_html(run.started_at, session.now())
-    return text(took((run.ended_at - run.started_at).total_seconds()))
+    return text(clock_words((run.ended_at - run.started_at).total_seconds()))
 
 
 def _run_cells(run: RunItem, word: str, session: PageSession) -> list[tuple[str, str]]:

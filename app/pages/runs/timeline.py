@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from nicegui import ui
 
 from app.api.schemas import RunOut, TimelineEvent
+from app.domain.durations import step_words
 from app.domain.ids import shorten
 from app.pages.components.countdown import at_html, since_html
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
-from app.state.runs.run_timeline import Step, Tone, lasted, steps_of
+from app.state.runs.run_timeline import Step, Tone, steps_of
 
 AT_ONCE = 0.05  # seconds; the duration of a shorter step is not shown
 
@@ -49,6 +50,6 @@ class TimelineView:
         if step.tone is Tone.NOW and step.at is not None:
             details.append(since_html(step.at, self._session.now()))
         elif step.seconds is not None and step.seconds >= AT_ONCE:
-            details.append(text(lasted(step.seconds)))
+            details.append(text(step_words(step.seconds)))
         below = f'<span class="sub">{" · ".join(details)}</span>' if details else ""
         return f'<b>{text(step.heading)}</b> <span class="when">{when}</span>{below}'

@@ -11,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.api.schemas import ProjectOut, Provenance, RecentFailure, RunOut
+from app.domain.durations import ago_words, clock_words
 from app.pages.components.markup import plain
 from app.pages.shell.theme import TONES, is_live
-from app.state.page.text_input import ago, took
 from app.state.projects.card_words import (
     CardStatus,
     bars_in_words,
@@ -108,14 +108,14 @@ def _pill(project: ProjectOut, now: datetime) -> tuple[str, str]:
 
 def _clocked(status: CardStatus, now: datetime) -> str:
     if status.until is not None:
-        return f"{status.words} · {took((status.until - now).total_seconds())}"
+        return f"{status.words} · {clock_words((status.until - now).total_seconds())}"
     if status.since is None:
         return status.words
-    return f"{status.words} · {took((now - status.since).total_seconds())}"
+    return f"{status.words} · {clock_words((now - status.since).total_seconds())}"
 
 
 def _failure(one: RecentFailure, now: datetime) -> str:
-    when = ago((now - one.ended_at).total_seconds()) if one.ended_at else ""
+    when = ago_words((now - one.ended_at).total_seconds()) if one.ended_at else ""
     parts = (f"#{one.issue}" if one.issue else "", one.label, one.because, when)
     return " · ".join(part for part in parts if part)
 
@@ -123,7 +123,7 @@ def _failure(one: RecentFailure, now: datetime) -> str:
 def _run(run: RunOut, now: datetime) -> dict[str, Any]:
     since = ""
     if is_live(run.status) and run.started_at is not None:
-        since = f" · {took((now - run.started_at).total_seconds())}"
+        since = f" · {clock_words((now - run.started_at).total_seconds())}"
     return {
         "id": run.id,
         "name": f"#{run.issue}" if run.issue else run.id[-6:],

@@ -11,6 +11,7 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import AccountHoldOut, QuotaOut
+from app.domain.durations import span_words
 from app.domain.formatting import iso
 from app.domain.ids import shorten
 from app.domain.quota import Counted, quota_banner
@@ -23,7 +24,6 @@ from app.pages.components.testids import testid
 from app.pages.shell.frame import frame, refused
 from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection
-from app.state.page.text_input import span
 from app.state.system.boards import Occupied, QuotaBoard
 
 STANDS = {"due": "Tried next", "probing": "Being tried", "easing": "Back again"}
@@ -165,15 +165,17 @@ def banner_html(quota: QuotaOut, now: datetime) -> str:
 
 def window_html(quota: QuotaOut) -> str:
     """Return `12 of 20 runs used`, as a figure and a gauge."""
-    left = f"{counted(quota.remaining, 'run')} left in a window of {span(quota.window_seconds)}"
-    slides = f"It slides: each run leaves it {span(quota.window_seconds)} after it was accepted."
+    window = span_words(quota.window_seconds)
+    left = f"{counted(quota.remaining, 'run')} left in a window of {window}"
+    slides = f"It slides: each run leaves it {window} after it was accepted."
     whose = own_limit_html(Counted.RUNS, quota)
     return _used_html(quota, "runs", f"{left}. {slides}") + whose
 
 
 def batches_html(quota: QuotaOut, now: datetime) -> str:
     """Return `40 of 1000 items of batches used`, and when the oldest batch leaves the window."""
-    left = f"{counted(quota.remaining, 'item')} left in a window of {span(quota.window_seconds)}"
+    window = span_words(quota.window_seconds)
+    left = f"{counted(quota.remaining, 'item')} left in a window of {window}"
     told = "A batch is charged whole when it is made."
     if quota.reset_at is not None:
         until = until_html(quota.reset_at, now)

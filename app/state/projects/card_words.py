@@ -9,11 +9,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.api.schemas import Bar, IssueOut, LastRun, ProjectOut
+from app.domain.durations import clock_words
 from app.domain.ids import shorten
 from app.domain.lifecycle import LIVE, WAITING
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Status
-from app.state.page.text_input import took
 
 BARS = 10
 
@@ -114,7 +114,7 @@ def _nothing_yet(project: ProjectOut) -> str:
 def _ending(last: LastRun) -> str:
     after = ""
     if last.started_at is not None and last.ended_at is not None:
-        after = f" after {took((last.ended_at - last.started_at).total_seconds())}"
+        after = f" after {clock_words((last.ended_at - last.started_at).total_seconds())}"
     ended_well = last.status is Status.SUCCEEDED
     more = last.title if ended_well else (last.because or last.title)
     return f"{last.label}{after}" + (f" · {more}" if more else "")
@@ -260,7 +260,7 @@ def bars_of(project: ProjectOut) -> list[DrawnBar]:
 
 def _drawn(bar: Bar, longest: float) -> DrawnBar:
     height = round(10 * (bar.seconds or 0) / longest) if longest else 0
-    title = bar.label if bar.seconds is None else f"{bar.label} · {took(bar.seconds)}"
+    title = bar.label if bar.seconds is None else f"{bar.label} · {clock_words(bar.seconds)}"
     return DrawnBar(max(1, height) if bar.seconds else 0, bar.status, title)
 
 

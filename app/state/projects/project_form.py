@@ -8,10 +8,11 @@ from typing import Any
 
 from app.api.client.client import ApiProblem
 from app.api.schemas import NewProject
+from app.domain.argv import read_argv
 from app.domain.names import MAX_NAME, origin_problem, project_name_problem
 from app.domain.sandbox.levels import NetworkRule
 from app.domain.sandbox.settings import LIMIT_BOUNDS
-from app.state.page.text_input import argv_from, blamed_by
+from app.state.page.text_input import blamed_by
 from app.state.projects.project_settings import SETTINGS
 from app.state.projects.sandbox_settings import is_asked, settled
 
@@ -71,7 +72,7 @@ class ProjectForm:
 
     def _argv_problem(self, name: str) -> str | None:
         try:
-            argv_from(self._text(name))
+            read_argv(self._text(name))
         except ValueError as error:
             return str(error)
         return None
@@ -93,7 +94,7 @@ class ProjectForm:
             if self._text(name)
         }
         for name in ("agent_command", "setup_command"):
-            if arguments := argv_from(self._text(name)):
+            if arguments := read_argv(self._text(name)):
                 given[name] = arguments
         if minutes := self._text("budget_minutes"):
             given["budget_seconds"] = int(minutes) * 60

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.api.schemas import ProjectOut
+from app.domain.argv import argv_words, read_argv
+from app.domain.durations import clock_words, read_clock
 from app.domain.sandbox.settings import LIMIT_BOUNDS
 from app.domain.words import FRAMEWORKS
-from app.state.page.text_input import argv_from, argv_words, seconds_from, took
 from app.state.projects.sandbox_settings import HIDDEN, LEVELS, NETWORKS, SERVICES
 
 EMPTY = {
@@ -55,16 +56,16 @@ def _text(name: str, label: str, hint: str) -> Setting:
 
 def _argv(name: str, label: str, hint: str) -> Setting:
     return Setting(
-        name, label, hint, lambda p: argv_words(getattr(p, name)), lambda t: argv_from(t) or None
+        name, label, hint, lambda p: argv_words(getattr(p, name)), lambda t: read_argv(t) or None
     )
 
 
 def _time(name: str, label: str, hint: str) -> Setting:
     def write(project: ProjectOut) -> str:
         seconds = getattr(project, name)
-        return "" if seconds is None else took(seconds)
+        return "" if seconds is None else clock_words(seconds)
 
-    return Setting(name, label, hint, write, lambda t: seconds_from(t) if t.strip() else None)
+    return Setting(name, label, hint, write, lambda t: read_clock(t) if t.strip() else None)
 
 
 def _number(words: str) -> int | None:

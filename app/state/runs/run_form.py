@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from app.api.client.client import ApiClient, ApiProblem, NoAnswer, new_correlation_id
 from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, UsageLimit
+from app.domain.durations import clock_words
 from app.domain.quota import QuotaBanner, QuotaLevel, quota_banner
 from app.domain.usage_limits import covers
 from app.domain.words import FRAMEWORKS, Depth
 from app.state.page.submits import Submits
-from app.state.page.text_input import told_of, took
+from app.state.page.text_input import told_of
 from app.state.runs.run_board import Submitting
 from app.state.runs.run_form_options import options_of
 
@@ -240,7 +241,7 @@ def trouble_of(problem: ApiProblem, now: datetime) -> Trouble:
     until = _end_of_limit(problem.members, now) if kind is TroubleKind.RATE_LIMITED else None
     if until is not None:
         # same words as the countdown beside it, for screen readers
-        sentence = f"Rate limit reached. Retry in {took((until - now).total_seconds())}."
+        sentence = f"Rate limit reached. Retry in {clock_words((until - now).total_seconds())}."
     return Trouble(kind, sentence, problem.correlation_id, until, str(run_id), problem.change_path)
 
 

@@ -91,17 +91,6 @@ def is_refusal(event: TimelineEvent) -> bool:
     return event.kind == "note" and "refused" in event.data
 
 
-def lasted(seconds: float) -> str:
-    """Format a step's duration: `0.2 s`, `11 s`, `06:41`, `2:00:00`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes:02}:{whole % 60:02}"
-
-
 def _step(
     event: TimelineEvent, run: RunOut, seconds: float | None, *, is_last: bool, has_exited: bool
 ) -> Step:

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from app.api.schemas import TimelineEvent
+from app.domain.durations import step_words
 from app.domain.words import Delivers, Status
-from app.state.runs.run_timeline import Tone, in_order, lasted, steps_of
+from app.state.runs.run_timeline import Tone, in_order, steps_of
 from tests.builders.run_samples import NOON, run_of
 
 
@@ -83,7 +84,7 @@ def test_events_come_once_and_in_order() -> None:
     [(0.04, "0.0 s"), (1.12, "1.1 s"), (11.9, "11 s"), (401, "06:41"), (7200, "2:00:00")],
 )
 def test_lengths_are_read_at_a_glance(seconds: float, words: str) -> None:
-    assert lasted(seconds) == words
+    assert step_words(seconds) == words
 
 
 def test_what_a_working_agent_reports_is_the_step_of_now() -> None:

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.state.page.text_input import ago, seconds_from, span, took
+from app.domain.durations import (
+    ago_words,
+    clock_words,
+    minutes_words,
+    read_clock,
+    rough_words,
+    seconds_of,
+    span_words,
+    step_words,
+    two_units,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +33,7 @@ from app.state.page.text_input import ago, seconds_from, span, took
     ],
 )
 def test_a_length_of_time_gets_hours_only_when_it_has_some(seconds: float, words: str) -> None:
-    assert took(seconds) == words
+    assert clock_words(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -41,7 +51,7 @@ def test_a_length_of_time_gets_hours_only_when_it_has_some(seconds: float, words
     ],
 )
 def test_how_long_ago_is_said_in_one_unit(seconds: float, words: str) -> None:
-    assert ago(seconds) == words
+    assert ago_words(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -58,20 +68,60 @@ def test_how_long_ago_is_said_in_one_unit(seconds: float, words: str) -> None:
 def test_a_length_that_was_chosen_is_told_in_its_largest_whole_unit(
     seconds: float, words: str
 ) -> None:
-    assert span(seconds) == words
+    assert span_words(seconds) == words
 
 
 @given(st.integers(min_value=0, max_value=30 * 86400))
 def test_a_length_is_read_as_it_is_written(seconds: int) -> None:
-    assert seconds_from(took(seconds)) == seconds
+    assert read_clock(clock_words(seconds)) == seconds
 
 
 @pytest.mark.parametrize(("words", "seconds"), [("90", 5400), (" 2:00:00 ", 7200), ("0:59", 59)])
 def test_a_length_is_a_clock_or_whole_minutes(words: str, seconds: int) -> None:
-    assert seconds_from(words) == seconds
+    assert read_clock(words) == seconds
 
 
 @pytest.mark.parametrize("words", ["", "soon", "-1", "1:60", "1:2:3:4", "1.5", "١", "9" * 7])
 def test_what_is_no_length_says_how_one_is_written(words: str) -> None:
     with pytest.raises(ValueError, match="2:00:00, or in whole minutes"):
-        seconds_from(words)
+        read_clock(words)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-1, "0 s"),
+        (59.4, "59 s"),
+        (59.5, "1 min"),
+        (185, "3 min 5 s"),
+        (7200, "2 h"),
+        (3600 * 27 + 59, "1 d 3 h"),
+    ],
+)
+def test_two_units_say_enough(seconds: float, words: str) -> None:
+    assert two_units(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-1, "0 s"), (59.9, "59 s"), (60, "1 min"), (30 * 3600, "30 h")]
+)
+def test_a_rough_length_is_in_hours_at_most(seconds: float, words: str) -> None:
+    assert rough_words(seconds) == words
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(30, "30 s"), (5400, "90 min"), (7200, "120 min")])
+def test_a_limit_s_window_is_in_minutes(seconds: int, words: str) -> None:
+    assert minutes_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.24, "0.2 s"), (11.9, "11 s"), (401, "06:41"), (7200, "2:00:00")]
+)
+def test_a_short_step_has_a_fraction(seconds: float, words: str) -> None:
+    assert step_words(seconds) == words
+
+
+def test_units_count_by_their_first_letter() -> None:
+    assert seconds_of([("1", "day"), ("2", "Hours"), ("3", "min"), ("4", "s")]) == 93_784
+    with pytest.raises(KeyError):
+        seconds_of([("1", "week")])

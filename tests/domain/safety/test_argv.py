@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.state.page.text_input import argv_from, argv_words
+from app.domain.argv import argv_words, read_argv
 
 
 @given(st.lists(st.text(max_size=20), max_size=6))
 def test_what_is_shown_of_a_command_is_read_as_the_same_command(argv: list[str]) -> None:
-    assert argv_from(argv_words(argv)) == argv
+    assert read_argv(argv_words(argv)) == argv
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,10 @@ def test_what_is_shown_of_a_command_is_read_as_the_same_command(argv: list[str])
     ],
 )
 def test_a_command_is_one_argument_a_line_or_a_json_list(words: str, argv: list[str]) -> None:
-    assert argv_from(words) == argv
+    assert read_argv(words) == argv
 
 
 @pytest.mark.parametrize("words", ["[", "[1]", '["a", 2]', "[a]"])
 def test_a_list_that_is_none_says_how_it_is_written(words: str) -> None:
     with pytest.raises(ValueError, match="one argument per line, or a JSON list"):
-        argv_from(words)
+        read_argv(words)
