@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from app.domain.durations import minutes_words
+from app.domain.text.durations import minutes_words
 
 
 class QuotaLevel(StrEnum):

@@ -7,8 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from app.domain.durations import seconds_of
 from app.domain.quiet_hours import moment_at, parse_time
+from app.domain.text.durations import seconds_of
 
 LONGEST = timedelta(days=30)
 HOW = "Write 90 (seconds), 90m, 1h, 02:00, tomorrow 02:00 or 2026-11-23T02:00."

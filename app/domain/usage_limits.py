@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.domain.agents.final_output import LimitReached
 from app.domain.backoff import Backoff
-from app.domain.durations import SECONDS_IN, seconds_of
+from app.domain.text.durations import SECONDS_IN, seconds_of
 
 SOONEST, LATEST = timedelta(seconds=60), timedelta(days=8)
 MARGIN, MOST_JITTER = timedelta(seconds=60), timedelta(seconds=240)

@@ -27,9 +27,9 @@ from app.cli.client.feed import LOST_SECONDS, PAUSE_SECONDS
 from app.cli.commands.batch_file import BatchFile, read_batch
 from app.cli.output.options import DataDir, Json, example
 from app.cli.output.terminal import Screen, err, out, print_json
-from app.domain.ansi import ERASE_LINE
 from app.domain.batches import BatchStatus
 from app.domain.ids import shorten
+from app.domain.text.ansi import ERASE_LINE
 from app.domain.words import Status
 
 NOT_COMPLETED = 4

@@ -20,8 +20,8 @@ from app.cli.output.progress import Stages
 from app.cli.output.run_view import print_end, print_event, show_diff, size_of, what
 from app.cli.output.terminal import Painted, Screen, err, out, print_json
 from app.cli.server.temporary_server import borrow_server, signals_waiting
-from app.domain.durations import two_units
 from app.domain.sandbox.levels import SandboxLevel
+from app.domain.text.durations import two_units
 from app.domain.words import PAUSE_THRESHOLD
 
 CLONE_SECONDS = 60.0

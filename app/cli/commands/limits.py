@@ -12,9 +12,9 @@ from app.cli.client.connection import connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, example, group
 from app.cli.output.run_view import clock, date_and_clock
 from app.cli.output.terminal import err, out, print_json
-from app.domain.durations import two_units
 from app.domain.ids import shorten
 from app.domain.quota import SET_BY, Counted, own_limit
+from app.domain.text.durations import two_units
 
 Family = Annotated[str, typer.Option(help="The models it holds for; every model when not given.")]
 

@@ -9,9 +9,9 @@ import typer
 from app.cli.client.connection import connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, example, group
 from app.cli.output.terminal import Piece, err, out, print_json
-from app.domain.durations import two_units
 from app.domain.formatting import size_words
 from app.domain.ids import shorten
+from app.domain.text.durations import two_units
 
 
 def register(app: typer.Typer) -> None:

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.client.connection import Misused
-from app.domain.argv import read_json_argv
 from app.domain.sandbox.levels import HostService, NetworkRule, SandboxLevel
 from app.domain.sandbox.settings import LIMIT_BOUNDS
+from app.domain.text.argv import read_json_argv
 
 CLEARS = ' "" empties it.'
 NO_LIMIT = ' "" sets no limit.'

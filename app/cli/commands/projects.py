@@ -27,9 +27,9 @@ from app.cli.commands.project_options import BaseBranch, ProjectSettings, chosen
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
 from app.cli.output.run_view import age
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
-from app.domain.durations import two_units
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.sandbox.settings import limits_words
+from app.domain.text.durations import two_units
 
 UNREACHABLE = "unreachable"
 _SCP = re.compile(r"[^/\s]+:[^\s]*")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 
-from app.domain.ansi import RESET, strip, unfinished_at
 from app.domain.safe_text import reveal_hidden
+from app.domain.text.ansi import RESET, strip, unfinished_at
 
 _HELD_AT_MOST = 8192
 

@@ -11,8 +11,8 @@ from app.cli.client.connection import Server, run_path
 from app.cli.client.feed import await_release, follow_run, outlasting_losses
 from app.cli.output.run_view import elapsed, print_event, tokens
 from app.cli.output.terminal import Screen, clean, cut, status_piece
-from app.domain.ansi import ERASE_LINE
-from app.domain.durations import two_units
+from app.domain.text.ansi import ERASE_LINE
+from app.domain.text.durations import two_units
 
 _REDRAW_SECONDS = 1.0
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.cli.output.terminal import Painted, Piece, Screen, status_piece
-from app.domain.durations import two_units
 from app.domain.ids import shorten
 from app.domain.sandbox.levels import SandboxLevel
+from app.domain.text.durations import two_units
 
 _KIND_COLOURS = {
     "delivered": "green",

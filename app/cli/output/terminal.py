@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from app.domain.ansi import paint, strip
 from app.domain.safe_text import reveal_hidden
+from app.domain.text.ansi import paint, strip
 
 NARROWEST = 8  # the minimum width of a shrunken column
 STATUS_COLOURS = {

@@ -22,7 +22,7 @@ from app.domain.agents.reports import (
     ToolUsed,
     Used,
 )
-from app.domain.durations import rough_words
+from app.domain.text.durations import rough_words
 
 # time that an agent may take to exit after its final event
 LINGER = timedelta(seconds=45)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.domain.durations import ago_words, clock_words
 from app.domain.formatting import iso
+from app.domain.text.durations import ago_words, clock_words
 from app.pages.components.markup import text
 
 

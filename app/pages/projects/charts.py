@@ -13,8 +13,8 @@ from nicegui import ui
 
 from app.api.schemas import DayFigures, FiguresOut, ProjectFigures, ProjectOut, RunOut
 from app.domain.agents.reports import cost_words, usage_words
-from app.domain.durations import clock_words
 from app.domain.statistics import OUTCOMES
+from app.domain.text.durations import clock_words
 from app.domain.words import LABELS, Status
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.testids import testid

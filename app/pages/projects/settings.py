@@ -25,7 +25,7 @@ from app.pages.projects.sandbox_fields import (
 )
 from app.pages.shell.page_session import PageSession
 from app.pages.shell.theme import dress_runs
-from app.state.page.text_input import blamed_by
+from app.state.page.refused_input import blamed_by
 from app.state.projects.project_settings import SETTINGS, has_setting, settings_in_words
 from app.state.projects.settings_form import SettingsForm
 

@@ -8,9 +8,9 @@ from nicegui import ui
 
 from app.api.schemas import Provenance, ReportOut, RunOut
 from app.domain.agents.reports import amount_words, cost_words
-from app.domain.durations import clock_words, span_words
 from app.domain.ids import shorten
 from app.domain.sandbox.levels import SandboxLevel
+from app.domain.text.durations import clock_words, span_words
 from app.domain.words import Phase
 from app.pages.components.chips import copy_chip_html, env_provenance_html
 from app.pages.components.countdown import ago_html, day_html

@@ -9,9 +9,9 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut, RunOut, StuckOut
-from app.domain.durations import clock_words
 from app.domain.ids import shorten
 from app.domain.sandbox.levels import SandboxLevel
+from app.domain.text.durations import clock_words
 from app.domain.words import Phase, Status
 from app.pages.components.buttons import ConfirmButton, button
 from app.pages.components.chips import copy_chip_html, correlation_chip_html, pill_of, short

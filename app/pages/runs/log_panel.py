@@ -16,8 +16,8 @@ from app.api.client.client import ApiProblem, LogPiece, NoAnswer
 from app.api.client.runs import EntriesPiece
 from app.api.schemas import LogHitsOut, RunOut
 from app.domain.agents.liveness import warn_after
-from app.domain.ansi import PLAIN, Style
 from app.domain.formatting import iso
+from app.domain.text.ansi import PLAIN, Style
 from app.domain.words import Phase, Status
 from app.pages.components.buttons import button
 from app.pages.components.markup import clean, plain_html, text

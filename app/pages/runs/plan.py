@@ -8,9 +8,9 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import RunOut
-from app.domain.durations import span_words
 from app.domain.formatting import iso
 from app.domain.starts import moment_of, read_start
+from app.domain.text.durations import span_words
 from app.domain.words import Phase, Status
 from app.pages.components.buttons import button
 from app.pages.components.countdown import day_html, until_html

@@ -9,8 +9,8 @@ from nicegui import ui
 
 from app.api.schemas import RunItem
 from app.domain.agents.reports import amount_words, cost_words
-from app.domain.durations import clock_words
 from app.domain.ids import shorten
+from app.domain.text.durations import clock_words
 from app.domain.words import Phase, Status, Trigger
 from app.pages.components.buttons import ConfirmButton, button
 from app.pages.components.chips import pill_html, status_pill_html

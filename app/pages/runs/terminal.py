@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.domain.agents.reports import SIGNS
-from app.domain.ansi import PLAIN, Style, tokens
+from app.domain.text.ansi import PLAIN, Style, tokens
 from app.pages.components.markup import plain_html
 from app.state.runs.entry_log import EntryLine
 from app.state.runs.run_log import LogLine

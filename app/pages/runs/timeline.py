@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from nicegui import ui
 
 from app.api.schemas import RunOut, TimelineEvent
-from app.domain.durations import step_words
 from app.domain.ids import shorten
+from app.domain.text.durations import step_words
 from app.pages.components.countdown import at_html, since_html
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid

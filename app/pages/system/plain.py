@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.api.schemas import ProjectOut, Provenance, RecentFailure, RunOut
-from app.domain.durations import ago_words, clock_words
+from app.domain.text.durations import ago_words, clock_words
 from app.pages.components.markup import plain
 from app.pages.shell.theme import TONES, is_live
 from app.state.projects.card_words import (

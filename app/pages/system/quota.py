@@ -11,10 +11,10 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import AccountHoldOut, QuotaOut
-from app.domain.durations import span_words
 from app.domain.formatting import iso
 from app.domain.ids import shorten
 from app.domain.quota import Counted, quota_banner
+from app.domain.text.durations import span_words
 from app.pages.components.banners import limits_html, own_limit_html, quota_words_html
 from app.pages.components.buttons import button
 from app.pages.components.chips import pill_of

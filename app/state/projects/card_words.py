@@ -9,10 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.api.schemas import Bar, IssueOut, LastRun, ProjectOut
-from app.domain.durations import clock_words
 from app.domain.ids import shorten
 from app.domain.lifecycle import LIVE, WAITING
 from app.domain.sandbox.levels import SandboxLevel
+from app.domain.text.durations import clock_words
 from app.domain.words import Status
 
 BARS = 10

@@ -8,11 +8,11 @@ from typing import Any
 
 from app.api.client.client import ApiProblem
 from app.api.schemas import NewProject
-from app.domain.argv import read_argv
 from app.domain.names import MAX_NAME, origin_problem, project_name_problem
 from app.domain.sandbox.levels import NetworkRule
 from app.domain.sandbox.settings import LIMIT_BOUNDS
-from app.state.page.text_input import blamed_by
+from app.domain.text.argv import read_argv
+from app.state.page.refused_input import blamed_by
 from app.state.projects.project_settings import SETTINGS
 from app.state.projects.sandbox_settings import is_asked, settled
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.api.schemas import ProjectOut
-from app.domain.argv import argv_words, read_argv
-from app.domain.durations import clock_words, read_clock
 from app.domain.sandbox.settings import LIMIT_BOUNDS
+from app.domain.text.argv import argv_words, read_argv
+from app.domain.text.durations import clock_words, read_clock
 from app.domain.words import FRAMEWORKS
 from app.state.projects.sandbox_settings import HIDDEN, LEVELS, NETWORKS, SERVICES
 

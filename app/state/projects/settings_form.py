@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import ProjectChange, ProjectOut
-from app.state.page.text_input import blamed_by, refused_by
+from app.state.page.refused_input import blamed_by, refused_by
 from app.state.projects.project_board import ProjectBoard
 from app.state.projects.project_settings import SETTINGS
 from app.state.projects.sandbox_settings import as_shown, settled

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from app.api.client.client import ApiClient, ApiProblem, NoAnswer, new_correlation_id
 from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, UsageLimit
-from app.domain.durations import clock_words
 from app.domain.quota import QuotaBanner, QuotaLevel, quota_banner
+from app.domain.text.durations import clock_words
 from app.domain.usage_limits import covers
 from app.domain.words import FRAMEWORKS, Depth
+from app.state.page.refused_input import told_of
 from app.state.page.submits import Submits
-from app.state.page.text_input import told_of
 from app.state.runs.run_board import Submitting
 from app.state.runs.run_form_options import options_of
 

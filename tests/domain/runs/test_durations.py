@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.durations import (
+from app.domain.text.durations import (
     ago_words,
     clock_words,
     minutes_words,

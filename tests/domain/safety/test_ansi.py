@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.ansi import PLAIN, Rendition, Style, paint, strip, tokens, unfinished_at
+from app.domain.text.ansi import PLAIN, Rendition, Style, paint, strip, tokens, unfinished_at
 
 RED = Rendition("31", "\x1b[31m")
 HOSTILE = st.text(alphabet="\x1b\x9b\x9d[]P;m0?\x07\\ \r\n\tab\u00e9", max_size=60)

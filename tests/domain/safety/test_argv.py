@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.argv import argv_words, read_argv
+from app.domain.text.argv import argv_words, read_argv
 
 
 @given(st.lists(st.text(max_size=20), max_size=6))

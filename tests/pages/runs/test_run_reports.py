@@ -9,7 +9,7 @@ import pytest
 from nicegui.testing.user import User
 
 from app.domain.agents.reports import EntryKind
-from app.domain.ansi import PLAIN
+from app.domain.text.ansi import PLAIN
 from app.pages.runs.terminal import entries_html
 from app.state.runs.entry_log import EntryLine
 from tests.builders.run_scenes import WAITS, add_project, start, until_status

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.ansi import PLAIN, Style
+from app.domain.text.ansi import PLAIN, Style
 from app.pages.components.markup import clean, plain, plain_html
 from app.pages.runs.terminal import line_html, lines_html
 from app.state.runs.run_log import LogLine

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.api.schemas import TimelineEvent
-from app.domain.durations import step_words
+from app.domain.text.durations import step_words
 from app.domain.words import Delivers, Status
 from app.state.runs.run_timeline import Tone, in_order, steps_of
 from tests.builders.run_samples import NOON, run_of

@@ -1,0 +1,1 @@
+"""Text for people and terminals: control sequences, durations, commands."""
