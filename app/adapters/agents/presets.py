@@ -9,7 +9,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from urllib.parse import urlsplit
 
 from app.adapters.agents.catalogue.preset import Preset, built_in
@@ -62,8 +62,13 @@ class AgentPresets:
         self, environment: Mapping[str, str], presets: Sequence[Preset] | None = None
     ) -> None:
         self._environment = environment
-        known = built_in() if presets is None else presets
-        self._presets = {preset.name: preset for preset in known}
+        self._given = presets
+
+    @cached_property
+    def _presets(self) -> dict[str, Preset]:
+        # read at first use: a server starts faster without them
+        known = built_in() if self._given is None else self._given
+        return {preset.name: preset for preset in known}
 
     def names(self) -> list[str]:
         """Return every preset's name, `script` first."""

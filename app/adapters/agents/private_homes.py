@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 
@@ -66,14 +67,19 @@ class PrivateHomes:
         self._home = home_of(environment)
         self._inside = home_inside(environment)
         self._clock = clock
-        known = built_in() if presets is None else presets
-        self._presets = {preset.name: preset for preset in known}
+        self._given = presets
         self._locks = FileLocks(self._root / ".locks")
         # change times of both files of a sign-in, in the home and the user's, at the last check
         self._seen: dict[tuple[Path, Lent], tuple[int, int]] = {}
         # change time of the user's own file at the last check, and its tokens
         self._tokens: dict[Lent, tuple[int, tuple[Secret, ...]]] = {}
         self._tokens_seen_at = -_TOKENS_SECONDS
+
+    @cached_property
+    def _presets(self) -> dict[str, Preset]:
+        # read at first use: a server starts faster without them
+        known = built_in() if self._given is None else self._given
+        return {preset.name: preset for preset in known}
 
     def prepare(
         self, project_id: str, agent: str, programs: Sequence[str], toolchains: Sequence[str]

@@ -113,7 +113,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Problem:
-    """A message that may tell why the agent cannot work; shown as an entry of a kind, if any."""
+    """A message that may say why the agent cannot work; shown as an entry of a kind, if any."""
 
     words: Any
     shown: EntryKind | None
