@@ -9,6 +9,7 @@ import json
 import re
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -181,18 +182,28 @@ def test_without_a_display_the_browser_is_opened_instead(
     assert f'action="{yard.page_url}/login"' in file.read_text()
 
 
-def test_no_end_of_a_server_leaves_a_window_behind(desktop: Desktop, yard: RunyardServer) -> None:
+def test_no_end_of_a_server_leaves_a_joined_window_behind(
+    desktop: Desktop, yard: RunyardServer
+) -> None:
     joined = desktop.serve(yard.data_dir)
     desktop.window()
     yard.kill()
     until(lambda: not desktop.display.windows())
     said, _ = joined.communicate(timeout=COMMAND_SECONDS)
     assert said.startswith("Runyard has ended, and its window with it.")
-    for end in (yard.kill, yard.stop):
-        yard.start()
-        desktop.window()
-        end()
-        until(lambda: not desktop.display.windows())
+
+
+@pytest.mark.parametrize(
+    "end", [pytest.param(RunyardServer.kill, marks=pytest.mark.soak), RunyardServer.stop]
+)
+def test_no_end_of_a_server_leaves_its_window_behind(
+    desktop: Desktop, yard: RunyardServer, end: Callable[[RunyardServer], None]
+) -> None:
+    end(yard)
+    yard.start()
+    desktop.window()
+    end(yard)
+    until(lambda: not desktop.display.windows())
     until(lambda: not _left_of(yard.data_dir))
 
 

@@ -8,6 +8,11 @@ from playwright.sync_api import Page
 # rules that fail whatever their impact; `target-size` checks the 24 px of WCAG 2.2
 RULES = {"landmark-one-main", "landmark-no-duplicate-main", "link-in-text-block", "target-size"}
 OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+# the rules whose findings depend on colors
+COLORS = {
+    "resultTypes": ["violations"],
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+}
 
 # Closed elements and text for screen readers only are skipped. Other text must be inside the window
 # (or in a box with horizontal scroll that is inside it), opaque, painted, and on top of everything
@@ -112,9 +117,13 @@ def too_small(page: Page) -> list[str]:
     return [f"{page.url}: {each}" for each in page.evaluate(_SMALL)]
 
 
-def barriers(page: Page) -> list[str]:
-    """List serious and critical axe-core violations, and any of RULES, with their elements."""
-    found = Axe().run(page, options=OPTIONS).response["violations"]
+def barriers(page: Page, *, of_colors: bool = False) -> list[str]:
+    """List serious and critical axe-core violations, and any of RULES, with their elements.
+
+    `of_colors`: only those of colors, on a page that was checked whole in another color scheme.
+    """
+    options = COLORS if of_colors else OPTIONS
+    found = Axe().run(page, options=options).response["violations"]
     return [
         f"{page.url} {each['id']}: {[node['html'][:160] for node in each['nodes'][:4]]}"
         for each in found

@@ -11,6 +11,10 @@ from playwright.sync_api import Browser, Page, expect
 from tests.drivers.servers.processes import RunyardServer
 
 DROP = "() => window.socket.io.engine.close()"
+PATHS = (
+    *("/", "/projects/add", "/settings", "/settings?tab=limits", "/guide", "/runs"),
+    *("/projects/{demo}", "/projects/{demo}?tab=settings", "/projects/{demo}/run"),
+)
 IS_READY = "() => window.socket?.connected && window.did_handshake"
 
 
@@ -81,34 +85,21 @@ def test_a_countdown_runs_on_the_servers_clock_and_tells_its_end_once(signed_in:
     assert told == [1, "00:00"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/projects/add",
-        "/settings",
-        "/settings?tab=limits",
-        "/guide",
-        "/projects/{demo}",
-        "/projects/{demo}?tab=settings",
-        "/projects/{demo}/run",
-        "/runs",
-    ],
-)
 def test_every_page_is_whole_at_360_pixels_and_asks_no_other_host(
-    browser: Browser, server: RunyardServer, demo: str, path: str
+    browser: Browser, server: RunyardServer, demo: str
 ) -> None:
     phone = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
     page = phone.new_page()
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
     page.goto(server.new_link())
-    page.goto(server.url + path.format(demo=demo))
-    page.wait_for_selector(".shell")
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
-    page.get_by_role("button", name="Menu").click()
-    expect(page.get_by_label("Main").get_by_role("link", name="Settings")).to_be_visible()
-    assert hosts - {"", f"127.0.0.1:{server.port}"} == {server.page_host}
+    for path in PATHS:
+        page.goto(server.url + path.format(demo=demo))
+        page.wait_for_selector(".shell")
+        assert page.evaluate("document.documentElement.scrollWidth") == 360, path
+        page.get_by_role("button", name="Menu").click()
+        expect(page.get_by_label("Main").get_by_role("link", name="Settings")).to_be_visible()
+        assert hosts - {"", f"127.0.0.1:{server.port}"} == {server.page_host}, path
     phone.close()
 
 
@@ -116,11 +107,12 @@ def test_no_text_is_fainter_than_four_and_a_half_to_one(
     signed_in: Page, server: RunyardServer, demo: str
 ) -> None:
     """Check every text against the background behind it, in light and dark."""
-    for scheme in ("light", "dark"):
-        signed_in.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        for path in ("/", f"/projects/{demo}", "/settings"):
-            signed_in.goto(server.url + path)
-            signed_in.wait_for_selector(".shell")
+    for path in ("/", f"/projects/{demo}", "/settings"):
+        signed_in.goto(server.url + path)
+        signed_in.wait_for_selector(".shell")
+        for scheme in ("light", "dark"):
+            signed_in.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            expect(signed_in.locator("body.body--dark")).to_have_count(int(scheme == "dark"))
             assert signed_in.evaluate(FAINT) == []
 
 
