@@ -18,13 +18,22 @@ IN_BRIEF = {
     (PLAIN, Means.BUBBLEWRAP, SandboxLevel.SANDBOXED),
     (PLAIN, Means.NAMESPACES, SandboxLevel.CONTAINED),
 }
+# the sandboxes of both users are made alike: of these files root tries the named tests alone
+PLAIN_ALONE = {"test_landlock.py", "test_network_sandbox.py", "test_private_homes.py"}
+ROOT_TOO = {
+    "test_a_listed_host_is_reached_and_another_is_not",
+    "test_a_sign_in_that_is_renewed_inside_is_the_users_own_afterwards",
+    "test_an_agent_works_in_its_copy_and_gets_at_nothing_of_runyards",
+    "test_git_python_and_node_work_in_a_private_home",
+    "test_nothing_outlives_the_run_however_it_hides",
+}
 # docs/operating.md promises each cell of its table
 WHOLE = {"test_what_gets_through.py"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave pairs of a user and a way, or of root and another parameter but the first, to the soak.
+    """Leave most pairs of a user and a way, or of root and another parameter, to the soak.
 
     Without root nothing is left out: its tests are skipped, so a plain user tries everything.
     """
@@ -34,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         params: Mapping[str, object] = getattr(getattr(item, "callspec", None), "params", {})
         user = next((one for one in params.values() if one in USERS), None)
-        if user is None or len(params) == 1:
+        if user is None or (len(params) == 1 and item.path.name not in PLAIN_ALONE):
             continue
         way = params.get("way")
         if "means" in params:
@@ -42,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         test = item.nodeid.partition("[")[0]
         if isinstance(way, tuple):
             is_brief = (user, *way) in IN_BRIEF
+        elif len(params) == 1:
+            is_brief = user == PLAIN or test.partition("::")[2] in ROOT_TOO
         else:
             is_brief = user == PLAIN or test not in seen
         seen.add(test)

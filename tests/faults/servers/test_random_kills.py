@@ -15,7 +15,7 @@ from tests.drivers.servers.processes import ROOT
 SEED = 20_261_121
 
 
-@pytest.mark.parametrize("stores", [1, 2])
+@pytest.mark.parametrize("stores", [1, pytest.param(2, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     "lives", [5, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
 )

@@ -27,7 +27,11 @@ SECONDS = 30.0
 FRESH = "fresh"
 # which stores are in PostgreSQL: the only one, both of two, the run store beside a file
 ONE, TWO, MIXED = ("database_url",), ("database_url", "runs_database_url"), ("runs_database_url",)
-KINDS = pytest.mark.parametrize("kind", [ONE, TWO, MIXED], ids=["one", "two", "mixed"])
+KINDS = pytest.mark.parametrize(
+    "kind",
+    [ONE, pytest.param(TWO, marks=pytest.mark.soak), MIXED],
+    ids=["one", "two", "mixed"],
+)
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,6 @@ def servers(open_database: Callable[..., Database], seconds: Seconds) -> list[Se
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.both_databases
 def test_whatever_is_written_by_either_is_read_by_its_writer_at_once_and_by_the_other_once_heard(
     servers: list[Server], seconds: Seconds, seed: int
 ) -> None:

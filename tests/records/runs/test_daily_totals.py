@@ -190,7 +190,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[FIXTURE])
+@settings(max_examples=40, deadline=None, suppress_health_check=[FIXTURE])
 @given(STEPS)
 def test_the_days_say_what_a_scan_of_the_runs_says(
     ledger: RunLedger, stores: Stores, steps: list[tuple[int, str, dict[str, Any], timedelta, str]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import fields
 from datetime import timedelta
 from functools import partial
@@ -23,7 +23,7 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_pages import Page, RunFilter, list_runs, ways_to
 from app.records.stores.routing import Stores
 from app.records.tables import Run
-from tests.builders.databases import KINDS, POSTGRESQL, SQLITE, fresh_database, lent_postgresql
+from tests.builders.databases import KINDS, SQLITE, shared_database
 from tests.builders.rows import NOW, add_run, draft_run, run_id, stores_on
 from tests.drivers.query_plans import explained, steps_of
 
@@ -134,15 +134,9 @@ def many(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:
     """A database with many runs, most of them alike, inserted in id order."""
-    with ExitStack() as until_end:
-        if request.param == POSTGRESQL:
-            address = until_end.enter_context(lent_postgresql())
-        else:
-            file = tmp_path_factory.mktemp("many") / "runyard.db"
-            file.write_bytes(fresh_database())
-            address = f"sqlite:///{file}"
-        database = Database(address, tell=lambda _: None)
-        until_end.callback(database.close)
+    # not a lent one: what earlier tests deleted there would count in PostgreSQL's plans
+    address = shared_database(tmp_path_factory.mktemp("many"), request.param)
+    with closing(Database(address, tell=lambda _: None)) as database:
         with database.engine.begin() as connection:
             rows = [USUAL | told_of(number) for number in range(MANY)]
             connection.execute(insert(Run), rows)
