@@ -40,8 +40,13 @@ def modules() -> frozenset[str]:
     return frozenset(source.module for source in sources())
 
 
-def imports(source: Source) -> Iterator[tuple[ast.stmt, str, bool]]:
-    """Yield every import: the statement, the dotted name, and True if a function holds it."""
+@cache
+def imports(source: Source) -> tuple[tuple[ast.stmt, str, bool], ...]:
+    """Return every import: the statement, the dotted name, and True if a function holds it."""
+    return tuple(_imports(source))
+
+
+def _imports(source: Source) -> Iterator[tuple[ast.stmt, str, bool]]:
     held = {id(n) for f in functions(source) for n in ast.walk(f) if n is not f}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):

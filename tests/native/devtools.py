@@ -11,6 +11,10 @@ from websockets.sync.client import connect
 from tests.native.patience import PATIENCE_SECONDS, until
 
 
+class PageLeft(Exception):
+    """The page was left before it had answered."""
+
+
 class Devtools:
     """The page of a window started with QTWEBENGINE_REMOTE_DEBUGGING=`port`."""
 
@@ -27,12 +31,21 @@ class Devtools:
         with connect(self._page(), origin=None, proxy=None, open_timeout=PATIENCE_SECONDS) as line:
             line.send(json.dumps(call))
             answer = json.loads(line.recv(timeout=PATIENCE_SECONDS))
+        if "error" in answer:  # the page was left while it was asked
+            raise PageLeft(answer["error"])
         assert "exceptionDetails" not in answer["result"], answer
         return answer["result"]["result"].get("value")
 
     def wait_for(self, script: str) -> Any:
         """Evaluate a script until its value is truthy, even while the page loads; return it."""
-        return until(lambda: self.run(script))
+
+        def look() -> Any:
+            try:
+                return self.run(script)
+            except PageLeft:
+                return None
+
+        return until(look)
 
     def _page(self) -> str:
         listed = httpx.get(self._targets, trust_env=False, timeout=PATIENCE_SECONDS).json()
