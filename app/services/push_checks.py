@@ -18,6 +18,11 @@ NOT_PUSHED = "not pushed: "
 # a check that ran out of time will do so again; damaged data may be repaired within the hour that
 # 12 attempts take
 _LONG_LOOKS, _LOOKS = 3, 12
+# causes that a person may override with a push anyway
+AWAIT_WORD: dict[Cause, type[Refusal]] = {
+    Cause.SECRET_FOUND: SecretFound,
+    Cause.FILE_TOO_LARGE: FileTooLarge,
+}
 
 
 class Unchecked(CannotRead):
@@ -59,13 +64,6 @@ class PushChecks:
             if cause_of(problem) is Cause.DISK_FULL:
                 raise
             raise Unchecked(problem) from problem
-
-
-# causes that a person may override with a push anyway
-AWAIT_WORD: dict[Cause, type[Refusal]] = {
-    Cause.SECRET_FOUND: SecretFound,
-    Cause.FILE_TOO_LARGE: FileTooLarge,
-}
 
 
 def awaits_word(run: Run) -> bool:

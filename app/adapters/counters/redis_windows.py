@@ -23,6 +23,27 @@ from app.domain.quota import Counted, WindowRule
 from app.services.ports import Charge, CountersSilent, WindowState
 
 log = logging.getLogger(__name__)
+# a caller waits this long once; then the breaker blocks everybody for the pause
+ANSWER_SECONDS = 0.06
+PAUSE_SECONDS = 1.0
+# a charge without a row is kept this long, as its row may still be waiting to be written
+GRACE_SECONDS = 60
+# a window that stays empty, for probes
+NOBODY = "amtp:rl:user:nobody:runs"
+_PERSON = re.compile(r"person_[0-9a-v]{24}", re.ASCII)
+BOUNDS: dict[str, Any] = {
+    "socket_timeout": ANSWER_SECONDS,
+    "socket_connect_timeout": ANSWER_SECONDS,
+    # a retry would double the wait
+    "retry": Retry(NoBackoff(), 0),
+    "retry_on_error": [],
+    "retry_on_timeout": False,
+    # no handshake: each of its steps could take the full timeout
+    "protocol": 2,
+    "driver_info": None,
+    "health_check_interval": 0,
+    "decode_responses": True,
+}
 
 
 class Breaker:
@@ -59,14 +80,6 @@ class Breaker:
 
 
 SCRIPT = Path(__file__).with_name("window.lua")
-# a caller waits this long once; then the breaker blocks everybody for the pause
-ANSWER_SECONDS = 0.06
-PAUSE_SECONDS = 1.0
-# a charge without a row is kept this long, as its row may still be waiting to be written
-GRACE_SECONDS = 60
-# a window that stays empty, for probes
-NOBODY = "amtp:rl:user:nobody:runs"
-_PERSON = re.compile(r"person_[0-9a-v]{24}", re.ASCII)
 
 
 class RedisWindows:
@@ -152,21 +165,6 @@ def key_of(person_id: str, counted: Counted = Counted.RUNS) -> str:
     if not _PERSON.fullmatch(person_id):
         raise ValueError(f"no person's id: {person_id[:60]!r}")
     return f"amtp:rl:user:{person_id}:{counted}"
-
-
-BOUNDS: dict[str, Any] = {
-    "socket_timeout": ANSWER_SECONDS,
-    "socket_connect_timeout": ANSWER_SECONDS,
-    # a retry would double the wait
-    "retry": Retry(NoBackoff(), 0),
-    "retry_on_error": [],
-    "retry_on_timeout": False,
-    # no handshake: each of its steps could take the full timeout
-    "protocol": 2,
-    "driver_info": None,
-    "health_check_interval": 0,
-    "decode_responses": True,
-}
 
 
 def _member(charge: Charge) -> str:

@@ -18,6 +18,10 @@ from app.adapters.supervisor.record_files import EXIT, GONE, STARTED
 from app.domain.end_causes import ExitRecord
 from app.services.ports import Kept, ProcessMark
 
+_WORD_BYTES = 32
+# how many times a record's word is hashed to get the seal
+_STEPS = {EXIT: 1, GONE: 2}
+
 
 @dataclass(frozen=True)
 class KnownProcesses:
@@ -62,11 +66,6 @@ def read_known(kept: Kept | None) -> KnownProcesses | None:
         seal if isinstance(seal, str) else None,
         fields.get("landlocked") is True,
     )
-
-
-_WORD_BYTES = 32
-# how many times a record's word is hashed to get the seal
-_STEPS = {EXIT: 1, GONE: 2}
 
 
 def new_proofs() -> tuple[dict[str, str], str]:

@@ -21,14 +21,12 @@ _LOOK_AGAIN_SECONDS = 0.05
 _SUPERVISOR = os.fsencode(Path(kernel.__file__).with_name("__main__.py"))
 # seconds a supervisor may take for its last records
 _LAST_WORDS_SECONDS = 1.0
+# errors by which /proc says that a process has ended
+_GONE = (FileNotFoundError, ProcessLookupError)
 
 
 class TableUnreadable(Exception):
     """The process table could not be read, so nothing can be concluded."""
-
-
-# errors by which /proc says that a process has ended
-_GONE = (FileNotFoundError, ProcessLookupError)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ _MAX_GRACE = 3600.0
 
 # returns True if the record of that name with these fields is the supervisor's
 Doubt = Callable[[str, Mapping[str, Any]], bool]
+_LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 1
 
 
 def _believe(_name: str, _fields: Mapping[str, Any]) -> bool:
@@ -172,9 +173,6 @@ def _is_int(value: Any) -> TypeGuard[int]:
 def is_number(value: Any) -> TypeGuard[float]:
     """Return True for a JSON number, booleans excluded."""
     return _is_int(value) or isinstance(value, float)
-
-
-_LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 1
 
 
 class LocalRunFolders:

@@ -27,6 +27,8 @@ from app.domain.sandbox.levels import Limits
 # exists if systemd is running
 SYSTEMD = "/run/systemd/system"
 _NEEDED = frozenset({"memory", "pids"})
+_PROBE_SECONDS = 5.0
+_RUNTIME = "XDG_RUNTIME_DIR"
 
 
 def tend_groups(instance: str, is_over: Callable[[str], bool]) -> int:
@@ -102,10 +104,6 @@ def _is_delegated(own: str, systemd: str) -> bool:
             if os.getxattr(own, name) == b"1":
                 return True
     return False
-
-
-_PROBE_SECONDS = 5.0
-_RUNTIME = "XDG_RUNTIME_DIR"
 
 
 def scope_of(limits: Limits, runtime_given: str | None) -> list[str]:

@@ -28,6 +28,10 @@ OVERFLOWN = 0x00004000
 _FOLDERS_ONLY_NO_LINKS = 0x01000000 | 0x02000000
 _EVENT = struct.Struct("@iIII")
 _READ_BYTES = 65536
+_logger = logging.getLogger(__name__)
+# the shortest time in seconds between two reports of a growing log
+_LOG_PAUSE = 0.05
+Listener = Callable[[str, str], None]
 
 
 class Inotify:
@@ -67,13 +71,6 @@ class Inotify:
         if result < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         return result
-
-
-_logger = logging.getLogger(__name__)
-# the shortest time in seconds between two reports of a growing log
-_LOG_PAUSE = 0.05
-
-Listener = Callable[[str, str], None]
 
 
 class Watched:

@@ -19,6 +19,9 @@ DIFF_CAP = 2 * 1024 * 1024
 PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=dirty")
 _SHAPE = ("--src-prefix=a/", "--dst-prefix=b/", "-M", "-l400")
 _COUNT = re.compile(r"(\d+) (file|insertion|deletion)")
+_LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
+_INDEX_CAP = 128 * 1024 * 1024
+_MOST_NEW_FILES = 20_000
 
 
 def diff_between(git: Git, git_dir: Path, base: str, tip: str) -> Diff:
@@ -68,11 +71,6 @@ def _fork(git: Git, git_dir: Path, base: str, tip: str) -> str:
     if answer.code not in {0, 1}:
         raise GitFailed("git merge-base failed", answer.err)
     return answer.text or base
-
-
-_LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
-_INDEX_CAP = 128 * 1024 * 1024
-_MOST_NEW_FILES = 20_000
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ NO_BRANCH = "refs/heads/runyard/none"
 _MADE_SO = (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 Settings = Mapping[tuple[str, ...], Mapping[str, str]]
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: opening a named pipe must not wait for a writer
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def checked_id(id_: str) -> str:
@@ -162,11 +165,6 @@ def is_made_so(problem: Exception) -> bool:
         return False
     # agent files are opened relative to a folder fd: an absolute path in the error is ours
     return not (isinstance(problem.filename, str) and os.path.isabs(problem.filename))
-
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# O_NONBLOCK: opening a named pipe must not wait for a writer
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ from pathlib import Path
 from app.adapters.git.command import Git
 
 BRANCH = "main"
+UNKNOWN = "unknown"
+SHORT = 7
 
 
 def make_demo_repository(git: Git, files: Path, folder: Path) -> None:
@@ -21,10 +23,6 @@ def make_demo_repository(git: Git, files: Path, folder: Path) -> None:
         ["commit", "--quiet", "--message", "A package that says hello"],
     ):
         git.run(args, git_dir=git_dir, work_tree=folder, cwd=folder)
-
-
-UNKNOWN = "unknown"
-SHORT = 7
 
 
 def read_commit(git_dir: Path) -> str:

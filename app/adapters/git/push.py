@@ -26,6 +26,8 @@ _TROUBLE = re.compile(
 _REASON = re.compile(r"\((.*)\)\s*$")
 _FLAGS = ("--porcelain", "--no-verify", "--recurse-submodules=no", "--no-follow-tags")
 _LOOK_SECONDS = 60.0
+_DIRTY = re.compile(r"working directory has|up-to-date check failed|could not update working", re.I)
+_MOVED = re.compile(r"non-fast-forward|fetch first|stale info", re.I)
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,6 @@ def _because(summary: str, err: str) -> str:
     remote = [line.partition(":")[2].strip() for line in err.splitlines() if line[:7] == "remote:"]
     said = " ".join(line for line in remote if line)
     return words_of(": ".join(part for part in (reason[1] if reason else summary, said) if part))
-
-
-_DIRTY = re.compile(r"working directory has|up-to-date check failed|could not update working", re.I)
-_MOVED = re.compile(r"non-fast-forward|fetch first|stale info", re.I)
 
 
 def has_commit(git: Git, mirror: Path, sha: str) -> bool:

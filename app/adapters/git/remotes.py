@@ -69,6 +69,8 @@ _SAYINGS: tuple[tuple[str, str, bool, Cause | None], ...] = (
     ),
     (r"Permission denied|insufficient permission", "The repository may not be read.", True, None),
 )
+HEADS, TRACKED = "refs/heads/", "refs/remotes/origin/"
+_PROGRESS = re.compile(rb"(?:remote: )?([A-Z][a-z]+ [a-z]+):\s+(\d{1,3})%")
 
 
 def check_origin(origin: str) -> None:
@@ -161,10 +163,6 @@ def explain(failure: GitFailed) -> OriginProblem:
 def words_of(text: str) -> str:
     """Clean up output of the remote: no control characters, at most 500 characters."""
     return _UNPRINTABLE.sub("", text).strip()[:500]
-
-
-HEADS, TRACKED = "refs/heads/", "refs/remotes/origin/"
-_PROGRESS = re.compile(rb"(?:remote: )?([A-Z][a-z]+ [a-z]+):\s+(\d{1,3})%")
 
 
 def read_remote(text: str) -> Remote:

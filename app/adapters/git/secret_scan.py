@@ -30,6 +30,10 @@ _SUBMODULE = b"160000"
 # a secret's name to the first line that holds it
 Lines = dict[str, int]
 _Left = Callable[[], float]
+# the time for one search for large files, all of its calls together
+SIZE_SECONDS = 300.0
+# the most files listed: a person needs no more
+_MOST = 1000
 
 
 @dataclass(frozen=True)
@@ -218,12 +222,6 @@ class _Search:
         kept = text[max(0, len(text) - self._mask.longest + 1) :]
         self._line += text.count(b"\n", 0, len(text) - len(kept))
         self._kept = kept
-
-
-# the time for one search for large files, all of its calls together
-SIZE_SECONDS = 300.0
-# the most files listed: a person needs no more
-_MOST = 1000
 
 
 def large_files(git: Git, git_dir: Path, base: str, tip: str, above: int) -> list[LargeFile]:

@@ -36,6 +36,9 @@ from app.services.ports import CannotRead, CopyState, Diff, LaunchFailed, Reposi
 
 _CHECKOUT_SECONDS = 600.0
 _MOST_NAMES = 10_000
+# in our folder for a copy adopted in place: the name of the copy's folder
+_PLACE = "place"
+_PACKED_HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"
 
 
 class GitWorkingCopies:
@@ -262,8 +265,3 @@ class GitWorkingCopies:
             with opened(self._root, name) as now:
                 if identify(now) != identify(copy):
                     raise CannotRead("The working copy was replaced while it was read.")
-
-
-# in our folder for a copy adopted in place: the name of the copy's folder
-_PLACE = "place"
-_PACKED_HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"

@@ -1,5 +1,7 @@
 """Bubblewrap: every level, for root and for plain users."""
 
+# stands alone: one of three means, each a module with `arguments`, picked by the machine
+
 from __future__ import annotations
 
 from collections.abc import Iterable

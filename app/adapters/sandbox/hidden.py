@@ -12,6 +12,35 @@ from pathlib import Path
 from app.domain.sandbox.levels import HostService
 
 _OCTAL = re.compile(rb"\\([0-7]{3})")
+# endings of the files that make up an SQLite database
+_BESIDE_A_DATABASE = ("", "-wal", "-shm", "-journal", ".bell")
+# {run} is the user's runtime folder, {home} the home folder
+_SERVICES: Mapping[HostService, tuple[str, ...]] = {
+    HostService.DOCKER: (
+        *("/run/docker.sock", "/run/docker", "{run}/docker.sock", "{run}/docker"),
+        *("{home}/.docker/run", "{home}/.docker/desktop", "/run/snap.docker"),
+    ),
+    HostService.PODMAN: ("/run/podman", "{run}/podman"),
+    HostService.CONTAINERD: (
+        *("/run/containerd", "{run}/containerd", "{run}/containerd-rootless"),
+        *("/run/k3s/containerd", "/run/crio", "/run/buildkit", "{run}/buildkit"),
+    ),
+    HostService.DBUS: ("{run}/bus", "{run}/dbus-1", "/run/dbus"),
+    HostService.SYSTEMD: ("{run}/systemd", "/run/systemd/private"),
+    HostService.CRON: ("/var/spool/cron", "/run/crond", "/etc/cron.d"),
+    HostService.AT: ("/var/spool/at", "/var/spool/cron/atjobs", "/var/spool/cron/atspool"),
+}
+# variables that point programs to a service at another address
+_ADDRESSES: Mapping[HostService, tuple[str, ...]] = {
+    HostService.DOCKER: ("DOCKER_HOST",),
+    HostService.PODMAN: ("CONTAINER_HOST",),
+    HostService.CONTAINERD: ("CONTAINERD_ADDRESS", "BUILDKIT_HOST"),
+    HostService.DBUS: ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"),
+}
+# unix:///run/docker.sock, unix:path=/run/bus,guid=1, or the path alone
+_SOCKETS = re.compile(r"(?:^|unix:(?:path=|//))(/[^,;]*)")
+# character devices for memory, or for disks beside their block devices
+_RAW = re.compile(r"(mem|kmem|port|kmsg|nvram|oldmem|(sg|mtd|ng|nvme)\d.*)|.*/bsg/.*")
 
 
 @dataclass(frozen=True)
@@ -77,39 +106,6 @@ def _read(line: bytes) -> Mount:
 def _path(words: bytes) -> Path:
     plain = _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), words)
     return Path(plain.decode(errors="surrogateescape"))
-
-
-# endings of the files that make up an SQLite database
-_BESIDE_A_DATABASE = ("", "-wal", "-shm", "-journal", ".bell")
-# {run} is the user's runtime folder, {home} the home folder
-_SERVICES: Mapping[HostService, tuple[str, ...]] = {
-    HostService.DOCKER: (
-        *("/run/docker.sock", "/run/docker", "{run}/docker.sock", "{run}/docker"),
-        *("{home}/.docker/run", "{home}/.docker/desktop", "/run/snap.docker"),
-    ),
-    HostService.PODMAN: ("/run/podman", "{run}/podman"),
-    HostService.CONTAINERD: (
-        *("/run/containerd", "{run}/containerd", "{run}/containerd-rootless"),
-        *("/run/k3s/containerd", "/run/crio", "/run/buildkit", "{run}/buildkit"),
-    ),
-    HostService.DBUS: ("{run}/bus", "{run}/dbus-1", "/run/dbus"),
-    HostService.SYSTEMD: ("{run}/systemd", "/run/systemd/private"),
-    HostService.CRON: ("/var/spool/cron", "/run/crond", "/etc/cron.d"),
-    HostService.AT: ("/var/spool/at", "/var/spool/cron/atjobs", "/var/spool/cron/atspool"),
-}
-
-
-# variables that point programs to a service at another address
-_ADDRESSES: Mapping[HostService, tuple[str, ...]] = {
-    HostService.DOCKER: ("DOCKER_HOST",),
-    HostService.PODMAN: ("CONTAINER_HOST",),
-    HostService.CONTAINERD: ("CONTAINERD_ADDRESS", "BUILDKIT_HOST"),
-    HostService.DBUS: ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"),
-}
-# unix:///run/docker.sock, unix:path=/run/bus,guid=1, or the path alone
-_SOCKETS = re.compile(r"(?:^|unix:(?:path=|//))(/[^,;]*)")
-# character devices for memory, or for disks beside their block devices
-_RAW = re.compile(r"(mem|kmem|port|kmsg|nvram|oldmem|(sg|mtd|ng|nvme)\d.*)|.*/bsg/.*")
 
 
 @dataclass(frozen=True)

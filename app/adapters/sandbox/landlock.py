@@ -4,6 +4,8 @@ Weaker than those: agents can list the names of files and reach the sockets of s
 create anything in a folder above a hidden one.
 """
 
+# stands alone: one of three means, each a module with `arguments`, picked by the machine
+
 from __future__ import annotations
 
 import json

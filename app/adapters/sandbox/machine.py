@@ -41,6 +41,12 @@ _SETTINGS = (
     Path("/proc/sys/user/max_user_namespaces"),
     Path("/proc/sys/kernel/unprivileged_userns_clone"),
 )
+_PROBE_SECONDS = 10.0
+_FOLDERS = (Does.EMPTY_FOLDER, Does.FOLDER, Does.READ_ONLY)
+# the trial hides a folder, as every start does: an old bubblewrap lacks some options
+_TRIED = Hidden((Path("/tmp"),), ())  # noqa: S108
+_EVERY_LEVEL = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
+Wrap = Callable[[Sequence[Step], SandboxPolicy], list[str]]
 
 
 def explain(
@@ -83,14 +89,6 @@ def _says(setting: Path, value: str) -> bool:
 def _last_line(words: str) -> str:
     lines = words.splitlines()
     return lines[-1].removesuffix(".") if lines else "it did not work, and did not say why"
-
-
-_PROBE_SECONDS = 10.0
-_FOLDERS = (Does.EMPTY_FOLDER, Does.FOLDER, Does.READ_ONLY)
-# the trial hides a folder, as every start does: an old bubblewrap lacks some options
-_TRIED = Hidden((Path("/tmp"),), ())  # noqa: S108
-_EVERY_LEVEL = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
-Wrap = Callable[[Sequence[Step], SandboxPolicy], list[str]]
 
 
 @dataclass(frozen=True)

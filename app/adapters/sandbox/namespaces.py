@@ -1,5 +1,7 @@
 """Kernel namespaces through util-linux's `unshare`: the level `contained`."""
 
+# stands alone: one of three means, each a module with `arguments`, picked by the machine
+
 from __future__ import annotations
 
 import json

@@ -3,6 +3,8 @@
 Imported by the supervisor: only standard library modules that load fast.
 """
 
+# stands alone: tests read the kernel's counters without a supervisor
+
 from __future__ import annotations
 
 import signal

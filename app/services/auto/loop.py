@@ -43,6 +43,9 @@ PAUSES_AFTER_WORK = Backoff(timedelta(minutes=10), timedelta(hours=1))
 MOST = 8
 # environmental causes: not the agent's fault, and the next issue's run would hit them too
 SURROUNDINGS = {Cause.PUSH_REFUSED, Cause.AUTH, Cause.NETWORK, Cause.DISK_FULL, Cause.AGENT_MISSING}
+LOOP = "auto"
+Claimable = list[int] | None
+Ask = Callable[[str, tuple[str, ...] | None], Unready | None]
 
 
 def launch_pause(runs: RunLedger, project_id: str, now: datetime) -> str | None:
@@ -68,11 +71,6 @@ def _is_held_back(run: Run) -> bool:
     if run.status == Status.NOT_STARTED:
         return not run.parked  # a claimed issue is not tried again
     return run.status == Status.DIED and run.cause in SURROUNDINGS
-
-
-LOOP = "auto"
-Claimable = list[int] | None
-Ask = Callable[[str, tuple[str, ...] | None], Unready | None]
 
 
 class AutoLoop:

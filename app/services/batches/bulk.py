@@ -30,6 +30,11 @@ from app.services.runs.stop import Stopper
 from app.services.system.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
+PAGE = 100
+WINDOW_FULL = "Rate limit reached. It goes on once the window has room again."
+SILENT = "A database does not answer; it goes on once it does."
+FAULT = "Something went wrong in Runyard; it is tried again."
+FAULT_FOR_GOOD = "Something went wrong in Runyard, again and again; the log has the details."
 
 
 @dataclass
@@ -70,13 +75,6 @@ class PassState:
         wanted = self.bulk.wanted
         is_of_one = bool(wanted.get("project_id") or wanted.get("batch_id"))
         return self.bulk.created_by in self._full or (is_of_one and bool(self._full))
-
-
-PAGE = 100
-WINDOW_FULL = "Rate limit reached. It goes on once the window has room again."
-SILENT = "A database does not answer; it goes on once it does."
-FAULT = "Something went wrong in Runyard; it is tried again."
-FAULT_FOR_GOOD = "Something went wrong in Runyard, again and again; the log has the details."
 
 
 @dataclass(frozen=True)

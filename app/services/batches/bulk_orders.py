@@ -22,6 +22,14 @@ from app.records.stores.routing import Stores
 from app.records.tables import Bulk
 from app.services.runs.requests import Requester
 
+MAX_RUNS = 10_000
+AT_ONCE = 500
+NOT_ALL = "Among more than {:,} runs these cannot all be found: name a project or a time, too."
+CAN_BE = {
+    BulkAction.STOP: sorted(set(Status) - DONE),
+    BulkAction.RETRY: sorted(DONE - {Status.SUCCEEDED}),
+}
+
 
 @dataclass(frozen=True)
 class Ordered:
@@ -61,15 +69,6 @@ def _id_of(requester: Requester, number: int) -> str:
     text = json.dumps([requester.person_id, requester.key, number])
     digest = hashlib.sha256(text.encode()).digest()
     return mint_control_id("bulk", at_ms=int.from_bytes(digest[10:16], "big"), entropy=digest)
-
-
-MAX_RUNS = 10_000
-AT_ONCE = 500
-NOT_ALL = "Among more than {:,} runs these cannot all be found: name a project or a time, too."
-CAN_BE = {
-    BulkAction.STOP: sorted(set(Status) - DONE),
-    BulkAction.RETRY: sorted(DONE - {Status.SUCCEEDED}),
-}
 
 
 def runs_meant(stores: Stores, action: BulkAction, wanted: RunFilter) -> list[str]:

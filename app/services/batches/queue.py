@@ -28,6 +28,8 @@ from app.services.runs.stop import Stopper
 from app.services.system.quarantine import Quarantine, of_run
 
 log = logging.getLogger(__name__)
+ROUNDS = 50  # a fill ends even if heads keep ending or waiting and let the next ones pass
+NOT_SENT = "its batch was not sent completely within 30 minutes"
 
 
 class BatchEnds:
@@ -90,10 +92,6 @@ class BatchEnds:
                 hold=None,
                 **columns,
             )
-
-
-ROUNDS = 50  # a fill ends even if heads keep ending or waiting and let the next ones pass
-NOT_SENT = "its batch was not sent completely within 30 minutes"
 
 
 class BatchLine:

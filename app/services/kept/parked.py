@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 WAIT_SECONDS = 0.5
 # measurements expire after this: a person may change files in a kept copy
 FRESH = timedelta(minutes=1)
+NOT_KNOWN_YET = "being measured"
+NAME_IT = "Work would be lost, or could not be read. Confirm with the branch name."
 
 
 @dataclass(frozen=True)
@@ -163,10 +165,6 @@ class Holdings:
 
 def _counted(number: int | None, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
-
-
-NOT_KNOWN_YET = "being measured"
-NAME_IT = "Work would be lost, or could not be read. Confirm with the branch name."
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from app.services.system.secret_values import SecretValues
 _NAMED = 5
 _MAX_NAME = 80
 _MB = 1000**2
+# clean commit ranges remembered, so that a merge does not read them again
+REMEMBERED = 100
+LONGEST_PATH = 200
 
 
 class DeliveredFiles:
@@ -46,11 +49,6 @@ def too_large_words(large: list[LargeFile], most: int) -> str:
 def _short(name: str) -> str:
     plain = " ".join(blank(name).split()) or "a file without a name"
     return plain if len(plain) <= _MAX_NAME else f"…{plain[1 - _MAX_NAME :]}"
-
-
-# clean commit ranges remembered, so that a merge does not read them again
-REMEMBERED = 100
-LONGEST_PATH = 200
 
 
 class SecretCheck:

@@ -38,6 +38,22 @@ from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs.selections import EndedAlike, EndedRuns, ended_of_batch, last_of_batch
 from app.records.tables import Notification, Run
 
+AGENT_WORDS = {
+    Cause.AUTH: "needs you: its agent is not signed in",
+    Cause.AGENT_MISSING: "needs you: its agent was not found",
+}
+FAILED_WORDS = {
+    Outcome.FAILED: "failed: nothing is kept",
+    Outcome.NO_CHANGE: "made no change: nothing is kept",
+}
+WORK_IS_KEPT = "needs you: work is kept until you decide"
+NOT_PUSHED_WORDS = {
+    Cause.SECRET_FOUND: "needs you: its commits contain a secret and were not pushed",
+    Cause.FILE_TOO_LARGE: "needs you: a file in its commits is too large, so they were not pushed",
+}
+ISSUE_IS_HELD = "needs you: the issue stays out of the queue until you free it"
+LIMIT_IS_MET = "needs you: it waits at its usage limit until you resume it"
+
 
 @dataclass(frozen=True)
 class Outcomes:
@@ -55,23 +71,6 @@ def outcomes_of(ended: Iterable[EndedAlike]) -> Outcomes:
         counts[outcome_of(one.status, one.cause)] += one.count
         costs += [] if one.cost_usd is None else [one.cost_usd]
     return Outcomes(counts, round(sum(costs), 6) if costs else None)
-
-
-AGENT_WORDS = {
-    Cause.AUTH: "needs you: its agent is not signed in",
-    Cause.AGENT_MISSING: "needs you: its agent was not found",
-}
-FAILED_WORDS = {
-    Outcome.FAILED: "failed: nothing is kept",
-    Outcome.NO_CHANGE: "made no change: nothing is kept",
-}
-WORK_IS_KEPT = "needs you: work is kept until you decide"
-NOT_PUSHED_WORDS = {
-    Cause.SECRET_FOUND: "needs you: its commits contain a secret and were not pushed",
-    Cause.FILE_TOO_LARGE: "needs you: a file in its commits is too large, so they were not pushed",
-}
-ISSUE_IS_HELD = "needs you: the issue stays out of the queue until you free it"
-LIMIT_IS_MET = "needs you: it waits at its usage limit until you resume it"
 
 
 @dataclass(frozen=True)

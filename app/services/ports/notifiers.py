@@ -1,5 +1,7 @@
 """Port to the carrier of messages to people."""
 
+# stands alone: one port per module, as the adapters behind them
+
 from __future__ import annotations
 
 from typing import Protocol

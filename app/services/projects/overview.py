@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 BARS = 10
 FAILURES = 3
+# if the database announces other servers' changes: how long one may go unnoticed
+HEARSAY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,6 @@ def _by_project(rows: Iterable[Stuck]) -> dict[str | None, list[Stuck]]:
     for row in rows:
         found[row.project_id].append(row)
     return found
-
-
-# if the database announces other servers' changes: how long one may go unnoticed
-HEARSAY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from app.services.concurrency import Locks
 
 GB = 1000**3
 SOON = timedelta(seconds=10)
+SHOWN_FOR = timedelta(hours=1)
 
 
 class Because(StrEnum):
@@ -60,9 +61,6 @@ class PendingRemoval:
     bytes: int
     because: Because
     goes_at: datetime | None = None
-
-
-SHOWN_FOR = timedelta(hours=1)
 
 
 class RemovalNotices:

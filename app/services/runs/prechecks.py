@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+ASK_AGAIN_SECONDS = 3
+PLACE = "place"
+UNREADABLE = (
+    "Runyard's own clone of this repository could not be read. Try again; if it stays so, "
+    "the server's log says why."
+)
 
 
 class Readiness:
@@ -71,14 +77,6 @@ class Readiness:
             )
         except (CannotRead, OSError):
             return True
-
-
-ASK_AGAIN_SECONDS = 3
-PLACE = "place"
-UNREADABLE = (
-    "Runyard's own clone of this repository could not be read. Try again; if it stays so, "
-    "the server's log says why."
-)
 
 
 @dataclass(frozen=True)

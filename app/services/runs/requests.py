@@ -19,6 +19,10 @@ from app.records.tables import IssueRow, Project, Run
 
 # in the first event of a retry's timeline: `parked` if it continues kept work, else `fresh`
 FROM = "from"
+# called in the accepting transaction; raises if an earlier decision no longer holds
+Still = Callable[[Session, Project], None]
+# called in the accepting transaction to write more rows together with the run
+Also = Callable[[Transaction, Run], None]
 
 
 @dataclass(frozen=True)
@@ -106,12 +110,6 @@ class Accepted:
     run: Run
     replayed: bool
     project: Project | None = None
-
-
-# called in the accepting transaction; raises if an earlier decision no longer holds
-Still = Callable[[Session, Project], None]
-# called in the accepting transaction to write more rows together with the run
-Also = Callable[[Transaction, Run], None]
 
 
 class HeldBack(Exception):

@@ -17,6 +17,17 @@ from app.domain.sandbox.levels import OPENS, UNSANDBOXED, SandboxLevel
 from app.records.database.integrity import Backup, StoreFacts
 from app.services.ports import AgentFinding, Agents, Capability, SignedIn, root_mend
 
+PYTHON_FLOOR = (3, 11)
+GIT_FLOOR = (2, 38)
+NICEGUI_FLOOR = (3, 17)
+SQLITE_FLOOR = (3, 35)
+# F43: older ones may lose a write if several programs close a write-ahead log at once
+SQLITE_SAFE = (3, 51, 3)
+DISK_FLOOR = 1024**3
+FRESH_FOR = timedelta(minutes=5)
+SERVER = "server"
+STUCK_SHOWN = 5
+
 
 class Level(StrEnum):
     """Severity of a finding; `none` is for something absent that is not required."""
@@ -95,18 +106,6 @@ def _flags(agent: AgentFinding) -> Checked:
     found = f"its help does not know {', '.join(agent.unknown_flags)}"
     advice = f"Install the version that Runyard knows: {agent.seen_with}."
     return Checked(Level.LOOK, "flags", found, advice, agent.name)
-
-
-PYTHON_FLOOR = (3, 11)
-GIT_FLOOR = (2, 38)
-NICEGUI_FLOOR = (3, 17)
-SQLITE_FLOOR = (3, 35)
-# F43: older ones may lose a write if several programs close a write-ahead log at once
-SQLITE_SAFE = (3, 51, 3)
-DISK_FLOOR = 1024**3
-FRESH_FOR = timedelta(minutes=5)
-SERVER = "server"
-STUCK_SHOWN = 5
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,11 @@ SILENT = (
     "It does not answer. Agents go on; Runyard continues by itself once it does. Look at the "
     "database."
 )
+COUNTER = "shared counter"
+STILL_READ = "Pages can be read; nothing can be changed."
+NO_NEW_RUNS = "Everything works but starting runs from this server."
+GOES_ON = "Agents go on. Runyard continues by itself once it answers."
+COUNTED = "Runs are counted in the database."
 
 
 @dataclass(frozen=True)
@@ -142,13 +147,6 @@ class StoreWatch:
                 stop_where_newer(database)
                 database.share()
         return self._stores.stopped() or self._moved() or self._no_room()
-
-
-COUNTER = "shared counter"
-STILL_READ = "Pages can be read; nothing can be changed."
-NO_NEW_RUNS = "Everything works but starting runs from this server."
-GOES_ON = "Agents go on. Runyard continues by itself once it answers."
-COUNTED = "Runs are counted in the database."
 
 
 class Health(StrEnum):
