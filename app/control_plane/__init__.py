@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from app.control_plane.adapters import ASSETS
 from app.control_plane.plane import ControlPlane
-from app.control_plane.wiring import ASSETS
 
 __all__ = ["ASSETS", "ControlPlane"]

@@ -14,31 +14,33 @@ from sqlalchemy.engine import make_url
 from app.adapters.machine.bells import Bell
 from app.adapters.machine.file_locks import FileLocks
 from app.config import Settings
-from app.control_plane.context import Adapters, find_place, pick_adapters, wall_clock
-from app.control_plane.doctor_checks import make_disk_room
+from app.control_plane.adapters import identify, pick_adapters, wall_clock
 from app.control_plane.scheduler import Scheduler
 from app.control_plane.storage import make_ledgers, make_relays, open_stores, settle_stores
-from app.control_plane.wiring import Assembly, Ground
-from app.control_plane.wiring_batches import ROUND_SECONDS, make_counting
-from app.control_plane.wiring_lifecycle import make_quarantine
+from app.logs import correlated
 from app.records.database.database import DatabaseSilent
 from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
-from app.records.stores.leases import LeaseLedger
 from app.services.concurrency import Locks, Workers
-from app.services.lifecycle.refused_hosts import Refusals
-from app.services.system.ownership import RENEW_SECONDS, Leases, Ownership
-from app.services.system.store_health import WATCH_SECONDS, StoreWatch
+from app.services.container import SettingValue, build
+from app.services.context import Adapters, Context
+from app.services.system.ownership import RENEW_SECONDS
+from app.services.system.store_health import WATCH_SECONDS
 
 log = logging.getLogger(__name__)
 # in addition to one per live run, which may be blocked pushing to a silent host
 WORKERS = 16
+# between two rounds of removing what is old
+ROUND_SECONDS = 86400.0
 # the messages of a bell
 WHOLE, FILL = "tick", "fill"
 A_MOMENT = timedelta(seconds=0.5)
 
 
 class ControlPlane:
-    """A server without its web side: `start` brings it up, `stop` ends it; runs outlive both."""
+    """A server without its web side: `start` brings it up, `stop` ends it; runs outlive both.
+
+    `given` are the settings of the command line; `adapt` replaces picked adapters.
+    """
 
     def __init__(
         self,
@@ -46,52 +48,38 @@ class ControlPlane:
         *,
         given: dict[str, object] | None = None,
         clock: Callable[[], datetime] = wall_clock,
-        adapters: Adapters | None = None,
+        adapt: Callable[[Adapters], Adapters] = lambda picked: picked,
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.adapters = adapters or pick_adapters(settings)
         self.feed = Feed()
         self.stores = stores = open_stores(settings, self.feed)
         self.database, self.relays = stores.control, make_relays(stores, self.feed)
-        disk = make_disk_room(settings)
-        self.store_watch = StoreWatch(stores, disk.sentence, self.feed.publish, clock)
+        self.ledgers = make_ledgers(stores, self.feed)
+        self.adapters = adapt(pick_adapters(settings, self.ledgers.tracker))
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.scheduler = Scheduler()
-        self.ledgers = make_ledgers(stores, self.feed)
         is_alone = _is_alone(settings)
         self.bell = self._make_bell(is_alone)
         self.locks = Locks(None if is_alone else FileLocks(settings.runs_root / "locks"))
-        here = find_place(settings)
-        self.leases = Leases(LeaseLedger(stores), here.server, is_alone=is_alone)
-        self.ownership = Ownership(self.ledgers.runs, here, self.leases, self.adapters.engine.watch)
-        self.counting = make_counting(settings, self.ledgers.runs, self.feed)
-        ground = Ground(
+        context = Context(
             settings=settings,
+            identity=identify(settings, self.database),
             clock=clock,
-            adapters=self.adapters,
             feed=self.feed,
-            database=self.database,
-            workers=self.workers,
-            scheduler=self.scheduler,
+            stores=stores,
             ledgers=self.ledgers,
+            workers=self.workers,
             locks=self.locks,
-            leases=self.leases,
-            ownership=self.ownership,
-            counting=self.counting,
-            quarantine=make_quarantine(self.ledgers, clock),
-            store_watch=self.store_watch,
-            disk=disk,
+            adapters=self.adapters,
+            call_at=self.scheduler.call_at,
+            inspect_later=self.inspect_later,
+            speaking_for=correlated,
         )
-        assembly = Assembly(ground, self.inspect_later)
-        self._take(assembly, given or {})
-
-    def _take(self, assembly: Assembly, given: dict[str, object]) -> None:
-        self.reaper, self.recovery = assembly.reaper, assembly.recovery
-        self.outbox, self.origins = assembly.outbox, assembly.origins
-        self.active_run_counts = assembly.active_run_counts
-        self.refusals = Refusals(self.ledgers.runs, self.adapters.engine, self.clock)
-        self.services = assembly.services(given)
+        values = tuple(SettingValue(*one) for one in settings.told(given or {}))
+        self.services = services = build(context, values)
+        self.leases, self.reaper = services.leases, services.reaper
+        self.feed.subscribe(services.sweep.on_change)
 
     def start(self) -> None:
         """Migrate the databases and subscribe to events; no work starts yet."""
@@ -100,8 +88,8 @@ class ControlPlane:
         # fails on a full disk; it is retried regularly
         with contextlib.suppress(DatabaseSilent):
             self.leases.renew_once(self.clock())
-        self.counting.check(self.clock())
-        self.active_run_counts.make_anew()
+        self.services.counting.check(self.clock())
+        self.services.active_run_counts.make_anew()
         self.adapters.engine.listen(self._on_engine_event)
         for relay in self.relays:
             relay.open()
@@ -129,8 +117,8 @@ class ControlPlane:
         self.workers.finish(5)
         with contextlib.suppress(DatabaseSilent):
             self.leases.release(self.clock())
-        self.counting.close()
-        self.active_run_counts.close()
+        self.services.counting.close()
+        self.services.active_run_counts.close()
         for relay in self.relays:
             relay.close()
         if self.bell is not None:
@@ -141,8 +129,8 @@ class ControlPlane:
     def recover_once(self) -> int:
         """Adopt, end or undo every open run, end stray processes; return how many were open."""
         self.services.quarantine.begin()
-        self.outbox.catch_up()
-        return self.recovery.once(self.clock())
+        self.services.outbox.catch_up()
+        return self.services.recovery.once(self.clock())
 
     def _begin(self) -> None:
         if not self.leases.is_alone:
@@ -159,15 +147,15 @@ class ControlPlane:
         tell_people()
         for duty in (
             self.services.sweep.request_here,
-            lambda: self.origins.check_once(self.clock()),
-            lambda: self.counting.check_once(self.clock()),
-            self.active_run_counts.make_anew,
+            lambda: self.services.origins.check_once(self.clock()),
+            lambda: self.services.counting.check_once(self.clock()),
+            self.services.active_run_counts.make_anew,
             tell_people,
             self.services.bulk.request,
             self.services.alerts.check_once,
         ):
             self.scheduler.repeat(duty, self.settings.sweep_seconds)
-        self.scheduler.repeat(self.store_watch.check_once, WATCH_SECONDS)
+        self.scheduler.repeat(self.services.store_watch.check_once, WATCH_SECONDS)
         clear_logs = self.services.retention.request
         clear_logs()
         self.scheduler.repeat(clear_logs, ROUND_SECONDS)
@@ -216,7 +204,7 @@ class ControlPlane:
             self.feed.publish([LogGrew(run_id)])
             self.services.reporter.hear(run_id)
         elif what == "refused":
-            self.workers.submit(self.refusals.append_once, run_id)
+            self.workers.submit(self.services.refusals.append_once, run_id)
         else:
             self.workers.submit(self.inspect_later, run_id)
 

@@ -15,7 +15,7 @@ from app.adapters.git.command import Git, read_identity
 from app.backup import backup, restore
 from app.backup.places import DATABASE, RUN_STORE, Places
 from app.config import Settings, load_settings
-from app.control_plane.context import wall_clock
+from app.control_plane.adapters import wall_clock
 from app.failpoints import failpoint
 from app.records.database.database import Database
 from app.records.database.integrity import (

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.records.tables import Run
 
@@ -76,6 +77,40 @@ class QuotaChanged:
 
 
 @dataclass(frozen=True)
+class RunAccepted:
+    """A run was accepted here; it may start at `starts_at` (UTC), None: as soon as there is room.
+
+    Batch items are not announced one by one: see BatchSealed.
+    """
+
+    run_id: str
+    starts_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StartMoved:
+    """A waiting run got another start here: `starts_at` (UTC), None: as soon as there is room."""
+
+    run_id: str
+    starts_at: datetime | None
+
+
+@dataclass(frozen=True)
+class BatchSealed:
+    """A batch has all its items here, so they may start."""
+
+    batch_id: str
+
+
+@dataclass(frozen=True)
+class ObstacleRemoved:
+    """Something that kept runs from starting is gone.
+
+    For example, a branch was released, a change merged, or a project became ready.
+    """
+
+
+@dataclass(frozen=True)
 class SweepWanted:
     """A server that does not hold the sweep asks the one that does for a sweep.
 
@@ -116,6 +151,7 @@ class FeedBroke:
 FLEETING = (
     *(LogGrew, RunReported, BulkChanged, NoticeWritten),
     *(ProjectNamed, SweepWanted, FeedBroke),
+    *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved),
 )
 Change = (
     RunChanged
@@ -129,6 +165,10 @@ Change = (
     | FindingsChanged
     | StuckChanged
     | NoticeWritten
+    | RunAccepted
+    | StartMoved
+    | BatchSealed
+    | ObstacleRemoved
     | SweepWanted
     | StoresChanged
     | FeedBroke

@@ -36,7 +36,7 @@ from app.backup.places import CannotKeep
 from app.backup.trust import SettingsUntrusted
 from app.config import Settings, load_settings
 from app.control_plane import ASSETS, ControlPlane
-from app.control_plane.context import close_own_memory, wall_clock
+from app.control_plane.adapters import close_own_memory, wall_clock
 from app.control_plane.storage import back_up, put_back
 from app.logs import set_up_logs
 from app.pages.shell.routes import register_pages

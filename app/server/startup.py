@@ -89,13 +89,17 @@ def login_command(settings: Settings) -> str:
     return shlex.join(words)
 
 
+def is_open(host: str) -> bool:
+    """Return True for an address that other machines could reach."""
+    try:
+        return host != "localhost" and not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True
+
+
 def refuse_open_bind(host: str) -> None:
     """Raise CannotStart for an address that other machines could reach."""
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+    if is_open(host):
         raise CannotStart(
             f"{host} can be reached from other machines, and nobody has a password yet: "
             "Runyard serves 127.0.0.1 only."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from app.domain.quota import LimitsMode
 from app.records.database.database import Database
@@ -12,55 +13,35 @@ from app.records.feed import Feed
 from app.records.projects.project_ledger import ProjectLedger, ProjectNames
 from app.records.runs.run_ledger import RunLedger
 from app.records.stores.routing import Stores
-from app.services.auto.afk import AfkService
-from app.services.auto.loop import AutoLoop
-from app.services.auto.sweep import Sweep
-from app.services.batches.batches import BatchService
-from app.services.batches.bulk import BulkService
-from app.services.kept.parked import ParkedService
-from app.services.kept.resume import ResumeService
-from app.services.kept.retry import RetryService
-from app.services.kept.salvage import Salvage
-from app.services.limits.usage_limits import UsageLimits
-from app.services.notifications.desk import NotificationService
+from app.services.auto import build as auto
+from app.services.auto.build import AutoServices
+from app.services.auto.sweep import Starts
+from app.services.batches import build as batches
+from app.services.batches.build import BatchServices
+from app.services.context import Context, Identity
+from app.services.kept import build as kept
+from app.services.kept.build import KeptServices
+from app.services.lifecycle import build as lifecycle
+from app.services.lifecycle.build import LifecycleServices
+from app.services.limits import build as limits
+from app.services.limits.build import LimitServices
+from app.services.notifications import build as notifications
+from app.services.notifications.build import NotificationServices
 from app.services.ports import Engine
-from app.services.projects.alerts import Alerts
-from app.services.projects.browser_rule import BrowserRule
-from app.services.projects.demo import DemoService
-from app.services.projects.overview import Overview
-from app.services.projects.projects import ProjectService
-from app.services.projects.statistics import StatisticsService
-from app.services.retention.logs import LogRetention
-from app.services.runs.accept import AcceptService
-from app.services.runs.agent_reports import Reporter
-from app.services.runs.idempotency import Keys
-from app.services.runs.planned import PlannedRunService
-from app.services.runs.queries import RunListing
-from app.services.runs.stop import Stopper
-from app.services.system.accounts import Accounts
-from app.services.system.audit import AuditService
-from app.services.system.disk_room import DiskRoom
+from app.services.projects import build as projects
+from app.services.projects.alerts import AGENT, DISK
+from app.services.projects.build import ProjectServices
+from app.services.retention import build as retention
+from app.services.retention.build import RetentionServices
+from app.services.runs import build as runs
+from app.services.runs.build import RunServices
+from app.services.secret_values import SecretValues
+from app.services.system import build as system
+from app.services.system.build import SystemServices
 from app.services.system.doctor import Doctor
-from app.services.system.quarantine import Quarantine
-from app.services.system.secret_values import SecretValues
-from app.services.system.store_health import HealthService, StoreWatch
-from app.services.tracker.changes import ChangeService
-from app.services.tracker.issues import IssueService
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Identity of this server, as recorded in the provenance of runs."""
-
-    environment: str
-    version: str
-    commit: str
-    database: str
-    host: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the fields as a dict, for a run's row."""
-        return dict(self.__dict__)
+from app.services.system.doctor_checks import DoctorSources
+from app.services.tracker import build as tracker
+from app.services.tracker.build import TrackerServices
 
 
 @dataclass(frozen=True)
@@ -73,55 +54,114 @@ class SettingValue:
 
 
 @dataclass(frozen=True)
-class Services:
-    """Every service of a running Runyard."""
+class Services(
+    SystemServices,
+    LimitServices,
+    RunServices,
+    NotificationServices,
+    LifecycleServices,
+    TrackerServices,
+    ProjectServices,
+    KeptServices,
+    RetentionServices,
+    BatchServices,
+    AutoServices,
+):
+    """Every service of a running Runyard, under the names that its capability gives them."""
 
-    identity: Identity
-    clock: Callable[[], datetime]
-    feed: Feed
-    stores: Stores
-    database: Database
-    disk: DiskRoom
-    alerts: Alerts
-    runs: RunLedger
-    project_rows: ProjectLedger
-    projects: ProjectService
-    issues: IssueService
-    changes: ChangeService
-    overview: Overview
-    figures: StatisticsService
-    demo: DemoService
-    trigger: AcceptService
-    batches: BatchService
-    bulk: BulkService
-    quarantine: Quarantine
-    store_watch: StoreWatch
-    health: HealthService
-    retry: RetryService
-    resume: ResumeService
-    limits: UsageLimits
-    afk: AfkService
-    loop: AutoLoop
-    keys: Keys
-    parked: ParkedService
-    salvage: Salvage
-    planned: PlannedRunService
-    stopper: Stopper
-    reporter: Reporter
-    retention: LogRetention
-    listing: RunListing
-    accounts: Accounts
-    browser_rule: BrowserRule
-    secrets: SecretValues
-    audit: AuditService
-    notifications: NotificationService
-    sweep: Sweep
-    engine: Engine
-    limits_mode: Callable[[], LimitsMode]
+    context: Context
     doctor: Doctor
     settings: tuple[SettingValue, ...]
+
+    @property
+    def identity(self) -> Identity:
+        """Identity of this server."""
+        return self.context.identity
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """The clock of this server, UTC."""
+        return self.context.clock
+
+    @property
+    def feed(self) -> Feed:
+        """The feed of changes."""
+        return self.context.feed
+
+    @property
+    def stores(self) -> Stores:
+        """The databases."""
+        return self.context.stores
+
+    @property
+    def database(self) -> Database:
+        """The database of the control store."""
+        return self.context.stores.control
+
+    @property
+    def runs(self) -> RunLedger:
+        """The ledger of runs."""
+        return self.context.ledgers.runs
+
+    @property
+    def project_rows(self) -> ProjectLedger:
+        """The ledger of projects."""
+        return self.context.ledgers.projects
+
+    @property
+    def secrets(self) -> SecretValues:
+        """The secrets to mask."""
+        return self.context.adapters.secrets
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that runs agents."""
+        return self.context.adapters.engine
+
+    def limits_mode(self) -> LimitsMode:
+        """Return how quotas are counted, after probing counters that were lost."""
+        return self.counting.check_once(self.clock())
 
     @property
     def project_names(self) -> ProjectNames:
         """Names of projects, for display only."""
         return self.project_rows.names
+
+
+def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
+    """Build every capability, each over those that it builds on."""
+    base = system.build(context)
+    limiting = limits.build(context, base)
+    running = runs.build(context, base, limiting)
+    notifying = notifications.build(context, base)
+    living = lifecycle.build(context, base, limiting, running)
+    tracking = tracker.build(context, living)
+    of_projects = projects.build(context, base, limiting, notifying, tracking)
+    keeping = kept.build(context, base, limiting, running, living)
+    retaining = retention.build(context, base)
+    batching = batches.build(context, base, limiting, running, living, keeping)
+    starts = Starts(keeping.resume, batching.batch_line)
+    starting = auto.build(context, base, limiting, running, living, tracking, starts)
+    sources = DoctorSources(
+        limits=lambda: limiting.counting.check(context.clock()),
+        receivers=notifying.notifications.problems,
+        removals=retaining.retention.removal_words,
+        agents_needed=partial(of_projects.alerts.words_of, AGENT),
+        low_disks=partial(of_projects.alerts.words_of, DISK),
+    )
+    return Services(
+        **vars(base),
+        **vars(limiting),
+        **vars(running),
+        **vars(notifying),
+        **vars(living),
+        **vars(tracking),
+        **vars(of_projects),
+        **vars(keeping),
+        **vars(retaining),
+        **vars(batching),
+        **vars(starting),
+        context=context,
+        doctor=system.build_doctor(context, base, sources),
+        settings=settings,
+    )

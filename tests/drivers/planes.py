@@ -184,7 +184,7 @@ class DrivenPlane(ControlPlane):
 
     def ask(self, query: Any) -> list[Any]:
         """Query every database that holds these tables, after applying pending consequences."""
-        self.outbox.catch_up()
+        self.services.outbox.catch_up()
         found: list[Any] = []
         is_there_once = any(table.name in OF_CONTROL for table in query.get_final_froms())
         for database in [self.stores.control] if is_there_once else self.stores.all():

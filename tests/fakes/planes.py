@@ -10,9 +10,9 @@ from typing import Any
 
 from app.config import Settings
 from app.control_plane import ControlPlane
-from app.control_plane.context import Adapters, pick_adapters
 from app.domain.words import Trigger
 from app.records.tables import Project, Run
+from app.services.context import Adapters
 from app.services.ports import Notifier, Sandbox
 from app.services.runs.requests import Requester
 from tests.builders.databases import own_database, put_database
@@ -39,11 +39,13 @@ class FakePlane(ControlPlane):
         usual: dict[str, Any] = {"run_quota": 10_000, "repo_concurrency": 50}
         usual |= {} if "database_url" in wishes else own_database(folder)
         chosen = Settings(data_dir=folder, **QUIET | usual | wishes)
-        adapters = _adapters(chosen, world, surrounds)
-        if notifier:
-            adapters = replace(adapters, notifier=notifier)
         put_database(chosen)
-        super().__init__(chosen, clock=Clock(), adapters=adapters)
+
+        def adapt(picked: Adapters) -> Adapters:
+            faked = _faked(picked, world, surrounds)
+            return replace(faked, notifier=notifier or picked.notifier)
+
+        super().__init__(chosen, clock=Clock(), adapt=adapt)
         # the database, of whatever kind, is this test's own: no lease is needed
         self.leases.is_alone |= "database_url" not in wishes
         self.services.sweep.open()
@@ -90,8 +92,9 @@ class TwinPlane(DrivenPlane):
         usual: dict[str, Any] = QUIET | own_database(folder / "data") | {"sandbox": "none"}
         chosen = Settings(data_dir=folder / "data", **usual | settings)
         put_database(chosen)
-        adapters = _adapters(chosen, self.world, None)
-        super().__init__(chosen, clock=Clock(), adapters=adapters)
+        super().__init__(
+            chosen, clock=Clock(), adapt=lambda picked: _faked(picked, self.world, None)
+        )
         # the database, of whatever kind, is this test's own: no lease is needed
         self.leases.is_alone = True
         self.migrate()
@@ -123,9 +126,9 @@ def twin_plane(folder: Path, **settings: Any) -> Iterator[TwinPlane]:
         plane.stop()
 
 
-def _adapters(chosen: Settings, world: World, surrounds: Sandbox | None) -> Adapters:
+def _faked(picked: Adapters, world: World, surrounds: Sandbox | None) -> Adapters:
     return replace(
-        pick_adapters(chosen),
+        picked,
         mirrors=FakeMirrors(world),
         copies=FakeCopies(world),
         engine=FakeEngine(world),

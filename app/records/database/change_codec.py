@@ -10,14 +10,26 @@ from typing import get_args
 
 from sqlalchemy import Connection, text
 
-from app.records.feed import Change, FeedBroke, FindingsChanged, StoresChanged
+from app.records.feed import (
+    BatchSealed,
+    Change,
+    FeedBroke,
+    FindingsChanged,
+    ObstacleRemoved,
+    RunAccepted,
+    StartMoved,
+    StoresChanged,
+)
 
 log = logging.getLogger(__name__)
 CHANNEL = "runyard"
 # PostgreSQL refuses payloads of 8000 bytes and more
 MESSAGE_BYTES = 7000
 # changes that concern one server only are not sent
-_OWN = (FeedBroke, FindingsChanged, StoresChanged)
+_OWN = (
+    *(FeedBroke, FindingsChanged, StoresChanged),
+    *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved),
+)
 _KINDS = {kind.__name__: kind for kind in get_args(Change) if kind not in _OWN}
 
 

@@ -24,15 +24,14 @@ from app.records.runs import run_ledger
 from app.records.runs.quarantine_ledger import Subject
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
-from app.services.context import Ledgers, Outside
+from app.services.context import Context
 from app.services.limits.usage_limits import UsageLimits
 from app.services.ports import Unready
 from app.services.runs.accept import AcceptService
 from app.services.runs.prechecks import Readiness
 from app.services.runs.requests import HeldBack, Requester, Still, is_ready, order_of
+from app.services.system.build import SystemServices
 from app.services.system.origin_watch import unreachable_words
-from app.services.system.ownership import Leases
-from app.services.system.quarantine import Quarantine
 from app.services.tracker.issues import IssueService
 
 log = logging.getLogger(__name__)
@@ -78,29 +77,24 @@ class AutoLoop:
 
     def __init__(
         self,
-        ledgers: Ledgers,
-        outside: Outside,
+        context: Context,
+        system: SystemServices,
         issues: IssueService,
         limits: UsageLimits,
         trigger: AcceptService,
-        leases: Leases,
-        max_live_runs: int,
-        provenance: dict[str, str],
-        quarantine: Quarantine,
-        no_room: Callable[[], str | None],
     ) -> None:
-        self._runs = ledgers.runs
-        self._no_room = no_room
-        self._projects = ledgers.projects
-        self._agents = outside.agents
-        self._readiness = Readiness(outside)
+        self._runs = context.ledgers.runs
+        self._no_room = system.disk.hold
+        self._projects = context.ledgers.projects
+        self._agents = context.adapters.agents
+        self._readiness = Readiness(context.adapters)
         self._issues = issues
         self._limits = limits
         self._trigger = trigger
-        self._leases = leases
-        self._max_live_runs = max_live_runs
-        self._provenance = provenance
-        self._quarantine = quarantine
+        self._leases = system.leases
+        self._max_live_runs = context.settings.max_live_runs
+        self._provenance = context.identity.as_dict()
+        self._quarantine = system.quarantine
         self._turn = itertools.count(1)
         self._turns: dict[str, int] = {}
 

@@ -11,18 +11,27 @@ from typing import Any
 
 from app.domain.lifecycle import DONE, Signal
 from app.domain.words import Cause, Status
+from app.records.feed import (
+    BatchSealed,
+    Numbered,
+    ObstacleRemoved,
+    RunAccepted,
+    StartMoved,
+    SweepWanted,
+)
 from app.records.runs import run_ledger
 from app.records.runs.selections import OpenRuns
 from app.records.tables import Run
 from app.services.batches.queue import BatchLine
-from app.services.concurrency import SingleFlight, Workers
-from app.services.context import Ledgers
+from app.services.concurrency import SingleFlight
+from app.services.context import Context
+from app.services.kept.resume import ResumeService
 from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.reap import Reaper
 from app.services.limits.usage_limits import UsageLimits
+from app.services.system.build import SystemServices
 from app.services.system.origin_watch import unreachable_words
-from app.services.system.ownership import Ownership
-from app.services.system.quarantine import Quarantine, of_run
+from app.services.system.quarantine import of_run
 
 LOOK_SECONDS = 1.0
 
@@ -35,44 +44,46 @@ class Swept:
     taken: int
 
 
+@dataclass(frozen=True)
+class Starts:
+    """Where a sweep's runs come from, beside the queue and the auto loop."""
+
+    resume: ResumeService
+    batches: BatchLine
+
+
 class Sweep:
     """The scheduler's one duty; a request during a tick causes another one afterwards."""
 
     def __init__(
         self,
-        ledgers: Ledgers,
+        context: Context,
+        system: SystemServices,
         reaper: Reaper,
         launcher: Launcher,
-        workers: Workers,
-        ownership: Ownership,
         limits: UsageLimits,
-        clock: Callable[[], datetime],
-        max_live_runs: int,
-        resume: Callable[[datetime], int],
         fill_auto: Callable[[datetime], int],
-        call_at: Callable[[datetime, Callable[[], None]], None],
-        batches: BatchLine,
-        quarantine: Quarantine,
-        call_sweeper: Callable[[bool], None],
-        no_room: Callable[[], str | None],
+        starts: Starts,
     ) -> None:
-        self._runs = ledgers.runs
-        self._open_runs = OpenRuns(ledgers.runs.stores)
-        self._projects = ledgers.projects
+        self._runs = context.ledgers.runs
+        self._open_runs = OpenRuns(context.stores)
+        self._projects = context.ledgers.projects
         self._reaper = reaper
         self._launcher = launcher
-        self._workers = workers
-        self._tenure = ownership
+        self._workers = context.workers
+        self._tenure = system.ownership
         self._limits = limits
-        self._clock = clock
-        self._max_live_runs = max_live_runs
-        self._resume = resume
+        self._clock = context.clock
+        self._max_live_runs = context.settings.max_live_runs
+        self._outbox = system.outbox
+        self._resume = starts.resume
+        self._batches = starts.batches
         self._fill_auto = fill_auto
-        self._call_at = call_at
-        self._batches = batches
-        self._quarantine = quarantine
-        self._call_sweeper = call_sweeper
-        self._no_room = no_room
+        self._call_at = partial(context.call_at, name="sweep")
+        self._publish = context.feed.publish
+        self._leases = system.leases
+        self._quarantine = system.quarantine
+        self._no_room = system.disk.hold
         self._guard = threading.Lock()
         self._is_open = False
         self._rounds = SingleFlight(self._go_round)
@@ -112,13 +123,20 @@ class Sweep:
         """Request a fill of queued runs only: nothing was freed that the loop could use."""
         self._ask("queue")
 
-    def expect(self, run: Run) -> None:
-        """Start a newly accepted run as soon as it may start."""
-        if run.status != Status.DELAYED or run.due_at is None:
-            self.request_queue()
-            return
-        with self._guard:
-            self._fill_by([run.due_at])
+    def on_change(self, one: Numbered) -> None:
+        """Start what a change of the feed lets start."""
+        match one.change:
+            case RunAccepted(_, None) | StartMoved(_, None) | BatchSealed():
+                self.request_queue()
+            case RunAccepted(_, starts_at) | StartMoved(_, starts_at) if starts_at is not None:
+                with self._guard:
+                    self._fill_by([starts_at])
+            case ObstacleRemoved():
+                self.request_here()
+                # the feed is held while it calls its listeners, which cannot publish
+                self._workers.submit(self._call_sweeper, True)
+            case _:
+                pass
 
     def tick_once(self, now: datetime) -> Swept:
         """Check every begun run, then start what may start.
@@ -136,7 +154,9 @@ class Sweep:
         """Start what may start: resumes first, then requests of people, then the loop's."""
         self._end_late_launches(now)
         try:
-            self._resume(now)
+            # effects of ended runs that still wait decide what may start
+            self._outbox.catch_up()
+            self._resume.continue_once(now)
             taken = self._fill_from_queue(now)
             # fill again: runs that the loop adds may start at once. The clock is read anew because
             # the checks took time and the sweep lease may have moved.
@@ -196,6 +216,11 @@ class Sweep:
         if soonest is not None and (self._next_at is None or soonest < self._next_at):
             self._next_at = soonest
             self._call_at(soonest, self.request_fill_here)
+
+    def _call_sweeper(self, whole: bool) -> None:
+        """Ask the server that runs the loop, if it is another one."""
+        if not self._leases.may_sweep(self._clock()):
+            self._publish([SweepWanted(whole)])
 
     def _ask(self, what: str) -> None:
         with self._guard:

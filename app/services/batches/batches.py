@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,9 +25,12 @@ from app.records.batches.batch_ledger import (
     list_items,
 )
 from app.records.database.cursors import BadCursor
+from app.records.feed import BatchSealed
 from app.records.people.audit_ledger import record
 from app.records.tables import Batch
 from app.services.batches.filling import Filling, RefusedItems, refuse_aborted
+from app.services.batches.queue import BatchEnds
+from app.services.context import Context
 from app.services.limits.quota import FreePlace, Place, Places, QuotaWindow
 from app.services.runs.accept import AcceptService
 from app.services.runs.prechecks import Prechecks
@@ -56,25 +59,23 @@ class BatchService:
 
     def __init__(
         self,
+        context: Context,
         ledger: BatchLedger,
         checks: Prechecks,
         trigger: AcceptService,
         places: Places,
-        most: int,
-        refused: RefusedItems,
-        terms: KeyTerms,
-        on_sealed: Callable[[], None],
-        on_aborted: Callable[[], None],
+        ends: BatchEnds,
     ) -> None:
         self.ledger = ledger
         self._places = places
-        self._most = most
+        self._most = context.settings.batch_quota
         self._checks = checks
         self._trigger = trigger
-        self._refused = refused
-        self._terms = terms
-        self._on_sealed = on_sealed
-        self._on_aborted = on_aborted
+        self._refused = RefusedItems(context.ledgers.runs, context.ledgers.projects)
+        settings = context.settings
+        self._terms = KeyTerms(settings.key_hold_seconds, settings.key_ttl_seconds)
+        self._publish = context.feed.publish
+        self._ends = ends
 
     def find(self, batch_id: str) -> Batch:
         """Return one batch. Raises NotFound."""
@@ -194,7 +195,7 @@ class BatchService:
         batch = self.find(batch_id)
         missing = len(self.ledger.missing(batch))
         if not missing and self.ledger.seal(batch, now):
-            self._on_sealed()
+            self._publish([BatchSealed(batch.id)])
         is_sealed = not missing and self.find(batch_id).sealed_at is not None
         return Receipt(is_sealed, batch.run_count, batch.run_count - missing)
 
@@ -205,7 +206,7 @@ class BatchService:
         if not self.ledger.abort(self.find(batch_id), now, because):
             raise AlreadyEnded("This batch has already ended.")
         failpoint("batch_aborted")
-        self._on_aborted()
+        self._ends.request()
         return self.find(batch_id)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -22,11 +22,12 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_pages import RunFilter
 from app.records.tables import Bulk, BulkItem, Run
 from app.services.batches.bulk_orders import BulkKeys, Ordered, runs_meant, same
-from app.services.concurrency import Locks, SingleFlight, Workers
+from app.services.concurrency import SingleFlight
+from app.services.context import Context
 from app.services.kept.retry import AlreadyRepeated, RetryService
+from app.services.lifecycle.stop import Stopper
 from app.services.runs.accept import AcceptService
 from app.services.runs.requests import Requester
-from app.services.runs.stop import Stopper
 from app.services.system.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
@@ -92,23 +93,20 @@ class BulkService:
 
     def __init__(
         self,
+        context: Context,
         ledger: BulkLedger,
-        hands: BulkActions,
-        locks: Locks,
-        workers: Workers,
-        clock: Callable[[], datetime],
-        provenance: dict[str, str],
-        quarantine: Quarantine,
         keys: BulkKeys,
+        hands: BulkActions,
+        quarantine: Quarantine,
     ) -> None:
         self.ledger = ledger
         self._keys = keys
         self._hands = hands
-        self._locks = locks
-        self._clock = clock
-        self._provenance = provenance
+        self._locks = context.locks
+        self._clock = context.clock
+        self._provenance = context.identity.as_dict()
         self._quarantine = quarantine
-        self._workers = workers
+        self._workers = context.workers
         self._rounds = SingleFlight(self._go_round)
         # full projects that pending items wait for
         self._crowded: set[str] = set()

@@ -19,12 +19,11 @@ from app.records.batches.batch_queue import BatchQueue, Met
 from app.records.database.database import DatabaseSilent
 from app.records.runs import quarantine_ledger, run_ledger
 from app.records.runs.quarantine_ledger import Subject
-from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_statements import is_active
 from app.records.tables import Batch, Run
-from app.services.concurrency import SingleFlight, Workers
-from app.services.context import Ledgers
-from app.services.runs.stop import Stopper
+from app.services.concurrency import SingleFlight
+from app.services.context import Context
+from app.services.lifecycle.stop import Stopper
 from app.services.system.quarantine import Quarantine, of_run
 
 log = logging.getLogger(__name__)
@@ -37,19 +36,17 @@ class BatchEnds:
 
     def __init__(
         self,
-        runs: RunLedger,
+        context: Context,
         queue: BatchQueue,
         stopper: Stopper,
-        workers: Workers,
         quarantine: Quarantine,
-        clock: Callable[[], datetime],
     ) -> None:
-        self._runs = runs
+        self._runs = context.ledgers.runs
         self._queue = queue
         self._stopper = stopper
         self._quarantine = quarantine
-        self._clock = clock
-        self._workers = workers
+        self._clock = context.clock
+        self._workers = context.workers
         self._rounds = SingleFlight(lambda _: self.end_once())
 
     def request(self) -> None:
@@ -99,19 +96,18 @@ class BatchLine:
 
     def __init__(
         self,
-        ledgers: Ledgers,
+        context: Context,
         batches: BatchLedger,
         queue: BatchQueue,
         ends: BatchEnds,
-        max_live_runs: int,
         quarantine: Quarantine,
     ) -> None:
         self.ends = ends
-        self._runs = ledgers.runs
-        self._projects = ledgers.projects
+        self._runs = context.ledgers.runs
+        self._projects = context.ledgers.projects
         self._batches = batches
         self._queue = queue
-        self._max_live_runs = max_live_runs
+        self._max_live_runs = context.settings.max_live_runs
         self._quarantine = quarantine
 
     def fill(self, now: datetime, start: Callable[[Run], bool | None]) -> int:

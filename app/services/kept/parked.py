@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from app.domain.words import Cause, Delivers, Status, label_of
 from app.errors import ConfirmMismatch, NotDiscarded, NotFound
 from app.failpoints import failpoint
-from app.records.feed import Change, ProjectChanged
+from app.records.feed import Change, ObstacleRemoved, ProjectChanged
 from app.records.people.audit_ledger import Deed
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
-from app.services.concurrency import Locks, Workers
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.concurrency import Workers
+from app.services.context import Adapters, Context, repository_of
 from app.services.ports import CannotRead, CopyState, OriginProblem, Repository
 from app.services.push_checks import awaits_word
 from app.services.runs.accept import locked_by
@@ -78,13 +78,13 @@ class Holdings:
 
     def __init__(
         self,
-        outside: Outside,
+        adapters: Adapters,
         workers: Workers,
         clock: Callable[[], datetime],
         tell: Callable[[Iterable[Change]], None],
     ) -> None:
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
         self._workers = workers
         self._clock = clock
         self._tell = tell
@@ -196,20 +196,18 @@ class ParkedService:
 
     def __init__(
         self,
-        ledgers: Ledgers,
-        outside: Outside,
+        context: Context,
         holdings: Holdings,
-        locks: Locks,
-        on_discarded: Callable[[], None],
     ) -> None:
+        ledgers, adapters = context.ledgers, context.adapters
         self._projects = ledgers.projects
         self._parked = ParkedLedger(ledgers.runs)
         self._successions = HandoverLedger(ledgers.runs)
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
         self._holdings = holdings
-        self._locks = locks
-        self._on_discarded = on_discarded
+        self._locks = context.locks
+        self._publish = context.feed.publish
 
     def all(self, now: datetime) -> list[ParkedView]:
         """Return all parked work, oldest first, one item per branch."""
@@ -245,7 +243,7 @@ class ParkedService:
             self._delete(repository_of(project), runs, branch)
             failpoint("discard.after_claim")
             self._parked.write(runs, deed, now, kind="note", parked=False)
-        self._on_discarded()
+        self._publish([ObstacleRemoved()])
         return len(runs)
 
     def _holds_nothing(self, runs: list[Run], project: Project) -> bool:

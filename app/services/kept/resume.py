@@ -29,13 +29,13 @@ from app.records.people.audit_ledger import acting, by_loop
 from app.records.people.usage_limit_ledger import facts_of
 from app.records.runs.quarantine_ledger import HELD, RESUMED, Subject
 from app.records.tables import AccountHold, Run
-from app.services.context import Ledgers, Outside
+from app.services.context import Context
 from app.services.kept.retry import ContinuedWork, RetryService
 from app.services.limits.usage_limits import UsageLimits, needs
 from app.services.runs.agent_reports import Reporter
 from app.services.runs.requests import Accepted, Also, HeldBack, Requester
-from app.services.system.ownership import Leases
-from app.services.system.quarantine import Quarantine, of_run
+from app.services.system.build import SystemServices
+from app.services.system.quarantine import of_run
 
 log = logging.getLogger(__name__)
 BY_ITSELF = "auto"
@@ -51,25 +51,22 @@ class ResumeService:
 
     def __init__(
         self,
-        ledgers: Ledgers,
-        outside: Outside,
+        context: Context,
+        system: SystemServices,
         limits: UsageLimits,
         retry: RetryService,
         reporter: Reporter,
-        leases: Leases,
-        provenance: dict[str, str],
-        quarantine: Quarantine,
     ) -> None:
-        self._runs = ledgers.runs
-        self._projects = ledgers.projects
-        self._agents = outside.agents
+        self._runs = context.ledgers.runs
+        self._projects = context.ledgers.projects
+        self._agents = context.adapters.agents
         self._limits = limits
         self._ledger = limits.ledger
         self._retry = retry
         self._reporter = reporter
-        self._leases = leases
-        self._provenance = provenance
-        self._quarantine = quarantine
+        self._leases = system.leases
+        self._provenance = context.identity.as_dict()
+        self._quarantine = system.quarantine
         self._rests: dict[str, datetime] = {}
         self._announced: set[datetime | None] = set()
 

@@ -31,7 +31,7 @@ from app.records.runs.parked_ledger import ParkedLedger
 from app.records.stores.sessions import control_of
 from app.records.tables import IssueRow, Project, Run
 from app.services.concurrency import Locks
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.context import Adapters, Ledgers, repository_of
 from app.services.lifecycle.handover import is_aside
 from app.services.ports import CannotRead, OriginProblem, RemoteBranch
 from app.services.runs.accept import (
@@ -91,7 +91,7 @@ class RetryService:
     def __init__(
         self,
         ledgers: Ledgers,
-        outside: Outside,
+        adapters: Adapters,
         checks: Prechecks,
         trigger: AcceptService,
         locks: Locks,
@@ -100,7 +100,7 @@ class RetryService:
         self._projects = ledgers.projects
         self._parked = ParkedLedger(ledgers.runs)
         self._successions = HandoverLedger(ledgers.runs)
-        self._mirrors = outside.mirrors
+        self._mirrors = adapters.mirrors
         self._checks = checks
         self._trigger = trigger
         self._locks = locks

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -22,11 +21,11 @@ from app.errors import (
 )
 from app.failpoints import failpoint
 from app.records.database.database import begin_to_write
+from app.records.feed import ObstacleRemoved
 from app.records.people.audit_ledger import Deed
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
-from app.services.concurrency import Locks
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.context import Context, repository_of
 from app.services.kept.parked import refuse_in_use
 from app.services.lifecycle.deliver import Deliverer, NotDelivered
 from app.services.lifecycle.finalize import delivery_columns, judge_delivered
@@ -42,23 +41,21 @@ class Salvage:
 
     def __init__(
         self,
-        ledgers: Ledgers,
-        outside: Outside,
+        context: Context,
         deliverer: Deliverer,
         keys: Keys,
-        locks: Locks,
-        on_released: Callable[[], None],
     ) -> None:
+        ledgers, adapters = context.ledgers, context.adapters
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._parked = ParkedLedger(ledgers.runs)
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
-        self._engine = outside.engine
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
+        self._engine = adapters.engine
         self._deliverer = deliverer
         self._keys = keys
-        self._locks = locks
-        self._on_released = on_released
+        self._locks = context.locks
+        self._publish = context.feed.publish
 
     # --- deliver -------------------------------------------------------------------------------
 
@@ -167,7 +164,7 @@ class Salvage:
             if not self._parked.give_up(run, deed, now, parked=parked):
                 raise AlreadyEnded("Nothing of this run is left: it is released already.")
             self._engine.unwatch(run_id)
-        self._on_released()
+        self._publish([ObstacleRemoved()])
         return self._find(run_id)[0]
 
     def _is_anything_kept(self, run: Run, project: Project) -> bool:

@@ -15,13 +15,12 @@ from app.failpoints import failpoint
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
-from app.services.concurrency import Locks, Workers
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.context import Adapters, Context, repository_of
 from app.services.lifecycle.finalize import delivery_columns
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
 from app.services.lifecycle.transitions import Line, Transitions
 from app.services.ports import CannotRead, ChangeOrder, Delivery, ForgeSilent, OriginProblem
-from app.services.push_checks import NOT_PUSHED, Unchecked
+from app.services.push_checks import NOT_PUSHED, PushChecks, Unchecked
 from app.services.system.quarantine import Quarantine, of_run
 
 log = logging.getLogger(__name__)
@@ -50,14 +49,15 @@ class Deliverer:
     def __init__(
         self,
         runs: RunLedger,
-        outside: Outside,
+        adapters: Adapters,
+        checks: PushChecks,
         clock: Callable[[], datetime],
     ) -> None:
         self._runs = runs
         self._successions = HandoverLedger(runs)
-        self._mirrors = outside.mirrors
-        self._checks = outside.push_checks
-        self._forge_of = outside.forge_of
+        self._mirrors = adapters.mirrors
+        self._checks = checks
+        self._forge_of = adapters.forge_of
         self._clock = clock
         # when a run's delivery is due again, and its consecutive failures
         self._pauses: dict[str, tuple[datetime, int]] = {}
@@ -176,26 +176,23 @@ class Deliverer:
 class Deliveries:
     """Delivers each run on a worker that holds the run's lock, so that a Stop waits for it.
 
-    `again` is called with the run's id after each attempt, whatever its outcome.
+    The run is checked again after each attempt, whatever its outcome.
     """
 
     def __init__(
         self,
-        ledgers: Ledgers,
+        context: Context,
         deliverer: Deliverer,
         transitions: Transitions,
-        locks: Locks,
-        workers: Workers,
-        again: Callable[[str], None],
         quarantine: Quarantine,
     ) -> None:
-        self._runs = ledgers.runs
-        self._projects = ledgers.projects
+        self._runs = context.ledgers.runs
+        self._projects = context.ledgers.projects
         self._deliverer = deliverer
         self._verdicts = transitions
-        self._locks = locks
-        self._workers = workers
-        self._again = again
+        self._locks = context.locks
+        self._workers = context.workers
+        self._again = context.inspect_later
         self._quarantine = quarantine
         self._begun: set[str] = set()
 

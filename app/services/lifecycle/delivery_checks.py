@@ -10,7 +10,7 @@ from app.records.projects.project_ledger import ProjectLedger
 from app.services.lifecycle.launch_spec import policy_of
 from app.services.ports import LargeFile, Leak, Mirrors, Repository
 from app.services.push_checks import Objection
-from app.services.system.secret_values import SecretValues
+from app.services.secret_values import SecretValues
 
 _NAMED = 5
 _MAX_NAME = 80

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +11,7 @@ from app.domain.words import Cause, Status
 from app.failpoints import failpoint
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
-from app.services.concurrency import Workers
-from app.services.context import Outside, repository_of
+from app.services.context import Context, repository_of
 from app.services.lifecycle.handover import Handover
 from app.services.lifecycle.rollback import UNPROVED, Rollback
 from app.services.ports import (
@@ -106,22 +104,19 @@ class Finalizer:
 
     def __init__(
         self,
-        runs: RunLedger,
-        outside: Outside,
-        workers: Workers,
-        clock: Callable[[], datetime],
-        again: Callable[[str], None],
+        context: Context,
     ) -> None:
+        runs, adapters, clock = context.ledgers.runs, context.adapters, context.clock
         self._runs = runs
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
-        self._engine = outside.engine
-        self._homes = outside.homes
-        self._workers = workers
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
+        self._engine = adapters.engine
+        self._homes = adapters.homes
+        self._workers = context.workers
         self._clock = clock
-        self._again = again
-        self._succession = Handover(runs, outside, clock)
-        self._undoing = Rollback(outside, self._succession)
+        self._again = context.inspect_later
+        self._succession = Handover(runs, adapters, clock)
+        self._undoing = Rollback(adapters, self._succession)
         self._killing: set[str] = set()
 
     def settle(self, run: Run, project: Project) -> None:

@@ -16,7 +16,7 @@ from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
-from app.services.context import Outside
+from app.services.context import Adapters
 from app.services.ports import BranchTaken, CannotRead, OriginProblem, Repository
 
 log = logging.getLogger(__name__)
@@ -51,12 +51,12 @@ def _stays(heir: Run) -> bool:
 class Handover:
     """Moves parked work (branch and copy) to the retry at launch, and back if the launch fails."""
 
-    def __init__(self, runs: RunLedger, outside: Outside, clock: Callable[[], datetime]) -> None:
+    def __init__(self, runs: RunLedger, adapters: Adapters, clock: Callable[[], datetime]) -> None:
         self._runs = runs
         self._parked = ParkedLedger(runs)
         self._ledger = HandoverLedger(runs)
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
         self._clock = clock
 
     # --- going on ------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,8 +13,7 @@ from app.domain.words import Cause, Status, Trigger
 from app.failpoints import failpoint
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run, RunEvent
-from app.services.concurrency import Locks
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.context import Context, repository_of
 from app.services.launch_errors import cause_of, sentence_of
 from app.services.lifecycle.handover import Handover, NothingKept, goes_on
 from app.services.lifecycle.launch_spec import LaunchSpecs, LaunchTerms, NotLaunched
@@ -60,29 +59,27 @@ class Launcher:
 
     def __init__(
         self,
-        ledgers: Ledgers,
-        outside: Outside,
+        context: Context,
         limits: UsageLimits,
         terms: LaunchTerms,
-        locks: Locks,
-        clock: Callable[[], datetime],
         origins: OriginWatch,
     ) -> None:
+        ledgers, adapters, clock = context.ledgers, context.adapters, context.clock
         self._origins = origins
         self._runs = ledgers.runs
         self._projects = ledgers.projects
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
         self._limits = limits
-        self._engine = outside.engine
-        self._refusals = Refusals(ledgers.runs, outside.engine, clock)
-        self._readiness = Readiness(outside)
-        self._orders = LaunchSpecs(outside, terms)
-        self._succession = Handover(ledgers.runs, outside, clock)
-        self._undoing = Rollback(outside, self._succession)
+        self._engine = adapters.engine
+        self._refusals = Refusals(ledgers.runs, adapters.engine, clock)
+        self._readiness = Readiness(adapters)
+        self._orders = LaunchSpecs(adapters, terms)
+        self._succession = Handover(ledgers.runs, adapters, clock)
+        self._undoing = Rollback(adapters, self._succession)
         self._parked = ParkedLedger(ledgers.runs)
         self._terms = terms
-        self._locks = locks
+        self._locks = context.locks
         self._clock = clock
         self._too_long = f"its launch took longer than {terms.launch_seconds / 60:g} minutes"
         self._promised: set[str] = set()

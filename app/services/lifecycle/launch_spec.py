@@ -18,7 +18,7 @@ from app.domain.sandbox.network_rules import NetworkRules, WrongHost
 from app.domain.sandbox.registries import registries_of
 from app.domain.words import READY_LABEL, Delivers, Depth, Trigger
 from app.records.tables import Project, Run
-from app.services.context import Outside, repository_of
+from app.services.context import Adapters, repository_of
 from app.services.lifecycle.handover import goes_on
 from app.services.ports import (
     ForgeSilent,
@@ -58,13 +58,13 @@ class NotLaunched(Exception):
 class LaunchSpecs:
     """Composes launch orders; asks the tracker for the issue's text."""
 
-    def __init__(self, outside: Outside, terms: LaunchTerms) -> None:
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
-        self._engine = outside.engine
-        self._agents = outside.agents
-        self._forge_of = outside.forge_of
-        self._homes = outside.homes
+    def __init__(self, adapters: Adapters, terms: LaunchTerms) -> None:
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
+        self._engine = adapters.engine
+        self._agents = adapters.agents
+        self._forge_of = adapters.forge_of
+        self._homes = adapters.homes
         self._terms = terms
 
     def order(self, run: Run, project: Project, base: str, *, seconds: float) -> LaunchOrder:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,8 +15,8 @@ from app.domain.lifecycle import DONE, Signal
 from app.domain.rules import RunFacts, Verdict
 from app.domain.words import Cause, Delivers, Status
 from app.records.tables import Project, Run
-from app.services.concurrency import Locks, SingleFlight
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.concurrency import SingleFlight
+from app.services.context import Context, repository_of
 from app.services.lifecycle.deliver import Deliveries
 from app.services.lifecycle.finalize import TIDYING, Finalizer, append_unreadable_records
 from app.services.lifecycle.launch import Launcher
@@ -48,43 +46,47 @@ class Work:
     because: str = ""
 
 
+@dataclass(frozen=True)
+class EndSteps:
+    """The steps of a run's end, in order: its transition, its delivery, its release."""
+
+    transitions: Transitions
+    deliveries: Deliveries
+    finalizer: Finalizer
+
+
 class Reaper:
     """Checks open runs and ends those that are over."""
 
     def __init__(
         self,
-        ledgers: Ledgers,
-        outside: Outside,
+        context: Context,
+        ownership: Ownership,
         launcher: Launcher,
-        transitions: Transitions,
-        deliveries: Deliveries,
-        finalizer: Finalizer,
         reporter: Reporter,
         stall_monitor: StallMonitor,
-        locks: Locks,
-        ownership: Ownership,
-        clock: Callable[[], datetime],
-        speaking_for: Callable[[str], AbstractContextManager[None]],
+        steps: EndSteps,
     ) -> None:
+        ledgers, adapters = context.ledgers, context.adapters
         self._runs = ledgers.runs
         self._projects = ledgers.projects
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
-        self._engine = outside.engine
-        self._agents = outside.agents
-        self._homes = outside.homes
-        self._forge_of = outside.forge_of
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
+        self._engine = adapters.engine
+        self._agents = adapters.agents
+        self._homes = adapters.homes
+        self._forge_of = adapters.forge_of
         self._launcher = launcher
-        self._verdicts = transitions
-        self._deliveries = deliveries
-        self._settlement = finalizer
+        self._verdicts = steps.transitions
+        self._deliveries = steps.deliveries
+        self._settlement = steps.finalizer
         self._reporter = reporter
         self._vigil = stall_monitor
         self._tenure = ownership
-        self._clock = clock
-        self._speaking_for = speaking_for
-        self._refusals = Refusals(ledgers.runs, outside.engine, clock)
-        self._rounds = SingleFlight(self._inspect, partial(locks.holding, wait=False))
+        self._clock = context.clock
+        self._speaking_for = context.speaking_for
+        self._refusals = Refusals(ledgers.runs, adapters.engine, context.clock)
+        self._rounds = SingleFlight(self._inspect, partial(context.locks.holding, wait=False))
         self._rests: dict[str, datetime] = {}
 
     def reap_once(self, run_id: str) -> bool:

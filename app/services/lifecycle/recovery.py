@@ -11,14 +11,12 @@ from typing import Any
 from app.domain.lifecycle import DONE
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
+from app.services.context import Clearing
 from app.services.lifecycle.reap import Reaper
 from app.services.ports import Engine
 from app.services.system.quarantine import Quarantine, of_run
 
 log = logging.getLogger(__name__)
-
-# deletes leftovers of killed calls; given a test for runs that are over, returns how many
-Clearing = Callable[[Callable[[str], bool]], int]
 
 
 class Recovery:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from app.domain.end_causes import ExitReason
 from app.records.tables import Project, Run
-from app.services.context import Outside, repository_of
+from app.services.context import Adapters, repository_of
 from app.services.lifecycle.handover import Handover
 from app.services.ports import Observation
 
@@ -38,11 +38,11 @@ class RollbackResult:
 class Rollback:
     """Rolls a launch back, in reverse order."""
 
-    def __init__(self, outside: Outside, handover: Handover) -> None:
+    def __init__(self, adapters: Adapters, handover: Handover) -> None:
         self._succession = handover
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
-        self._engine = outside.engine
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
+        self._engine = adapters.engine
 
     def once(
         self, run: Run, project: Project | None, made: LaunchSteps | None = None

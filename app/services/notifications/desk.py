@@ -11,9 +11,9 @@ from app.domain.notifications import Kind, Message, State
 from app.errors import NoReceivers
 from app.records.database.database import DatabaseSilent
 from app.records.people.notification_ledger import NoticeLedger, ReceiverBacklog
-from app.services.concurrency import Workers
+from app.services.context import Context
 from app.services.notifications.compose import NoticeRules, Receiver
-from app.services.ports import Notifier, NotTaken
+from app.services.ports import NotTaken
 
 TEST_SECONDS = 15.0  # longer than any notifier takes
 TEST = "This is a test: Runyard's messages come here."
@@ -57,17 +57,16 @@ class NotificationService:
 
     def __init__(
         self,
+        context: Context,
         ledger: NoticeLedger,
-        notifier: Notifier,
         rules: NoticeRules,
         arrangement: Arrangement,
-        workers: Workers,
         request: Callable[[], None],
     ) -> None:
         self._ledger = ledger
-        self._notifier = notifier
+        self._notifier = context.adapters.notifier
         self._receivers = rules.receivers
-        self._workers = workers
+        self._workers = context.workers
         self.arrangement = arrangement
         self.request = request
 

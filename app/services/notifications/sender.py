@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from app.domain.notifications import Kind, compose, wait_after
 from app.failpoints import failpoint
@@ -13,11 +14,10 @@ from app.records.people.notification_ledger import NoticeLedger
 from app.records.runs.quarantine_ledger import Subject
 from app.records.tables import Notification
 from app.services.concurrency import BoundedQueue, SingleFlight
+from app.services.context import Context
 from app.services.notifications.compose import Digests, NoticeRules, Receiver
-from app.services.ports import Notifier, NotTaken
-from app.services.system.ownership import Leases
-from app.services.system.quarantine import Quarantine
-from app.services.system.secret_values import SecretValues
+from app.services.ports import NotTaken
+from app.services.system.build import SystemServices
 
 log = logging.getLogger(__name__)
 CLAIM = timedelta(seconds=60)  # longer than any send takes
@@ -28,34 +28,32 @@ FAULT = "It could not be put into words: the log says why."
 NO_MORE = "This receiver is no longer in RUNYARD_NOTIFY_URLS."
 
 
+AT_ONCE = 8  # workers that may wait for receivers
+
+
 class NotificationSender:
     """Sends notifications on worker threads; a request during a round causes one more after it."""
 
     def __init__(
         self,
+        context: Context,
+        system: SystemServices,
         ledger: NoticeLedger,
         digests: Digests,
-        notifier: Notifier,
         rules: NoticeRules,
-        leases: Leases,
-        turns: BoundedQueue,
-        clock: Callable[[], datetime],
-        call_at: Callable[[datetime, Callable[[], None]], None],
         chance: Callable[[], float],
-        quarantine: Quarantine,
-        secrets: SecretValues,
     ) -> None:
         self._ledger = ledger
         self._digests = digests
-        self._notifier = notifier
+        self._notifier = context.adapters.notifier
         self._rules = rules
-        self._leases = leases
-        self._turns = turns
-        self._clock = clock
-        self._call_at = call_at
+        self._leases = system.leases
+        self._turns = BoundedQueue(context.workers, AT_ONCE)
+        self._clock = context.clock
+        self._call_at = partial(context.call_at, name="notifications")
         self._chance = chance
-        self._quarantine = quarantine
-        self._secrets = secrets
+        self._quarantine = system.quarantine
+        self._secrets = context.adapters.secrets
         self._receivers = {receiver.mark: receiver for receiver in rules.receivers}
         self._rounds = SingleFlight(self._serve)
         self._has_tidied = False

@@ -68,6 +68,13 @@ class Alerts:
             for key, (part, what, _) in zip(keys, told, strict=True)
         ]
 
+    def words_of(self, part: str) -> list[str]:
+        """Return the sentences of a part's alerts; none while the database is silent."""
+        try:
+            return [one.what for one in self.all() if one.part == part]
+        except DatabaseSilent:
+            return []
+
     def check_once(self) -> None:
         """Publish a change if the set of alerts differs from the last check."""
         try:

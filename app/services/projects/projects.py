@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -12,11 +12,11 @@ from app.domain.names import OriginKind, branch_problem, origin_kind, origin_pro
 from app.domain.names import project_name_problem as name_problem
 from app.domain.words import FRAMEWORKS
 from app.errors import ForgeUnavailable, Invalid, NameTaken, NotFound, ProjectArchived, ProjectBusy
-from app.records.feed import Feed, ProjectChanged
+from app.records.feed import ObstacleRemoved, ProjectChanged
 from app.records.projects.project_ledger import NameInUse
 from app.records.tables import Project
-from app.services.concurrency import BoundedQueue, Workers
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.concurrency import BoundedQueue
+from app.services.context import Context, repository_of
 from app.services.lifecycle.owner_hooks import FIELD, hooks_problem, trusted_hooks
 from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
 from app.services.projects.sandbox_settings import SandboxSettings
@@ -34,25 +34,23 @@ class ProjectService:
 
     def __init__(
         self,
-        ledgers: Ledgers,
-        outside: Outside,
-        workers: Workers,
-        feed: Feed,
-        on_ready: Callable[[], None],
-        defaults: dict[str, int],
+        context: Context,
         surroundings: SandboxSettings,
     ) -> None:
+        ledgers, adapters, workers = context.ledgers, context.adapters, context.workers
         self._projects = ledgers.projects
         self._runs = ledgers.runs
-        self._mirrors = outside.mirrors
-        self._agents = outside.agents
-        self._homes = outside.homes
+        self._mirrors = adapters.mirrors
+        self._agents = adapters.agents
+        self._homes = adapters.homes
         self._workers = workers
-        self._readiness = Readiness(outside)
+        self._readiness = Readiness(adapters)
         self._clones = BoundedQueue(workers, CLONES_AT_ONCE)
-        self._feed = feed
-        self._on_ready = on_ready
-        self._defaults = defaults
+        self._publish = context.feed.publish
+        self._defaults = {
+            "budget_seconds": context.settings.budget_seconds,
+            "max_concurrency": context.settings.repo_concurrency,
+        }
         self.surroundings = surroundings
         self._progress: dict[str, int] = {}
 
@@ -101,7 +99,7 @@ class ProjectService:
             raise
         finally:
             self._progress.pop(project_id, None)
-        self._on_ready()
+        self._publish([ObstacleRemoved()])
         return True
 
     def resume_clones(self) -> int:
@@ -218,7 +216,7 @@ class ProjectService:
     def _told(self, project_id: str, percent: int) -> None:
         if self._progress.get(project_id) != percent:
             self._progress[project_id] = percent
-            self._feed.publish([ProjectChanged(project_id)])
+            self._publish([ProjectChanged(project_id)])
 
     def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
         """Return a sentence for each invalid setting of a project (None: a new one), by name."""

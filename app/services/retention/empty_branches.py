@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.selections import over_and_done
 from app.records.tables import Project, Run
-from app.services.concurrency import Locks, Workers
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.context import Context, repository_of
 from app.services.kept.parked import Holdings
 from app.services.ports import CannotRead
 from app.services.retention.policy import SOON, holding_work
-from app.services.system.ownership import Here
+from app.services.system.ownership import Leases
 
 log = logging.getLogger(__name__)
 AT_ONCE = 50  # runs checked per round
@@ -30,28 +29,23 @@ class EmptyBranches:
 
     def __init__(
         self,
-        ledgers: Ledgers,
-        outside: Outside,
+        context: Context,
+        leases: Leases,
         holdings: Holdings,
-        locks: Locks,
-        here: Here,
-        workers: Workers,
-        clock: Callable[[], datetime],
-        may_act: Callable[[datetime], bool],
-        again_at: Callable[[datetime, Callable[[], object]], None],
     ) -> None:
+        ledgers, adapters = context.ledgers, context.adapters
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._parked = ParkedLedger(ledgers.runs)
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
         self._holdings = holdings
-        self._locks = locks
-        self._here = here
-        self._workers = workers
-        self._clock = clock
-        self._may_act = may_act
-        self._again_at = again_at
+        self._locks = context.locks
+        self._here = adapters.machine.here
+        self._workers = context.workers
+        self._clock = context.clock
+        self._may_act = leases.may_sweep
+        self._again_at = partial(context.call_at, name="branches")
         self._looking = threading.Lock()
         self._after = ""
 

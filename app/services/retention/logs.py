@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
-from app.records.runs.run_ledger import RunLedger
+from app.domain.formatting import size_words
 from app.records.runs.selections import over_and_done
 from app.records.tables import Run
-from app.services.concurrency import Workers
-from app.services.ports.processes import RunFolder, RunFolders
+from app.services.context import Context
+from app.services.ports.processes import RunFolder
 from app.services.retention.empty_branches import EmptyBranches
 from app.services.retention.policy import (
     SOON,
@@ -27,6 +28,7 @@ from app.services.retention.policy import (
     next_to_go,
 )
 from app.services.retention.working_copies import CopyRetention
+from app.services.system.ownership import Leases
 
 log = logging.getLogger(__name__)
 LOG = Removed("log_removed", "log")
@@ -65,25 +67,21 @@ class LogRetention:
 
     def __init__(
         self,
-        runs: RunLedger,
-        folders: RunFolders,
+        context: Context,
+        leases: Leases,
         copies: CopyRetention,
         branches: EmptyBranches,
         terms: Terms,
-        workers: Workers,
-        clock: Callable[[], datetime],
-        may_act: Callable[[datetime], bool],
-        again_at: Callable[[datetime, Callable[[], object]], None],
     ) -> None:
-        self._runs = runs
-        self._folders = folders
+        self._runs = context.ledgers.runs
+        self._folders = context.adapters.run_folders
         self.copies = copies
         self.branches = branches
         self._terms = terms
-        self._workers = workers
-        self._clock = clock
-        self._may_act = may_act
-        self._again_at = again_at
+        self._workers = context.workers
+        self._clock = context.clock
+        self._may_act = leases.may_sweep
+        self._again_at = partial(context.call_at, name="retention")
         self._seen: LogUsage | None = None
         self._showing = RemovalNotices()
         self._looking = threading.Lock()
@@ -107,9 +105,20 @@ class LogRetention:
                 self._come_again(seen, now + SOON if are_due(seen.leaving, now) else None)
             return seen
 
-    def last_seen(self) -> LogUsage | None:
-        """Return the last standing without reading anything, None before the first."""
-        return self._seen
+    def removal_words(self) -> str:
+        """Describe what will be removed and from when, as of the last check; empty if nothing."""
+        logs = self._seen.leaving if self._seen else ()
+        copies = self.copies.standing().leaving
+        moments = [one.goes_at for one in (*logs, *copies) if one.goes_at]
+        if not moments:
+            return ""
+        told = [
+            f"{len(some)} {name if len(some) == 1 else names}, "
+            f"{size_words(sum(one.bytes for one in some))}"
+            for name, names, some in (("log", "logs", logs), ("copy", "copies", copies))
+            if some
+        ]
+        return f"to go from {min(moments):%d %B %H:%M} UTC on: {' and '.join(told)}"
 
     def clear_once(self, now: datetime) -> int:
         """Remove due logs, oldest first, at most `AT_ONCE`. Return how many."""

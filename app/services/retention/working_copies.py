@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from app.failpoints import failpoint
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.selections import over_and_done
 from app.records.tables import Project, Run
-from app.services.concurrency import Locks, Workers
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.context import Context, repository_of
 from app.services.ports import CannotRead, Repository
 from app.services.retention.policy import (
     SOON,
@@ -29,6 +29,7 @@ from app.services.retention.policy import (
     holding_work,
     next_to_go,
 )
+from app.services.system.ownership import Leases
 
 log = logging.getLogger(__name__)
 COPY = Removed("copy_removed", "working copy")
@@ -76,26 +77,22 @@ class CopyRetention:
 
     def __init__(
         self,
-        ledgers: Ledgers,
-        outside: Outside,
-        locks: Locks,
+        context: Context,
+        leases: Leases,
         terms: Terms,
-        workers: Workers,
-        clock: Callable[[], datetime],
-        may_act: Callable[[datetime], bool],
-        again_at: Callable[[datetime, Callable[[], object]], None],
     ) -> None:
+        ledgers, adapters = context.ledgers, context.adapters
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._parked = ParkedLedger(ledgers.runs)
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
-        self._locks = locks
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
+        self._locks = context.locks
         self.terms = terms
-        self._workers = workers
-        self._clock = clock
-        self._may_act = may_act
-        self._again_at = again_at
+        self._workers = context.workers
+        self._clock = context.clock
+        self._may_act = leases.may_sweep
+        self._again_at = partial(context.call_at, name="copies")
         self._looking = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._showing = RemovalNotices()

@@ -18,6 +18,7 @@ from app.domain.lifecycle import DONE
 from app.domain.words import Status
 from app.errors import AlreadyRunning, BeingReleased, ConcurrencyLimit, Parked, PrLock, RateLimited
 from app.failpoints import failpoint
+from app.records.feed import Change, RunAccepted
 from app.records.runs import run_ledger
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
@@ -66,7 +67,7 @@ class AcceptService:
         prechecks: Prechecks,
         places: Places,
         keys: Keys,
-        on_accepted: Callable[[Run], None],
+        publish: Callable[[list[Change]], None],
         has_room: Callable[[str, int], bool] = lambda project_id, most: False,
     ) -> None:
         self._runs = runs
@@ -74,7 +75,7 @@ class AcceptService:
         self._prechecks = prechecks
         self._places = places
         self._keys = keys
-        self._on_accepted = on_accepted
+        self._publish = publish
         # True if there is certainly room in the project, known without reading rows
         self._has_room = has_room
 
@@ -151,7 +152,7 @@ class AcceptService:
         if not accepted.replayed:
             failpoint("after_accept")
             if order.batch_id is None:
-                self._on_accepted(run)
+                self._publish([RunAccepted(run.id, run.due_at)])
         return accepted
 
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from app.domain.agents.liveness import Pulse, Vitals
 from app.domain.agents.reports import USAGE, Report, Tally
 from app.domain.words import Status
-from app.records.feed import Change, RunReported
-from app.records.runs.run_ledger import RunLedger
+from app.records.feed import RunReported
 from app.records.tables import Run, RunEvent
-from app.services.concurrency import Workers
-from app.services.context import Outside
+from app.services.context import Context
 from app.services.ports import LogView, OutputReader
 
 log = logging.getLogger(__name__)
@@ -63,20 +61,15 @@ class Reporter:
 
     def __init__(
         self,
-        runs: RunLedger,
-        outside: Outside,
-        workers: Workers,
-        publish: Callable[[Iterable[Change]], None],
-        clock: Callable[[], datetime],
-        look_again: Callable[[str], None],
+        context: Context,
     ) -> None:
-        self._runs = runs
-        self._agents = outside.agents
-        self._engine = outside.engine
-        self._workers = workers
-        self._publish = publish
-        self._clock = clock
-        self._look_again = look_again
+        self._runs = context.ledgers.runs
+        self._agents = context.adapters.agents
+        self._engine = context.adapters.engine
+        self._workers = context.workers
+        self._publish = context.feed.publish
+        self._clock = context.clock
+        self._inspect_later = partial(context.workers.submit, context.inspect_later)
         self._guard = threading.Lock()
         self._wanted: set[str] = set()
         self._readings: dict[str, Reading] = {}
@@ -95,7 +88,7 @@ class Reporter:
                 self._wanted.add(run_id)
         if not is_read:
             # no reader knows this agent's output format: any output may matter
-            self._look_again(run_id)
+            self._inspect_later(run_id)
             return
         self._workers.submit(self._follow, run_id)
 
@@ -161,7 +154,7 @@ class Reporter:
         if is_more:
             self.hear(run_id)
         elif is_news:
-            self._look_again(run_id)
+            self._inspect_later(run_id)
 
     def _is_news(self, reading: Reading, before: Vitals) -> bool:
         """Return True if checking the run again could now give another result."""

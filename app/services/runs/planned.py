@@ -11,16 +11,17 @@ from app.domain.lifecycle import Signal
 from app.domain.starts import moment_of
 from app.domain.words import Status
 from app.errors import AlreadyStarted, Invalid, NotFound
+from app.records.feed import Change, StartMoved
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
 
 
 class PlannedRunService:
-    """Changes when a `delayed` run starts; `expect` is called with each run it changed."""
+    """Changes when a `delayed` run starts; each change is published."""
 
-    def __init__(self, runs: RunLedger, expect: Callable[[Run], None]) -> None:
+    def __init__(self, runs: RunLedger, publish: Callable[[list[Change]], None]) -> None:
         self._runs = runs
-        self._expect = expect
+        self._publish = publish
 
     def move(self, run_id: str, start: int | str, who: str, now: datetime) -> Run:
         """Set another start time, as returned by `read_start`.
@@ -37,7 +38,7 @@ class PlannedRunService:
             moved = self._runs.plan(tx, run, at, now=now, sentence=said, **_from(run, at))
         if moved is None:
             raise AlreadyStarted
-        self._expect(moved)
+        self._publish([StartMoved(moved.id, moved.due_at)])
         return moved
 
     def start_now(self, run_id: str, who: str, now: datetime) -> Run:
@@ -57,7 +58,7 @@ class PlannedRunService:
             )
         if moved is None:
             raise AlreadyStarted
-        self._expect(moved)
+        self._publish([StartMoved(moved.id, None)])
         return moved
 
     def _find(self, run_id: str) -> Run:

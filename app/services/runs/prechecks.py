@@ -30,7 +30,7 @@ from app.errors import (
 )
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.tables import Project
-from app.services.context import Outside, repository_of
+from app.services.context import Adapters, repository_of
 from app.services.limits.usage_limits import UsageLimits
 from app.services.ports import INCLUDE_LIST, CannotRead, ForgeSilent, Issue, OriginProblem, Unready
 from app.services.system.origin_watch import OriginWatch
@@ -51,9 +51,9 @@ UNREADABLE = (
 class Readiness:
     """Readiness of an agent on this machine, and what a project may change about it."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._agents = outside.agents
-        self._mirrors = outside.mirrors
+    def __init__(self, adapters: Adapters) -> None:
+        self._agents = adapters.agents
+        self._mirrors = adapters.mirrors
 
     def unready(self, project: Project, agent: str, branch: str) -> Unready | None:
         """Return why an agent cannot run on a branch of a project, None if no reason is known."""
@@ -106,17 +106,17 @@ class Prechecks:
     def __init__(
         self,
         projects: ProjectLedger,
-        outside: Outside,
+        adapters: Adapters,
         limits: UsageLimits,
         origins: OriginWatch,
     ) -> None:
         self._origins = origins
         self._projects = projects
         self._limits = limits
-        self._mirrors = outside.mirrors
-        self._agents = outside.agents
-        self._readiness = Readiness(outside)
-        self._forge_of = outside.forge_of
+        self._mirrors = adapters.mirrors
+        self._agents = adapters.agents
+        self._readiness = Readiness(adapters)
+        self._forge_of = adapters.forge_of
         # None if each order makes its own calls
         self._heard: _Heard | None = None
 

@@ -11,7 +11,7 @@ from app.records.runs import run_ledger, run_pages
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_pages import Page, RunFilter
 from app.records.tables import Project, Run
-from app.services.context import Outside, repository_of
+from app.services.context import Adapters, repository_of
 from app.services.limits.quota import Quota, QuotaWindow
 from app.services.ports import CannotRead, Diff, LogView
 from app.services.runs.log_search import LogHits, Words, search_entries, search_log
@@ -21,10 +21,10 @@ from app.services.runs.readable_log import LogPart, read_entries, without_folder
 class RunListing:
     """Read-only queries for runs."""
 
-    def __init__(self, runs: RunLedger, quota: Quota, outside: Outside) -> None:
+    def __init__(self, runs: RunLedger, quota: Quota, adapters: Adapters) -> None:
         self._runs = runs
         self._quota = quota
-        self._outside = outside
+        self._adapters = adapters
 
     def page(self, wanted: RunFilter, *, limit: int, cursor: str | None = None) -> Page:
         """Return one page of runs, newest first. Raises Invalid for a foreign cursor."""
@@ -52,23 +52,23 @@ class RunListing:
 
     def working_copy(self, run: Run) -> str:
         """Return the path of a run's working copy, empty if it is gone or being removed."""
-        copies, is_kept = self._outside.copies, run.parked or run.status not in DONE
+        copies, is_kept = self._adapters.copies, run.parked or run.status not in DONE
         return str(copies.path(run.id)) if is_kept and copies.exists(run.id) else ""
 
     def entries(self, run: Run, view: LogView, offset: int, limit: int) -> LogPart | None:
         """Return part of a run's log as readable entries, None if its agent emits no events."""
-        tell = self._outside.agents.line_teller(run.agent)
+        tell = self._adapters.agents.line_teller(run.agent)
         if tell is None:
             return None
         part = read_entries(view, tell, offset, limit, is_over=run.status in DONE)
         # paths relative to the repository, wherever the copy is
-        return without_folder(part, str(self._outside.copies.path(run.id)))
+        return without_folder(part, str(self._adapters.copies.path(run.id)))
 
     def search(
         self, run: Run, view: LogView, text: str, *, after: int, limit: int, is_readable: bool
     ) -> LogHits:
         """Search a run's log, by readable entry if `is_readable` and it has any, else by line."""
-        tell = self._outside.agents.line_teller(run.agent) if is_readable else None
+        tell = self._adapters.agents.line_teller(run.agent) if is_readable else None
         words = Words(text, in_json=tell is not None)
         if tell is None:
             return search_log(view, words, after=after, limit=limit)
@@ -82,10 +82,10 @@ class RunListing:
         repo = repository_of(project)
         # a copy that is being removed must not be read as deleted files
         is_kept = run.parked or run.status not in DONE
-        if is_kept and self._outside.copies.exists(run.id):
+        if is_kept and self._adapters.copies.exists(run.id):
             try:
-                return self._outside.copies.diff(repo, run.id, base_sha=run.base_sha)
+                return self._adapters.copies.diff(repo, run.id, base_sha=run.base_sha)
             except CannotRead:
                 pass  # commits already in the mirror can still be shown
-        tip = run.head_sha or self._outside.mirrors.tip(repo, run.work_branch)
-        return self._outside.mirrors.diff(repo, run.base_sha, tip) if tip else Diff("")
+        tip = run.head_sha or self._adapters.mirrors.tip(repo, run.work_branch)
+        return self._adapters.mirrors.diff(repo, run.base_sha, tip) if tip else Diff("")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from app.domain.backoff import Backoff
 from app.domain.names import OriginKind, origin_kind
 from app.domain.words import Cause
-from app.records.projects.project_ledger import ProjectLedger
+from app.records.feed import ObstacleRemoved
 from app.records.tables import Project
-from app.services.concurrency import BoundedQueue, Workers
-from app.services.context import Outside
+from app.services.concurrency import BoundedQueue
+from app.services.context import Context
 from app.services.ports import OriginProblem
 from app.services.system.ownership import Leases
 
@@ -32,30 +31,18 @@ OURS = (Cause.DISK_FULL,)
 class OriginWatch:
     """Keeps the origin state in projects' rows current; only the server that sweeps checks."""
 
-    def __init__(
-        self,
-        projects: ProjectLedger,
-        outside: Outside,
-        workers: Workers,
-        leases: Leases,
-        clock: Callable[[], datetime],
-        on_back: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._projects = projects
-        self._mirrors = outside.mirrors
-        self._turns = BoundedQueue(workers, LOOKS_AT_ONCE)
+    def __init__(self, context: Context, leases: Leases) -> None:
+        self._projects = context.ledgers.projects
+        self._mirrors = context.adapters.mirrors
+        self._turns = BoundedQueue(context.workers, LOOKS_AT_ONCE)
         self._leases = leases
-        self._clock = clock
-        self._on_back = on_back
+        self._clock = context.clock
+        self._publish = context.feed.publish
         self._lock = threading.Lock()
         self._next: dict[str, datetime] = {}
         self._failures: dict[str, int] = {}
         self._looking: set[str] = set()
         self._gone: set[str] = set()
-
-    def when_back(self, on_back: Callable[[], None]) -> None:
-        """Set the callback for an origin that can be reached again."""
-        self._on_back = on_back
 
     def check_once(self, now: datetime) -> int:
         """Start a check of every origin that is due. Return how many were started."""
@@ -87,7 +74,7 @@ class OriginWatch:
             return
         if self._projects.set_origin(project.id, None, None, unreachable=False):
             log.info("the origin of %s can be reached again", project.id)
-            self._on_back()
+            self._publish([ObstacleRemoved()])
 
     def record_trouble(self, project: Project, problem: OriginProblem) -> None:
         """Record that origin failed; the first silence of a host proves nothing."""

@@ -32,14 +32,16 @@ class OutboxProcessor:
     outbox.
     """
 
-    def __init__(
-        self, runs: RunLedger, kinds: Mapping[str, Consequence], quarantine: Quarantine
-    ) -> None:
+    def __init__(self, runs: RunLedger, quarantine: Quarantine) -> None:
         self._runs = runs
         self._stores = runs.stores
         self._outbox = Outbox(runs.stores)
-        self._kinds = kinds
+        self._kinds: dict[str, Consequence] = {}
         self._quarantine = quarantine
+
+    def apply(self, kind: str, consequence: Consequence) -> None:
+        """Apply effects of this kind by `consequence`."""
+        self._kinds[kind] = consequence
 
     def follow(
         self, tx: Transaction, run: Run, kind: str, data: Mapping[str, Any], now: datetime

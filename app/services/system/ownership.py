@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from app.domain.lifecycle import DONE
 from app.records.runs.run_ledger import RunLedger
 from app.records.stores.leases import LeaseLedger
 from app.records.tables import Run
+from app.services.context import Here
 from app.services.ports import Kept
 
 log = logging.getLogger(__name__)
@@ -20,18 +20,6 @@ log = logging.getLogger(__name__)
 LIFETIME = timedelta(seconds=10)
 RENEW_SECONDS = 3
 SWEEP = "sweep"
-
-
-@dataclass(frozen=True)
-class Here:
-    """Identity of this server: its machine, and the mark that its runs' processes carry.
-
-    `instance` is the same for servers that share one folder of runs.
-    """
-
-    host: str
-    instance: str
-    server: str
 
 
 class Leases:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotChecked, NotFound
 from app.failpoints import failpoint
 from app.records.database.database import begin_to_write
+from app.records.feed import ObstacleRemoved
 from app.records.projects.tracker_ledger import newest_ended, undecided
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import ChangeRequest, Project
-from app.services.concurrency import Locks
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.context import Context, repository_of
 from app.services.lifecycle.finalize import let_go
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
-from app.services.push_checks import PUSH_ANYWAY, Unchecked, refusal_of
+from app.services.push_checks import PUSH_ANYWAY, PushChecks, Unchecked, refusal_of
 
 log = logging.getLogger(__name__)
 # more than can be in progress when a server is killed
@@ -34,20 +34,19 @@ class ChangeService:
 
     def __init__(
         self,
-        ledgers: Ledgers,
-        outside: Outside,
-        locks: Locks,
-        on_merged: Callable[[], None],
+        context: Context,
+        checks: PushChecks,
     ) -> None:
+        ledgers, adapters = context.ledgers, context.adapters
         self._tracker = ledgers.tracker
         self._projects = ledgers.projects
         self._runs = ledgers.runs
-        self._mirrors = outside.mirrors
-        self._copies = outside.copies
-        self._checks = outside.push_checks
+        self._mirrors = adapters.mirrors
+        self._copies = adapters.copies
+        self._checks = checks
         self._parked = ParkedLedger(ledgers.runs)
-        self._locks = locks
-        self._on_merged = on_merged
+        self._locks = context.locks
+        self._publish = context.feed.publish
 
     def all(self, project_id: str) -> list[ChangeRequest]:
         """Return a project's change requests, newest first. Raises NotFound."""
@@ -104,7 +103,7 @@ class ChangeService:
             failpoint("merge.after_push")
             merged = self._end(change, "merged", now, answer.sha)
         self._clear(project, merged)
-        self._on_merged()
+        self._publish([ObstacleRemoved()])
         return merged
 
     def close(self, project_id: str, number: int, now: datetime) -> ChangeRequest:

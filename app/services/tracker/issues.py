@@ -17,7 +17,7 @@ from app.errors import EditedMeanwhile, ForgeUnavailable, Invalid, NotFound, Pro
 from app.records.projects.tracker_ledger import Overtaken
 from app.records.runs.selections import ProjectRuns
 from app.records.tables import IssueComment, Project
-from app.services.context import Ledgers, Outside, repository_of
+from app.services.context import Adapters, Ledgers, repository_of
 from app.services.ports import CannotRead, Forge, ForgeSilent, Issue, Ready, Repository
 
 log = logging.getLogger(__name__)
@@ -62,12 +62,12 @@ class _Around:
 class IssueService:
     """Reads the issues of all trackers, and edits those of the built-in one."""
 
-    def __init__(self, ledgers: Ledgers, outside: Outside) -> None:
+    def __init__(self, ledgers: Ledgers, adapters: Adapters) -> None:
         self._tracker = ledgers.tracker
         self._projects = ledgers.projects
         self._at_work = ProjectRuns(ledgers.runs.stores)
-        self._mirrors = outside.mirrors
-        self._forge_of = outside.forge_of
+        self._mirrors = adapters.mirrors
+        self._forge_of = adapters.forge_of
 
     # --- reading -------------------------------------------------------------------------------
 

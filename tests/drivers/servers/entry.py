@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.main import main
-from app.control_plane.context import wall_clock
+from app.control_plane.adapters import wall_clock
 
 CLOCK, FAULTS = "RUNYARD_TEST_CLOCK", "RUNYARD_TEST_FAULTS"
 

@@ -189,7 +189,7 @@ def check_lives(folder: Path, runs: str | None) -> Counter[str]:
 
 
 def _runs_and_resets(plane: FakePlane) -> tuple[list[Run], list[Audit]]:
-    plane.outbox.catch_up()
+    plane.services.outbox.catch_up()
     with plane.stores.looking() as session:
         runs = [run for one in every(session) for run in one.exec(rows_of(Run)).all()]
         resets = rows_of(Audit).where(Audit.deed == "reset")

@@ -16,7 +16,7 @@ import pytest
 
 from app.adapters.engine.processes import ProcessTable
 from app.adapters.supervisor.kernel import read_stat
-from app.control_plane.context import find_place
+from app.control_plane.adapters import find_place
 from app.records.tables import Run
 from app.services.lifecycle.rollback import UNPROVED
 from tests.builders.databases import only_on_sqlite, shared_database

@@ -270,13 +270,13 @@ def test_f32_a_server_takes_its_own_leases_again_and_keeps_its_runs(
     assert one.leases.renew_once(now)
     assert one.leases.may_sweep(now)
     one.tick()
-    assert one.run(run.id).server == one.ownership.here.server
+    assert one.run(run.id).server == one.services.ownership.here.server
     # the other wakes later, and finds that the sweep and the run are taken
     two.clock.now = now
     assert not two.leases.renew_once(now)
     two.tick()
     found = two.run(run.id)
-    assert (found.status, found.server) == ("running", one.ownership.here.server)
+    assert (found.status, found.server) == ("running", one.services.ownership.here.server)
     one.stop_run(run)
 
 

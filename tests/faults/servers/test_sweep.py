@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from app.control_plane.scheduler import Scheduler
-from app.services.auto.sweep import Sweep
+from app.services.auto.sweep import Starts, Sweep
 from tests.builders.databases import only_on_sqlite
 from tests.drivers.planes import RealPlane, real_plane
 from tests.fakes.agents.runs import until
@@ -31,22 +31,15 @@ def real_sweep(
     plane: RealPlane, fill_auto: Callable[[datetime], int], *, is_open: bool = True
 ) -> Sweep:
     """Return another sweep over the same runs, with the test's own auto loop."""
+    services = plane.services
     sweep = Sweep(
-        plane.ledgers,
-        plane.reaper,
-        plane.services.sweep._launcher,
-        plane.workers,
-        plane.ownership,
-        plane.services.limits,
-        plane.clock,
-        4,
-        plane.services.resume.continue_once,
+        services.context,
+        services,
+        services.reaper,
+        services.launcher,
+        services.limits,
         fill_auto,
-        plane.scheduler.call_at,
-        plane.services.sweep._batches,
-        plane.services.quarantine,
-        lambda whole: None,
-        lambda: None,
+        Starts(services.resume, services.batch_line),
     )
     if is_open:
         sweep.open()

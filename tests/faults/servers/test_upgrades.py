@@ -195,7 +195,7 @@ def test_f48_a_server_whose_database_a_newer_one_has_upgraded_writes_nothing_any
         assert upgraded is not None
         with upgraded.transaction() as tx:
             tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-        said = plane.store_watch.check_once()
+        said = plane.services.store_watch.check_once()
         assert "schema 9999" in said
         assert "start the newer Runyard in its place" in said
         for database in plane.stores.all():

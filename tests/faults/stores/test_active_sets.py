@@ -38,7 +38,7 @@ def plane_with(folder: Path, server: RedisServer) -> Iterator[RealPlane]:
 @pytest.fixture
 def plane(tmp_path: Path, server: RedisServer) -> Iterator[RealPlane]:
     with plane_with(tmp_path, server) as plane:
-        plane.active_run_counts.make_anew()
+        plane.services.active_run_counts.make_anew()
         yield plane
 
 
@@ -51,7 +51,7 @@ def members(plane: RealPlane, server: RedisServer) -> set[str]:
 def submit(plane: RealPlane, task: str, **wishes: int) -> Run:
     """Accept a run and update the sets; return the run."""
     run = plane.accept(plane.order(plane.ledgers.projects.all()[0], task=task, **wishes))
-    plane.active_run_counts.follow_once()
+    plane.services.active_run_counts.follow_once()
     return run
 
 
@@ -81,7 +81,7 @@ def test_a_run_is_in_its_repositorys_set_from_its_submit_to_its_release(
     assert members(plane, server) == {first.id, second.id}
     assert is_refused(plane)
     plane.reap(plane.services.stopper.stop(first.id, "enough", plane.clock()))
-    plane.active_run_counts.follow_once()
+    plane.services.active_run_counts.follow_once()
     assert members(plane, server) == {second.id}
     assert not is_refused(plane)
 
@@ -105,7 +105,7 @@ def test_the_rows_decide_whatever_a_set_says(plane: RealPlane, server: RedisServ
     # and an incomplete one admits none
     with pytest.raises(ConcurrencyLimit):
         submit(plane, "third")
-    plane.active_run_counts.make_anew()
+    plane.services.active_run_counts.make_anew()
     assert members(plane, server) == {first.id, second.id}
 
 
@@ -124,7 +124,7 @@ def test_with_redis_lost_the_rows_count_alone_and_the_sets_come_back(
         undo[lose.__name__]()
 
         def heals() -> bool:
-            plane.active_run_counts.make_anew()
+            plane.services.active_run_counts.make_anew()
             return members(plane, server) == {first.id, second.id}
 
         until(heals, "the set is as the rows are")

@@ -165,7 +165,7 @@ def test_f42_a_file_that_is_damaged_under_the_server_is_not_written_to_nor_what_
         stopped = rf"{file} .+: nothing is written any more\. .+runyard restore /.+\.zip"
         with pytest.raises(WritingStopped, match=stopped):
             plane.accept(plane.order(project))
-        assert plane.store_watch.check_once() == plane.stores.stopped()
+        assert plane.services.store_watch.check_once() == plane.stores.stopped()
         # a write to the other store could contradict this one, so nothing is written at all
         with pytest.raises(WritingStopped, match=stopped):
             write(plane)

@@ -194,7 +194,7 @@ def test_f42_a_postgresql_database_that_is_harmed_under_the_server_is_not_writte
         tables = [] if harm is Place.remove else place.postgres.tables(place.name)
         with pytest.raises(WritingStopped, match=f"nothing is written any more.+{TO_DO}"):
             submit(plane, project)
-        assert plane.store_watch.check_once() == plane.stores.stopped() != ""
+        assert plane.services.store_watch.check_once() == plane.stores.stopped() != ""
         if harm is Place.remove:
             place.postgres.create(place.name, USED)  # a later database is not the same one
         with pytest.raises(WritingStopped):
@@ -261,4 +261,4 @@ def test_f42_where_a_run_store_is_harmed_under_the_server_neither_store_is_writt
             submit(plane, project)
         with pytest.raises(WritingStopped, match=TO_DO):
             write(plane)
-        assert plane.store_watch.check_once().startswith(f"{runs.name} on ")
+        assert plane.services.store_watch.check_once().startswith(f"{runs.name} on ")

@@ -82,7 +82,7 @@ def test_f36_where_one_of_two_databases_stays_locked_nothing_is_accepted_and_it_
         assert refused.value.sentence == BUSY
         assert plane.ledgers.runs.open_runs() == []
         # a busy database is not a faulty one: reads succeed all the time
-        assert plane.store_watch.check_once() == ""
+        assert plane.services.store_watch.check_once() == ""
     accepted = submit()
     assert submit() == accepted
     assert [run.id for run in plane.ledgers.runs.open_runs()] == [accepted]

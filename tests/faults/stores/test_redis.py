@@ -62,7 +62,7 @@ def plane_with(folder: Path, server: RedisServer) -> Iterator[RealPlane]:
     with real_plane(folder, **limits) as plane:
         plane.add_project(name="one")
         plane.workers.close()
-        plane.counting.check(plane.clock())
+        plane.services.counting.check(plane.clock())
         yield plane
 
 

@@ -16,10 +16,10 @@ async def test_a_page_says_that_nothing_can_be_changed_and_when_it_can_again(
     await user.open("/settings")
     assert "stores-banner" not in html_of(user)
     house.plane.database.trouble = SENTENCE
-    house.plane.store_watch.check_once()
+    house.plane.services.store_watch.check_once()
     await until(lambda: SHOWN in html_of(user))
     await user.open("/")
     assert SHOWN in html_of(user), "a page that is opened meanwhile says so, too"
     house.plane.database.trouble = ""
-    house.plane.store_watch.check_once()
+    house.plane.services.store_watch.check_once()
     await until(lambda: "stores-banner" not in html_of(user))

@@ -21,8 +21,9 @@ def salvage(plane: RealPlane) -> tuple[Project, Run]:
 
 
 def deliver(plane: RealPlane, project: Project, run: Run) -> Delivery | NotDelivered:
-    outside = plane.adapters.outside(plane.ledgers)
-    return Deliverer(plane.ledgers.runs, outside, plane.clock).deliver_now(run, project)
+    checks = plane.services.push_checks
+    deliverer = Deliverer(plane.ledgers.runs, plane.adapters, checks, plane.clock)
+    return deliverer.deliver_now(run, project)
 
 
 def test_commits_of_a_failed_run_are_delivered_at_once_and_once(plane: RealPlane) -> None:

@@ -26,7 +26,7 @@ def project(plane: RealPlane) -> Project:
 
 def look(plane: RealPlane) -> None:
     """Check all origins that are due once."""
-    plane.origins.check_once(plane.clock())
+    plane.services.origins.check_once(plane.clock())
     plane.rest()
 
 
@@ -71,10 +71,10 @@ def test_nothing_is_remembered_of_a_project_that_is_archived(
 ) -> None:
     move_away(project)
     look(plane)
-    assert plane.origins._gone == {project.id}
+    assert plane.services.origins._gone == {project.id}
     plane.ledgers.projects.change(project.id, archived_at=plane.clock())
     look(plane)
-    assert plane.origins._gone == set()
+    assert plane.services.origins._gone == set()
 
 
 def test_a_launch_that_finds_origin_gone_says_so_of_the_project(

@@ -18,9 +18,9 @@ MOMENT = HELD / 2
 def test_what_takes_long_is_not_known_yet_and_told_when_it_is(plane: RealPlane) -> None:
     project = plane.add_project(LEAVES_A_FILE)
     run = plane.finish(project)
-    outside, workers = plane.adapters.outside(plane.ledgers), Workers(1)
+    workers = Workers(1)
     told: list[Change] = []
-    holdings = Holdings(outside, workers, plane.clock, told.extend)
+    holdings = Holdings(plane.adapters, workers, plane.clock, told.extend)
     hold = threading.Event()
     workers.submit(hold.wait, HELD)  # keeps the pool's only thread busy
     began = monotonic()
@@ -43,8 +43,7 @@ def test_what_takes_long_is_not_known_yet_and_told_when_it_is(plane: RealPlane) 
 def test_what_is_not_asked_for_any_more_is_forgotten(plane: RealPlane) -> None:
     project = plane.add_project(LEAVES_A_FILE)
     run = plane.finish(project)
-    outside = plane.adapters.outside(plane.ledgers)
-    holdings = Holdings(outside, plane.workers, plane.clock, lambda _: None)
+    holdings = Holdings(plane.adapters, plane.workers, plane.clock, lambda _: None)
     first = holdings.of([(run, project)])[run.id]
     assert holdings.of([]) == {}
     (plane.copy(run) / "b.txt").write_text("b")

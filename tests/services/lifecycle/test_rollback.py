@@ -79,7 +79,7 @@ def launch_that_nobody_remembers(plane: RealPlane, run: Run) -> Run:
             now=plane.clock(),
             kind="taken",
             sentence="taken",
-            **plane.ownership.marks(),
+            **plane.services.ownership.marks(),
         )
     return plane.run(run.id)
 
@@ -123,7 +123,7 @@ def test_a_retry_that_waits_again_and_is_stopped_keeps_what_it_took_over(plane: 
     heir = retry(plane, first)
     plane.ledgers.projects.change(project.id, state="ready")
     heir = launch_that_nobody_remembers(plane, heir)
-    handover = Handover(plane.ledgers.runs, plane.adapters.outside(plane.ledgers), plane.clock)
+    handover = Handover(plane.ledgers.runs, plane.adapters, plane.clock)
     handover.take_over(plane.repository(project), heir)
     again = plane.reap(heir)
     assert (again.status, again.base_sha) == ("queued", first.base_sha)

@@ -112,7 +112,7 @@ def test_two_servers_settle_a_run_one_after_the_other(
     one.wait((tmp_path / "go.reached.0").exists, "the first is in the teardown")
     # ended but not released: either server may settle it
     assert one.run(run.id).ended_at is not None
-    assert two.ownership.may_judge(two.run(run.id), two.clock())
+    assert two.services.ownership.may_judge(two.run(run.id), two.clock())
     assert not two.reaper.reap_once(run.id)
     assert two.run(run.id).released_at is None
     (tmp_path / "go").touch()

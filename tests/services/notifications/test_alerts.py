@@ -62,7 +62,7 @@ def test_while_a_disk_is_full_runs_wait_and_the_reason_says_how_much_is_missing(
         run = twin.launch(project)
         assert run.status == "queued"
         assert run.hold == "the disk of the data folder is full: 63 MB missing"
-        trouble = twin.store_watch.parts()
+        trouble = twin.services.store_watch.parts()
         assert [(one.part, one.is_degraded) for one in trouble] == [("disk", True)]
     twin.tick()
     assert twin.run(run.id).status == "running"

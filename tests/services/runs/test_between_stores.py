@@ -78,7 +78,7 @@ def test_f13_a_strike_of_before_a_reset_is_not_counted_after_it(
     reset(plane, project)
     assert strikes(plane, project) == 0
     plane.tick()
-    assert planes().outbox.catch_up() == 0
+    assert planes().services.outbox.catch_up() == 0
     assert strikes(plane, project) == 0
     later = start(plane, project, issue=plane.add_issue(project))
     die(plane, world, later)
@@ -91,12 +91,12 @@ def test_a_strike_that_could_not_be_counted_is_not_counted_after_a_reset_either(
 ) -> None:
     plane = planes()
     project, other = plane.add_project(world), plane.add_project(world)
-    strike = plane.outbox._kinds["strike"]
+    strike = plane.services.outbox._kinds["strike"]
 
     def fail(*_: object) -> None:
         raise KeyError("strike")
 
-    monkeypatch.setitem(plane.outbox._kinds, "strike", fail)
+    monkeypatch.setitem(plane.services.outbox._kinds, "strike", fail)
     sick = start(plane, project, issue=plane.add_issue(project))
     well = start(plane, other, issue=plane.add_issue(other))
     for run in (sick, well):
@@ -109,7 +109,7 @@ def test_a_strike_that_could_not_be_counted_is_not_counted_after_a_reset_either(
         reset(plane, project)
     cut("")
     reset(plane, project)
-    monkeypatch.setitem(plane.outbox._kinds, "strike", strike)
+    monkeypatch.setitem(plane.services.outbox._kinds, "strike", strike)
     [held] = plane.services.quarantine.held()
     assert held.run_id == well.id
     plane.services.quarantine.try_again(held.key)
@@ -117,7 +117,7 @@ def test_a_strike_that_could_not_be_counted_is_not_counted_after_a_reset_either(
     assert (strikes(plane, project), strikes(plane, other)) == (0, 1)
     assert "not counted: the strikes were set to zero first" in lines(plane, sick)
     assert plane.services.quarantine.known() == []
-    assert plane.outbox.catch_up() == 0
+    assert plane.services.outbox.catch_up() == 0
 
 
 @pytest.mark.expects_error_log

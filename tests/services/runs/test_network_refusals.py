@@ -113,11 +113,11 @@ def test_what_many_looks_find_is_told_once_and_in_order(plane: RealPlane) -> Non
     run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
     put(plane, run, [refusal("a.example"), refusal("b.example", 80)])
     for _ in range(8):
-        plane.workers.submit(plane.refusals.append_once, run.id)
+        plane.workers.submit(plane.services.refusals.append_once, run.id)
     plane.rest()
     put(plane, run, [refusal("a.example"), refusal("b.example", 80), refusal("2001:db8::1", 22)])
     for _ in range(8):
-        plane.workers.submit(plane.refusals.append_once, run.id)
+        plane.workers.submit(plane.services.refusals.append_once, run.id)
     plane.rest()
     assert told(plane, run) == [
         "network refused: a.example:443 (not allowed)",
@@ -130,8 +130,8 @@ def test_beyond_two_hundred_hosts_there_is_one_more_line(plane: RealPlane) -> No
     run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
     many = [refusal(f"host{number}.example") for number in range(200)]
     put(plane, run, [*many, '{"more": true}\n', refusal("late.example")])
-    plane.refusals.append_once(run.id)
-    plane.refusals.append_once(run.id)
+    plane.services.refusals.append_once(run.id)
+    plane.services.refusals.append_once(run.id)
     lines = told(plane, run)
     assert len(lines) == 201
     assert lines[-1] == "network refused: and more"
@@ -149,7 +149,7 @@ def test_a_record_of_another_shape_tells_nothing(plane: RealPlane, line: str) ->
     run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
     text = line.encode(errors="surrogatepass")
     record_of(plane, run).write_bytes(text + b'\n{"host": "b')
-    plane.refusals.append_once(run.id)
+    plane.services.refusals.append_once(run.id)
     assert told(plane, run) == []
 
 
@@ -159,17 +159,17 @@ def test_a_record_that_is_a_link_or_a_pipe_holds_nobody(plane: RealPlane, tmp_pa
     secret = tmp_path / "secret"
     secret.write_text(refusal("stolen.example"))
     record.symlink_to(secret)
-    plane.refusals.append_once(run.id)
+    plane.services.refusals.append_once(run.id)
     record.unlink()
     os.mkfifo(record)
-    plane.refusals.append_once(run.id)
+    plane.services.refusals.append_once(run.id)
     assert told(plane, run) == []
 
 
 def test_a_hostile_name_shows_what_it_hides(plane: RealPlane) -> None:
     run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
     put(plane, run, [refusal("a\u202e\x1b[31m\n" + "x" * 400, because="\x07" * 300)])
-    plane.refusals.append_once(run.id)
+    plane.services.refusals.append_once(run.id)
     (line,) = told(plane, run)
     assert line.startswith("network refused: a\\u202e\\x1b[31m\\x0ax")
     assert line.isprintable()

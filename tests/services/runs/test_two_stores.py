@@ -152,7 +152,7 @@ def test_g5_a_strike_is_counted_once_whichever_commit_a_crash_comes_after(
     successor = planes()
     successor.recover_once()
     assert strikes(successor, project) == 1
-    assert successor.outbox.catch_up() == 0
+    assert successor.services.outbox.catch_up() == 0
     successor.tick()
     assert strikes(successor, project) == 1
 
@@ -170,7 +170,7 @@ def test_strikes_and_their_reset_come_in_the_order_in_which_runs_ended(
             plane.reaper.reap_once(run.id)
     clear_failpoints()
     assert strikes(plane, project) == 0
-    assert plane.outbox.catch_up() == 3
+    assert plane.services.outbox.catch_up() == 3
     assert strikes(plane, project) == 3
 
 
@@ -331,13 +331,13 @@ def test_a_running_server_accepts_no_new_run_once_another_was_told_where_they_li
     before = planes(split=False)
     project = before.add_project(world)
     run = start(before, project)
-    assert before.store_watch.parts() == []
+    assert before.services.store_watch.parts() == []
     planes(change_stores=True)
 
     with pytest.raises(NewRunsMoved, match="Restart it with the same RUNYARD_RUNS_DATABASE_URL"):
         start(before, project, task="another")
-    assert "live in the run store" in before.store_watch.check_once()
-    assert [(one.part, one.brief) for one in before.store_watch.parts()] == [
+    assert "live in the run store" in before.services.store_watch.check_once()
+    assert [(one.part, one.brief) for one in before.services.store_watch.parts()] == [
         ("new runs", "new runs are not accepted")
     ]
     # the server finishes runs that it has begun

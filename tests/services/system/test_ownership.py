@@ -31,7 +31,7 @@ def test_whoever_takes_a_run_over_hears_of_its_end(tmp_path: Path) -> None:
             two.clock.now = one.clock.now = one.clock.advance(60)
             two.leases.renew_once(two.clock())
             two.reap(run)
-            assert see(two, run.id).server == two.ownership.here.server
+            assert see(two, run.id).server == two.services.ownership.here.server
             gate.open()
             two.ears.wait_for(run.id, "gone")
             assert two.reap(run).status == "died"
@@ -44,7 +44,7 @@ def see(plane: RealPlane, run_id: str) -> Run:
 def test_a_run_that_another_machine_holds_is_never_judged(plane: RealPlane) -> None:
     run = plane.start_running(plane.add_project("exit 1"))
     heard: list[str] = []
-    away = replace(plane.ownership.here, host="elsewhere", server="another")
+    away = replace(plane.services.ownership.here, host="elsewhere", server="another")
     ownership = Ownership(
         plane.ledgers.runs, away, plane.leases, lambda run_id, _: heard.append(run_id)
     )

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from app.control_plane import wiring_lifecycle
 from app.errors import ForgeUnavailable, NotFound, PrLock, StoreUnavailable
 from app.records.database.database import DatabaseSilent
 from app.records.runs.quarantine_ledger import MOST_TRIES
@@ -131,7 +130,7 @@ def test_a_restart_tries_once_more_and_a_new_version_all_five_times(
     tick(plane, MOST_TRIES)
     plane.stop()
     if version == "newer":
-        monkeypatch.setattr(wiring_lifecycle, "__version__", "99.0")
+        monkeypatch.setattr("app.control_plane.adapters.__version__", "99.0")
     heir = FakePlane(tmp_path, world, runs_database_url=run_store(tmp_path))
     poisoned = poison(monkeypatch, heir.reaper, "reap_once", run.id, FAULT)
     heir.recover_once()
@@ -164,14 +163,14 @@ def test_what_a_run_has_led_to_is_held_alone_and_nothing_is_lost_behind_it(
     other = project if others == "same project" else plane.add_project(world)
     sick = start(plane, project, issue=plane.add_issue(project))
     well = start(plane, other, issue=plane.add_issue(other))
-    strike = plane.outbox._kinds["strike"]
+    strike = plane.services.outbox._kinds["strike"]
 
     def strike_but(tx: Any, run: Run, *rest: Any) -> Any:
         if run.id == sick.id:
             raise FAULT
         return strike(tx, run, *rest)
 
-    monkeypatch.setitem(plane.outbox._kinds, "strike", strike_but)
+    monkeypatch.setitem(plane.services.outbox._kinds, "strike", strike_but)
     for run in (sick, well):
         world.end(run.id, 1)
         plane.reaper.reap_once(run.id)
@@ -181,7 +180,7 @@ def test_what_a_run_has_led_to_is_held_alone_and_nothing_is_lost_behind_it(
     (held,) = plane.services.quarantine.held()
     assert (held.duty, held.run_id) == ("outbox", sick.id)
 
-    monkeypatch.setitem(plane.outbox._kinds, "strike", strike)
+    monkeypatch.setitem(plane.services.outbox._kinds, "strike", strike)
     plane.services.quarantine.try_again(held.key)
     tick(plane, 1)
     assert strikes(plane, project) == (2 if other.id == project.id else 1)

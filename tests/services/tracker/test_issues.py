@@ -68,12 +68,12 @@ def test_a_mirror_that_cannot_be_read_hides_one_project_only(plane: RealPlane) -
 @pytest.fixture
 def half_silent(twin: TwinPlane) -> IssueService:
     """An issue service whose tracker is silent for projects named `silent`."""
-    outside, silent = twin.adapters.outside(twin.ledgers), SilentForge(retry_after=7)
+    silent = SilentForge(retry_after=7)
 
     def forge_of(project: Any) -> Any:
-        return silent if project.name == "silent" else outside.forge_of(project)
+        return silent if project.name == "silent" else twin.adapters.forge_of(project)
 
-    return IssueService(twin.ledgers, replace(outside, forge_of=forge_of))
+    return IssueService(twin.ledgers, replace(twin.adapters, forge_of=forge_of))
 
 
 def test_of_a_silent_tracker_nothing_is_concluded_and_the_others_go_on(
@@ -93,11 +93,12 @@ def test_of_a_silent_tracker_nothing_is_concluded_and_the_others_go_on(
 def test_a_run_of_an_issue_is_not_accepted_while_its_tracker_is_silent(twin: TwinPlane) -> None:
     project = twin.add_project()
     twin.add_issue(project)
-    outside = replace(
-        twin.adapters.outside(twin.ledgers),
+    adapters = replace(
+        twin.adapters,
         forge_of=lambda _: SilentForge(),  # type: ignore[arg-type, return-value]
     )
-    checks = Prechecks(twin.ledgers.projects, outside, twin.services.limits, twin.origins)
+    services = twin.services
+    checks = Prechecks(twin.ledgers.projects, adapters, services.limits, services.origins)
     with pytest.raises(ForgeUnavailable):
         checks.order(project, twin.order(project, issue=1), None)
 

@@ -7,7 +7,6 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,13 +14,17 @@ from secrets import token_hex
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from app import __version__
 from app.adapters.agents.presets import AgentPresets
 from app.adapters.agents.private_homes import PrivateHomes
 from app.adapters.engine.local import LocalEngine
+from app.adapters.engine.processes import ProcessTable
+from app.adapters.engine.records import LocalRunFolders
 from app.adapters.engine.run_groups import tend_groups
 from app.adapters.forge.builtin import BuiltinForge
 from app.adapters.git.command import Git, read_identity
 from app.adapters.git.mirrors import GitMirrors
+from app.adapters.git.own_repositories import make_demo_repository, read_commit
 from app.adapters.git.working_copies import GitWorkingCopies
 from app.adapters.notifications.apprise import AppriseNotifier
 from app.adapters.sandbox.hidden import OwnPlaces
@@ -31,48 +34,25 @@ from app.config import Settings
 from app.domain.notifications import secrets_of_receiver
 from app.domain.quota import Counted, WindowRule
 from app.domain.secret_masks import Secret, secret_in
+from app.folder_locks import LINK_LOCK, holder_of
+from app.records.database.database import Database
 from app.records.database.sqlite_files import file_of
-from app.services.context import Ledgers, Outside
-from app.services.lifecycle.delivery_checks import DeliveredFiles, SecretCheck
-from app.services.lifecycle.recovery import Clearing
-from app.services.ports import Agents, Engine, Homes, Mirrors, Notifier, Sandbox, WorkingCopies
-from app.services.push_checks import PushChecks
-from app.services.system.ownership import Here
-from app.services.system.secret_values import SecretValues
+from app.records.projects.tracker_ledger import TrackerLedger
+from app.server.startup import address_of, is_open
+from app.services.context import Adapters, Here, Identity, Machine
+from app.services.secret_values import SecretValues
 
 if TYPE_CHECKING:
     from app.adapters.counters.redis_sets import RedisSets
     from app.adapters.counters.redis_windows import RedisWindows
 
 
-@dataclass(frozen=True)
-class Adapters:
-    """The adapters to git, agents, sandboxes, engine and notifiers."""
-
-    git: Git
-    mirrors: Mirrors
-    copies: WorkingCopies
-    engine: Engine
-    agents: Agents
-    notifier: Notifier
-    sandbox: Sandbox
-    homes: Homes
-    secrets: SecretValues = field(default_factory=SecretValues)
-    # delete leftovers of killed calls: see Recovery
-    clearings: tuple[Clearing, ...] = ()
-
-    def outside(self, ledgers: Ledgers) -> Outside:
-        """Return the adapters as the services see them."""
-        forge = BuiltinForge(ledgers.tracker)
-        sizes = DeliveredFiles(ledgers.projects, self.mirrors)
-        desks = self.mirrors, self.copies, self.engine, self.agents
-        secrets = SecretCheck(self.mirrors, self.secrets)
-        checks = PushChecks((secrets.check, sizes.check))
-        return Outside(*desks, lambda _: forge, self.sandbox, self.homes, push_checks=checks)
+ROOT = Path(__file__).parent.parent.parent
+ASSETS = ROOT / "assets"
 
 
-def pick_adapters(settings: Settings) -> Adapters:
-    """Create the adapters of this machine."""
+def pick_adapters(settings: Settings, tracker: TrackerLedger) -> Adapters:
+    """Create the adapters of this machine; `tracker` stores the built-in forge's issues."""
     root, git = settings.runs_root, Git(read_identity())
     mirrors = GitMirrors(root / "mirrors", git=git)
     agents = AgentPresets(os.environ)
@@ -80,23 +60,55 @@ def pick_adapters(settings: Settings) -> Adapters:
     sandbox = MachineSandbox(own_places(settings), os.environ)
     homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
     secrets = SecretValues(agents.secrets, homes.secrets, lambda: _own_secrets(settings))
-    records, instance = root / "records", find_place(settings).instance
+    machine, forge = _machine(settings, git), BuiltinForge(tracker)
+    records, instance = root / "records", machine.here.instance
     return Adapters(
-        git=git,
         mirrors=mirrors,
         copies=copies,
         engine=LocalEngine(records, instance=instance, sandbox=sandbox, secrets=secrets.all),
         agents=agents,
-        notifier=AppriseNotifier(),
+        forge_of=lambda _: forge,
         sandbox=sandbox,
-        secrets=secrets,
         homes=homes,
+        notifier=AppriseNotifier(),
+        run_folders=LocalRunFolders(records),
+        machine=machine,
+        counters=_pick_counters(settings),
+        active_sets=_pick_sets(settings),
+        secrets=secrets,
         clearings=(
             copies.clear_leftovers,
             lambda _: mirrors.clear_leftovers(),
             lambda _: homes.clear_leftovers(),
             partial(tend_groups, instance),
         ),
+    )
+
+
+def _machine(settings: Settings, git: Git) -> Machine:
+    here, places, demo = find_place(settings), own_places(settings), ASSETS / "demo"
+    return Machine(
+        here=here,
+        address=address_of(settings),
+        is_open=is_open(settings.host),
+        private=(*places.folders, *places.databases),
+        git_version=git.version,
+        seconds_ahead=slip,
+        is_of_a_run=ProcessTable(here.instance).is_of_a_run,
+        link_reader=partial(holder_of, settings.data_root / LINK_LOCK),
+        make_demo_repository=partial(make_demo_repository, git, demo / "repository"),
+        demo_agent=demo / "agent.py",
+    )
+
+
+def identify(settings: Settings, database: Database) -> Identity:
+    """Return this server's identity, as recorded in the provenance of runs."""
+    return Identity(
+        environment=settings.environment,
+        version=__version__,
+        commit=read_commit(ROOT / ".git"),
+        database=database.kind,
+        host=socket.gethostname(),
     )
 
 
@@ -123,7 +135,7 @@ def _own_secrets(settings: Settings) -> Iterator[Secret]:
             yield found
 
 
-def pick_counters(settings: Settings) -> RedisWindows | None:
+def _pick_counters(settings: Settings) -> RedisWindows | None:
     """Return the Redis counters of accepted runs and batches, None without Redis."""
     if settings.redis_url is None:
         return None
@@ -137,7 +149,7 @@ def pick_counters(settings: Settings) -> RedisWindows | None:
     return RedisWindows(settings.redis_url, rules)
 
 
-def pick_sets(settings: Settings) -> RedisSets | None:
+def _pick_sets(settings: Settings) -> RedisSets | None:
     """Return the Redis sets of each repository's active runs, None without Redis."""
     if settings.redis_url is None:
         return None

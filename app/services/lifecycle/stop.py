@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from app.domain.lifecycle import LIVE, Signal
 from app.domain.words import Cause, Status
 from app.errors import AlreadyEnded, NotFound
 from app.records.people.audit_ledger import record
-from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
-from app.services.concurrency import Locks
+from app.services.context import Context
+from app.services.lifecycle.launch import Launcher
 
 
 class Stopper:
     """Stops runs on request; a stop neither adds nor clears a strike."""
 
-    def __init__(
-        self,
-        runs: RunLedger,
-        locks: Locks,
-        again: Callable[[str], None],
-        kill_soon: Callable[[str], None],
-    ) -> None:
-        self._runs = runs
-        self._locks = locks
-        self._again = again
-        self._kill_soon = kill_soon
+    def __init__(self, context: Context, launcher: Launcher) -> None:
+        self._runs = context.ledgers.runs
+        self._locks = context.locks
+        self._again = partial(context.workers.submit, context.inspect_later)
+        self._kill_soon = partial(context.workers.submit, launcher.halt)
 
     def stop(self, run_id: str, because: str, now: datetime) -> Run:
         """Write `stopped` and have the processes ended. Raises NotFound, AlreadyEnded."""

@@ -1,0 +1,80 @@
+"""The services of the lifecycle: launching runs, watching them, ending and releasing them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.services.context import Context
+from app.services.lifecycle.deliver import Deliverer, Deliveries
+from app.services.lifecycle.delivery_checks import DeliveredFiles, SecretCheck
+from app.services.lifecycle.finalize import Finalizer
+from app.services.lifecycle.launch import Launcher
+from app.services.lifecycle.launch_spec import LaunchTerms
+from app.services.lifecycle.reap import EndSteps, Reaper
+from app.services.lifecycle.recovery import Recovery
+from app.services.lifecycle.refused_hosts import Refusals
+from app.services.lifecycle.stall_monitor import Clocks, StallMonitor
+from app.services.lifecycle.stop import Stopper
+from app.services.lifecycle.transitions import Transitions
+from app.services.limits.build import LimitServices
+from app.services.push_checks import PushChecks
+from app.services.runs.build import RunServices
+from app.services.system.build import SystemServices
+
+
+@dataclass(frozen=True)
+class LifecycleServices:
+    """The services that lead runs from their launch to their release."""
+
+    launcher: Launcher
+    push_checks: PushChecks
+    deliverer: Deliverer
+    reaper: Reaper
+    recovery: Recovery
+    refusals: Refusals
+    stopper: Stopper
+
+
+def build(
+    context: Context, system: SystemServices, limits: LimitServices, runs: RunServices
+) -> LifecycleServices:
+    """Build the services of the lifecycle."""
+    adapters, clock, ledger = context.adapters, context.clock, context.ledgers.runs
+    sizes = DeliveredFiles(context.ledgers.projects, adapters.mirrors)
+    secrets = SecretCheck(adapters.mirrors, adapters.secrets)
+    push_checks = PushChecks((secrets.check, sizes.check))
+    deliverer = Deliverer(ledger, adapters, push_checks, clock)
+    transitions = Transitions(context.ledgers, clock, system.outbox)
+    launcher = Launcher(context, limits.limits, _terms(context), system.origins)
+    steps = EndSteps(
+        transitions,
+        Deliveries(context, deliverer, transitions, system.quarantine),
+        Finalizer(context),
+    )
+    clocks = Clocks(
+        clock,
+        adapters.machine.seconds_ahead,
+        lambda name, at, duty: context.call_at(at, duty, name=name),
+    )
+    monitor = StallMonitor(
+        ledger, adapters.engine, runs.reporter, context.workers, clocks, context.inspect_later
+    )
+    reaper = Reaper(context, system.ownership, launcher, runs.reporter, monitor, steps)
+    return LifecycleServices(
+        launcher=launcher,
+        push_checks=push_checks,
+        deliverer=deliverer,
+        reaper=reaper,
+        recovery=Recovery(ledger, adapters.engine, reaper, adapters.clearings, system.quarantine),
+        refusals=Refusals(ledger, adapters.engine, clock),
+        stopper=Stopper(context, launcher),
+    )
+
+
+def _terms(context: Context) -> LaunchTerms:
+    settings = context.settings
+    return LaunchTerms(
+        grace_seconds=settings.kill_grace_seconds,
+        launch_seconds=settings.launch_seconds,
+        log_cap_bytes=settings.log_cap_bytes,
+    )

@@ -1,0 +1,79 @@
+"""The services of notifications: composing, sending and showing them."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+import tzlocal
+
+from app.config import Settings
+from app.domain.quiet_hours import Timetable, parse_hours, parse_time
+from app.records.people.notification_ledger import NoticeLedger
+from app.records.runs.selections import EndedRuns
+from app.services.context import Context
+from app.services.notifications.compose import Digests, NoticeRules, Notices, Receiver
+from app.services.notifications.desk import Arrangement, NotificationService
+from app.services.notifications.sender import NotificationSender
+from app.services.system.build import SystemServices
+
+
+@dataclass(frozen=True)
+class NotificationServices:
+    """The services of notifications."""
+
+    notifications: NotificationService
+
+
+def build(context: Context, system: SystemServices) -> NotificationServices:
+    """Build the service, with a database witness and a sender if there are receivers."""
+    settings, clock = context.settings, context.clock
+    zone = _zone(settings)
+    rules, ledger = _rules(context, zone), NoticeLedger(context.stores)
+    notices = Notices(ledger, context.ledgers.projects, rules, clock)
+    digests = Digests(ledger, EndedRuns(context.stores), notices, rules)
+    sender = NotificationSender(context, system, ledger, digests, rules, chance=_chance)
+    system.quarantine.on_free(lambda key: _wake(ledger, key, clock()))
+    if rules.receivers:
+        for database in context.stores.all():
+            database.witness = notices.record
+        context.feed.subscribe(sender.on_change)
+    arrangement = Arrangement(
+        kinds=settings.notify_kinds,
+        quiet_hours=settings.quiet_hours or "",
+        digest_at=settings.digest_at or "",
+        zone=str(zone),
+    )
+    return NotificationServices(
+        NotificationService(context, ledger, rules, arrangement, sender.request)
+    )
+
+
+def _chance() -> float:
+    return secrets.randbelow(1001) / 1000
+
+
+def _wake(ledger: NoticeLedger, key: str, now: datetime) -> None:
+    duty, _, id_ = key.partition(".")
+    if duty == "notice":
+        ledger.wake(id_, now)
+
+
+def _rules(context: Context, zone: tzinfo) -> NoticeRules:
+    settings = context.settings
+    return NoticeRules(
+        receivers=tuple(Receiver(url.get_secret_value()) for url in settings.notify_urls),
+        kinds=frozenset(settings.notify_kinds),
+        timetable=Timetable(
+            zone,
+            parse_hours(settings.quiet_hours) if settings.quiet_hours else None,
+            parse_time(settings.digest_at) if settings.digest_at else None,
+        ),
+        address=context.adapters.machine.address,
+    )
+
+
+def _zone(settings: Settings) -> tzinfo:
+    return ZoneInfo(settings.notify_zone) if settings.notify_zone else tzlocal.get_localzone()

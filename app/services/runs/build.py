@@ -1,0 +1,48 @@
+"""The services of runs: accepting, planning and listing them, and their agents' reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain.idempotency import KeyTerms
+from app.domain.quota import Counted
+from app.services.context import Context
+from app.services.limits.build import LimitServices
+from app.services.limits.quota import Places
+from app.services.runs.accept import AcceptService
+from app.services.runs.agent_reports import Reporter
+from app.services.runs.idempotency import Keys
+from app.services.runs.planned import PlannedRunService
+from app.services.runs.prechecks import Prechecks
+from app.services.runs.queries import RunListing
+from app.services.system.build import SystemServices
+
+
+@dataclass(frozen=True)
+class RunServices:
+    """The services of runs."""
+
+    keys: Keys
+    prechecks: Prechecks
+    trigger: AcceptService
+    planned: PlannedRunService
+    listing: RunListing
+    reporter: Reporter
+
+
+def build(context: Context, system: SystemServices, limits: LimitServices) -> RunServices:
+    """Build the services of runs."""
+    runs, settings, publish = context.ledgers.runs, context.settings, context.feed.publish
+    keys = Keys(runs, KeyTerms(settings.key_hold_seconds, settings.key_ttl_seconds))
+    projects, adapters = context.ledgers.projects, context.adapters
+    prechecks = Prechecks(projects, adapters, limits.limits, system.origins)
+    places = Places(limits.quota, Counted.RUNS, context.stores, limits.counting)
+    has_room = limits.active_run_counts.has_room
+    return RunServices(
+        keys=keys,
+        prechecks=prechecks,
+        trigger=AcceptService(runs, prechecks, places, keys, publish, has_room),
+        planned=PlannedRunService(runs, publish),
+        listing=RunListing(runs, limits.quota, adapters),
+        reporter=Reporter(context),
+    )

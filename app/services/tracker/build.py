@@ -1,0 +1,26 @@
+"""The services of the tracker: issues and change requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.services.context import Context
+from app.services.lifecycle.build import LifecycleServices
+from app.services.tracker.changes import ChangeService
+from app.services.tracker.issues import IssueService
+
+
+@dataclass(frozen=True)
+class TrackerServices:
+    """The services of the tracker."""
+
+    issues: IssueService
+    changes: ChangeService
+
+
+def build(context: Context, lifecycle: LifecycleServices) -> TrackerServices:
+    """Build the services of the tracker."""
+    return TrackerServices(
+        issues=IssueService(context.ledgers, context.adapters),
+        changes=ChangeService(context, lifecycle.push_checks),
+    )
