@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 import uuid
 from collections.abc import Callable, Generator
@@ -14,6 +16,8 @@ import structlog
 
 from app.domain.safe_text import reveal
 
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_ODD = re.compile(r"[\s\"=]")
 correlation: ContextVar[str] = ContextVar("correlation", default="")
 
 
@@ -56,48 +60,94 @@ def _in_a_line(is_expected: Callable[[object], bool]) -> structlog.typing.Proces
     return shorten
 
 
+def _as_text(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Turn errors, times, paths and other objects into text; JSON would show their repr."""
+    for name, value in event.items():
+        if not name.startswith("_") and not isinstance(value, str | int | float | None):
+            event[name] = str(value)
+    return event
+
+
 def _short(_: object, __: str, event: structlog.typing.EventDict) -> str:
-    """Format an event for a person: local time, level and message; a traceback below it."""
+    """Format an event for a person: local time, level and event; a traceback below it."""
     at = datetime.fromisoformat(event.pop("timestamp")).astimezone()
-    level, said = event.pop("level"), event.pop("event")
+    level, said = event.pop("level"), str(event.pop("event"))
     traced, mark = event.pop("exception", ""), event.pop("correlation_id", "")
     event.pop("logger", None)
-    more = "".join(f" {name}={value}" for name, value in event.items())
-    first = reveal(f"{said}{more}") + (f" [{mark}]" if traced else "")
+    words = said.replace("_", " ") if _NAME.fullmatch(said) else said
+    more = "".join(f" {name}={_quoted(value)}" for name, value in event.items())
+    first = reveal(f"{words}{more}") + (f" [{mark}]" if traced else "")
     below = [f"  {reveal(line)}" for line in str(traced).splitlines()]
     return "\n".join([f"{at:%H:%M:%S} {level}: {first}", *below])
 
 
+def _quoted(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if not text or _ODD.search(text) else text
+
+
+def route_events() -> None:
+    """Send the events of `structlog.get_logger()` to the standard library's loggers.
+
+    Their fields become attributes of the log record, so no field has the name of one of those.
+    """
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
 def set_up_logs(*, is_expected: Callable[[object], bool] = lambda _: False) -> None:
-    """Send all log lines of the process through one renderer, so that none can be forged.
+    """Send all log lines of the process, libraries' too, through one renderer: none can be forged.
 
     A terminal gets warnings and errors as short lines; anything else gets every line from INFO up
     as JSON. An expected exception is logged as a warning with its message and no traceback: retries
     every second while a database is down would fill the disk.
     """
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        _in_a_line(is_expected),
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _correlated(),
-        structlog.processors.format_exc_info,
-    ]
+    route_events()
     is_terminal = sys.stderr.isatty()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _short if is_terminal else structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
+    handler.setFormatter(formatter(is_short=is_terminal, is_expected=is_expected))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING if is_terminal else logging.INFO)
     # at INFO these only repeat what our own lines say
     for name in ("httpx", "httpcore", "alembic", "apscheduler", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def set_up_command_logs() -> None:
+    """Show warnings and errors as short lines, unless logs are set up already."""
+    route_events()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter(is_short=True))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def formatter(
+    *, is_short: bool, is_expected: Callable[[object], bool] = lambda _: False
+) -> logging.Formatter:
+    """Return a formatter of short lines for people, or of JSON."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.ExtraAdder(),
+            _in_a_line(is_expected),
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _correlated(),
+            structlog.processors.format_exc_info,
+            _as_text,
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _short if is_short else structlog.processors.JSONRenderer(),
+        ],
+    )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.logs import formatter, route_events
 from tests.drivers.failpoints import clear_failpoints
 from tests.drivers.store_guard import guard_stores, strays
 
@@ -37,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     guard_stores()
     # collecting makes hundreds of thousands of objects, and all of them stay
     gc.disable()
+    route_events()
 
 
 @pytest.hookimpl(trylast=True)
@@ -84,6 +86,7 @@ class _Errors(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
+        self.setFormatter(formatter(is_short=True))
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:

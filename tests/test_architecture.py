@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import re
 import sys
 from collections import Counter
@@ -132,6 +133,11 @@ VAGUE_ALONE = {"common", "base"}
 CLOCK = re.compile(
     r"(datetime\.)*datetime\.(now|utcnow|today)|(datetime\.)?date\.today|time\.time(_ns)?"
 )
+LOG_CALLS = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception", "log")}
+EVENT = re.compile(r"[a-z]+(_[a-z]+)+")
+# the fields of an event become attributes of the record that the standard library makes of it
+OF_LOG_RECORDS = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "event", "level"}
+OF_LOG_RECORDS -= {"exc_info", "stack_info"}
 RAW_TEXT_CALLS = {"run_javascript", "add_css", "add_scss", "add_head_html", "add_body_html"}
 
 
@@ -359,6 +365,28 @@ def shared_refreshables(source: Source) -> Iterator[str]:
                 yield source.at(mark, "renders everybody's page again; keep it inside the page")
 
 
+def log_lines_put_together_from_text(source: Source) -> Iterator[str]:
+    for node in calls(source):
+        if ast.unparse(node.func) not in LOG_CALLS:
+            continue
+        event = node.args[0] if node.args else None
+        name = event.value if isinstance(event, ast.Constant) else None
+        if len(node.args) != 1 or not EVENT.fullmatch(str(name)):
+            sentence = 'log an event in the past tense, with fields: log.info("run_accepted", …)'
+            yield source.at(node, sentence)
+        for keyword in node.keywords:
+            if keyword.arg in OF_LOG_RECORDS:
+                yield source.at(node, f"{keyword.arg} is an attribute of every log record")
+            if isinstance(keyword.value, ast.JoinedStr | ast.BinOp):
+                yield source.at(node, f"{keyword.arg} is put together; give each value a field")
+
+
+def loggers_of_the_standard_library(source: Source) -> Iterator[str]:
+    for node in calls(source) if source.name != "app/logs.py" else ():
+        if ast.unparse(node) == "logging.getLogger(__name__)":
+            yield source.at(node, "write `log = structlog.get_logger()`")
+
+
 def environments_of_tests(source: Source) -> Iterator[str]:
     if _in(source.module, (FAILPOINTS,)):
         return
@@ -386,6 +414,8 @@ RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     clocks_read_where_time_is_passed_in,
     services_made_at_import,
     shared_refreshables,
+    log_lines_put_together_from_text,
+    loggers_of_the_standard_library,
     environments_of_tests,
 )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
+
+import structlog
 
 from app.api.views import event_out, masked, project_out, report_out, run_out
 from app.errors import NotFound
@@ -28,7 +29,7 @@ from app.services.rows import (
     StuckChanged,
 )
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 # changes may have been missed: subscribers must fetch a snapshot
 FEED_BROKE = "feed.broke"
 
@@ -100,7 +101,7 @@ class LiveStream:
                 event = _event_of(change, number, self._services)
             except Exception:
                 # one failing event must not block the others
-                log.exception("a change could not be told: %s", change)
+                log.exception("change_not_sent", change=change)
             else:
                 told += [event] if event is not None else []
         return told
@@ -124,7 +125,7 @@ class LiveStream:
             try:
                 events = await asyncio.to_thread(self.events_of, waiting)
             except Exception:
-                log.exception("some changes could not be told; pages take a snapshot later")
+                log.exception("changes_not_sent")
                 continue
             for event in events:
                 for hearer in self._hearers:

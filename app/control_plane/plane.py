@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import structlog
 from sqlalchemy.engine import make_url
 
 from app.adapters.machine.bells import Bell
@@ -26,7 +26,7 @@ from app.services.context import Adapters, Context
 from app.services.system.ownership import RENEW_SECONDS
 from app.services.system.store_health import WATCH_SECONDS
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 # in addition to one per live run, which may be blocked pushing to a silent host
 WORKERS = 16
 # between two rounds of removing what is old
@@ -140,7 +140,7 @@ class ControlPlane:
             try:
                 duty()
             except Exception:
-                log.exception("taking over was not finished; the sweep goes on with it")
+                log.exception("take_over_failed")
         # may contact origins, so nothing waits for it
         self.workers.submit(self.services.changes.finish_once, self.clock())
         tell_people = self.services.notifications.request

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from app.records.tables import Run
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 REMEMBERED = 4096
@@ -238,7 +239,7 @@ def _notify(listener: Listener, one: Numbered) -> None:
     try:
         listener(one)
     except Exception:
-        log.exception("a listener of the feed failed")
+        log.exception("feed_listener_failed")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import socket
 import sys
@@ -38,7 +37,7 @@ from app.config import Settings, load_settings
 from app.control_plane import ASSETS, ControlPlane
 from app.control_plane.adapters import close_own_memory, wall_clock
 from app.control_plane.storage import back_up, put_back
-from app.logs import set_up_logs
+from app.logs import set_up_command_logs, set_up_logs
 from app.pages.shell.routes import register_pages
 from app.pages.shell.waiting_pages import WaitingPages
 from app.pages.system.plain import PlainPages
@@ -71,7 +70,6 @@ from app.services.ports import CannotRead
 from app.services.system.accounts import TOKEN_FILE, rotate_token
 from app.services.system.doctor import Look
 
-log = logging.getLogger(__name__)
 PAGE_CALL_SECONDS = 60
 TAB_SECONDS = 60.0
 WrapTransport = Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]
@@ -226,6 +224,7 @@ def serve(
 @contextmanager
 def _told_plainly() -> Generator[None]:
     """Exit with one sentence if a setting, the data folder or the database is not usable."""
+    set_up_command_logs()
     try:
         yield
     except ValidationError as problem:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import json
-import logging
 import os
 import re
 import shlex
@@ -16,10 +15,12 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import structlog
+
 from app.config import Settings, default_data_dir
 from app.folder_locks import SERVER_LOCK
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 # addresses to which browsers resolve names below .localhost
 BROWSERS_OWN = ("127.0.0.1", "localhost", "::1")
 ADDRESS_ROOM = 1024
@@ -161,7 +162,9 @@ def known_address(settings: Settings, page_url: str) -> Generator[None]:
             written.truncate()
         kept.replace(file)
     except OSError as problem:
-        log.warning("%s was not written, the command line needs RUNYARD_URL: %s", file, problem)
+        log.warning(
+            "address_file_not_written", file=file, because=problem, advice="Set RUNYARD_URL."
+        )
     try:
         yield
     finally:

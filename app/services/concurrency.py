@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -13,7 +12,9 @@ from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
-log = logging.getLogger(__name__)
+import structlog
+
+log = structlog.get_logger()
 
 
 class Workers:
@@ -35,7 +36,7 @@ class Workers:
         try:
             future = self._pool.submit(call)
         except RuntimeError:
-            log.info("not done while closing: %s", _name(duty))
+            log.info("duty_dropped", duty=_name(duty), because="the server is closing")
             return None
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
@@ -138,7 +139,7 @@ def _guarded(duty: Callable[..., Any], *args: Any) -> None:
     try:
         duty(*args)
     except Exception:
-        log.exception("a duty failed: %s", _name(duty))
+        log.exception("duty_failed", duty=_name(duty))
 
 
 def _name(duty: Callable[..., Any]) -> str:

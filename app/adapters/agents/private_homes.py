@@ -6,7 +6,6 @@ copied back to the user's own file: see `renewals`. Every file in a home may be 
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
+
+import structlog
 
 from app.adapters.agents import renewals
 from app.adapters.agents.catalogue.preset import Lent, Preset, built_in
@@ -27,7 +28,7 @@ from app.adapters.sandbox.layout import home_inside, home_of
 from app.domain.secret_masks import Secret
 from app.services.ports.homes import PrivateHome, PrivateHomeUnavailable
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 TEMPORARY = "/tmp"  # noqa: S108 (of the sandbox, private to one run)
 _XDG = {"CONFIG": ".config", "DATA": ".local/share", "CACHE": ".cache", "STATE": ".local/state"}
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
@@ -108,7 +109,12 @@ class PrivateHomes:
                 except renewals.NotRenewed as why:
                     refused.append(_refusal(agent, lent, why))
                 except OSError as problem:
-                    log.warning("%s of %s was not kept in step: %s", lent.file, agent, problem)
+                    log.warning(
+                        "sign_in_file_not_kept_in_step",
+                        file=lent.file,
+                        agent=agent,
+                        because=problem,
+                    )
         return refused
 
     def secrets(self) -> list[Secret]:
@@ -186,22 +192,22 @@ class PrivateHomes:
     def _sign_in(self, home: Path, agent: str) -> dict[str, str]:
         """Put the agent's sign-in into its home; return variables for it. Raises OSError."""
         for lent in self._lent(agent):
-            told_of = lent.file, agent
+            about = {"file": lent.file, "agent": agent}
             try:
                 own = self._read_own(lent)
             except UserFileUnreadable as problem:
-                log.warning("%s of %s is as it was before: %s", *told_of, problem)
+                log.warning("sign_in_file_put_back", **about, because=problem)
                 continue
             try:
                 if self._take_back(home, lent, own):
                     continue
             except UserFileUnwritable as problem:
-                log.warning("%s of %s was renewed, and not taken back: %s", *told_of, problem)
+                log.warning("renewed_sign_in_not_taken_back", **about, because=problem)
                 continue
             except renewals.NotRenewed as why:
                 if self._is_being_written(home, lent, why):
                     continue
-                log.warning(_refusal(agent, lent, why))
+                log.warning("renewed_sign_in_refused", because=_refusal(agent, lent, why))
             self._give(home, lent, own)
         told = {}
         preset = self._presets.get(agent)

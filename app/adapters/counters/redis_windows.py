@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from time import monotonic
 from typing import Any, cast
 
 import redis
+import structlog
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool, parse_url
 from redis.exceptions import RedisError
@@ -22,7 +22,7 @@ from app.domain.ids import is_batch_id, is_run_id
 from app.domain.quota import Counted, WindowRule
 from app.services.ports import Charge, CountersSilent, WindowState
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 # a caller waits this long once; then the breaker blocks everybody for the pause
 ANSWER_SECONDS = 0.06
 PAUSE_SECONDS = 1.0
@@ -155,7 +155,7 @@ class RedisWindows:
 
     def _clear(self, key: str) -> None:
         # the key is ours alone, and nothing else would ever repair it
-        log.warning("%s holds something that is no window and is removed", key)
+        log.warning("malformed_window_removed", key=key)
         with contextlib.suppress(RedisError, OSError):
             self._redis.delete(key)
 

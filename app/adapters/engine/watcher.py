@@ -6,7 +6,6 @@ It polls nothing: folders are watched with inotify, processes with pidfds.
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import selectors
 import struct
@@ -15,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+
+import structlog
 
 from app.adapters.engine.records import RecordUnreadable, read_exit
 from app.adapters.engine.run_log import RunLog
@@ -28,7 +29,7 @@ OVERFLOWN = 0x00004000
 _FOLDERS_ONLY_NO_LINKS = 0x01000000 | 0x02000000
 _EVENT = struct.Struct("@iIII")
 _READ_BYTES = 65536
-_logger = logging.getLogger(__name__)
+log = structlog.get_logger()
 # the shortest time in seconds between two reports of a growing log
 _LOG_PAUSE = 0.05
 Listener = Callable[[str, str], None]
@@ -164,7 +165,7 @@ class Watcher:
                 order()
             except Exception:
                 # a run that cannot be watched must not stop the watching of others
-                _logger.exception("a run cannot be watched")
+                log.exception("run_watching_failed")
 
     def _arm(self, run_id: str, open_supervisor: Callable[[], int | None]) -> None:
         self._disarm(run_id)
@@ -174,7 +175,7 @@ class Watcher:
                 watched.watch = self._inotify.add(watched.folder)
                 self._run_of_watch[watched.watch] = run_id
             except OSError as problem:
-                _logger.warning("the folder of %s cannot be watched: %s", run_id, problem)
+                log.warning("run_folder_not_watched", run_id=run_id, because=problem)
         watched.pidfd = open_supervisor()
         self._notify_existing(run_id, watched)
         if watched.pidfd is None:
@@ -246,7 +247,7 @@ class Watcher:
         try:
             self._listener(run_id, what)
         except Exception:
-            _logger.exception("the listener failed for %s of %s", what, run_id)
+            log.exception("run_listener_failed", what=what, run_id=run_id)
 
 
 def _has_exit(folder: Path) -> bool:
@@ -268,5 +269,5 @@ def _open_inotify() -> Inotify | None:
     try:
         return Inotify()
     except OSError as problem:
-        _logger.warning("folders cannot be watched, ends are still told: %s", problem)
+        log.warning("folders_not_watched", because=problem)
         return None

@@ -7,7 +7,6 @@ start a program, and git has no option to ignore settings that are not named one
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import re
 import secrets
@@ -17,6 +16,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+
+import structlog
 
 from app.adapters.git.command import GitFailed
 from app.adapters.git.layout import (
@@ -30,7 +31,7 @@ from app.adapters.git.layout import (
     remove_tree,
 )
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 _CAP = 64 * 1024
 _LOCK_SECONDS = 2.0
 # files that would give a folder foreign settings, commits, parents or addresses
@@ -111,7 +112,7 @@ def _keep(git_dir: Path, texts_of: Callable[[int], Texts]) -> None:
                     texts = texts_of(top)
                     for path in _changed(top, texts):
                         _put_back(top, path, texts.get(path))
-                        log.warning("%s of %s was not as written: put back", path, git_dir.name)
+                        log.warning("git_settings_put_back", path=path, repository=git_dir.name)
     except OSError as problem:
         because = f"{git_dir.name} could not be compared with what it must be: {problem}"
         raise GitFailed(because) from problem

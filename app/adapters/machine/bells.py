@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import threading
@@ -10,9 +9,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import structlog
+
 from app.adapters.engine.watcher import Inotify
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 class Bell:
@@ -38,7 +39,7 @@ class Bell:
                 self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
                 opened.callback(os.close, self._wake)
             except OSError as problem:
-                log.warning("requests of other servers will wait for the next sweep: %s", problem)
+                log.warning("other_servers_not_heard", because=problem)
                 return
             thread = threading.Thread(target=self._listen, name="bell", daemon=True)
             thread.start()
@@ -57,7 +58,7 @@ class Bell:
         try:
             (self._folder / name).write_bytes(b"1")
         except OSError as problem:
-            log.warning("another server could not be woken: %s", problem)
+            log.warning("other_server_not_woken", because=problem)
 
     def _listen(self) -> None:
         waiting = select.poll()
@@ -69,4 +70,4 @@ class Bell:
                 try:
                     self._on_ring(names)
                 except Exception:
-                    log.exception("what a ring asks for could not be done")
+                    log.exception("ring_failed")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
 import os
 import select
 import struct
@@ -12,7 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+import structlog
+
+log = structlog.get_logger()
 _TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _ABSOLUTE_AND_CANCELLED_ON_SET = 1 | 2
 _FAR_AHEAD = 1 << 33
@@ -35,7 +36,7 @@ class ClockChanges:
                 self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
                 opened.callback(os.close, self._wake)
             except OSError as problem:
-                log.warning("a clock that is set will not be heard of: %s", problem)
+                log.warning("clock_changes_not_watched", because=problem)
                 return
             thread = threading.Thread(target=self._listen, name="clock-changes", daemon=True)
             thread.start()
@@ -60,7 +61,7 @@ class ClockChanges:
             try:
                 self._tell()
             except Exception:
-                log.exception("what follows from a clock that was set failed")
+                log.exception("clock_change_failed")
 
 
 def _open_timer() -> int:

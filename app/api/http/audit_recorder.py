@@ -6,13 +6,13 @@ own transaction gets one before its response.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +23,7 @@ from app.services.rows import Act, DatabaseSilent, acting
 from app.services.system.accounts import LOCAL_TOKEN, Visitor
 from app.services.system.audit import AuditService
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 SIGN_IN = "/login"
 FAILED = "sign_in_failed"
 MINUTE, MOST_FAILED = timedelta(minutes=1), 60
@@ -168,12 +168,12 @@ class Recorder:
             await run_in_threadpool(self._audit.add, act)
         except DatabaseSilent as silence:
             # the action is done and cannot be undone: at least log it
-            log.warning("%s %s is not in the audit: %s", act.deed, act.object, silence)
+            log.warning("act_not_audited", act=act.deed, object=act.object, because=silence)
 
     def _may_tell_failure(self, now: datetime) -> bool:
         """Return False if too many sign-ins failed within a minute to record another one."""
         if len(self._failed) == MOST_FAILED and now - self._failed[0] < MINUTE:
-            log.warning("a failed sign-in is not in the audit: too many within a minute")
+            log.warning("failed_sign_ins_not_audited", because="too many within a minute")
             return False
         self._failed.append(now)
         return True

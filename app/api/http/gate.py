@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import lru_cache, partial
 from urllib.parse import quote
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -27,7 +27,7 @@ from app.logs import correlation, new_correlation_id
 from app.services.rows import watched_writing
 from app.services.system.accounts import Accounts, Visitor
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 _SHIELD: Headers = [
     (b"x-frame-options", b"DENY"),
@@ -211,7 +211,7 @@ class Gate:
             return
         except Exception as error:
             if exchange.has_left:
-                log.info("nobody waited for %s %s any more: %s", call.method, call.path, error)
+                log.info("request_abandoned", method=call.method, path=call.path, because=error)
                 return
             if exchange.has_started:
                 raise  # too late for a response: the server logs it and closes the connection
@@ -266,7 +266,7 @@ class Gate:
             error = StoreUnavailable(error.detail, retry_after=2)
         if isinstance(error, Refusal):
             return answer_to(call, error)
-        log.error("a fault in %s %s", call.method, call.path, exc_info=error)
+        log.error("request_failed", method=call.method, path=call.path, exc_info=error)
         return pages.fault_page() if call.wants_page else fault_answer()
 
     def _headers_for(self, call: RequestInfo) -> Headers:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, cast
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -34,7 +34,7 @@ from app.logs import correlation
 from app.services.container import Services
 from app.services.rows import DatabaseSilent, ProjectUnreadable, has_begun_to_write
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 MEDIA_TYPE = "application/problem+json"
@@ -102,7 +102,7 @@ def _sentence(error: dict[str, Any]) -> dict[str, str]:
 
 async def _refused(request: Request, error: Exception) -> Response:
     refusal = cast("Refusal", error)
-    log.info("refused %s %s: %s", request.method, request.url.path, refusal.code)
+    log.info("request_refused", method=request.method, path=request.url.path, code=refusal.code)
     return answer_to(RequestInfo.of(request.scope), refusal)
 
 
@@ -111,7 +111,7 @@ async def _malformed(request: Request, error: Exception) -> JSONResponse:
     errors = [_sentence(one) for one in malformed.errors()]
     errors += await _also_wrong(request, malformed.body, {one["field"] for one in errors})
     errors = errors[:MAX_ERRORS]
-    log.info("refused %s %s: malformed", request.method, request.url.path)
+    log.info("request_refused", method=request.method, path=request.url.path, code="malformed")
     detail = " ".join(f"{one['field']}: {one['message']}" for one in errors)
     return answer_for(Invalid(detail, errors=errors))
 
@@ -164,7 +164,7 @@ def refusal_of_silence(error: Exception) -> StoreUnavailable:
 
     An OutcomeUnknown once writing has begun, else a StoreUnavailable.
     """
-    log.warning("the database did not answer: %s", error)
+    log.warning("database_did_not_answer", because=error)
     sentence = getattr(error, "sentence", None)
     if not has_begun_to_write():
         return StoreUnavailable(sentence, retry_after=2)

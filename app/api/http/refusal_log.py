@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
-log = logging.getLogger(__name__)
+import structlog
+
+log = structlog.get_logger()
 LINES, SECONDS = 30, 10.0
 _LONGEST_PATH = 200
 
@@ -28,11 +29,11 @@ class RefusalLog:
             self._left_out += 1
             return
         self._lines += 1
-        log.info("refused %s %s: %s", method, path[:_LONGEST_PATH], code)
+        log.info("request_refused", method=method, path=path[:_LONGEST_PATH], code=code)
 
     def _sum_up(self) -> None:
         if self._left_out:
-            log.info("%d more requests were refused and are not listed", self._left_out)
+            log.info("more_requests_refused", count=self._left_out)
         self._left_out = 0
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
@@ -26,7 +26,7 @@ from app.errors import Forbidden, NotFound, RateLimited, Refusal, StoreUnavailab
 from app.services.container import Services
 from app.services.rows import DatabaseSilent, Run, nothing_done
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 RUNS_A_CARD = 10
 NOT_POST = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # no script may run on this page and only our own styles may load; its forms send their own
@@ -143,7 +143,7 @@ class _FormDesk:
         accepted = self._services.afk.start(
             project_id, form.issue, requester, self._services.clock()
         )
-        log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
+        log.info("run_accepted", run_id=accepted.run.id, issue=accepted.run.issue)
         if accepted.replayed:
             nothing_done()
         return _Done(project_id, flash.REPLAYED if accepted.replayed else flash.STARTED)
@@ -180,7 +180,7 @@ class _FormDesk:
         except DatabaseSilent as error:
             return _refused(sent, refusal_of_silence(error))
         except Refusal as refusal:
-            log.info("refused %s: %s", sent.request.url.path, refusal.code)
+            log.info("request_refused", path=sent.request.url.path, code=refusal.code)
             return _refused(sent, refusal)
         return RedirectResponse(sent.way_back(done.notice), 303)
 

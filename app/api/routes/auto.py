@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
+import structlog
 from fastapi import APIRouter, Request, Response
 
 from app.api.http.dependencies import (
@@ -27,7 +26,7 @@ from app.api.schemas import (
 from app.api.views import project_out
 from app.services.container import Services
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 def routes(services: Services) -> APIRouter:
@@ -62,7 +61,7 @@ def _starting(services: Services) -> APIRouter:
         def accept() -> RunOut:
             accepted = services.afk.start(project_id, issue, requester, services.clock())
             set_accepted_headers(response, accepted)
-            log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
+            log.info("run_accepted", run_id=accepted.run.id, issue=accepted.run.issue)
             return told(services, accepted.run)
 
         return await once_released(services, accept)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -33,7 +33,7 @@ from app.services.batches.filling import Filling
 from app.services.container import Services
 from app.services.rows import Batch, Run
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 SAME_NAME = (
@@ -102,7 +102,7 @@ def _making(services: Services) -> APIRouter:
             response.headers["Idempotency-Replayed"] = "true"
         response.headers["Location"] = f"/batches/{opened.batch.id}"
         response.headers.update(_window_of(services, requester.person_id))
-        log.info("batch %s is %s", opened.batch.id, "replayed" if opened.replayed else "made")
+        log.info("batch_opened", batch_id=opened.batch.id, is_replay=opened.replayed)
         return BatchMade(
             id=opened.batch.id, run_count=opened.batch.run_count, replayed=opened.replayed
         )

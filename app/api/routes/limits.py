@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Path, Request, Response
 
 from app.api.http.dependencies import Key, audited_act, requester_of, set_accepted_headers
@@ -22,7 +22,7 @@ from app.api.schemas import (
 )
 from app.services.container import Services
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 def routes(services: Services) -> APIRouter:
@@ -63,7 +63,7 @@ def routes(services: Services) -> APIRouter:
         def accept() -> RunOut:
             accepted = services.resume.resume(run_id, requester, services.clock())
             set_accepted_headers(response, accepted)
-            log.info("run %s goes on with %s", accepted.run.id, run_id)
+            log.info("run_accepted", run_id=accepted.run.id, resumes=run_id)
             return told(services, accepted.run)
 
         return await once_released(services, accept)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict
 
+import structlog
 from fastapi import APIRouter, Request, Response
 
 from app.api.http.dependencies import (
@@ -32,7 +32,7 @@ from app.api.schemas import (
 from app.services.container import Services
 from app.services.kept.retry import RetryOptions
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 def routes(services: Services) -> APIRouter:
@@ -63,7 +63,7 @@ def _keeping(services: Services) -> APIRouter:
         count = services.parked.discard(
             body.project_id, body.branch, body.confirm, deed, services.clock()
         )
-        log.info("%s of %s is discarded", body.branch, body.project_id)
+        log.info("branch_discarded", branch=body.branch, project_id=body.project_id)
         return Discarded(project_id=body.project_id, branch=body.branch, runs=count)
 
     return router
@@ -98,7 +98,7 @@ def _ending(services: Services) -> APIRouter:
         )
         if replayed:
             response.headers["Idempotency-Replayed"] = "true"
-        log.info("run %s is delivered by hand", run_id)
+        log.info("run_delivered_by_hand", run_id=run_id)
         return told(services, run)
 
     @router.post("/runs/{run_id}/release")
@@ -107,7 +107,7 @@ def _ending(services: Services) -> APIRouter:
         sentence = f"released by {visitor_of(request).name}: something of it may still live"
         deed = audited_act(request, "release", sentence, run_id=run_id)
         run = services.salvage.release(run_id, deed, services.clock())
-        log.warning("run %s is released without the proof of its end", run_id)
+        log.warning("run_released_without_proof", run_id=run_id)
         return told(services, run)
 
     return router
@@ -150,7 +150,7 @@ def retry_routes(services: Services) -> APIRouter:
         def accept() -> RunOut:
             accepted = services.retry.retry(run_id, wishes, requester, services.clock())
             set_accepted_headers(response, accepted)
-            log.info("run %s repeats %s", accepted.run.id, run_id)
+            log.info("run_accepted", run_id=accepted.run.id, repeats=run_id)
             return told(services, accepted.run)
 
         return await once_released(services, accept)
@@ -176,7 +176,7 @@ def quarantine_routes(services: Services) -> APIRouter:
         """Let it be tried again, five times; it is tried soon."""
         freed = services.quarantine.try_again(key)
         services.sweep.request()
-        log.info("%s is tried again", key)
+        log.info("quarantine_released", key=key)
         return StuckOut.model_validate(freed)
 
     return router

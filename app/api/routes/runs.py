@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import AwareDatetime
@@ -31,7 +31,7 @@ from app.services.container import Services
 from app.services.rows import Project, Run, RunFilter
 from app.services.runs.requests import RunRequest
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 Word = Annotated[str | None, Query(max_length=200), NoNul]
@@ -113,8 +113,7 @@ def _starting(services: Services) -> APIRouter:
         def accept() -> RunOut:
             accepted = services.trigger.accept(order, requester, services.clock())
             set_accepted_headers(response, accepted)
-            is_replay = "replayed" if accepted.replayed else "accepted"
-            log.info("run %s is %s", accepted.run.id, is_replay)
+            log.info("run_accepted", run_id=accepted.run.id, is_replay=accepted.replayed)
             return told(services, accepted.run, accepted.project)
 
         return await once_released(services, accept)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import structlog
 from sqlalchemy import ColumnElement, and_, case, exists, func, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
@@ -31,7 +31,7 @@ from app.records.stores.routing import Stores
 from app.records.stores.sessions import every
 from app.records.tables import Batch, BatchItem, Run
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 WAITS = "waits for its turn in the batch"
@@ -96,7 +96,7 @@ class BatchLedger:
             tx.exec(update(Run).where(*waits).values(hold=WAITS))
             tx.publish(ProjectChanged(batch.project_id))
             settle(tx, batch.id, now)
-        log.info("batch %s is sealed", batch.id)
+        log.info("batch_sealed", batch_id=batch.id)
         return True
 
     def abort(self, batch: Batch, now: datetime, because: str) -> bool:

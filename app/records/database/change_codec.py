@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from typing import get_args
 
+import structlog
 from sqlalchemy import Connection, text
 
 from app.records.feed import (
@@ -21,7 +21,7 @@ from app.records.feed import (
     StoresChanged,
 )
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 CHANNEL = "runyard"
 # PostgreSQL refuses payloads of 8000 bytes and more
 MESSAGE_BYTES = 7000
@@ -66,7 +66,7 @@ def read(message: str, *, own: str) -> list[Change]:
         known = [line for line in content["told"] if line[0] in _KINDS]
         return [_KINDS[name](*values) for name, *values in known]
     except (ValueError, TypeError, KeyError, IndexError):
-        log.warning("a message on the database's channel is none of ours")
+        log.warning("foreign_message_ignored")
         return []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import event, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -24,7 +24,7 @@ from app.records.database.engines import is_cramped, postgresql_engine, sqlite_e
 from app.records.feed import Change, Happening
 from app.records.people.audit_ledger import PENDING
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 BUSY_SECONDS = 30
 READERS = 8
 READ_ONLY = "25006"
@@ -138,7 +138,7 @@ class Transaction(Session):
             is_silent = isinstance(problem, DBAPIError) and _is_silence(problem)
             if is_silent or isinstance(problem, DatabaseSilent):
                 raise
-            log.exception("people could not be notified of %s", type(happening).__name__)
+            log.exception("notification_not_queued", about=type(happening).__name__)
 
 
 @event.listens_for(Transaction, "after_flush")

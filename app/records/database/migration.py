@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
 
 from app.records.database.database import Database, silence_named
 from app.records.database.engines import PATIENT
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 REVISIONS = tuple(f"{number:04}" for number in range(1, 17))
 HEAD = REVISIONS[-1]
 
@@ -46,7 +46,7 @@ def migrate_to(database: Database, target: str, *, backups: Path, now: datetime)
         if revision is not None and database.is_sqlite:
             backup = _back_up(database, backups, now)
         elif revision is not None:
-            log.warning("upgrading the schema from %s to %s without a backup", revision, HEAD)
+            log.warning("schema_upgraded_without_backup", before=revision, after=HEAD)
         _upgrade(connection, target)
     return backup
 

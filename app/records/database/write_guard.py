@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, event
 from sqlmodel import col, select
 
@@ -26,7 +26,7 @@ from app.records.database.sqlite_files import file_of
 from app.records.stores.identity import NONCE
 from app.records.tables import Setting
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 DAMAGE = ("malformed", "not a database")
 UNWRITABLE = ("disk i/o error", "readonly database")
 # PostgreSQL: undefined_table
@@ -141,7 +141,7 @@ class WriteGuard:
     def _stop(self, what: str, advice: str = "") -> str:
         advice = advice or what_to_do(self._database, self._data)
         trouble = f"{what}: nothing is written any more. Stop Runyard. {advice}"
-        log.error("%s", trouble)
+        log.error("database_closed_to_writes", because=trouble)
         self._database.trouble = trouble
         return trouble
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.records.database.change_codec import CHANNEL, read, tell_others
@@ -15,7 +15,7 @@ from app.records.database.database import Database
 from app.records.database.engines import postgresql_wire
 from app.records.feed import Change, Feed, FeedBroke, LogGrew, Numbered, RunReported, SweepWanted
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 TOGETHER_SECONDS = 0.2
 AGAIN_SECONDS = 1.0
 # changes without a transaction; all others are sent by the transaction that commits them
@@ -80,7 +80,7 @@ class PgNotifyRelay:
             except SQLAlchemyError:
                 # not retried: a later change carries the same news, and without a database nothing
                 # works anyway
-                log.debug("what is in no transaction was not sent to other servers", exc_info=True)
+                log.debug("changes_not_sent_to_other_servers", exc_info=True)
 
     # --- receiving -----------------------------------------------------------------------------
 
@@ -96,10 +96,10 @@ class PgNotifyRelay:
                         connection.invalidate()
             except (Error, SQLAlchemyError) as silence:
                 reason = str(silence).partition("\n")[0]
-                log.warning("other servers' changes are not heard just now: %s", reason)
+                log.warning("other_servers_not_heard", because=reason)
                 self._grow_deaf()
             except Exception:
-                log.exception("other servers' changes are not heard just now")
+                log.exception("other_servers_not_heard")
                 self._grow_deaf()
 
     def _grow_deaf(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, TypeVarTuple, overload
 
+import structlog
 from sqlmodel import Session
 from sqlmodel.sql.expression import Select, SelectOfScalar
 
@@ -16,7 +16,7 @@ from app.domain import ids
 from app.records.database.database import Database, Transaction
 from app.records.stores.sessions import APART, every, join
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 Row = TypeVar("Row")
 Columns = TypeVarTuple("Columns")
 
@@ -47,7 +47,7 @@ class Stores:
         try:
             store = ids.store_of(id_)
         except ids.Unclassifiable:
-            log.warning("an id of unknown shape is treated as the control store's: %r", id_[:60])
+            log.warning("id_of_unknown_shape", id=id_[:60])
             store = ids.Store.CONTROL
         return self.runs if store is ids.Store.RUNS and self.runs is not None else self.control
 

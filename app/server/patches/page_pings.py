@@ -9,17 +9,17 @@ Tested: python-engineio>=4.15,<4.16
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from functools import partial
 from typing import Any
 
+import structlog
 from engineio import async_socket
 from engineio.async_socket import AsyncSocket
 from engineio.packet import PING, Packet
 from nicegui import core
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 class SocketWithoutTimer(AsyncSocket):
@@ -50,7 +50,7 @@ async def ping_all(sockets: Any) -> None:
                 socket.last_ping = time.time()
                 await socket.send(Packet(PING))
         except Exception:
-            log.exception("a page could not be asked whether it is there")
+            log.exception("page_ping_failed")
 
 
 async def _repeat_pings(sockets: Any) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+
+import structlog
 
 from app.domain.rules import Launch
 from app.errors import (
@@ -32,7 +33,7 @@ from app.services.runs.requests import Accepted, HeldBack, Requester, is_open, i
 from app.services.system.outbox import OutboxProcessor
 from app.services.tracker.issues import IssueService, IssueView
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 GIVEN_UP = "left to a person: its start failed again and again"
 OVERTAKEN = "not counted: the strikes were set to zero first"
 
@@ -140,7 +141,7 @@ class AfkService:
             raise
         except Exception:
             # the project's own reason already says that they could not be read
-            log.exception("the issues of project %s could not be read", project_id)
+            log.exception("issues_not_read", project_id=project_id)
             return []
 
     def _find(self, project_id: str) -> Project:

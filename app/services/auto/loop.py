@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from itertools import takewhile
 
+import structlog
 from sqlmodel import Session
 
 from app.domain.backoff import Backoff
@@ -34,7 +34,7 @@ from app.services.system.build import SystemServices
 from app.services.system.origin_watch import unreachable_words
 from app.services.tracker.issues import IssueService
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 PAUSES = Backoff(timedelta(seconds=30), timedelta(hours=1))
@@ -145,7 +145,7 @@ class AutoLoop:
         try:
             found = self._issues.claimable_of(projects)
         except Exception:
-            log.exception("the issues of some project could not be read; each is asked alone")
+            log.exception("issues_not_read_together")
             found = {project.id: self._claimable_alone(project) for project in projects}
         for project in projects:
             yield project, found.get(project.id)
@@ -154,7 +154,7 @@ class AutoLoop:
         try:
             return self._issues.claimable(project)
         except Exception:
-            log.exception("the issues of project %s could not be read", project.id)
+            log.exception("issues_not_read", project_id=project.id)
             return None
 
     def _is_filled(
@@ -189,7 +189,9 @@ class AutoLoop:
             with acting(by_loop("start", requester.correlation_id, now)):
                 self._trigger.accept(order, requester, now, still=still)
         except (Refusal, HeldBack) as reason:
-            log.info("project %s: #%s not started: %s", project.id, decision.issue, reason)
+            log.info(
+                "issue_not_started", project_id=project.id, issue=decision.issue, because=reason
+            )
             return False
         self._turns[project.id] = next(self._turn)
         return True

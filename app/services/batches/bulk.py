@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+
+import structlog
 
 from app.domain.batches import BulkAction, BulkState, BulkStatus
 from app.domain.formatting import iso
@@ -30,7 +31,7 @@ from app.services.runs.accept import AcceptService
 from app.services.runs.requests import Requester
 from app.services.system.quarantine import Quarantine
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 PAGE = 100
 WINDOW_FULL = "Rate limit reached. It goes on once the window has room again."
 SILENT = "A database does not answer; it goes on once it does."
@@ -195,7 +196,7 @@ class BulkService:
         try:
             self.continue_once()
         except DatabaseSilent as silence:
-            log.warning("what is done to many runs waits for a database: %s", silence)
+            log.warning("bulk_orders_postponed", because=silence)
 
     def continue_once(self) -> int:
         """Do what can be done now; return how many runs were settled."""
@@ -223,7 +224,7 @@ class BulkService:
                     break
         except DatabaseSilent as silence:
             # the other items would fail the same way
-            log.warning("the order %s waits for a database: %s", bulk.id, silence)
+            log.warning("bulk_order_postponed", bulk_id=bulk.id, because=silence)
             hold = SILENT
         self._stuck_at[bulk.id] = met.stuck_at
         if hold is None:
@@ -258,7 +259,7 @@ class BulkService:
         except DatabaseSilent:
             raise
         except Exception as problem:
-            log.exception("what is done to run %s failed", item.run_id)
+            log.exception("bulk_item_failed", run_id=item.run_id)
             if not self._quarantine.count(subject, problem):
                 return FAULT
             self.ledger.settle(item, BulkState.REFUSED, FAULT_FOR_GOOD)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
+import structlog
 from sqlmodel import Session
 
 from app.domain.batches import UNSEALED, in_turn
@@ -26,7 +26,7 @@ from app.services.context import Context
 from app.services.lifecycle.stop import Stopper
 from app.services.system.quarantine import Quarantine, of_run
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 ROUNDS = 50  # a fill ends even if heads keep ending or waiting and let the next ones pass
 NOT_SENT = "its batch was not sent completely within 30 minutes"
 
@@ -62,7 +62,7 @@ class BatchEnds:
                 self._quarantine.guard(of_run("end", run), end, but=DatabaseSilent)
         except DatabaseSilent as silence:
             # the other runs would fail the same way, each after as long a wait
-            log.warning("what aborted batches have left waits for a database: %s", silence)
+            log.warning("batch_ends_postponed", because=silence)
 
     def _end(self, run: Run, batch: Batch) -> bool:
         because = batch.because or "its batch was aborted"

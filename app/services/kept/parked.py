@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import structlog
 
 from app.domain.words import Cause, Delivers, Status, label_of
 from app.errors import ConfirmMismatch, NotDiscarded, NotFound
@@ -22,7 +23,7 @@ from app.services.ports import CannotRead, CopyState, OriginProblem, Repository
 from app.services.push_checks import awaits_word
 from app.services.runs.accept import locked_by
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 # seconds a request waits for sizes not measured yet
@@ -140,7 +141,7 @@ class Holdings:
             return self._inspect(run, repository_of(project))
         except Exception:
             # one broken copy must not keep the others from being measured
-            log.exception("what %s holds could not be measured", run.id)
+            log.exception("parked_work_not_measured", run_id=run.id)
             return Holding(problems=("what it holds could not be read",))
 
     def _inspect(self, run: Run, repo: Repository) -> Holding:
@@ -151,14 +152,14 @@ class Holdings:
             tip = self._mirrors.tip(repo, run.work_branch) or base
             commits = self._mirrors.stat(repo, base, tip).commits if base != tip else 0
         except (CannotRead, OSError) as problem:
-            log.info("the mirror of %s: %s", run.id, problem)
+            log.info("mirror_not_read", run_id=run.id, because=problem)
             problems.append("its mirror could not be read")
         if self._copies.exists(run.id):
             size = self._copies.size(run.id) or None
             try:
                 state = self._copies.inspect(repo, run.id, tip=tip)
             except (CannotRead, OSError, ValueError) as problem:
-                log.info("the copy of %s: %s", run.id, problem)
+                log.info("working_copy_not_read", run_id=run.id, because=problem)
                 problems.append("its copy could not be read")
         return Holding(commits, state, size, tuple(problems))
 
@@ -291,7 +292,7 @@ class ParkedService:
             try:
                 self._mirrors.delete_at_origin(repo, branch, expected_sha=head)
             except (OriginProblem, CannotRead, OSError) as problem:
-                log.info("the branch %s stays at origin: %s", branch, problem)
+                log.info("branch_left_at_origin", branch=branch, because=problem)
 
 
 def refuse_in_use(parked: ParkedLedger, project_id: str, branch: str) -> None:

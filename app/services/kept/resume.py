@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from datetime import datetime, timedelta
 from functools import partial
+
+import structlog
 
 from app.domain.lifecycle import DONE
 from app.domain.usage_limits import LONG_ENOUGH, MAX_RESUMES, NEXT_PROBE, Stand, stand_of
@@ -37,7 +38,7 @@ from app.services.runs.requests import Accepted, Also, HeldBack, Requester
 from app.services.system.build import SystemServices
 from app.services.system.quarantine import of_run
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 BY_ITSELF = "auto"
 TRIED_AGAIN = timedelta(seconds=30)
 PASSING = (
@@ -181,7 +182,7 @@ class ResumeService:
         try:
             return self._is_wanted(run)
         except Exception:
-            log.exception("whether run %s is to go on could not be told", run.id)
+            log.exception("resume_failed", run_id=run.id)
             return True
 
     def _continue(self, run: Run, now: datetime) -> bool:
@@ -202,14 +203,14 @@ class ResumeService:
             return False
         except PASSING as reason:
             self._rests[run.id] = now + TRIED_AGAIN
-            log.info("run %s is not resumed yet: %s", run.id, reason)
+            log.info("run_not_resumed", run_id=run.id, because=reason)
             return False
         except Refusal as reason:
             self._give_up(run, reason.detail, now)
             return False
         self._rests.pop(run.id, None)
         failpoint("resume.after_accept")
-        log.info("run %s goes on with %s after its usage limit", resumed.id, run.id)
+        log.info("run_resumed", run_id=resumed.id, resumes=run.id)
         return True
 
     def _in_turn(self, now: datetime) -> Also:

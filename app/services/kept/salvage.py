@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+import structlog
 
 from app.domain.lifecycle import DONE
 from app.domain.words import Delivers
@@ -33,7 +34,7 @@ from app.services.ports import CannotRead, Delivery
 from app.services.push_checks import PUSH_ANYWAY, refusal_of
 from app.services.runs.idempotency import Keys, Sent
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 class Salvage:
@@ -116,7 +117,7 @@ class Salvage:
             except (CannotRead, OSError, ValueError) as problem:
                 # commits taken earlier can still be delivered; the copy stays as it is
                 because = f"The working copy could not be read: {problem}"
-                log.info("%s is delivered without its copy: %s", run.id, problem)
+                log.info("run_delivered_without_copy", run_id=run.id, because=problem)
         try:
             tip = self._mirrors.tip(repo, run.work_branch)
             base = run.base_sha or tip or ""

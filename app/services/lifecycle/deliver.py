@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import structlog
 
 from app.domain.backoff import Backoff
 from app.domain.lifecycle import Signal
@@ -22,8 +23,9 @@ from app.services.lifecycle.transitions import Line, Transitions
 from app.services.ports import CannotRead, ChangeOrder, Delivery, ForgeSilent, OriginProblem
 from app.services.push_checks import NOT_PUSHED, PushChecks, Unchecked
 from app.services.system.quarantine import Quarantine, of_run
+from app.services.tracing import unit_of_work
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 PAUSES = Backoff(timedelta(seconds=5), timedelta(minutes=10))
@@ -82,8 +84,8 @@ class Deliverer:
     def put_off(self, run: Run) -> None:
         """Begin a pause after the exception being handled; its traceback is logged once per run."""
         # origin is not asked at every tick until the fault is fixed
-        level = logging.INFO if run.id in self._pauses else logging.ERROR
-        log.log(level, "the delivery of %s failed", run.id, exc_info=True)
+        write = log.info if run.id in self._pauses else log.error
+        write("delivery_failed", run_id=run.id, exc_info=True)
         self._wait(run, "something went wrong here; see the log")
 
     def forget(self, run_id: str) -> None:
@@ -115,10 +117,10 @@ class Deliverer:
         except ForgeSilent as silence:
             return NotDelivered(str(silence) or "the tracker did not answer", for_good=False)
         except Unchecked as problem:
-            log.warning("the delivery of %s: %s", run.id, problem)
+            log.warning("delivery_postponed", run_id=run.id, because=problem)
             return NotDelivered(str(problem), for_good=False, unchecked=problem)
         except (CannotRead, OSError) as problem:
-            log.warning("the mirror could not be read for the delivery of %s: %s", run.id, problem)
+            log.warning("mirror_not_read", run_id=run.id, because=problem)
             return NotDelivered(f"the mirror could not be read: {problem}", for_good=False)
 
     def _push_and_open(
@@ -214,7 +216,8 @@ class Deliveries:
                 project = self._projects.find(run.project_id) if run else None
                 # a Stop may have come first
                 if run is not None and project is not None and run.status == Status.DELIVERING:
-                    self._try(run, project)
+                    with unit_of_work("deliver", run_id=run_id, project_id=project.id):
+                        self._try(run, project)
         finally:
             self._begun.discard(run_id)
         # for follow-ups, and for checks put off while the lock was held

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+import structlog
 
 from app.domain.words import Cause, Status
 from app.failpoints import failpoint
@@ -24,7 +25,7 @@ from app.services.ports import (
     ended,
 )
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 TIDYING = timedelta(seconds=30)
 RECORD_CHANGED = (
     "a record of its processes was changed while the run was going, and is not believed"
@@ -91,12 +92,12 @@ def let_go(mirrors: Mirrors, repo: Repository, branch: str, head_sha: str) -> No
     try:
         mirrors.delete_at_origin(repo, branch, expected_sha=head_sha)
     except (OriginProblem, CannotRead, OSError) as problem:
-        log.info("the branch %s stays at origin: %s", branch, problem)
+        log.info("branch_left_at_origin", branch=branch, because=problem)
     try:
         mirrors.release(repo, branch, expected_sha=head_sha)
     except (CannotRead, OSError) as problem:
         # the merge itself is done: the claim is removed at the next start
-        log.warning("the claim %s stays after its merge: %s", branch, problem)
+        log.warning("claim_left_after_merge", branch=branch, because=problem)
 
 
 class Finalizer:
@@ -138,7 +139,7 @@ class Finalizer:
             self._runs.set_hold(run, str(rest))
             return
         except (CannotRead, OSError) as problem:
-            log.warning("what %s left could not be read: %s", run.id, problem)
+            log.warning("left_work_not_read", run_id=run.id, because=problem)
             kept = Kept(True, f"{run.work_branch} could not be read: {problem}")
         sentence = "its slot is free again"
         if self._runs.release(
@@ -233,7 +234,7 @@ class Finalizer:
         try:
             self._copies.remove(run.id)
         except (CannotRead, OSError) as problem:
-            log.warning("the copy of %s stays: %s", run.id, problem)
+            log.warning("working_copy_not_removed", run_id=run.id, because=problem)
             return False
         return True
 

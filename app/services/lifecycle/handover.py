@@ -6,9 +6,10 @@ from what was written, and at every moment exactly one run holds the work.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
+
+import structlog
 
 from app.domain.ids import is_run_id
 from app.failpoints import failpoint
@@ -19,7 +20,7 @@ from app.records.tables import Run
 from app.services.context import Adapters
 from app.services.ports import BranchTaken, CannotRead, OriginProblem, Repository
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 ASIDE = "parked"
 
 
@@ -148,7 +149,7 @@ class Handover:
             try:
                 self._mirrors.delete_at_origin(repo, branch, expected_sha=head)
             except (OriginProblem, CannotRead, OSError) as problem:
-                log.info("the branch %s stays at origin: %s", branch, problem)
+                log.info("branch_left_at_origin", branch=branch, because=problem)
 
     def _told(self, heir: Run, name: str) -> list[str]:
         found = (event.data.get(name) for event in reversed(self._runs.timeline(heir.id)))

@@ -33,6 +33,7 @@ from app.services.ports import (
 from app.services.runs.prechecks import Readiness
 from app.services.runs.requests import FROM
 from app.services.system.origin_watch import OriginWatch
+from app.services.tracing import unit_of_work
 
 WANTED_ELSEWHERE = (Trigger.AUTO, Trigger.RESUME)  # retried by the loop or the original run
 AWAY = (
@@ -109,6 +110,11 @@ class Launcher:
         project = self._projects.find(run.project_id) if run else None
         if run is None or project is None or run.status != Status.STARTING:
             return False
+        with unit_of_work("launch", run_id=run_id, project_id=project.id):
+            return self._try_launch(run, project)
+
+    def _try_launch(self, run: Run, project: Project) -> bool:
+        run_id = run.id
         made = LaunchSteps(claim=False, copy=False, process=False)
         try:
             launched = self._launch(run, project, made)

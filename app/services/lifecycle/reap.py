@@ -26,6 +26,7 @@ from app.services.lifecycle.transitions import Line, Transitions
 from app.services.ports import CannotRead, ForgeSilent, Observation, Repository, Tampered
 from app.services.runs.agent_reports import Reporter
 from app.services.system.ownership import Ownership
+from app.services.tracing import unit_of_work
 
 # seconds that an overdue supervisor gets before its server kills the run
 OVERDUE_SECONDS = 30
@@ -101,7 +102,10 @@ class Reaper:
         project = self._projects.find(run.project_id) if run else None
         if run is None or project is None or run.released_at is not None:
             return
-        with self._speaking_for(run.correlation_id):
+        with (
+            self._speaking_for(run.correlation_id),
+            unit_of_work("reap", run_id=run_id, project_id=project.id),
+        ):
             self._go_on_with(run, project)
 
     def _go_on_with(self, run: Run, project: Project) -> None:

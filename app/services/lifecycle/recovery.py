@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
+
+import structlog
 
 from app.domain.lifecycle import DONE
 from app.records.runs.run_ledger import RunLedger
@@ -16,7 +17,7 @@ from app.services.lifecycle.reap import Reaper
 from app.services.ports import Engine
 from app.services.system.quarantine import Quarantine, of_run
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 class Recovery:
@@ -48,8 +49,8 @@ class Recovery:
         self._inspect("finish", [run for run in begun if run.status in DONE])
         for clear in self._clearings:
             if count := self._guarded("clear", clear, self._is_over):
-                log.info("%s folders that killed calls had left are deleted", count)
-        log.info("took over %s runs as they were at %s", len(begun), now)
+                log.info("left_folders_deleted", count=count)
+        log.info("runs_taken_over", count=len(begun), as_of=now)
         return len(begun)
 
     def _is_over(self, run_id: str) -> bool:
@@ -74,7 +75,7 @@ class Recovery:
         # processes first: a run is open before its process exists
         carried = self._engine.owned()
         for run_id in carried - {run.id for run in self._runs.open_runs()}:
-            log.warning("ending processes of %s, which is no open run", run_id)
+            log.warning("stray_processes_ended", run_id=run_id)
             run = self._runs.find(run_id)
             self._guarded("end", self._engine.kill, run_id, run.supervisor if run else None)
 
@@ -82,5 +83,5 @@ class Recovery:
         try:
             return duty(*args)
         except Exception:
-            log.exception("taking over: could not %s %s; the sweep goes on with it", step, args)
+            log.exception("take_over_step_failed", step=step, about=args)
             return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+
+import structlog
 
 from app.domain.end_causes import ExitReason
 from app.records.tables import Project, Run
@@ -13,7 +14,7 @@ from app.services.context import Adapters, repository_of
 from app.services.lifecycle.handover import Handover
 from app.services.ports import Observation
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 _T = TypeVar("_T")
 UNPROVED = "Couldn't confirm that its processes have exited"
 
@@ -120,7 +121,7 @@ class Rollback:
         try:
             return step()
         except Exception as problem:
-            log.warning("%s could not be taken back: %s", what, problem, exc_info=True)
+            log.warning("rollback_step_failed", step=what, because=problem, exc_info=True)
             return None
 
 

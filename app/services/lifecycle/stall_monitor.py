@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +15,6 @@ from app.services.lifecycle.rollback import UNPROVED
 from app.services.ports import Engine, ended
 from app.services.runs.agent_reports import Reporter
 
-log = logging.getLogger(__name__)
 # if the wall clock gains this many seconds on the waking clock, it was set or the machine slept
 SLIP_SECONDS = 5.0
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
+
+import structlog
 
 from app.domain.quota import Counted, LimitsMode
 from app.records.batches.batch_ledger import BatchLedger
@@ -17,7 +18,7 @@ from app.records.feed import Change, QuotaChanged
 from app.records.runs.run_ledger import RunLedger
 from app.services.ports import Charge, Counters, CountersSilent, WindowState
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 Answer = TypeVar("Answer")
 
 
@@ -131,5 +132,6 @@ class CounterService:
             if mode is self._mode:
                 return
             self._mode = mode
-        log.log(logging.INFO if mode is LimitsMode.REDIS else logging.WARNING, "%s", sentence)
+        write = log.info if mode is LimitsMode.REDIS else log.warning
+        write("limits_mode_changed", mode=mode.value, because=sentence)
         self._tell([QuotaChanged("")])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+
+import structlog
 
 from app.domain.notifications import Kind, compose, wait_after
 from app.failpoints import failpoint
@@ -19,7 +20,7 @@ from app.services.notifications.compose import Digests, NoticeRules, Receiver
 from app.services.ports import NotTaken
 from app.services.system.build import SystemServices
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 CLAIM = timedelta(seconds=60)  # longer than any send takes
 KEPT = timedelta(days=30)
 STRANGERS_KEPT = timedelta(days=1)  # a receiver may be left out by mistake
@@ -117,7 +118,12 @@ class NotificationSender:
             wait = wait_after(row.attempts, self._chance())
             until = self._rules.timetable.free_at(now + wait)
             self._ledger.put_off(row, str(problem), now=now, until=until)
-            log.warning("%s has not taken %s: %s", receiver.shown, row.id, problem)
+            log.warning(
+                "notification_not_taken",
+                receiver=receiver.shown,
+                notification=row.id,
+                because=problem,
+            )
             return False
         failpoint("after_notice_sent")
         return self._ledger.mark_sent(row, self._clock())
@@ -127,7 +133,7 @@ class NotificationSender:
         try:
             self.send_once(receiver, self._clock())
         except Exception:
-            log.exception("sending to %s failed; it is tried again", receiver.shown)
+            log.exception("notification_failed", receiver=receiver.shown)
         self._remember_next_moment(self._clock())
 
     def _remember_next_moment(self, now: datetime) -> None:
@@ -143,5 +149,5 @@ class NotificationSender:
         self._has_tidied = True
         before = now - STRANGERS_KEPT
         if dropped := self._ledger.drop_strangers(self._rules.marks, NO_MORE, before, now):
-            log.info("%s notifications were for receivers that are no more", dropped)
+            log.info("notifications_dropped", count=dropped, because="their receivers were removed")
         self._ledger.forget(now - KEPT)

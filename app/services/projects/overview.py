@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -10,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+
+import structlog
 
 from app.domain.lifecycle import LIVE
 from app.domain.usage_limits import Stand, stand_of
@@ -28,7 +29,7 @@ from app.services.system.origin_watch import unreachable_words
 from app.services.system.quarantine import Quarantine
 from app.services.tracker.issues import IssueService
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 BARS = 10
@@ -131,7 +132,7 @@ class ProjectViews:
             found = self._issues.claimable_of(ready) if ready else {}
         except Exception:
             if len(ready) == 1:
-                log.exception("the issues of project %s could not be read", ready[0].id)
+                log.exception("issues_not_read", project_id=ready[0].id)
                 return counts
             # retry one by one, so that one unreadable project does not hide the others
             for project in ready:

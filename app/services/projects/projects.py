@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -22,7 +21,6 @@ from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
 from app.services.projects.sandbox_settings import SandboxSettings
 from app.services.runs.prechecks import Readiness
 
-log = logging.getLogger(__name__)
 ORIGIN_SECONDS = 10
 CLONES_AT_ONCE = 2
 AFK_PATTERN = "afk/<N>"

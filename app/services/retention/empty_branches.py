@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from datetime import datetime
 from functools import partial
+
+import structlog
 
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.selections import over_and_done
@@ -16,7 +17,7 @@ from app.services.ports import CannotRead
 from app.services.retention.policy import SOON, holding_work
 from app.services.system.ownership import Leases
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 AT_ONCE = 50  # runs checked per round
 LET_GO = "its branch held no commits and no files: it was let go"
 
@@ -72,7 +73,7 @@ class EmptyBranches:
             try:
                 return is_ours and self._is_let_go(run, now)
             except (CannotRead, OSError) as problem:
-                log.info("%s stays parked: %s", run.id, problem)
+                log.info("run_left_parked", run_id=run.id, because=problem)
                 return False
 
     def _is_let_go(self, run: Run, now: datetime) -> bool:

@@ -5,12 +5,13 @@ Rows stay forever, and so does work that is not merged: see CopyRetention.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+
+import structlog
 
 from app.domain.formatting import size_words
 from app.records.runs.selections import over_and_done
@@ -30,7 +31,7 @@ from app.services.retention.policy import (
 from app.services.retention.working_copies import CopyRetention
 from app.services.system.ownership import Leases
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 LOG = Removed("log_removed", "log")
 AT_ONCE = 200  # logs removed per round
 LOOK = 500  # rows read per statement
@@ -179,6 +180,6 @@ class LogRetention:
         try:
             self._folders.remove(one.run_id)
         except OSError as problem:
-            log.warning("the log of %s stays: %s", one.run_id, problem)
+            log.warning("run_log_not_removed", run_id=one.run_id, because=problem)
             return False
         return True

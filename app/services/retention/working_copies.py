@@ -6,12 +6,13 @@ a person delivers or discards it. Copies left after a delivery are removed here.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+
+import structlog
 
 from app.failpoints import failpoint
 from app.records.runs.parked_ledger import ParkedLedger
@@ -31,7 +32,7 @@ from app.services.retention.policy import (
 )
 from app.services.system.ownership import Leases
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 COPY = Removed("copy_removed", "working copy")
 AT_ONCE = 50  # copies measured per round
 AGAIN = 20  # stale copies measured again per round
@@ -216,7 +217,7 @@ class CopyRetention:
         try:
             self._copies.remove(run.id)
         except (CannotRead, OSError) as problem:
-            log.warning("the copy of %s stays: %s", run.id, problem)
+            log.warning("working_copy_not_removed", run_id=run.id, because=problem)
             self._runs.update_fields(run.id, run.project_id, parked=run.parked)
             return False
         return True

@@ -41,6 +41,7 @@ from app.services.runs.requests import (
     Still,
     draft_run,
 )
+from app.services.tracing import unit_of_work
 
 INCOMPLETE = "waits until its batch is complete"
 
@@ -126,6 +127,19 @@ class AcceptService:
         also: Also | None = None,
     ) -> Accepted:
         """Accept a run, or return the one its key created. Raises a Refusal and writes nothing."""
+        with unit_of_work("accept", project_id=order.project_id) as span:
+            accepted = self._accept(order, requester, now, still, also)
+            span.set_attribute("run_id", accepted.run.id)
+            return accepted
+
+    def _accept(
+        self,
+        order: RunRequest,
+        requester: Requester,
+        now: datetime,
+        still: Still | None,
+        also: Also | None,
+    ) -> Accepted:
         sent = _sent(order, requester)
         with self._runs.stores.looking() as session:
             # before all other checks: a replay succeeds even if the project has changed since

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field, fields, replace
@@ -10,6 +9,8 @@ from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Any
+
+import structlog
 
 from app.domain.agents.liveness import Pulse, Vitals
 from app.domain.agents.reports import USAGE, Report, Tally
@@ -19,7 +20,7 @@ from app.records.tables import Run, RunEvent
 from app.services.context import Context
 from app.services.ports import LogView, OutputReader
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 CHUNK_BYTES = 256 * 1024
 # most bytes read in one go, so that other runs get a turn
 LOOK_BYTES = 4 * 1024 * 1024
@@ -227,7 +228,7 @@ class Reporter:
         try:
             self._conclude(run)
         except Exception:
-            log.exception("what the agent of %s reported could not be read", run.id)
+            log.exception("agent_report_not_read", run_id=run.id)
 
     def conclude_if_gone(self, run: Run) -> None:
         """Do the same for a run ended from outside, but only once its processes are gone."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
 from sqlmodel import Session
 
 from app.domain import issues
@@ -38,7 +38,7 @@ from app.services.system.origin_watch import OriginWatch
 if TYPE_CHECKING:
     from app.services.runs.requests import RunRequest
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 _T = TypeVar("_T")
 ASK_AGAIN_SECONDS = 3
 PLACE = "place"
@@ -282,5 +282,5 @@ class Prechecks:
                 return branch
             return TakenNames(self._mirrors.claims(repo)).in_the_way_of(branch)
         except CannotRead as problem:
-            log.warning("the mirror of %s could not be read: %s", project.id, problem)
+            log.warning("mirror_not_read", project_id=project.id, because=problem)
             raise ForgeUnavailable(UNREADABLE) from problem

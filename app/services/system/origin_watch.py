@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from datetime import datetime, timedelta
+
+import structlog
 
 from app.domain.backoff import Backoff
 from app.domain.names import OriginKind, origin_kind
@@ -16,7 +17,7 @@ from app.services.context import Context
 from app.services.ports import OriginProblem
 from app.services.system.ownership import Leases
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 LOOK_SECONDS = 10.0
 LOOKS_AT_ONCE = 2
 # until the next check of an origin that answered, and of one that did not
@@ -73,7 +74,7 @@ class OriginWatch:
         if project.origin_because is None:
             return
         if self._projects.set_origin(project.id, None, None, unreachable=False):
-            log.info("the origin of %s can be reached again", project.id)
+            log.info("origin_reached_again", project_id=project.id)
             self._publish([ObstacleRemoved()])
 
     def record_trouble(self, project: Project, problem: OriginProblem) -> None:
@@ -88,7 +89,7 @@ class OriginWatch:
         is_away = problem.for_good or project.unreachable or now - since >= PATIENCE
         noted = self._projects.set_origin(project.id, problem.sentence, since, unreachable=is_away)
         if noted:
-            log.warning("the origin of %s: %s", project.id, problem.sentence)
+            log.warning("origin_not_reached", project_id=project.id, because=problem.sentence)
 
     def _is_due(self, project: Project, now: datetime) -> bool:
         is_folder = origin_kind(project.origin) is OriginKind.PATH

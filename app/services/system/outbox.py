@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+
+import structlog
 
 from app.failpoints import failpoint
 from app.records.database.database import DatabaseSilent, Transaction
@@ -17,7 +18,7 @@ from app.records.stores.outbox import NotNow, Outbox
 from app.records.tables import Outgoing, Run
 from app.services.system.quarantine import Quarantine
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 SHOWN = ("evidence",)
 
 # applies an effect: a transaction of the control store, the run, the data and the time it was
@@ -61,7 +62,7 @@ class OutboxProcessor:
             is_free = any(not self._is_held(one) for one in self._outbox.waiting())
             return self._catch_up() if is_free else 0
         except DatabaseSilent as silence:
-            log.warning("what runs have led to is written later: %s", silence)
+            log.warning("run_effects_postponed", because=silence)
             return 0
 
     def _catch_up(self) -> int:
@@ -71,7 +72,7 @@ class OutboxProcessor:
         behind: set[str] = set()
 
         def fail(one: Outgoing, problem: Exception) -> None:
-            log.error("what run %s has led to was not written", one.run_id, exc_info=problem)
+            log.error("run_effect_not_applied", run_id=one.run_id, exc_info=problem)
             failed.append((one, problem))
             behind.add(self._project_of(one))
 

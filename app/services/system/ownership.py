@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+
+import structlog
 
 from app.domain.lifecycle import DONE
 from app.records.runs.run_ledger import RunLedger
@@ -14,7 +15,7 @@ from app.records.tables import Run
 from app.services.context import Here
 from app.services.ports import Kept
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 LIFETIME = timedelta(seconds=10)
@@ -42,7 +43,7 @@ class Leases:
         # a lease that is not renewed in time ends by this server's own clock, too
         self._sweeps_until = until if fence is not None else None
         if fence is not None and not had_it:
-            log.info("this server sweeps now (fence %s)", fence)
+            log.info("sweep_lease_taken", fence=fence)
         return fence is not None
 
     def may_sweep(self, now: datetime) -> bool:
@@ -101,7 +102,7 @@ class Ownership:
             return True  # the remaining steps are safe to repeat
         if self._leases.is_alive(run.server, now):
             return False
-        log.info("run %s is taken over from a server that is gone", run.id)
+        log.info("run_taken_over", run_id=run.id)
         if not self._runs.take_over(run, server=self.here.server):
             return False
         # from now on this server watches for its agent's end

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
+import structlog
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from app.errors import NotFound, Refusal
@@ -17,7 +17,7 @@ from app.records.runs.quarantine_ledger import QuarantineLedger, Subject
 from app.records.tables import Run, Stuck
 from app.services.ports import CannotRead, CountersSilent, ForgeSilent, NotTaken, OriginProblem
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 _T = TypeVar("_T")
 Passed = type[Exception] | tuple[type[Exception], ...]
 # no answer from outside: this says nothing about the row and is not counted
@@ -73,7 +73,7 @@ class Quarantine:
         except but:
             raise
         except Exception as problem:
-            log.exception("%s could not be done", subject.key)
+            log.exception("row_failed", subject=subject.key)
             self.count(subject, problem)
             return None
         if answer is not None:
@@ -88,13 +88,13 @@ class Quarantine:
         try:
             known = self._ledger.count(subject, because, self._version, self._clock())
         except DatabaseSilent as silence:
-            log.warning("a failure of %s was not counted: %s", subject.key, silence)
+            log.warning("failure_not_counted", subject=subject.key, because=silence)
             return False
         is_held = known.held_at is not None
         with self._lock:
             self._known[subject.key] = is_held
         if is_held:
-            log.error("%s is left to a person: %s", subject.key, because)
+            log.error("row_quarantined", subject=subject.key, because=because)
         return is_held
 
     def is_held(self, key: str) -> bool:
@@ -122,7 +122,7 @@ class Quarantine:
     def begin(self) -> None:
         """Give held rows another try at a start: one, or five if another version held them."""
         if count := self._ledger.try_anew(self._version):
-            log.info("%s rows that could not be gone on with are tried anew", count)
+            log.info("quarantine_released", count=count)
         self.refresh()
 
     def known(self) -> list[Stuck]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import structlog
+
 from app.domain.quota import LimitsMode
 from app.records.database.database import DatabaseSilent
 from app.records.database.migration import stop_where_newer
@@ -19,7 +20,7 @@ from app.records.feed import Change, FeedBroke, StoresChanged
 from app.records.stores.identity import NewRunsMoved, refuse_moved
 from app.records.stores.routing import Stores
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 
 WATCH_SECONDS = 5.0
@@ -86,7 +87,9 @@ class StoreWatch:
             trouble = self._check()
             if trouble != self._told:
                 self._told = trouble
-                log.warning("%s", trouble or "The databases can be written to again.")
+                log.warning(
+                    "stores_changed", because=trouble or "The databases can be written to again."
+                )
                 self._tell([StoresChanged(trouble), *([] if trouble else [FeedBroke()])])
             return trouble
 

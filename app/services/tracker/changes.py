@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+
+import structlog
 
 from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotChecked, NotFound
 from app.failpoints import failpoint
@@ -20,7 +21,7 @@ from app.services.lifecycle.owner_hooks import append_left_out_hooks
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
 from app.services.push_checks import PUSH_ANYWAY, PushChecks, Unchecked, refusal_of
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 # more than can be in progress when a server is killed
 LAST_ENDED = 100
 # a close must not wait for an origin that hangs
@@ -132,7 +133,7 @@ class ChangeService:
             try:
                 finished += self._finish(change, now)
             except Exception:
-                log.exception("change request #%s could not be finished", change.number)
+                log.exception("change_not_finished", change=change.number)
         return finished
 
     def _finish_merges(self, project: Project, now: datetime) -> int:
@@ -143,7 +144,7 @@ class ChangeService:
             try:
                 self.merge(project.id, change.number, now, push_anyway=True)
             except Exception:
-                log.exception("change request #%s could not be finished", change.number)
+                log.exception("change_not_finished", change=change.number)
         return len(found)
 
     def _merged_at_origin(
@@ -159,7 +160,7 @@ class ChangeService:
                 self._mirrors.fetch(repo)
             return [one for one in changes if self._is_in_base(repo, one)]
         except (OriginProblem, CannotRead, OSError) as problem:
-            log.info("whether something is merged already is not known: %s", problem)
+            log.info("merges_not_read", because=problem)
             return []
 
     def _is_in_base(self, repo: Repository, change: ChangeRequest) -> bool:
@@ -248,7 +249,7 @@ class ChangeService:
                         return False
                     self._copies.remove(run_id)
             except (CannotRead, OSError) as problem:
-                log.info("kept after the merge: %s", problem)
+                log.info("work_kept_after_merge", because=problem)
                 return False
             failpoint("during_clearing")
             self._runs.update_fields(run_id, project.id, parked=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
+
+import structlog
 
 from app.domain.issues import IssueFacts, blockers_of, branch_of_issue, issue_hold
 from app.domain.names import TakenNames
@@ -20,7 +21,7 @@ from app.records.tables import IssueComment, Project
 from app.services.context import Adapters, Ledgers, repository_of
 from app.services.ports import CannotRead, Forge, ForgeSilent, Issue, Ready, Repository
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 BUILTIN = "builtin"
 Answer = TypeVar("Answer")
 
@@ -188,7 +189,7 @@ class IssueService:
         try:
             return TakenNames(self._mirrors.claims(repository_of(project)))
         except CannotRead as problem:
-            log.warning("the mirror of %s could not be read: %s", project.id, problem)
+            log.warning("mirror_not_read", project_id=project.id, because=problem)
             return None
 
     def _ready(self, projects: Sequence[Project]) -> dict[str, Ready | None]:

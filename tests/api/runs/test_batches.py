@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -195,7 +196,9 @@ def test_two_streams_at_once_make_each_item_once_and_seal_once(shop: Workshop, y
     assert sum(item["status"] == "accepted" for item in taken) == 20
     assert sum(item["status"] == "deduplicated" for item in taken) == 20
     assert len({item["run_id"] for item in taken}) == 20
-    assert shop.server.log.count(f"batch {batch} is sealed") == 1
+    events = [json.loads(line) for line in shop.server.log.splitlines()]
+    sealed = [one for one in events if one["event"] == "batch_sealed"]
+    assert [one["batch_id"] for one in sealed].count(batch) == 1
     shop.api.post(f"/batches/{batch}/stop")
 
 

@@ -180,7 +180,7 @@ def test_a_users_file_that_vanishes_while_it_is_replaced_stops_no_launch(
 
     homes = PrivateHomes(place.root, place.variables, vanish)
     homes.prepare(PROJECT, "claude", ["/usr/bin/env"], ())
-    assert "was renewed, and not taken back" in caplog.text
+    assert "renewed_sign_in_not_taken_back" in caplog.text
     assert place.token(place.lent) == "second"
 
 

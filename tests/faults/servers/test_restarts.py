@@ -129,7 +129,7 @@ def test_f8_a_kill_at_a_launch_and_with_a_queue_loses_nothing_and_repeats_nothin
         server.start()
         with server.client() as client:
             # taken over in the middle of its set-up command: no agent has started yet
-            until(lambda: server.log.count("took over") == 2, "the second start is over", 10)
+            until(lambda: server.log.count("runs_taken_over") == 2, "the second start is over", 10)
             assert see(client, starting, "starting")["started_at"] is None
             gate.open()
             for run in (starting, queued):

@@ -95,9 +95,8 @@ def test_what_an_aborted_batch_has_left_waits_in_peace_for_a_database_that_is_fu
         plane.services.sweep.request_fill()
         plane.rest()
     told_of = [one for one in caplog.records if one.levelno >= logging.WARNING]
-    assert [(one.getMessage(), one.exc_info) for one in told_of] == [
-        ("what aborted batches have left waits for a database: no room", None)
-    ]
+    assert [(one.getMessage(), one.exc_info) for one in told_of] == [("batch_ends_postponed", None)]
+    assert str(vars(told_of[0])["because"]) == "no room"
     plane.tick()
     assert told(plane, batch) == {("stopped", "enough")}
 

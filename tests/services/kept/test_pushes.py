@@ -137,14 +137,14 @@ def test_what_is_logged_of_a_run_carries_its_correlation_id(plane: RealPlane) ->
 
 
 class _Marked(logging.Handler):
-    """Records log messages with their correlation ids."""
+    """Records log events and their fields with their correlation ids."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heard: list[tuple[str, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append((correlation.get(), record.getMessage()))
+        self.heard.append((correlation.get(), str(vars(record))))
 
 
 def test_a_push_whose_answer_was_lost_is_not_made_twice(plane: RealPlane) -> None:

@@ -124,7 +124,7 @@ def test_an_order_for_many_runs_refuses_what_fails_and_leaves_nothing_behind(
     assert found(plane, well).status == "stopped"
     assert found(plane, sick).status == "running"
     assert plane.services.quarantine.known() == []
-    assert "unknown shape" not in caplog.text
+    assert "id_of_unknown_shape" not in caplog.text
 
 
 def test_a_notification_that_cannot_be_put_into_words_keeps_no_other_waiting(

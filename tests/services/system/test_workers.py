@@ -57,7 +57,8 @@ def test_a_duty_that_fails_ends_nothing_but_itself(
     workers.submit(done.set)
     assert workers.finish(5)
     assert done.is_set()
-    assert ["fail" in record.getMessage() for record in caplog.records] == [True]
+    [record] = caplog.records
+    assert (record.getMessage(), vars(record)["duty"].endswith("fail")) == ("duty_failed", True)
 
 
 def test_after_closing_nothing_begins(workers: Workers) -> None:
