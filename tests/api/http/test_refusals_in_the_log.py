@@ -27,7 +27,7 @@ def lines_of(server: RunyardServer, correlation_id: str) -> list[dict[str, Any]]
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "headers", "status", "said"),
+    ("method", "path", "headers", "status", "code"),
     [
         ("GET", "/api/v1/runs", {}, 401, "not_signed_in"),
         ("GET", "/healthz", {"Host": "evil.example"}, 400, "unknown_host"),

@@ -49,7 +49,8 @@ HEAVY = (
     "sqlmodel",
     "fastapi",
     "rich",
-    "app.server",
+    "app.server.application",
+    "app.control_plane",
     "app.config",
 )
 
