@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,14 @@ from app.api.schemas import NewProject, ProjectOut, RunOrder, RunOut
 from tests.builders.repositories import make_origin, run_git
 from tests.pages.conftest import House, until
 
-DELIVERS = """
-import subprocess
-print("\\x1b[32m142 passed\\x1b[0m <b>&amp;</b>", flush=True)
-open("fixed.txt", "w").write("<script>alert(1)</script>\\n")
-subprocess.run(["git", "add", "."], check=True)
-subprocess.run(
-    ["git", "-c", "user.name=a", "-c", "user.email=a@b.test", "commit", "-qm", "Fix"], check=True
-)
+DELIVERS = r"""
+printf '\033[32m142 passed\033[0m <b>&amp;</b>\n'
+echo '<script>alert(1)</script>' > fixed.txt
+git add .
+git -c user.name=a -c user.email=a@b.test commit -qm Fix
 """
-WAITS = """
-import time
-print("waiting", flush=True)
-time.sleep(600)
-"""
-DIES = "print('fatal: boom', flush=True); raise SystemExit(3)"
+WAITS = "echo waiting; exec sleep 600"
+DIES = "echo 'fatal: boom'; exit 3"
 
 
 async def add_project(
@@ -38,15 +30,14 @@ async def add_project(
     branches: int = 0,
     **more: Any,
 ) -> ProjectOut:
-    """Add a project whose agent runs the Python program `agent`, with `branches` extra branches."""
-    script = folder / f"agent{len(list(folder.iterdir()))}.py"
-    script.write_text(agent)
+    """Add a project whose agent is a shell script, with `branches` extra branches."""
     origin = make_origin(folder / f"origin{len(list(folder.iterdir()))}")
-    head = run_git(origin, "rev-parse", "main")
-    made = "".join(f"create refs/heads/topic/{n:04d} {head}\n" for n in range(branches))
-    run_git(origin, "update-ref", "--stdin", stdin=made)
+    if branches:
+        head = run_git(origin, "rev-parse", "main")
+        made = "".join(f"create refs/heads/topic/{n:04d} {head}\n" for n in range(branches))
+        run_git(origin, "update-ref", "--stdin", stdin=made)
     api = house.api_of(user)
-    command = [sys.executable, str(script)]
+    command = ["/bin/sh", "-ec", agent]
     project = await api.add_project(
         NewProject(name=name, origin=str(origin), agent="script", agent_command=command, **more)
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, get_args
 
+import pytest
 from fastapi._compat import v2
 from pydantic import TypeAdapter
 from sqlalchemy import event
@@ -53,7 +54,7 @@ def share_validators() -> None:
             made[key] = TypeAdapter(kind, config=config)
         return made[key]
 
-    vars(v2)["TypeAdapter"] = adapter
+    pytest.MonkeyPatch().setattr(v2, "TypeAdapter", adapter)
 
 
 def _alike(key: tuple[Any, ...]) -> tuple[Any, ...]:

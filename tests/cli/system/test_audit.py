@@ -7,7 +7,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from app.config import Settings
 from tests.builders.api_samples import AT
+from tests.builders.databases import put_database
 from tests.drivers.cli.shells import Shell
 from tests.fakes.recorded_server import RecordedServer
 
@@ -51,6 +53,7 @@ def test_an_export_is_one_object_a_line_over_all_pages(
 
 def test_a_changed_row_is_found_without_a_server(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
+    put_database(Settings(data_dir=tmp_path))
     assert shell.run("login-link").code == 0
     whole = shell.run("audit", "verify")
     with closing(sqlite3.connect(tmp_path / "runyard.db")) as database, database:

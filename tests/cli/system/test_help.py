@@ -12,11 +12,19 @@ from tests.drivers.cli.shells import Ended
 
 Here = Callable[..., Ended]
 TREE = every_command()
+_told: dict[str, Ended] = {}
+
+
+def help_of(path: str, here: Here) -> Ended:
+    """Return the help of a command, asked for once."""
+    if path not in _told:
+        _told[path] = here(*path.split(), "--help")
+    return _told[path]
 
 
 @pytest.mark.parametrize("path", TREE, ids=lambda path: path or "runyard")
 def test_every_command_says_what_it_does_and_shows_an_example(path: str, here: Here) -> None:
-    ended = here(*path.split(), "--help")
+    ended = help_of(path, here)
     assert (ended.code, ended.err) == (0, "")
     [shown] = re.findall(r"^  Example:\n((?:    .*\n)+)", ended.out, re.MULTILINE)
     assert f"runyard {path}".strip() in shown
@@ -25,7 +33,7 @@ def test_every_command_says_what_it_does_and_shows_an_example(path: str, here: H
 
 @pytest.mark.parametrize("path", TREE, ids=lambda path: path or "runyard")
 def test_help_fits_into_80_columns_with_no_sentence_cut(path: str, here: Here) -> None:
-    shown = here(*path.split(), "--help").out
+    shown = help_of(path, here).out
     described, _, examples = shown.partition("  Example:")
     assert examples
     # the line of the option that lists every state has no space to break at

@@ -16,7 +16,7 @@ from tests.fakes.recorded_server import RecordedServer
 # (`make bench` measures it, with a goal of 0.3 s). The limits are almost three times the usual
 # values, because other load on a core does not slow both equally.
 TIMES_AN_EMPTY_PYTHON = {"--help": 30, "runs list": 60}
-TRIES = 5
+TRIES = 3
 
 
 @pytest.mark.parametrize(

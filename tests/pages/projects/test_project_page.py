@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from nicegui import ui
 from nicegui.testing.user import User
 
-from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut, RunOrder
+from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut, RunOrder, RunOut
 from tests.builders.repositories import commit_file, make_origin, run_git
 from tests.pages.conftest import House, html_of, until
 
@@ -29,6 +28,13 @@ async def project(house: House, user: User, tmp_path: Path) -> ProjectOut:
     return await house.api_of(user).add_project(
         NewProject(name="shop", origin=str(origin), agent="script", agent_command=COMMITS)
     )
+
+
+async def ended(house: House, user: User, run_id: str) -> RunOut:
+    """Wait for the end of a run, and return it."""
+    find = house.plane.ledgers.runs.find
+    await until(lambda: find(run_id).ended_at is not None)
+    return await house.api_of(user).run(run_id)
 
 
 async def test_a_project_that_is_not_there_is_a_404_with_a_way_back(user: User) -> None:
@@ -62,8 +68,7 @@ async def test_a_delivered_change_can_be_merged_from_its_row(
 ) -> None:
     api = house.api_of(user)
     created = await api.start_run(RunOrder(project_id=project.id), str(uuid.uuid4()))
-    while (run := await api.run(created.run.id)).ended_at is None:
-        await asyncio.sleep(0.02)
+    run = await ended(house, user, created.run.id)
     assert run.status == "succeeded", run.because
     await user.open(f"/projects/{project.id}?tab=changes")
     await user.should_see(marker="change-row")
@@ -82,8 +87,7 @@ async def test_a_merge_that_collides_names_the_files_on_the_page(
 ) -> None:
     api = house.api_of(user)
     created = await api.start_run(RunOrder(project_id=project.id), str(uuid.uuid4()))
-    while (await api.run(created.run.id)).ended_at is None:
-        await asyncio.sleep(0.02)
+    await ended(house, user, created.run.id)
     desk = tmp_path / "desk"
     run_git(tmp_path, "clone", "-q", project.origin, str(desk))
     commit_file(desk, "more.txt", "mine\n")
@@ -103,8 +107,7 @@ async def test_a_change_has_a_page_with_its_diff_and_is_closed_there(
 ) -> None:
     api = house.api_of(user)
     created = await api.start_run(RunOrder(project_id=project.id), str(uuid.uuid4()))
-    while (run := await api.run(created.run.id)).ended_at is None:
-        await asyncio.sleep(0.02)
+    run = await ended(house, user, created.run.id)
     assert run.delivery is not None
     await user.open(run.delivery.url)
     await user.should_see(marker="change-diff")
@@ -125,8 +128,7 @@ async def test_the_next_sweep_is_told_and_follows_what_anybody_does(
     for number in (1, 2):
         issue = NewIssue(title=f"Do {number}", labels=["ready-for-agent"])
         await api.tell(IssueOut, "POST", path, issue)
-    while (await api.project(project.id)).state == "cloning":
-        await asyncio.sleep(0.02)
+    await until(lambda: house.plane.ledgers.projects.find(project.id).state != "cloning")
     await user.open(f"/projects/{project.id}")
     await until(lambda: "Next sweep: would hold — auto runs are off" in html_of(user))
     assert "<li>#1: auto runs are off</li>" in html_of(user)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -33,11 +32,8 @@ async def add(house: House, user: User, folder: Path, name: str, *agent_command:
             agent_command=list(agent_command) or ["true"],
         )
     )
-    for _ in range(1000):
-        project = await api.project(project.id)
-        if project.state == "ready":
-            break
-    return project
+    await until(lambda: house.plane.ledgers.projects.find(project.id).state == "ready")
+    return await api.project(project.id)
 
 
 def cards(user: User) -> list[str]:
@@ -85,11 +81,10 @@ async def fail_three_times(house: House, user: User, project_id: str) -> list[st
     """Run three AFK runs that die; return their ids."""
     api = house.api_of(user)
     await write_issues(house, user, project_id, 4)
-    ids = []
+    ids, find = [], house.plane.ledgers.runs.find
     for _ in range(3):
         run = await api.start_afk(project_id)
-        while (run := await api.run(run.id)).released_at is None:
-            await asyncio.sleep(0.02)
+        await until(lambda run_id=run.id: find(run_id).released_at is not None)
         ids.append(run.id)
     return ids
 

@@ -125,7 +125,7 @@ async def test_a_death_says_why_in_the_head_and_in_the_timeline(
 async def test_a_run_that_ended_without_a_word_promises_no_more_of_them(
     house: House, user: User, tmp_path: Path
 ) -> None:
-    project = await add_project(house, user, tmp_path, "raise SystemExit(3)")
+    project = await add_project(house, user, tmp_path, "exit 3")
     run = await start(house, user, project, "k1")
     await until_status(house, run.id, "died")
     await user.open(f"/runs/{run.id}")

@@ -25,10 +25,11 @@ from tests.builders.parked import (
 from tests.builders.repositories import commit_file, run_git, tip_of
 from tests.builders.retries import died
 from tests.drivers.failpoints import clear_failpoints, fail_at
-from tests.drivers.planes import COMMIT, RealPlane
+from tests.drivers.planes import COMMIT, DrivenPlane, RealPlane
+from tests.fakes.planes import TwinPlane
 
 
-def deeds(plane: RealPlane, what: str) -> list[Audit]:
+def deeds(plane: DrivenPlane, what: str) -> list[Audit]:
     return plane.ask(select(Audit).where(Audit.deed == what))
 
 
@@ -66,16 +67,16 @@ def test_another_name_discards_nothing(plane: RealPlane) -> None:
     assert deeds(plane, "discard") == []
 
 
-def test_a_loop_takes_a_discarded_issue_at_the_sweep_that_follows(plane: RealPlane) -> None:
-    project = plane.add_project(DIES)
-    run = died(plane, project)
-    plane.services.afk.set_auto(project.id, deed(plane, "auto"), plane.clock(), enabled=True)
-    plane.tick()
-    assert plane.rows() == [run.id]
-    discard(plane, run)
-    plane.wait(lambda: len(plane.rows()) == 2, "the issue was not taken again")
-    plane.rest()
-    plane.see_end(plane.run(plane.rows()[0]))
+def test_a_loop_takes_a_discarded_issue_at_the_sweep_that_follows(twin: TwinPlane) -> None:
+    project = twin.add_project(DIES)
+    run = died(twin, project)
+    twin.services.afk.set_auto(project.id, deed(twin, "auto"), twin.clock(), enabled=True)
+    twin.tick()
+    assert twin.rows() == [run.id]
+    discard(twin, run)
+    twin.wait(lambda: len(twin.rows()) == 2, "the issue was not taken again")
+    twin.rest()
+    twin.see_end(twin.run(twin.rows()[0]))
 
 
 @pytest.mark.parametrize("point", ["discard.after_copy", "discard.after_claim"])
@@ -153,15 +154,15 @@ def test_a_branch_that_moved_on_under_an_open_change_is_kept(plane: RealPlane) -
     assert plane.tip(run) == later
 
 
-def test_of_two_discards_at_once_one_does_it(plane: RealPlane) -> None:
-    project = plane.add_project(LEAVES_FILES)
-    run, ended = died(plane, project), list[object]()
+def test_of_two_discards_at_once_one_does_it(twin: TwinPlane) -> None:
+    project = twin.add_project(LEAVES_FILES)
+    run, ended = died(twin, project), list[object]()
     barrier = threading.Barrier(2)
 
     def one() -> None:
         barrier.wait(10)
         try:
-            ended.append(discard(plane, run))
+            ended.append(discard(twin, run))
         except NotFound as refusal:
             ended.append(refusal.code)
 
@@ -171,7 +172,7 @@ def test_of_two_discards_at_once_one_does_it(plane: RealPlane) -> None:
     for thread in threads:
         thread.join(20)
     assert sorted(map(str, ended)) == ["1", "not_found"]
-    assert len(deeds(plane, "discard")) == 1
+    assert len(deeds(twin, "discard")) == 1
 
 
 def test_a_mirror_that_cannot_be_read_keeps_everything(plane: RealPlane) -> None:

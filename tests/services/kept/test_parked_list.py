@@ -10,6 +10,7 @@ from app.errors import PrLock
 from tests.builders.parked import DIES, DIES_WITH_A_COMMIT, LEAVES_FILES, cut, discard, listed
 from tests.builders.retries import died
 from tests.drivers.planes import COMMIT, RealPlane
+from tests.fakes.planes import TwinPlane
 
 ASIDE = (
     f"{COMMIT}; git checkout -qb aside; {COMMIT.replace('new', 'more')}; git checkout -q -; exit 3"
@@ -40,12 +41,12 @@ def test_what_is_kept_is_told(plane: RealPlane, agent: str, holds: str, can_deli
     assert plane.services.overview.of(project.id).parked_count == 1
 
 
-def test_a_delivered_run_is_parked_once_its_change_is_closed(plane: RealPlane) -> None:
-    project = plane.add_project()
-    run = plane.finish(project, issue=plane.add_issue(project).number)
-    assert listed(plane) == []
-    plane.services.changes.close(project.id, 2, plane.clock())
-    [view] = listed(plane)
+def test_a_delivered_run_is_parked_once_its_change_is_closed(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    run = twin.finish(project, issue=twin.add_issue(project).number)
+    assert listed(twin) == []
+    twin.services.changes.close(project.id, 2, twin.clock())
+    [view] = listed(twin)
     assert view.because == "change request #2 was closed without merging"
     assert (view.run_id, view.can_deliver) == (run.id, False)
 
@@ -80,14 +81,14 @@ def test_a_copy_that_somebody_changed_is_looked_at_again(plane: RealPlane) -> No
     assert view.holds == "1 commit, 1 file not committed"
 
 
-def test_a_branch_that_is_worked_on_again_is_not_listed(plane: RealPlane) -> None:
-    project = plane.add_project(DIES_WITH_A_COMMIT)
-    run = died(plane, project)
-    again = plane.accept(plane.order(project, delay_seconds=60))
-    plane.ledgers.runs.update_fields(again.id, project.id, work_branch=run.work_branch)
-    assert listed(plane) == []
-    assert plane.services.overview.of(project.id).parked_count == 0
+def test_a_branch_that_is_worked_on_again_is_not_listed(twin: TwinPlane) -> None:
+    project = twin.add_project(DIES_WITH_A_COMMIT)
+    run = died(twin, project)
+    again = twin.accept(twin.order(project, delay_seconds=60))
+    twin.ledgers.runs.update_fields(again.id, project.id, work_branch=run.work_branch)
+    assert listed(twin) == []
+    assert twin.services.overview.of(project.id).parked_count == 0
     with pytest.raises(PrLock) as refused:
-        discard(plane, run)
+        discard(twin, run)
     assert refused.value.members["holder"] == again.id
-    assert plane.tip(run) is not None
+    assert twin.tip(run) is not None

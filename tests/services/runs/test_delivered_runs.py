@@ -10,6 +10,7 @@ from app.domain.words import Delivers
 from app.errors import AlreadyEnded, MergeConflict
 from tests.builders.repositories import commit_file, make_origin, run_git, tip_of
 from tests.drivers.planes import COMMIT, RealPlane
+from tests.fakes.planes import TwinPlane
 
 
 def test_an_issue_goes_from_ready_to_merged(plane: RealPlane) -> None:
@@ -71,34 +72,34 @@ def test_a_merge_with_conflicts_names_the_files(plane: RealPlane) -> None:
 
 
 @pytest.mark.parametrize("merge", [True, False])
-def test_a_change_request_ends_once(plane: RealPlane, merge: bool) -> None:
-    project = plane.add_project()
-    run = plane.finish(project, issue=plane.add_issue(project).number)
+def test_a_change_request_ends_once(twin: TwinPlane, merge: bool) -> None:
+    project = twin.add_project()
+    run = twin.finish(project, issue=twin.add_issue(project).number)
     assert run.delivery is not None
-    changes, number = plane.services.changes, run.delivery["number"]
-    (changes.merge if merge else changes.close)(project.id, number, plane.clock())
+    changes, number = twin.services.changes, run.delivery["number"]
+    (changes.merge if merge else changes.close)(project.id, number, twin.clock())
     for again in (changes.merge, changes.close):
         with pytest.raises(AlreadyEnded):
-            again(project.id, number, plane.clock())
+            again(project.id, number, twin.clock())
 
 
-def test_a_change_request_that_is_closed_leaves_its_branch_parked(plane: RealPlane) -> None:
-    project = plane.add_project()
-    issue = plane.add_issue(project)
-    run = plane.finish(project, issue=issue.number)
+def test_a_change_request_that_is_closed_leaves_its_branch_parked(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    issue = twin.add_issue(project)
+    run = twin.finish(project, issue=issue.number)
     assert run.delivery is not None
-    plane.services.changes.close(project.id, run.delivery["number"], plane.clock())
-    assert plane.tip(run) == run.head_sha
-    after = plane.run(run.id)
+    twin.services.changes.close(project.id, run.delivery["number"], twin.clock())
+    assert twin.tip(run) == run.head_sha
+    after = twin.run(run.id)
     assert after.parked
     assert after.delivery is not None
     assert after.delivery["state"] == "closed"
-    assert plane.ledgers.tracker.issue(project.id, issue.number).state == "open"  # type: ignore[union-attr]
+    assert twin.ledgers.tracker.issue(project.id, issue.number).state == "open"  # type: ignore[union-attr]
 
 
-def test_a_plain_run_delivers_from_a_branch_of_its_own(plane: RealPlane) -> None:
-    project = plane.add_project()
-    run = plane.finish(project, task="Add a file")
+def test_a_plain_run_delivers_from_a_branch_of_its_own(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    run = twin.finish(project, task="Add a file")
     assert (run.status, run.work_branch) == ("succeeded", f"run/{run.id}")
     assert run.title == "Add a file"
 
@@ -112,15 +113,15 @@ def test_a_report_succeeds_by_its_exit_code_and_leaves_nothing(plane: RealPlane)
     assert b"Look" in plane.adapters.engine.log(run.id).read().content
 
 
-def test_a_report_that_committed_all_the_same_loses_nothing(plane: RealPlane) -> None:
-    project = plane.add_project()
-    run = plane.finish(project, delivers=Delivers.REPORT)
+def test_a_report_that_committed_all_the_same_loses_nothing(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    run = twin.finish(project, delivers=Delivers.REPORT)
     assert (run.status, run.cause, run.parked) == ("succeeded", "reported", True)
-    assert plane.tip(run) == run.head_sha != run.base_sha
+    assert twin.tip(run) == run.head_sha != run.base_sha
 
 
-def test_a_report_fails_by_its_exit_code(plane: RealPlane) -> None:
-    run = plane.finish(plane.add_project("exit 4"), delivers=Delivers.REPORT)
+def test_a_report_fails_by_its_exit_code(twin: TwinPlane) -> None:
+    run = twin.finish(twin.add_project("exit 4"), delivers=Delivers.REPORT)
     assert (run.status, run.cause, run.exit_code) == ("died", "exit_code", 4)
 
 
@@ -135,11 +136,11 @@ def test_the_users_own_checkout_is_never_touched_by_a_run(plane: RealPlane) -> N
     assert run_git(origin, "symbolic-ref", "HEAD") == "refs/heads/main"
 
 
-def test_a_delivered_run_is_looked_at_again_without_effect(plane: RealPlane) -> None:
-    project = plane.add_project()
-    run = plane.finish(project)
-    before = plane.lines(run)
-    assert plane.reap(run) == run
-    plane.tick()
-    assert plane.lines(run) == before
-    assert len(plane.ledgers.tracker.changes(project.id)) == 1
+def test_a_delivered_run_is_looked_at_again_without_effect(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    run = twin.finish(project)
+    before = twin.lines(run)
+    assert twin.reap(run) == run
+    twin.tick()
+    assert twin.lines(run) == before
+    assert len(twin.ledgers.tracker.changes(project.id)) == 1
