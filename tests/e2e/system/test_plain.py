@@ -148,6 +148,15 @@ def test_a_form_of_another_session_is_refused_with_a_way_on(
     expect(notice(page)).to_have_text("Auto AFK runs are on.")
 
 
+@pytest.fixture(scope="module")
+def crowded(server: RunyardServer, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Projects with a hostile and a long name, with one failure and with three."""
+    for failures, name in ((1, f"plain {HOSTILE}"), (3, f"plain-{LONG}"[:80])):
+        project = add_project(server, tmp_path_factory.mktemp("p"), NEVER_COMMITS, name=name)
+        fail(server, project, failures)
+
+
+@pytest.mark.usefixtures("crowded")
 @pytest.mark.parametrize(
     ("name", "context"),
     [
@@ -162,11 +171,7 @@ def test_the_page_is_whole_in_every_look(
     open_plain: OpenPlain,
     sign_in: OpenPage,
     server: RunyardServer,
-    tmp_path: Path,
 ) -> None:
-    for number, word in enumerate((f"{name} {HOSTILE}", f"{name}-{LONG}"[:80])):
-        project = add_project(server, tmp_path / str(number), NEVER_COMMITS, name=word)
-        fail(server, project, 1 + 2 * number)
     page = open_plain(**context)
     expect_no_sideways_scroll(page)
     picture(page, name)
