@@ -16,6 +16,8 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from app.domain.agents.final_output import Failure
+from app.domain.json.objects import is_object
+from app.domain.json.values import JsonValue
 
 # in the order in which people see them
 NAMES = (
@@ -149,7 +151,7 @@ def read_preset(file: Path) -> Preset:
 
 def _table(kind: type[Any], value: Any, key: str) -> Any:
     """Convert a table to a dataclass, whose fields are its only keys."""
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise ValueError(f"{key}: must be a table")
     under = f"{key}." if key else ""
     types = _types_of(kind)
@@ -177,9 +179,10 @@ def _checked(kind: Any, value: Any, key: str) -> Any:
         inner = get_args(kind)[0]
         if get_origin(inner) is tuple:
             return _pairs(inner, value, key)
-        if not isinstance(value, list):
+        listed: JsonValue = value
+        if not isinstance(listed, list):
             raise ValueError(f"{key}: must be a list")
-        return tuple(_checked(inner, one, f"{key}[{at}]") for at, one in enumerate(value))
+        return tuple(_checked(inner, one, f"{key}[{at}]") for at, one in enumerate(listed))
     if issubclass(kind, StrEnum):
         if value not in list(kind):
             raise ValueError(f"{key}: must be one of {', '.join(kind)}")
@@ -194,7 +197,7 @@ _KINDS = {str: "a text", bool: "true or false", int: "a whole number"}
 
 def _pairs(kind: Any, value: Any, key: str) -> tuple[tuple[Any, Any], ...]:
     """Convert a table to pairs; its keys are texts or whole numbers."""
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise ValueError(f"{key}: must be a table")
     first, second = get_args(kind)
     if wrong := next((name for name in value if first is int and not name.isdecimal()), None):

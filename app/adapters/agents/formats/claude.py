@@ -114,6 +114,8 @@ def _answer(message: dict[str, Any]) -> Iterator[Event]:
             case "server_tool_use":
                 # run by the model's provider
                 yield ToolCall("", block.get("input"), block.get("name"))
+            case _:
+                pass
     yield AnswerUsage(message.get("id"), _usage(part_of(message, "usage")))
     yield Activity()
 

@@ -85,6 +85,8 @@ def _started(item: dict[str, Any]) -> Iterator[Event]:
         case "mcp_tool_call":
             name = ".".join(filter(None, (text_of(item.get("server")), text_of(item.get("tool")))))
             yield ToolCall("", item.get("arguments"), name)
+        case _:
+            pass
 
 
 def _completed(item: dict[str, Any]) -> Iterator[Event]:
@@ -108,6 +110,8 @@ def _completed(item: dict[str, Any]) -> Iterator[Event]:
         case "command_execution":
             yield ToolCall(kind, None, "")
             yield _exit(item)
+        case _:
+            pass
 
 
 def _exit(item: dict[str, Any]) -> Event:

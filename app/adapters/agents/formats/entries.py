@@ -36,6 +36,7 @@ from app.domain.agents.reports import (
     EntryKind,
     usage_words,
 )
+from app.domain.json.values import JsonValue
 
 # the arguments that describe a tool call best, in this order
 _ARGUMENTS = (
@@ -79,7 +80,8 @@ def _shown(event: Event) -> Iterable[Entry]:
             return _ended(event)
         case Unknown(data):
             return _unknown(data)
-    return ()
+        case _:
+            return ()
 
 
 def _text(line: bytes) -> Entry:
@@ -156,9 +158,11 @@ def _argument(given: Any) -> str:
 
 def _joined(value: Any) -> Any:
     """Join a command that is a list of words; return any other value as it is."""
-    if isinstance(value, list) and all(isinstance(word, str) for word in value[:50]):
-        return " ".join(value[:50])
-    return value
+    words: JsonValue = value
+    if not isinstance(words, list):
+        return words
+    texts = [word for word in words[:50] if isinstance(word, str)]
+    return " ".join(texts) if len(texts) == len(words[:50]) else None
 
 
 def _sound(text: str) -> str:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.agents.reports import MAX_COUNT
+from app.domain.json.objects import is_object
+from app.domain.json.values import JsonValue
 
 MAX_MESSAGE_CHARS = 8_000
 MAX_NAME_CHARS = 100
@@ -27,19 +29,20 @@ def read_object(line: str) -> dict[str, Any] | None:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if is_object(found) else None
 
 
 def part_of(value: Any, *names: str) -> dict[str, Any]:
     """Return the object at a path of names, empty if there is none."""
     for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
+        value = value.get(name) if is_object(value) else None
+    return value if is_object(value) else {}
 
 
 def parts_of(value: Any) -> list[dict[str, Any]]:
     """Return the objects in a list, empty if the value is no list."""
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    listed: JsonValue = value
+    return [one for one in listed if is_object(one)] if isinstance(listed, list) else []
 
 
 def count_of(value: Any) -> int | None:

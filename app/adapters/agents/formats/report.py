@@ -132,6 +132,8 @@ class _Reading:
                 yield from self._end(event)
             case Retrying() | LimitReached() | Troubled():
                 yield event
+            case _:
+                pass
 
     def _name(self, name: object) -> Iterator[ReportEvent]:
         """Yield a session that is new, if its name is safe in a command line."""
