@@ -47,48 +47,175 @@ class TomlFile(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """All settings of a server. Times are in seconds; size units are in the names."""
+    """All settings of a server. Times are in seconds; size units are in the names.
+
+    The descriptions are the table of docs/operating.md, where `usual` words a default.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="RUNYARD_", frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
-    data_dir: Path = Field(default_factory=default_data_dir)
-    runs_dir: Path | None = None
-    database_url: str | None = None
-    runs_database_url: str | None = None
-    runs_split: bool = True
-    change_stores: bool = False
-    redis_url: str | None = None
-    host: str = "127.0.0.1"
-    port: int = Field(default=8080, ge=1, le=65535)
-    page_host: str | None = None
-    environment: str = "local"
-    run_quota: int = Field(default=100, ge=1)
-    run_window: int = Field(default=3600, ge=1)
-    batch_quota: int = Field(default=1000, ge=1)
-    batch_window: int = Field(default=3600, ge=1)
-    repo_concurrency: int = Field(default=3, ge=1)
-    max_live_runs: int = Field(default=3, ge=1)
-    key_hold_seconds: int = Field(default=600, ge=0)
-    key_ttl_seconds: int = Field(default=30 * 86400, ge=1)
-    sweep_seconds: float = Field(default=30, ge=0.1)
-    kill_grace_seconds: float = Field(default=10, ge=0)
-    log_cap_mb: float = Field(default=50, gt=0)
-    keep_days: int = Field(default=30, ge=0, le=36500)
-    keep_gb: float = Field(default=10, ge=0)
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="The data folder; `--data-dir`.",
+        json_schema_extra={"usual": "the platform's user data folder, `~/.local/share/runyard`"},
+    )
+    runs_dir: Path | None = Field(
+        default=None,
+        description="The folder of mirrors, working copies and logs.",
+        json_schema_extra={"usual": "`runs` in the data folder"},
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="The database: `sqlite:///…`, or `postgresql://user:password@host/name` for "
+        "[several servers](#several-servers-on-one-postgresql).",
+        json_schema_extra={"usual": "SQLite in the data folder"},
+    )
+    runs_database_url: str | None = Field(
+        default=None,
+        description="A second database, in which new runs live; see [Two "
+        "databases](#two-databases).",
+    )
+    runs_split: bool = Field(
+        default=True,
+        description="`False`: new runs live in the first database again; those of the second stay "
+        "there.",
+    )
+    change_stores: bool = Field(
+        default=False,
+        description="Records this server's setting of where new runs live; for one start.",
+    )
+    redis_url: str | None = Field(
+        default=None,
+        description="A Valkey or Redis that counts accepted runs and batches first, and keeps the "
+        "set of each repository's active runs; the database has the last word.",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="The address to listen on; anything but loopback is refused; `--host`.",
+    )
+    port: int = Field(default=8080, ge=1, le=65535, description="The port; `--port`.")
+    page_host: str | None = Field(
+        default=None,
+        description="The host name of the pages, see [Signing in](#signing-in); `127.0.0.1` is "
+        "for browsers that do not find `*.localhost`.",
+        json_schema_extra={"usual": "one made at random, `<12 hex>.localhost`"},
+    )
+    environment: str = Field(
+        default="local", description="A word for this installation, shown with every run."
+    )
+    run_quota: int = Field(
+        default=100, ge=1, description="Runs that a person may start in one window."
+    )
+    run_window: int = Field(
+        default=3600, ge=1, description="The length of that sliding window, in seconds."
+    )
+    batch_quota: int = Field(
+        default=1000, ge=1, description="Items of batches that a person may order in one window."
+    )
+    batch_window: int = Field(
+        default=3600, ge=1, description="The length of that window, in seconds."
+    )
+    repo_concurrency: int = Field(
+        default=3,
+        ge=1,
+        description="Open runs of one repository, for projects added from now on; each project "
+        "has its own setting.",
+    )
+    max_live_runs: int = Field(
+        default=3, ge=1, description="Runs live at once, of all projects; the others wait."
+    )
+    key_hold_seconds: int = Field(
+        default=600, ge=0, description="How long a failed run keeps its idempotency key, at least."
+    )
+    key_ttl_seconds: int = Field(
+        default=30 * 86400, ge=1, description="How long any run keeps its idempotency key."
+    )
+    sweep_seconds: float = Field(
+        default=30,
+        ge=0.1,
+        description="The time from one look at all runs and projects to the next.",
+    )
+    kill_grace_seconds: float = Field(default=10, ge=0, description="The time from TERM to KILL.")
+    log_cap_mb: float = Field(
+        default=50,
+        gt=0,
+        description="How much of one run's log is kept, in MB (here of 1,048,576 bytes).",
+    )
+    keep_days: int = Field(
+        default=30,
+        ge=0,
+        le=36500,
+        description="How many days the log and the copy of an ended run are kept; 0: for ever; "
+        "see [What is kept](#what-is-kept).",
+    )
+    keep_gb: float = Field(
+        default=10,
+        ge=0,
+        description="How many GB of logs, and as many of copies, are kept, the newest first; 0: "
+        "no limit.",
+    )
     # the database itself refuses to delete rows younger than 30 days
-    audit_days: int = Field(default=400, ge=30, le=36500)
-    low_disk_mb: int = Field(default=2048, ge=0)
-    low_disk_percent: float = Field(default=5, ge=0, le=100)
-    budget_seconds: int = Field(default=7200, ge=1)
-    sandbox: SandboxLevel = SandboxLevel.CONTAINED
-    launch_seconds: int = Field(default=900, ge=1)
-    notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    notify_kinds: Annotated[tuple[Kind, ...], NoDecode] = tuple(Kind)
-    notify_zone: str | None = None
-    quiet_hours: str | None = None
-    digest_at: str | None = None
+    audit_days: int = Field(
+        default=400,
+        ge=30,
+        le=36500,
+        description="How many days the [audit](#audit) is kept, 30 at least.",
+    )
+    low_disk_mb: int = Field(
+        default=2048,
+        ge=0,
+        description="Runyard warns of a disk with fewer free megabytes than this, or a smaller "
+        "share than the next.",
+    )
+    low_disk_percent: float = Field(
+        default=5,
+        ge=0,
+        le=100,
+        description="The smallest share of a disk, in percent, that may be free without a warning.",
+    )
+    budget_seconds: int = Field(
+        default=7200,
+        ge=1,
+        description="How long a run may take, for projects added from now on; each project has "
+        "its own setting.",
+    )
+    sandbox: SandboxLevel = Field(
+        default=SandboxLevel.CONTAINED,
+        description="How much of the machine agents see, for projects added from now on: "
+        "`contained`, `sandboxed` or `none`; each project has its own setting.",
+    )
+    launch_seconds: int = Field(
+        default=900,
+        ge=1,
+        description="How long a launch may take, from the queue to the agent, the project's setup "
+        "command included.",
+    )
+    notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="The receivers of notifications, as addresses of apprise separated by spaces "
+        "(a list in the file); see [Notifications](#notifications).",
+    )
+    notify_kinds: Annotated[tuple[Kind, ...], NoDecode] = Field(
+        default=tuple(Kind),
+        description="The kinds of notifications to send: `paused`, `delivered`, `failed`, "
+        "`needs_you`, `digest`.",
+        json_schema_extra={"usual": "all"},
+    )
+    notify_zone: str | None = Field(
+        default=None,
+        description="The time zone of the next two, such as `Europe/Berlin`.",
+        json_schema_extra={"usual": "the machine's"},
+    )
+    quiet_hours: str | None = Field(
+        default=None,
+        description="Nothing is sent in these hours, and one digest at their end: `22:00-07:00`.",
+    )
+    digest_at: str | None = Field(
+        default=None,
+        description="The time of a daily digest, `07:30`; for days without quiet hours.",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Settings
-
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -105,20 +103,6 @@ def test_every_page_of_the_docs_is_in_their_index() -> None:
     index = ROOT / "docs" / "README.md"
     linked = {(index.parent / name).resolve() for name in LINK.findall(index.read_text())}
     assert [page for page in PAGES[2:] if page not in {index, *linked}] == []
-
-
-def test_the_table_of_settings_is_the_settings() -> None:
-    table = (ROOT / "docs" / "operating.md").read_text()
-    rows = re.findall(r"^\| `(RUNYARD_\w+)` \| ([^|]+) \|", table, re.MULTILINE)
-    assert [name for name, _ in rows] == [f"RUNYARD_{n.upper()}" for n in Settings.model_fields]
-
-
-def test_the_plain_defaults_in_the_table_are_the_defaults() -> None:
-    table = (ROOT / "docs" / "operating.md").read_text()
-    rows = re.findall(r"^\| `RUNYARD_(\w+)` \| `([^`|]+)` \|", table, re.MULTILINE)
-    assert rows
-    for name, said in rows:
-        assert str(Settings.model_fields[name.lower()].default) == said, name
 
 
 def test_what_the_readme_requires_is_what_the_program_requires() -> None:

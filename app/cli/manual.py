@@ -1,14 +1,23 @@
-"""`python -m app.cli.manual > docs/cli.md`: the command line's reference, from its code."""
+"""The pages of the documentation that are made from code.
+
+`python -m app.cli.manual > docs/cli.md` writes the reference of the command line;
+`python -m app.cli.manual docs/operating.md` renews that page's two tables of settings.
+"""
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.main import get_command
 
 from app.cli.main import build
+from app.config import Settings
+from app.domain.projects.settings import PROJECT_SETTINGS, Kind, ProjectSetting
 
 _EVERYWHERE = {"--help", "--data-dir", "--install-completion", "--show-completion"}
 _HEAD = """\
@@ -103,5 +112,55 @@ def _escaped(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def with_settings(page: str) -> str:
+    """Return a page of Markdown with the tables between its markers written anew.
+
+    The markers are `<!-- server settings -->`, `<!-- project settings -->` and `<!-- end -->`.
+    """
+    for name, table in (("server", _server_settings()), ("project", _project_settings())):
+        marker = f"<!-- {name} settings -->"
+        rows = "\n".join(table)
+        between = re.compile(f"{marker}\n.*?<!-- end -->", re.DOTALL)
+        page = between.sub(lambda _, new=f"{marker}\n{rows}\n<!-- end -->": new, page)
+    return page
+
+
+def _server_settings() -> Iterator[str]:
+    yield from ("| setting | default | means |", "|---|---|---|")
+    for name, one in Settings.model_fields.items():
+        extra = one.json_schema_extra
+        worded = extra.get("usual") if isinstance(extra, dict) else None
+        plain = "none" if one.default in (None, ()) else f"`{one.default}`"
+        means = _escaped(str(one.description))
+        yield f"| `RUNYARD_{name.upper()}` | {worded or plain} | {means} |"
+
+
+def _project_settings() -> Iterator[str]:
+    yield from ("| setting | takes | default | option | means |", "|---|---|---|---|---|")
+    for one in PROJECT_SETTINGS.values():
+        means = _escaped(one.sentences).replace("<", "&lt;")
+        yield f"| `{one.name}` | {_taken(one)} | {_usual(one)} | `{one.flag}` | {means} |"
+
+
+def _taken(one: ProjectSetting) -> str:
+    if one.choices is not None:
+        return f"{one.kind} {', '.join(f'`{value}`' for value in one.choices)}"
+    if one.least is not None:
+        return f"{one.kind}, {one.least:,} to {one.most:,}"
+    return f"{one.kind}"
+
+
+def _usual(one: ProjectSetting) -> str:
+    if one.usual or one.default in (None, ()):
+        return one.usual or one.empty
+    if one.kind is Kind.SWITCH:
+        return "yes" if one.default else "no"
+    return f"`{one.default}`"
+
+
 if __name__ == "__main__":
-    print(manual(), end="")
+    if pages := [Path(name) for name in sys.argv[1:]]:
+        for written in pages:
+            written.write_text(with_settings(written.read_text("utf-8")), "utf-8")
+    else:
+        print(manual(), end="")

@@ -32,7 +32,6 @@ from app.api.schemas.batches import (
 from app.api.schemas.limits import AccountHoldOut, AccountHolds, HoldLift, ResumeOrder, UsageLimit
 from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, BranchName, Key, Moment, Tags, Text
 from app.api.schemas.projects import (
-    Argv,
     Bar,
     Branches,
     BranchOut,
@@ -119,7 +118,6 @@ __all__ = [
     "AfkStart",
     "AlertOut",
     "Answer",
-    "Argv",
     "AutoSwitch",
     "Bar",
     "BatchItemOut",

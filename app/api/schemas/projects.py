@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, 
 from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Dollars, Moment, Prose, TaskText, Text
 from app.api.schemas.system import StuckOut
+from app.domain.projects.settings import PROJECT_SETTINGS, Kind
 from app.domain.sandbox.levels import (
     DEFAULT_PROCESSES,
     HostService,
@@ -17,7 +18,7 @@ from app.domain.sandbox.levels import (
     SandboxLevel,
     read_level,
 )
-from app.domain.sandbox.settings import LIMIT_BOUNDS, MAX_LISTED, limit_problem
+from app.domain.sandbox.settings import limit_problem
 from app.domain.words import Status
 
 
@@ -28,14 +29,20 @@ def _level_of(word: Any) -> Any:
         return word  # the schema's own error lists the valid levels
 
 
-def _limit(name: str) -> Any:
-    bound = LIMIT_BOUNDS[name]
-    number = {"type": "integer", "minimum": bound.least, "maximum": bound.most}
-    either: dict[str, Any] = {"anyOf": [number, {"type": "null"}]}
-    return Field(default=None, json_schema_extra=either)
+def _setting(name: str, default: Any = None, **bounds: Any) -> Any:
+    """Return the field of a project setting, described and bounded by the table of settings."""
+    one = PROJECT_SETTINGS[name]
+    if one.kind in (Kind.SECONDS, Kind.NUMBER):
+        bounds |= {"ge": one.least, "le": one.most}
+    elif one.kind is Kind.LIMIT:  # its own sentences refuse what is out of bounds
+        number = {"type": "integer", "minimum": one.least, "maximum": one.most}
+        bounds["json_schema_extra"] = {"anyOf": [number, {"type": "null"}]}
+    elif one.most is not None:
+        bounds["max_length"] = one.most
+    return Field(default, description=one.sentences, **bounds)
 
 
-Argv = Annotated[list[Annotated[str, StringConstraints(max_length=4000)]], Field(max_length=100)]
+Argument = Annotated[str, StringConstraints(max_length=4000)]
 CLEARABLE = frozenset({"agent_command", "setup_command", "prompt", "stall_seconds"})
 Tracker = Literal["builtin", "forgejo", "github"]
 Level = Annotated[SandboxLevel, BeforeValidator(_level_of)]
@@ -45,10 +52,10 @@ Folder = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 class LimitSettings(Body):
     """The limits of one run, sizes in MB of a million bytes; null: none."""
 
-    memory_mb: int | None = _limit("memory_mb")
-    processes: int | None = _limit("processes")
-    file_mb: int | None = _limit("file_mb")
-    disk_mb: int | None = _limit("disk_mb")
+    memory_mb: int | None = _setting("memory_mb")
+    processes: int | None = _setting("processes")
+    file_mb: int | None = _setting("file_mb")
+    disk_mb: int | None = _setting("disk_mb")
 
     @field_validator("*")
     @classmethod
@@ -62,60 +69,41 @@ class LimitSettings(Body):
 class ProjectSettings(Body):
     """The settings of a project; every field is optional, for POST and PATCH alike."""
 
-    base_branch: BranchName | None = None
-    agent: Text | None = None
-    agent_command: Argv | None = None
-    setup_command: Argv | None = None
-    prompt: TaskText | None = None
-    budget_seconds: int | None = Field(default=None, ge=1, le=30 * 86400)
-    stall_seconds: int | None = Field(default=None, ge=1, le=30 * 86400)
-    max_concurrency: int | None = Field(default=None, ge=1, le=100)
-    open_pr: Literal["runyard", "agent"] | None = None
-    branch_pattern: Text | None = None
-    frameworks: list[Text] | None = Field(default=None, max_length=50)
-    resume_after_limit: bool | None = None
-    sandbox: Level | None = Field(
-        default=None,
-        description="How much of the machine its agents see. By default `contained`, or what "
-        "`RUNYARD_SANDBOX` names; `bubblewrap` is an older name of `sandboxed`.",
-    )
-    network: NetworkRule | None = Field(
-        default=None, description="What sandboxed agents reach; all others reach everything."
-    )
-    allowed_hosts: list[Text] | None = Field(
-        default=None,
-        max_length=MAX_LISTED,
-        description="`host` or `host:port`, reached where `network` is `allowed`, beside those "
-        "that the agent and the package managers need.",
-    )
-    allow: list[HostService] | None = Field(
-        default=None, description="Services of this machine that contained agents may use."
-    )
-    toolchains: list[Folder] | None = Field(
-        default=None, max_length=MAX_LISTED, description="Folders that sandboxed agents can read."
-    )
+    base_branch: BranchName | None = _setting("base_branch")
+    agent: Text | None = _setting("agent")
+    agent_command: list[Argument] | None = _setting("agent_command")
+    setup_command: list[Argument] | None = _setting("setup_command")
+    prompt: TaskText | None = _setting("prompt")
+    budget_seconds: int | None = _setting("budget_seconds")
+    stall_seconds: int | None = _setting("stall_seconds")
+    max_concurrency: int | None = _setting("max_concurrency")
+    open_pr: Literal["runyard", "agent"] | None = _setting("open_pr")
+    branch_pattern: Text | None = _setting("branch_pattern")
+    frameworks: list[Text] | None = _setting("frameworks")
+    resume_after_limit: bool | None = _setting("resume_after_limit")
+    sandbox: Level | None = _setting("sandbox")
+    network: NetworkRule | None = _setting("network")
+    allowed_hosts: list[Text] | None = _setting("allowed_hosts")
+    allow: list[HostService] | None = _setting("allow")
+    toolchains: list[Folder] | None = _setting("toolchains")
     limits: LimitSettings | None = None
-    owner_hooks: bool | None = Field(
-        default=None,
-        description="Whether pushes and merges run the hooks and filters of a local origin, as "
-        "long as they are what they are now.",
-    )
+    owner_hooks: bool | None = _setting("owner_hooks")
 
 
 class NewProject(ProjectSettings):
     """The body of `POST /projects`."""
 
-    name: Prose = Field(min_length=1, max_length=200)
+    name: Annotated[Prose, _setting("name", ..., min_length=1)]
     origin: Prose = Field(min_length=1, max_length=2000)
-    tracker: Tracker | None = None
-    auto_enabled: bool = False
+    tracker: Tracker | None = _setting("tracker")
+    auto_enabled: bool = _setting("auto_enabled", default=False)
 
 
 class ProjectChange(ProjectSettings):
     """The body of `PATCH /projects/{id}`."""
 
-    name: Prose | None = Field(default=None, min_length=1, max_length=200)
-    auto_enabled: bool | None = None
+    name: Prose | None = _setting("name", min_length=1)
+    auto_enabled: bool | None = _setting("auto_enabled")
     archived: bool | None = None
     sandbox_notice: Literal[False] | None = Field(
         default=None, description="`false` once the change of its level has been read."

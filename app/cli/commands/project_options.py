@@ -1,172 +1,95 @@
-"""A project's settings on the command line: the options that `add` and `edit` share."""
+"""A project's settings on the command line: the options that `add` and `edit` share.
+
+They are made from the table of settings, `app.domain.projects.settings`.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.client.connection import Misused
-from app.domain.sandbox.levels import HostService, NetworkRule, SandboxLevel
-from app.domain.sandbox.settings import LIMIT_BOUNDS
+from app.cli.output.options import OptionSet
+from app.domain.projects.settings import PROJECT_SETTINGS, Kind, Part, ProjectSetting
 from app.domain.text.argv import read_json_argv
 
-CLEARS = ' "" empties it.'
-NO_LIMIT = ' "" sets no limit.'
+_TYPES = {
+    Kind.SECONDS: int,
+    Kind.NUMBER: int,
+    Kind.SWITCH: bool,
+    Kind.COMMAND: list[str],
+    Kind.LINES: list[str],
+    Kind.CHOICES: list[str],
+}
+_USAGE = {
+    Kind.COMMAND: ": one word each time, or one JSON list.",
+    Kind.LINES: '; may be repeated, replaces the list. "" empties it.',
+    Kind.CHOICES: '; may be repeated, replaces the list. "" empties it.',
+    Kind.LIMIT: '. "" sets no limit.',
+}
+# options that differ between `add` and `edit`, or that one of them lacks
+_APART = ("name", "base_branch", "tracker", "auto_enabled")
+_SHARED = tuple(one for name, one in PROJECT_SETTINGS.items() if name not in _APART)
+_COMMANDS = [one for one in _SHARED if one.kind is Kind.COMMAND]
+_LISTS = [one for one in _SHARED if one.kind in (Kind.LINES, Kind.CHOICES)]
+_LIMITS = [one for one in _SHARED if one.part is Part.CAPS]
 
 
-class OpenPr(StrEnum):
-    """The opener of change requests."""
-
-    RUNYARD = "runyard"
-    AGENT = "agent"
-
-
-BaseBranch = Annotated[
-    str | None, typer.Option(help="Where work starts; what origin's HEAD names by default.")
-]
-Agent = Annotated[str | None, typer.Option(help="An agent preset, or script.")]
-AgentCommand = Annotated[
-    list[str] | None,
-    typer.Option(help="The script agent's command: one word each time, or one JSON list."),
-]
-SetupCommand = Annotated[
-    list[str] | None,
-    typer.Option(help="Run before the agent: one word each time, or one JSON list."),
-]
-Prompt = Annotated[
-    str | None, typer.Option(help="The prompt's template; - reads it from standard input.")
-]
-BudgetSeconds = Annotated[
-    int | None, typer.Option(min=1, help="How long a run may take; 7200 by default.")
-]
-StallSeconds = Annotated[int | None, typer.Option(min=1, help="How long a run may stay silent.")]
-MaxConcurrency = Annotated[int | None, typer.Option(min=1, max=100, help="How many runs at once.")]
-ResumeAfterLimit = Annotated[
-    bool | None,
-    typer.Option(help="Whether runs go on by themselves after their agent's usage limit."),
-]
-OwnerHooks = Annotated[
-    bool | None,
-    typer.Option(
-        help="Whether pushes into a folder run its own hooks and filters, as they are now."
-    ),
-]
-BranchPattern = Annotated[
-    str | None, typer.Option(help="How branches of AFK runs are named, as afk/<N>.")
-]
-Frameworks = Annotated[
-    list[str] | None,
-    typer.Option("--framework", help="A test framework to choose from; may be repeated."),
-]
-OpenPrBy = Annotated[OpenPr | None, typer.Option("--open-pr", help="Who opens change requests.")]
-Sandbox = Annotated[
-    SandboxLevel | None, typer.Option(help="How much of this machine its agents can see and touch.")
-]
-Network = Annotated[
-    NetworkRule | None,
-    typer.Option(
-        help="What sandboxed agents can reach: everything, allowed hosts only, or nothing."
-    ),
-]
-AllowedHosts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allow-host",
-        metavar="HOST[:PORT]",
-        help="A host that agents can reach with --network allowed; may be repeated, replaces "
-        f"the list.{CLEARS}",
-    ),
-]
-Allow = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="SERVICE",
-        help=f"A service of this machine that agents may use: {', '.join(HostService)}; may be "
-        f"repeated, replaces the list.{CLEARS}",
-    ),
-]
-Toolchains = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--toolchain",
-        metavar="FOLDER",
-        help="A folder that sandboxed agents can read, such as ~/.pyenv; may be repeated, replaces "
-        f"the list.{CLEARS}",
-    ),
-]
-MemoryMb = Annotated[
-    str | None, typer.Option(metavar="MB", help=f"How much memory a run may use.{NO_LIMIT}")
-]
-Processes = Annotated[
-    str | None,
-    typer.Option(metavar="N", help=f"How many processes a run may have.{NO_LIMIT}"),
-]
-FileMb = Annotated[
-    str | None, typer.Option(metavar="MB", help=f"How large a file may get.{NO_LIMIT}")
-]
-DiskMb = Annotated[
-    str | None, typer.Option(metavar="MB", help=f"How large a working copy may get.{NO_LIMIT}")
-]
+def option_of(one: ProjectSetting) -> Any:
+    """Return the option of a setting: its name, bounds and help."""
+    usage = f"{one.usage}." if one.usage else _USAGE.get(one.kind, ".")
+    is_number = _TYPES.get(one.kind) is int
+    return typer.Option(
+        *([one.option] if one.option else []),
+        metavar=one.metavar,
+        min=one.least if is_number else None,
+        # how long a duration may be at most is left to the server's sentence
+        max=one.most if one.kind is Kind.NUMBER else None,
+        help=f"{one.means}{usage}",
+    )
 
 
-@dataclass(frozen=True)
-class ProjectSettings:
-    """The options for a project's runs."""
-
-    agent: Agent = None
-    agent_command: AgentCommand = None
-    setup_command: SetupCommand = None
-    prompt: Prompt = None
-    budget_seconds: BudgetSeconds = None
-    stall_seconds: StallSeconds = None
-    max_concurrency: MaxConcurrency = None
-    resume_after_limit: ResumeAfterLimit = None
-    owner_hooks: OwnerHooks = None
-    branch_pattern: BranchPattern = None
-    frameworks: Frameworks = None
-    open_pr: OpenPrBy = None
-    sandbox: Sandbox = None
-    network: Network = None
-    allowed_hosts: AllowedHosts = None
-    allow: Allow = None
-    toolchains: Toolchains = None
-    memory_mb: MemoryMb = None
-    processes: Processes = None
-    file_mb: FileMb = None
-    disk_mb: DiskMb = None
-
-    def given(self) -> dict[str, Any]:
-        """Return the settings as the API takes them. Raises Misused."""
-        prompt = sys.stdin.read() if self.prompt == "-" else self.prompt
-        rest = {name: value for name, value in vars(self).items() if name not in LIMIT_BOUNDS}
-        return {
-            **rest,
-            **{name: _listed(rest[name]) for name in ("frameworks", "allowed_hosts", "allow")},
-            "toolchains": _folders(self.toolchains),
-            "limits": self._limits() or None,
-            "agent_command": read_argv("--agent-command", self.agent_command),
-            "setup_command": read_argv("--setup-command", self.setup_command),
-            "prompt": prompt,
-        }
-
-    def _limits(self) -> dict[str, int | None]:
-        typed = {name: getattr(self, name) for name in LIMIT_BOUNDS}
-        return {n: _number(n, words) for n, words in typed.items() if words is not None}
+def _parameter(one: ProjectSetting) -> Parameter:
+    given: Any = one.choices if one.kind is Kind.CHOICE else _TYPES.get(one.kind, str)
+    return Parameter(
+        one.name,
+        Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[given | None, option_of(one)],
+    )
 
 
-def _number(name: str, words: str) -> int | None:
+Settings = Annotated[dict[str, Any], OptionSet(tuple(_parameter(one) for one in _SHARED))]
+BaseBranch = Annotated[str | None, option_of(PROJECT_SETTINGS["base_branch"])]
+
+
+def settings_from(typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given options as the API takes them, None for the others. Raises Misused."""
+    limits = {
+        one.name: _number(one, typed[one.name]) for one in _LIMITS if typed[one.name] is not None
+    }
+    given = {one.name: typed[one.name] for one in _SHARED if one not in _LIMITS}
+    given |= {one.name: _listed(given[one.name]) for one in _LISTS}
+    given |= {one.name: read_argv(one.flag, given[one.name]) for one in _COMMANDS}
+    return given | {
+        "toolchains": _folders(given["toolchains"]),
+        "limits": limits or None,
+        "prompt": sys.stdin.read() if given["prompt"] == "-" else given["prompt"],
+    }
+
+
+def _number(one: ProjectSetting, words: str) -> int | None:
     if not words.strip():
         return None
     try:
         return int(words)
     except ValueError as error:
-        raise Misused(f"--{name.replace('_', '-')} takes a whole number.") from error
+        raise Misused(f"{one.flag} takes a whole number.") from error
 
 
 def _listed(given: list[str] | None) -> list[str] | None:
@@ -174,9 +97,8 @@ def _listed(given: list[str] | None) -> list[str] | None:
     return [one for one in given if one.strip()] if given else None
 
 
-def _folders(given: list[str] | None) -> list[str] | None:
-    named = _listed(given)
-    return named and [str(Path(one).expanduser().absolute()) for one in named]
+def _folders(folders: list[str] | None) -> list[str] | None:
+    return folders and [str(Path(one).expanduser().absolute()) for one in folders]
 
 
 def read_argv(option: str, given: list[str] | None) -> list[str] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from shlex import join, quote
 from typing import Annotated, Any
@@ -23,10 +22,17 @@ from app.cli.client.connection import (
     read_json,
 )
 from app.cli.commands.auto import print_pause
-from app.cli.commands.project_options import BaseBranch, ProjectSettings, chosen
+from app.cli.commands.project_options import (
+    BaseBranch,
+    Settings,
+    chosen,
+    option_of,
+    settings_from,
+)
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
 from app.cli.output.run_view import age
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
+from app.domain.projects.settings import PROJECT_SETTINGS, Tracker
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.sandbox.settings import limits_words
 from app.domain.text.durations import two_units
@@ -34,14 +40,6 @@ from app.domain.text.durations import two_units
 UNREACHABLE = "unreachable"
 _SCP = re.compile(r"[^/\s]+:[^\s]*")
 _STATE_COLOURS = {"ready": "green", "cloning": "cyan", "broken": "red", UNREACHABLE: "red"}
-
-
-class Tracker(StrEnum):
-    """The tracker of a project's issues."""
-
-    BUILTIN = "builtin"
-    FORGEJO = "forgejo"
-    GITHUB = "github"
 
 
 Origin = Annotated[
@@ -86,12 +84,10 @@ def add_project(
         str | None, typer.Option(help="Its name; the repository's own when not given.")
     ] = None,
     base_branch: BaseBranch = None,
-    tracker: Annotated[Tracker | None, typer.Option(help="Who keeps its issues.")] = None,
+    tracker: Annotated[Tracker | None, option_of(PROJECT_SETTINGS["tracker"])] = None,
     *,
-    settings: ProjectSettings,
-    auto_enabled: Annotated[
-        bool, typer.Option("--auto", help="Start runs for ready issues.")
-    ] = False,
+    settings: Settings,
+    auto_enabled: Annotated[bool, option_of(PROJECT_SETTINGS["auto_enabled"])] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -103,9 +99,9 @@ def add_project(
         "base_branch": base_branch,
         "tracker": tracker,
         "auto_enabled": auto_enabled or None,
-        **settings.given(),
+        **settings_from(settings),
     }
-    if settings.agent_command and not settings.agent:
+    if settings["agent_command"] and not settings["agent"]:
         given["agent"] = "script"
     server = connect(data_dir)
     project = server.post("/projects", chosen(given))
@@ -123,12 +119,12 @@ def edit_project(
     name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
     base_branch: BaseBranch = None,
     *,
-    settings: ProjectSettings,
+    settings: Settings,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Change a project's settings; only what is given is changed."""
-    change = chosen({"name": name, "base_branch": base_branch, **settings.given()})
+    change = chosen({"name": name, "base_branch": base_branch, **settings_from(settings)})
     if not change:
         raise Misused("Say what to change, such as --agent, --prompt or --budget-seconds.")
     server = connect(data_dir)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -79,25 +79,37 @@ def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with each dataclass parameter replaced by one option per field.
+@dataclass(frozen=True)
+class OptionSet:
+    """Options that a command gets as one dictionary; stands in an `Annotated` type."""
 
-    The options take the parameter's place, in the order of the fields.
+    parameters: tuple[Parameter, ...]
+
+    def __call__(self, **given: Any) -> dict[str, Any]:
+        """Return the values, None for options that were not given."""
+        return given
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with each set of options replaced by the options.
+
+    A set is a parameter whose type is a dataclass, with one option per field, or is annotated with
+    an OptionSet. The options take the parameter's place, in the order of the set.
     """
     hints = get_type_hints(command, include_extras=True)
-    sets: dict[str, Any] = {name: one for name, one in hints.items() if is_dataclass(one)}
+    sets = {name: found for name, one in hints.items() if (found := _set_of(one)) is not None}
+    options = {name: _options_of(one) for name, one in sets.items()}
 
     @wraps(command)
     def called(**given: Any) -> None:
-        for name, options in sets.items():
-            asked = {field.name: given.pop(field.name) for field in fields(options)}
-            given[name] = options(**asked)
+        for name, made in sets.items():
+            given[name] = made(**{one.name: given.pop(one.name) for one in options[name]})
         command(**given)
 
     spelled: list[Parameter] = []
     for one in signature(command).parameters.values():
         if one.name in sets:
-            spelled += _options_of(sets[one.name])
+            spelled += options[one.name]
         else:
             spelled.append(one.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[one.name]))
     # typer reads the signature and the annotations
@@ -106,9 +118,17 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-def _options_of(options: Any) -> list[Parameter]:
+def _set_of(hint: Any) -> Callable[..., Any] | None:
+    if is_dataclass(hint):
+        return hint if isinstance(hint, type) else None
+    return next((one for one in get_args(hint) if isinstance(one, OptionSet)), None)
+
+
+def _options_of(options: Any) -> tuple[Parameter, ...]:
+    if isinstance(options, OptionSet):
+        return options.parameters
     hints = get_type_hints(options, include_extras=True)
-    return [
+    return tuple(
         Parameter(
             field.name,
             Parameter.KEYWORD_ONLY,
@@ -116,4 +136,4 @@ def _options_of(options: Any) -> list[Parameter]:
             annotation=hints[field.name],
         )
         for field in fields(options)
-    ]
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
+from app.domain.projects.settings import PROJECT_SETTINGS
 from app.pages.components.buttons import add_folder_button, button, link_button
 from app.pages.components.chips import correlation_chip_html
 from app.pages.components.fields import Field, area_field, text_field
@@ -18,7 +19,6 @@ from app.pages.shell.frame import frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection
 from app.state.projects.project_form import ProjectForm, name_from
-from app.state.projects.project_settings import SETTINGS
 
 FOLDED = {"base_branch", "setup_command", "budget_minutes", "prompt", *MORE}
 
@@ -73,13 +73,13 @@ class AddProjectForm:
         self._fields["agent"] = text_field(
             "Agent",
             placeholder="claude",
-            hint=SETTINGS["agent"].hint,
+            hint=PROJECT_SETTINGS["agent"].hint,
             mark="project-agent",
         )
         self._fields["agent"].control.on_value_change(self._show_command)
         self._fields["agent_command"] = area_field(
             "Command of the script agent",
-            hint=SETTINGS["agent_command"].hint,
+            hint=PROJECT_SETTINGS["agent_command"].hint,
             mono=True,
             mark="project-command",
         )
@@ -92,11 +92,11 @@ class AddProjectForm:
         )
         self._fields["setup_command"] = area_field(
             "Setup command",
-            hint=SETTINGS["setup_command"].hint,
+            hint=PROJECT_SETTINGS["setup_command"].hint,
             mono=True,
         )
         self._fields["budget_minutes"] = text_field("Time for a run, in minutes", placeholder="120")
-        self._fields["prompt"] = area_field("Prompt", hint=SETTINGS["prompt"].hint)
+        self._fields["prompt"] = area_field("Prompt", hint=PROJECT_SETTINGS["prompt"].hint)
         self._surroundings.draw_more()
 
     def _suggest_name(self, event: Any) -> None:

@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping
 from nicegui import ui
 
 from app.api.schemas import SandboxOut
-from app.domain.sandbox.levels import DEFAULT_PROCESSES
+from app.domain.projects.settings import PROJECT_SETTINGS, Part
+from app.domain.sandbox.settings import LIMIT_BOUNDS
 from app.pages.components.fields import Field, area_field, choice_field, text_field
 from app.state.projects.project_settings import SETTINGS, Setting
 from app.state.projects.sandbox_settings import is_asked, level_words, services_words
 
-LIST_FIELDS = ("allowed_hosts", "toolchains")
-CAPS = (("memory_mb", "processes"), ("file_mb", "disk_mb"))
 # fields of a new project that are folded under More settings
-MORE = ("allow", "toolchains", *(name for row in CAPS for name in row))
-USUAL = {"processes": str(DEFAULT_PROCESSES)}
+MORE = ("allow", "toolchains", *LIMIT_BOUNDS)
 _ASKED = ("network", "allowed_hosts", "allow", "toolchains")
 
 
@@ -37,19 +35,20 @@ class SandboxFields:
         """Draw the remaining fields and explain the values of all."""
         self._fields["allow"] = chosen_field(SETTINGS["allow"], "", mark="project-allow")
         self._draw("toolchains")
-        for row in CAPS:
+        for row in rows_of(Part.CAPS):
             with ui.element("div").classes("pair"):
                 for name in row:
-                    usual = USUAL.get(name, "no limit")
+                    about = PROJECT_SETTINGS[name]
+                    usual = about.empty if about.default is None else str(about.default)
                     self._fields[name] = text_field(
-                        SETTINGS[name].label, placeholder=usual, mark=f"project-{name}"
+                        about.label, placeholder=usual, mark=f"project-{name}"
                     )
         self._fields["allow"].control.on_value_change(self._show)
         self._show()
 
     def _draw(self, name: str) -> None:
-        setting, mark = SETTINGS[name], f"project-{name}"
-        self._fields[name] = area_field(setting.label, hint=setting.hint, mono=True, mark=mark)
+        about, mark = PROJECT_SETTINGS[name], f"project-{name}"
+        self._fields[name] = area_field(about.label, hint=about.hint, mono=True, mark=mark)
 
     def _show(self) -> None:
         def typed(name: str) -> str:
@@ -71,11 +70,22 @@ def show_surroundings(
 
 def chosen_field(setting: Setting, words: str, *, mark: str) -> Field:
     """Create a select for a setting that has choices."""
-    shown = value_of(setting.name, words)
-    many = setting.is_many
+    about, many = setting.about, setting.is_many
+    shown = value_of(about.name, words)
     return choice_field(
-        setting.label, dict(setting.choices), shown, hint=setting.hint, mark=mark, is_many=many
+        about.label, dict(about.labels), shown, hint=about.hint, mark=mark, is_many=many
     )
+
+
+def rows_of(part: Part) -> list[tuple[str, ...]]:
+    """Return the fields of a group, row by row; fields of one row are side by side."""
+    rows: list[tuple[str, ...]] = []
+    for one in PROJECT_SETTINGS.values():
+        if one.part is part and one.beside:
+            rows[-1] += (one.name,)
+        elif one.part is part:
+            rows.append((one.name,))
+    return rows
 
 
 def value_of(name: str, words: str) -> str | list[str]:

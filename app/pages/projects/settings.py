@@ -9,6 +9,7 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut
+from app.domain.projects.settings import Kind, Part
 from app.domain.sandbox.settings import LIMIT_BOUNDS
 from app.pages.components.buttons import ConfirmButton, button
 from app.pages.components.chips import correlation_chip_html
@@ -16,9 +17,8 @@ from app.pages.components.fields import Field, area_field, text_field
 from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.projects.sandbox_fields import (
-    CAPS,
-    LIST_FIELDS,
     chosen_field,
+    rows_of,
     show_surroundings,
     value_of,
     words_of,
@@ -29,31 +29,9 @@ from app.state.page.refused_input import blamed_by
 from app.state.projects.project_settings import SETTINGS, has_setting, settings_in_words
 from app.state.projects.settings_form import SettingsForm
 
-LISTS = frozenset({"frameworks", *LIST_FIELDS})
-AREAS = frozenset({"agent_command", "setup_command", "prompt"}) | LISTS
-MONO = frozenset({"base_branch", "agent_command", "setup_command", "branch_pattern"}) | LISTS
-TOUCHED = "What agents may touch"
+AREAS = frozenset({Kind.COMMAND, Kind.TEXT, Kind.LINES})
+MONO = frozenset({Kind.BRANCH, Kind.COMMAND, Kind.LINES})
 MARKS = {"sandbox": "project-sandbox"}
-# fields of one row are side by side if there is room
-PARTS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
-    ("Project", (("name", "base_branch"), ("owner_hooks",))),
-    ("Agent", (("agent",), ("agent_command",), ("setup_command",), ("prompt",))),
-    (
-        "Limits",
-        (("budget_seconds", "stall_seconds"), ("max_concurrency", "resume_after_limit")),
-    ),
-    (
-        TOUCHED,
-        (
-            ("sandbox",),
-            ("network",),
-            ("allowed_hosts",),
-            ("allow",),
-            ("toolchains",),
-        ),
-    ),
-    ("Names", (("branch_pattern",), ("frameworks",))),
-)
 NO_ANSWER = "The server did not answer. What you typed is still here: press Save again."
 SOMETHING_ELSE = "Something else of this project is being saved. Press Save again."
 
@@ -67,12 +45,8 @@ class SettingsFormView:
         self._fields: dict[str, Field] = {}
         self._disputed: dict[str, str] = {}
         with ui.element("div").classes("form").props('role=form aria-label="Settings"'):
-            for heading, rows in PARTS:
-                ui.html(text(heading), sanitize=clean, tag="h2")
-                for row in rows:
-                    self._draw_row(row)
-                if heading == TOUCHED:
-                    self._draw_caps()
+            for part in Part:
+                self._draw_part(part)
             self._draw_foot()
         self._fields["owner_hooks"].box.set_visibility(has_setting(project.origin, "owner_hooks"))
         self._show()
@@ -85,25 +59,33 @@ class SettingsFormView:
 
     # --- drawing -------------------------------------------------------------------------------
 
+    def _draw_part(self, part: Part) -> None:
+        if part is Part.CAPS:
+            with ui.element("details").classes("fold") as self._caps:
+                ui.html(text(part), sanitize=clean, tag="summary")
+                self._draw_rows(part)
+        else:
+            ui.html(text(part), sanitize=clean, tag="h2")
+            self._draw_rows(part)
+
+    def _draw_rows(self, part: Part) -> None:
+        for row in rows_of(part):
+            self._draw_row(row)
+
     def _draw_row(self, names: tuple[str, ...]) -> None:
         with ui.element("div").classes("pair" if len(names) > 1 else ""):
             for name in names:
                 self._fields[name] = self._draw_field(name)
 
-    def _draw_caps(self) -> None:
-        with ui.element("details").classes("fold") as self._caps:
-            ui.html("Memory, processes, files", sanitize=clean, tag="summary")
-            for row in CAPS:
-                self._draw_row(row)
-
     def _draw_field(self, name: str) -> Field:
         setting, words = SETTINGS[name], self._form.typed(name)
         mark = MARKS.get(name, f"setting-{name}")
-        if setting.choices:
+        about = setting.about
+        if about.labels:
             field = chosen_field(setting, words, mark=mark)
         else:
-            make = area_field if name in AREAS else text_field
-            field = make(setting.label, words, hint=setting.hint, mono=name in MONO, mark=mark)
+            make, mono = area_field if about.kind in AREAS else text_field, about.kind in MONO
+            field = make(about.label, words, hint=about.hint, mono=mono, mark=mark)
         control = field.control
         control.on_value_change(lambda change: self._put(name, words_of(change.value)))
         control.on("focus", partial(self._form.enter, name))
@@ -199,7 +181,7 @@ class SettingsFormView:
         self._meanwhile.clear()
         if not disputed:
             return
-        labels = ", ".join(SETTINGS[name].label for name in disputed)
+        labels = ", ".join(SETTINGS[name].about.label for name in disputed)
         words = f"Someone else has changed: {labels}. What you typed is kept; Save replaces theirs."
         with self._meanwhile, ui.element("div").classes("banner wait"):
             ui.label(words)

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.domain.names import OriginKind, branch_problem, origin_kind, origin_problem
 from app.domain.names import project_name_problem as name_problem
+from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.words import FRAMEWORKS
 from app.errors import ForgeUnavailable, Invalid, NameTaken, NotFound, ProjectArchived, ProjectBusy
 from app.records.feed import ObstacleRemoved, ProjectChanged
@@ -23,7 +24,6 @@ from app.services.runs.prechecks import Readiness
 
 ORIGIN_SECONDS = 10
 CLONES_AT_ONCE = 2
-AFK_PATTERN = "afk/<N>"
 SCRIPT = "script"
 
 
@@ -246,14 +246,9 @@ class ProjectService:
         now: datetime,
     ) -> Project:
         chosen = {key: value for key, value in settings.items() if value is not None}
-        defaults: dict[str, Any] = {
-            "tracker": "builtin",
-            "agent": SCRIPT,
-            "budget_seconds": self._defaults["budget_seconds"],
-            "max_concurrency": self._defaults["max_concurrency"],
-            "open_pr": "runyard",
-            "branch_pattern": AFK_PATTERN,
-        }
+        usual = ("tracker", "agent", "open_pr", "branch_pattern")
+        defaults: dict[str, Any] = {name: PROJECT_SETTINGS[name].default for name in usual}
+        defaults |= self._defaults
         frameworks = _all_frameworks(chosen.pop("frameworks", []))
         columns: dict[str, Any] = defaults | chosen | {"base_branch": base}
         return Project(

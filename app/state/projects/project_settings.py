@@ -2,70 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from app.api.schemas import ProjectOut
-from app.domain.sandbox.settings import LIMIT_BOUNDS
+from app.domain.projects.settings import PROJECT_SETTINGS, Kind, Part, ProjectSetting
 from app.domain.text.argv import argv_words, read_argv
 from app.domain.text.durations import clock_words, read_clock
 from app.domain.words import FRAMEWORKS
-from app.state.projects.sandbox_settings import HIDDEN, LEVELS, NETWORKS, SERVICES
-
-EMPTY = {
-    "agent_command": "the agent's own",
-    "prompt": "the default one",
-    "stall_seconds": "never",
-    **dict.fromkeys(LIMIT_BOUNDS, "no limit"),
-}
-AFTER_LIMIT = {"yes": "The run is resumed by itself", "no": "A person resumes the run"}
-HOOKS = {"no": "Not run", "yes": "Run as they are now"}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its texts, how its value is written to text and read back.
+    """One field of the form: how the setting's value is written to text and read back.
 
-    `read` raises ValueError with a sentence; None clears the setting. `choices` maps the values of
-    a pick list to labels; with `is_many` several can be chosen, one per line.
+    `read` raises ValueError with a sentence; None clears the setting.
     """
 
-    name: str
-    label: str
-    hint: str
+    about: ProjectSetting
     write: Callable[[ProjectOut], str]
     read: Callable[[str], Any]
-    choices: Mapping[str, str] = field(default_factory=dict[str, str])
-    is_many: bool = False
+
+    @property
+    def is_many(self) -> bool:
+        """True if several choices can be made, one per line."""
+        return self.about.kind is Kind.CHOICES
 
     def in_words(self, written: str) -> str:
         """Return a written value with each choice replaced by its label."""
-        return "\n".join(self.choices.get(word, word) for word in written.split("\n"))
+        return "\n".join(self.about.labels.get(word, word) for word in written.split("\n"))
 
 
-def _line(name: str, label: str, hint: str) -> Setting:
-    return Setting(name, label, hint, lambda p: getattr(p, name), lambda t: t.strip() or None)
-
-
-def _text(name: str, label: str, hint: str) -> Setting:
-    return Setting(
-        name, label, hint, lambda p: getattr(p, name) or "", lambda t: t if t.strip() else None
-    )
-
-
-def _argv(name: str, label: str, hint: str) -> Setting:
-    return Setting(
-        name, label, hint, lambda p: argv_words(getattr(p, name)), lambda t: read_argv(t) or None
-    )
-
-
-def _time(name: str, label: str, hint: str) -> Setting:
-    def write(project: ProjectOut) -> str:
-        seconds = getattr(project, name)
-        return "" if seconds is None else clock_words(seconds)
-
-    return Setting(name, label, hint, write, lambda t: read_clock(t) if t.strip() else None)
+def _switch(is_on: bool | None) -> str:
+    return "yes" if is_on else "no"
 
 
 def _number(words: str) -> int | None:
@@ -74,137 +44,51 @@ def _number(words: str) -> int | None:
     return int(words) if words.strip() else None
 
 
-def _list(name: str, label: str, hint: str, choices: Mapping[str, str] | None = None) -> Setting:
-    def write(project: ProjectOut) -> str:
-        return "\n".join(map(str, getattr(project, name)))
-
-    return Setting(name, label, hint, write, _lines, choices or {}, is_many=bool(choices))
-
-
-def _limit(name: str, label: str) -> Setting:
-    def write(project: ProjectOut) -> str:
-        most = getattr(project.limits, name)
-        return "" if most is None else str(most)
-
-    return Setting(name, label, "Empty: no limit.", write, _number)
-
-
-def _own_frameworks(project: ProjectOut) -> str:
-    return "\n".join(name for name in project.frameworks if name not in FRAMEWORKS)
-
-
 def _lines(words: str) -> list[str]:
     return [line.strip() for line in words.splitlines() if line.strip()]
 
 
-SETTINGS = {
-    one.name: one
-    for one in (
-        _line("name", "Name", "Its name here; its address stays the same."),
-        _line("base_branch", "Base branch", "Runs start from it, and changes are merged into it."),
-        _line(
-            "agent",
-            "Agent",
-            "A known command line (claude, codex, gemini, opencode, aider, …) or script for a "
-            "command of your own.",
-        ),
-        _argv(
-            "agent_command",
-            "Command of the script agent",
-            "One argument per line, no shell. {prompt}, {prompt_file}, {workdir}, {branch}, "
-            "{issue} and {model} are filled in.",
-        ),
-        _argv(
-            "setup_command",
-            "Setup command",
-            "Runs in each working copy before the agent. One argument per line.",
-        ),
-        _text(
-            "prompt",
-            "Prompt",
-            "The agent's instructions if a run has no task. Empty: the default ones.",
-        ),
-        _time("budget_seconds", "Time for a run", "Hours:minutes:seconds, or whole minutes."),
-        _time(
-            "stall_seconds",
-            "Ended when silent for",
-            "Hours:minutes:seconds, or whole minutes. Empty: never.",
-        ),
-        Setting(
-            "max_concurrency",
-            "Runs at once",
-            "How many runs of this repository may be open, 1 to 100.",
-            lambda p: str(p.max_concurrency),
-            _number,
-        ),
-        Setting(
-            "resume_after_limit",
-            "After a usage limit",
-            "Once the agent's account works again.",
-            lambda p: "yes" if p.resume_after_limit else "no",
-            lambda t: t == "yes",
-            AFTER_LIMIT,
-        ),
-        Setting(
-            "owner_hooks",
-            "Hooks of the repository",
-            "Whether the folder's own hooks and filters run at each push and merge into it. Once "
-            "switched on, they run until one of them changes.",
-            lambda p: "yes" if p.owner_hooks else "no",
-            lambda t: t == "yes",
-            HOOKS,
-        ),
-        _line(
-            "branch_pattern",
-            "Branch of an issue",
-            "<N> is the issue's number. It cannot change while a run has an issue.",
-        ),
-        Setting(
-            "frameworks",
-            "Frameworks of your own",
-            "To choose from in New run, in addition to the known ones. One per line.",
-            _own_frameworks,
-            _lines,
-        ),
-        Setting(
-            "sandbox",
-            "Sandbox",
-            "How much of this machine agents see.",
-            lambda p: str(p.sandbox),
-            lambda t: t,
-            LEVELS,
-        ),
-        Setting(
-            "network",
-            "Network",
-            "What agents can reach.",
-            lambda p: str(p.network),
-            lambda t: t,
-            NETWORKS,
-        ),
-        _list(
-            "allowed_hosts",
-            "Allowed hosts",
-            "One per line, such as example.org or example.org:8443, in addition to those that the "
-            "agent and the package managers need.",
-        ),
-        _list(
-            "allow",
-            "Services of this machine",
-            HIDDEN,
-            SERVICES,
-        ),
-        _list(
-            "toolchains",
-            "Toolchain folders",
-            "Read-only for agents, such as /home/me/.pyenv. One per line.",
-        ),
-        _limit("memory_mb", "Memory, MB"),
-        _limit("processes", "Processes"),
-        _limit("file_mb", "Largest file, MB"),
-        _limit("disk_mb", "Working copy, MB"),
-    )
+def _joined(values: list[Any]) -> str:
+    return "\n".join(map(str, values))
+
+
+def _line(words: str) -> str | None:
+    return words.strip() or None
+
+
+# a value as text, and text as a value; an empty value is an empty text
+_FORMS: dict[Kind, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
+    Kind.LINE: (str, _line),
+    Kind.BRANCH: (str, _line),
+    Kind.TEXT: (str, lambda words: words if words.strip() else None),
+    Kind.COMMAND: (argv_words, lambda words: read_argv(words) or None),
+    Kind.SECONDS: (clock_words, lambda words: read_clock(words) if words.strip() else None),
+    Kind.NUMBER: (str, _number),
+    Kind.LIMIT: (str, _number),
+    Kind.SWITCH: (_switch, lambda words: words == "yes"),
+    Kind.CHOICE: (str, lambda words: words),
+    Kind.CHOICES: (_joined, _lines),
+    Kind.LINES: (_joined, _lines),
 }
+
+
+def _value_in(project: ProjectOut, one: ProjectSetting) -> Any:
+    if one.name == "frameworks":
+        return [name for name in project.frameworks if name not in FRAMEWORKS]
+    return getattr(project.limits if one.part is Part.CAPS else project, one.name)
+
+
+def _field_of(one: ProjectSetting) -> Setting:
+    written, read = _FORMS[one.kind]
+
+    def write(project: ProjectOut) -> str:
+        value = _value_in(project, one)
+        return "" if value is None else written(value)
+
+    return Setting(one, write, read)
+
+
+SETTINGS = {name: _field_of(one) for name, one in PROJECT_SETTINGS.items() if one.part is not None}
 
 
 def has_setting(origin: str, name: str) -> bool:
@@ -222,11 +106,11 @@ def settings_in_words(project: ProjectOut, *, only_fixed: bool) -> list[tuple[st
     ]
     if only_fixed:
         return fixed
-    shown = [one for one in SETTINGS.values() if has_setting(project.origin, one.name)]
-    told = [(one.label, _in_words(one, project)) for one in shown]
+    shown = [one for name, one in SETTINGS.items() if has_setting(project.origin, name)]
+    told = [(one.about.label, _in_words(one, project)) for one in shown]
     return [*told, *fixed]
 
 
 def _in_words(setting: Setting, project: ProjectOut) -> str:
     written = setting.write(project)
-    return setting.in_words(written) if written else EMPTY.get(setting.name, "none")
+    return setting.in_words(written) if written else setting.about.empty

@@ -6,14 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.api.schemas import ProjectOut, SandboxOut
-from app.domain.sandbox.levels import OPENS, UNSANDBOXED, HostService, NetworkRule, SandboxLevel
+from app.domain.projects.settings import UNSEEN
+from app.domain.sandbox.levels import OPENS, NetworkRule, SandboxLevel
 from app.domain.sandbox.settings import LIMIT_BOUNDS
 
-LEVELS = {
-    SandboxLevel.CONTAINED.value: "Contained",
-    SandboxLevel.SANDBOXED.value: "Sandboxed",
-    SandboxLevel.NONE.value: UNSANDBOXED,
-}
 MEANS = {
     SandboxLevel.CONTAINED.value: "Agents see this machine as you do, but neither Runyard's own "
     "data nor other processes.",
@@ -21,13 +17,6 @@ MEANS = {
     "home folder of this project. Nothing else of yours is there.",
     SandboxLevel.NONE.value: "Agents can do everything that you can on this machine.",
 }
-NETWORKS = {
-    NetworkRule.ALL.value: "Everything",
-    NetworkRule.ALLOWED.value: "Only allowed hosts",
-    NetworkRule.NONE.value: "Nothing",
-}
-SERVICES = {one.value: one.value for one in HostService}
-HIDDEN = "Hidden from agents unless you allow them."
 ALLOWS = f"{OPENS}: "
 # the levels at which each field has an effect
 _AT = {
@@ -56,7 +45,7 @@ def level_words(level: str, here: SandboxOut) -> tuple[str, str]:
 def services_words(allowed: Iterable[str]) -> tuple[str, str]:
     """Return the meaning of allowing these services of the machine, and its tone."""
     names = ", ".join(allowed)
-    return (f"{ALLOWS}{names}.", "wait") if names else (HIDDEN, "")
+    return (f"{ALLOWS}{names}.", "wait") if names else (UNSEEN, "")
 
 
 def settled(change: Mapping[str, Any], level: str, network: str) -> dict[str, Any]:

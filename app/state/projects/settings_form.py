@@ -47,7 +47,7 @@ class SettingsForm:
         self._focused = ""
         self._fields = {
             name: _Field(words, words, words)
-            for name, words in ((one.name, one.write(project)) for one in SETTINGS.values())
+            for name, words in ((name, one.write(project)) for name, one in SETTINGS.items())
         }
 
     def typed(self, name: str) -> str:

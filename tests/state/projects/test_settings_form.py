@@ -72,7 +72,7 @@ def server(form: SettingsForm) -> Server:
 def test_every_setting_that_can_be_changed_has_a_field_with_a_sentence() -> None:
     each = (set(ProjectChange.model_fields) - {"limits"}) | set(LimitSettings.model_fields)
     assert set(SETTINGS) | ELSEWHERE == each
-    assert all(one.hint.endswith(".") for one in SETTINGS.values())
+    assert all(one.about.hint.endswith(".") for one in SETTINGS.values())
 
 
 def test_what_a_project_has_is_read_back_as_it_is() -> None:

@@ -1,0 +1,1 @@
+"""Rules and tables about projects."""

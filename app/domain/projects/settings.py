@@ -1,0 +1,399 @@
+"""The settings of a project, each described once.
+
+The API's schema, the page's form, the options of the command line and the table in
+docs/operating.md read this table; a test holds that it agrees with the database's columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from app.domain.sandbox.levels import (
+    DEFAULT_PROCESSES,
+    UNSANDBOXED,
+    HostService,
+    NetworkRule,
+    SandboxLevel,
+)
+from app.domain.sandbox.settings import LIMIT_BOUNDS, MAX_LISTED
+
+MAX_SECONDS = 30 * 86400
+UNSEEN = "Hidden from agents unless you allow them."
+_CLOCK_HINT = "Hours:minutes:seconds, or whole minutes."
+
+
+class Kind(StrEnum):
+    """The kinds of values: how they are typed, shown and bounded."""
+
+    LINE = "one line"
+    BRANCH = "a branch"
+    TEXT = "text"
+    COMMAND = "a command"
+    SECONDS = "seconds"
+    NUMBER = "a number"
+    SWITCH = "yes or no"
+    CHOICE = "one of"
+    CHOICES = "any of"
+    LINES = "a list"
+    LIMIT = "a number or no limit"
+
+
+class Part(StrEnum):
+    """The groups of fields on the settings page, in its order."""
+
+    PROJECT = "Project"
+    AGENT = "Agent"
+    LIMITS = "Limits"
+    TOUCHED = "What agents may touch"
+    CAPS = "Memory, processes, files"  # folded, below the group before it
+    NAMES = "Names"
+
+
+class Tracker(StrEnum):
+    """The tracker of a project's issues."""
+
+    BUILTIN = "builtin"
+    FORGEJO = "forgejo"
+    GITHUB = "github"
+
+
+class OpenPr(StrEnum):
+    """The opener of change requests."""
+
+    RUNYARD = "runyard"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectSetting:
+    """One setting: its value, the sentences about it, its option and its place on the page.
+
+    `means` is the sentence of API, command line and documentation, without its full stop; `more`
+    follows it where there is room. `usual` names the default in words where `default`, the value
+    of new projects, is not fixed. `label`, `hint` and `empty` (what no value means) are the page's;
+    without a `part` the page has no field for it. `labels` are the page's words for the choices.
+    `usage` ends the sentence of the command line. `least` and `most` bound the number, or `most`
+    the length of a list.
+    """
+
+    name: str
+    kind: Kind
+    means: str
+    more: str = ""
+    default: Any = None
+    usual: str = ""
+    label: str = ""
+    hint: str = ""
+    empty: str = "none"
+    part: Part | None = None
+    beside: bool = False  # in the row of the field before it, if there is room
+    choices: type[StrEnum] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    option: str = ""
+    metavar: str | None = None
+    usage: str = ""
+    least: int | None = None
+    most: int | None = None
+
+    @property
+    def sentences(self) -> str:
+        """The description in full sentences."""
+        return f"{self.means}. {self.more}".strip()
+
+    @property
+    def flag(self) -> str:
+        """The option of the command line."""
+        return self.option or f"--{self.name.replace('_', '-')}"
+
+
+def _limit(name: str, label: str, means: str, **place: Any) -> ProjectSetting:
+    bound = LIMIT_BOUNDS[name]
+    return ProjectSetting(
+        name=name,
+        kind=Kind.LIMIT,
+        means=means,
+        label=label,
+        hint="Empty: no limit.",
+        empty="no limit",
+        part=Part.CAPS,
+        metavar="MB" if name.endswith("_mb") else "N",
+        least=bound.least,
+        most=bound.most,
+        **place,
+    )
+
+
+_OF_THE_PROJECT = (
+    ProjectSetting(
+        name="name",
+        kind=Kind.LINE,
+        means="Its name on this server, different from all others",
+        usual="required",
+        label="Name",
+        hint="Its name here; its address stays the same.",
+        part=Part.PROJECT,
+        most=200,
+    ),
+    ProjectSetting(
+        name="base_branch",
+        kind=Kind.BRANCH,
+        means="Where work starts; what origin's HEAD names by default",
+        usual="origin's HEAD",
+        label="Base branch",
+        hint="Runs start from it, and changes are merged into it.",
+        part=Part.PROJECT,
+        beside=True,
+    ),
+    ProjectSetting(
+        name="tracker",
+        kind=Kind.CHOICE,
+        means="Who keeps its issues",
+        more="It cannot change later.",
+        default=Tracker.BUILTIN.value,
+        choices=Tracker,
+    ),
+)
+_OF_THE_AGENT = (
+    ProjectSetting(
+        name="agent",
+        kind=Kind.LINE,
+        means="An agent preset, or script",
+        default="script",
+        usual="required, unless a command is given",
+        label="Agent",
+        hint="A known command line (claude, codex, gemini, opencode, aider, …) or script for a "
+        "command of your own.",
+        part=Part.AGENT,
+    ),
+    ProjectSetting(
+        name="agent_command",
+        kind=Kind.COMMAND,
+        means="The script agent's command",
+        usual="the agent's own",
+        label="Command of the script agent",
+        hint="One argument per line, no shell. {prompt}, {prompt_file}, {workdir}, {branch}, "
+        "{issue} and {model} are filled in.",
+        empty="the agent's own",
+        part=Part.AGENT,
+        most=100,
+    ),
+    ProjectSetting(
+        name="setup_command",
+        kind=Kind.COMMAND,
+        means="Run before the agent",
+        more="It works in the run's working copy.",
+        label="Setup command",
+        hint="Runs in each working copy before the agent. One argument per line.",
+        part=Part.AGENT,
+        most=100,
+    ),
+    ProjectSetting(
+        name="prompt",
+        kind=Kind.TEXT,
+        means="The prompt's template",
+        usual="the default one",
+        label="Prompt",
+        hint="The agent's instructions if a run has no task. Empty: the default ones.",
+        empty="the default one",
+        part=Part.AGENT,
+        usage="; - reads it from standard input",
+    ),
+)
+_OF_ITS_RUNS = (
+    ProjectSetting(
+        name="budget_seconds",
+        kind=Kind.SECONDS,
+        means="How long a run may take",
+        usual="`RUNYARD_BUDGET_SECONDS`",
+        label="Time for a run",
+        hint=_CLOCK_HINT,
+        part=Part.LIMITS,
+        usage="; 7200 by default",
+        least=1,
+        most=MAX_SECONDS,
+    ),
+    ProjectSetting(
+        name="stall_seconds",
+        kind=Kind.SECONDS,
+        means="How long a run may stay silent",
+        usual="no limit",
+        label="Ended when silent for",
+        hint=f"{_CLOCK_HINT} Empty: never.",
+        empty="never",
+        part=Part.LIMITS,
+        beside=True,
+        least=1,
+        most=MAX_SECONDS,
+    ),
+    ProjectSetting(
+        name="max_concurrency",
+        kind=Kind.NUMBER,
+        means="How many runs at once",
+        usual="`RUNYARD_REPO_CONCURRENCY`",
+        label="Runs at once",
+        hint="How many runs of this repository may be open, 1 to 100.",
+        part=Part.LIMITS,
+        least=1,
+        most=100,
+    ),
+    ProjectSetting(
+        name="resume_after_limit",
+        kind=Kind.SWITCH,
+        means="Whether runs go on by themselves after their agent's usage limit",
+        default=True,
+        label="After a usage limit",
+        hint="Once the agent's account works again.",
+        part=Part.LIMITS,
+        beside=True,
+        labels={"yes": "The run is resumed by itself", "no": "A person resumes the run"},
+    ),
+    ProjectSetting(
+        name="owner_hooks",
+        kind=Kind.SWITCH,
+        means="Whether pushes into a folder run its own hooks and filters, as they are now",
+        more="Once one of them changes, none is run.",
+        default=False,
+        label="Hooks of the repository",
+        hint="Whether the folder's own hooks and filters run at each push and merge into it. Once "
+        "switched on, they run until one of them changes.",
+        part=Part.PROJECT,
+        labels={"no": "Not run", "yes": "Run as they are now"},
+    ),
+    ProjectSetting(
+        name="branch_pattern",
+        kind=Kind.BRANCH,
+        means="How branches of AFK runs are named, as afk/<N>",
+        more="<N> is the issue's number.",
+        default="afk/<N>",
+        label="Branch of an issue",
+        hint="<N> is the issue's number. It cannot change while a run has an issue.",
+        part=Part.NAMES,
+    ),
+    ProjectSetting(
+        name="frameworks",
+        kind=Kind.LINES,
+        means="Test frameworks to choose from, in addition to the known ones",
+        usual="only the known ones",
+        label="Frameworks of your own",
+        hint="To choose from in New run, in addition to the known ones. One per line.",
+        part=Part.NAMES,
+        option="--framework",
+        usage="; may be repeated",
+        most=50,
+    ),
+    ProjectSetting(
+        name="open_pr",
+        kind=Kind.CHOICE,
+        means="Who opens change requests",
+        default=OpenPr.RUNYARD.value,
+        choices=OpenPr,
+    ),
+)
+_OF_THE_SANDBOX = (
+    ProjectSetting(
+        name="sandbox",
+        kind=Kind.CHOICE,
+        means="How much of this machine its agents can see and touch",
+        more="`bubblewrap` is an older name of `sandboxed`.",
+        usual="`RUNYARD_SANDBOX`",
+        label="Sandbox",
+        hint="How much of this machine agents see.",
+        part=Part.TOUCHED,
+        choices=SandboxLevel,
+        labels={
+            SandboxLevel.CONTAINED.value: "Contained",
+            SandboxLevel.SANDBOXED.value: "Sandboxed",
+            SandboxLevel.NONE.value: UNSANDBOXED,
+        },
+    ),
+    ProjectSetting(
+        name="network",
+        kind=Kind.CHOICE,
+        means="What sandboxed agents can reach: everything, allowed hosts only, or nothing",
+        more="Agents at other levels reach everything.",
+        default=NetworkRule.ALL.value,
+        label="Network",
+        hint="What agents can reach.",
+        part=Part.TOUCHED,
+        choices=NetworkRule,
+        labels={
+            NetworkRule.ALL.value: "Everything",
+            NetworkRule.ALLOWED.value: "Only allowed hosts",
+            NetworkRule.NONE.value: "Nothing",
+        },
+    ),
+    ProjectSetting(
+        name="allowed_hosts",
+        kind=Kind.LINES,
+        means="Hosts that agents can reach with the network rule allowed",
+        more="Those that the agent and the package managers need can be reached anyway.",
+        default=(),
+        label="Allowed hosts",
+        hint="One per line, such as example.org or example.org:8443, in addition to those that the "
+        "agent and the package managers need.",
+        part=Part.TOUCHED,
+        option="--allow-host",
+        metavar="HOST[:PORT]",
+        most=MAX_LISTED,
+    ),
+    ProjectSetting(
+        name="allow",
+        kind=Kind.CHOICES,
+        means=f"Services of this machine that agents may use: {', '.join(HostService)}",
+        default=(),
+        label="Services of this machine",
+        hint=UNSEEN,
+        part=Part.TOUCHED,
+        choices=HostService,
+        labels={one.value: one.value for one in HostService},
+        metavar="SERVICE",
+    ),
+    ProjectSetting(
+        name="toolchains",
+        kind=Kind.LINES,
+        means="Folders that sandboxed agents can read, such as ~/.pyenv",
+        default=(),
+        label="Toolchain folders",
+        hint="Read-only for agents, such as /home/me/.pyenv. One per line.",
+        part=Part.TOUCHED,
+        option="--toolchain",
+        metavar="FOLDER",
+        most=MAX_LISTED,
+    ),
+    _limit("memory_mb", "Memory, MB", "How much memory a run may use"),
+    _limit(
+        "processes",
+        "Processes",
+        "How many processes a run may have",
+        default=DEFAULT_PROCESSES,
+        beside=True,
+    ),
+    _limit("file_mb", "Largest file, MB", "How large a file may get"),
+    _limit("disk_mb", "Working copy, MB", "How large a working copy may get", beside=True),
+)
+_OF_THE_LOOP = (
+    ProjectSetting(
+        name="auto_enabled",
+        kind=Kind.SWITCH,
+        means="Start runs for ready issues",
+        default=False,
+        option="--auto",
+    ),
+)
+
+PROJECT_SETTINGS: Mapping[str, ProjectSetting] = MappingProxyType(
+    {
+        one.name: one
+        for one in (
+            *_OF_THE_PROJECT,
+            *_OF_THE_AGENT,
+            *_OF_ITS_RUNS,
+            *_OF_THE_SANDBOX,
+            *_OF_THE_LOOP,
+        )
+    }
+)
