@@ -1,42 +1,32 @@
-"""The API client; pages and scripts submit through it and get the same refusals."""
+"""The API client of pages and scripts: asynchronous, with typed answers."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
-from urllib.parse import quote
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
-from pydantic import BaseModel
 
 from app.api import schemas
-from app.api.client.auto import Caller, LoopCalls
-from app.api.client.batches import BatchCalls
-from app.api.client.projects import IssueCalls
-from app.api.client.runs import EntriesPiece as EntriesPiece
-from app.api.client.runs import LogCalls
-from app.domain.json.objects import is_object
+from app.api.client import calls, system_calls
+from app.api.client.protocol import (
+    CORRELATION,
+    Call,
+    change_page,
+    new_correlation_id,
+    problem_in,
+    sentence_in,
+)
 
-Model = TypeVar("Model", bound=BaseModel)
+if TYPE_CHECKING:
+    from app.api.client.protocol import Body
 
-
-class NotificationCalls:
-    """Calls for notification receivers."""
-
-    async def notifications(self: Caller) -> schemas.NotificationsOut:
-        """Return the notification receivers with their delivery state, and the settings."""
-        return await self.ask(schemas.NotificationsOut, "/notifications")
-
-    async def test_notifications(self: Caller) -> list[schemas.TriedOut]:
-        """Send a test message to every receiver now; return the outcome for each."""
-        return (await self.tell(schemas.NotificationTest, "POST", "/notifications/test", {})).items
-
-
-BASE_PATH = "/api/v1"
+Answer = TypeVar("Answer")
+Given = ParamSpec("Given")
 
 
 class ApiProblem(Exception):
@@ -45,7 +35,7 @@ class ApiProblem(Exception):
     def __init__(self, status: int, body: Mapping[str, Any], correlation_id: str) -> None:
         self.status = status
         self.code = str(body.get("error", "fault"))
-        self.detail = str(body.get("detail") or body.get("title") or "Something went wrong.")
+        self.detail = sentence_in(body)
         self.members = dict(body)
         self.correlation_id = correlation_id
         super().__init__(self.detail)
@@ -58,8 +48,7 @@ class ApiProblem(Exception):
     @property
     def change_path(self) -> str:
         """The page of the open change that caused the refusal, empty if there is none."""
-        number, project_id = self.members.get("change"), self.members.get("project_id")
-        return f"/projects/{project_id}/changes/{number}" if number and project_id else ""
+        return change_page(self.members)
 
 
 class NoAnswer(Exception):
@@ -68,11 +57,6 @@ class NoAnswer(Exception):
     def __init__(self, correlation_id: str) -> None:
         self.correlation_id = correlation_id
         super().__init__("The server did not answer.")
-
-
-def new_correlation_id() -> str:
-    """Return a new id that ties a click to its request, its log lines and its error."""
-    return uuid.uuid4().hex
 
 
 @dataclass(frozen=True)
@@ -86,6 +70,21 @@ class LogPiece:
     next_offset: int
     size: int
     is_cut: bool
+    written_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class EntriesPiece:
+    """The entries of all lines that begin between `begin` and `next_offset`, and the log's size.
+
+    Offsets and sizes in bytes. `written_at` is when the log last grew, None if it is empty or the
+    time is unknown.
+    """
+
+    entries: list[schemas.LogEntry]
+    begin: int
+    next_offset: int
+    size: int
     written_at: datetime | None = None
 
 
@@ -105,223 +104,157 @@ class Created:
     replayed: bool
 
 
+def _asks(
+    describe: Callable[Given, Call[Answer]],
+) -> Callable[Concatenate[ApiClient, Given], Coroutine[Any, Any, Answer]]:
+    """Return the method that sends a described call and returns its answer."""
+
+    @wraps(describe)
+    async def method(self: ApiClient, *args: Given.args, **kwargs: Given.kwargs) -> Answer:
+        return await self.ask(describe(*args, **kwargs))
+
+    return method
+
+
 @dataclass
-class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
-    """The API client of one person. `http` carries the base URL, session and transport."""
+class ApiClient:
+    """The API client of one person. `http` carries the base URL, session and transport.
+
+    The methods are the calls of the same names; those that read headers are written out.
+    """
 
     http: httpx.AsyncClient
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: BaseModel | dict[str, Any] | None = None,
-        params: Mapping[str, Any] | None = None,
-        key: str | None = None,
-        correlation_id: str | None = None,
-    ) -> httpx.Response:
-        """Send one request below the base path. Raises ApiProblem or NoAnswer."""
-        correlation_id = correlation_id or new_correlation_id()
-        headers = {**self.headers, "X-Correlation-Id": correlation_id}
-        if key:
-            headers["x-idempotency-key"] = key
-        content = (
-            body.model_dump(mode="json", exclude_unset=True)
-            if isinstance(body, BaseModel)
-            else body
-        )
+    async def send(self, call: Call[Any]) -> httpx.Response:
+        """Send a call. Raises ApiProblem or NoAnswer."""
+        correlation_id = call.correlation_id or new_correlation_id()
         try:
-            answer = await self.http.request(
-                method, BASE_PATH + path, json=content, params=params, headers=headers
-            )
+            answer = await self.http.request(**call.request(correlation_id, self.headers))
         except httpx.HTTPError as error:
             raise NoAnswer(correlation_id) from error
         if answer.is_error:
-            raise _problem(answer, correlation_id)
+            members = problem_in(answer.content, f"The server answered {answer.status_code}.")
+            told = answer.headers.get(CORRELATION, correlation_id)
+            raise ApiProblem(answer.status_code, members, told)
         return answer
 
-    async def ask(self, model: type[Model], path: str, **params: Any) -> Model:
-        """GET a path and parse the response as `model`; empty parameters are left out."""
-        given = {name: value for name, value in params.items() if value not in (None, "")}
-        return model.model_validate_json((await self.send("GET", path, params=given)).content)
+    async def ask(self, call: Call[Answer]) -> Answer:
+        """Send a call and parse its answer. Raises ApiProblem or NoAnswer."""
+        answer = getattr(schemas, call.answer).model_validate_json((await self.send(call)).content)
+        return answer.items if call.takes_items else answer
 
-    async def tell(
-        self, model: type[Model], method: str, path: str, body: Any = None, key: str | None = None
-    ) -> Model:
-        """Send a change and parse the response as `model`."""
-        return model.model_validate_json(
-            (await self.send(method, path, body=body, key=key)).content
-        )
+    projects = _asks(calls.projects)
+    project = _asks(calls.project)
+    figures = _asks(calls.figures)
+    counts = _asks(calls.counts)
+    add_project = _asks(calls.add_project)
+    add_demo_project = _asks(calls.add_demo_project)
+    change_project = _asks(calls.change_project)
+    unarchive_project = _asks(calls.unarchive_project)
+    archive_project = _asks(calls.archive_project)
+    branches = _asks(calls.branches)
+    concurrency = _asks(calls.concurrency)
+    reset_key = _asks(calls.reset_key)
 
-    async def projects(self) -> list[schemas.ProjectOut]:
-        """Return all projects, including archived ones."""
-        return (await self.ask(schemas.Projects, "/projects", include_archived=True)).items
+    start_afk = _asks(calls.start_afk)
+    set_auto = _asks(calls.set_auto)
+    reset = _asks(calls.reset)
+    next_plan = _asks(calls.next_plan)
 
-    async def project(self, project_id: str) -> schemas.ProjectOut:
-        """Return one project."""
-        return await self.ask(schemas.ProjectOut, f"/projects/{project_id}")
+    issues = _asks(calls.issues)
+    issue = _asks(calls.issue)
+    add_issue = _asks(calls.add_issue)
+    change_issue = _asks(calls.change_issue)
+    comments = _asks(calls.comments)
+    comment = _asks(calls.comment)
+    changes = _asks(calls.changes)
+    change = _asks(calls.change)
+    close_change = _asks(calls.close_change)
+    merge = _asks(calls.merge)
 
-    async def figures(self, project_id: str, days: int) -> schemas.ProjectFigures:
-        """Return statistics of a project's runs over the last `days` days, per day and in total."""
-        path = f"/projects/{project_id}/figures"
-        return await self.ask(schemas.ProjectFigures, path, days=days)
+    runs = _asks(calls.runs)
+    run = _asks(calls.run)
+    retry = _asks(calls.retry)
+    resume = _asks(calls.resume)
+    plan_run = _asks(calls.plan_run)
+    stop = _asks(calls.stop)
+    deliver = _asks(calls.deliver)
+    release = _asks(calls.release)
+    timeline = _asks(calls.timeline)
+    report = _asks(calls.report)
+    search_log = _asks(calls.search_log)
 
-    async def counts(self, project_id: str) -> schemas.ProjectCounts:
-        """Return how many runs, open issues and open change requests a project has."""
-        return await self.ask(schemas.ProjectCounts, f"/projects/{project_id}/counts")
+    parked = _asks(calls.parked)
+    discard = _asks(calls.discard)
+    stuck = _asks(calls.stuck)
+    try_again = _asks(calls.try_again)
 
-    async def add_project(self, new: schemas.NewProject) -> schemas.ProjectOut:
-        """Register a repository."""
-        return await self.tell(schemas.ProjectOut, "POST", "/projects", new)
+    batches = _asks(calls.batches)
+    batch = _asks(calls.batch)
+    batch_items = _asks(calls.batch_items)
+    batch_quota = _asks(calls.batch_quota)
+    stop_batch = _asks(calls.stop_batch)
+    order_bulk = _asks(calls.order_bulk)
+    bulk = _asks(calls.bulk)
+    abort_bulk = _asks(calls.abort_bulk)
 
-    async def add_demo_project(self) -> schemas.ProjectOut:
-        """Create the demo repository with its issues, and register it."""
-        return await self.tell(schemas.ProjectOut, "POST", "/demo-project")
-
-    async def change_project(
-        self, project_id: str, change: schemas.ProjectChange
-    ) -> schemas.ProjectOut:
-        """Change the settings that are set in `change`; leave the others as they are."""
-        return await self.tell(schemas.ProjectOut, "PATCH", f"/projects/{project_id}", change)
-
-    async def unarchive_project(self, project_id: str) -> schemas.ProjectOut:
-        """Unarchive a project."""
-        body = schemas.ProjectChange(archived=False)
-        return await self.change_project(project_id, body)
-
-    async def archive_project(self, project_id: str) -> schemas.ProjectOut:
-        """Archive a project; its history is kept."""
-        return await self.tell(schemas.ProjectOut, "DELETE", f"/projects/{project_id}")
+    quota = _asks(system_calls.quota)
+    account_holds = _asks(system_calls.account_holds)
+    lift_hold = _asks(system_calls.lift_hold)
+    notifications = _asks(system_calls.notifications)
+    test_notifications = _asks(system_calls.test_notifications)
+    system = _asks(system_calls.system)
+    doctor = _asks(system_calls.doctor)
+    retention = _asks(system_calls.retention)
 
     async def remote_of(self, folder: str) -> str | None:
         """Return the remote of a local folder, None if it has no usable one."""
-        return (await self.ask(schemas.OriginOut, "/origins", folder=folder)).remote
+        return (await self.ask(calls.origin(folder))).remote
 
-    async def branches(self, project_id: str) -> list[schemas.BranchOut]:
-        """Return the branches of origin, base branch first."""
-        return (await self.ask(schemas.Branches, f"/projects/{project_id}/branches")).items
-
-    async def start_run(
-        self, order: schemas.RunOrder, key: str, correlation_id: str | None = None
-    ) -> Created:
-        """Submit a run under an idempotency key.
-
-        The run carries the correlation id of the first submit.
-        """
-        answer = await self.send(
-            "POST", "/runs", body=order, key=key, correlation_id=correlation_id
-        )
+    async def start_run(self, order: Body, key: str, correlation_id: str | None = None) -> Created:
+        """Submit a run under an idempotency key; see `calls.start_run`."""
+        answer = await self.send(calls.start_run(order, key, correlation_id))
         run = schemas.RunOut.model_validate_json(answer.content)
         return Created(run, answer.headers.get("Idempotency-Replayed") == "true")
 
-    async def reset_key(self, project_id: str, key: str) -> schemas.KeyOut:
-        """Detach one of your own keys from its run, so that its next use starts a new run."""
-        path = f"/idempotency-keys/{quote(key, safe='')}/reset"
-        return await self.tell(schemas.KeyOut, "POST", path, {"project_id": project_id})
-
-    async def runs(self, *, status: Sequence[str] = (), **filters: Any) -> schemas.RunsPage:
-        """Return a page of runs.
-
-        Filters: project_id, phase, trigger, branch, q, limit, cursor, and others of `GET /runs`.
-        """
-        return await self.ask(schemas.RunsPage, "/runs", status=list(status) or None, **filters)
-
-    async def run(self, run_id: str) -> schemas.RunOut:
-        """Return one run."""
-        return await self.ask(schemas.RunOut, f"/runs/{run_id}")
-
-    async def timeline(self, run_id: str) -> list[schemas.TimelineEvent]:
-        """Return a run's events, oldest first."""
-        return (await self.ask(schemas.Timeline, f"/runs/{run_id}/timeline")).items
-
-    async def report(self, run_id: str) -> schemas.ReportOut:
-        """Return the agent's report on a run so far."""
-        return await self.ask(schemas.ReportOut, f"/runs/{run_id}/report")
-
     async def diff(self, run_id: str) -> DiffText:
         """Return a run's unified diff."""
-        answer = await self.send("GET", f"/runs/{run_id}/diff")
+        answer = await self.send(calls.diff(run_id))
         return DiffText(answer.text, answer.headers["X-Diff-Truncated"] == "true")
+
+    async def change_diff(self, project_id: str, number: int) -> str:
+        """Return the unified diff of a change request."""
+        return (await self.send(calls.change_diff(project_id, number))).text
 
     async def log(self, run_id: str, *, offset: int, limit: int) -> LogPiece:
         """Return bytes of a run's log; a negative offset counts from the end."""
-        answer = await self.send(
-            "GET", f"/runs/{run_id}/log", params={"offset": offset, "limit": limit}
-        )
+        answer = await self.send(calls.log(run_id, offset=offset, limit=limit))
         return LogPiece(
             answer.content,
             int(answer.headers["X-Log-Next"]),
             int(answer.headers["X-Log-Size"]),
             answer.headers["X-Log-Truncated"] == "true",
-            _moment(answer.headers.get("Last-Modified")),
+            _written_at(answer),
         )
 
-    async def stop(self, run_id: str, because: str | None = None) -> schemas.RunOut:
-        """Stop a run."""
-        return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/stop", {"because": because})
+    async def has_log_entries(self, run_id: str) -> bool:
+        """Return True if the run's agent writes events that can be shown as entries."""
+        answer = await self.send(calls.log(run_id, offset=0, limit=1, readable=True))
+        return answer.headers["X-Log-Form"] == calls.READABLE["form"]
 
-    async def plan_run(self, run_id: str, plan: dict[str, Any]) -> schemas.RunOut:
-        """Reschedule a delayed run to `starts_at`, or start it now with `start_now`."""
-        return await self.tell(schemas.RunOut, "PATCH", f"/runs/{run_id}", plan)
-
-    async def changes(self, project_id: str) -> list[schemas.ChangeOut]:
-        """Return the change requests of the built-in tracker."""
-        return (await self.ask(schemas.Changes, f"/projects/{project_id}/changes")).items
-
-    async def change(self, project_id: str, number: int) -> schemas.ChangeOut:
-        """Return one change request."""
-        return await self.ask(schemas.ChangeOut, f"/projects/{project_id}/changes/{number}")
-
-    async def change_diff(self, project_id: str, number: int) -> str:
-        """Return the unified diff of a change request."""
-        return (await self.send("GET", f"/projects/{project_id}/changes/{number}/diff")).text
-
-    async def close_change(self, project_id: str, number: int) -> schemas.ChangeOut:
-        """Close a change request without merging it."""
-        return await self.tell(
-            schemas.ChangeOut, "POST", f"/projects/{project_id}/changes/{number}/close"
+    async def log_entries(self, run_id: str, *, offset: int, limit: int) -> EntriesPiece:
+        """Return the entries of all lines that begin in a byte range of a log."""
+        answer = await self.send(calls.log(run_id, offset=offset, limit=limit, readable=True))
+        return EntriesPiece(
+            [schemas.LogEntry.model_validate_json(line) for line in answer.content.splitlines()],
+            int(answer.headers["X-Log-Begin"]),
+            int(answer.headers["X-Log-Next"]),
+            int(answer.headers["X-Log-Size"]),
+            _written_at(answer),
         )
 
-    async def merge(
-        self, project_id: str, number: int, *, push_anyway: bool = False
-    ) -> schemas.ChangeOut:
-        """Merge a change request; `push_anyway` overrides a failed check."""
-        path = f"/projects/{project_id}/changes/{number}/merge"
-        body = {"push_anyway": True} if push_anyway else None
-        return await self.tell(schemas.ChangeOut, "POST", path, body)
 
-    async def quota(self) -> schemas.QuotaOut:
-        """Return this person's quota window for runs."""
-        return await self.ask(schemas.QuotaOut, "/quota/runs")
-
-    async def concurrency(self, project_id: str) -> schemas.ConcurrencyOut:
-        """Return a project's open runs and its concurrency limit."""
-        return await self.ask(schemas.ConcurrencyOut, "/quota/concurrency", project_id=project_id)
-
-    async def system(self) -> schemas.SystemOut:
-        """Return the server's version, health and state."""
-        return await self.ask(schemas.SystemOut, "/system")
-
-    async def doctor(self, look: str) -> schemas.DoctorOut:
-        """Return doctor's findings; `look` is no (cached), stale (re-check if old) or anew."""
-        return await self.ask(schemas.DoctorOut, "/doctor", look=look)
-
-    async def retention(self) -> schemas.RetentionOut:
-        """Return what is kept of ended runs and what is removed next."""
-        return await self.ask(schemas.RetentionOut, "/retention")
-
-
-def _moment(date: str | None) -> datetime | None:
+def _written_at(answer: httpx.Response) -> datetime | None:
+    date = answer.headers.get("Last-Modified")
     return parsedate_to_datetime(date) if date else None
-
-
-def _problem(answer: httpx.Response, correlation_id: str) -> ApiProblem:
-    try:
-        told = answer.json()
-    except ValueError:
-        told = {"detail": f"The server answered {answer.status_code}."}
-    body = told if is_object(told) else {}
-    correlation_id = answer.headers.get("X-Correlation-Id", correlation_id)
-    return ApiProblem(answer.status_code, body, correlation_id)

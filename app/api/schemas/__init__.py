@@ -74,6 +74,7 @@ from app.api.schemas.runs import (
 )
 from app.api.schemas.system import (
     AlertOut,
+    AuditOut,
     ConcurrencyOut,
     CopiesOut,
     DoctorOut,
@@ -118,6 +119,7 @@ __all__ = [
     "AfkStart",
     "AlertOut",
     "Answer",
+    "AuditOut",
     "AutoSwitch",
     "Bar",
     "BatchItemOut",

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import ssl
-import uuid
 import weakref
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -15,11 +14,20 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import typer
 
 from app import __version__
+from app.api.client import calls, system_calls
+from app.api.client.protocol import (
+    CORRELATION,
+    Call,
+    change_page,
+    new_correlation_id,
+    problem_in,
+    sentence_in,
+)
 from app.cli.client.running_server import known_server
 from app.domain.ids import is_run_id
 from app.folder_locks import asking_for_link
@@ -27,7 +35,6 @@ from app.folder_locks import asking_for_link
 if TYPE_CHECKING:
     import httpx
 
-BASE_PATH = "/api/v1"
 AGENT = f"runyard-cli/{__version__}"  # the server counts its runs as started by hand
 READ_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
@@ -107,26 +114,11 @@ class Server:
         except httpx.TransportError as error:
             raise Unreachable(self.url, self.start) from error
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        params: Mapping[str, Any] | None = None,
-        key: str | None = None,
-        lines: bytes | None = None,
-    ) -> httpx.Response:
-        """Send a request below the base path; `lines` are NDJSON. Raises Refused or Unreachable."""
-        httpx, correlation_id = _httpx(), uuid.uuid4().hex
-        headers = {"X-Correlation-Id": correlation_id}
-        if key:
-            headers["x-idempotency-key"] = key
-        if lines is not None:
-            headers["Content-Type"] = "application/x-ndjson"
-        sent = {"json": body, "content": lines, "params": _given(params), "headers": headers}
+    def send(self, call: Call[Any]) -> httpx.Response:
+        """Send a call. Raises Refused or Unreachable."""
+        httpx, correlation_id = _httpx(), new_correlation_id()
         try:
-            answer = self.http.request(method, BASE_PATH + path, **sent)
+            answer = self.http.request(**call.request(correlation_id, {}))
         except httpx.TransportError as error:
             arrived = _may_have_arrived(error)
             raise Unreachable(self.url, self.start, delivered=arrived) from error
@@ -134,42 +126,36 @@ class Server:
             raise self._refusal(answer, correlation_id)
         return answer
 
-    def get(self, path: str, **params: Any) -> Any:
-        """Send a GET and return its JSON."""
-        return read_json(self.send("GET", path, params=params), self.url)
-
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Send a POST and return its JSON."""
-        return read_json(self.send("POST", path, body=body), self.url)
+    def ask(self, call: Call[Any]) -> Any:
+        """Send a call and return the JSON of its answer. Raises Refused or Unreachable."""
+        return read_json(self.send(call), self.url)
 
     @contextmanager
-    def stream(self, path: str, headers: Mapping[str, str]) -> Generator[httpx.Response]:
+    def stream(
+        self, call: Call[Any], headers: Mapping[str, str] | None = None
+    ) -> Generator[httpx.Response]:
         """Open an answer whose body is streamed. Raises Refused or Unreachable."""
-        httpx = _httpx()
+        httpx, correlation_id = _httpx(), new_correlation_id()
         try:
-            with self.http.stream("GET", BASE_PATH + path, headers=dict(headers)) as answer:
+            with self.http.stream(**call.request(correlation_id, headers or {})) as answer:
                 if not answer.is_success:
                     answer.read()
-                    raise self._refusal(answer)
+                    raise self._refusal(answer, correlation_id)
                 yield answer
         except httpx.TransportError as error:
             raise Unreachable(self.url, self.start, delivered=True) from error
 
-    def _refusal(self, answer: httpx.Response, correlation_id: str = "") -> Refused:
-        try:
-            body = answer.json()
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            body = {"detail": f"The server at {self.url} answered {answer.status_code}."}
-        sentence = str(body.get("detail") or body.get("title") or answer.status_code)
-        own = [str(body["own_limit"])] if body.get("own_limit") else []
+    def _refusal(self, answer: httpx.Response, correlation_id: str) -> Refused:
+        status = answer.status_code
+        problem = problem_in(answer.content, f"The server at {self.url} answered {status}.")
+        own = [str(problem["own_limit"])] if problem.get("own_limit") else []
         stranger = STRANGER if self.token else UNSIGNED
-        unknown = [stranger] if answer.status_code == 401 else []
+        unknown = [stranger] if status == 401 else []
+        lines = [sentence_in(problem), *_errors(problem), *_way_out(problem, self.url)]
         return Refused(
-            "\n".join([sentence, *_errors(body), *_way_out(body, self.url), *own, *unknown]),
-            correlation_id=answer.headers.get("X-Correlation-Id", correlation_id),
-            status=answer.status_code,
+            "\n".join([*lines, *own, *unknown]),
+            correlation_id=answer.headers.get(CORRELATION, correlation_id),
+            status=status,
         )
 
 
@@ -209,7 +195,7 @@ def data_folder(data_dir: Path | None) -> Path:
 def new_link(server: Server, folder: Path) -> str:
     """Request a one-time link from a data folder's server, which can see which process asks."""
     with asking_for_link(folder):
-        return str(server.post("/login-links")["url"])
+        return str(server.ask(system_calls.login_link())["url"])
 
 
 def read_json(answer: httpx.Response, url: str) -> Any:
@@ -229,10 +215,6 @@ def _httpx() -> Any:
     return httpx
 
 
-def _given(params: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (params or {}).items() if value not in (None, "", [])}
-
-
 def _may_have_arrived(error: Exception) -> bool:
     httpx = _httpx()
     return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
@@ -242,10 +224,8 @@ def _way_out(body: Mapping[str, Any], url: str) -> list[str]:
     """Return the page where a person can do this, or the page of the change that blocks it."""
     if isinstance(page := body.get("page"), str):
         return [page]
-    number, project_id = body.get("change"), body.get("project_id")
-    if not isinstance(number, int) or not isinstance(project_id, str):
-        return []
-    return [f"{url}/projects/{project_id}/changes/{number}"]
+    change = change_page(body)
+    return [f"{url}{change}"] if change else []
 
 
 def _errors(body: Mapping[str, Any]) -> list[str]:
@@ -294,7 +274,7 @@ def find_run(server: Server, typed: str) -> str:
         return ending
     if not _ENDING.fullmatch(ending):
         raise Misused("Give a run's whole id, or at least its last 6 characters.")
-    page = server.get("/runs", q=ending, limit=_LOOKED_AT)
+    page = server.ask(calls.runs(q=ending, limit=_LOOKED_AT))
     ids = [str(run["id"]) for run in page["items"] if str(run["id"]).endswith(ending)]
     if not ids:
         raise Refused(f"There is no run whose id ends in {ending}.")
@@ -306,7 +286,7 @@ def find_run(server: Server, typed: str) -> str:
 
 def find_project(server: Server, typed: str) -> dict[str, Any]:
     """Return the project with this id or exact name. Raises Refused."""
-    projects = server.get("/projects", include_archived=True)["items"]
+    projects = server.ask(calls.projects())["items"]
     for field in ("id", "name"):
         for project in projects:
             if project.get(field) == typed:
@@ -316,7 +296,7 @@ def find_project(server: Server, typed: str) -> dict[str, Any]:
 
 def only_project(server: Server) -> dict[str, Any]:
     """Return the only project. Raises Refused if there is none, Misused if there are several."""
-    projects = server.get("/projects")["items"]
+    projects = server.ask(calls.projects(include_archived=False))["items"]
     there = [project for project in projects if not project.get("archived_at")]
     if not there:
         raise Refused(_instead("", projects))
@@ -337,13 +317,3 @@ def _instead(typed: str, projects: list[dict[str, Any]]) -> str:
         return "There are none yet: register one with: runyard projects add PATH_OR_URL"
     more = ", …" if len(names) > _NAMED_AT_MOST else "."
     return f"The projects are: {', '.join(names[:_NAMED_AT_MOST])}{more}"
-
-
-def run_path(run_id: str, rest: str = "") -> str:
-    """Return a run's path below the API, with the id escaped."""
-    return f"/runs/{quote(run_id, safe='')}{rest}"
-
-
-def project_path(project: dict[str, Any], rest: str = "") -> str:
-    """Return a project's path below the API."""
-    return f"/projects/{quote(str(project['id']), safe='')}{rest}"

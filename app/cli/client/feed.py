@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.cli.client.connection import Refused, Server, Unreachable, run_path
+from app.api.client import calls
+from app.cli.client.connection import Refused, Server, Unreachable
 
 LOST_SECONDS = 30.0
 PAUSE_SECONDS = 0.5
@@ -39,7 +40,7 @@ def follow_run(server: Server, run_id: str) -> Iterator[FeedEvent]:
             for event in _read_patiently(server, run_id, last_id):
                 last_id, lost_at = event.id or last_id, None
                 yield event
-            if server.get(run_path(run_id))["phase"] == "done":
+            if server.ask(calls.run(run_id))["phase"] == "done":
                 return
             lost_at = None
         except (Unreachable, Refused) as problem:
@@ -57,11 +58,11 @@ def await_release(server: Server, run_id: str) -> None:
     until = time.monotonic() + RELEASE_SECONDS
     # a stream that falls silent would outlast that time
     waiting = replace(server, patience=RELEASE_SECONDS)
-    with suppress(Unreachable, Refused), waiting.stream("/events", _EVENTS) as answer:
+    with suppress(Unreachable, Refused), waiting.stream(calls.all_events(), _EVENTS) as answer:
         # after the stream's first event, nothing is missed
         for event in parse_events(answer.iter_bytes()):
             is_its_own = event.name == "kept_alive" or event.data.get("id") == run_id
-            if is_its_own and server.get(run_path(run_id)).get("released_at"):
+            if is_its_own and server.ask(calls.run(run_id)).get("released_at"):
                 return
             if time.monotonic() > until:
                 return
@@ -82,7 +83,7 @@ def outlasting_losses() -> Generator[None]:
 def _read_patiently(server: Server, run_id: str, last_id: str) -> Iterator[FeedEvent]:
     headers = _EVENTS | ({"Last-Event-ID": last_id} if last_id else {})
     try:
-        with server.stream(run_path(run_id, "/events"), headers) as answer:
+        with server.stream(calls.run_events(run_id), headers) as answer:
             yield FeedEvent("connected")
             yield from parse_events(answer.iter_bytes())
     except (Unreachable, Refused):

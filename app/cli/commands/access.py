@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from app.api.client import system_calls
 from app.cli.client.connection import Misused, Server, Unreachable, connect, data_folder
 from app.cli.output.options import DataDir, example, group
 from app.cli.output.terminal import out
@@ -28,7 +29,7 @@ def rotate(data_dir: DataDir = None) -> None:
 
         offline_token_rotate({"data_dir": data_dir} if data_dir else {})
     else:
-        server.send("POST", "/token/rotate")
+        server.send(system_calls.rotate_token())
     file = data_folder(data_dir) / "token"
     out().print(f"The new token is in {file}. The old one does not work any more.")
 
@@ -51,7 +52,7 @@ def sign_out(
 
         ended = offline_sign_out({"data_dir": data_dir} if data_dir else {})
     else:
-        ended = int(server.post("/logout", {"everywhere": True})["ended"])
+        ended = int(server.ask(system_calls.log_out_everywhere())["ended"])
     out().print(f"Signed out {ended} browser{'' if ended == 1 else 's'}.")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.api.client import system_calls
 from app.cli.client.connection import connect
 from app.cli.output.options import DataDir, Json, example, group
 from app.cli.output.run_view import date_and_clock
@@ -44,7 +45,7 @@ def list_deeds(
 ) -> None:
     """List who did what, newest first."""
     asked = _asked(person, deed, thing, since)
-    answer = connect(data_dir).get("/audit", limit=limit, **asked)
+    answer = connect(data_dir).ask(system_calls.audit(limit, **asked))
     if json_only:
         print_json(answer)
     elif answer["items"]:
@@ -93,8 +94,7 @@ def verify(json_only: Json = False, data_dir: DataDir = None) -> None:
 def _all_rows(asked: dict[str, str], data_dir: DataDir) -> Iterator[dict[str, Any]]:
     api, cursor = connect(data_dir), None
     while True:
-        further = {"cursor": cursor} if cursor else {}
-        answer = api.get("/audit", limit=500, **asked, **further)
+        answer = api.ask(system_calls.audit(500, **asked, cursor=cursor))
         yield from answer["items"]
         cursor = answer["next_cursor"]
         if cursor is None:

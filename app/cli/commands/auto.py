@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.client.connection import connect, find_project, project_path, read_json
+from app.api.client import calls
+from app.cli.client.connection import connect, find_project
 from app.cli.commands.runs_start import Starting, start
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
 from app.cli.output.run_view import age
@@ -58,8 +60,8 @@ def start_run(
 ) -> None:
     """Start an AFK run, on a paused project too, and print its id."""
     server = connect(starting.data_dir)
-    path = project_path(find_project(server, project), "/afk/start")
-    start(server, path, {"issue": issue}, starting)
+    project_id = find_project(server, project)["id"]
+    start(server, partial(calls.start_afk, project_id, issue=issue), starting)
 
 
 def switch_auto(
@@ -70,9 +72,9 @@ def switch_auto(
 ) -> None:
     """Switch the loop on or off; a pause stays a pause."""
     server = connect(data_dir)
-    path = project_path(find_project(server, project), "/afk/auto")
-    answer = server.send("PUT", path, body={"enabled": position is Switch.ON})
-    _print_loop(read_json(answer, server.url), json_only=json_only)
+    project_id = find_project(server, project)["id"]
+    changed = server.ask(calls.set_auto(project_id, enabled=position is Switch.ON))
+    _print_loop(changed, json_only=json_only)
 
 
 def reset_strikes(
@@ -80,15 +82,15 @@ def reset_strikes(
 ) -> None:
     """Set the count of failures to zero, which ends a pause."""
     server = connect(data_dir)
-    path = project_path(find_project(server, project), "/afk/reset")
-    _print_loop(server.post(path), json_only=json_only)
+    project_id = find_project(server, project)["id"]
+    _print_loop(server.ask(calls.reset(project_id)), json_only=json_only)
 
 
 def show_next(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
     """Show what the loop would start next, and why the others wait."""
     server = connect(data_dir)
     found = find_project(server, project)
-    plan = server.get(project_path(found, "/next"))
+    plan = server.ask(calls.next_plan(found["id"]))
     if json_only:
         print_json(plan)
         return

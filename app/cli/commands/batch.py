@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.api.client import calls
 from app.cli.client.completion import project_names
 from app.cli.client.connection import (
     Misused,
@@ -21,7 +22,6 @@ from app.cli.client.connection import (
     connect,
     find_project,
     only_project,
-    read_json,
 )
 from app.cli.client.feed import LOST_SECONDS, PAUSE_SECONDS
 from app.cli.commands.batch_file import BatchFile, read_batch
@@ -130,23 +130,21 @@ def _own_key(content: BatchFile, project_id: str) -> str:
 
 
 def _make(server: Server, project_id: str, count: int, key: str) -> str:
-    body = {"project_id": project_id, "run_count": count}
-    answer = _patiently(lambda: server.send("POST", "/batches", body=body, key=key))
-    batch = read_json(answer, server.url)
+    batch = _patiently(lambda: server.ask(calls.make_batch(project_id, count, key)))
     if batch["replayed"]:
         err().print(f"This key has made the batch {shorten(str(batch['id']))} before.")
     return str(batch["id"])
 
 
 def _look(server: Server, batch_id: str) -> dict[str, Any]:
-    return dict(_patiently(lambda: server.get(f"/batches/{batch_id}")))
+    return dict(_patiently(lambda: server.ask(calls.batch(batch_id))))
 
 
 def _send_missing(
     server: Server, batch_id: str, content: BatchFile, meter: Meter
 ) -> dict[str, Any]:
     """Send the missing lines until the batch has begun; return the batch."""
-    path, count = f"/batches/{batch_id}/items", len(content.lines)
+    count = len(content.lines)
     while (batch := _look(server, batch_id))["status"] == BatchStatus.PENDING:
         missing = batch["missing"]
         meter.show("sent", count - len(missing), count)
@@ -154,7 +152,7 @@ def _send_missing(
         # nothing missing but not sealed yet: a request without lines seals it
         for piece in content.pieces(missing) if missing else (b"",):
             try:
-                receipt = read_json(server.send("POST", path, lines=piece), server.url)
+                receipt = server.ask(calls.add_items(batch_id, piece))
             except Unreachable:
                 break  # a part may have arrived: ask the server again what is missing
             except Refused as refusal:
@@ -171,10 +169,10 @@ def _send_missing(
 
 def _print_refused(server: Server, batch_id: str, content: BatchFile, meter: Meter) -> None:
     """Print the lines that were not started, including those whose answer was lost or a 502."""
-    refused = partial(server.get, f"/batches/{batch_id}/items", status=Status.NOT_STARTED)
+    refused = partial(calls.batch_items, batch_id, limit=100, status=Status.NOT_STARTED)
     cursor: str | None = None
     while True:
-        page = _patiently(partial(refused, limit=100, cursor=cursor))
+        page = _patiently(partial(server.ask, refused(cursor=cursor)))
         for item in page["items"]:
             line, because = content.numbers[item["index"]], item["run"]["because"]
             meter.print(f"Line {line} was not started: {because}")

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.client.connection import Server, connect, find_project, project_path
+from app.api.client import calls
+from app.cli.client.connection import Server, connect, find_project
 from app.cli.commands.runs_read import print_diff
 from app.cli.output.options import DataDir, Json, ProjectName, PushAnyway, example, group
 from app.cli.output.run_view import size_of
@@ -44,7 +45,7 @@ def list_changes(
 ) -> None:
     """List a project's change requests, newest first."""
     server = connect(data_dir)
-    answer = server.get(project_path(find_project(server, project), "/changes"))
+    answer = server.ask(calls.changes(find_project(server, project)["id"]))
     if json_only:
         print_json(answer)
         return
@@ -61,14 +62,14 @@ def show_change(
     project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
     """Show a change request."""
-    server, path = _place(project, number, data_dir)
-    _print_result(server.get(path), json_only=json_only)
+    server, project_id = _place(project, data_dir)
+    _print_result(server.ask(calls.change(project_id, number)), json_only=json_only)
 
 
 def read_diff(project: ProjectName, number: Number, data_dir: DataDir = None) -> None:
     """Print what a change request changes, as a unified diff."""
-    server, path = _place(project, number, data_dir)
-    answer = server.send("GET", f"{path}/diff")
+    server, project_id = _place(project, data_dir)
+    answer = server.send(calls.change_diff(project_id, number))
     print_diff(answer.content, is_cut=answer.headers.get("X-Diff-Truncated") == "true")
 
 
@@ -80,22 +81,22 @@ def merge_change(
     data_dir: DataDir = None,
 ) -> None:
     """Merge a change request, push it to origin, close its issue."""
-    server, path = _place(project, number, data_dir)
-    body = {"push_anyway": True} if push_anyway else {}
-    _print_result(server.post(f"{path}/merge", body), json_only=json_only)
+    server, project_id = _place(project, data_dir)
+    merged = server.ask(calls.merge(project_id, number, push_anyway=push_anyway))
+    _print_result(merged, json_only=json_only)
 
 
 def close_change(
     project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
     """Close a change request without merging it."""
-    server, path = _place(project, number, data_dir)
-    _print_result(server.post(f"{path}/close"), json_only=json_only)
+    server, project_id = _place(project, data_dir)
+    _print_result(server.ask(calls.close_change(project_id, number)), json_only=json_only)
 
 
-def _place(project: str, number: int, data_dir: Path | None) -> tuple[Server, str]:
+def _place(project: str, data_dir: Path | None) -> tuple[Server, str]:
     server = connect(data_dir)
-    return server, project_path(find_project(server, project), f"/changes/{number}")
+    return server, find_project(server, project)["id"]
 
 
 def _print_result(change: dict[str, Any], *, json_only: bool) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.client.connection import Refused, Server, Unreachable, project_path, run_path
+from app.api.client import calls
+from app.cli.client.connection import Refused, Server, Unreachable
 from app.cli.client.feed import follow_run
 from app.cli.commands.auto import print_pause, print_plan
 from app.cli.commands.runs_start import NOT_SUCCEEDED, submit_run
@@ -74,7 +75,7 @@ class Story:
 
     def _make_project(self) -> None:
         self._step("Making a small repository with its issues, and a scripted agent")
-        self._project = self._server.post("/demo-project")
+        self._project = self._server.ask(calls.add_demo_project())
         self._project = self._await_project(
             lambda project: project["state"] != "cloning", CLONE_SECONDS
         )
@@ -83,7 +84,7 @@ class Story:
         if self._project["sandbox"] == SandboxLevel.NONE:
             told = "Its agent runs unsandboxed: `runyard doctor` says why, and what helps."
             self._screen.print(Painted(told, "red"))
-        for issue in self._server.get(self._path("/issues"))["items"]:
+        for issue in self._server.ask(calls.issues(self._id))["items"]:
             self._issues[issue["number"]] = issue
             mark = Painted("claimable", "green") if issue["claimable"] else Painted("waits", "dim")
             self._screen.print(f"  #{issue['number']}  ", mark, f"  {issue['title']}")
@@ -92,7 +93,7 @@ class Story:
         self._step("Start AFK run: by hand, the lowest claimable issue")
         # a run that is still being accepted can be neither listed nor stopped
         with signals_waiting():
-            run, _ = submit_run(self._server, {}, str(uuid.uuid4()), self._path("/afk/start"))
+            run, _ = submit_run(self._server, partial(calls.start_afk, self._id), None)
         ended = self._watch(run, SUCCESS, whole=True)
         self._step("What it changed")
         show_diff(self._screen, self.told["runs"][-1]["diff"].rstrip("\n"))
@@ -101,7 +102,7 @@ class Story:
 
     def _let_the_loop_fail(self) -> None:
         self._step("Auto AFK runs: On")
-        self._server.send("PUT", self._path("/afk/auto"), body={"enabled": True})
+        self._server.send(calls.set_auto(self._id, enabled=True))
         for ending in FAILURES:
             self._watch(self._await_next_run(), ending)
 
@@ -110,7 +111,7 @@ class Story:
         paused = self._await_project(lambda project: project["paused"])
         self.told["paused"] = paused
         print_pause(self._screen, paused)
-        plan = self._server.get(self._path("/next"))
+        plan = self._server.ask(calls.next_plan(self._id))
         self._screen.print(f"The loop starts nothing: {plan['because']}.")
         _expect(paused["strikes"] == PAUSE_THRESHOLD, f"It counted {paused['strikes']} fails.")
         _expect(plan["would"] is None, "The pause does not hold.")
@@ -118,7 +119,7 @@ class Story:
 
     def _reset(self) -> None:
         self._step("Reset: the loop continues with the next issue")
-        reset = self._server.post(self._path("/afk/reset"))
+        reset = self._server.ask(calls.reset(self._id))
         _expect(not reset["paused"] and reset["strikes"] == 0, "Reset did not end the pause.")
         ended = self._watch(self._await_next_run(), SUCCESS)
         self._print_delivery(ended)
@@ -126,7 +127,7 @@ class Story:
         self.told["project"] = self._await_project(
             lambda project: project["strikes"] == 0 and not project["live_runs"]
         )
-        self.told["next"] = self._server.get(self._path("/next"))
+        self.told["next"] = self._server.ask(calls.next_plan(self._id))
         print_plan(self._screen, self.told["next"])
 
     # --- helpers -------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ class Story:
             timeline += self._print_news(stages, whole=whole)[1]
             _expect(time.monotonic() < give_up_at, "A run of the demo took too long.")
         run, rest = self._print_news(stages, whole=whole)
-        diff = self._server.send("GET", run_path(run_id, "/diff")).text
+        diff = self._server.send(calls.diff(run_id)).text
         self.told["runs"].append({"run": run, "timeline": timeline + rest, "diff": diff})
         if ending is not SUCCESS:
             print_end(self._screen, run)
@@ -172,7 +173,7 @@ class Story:
         known = {one["run"]["id"] for one in self.told["runs"]}
         give_up_at = time.monotonic() + NEXT_SECONDS
         while True:
-            runs = self._server.get("/runs", project_id=self._project["id"])["items"]
+            runs = self._server.ask(calls.runs(project_id=self._id))["items"]
             new = [run for run in runs if run["id"] not in known]
             if new:
                 return new[-1]
@@ -183,7 +184,7 @@ class Story:
         self, is_so: Callable[[dict[str, Any]], Any], seconds: float = NEXT_SECONDS
     ) -> dict[str, Any]:
         give_up_at = time.monotonic() + seconds
-        while not is_so(project := self._server.get(self._path())):
+        while not is_so(project := self._server.ask(calls.project(self._id))):
             if time.monotonic() > give_up_at:
                 raise DemoFailed("The demo's project did not get so far in time.")
             time.sleep(_ASK_SECONDS)
@@ -192,8 +193,9 @@ class Story:
     def _because(self) -> str:
         return str(self._project.get("state_because") or "")
 
-    def _path(self, rest: str = "") -> str:
-        return project_path(self._project, rest)
+    @property
+    def _id(self) -> str:
+        return str(self._project["id"])
 
     def _step(self, words: str) -> None:
         print_step(self._screen, words)
@@ -267,20 +269,20 @@ def _leaving_nothing_alive(server: Server) -> Generator[None]:
 
 
 def _switch_loops_off(server: Server) -> None:
-    for project in server.get("/projects")["items"]:
+    for project in server.ask(calls.projects(include_archived=False))["items"]:
         if project["auto_enabled"]:
-            server.send("PUT", project_path(project, "/afk/auto"), body={"enabled": False})
+            server.send(calls.set_auto(project["id"], enabled=False))
 
 
 def _release_runs(server: Server) -> None:
     # listed, not remembered: a submit with a lost answer, or the loop, may have created one
-    ids = [str(run["id"]) for run in server.get("/runs")["items"]]
+    ids = [str(run["id"]) for run in server.ask(calls.runs())["items"]]
     for run_id in ids:
-        if server.get(run_path(run_id))["phase"] != "done":
+        if server.ask(calls.run(run_id))["phase"] != "done":
             with suppress(Refused):  # it has just ended
-                server.post(run_path(run_id, "/stop"), {"because": "The demo ended."})
+                server.ask(calls.stop(run_id, "The demo ended."))
     give_up_at = time.monotonic() + RELEASE_SECONDS
-    while ids := [one for one in ids if not server.get(run_path(one)).get("released_at")]:
+    while ids := [one for one in ids if not server.ask(calls.run(one)).get("released_at")]:
         if time.monotonic() > give_up_at:
             raise Refused("its processes could not be proved gone.")
         time.sleep(_ASK_SECONDS)

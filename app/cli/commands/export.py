@@ -10,7 +10,8 @@ from typing import IO, Annotated
 
 import typer
 
-from app.cli.client.connection import Refused, Server, connect, find_run, run_path
+from app.api.client import calls
+from app.cli.client.connection import Refused, Server, connect, find_run
 from app.cli.output.options import DataDir, Json, RunId, example
 from app.cli.output.terminal import Painted, err, out, print_json
 from app.domain.formatting import size_words
@@ -67,7 +68,7 @@ def _write(server: Server, run_id: str, file: Path) -> int:
 
 
 def _copy(server: Server, run_id: str, into: IO[bytes]) -> None:
-    with server.stream(run_path(run_id, "/export"), {}) as answer:
+    with server.stream(calls.export(run_id)) as answer:
         for piece in answer.iter_bytes():
             into.write(piece)
     into.flush()

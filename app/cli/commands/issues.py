@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.client.connection import Misused, connect, find_project, project_path
+from app.api.client import calls
+from app.cli.client.connection import Misused, connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, example, group
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.issues import ignored_words
@@ -52,7 +53,7 @@ def list_issues(
 ) -> None:
     """List a project's issues, lowest number first."""
     server = connect(data_dir)
-    answer = server.get(project_path(find_project(server, project), "/issues"))
+    answer = server.ask(calls.issues(find_project(server, project)["id"]))
     if json_only:
         print_json(answer)
         return
@@ -80,8 +81,9 @@ def add_issue(
     server = connect(data_dir)
     labels = list(dict.fromkeys([*(label or []), *([READY_LABEL] if ready else [])]))
     text = _given(body)
-    path = project_path(find_project(server, project), "/issues")
-    issue = server.post(path, {"title": title, "body": text, "labels": labels})
+    project_id = find_project(server, project)["id"]
+    new = {"title": title, "body": text, "labels": labels}
+    issue = server.ask(calls.add_issue(project_id, new))
     if json_only:
         print_json(issue)
     else:
@@ -93,12 +95,12 @@ def show_issue(
 ) -> None:
     """Show an issue with what was said on it."""
     server = connect(data_dir)
-    path = project_path(find_project(server, project), f"/issues/{number}")
-    issue = server.get(path)
+    project_id = find_project(server, project)["id"]
+    issue = server.ask(calls.issue(project_id, number))
     if json_only:
         print_json(issue)
         return
-    said = server.get(f"{path}/comments")["items"]
+    said = server.ask(calls.comments(project_id, number))["items"]
     out().print(f"#{issue['number']}  ", _state(issue), f"  {issue['title']}")
     facts = (
         ("labels", ", ".join(issue["labels"])),
@@ -137,14 +139,15 @@ def edit_issue(
     if title is body is label is unlabel is ready is None:
         raise Misused("Say what to change: --title, --body, --label, --unlabel, --ready.")
     server = connect(data_dir)
-    path = project_path(find_project(server, project), f"/issues/{number}")
+    project_id = find_project(server, project)["id"]
     given = {"title": title, "body": None if body is None else _given(body)}
     change: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if label or unlabel or ready is not None:
-        before = list(server.get(path)["labels"])
+        before = list(server.ask(calls.issue(project_id, number))["labels"])
         # the server refuses if the labels were changed in between
         change |= {"labels": _labels(before, label, unlabel, ready), "was": {"labels": before}}
-    _print_changed(server.send("PATCH", path, body=change).json(), json_only=json_only)
+    changed = server.ask(calls.change_issue(project_id, number, **change))
+    _print_changed(changed, json_only=json_only)
 
 
 def close_issue(
@@ -175,8 +178,8 @@ def comment_on_issue(
 ) -> None:
     """Say something on an issue."""
     server = connect(data_dir)
-    path = project_path(find_project(server, project), f"/issues/{number}/comments")
-    said = server.post(path, {"body": _given(text)})
+    project_id = find_project(server, project)["id"]
+    said = server.ask(calls.comment(project_id, number, _given(text)))
     if json_only:
         print_json(said)
     else:
@@ -185,8 +188,9 @@ def comment_on_issue(
 
 def _turn(project: str, number: int, state: str, data_dir: Path | None, *, json_only: bool) -> None:
     server = connect(data_dir)
-    path = project_path(find_project(server, project), f"/issues/{number}")
-    _print_changed(server.send("PATCH", path, body={"state": state}).json(), json_only=json_only)
+    project_id = find_project(server, project)["id"]
+    changed = server.ask(calls.change_issue(project_id, number, state=state))
+    _print_changed(changed, json_only=json_only)
 
 
 def _print_changed(issue: dict[str, Any], *, json_only: bool) -> None:

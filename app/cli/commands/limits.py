@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
+from app.api.client import calls, system_calls
 from app.cli.client.connection import connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, example, group
 from app.cli.output.run_view import clock, date_and_clock
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def list_holds(json_only: Json = False, data_dir: DataDir = None) -> None:
     """List the accounts that are held, and until when."""
-    answer = connect(data_dir).get("/quota/accounts")
+    answer = connect(data_dir).ask(system_calls.account_holds())
     if json_only:
         print_json(answer)
         return
@@ -72,8 +72,7 @@ def lift_hold(
     data_dir: DataDir = None,
 ) -> None:
     """End a hold now; the runs that wait for it follow one by one."""
-    body = {"agent": agent, "family": family}
-    answer = connect(data_dir).post("/quota/accounts/lift", body)
+    answer = connect(data_dir).ask(system_calls.lift_hold(agent, family))
     if json_only:
         print_json(answer)
     else:
@@ -105,13 +104,13 @@ def show(
     server = connect(data_dir)
     if project:
         project_id = find_project(server, project)["id"]
-        quota = server.get("/quota/concurrency", project_id=project_id)
+        quota = server.ask(calls.concurrency(project_id))
         told = f"{quota['active']} of {quota['max']} runs at once are open."
     elif batches:
-        quota = server.get("/quota/batches")
+        quota = server.ask(calls.batch_quota())
         told = _of_batches(quota)
     else:
-        quota = server.get("/quota/runs")
+        quota = server.ask(system_calls.quota())
         told = _told(quota, "runs", "The next one comes back")
     if json_only:
         print_json(quota)
@@ -122,7 +121,7 @@ def show(
     if batches:
         _print_own(Counted.BATCHES, quota)
     else:
-        out().print(_of_batches(server.get("/quota/batches")))
+        out().print(_of_batches(server.ask(calls.batch_quota())))
         _print_own(Counted.RUNS, quota)
 
 
@@ -159,8 +158,7 @@ def reset_key(
 ) -> None:
     """Free a key: its next use starts a new run, the old one goes on."""
     server = connect(data_dir)
-    body = {"project_id": find_project(server, project)["id"]}
-    freed = server.post(f"/idempotency-keys/{quote(key, safe='')}/reset", body)
+    freed = server.ask(calls.reset_key(find_project(server, project)["id"], key))
     if json_only:
         print_json(freed)
     else:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.api.client import calls
 from app.cli.client.connection import connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, example, group
 from app.cli.output.terminal import Piece, err, out, print_json
@@ -28,7 +29,7 @@ def list_parked(
 ) -> None:
     """List what is kept, oldest first."""
     server = connect(data_dir)
-    kept = server.get("/parked")["items"]
+    kept = server.ask(calls.parked())["items"]
     if project:
         project_id = find_project(server, project)["id"]
         kept = [one for one in kept if one["project_id"] == project_id]
@@ -55,13 +56,8 @@ def discard(
 ) -> None:
     """Delete a parked branch with its copies; its issue is ready again."""
     server = connect(data_dir)
-    body = {
-        "project_id": find_project(server, project)["id"],
-        "branch": branch,
-    }
-    if confirm is not None:
-        body["confirm"] = confirm
-    discarded = server.post("/parked/discard", body)
+    project_id = find_project(server, project)["id"]
+    discarded = server.ask(calls.discard(project_id, branch, confirm))
     if json_only:
         print_json(discarded)
     else:

@@ -111,8 +111,3 @@ def read_argv(option: str, given: list[str] | None) -> list[str] | None:
     if not argv:
         raise Misused(f'{option} takes a JSON list of words, such as ["my-agent", "{{prompt}}"].')
     return argv
-
-
-def chosen(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that were given, without None."""
-    return {name: value for name, value in given.items() if value is not None}

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from app.api.client import calls
+from app.api.client.protocol import only_given
 from app.cli.client.connection import (
     Misused,
     Refused,
@@ -18,14 +20,12 @@ from app.cli.client.connection import (
     Unreachable,
     connect,
     find_project,
-    project_path,
     read_json,
 )
 from app.cli.commands.auto import print_pause
 from app.cli.commands.project_options import (
     BaseBranch,
     Settings,
-    chosen,
     option_of,
     settings_from,
 )
@@ -104,7 +104,7 @@ def add_project(
     if settings["agent_command"] and not settings["agent"]:
         given["agent"] = "script"
     server = connect(data_dir)
-    project = server.post("/projects", chosen(given))
+    project = server.ask(calls.add_project(only_given(given)))
     if json_only:
         print_json(project)
     else:
@@ -124,14 +124,12 @@ def edit_project(
     data_dir: DataDir = None,
 ) -> None:
     """Change a project's settings; only what is given is changed."""
-    change = chosen({"name": name, "base_branch": base_branch, **settings_from(settings)})
+    change = only_given({"name": name, "base_branch": base_branch, **settings_from(settings)})
     if not change:
         raise Misused("Say what to change, such as --agent, --prompt or --budget-seconds.")
     server = connect(data_dir)
-    path = project_path(find_project(server, project))
-    _print_project(
-        read_json(server.send("PATCH", path, body=change), server.url), json_only=json_only
-    )
+    project_id = find_project(server, project)["id"]
+    _print_project(server.ask(calls.change_project(project_id, change)), json_only=json_only)
 
 
 def list_projects(
@@ -140,7 +138,7 @@ def list_projects(
     data_dir: DataDir = None,
 ) -> None:
     """List projects."""
-    answer = connect(data_dir).get("/projects", include_archived=archived)
+    answer = connect(data_dir).ask(calls.projects(include_archived=archived))
     if json_only:
         print_json(answer)
         return
@@ -158,7 +156,7 @@ def show_project(
 ) -> None:
     """Show a project with its settings and how its loop stands."""
     server = connect(data_dir)
-    found = server.get(project_path(find_project(server, project)))
+    found = server.ask(calls.project(find_project(server, project)["id"]))
     _print_project(found, json_only=json_only)
 
 
@@ -167,7 +165,7 @@ def list_branches(
 ) -> None:
     """List the branches of a project's origin, base first."""
     server = connect(data_dir)
-    branches = server.get(project_path(find_project(server, project), "/branches"))
+    branches = server.ask(calls.branches(find_project(server, project)["id"]))
     if json_only:
         print_json(branches)
         return
@@ -185,7 +183,7 @@ def archive_project(
     """Archive a project; its history stays."""
     server = connect(data_dir)
     found = find_project(server, project)
-    answer = server.send("DELETE", project_path(found))
+    answer = server.send(calls.archive_project(found["id"]))
     if json_only:
         print_json(read_json(answer, server.url))
     else:
@@ -198,9 +196,7 @@ def unarchive_project(
     """Take an archived project back; auto runs are off."""
     server = connect(data_dir)
     found = find_project(server, project)
-    answer = read_json(
-        server.send("PATCH", project_path(found), body={"archived": False}), server.url
-    )
+    answer = server.ask(calls.unarchive_project(found["id"]))
     if json_only:
         print_json(answer)
     else:
@@ -211,7 +207,7 @@ def _print_remote(server: Server, place: str) -> None:
     if not place.startswith("/"):
         return
     try:
-        remote = server.get("/origins", folder=place).get("remote")
+        remote = server.ask(calls.origin(place)).get("remote")
     except (Refused, Unreachable):
         return  # only a hint: the project exists already
     if remote:

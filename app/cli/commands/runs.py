@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.client.connection import connect, find_project, find_run, run_path
+from app.api.client import calls
+from app.cli.client.connection import connect, find_project, find_run
 from app.cli.commands import runs_plan, runs_read, runs_start
 from app.cli.commands.runs_start import Key, submit_run
 from app.cli.output.options import (
@@ -117,13 +119,13 @@ def list_runs(
 ) -> None:
     """List runs, newest first."""
     server = connect(data_dir)
-    page = server.get(
-        "/runs",
+    listed = calls.runs(
         project_id=find_project(server, project)["id"] if project else None,
         limit=limit,
         cursor=cursor,
         **filters.asked(),
     )
+    page = server.ask(listed)
     if json_only:
         print_json(page)
         return
@@ -145,8 +147,8 @@ def stop_run(
 ) -> None:
     """Stop a run; its work is kept."""
     server = connect(data_dir)
-    path = run_path(find_run(server, run_id), "/stop")
-    _print_result(server.post(path, {"because": reason} if reason else {}), json_only=json_only)
+    stopped = server.ask(calls.stop(find_run(server, run_id), reason or None))
+    _print_result(stopped, json_only=json_only)
 
 
 def deliver_run(
@@ -158,8 +160,8 @@ def deliver_run(
 ) -> None:
     """Deliver what an ended run has committed."""
     server = connect(data_dir)
-    path = run_path(find_run(server, run_id), "/deliver")
-    run, _ = submit_run(server, {"push_anyway": push_anyway or None}, key, path)
+    deliver = partial(calls.deliver, find_run(server, run_id), push_anyway=push_anyway)
+    run, _ = submit_run(server, deliver, key)
     if json_only:
         print_json(run)
     else:
@@ -169,7 +171,7 @@ def deliver_run(
 def release_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
     """Release an ended run even if its processes may still be there."""
     server = connect(data_dir)
-    run = server.post(run_path(find_run(server, run_id), "/release"))
+    run = server.ask(calls.release(find_run(server, run_id)))
     _print_result(run, json_only=json_only)
 
 

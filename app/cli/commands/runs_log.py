@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.client.connection import Misused, Server, connect, find_run, run_path
+from app.api.client import calls
+from app.cli.client.connection import Misused, Server, connect, find_run
 from app.cli.client.feed import follow_run, outlasting_losses
 from app.cli.output.log_filter import LogFilter
 from app.cli.output.options import DataDir, RunId
@@ -73,10 +74,10 @@ def read_log(
 
 def print_hits(server: Server, run_id: str, words: str, *, readable: bool) -> None:
     """Print every line of a log that contains some words, with its number, as grep does."""
-    asked: dict[str, Any] = {"q": words, "limit": HITS} | ({"form": READABLE} if readable else {})
     count, cursor = 0, ""
     while cursor is not None:
-        page = server.get(run_path(run_id, "/log/search"), **asked, cursor=cursor or None)
+        found = calls.search_log(run_id, words, readable=readable, cursor=cursor, limit=HITS)
+        page = server.ask(found)
         for hit in page["items"]:
             out().print(Painted(f"{hit['line']}:", "dim"), str(hit["text"]))
         count, cursor = count + len(page["items"]), page.get("next_cursor")
@@ -90,7 +91,7 @@ class _Log:
     def __init__(self, server: Server, run_id: str, *, raw: bool, readable: bool) -> None:
         self._run_id = run_id
         self._server = server
-        self._form = {"form": READABLE} if readable else {}
+        self._readable = readable
         self._offset = 0
         self._was_cut = False
         self._filter = (
@@ -113,9 +114,10 @@ class _Log:
     def print_rest(self) -> None:
         """Print from the current offset to the present end; only complete entries."""
         while True:
-            asked = {"offset": self._offset, "limit": LOG_PIECE_BYTES}
-            path = run_path(self._run_id, "/log")
-            answer = self._server.send("GET", path, params=asked | self._form)
+            at, most, readable = self._offset, LOG_PIECE_BYTES, self._readable
+            answer = self._server.send(
+                calls.log(self._run_id, offset=at, limit=most, readable=readable)
+            )
             self._was_cut = answer.headers.get("X-Log-Truncated") == "true"
             self._show(answer)
             begin, self._offset = self._offset, int(answer.headers.get("X-Log-Next", self._offset))
@@ -138,9 +140,9 @@ class _Log:
         if answer.headers.get("X-Log-Form") == READABLE:
             print_entries(out(), answer.content)
             return
-        if self._form:
+        if self._readable:
             err().print("This run's agent writes no events: its log is shown as it is.")
-            self._form = {}
+            self._readable = False
         if self._filter:
             sys.stdout.write(self._filter.feed(answer.content))
             sys.stdout.flush()

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.client.connection import connect, find_run, read_json, run_path
+from app.api.client import calls
+from app.cli.client.connection import connect, find_run
 from app.cli.output.options import DataDir, Json, RunId, example
 from app.cli.output.run_view import date_and_clock
 from app.cli.output.terminal import out, print_json, status_piece
@@ -53,8 +54,7 @@ def start_run_now(run_id: RunId, json_only: Json = False, data_dir: DataDir = No
 
 def _plan(run_id: str, plan: dict[str, Any], *, json_only: bool, data_dir: Path | None) -> None:
     server = connect(data_dir)
-    answer = server.send("PATCH", run_path(find_run(server, run_id)), body=plan)
-    run = read_json(answer, server.url)
+    run = server.ask(calls.plan_run(find_run(server, run_id), plan))
     if json_only:
         print_json(run)
         return

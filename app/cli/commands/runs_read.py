@@ -6,7 +6,8 @@ import sys
 
 import typer
 
-from app.cli.client.connection import connect, find_run, run_path
+from app.api.client import calls
+from app.cli.client.connection import connect, find_run
 from app.cli.commands.runs_log import read_log
 from app.cli.output.options import DataDir, Json, RunId, example
 from app.cli.output.run_view import print_report, print_run, print_timeline, show_diff
@@ -32,21 +33,21 @@ def show_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -
     """Show a run, what its agent reported, and its timeline."""
     server = connect(data_dir)
     whole_id = find_run(server, run_id)
-    run = server.get(run_path(whole_id))
+    run = server.ask(calls.run(whole_id))
     if json_only:
         print_json(run)
         return
     screen = out()
     print_run(screen, run)
-    print_report(screen, server.get(run_path(whole_id, "/report")))
+    print_report(screen, server.ask(calls.report(whole_id)))
     screen.print()
-    print_timeline(screen, server.get(run_path(whole_id, "/timeline"))["items"])
+    print_timeline(screen, server.ask(calls.timeline(whole_id))["items"])
 
 
 def show_timeline(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
     """Show what happened to a run, oldest first."""
     server = connect(data_dir)
-    timeline = server.get(run_path(find_run(server, run_id), "/timeline"))
+    timeline = server.ask(calls.timeline(find_run(server, run_id)))
     if json_only:
         print_json(timeline)
     else:
@@ -56,7 +57,7 @@ def show_timeline(run_id: RunId, json_only: Json = False, data_dir: DataDir = No
 def show_report(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
     """Show what a run's agent reported of its work."""
     server = connect(data_dir)
-    report = server.get(run_path(find_run(server, run_id), "/report"))
+    report = server.ask(calls.report(find_run(server, run_id)))
     if json_only:
         print_json(report)
     elif report["sentence"] or report["final_message"]:
@@ -68,7 +69,7 @@ def show_report(run_id: RunId, json_only: Json = False, data_dir: DataDir = None
 def read_diff(run_id: RunId, data_dir: DataDir = None) -> None:
     """Print what a run changed, as a unified diff."""
     server = connect(data_dir)
-    answer = server.send("GET", run_path(find_run(server, run_id), "/diff"))
+    answer = server.send(calls.diff(find_run(server, run_id)))
     print_diff(answer.content, is_cut=answer.headers.get("X-Diff-Truncated") == "true")
 
 

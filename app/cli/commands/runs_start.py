@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
+from app.api.client import calls
+from app.api.client.protocol import Call, only_given
 from app.cli.client.connection import (
     Server,
     Unreachable,
@@ -17,7 +21,6 @@ from app.cli.client.connection import (
     find_project,
     find_run,
     read_json,
-    run_path,
 )
 from app.cli.commands.runs_plan import Delay, read_when
 from app.cli.output.options import DataDir, Json, ProjectName, RunId, example, spread
@@ -117,7 +120,7 @@ def trigger_run(
         "ttl": ttl,
         "tags": tag or None,
     }
-    start(server, "/runs", order, starting)
+    start(server, partial(calls.start_run, only_given(order)), starting)
 
 
 def retry_run(
@@ -145,8 +148,7 @@ def retry_run(
 ) -> None:
     """Run it again as a new run and print the new id."""
     server = connect(starting.data_dir)
-    path = run_path(find_run(server, run_id), "/retry")
-    order = {
+    wishes = {
         "agent": agent_type,
         "model": model,
         "task": sys.stdin.read() if task == "-" else task,
@@ -154,13 +156,13 @@ def retry_run(
         "from": source,
         "again": again or None,
     }
-    start(server, path, order, starting)
+    start(server, partial(calls.retry, find_run(server, run_id), **wishes), starting)
 
 
 def resume_run(run_id: RunId, *, starting: Starting) -> None:
     """Go on with a run after a usage limit; print the new id."""
     server = connect(starting.data_dir)
-    start(server, run_path(find_run(server, run_id), "/resume"), {}, starting)
+    start(server, partial(calls.resume, find_run(server, run_id)), starting)
 
 
 def wait_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
@@ -169,9 +171,9 @@ def wait_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -
     _print_end(_wait(server, find_run(server, run_id)), json_only=json_only)
 
 
-def start(server: Server, path: str, order: dict[str, Any], starting: Starting) -> None:
+def start(server: Server, describe: Callable[..., Call[Any]], starting: Starting) -> None:
     """Start a run and print it; with `wait`, follow it to its end and exit 4 if it failed."""
-    run, replayed = submit_run(server, order, starting.key, path)
+    run, replayed = submit_run(server, describe, starting.key)
     if replayed:
         err().print("This key had already started this run; no second one was started.")
     if not starting.json_only:
@@ -183,22 +185,21 @@ def start(server: Server, path: str, order: dict[str, Any], starting: Starting) 
 
 
 def submit_run(
-    server: Server, order: dict[str, Any], key: str | None, path: str
+    server: Server, describe: Callable[..., Call[Any]], key: str | None
 ) -> tuple[dict[str, Any], bool]:
     """Submit a run; if the answer is lost, submit it once more under the same key.
 
-    Without a key, one is generated. Returns the run, and True if the key had started it before.
-    Raises Refused, Unreachable.
+    `describe` returns the call for the key it is given; without one, a key is made. Returns the
+    run, and True if the key had started it before. Raises Refused, Unreachable.
     """
-    key, was_lost = key or str(uuid.uuid4()), False
-    body = {name: value for name, value in order.items() if value is not None}
+    call, was_lost = describe(key=key or str(uuid.uuid4())), False
     try:
-        answer = server.send("POST", path, body=body, key=key)
+        answer = server.send(call)
     except Unreachable as problem:
         if not problem.delivered:
             raise
         was_lost = True
-        answer = server.send("POST", path, body=body, key=key)
+        answer = server.send(call)
     replayed = answer.headers.get("Idempotency-Replayed") == "true"
     return read_json(answer, server.url), replayed and not was_lost
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
+from app.api.client import calls, system_calls
 from app.cli.client.connection import Refused, connect
 from app.cli.output.options import DataDir, Json, example, group
 from app.cli.output.run_view import date_and_clock
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def list_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
     """List the receivers, what waits for each and its last outcome."""
-    answer = connect(data_dir).get("/notifications")
+    answer = connect(data_dir).ask(system_calls.notifications())
     if json_only:
         print_json(answer)
     elif answer["items"]:
@@ -41,7 +41,7 @@ def try_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
 
     Quiet hours do not count. It exits 1 where a receiver did not take it.
     """
-    answer = connect(data_dir).post("/notifications/test", {})
+    answer = connect(data_dir).ask(system_calls.test_notifications())
     if json_only:
         print_json(answer)
     else:
@@ -78,7 +78,7 @@ def register_stuck(app: typer.Typer) -> None:
 
 def list_stuck(json_only: Json = False, data_dir: DataDir = None) -> None:
     """List what failed five times and is tried no more, oldest first."""
-    held = connect(data_dir).get("/quarantine")["items"]
+    held = connect(data_dir).ask(calls.stuck())["items"]
     if json_only:
         print_json({"items": held})
     elif held:
@@ -96,7 +96,7 @@ def retry(
     data_dir: DataDir = None,
 ) -> None:
     """Let it be tried again, once the fault is fixed."""
-    freed = connect(data_dir).post(f"/quarantine/{quote(key, safe='')}/retry", {})
+    freed = connect(data_dir).ask(calls.try_again(key))
     if json_only:
         print_json(freed)
     else:
@@ -114,7 +114,7 @@ def show(json_only: Json = False, data_dir: DataDir = None) -> None:
     What goes is shown for an hour first. Copies with work that is not merged never go by
     themselves.
     """
-    kept = connect(data_dir).get("/retention")
+    kept = connect(data_dir).ask(system_calls.retention())
     if json_only:
         print_json(kept)
         return

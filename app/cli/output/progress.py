@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from app.cli.client.connection import Server, run_path
+from app.api.client import calls
+from app.cli.client.connection import Server
 from app.cli.client.feed import await_release, follow_run, outlasting_losses
 from app.cli.output.run_view import elapsed, print_event, tokens
 from app.cli.output.terminal import Screen, clean, cut, status_piece
@@ -49,8 +50,8 @@ class Stages:
 
     def news(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the run as it is now, and the events since the last call."""
-        run = self._server.get(run_path(self._run_id))
-        events = self._server.get(run_path(self._run_id, "/timeline"))["items"]
+        run = self._server.ask(calls.run(self._run_id))
+        events = self._server.ask(calls.timeline(self._run_id))["items"]
         new = [event for event in events if event["id"] > self._told]
         self._told = max((event["id"] for event in new), default=self._told)
         return run, new

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.api.client import system_calls
 from app.cli.client.connection import Unreachable, connect, data_folder, new_link
 from app.cli.output.options import DataDir, Json, example
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
@@ -102,7 +103,7 @@ def _login_link(data_dir: Path | None) -> str:
 
 def _findings(data_dir: Path | None) -> dict[str, Any]:
     try:
-        return connect(data_dir).get("/doctor", look="anew")
+        return connect(data_dir).ask(system_calls.doctor("anew"))
     except Unreachable as problem:
         err().print(Painted(f"{problem} (looking without it)", "dim"))
     from app.server.application import offline_doctor

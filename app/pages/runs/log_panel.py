@@ -12,8 +12,7 @@ from typing import Any
 from nicegui import background_tasks, ui
 from nicegui.events import GenericEventArguments
 
-from app.api.client.client import ApiProblem, LogPiece, NoAnswer
-from app.api.client.runs import EntriesPiece
+from app.api.client.client import ApiProblem, EntriesPiece, LogPiece, NoAnswer
 from app.api.schemas import LogHitsOut, RunOut
 from app.domain.agents.liveness import warn_after
 from app.domain.formatting import iso

@@ -124,7 +124,7 @@ class SettingsForm:
         else:
             return {}
         try:
-            await api.send("PATCH", f"/projects/{self._id}", body=change)
+            await api.change_project(self._id, change)
         except (ApiProblem, NoAnswer) as problem:
             return blamed_by(problem) if isinstance(problem, ApiProblem) else {}
         return {}

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.api.client.runs import EntriesPiece
+from app.api.client.client import EntriesPiece
 from app.domain.agents.reports import EntryKind, split_lines
 from app.state.runs.run_log import EARLIER_LINES, FLOOD_BYTES, MAX_LINES
 

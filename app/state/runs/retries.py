@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-from app.api.client.client import ApiClient, ApiProblem, NoAnswer, new_correlation_id
+from app.api.client.client import ApiClient, ApiProblem, NoAnswer
+from app.api.client.protocol import new_correlation_id
 from app.api.schemas import RunItem, RunOut
 from app.domain.words import Trigger
 from app.state.page.submits import Submits

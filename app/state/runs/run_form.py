@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.api.client.client import ApiClient, ApiProblem, NoAnswer, new_correlation_id
+from app.api.client.client import ApiClient, ApiProblem, NoAnswer
+from app.api.client.protocol import new_correlation_id
 from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, UsageLimit
 from app.domain.quota import QuotaBanner, QuotaLevel, quota_banner
 from app.domain.text.durations import clock_words

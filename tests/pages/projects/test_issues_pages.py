@@ -162,7 +162,7 @@ async def test_an_issue_is_read_as_markdown_and_nothing_in_it_is_hidden(
 
 async def test_an_issue_leads_to_its_runs(house: House, user: User, project: ProjectOut) -> None:
     new = NewIssue(title="Round tax")
-    await house.api_of(user).tell(IssueOut, "POST", f"/projects/{project.id}/issues", new)
+    await house.api_of(user).add_issue(project.id, new)
     await user.open(f"/projects/{project.id}/issues/1")
     assert f'href="/runs?project={project.id}&amp;issue=1"' in html_of(user)
 

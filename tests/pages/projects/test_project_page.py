@@ -9,7 +9,7 @@ import pytest
 from nicegui import ui
 from nicegui.testing.user import User
 
-from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut, RunOrder, RunOut
+from app.api.schemas import NewIssue, NewProject, ProjectOut, RunOrder, RunOut
 from tests.builders.repositories import commit_file, make_origin, run_git
 from tests.pages.conftest import House, html_of, until
 
@@ -47,8 +47,7 @@ async def test_an_issue_written_elsewhere_appears_without_a_reload(
     house: House, user: User, project: ProjectOut
 ) -> None:
     await user.open(f"/projects/{project.id}")
-    path = f"/projects/{project.id}/issues"
-    await house.api_of(user).tell(IssueOut, "POST", path, NewIssue(title="From a script"))
+    await house.api_of(user).add_issue(project.id, NewIssue(title="From a script"))
     await until(lambda: "From a script" in html_of(user))
 
 
@@ -58,7 +57,7 @@ async def test_every_tab_says_how_much_is_behind_it_and_follows(
     api = house.api_of(user)
     await user.open(f"/projects/{project.id}?tab=settings")
     await until(lambda: {"Issues 0", "Runs 0", "Changes 0"} <= set(html_of(user).split("\n")))
-    await api.tell(IssueOut, "POST", f"/projects/{project.id}/issues", NewIssue(title="One"))
+    await api.add_issue(project.id, NewIssue(title="One"))
     await api.start_run(RunOrder(project_id=project.id), str(uuid.uuid4()))
     await until(lambda: {"Issues 1", "Runs 1", "Changes 1"} <= set(html_of(user).split("\n")))
 
@@ -124,10 +123,10 @@ async def test_a_change_has_a_page_with_its_diff_and_is_closed_there(
 async def test_the_next_sweep_is_told_and_follows_what_anybody_does(
     house: House, user: User, project: ProjectOut
 ) -> None:
-    api, path = house.api_of(user), f"/projects/{project.id}/issues"
+    api = house.api_of(user)
     for number in (1, 2):
         issue = NewIssue(title=f"Do {number}", labels=["ready-for-agent"])
-        await api.tell(IssueOut, "POST", path, issue)
+        await api.add_issue(project.id, issue)
     await until(lambda: house.plane.ledgers.projects.find(project.id).state != "cloning")
     await user.open(f"/projects/{project.id}")
     await until(lambda: "Next sweep: would hold — auto runs are off" in html_of(user))

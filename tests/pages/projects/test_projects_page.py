@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from nicegui.testing.user import User
 
-from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut, RecentFailure
+from app.api.schemas import NewIssue, NewProject, ProjectOut, RecentFailure
 from app.pages.projects.card import card_html
 from app.pages.projects.project import banner_html
 from tests.builders.repositories import make_origin
@@ -73,8 +73,7 @@ async def write_issues(house: House, user: User, project_id: str, count: int) ->
     """Create ready issues."""
     for number in range(count):
         issue = NewIssue(title=f"Do {number}", labels=["ready-for-agent"])
-        path = f"/projects/{project_id}/issues"
-        await house.api_of(user).tell(IssueOut, "POST", path, issue)
+        await house.api_of(user).add_issue(project_id, issue)
 
 
 async def fail_three_times(house: House, user: User, project_id: str) -> list[str]:

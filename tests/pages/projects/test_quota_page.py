@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from nicegui.testing.user import User
 
+from app.api.client import calls
 from app.pages.components.banners import limits_html
 from tests.builders.run_scenes import WAITS, add_project, start, until_status
 from tests.pages.conftest import House, html_of, until
@@ -45,8 +46,7 @@ async def test_the_window_of_batches_stands_beside_it(
     await user.open("/quota")
     assert "of 1000 items of batches used" in html_of(user)
     assert "1000 items left in a window of 1 hour. A batch is charged whole" in html_of(user)
-    body = {"project_id": project.id, "run_count": 40}
-    await house.api_of(user).send("POST", "/batches", body=body)
+    await house.api_of(user).ask(calls.make_batch(project.id, 40))
     await until(lambda: '<b class="figure">40 ' in html_of(user))
     assert "960 items left" in html_of(user)
     assert "The oldest batch leaves it in" in html_of(user)

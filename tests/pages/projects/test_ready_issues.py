@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from nicegui.testing.user import User
 
-from app.api.schemas import IssueOut, NewIssue
+from app.api.schemas import NewIssue
 from app.pages.tracker.issues import ready_words
 from tests.builders.run_scenes import DIES, add_project
 from tests.pages.conftest import House, html_of, until
@@ -30,7 +30,7 @@ async def test_an_issue_that_becomes_ready_is_counted_on_the_open_page(
     assert "&lt;b&gt;shop&lt;/b&gt;" in html_of(user)
     (row,) = user.find(marker="project-issues").elements
     issue = NewIssue(title="Mend it", labels=["ready-for-agent"])
-    await house.api_of(user).tell(IssueOut, "POST", f"/projects/{project.id}/issues", issue)
+    await house.api_of(user).add_issue(project.id, issue)
     await until(lambda: '<b class="ready">1 ready</b>' in html_of(user))
     assert user.find(marker="project-issues").elements == {row}
     assert f'href="/projects/{project.id}/issues"' in html_of(user)

@@ -9,33 +9,30 @@ from typing import Any
 
 from nicegui.testing.user import User
 
+from app.api.client import calls
 from tests.builders.repositories import make_origin
 from tests.pages.conftest import House, html_of, until
 
 WAITS = ["/bin/sh", "-c", "sleep 60"]
 FAILS = ["/bin/sh", "-c", "exit 7"]
-NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
 async def a_project(user: User, house: House, folder: Path, command: list[str]) -> str:
     api = house.api_of(user)
     origin = await asyncio.to_thread(make_origin, folder / "yard")
     body = {"name": "yard", "origin": str(origin), "agent_command": command}
-    made = (await api.send("POST", "/projects", body=body)).json()["id"]
+    made = (await api.ask(calls.add_project(body))).id
     await until(lambda: house.plane.ledgers.projects.find(made).state == "ready")
-    return str(made)
+    return made
 
 
 async def a_batch(user: User, house: House, project: str, *lines: dict[str, Any]) -> str:
     api = house.api_of(user)
-    body = {"project_id": project, "run_count": len(lines)}
-    batch = (await api.send("POST", "/batches", body=body)).json()["id"]
+    batch = (await api.ask(calls.make_batch(project, len(lines)))).id
     content = "\n".join(json.dumps({"index": n, **one}) for n, one in enumerate(lines))
-    path = f"/api/v1/batches/{batch}/items"
-    own = {**api.headers, **NDJSON}
-    answer = await user.http_client.post(path, content=content, headers=own)
-    assert answer.json()["sealed"], answer.text
-    return str(batch)
+    receipt = await api.ask(calls.add_items(batch, content.encode()))
+    assert receipt.sealed, receipt
+    return batch
 
 
 async def test_an_empty_list_says_how_a_batch_is_sent(user: User) -> None:

@@ -10,7 +10,7 @@ import pytest
 from nicegui import Client, ui
 from nicegui.testing.user import User
 
-from app.api.schemas import IssueOut, NewIssue, ProjectOut, RunOut
+from app.api.schemas import NewIssue, ProjectOut, RunOut
 from tests.builders.run_scenes import DIES, WAITS, add_project, start, until_status
 from tests.pages.conftest import House, html_of, until
 
@@ -84,7 +84,7 @@ async def test_issues_that_can_be_taken_come_first(
     project = await add_project(house, user, tmp_path, DIES)
     api = house.api_of(user)
     for new in (NewIssue(title="vague"), NewIssue(title="ready", labels=["ready-for-agent"])):
-        await api.tell(IssueOut, "POST", f"/projects/{project.id}/issues", new)
+        await api.add_issue(project.id, new)
     await open_form(user, project, "?issue=2")
     picker = only(user, "issue-picker")
     assert isinstance(picker, ui.select)
@@ -217,7 +217,7 @@ async def refused_for_lock(house: House, user: User, tmp_path: Path) -> tuple[Pr
     """Submit a form that is refused because `holder` has its branch; return project and holder."""
     project = await add_project(house, user, tmp_path, WAITS)
     new = NewIssue(title="Round tax", labels=["ready-for-agent"])
-    await house.api_of(user).tell(IssueOut, "POST", f"/projects/{project.id}/issues", new)
+    await house.api_of(user).add_issue(project.id, new)
     holder = await lock(house, user, project, "holder")
     await open_form(user, project, "?issue=1&task=kept")
     user.find(marker="run-submit").click()

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from nicegui.testing.user import User
 
+from app.api.client import calls
 from app.services.runs.planned import ttl_of
 from app.state.runs.run_form_options import BAD_TTL, options_of
 from tests.builders.run_scenes import WAITS, add_project, until_status
@@ -23,11 +24,11 @@ async def test_a_planned_run_shows_its_start_and_is_started_now(
     project = await add_project(house, user, tmp_path, WAITS)
     body = {"project_id": project.id, "task": "later", "delay": "1d", "ttl": 600}
     body |= {"tags": ["night & day", "big"]}
-    run = (await house.api_of(user).send("POST", "/runs", body=body)).json()
+    run = await house.api_of(user).ask(calls.start_run(body, None))
     await user.open("/runs")
     assert "starts <time data-day=" in html_of(user)
     assert "Created" in html_of(user)
-    await user.open(f"/runs/{run['id']}")
+    await user.open(f"/runs/{run.id}")
     assert "Starts at <time data-day=" in html_of(user)
     assert "Expires after 10 min in the queue, counted from its start time" in html_of(user)
     assert 'href="/runs?tag=night+%26+day"' in html_of(user)
@@ -36,9 +37,9 @@ async def test_a_planned_run_shows_its_start_and_is_started_now(
     soon = (datetime.now(UTC) + timedelta(hours=2)).strftime("%Y-%m-%dT%H")
     await until(lambda: f'data-day="{soon}' in html_of(user))
     user.find(marker="start-now").click()
-    await until_status(house, run["id"], "running")
+    await until_status(house, run.id, "running")
     await user.should_not_see(marker="start-now")
-    await house.api_of(user).stop(run["id"])
+    await house.api_of(user).stop(run.id)
 
 
 async def test_the_form_takes_a_start_and_tags_under_its_options(

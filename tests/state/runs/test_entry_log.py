@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.adapters.agents.formats import JSON_FORMATS
 from app.adapters.agents.formats.entries import entries_of
-from app.api.client.runs import EntriesPiece
+from app.api.client.client import EntriesPiece
 from app.api.schemas import LogEntry
 from app.domain.agents.reports import Entry, EntryKind
 from app.services.runs.readable_log import read_entries

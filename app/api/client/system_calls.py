@@ -1,0 +1,74 @@
+"""Every call about limits, people and the server itself that Runyard's own clients make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.api.client.protocol import Call
+
+if TYPE_CHECKING:
+    from app.api import schemas
+
+
+def quota() -> Call[schemas.QuotaOut]:
+    """Return this person's quota window for runs."""
+    return Call("GET", "/quota/runs", "QuotaOut")
+
+
+def account_holds() -> Call[list[schemas.AccountHoldOut]]:
+    """Return the accounts that are held at their usage limit."""
+    return Call("GET", "/quota/accounts", "AccountHolds", takes_items=True)
+
+
+def lift_hold(agent: str, family: str) -> Call[list[schemas.AccountHoldOut]]:
+    """Lift a hold by hand; return the remaining holds."""
+    body = {"agent": agent, "family": family}
+    return Call("POST", "/quota/accounts/lift", "AccountHolds", takes_items=True, body=body)
+
+
+def notifications() -> Call[schemas.NotificationsOut]:
+    """Return the notification receivers with their delivery state, and the settings."""
+    return Call("GET", "/notifications", "NotificationsOut")
+
+
+def test_notifications() -> Call[list[schemas.TriedOut]]:
+    """Send a test message to every receiver now; return the outcome for each."""
+    return Call("POST", "/notifications/test", "NotificationTest", takes_items=True)
+
+
+def system() -> Call[schemas.SystemOut]:
+    """Return the server's version, health and state."""
+    return Call("GET", "/system", "SystemOut")
+
+
+def doctor(look: str) -> Call[schemas.DoctorOut]:
+    """Return doctor's findings; `look` is no (cached), stale (re-check if old) or anew."""
+    return Call("GET", "/doctor", "DoctorOut", params={"look": look})
+
+
+def retention() -> Call[schemas.RetentionOut]:
+    """Return what is kept of ended runs and what is removed next."""
+    return Call("GET", "/retention", "RetentionOut")
+
+
+def audit(limit: int, **filters: Any) -> Call[schemas.AuditOut]:
+    """Return a page of the audit, newest first.
+
+    Filters: person, deed, object, since, cursor.
+    """
+    return Call("GET", "/audit", "AuditOut", params={"limit": limit, **filters})
+
+
+def login_link() -> Call[schemas.LoginLink]:
+    """Create a link that signs one browser in."""
+    return Call("POST", "/login-links", "LoginLink")
+
+
+def rotate_token() -> Call[Any]:
+    """Replace the server's token."""
+    return Call("POST", "/token/rotate")
+
+
+def log_out_everywhere() -> Call[schemas.SignedOut]:
+    """End the sessions of all browsers."""
+    return Call("POST", "/logout", "SignedOut", body={"everywhere": True})
