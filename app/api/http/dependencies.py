@@ -21,6 +21,9 @@ from app.services.rows import Deed
 from app.services.runs.requests import Accepted, Requester, RunRequest
 
 Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
+# of pages: how many items, and where the page before ended
+Limit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str | None, Query(max_length=300)]
 
 
 def requester_of(
@@ -75,8 +78,14 @@ def set_accepted_headers(response: Response, accepted: Accepted) -> None:
     """Set the response headers for an accepted run: 201, or 200 if its key already created it."""
     if accepted.replayed:
         response.status_code = 200
+    set_created_headers(response, f"/runs/{accepted.run.id}", replayed=accepted.replayed)
+
+
+def set_created_headers(response: Response, address: str, *, replayed: bool) -> None:
+    """Set the address of what a call created; `replayed` if its key had created it before."""
+    if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    response.headers["Location"] = f"/runs/{accepted.run.id}"
+    response.headers["Location"] = address
 
 
 def _one_key(given: tuple[str | None, ...]) -> str | None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Protocol
 
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from app import errors
 from app.api.http.dependencies import Key, audited_act, requester_of, switch_auto
 from app.api.http.gate import visitor_of
 from app.api.http.problems import answer_for, refusal_of_silence
-from app.api.plain import flash, pages
+from app.api.plain import pages
 from app.api.plain.form_content import Sent, SentForm
-from app.api.schemas import ProjectOut, Provenance, RunOut
-from app.api.schemas.forms import AutoForm, NothingMore, StartForm, StopForm
+from app.api.schemas import ProjectOut, Provenance
+from app.api.schemas.forms import AutoForm, NothingMore, PlainCard, PlainPage, StartForm, StopForm
 from app.api.views import masked, project_out, run_out
 from app.domain.lifecycle import DONE, LIVE
 from app.domain.words import Status
@@ -38,33 +39,28 @@ _HEADERS = {
 }
 
 
+STARTED, REPLAYED = "started", "started_before"
+AUTO_ON, AUTO_OFF = "auto_on", "auto_off"
+RESET, STOPPED = "was_reset", "was_stopped"
+
+_NOTICES = {
+    STARTED: "The run is accepted. Reload to see how it goes on.",
+    REPLAYED: "This form had started its run before; nothing more was started.",
+    AUTO_ON: "Auto AFK runs are on.",
+    AUTO_OFF: "Auto AFK runs are off. What runs goes on.",
+    RESET: "The failures are reset. Auto AFK runs go on where they are on.",
+    STOPPED: "The run is stopped. Its work is kept.",
+}
+
+
 class Plain(Protocol):
     """Renders HTML from API models; every value is escaped."""
 
-    def card(
-        self,
-        project: ProjectOut,
-        runs: Sequence[RunOut],
-        *,
-        unseen: int,
-        csrf: str | None,
-        new_key: Callable[[], str],
-        now: datetime,
-    ) -> str:
-        """Return a project's card with its forms; `unseen` counts open runs not in `runs`."""
+    def card(self, card: PlainCard) -> str:
+        """Return a project's card with its forms."""
         ...
 
-    def page(
-        self,
-        cards: Sequence[str],
-        archived: Sequence[str],
-        *,
-        notice: str,
-        tone: str,
-        look: str,
-        made: Provenance,
-        now: datetime,
-    ) -> str:
+    def page(self, page: PlainPage) -> str:
         """Return the whole page around the cards."""
         ...
 
@@ -133,7 +129,7 @@ class _FormDesk:
         project_id, because = self._id_of(project), "the count of failures was reset"
         deed = audited_act(sent.request, "reset", because, project_id=project_id)
         self._services.afk.reset(project_id, deed, self._services.clock())
-        return _Done(project_id, flash.RESET)
+        return _Done(project_id, RESET)
 
     def start(self, project: str, sent: SentForm, *keys: str | None) -> _Done:
         """Start a run for an issue; `keys` are the idempotency keys of the headers."""
@@ -146,20 +142,20 @@ class _FormDesk:
         log.info("run_accepted", run_id=accepted.run.id, issue=accepted.run.issue)
         if accepted.replayed:
             nothing_done()
-        return _Done(project_id, flash.REPLAYED if accepted.replayed else flash.STARTED)
+        return _Done(project_id, REPLAYED if accepted.replayed else STARTED)
 
     def set_auto(self, project: str, sent: SentForm) -> _Done:
         """Switch the auto loop."""
         is_on = sent.read(AutoForm).enabled
         project_id = self._id_of(project)
         switch_auto(self._services, sent.request, project_id, enabled=is_on)
-        return _Done(project_id, flash.AUTO_ON if is_on else flash.AUTO_OFF)
+        return _Done(project_id, AUTO_ON if is_on else AUTO_OFF)
 
     def stop(self, run_id: str, sent: SentForm) -> _Done:
         """Stop a run."""
         because = sent.read(StopForm).because or f"stopped by {visitor_of(sent.request).name}"
         stopped = self._services.stopper.stop(run_id, because, self._services.clock())
-        return _Done(stopped.project_id, flash.STOPPED)
+        return _Done(stopped.project_id, STOPPED)
 
     def _id_of(self, project: str) -> str:
         rows = self._services.project_rows
@@ -195,15 +191,17 @@ class _FormDesk:
             project = project_out(view, mask)
             drawn = self._card(request, project, runs.get(project.id, []))
             cards[project.archived_at is not None].append(drawn)
-        words, tone = flash.sentence_of(notice)
+        words, tone = notice_of(notice)
         return self._plain.page(
-            cards[False],
-            cards[True],
-            notice=words + self._when(request, notice),
-            tone=tone,
-            look=request.cookies.get("runyard_look", ""),
-            made=Provenance.model_validate(self._services.identity),
-            now=self._services.clock(),
+            PlainPage(
+                cards=cards[False],
+                archived=cards[True],
+                notice=words + self._when(request, notice),
+                tone=tone,
+                look=request.cookies.get("runyard_look", ""),
+                made=Provenance.model_validate(self._services.identity),
+                now=self._services.clock(),
+            )
         )
 
     def _when(self, request: Request, notice: str) -> str:
@@ -225,12 +223,14 @@ class _FormDesk:
         mask = self._services.secrets.mask()
         shown = [masked(run_out(run, project.name), mask) for run in going[:RUNS_A_CARD]]
         return self._plain.card(
-            project,
-            shown,
-            unseen=len(going) - len(shown),
-            csrf=visitor_of(request).csrf,
-            new_key=lambda: str(uuid.uuid4()),
-            now=self._services.clock(),
+            PlainCard(
+                project=project,
+                runs=shown,
+                unseen=len(going) - len(shown),
+                csrf=visitor_of(request).csrf,
+                new_key=lambda: str(uuid.uuid4()),
+                now=self._services.clock(),
+            )
         )
 
 
@@ -242,3 +242,13 @@ def _refused(sent: SentForm, refusal: Refusal) -> Response:
         # redirecting back would end here again, so these get a page of their own
         return pages.refusal_page(refusal)
     return RedirectResponse(sent.way_back(refusal.code), 303)
+
+
+def notice_of(code: str) -> tuple[str, str]:
+    """Return the sentence and tone (`go` or `stop`) of a code; two empty strings if unknown."""
+    if code in _NOTICES:
+        return _NOTICES[code], "go"
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, Refusal) and kind.code == code:
+            return str(kind()), "stop"
+    return "", ""

@@ -9,7 +9,13 @@ import structlog
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.http.dependencies import Key, requester_of
+from app.api.http.dependencies import (
+    Cursor,
+    Key,
+    Limit,
+    requester_of,
+    set_created_headers,
+)
 from app.api.http.gate import visitor_of
 from app.api.http.problems import window_headers
 from app.api.routes.batch_lines import Line, LineSplitter, item_of
@@ -98,9 +104,8 @@ def _making(services: Services) -> APIRouter:
         opened = services.batches.open(
             body.project_id, body.run_count, body.parent_run_id, requester, services.clock()
         )
-        if opened.replayed:
-            response.headers["Idempotency-Replayed"] = "true"
-        response.headers["Location"] = f"/batches/{opened.batch.id}"
+        address = f"/batches/{opened.batch.id}"
+        set_created_headers(response, address, replayed=opened.replayed)
         response.headers.update(_window_of(services, requester.person_id))
         log.info("batch_opened", batch_id=opened.batch.id, is_replay=opened.replayed)
         return BatchMade(
@@ -165,8 +170,8 @@ def _listing(services: Services) -> APIRouter:
     @router.get("/batches")
     def list_them(
         project_id: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        cursor: Annotated[str | None, Query(max_length=300)] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
     ) -> Batches:
         """Batches, newest first."""
         page = services.batches.page(project_id, limit=limit, cursor=cursor)
@@ -186,8 +191,8 @@ def _listing(services: Services) -> APIRouter:
     def items(
         batch_id: str,
         status: Annotated[list[Status] | None, Query()] = None,
-        limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        cursor: Annotated[str | None, Query(max_length=300)] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
     ) -> BatchItems:
         """Its items, in their order."""
         page = services.batches.items(batch_id, tuple(status or ()), limit=limit, cursor=cursor)

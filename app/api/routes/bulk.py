@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter, Request, Response
 
-from fastapi import APIRouter, Query, Request, Response
-
-from app.api.http.dependencies import Key, requester_of
+from app.api.http.dependencies import (
+    Cursor,
+    Key,
+    Limit,
+    requester_of,
+    set_created_headers,
+)
 from app.api.http.gate import visitor_of
 from app.api.schemas import BulkFilter, BulkItemOut, BulkItems, BulkOrder, BulkOut, Bulks
 from app.domain.batches import BulkState
@@ -42,9 +46,8 @@ def _ordering(services: Services) -> APIRouter:
         requester = requester_of(services, request, *keys)
         wanted = _filter(body.filter)
         ordered = services.bulk.order(body.action, wanted, because, requester, services.clock())
-        if ordered.replayed:
-            response.headers["Idempotency-Replayed"] = "true"
-        response.headers["Location"] = f"/bulk/{ordered.bulk.id}"
+        address = f"/bulk/{ordered.bulk.id}"
+        set_created_headers(response, address, replayed=ordered.replayed)
         return _told(services, ordered.bulk)
 
     @router.post("/bulk/{bulk_id}/abort")
@@ -59,7 +62,7 @@ def _telling(services: Services) -> APIRouter:
     router = APIRouter(tags=["bulk"])
 
     @router.get("/bulk")
-    def list_them(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Bulks:
+    def list_them(limit: Limit = 20) -> Bulks:
         """The latest bulk actions, newest first."""
         return Bulks(items=[_told(services, bulk) for bulk in services.bulk.ledger.newest(limit)])
 
@@ -71,8 +74,8 @@ def _telling(services: Services) -> APIRouter:
     @router.get("/bulk/{bulk_id}/items")
     def items(
         bulk_id: str,
-        limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        cursor: Annotated[str | None, Query(max_length=300)] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
     ) -> BulkItems:
         """Its runs and what came of each."""
         page = services.bulk.page(bulk_id, limit=limit, cursor=cursor)

@@ -9,7 +9,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import AwareDatetime
 
-from app.api.http.dependencies import Key, order_of, requester_of, set_accepted_headers
+from app.api.http.dependencies import (
+    Cursor,
+    Key,
+    Limit,
+    order_of,
+    requester_of,
+    set_accepted_headers,
+)
 from app.api.http.gate import visitor_of
 from app.api.routes import exports, run_logs
 from app.api.routes.releases import once_released
@@ -141,8 +148,8 @@ def _listing(services: Services) -> APIRouter:
     @router.get("/runs")
     def list_them(
         wanted: Asked,
-        limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        cursor: Annotated[str | None, Query(max_length=300)] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
     ) -> RunsPage:
         """Runs, newest first.
 

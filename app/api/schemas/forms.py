@@ -1,7 +1,15 @@
-"""Fields of the plain forms; each may also have the session's `csrf` and the return path `next`."""
+"""Pages without scripts: the fields of their forms, and the values that they show.
+
+Each form may also have the session's `csrf` and the return path `next`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.api.schemas import ProjectOut, Provenance, RunOut
 from app.api.schemas.parts import Body, KeyedBody, Number, Remark
 
 
@@ -25,3 +33,32 @@ class StopForm(Body):
     """The content of `POST /afk/stop/{run}`."""
 
     because: Remark | None = None
+
+
+@dataclass(frozen=True)
+class PlainCard:
+    """A project's card with its forms.
+
+    `runs` are open ones and `unseen` counts those left out; `csrf` is the session's secret,
+    `new_key` makes an idempotency key for each form that starts a run.
+    """
+
+    project: ProjectOut
+    runs: Sequence[RunOut]
+    unseen: int
+    csrf: str | None
+    new_key: Callable[[], str]
+    now: datetime
+
+
+@dataclass(frozen=True)
+class PlainPage:
+    """The page around cards that are already HTML; `notice` and `tone` are of the last form."""
+
+    cards: Sequence[str]
+    archived: Sequence[str]
+    notice: str
+    tone: str
+    look: str
+    made: Provenance
+    now: datetime

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from app.api.schemas import ProjectOut, Provenance, RecentFailure, RunOut
+from app.api.schemas import ProjectOut, RecentFailure, RunOut
+from app.api.schemas.forms import PlainCard, PlainPage
 from app.domain.text.durations import ago_words, clock_words
 from app.pages.components.markup import plain
 from app.pages.shell.theme import TONES, is_live
@@ -43,21 +43,9 @@ class PlainPages:
             lstrip_blocks=True,
         )
 
-    def card(
-        self,
-        project: ProjectOut,
-        runs: Sequence[RunOut],
-        *,
-        unseen: int,
-        csrf: str | None,
-        new_key: Callable[[], str],
-        now: datetime,
-    ) -> str:
-        """Render a project's card with its forms.
-
-        `runs` are open ones and `unseen` counts those left out; `csrf` is the session's secret,
-        `new_key` makes an idempotency key for each form that starts a run.
-        """
+    def card(self, card: PlainCard) -> str:
+        """Render a project's card with its forms."""
+        project, now = card.project, card.now
         return self._templates.get_template("card.jinja").render(
             project=project,
             pill=_pill(project, now),
@@ -66,33 +54,23 @@ class PlainPages:
             bars=[(bar.height, TONES[bar.status][0], bar.title) for bar in bars_of(project)],
             bars_in_words=bars_in_words(project),
             alert=wants_person(project),
-            runs=[_run(run, now) for run in runs],
+            runs=[_run(run, now) for run in card.runs],
             failures=[_failure(one, now) for one in project.recent_failures],
-            unseen=unseen,
-            csrf=csrf,
-            new_key=new_key,
+            unseen=card.unseen,
+            csrf=card.csrf,
+            new_key=card.new_key,
         )
 
-    def page(
-        self,
-        cards: Sequence[str],
-        archived: Sequence[str],
-        *,
-        notice: str,
-        tone: str,
-        look: str,
-        made: Provenance,
-        now: datetime,
-    ) -> str:
+    def page(self, page: PlainPage) -> str:
         """Render the page around cards that are already HTML."""
         return self._templates.get_template("page.jinja").render(
-            cards=[Markup(card) for card in cards],  # noqa: S704  (made by `card` above)
-            archived=[Markup(card) for card in archived],  # noqa: S704
-            notice=notice,
-            tone=tone,
-            look=look if look in LOOKS else "",
-            made=made,
-            now=now,
+            cards=[Markup(card) for card in page.cards],  # noqa: S704  (made by `card` above)
+            archived=[Markup(card) for card in page.archived],  # noqa: S704
+            notice=page.notice,
+            tone=page.tone,
+            look=page.look if page.look in LOOKS else "",
+            made=page.made,
+            now=page.now,
         )
 
 

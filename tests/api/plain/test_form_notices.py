@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from app.api.http.gate import Gate
 from app.api.plain import forms
-from app.api.plain.flash import sentence_of
+from app.api.plain.forms import notice_of
 from app.api.plain.form_content import own_path
 from app.pages.system.plain import PlainPages
 from app.services.rows import DatabaseSilent
@@ -68,7 +68,7 @@ def test_a_way_back_is_a_path(target: str, path: str | None) -> None:
     ],
 )
 def test_a_notice_is_a_sentence_of_ours(code: str, sentence: str, tone: str) -> None:
-    assert sentence_of(code) == (sentence, tone)
+    assert notice_of(code) == (sentence, tone)
 
 
 def test_a_page_without_a_known_notice_says_nothing(ann: Person) -> None:
