@@ -26,6 +26,9 @@ from tests.drivers.source_tree import (
 )
 
 MIGRATIONS = "app/records/database/migrations/"
+MIN_FILE_LINES = 60  # below it, a module with one importer is part of that one
+# to be merged, or to say why they stand alone
+OFF_CUTS_LEFT: frozenset[str] = frozenset()
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES, MAX_PARAMETERS = 400, 45, 20, 7
 BANNED_OPENERS = {"what", "who", "whoever", "whom", "whose", "whatever", "somebody", "someone"}
 
@@ -218,6 +221,28 @@ def files_that_are_too_long(source: Source) -> Iterator[str]:
         yield source.at(None, f"{lines} lines, at most {MAX_FILE_LINES}; divide it by its duties")
 
 
+def off_cuts(source: Source) -> Iterator[str]:
+    if "# stands alone: " in source.text or source.name in OFF_CUTS_LEFT:
+        return
+    lines, importers = len(source.text.splitlines()), [*_importers().get(source.module, ())]
+    if lines >= MIN_FILE_LINES or len(importers) != 1 or source.name.endswith("__init__.py"):
+        return
+    theirs, ours = (one.name.rpartition("/")[0] for one in (importers[0], source))
+    if theirs == ours:
+        sentence = f"{lines} lines that only {importers[0].name} imports; merge them"
+        yield source.at(None, f"{sentence}, or say `# stands alone: why`")
+
+
+@cache
+def _importers() -> dict[str, frozenset[Source]]:
+    """Return the sources that import a module, by the module's name."""
+    found: dict[str, set[Source]] = {}
+    for source in sources():
+        for _, name, _ in imports(source):
+            found.setdefault(name, set()).add(source)
+    return {name: frozenset(them) for name, them in found.items()}
+
+
 def functions_that_are_too_long(source: Source) -> Iterator[str]:
     for node in () if source.name.startswith(MIGRATIONS) else functions(source):
         lines = (node.end_lineno or node.lineno) - node.lineno + 1
@@ -404,6 +429,7 @@ RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     databases_opened_elsewhere,
     processes_started_elsewhere,
     files_that_are_too_long,
+    off_cuts,
     functions_that_are_too_long,
     functions_with_too_many_parameters,
     folders_that_are_too_full,

@@ -56,6 +56,9 @@ Maskable = (
 Told = TypeVar("Told", bound=Maskable)
 
 
+_PROJECT_NAMES = frozenset(ProjectOut.model_fields)
+
+
 def masked(told: Told, mask: SecretMask) -> Told:
     """Return `told` with secrets masked, in models, mappings and lists of any depth."""
     return _masked(told, mask) if mask else told
@@ -143,9 +146,6 @@ def project_out(view: ProjectView, mask: SecretMask) -> ProjectOut:
     )
     told = {name: getattr(out, name) for name in _TOLD_OF_RUNS}
     return out.model_copy(update=masked(told, mask))
-
-
-_PROJECT_NAMES = frozenset(ProjectOut.model_fields)
 
 
 def _last_run(run: Run) -> LastRun:

@@ -13,6 +13,9 @@ from app.domain.own_window import MARK
 _PORTS = {"http": 80, "https": 443}
 
 
+LOOK_COOKIE = b"runyard_look"
+
+
 def origin_of(url: str) -> tuple[str, str, int] | None:
     """Return scheme, host and port of a web address, None for any other."""
     try:
@@ -32,9 +35,6 @@ def is_own(url: str, home: str) -> bool:
 def may_open_outside(url: str) -> bool:
     """Return True if the system's browser may open it: web addresses, never files or programs."""
     return origin_of(url) is not None
-
-
-LOOK_COOKIE = b"runyard_look"
 
 
 class HeldPage:

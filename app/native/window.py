@@ -21,6 +21,13 @@ NOT_INSTALLED = "The window needs what `make native` installs (pywebview and PyS
 NO_DISPLAY = "There is no display here for a window."
 
 
+CLOSE_SECONDS = 3.0
+SHOWN = b"shown\n"
+ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
+_ENTRY = Path(__file__).with_name("__main__.py")
+_NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_", "PYTHON")
+
+
 def obstacle(
     surroundings: Mapping[str, str],
     is_installed: Callable[[str], object] = find_spec,
@@ -32,13 +39,6 @@ def obstacle(
     if platform.startswith("linux") and not any(surroundings.get(name) for name in DISPLAYS):
         return NO_DISPLAY
     return None
-
-
-CLOSE_SECONDS = 3.0
-SHOWN = b"shown\n"
-ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
-_ENTRY = Path(__file__).with_name("__main__.py")
-_NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_", "PYTHON")
 
 
 class Window:

@@ -26,6 +26,10 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=300)]
 
 
+MAX_NAMED = 20
+MAX_WORD = 100
+
+
 def requester_of(
     services: Services, request: Request, *keys: str | None, trigger: Trigger | None = None
 ) -> Requester:
@@ -98,10 +102,6 @@ def _one_key(given: tuple[str | None, ...]) -> str | None:
 def _trigger(request: Request, *, is_browser: bool) -> Trigger:
     by_hand = is_browser or request.headers.get("User-Agent", "").startswith("runyard-cli")
     return Trigger.MANUAL if by_hand else Trigger.API
-
-
-MAX_NAMED = 20
-MAX_WORD = 100
 
 
 async def refuse_unknown_words(request: Request) -> None:

@@ -15,12 +15,18 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.client.client import ApiProblem
-from app.api.http.guests import OpenSessions
 from app.api.http.host_names import LOOPBACK_NAMES, HostNames
 from app.api.http.problems import answer_for, answer_to, fault_answer, is_silence
 from app.api.http.refusal_log import refusals
 from app.api.http.request_info import NDJSON, OPEN_FOLDER, READ_METHODS, SIGN_IN_PATH, RequestInfo
-from app.api.http.response import SIGNED_OUT, Exchange, Headers, WatchedSocket, WatchedStream
+from app.api.http.response import (
+    SIGNED_OUT,
+    Exchange,
+    Headers,
+    OpenSessions,
+    WatchedSocket,
+    WatchedStream,
+)
 from app.api.plain import pages
 from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
 from app.logs import correlation, new_correlation_id
@@ -49,6 +55,9 @@ MAX_WANTED, WANTED_SECONDS = 1000, 600
 _NO_STORE = (b"cache-control", b"no-store")
 
 
+OF_ITEMS = "A batch takes its items as lines: send Content-Type: application/x-ndjson."
+
+
 class UnknownHost(Refusal):
     """Runyard does not answer under this address."""
 
@@ -59,9 +68,6 @@ class OddPath(Refusal):
     """This path can be read in more than one way."""
 
     code, status = "odd_path", 400
-
-
-OF_ITEMS = "A batch takes its items as lines: send Content-Type: application/x-ndjson."
 
 
 class WrongMediaType(Refusal):

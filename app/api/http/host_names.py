@@ -1,5 +1,7 @@
 """The host names this server answers to: one for pages and their cookie, others for programs."""
 
+# stands alone: rules of names, without a request or a response
+
 from __future__ import annotations
 
 import re

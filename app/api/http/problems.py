@@ -44,6 +44,9 @@ MAX_FIELD_NAME = 100
 ALSO_WRONG = "also_wrong"
 
 
+Look = Callable[[str, str, Mapping[str, Any], Mapping[str, Any]], list[dict[str, str]]]
+
+
 def answer_for(refusal: Refusal) -> JSONResponse:
     """Build the problem response of a refusal, with Retry-After if known."""
     headers: dict[str, str] = {}
@@ -197,9 +200,6 @@ def register(app: FastAPI, *, store_silent: type[Exception]) -> None:
     app.add_exception_handler(store_silent, _store_silent)
     app.add_exception_handler(ProjectUnreadable, _project_unreadable)
     app.add_exception_handler(HTTPException, _no_such_route)
-
-
-Look = Callable[[str, str, Mapping[str, Any], Mapping[str, Any]], list[dict[str, str]]]
 
 
 def finder(services: Services) -> Look:

@@ -9,13 +9,7 @@ import structlog
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.http.dependencies import (
-    Cursor,
-    Key,
-    Limit,
-    requester_of,
-    set_created_headers,
-)
+from app.api.http.dependencies import Cursor, Key, Limit, requester_of, set_created_headers
 from app.api.http.gate import visitor_of
 from app.api.http.problems import window_headers
 from app.api.routes.batch_lines import Line, LineSplitter, item_of

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.http.dependencies import (
-    Cursor,
-    Key,
-    Limit,
-    requester_of,
-    set_created_headers,
-)
+from app.api.http.dependencies import Cursor, Key, Limit, requester_of, set_created_headers
 from app.api.http.gate import visitor_of
 from app.api.schemas import BulkFilter, BulkItemOut, BulkItems, BulkOrder, BulkOut, Bulks
 from app.domain.batches import BulkState

@@ -22,6 +22,9 @@ from app.services.rows import Run
 Part = tuple[str, Iterable[bytes]]
 
 
+PIECE = 256 * 1024
+
+
 class _Sent(io.RawIOBase):
     """Write-only file whose content is drained as it is written; not seekable."""
 
@@ -56,9 +59,6 @@ def zip_pieces(parts: Iterable[Part], at: datetime) -> Iterator[bytes]:
                     if ready := sent.take():
                         yield ready
     yield sent.take()
-
-
-PIECE = 256 * 1024
 
 
 def routes(services: Services) -> APIRouter:

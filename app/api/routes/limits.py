@@ -25,6 +25,10 @@ from app.services.container import Services
 log = structlog.get_logger()
 
 
+_SAME = ("agent", "family", "since", "until", "evidence", "run_id", "probe_run_id", "hits")
+KeyInPath = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,255}$")]
+
+
 def routes(services: Services) -> APIRouter:
     """Build `/quota/accounts` and `/runs/{id}/resume`."""
     router = APIRouter(tags=["runs"])
@@ -84,12 +88,6 @@ def _holds(services: Services) -> AccountHolds:
             for view in views
         ]
     )
-
-
-_SAME = ("agent", "family", "since", "until", "evidence", "run_id", "probe_run_id", "hits")
-
-
-KeyInPath = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
 def key_routes(services: Services) -> APIRouter:

@@ -29,6 +29,8 @@ from app.errors import Invalid
 from app.services.container import Services
 from app.services.projects.browser_rule import GUARDED
 
+MAX_DAYS = 366
+
 
 def routes(services: Services) -> APIRouter:
     """Build the project routes, including `/origins` and `/demo-project`."""
@@ -132,9 +134,6 @@ def _refuse_what_is_to_come(settings: dict[str, object]) -> None:
         raise Invalid.field("tracker", "Only the built-in tracker can be chosen yet.")
     if settings.get("open_pr", "runyard") != "runyard":
         raise Invalid.field("open_pr", "Only Runyard itself can open change requests yet.")
-
-
-MAX_DAYS = 366
 
 
 def statistics_routes(services: Services) -> APIRouter:

@@ -55,6 +55,9 @@ from app.services.system.store_health import Health, PartHealth, PartTrouble
 _T = TypeVar("_T")
 
 
+Word = Annotated[str | None, Query(max_length=300)]
+
+
 def retention_routes(services: Services) -> APIRouter:
     """Build `/retention`."""
     router = APIRouter(tags=["system"])
@@ -289,9 +292,6 @@ def notification_routes(services: Services) -> APIRouter:
         return NotificationTest(items=[TriedOut.model_validate(one) for one in desk.test()])
 
     return router
-
-
-Word = Annotated[str | None, Query(max_length=300)]
 
 
 def audit_routes(services: Services) -> APIRouter:

@@ -22,6 +22,15 @@ from app.domain.json.objects import is_object
 from app.domain.starts import HOW, read_start
 from app.errors import KeyMismatch
 
+MAX_TASK_BYTES = 32 * 1024
+KEY_HEADER = "x-idempotency-key"
+Moment = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
+# rounded to six decimals, to hide errors of floating-point sums
+Dollars = Annotated[float, PlainSerializer(lambda cost: round(cost, 6), return_type=float)]
+Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
+MAX_TAGS = 10
+Key = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+
 
 def _without_nul(text: str) -> str:
     # PostgreSQL cannot store NUL, and no program argument can contain it
@@ -44,12 +53,6 @@ def _of_task_size(text: str) -> str:
     return text
 
 
-MAX_TASK_BYTES = 32 * 1024
-KEY_HEADER = "x-idempotency-key"
-Moment = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
-# rounded to six decimals, to hide errors of floating-point sums
-Dollars = Annotated[float, PlainSerializer(lambda cost: round(cost, 6), return_type=float)]
-Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 NoNul = AfterValidator(_without_nul)
 InUtc = AfterValidator(_in_utc)
 Prose = Annotated[str, NoNul]
@@ -86,9 +89,7 @@ Text = Annotated[str, _line(200), NoNul]
 Title = Annotated[str, _line(300), NoNul]
 BranchName = Annotated[str, _line(244), NoNul]
 Tag = Annotated[str, _line(128), NoNul]
-MAX_TAGS = 10
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_once_each)]
-Key = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
 class Body(BaseModel):

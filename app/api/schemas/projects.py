@@ -21,6 +21,11 @@ from app.domain.sandbox.levels import (
 from app.domain.sandbox.settings import limit_problem
 from app.domain.words import Status
 
+Argument = Annotated[str, StringConstraints(max_length=4000)]
+CLEARABLE = frozenset({"agent_command", "setup_command", "prompt", "stall_seconds"})
+Tracker = Literal["builtin", "forgejo", "github"]
+Folder = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
 
 def _level_of(word: Any) -> Any:
     try:
@@ -42,11 +47,7 @@ def _setting(name: str, default: Any = None, **bounds: Any) -> Any:
     return Field(default, description=one.sentences, **bounds)
 
 
-Argument = Annotated[str, StringConstraints(max_length=4000)]
-CLEARABLE = frozenset({"agent_command", "setup_command", "prompt", "stall_seconds"})
-Tracker = Literal["builtin", "forgejo", "github"]
 Level = Annotated[SandboxLevel, BeforeValidator(_level_of)]
-Folder = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class LimitSettings(Body):

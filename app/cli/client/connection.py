@@ -50,6 +50,11 @@ UNSIGNED = (
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+_ENDING = re.compile(r"[0-9A-Za-z_-]{6,80}", re.ASCII)
+_LOOKED_AT = 20
+_NAMED_AT_MOST = 5
+
+
 def _headers(token: str | None) -> dict[str, str]:
     own = {"User-Agent": AGENT}
     return own | {"Authorization": f"Bearer {token}"} if token else own
@@ -260,11 +265,6 @@ def _token(folder: Path) -> str | None:
         return (folder / "token").read_text().strip() or None
     except (OSError, ValueError):
         return None
-
-
-_ENDING = re.compile(r"[0-9A-Za-z_-]{6,80}", re.ASCII)
-_LOOKED_AT = 20
-_NAMED_AT_MOST = 5
 
 
 def find_run(server: Server, typed: str) -> str:

@@ -22,6 +22,16 @@ Backup = Annotated[
 ]
 
 
+Target = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FILE]",
+        help="A new file, or a folder; the data folder's backups when not given.",
+        show_default=False,
+    ),
+]
+
+
 def register_restore(app: typer.Typer) -> None:
     """Add the command `restore`."""
     app.command("restore", epilog=example("runyard restore /mnt/disk/runyard.zip"))(put_back)
@@ -72,16 +82,6 @@ def put_back(
     for words in done["left_out"]:
         err().print(Painted("not in it: ", "yellow"), words)
     screen.print("Start it: runyard serve")
-
-
-Target = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="[FILE]",
-        help="A new file, or a folder; the data folder's backups when not given.",
-        show_default=False,
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:

@@ -33,6 +33,9 @@ _ASK_SECONDS = 0.1
 _IN_SHORT = frozenset({"spawned", "exited", "kill_sent", "reaped", "delivered"})
 
 
+RELEASE_SECONDS = 20.0
+
+
 @dataclass(frozen=True)
 class Ending:
     """The expected end of a run of the demo."""
@@ -209,9 +212,6 @@ def print_step(screen: Screen, words: str) -> None:
 def _expect(came_true: bool, otherwise: str) -> None:
     if not came_true:
         raise DemoFailed(otherwise)
-
-
-RELEASE_SECONDS = 20.0
 
 
 def register(app: typer.Typer) -> None:

@@ -22,6 +22,11 @@ Family = Annotated[str, typer.Option(help="The models it holds for; every model 
 STANDS = {"due": "tried next", "probing": "being tried", "easing": "back again"}
 
 
+Batches = Annotated[
+    bool, typer.Option("--batches", help="Only the items of batches you may still order.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the group `limits`."""
     lift_example = example("runyard limits lift claude", "runyard limits lift claude --family opus")
@@ -77,11 +82,6 @@ def lift_hold(
         print_json(answer)
     else:
         out().print("Lifted. The runs that waited for it follow one by one.")
-
-
-Batches = Annotated[
-    bool, typer.Option("--batches", help="Only the items of batches you may still order.")
-]
 
 
 def register_quota(app: typer.Typer) -> None:

@@ -23,12 +23,7 @@ from app.cli.client.connection import (
     read_json,
 )
 from app.cli.commands.auto import print_pause
-from app.cli.commands.project_options import (
-    BaseBranch,
-    Settings,
-    option_of,
-    settings_from,
-)
+from app.cli.commands.project_options import BaseBranch, Settings, option_of, settings_from
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
 from app.cli.output.run_view import age
 from app.cli.output.terminal import Painted, Piece, err, out, print_json

@@ -39,6 +39,11 @@ _MOMENTS = [
 ]
 
 
+Limit = Annotated[
+    int | None, typer.Option(min=1, max=100, help="How many at most; 50 when not given.")
+]
+
+
 def _moment(words: str) -> typer.models.OptionInfo:
     return typer.Option(
         formats=_MOMENTS, metavar="WHEN", help=f"{words}: 2026-11-22, 2026-11-22T18:30 or with Z."
@@ -78,11 +83,6 @@ class RunFilters:
             if name in words:
                 words[name] = words[name].astimezone().isoformat()
         return words
-
-
-Limit = Annotated[
-    int | None, typer.Option(min=1, max=100, help="How many at most; 50 when not given.")
-]
 
 
 def register(app: typer.Typer) -> None:

@@ -25,6 +25,15 @@ _LOOK_SECONDS = 0.05
 _PR_SET_CHILD_SUBREAPER = 36
 
 
+START_SECONDS = 60.0
+END_SECONDS = 20.0
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ASK_SECONDS = 0.1
+_LOG_TAIL_BYTES = 2000
+# The caller's settings are not the demo's; those of test runners and NiceGUI break a server.
+_NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_")
+
+
 @contextmanager
 def ending_orphans() -> Generator[None]:
     """End every process that was started below this one inside the block, orphans included.
@@ -82,15 +91,6 @@ def _adopt_orphans(wanted: bool) -> None:
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(wanted), 0, 0, 0)
-
-
-START_SECONDS = 60.0
-END_SECONDS = 20.0
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_ASK_SECONDS = 0.1
-_LOG_TAIL_BYTES = 2000
-# The caller's settings are not the demo's; those of test runners and NiceGUI break a server.
-_NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_")
 
 
 @contextmanager

@@ -30,6 +30,9 @@ FAILED = ("died", "timed_out", "not_started", "expired")
 Seen = tuple[BatchReport, list[BatchItemOut], BulkOut | None]
 
 
+_CLASSES = ("tight", "m tight", "wide roomy named", "tight", "wide roomy", "tight")
+
+
 def register(door: Connection) -> None:
     """Define `/batches/{batch_id}`."""
 
@@ -194,9 +197,6 @@ class _Row:
         for cell, html in zip(self._cells, _cells(item, session), strict=True):
             if cell.content != html:
                 cell.set_content(html)
-
-
-_CLASSES = ("tight", "m tight", "wide roomy named", "tight", "wide roomy", "tight")
 
 
 def _cells(item: BatchItemOut, session: PageSession) -> list[str]:

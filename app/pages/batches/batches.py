@@ -24,6 +24,9 @@ EMPTY = (
 GONE = 'Nothing is on this page any more. <a href="/batches">Newest batches</a>'
 
 
+_CLASSES = ("m tight", "wide roomy named", "tight", "wide roomy", "wide roomy", "tight")
+
+
 def register(door: Connection) -> None:
     """Define `/batches`."""
 
@@ -115,9 +118,6 @@ class _Row:
         for cell, html in zip(self._cells, _cells(batch, session), strict=True):
             if cell.content != html:
                 cell.set_content(html)
-
-
-_CLASSES = ("m tight", "wide roomy named", "tight", "wide roomy", "wide roomy", "tight")
 
 
 def _cells(batch: BatchOut, session: PageSession) -> list[str]:

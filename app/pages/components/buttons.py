@@ -11,6 +11,13 @@ from app.domain.own_window import is_own_window
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 
+ARMED_SECONDS = 5.0
+# `choose_folder` returns a path, or nothing if the dialog was cancelled
+CHOOSE = (
+    "async () => { const folder = await window.pywebview?.api?.choose_folder?.();"
+    " if (folder) emit(folder); }"
+)
+
 
 def button(
     words: str,
@@ -39,9 +46,6 @@ def _finish(made: Any, mark: str, key: str) -> Any:
         with made:
             ui.html(key.upper(), sanitize=True, tag="kbd").props("aria-hidden=true")
     return testid(made, mark) if mark else made
-
-
-ARMED_SECONDS = 5.0
 
 
 class ConfirmButton:
@@ -95,13 +99,6 @@ class ConfirmButton:
             return
         self.disarm()
         await self._act()
-
-
-# `choose_folder` returns a path, or nothing if the dialog was cancelled
-CHOOSE = (
-    "async () => { const folder = await window.pywebview?.api?.choose_folder?.();"
-    " if (folder) emit(folder); }"
-)
 
 
 def add_folder_button(session: PageSession, field: Any, *, mark: str) -> None:

@@ -12,6 +12,8 @@ from app.pages.components.countdown import at_html
 from app.pages.components.markup import clean, text
 from app.pages.shell.theme import look_of
 
+RECONNECT = '<button type="button" class="btn small" data-reconnect hidden>Reconnect</button>'
+
 
 def short(id_: str) -> str:
     """Return the first four and last two characters of an id: `01HF…9Q`."""
@@ -41,9 +43,6 @@ def correlation_chip_html(correlation_id: str) -> str:
 def correlation_chip(correlation_id: str) -> ui.html:
     """Create `corr 01HF…9Q` as an element."""
     return ui.html(correlation_chip_html(correlation_id), sanitize=clean, tag="span")
-
-
-RECONNECT = '<button type="button" class="btn small" data-reconnect hidden>Reconnect</button>'
 
 
 def _badge(inner: str, tone: str, live: str) -> str:

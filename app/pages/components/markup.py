@@ -80,6 +80,14 @@ ATTRIBUTES = {
 CARD_CHARS = 8_000
 
 
+# longer text is shown unformatted: parsing it could stall every page
+LONGEST = 32 * 1024
+LARGEST = 512 * 1024
+_LINES = re.compile(r"\r\n|\r|\n")
+# wide code and tables scroll in their own box, which the keyboard must be able to reach
+_SCROLLING, _BY_KEYS = re.compile("<(pre|table)>"), r'<\1 tabindex="0">'
+
+
 @cache
 def _cleaner() -> nh3.Cleaner:
     return nh3.Cleaner(
@@ -124,14 +132,6 @@ def plain_html(value: object) -> str:
         parts += [text(words[end : match.start()]), f'<i class="esc">{escape_of(match[0])}</i>']
         end = match.end()
     return "".join([*parts, text(words[end:])])
-
-
-# longer text is shown unformatted: parsing it could stall every page
-LONGEST = 32 * 1024
-LARGEST = 512 * 1024
-_LINES = re.compile(r"\r\n|\r|\n")
-# wide code and tables scroll in their own box, which the keyboard must be able to reach
-_SCROLLING, _BY_KEYS = re.compile("<(pre|table)>"), r'<\1 tabindex="0">'
 
 
 @cache

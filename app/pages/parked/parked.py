@@ -29,6 +29,9 @@ WHAT = "work that was kept because it is not merged"
 Act = Callable[[ParkedOut], Awaitable[None]]
 
 
+_CLASSES = ("m wide roomy named", "wide roomy named", "roomy", "wide roomy", "tight", "tight")
+
+
 def register(door: Connection) -> None:
     """Define `/parked`."""
 
@@ -196,9 +199,6 @@ class _Row:
         self._discard.props["aria-label"] = f"{act} {named}"
         for pressed in (self._deliver, self._discard):
             pressed.set_enabled(not word)
-
-
-_CLASSES = ("m wide roomy named", "wide roomy named", "roomy", "wide roomy", "tight", "tight")
 
 
 def _cells(row: ParkedOut, session: PageSession) -> list[str]:

@@ -28,6 +28,10 @@ MUTED = {"color": "var(--muted)", "fontFamily": "system-ui,sans-serif"}
 LINE = {"color": "var(--line)"}
 
 
+NO_TOKENS = "No agent told how many tokens it used."
+NO_COST = "No agent told what it cost."
+
+
 @dataclass(frozen=True)
 class Series:
     """One part of a chart: its name, its tone, and a value per day (None: no bar)."""
@@ -184,10 +188,6 @@ def _row_html(name: str, figures: FiguresOut, shown: Sequence[str]) -> str:
     cells = [figures.ended, *(getattr(figures, one) for one in shown), mean, used]
     inner = "".join(f"<td>{text(cell)}</td>" for cell in cells)
     return f'<tr><th scope="row">{text(name)}</th>{inner}</tr>'
-
-
-NO_TOKENS = "No agent told how many tokens it used."
-NO_COST = "No agent told what it cost."
 
 
 class ChartsTab:

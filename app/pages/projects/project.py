@@ -1,4 +1,4 @@
-"""A project (`/projects/{id}`): its status, and tabs from issues to settings."""
+"""A project (`/projects/{id}`): its status, its next sweep, and tabs from issues to settings."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from datetime import datetime
 from nicegui import ui
 
 from app.api.client.client import ApiClient
-from app.api.schemas import ChangeOut, ProjectCounts, ProjectOut
+from app.api.schemas import ChangeOut, NextPlan, ProjectCounts, ProjectOut
 from app.pages.components.buttons import link_button
 from app.pages.components.markup import clean, plain, plain_html
 from app.pages.components.paging import Tabs, chosen_tab
+from app.pages.components.testids import testid
 from app.pages.projects.card import failures_html, setting_words, status_html, trouble_html
 from app.pages.projects.charts import ChartsTab
 from app.pages.projects.controls import ProjectControls
-from app.pages.projects.next_plan import NextSweep
 from app.pages.projects.settings import SettingsTab
 from app.pages.runs.new_run import can_start, opens_dialog
 from app.pages.runs.runs_list import RunsList
@@ -30,6 +30,51 @@ from app.state.page.connection import Connection
 from app.state.projects.card_words import sentence_of
 from app.state.projects.project_actions import ProjectActs
 from app.state.runs.run_board import RunFilters
+
+ROWS = 20
+
+
+class NextSweep:
+    """One line that unfolds; fetched again when the project or the number of live runs changes."""
+
+    def __init__(self, session: PageSession, project: ProjectOut) -> None:
+        self._session = session
+        self._id = project.id
+        self._live_runs = session.board.live_runs
+        self._look = session.looker(lambda: session.api.next_plan(project.id), self._show)
+        with ui.element("details").classes("plan") as self._box:
+            self._line = ui.html("", sanitize=clean, tag="summary")
+            self._holds = ui.html("", sanitize=clean)
+        testid(self._box, "next-plan").set_visibility(False)
+        session.on("project.changed", self._follow)
+        session.on_return(self.refetch)
+
+    async def refetch(self) -> None:
+        """Fetch and show the plan; an archived project has no next sweep."""
+        project = self._session.board.get(self._id)
+        is_swept = project is not None and project.archived_at is None
+        self._box.set_visibility(is_swept)
+        if is_swept:
+            await self._look()
+
+    async def _follow(self, project: ProjectOut) -> None:
+        live_runs, before = self._session.board.live_runs, self._live_runs
+        self._live_runs = live_runs
+        # all projects share the slots for live runs
+        if project.id == self._id or live_runs != before:
+            await self.refetch()
+
+    def _show(self, plan: NextPlan) -> None:
+        words = plan.because if plan.would else f"would hold — {plan.because}"
+        self._line.set_content(f"<span>Next sweep: {plain_html(words)}</span>")
+        self._holds.set_content(holds_html(plan))
+        self._box.classes(add="" if plan.holds else "flat", remove="flat" if plan.holds else "")
+
+
+def holds_html(plan: NextPlan) -> str:
+    """Return each waiting issue with its reason: `#14: blocked by #12`."""
+    rows = (f"<li>#{one.issue}: {plain_html(one.because)}</li>" for one in plan.holds)
+    return f'<ul class="holds" aria-label="Why issues wait">{"".join(rows)}</ul>'
 
 
 class ProjectTabs:
@@ -66,9 +111,6 @@ class ProjectTabs:
             number = found.get(name)
             if number is not None:
                 self._tabs.count(name, number)
-
-
-ROWS = 20
 
 
 class RunsTab:

@@ -36,6 +36,13 @@ NO_ANSWER = "The server did not answer. What you typed is still here: press Save
 SOMETHING_ELSE = "Something else of this project is being saved. Press Save again."
 
 
+ARCHIVED = "This project is archived: its settings can be read, not changed."
+ARCHIVING = (
+    "No run can be started in it any more, and its card goes behind Show archived. Its runs, "
+    "issues and logs stay, and Unarchive takes it back."
+)
+
+
 class SettingsFormView:
     """The open form: shows the changes of others, except in fields being edited."""
 
@@ -264,13 +271,6 @@ def unarchive_button(
         done()
 
     return button("Unarchive", unarchive, mark="unarchive-project")
-
-
-ARCHIVED = "This project is archived: its settings can be read, not changed."
-ARCHIVING = (
-    "No run can be started in it any more, and its card goes behind Show archived. Its runs, "
-    "issues and logs stay, and Unarchive takes it back."
-)
 
 
 class SettingsTab:

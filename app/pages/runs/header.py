@@ -26,6 +26,10 @@ from app.pages.shell.theme import look_of
 from app.state.runs.retries import Source
 from app.state.runs.run_record import holds_key, waits_until
 
+GOOD_ENDS = (Status.SUCCEEDED,)
+RESETTING_KEY = "Resetting…"
+RESET_TITLE = "The key's next use starts a new run; this one is not affected"
+
 
 def stuck_html(stuck: StuckOut) -> str:
     """Return `Runyard could not continue this run: it failed 5 times (KeyError: 'x'). …`."""
@@ -68,11 +72,6 @@ class StuckBanner:
             self._session.notify("It is tried again.")
         finally:
             self._button.set_enabled(True)
-
-
-GOOD_ENDS = (Status.SUCCEEDED,)
-RESETTING_KEY = "Resetting…"
-RESET_TITLE = "The key's next use starts a new run; this one is not affected"
 
 
 class RunHeader:

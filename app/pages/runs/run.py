@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import ParkedOut, ProjectOut, RunOut
+from app.api.schemas import ParkedOut, ProjectOut, RunOut, TimelineEvent
+from app.domain.ids import shorten
+from app.domain.text.durations import step_words
 from app.domain.words import Phase
-from app.pages.components.markup import clean, plain, text
+from app.pages.components.countdown import at_html, since_html
+from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.components.testids import testid
 from app.pages.runs.delivery import PullRequestCard
 from app.pages.runs.diff_panel import DiffPanel
 from app.pages.runs.facts import Facts, LastWords, title_of
 from app.pages.runs.header import RESETTING_KEY, RunHeader, export_html
 from app.pages.runs.log_panel import LogPanel
 from app.pages.runs.tabs import RunTabs
-from app.pages.runs.timeline import TimelineView
 from app.pages.shell.frame import frame, refused
 from app.pages.shell.page_session import PageSession, open_submits, owner_of, page_at
 from app.pages.shell.theme import dress_log, dress_runs, look_of
@@ -28,9 +31,50 @@ from app.state.page.connection import Connection
 from app.state.runs.retries import Retries, Source
 from app.state.runs.run_board import used_words
 from app.state.runs.run_record import RunRecord, Snapshot
+from app.state.runs.run_timeline import Step, Tone, steps_of
+
+AT_ONCE = 0.05  # seconds; the duration of a shorter step is not shown
+
 
 # tab for each `?show=`; the pull request card is beside the timeline
 TAB_OF = {"pull-request": "timeline", "diff": "diff"}
+
+
+class TimelineView:
+    """The events of one run as steps."""
+
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
+        self._steps: list[ui.html] = []
+        self._box = testid(ui.element("div").classes("tl"), "timeline")
+        self._box.props('role=list aria-label="Timeline"')
+
+    def show(self, run: RunOut, events: Sequence[TimelineEvent], reported: str) -> None:
+        """Update the steps that differ; `reported` is the agent's report of its progress."""
+        steps = steps_of(events, run, reported)
+        while len(self._steps) > len(steps):
+            self._steps.pop().delete()
+        with self._box:
+            while len(self._steps) < len(steps):
+                made = ui.html("", sanitize=clean).props("role=listitem")
+                self._steps.append(testid(made, "timeline-event"))
+        for element, step in zip(self._steps, steps, strict=True):
+            element.classes(replace=f"ev {step.tone}")
+            element.props["data-kind"] = step.kind
+            element.set_content(self._step_html(step, run))
+
+    def _step_html(self, step: Step, run: RunOut) -> str:
+        if step.tone is Tone.NEXT:
+            return f'<span class="sub">{text(step.heading)}</span>'
+        when = at_html(step.at, with_seconds=True) if step.at else ""
+        words = step.sentence.replace(run.id, shorten(run.id))
+        details = [plain_html(words)] if words else []
+        if step.tone is Tone.NOW and step.at is not None:
+            details.append(since_html(step.at, self._session.now()))
+        elif step.seconds is not None and step.seconds >= AT_ONCE:
+            details.append(text(step_words(step.seconds)))
+        below = f'<span class="sub">{" · ".join(details)}</span>' if details else ""
+        return f'<b>{text(step.heading)}</b> <span class="when">{when}</span>{below}'
 
 
 def register(door: Connection) -> None:

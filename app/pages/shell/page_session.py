@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from nicegui.element import Element
 
 
+BURST_SECONDS = 0.1
+_SESSION = re.compile(r"runyard_\d+")
+# on a machine busy with agents, a late page is better than an error
+PATIENCE_SECONDS = 30.0
+
+
 def dispose_on_delete(client: Client) -> None:
     """Break the reference cycles between a page's elements once NiceGUI deletes the page.
 
@@ -55,9 +61,6 @@ def _take_apart(client: Client, elements: list[Element]) -> None:
         element.slots.clear()
     for handlers in (client.connect_handlers, client.disconnect_handlers, client.delete_handlers):
         handlers.clear()
-
-
-BURST_SECONDS = 0.1
 
 
 class PageSession:
@@ -267,9 +270,6 @@ def _link_of(problem: ApiProblem) -> str:
     return f'<a href="/runs/{text(str(run_id))}">Open that run</a>' if run_id else ""
 
 
-_SESSION = re.compile(r"runyard_\d+")
-
-
 def open_submits() -> Submits:
     """Return this server's submits, created on first use."""
     kept = nicegui_app.state
@@ -283,10 +283,6 @@ def owner_of(session: PageSession) -> str:
     cookies = session.client.request.cookies
     sign_ins = [value for name, value in sorted(cookies.items()) if _SESSION.fullmatch(name)]
     return sha256("\n".join([session.system.person, *sign_ins]).encode()).hexdigest()
-
-
-# on a machine busy with agents, a late page is better than an error
-PATIENCE_SECONDS = 30.0
 
 
 def page_at(path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -9,16 +9,6 @@ from nicegui import ui
 from app.domain.lifecycle import LIVE
 from app.domain.words import Cause, Status, label_of
 
-
-@dataclass(frozen=True)
-class Look:
-    """The look of a status: word, tone (go, wait, stop, acc or idle) and one-character icon."""
-
-    word: str
-    tone: str
-    icon: str
-
-
 TONES: dict[Status, tuple[str, str]] = {
     Status.DELAYED: ("idle", "◷"),
     Status.QUEUED: ("wait", "◷"),
@@ -33,6 +23,20 @@ TONES: dict[Status, tuple[str, str]] = {
     Status.NOT_STARTED: ("stop", "∅"),
     Status.EXPIRED: ("idle", "∅"),
 }
+RUNS = '<link rel="stylesheet" href="/assets/runs.css">'
+ISSUES = '<link rel="stylesheet" href="/assets/issues.css">'
+CHARTS = '<link rel="stylesheet" href="/assets/charts.css">'
+LOG = '<script src="/assets/run_log.js" defer></script>'
+FORM = '<script src="/assets/draft.js" defer></script>'
+
+
+@dataclass(frozen=True)
+class Look:
+    """The look of a status: word, tone (go, wait, stop, acc or idle) and one-character icon."""
+
+    word: str
+    tone: str
+    icon: str
 
 
 def look_of(status: Status, cause: Cause | None = None) -> Look:
@@ -44,14 +48,6 @@ def look_of(status: Status, cause: Cause | None = None) -> Look:
 def is_live(status: Status) -> bool:
     """Return True for a status in which an agent is working or about to start."""
     return status in LIVE
-
-
-RUNS = '<link rel="stylesheet" href="/assets/runs.css">'
-ISSUES = '<link rel="stylesheet" href="/assets/issues.css">'
-CHARTS = '<link rel="stylesheet" href="/assets/charts.css">'
-LOG = '<script src="/assets/run_log.js" defer></script>'
-
-FORM = '<script src="/assets/draft.js" defer></script>'
 
 
 def dress_form() -> None:

@@ -20,10 +20,9 @@ from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.components.testids import testid
 from app.pages.shell.frame import Page, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.system.health import HealthPanel
+from app.pages.system.health import HealthPanel, StuckList
 from app.pages.system.notifications import NotificationsPanel
 from app.pages.system.sign_out import draw_sign_out
-from app.pages.system.stuck_list import StuckList
 from app.state.page.connection import Connection
 from app.state.system.boards import AgentSeen, DoctorBoard
 

@@ -1,5 +1,7 @@
 """Sign-out, of this browser or of all: plain HTML forms, as the answer is another page."""
 
+# stands alone: plain HTML forms, which the pages of the settings around it are not
+
 from __future__ import annotations
 
 from nicegui import ui

@@ -27,6 +27,9 @@ from app.state.tracker.issue_list import labelled, toggled_ready, turned
 MAX_LABEL = 100
 
 
+Look = tuple[IssueOut, list[CommentOut], list[ChangeOut]]
+
+
 class IssueLabels:
     """Labels as chips, and a field to add one; labels set by others at the same time stay."""
 
@@ -75,9 +78,6 @@ class IssueLabels:
             await self._change(labelled(self._issue, [*self._issue.labels, label]))
         if self._issue is not None and label in self._issue.labels:
             self._new.set_value("")
-
-
-Look = tuple[IssueOut, list[CommentOut], list[ChangeOut]]
 
 
 class IssuePanel:

@@ -21,6 +21,9 @@ from app.state.tracker.issue_editor import MAX_TITLE, IssueEditor
 BLOCKED_HINT = "A heading “Blocked by” with #12 below it makes it wait for issue 12."
 
 
+NOTHING = '<p class="sub">Nothing more is said.</p>'
+
+
 class IssueForm:
     """The dialog for a new issue; it keeps unsent text while the page is open."""
 
@@ -71,9 +74,6 @@ class IssueForm:
             self._session.notify(f"Issue #{issue.number} is written.", go=go)
             await self._done()
         self._add.enable()
-
-
-NOTHING = '<p class="sub">Nothing more is said.</p>'
 
 
 class IssueText:

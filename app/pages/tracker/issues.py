@@ -26,6 +26,10 @@ from app.state.projects.card_words import sentence_of
 ROWS = 50
 
 
+TABS = ("Issues", "Changes")
+ELSEWHERE = "This project's issues are kept in its own tracker."
+
+
 def register_ready_issues(door: Connection) -> None:
     """Define `/issues`."""
 
@@ -91,10 +95,6 @@ def row_html(project: ProjectOut, status: str) -> str:
 def ready_words(count: int | None) -> str:
     """Return `3 ready`; an unknown count is not shown as zero."""
     return "ready: not known" if count is None else f"{count} ready" if count else "none ready"
-
-
-TABS = ("Issues", "Changes")
-ELSEWHERE = "This project's issues are kept in its own tracker."
 
 
 def register(door: Connection) -> None:

@@ -8,6 +8,8 @@ from app.domain.words import READY_LABEL
 from app.pages.components.chips import pill_html
 from app.pages.components.markup import counted, plain_html, text
 
+TONES = {"open": "acc", "merged": "go", "closed": "idle"}
+
 
 def issue_path(project_id: str, number: int) -> str:
     """Return the address of an issue's page."""
@@ -52,9 +54,6 @@ def issue_html(issue: IssueOut, project_id: str) -> str:
         f' <a href="{text(issue_path(project_id, issue.number))}">'
         f"<b>{plain_html(issue.title)}</b></a></div>"
     ) + (f'<div class="line">{labels}{waits}</div>' if labels or waits else "")
-
-
-TONES = {"open": "acc", "merged": "go", "closed": "idle"}
 
 
 def change_html(change: ChangeOut, path: str) -> str:

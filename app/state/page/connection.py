@@ -12,6 +12,10 @@ from app.domain.json.objects import is_object
 Answer = TypeVar("Answer")
 
 
+# each of these events carries new content, so none replaces an earlier one
+NEVER_MERGED = frozenset({"run.event"})
+
+
 class StateEvent(Protocol):
     """One live event: `run.changed`, `run.event`, `run.log`, `project.changed`, and more."""
 
@@ -96,10 +100,6 @@ class LatestRequest(Generic[Answer]):
                 self._show(answer)
         finally:
             self._is_asking = False
-
-
-# each of these events carries new content, so none replaces an earlier one
-NEVER_MERGED = frozenset({"run.event"})
 
 
 class Coalescer:

@@ -18,6 +18,10 @@ PAGE_ROWS = 50
 OVERFULL_ROWS = 75
 
 
+MAX_TEXT = 200  # of a search text
+MAX_BRANCH = 244
+
+
 @dataclass(frozen=True)
 class Submitting:
     """A submit without a response yet, shown as a row tagged `Submitting…`; times in UTC.
@@ -41,9 +45,6 @@ class Submitting:
         """Return True for the run that this submit, or an earlier attempt of it, created."""
         return run.correlation_id in self.correlation_ids
 
-
-MAX_TEXT = 200  # of a search text
-MAX_BRANCH = 244
 
 BoardRow = RunItem | Submitting
 

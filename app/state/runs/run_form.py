@@ -1,4 +1,4 @@
-"""The form that starts a run: its key, fields, and the reasons why `Run` is disabled."""
+"""The form that starts a run: its key, fields, options, and the reasons why `Run` is disabled."""
 
 from __future__ import annotations
 
@@ -14,16 +14,49 @@ from pydantic import ValidationError
 from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.client.protocol import new_correlation_id
 from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, UsageLimit
+from app.domain.formatting import iso
 from app.domain.quota import QuotaBanner, QuotaLevel, quota_banner
+from app.domain.starts import moment_of, read_start
 from app.domain.text.durations import clock_words
 from app.domain.usage_limits import covers
 from app.domain.words import FRAMEWORKS, Depth
 from app.state.page.refused_input import told_of
 from app.state.page.submits import Submits
 from app.state.runs.run_board import Submitting
-from app.state.runs.run_form_options import options_of
+
+BAD_TTL = "Expires after: write a span as 30m, 2h or 1d."
+
 
 NO_ANSWER = "The server did not answer. Retry sends the same key, so nothing can start twice."
+
+
+def options_of(
+    delay: str, ttl: str, tags: str, now: datetime, zone: tzinfo | None
+) -> dict[str, Any]:
+    """Return the given options as fields of an order; `zone` is the reader's time zone.
+
+    Raises ValueError with a sentence for text that cannot be parsed.
+    """
+    given: dict[str, Any] = {}
+    if delay.strip():
+        start = read_start(delay)
+        given["delay"] = iso(moment_of(start, now, zone)) if isinstance(start, str) else start
+    if ttl.strip():
+        given["ttl"] = _span(ttl)
+    named = [tag for part in tags.split(",") if (tag := part.strip())]
+    if named:
+        given["tags"] = list(dict.fromkeys(named))
+    return given
+
+
+def _span(words: str) -> int:
+    try:
+        seconds = read_start(words)
+    except ValueError as problem:
+        raise ValueError(BAD_TTL) from problem
+    if not isinstance(seconds, int) or seconds < 1:
+        raise ValueError(BAD_TTL)
+    return seconds
 
 
 class TroubleKind(StrEnum):

@@ -23,6 +23,17 @@ FLOOD_LINES = A_SECOND
 PAUSE_SECONDS = 1.0
 
 
+MAX_LINES = 5_000
+MAX_LINE_CHARS = 4_000
+READ_BYTES = 256 * 1024
+EARLIER_LINES = MAX_LINES // 2
+_KEPT_BYTES = MAX_LINE_CHARS * 4
+# the log's mark in place of dropped bytes
+_CUT = re.compile("\n\\[… ([0-9,]{1,25}) bytes cut …\\]\n".encode())
+_BREAK = re.compile(rb"(\r\n|\n|\r)")
+Read = Callable[[int, int], Awaitable[LogPiece]]
+
+
 class LogPace:
     """Rate meter for the lines of a log that one page draws; `seconds` is a clock.
 
@@ -43,19 +54,6 @@ class LogPace:
         # the budget never goes below zero, so an excess does not slow down what follows
         self._room, self._at = max(0.0, room - lines), now
         self.is_flooded = self._room < (AT_ONCE / 2 if self.is_flooded else A_SECOND)
-
-
-MAX_LINES = 5_000
-MAX_LINE_CHARS = 4_000
-READ_BYTES = 256 * 1024
-EARLIER_LINES = MAX_LINES // 2
-
-_KEPT_BYTES = MAX_LINE_CHARS * 4
-# the log's mark in place of dropped bytes
-_CUT = re.compile("\n\\[… ([0-9,]{1,25}) bytes cut …\\]\n".encode())
-_BREAK = re.compile(rb"(\r\n|\n|\r)")
-
-Read = Callable[[int, int], Awaitable[LogPiece]]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ from app.state.page.optimistic import OptimisticRows
 DISCARDING, DELIVERING = "Discarding…", "Delivering…"
 
 
+PARTS = {"machine": "This machine", "server": "This server"}
+
+
 def key_of(row: ParkedOut) -> str:
     """Return the key of a row: each branch occurs once per project."""
     return f"{row.project_id} {row.branch}"
@@ -98,9 +101,6 @@ def loss_words(row: ParkedOut) -> str:
 
 def _order(row: ParkedOut) -> tuple[Any, ...]:
     return row.kept_since, row.project_id, row.branch
-
-
-PARTS = {"machine": "This machine", "server": "This server"}
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 
 from app.api.http.gate import Gate
 from app.api.plain import forms
-from app.api.plain.forms import notice_of
 from app.api.plain.form_content import own_path
+from app.api.plain.forms import notice_of
 from app.pages.system.plain import PlainPages
 from app.services.rows import DatabaseSilent
 from tests.drivers.planes import real_plane

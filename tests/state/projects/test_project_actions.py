@@ -51,7 +51,7 @@ class Server:
     async def handle(self, request: httpx.Request) -> httpx.Response:
         key = request.headers.get("x-idempotency-key", "")
         path = request.url.path.rpartition("/proj_a/")[2]
-        self.heard.append((request.method, path, key, json.loads(request.content)))
+        self.heard.append((request.method, path, key, json.loads(request.content or "{}")))
         await self.gate.wait()
         return self.answer(request)
 
