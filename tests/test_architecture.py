@@ -27,8 +27,6 @@ from tests.drivers.source_tree import (
 
 MIGRATIONS = "app/records/database/migrations/"
 MIN_FILE_LINES = 60  # below it, a module with one importer is part of that one
-# to be merged, or to say why they stand alone
-OFF_CUTS_LEFT: frozenset[str] = frozenset()
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_FOLDER_FILES, MAX_PARAMETERS = 400, 45, 20, 7
 BANNED_OPENERS = {"what", "who", "whoever", "whom", "whose", "whatever", "somebody", "someone"}
 
@@ -222,7 +220,7 @@ def files_that_are_too_long(source: Source) -> Iterator[str]:
 
 
 def off_cuts(source: Source) -> Iterator[str]:
-    if "# stands alone: " in source.text or source.name in OFF_CUTS_LEFT:
+    if "# stands alone: " in source.text:
         return
     lines, importers = len(source.text.splitlines()), [*_importers().get(source.module, ())]
     if lines >= MIN_FILE_LINES or len(importers) != 1 or source.name.endswith("__init__.py"):

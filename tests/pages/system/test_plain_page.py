@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.api.schemas import LastRun, ProjectOut, RecentFailure, RunOut
+from app.api.schemas.forms import PlainCard, PlainPage
 from app.domain.words import Status, label_of
 from app.pages.system.plain import PlainPages
 from tests.builders.run_samples import NOON, project_of, run_of
@@ -26,12 +27,13 @@ def plain() -> PlainPages:
 def draw(
     plain: PlainPages, project: ProjectOut, *runs: RunOut, unseen: int = 0, csrf: str | None = "S"
 ) -> str:
-    return plain.card(project, runs, unseen=unseen, csrf=csrf, new_key=lambda: "K", now=NOW)
+    return plain.card(PlainCard(project, runs, unseen, csrf, new_key=lambda: "K", now=NOW))
 
 
 def page(plain: PlainPages, *cards: str, archived: tuple[str, ...] = (), **changes: Any) -> str:
     given: dict[str, Any] = {"notice": "", "tone": "", "look": "", "now": NOW}
-    return plain.page(cards, archived, made=run_of(1).provenance, **given | changes)
+    made = run_of(1).provenance
+    return plain.page(PlainPage(cards, archived, made=made, **given | changes))
 
 
 def last(status: Status) -> LastRun:
@@ -135,7 +137,7 @@ def test_each_open_run_can_be_stopped_and_says_where_it_stands(plain: PlainPages
 
 def test_every_form_has_the_secret_and_each_start_a_key_of_its_own(plain: PlainPages) -> None:
     keys = iter("abc")
-    card = plain.card(
+    content = PlainCard(
         project_of(strikes=1),
         [run_of(1)],
         unseen=0,
@@ -143,6 +145,7 @@ def test_every_form_has_the_secret_and_each_start_a_key_of_its_own(plain: PlainP
         new_key=lambda: next(keys),
         now=NOW,
     )
+    card = plain.card(content)
     assert card.count("<form") == card.count('name="csrf" value="secret"') == 5
     assert re.findall(r'name="x_idempotency_key" value="(\w)"', card) == ["a", "b"]
     assert "csrf" not in draw(plain, project_of(), csrf=None)
