@@ -59,6 +59,7 @@ lint: venv ## style and types
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
 	@$(VENV_PYTHON) -m pyright
+	@$(VENV_PYTHON) -m tests.types
 
 format: venv ## put the code into shape
 	@$(VENV_PYTHON) -m ruff check --fix .

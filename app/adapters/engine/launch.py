@@ -215,23 +215,19 @@ def _describe(answer: dict[str, Any], order: LaunchOrder) -> str:
     if stage == "sandbox":
         words = str(answer.get("words") or (why if number else _SILENT)).splitlines()[-1]
         return f"The agent's sandbox could not be made: {words.removesuffix('.')}. {_SEE_DOCTOR}"
-    if stage == "workdir":
-        return f"The agent's working copy cannot be entered: {order.workdir} ({why})."
     if stage == "command" and number == errno.ENOENT:
         return f"The command was not found: {command} (or what its first line names)."
     if stage == "command" and number == errno.E2BIG:
         return "The agent's command line and environment are too long for this machine."
-    if stage == "command":
-        return f"The command cannot be executed: {command} ({why})."
-    if stage == "prompt":
-        return f"The agent's prompt could not be read ({why})."
-    if stage == "limits":
-        return f"The run's limits could not be set ({why})."
-    if stage == "stopped":
-        return "It was stopped before its agent was started."
-    if stage == "fork":
-        return f"This machine could not start another process ({why})."
-    return f"The agent could not be started ({why})."
+    sentences = {
+        "workdir": f"The agent's working copy cannot be entered: {order.workdir} ({why}).",
+        "command": f"The command cannot be executed: {command} ({why}).",
+        "prompt": f"The agent's prompt could not be read ({why}).",
+        "limits": f"The run's limits could not be set ({why}).",
+        "stopped": "It was stopped before its agent was started.",
+        "fork": f"This machine could not start another process ({why}).",
+    }
+    return sentences.get(stage, f"The agent could not be started ({why}).")
 
 
 def _describe_setup(answer: dict[str, Any], order: LaunchOrder) -> str:

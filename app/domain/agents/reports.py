@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from app.domain.agents.final_output import (
     Failure,
@@ -22,8 +22,14 @@ from app.domain.agents.final_output import (
 # the largest value of the runs' columns; files beyond MAX_FILES are not counted
 MAX_COUNT = 2**31 - 1
 MAX_FILES = 10_000
-# a run's columns for usage
-USAGE = ("input_tokens", "output_tokens", "cost_usd")
+
+
+class Usage(TypedDict, total=False):
+    """A run's columns for usage; cost in US dollars."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
 
 
 @dataclass(frozen=True)
@@ -100,9 +106,16 @@ class Report:
         return LastWord(self.is_ok, failure, self.failure_words, limit)
 
     @property
-    def usage(self) -> dict[str, Any]:
+    def usage(self) -> Usage:
         """The known values of a run's usage columns."""
-        return {name: value for name in USAGE if (value := getattr(self, name)) is not None}
+        usage: Usage = {}
+        if self.input_tokens is not None:
+            usage["input_tokens"] = self.input_tokens
+        if self.output_tokens is not None:
+            usage["output_tokens"] = self.output_tokens
+        if self.cost_usd is not None:
+            usage["cost_usd"] = self.cost_usd
+        return usage
 
     @property
     def sentence(self) -> str:

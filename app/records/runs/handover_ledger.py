@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import update
 from sqlmodel import col, select
 
 from app.records.database.database import Database, Transaction
 from app.records.feed import ProjectChanged, RunChanged
+from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
 
@@ -126,6 +127,6 @@ class HandoverLedger:
     def _of(self, database: Database, runs: Sequence[Run]) -> list[Run]:
         return [run for run in runs if self._stores.owner_of(run.id) is database]
 
-    def _write(self, tx: Transaction, run: Run, **columns: Any) -> None:
+    def _write(self, tx: Transaction, run: Run, **columns: Unpack[RunColumns]) -> None:
         tx.exec(update(Run).where(col(Run.id) == run.id).values(**columns))
         tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import ColumnElement, and_, literal_column, or_, update
 from sqlmodel import col, select
@@ -14,6 +14,7 @@ from app.domain.words import Status
 from app.records.database.database import Transaction
 from app.records.feed import ProjectChanged, RunChanged
 from app.records.people.audit_ledger import Deed, write_down
+from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
 
@@ -121,7 +122,7 @@ class ParkedLedger:
         *,
         kind: str,
         data: dict[str, Any] | None = None,
-        **columns: Any,
+        **columns: Unpack[RunColumns],
     ) -> None:
         """Update columns of runs, add a line to each one's timeline, and audit the deed."""
         owners = dict.fromkeys(self._stores.owner_of(run.id) for run in runs)

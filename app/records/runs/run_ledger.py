@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import and_, func, or_, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from app.domain.agents.reports import Usage
 from app.domain.formatting import iso
 from app.domain.lifecycle import DONE, Signal, next_status
 from app.domain.words import Status, Trigger
@@ -27,6 +28,7 @@ from app.records.feed import (
 from app.records.people.audit_ledger import record
 from app.records.runs import run_statements
 from app.records.runs.daily_totals import add_to_day, told_by
+from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_pages import RunFilter, list_runs
 from app.records.stores.routing import Stores
 from app.records.stores.sessions import every
@@ -78,7 +80,7 @@ class RunLedger:
         kind: str,
         sentence: str,
         data: dict[str, Any] | None = None,
-        **columns: Any,
+        **columns: Unpack[RunColumns],
     ) -> Run | None:
         """Apply a signal to a run; return the new row, or None.
 
@@ -116,13 +118,20 @@ class RunLedger:
         return self.move(tx, latest, Signal.DUE, now=now, kind="note", sentence="due now")
 
     def plan(
-        self, tx: Transaction, run: Run, at: datetime, *, now: datetime, sentence: str, **also: Any
+        self,
+        tx: Transaction,
+        run: Run,
+        at: datetime,
+        *,
+        now: datetime,
+        sentence: str,
+        **also: Unpack[RunColumns],
     ) -> Run | None:
         """Change the start time of a delayed run; return None if it is not delayed anymore."""
         moved = tx.scalars(
             update(Run)
             .where(col(Run.id) == run.id, col(Run.status) == Status.DELAYED)
-            .values(due_at=at, **also)
+            .values(**{**also, "due_at": at})
             .returning(Run)
             .execution_options(synchronize_session=False, populate_existing=True)
         ).one_or_none()
@@ -132,13 +141,13 @@ class RunLedger:
         tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         return moved
 
-    def update_fields(self, run_id: str, project_id: str, **columns: Any) -> None:
+    def update_fields(self, run_id: str, project_id: str, **columns: Unpack[RunColumns]) -> None:
         """Update columns without changing the status, such as the host."""
         with self.stores.owner_of(run_id).transaction() as tx:
             tx.exec(update(Run).where(col(Run.id) == run_id).values(**columns))
             tx.publish(RunChanged(run_id, project_id), ProjectChanged(project_id))
 
-    def update_usage(self, run_id: str, **usage: Any) -> None:
+    def update_usage(self, run_id: str, **usage: Unpack[Usage]) -> None:
         """Record usage that the agent reported; if the run has ended, update its day's totals."""
         with self.stores.owner_of(run_id).transaction() as tx:
             run = tx.get_one(Run, run_id, with_for_update=True)

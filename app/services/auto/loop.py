@@ -119,7 +119,7 @@ class AutoLoop:
         if not swept or room.taken >= self._max_live_runs:
             return 0
         ask = cache(self._agents.unready)
-        hold_of = cache(lambda agent: self._limits.reason(agent, None, now))
+        hold_of = cache(partial(self._limits.reason, model=None, now=now))
         free = [one for one in swept if self._may_be_free(one, room, ask)]
         free = [one for one in free if hold_of(one.agent) is None]
         # least recently started first, so that no project starves when slots are few

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Unpack
 
 from app.domain.lifecycle import DONE, Signal
 from app.domain.words import Cause, Status
@@ -20,6 +20,7 @@ from app.records.feed import (
     SweepWanted,
 )
 from app.records.runs import run_ledger
+from app.records.runs.run_columns import RunColumns
 from app.records.runs.selections import OpenRuns
 from app.records.tables import Run
 from app.services.batches.queue import BatchLine
@@ -269,6 +270,7 @@ class Sweep:
                 )
             if held := self._batches.no_room(tx, run) or self._limits.take(tx, run, now):
                 return False, held
+            columns: RunColumns = {**self._tenure.marks(), "taken_at": now, "hold": None}
             moved = self._runs.move(
                 tx,
                 run,
@@ -276,9 +278,7 @@ class Sweep:
                 now=now,
                 kind="taken",
                 sentence="taken from the queue",
-                taken_at=now,
-                hold=None,
-                **self._tenure.marks(),
+                **columns,
             )
         return moved is not None, None
 
@@ -315,7 +315,7 @@ class Sweep:
         return True
 
     def _end(self, run: Run, signal: Signal, now: datetime, cause: Cause, because: str) -> None:
-        columns: dict[str, Any] = {"cause": cause, "because": because, "hold": None}
+        columns: RunColumns = {"cause": cause, "because": because, "hold": None}
         if run.server is None:
             columns["released_at"] = now
         self._move(run, signal, now, "reaped", because, **columns)
@@ -324,7 +324,13 @@ class Sweep:
             self._reaper.reap_once(run.id)
 
     def _move(
-        self, run: Run, signal: Signal, now: datetime, kind: str, sentence: str, **columns: Any
+        self,
+        run: Run,
+        signal: Signal,
+        now: datetime,
+        kind: str,
+        sentence: str,
+        **columns: Unpack[RunColumns],
     ) -> Run | None:
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             return self._runs.move(

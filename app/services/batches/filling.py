@@ -47,9 +47,16 @@ class RefusedItems:
         """Insert a refused run and end it at once."""
         run = self._draft(batch, order, requester, now)
         self._runs.insert(tx, run, sentence="batch")
-        columns = {"cause": cause, "because": because, "released_at": now}
         moved = self._runs.move(
-            tx, run, Signal.REFUSED, now=now, kind="reaped", sentence=because, **columns
+            tx,
+            run,
+            Signal.REFUSED,
+            now=now,
+            kind="reaped",
+            sentence=because,
+            cause=cause,
+            because=because,
+            released_at=now,
         )
         return moved or run
 

@@ -75,7 +75,7 @@ class BatchEnds:
         return True
 
     def _refuse(self, run: Run, because: str) -> None:
-        now, columns = self._clock(), {"cause": Cause.LAUNCH_FAILED, "because": because}
+        now = self._clock()
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             due = self._runs.move(tx, run, Signal.DUE, now=now, kind="note", sentence=because)
             self._runs.move(
@@ -87,7 +87,8 @@ class BatchEnds:
                 sentence=because,
                 released_at=now,
                 hold=None,
-                **columns,
+                cause=Cause.LAUNCH_FAILED,
+                because=because,
             )
 
 

@@ -25,6 +25,7 @@ from app.records.database.database import begin_to_write
 from app.records.feed import ObstacleRemoved
 from app.records.people.audit_ledger import Deed
 from app.records.runs.parked_ledger import ParkedLedger
+from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run
 from app.services.context import Context, repository_of
 from app.services.kept.parked import refuse_in_use
@@ -131,7 +132,7 @@ class Salvage:
         self, run: Run, delivery: Delivery, deed: Deed, told_of: dict[str, Any], now: datetime
     ) -> None:
         told = replace(deed, because=f"change request #{delivery.number} opened, {deed.because}")
-        columns = {"parked": self._copies.exists(run.id), **delivery_columns(delivery)}
+        columns: RunColumns = {"parked": self._copies.exists(run.id), **delivery_columns(delivery)}
         data = {"number": delivery.number, **told_of}
         self._parked.write([run], told, now, kind="salvage", data=data, **columns)
         for other in self._parked.of_branch(run.project_id, run.work_branch):

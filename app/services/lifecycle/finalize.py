@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
 from app.domain.words import Cause, Status
 from app.failpoints import failpoint
+from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.context import Context, repository_of
@@ -57,7 +57,7 @@ def append_unreadable_records(runs: RunLedger, run: Run, sight: Observation, now
         runs.append_event_once(run.id, now, "note", RECORD_CHANGED)
 
 
-def delivery_columns(delivery: Delivery) -> dict[str, Any]:
+def delivery_columns(delivery: Delivery) -> RunColumns:
     """Return the run columns that record a delivery."""
     stat = delivery.stat
     return {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 from app.domain.lifecycle import DONE, Signal
 from app.domain.names import branches_collide
 from app.domain.words import Cause, Status, Trigger
 from app.failpoints import failpoint
 from app.records.runs.parked_ledger import ParkedLedger
+from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run, RunEvent
 from app.services.context import Context, repository_of
 from app.services.launch_errors import cause_of, sentence_of
@@ -143,10 +143,7 @@ class Launcher:
             self._end_undone(run_id, because, made)
             raise
         if not self._has_begun(run, launched):
-            latest = self._runs.find(run_id)
-            # if it has not ended, another server has taken it over and keeps it running
-            if latest is not None and latest.status in DONE:
-                self._end_undone(run_id, "", made)
+            self._undo_if_ended(run_id, made)
             return False
         self._engine.watch(run_id, launched.kept)
         failpoint("after_watch")
@@ -171,10 +168,14 @@ class Launcher:
             self._end(run, NEVER_STARTED, undone)  # the processes just ended may have begun work
         else:
             # while it holds another run's work, it stays with its server, which settles that
-            marks = {} if undone.parked else {"host": None, "instance": None, "server": None}
-            self._requeue(run, marks if goes_on else marks | {"base_sha": None})
+            columns: RunColumns = {"taken_at": None, "supervisor": None, "hold": None}
+            if not undone.parked:
+                columns |= {"host": None, "instance": None, "server": None}
+            if not goes_on:
+                columns["base_sha"] = None
+            self._requeue(run, columns)
 
-    def _requeue(self, run: Run, columns: dict[str, Any]) -> None:
+    def _requeue(self, run: Run, columns: RunColumns) -> None:
         now = self._clock()
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             self._runs.move(
@@ -185,9 +186,6 @@ class Launcher:
                 kind="note",
                 sentence=f"back in the queue: {NEVER_STARTED}",
                 data={REQUEUED: True},
-                taken_at=None,
-                supervisor=None,
-                hold=None,
                 **columns,
             )
 
@@ -214,7 +212,7 @@ class Launcher:
             if self._parked.has_left_work(run):
                 raise NotLaunched(AWAY)
             # the mirror is in another server's runs folder
-            self._mirrors.clone(repo, progress=lambda *_: None)
+            self._mirrors.clone(repo, progress=_without_progress)
         self._mirrors.fetch(repo)
         self._origins.record_answer(project)
         self._must_be_wanted(run)
@@ -338,6 +336,12 @@ class Launcher:
             )
         return moved is not None
 
+    def _undo_if_ended(self, run_id: str, made: LaunchSteps) -> None:
+        latest = self._runs.find(run_id)
+        # if it has not ended, another server has taken it over and keeps it running
+        if latest is not None and latest.status in DONE:
+            self._end_undone(run_id, "", made)
+
     def _end_undone(
         self, run_id: str, because: str, made: LaunchSteps, cause: Cause = Cause.LAUNCH_FAILED
     ) -> None:
@@ -381,6 +385,10 @@ class Launcher:
 
     def _append_event(self, run: Run, kind: str, sentence: str, **data: object) -> None:
         self._runs.append_event_once(run.id, self._clock(), kind, sentence, **data)
+
+
+def _without_progress(percent: int, phase: str) -> None:
+    """Show nothing: nobody watches this clone."""
 
 
 def _goes_on(run: Run, timeline: Sequence[RunEvent]) -> bool | None:

@@ -14,6 +14,7 @@ from app.domain.end_causes import ExitReason, ExitRecord
 from app.domain.lifecycle import DONE, Signal
 from app.domain.rules import RunFacts, Verdict
 from app.domain.words import Cause, Delivers, Status
+from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run
 from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
@@ -167,13 +168,14 @@ class Reaper:
             return run
         if verdict.cause is Cause.NO_DELIVERY and work.because:
             verdict = replace(verdict, because=f"{verdict.because}: {work.because}")
-        columns: dict[str, Any] = {"head_sha": work.tip}
-        before = []
+        columns: RunColumns = {"head_sha": work.tip}
+        before: list[Line] = []
         if sight.exit is not None:
             # if it was killed after its final message, its exit status says nothing about it
             is_told = sight.exit.reason is not ExitReason.STOPPED or not word.is_final
             if is_told:
-                columns |= {"exit_code": sight.exit.code, "exit_signal": sight.exit.signal}
+                columns["exit_code"] = sight.exit.code
+                columns["exit_signal"] = sight.exit.signal
             sentence = self._exit_sentence(run, sight.exit) if is_told else "agent was ended"
             before.append(Line("exited", sentence, sight.exit.at))
         if work.because and work.has_commits is False:

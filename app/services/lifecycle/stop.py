@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from app.domain.lifecycle import LIVE, Signal
 from app.domain.words import Cause, Status
 from app.errors import AlreadyEnded, NotFound
 from app.records.people.audit_ledger import record
+from app.records.runs.run_columns import RunColumns
 from app.records.tables import Run
 from app.services.context import Context
 from app.services.lifecycle.launch import Launcher
@@ -44,7 +44,7 @@ class Stopper:
             self._again(run_id)
 
     def _write(self, run: Run, because: str, now: datetime) -> Run:
-        columns: dict[str, Any] = {"cause": Cause.STOPPED, "because": because, "hold": None}
+        columns: RunColumns = {"cause": Cause.STOPPED, "because": because, "hold": None}
         # a requeued run that still holds another run's work is released once that is settled
         if run.status not in LIVE and run.server is None:
             columns["released_at"] = now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from app.domain import rules
 from app.domain.lifecycle import Signal, next_status
@@ -15,6 +15,7 @@ from app.domain.words import Cause, Status
 from app.failpoints import failpoint
 from app.records.database.database import Transaction
 from app.records.people import usage_limit_ledger
+from app.records.runs.run_columns import RunColumns
 from app.records.stores.outbox import CLEAR, LIMIT, STRIKE
 from app.records.tables import Run
 from app.services.context import Ledgers
@@ -49,20 +50,23 @@ class Transitions:
         self._consequences = outbox
 
     def write(
-        self, run: Run, verdict: Verdict, line: Line, before: Sequence[Line] = (), **columns: Any
+        self,
+        run: Run,
+        verdict: Verdict,
+        line: Line,
+        before: Sequence[Line] = (),
+        **columns: Unpack[RunColumns],
     ) -> Run:
         """Move a run per the verdict, appending `before`, then `line`; return the latest run."""
         signal = verdict.signal
         if signal is None:
             return run
-        effect = Strike.NONE
+        effect, columns["hold"] = Strike.NONE, None
         if verdict.cause is not None:
             effect = _effect(run, signal, verdict.cause)
-            columns |= {
-                "cause": verdict.cause,
-                "because": verdict.because,
-                "is_strike": effect is Strike.ADD,
-            }
+            columns["cause"] = verdict.cause
+            columns["because"] = verdict.because
+            columns["is_strike"] = effect is Strike.ADD
         failpoint("before_reap_commit")
         try:
             with self._runs.stores.owner_of(run.id).transaction() as tx:
@@ -71,8 +75,16 @@ class Transitions:
                     self._runs.append_event(
                         tx, run.id, told.at or now, told.kind, told.sentence, told.data
                     )
-                words = {"kind": line.kind, "sentence": line.sentence, "data": line.data}
-                moved = self._runs.move(tx, run, signal, now=now, hold=None, **words, **columns)
+                moved = self._runs.move(
+                    tx,
+                    run,
+                    signal,
+                    now=now,
+                    kind=line.kind,
+                    sentence=line.sentence,
+                    data=line.data,
+                    **columns,
+                )
                 if moved is None:
                     raise _Beaten
                 self._follow(tx, moved, effect, verdict, now)

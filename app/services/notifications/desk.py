@@ -92,7 +92,7 @@ class NotificationService:
 
     def waiting(self) -> list[tuple[str, datetime]]:
         """Return a sentence for each receiver that is failing, with the time it began (UTC)."""
-        found = []
+        found: list[tuple[str, datetime]] = []
         for receiver in self._receivers:
             standing = self._ledger.standing(receiver.mark)
             if standing.stuck_since is not None:

@@ -263,6 +263,8 @@ class Overview:
                     self._known.clear()
                     self._changes += 1
                     self._epoch += 1
+            case _:
+                pass  # no other change is part of a view
 
     def _find(self, project_id: str) -> Project:
         project = self._projects.find_to_show(project_id)

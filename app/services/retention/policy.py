@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -87,7 +87,7 @@ def next_to_go(leaving: Iterable[PendingRemoval], now: datetime) -> datetime | N
 
 
 @contextmanager
-def holding_work(locks: Locks, run: Run) -> Iterator[bool]:
+def holding_work(locks: Locks, run: Run) -> Generator[bool]:
     """Hold a run and its branch; yield False if either is locked: the next round tries again."""
     branch = f"branch {run.project_id} {run.work_branch}"
     with locks.holding(branch, wait=False) as is_free:

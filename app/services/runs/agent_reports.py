@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from app.domain.agents.liveness import Pulse, Vitals
-from app.domain.agents.reports import USAGE, Report, Tally
+from app.domain.agents.reports import Report, Tally, Usage
 from app.domain.words import Status
 from app.records.feed import RunReported
 from app.records.tables import Run, RunEvent
@@ -39,7 +39,7 @@ class Reading:
     pulse: Pulse
     tally: Tally = field(default_factory=Tally)
     position: int = 0
-    written: dict[str, Any] = field(default_factory=dict[str, Any])
+    written: Usage = field(default_factory=Usage)
     written_at: float = 0.0
     # lower bounds known from parts of the log that have since been dropped
     floor: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -179,7 +179,7 @@ class Reporter:
         pulse = Pulse(run.started_at or self._clock())
         reading = self._readings[run.id] = Reading(run, reader, pulse)
         if self._engine.log(run.id).is_cut:
-            known = {name: getattr(run, name) for name in USAGE}
+            known = {name: getattr(run, name) for name in Usage.__annotations__}
             reading.floor = {name: value for name, value in known.items() if value is not None}
         return reading
 

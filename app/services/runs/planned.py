@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from app.domain.formatting import iso
 from app.domain.lifecycle import Signal
@@ -12,6 +11,7 @@ from app.domain.starts import moment_of
 from app.domain.words import Status
 from app.errors import AlreadyStarted, Invalid, NotFound
 from app.records.feed import Change, StartMoved
+from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
 
@@ -44,7 +44,7 @@ class PlannedRunService:
     def start_now(self, run_id: str, who: str, now: datetime) -> Run:
         """Queue a delayed run at once. Raises NotFound, AlreadyStarted."""
         run = self._find(run_id)
-        columns = {"due_at": now, **_from(run, now)}
+        columns: RunColumns = {"due_at": now, **_from(run, now)}
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             moved = self._runs.move(
                 tx,
@@ -76,7 +76,7 @@ def ttl_of(run: Run) -> int | None:
     return round((run.expires_at - since).total_seconds()) if run.expires_at else None
 
 
-def _from(run: Run, moment: datetime) -> dict[str, Any]:
+def _from(run: Run, moment: datetime) -> RunColumns:
     # the time to live counts from the start time, so it moves along
     ttl = ttl_of(run)
     return {} if ttl is None else {"expires_at": moment + timedelta(seconds=ttl)}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
 from app.domain.lifecycle import DONE
+from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_ledger import RunLedger
 from app.records.stores.leases import LeaseLedger
 from app.records.tables import Run
@@ -84,7 +84,7 @@ class Ownership:
         self._on_taken_over = on_taken_over
         self.here = here
 
-    def marks(self) -> dict[str, Any]:
+    def marks(self) -> RunColumns:
         """Return the columns that record this server as the owner of a run."""
         return {
             "host": self.here.host,

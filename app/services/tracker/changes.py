@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import structlog
 
@@ -14,6 +13,7 @@ from app.records.database.database import begin_to_write
 from app.records.feed import ObstacleRemoved
 from app.records.projects.tracker_ledger import newest_ended, undecided
 from app.records.runs.parked_ledger import ParkedLedger
+from app.records.runs.run_columns import RunColumns
 from app.records.tables import ChangeRequest, Project
 from app.services.context import Context, repository_of
 from app.services.lifecycle.finalize import let_go
@@ -226,7 +226,7 @@ class ChangeService:
         run = self._runs.find(ended.run_id)
         if run is None or run.delivery is None:
             return
-        columns: dict[str, Any] = {"delivery": run.delivery | {"state": ended.state}}
+        columns: RunColumns = {"delivery": run.delivery | {"state": ended.state}}
         if ended.state == "closed":
             columns["parked"] = True
         self._runs.update_fields(run.id, run.project_id, **columns)

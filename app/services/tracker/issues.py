@@ -225,7 +225,7 @@ class IssueService:
         running = self._at_work.issues([project.id])[project.id]
         around = _Around(self._claims(project), running, changes)
         named = {one.number: blockers_of(one.body) for one in issues}
-        asked = set().union(*named.values()) - set(open_numbers)
+        asked = {number for numbers in named.values() for number in numbers} - {*open_numbers}
         known = self._ask(project, lambda forge, repo: forge.known_among(repo, asked))
         unknown = asked - known
         return [

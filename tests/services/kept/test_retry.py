@@ -100,7 +100,9 @@ def test_a_run_that_is_not_done_or_not_gone_is_not_retried(twin: TwinPlane) -> N
     assert refused(twin, run, StillLive).detail.endswith("Stop it first.")
     waiting = twin.accept(twin.order(project, delay_seconds=60, task="later"))
     assert refused(twin, waiting, StillLive).detail.endswith("Stop it first.")
-    twin.ledgers.runs.update_fields(run.id, project.id, status="stopped", ended_at=twin.clock())
+    with twin.ledgers.runs.stores.owner_of(run.id).transaction() as tx:
+        row = tx.get_one(Run, run.id)
+        row.status, row.ended_at = "stopped", twin.clock()
     assert "being ended" in refused(twin, twin.run(run.id), BeingReleased).detail
     with pytest.raises(NotFound):
         accept(twin, "run_c0")

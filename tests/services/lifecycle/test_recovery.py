@@ -5,6 +5,7 @@ from __future__ import annotations
 import psutil
 import pytest
 
+from app.records.tables import Run
 from tests.builders.poison import unreadable
 from tests.drivers.planes import RealPlane
 from tests.fakes.agents.runs import order, script
@@ -53,7 +54,9 @@ def test_an_agent_that_vanished_before_its_pid_was_stored_has_lost_its_session(
     plane: RealPlane,
 ) -> None:
     run = plane.start_running_issue(plane.add_project("sleep 60"))
-    plane.ledgers.runs.update_fields(run.id, run.project_id, status="starting", pid=None)
+    with plane.ledgers.runs.stores.owner_of(run.id).transaction() as tx:
+        row = tx.get_one(Run, run.id)
+        row.status, row.pid = "starting", None
     # agent and supervisor die together, so no exit is recorded
     supervisor = psutil.Process(run.pid)
     for process in (supervisor, *supervisor.children(recursive=True)):

@@ -1,0 +1,28 @@
+"""RunColumns, the type of what is written to a run, agrees with the table."""
+
+from __future__ import annotations
+
+from typing import get_type_hints
+
+from app.domain.agents.reports import Usage
+from app.records.runs.run_columns import RunColumns
+from app.records.tables import Run
+
+# the first two never change, and only a signal changes the status
+FIXED = {"id", "project_id", "status"}
+
+
+def test_the_columns_that_may_be_written_are_those_of_the_table_with_their_types() -> None:
+    columns = {
+        name: hint
+        for name, hint in get_type_hints(Run).items()
+        if name in Run.model_fields and name not in FIXED
+    }
+    assert get_type_hints(RunColumns) == columns
+
+
+def test_each_column_for_usage_is_a_column_of_a_run() -> None:
+    columns = get_type_hints(RunColumns)
+    assert {name: hint | None for name, hint in get_type_hints(Usage).items()} == {
+        name: columns[name] for name in Usage.__annotations__
+    }
