@@ -19,12 +19,15 @@ from app.services.ports import (
     LaunchOrder,
     Mirrors,
     Observation,
+    OriginProblem,
     Repository,
     WorkingCopies,
 )
 from tests.builders.repositories import commit_files, set_up_place
+from tests.drivers.planes import COMMIT, RealPlane, real_plane
 from tests.fakes.agents.runs import Ears, local_engine, shell
 from tests.fakes.engine import FakeEngine
+from tests.fakes.planes import TwinPlane, twin_plane
 from tests.fakes.world import FakeCopies, FakeMirrors, World
 
 BRANCH = "afk/1"
@@ -74,6 +77,35 @@ def fake_git(_: Path) -> Git:
 @pytest.fixture(params=[real_git, fake_git], ids=["real", "twin"])
 def git(request: pytest.FixtureRequest, tmp_path: Path) -> Git:
     return request.param(tmp_path)
+
+
+def test_an_origin_that_is_not_there_is_a_problem_for_good(git: Git) -> None:
+    with pytest.raises(OriginProblem) as problem:
+        git.mirrors.inspect_origin("/not/there", timeout_seconds=10)
+    assert problem.value.for_good
+
+
+@pytest.fixture(params=[real_plane, twin_plane], ids=["real", "twin"])
+def plane(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealPlane | TwinPlane]:
+    with request.param(tmp_path) as plane:
+        yield plane
+
+
+@pytest.mark.parametrize(
+    ("agent", "status", "code", "parked"),
+    [
+        (COMMIT, "succeeded", 0, False),
+        (f"{COMMIT}; echo a > a.txt", "succeeded", 0, True),
+        (f"{COMMIT}; exit $RUNYARD_ISSUE", "died", 1, True),
+        (f'if [ -n "$RUNYARD_ISSUE" ]; then exit 4; fi; {COMMIT}', "died", 4, True),
+        (f"if [ $RUNYARD_ISSUE = 7 ]; then exit 4; else {COMMIT}; fi", "succeeded", 0, False),
+    ],
+)
+def test_an_agent_does_what_its_line_of_shell_says(
+    plane: RealPlane | TwinPlane, agent: str, status: str, code: int, *, parked: bool
+) -> None:
+    run = plane.see_end(plane.start_running_issue(plane.add_project(agent)))
+    assert (run.status, run.exit_code, run.parked) == (status, code, parked)
 
 
 def test_a_claim_stands_once_and_shuts_out_what_lies_below_it(git: Git) -> None:
