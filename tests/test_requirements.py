@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -35,9 +36,10 @@ def name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[0]).lower()
 
 
+@cache
 def imported(*places: str) -> dict[str, str]:
     """Return the libraries that files of these places import, each with one of the files."""
-    libraries = packages_distributions()
+    libraries = _libraries()
     found: dict[str, str] = {}
     for place in places:
         for file in sorted([*(ROOT / place).rglob("*.py")] or [ROOT / place]):
@@ -45,6 +47,9 @@ def imported(*places: str) -> dict[str, str]:
                 for library in libraries.get(module, [module]):
                     found.setdefault(name(library), file.relative_to(ROOT).as_posix())
     return found
+
+
+_libraries = cache(packages_distributions)
 
 
 def modules_of(file: Path) -> set[str]:
@@ -73,7 +78,8 @@ def test_the_tests_import_what_they_declare_and_declare_what_they_import() -> No
 def test_every_explanation_is_needed() -> None:
     ours = declared("run.in") | declared("test.in")
     assert UNIMPORTED.keys() - ours == set()
-    assert UNIMPORTED.keys() & imported("app", "main.py", "tests").keys() == set()
+    used = imported("app", "main.py").keys() | imported("tests").keys()
+    assert UNIMPORTED.keys() & used == set()
 
 
 def test_what_is_declared_is_pinned() -> None:
