@@ -158,6 +158,14 @@ def arrows_that_point_the_wrong_way(source: Source) -> Iterator[str]:
                 yield source.at(node, f"{place} must not import {name}; leave that to its own room")
 
 
+def ledgers_used_by_the_api(source: Source) -> Iterator[str]:
+    if _in(source.module, ("app.api",)):
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Attribute) and node.attr in {"ledger", "ledgers", "stores"}:
+                sentence = "the API reads through a method of a service"
+                yield source.at(node, f"uses .{node.attr}; {sentence}")
+
+
 def adapters_picked_outside_the_control_plane(source: Source) -> Iterator[str]:
     if not _in(source.module, ("app.control_plane", "app.adapters")):
         for node, name, _ in imports(source):
@@ -420,6 +428,7 @@ def environments_of_tests(source: Source) -> Iterator[str]:
 
 RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     arrows_that_point_the_wrong_way,
+    ledgers_used_by_the_api,
     adapters_picked_outside_the_control_plane,
     plain_or_relative_imports_of_our_modules,
     impurities_of_the_domain,

@@ -144,10 +144,10 @@ def _event_of(change: Change, number: int, services: Services) -> LiveEvent | No
 @_event_of.register
 def run_changed(change: RunChanged, number: int, services: Services) -> LiveEvent | None:
     """Describe a run by its current row."""
-    run = services.runs.find(change.run_id)
+    run = services.listing.find_or_none(change.run_id)
     if run is None:
         return None
-    out = run_out(run, services.project_names.one(change.project_id))
+    out = run_out(run, services.projects.name_of(change.project_id))
     return LiveEvent(number, "run.changed", masked(out, services.secrets.mask()), run.id)
 
 
@@ -156,7 +156,7 @@ def run_event_appended(
     change: RunEventAppended, number: int, services: Services
 ) -> LiveEvent | None:
     """Describe a run's new timeline event."""
-    lines = services.runs.timeline(change.run_id, after=change.event_id - 1)[:1]
+    lines = services.listing.timeline(change.run_id, after=change.event_id - 1)[:1]
     if not lines:
         return None
     event = masked(event_out(lines[0]), services.secrets.mask())
@@ -167,7 +167,7 @@ def run_event_appended(
 @_event_of.register
 def run_reported(change: RunReported, number: int, services: Services) -> LiveEvent | None:
     """Describe what a run's agent has reported so far."""
-    run = services.runs.find(change.run_id)
+    run = services.listing.find_or_none(change.run_id)
     if run is None:
         return None
     report = masked(report_out(services, run), services.secrets.mask())

@@ -8,11 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from app.domain.quota import LimitsMode
-from app.records.database.database import Database
 from app.records.feed import Feed
-from app.records.projects.project_ledger import ProjectLedger, ProjectNames
-from app.records.runs.run_ledger import RunLedger
-from app.records.stores.routing import Stores
 from app.services.auto import build as auto
 from app.services.auto.build import AutoServices
 from app.services.auto.sweep import Starts
@@ -27,7 +23,6 @@ from app.services.limits import build as limits
 from app.services.limits.build import LimitServices
 from app.services.notifications import build as notifications
 from app.services.notifications.build import NotificationServices
-from app.services.ports import Engine
 from app.services.projects import build as projects
 from app.services.projects.alerts import AGENT, DISK
 from app.services.projects.build import ProjectServices
@@ -89,43 +84,13 @@ class Services(
         return self.context.feed
 
     @property
-    def stores(self) -> Stores:
-        """The databases."""
-        return self.context.stores
-
-    @property
-    def database(self) -> Database:
-        """The database of the control store."""
-        return self.context.stores.control
-
-    @property
-    def runs(self) -> RunLedger:
-        """The ledger of runs."""
-        return self.context.ledgers.runs
-
-    @property
-    def project_rows(self) -> ProjectLedger:
-        """The ledger of projects."""
-        return self.context.ledgers.projects
-
-    @property
     def secrets(self) -> SecretValues:
         """The secrets to mask."""
         return self.context.adapters.secrets
 
-    @property
-    def engine(self) -> Engine:
-        """The engine that runs agents."""
-        return self.context.adapters.engine
-
     def limits_mode(self) -> LimitsMode:
         """Return how quotas are counted, after probing counters that were lost."""
         return self.counting.check_once(self.clock())
-
-    @property
-    def project_names(self) -> ProjectNames:
-        """Names of projects, for display only."""
-        return self.project_rows.names
 
 
 def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:

@@ -93,7 +93,7 @@ def test_rows_secrets_settings_and_branches_come_back_on_another_machine(
         run = plane.run(plane.rows()[0])
         assert run.parked
         assert plane.tip(run) not in (None, run.base_sha)
-        assert "new.txt" in plane.services.listing.diff(run, plane.project(run.project_id)).text
+        assert "new.txt" in plane.services.listing.diff(run).text
 
 
 def test_what_was_there_is_kept_beside_and_copies_stay_where_they_are(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from app.api.schemas.forms import AutoForm, NothingMore, PlainCard, PlainPage, S
 from app.api.views import masked, project_out, run_out
 from app.domain.lifecycle import DONE, LIVE
 from app.domain.words import Status
-from app.errors import Forbidden, NotFound, RateLimited, Refusal, StoreUnavailable
+from app.errors import Forbidden, RateLimited, Refusal, StoreUnavailable
 from app.services.container import Services
 from app.services.rows import DatabaseSilent, Run, nothing_done
 
@@ -158,11 +158,7 @@ class _FormDesk:
         return _Done(stopped.project_id, STOPPED)
 
     def _id_of(self, project: str) -> str:
-        rows = self._services.project_rows
-        found = rows.find(project) or rows.find_named(project)
-        if found is None:
-            raise NotFound
-        return found.id
+        return self._services.projects.find_named(project).id
 
     # --- responses -----------------------------------------------------------------------------
 
@@ -183,7 +179,7 @@ class _FormDesk:
     def page(self, request: Request, notice: str) -> str:
         """Return the page with every project's card, archived projects apart."""
         runs: dict[str, list[Run]] = {}
-        for run in self._services.runs.asked_for():
+        for run in self._services.listing.asked_for():
             runs.setdefault(run.project_id, []).append(run)
         cards: dict[bool, list[str]] = {True: [], False: []}
         mask = self._services.secrets.mask()
@@ -215,7 +211,7 @@ class _FormDesk:
 
     def _fresh_card(self, request: Request, project_id: str) -> str:
         project = project_out(self._services.overview.of(project_id), self._services.secrets.mask())
-        return self._card(request, project, self._services.runs.open_runs(project_id))
+        return self._card(request, project, self._services.listing.open_runs(project_id))
 
     def _card(self, request: Request, project: ProjectOut, runs: list[Run]) -> str:
         going = [run for run in runs if Status(run.status) not in DONE]

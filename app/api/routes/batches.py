@@ -45,7 +45,7 @@ SAME_NAME = (
 def batch_out(services: Services, batch: Batch, counts: Mapping[str, int]) -> BatchOut:
     """Convert a batch with its run counts by status."""
     return BatchOut(
-        project_name=services.project_names.one(batch.project_id),
+        project_name=services.projects.name_of(batch.project_id),
         status=BatchStatus(batch.status),
         label=label_of_batch(BatchStatus(batch.status), counts),
         counts=dict(counts),
@@ -56,12 +56,12 @@ def batch_out(services: Services, batch: Batch, counts: Mapping[str, int]) -> Ba
 
 def batch_report(services: Services, batch: Batch) -> BatchReport:
     """Convert a batch with its results."""
-    ledger = services.batches.ledger
-    told = batch_out(services, batch, ledger.counts([batch.id])[batch.id])
-    sums = ledger.sums(batch.id)
+    batches = services.batches
+    told = batch_out(services, batch, batches.counts([batch.id])[batch.id])
+    sums = batches.sums(batch.id)
     return BatchReport(
         **told.model_dump(),
-        missing=ledger.missing(batch) if batch.status == BatchStatus.PENDING else [],
+        missing=batches.missing(batch) if batch.status == BatchStatus.PENDING else [],
         cost_usd=sums.cost_usd,
         **tally(told.counts, no_change=sums.no_change).__dict__,
     )
@@ -69,7 +69,7 @@ def batch_report(services: Services, batch: Batch) -> BatchReport:
 
 def item_out(services: Services, index: int, run: Run) -> BatchItemOut:
     """Convert a batch item with its run."""
-    name = services.project_names.one(run.project_id)
+    name = services.projects.name_of(run.project_id)
     return BatchItemOut(index=index, run=run_out(run, name))
 
 
@@ -169,7 +169,7 @@ def _listing(services: Services) -> APIRouter:
     ) -> Batches:
         """Batches, newest first."""
         page = services.batches.page(project_id, limit=limit, cursor=cursor)
-        counts = services.batches.ledger.counts([batch.id for batch in page.items])
+        counts = services.batches.counts([batch.id for batch in page.items])
         return Batches(
             items=[batch_out(services, batch, counts[batch.id]) for batch in page.items],
             next_cursor=page.next_cursor,

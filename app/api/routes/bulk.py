@@ -58,7 +58,7 @@ def _telling(services: Services) -> APIRouter:
     @router.get("/bulk")
     def list_them(limit: Limit = 20) -> Bulks:
         """The latest bulk actions, newest first."""
-        return Bulks(items=[_told(services, bulk) for bulk in services.bulk.ledger.newest(limit)])
+        return Bulks(items=[_told(services, bulk) for bulk in services.bulk.newest(limit)])
 
     @router.get("/bulk/{bulk_id}")
     def show(bulk_id: str) -> BulkOut:
@@ -102,6 +102,6 @@ def _filter(wanted: BulkFilter) -> RunFilter:
 
 
 def _told(services: Services, bulk: Bulk) -> BulkOut:
-    counts = services.bulk.ledger.counts(bulk.id)
+    counts = services.bulk.counts(bulk.id)
     states = {str(state): counts.get(state, 0) for state in BulkState}
     return BulkOut.model_validate({**bulk.model_dump(), "total": sum(counts.values()), **states})

@@ -77,7 +77,7 @@ def routes(services: Services, live: LiveStream, *, epoch: str) -> APIRouter:
     @router.get("/runs/{run_id}/events", response_class=StreamingResponse)
     async def one_run(run_id: str, request: Request) -> Response:
         """One run's timeline, log and end; after its end a reconnect gets 204."""
-        if await run_in_threadpool(services.runs.find, run_id) is None:
+        if await run_in_threadpool(services.listing.find_or_none, run_id) is None:
             raise NotFound
         seen = request.headers.get("Last-Event-ID", "")
         if seen == LAST_WORD:
@@ -152,7 +152,7 @@ async def _missed(
 
 def _snapshot(services: Services) -> dict[str, Any]:
     runs = services.listing.page(RunFilter(), limit=SNAPSHOT_RUNS).items
-    names = services.project_names.of({run.project_id for run in runs})
+    names = services.projects.names_of({run.project_id for run in runs})
     mask = services.secrets.mask()
     return {
         "projects": [
@@ -202,17 +202,17 @@ class RunStream:
             yield message
 
     def _stages(self) -> list[str]:
-        run = self._services.runs.find(self._run_id)
+        run = self._services.listing.find_or_none(self._run_id)
         status = run.status if run else ""
         messages: list[str] = []
-        for event in self._services.runs.timeline(self._run_id, after=self._after):
+        for event in self._services.listing.timeline(self._run_id, after=self._after):
             self._after = event.id or self._after
             data = {"status": status, **event_out(event).model_dump(mode="json")}
             messages.append(_message("stage_update", data, self._place))
         return messages
 
     def _log(self) -> str | None:
-        piece = self._services.engine.log(self._run_id).read(self._position, LOG_CHUNK)
+        piece = self._services.listing.log(self._run_id).read(self._position, LOG_CHUNK)
         if not piece.content:
             return None
         data = {
@@ -229,13 +229,13 @@ class RunStream:
         return f"{self._after}-{self._position - len(self._decoder.getstate()[0])}"
 
     def _is_over(self) -> bool:
-        run = self._services.runs.find(self._run_id)
+        run = self._services.listing.find_or_none(self._run_id)
         return run is None or run.status in DONE
 
     def _last_word(self) -> str:
-        run = self._services.runs.find(self._run_id)
+        run = self._services.listing.find_or_none(self._run_id)
         if run is None:
             return ""
         kinds = {Status.SUCCEEDED: "run_succeeded", Status.STOPPED: "run_stopped"}
-        out = run_out(run, self._services.project_names.one(run.project_id))
+        out = run_out(run, self._services.projects.name_of(run.project_id))
         return _message(kinds.get(Status(run.status), "run_failed"), out, LAST_WORD)

@@ -93,11 +93,11 @@ def _masked(pieces: Iterable[bytes], mask: SecretMask) -> Iterator[bytes]:
 
 def _parts(services: Services, run: Run) -> Iterator[Part]:
     """Yield the parts under fixed names: none comes from an agent or a repository."""
-    name = services.project_names.one(run.project_id)
+    name = services.projects.name_of(run.project_id)
     row = run_out(run, name).model_dump(mode="json")
-    timeline = Timeline(items=[event_out(one) for one in services.runs.timeline(run.id)])
+    timeline = Timeline(items=[event_out(one) for one in services.listing.timeline(run.id)])
     diff, problem = _diff(services, run)
-    log = services.engine.log(run.id)
+    log = services.listing.log(run.id)
     size = log.size
     about = {
         "exported_at": services.clock().isoformat(),
@@ -117,7 +117,7 @@ def _parts(services: Services, run: Run) -> Iterator[Part]:
 def _diff(services: Services, run: Run) -> tuple[str, str]:
     """Return the diff and the reason if it is missing or truncated, else ""."""
     try:
-        found = services.listing.diff(run, services.project_rows.find(run.project_id))
+        found = services.listing.diff(run)
     except (CannotRead, OSError) as problem:
         return "", str(problem)
     return found.text, "it is longer than what is shown: the rest was cut" if found.is_cut else ""

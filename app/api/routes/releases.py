@@ -43,7 +43,7 @@ async def _is_released(
         except TimeoutError:
             break
         if told in (run_id, None):
-            run = await run_in_threadpool(services.runs.find, run_id)
+            run = await run_in_threadpool(services.listing.find_or_none, run_id)
             if run is None or run.released_at is not None:
                 return True
     return False

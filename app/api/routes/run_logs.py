@@ -49,7 +49,7 @@ def routes(services: Services) -> APIRouter:
         those bytes (at most 1 MB of them), one JSON object a line; `X-Log-Form` says what it is.
         """
         run = services.listing.find(run_id)
-        view = services.engine.log(run_id)
+        view = services.listing.log(run_id)
         if form is LogForm.READABLE:
             part = services.listing.entries(run, view, offset, limit or MAX_PART_BYTES)
             if part is not None:
@@ -81,7 +81,7 @@ def _add_search(router: APIRouter, services: Services) -> None:
         after = int(cursor) if cursor else -1
 
         def look() -> LogHits:
-            run, view = services.listing.find(run_id), services.engine.log(run_id)
+            run, view = services.listing.find(run_id), services.listing.log(run_id)
             is_readable = form is LogForm.READABLE
             return services.listing.search(
                 run, view, q, after=after, limit=limit, is_readable=is_readable

@@ -94,7 +94,7 @@ def routes(services: Services) -> APIRouter:
 
 def told(services: Services, run: Run, project: Project | None = None) -> RunOut:
     """Convert a run with its project's name, which is looked up unless `project` is given."""
-    return run_out(run, project.name if project else services.project_names.one(run.project_id))
+    return run_out(run, project.name if project else services.projects.name_of(run.project_id))
 
 
 def _starting(services: Services) -> APIRouter:
@@ -162,7 +162,7 @@ def _listing(services: Services) -> APIRouter:
         newest before it.
         """
         page = services.listing.page(wanted, limit=limit, cursor=cursor)
-        names = services.project_names.of({run.project_id for run in page.items})
+        names = services.projects.names_of({run.project_id for run in page.items})
         return RunsPage(
             items=[run_item(run, names.get(run.project_id, "")) for run in page.items],
             next_cursor=page.next_cursor,
@@ -185,7 +185,7 @@ def _telling(services: Services) -> APIRouter:
     def timeline(run_id: str) -> Timeline:
         """A run's events, oldest first."""
         services.listing.find(run_id)
-        return Timeline(items=[event_out(event) for event in services.runs.timeline(run_id)])
+        return Timeline(items=[event_out(event) for event in services.listing.timeline(run_id)])
 
     @router.get("/runs/{run_id}/report")
     def report(run_id: str) -> ReportOut:
@@ -210,7 +210,7 @@ def _content(services: Services) -> APIRouter:
     def diff(run_id: str) -> Response:
         """Unified diff against the recorded base; of the files as they are while a copy exists."""
         run = services.listing.find(run_id)
-        found = services.listing.diff(run, services.project_rows.find(run.project_id))
+        found = services.listing.diff(run)
         cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
         return PlainTextResponse(found.text, headers=cut | QUARANTINE)
 

@@ -261,7 +261,7 @@ def _metrics(services: Services) -> CollectorRegistry:
     for status in Status:
         open_runs.labels(status).set(counts[status])
     projects = Gauge("runyard_projects", "Projects by state", ["state"], registry=registry)
-    for project in services.project_rows.all():
+    for project in services.projects.all():
         state = "archived" if project.archived_at else project.state
         projects.labels(state).inc()
     sweeps = Counter("runyard_sweeps", "Sweeps since this server's start", registry=registry)

@@ -21,6 +21,7 @@ from app.records.batches.batch_ledger import (
     BatchLedger,
     BatchPage,
     ItemPage,
+    Sums,
     list_batches,
     list_items,
 )
@@ -66,7 +67,7 @@ class BatchService:
         places: Places,
         ends: BatchEnds,
     ) -> None:
-        self.ledger = ledger
+        self._ledger = ledger
         self._places = places
         self._most = context.settings.batch_quota
         self._checks = checks
@@ -79,7 +80,7 @@ class BatchService:
 
     def find(self, batch_id: str) -> Batch:
         """Return one batch. Raises NotFound."""
-        batch = self.ledger.find(batch_id)
+        batch = self._ledger.find(batch_id)
         if batch is None:
             raise NotFound
         return batch
@@ -88,14 +89,14 @@ class BatchService:
         """Return one page of batches, newest first. Raises Invalid for a foreign cursor."""
         with _cursors_of_ours():
             return list_batches(
-                self.ledger.stores, project_id=project_id, limit=limit, cursor=cursor
+                self._ledger.stores, project_id=project_id, limit=limit, cursor=cursor
             )
 
     def items(
         self, batch_id: str, statuses: Sequence[str], *, limit: int, cursor: str | None
     ) -> ItemPage:
         """Return one page of a batch's items. Raises NotFound, and Invalid for a foreign cursor."""
-        stores, batch = self.ledger.stores, self.find(batch_id)
+        stores, batch = self._ledger.stores, self.find(batch_id)
         with _cursors_of_ours():
             return list_items(stores, batch.id, limit=limit, cursor=cursor, statuses=statuses)
 
@@ -130,30 +131,30 @@ class BatchService:
             created_by=requester.person_id,
             created_at=now,
         )
-        with self.ledger.stores.looking() as session:
+        with self._ledger.stores.looking() as session:
             if held := self._holder(session, batch, now):
                 return Opened(_same(held, batch), True)
         self._checks.project(project_id)
         self._must_be_run(parent)
         self._refuse_oversized(run_count)
-        batch.id = self.ledger.stores.mint_batch_id(now, beside=parent)
+        batch.id = self._ledger.stores.mint_batch_id(now, beside=parent)
         with self._places.place(batch.created_by, batch.id, now, run_count) as place:
             if place.refusal is None:
                 return self._insert(batch, place, now)
             # same order of checks as in the transaction: a replay comes before the quota
-            with self.ledger.stores.looking() as session:
+            with self._ledger.stores.looking() as session:
                 if held := self._holder(session, batch, now):
                     return Opened(_same(held, batch), True)
             raise place.refusal
 
     def _insert(self, batch: Batch, place: Place | FreePlace, now: datetime) -> Opened:
-        with self.ledger.stores.spanning(batch.id, "batch") as tx:
+        with self._ledger.stores.spanning(batch.id, "batch") as tx:
             if held := self._holder(tx, batch, now):
                 return Opened(_same(held, batch), True)
             batch_ledger.free_key(tx, batch.project_id, batch.idempotency_key)
             place.charge(tx)
             self._checks.project(batch.project_id, tx)
-            self.ledger.insert(tx, batch)
+            self._ledger.insert(tx, batch)
             record(tx, batch.id, after={"run_count": batch.run_count})
         place.keep()
         return Opened(batch, False)
@@ -183,18 +184,30 @@ class BatchService:
 
     # --- filled --------------------------------------------------------------------------------
 
+    def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Return the number of runs in each status, by batch id."""
+        return self._ledger.counts(batch_ids)
+
+    def sums(self, batch_id: str) -> Sums:
+        """Return the sums over a batch's runs."""
+        return self._ledger.sums(batch_id)
+
+    def missing(self, batch: Batch) -> list[int]:
+        """Return the indexes of the items that have not arrived."""
+        return self._ledger.missing(batch)
+
     def fill(self, batch_id: str, requester: Requester) -> Filling:
         """Return an upload of items. Raises NotFound, and AlreadyEnded if the batch was aborted."""
         batch = self.find(batch_id)
         if batch.sealed_at is None:
             refuse_aborted(batch)
-        return Filling(self.ledger, self._trigger, self._refused, batch, requester)
+        return Filling(self._ledger, self._trigger, self._refused, batch, requester)
 
     def seal(self, batch_id: str, now: datetime) -> Receipt:
         """Seal a batch if it is complete, and return its progress. Raises NotFound."""
         batch = self.find(batch_id)
-        missing = len(self.ledger.missing(batch))
-        if not missing and self.ledger.seal(batch, now):
+        missing = len(self._ledger.missing(batch))
+        if not missing and self._ledger.seal(batch, now):
             self._publish([BatchSealed(batch.id)])
         is_sealed = not missing and self.find(batch_id).sealed_at is not None
         return Receipt(is_sealed, batch.run_count, batch.run_count - missing)
@@ -203,7 +216,7 @@ class BatchService:
 
     def stop(self, batch_id: str, because: str, now: datetime) -> Batch:
         """Abort a batch and end its waiting and live runs. Raises NotFound, AlreadyEnded."""
-        if not self.ledger.abort(self.find(batch_id), now, because):
+        if not self._ledger.abort(self.find(batch_id), now, because):
             raise AlreadyEnded("This batch has already ended.")
         failpoint("batch_aborted")
         self._ends.request()

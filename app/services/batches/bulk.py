@@ -100,7 +100,7 @@ class BulkService:
         hands: BulkActions,
         quarantine: Quarantine,
     ) -> None:
-        self.ledger = ledger
+        self._ledger = ledger
         self._keys = keys
         self._hands = hands
         self._locks = context.locks
@@ -114,9 +114,17 @@ class BulkService:
         # by order id, the last item that got no answer: the next pass begins after it
         self._stuck_at: dict[str, int] = {}
 
+    def newest(self, limit: int) -> list[Bulk]:
+        """Return the newest orders, newest first."""
+        return self._ledger.newest(limit)
+
+    def counts(self, bulk_id: str) -> dict[str, int]:
+        """Return the number of an order's items in each state."""
+        return self._ledger.counts(bulk_id)
+
     def find(self, bulk_id: str) -> Bulk:
         """Return one order. Raises NotFound."""
-        bulk = self.ledger.find(bulk_id)
+        bulk = self._ledger.find(bulk_id)
         if bulk is None:
             raise NotFound
         return bulk
@@ -125,7 +133,7 @@ class BulkService:
         """Return one page of an order's runs. Raises NotFound, and Invalid for a foreign cursor."""
         self.find(bulk_id)
         try:
-            return list_items(self.ledger.stores, bulk_id, limit=limit, cursor=cursor)
+            return list_items(self._ledger.stores, bulk_id, limit=limit, cursor=cursor)
         except BadCursor as error:
             raise Invalid.field("cursor", "This cursor was not made by this server.") from error
 
@@ -158,24 +166,24 @@ class BulkService:
             created_at=now,
         )
         if requester.key is None:
-            bulk.id = self.ledger.stores.mint_control_id("bulk", now)
+            bulk.id = self._ledger.stores.mint_control_id("bulk", now)
             return self._add(bulk, wanted)
         with self._locks.holding(f"bulk key {requester.person_id} {requester.key}"):
             bulk.id, held = self._keys.find(requester, now)
             return same(held, bulk) if held else self._add(bulk, wanted)
 
     def _add(self, bulk: Bulk, wanted: RunFilter) -> Ordered:
-        run_ids = runs_meant(self.ledger.stores, BulkAction(bulk.action), wanted)
+        run_ids = runs_meant(self._ledger.stores, BulkAction(bulk.action), wanted)
         if not run_ids:
             bulk.status, bulk.ended_at = BulkStatus.COMPLETED, bulk.created_at
-        self.ledger.insert(bulk, run_ids)
+        self._ledger.insert(bulk, run_ids)
         self.request()
         return Ordered(bulk, False)
 
     def abort(self, bulk_id: str, now: datetime) -> Bulk:
         """Abort an order; items not done yet stay as they are. Raises NotFound, AlreadyEnded."""
         self.find(bulk_id)
-        if not self.ledger.end(bulk_id, BulkStatus.ABORTED, now):
+        if not self._ledger.end(bulk_id, BulkStatus.ABORTED, now):
             raise AlreadyEnded("This is over already.")
         return self.find(bulk_id)
 
@@ -202,7 +210,7 @@ class BulkService:
         """Do what can be done now; return how many runs were settled."""
         settled = 0
         self._crowded.clear()
-        unfinished = self.ledger.unfinished()
+        unfinished = self._ledger.unfinished()
         self._stuck_at = {one.id: self._stuck_at.get(one.id, -1) for one in unfinished}
         for bulk in unfinished:
             with self._locks.holding(f"bulk {bulk.id}", wait=False) as is_ours:
@@ -228,9 +236,9 @@ class BulkService:
             hold = SILENT
         self._stuck_at[bulk.id] = met.stuck_at
         if hold is None:
-            self.ledger.end(bulk.id, BulkStatus.COMPLETED, self._clock())
+            self._ledger.end(bulk.id, BulkStatus.COMPLETED, self._clock())
         elif hold != bulk.hold:
-            self.ledger.set_hold(bulk.id, hold)
+            self._ledger.set_hold(bulk.id, hold)
         return settled
 
     def _pending(self, bulk_id: str, stuck_at: int) -> Iterator[tuple[BulkItem, Run | None]]:
@@ -245,7 +253,7 @@ class BulkService:
     def _walk(
         self, bulk_id: str, after: int, last: int | None
     ) -> Iterator[tuple[BulkItem, Run | None]]:
-        read = partial(self.ledger.items, bulk_id, last=last, limit=PAGE, only_pending=True)
+        read = partial(self._ledger.items, bulk_id, last=last, limit=PAGE, only_pending=True)
         while items := read(after=after):
             runs = self._hands.runs.find_all(item.run_id for item in items)
             yield from ((item, runs.get(item.run_id)) for item in items)
@@ -262,7 +270,7 @@ class BulkService:
             log.exception("bulk_item_failed", run_id=item.run_id)
             if not self._quarantine.count(subject, problem):
                 return FAULT
-            self.ledger.settle(item, BulkState.REFUSED, FAULT_FOR_GOOD)
+            self._ledger.settle(item, BulkState.REFUSED, FAULT_FOR_GOOD)
             hold = None
         if hold is None:
             self._quarantine.drop(subject.key)
@@ -271,7 +279,7 @@ class BulkService:
     def _settle(self, item: BulkItem, run: Run | None, met: PassState) -> str | None:
         """Act on one run; return the reason to wait if it could not be done yet."""
         if run is None:
-            self.ledger.settle(item, BulkState.REFUSED, "This run is gone.")
+            self._ledger.settle(item, BulkState.REFUSED, "This run is gone.")
             return None
         try:
             new_run_id = self._do(met.bulk, item, run)
@@ -286,10 +294,10 @@ class BulkService:
             if refusal.status >= 500:
                 met.add_unanswered(item.position, run)
                 return refusal.detail
-            self.ledger.settle(item, BulkState.REFUSED, refusal.detail)
+            self._ledger.settle(item, BulkState.REFUSED, refusal.detail)
         else:
             failpoint("bulk_done")
-            self.ledger.settle(item, BulkState.DONE, None, new_run_id)
+            self._ledger.settle(item, BulkState.DONE, None, new_run_id)
         return None
 
     def _do(self, bulk: Bulk, item: BulkItem, run: Run) -> str | None:

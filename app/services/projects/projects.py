@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -117,6 +117,25 @@ class ProjectService:
         if project is None:
             raise NotFound
         return project
+
+    def find_named(self, project: str) -> Project:
+        """Return a project by its id or name. Raises NotFound."""
+        found = self._projects.find(project) or self._projects.find_named(project)
+        if found is None:
+            raise NotFound
+        return found
+
+    def all(self) -> list[Project]:
+        """Return all projects."""
+        return self._projects.all()
+
+    def name_of(self, project_id: str) -> str:
+        """Return a project's name for display, empty if it does not exist."""
+        return self._projects.names.one(project_id)
+
+    def names_of(self, project_ids: Collection[str]) -> dict[str, str]:
+        """Return the names of the projects that exist, by id, for display."""
+        return self._projects.names.of(project_ids)
 
     def change(self, project_id: str, **settings: Any) -> Project:
         """Change a project's settings. Raises a Refusal."""

@@ -43,6 +43,6 @@ def build(context: Context, system: SystemServices, limits: LimitServices) -> Ru
         prechecks=prechecks,
         trigger=AcceptService(runs, prechecks, places, keys, publish, has_room),
         planned=PlannedRunService(runs, publish),
-        listing=RunListing(runs, limits.quota, adapters),
+        listing=RunListing(context.ledgers, limits.quota, adapters),
         reporter=Reporter(context),
     )

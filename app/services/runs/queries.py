@@ -8,10 +8,9 @@ from app.domain.lifecycle import DONE
 from app.errors import Invalid, NotFound
 from app.records.database.cursors import BadCursor
 from app.records.runs import run_ledger, run_pages
-from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_pages import Page, RunFilter
-from app.records.tables import Project, Run
-from app.services.context import Adapters, repository_of
+from app.records.tables import Run, RunEvent
+from app.services.context import Adapters, Ledgers, repository_of
 from app.services.limits.quota import Quota, QuotaWindow
 from app.services.ports import CannotRead, Diff, LogView
 from app.services.runs.log_search import LogHits, Words, search_entries, search_log
@@ -21,8 +20,9 @@ from app.services.runs.readable_log import LogPart, read_entries, without_folder
 class RunListing:
     """Read-only queries for runs."""
 
-    def __init__(self, runs: RunLedger, quota: Quota, adapters: Adapters) -> None:
-        self._runs = runs
+    def __init__(self, ledgers: Ledgers, quota: Quota, adapters: Adapters) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
         self._quota = quota
         self._adapters = adapters
 
@@ -39,6 +39,26 @@ class RunListing:
         if run is None:
             raise NotFound
         return run
+
+    def find_or_none(self, run_id: str) -> Run | None:
+        """Return one run, or None."""
+        return self._runs.find(run_id)
+
+    def timeline(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
+        """Return the events of a run with ids above `after`, oldest first."""
+        return self._runs.timeline(run_id, after=after)
+
+    def open_runs(self, project_id: str) -> list[Run]:
+        """Return a project's runs that are accepted and not yet released, oldest first."""
+        return self._runs.open_runs(project_id)
+
+    def asked_for(self) -> list[Run]:
+        """Return open runs, oldest first, except batch items that still wait."""
+        return self._runs.asked_for()
+
+    def log(self, run_id: str) -> LogView:
+        """Return a view of a run's log."""
+        return self._adapters.engine.log(run_id)
 
     def window(self, person_id: str, now: datetime) -> QuotaWindow:
         """Return a person's quota window."""
@@ -75,8 +95,9 @@ class RunListing:
         is_over = run.status in DONE
         return search_entries(view, words, tell, after=after, limit=limit, is_over=is_over)
 
-    def diff(self, run: Run, project: Project | None) -> Diff:
+    def diff(self, run: Run) -> Diff:
         """Return the diff against the recorded base: of the copy if any, else of the commits."""
+        project = self._projects.find(run.project_id)
         if project is None or run.base_sha is None:
             return Diff("")
         repo = repository_of(project)

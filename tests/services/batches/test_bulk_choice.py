@@ -85,7 +85,7 @@ def test_an_order_for_what_it_can_be_done_to_nowhere_is_about_none(
     die(plane, world, start(plane, project, task="dies"))
     desk = plane.services.bulk
     bulk = desk.order(action, wanted, "", plane.requester(), plane.clock()).bulk
-    assert (desk.find(bulk.id).status, desk.ledger.counts(bulk.id)) == ("completed", {})
+    assert (desk.find(bulk.id).status, desk.counts(bulk.id)) == ("completed", {})
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 9])

@@ -13,6 +13,7 @@ import pytest
 
 from app.domain.batches import BulkAction
 from app.domain.words import Phase
+from app.records.batches.bulk_ledger import BulkLedger
 from app.records.database.database import DatabaseSilent
 from app.records.feed import BulkChanged, Change, FeedBroke, QuotaChanged
 from app.records.runs.run_pages import RunFilter
@@ -75,7 +76,7 @@ def test_what_waits_for_a_repository_keeps_none_of_another_and_goes_on_when_a_ru
     others = stopped(plane, free, 2)
     live = start(plane, busy, task="works")
     bulk = retry_all(plane, statuses=("stopped",))
-    ledger = plane.services.bulk.ledger
+    ledger = BulkLedger(plane.stores)
     done = {item.run_id for item in ledger.items(bulk.id, after=-1, limit=9) if item.new_run_id}
     assert done == {*others}
     assert "maximum concurrency" in str(bulk.hold)
@@ -100,7 +101,7 @@ def test_who_follows_an_order_hears_of_what_it_came_to_and_of_nothing_else(
     assert told.count(one) == 3
     plane.services.bulk.abort(bulk.id, plane.clock())
     assert told.count(one) == 4
-    plane.services.bulk.ledger.set_hold(bulk.id, "too late")
+    BulkLedger(plane.stores).set_hold(bulk.id, "too late")
     assert (told.count(one), plane.services.bulk.find(bulk.id).hold) == (4, None)
 
 
@@ -159,7 +160,7 @@ def test_a_run_that_another_server_repeats_meanwhile_is_repeated_once(
         plane.ledgers.runs.update_fields(run_id, project.id, retried_by=heir)
         held.touch()
     plane.rest()
-    [item] = desk.ledger.items(bulk.id, after=-1, limit=9)
+    [item] = BulkLedger(plane.stores).items(bulk.id, after=-1, limit=9)
     assert (item.state, item.new_run_id) == ("done", heir)
     assert [run for run in listed(plane) if found(plane, run).retry_of] == []
 
@@ -183,7 +184,7 @@ def test_a_key_is_a_persons_own_and_kept_as_long_as_every_other(
     first, is_again = ordered(plane.person, 0)
     assert not is_again
     assert ordered(plane.person, days - 1) == (first, True)
-    assert plane.services.bulk.ledger.counts(first) == {"done": 1}
+    assert plane.services.bulk.counts(first) == {"done": 1}
     other, is_again = ordered("person_" + "0" * 24, 0)
     assert (other == first, is_again) == (False, False)
     late, is_again = ordered(plane.person, 1)

@@ -78,6 +78,6 @@ def test_a_run_that_gets_no_answer_from_outside_keeps_no_other_waiting(
         asked.clear()
         desk.request()
         plane.rest()
-    counts = desk.ledger.counts(bulk.id)
+    counts = desk.counts(bulk.id)
     assert (counts.get("done", 0), counts["pending"]) == (5 - sick, sick)
     assert desk.find(bulk.id).hold == "Its tracker did not answer."

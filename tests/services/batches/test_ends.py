@@ -23,7 +23,7 @@ from tests.fakes.world import World
 
 
 def items(plane: FakePlane, batch: Batch) -> list[Run]:
-    ledger = plane.services.batches.ledger
+    ledger = BatchLedger(plane.stores)
     return [run for _, run in list_items(ledger.stores, batch.id, limit=1000).items]
 
 
@@ -66,7 +66,7 @@ def test_a_stop_ends_what_a_sweep_took_in_the_same_moment(planes: Planes, world:
     project = plane.add_project(world)
     batch = a_batch(plane, project, 4)
     first = items(plane, batch)[2]
-    plane.services.batches.ledger.abort(batch, plane.clock(), "enough")
+    BatchLedger(plane.stores).abort(batch, plane.clock(), "enough")
     # seen as waiting before the abort, taken after it
     for run in plane.ledgers.runs.open_runs():
         if run.status == "running":
@@ -83,7 +83,7 @@ def test_what_an_aborted_batch_has_left_waits_in_peace_for_a_database_that_is_fu
 ) -> None:
     plane = planes(split=False, max_live_runs=1)
     batch = a_batch(plane, plane.add_project(world), 4)
-    plane.services.batches.ledger.abort(batch, plane.clock(), "enough")
+    BatchLedger(plane.stores).abort(batch, plane.clock(), "enough")
 
     def full(_: Database) -> None:
         raise DatabaseSilent("no room")
@@ -166,7 +166,7 @@ def seal_before(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 def test_a_stopped_batch_has_ended_when_its_last_run_has(planes: Planes, world: World) -> None:
     plane = planes(split=False, max_live_runs=1)
     batch = a_batch(plane, plane.add_project(world), 3)
-    plane.services.batches.ledger.abort(batch, plane.clock(), "enough")
+    BatchLedger(plane.stores).abort(batch, plane.clock(), "enough")
     stopped = plane.services.batches.find(batch.id)
     assert (stopped.status, stopped.ended_at) == ("aborted", None)
     plane.clock.advance(5)

@@ -112,7 +112,7 @@ def test_a_line_that_a_silent_origin_leaves_open_keeps_no_other_out(
         one.take(item(project, index, "nowhere" if index % 3 == 0 else None), plane.clock())
     assert asked.times == 1
     assert [taken.status for taken in one.taken] == ["accepted"] * 8
-    assert plane.services.batches.ledger.missing(batch) == [0, 3, 6, 9]
+    assert plane.services.batches.missing(batch) == [0, 3, 6, 9]
     with pytest.raises(ForgeUnavailable, match="4 of the items are not in") as told:
         one.append_undecided()
     assert told.value.members["indexes"] == [0, 3, 6, 9]

@@ -12,7 +12,8 @@ import pytest
 from app.domain.batches import BulkAction
 from app.domain.words import Depth, Trigger
 from app.errors import BatchOverQuota, KeyTaken, RateLimited
-from app.records.batches.batch_ledger import Spent, list_items
+from app.records.batches.batch_ledger import BatchLedger, Spent, list_items
+from app.records.batches.bulk_ledger import BulkLedger
 from app.records.runs.run_pages import RunFilter
 from app.records.tables import AccountHold, Batch, Run
 from app.services.limits.quota import room_at
@@ -36,7 +37,7 @@ def plane(tmp_path: Path, world: World) -> Iterator[FakePlane]:
 
 
 def items(plane: FakePlane, batch: Batch) -> list[Run]:
-    ledger = plane.services.batches.ledger
+    ledger = BatchLedger(plane.stores)
     return [run for _, run in list_items(ledger.stores, batch.id, limit=1000).items]
 
 
@@ -234,10 +235,10 @@ def test_many_retries_wait_for_the_window_of_runs_and_go_on_when_it_has_room(
     waits = plane.services.bulk.find(bulk.id)
     assert waits.hold is not None
     assert waits.hold.startswith("Rate limit reached.")
-    assert plane.services.bulk.ledger.counts(bulk.id) == {"done": 2, "pending": 1}
+    assert plane.services.bulk.counts(bulk.id) == {"done": 2, "pending": 1}
     plane.clock.advance(3600)
     plane.services.bulk.continue_once()
-    assert plane.services.bulk.ledger.counts(bulk.id) == {"done": 3}
+    assert plane.services.bulk.counts(bulk.id) == {"done": 3}
     assert plane.services.bulk.find(bulk.id).status == "completed"
 
 
@@ -252,7 +253,7 @@ def test_of_many_that_are_stopped_those_that_work_are_the_first(
         BulkAction.STOP, wanted, "enough", plane.requester(), plane.clock()
     ).bulk
     plane.rest()
-    told = plane.services.bulk.ledger.items(bulk.id, after=-1, limit=100)
+    told = BulkLedger(plane.stores).items(bulk.id, after=-1, limit=100)
     assert {item.run_id for item in told[:2]} == busy
     assert {(run.status, run.because) for run in items(plane, batch)} == {("stopped", "enough")}
 
@@ -273,9 +274,9 @@ def test_an_aborted_order_leaves_the_rest_as_it_is_and_a_frozen_one_grows_by_non
     plane.services.feed.subscribe(lambda _: told.append(desk.find(bulk.id).status))
     assert desk.abort(bulk.id, plane.clock()).status == "aborted"
     assert told == ["aborted"], "who looks at the order hears of its end"
-    assert desk.ledger.counts(bulk.id) == {"done": 2, "left": 2}
+    assert desk.counts(bulk.id) == {"done": 2, "left": 2}
     assert items(plane, late)[0].id not in {
-        item.run_id for item in desk.ledger.items(bulk.id, after=-1, limit=100)
+        item.run_id for item in BulkLedger(plane.stores).items(bulk.id, after=-1, limit=100)
     }
 
 

@@ -27,5 +27,5 @@ def test_a_batch_is_summed_up_exactly(twin: TwinPlane) -> None:
         taken = filling.take(Item(index, RunRequest(project.id, Depth.QUICK, "auto")), now)
         assert taken is not None
         twin.ledgers.runs.update_usage(taken.run_id, cost_usd=cost)
-    assert desk.ledger.sums(batch.id).cost_usd == 0.3
+    assert desk.sums(batch.id).cost_usd == 0.3
     assert 0.1 + 0.2 != 0.3

@@ -67,8 +67,8 @@ def test_a_run_moved_in_the_moment_it_fell_due_waits_for_its_new_one(twin: TwinP
     # the fill has already read the row
     read = twin.run(run.id)
     twin.services.planned.move(run.id, 3600, "ann", now)
-    with twin.services.stores.owner_of(run.id).transaction() as tx:
-        assert twin.services.runs.fall_due(tx, read, now) is None
+    with twin.stores.owner_of(run.id).transaction() as tx:
+        assert twin.ledgers.runs.fall_due(tx, read, now) is None
     twin.tick()
     assert twin.run(run.id).status == "delayed"
 

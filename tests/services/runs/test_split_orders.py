@@ -23,7 +23,7 @@ def test_who_follows_an_order_hears_of_it_wherever_its_runs_live(
     wanted = RunFilter(project_id=project.id, statuses=("died",))
     plane.services.bulk.order(BulkAction.RETRY, wanted, "", plane.requester(), plane.clock())
     plane.rest()
-    [order] = plane.services.bulk.ledger.newest(1)
+    [order] = plane.services.bulk.newest(1)
     assert (order.ended_at, bool(order.hold)) == (None, True)
     assert told.count(BulkChanged(order.id)) == 2, "it was given, and what it waits for"
 

@@ -230,7 +230,7 @@ def test_a_run_store_that_is_silent_is_never_taken_for_one_without_the_run(
         with pytest.raises((DatabaseSilent, Refusal)) as silence:
             ask()
         assert getattr(silence.value, "status", 503) == 503
-    assert not dead.services.stores.answers()
+    assert not dead.stores.answers()
     assert dead.ledgers.projects.find(project.id) is not None
     dead.stop()
 
