@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from opentelemetry import trace
@@ -13,7 +13,7 @@ _tracer = trace.get_tracer("runyard")
 
 
 @contextmanager
-def unit_of_work(name: str, **ids: str) -> Iterator[Span]:
+def unit_of_work(name: str, **ids: str) -> Generator[Span]:
     """Open a span with these ids as attributes, and bind them to all log lines inside the block.
 
     `ids` are `run_id` and `project_id`. Spans go nowhere unless the process has a tracer provider.
