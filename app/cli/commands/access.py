@@ -31,7 +31,7 @@ def rotate(data_dir: DataDir = None) -> None:
     else:
         server.send(system_calls.rotate_token())
     file = data_folder(data_dir) / "token"
-    out().print(f"The new token is in {file}. The old one does not work any more.")
+    out().print(f"The new token is in {file}. The old token no longer works.")
 
 
 def sign_out(

@@ -15,19 +15,19 @@ from app.cli.output.run_view import date_and_clock
 from app.cli.output.terminal import err, out, print_json
 
 Person = Annotated[str | None, typer.Option("--person", help="Only this person's, by id or name.")]
-DeedWord = Annotated[str | None, typer.Option("--deed", help="Only this deed, such as merge.")]
+DeedWord = Annotated[str | None, typer.Option("--deed", help="Only this action, such as merge.")]
 Thing = Annotated[
-    str | None, typer.Option("--object", help="Only what was done to this, by its id.")
+    str | None, typer.Option("--object", help="Only actions on the object with this id.")
 ]
 Since = Annotated[str | None, typer.Option("--since", help="Only since this time, ISO 8601.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="At most so many.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="The most rows to list.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the group `audit`."""
     listing, verifying = "runyard audit list --deed merge", "runyard audit verify"
     exporting = "runyard audit export > audit.ndjson"
-    audit = group("See who did what, and check that nobody changed it.", listing, verifying)
+    audit = group("Show who did what, and verify the record.", listing, verifying)
     audit.command("list", epilog=example(listing))(list_deeds)
     audit.command("verify", epilog=example(verifying))(verify)
     audit.command("export", epilog=example(exporting))(export_deeds)
@@ -58,7 +58,7 @@ def list_deeds(
         ]
         out().print_table(["AT", "BY", "PERSON", "DEED", "OBJECT"], rows)
     else:
-        err().print("Nothing in the audit matches.")
+        err().print("No audit rows match.")
 
 
 def export_deeds(
@@ -68,15 +68,15 @@ def export_deeds(
     since: Since = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Print all of it, newest first, one JSON object a line."""
+    """Print all matching rows, newest first, one JSON object per line."""
     for row in _all_rows(_asked(person, deed, thing, since), data_dir):
         typer.echo(json.dumps(row))
 
 
 def verify(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Check that no row was changed; it needs no server.
+    """Verify that no row was changed; needs no server.
 
-    Exits 1 and names the first row that does not fit.
+    Exits 1 and names the first changed row.
     """
     from app.server.application import offline_audit
 
@@ -84,9 +84,9 @@ def verify(json_only: Json = False, data_dir: DataDir = None) -> None:
     if json_only:
         print_json(found)
     elif found["fits"]:
-        out().print(f"All {found['rows']} rows fit.")
+        out().print(f"All {found['rows']} rows are unchanged.")
     else:
-        err().print(f"Row {found['id']} does not fit: {found['because']}.")
+        err().print(f"Row {found['id']} was changed: {found['because']}.")
     if not found["fits"]:
         raise typer.Exit(1)
 

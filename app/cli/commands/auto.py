@@ -29,7 +29,7 @@ class Switch(StrEnum):
 Position = Annotated[
     Switch,
     typer.Argument(
-        metavar="on|off", help="Whether ready issues start by themselves.", show_default=False
+        metavar="on|off", help="Whether ready issues start automatically.", show_default=False
     ),
 ]
 
@@ -37,7 +37,7 @@ Position = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the group `afk`."""
     afk = group(
-        "Start AFK runs, switch the loop, see what comes next.",
+        "Start AFK runs, turn automatic runs on or off, see what is next.",
         "runyard afk start shop --wait",
         "runyard afk auto shop on",
     )
@@ -53,12 +53,12 @@ def register(app: typer.Typer) -> None:
 def start_run(
     project: ProjectArgument,
     issue: Annotated[
-        int | None, typer.Option(min=1, help="The issue; the lowest claimable one by default.")
+        int | None, typer.Option(min=1, help="The issue (default: the lowest ready one).")
     ] = None,
     *,
     starting: Starting,
 ) -> None:
-    """Start an AFK run, on a paused project too, and print its id."""
+    """Start an AFK run (works while paused) and print its id."""
     server = connect(starting.data_dir)
     project_id = find_project(server, project)["id"]
     start(server, partial(calls.start_afk, project_id, issue=issue), starting)
@@ -70,7 +70,7 @@ def switch_auto(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Switch the loop on or off; a pause stays a pause."""
+    """Turn automatic runs on or off; a paused project stays paused."""
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
     changed = server.ask(calls.set_auto(project_id, enabled=position is Switch.ON))
@@ -80,14 +80,14 @@ def switch_auto(
 def reset_strikes(
     project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Set the count of failures to zero, which ends a pause."""
+    """Reset the failure count, which ends a pause."""
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
     _print_loop(server.ask(calls.reset(project_id)), json_only=json_only)
 
 
 def show_next(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show what the loop would start next, and why the others wait."""
+    """Show what would start next, and why every other issue is waiting."""
     server = connect(data_dir)
     found = find_project(server, project)
     plan = server.ask(calls.next_plan(found["id"]))
@@ -103,13 +103,13 @@ def show_next(project: ProjectArgument, json_only: Json = False, data_dir: DataD
 def show_failures(
     project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Show the failures that are counted, with their reasons."""
+    """Show the counted failures and their reasons."""
     found = find_project(connect(data_dir), project)
     if json_only:
         print_json({"items": found["recent_failures"]})
         return
     if not found["strikes"]:
-        err().print("No failure is counted.")
+        err().print("No failures counted.")
         return
     print_failures(out(), found)
     if found["paused"]:

@@ -42,16 +42,20 @@ OneProject = Annotated[
     typer.Option(
         "--project",
         "-p",
-        help="A project's id or name; else what the lines say, or the only one there is.",
+        help="A project's id or name (default: from the file, or the only project).",
         show_default=False,
         autocompletion=project_names,
     ),
 ]
 BatchKey = Annotated[
-    str | None, typer.Option(help="The idempotency key; when not given, the file's own for today.")
+    str | None,
+    typer.Option(
+        help="The idempotency key (default: made from the file's content and today's date)."
+    ),
 ]
 WaitForAll = Annotated[
-    bool, typer.Option("--wait", help="Wait for its end; exit 4 unless every run succeeds.")
+    bool,
+    typer.Option("--wait", help="Wait for the batch to end; exit 4 unless every run succeeds."),
 ]
 
 
@@ -68,7 +72,7 @@ def send_batch(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A JSON object a line: task, issue, branch, agent, model, depth_level …",
+            help="One JSON object per line: task, issue, branch, agent, model, depth_level …",
             metavar="FILE.ndjson",
             exists=True,
             dir_okay=False,
@@ -81,7 +85,7 @@ def send_batch(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Start the runs of a file, a JSON line each.
+    """Start the runs of a file with one JSON object per line.
 
     A line says what `runs trigger` does: {"task": "Tidy the README", "depth_level": "quick"}.
     Prints the batch's id. With several projects, --project or a line's "project" names the one.
@@ -132,7 +136,7 @@ def _own_key(content: BatchFile, project_id: str) -> str:
 def _make(server: Server, project_id: str, count: int, key: str) -> str:
     batch = _patiently(lambda: server.ask(calls.make_batch(project_id, count, key)))
     if batch["replayed"]:
-        err().print(f"This key has made the batch {shorten(str(batch['id']))} before.")
+        err().print(f"This key already created batch {shorten(str(batch['id']))}.")
     return str(batch["id"])
 
 

@@ -26,7 +26,7 @@ _STATE_COLOURS = {"open": "green", "merged": "cyan", "closed": "dim"}
 
 def register(app: typer.Typer) -> None:
     """Add the group `changes`."""
-    changes = group("List, read, merge and close change requests.", "runyard changes list -p shop")
+    changes = group("Manage change requests.", "runyard changes list -p shop")
     changes.command("list", epilog=example("runyard changes list -p shop"))(list_changes)
     changes.command("show", epilog=example("runyard changes show 4 -p shop"))(show_change)
     changes.command("diff", epilog=example("runyard changes diff 4 -p shop"))(read_diff)
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 def list_changes(
     project: ProjectName,
     everything: Annotated[
-        bool, typer.Option("--all", help="The merged and closed ones too.")
+        bool, typer.Option("--all", help="Include merged and closed ones.")
     ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
@@ -55,7 +55,7 @@ def list_changes(
             ["CHANGE", "STATE", "BRANCH", "SIZE", "TITLE"], [_row(one) for one in shown]
         )
     else:
-        err().print("There are no such change requests.")
+        err().print("No change requests match.")
 
 
 def show_change(

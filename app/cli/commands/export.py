@@ -22,7 +22,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="FILE",
-        help="A new file, or - for standard output; the run's id when not given.",
+        help="A new file, or - for standard output (default: named after the run).",
         show_default=False,
     ),
 ]

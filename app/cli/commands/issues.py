@@ -25,7 +25,7 @@ Labels = Annotated[list[str] | None, typer.Option("--label", help="A label; may 
 def register(app: typer.Typer) -> None:
     """Add the group `issues`."""
     issues = group(
-        "List, write, edit, close and discuss a project's issues.",
+        "Manage a project's issues.",
         "runyard issues list --project shop",
         "runyard issues add --project shop 'The cart forgets its last item' --ready",
     )
@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 
 def list_issues(
     project: ProjectName,
-    everything: Annotated[bool, typer.Option("--all", help="The closed ones too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include closed issues.")] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -61,15 +61,15 @@ def list_issues(
     if shown:
         out().print_table(["ISSUE", "STATE", "TITLE", "NOTE"], [_row(one) for one in shown])
     else:
-        err().print("There are no such issues.")
+        err().print("No issues match.")
 
 
 def add_issue(
     project: ProjectName,
     title: Annotated[
-        str, typer.Argument(metavar="TITLE", help="What is wanted, in a line.", show_default=False)
+        str, typer.Argument(metavar="TITLE", help="The issue's title.", show_default=False)
     ],
-    body: Annotated[str, typer.Option(help="The rest; - reads it from standard input.")] = "",
+    body: Annotated[str, typer.Option(help="The issue's text; - reads standard input.")] = "",
     label: Labels = None,
     ready: Annotated[
         bool, typer.Option("--ready", help=f"Label it {READY_LABEL}: agents may take it.")
@@ -77,7 +77,7 @@ def add_issue(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Write an issue into the built-in tracker and print its number."""
+    """Create an issue in the built-in tracker and print its number."""
     server = connect(data_dir)
     labels = list(dict.fromkeys([*(label or []), *([READY_LABEL] if ready else [])]))
     text = _given(body)
@@ -93,7 +93,7 @@ def add_issue(
 def show_issue(
     project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Show an issue with what was said on it."""
+    """Show an issue and its comments."""
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
     issue = server.ask(calls.issue(project_id, number))
@@ -121,12 +121,10 @@ def edit_issue(
     project: ProjectName,
     number: Number,
     title: Annotated[str | None, typer.Option(help="The new title.", show_default=False)] = None,
-    body: Annotated[
-        str | None, typer.Option(help="The new text; - reads it from standard input.")
-    ] = None,
+    body: Annotated[str | None, typer.Option(help="The new text; - reads standard input.")] = None,
     label: Labels = None,
     unlabel: Annotated[
-        list[str] | None, typer.Option("--unlabel", help="A label to take away.")
+        list[str] | None, typer.Option("--unlabel", help="A label to remove.")
     ] = None,
     ready: Annotated[
         bool | None,
@@ -135,7 +133,7 @@ def edit_issue(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Change an issue's title, text or labels, and nothing else."""
+    """Change an issue's title, text or labels."""
     if title is body is label is unlabel is ready is None:
         raise Misused("Say what to change: --title, --body, --label, --unlabel, --ready.")
     server = connect(data_dir)
@@ -160,7 +158,7 @@ def close_issue(
 def reopen_issue(
     project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Open an issue again."""
+    """Reopen an issue."""
     _turn(project, number, "open", data_dir, json_only=json_only)
 
 
@@ -170,20 +168,20 @@ def comment_on_issue(
     text: Annotated[
         str,
         typer.Argument(
-            metavar="TEXT", help="What to say; - reads standard input.", show_default=False
+            metavar="TEXT", help="The comment; - reads standard input.", show_default=False
         ),
     ],
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Say something on an issue."""
+    """Comment on an issue."""
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
     said = server.ask(calls.comment(project_id, number, _given(text)))
     if json_only:
         print_json(said)
     else:
-        out().print(f"Said on #{number}.")
+        out().print(f"Commented on #{number}.")
 
 
 def _turn(project: str, number: int, state: str, data_dir: Path | None, *, json_only: bool) -> None:

@@ -17,7 +17,7 @@ from app.domain.text.durations import two_units
 
 def register(app: typer.Typer) -> None:
     """Add the group `parked`."""
-    parked = group("List and discard the work that ended runs left.", "runyard parked list")
+    parked = group("List and discard unmerged work of ended runs.", "runyard parked list")
     parked.command("list", epilog=example("runyard parked list --project shop"))(list_parked)
     discard_example = example("runyard parked discard afk/3 --project shop --confirm afk/3")
     parked.command("discard", epilog=discard_example)(discard)
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def list_parked(
     project: SomeProject = None, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """List what is kept, oldest first."""
+    """List parked work, oldest first."""
     server = connect(data_dir)
     kept = server.ask(calls.parked())["items"]
     if project:
@@ -49,7 +49,7 @@ def discard(
     ],
     confirm: Annotated[
         str | None,
-        typer.Option(help="The branch once more, where its work would be deleted with it."),
+        typer.Option(help="The branch again, to confirm that its work is deleted."),
     ] = None,
     json_only: Json = False,
     data_dir: DataDir = None,

@@ -43,7 +43,7 @@ def register(runs: typer.Typer) -> None:
 
 
 def move_run(run_id: RunId, when: When, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Have a delayed run start at another time."""
+    """Change the start time of a delayed run."""
     _plan(run_id, {"starts_at": read_when(when)}, json_only=json_only, data_dir=data_dir)
 
 

@@ -45,7 +45,7 @@ def show_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -
 
 
 def show_timeline(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show what happened to a run, oldest first."""
+    """Show a run's timeline, oldest first."""
     server = connect(data_dir)
     timeline = server.ask(calls.timeline(find_run(server, run_id)))
     if json_only:
@@ -55,7 +55,7 @@ def show_timeline(run_id: RunId, json_only: Json = False, data_dir: DataDir = No
 
 
 def show_report(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show what a run's agent reported of its work."""
+    """Show what a run's agent reported."""
     server = connect(data_dir)
     report = server.ask(calls.report(find_run(server, run_id)))
     if json_only:
@@ -63,7 +63,7 @@ def show_report(run_id: RunId, json_only: Json = False, data_dir: DataDir = None
     elif report["sentence"] or report["final_message"]:
         print_report(out(), report)
     else:
-        err().print("This run's agent has reported nothing that can be read.")
+        err().print("This run's agent has not reported anything.")
 
 
 def read_diff(run_id: RunId, data_dir: DataDir = None) -> None:
@@ -81,6 +81,6 @@ def print_diff(content: bytes, *, is_cut: bool) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     if not content:
-        err().print("Nothing was changed.")
+        err().print("No changes.")
     if is_cut:
-        err().print("This diff is longer than is shown: its end is missing.")
+        err().print("This diff is cut off: it is too long to show in full.")

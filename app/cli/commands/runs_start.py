@@ -32,20 +32,18 @@ from app.domain.words import Delivers, Depth, Status
 
 NOT_SUCCEEDED = 4
 
-Key = Annotated[str | None, typer.Option(help="The idempotency key; a fresh UUID when not given.")]
+Key = Annotated[str | None, typer.Option(help="The idempotency key (default: a new UUID).")]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Follow the run to its end; exit 4 if it fails.")
 ]
 Issue = Annotated[int | None, typer.Option(min=1, help="The issue to resolve.")]
-Task = Annotated[
-    str | None, typer.Option(help="What to do, in words; - reads it from standard input.")
-]
+Task = Annotated[str | None, typer.Option(help="The task; - reads standard input.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")]
 Ttl = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Seconds it may wait in the queue before it expires; they count from its start time.",
+        help="Seconds the run may wait in the queue, from its start time, before it expires.",
     ),
 ]
 
@@ -96,7 +94,7 @@ def trigger_run(
     model: Annotated[str | None, typer.Option(help="The agent's model.")] = None,
     task: Task = None,
     delivers: Annotated[
-        Delivers | None, typer.Option(help="What is success: a change, or a report alone.")
+        Delivers | None, typer.Option(help="What counts as success: a change, or a report alone.")
     ] = None,
     delay: Delay = None,
     ttl: Ttl = None,
@@ -126,18 +124,18 @@ def trigger_run(
 def retry_run(
     run_id: RunId,
     agent_type: Annotated[
-        str | None, typer.Option("--agent-type", help="Another agent than before.")
+        str | None, typer.Option("--agent-type", help="A different agent.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Another model than before.")] = None,
+    model: Annotated[str | None, typer.Option(help="A different model.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="A different task; - reads it from standard input.")
+        str | None, typer.Option(help="A different task; - reads standard input.")
     ] = None,
     branch: Annotated[str | None, typer.Option(help="A different branch to start from.")] = None,
     source: Annotated[
         Source | None,
         typer.Option(
             "--from",
-            help="Go on with what is kept, or start again; when not given, go on where it can.",
+            help="Continue from kept work or start fresh (default: continue where possible).",
         ),
     ] = None,
     again: Annotated[
@@ -146,7 +144,7 @@ def retry_run(
     *,
     starting: Starting,
 ) -> None:
-    """Run it again as a new run and print the new id."""
+    """Retry a run as a new run and print the new id."""
     server = connect(starting.data_dir)
     wishes = {
         "agent": agent_type,
@@ -160,7 +158,7 @@ def retry_run(
 
 
 def resume_run(run_id: RunId, *, starting: Starting) -> None:
-    """Go on with a run after a usage limit; print the new id."""
+    """Resume a run after a usage limit and print the new id."""
     server = connect(starting.data_dir)
     start(server, partial(calls.resume, find_run(server, run_id)), starting)
 
@@ -175,7 +173,7 @@ def start(server: Server, describe: Callable[..., Call[Any]], starting: Starting
     """Start a run and print it; with `wait`, follow it to its end and exit 4 if it failed."""
     run, replayed = submit_run(server, describe, starting.key)
     if replayed:
-        err().print("This key had already started this run; no second one was started.")
+        err().print("This key already started this run; no second run was started.")
     if not starting.json_only:
         out().print(str(run["id"]))
     if starting.wait:
@@ -209,7 +207,7 @@ def _wait(server: Server, run_id: str) -> dict[str, Any]:
         return wait_for_run(server, run_id, err())
     except KeyboardInterrupt:
         short = shorten(run_id).removeprefix("…")
-        err().print("The run goes on.")
+        err().print("The run continues.")
         err().print(f"Follow it again: runyard runs wait {short}")
         err().print(f"Stop it:         runyard runs stop {short}")
         raise

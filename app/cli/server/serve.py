@@ -15,13 +15,13 @@ from app.cli.output.options import DataDir, Json, example
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.sandbox.levels import UNSANDBOXED
 
-Host = Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 by default.")]
+Host = Annotated[str | None, typer.Option(help="The address to listen on (default 127.0.0.1).")]
 Port = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="The port to listen on; 8080 by default.")
+    int | None, typer.Option(min=1, max=65535, help="The port to listen on (default 8080).")
 ]
 NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")]
 Native = Annotated[
-    bool, typer.Option("--native", help="Open a desktop window, onto a running server too.")
+    bool, typer.Option("--native", help="Open a desktop window; attaches to a running server.")
 ]
 LOOK = "look"
 _LEVEL_COLOURS = {"ok": "green", LOOK: "yellow", "unknown": "cyan", "none": "dim"}
@@ -46,7 +46,7 @@ def serve_here(
     no_open: NoOpen = False,
     native: Native = False,
 ) -> None:
-    """Start the server; what runyard does without a command."""
+    """Start the server (the default command)."""
     if native:
         from app.cli.server.attach_window import join
 
@@ -74,12 +74,12 @@ def print_login_link(json_only: Json = False, data_dir: DataDir = None) -> None:
 
 def examine(
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 where something wants a look.")
+        bool, typer.Option("--strict", help="Exit 1 if something needs attention.")
     ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Look at what works on this machine and what does not."""
+    """Check this machine."""
     found = _findings(data_dir)
     if json_only:
         print_json(found)

@@ -217,7 +217,7 @@ def test_the_failures_that_are_counted_are_told_newest_first(
 
 def test_no_failures_are_said_to_be_none(shell: Shell, yard: RecordedServer) -> None:
     ended = shell.run("afk", "failures", "demo")
-    assert (ended.code, ended.out, ended.err) == (0, "", "No failure is counted.\n")
+    assert (ended.code, ended.out, ended.err) == (0, "", "No failures counted.\n")
 
 
 def test_a_paused_project_tells_its_failures_with_what_comes_next(

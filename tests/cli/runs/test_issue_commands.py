@@ -82,7 +82,7 @@ def test_a_text_may_come_from_standard_input(shell: Shell, tracker: RecordedServ
     shell.run("issues", "edit", "3", "-p", "demo", "--body", "-", stdin="From\na file")
     assert tracker.calls("PATCH", PATH)[0].body == {"body": "From\na file"}
     ended = shell.run("issues", "comment", "3", "-", "-p", "demo", stdin="Said\nso")
-    assert (ended.code, ended.out) == (0, "Said on #3.\n")
+    assert (ended.code, ended.out) == (0, "Commented on #3.\n")
     assert tracker.calls("POST", f"{PATH}/comments")[0].body == {"body": "Said\nso"}
 
 

@@ -225,7 +225,7 @@ def test_the_log_of_an_agent_without_events_is_shown_as_it_is(
     server.on("GET", f"{RUN}/log", a_log(b"one\ntwo\n", 0, 8))
     done = shell.run("runs", "logs", RUN_ID, "--readable")
     assert (done.code, done.out) == (0, "one\ntwo\n")
-    assert done.err == "This run's agent writes no events: its log is shown as it is.\n"
+    assert done.err == "This run's agent writes no events: showing the raw log.\n"
 
 
 def test_a_log_is_raw_or_readable(shell: Shell) -> None:

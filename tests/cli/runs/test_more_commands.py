@@ -149,7 +149,7 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("quota", r"\n960 of 1000 items of batches left, in any 1 h\. The oldest batch leaves"),
         ("quota --batches", r"^960 of 1000 items of batches left, in any 1 h\."),
         ("quota -p demo", r"1 of 3 runs at once are open\.\n"),
-        ("keys reset a/b -p demo", r"The key is free again; it had started …7f3k1a\.\n"),
+        ("keys reset a/b -p demo", r"The key is free again; it had started…7f3k1a\.\n"),
         (
             f"runs report {RUN_ID}",
             r"reported +12 tools used.*\n.*claude --resume 1\n\n  \| Done\.\n",
@@ -222,7 +222,7 @@ def test_where_nothing_is_stuck_or_goes_a_command_says_so(
 ) -> None:
     server.on("GET", "/quarantine", {"items": []})
     ended = here("stuck", "list")
-    assert (ended.code, ended.out, ended.err) == (0, "", "Nothing is stuck.\n")
+    assert (ended.code, ended.out, ended.err) == (0, "", "Nothing needs help.\n")
     empty = {"leaving": [], "copies": KEPT["copies"] | {"leaving": []}}
     server.on("GET", "/retention", KEPT | empty)
     assert here("retention").out.endswith("Nothing is to go.\n")
@@ -290,7 +290,7 @@ def test_a_page_that_is_not_the_last_says_where_it_goes_on(
     here: Here, server: RecordedServer
 ) -> None:
     server.on("GET", "/runs", {"items": [a_run()], "next_cursor": "abc"})
-    assert "There are more: --cursor abc" in here("runs", "list").err
+    assert "More: --cursor abc" in here("runs", "list").err
     words = ["--cursor", "abc", "--phase", "done", "--trigger", "auto", "-q", "parser"]
     assert here("runs", "list", *words, "--branch", "afk/3", "--json").err == ""
     assert server.calls("GET", "/runs")[1].query == {

@@ -58,12 +58,12 @@ def test_a_changed_row_is_found_without_a_server(tmp_path: Path) -> None:
     whole = shell.run("audit", "verify")
     with closing(sqlite3.connect(tmp_path / "runyard.db")) as database, database:
         [rows] = database.execute(COUNT).fetchone()
-        assert (whole.code, whole.out) == (0, f"All {rows} rows fit.\n")
+        assert (whole.code, whole.out) == (0, f"All {rows} rows are unchanged.\n")
         columns = "at, via, deed, object, correlation_id, previous, hash"
         planted = f"'2026-01-01 00:00:00', 'cli', 'merge', 'proj_1', 'c', '{'0' * 64}', 'x'"
         database.execute(f"INSERT INTO audit ({columns}) VALUES ({planted})")  # noqa: S608
     ended = shell.run("audit", "verify")
     assert ended.code == 1
-    assert ended.err.startswith("Row 1 does not fit: ")
+    assert ended.err.startswith("Row 1 was changed: ")
     told = shell.run("audit", "verify", "--json")
     assert (told.code, told.json["fits"]) == (1, False)

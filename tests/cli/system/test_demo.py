@@ -127,7 +127,7 @@ def test_the_story_is_told_in_the_words_of_the_cards(whole: tuple[Ended, Path]) 
         r"^No delivery  …\w{6}  .*agent exited 0, nothing delivered$",
         r"^Auto paused · 3 fails$",
         r"^  …\w{6}  #4  No delivery  agent exited 0, nothing delivered  ",
-        r"^The loop starts nothing: auto runs are paused after 3 fails\.$",
+        r"^Nothing starts: auto runs are paused after 3 fails\.$",
         r"^== Reset",
         r"^Delivered: change #7, open, 1 commit",
         r"^  #2: parked: afk/2$",
