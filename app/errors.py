@@ -25,7 +25,7 @@ class NotSignedIn(Refusal):
 
 
 class Forbidden(Refusal):
-    """This is not allowed for you, or not from that page."""
+    """You may not do this, or not from that page."""
 
     code, status = "forbidden", 403
 
@@ -41,7 +41,7 @@ class NotFound(Refusal):
 
 
 class KeyMismatch(Refusal):
-    """Two different idempotency keys were given, in the headers or in the body."""
+    """Two different idempotency keys were sent."""
 
     code, status = "key_mismatch", 400
 
@@ -98,7 +98,7 @@ class BeingReleased(PrLock):
 
 
 class NoReceivers(Refusal):
-    """No receiver is set: put its address into RUNYARD_NOTIFY_URLS and start again."""
+    """No receiver is set: add its URL to RUNYARD_NOTIFY_URLS and restart."""
 
     code = "no_receivers"
 
@@ -110,7 +110,7 @@ class NothingReady(Refusal):
 
 
 class Parked(Refusal):
-    """Kept work holds this branch: go on from it, deliver it or discard it first."""
+    """Kept work holds this branch: continue from it, deliver it or discard it first."""
 
     code = "parked"
 
@@ -140,13 +140,13 @@ class IssueBlocked(Refusal):
 
 
 class EditedMeanwhile(Refusal):
-    """This issue was changed by somebody else. Nothing was saved: look at it first."""
+    """Someone else changed this issue. Nothing was saved: review their version first."""
 
     code = "edited_meanwhile"
 
 
 class AlreadyRunning(Refusal):
-    """An equal run is already under way."""
+    """An identical run is already in progress."""
 
     code = "already_running"
 
@@ -164,7 +164,7 @@ class AlreadyEnded(Refusal):
 
 
 class StillLive(Refusal):
-    """This run is still under way."""
+    """This run is still in progress."""
 
     code = "still_live"
 
@@ -218,7 +218,7 @@ class ProjectBroken(Refusal):
 
 
 class ProjectBusy(Refusal):
-    """A run of this project is still under way."""
+    """A run of this project is still in progress."""
 
     code = "project_busy"
 
@@ -230,7 +230,7 @@ class MergeConflict(Refusal):
 
 
 class NotDeliverable(Refusal):
-    """This run holds nothing that could be delivered."""
+    """This run has no commits to deliver."""
 
     code = "not_deliverable"
 
@@ -290,4 +290,4 @@ class StoreUnavailable(Refusal):
 
 
 class OutcomeUnknown(StoreUnavailable):
-    """The database stopped answering in the middle of this. Check whether it was done."""
+    """The database stopped answering before this was confirmed. Check whether it was done."""

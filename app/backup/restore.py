@@ -168,7 +168,7 @@ def _unpack(archive: zipfile.ZipFile, file: Path, folder: Path) -> Unpacked:
     parts: dict[str, Any] = manifest["parts"]
     names = [entry.filename for entry in archive.infolist()]
     if len(names) > MOST_PARTS or sorted(names) != sorted({*parts, MANIFEST}):
-        raise CannotKeep(f"{file} does not hold what its list says.")
+        raise CannotKeep(f"{file} does not match its own list of contents.")
     room = shutil.disk_usage(folder).free
     sizes = {name: _size_of(archive, name, part, file) for name, part in parts.items()}
     whole = sum(sizes.values())
@@ -190,7 +190,7 @@ def _size_of(archive: zipfile.ZipFile, name: str, part: Any, file: Path) -> int:
     is_packed_our_way = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
     if not (is_size and is_packed_our_way and size == entry.file_size):
-        raise CannotKeep(f"{file} does not hold what its list says.")
+        raise CannotKeep(f"{file} does not match its own list of contents.")
     return int(size or 0)
 
 
@@ -244,7 +244,7 @@ def _copy_part(archive: zipfile.ZipFile, name: str, part: dict[str, Any], target
         into.flush()
         os.fsync(into.fileno())
     if left or digest.hexdigest() != part.get("sha256"):
-        raise CannotKeep(f"{name} in this backup is not as it was written: use another backup.")
+        raise CannotKeep(f"{name} in this backup was changed since: use another backup.")
 
 
 def _refuse_unseen_settings(unpacked: Unpacked, data: Path, *, trusts: bool) -> None:

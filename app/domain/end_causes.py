@@ -94,7 +94,7 @@ _LIMITS = {
 FAILURES: dict[Failure, Ending] = {
     Failure.AUTH: Ending(Signal.GONE, Cause.AUTH, "the agent is not signed in"),
     Failure.NETWORK: Ending(Signal.GONE, Cause.NETWORK, "the agent could not reach its model"),
-    Failure.OTHER: Ending(Signal.GONE, Cause.EXIT_CODE, "the agent said that it failed"),
+    Failure.OTHER: Ending(Signal.GONE, Cause.EXIT_CODE, "the agent reported a failure"),
 }
 
 

@@ -68,9 +68,7 @@ class Verdict:
 
 
 STILL_GOING = Verdict(None, because="still going")
-LINGERS = Verdict(
-    None, because="the agent has said its last word and does not exit", ends_tree=True
-)
+LINGERS = Verdict(None, because="the agent has finished but does not exit", ends_tree=True)
 
 
 def cannot_tell(what: str) -> Verdict:

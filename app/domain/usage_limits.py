@@ -225,7 +225,7 @@ def sentence_of(agent: str, family: str, stand: Stand, until: datetime | None) -
     what = f"{agent} ({family})" if family else agent
     if stand is Stand.HELD:
         if until is None:
-            return f"the usage limit of {what} is reached; lift its hold when it may go on"
+            return f"the usage limit of {what} is reached; lift the limit when it may continue"
         return f"the usage limit of {what} is reached, until {until:%d %b %H:%M} UTC"
     if stand is Stand.EASING:
         return f"waits its turn: {what} has just come back from its usage limit"

@@ -248,7 +248,7 @@ def _look_for_sign_in(
 ) -> tuple[SignedIn, str]:
     signed_in, evidence = find_sign_in(preset.sign_in, environment)
     if signed_in is SignedIn.NO and is_wrapper(path):
-        return SignedIn.UNKNOWN, f"{preset.executable} is a script, and may sign in by itself"
+        return SignedIn.UNKNOWN, f"{preset.executable} is a script, and may sign in on its own"
     return signed_in, evidence
 
 

@@ -91,7 +91,7 @@ class PrivateHomes:
         except OSError as problem:
             why = problem.strerror or str(problem)
             raise PrivateHomeUnavailable(
-                f"The agent's private home could not be made ready: {why}."
+                f"Could not prepare the agent's private home: {why}."
             ) from problem
 
     def keep_in_step(self, project_id: str, agent: str) -> list[str]:

@@ -182,7 +182,7 @@ def _hear(answers: int, heard: bytearray, patience: float) -> dict[str, Any]:
     while b"\n" not in heard:
         _await(answers, select.POLLIN, until, patience)
         if not (piece := os.read(answers, _PIECE_BYTES)):
-            raise LaunchFailed("The supervisor ended before the agent was there.")
+            raise LaunchFailed("The supervisor exited before the agent started.")
         heard += piece
     # a supervisor stopped before GO answers unasked, so more than one line may be here
     line, _, heard[:] = heard.partition(b"\n")
@@ -216,7 +216,7 @@ def _describe(answer: dict[str, Any], order: LaunchOrder) -> str:
         words = str(answer.get("words") or (why if number else _SILENT)).splitlines()[-1]
         return f"The agent's sandbox could not be made: {words.removesuffix('.')}. {_SEE_DOCTOR}"
     if stage == "command" and number == errno.ENOENT:
-        return f"The command was not found: {command} (or what its first line names)."
+        return f"The command was not found: {command} (or the interpreter in its first line)."
     if stage == "command" and number == errno.E2BIG:
         return "The agent's command line and environment are too long for this machine."
     sentences = {

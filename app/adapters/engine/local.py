@@ -382,7 +382,7 @@ def _known(told: Mapping[str, Any], order: LaunchOrder, *, before: float = 0.0) 
     until = boot_clock() + before + order.budget_seconds + order.grace_seconds
     known = read_known({**told, "until": until})
     if known is None:
-        raise LaunchFailed("The supervisor did not say who it is.")
+        raise LaunchFailed("The supervisor did not identify itself.")
     return known
 
 

@@ -66,7 +66,7 @@ def _check_files(folder: int, depth: int = 0) -> None:
 def _check_alternates(text: str, mirror: Path) -> None:
     for line in text.splitlines():
         if line and not line.startswith("#") and line != str(mirror / "objects"):
-            raise Tampered("The copy borrows objects from a place that is not ours.")
+            raise Tampered("The copy borrows objects from a folder that is not Runyard's.")
 
 
 def is_whole(git: Git, mirror: Path, tip: str, env: dict[str, str] | None = None) -> bool:
@@ -124,7 +124,7 @@ def pack_into(git: Git, mirror: Path, objects: Path, tip: str) -> None:
             }
             _unpack(git, mirror, pack, env)
         if not is_whole(git, mirror, tip, env):
-            raise Tampered("The copy's commits are not whole.")
+            raise Tampered("The copy's commits are incomplete.")
         _move_packs(aside / "pack", mirror / "objects" / "pack")
     finally:
         remove_tree(mirror, aside.name)

@@ -296,7 +296,7 @@ class GitMirrors:
             tip = checked_sha(head_sha)  # the commit that was reviewed, not later ones
         if base_tip is None or tip is None:
             gone = base if base_tip is None else branch
-            return MergeAnswer(None, f"The branch {gone} is not there any more.")
+            return MergeAnswer(None, f"The branch {gone} no longer exists.")
         if not has_commit(self._git, mirror, base_tip):
             return MergeAnswer(None, f"{base} has moved at origin. Merge again.")
         found = merge_found(self._git, mirror, base_tip, tip)

@@ -137,7 +137,7 @@ def _read(answer: GitAnswer) -> PushAnswer:
     refused = [summary for flag, summary in lines if flag == "!"]
     if any(_LOCKED.search(summary + answer.err) for summary in refused):
         # the ref is being written right now, perhaps by an interrupted push of ours
-        raise OriginProblem("Another push to this branch is under way.", for_good=False)
+        raise OriginProblem("Another push to this branch is in progress.", for_good=False)
     if any(_TROUBLE.search(summary + answer.err) for summary in refused):
         because = _because(refused[0], answer.err)
         raise OriginProblem(f"The repository could not take it: {because}", for_good=False)

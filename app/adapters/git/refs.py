@@ -101,7 +101,7 @@ def read_tip(git_dir: int, branch: str) -> str:
     if text is None:
         text = next((sha for sha, name in _packed(git_dir, _COPY_CAP) if name == ref), None)
     if text is None:
-        raise Tampered(f"The copy has no branch {branch} any more.")
+        raise Tampered(f"The copy no longer has a branch {branch}.")
     try:
         return checked_sha(text.strip())
     except UnsafeArgument as problem:

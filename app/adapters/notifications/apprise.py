@@ -14,7 +14,7 @@ from app.services.ports import NotTaken
 
 SECONDS = 10.0
 _STATUS = re.compile(r"error=(\d{3})\b")
-_UNUSABLE = "This address is not one that apprise can use: look at its scheme and its parts."
+_UNUSABLE = "apprise cannot use this address: check its scheme and parts."
 _FORMING = threading.Lock()
 
 

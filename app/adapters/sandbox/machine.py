@@ -88,7 +88,7 @@ def _says(setting: Path, value: str) -> bool:
 
 def _last_line(words: str) -> str:
     lines = words.splitlines()
-    return lines[-1].removesuffix(".") if lines else "it did not work, and did not say why"
+    return lines[-1].removesuffix(".") if lines else "it failed without an error message"
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _make_points(private: Path, home: Path, steps: Sequence[Step]) -> None:
         try:
             make_point(private, step.place.relative_to(home), is_folder=is_folder)
         except OSError as problem:
-            because = f"The agent's private home could not be made ready: {problem.strerror}."
+            because = f"Could not prepare the agent's private home: {problem.strerror}."
             raise SandboxUnavailable(because) from problem
 
 

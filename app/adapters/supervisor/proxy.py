@@ -263,7 +263,7 @@ def _read_head(client: socket.socket) -> tuple[ProxyRequest, bytes]:
         try:
             data = client.recv(_CHUNK)
         except TimeoutError as slow:
-            raise BadRequest("The request did not come in time.", 408) from slow
+            raise BadRequest("Timed out waiting for the request.", 408) from slow
         if not data:
             raise ConnectionResetError
         received += data

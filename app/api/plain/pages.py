@@ -66,7 +66,7 @@ def sign_in_page(command: str, *, after_form: bool = False) -> HTMLResponse:
 def stale_link_page(command: str) -> HTMLResponse:
     """Build the 401 page for a used, expired or unknown link, with how to get another."""
     sentence = "<p>This sign-in link was already used, is too old, or is not one of ours.</p>"
-    return _page(401, "This link does not work any more", _how(sentence, command))
+    return _page(401, "This link no longer works", _how(sentence, command))
 
 
 def lost_page() -> HTMLResponse:
@@ -85,7 +85,7 @@ def away_page(refusal: StoreUnavailable) -> HTMLResponse:
     """Build the 503 page of an unavailable store; it reloads itself, with or without scripts."""
     seconds = int(refusal.members.get("retry_after", 0)) + AWAY_SECONDS
     sentence = (
-        f"<p>{escape(refusal.detail)}</p>\n<p>Agents go on. This page looks again by itself.</p>"
+        f"<p>{escape(refusal.detail)}</p>\n<p>Agents keep running. This page reloads by itself.</p>"
     )
     again = f'<meta http-equiv="refresh" content="{seconds}">\n'
     answer = _page(503, "This cannot be shown just now", sentence, again)

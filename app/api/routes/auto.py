@@ -43,7 +43,7 @@ def _starting(services: Services) -> APIRouter:
     @router.post(
         "/projects/{project_id}/afk/start",
         status_code=201,
-        responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
+        responses={200: {"model": RunOut, "description": "The run that this key already created."}},
     )
     async def start(
         project_id: str,

@@ -120,7 +120,7 @@ def _diff(services: Services, run: Run) -> tuple[str, str]:
         found = services.listing.diff(run)
     except (CannotRead, OSError) as problem:
         return "", str(problem)
-    return found.text, "it is longer than what is shown: the rest was cut" if found.is_cut else ""
+    return found.text, "it is too long to show in full: the rest is cut" if found.is_cut else ""
 
 
 def _log_pieces(log: LogView, size: int) -> Iterator[bytes]:

@@ -50,7 +50,7 @@ def routes(services: Services) -> APIRouter:
     @router.post(
         "/runs/{run_id}/resume",
         status_code=201,
-        responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
+        responses={200: {"model": RunOut, "description": "The run that this key already created."}},
     )
     async def resume(
         run_id: str,

@@ -120,7 +120,7 @@ def retry_routes(services: Services) -> APIRouter:
     @router.post(
         "/runs/{run_id}/retry",
         status_code=201,
-        responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
+        responses={200: {"model": RunOut, "description": "The run that this key already created."}},
     )
     async def retry(
         run_id: str,

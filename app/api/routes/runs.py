@@ -103,7 +103,7 @@ def _starting(services: Services) -> APIRouter:
     @router.post(
         "/runs",
         status_code=201,
-        responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
+        responses={200: {"model": RunOut, "description": "The run that this key already created."}},
     )
     async def start_run(
         body: RunOrder,

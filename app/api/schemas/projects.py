@@ -204,7 +204,7 @@ class ProjectOut(Answer):
     unreachable: bool = Field(
         default=False,
         description="Its origin is gone or has not answered for a while: nothing starts until it "
-        "is back, which Runyard sees by itself.",
+        "is back, which Runyard notices by itself.",
     )
     origin_because: str | None = Field(
         default=None, description="Origin's last failure, also where it is not held to be away yet."
@@ -280,10 +280,10 @@ class FiguresOut(Answer):
     )
     began: int = Field(description="How many of them had begun to work.")
     mean_seconds: float | None = Field(description="How long those worked on average.")
-    told_tokens: int = Field(description="How many told their tokens.")
+    told_tokens: int = Field(description="How many reported their tokens.")
     input_tokens: int | None
     output_tokens: int | None
-    told_cost: int = Field(description="How many told their cost.")
+    told_cost: int = Field(description="How many reported their cost.")
     cost_usd: Dollars | None = Field(description="In US dollars.")
 
 

@@ -76,7 +76,7 @@ class StopOrder(Body):
 
 class _Push(Body):
     push_anyway: bool = Field(
-        default=False, description="Push even what contains a secret, or a file that is too large."
+        default=False, description="Push even if they contain a secret or too large a file."
     )
 
 

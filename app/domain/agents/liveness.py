@@ -92,7 +92,7 @@ def is_stalled(vitals: Vitals, stall_seconds: int | None, now: datetime) -> bool
 
 def stall_words(vitals: Vitals, now: datetime) -> str:
     """Describe a stall: what the agent did instead of progress, how long, and since when."""
-    what = "only tried to reach its model again" if vitals.is_retrying else "made no progress"
+    what = "only retried reaching its model" if vitals.is_retrying else "made no progress"
     tool = f"; its tool {vitals.tool} was still at work" if vitals.tool else ""
     quiet = rough_words((now - vitals.progress_at).total_seconds())
     since = f"{vitals.progress_at:%H:%M} UTC"

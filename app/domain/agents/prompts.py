@@ -13,14 +13,14 @@ DEPTHS = {
 }
 
 GOES_ON = (
-    "An earlier run has begun this, and what it left is here: the commits of this branch, and "
-    "files that are not committed. Look at both first, and go on from there."
+    "An earlier run began this task and left its work here: the commits of this branch and "
+    "uncommitted files. Review both first, then continue from there."
 )
 
 # for an agent that resumes its session: it knows the rest
 CONTINUE = (
-    "A usage limit has interrupted you; it is over. Look at the files and the commits of this "
-    "working copy, then go on where you left off, and finish what you were asked to do.\n"
+    "A usage limit interrupted you; it is over now. Review the files and commits of this "
+    "working copy, then continue where you left off and finish your task.\n"
 )
 
 
@@ -58,8 +58,8 @@ def compose(brief: Brief, template: str | None) -> str:
         parts.append(f"Tests are written for {brief.framework}.")
     if brief.delivers is Delivers.CHANGE:
         parts.append(
-            f"You are on branch {brief.branch} of a working copy of your own. Commit your work "
-            "to this branch; do not push and do not open a pull request: that is done for you."
+            f"You are on branch {brief.branch} in your own working copy. Commit your work to this "
+            "branch; do not push or open a pull request: Runyard does that."
         )
     else:
         parts.append("Report what you find; nothing you change will be delivered.")
@@ -68,7 +68,7 @@ def compose(brief: Brief, template: str | None) -> str:
 
 def _what(brief: Brief) -> str:
     if brief.issue is None:
-        return brief.task or "Look after the tests of this repository: run them and mend failures."
+        return brief.task or "Run the tests of this repository and fix failures."
     text = f"Resolve issue #{brief.issue}: {brief.issue_title}\n\n{brief.issue_body}".rstrip()
     return f"{text}\n\n{brief.task}" if brief.task else text
 

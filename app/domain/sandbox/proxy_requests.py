@@ -97,7 +97,7 @@ def _read_connect(asked: str, fields: Fields) -> ProxyRequest:
 
 def _read_exchange(method: str, asked: str, version: str, fields: Fields) -> ProxyRequest:
     if not _SCHEME.match(asked):
-        raise BadRequest("This is a proxy: ask for a whole http:// address, or use CONNECT.")
+        raise BadRequest("This is a proxy: request a complete http:// address, or use CONNECT.")
     place, slash, path = asked[len("http://") :].partition("/")
     if "#" in asked or any(sign in place for sign in "@?\\"):
         raise BadRequest("The address has a part that no proxy takes.")

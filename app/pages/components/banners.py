@@ -39,7 +39,7 @@ def limits_html(system: SystemOut) -> str:
     """Return the banner for degraded limits as HTML; empty unless they are degraded."""
     if system.limits != "degraded":
         return ""
-    words = "The shared counter cannot be reached: runs are counted in the database meanwhile."
+    words = "The shared counter cannot be reached: runs are counted in the database for now."
     pill = pill_html("limits degraded", "wait")
     return f'<div class="banner wait" data-testid="limits-banner">{pill}<span>{words}</span></div>'
 

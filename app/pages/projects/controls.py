@@ -117,7 +117,7 @@ class ProjectMenu:
         self._close()
         await self._acts.reset(self._id)
         if self._acts.trouble(self._id) is None:
-            self._session.notify("No failures are counted any more.")
+            self._session.notify("Failure count reset.")
 
     def _close(self) -> None:
         if self._menu is not None and not self._menu.is_deleted:

@@ -33,7 +33,7 @@ AREAS = frozenset({Kind.COMMAND, Kind.TEXT, Kind.LINES})
 MONO = frozenset({Kind.BRANCH, Kind.COMMAND, Kind.LINES})
 MARKS = {"sandbox": "project-sandbox"}
 NO_ANSWER = "The server did not answer. What you typed is still here: press Save again."
-SOMETHING_ELSE = "Something else of this project is being saved. Press Save again."
+SOMETHING_ELSE = "Another change to this project is being saved. Press Save again."
 
 
 ARCHIVED = "This project is archived: its settings can be read, not changed."

@@ -31,7 +31,7 @@ class Overtaken(Exception):
 
     def __init__(self, row: IssueRow) -> None:
         self.row = row
-        super().__init__(f"issue {row.number} was changed meanwhile")
+        super().__init__(f"issue {row.number} was changed by someone else")
 
 
 class OpenIssue(NamedTuple):

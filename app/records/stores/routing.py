@@ -94,7 +94,7 @@ class Stores:
             return stopped
         return (
             "The database does not answer: nothing can be changed, and this page may be old. "
-            "Agents go on. Look at the database; Runyard goes on by itself once it answers."
+            "Agents keep running. Check the database; Runyard resumes once it answers."
         )
 
     # --- spanning both stores ------------------------------------------------------------------

@@ -82,7 +82,7 @@ class ResumeService:
         if run is None:
             raise NotFound
         if run.status not in DONE:
-            raise StillLive("This run is still under way.")
+            raise StillLive("This run is still in progress.")
         if not _is_resumable(run):
             raise NotResumable
         return self._retry.resume(

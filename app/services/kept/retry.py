@@ -198,7 +198,7 @@ class RetryService:
         if source == "fresh":
             return RetryOf(first.id, beside=wishes.beside)
         if moves:
-            sentence = f"What is kept began on {first.branch_name}. Retry it from fresh."
+            sentence = f"The kept work began on {first.branch_name}. Retry from scratch."
             raise Invalid.field("branch", sentence)
         if not kept:
             raise Invalid.field("from", self._without(first))
@@ -209,8 +209,8 @@ class RetryService:
             )
         if not self._is_claimed(project, first.work_branch):
             raise Parked(
-                f"The branch {first.work_branch} is gone. Retry it from fresh, or discard what is"
-                " left of it.",
+                f"The branch {first.work_branch} is gone. Retry from scratch, or discard its"
+                " remains.",
                 branch=first.work_branch,
             )
         base = next((run.base_sha for run in reversed(kept) if run.base_sha), first.base_sha)
@@ -220,8 +220,8 @@ class RetryService:
         """Return why nothing of a run is left to continue."""
         holder = self._parked.open_run(first.project_id, first.work_branch)
         if holder is None or holder.id == first.id:
-            return "Nothing of this run is kept. Retry it from fresh."
-        return f"Run {shorten(holder.id)} goes on with what it left. Retry it from fresh."
+            return "This run left no saved work. Retry from scratch."
+        return f"Run {shorten(holder.id)} continues its work. Retry from scratch."
 
     def _is_claimed(self, project: Project, branch: str) -> bool:
         repo = repository_of(project)
@@ -244,7 +244,7 @@ class RetryService:
         if names != project.known_branches:
             self._projects.change(project.id, known_branches=names)
         if base not in names:
-            sentence = f"The repository has no branch {base} any more."
+            sentence = f"The repository no longer has a branch {base}."
             raise Invalid.field("branch", sentence)
         there = next((one for one in found if one.name == branch), None)
         if there is not None and not self._is_ours(
@@ -306,9 +306,9 @@ def _shared_branch(project: Project, first: Run) -> str | None:
 
 def _refuse_live(first: Run) -> None:
     if first.status not in DONE:
-        raise StillLive("This run is still under way. Stop it first.")
+        raise StillLive("This run is still in progress. Stop it first.")
     if first.released_at is None:
-        sentence = "This run's processes are still being ended. Retry it when they are gone."
+        sentence = "This run's processes are still being ended. Retry it in a moment."
         raise being_released(first, sentence)
 
 

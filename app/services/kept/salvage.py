@@ -103,12 +103,12 @@ class Salvage:
         if run.delivers != Delivers.CHANGE:
             raise NotDeliverable("This run reports; it opens no change request.")
         if run.released_at is None:
-            raise NotDeliverable("Something of this run may still live. Try again when it is gone.")
+            raise NotDeliverable("Its processes may still be running. Try again in a moment.")
         refuse_in_use(self._parked, run.project_id, run.work_branch)
         # discarded or handed-over work is not this run's: the branch may hold another run's work
         kept = self._parked.of_branch(run.project_id, run.work_branch)
         if all(one.id != run.id for one in kept):
-            raise NotDeliverable("Nothing of this run is kept any more.")
+            raise NotDeliverable("This run's work is no longer saved.")
 
     def _refuse_empty(self, run: Run, project: Project) -> None:
         repo, because = repository_of(project), None
@@ -161,10 +161,10 @@ class Salvage:
         with self._locks.holding(run_id):
             run, project = self._find(run_id)
             if run.status not in DONE:
-                raise StillLive("This run is still under way. Stop it first.")
+                raise StillLive("This run is still in progress. Stop it first.")
             parked = self._is_anything_kept(run, project)
             if not self._parked.give_up(run, deed, now, parked=parked):
-                raise AlreadyEnded("Nothing of this run is left: it is released already.")
+                raise AlreadyEnded("This run is already released.")
             self._engine.unwatch(run_id)
         self._publish([ObstacleRemoved()])
         return self._find(run_id)[0]

@@ -170,7 +170,7 @@ class Finalizer:
         try:
             if not any(event.kind == "kill_sent" for event in self._runs.timeline(run.id)):
                 now = self._clock()
-                self._runs.append_event_once(run.id, now, "kill_sent", "ending what is left of it")
+                self._runs.append_event_once(run.id, now, "kill_sent", "stopping the rest of it")
             if not self._engine.kill(run.id, run.supervisor):
                 self._runs.set_hold(run, UNPROVED)
                 return

@@ -38,7 +38,7 @@ from app.services.tracing import unit_of_work
 WANTED_ELSEWHERE = (Trigger.AUTO, Trigger.RESUME)  # retried by the loop or the original run
 AWAY = (
     "Runyard's own clone of this repository is not in its folder, and work is kept in it; "
-    "bring the folder back, or mount it again, then start this anew"
+    "restore or mount the folder, then start this run again"
 )
 
 
@@ -289,7 +289,7 @@ class Launcher:
         """Create the run's branch at origin's current base commit; return that commit."""
         base = self._mirrors.origin_tip(repo, run.branch_name)
         if base is None:
-            raise NotLaunched(f"origin has no branch {run.branch_name} any more")
+            raise NotLaunched(f"origin no longer has a branch {run.branch_name}")
         self._must_be_free_at_origin(repo, run)
         # saved first: after a crash past the claim, it says what to release
         self._runs.update_fields(run.id, run.project_id, base_sha=base)

@@ -164,7 +164,7 @@ class Reaper:
         verdict = rules.classify(self._facts(run, project, sight, work, word=word))
         if verdict.signal is None:
             if work.because:
-                self._hold(run, f"its work could not be read, and is read again: {work.because}")
+                self._hold(run, f"its work could not be read; retrying: {work.because}")
             return run
         if verdict.cause is Cause.NO_DELIVERY and work.because:
             verdict = replace(verdict, because=f"{verdict.because}: {work.because}")

@@ -62,13 +62,13 @@ class Rollback:
         made = made or LaunchSteps()
         has_work = self._tried("what it took over", lambda: [self._succession.complete(run)])
         if has_work is None:
-            return RollbackResult("what it took over is not with it yet; this is tried again")
+            return RollbackResult("what it took over is not with it yet; retrying")
         if has_work[0]:
             return RollbackResult(parked=f"{run.work_branch} has the work of the run before it")
         if made.copy:
             parked = self._tried("its working copy", lambda: self._work_in(run, project, made))
             if parked is None:
-                return RollbackResult("its working copy could not be read; this is tried again")
+                return RollbackResult("its working copy could not be read; retrying")
             if parked:
                 return RollbackResult(parked=parked)
         removed = not made.copy or self._tried("its working copy", lambda: self._remove(run))
@@ -79,11 +79,9 @@ class Rollback:
             if not is_gone
         ]
         if left:
-            return RollbackResult(f"not removed yet: {' and '.join(left)}; this is tried again")
+            return RollbackResult(f"not removed yet: {' and '.join(left)}; retrying")
         if not self._tried("the old branch", lambda: self._bring_back(run, project)):
-            return RollbackResult(
-                f"{run.work_branch} has not its old work back yet; this is tried again"
-            )
+            return RollbackResult(f"{run.work_branch} has not its old work back yet; retrying")
         return RollbackResult()
 
     def _end(self, run: Run) -> bool:

@@ -104,7 +104,7 @@ class StallMonitor:
 
     def _end(self, run: Run) -> None:
         try:
-            sentence = "it has said its last word and does not exit: ending what is left of it"
+            sentence = "the agent finished but did not exit; stopping it"
             self._runs.append_event_once(run.id, self._clocks.now(), "kill_sent", sentence)
             if not self._engine.kill(run.id, run.supervisor):
                 self._runs.set_hold(run, UNPROVED)

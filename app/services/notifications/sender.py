@@ -25,7 +25,7 @@ CLAIM = timedelta(seconds=60)  # longer than any send takes
 KEPT = timedelta(days=30)
 STRANGERS_KEPT = timedelta(days=1)  # a receiver may be left out by mistake
 HELD_FOR = timedelta(days=1)
-FAULT = "It could not be put into words: the log says why."
+FAULT = "The message could not be built; see the log."
 NO_MORE = "This receiver is no longer in RUNYARD_NOTIFY_URLS."
 
 

@@ -51,7 +51,7 @@ class Unready:
 def root_mend(variable: str) -> str:
     """Return the advice for an agent that refuses to run as root unless `variable` is set."""
     return (
-        "Have the project's runs contained, start Runyard as a user of its own, "
+        "Contain the project's runs, start Runyard as a separate user, "
         f"or set {variable}=1 in a sandbox."
     )
 

@@ -287,7 +287,7 @@ def _refuse_no_command(agent: str | None, command: list[str] | None) -> None:
     if command:
         return
     if agent is None:
-        raise Invalid.field("agent", "Name an agent, such as claude, or script with its command.")
+        raise Invalid.field("agent", "Choose an agent, such as claude, or script with a command.")
     if agent == SCRIPT:
         raise Invalid.field("agent_command", "The script agent needs a command.")
 

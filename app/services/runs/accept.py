@@ -43,7 +43,7 @@ from app.services.runs.requests import (
 )
 from app.services.tracing import unit_of_work
 
-INCOMPLETE = "waits until its batch is complete"
+INCOMPLETE = "waits until the batch is complete"
 
 
 @dataclass(frozen=True)
@@ -291,7 +291,7 @@ def _refuse_twin(session: Session, ready: _Ready) -> None:
     if twin is not None and twin.status in DONE:
         raise being_released(twin)
     if twin is not None:
-        raise already_running(twin, ready.project_name, "An equal run is under way already")
+        raise already_running(twin, ready.project_name, "An identical run is already in progress")
 
 
 def _refuse_locked(session: Session, run: Run) -> None:

@@ -70,11 +70,11 @@ def agent_findings(agent: AgentFinding) -> Iterator[Checked]:
 def _program(agent: AgentFinding, path: str) -> Checked:
     level, advice = Level.OK, ""
     if agent.version is None:
-        level, advice = Level.UNKNOWN, "It took too long to tell its version: look again later."
+        level, advice = Level.UNKNOWN, "Reading its version took too long; check again later."
     elif not agent.version:
         level, advice = (
             Level.LOOK,
-            f"It does not tell its version: see what `{path} --version` says.",
+            f"No version reported: run `{path} --version`.",
         )
     elif agent.is_old:
         level = Level.LOOK
@@ -278,7 +278,7 @@ def _disk(folder: Path) -> Checked:
         free = shutil.disk_usage(folder).free
     except OSError as problem:
         found = f"{folder} cannot be read: {problem.strerror}"
-        return Checked(Level.UNKNOWN, "disk", found, "Look whether that folder is there.")
+        return Checked(Level.UNKNOWN, "disk", found, "Check that the folder exists.")
     found = f"{size_words(free)} free in {folder}"
     if free >= DISK_FLOOR:
         return Checked(Level.OK, "disk", found)
@@ -315,7 +315,7 @@ def _private(name: str, path: Path) -> Checked:
         return Checked(Level.NONE, name, f"{path} · made at the first start", about=SERVER)
     except OSError as problem:
         found = f"{path} cannot be read: {problem.strerror}"
-        return Checked(Level.LOOK, name, found, "Look who owns it.", SERVER)
+        return Checked(Level.LOOK, name, found, "Check who owns it.", SERVER)
     mode, wanted = status.st_mode & 0o777, 0o700 if path.is_dir() else 0o600
     found = f"{path} · {mode:o}"
     if mode & 0o077:

@@ -137,7 +137,7 @@ class Quarantine:
         """Release a held row at a person's request. Raises NotFound, DatabaseSilent."""
         known = self._ledger.forget(key, only_held=True)
         if known is None:
-            raise NotFound("Nothing of this name waits for a person.")
+            raise NotFound("Nothing in quarantine has this name.")
         self._let_go(key)
         for tell in self._on_free:
             tell(key)

@@ -118,7 +118,7 @@ class ChangeService:
             if not self._merged_at_origin(project, [change]):
                 return self._end(change, "closed", now, None)
         self.merge(project_id, number, now, push_anyway=True)
-        raise AlreadyEnded("This change request is merged at origin already; now it says so here.")
+        raise AlreadyEnded("Origin already shows this change as merged; it is now marked so here.")
 
     def finish_once(self, now: datetime) -> int:
         """Complete merges and closes that a crash interrupted. Return how many.

@@ -171,7 +171,9 @@ class IssueService:
     def _kept_here(self, project_id: str) -> Project:
         project = self._find(project_id)
         if project.tracker != BUILTIN:
-            raise Invalid.field("tracker", "This project's issues are kept in its own tracker.")
+            raise Invalid.field(
+                "tracker", "This project's issues are kept elsewhere: edit them there."
+            )
         return project
 
     def _issue_here(self, project: Project, number: int) -> None:

@@ -61,7 +61,7 @@ def test_a_way_back_is_a_path(target: str, path: str | None) -> None:
     [
         ("nothing_ready", "No ready-for-agent issues to start.", "stop"),
         ("project_archived", "This project is archived.", "stop"),
-        ("was_reset", "The failures are reset. Auto AFK runs go on where they are on.", "go"),
+        ("was_reset", "The failure count is reset. Auto AFK runs continue if they are on.", "go"),
         ("", "", ""),
         ("no such code", "", ""),
         ("Refusal", "", ""),
@@ -75,7 +75,7 @@ def test_a_page_without_a_known_notice_says_nothing(ann: Person) -> None:
     assert 'data-testid="notice"' not in ann.page()
     assert 'data-testid="notice"' not in ann.page("?notice=Your+password+please")
     page = html.unescape(ann.page("?notice=already_running"))
-    assert "An equal run is already under way." in page
+    assert "An identical run is already in progress." in page
 
 
 def test_a_full_window_says_when_it_opens(shop: Workshop, ann: Person, project: str) -> None:

@@ -43,7 +43,7 @@ def test_a_batch_is_announced_filled_sealed_and_comes_to_its_end(shop: Workshop,
     assert (told["status"], told["missing"]) == ("pending", [1])
     for run in runs_of(shop, batch):
         assert (run["status"], run["trigger"], run["batch_id"]) == ("queued", "batch", batch)
-        assert run["hold"] == "waits until its batch is complete"
+        assert run["hold"] == "waits until the batch is complete"
     whole = sent(shop, batch, [line(1, "please fail")])
     assert (whole["sealed"], whole["received"]) == (True, 3)
     done = ended(shop, batch)

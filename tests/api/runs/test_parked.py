@@ -90,7 +90,7 @@ def test_a_salvage_is_delivered_once_under_its_key(shop: Workshop, project_id: s
     # a run that saved nothing cannot be delivered
     empty = kept(shop, project_id, "please fail")
     refused = problem(shop.api.post(f"/runs/{empty['id']}/deliver"))
-    assert refused["detail"] == "This run holds nothing that could be delivered."
+    assert refused["detail"] == "This run has no commits to deliver."
 
 
 def test_different_keys_in_one_request_are_refused(shop: Workshop, project_id: str) -> None:

@@ -177,7 +177,7 @@ def test_a_conflict_names_the_files_and_changes_nothing(place: Place) -> None:
 
 def test_a_base_or_branch_that_is_gone_is_an_answer(place: Place) -> None:
     sha, because, _ = merge(place)
-    assert (sha, because) == (None, "The branch afk/1 is not there any more.")
+    assert (sha, because) == (None, "The branch afk/1 no longer exists.")
 
 
 def test_a_protected_base_refuses_the_merge(place: Place) -> None:

@@ -73,7 +73,7 @@ REACHED = "the agent's usage limit was reached: You've hit your limit · resets 
             ended(0, word=FAILED, has_work=True),
             Signal.GONE,
             Cause.EXIT_CODE,
-            "the agent said that it failed: Model not found",
+            "the agent reported a failure: Model not found",
         ),
         (ended(1, word=FAILED), Signal.GONE, Cause.EXIT_CODE, "agent exited 1: Model not found"),
         (ended(None, signal=9, word=FAILED), Signal.GONE, Cause.SIGNAL, "killed by signal 9"),

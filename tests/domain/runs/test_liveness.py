@@ -87,7 +87,7 @@ def test_an_agent_stalls_where_its_project_allows_no_longer_silence(
         (vitals(720), "the agent made no progress for 12 min, since 09:31 UTC"),
         (
             vitals(720, 1, is_retrying=True),
-            "the agent only tried to reach its model again for 12 min, since 09:31 UTC",
+            "the agent only retried reaching its model for 12 min, since 09:31 UTC",
         ),
         (
             vitals(720, tool="Bash"),

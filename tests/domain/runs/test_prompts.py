@@ -43,7 +43,7 @@ def test_the_issue_its_text_and_the_task_are_in_the_prompt() -> None:
     text = compose(replace(ISSUE, task="Mind the tests."), None)
     assert text.startswith("Resolve issue #7: Mend it\n\nIt is broken.\n\nMind the tests.\n")
     assert text.endswith("\n")
-    assert compose(replace(PLAIN, task=None), None).startswith("Look after the tests")
+    assert compose(replace(PLAIN, task=None), None).startswith("Run the tests")
 
 
 @pytest.mark.parametrize("depth", Depth)

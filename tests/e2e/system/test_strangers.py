@@ -35,7 +35,7 @@ def test_a_link_signs_in_once(
     expect(first.get_by_test_id("live-badge")).to_have_text("Live")
     assert "token" not in first.url
     second.goto(link)
-    expect(second.get_by_test_id("plain-title")).to_have_text("This link does not work any more")
+    expect(second.get_by_test_id("plain-title")).to_have_text("This link no longer works")
     second.goto(server.url)
     expect(second.get_by_test_id("plain-title")).to_have_text("Sign in")
     first.reload()

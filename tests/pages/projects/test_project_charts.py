@@ -44,7 +44,7 @@ async def test_a_run_that_ends_draws_its_bar_without_a_reload(
     assert outcomes.options["series"][0]["data"] == [None] * 6 + [1]
     assert len(outcomes.options["xAxis"]["data"]) == 7
     assert len(durations.options["series"][0]["data"]) == 7
-    assert "No agent told what it cost." in html_of(user)
+    assert "No agent reported a cost." in html_of(user)
     again = await start(house, user, project, "k2", task="again")
     await until_status(house, again.id, "died")
     await until(lambda: outcomes.options["series"][0]["data"][-1] == 2)

@@ -121,7 +121,7 @@ def test_a_run_store_that_is_away_ends_the_round_with_one_line(
         bulk = retry_all(plane, project_id=project.id)
     said = [one for one in caplog.records if one.levelno >= logging.WARNING]
     assert (len(said), said[0].exc_info) == (1, None)
-    assert bulk.hold == "A database does not answer; it goes on once it does."
+    assert bulk.hold == "A database does not answer; resumes once it does."
     plane.services.bulk.request()
     plane.rest()
     assert plane.services.bulk.find(bulk.id).status == "completed"

@@ -75,7 +75,7 @@ def test_a_delivery_that_fails_unexpectedly_is_traced_once_held_and_put_off(
     project = plane.add_project()
     fail_at("delivery.after_push")
     run = plane.see_end(plane.start_running_issue(project))
-    held = "delivery waits: something went wrong here; see the log"
+    held = "delivery waits: internal error; see the log"
     assert (run.status, run.hold) == ("delivering", held)
     clear_failpoints()
     # not at every tick: the pause is the same as for an origin that does not answer

@@ -60,7 +60,7 @@ MISSING = {"agent missing", "agent not executable", "agent's interpreter missing
 FAILURES: dict[str, tuple[Callable[[RealPlane, Project, Run], None], str]] = {
     "origin gone": (hide_origin, "There is no folder"),
     "origin a file": (lock_origin, "is a file"),
-    "branch gone": (lose_branch, "origin has no branch main any more"),
+    "branch gone": (lose_branch, "origin no longer has a branch main"),
     "agent missing": (lose_agent, "was not found"),
     "agent not executable": (forbid_agent, "cannot be executed"),
     "agent's interpreter missing": (break_agent, "was not found"),

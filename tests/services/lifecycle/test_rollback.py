@@ -35,7 +35,7 @@ def test_a_copy_that_cannot_be_removed_is_removed_later(plane: RealPlane) -> Non
     looks = plane.settings.runs_root / "looks"
     run = launch_with_setup(plane, f"mv '{looks}'/$RUNYARD_RUN_ID.git '{looks}/aside'")
     assert (run.status, run.because, run.released_at) == ("not_started", FAILED, None)
-    assert run.hold == "not removed yet: working copy; this is tried again"
+    assert run.hold == "not removed yet: working copy; retrying"
     # the other rollback step was tried
     assert plane.tip(run) is None
     assert plane.copy(run).exists()
@@ -49,7 +49,7 @@ def test_a_mirror_that_cannot_be_read_keeps_the_run_open_until_it_can(plane: Rea
     mirrors = plane.settings.runs_root / "mirrors"
     run = launch_with_setup(plane, f"mv '{mirrors}'/*.git/HEAD '{mirrors}/aside'")
     assert (run.status, run.because, run.released_at) == ("not_started", FAILED, None)
-    assert run.hold == "not removed yet: afk/1; this is tried again"
+    assert run.hold == "not removed yet: afk/1; retrying"
     assert not plane.copy(run).exists()
     (mirrors / "aside").rename(mirrors / f"{run.project_id}.git" / "HEAD")
     see_released(plane, run)

@@ -123,7 +123,7 @@ def test_further_attempts_alone_are_no_progress_and_who_stalls_tells_of_them(
     pass_seconds(plane, ALLOWED + 30)
     ended = plane.run(run.id)
     assert (ended.status, ended.cause) == ("died", "stalled")
-    assert "only tried to reach its model again" in (ended.because or "")
+    assert "only retried reaching its model" in (ended.because or "")
 
 
 def test_without_a_time_of_its_own_a_project_ends_no_silent_run(

@@ -71,7 +71,7 @@ def test_a_place_of_ours_that_is_away_proves_nothing(plane: RealPlane, place: Aw
         plane.tick()
         run = plane.run(run.id)
         assert (run.status, run.ended_at, run.released_at) == ("running", None, None)
-    assert (run.hold or "").startswith("its work could not be read, and is read again: ")
+    assert (run.hold or "").startswith("its work could not be read; retrying: ")
     assert plane.kinds(run)[-1] == "spawned"
     away.rename(here)
     plane.tick()

@@ -264,7 +264,7 @@ async def test_while_the_project_is_changed_otherwise_nothing_is_sent(server: Se
 def test_an_archived_project_tells_every_setting(form: SettingsForm) -> None:
     told = dict(settings_in_words(SHOP, only_fixed=False))
     assert told["Ended when silent for"] == "never"
-    assert told["After a usage limit"] == "The run is resumed by itself"
+    assert told["After a usage limit"] == "Resume automatically"
     assert told.keys() > dict(settings_in_words(SHOP, only_fixed=True)).keys()
 
 
