@@ -37,7 +37,7 @@ Position = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the group `afk`."""
     afk = group(
-        "Start AFK runs, turn automatic runs on or off, see what is next.",
+        "Start AFK runs, control automatic runs, see what is next.",
         "runyard afk start shop --wait",
         "runyard afk auto shop on",
     )
