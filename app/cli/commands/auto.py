@@ -87,7 +87,7 @@ def reset_strikes(
 
 
 def show_next(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show what would start next, and why every other issue is waiting."""
+    """Show what would start next, and why others wait."""
     server = connect(data_dir)
     found = find_project(server, project)
     plan = server.ask(calls.next_plan(found["id"]))
