@@ -151,7 +151,7 @@ class QuarantineLedger:
             self._runs.append_event(tx, held.run_id, now, "note", sentence)
         _publish_changes(tx, held)
         if held.project_id is not None:
-            what = "needs attention: Runyard gave up retrying"
+            what = "needs you: Runyard gave up retrying"
             path = f"/runs/{held.run_id}" if held.run_id else f"/projects/{held.project_id}"
             key = f"stuck:{held.key}:{held.first_at.isoformat()}"
             tx.record_event(PersonNeeded(key, held.project_id, what, held.because, path))

@@ -33,10 +33,10 @@ from app.services.system.quarantine import Quarantine
 
 log = structlog.get_logger()
 PAGE = 100
-WINDOW_FULL = "Rate limit reached. It goes on once the window has room again."
-SILENT = "A database does not answer; it goes on once it does."
-FAULT = "Something went wrong in Runyard; it is tried again."
-FAULT_FOR_GOOD = "Something went wrong in Runyard, again and again; the log has the details."
+WINDOW_FULL = "Rate limit reached. Resumes when the window has room again."
+SILENT = "A database does not answer; resumes once it does."
+FAULT = "Something went wrong in Runyard; retrying."
+FAULT_FOR_GOOD = "Something went wrong in Runyard repeatedly; the log has the details."
 
 
 @dataclass
@@ -155,7 +155,7 @@ class BulkService:
             if it
         }
         if not asked:
-            raise Invalid.field("filter", "Say which runs: name a project, a batch or a state.")
+            raise Invalid.field("filter", "Choose runs: name a project, a batch or a state.")
         bulk = Bulk(
             id="",
             action=action,

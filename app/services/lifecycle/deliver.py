@@ -86,7 +86,7 @@ class Deliverer:
         # origin is not asked at every tick until the fault is fixed
         write = log.info if run.id in self._pauses else log.error
         write("delivery_failed", run_id=run.id, exc_info=True)
-        self._wait(run, "something went wrong here; see the log")
+        self._wait(run, "internal error; see the log")
 
     def forget(self, run_id: str) -> None:
         """Drop the run's pause: it is delivered, or never will be."""

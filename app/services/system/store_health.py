@@ -34,7 +34,7 @@ SILENT = (
 COUNTER = "shared counter"
 STILL_READ = "Pages can be read; nothing can be changed."
 NO_NEW_RUNS = "Everything works but starting runs from this server."
-GOES_ON = "Agents go on. Runyard continues by itself once it answers."
+GOES_ON = "Agents keep running. Runyard resumes once it answers."
 COUNTED = "Runs are counted in the database."
 
 

@@ -12,7 +12,7 @@ from app.services.ports import LargeFile, Leak
 from app.services.runs.requests import RunRequest
 from tests.builders.notifications import HOURS, MORNING, NIGHT, PHONE, Telling, telling
 
-ISSUE_IS_HELD = "Runyard: yard0 needs attention: the issue stays out of the queue until you free it"
+ISSUE_IS_HELD = "Runyard: yard0 needs you: the issue stays out of the queue until you free it"
 
 NOT_PUSHED = {
     "secret_found": "Runyard: yard0 needs you: its commits contain a secret and were not pushed",
