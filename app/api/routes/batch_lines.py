@@ -80,7 +80,7 @@ class LineSplitter:
             self._empty += 1
             if self._empty > MOST_EMPTY:
                 sentence = (
-                    f"More than {MOST_EMPTY:,} lines are empty. The lines before them are kept."
+                    f"More than {MOST_EMPTY:,} lines are empty. The lines before are kept."
                 )
                 raise BadLine(sentence, line=self._number)
             return

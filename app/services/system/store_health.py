@@ -28,7 +28,7 @@ ALONE, CONTROL, RUNS, NEW_RUNS = "database", "control store", "run store", "new 
 DISK = "disk"
 STORES = (ALONE, CONTROL, RUNS)
 SILENT = (
-    "It does not answer. Agents go on; Runyard continues by itself once it does. Look at the "
+    "No answer. Agents keep running; Runyard resumes once the database answers. Check the "
     "database."
 )
 COUNTER = "shared counter"
