@@ -44,11 +44,11 @@ AUTO_ON, AUTO_OFF = "auto_on", "auto_off"
 RESET, STOPPED = "was_reset", "was_stopped"
 
 _NOTICES = {
-    STARTED: "The run is accepted. Reload to see how it goes on.",
-    REPLAYED: "This form had started its run before; nothing more was started.",
+    STARTED: "The run is accepted. Reload to see its progress.",
+    REPLAYED: "This form already started its run; nothing new was started.",
     AUTO_ON: "Auto AFK runs are on.",
-    AUTO_OFF: "Auto AFK runs are off. What runs goes on.",
-    RESET: "The failures are reset. Auto AFK runs go on where they are on.",
+    AUTO_OFF: "Auto AFK runs are off. Live runs continue.",
+    RESET: "The failure count is reset. Auto AFK runs continue if they are on.",
     STOPPED: "The run is stopped. Its work is kept.",
 }
 

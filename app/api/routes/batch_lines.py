@@ -79,9 +79,7 @@ class LineSplitter:
             self._kept, self._tail, self._length = bytearray(), b"", 0
             self._empty += 1
             if self._empty > MOST_EMPTY:
-                sentence = (
-                    f"More than {MOST_EMPTY:,} lines are empty. The lines before are kept."
-                )
+                sentence = f"More than {MOST_EMPTY:,} lines are empty. The lines before are kept."
                 raise BadLine(sentence, line=self._number)
             return
         line = Line(

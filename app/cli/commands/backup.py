@@ -16,7 +16,7 @@ Backup = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
-        help="A backup, or a copy of the database that an upgrade has made.",
+        help="A backup, or a database copy made by an upgrade.",
         show_default=False,
     ),
 ]
@@ -26,7 +26,7 @@ Target = Annotated[
     Path | None,
     typer.Argument(
         metavar="[FILE]",
-        help="A new file, or a folder; the data folder's backups when not given.",
+        help="A new file or a folder (default: backups in the data folder).",
         show_default=False,
     ),
 ]
@@ -45,7 +45,7 @@ def put_back(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Put a backup back; no server may run.
+    """Restore a backup; no server may be running.
 
     The backup is checked before anything is replaced. What was there is kept in a folder of its
     own; logs and working copies stay where they are. The settings that a backup brings are shown,
@@ -70,15 +70,15 @@ def put_back(
     made = f", made {done['made_at']}" if done["made_at"] else ""
     screen.print(f"Restored {done['file']} (schema {done['schema']}{made}).")
     if done["branches"]:
-        screen.print(f"{done['branches']} branches of work were put back.")
+        screen.print(f"{done['branches']} branches of work were restored.")
     if done["aside"]:
-        screen.print(f"What was there before: {done['aside']}")
+        screen.print(f"The previous data is in {done['aside']}")
     if done["is_foreign"]:
         screen.print(
             "Not known as this folder's own: no token taken, all signed out, auto runs off."
         )
     for project_id in done["switched_off"]:
-        screen.print(f"Auto was on, switch it on again: runyard afk auto {project_id} on")
+        screen.print(f"Auto was on; turn it on again: runyard afk auto {project_id} on")
     for words in done["left_out"]:
         err().print(Painted("not in it: ", "yellow"), words)
     screen.print("Start it: runyard serve")
@@ -92,7 +92,7 @@ def register(app: typer.Typer) -> None:
 
 
 def write_backup(file: Target = None, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Write a backup of the data folder, server or not.
+    """Back up the data folder, with or without a running server.
 
     It holds the database, the token, the settings and every branch that is not merged: keep it as
     you keep the token. It says what is not in it.

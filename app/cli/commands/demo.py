@@ -115,7 +115,7 @@ class Story:
         self.told["paused"] = paused
         print_pause(self._screen, paused)
         plan = self._server.ask(calls.next_plan(self._id))
-        self._screen.print(f"The loop starts nothing: {plan['because']}.")
+        self._screen.print(f"Nothing starts: {plan['because']}.")
         _expect(paused["strikes"] == PAUSE_THRESHOLD, f"It counted {paused['strikes']} fails.")
         _expect(plan["would"] is None, "The pause does not hold.")
         _expect(bool(paused["ready_count"]), "No issue is left to continue with.")
@@ -221,11 +221,11 @@ def register(app: typer.Typer) -> None:
 
 def demonstrate(
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the demo's folder and say where it is.")
+        bool, typer.Option("--keep", help="Keep the demo's folder and print its path.")
     ] = False,
     json_only: Json = False,
 ) -> None:
-    """Show the loop on a small repository made for it.
+    """Play a demo on a small temporary repository.
 
     A delivery, three failures, the pause, Reset, a delivery, on a server of its own.
     """
@@ -234,7 +234,7 @@ def demonstrate(
     otherwise = None
     with borrow_server(keep=keep) as (server, folder):
         if keep:
-            screen.print(f"It is kept: {folder}")
+            screen.print(f"Kept in {folder}")
         story = Story(server, screen)
         with _leaving_nothing_alive(server):
             try:
@@ -257,7 +257,7 @@ def _leaving_nothing_alive(server: Server) -> Generator[None]:
     try:
         yield
     except SystemExit:
-        err().print("Ending what was started. This takes a moment.")
+        err().print("Stopping everything the demo started. This takes a moment.")
         raise
     finally:
         try:
@@ -265,7 +265,7 @@ def _leaving_nothing_alive(server: Server) -> Generator[None]:
             _switch_loops_off(server)
             _release_runs(server)
         except (Refused, Unreachable) as problem:
-            err().print(f"The demo's runs could not be ended in order: {problem}")
+            err().print(f"Could not end the demo's runs cleanly: {problem}")
 
 
 def _switch_loops_off(server: Server) -> None:

@@ -16,22 +16,20 @@ from app.domain.ids import shorten
 from app.domain.quota import SET_BY, Counted, own_limit
 from app.domain.text.durations import two_units
 
-Family = Annotated[str, typer.Option(help="The models it holds for; every model when not given.")]
+Family = Annotated[str, typer.Option(help="Only this family of models (default: all).")]
 
 # holds whose time is over
 STANDS = {"due": "tried next", "probing": "being tried", "easing": "back again"}
 
 
-Batches = Annotated[
-    bool, typer.Option("--batches", help="Only the items of batches you may still order.")
-]
+Batches = Annotated[bool, typer.Option("--batches", help="Show your batch item quota instead.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the group `limits`."""
     lift_example = example("runyard limits lift claude", "runyard limits lift claude --family opus")
     limits = group(
-        "Show accounts at their usage limit, or lift a hold.",
+        "Show accounts at their usage limit, or lift a limit.",
         "runyard limits list",
         "runyard limits lift claude",
     )
@@ -41,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_holds(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """List the accounts that are held, and until when."""
+    """List accounts at a usage limit, and until when."""
     answer = connect(data_dir).ask(system_calls.account_holds())
     if json_only:
         print_json(answer)
@@ -76,12 +74,12 @@ def lift_hold(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """End a hold now; the runs that wait for it follow one by one."""
+    """Lift a limit now; waiting runs restart one at a time."""
     answer = connect(data_dir).ask(system_calls.lift_hold(agent, family))
     if json_only:
         print_json(answer)
     else:
-        out().print("Lifted. The runs that waited for it follow one by one.")
+        out().print("Limit lifted. Waiting runs restart one at a time.")
 
 
 def register_quota(app: typer.Typer) -> None:
@@ -143,7 +141,7 @@ def _told(quota: dict[str, Any], what: str, then: str) -> str:
 def register_keys(app: typer.Typer) -> None:
     """Add the group `keys`."""
     reset_example = "runyard keys reset nightly-42 --project shop"
-    keys = group("Take idempotency keys back from their runs.", reset_example)
+    keys = group("Release idempotency keys.", reset_example)
     keys.command("reset", epilog=example(reset_example))(reset_key)
     app.add_typer(keys, name="keys")
 
@@ -151,15 +149,15 @@ def register_keys(app: typer.Typer) -> None:
 def reset_key(
     project: ProjectName,
     key: Annotated[
-        str, typer.Argument(metavar="KEY", help="The key, as it was given.", show_default=False)
+        str, typer.Argument(metavar="KEY", help="The idempotency key.", show_default=False)
     ],
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Free a key: its next use starts a new run, the old one goes on."""
+    """Free a key: its next use starts a new run; the old run continues."""
     server = connect(data_dir)
     freed = server.ask(calls.reset_key(find_project(server, project)["id"], key))
     if json_only:
         print_json(freed)
     else:
-        out().print(f"The key is free again; it had started {shorten(str(freed['run_id']))}.")
+        out().print(f"The key is free again; it had started{shorten(str(freed['run_id']))}.")

@@ -48,7 +48,7 @@ Origin = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the group `projects`."""
     projects = group(
-        "Register, list, show, edit and archive repositories.",
+        "Manage projects.",
         "runyard projects list",
         "runyard projects add ~/code/shop --agent claude",
     )
@@ -76,7 +76,7 @@ def register(app: typer.Typer) -> None:
 def add_project(
     origin: Origin,
     name: Annotated[
-        str | None, typer.Option(help="Its name; the repository's own when not given.")
+        str | None, typer.Option(help="The project's name (default: the repository's).")
     ] = None,
     base_branch: BaseBranch = None,
     tracker: Annotated[Tracker | None, option_of(PROJECT_SETTINGS["tracker"])] = None,
@@ -111,14 +111,14 @@ def add_project(
 
 def edit_project(
     project: ProjectArgument,
-    name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
+    name: Annotated[str | None, typer.Option(help="The new name.")] = None,
     base_branch: BaseBranch = None,
     *,
     settings: Settings,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Change a project's settings; only what is given is changed."""
+    """Change a project's settings; the rest stays."""
     change = only_given({"name": name, "base_branch": base_branch, **settings_from(settings)})
     if not change:
         raise Misused("Say what to change, such as --agent, --prompt or --budget-seconds.")
@@ -128,7 +128,9 @@ def edit_project(
 
 
 def list_projects(
-    archived: Annotated[bool, typer.Option("--archived", help="The archived ones too.")] = False,
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Include archived projects.")
+    ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -149,7 +151,7 @@ def list_projects(
 def show_project(
     project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Show a project with its settings and how its loop stands."""
+    """Show a project, its settings and its automatic runs."""
     server = connect(data_dir)
     found = server.ask(calls.project(find_project(server, project)["id"]))
     _print_project(found, json_only=json_only)
@@ -175,7 +177,7 @@ def list_branches(
 def archive_project(
     project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Archive a project; its history stays."""
+    """Archive a project; its history is kept."""
     server = connect(data_dir)
     found = find_project(server, project)
     answer = server.send(calls.archive_project(found["id"]))
@@ -188,14 +190,14 @@ def archive_project(
 def unarchive_project(
     project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Take an archived project back; auto runs are off."""
+    """Unarchive a project; auto runs stay off."""
     server = connect(data_dir)
     found = find_project(server, project)
     answer = server.ask(calls.unarchive_project(found["id"]))
     if json_only:
         print_json(answer)
     else:
-        out().print(f"{found['name']} is back. Auto runs are off.")
+        out().print(f"{found['name']} is unarchived. Auto runs are off.")
 
 
 def _print_remote(server: Server, place: str) -> None:

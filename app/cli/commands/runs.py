@@ -40,7 +40,7 @@ _MOMENTS = [
 
 
 Limit = Annotated[
-    int | None, typer.Option(min=1, max=100, help="How many at most; 50 when not given.")
+    int | None, typer.Option(min=1, max=100, help="The most runs to list (default 50).")
 ]
 
 
@@ -58,8 +58,8 @@ class RunFilters:
         list[Status] | None,
         typer.Option(metavar="STATUS", help=f"Only these, may be repeated: {', '.join(Status)}."),
     ] = None
-    phase: Annotated[Phase | None, typer.Option(help="Only this part of a run's life.")] = None
-    trigger: Annotated[Trigger | None, typer.Option(help="Only what was started so.")] = None
+    phase: Annotated[Phase | None, typer.Option(help="Only runs in this phase.")] = None
+    trigger: Annotated[Trigger | None, typer.Option(help="Only runs started this way.")] = None
     branch: Annotated[str | None, typer.Option(help="Only runs of this branch.")] = None
     issue: Annotated[int | None, typer.Option(min=1, help="Only runs of this issue.")] = None
     depth_level: Annotated[Depth | None, typer.Option(help="Only this depth.")] = None
@@ -88,7 +88,7 @@ class RunFilters:
 def register(app: typer.Typer) -> None:
     """Add the group `runs`."""
     runs = group(
-        "Start, repeat, list, look at, read and stop runs.",
+        "Manage runs.",
         "runyard runs list",
         "runyard runs trigger --project demo --agent-type claude --issue 3",
     )
@@ -112,7 +112,7 @@ def list_runs(
     filters: RunFilters,
     limit: Limit = None,
     cursor: Annotated[
-        str | None, typer.Option(help="Where the page before ended, as it said.")
+        str | None, typer.Option(help="The cursor that the previous page printed.")
     ] = None,
     json_only: Json = False,
     data_dir: DataDir = None,
@@ -132,16 +132,16 @@ def list_runs(
     if page["items"]:
         print_runs(out(), page["items"])
     else:
-        err().print("There are no such runs.")
+        err().print("No runs match.")
     if page.get("next_cursor"):
-        err().print(f"There are more: --cursor {page['next_cursor']}")
+        err().print(f"More: --cursor {page['next_cursor']}")
     elif page.get("looked_among"):
         err().print(f"Searched the newest {page['looked_among']:,} runs.")
 
 
 def stop_run(
     run_id: RunId,
-    reason: Annotated[str | None, typer.Option(help="Why, for the run's timeline.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, for the run's timeline.")] = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -158,7 +158,7 @@ def deliver_run(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Deliver what an ended run has committed."""
+    """Deliver the commits of an ended run."""
     server = connect(data_dir)
     deliver = partial(calls.deliver, find_run(server, run_id), push_anyway=push_anyway)
     run, _ = submit_run(server, deliver, key)
@@ -169,7 +169,7 @@ def deliver_run(
 
 
 def release_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Release an ended run even if its processes may still be there."""
+    """Force-release an ended run that may still be alive."""
     server = connect(data_dir)
     run = server.ask(calls.release(find_run(server, run_id)))
     _print_result(run, json_only=json_only)

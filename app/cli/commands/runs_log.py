@@ -33,24 +33,26 @@ _COLOURS: dict[str, str] = {
 def read_log(
     run_id: RunId,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")
+        bool, typer.Option("--follow", "-f", help="Follow until the run ends.")
     ] = False,
     readable: Annotated[
         bool,
         typer.Option(
-            "--readable", help="Show what the agent said and did, where it writes events."
+            "--readable", help="Show what the agent said and did, if its output has events."
         ),
     ] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Pass every byte on, terminal or not; be careful.")
+        bool, typer.Option("--raw", help="Print raw bytes, even to a terminal; use with care.")
     ] = False,
     search: Annotated[
         str | None,
-        typer.Option("--search", "-q", help="Print only the lines with these words, numbered."),
+        typer.Option(
+            "--search", "-q", help="Print only the lines that contain these words, numbered."
+        ),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Print a run's log; on a terminal only its colours can act."""
+    """Print a run's log; colors are its only control sequences."""
     if readable and raw:
         raise Misused("Give --readable or --raw, not both.")
     if search is not None and (follow or raw):
@@ -73,7 +75,7 @@ def read_log(
 
 
 def print_hits(server: Server, run_id: str, words: str, *, readable: bool) -> None:
-    """Print every line of a log that contains some words, with its number, as grep does."""
+    """Print the numbered lines of a log that contain some words, like grep."""
     count, cursor = 0, ""
     while cursor is not None:
         found = calls.search_log(run_id, words, readable=readable, cursor=cursor, limit=HITS)
@@ -130,7 +132,7 @@ class _Log:
             sys.stdout.write(self._filter.finish())
             sys.stdout.flush()
         if self._was_cut:
-            err().print("This log was longer than is kept: a part in its middle is missing.")
+            err().print("This log exceeded its size limit: its middle is missing.")
 
     def _lacks(self, position: object) -> bool:
         """Return True unless everything up to `position` has been printed."""
@@ -141,7 +143,7 @@ class _Log:
             print_entries(out(), answer.content)
             return
         if self._readable:
-            err().print("This run's agent writes no events: its log is shown as it is.")
+            err().print("This run's agent writes no events: showing the raw log.")
             self._readable = False
         if self._filter:
             sys.stdout.write(self._filter.feed(answer.content))

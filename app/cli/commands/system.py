@@ -18,14 +18,14 @@ from app.domain.ids import shorten
 def register(app: typer.Typer) -> None:
     """Add the group `notifications`."""
     listing, trying = "runyard notifications list", "runyard notifications test"
-    notifications = group("See who is told of what happens, and try it.", listing, trying)
+    notifications = group("List and test notification receivers.", listing, trying)
     notifications.command("list", epilog=example(listing))(list_receivers)
     notifications.command("test", epilog=example(trying))(try_receivers)
     app.add_typer(notifications, name="notifications")
 
 
 def list_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """List the receivers, what waits for each and its last outcome."""
+    """List receivers, waiting messages and last outcomes."""
     answer = connect(data_dir).ask(system_calls.notifications())
     if json_only:
         print_json(answer)
@@ -33,11 +33,11 @@ def list_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
         rows = [_row(one) for one in answer["items"]]
         out().print_table(["RECEIVER", "WAITING", "LAST MESSAGE"], rows)
     else:
-        err().print("Notifications are off: set RUNYARD_NOTIFY_URLS and start the server again.")
+        err().print("Notifications are off: set RUNYARD_NOTIFY_URLS and restart the server.")
 
 
 def try_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Send every receiver a message now.
+    """Send a test message to every receiver.
 
     Quiet hours do not count. It exits 1 where a receiver did not take it.
     """
@@ -69,7 +69,7 @@ def _outcome(taken: bool, because: str | None) -> Painted:
 
 def register_stuck(app: typer.Typer) -> None:
     """Add the group `stuck`."""
-    stuck = group("List what Runyard cannot go on with by itself.", "runyard stuck list")
+    stuck = group("List and retry operations that need manual help.", "runyard stuck list")
     stuck.command("list", epilog=example("runyard stuck list"))(list_stuck)
     key = "look.run_01k7v20n00n989m471oii09ah1"
     stuck.command("retry", epilog=example(f"runyard stuck retry {key}"))(retry)
@@ -77,7 +77,7 @@ def register_stuck(app: typer.Typer) -> None:
 
 
 def list_stuck(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """List what failed five times and is tried no more, oldest first."""
+    """List operations that failed five times and need help, oldest first."""
     held = connect(data_dir).ask(calls.stuck())["items"]
     if json_only:
         print_json({"items": held})
@@ -85,7 +85,7 @@ def list_stuck(json_only: Json = False, data_dir: DataDir = None) -> None:
         rows = [[str(one["key"]), str(one["tries"]), str(one["because"])] for one in held]
         out().print_table(["WHAT", "TRIES", "BECAUSE"], rows)
     else:
-        err().print("Nothing is stuck.")
+        err().print("Nothing needs help.")
 
 
 def retry(
@@ -95,12 +95,12 @@ def retry(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Let it be tried again, once the fault is fixed."""
+    """Retry an operation once its cause is fixed."""
     freed = connect(data_dir).ask(calls.try_again(key))
     if json_only:
         print_json(freed)
     else:
-        out().print(f"{freed['key']} is tried again.")
+        out().print(f"{freed['key']} will be retried.")
 
 
 def register_retention(app: typer.Typer) -> None:
@@ -109,7 +109,7 @@ def register_retention(app: typer.Typer) -> None:
 
 
 def show(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show how many logs and copies are kept, and which go next.
+    """Show what is kept and what is deleted next.
 
     What goes is shown for an hour first. Copies with work that is not merged never go by
     themselves.
@@ -133,4 +133,4 @@ def show(json_only: Json = False, data_dir: DataDir = None) -> None:
     if rows:
         out().print_table(["GOES NEXT", "RUN", "SIZE", "BECAUSE", "FROM"], rows)
     else:
-        out().print("Nothing is to go.")
+        out().print("Nothing to delete.")

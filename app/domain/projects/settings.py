@@ -249,7 +249,7 @@ _OF_ITS_RUNS = (
         hint="Once the agent's account works again.",
         part=Part.LIMITS,
         beside=True,
-        labels={"yes": "The run is resumed by itself", "no": "A person resumes the run"},
+        labels={"yes": "Resume automatically", "no": "A person resumes the run"},
     ),
     ProjectSetting(
         name="owner_hooks",

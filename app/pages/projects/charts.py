@@ -28,8 +28,8 @@ MUTED = {"color": "var(--muted)", "fontFamily": "system-ui,sans-serif"}
 LINE = {"color": "var(--line)"}
 
 
-NO_TOKENS = "No agent told how many tokens it used."
-NO_COST = "No agent told what it cost."
+NO_TOKENS = "No agent reported token usage."
+NO_COST = "No agent reported a cost."
 
 
 @dataclass(frozen=True)

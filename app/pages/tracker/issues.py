@@ -27,7 +27,7 @@ ROWS = 50
 
 
 TABS = ("Issues", "Changes")
-ELSEWHERE = "This project's issues are kept in its own tracker."
+ELSEWHERE = "This project uses an external tracker. Edit its issues there."
 
 
 def register_ready_issues(door: Connection) -> None:

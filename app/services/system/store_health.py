@@ -28,8 +28,7 @@ ALONE, CONTROL, RUNS, NEW_RUNS = "database", "control store", "run store", "new 
 DISK = "disk"
 STORES = (ALONE, CONTROL, RUNS)
 SILENT = (
-    "No answer. Agents keep running; Runyard resumes once the database answers. Check the "
-    "database."
+    "No answer. Agents keep running; Runyard resumes once the database answers. Check the database."
 )
 COUNTER = "shared counter"
 STILL_READ = "Pages can be read; nothing can be changed."
