@@ -108,7 +108,7 @@ def test_a_replay_is_said_to_be_one(shell: Shell, yard: RecordedServer) -> None:
     yard.on("POST", START, Reply(200, a_run(), {"Idempotency-Replayed": "true"}))
     ended = shell.run("afk", "start", "demo", "--key", "k")
     assert (ended.code, ended.out) == (0, RUN_ID + "\n")
-    assert "no second one was started" in ended.err
+    assert "no second run was started" in ended.err
 
 
 @pytest.mark.parametrize(

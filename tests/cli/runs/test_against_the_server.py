@@ -60,7 +60,7 @@ def test_one_key_makes_one_run(live: LiveShell) -> None:
     first, second = trigger(live, *words), trigger(live, *words)
     assert (first[0], second[0]) == (0, 0)
     assert first[1] == second[1]
-    assert "no second one was started" in second[2]
+    assert "no second run was started" in second[2]
 
 
 def test_a_run_under_way_is_stopped_once(live: LiveShell) -> None:
@@ -122,7 +122,7 @@ def test_retry_prints_the_new_id(live: LiveShell) -> None:
     assert third.json["retry_of"] == second
     replayed = live.run("runs", "retry", second, "--from", "fresh", "--key", "once")
     assert (replayed.code, replayed.out.strip()) == (0, third.json["id"])
-    assert "no second one was started" in replayed.err
+    assert "no second run was started" in replayed.err
     assert live.run("runs", "retry", "run_c" + "0" * 24).code == 1
     assert live.run("runs", "retry", second, "--from", "nowhere").code == 2
 

@@ -37,7 +37,7 @@ def test_a_file_becomes_a_batch_and_sent_again_it_goes_on_with_it(
     assert first.err.splitlines()[-1] == "Completed · 3 delivered"
     again = live.run("batch", file, "-p", "shop")
     assert (again.code, again.out) == (0, first.out)
-    assert "has made the batch" in again.err
+    assert "already created batch" in again.err
     other = live.run("batch", file, "-p", "shop", "--key", f"another-{tmp_path.name}", "--json")
     assert other.json["id"] != first.out.strip()
 

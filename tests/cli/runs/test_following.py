@@ -194,7 +194,7 @@ def test_an_interrupted_wait_says_that_the_run_goes_on(
     _, told = process.communicate(timeout=DEADLINE_SECONDS)
     over.set()
     assert process.returncode == 130
-    assert "The run goes on.\n" in told
+    assert "The run continues.\n" in told
     assert "runyard runs wait 7f3k1a\n" in told
     assert "runyard runs stop 7f3k1a\n" in told
 

@@ -116,7 +116,7 @@ def test_a_log_in_a_pipe_is_every_byte_in_as_many_pieces_as_it_takes(
         check=True,
     )
     assert done.stdout == b"".join(pieces)
-    assert b"a part in its middle is missing" in done.stderr
+    assert b"its middle is missing" in done.stderr
 
 
 def test_a_log_in_a_pipe_of_a_terminal_holds_nothing_that_can_act_but_by_raw(

@@ -136,7 +136,7 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("parked list", r"other +…7f3k1a +1 h 1 min +unknown "),
         ("parked discard afk/3 -p demo --confirm afk/3", r"Discarded afk/3\.\n"),
         ("stuck list", rf"look\.{RUN_ID} +5 +KeyError: 'x'\n\Z"),
-        (f"stuck retry look.{RUN_ID}", rf"look\.{RUN_ID} is tried again\.\n"),
+        (f"stuck retry look.{RUN_ID}", rf"look\.{RUN_ID} will be retried\.\n"),
         (
             "retention",
             r"Logs: 3, 5.0 KB\.\nWorking copies: 2, 9.0 KB; 1 with work that stays, 4.0 KB\.\n",
@@ -225,7 +225,7 @@ def test_where_nothing_is_stuck_or_goes_a_command_says_so(
     assert (ended.code, ended.out, ended.err) == (0, "", "Nothing needs help.\n")
     empty = {"leaving": [], "copies": KEPT["copies"] | {"leaving": []}}
     server.on("GET", "/retention", KEPT | empty)
-    assert here("retention").out.endswith("Nothing is to go.\n")
+    assert here("retention").out.endswith("Nothing to delete.\n")
 
 
 def test_parked_work_of_one_project_is_its_alone(here: Here, yard: RecordedServer) -> None:
@@ -281,7 +281,7 @@ def test_a_diff_is_every_byte_in_a_pipe_and_harmless_on_a_terminal(
 ) -> None:
     ended = here(*words)
     assert ended.out == DIFF
-    assert ("its end is missing" in ended.err) == (words[0] == "runs")
+    assert ("cut off" in ended.err) == (words[0] == "runs")
     shown = shell.run_on_a_terminal(*words).out
     assert "\x1b[31m-old\x1b[0m\n\x1b[32m+new\\u202e\x1b[0m\n" in shown
 

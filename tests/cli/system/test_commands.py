@@ -132,7 +132,7 @@ def test_a_replay_is_said_to_be_one(shell: Shell, full_server: RecordedServer) -
     full_server.on("POST", "/runs", replay)
     ended = shell.run("runs", "trigger", "-p", "demo", "--agent-type", "x", "--key", "k")
     assert ended.out == RUN_ID + "\n"
-    assert "no second one was started" in ended.err
+    assert "no second run was started" in ended.err
 
 
 def test_filters_of_a_list_reach_the_server(shell: Shell, full_server: RecordedServer) -> None:
