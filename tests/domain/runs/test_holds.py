@@ -66,4 +66,4 @@ def test_a_hold_stands_where_its_facts_say(facts: HoldFacts, stand: Stand) -> No
 def test_a_hold_says_until_when_and_what_to_do_where_no_time_ends_it() -> None:
     timed = sentence_of("claude", "", Stand.HELD, LATER)
     assert timed == "the usage limit of claude is reached, until 21 Nov 10:00 UTC"
-    assert "lift its hold" in sentence_of("claude", "opus", Stand.HELD, None)
+    assert "lift the limit" in sentence_of("claude", "opus", Stand.HELD, None)

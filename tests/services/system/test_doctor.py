@@ -163,7 +163,7 @@ MACHINE = {
         "look",
         "runyard stuck retry look.run_1",
     ),
-    "no runs folder": (having(runs_dir=Path("/no/such")), "disk", "unknown", "that folder"),
+    "no runs folder": (having(runs_dir=Path("/no/such")), "disk", "unknown", "the folder exists"),
     "silent database": (
         having(databases=lambda: [replace(FILE, size=None, trouble="Look at the disk.")]),
         "database",
