@@ -140,7 +140,7 @@ class IssueBlocked(Refusal):
 
 
 class EditedMeanwhile(Refusal):
-    """Someone else changed this issue. Nothing was saved: review their version first."""
+    """Another person changed this issue. Nothing was saved: review their version first."""
 
     code = "edited_meanwhile"
 

@@ -34,7 +34,7 @@ AGENTS = {
     "sound": (SOUND, "program", "ok", ""),
     "old": (replace(SOUND, is_old=True), "program", "look", "npm install -g it"),
     "silent": (replace(SOUND, version=""), "program", "look", "/bin/codex --version"),
-    "slow": (replace(SOUND, version=None), "program", "unknown", "look again"),
+    "slow": (replace(SOUND, version=None), "program", "unknown", "check again"),
     "in": (SOUND, "sign-in", "ok", ""),
     "out": (replace(SOUND, signed_in=SignedIn.NO), "sign-in", "look", "Run `codex login`."),
     "perhaps": (
