@@ -1,7 +1,8 @@
 """A program that runs one agent through the engine, as the user who starts it.
 
 `python tests/drivers/sandbox_driver.py` reads the order as JSON on stdin, and prints the end
-and the output as JSON. It needs only the standard library, so that any user can start it.
+and the output as JSON. It needs only the standard library and structlog: any
+user can run it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import structlog
 
 from app.adapters.agents.private_homes import PrivateHomes
 from app.adapters.engine.local import LocalEngine
@@ -30,6 +33,9 @@ from app.domain.sandbox.levels import (
 from app.services.ports import LaunchFailed, LaunchOrder
 
 LONGER = 20.0
+
+# standard output is for the answer
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 def groups_of(instance: str) -> list[str]:

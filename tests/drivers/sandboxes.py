@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from app.domain.sandbox.levels import Means, SandboxLevel
 
@@ -178,6 +179,8 @@ def _program(user: str, place: Path) -> tuple[Path, str]:
     program = place / "program"
     ignored = shutil.ignore_patterns("__pycache__", "migrations")
     shutil.copytree(_CHECKOUT / "app", program / "app", ignore=ignored)
+    # the driver's interpreter may be the system's, which has no packages
+    shutil.copytree(Path(structlog.__file__).parent, program / "structlog", ignore=ignored)
     drivers = program / "tests" / "drivers"
     drivers.mkdir(parents=True)
     driver = shutil.copy(_CHECKOUT / "tests" / "drivers" / "sandbox_driver.py", drivers)

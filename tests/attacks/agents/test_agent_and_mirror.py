@@ -81,8 +81,8 @@ def test_an_agent_that_writes_into_mirror_and_origin_delivers_to_origin_and_runs
     assert (origin / "new.txt").read_text() == "work\n"
     assert tip_of(origin, "main") == merged.json()["merged_sha"]
     assert list(canaries.iterdir()) == []
-    put_back = [line for line in _log_of(shop) if "put back" in line]
-    assert any("config of" in line for line in put_back)
+    put_back = [line for line in _log_of(shop) if "git_settings_put_back" in line]
+    assert any('"path": "config"' in line for line in put_back)
 
 
 def test_an_agent_does_not_switch_on_the_hooks_it_wrote(shop: Workshop) -> None:
@@ -129,8 +129,8 @@ def test_a_persons_hooks_run_until_they_change_and_again_once_they_say_so(held: 
     ]
     told = held.api.get(f"/projects/{project}").json()
     assert not told["owner_hooks"]
-    assert "have changed since they were switched on" in told["owner_hooks_because"]
-    assert "Look at them, then switch them on again." in shell.run("projects", "show", "own").out
+    assert "have changed since they were turned on" in told["owner_hooks_because"]
+    assert "Review them, then turn them on again." in shell.run("projects", "show", "own").out
 
     # restoring the old content is not enough: a person must confirm
     hook.write_text(f"#!/bin/sh\ncat >> '{said}'\n")
