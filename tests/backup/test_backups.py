@@ -178,8 +178,8 @@ def test_a_backup_that_is_not_sound_replaces_nothing(worked: Path, tmp_path: Pat
     settings = Settings(data_dir=data)
     before = (data / "runyard.db").read_bytes()
     bad = {
-        "not as it was written": changed(worked, "token", b"x" * 44),
-        "does not hold what its list says": changed(worked, "../evil", b"x"),
+        "was changed since": changed(worked, "token", b"x" * 44),
+        "does not match its own list of contents": changed(worked, "../evil", b"x"),
         "holds what no backup has": with_manifest(worked, parts={"../evil": {}}),
         "newer Runyard": with_manifest(worked, format=99),
         "or not all of it": cut(worked),

@@ -159,7 +159,7 @@ def test_a_strangers_token_session_and_switched_on_loop_stay_behind(
 def test_a_list_with_an_impossible_size_is_refused(
     theirs: Path, here: Settings, size: object
 ) -> None:
-    with pytest.raises(CannotKeep, match="does not hold what its list says"):
+    with pytest.raises(CannotKeep, match="does not match its own list of contents"):
         put_back(here, repacked(theirs, lambda _: None, bytes=size))
 
 
@@ -180,5 +180,5 @@ def test_a_part_that_is_packed_in_another_way_is_refused(theirs: Path, here: Set
     ):
         for name in archive.namelist():
             new.writestr(name, archive.read(name))
-    with pytest.raises(CannotKeep, match="does not hold what its list says"):
+    with pytest.raises(CannotKeep, match="does not match its own list of contents"):
         put_back(here, other)

@@ -199,7 +199,7 @@ def first_line(error: object) -> str:
     return str(error).partition("\n")[0]
 
 
-SILENT = "It does not answer: look at it. Runyard goes on by itself once it answers."
+SILENT = "It does not answer: check it. Runyard resumes once it answers."
 
 
 @dataclass(frozen=True)

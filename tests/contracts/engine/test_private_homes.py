@@ -314,7 +314,7 @@ def test_a_home_that_cannot_be_made_is_told_in_a_sentence(place: Place) -> None:
     place.root.parent.mkdir()
     place.root.write_text("in the way")
     with pytest.raises(
-        PrivateHomeUnavailable, match="private home could not be made ready"
+        PrivateHomeUnavailable, match="Could not prepare the agent.s private home"
     ) as told:
         place.prepare()
     # the services recognize a full disk by the cause

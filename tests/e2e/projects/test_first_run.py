@@ -101,7 +101,7 @@ def test_what_is_wrong_with_a_new_project_is_said_at_its_field(
     expect(where).to_have_value(str(origin))
     name.fill("another")
     page.get_by_test_id("project-submit").click()
-    expect(field_error(page, "project-agent")).to_contain_text("Name an agent")
+    expect(field_error(page, "project-agent")).to_contain_text("Choose an agent")
     expect(page.get_by_test_id("project-agent")).to_be_focused()
     expect(name).to_have_value("another")
     page.get_by_test_id("project-agent").fill("script")

@@ -108,7 +108,7 @@ def test_a_pause_says_why_and_ends_with_reset(
         [re.compile(rf"#{n} · Died · agent exited 3 · ") for n in (3, 2, 1)]
     )
     own.get_by_role("button", name="Reset").click()
-    expect(notice(page)).to_contain_text("The failures are reset.")
+    expect(notice(page)).to_contain_text("The failure count is reset.")
     expect(own.get_by_test_id("failures")).to_have_count(0)
     expect(own.get_by_test_id("reset")).to_have_count(0)
 

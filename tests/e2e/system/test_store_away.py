@@ -49,7 +49,7 @@ def test_f45_a_stopped_postgresql_is_told_on_every_page_and_taken_back_without_a
     consoles.expect("503")
     postgres.stop()
     expect(banner).to_contain_text("The database does not answer", timeout=PATIENCE_MS)
-    expect(banner).to_contain_text("Agents go on.")
+    expect(banner).to_contain_text("Agents keep running.")
     picture(page, "stores-banner")
     assert grave_findings(page) == []
     puppet.tell_to_deliver()

@@ -63,7 +63,7 @@ def test_f23_a_supervisor_that_cannot_run_is_a_failed_launch(
     root: Path, instance: str, tmp_path: Path
 ) -> None:
     engine = KeepingEngine(root, instance=instance, python="/bin/false")
-    with pytest.raises(LaunchFailed, match="supervisor ended before"):
+    with pytest.raises(LaunchFailed, match="supervisor exited before"):
         engine.start(order(RUN, tmp_path, ["/bin/true"]))
 
 

@@ -204,7 +204,7 @@ def test_what_another_retry_goes_on_with_is_not_called_lost(plane: RealPlane) ->
     assert second.work_branch == first.work_branch
     with pytest.raises(Invalid) as answer:
         accept(plane, first, source="parked", beside=True)
-    assert f"Run {shorten(second.id)} goes on with what it left" in answer.value.detail
+    assert f"Run {shorten(second.id)} continues its work" in answer.value.detail
 
 
 def test_a_retry_may_have_another_task_and_another_branch(plane: RealPlane) -> None:
@@ -256,7 +256,7 @@ def test_what_is_delivered_and_not_decided_is_not_done_again(twin: TwinPlane) ->
 def test_going_on_needs_something_to_go_on_with(twin: TwinPlane) -> None:
     project = twin.add_project()
     first = twin.finish(project)
-    assert "Nothing of this run is kept" in refused(twin, first, Invalid, source="parked").detail
+    assert "This run left no saved work" in refused(twin, first, Invalid, source="parked").detail
     second = retry(twin, first)
     assert (second.status, second.base_sha != first.head_sha) == ("running", True)
 

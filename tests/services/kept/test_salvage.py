@@ -156,7 +156,7 @@ def test_what_cannot_be_delivered_says_why(plane: RealPlane) -> None:
     reports = plane.finish(project, delivers=Delivers.REPORT, task="look")
     waiting = plane.accept(plane.order(project, delay_seconds=60))
     for run, why in (
-        (empty, "holds nothing"),
+        (empty, "no commits to deliver"),
         (reports, "reports; it opens no"),
         (waiting, "not ended"),
     ):
@@ -177,7 +177,7 @@ def test_a_run_whose_work_was_discarded_never_delivers_a_later_runs(
     plane.clock.advance(5)
     later = plane.finish(project, issue=1)
     assert later.work_branch == branch
-    with pytest.raises(NotDeliverable, match="Nothing of this run is kept"):
+    with pytest.raises(NotDeliverable, match="This run's work is no longer saved"):
         deliver(plane, run)
     assert (plane.run(run.id).delivery, plane.run(later.id)) == (None, later)
     assert len(plane.ledgers.tracker.changes(project.id)) == (later.status == "succeeded")
@@ -188,7 +188,7 @@ def test_a_run_that_is_not_proved_gone_is_not_delivered_yet(plane: RealPlane) ->
     run = plane.start_running(project)
     plane.ears.wait_for_text(run.id, b"done")
     ended = end_unproved(plane, run)
-    with pytest.raises(NotDeliverable, match="may still live"):
+    with pytest.raises(NotDeliverable, match="may still be running"):
         deliver(plane, ended)
 
 
