@@ -55,12 +55,16 @@ def _action_of(name: str, action: str) -> Callable[[], None]:
     word, _, seconds = action.partition(":")
     match word:
         case "kill9":
-            return partial(os.kill, os.getpid(), signal.SIGKILL)
+            return _kill
         case "raise":
             return partial(_fail, name)
         case "sleep":
             return partial(time.sleep, float(seconds or SLEEP_SECONDS))
     raise ValueError(f"no failpoint action is called {word!r}")
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _fail(name: str) -> None:

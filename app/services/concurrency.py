@@ -106,6 +106,7 @@ class SingleFlight:
         self._holding = holding or partial(Locks().holding, wait=False)
         self._guard = threading.Lock()
         self._wanted: set[str] = set()
+        self._submitted: set[str] = set()
 
     def run(self, key: str = "") -> bool:
         """Go round here and now; return False if another duty holds the key's lock.
@@ -118,10 +119,16 @@ class SingleFlight:
     def request(self, pool: Pool, key: str = "") -> None:
         """Go round soon on a worker thread; what the duty raises there is only logged."""
         with self._guard:
-            if key in self._wanted:
-                return  # a round is still to begin
             self._wanted.add(key)
-        pool.submit(self._go_rounds, key, partial(_guarded, self._duty))
+            if key in self._submitted:
+                return  # a round is still to begin
+            self._submitted.add(key)
+        pool.submit(self._begin, key)
+
+    def _begin(self, key: str) -> None:
+        with self._guard:
+            self._submitted.discard(key)
+        self._go_rounds(key, partial(_guarded, self._duty))
 
     def _go_rounds(self, key: str, duty: Callable[[str], object]) -> bool:
         # looked up after the lock is free: requests of those that found it held are not lost

@@ -74,9 +74,9 @@ def export_deeds(
 
 
 def verify(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Verify that no row was changed; needs no server.
+    """Verify that no row was changed or removed; needs no server.
 
-    Exits 1 and names the first changed row.
+    Exits 1 and names the first row that breaks the chain.
     """
     from app.server.application import offline_audit
 
@@ -86,7 +86,7 @@ def verify(json_only: Json = False, data_dir: DataDir = None) -> None:
     elif found["fits"]:
         out().print(f"All {found['rows']} rows are unchanged.")
     else:
-        err().print(f"Row {found['id']} was changed: {found['because']}.")
+        err().print(f"Row {found['id']} breaks the audit's chain: {found['because']}.")
     if not found["fits"]:
         raise typer.Exit(1)
 

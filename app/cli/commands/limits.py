@@ -16,7 +16,7 @@ from app.domain.ids import shorten
 from app.domain.quota import SET_BY, Counted, own_limit
 from app.domain.text.durations import two_units
 
-Family = Annotated[str, typer.Option(help="Only this family of models (default: all).")]
+Family = Annotated[str, typer.Option(help="The limited models (default: the limit on all).")]
 
 # holds whose time is over
 STANDS = {"due": "tried next", "probing": "being tried", "easing": "back again"}
@@ -74,12 +74,12 @@ def lift_hold(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Lift a limit now; waiting runs restart one at a time."""
+    """Lift a limit now; waiting runs start one at a time."""
     answer = connect(data_dir).ask(system_calls.lift_hold(agent, family))
     if json_only:
         print_json(answer)
     else:
-        out().print("Limit lifted. Waiting runs restart one at a time.")
+        out().print("Limit lifted. Waiting runs start one at a time.")
 
 
 def register_quota(app: typer.Typer) -> None:
@@ -160,4 +160,4 @@ def reset_key(
     if json_only:
         print_json(freed)
     else:
-        out().print(f"The key is free again; it had started{shorten(str(freed['run_id']))}.")
+        out().print(f"The key is free again; it had started {shorten(str(freed['run_id']))}.")

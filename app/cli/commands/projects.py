@@ -190,7 +190,7 @@ def archive_project(
 def unarchive_project(
     project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Unarchive a project; auto runs stay off."""
+    """Unarchive a project; auto runs are turned off."""
     server = connect(data_dir)
     found = find_project(server, project)
     answer = server.ask(calls.unarchive_project(found["id"]))

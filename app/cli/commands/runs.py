@@ -169,7 +169,7 @@ def deliver_run(
 
 
 def release_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Force-release an ended run that may still be alive."""
+    """Release an ended run whose processes may still be alive."""
     server = connect(data_dir)
     run = server.ask(calls.release(find_run(server, run_id)))
     _print_result(run, json_only=json_only)

@@ -182,7 +182,7 @@ class ResumeService:
         try:
             return self._is_wanted(run)
         except Exception:
-            log.exception("resume_failed", run_id=run.id)
+            log.exception("resume_not_judged", run_id=run.id)
             return True
 
     def _continue(self, run: Run, now: datetime) -> bool:

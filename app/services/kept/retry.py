@@ -198,7 +198,7 @@ class RetryService:
         if source == "fresh":
             return RetryOf(first.id, beside=wishes.beside)
         if moves:
-            sentence = f"The kept work began on {first.branch_name}. Retry from scratch."
+            sentence = f"The kept work began on {first.branch_name}. Retry with a fresh start."
             raise Invalid.field("branch", sentence)
         if not kept:
             raise Invalid.field("from", self._without(first))
@@ -209,7 +209,7 @@ class RetryService:
             )
         if not self._is_claimed(project, first.work_branch):
             raise Parked(
-                f"The branch {first.work_branch} is gone. Retry from scratch, or discard its"
+                f"The branch {first.work_branch} is gone. Retry with a fresh start, or discard its"
                 " remains.",
                 branch=first.work_branch,
             )
@@ -220,8 +220,8 @@ class RetryService:
         """Return why nothing of a run is left to continue."""
         holder = self._parked.open_run(first.project_id, first.work_branch)
         if holder is None or holder.id == first.id:
-            return "This run left no saved work. Retry from scratch."
-        return f"Run {shorten(holder.id)} continues its work. Retry from scratch."
+            return "No work of this run is kept. Retry it with `from: fresh`."
+        return f"Run {shorten(holder.id)} continues its work. Retry with a fresh start."
 
     def _is_claimed(self, project: Project, branch: str) -> bool:
         repo = repository_of(project)

@@ -108,7 +108,7 @@ class Salvage:
         # discarded or handed-over work is not this run's: the branch may hold another run's work
         kept = self._parked.of_branch(run.project_id, run.work_branch)
         if all(one.id != run.id for one in kept):
-            raise NotDeliverable("This run's work is no longer saved.")
+            raise NotDeliverable("This run's work is no longer kept.")
 
     def _refuse_empty(self, run: Run, project: Project) -> None:
         repo, because = repository_of(project), None

@@ -76,7 +76,7 @@ class Handover:
         if tip is not None and heir.base_sha is not None and self.complete(heir):
             return heir.base_sha, tip  # an earlier launch was cut short after the move
         if not kept or tip is None:
-            raise NothingKept(f"{heir.work_branch} is no longer kept; retry from scratch")
+            raise NothingKept(f"{heir.work_branch} is no longer kept; retry with a fresh start")
         with_copy = [run for run in kept if self._copies.exists(run.id)]
         holder = (with_copy or kept)[-1]
         base = holder.base_sha or heir.base_sha or tip

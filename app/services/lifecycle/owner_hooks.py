@@ -13,10 +13,11 @@ from app.services.ports import Mirrors, OriginProblem
 
 FIELD = "owner_hooks"
 NOT_LOCAL = "Only a repository in a folder of this machine has hooks that run here."
-LEFT_OUT = "the repository's own hooks were not run: they changed since they were turned on"
+# stands in timelines: a run has it once, whatever the version
+LEFT_OUT = "the repository's own hooks were not run: they have changed since they were switched on"
 _CHANGED = (
     "The repository's own hooks, or the settings beside them, have changed since they were "
-    "turned on, so they are not run. Review them, then turn them on again."
+    "switched on, so they are not run. Review them, then switch them on again."
 )
 
 

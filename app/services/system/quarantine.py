@@ -122,7 +122,7 @@ class Quarantine:
     def begin(self) -> None:
         """Give held rows another try at a start: one, or five if another version held them."""
         if count := self._ledger.try_anew(self._version):
-            log.info("quarantine_released", count=count)
+            log.info("quarantine_tried_again", count=count)
         self.refresh()
 
     def known(self) -> list[Stuck]:

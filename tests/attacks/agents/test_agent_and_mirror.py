@@ -125,12 +125,12 @@ def test_a_persons_hooks_run_until_they_change_and_again_once_they_say_so(held: 
     third = held.delivered(project)
     assert third["delivery"]["head_sha"] not in said.read_text()
     assert _hooks_lines(held, third) == [
-        "the repository's own hooks were not run: they changed since they were turned on"
+        "the repository's own hooks were not run: they changed since they were switched on"
     ]
     told = held.api.get(f"/projects/{project}").json()
     assert not told["owner_hooks"]
-    assert "have changed since they were turned on" in told["owner_hooks_because"]
-    assert "Review them, then turn them on again." in shell.run("projects", "show", "own").out
+    assert "have changed since they were switched on" in told["owner_hooks_because"]
+    assert "Review them, then switch them on again." in shell.run("projects", "show", "own").out
 
     # restoring the old content is not enough: a person must confirm
     hook.write_text(f"#!/bin/sh\ncat >> '{said}'\n")

@@ -149,7 +149,7 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("quota", r"\n960 of 1000 items of batches left, in any 1 h\. The oldest batch leaves"),
         ("quota --batches", r"^960 of 1000 items of batches left, in any 1 h\."),
         ("quota -p demo", r"1 of 3 runs at once are open\.\n"),
-        ("keys reset a/b -p demo", r"The key is free again; it had started…7f3k1a\.\n"),
+        ("keys reset a/b -p demo", r"The key is free again; it had started …7f3k1a\.\n"),
         (
             f"runs report {RUN_ID}",
             r"reported +12 tools used.*\n.*claude --resume 1\n\n  \| Done\.\n",

@@ -64,6 +64,6 @@ def test_a_changed_row_is_found_without_a_server(tmp_path: Path) -> None:
         database.execute(f"INSERT INTO audit ({columns}) VALUES ({planted})")  # noqa: S608
     ended = shell.run("audit", "verify")
     assert ended.code == 1
-    assert ended.err.startswith("Row 1 was changed: ")
+    assert ended.err.startswith("Row 1 breaks the audit's chain: ")
     told = shell.run("audit", "verify", "--json")
     assert (told.code, told.json["fits"]) == (1, False)

@@ -313,9 +313,7 @@ def test_a_mount_is_never_led_elsewhere_by_a_link_in_the_home(place: Place, tmp_
 def test_a_home_that_cannot_be_made_is_told_in_a_sentence(place: Place) -> None:
     place.root.parent.mkdir()
     place.root.write_text("in the way")
-    with pytest.raises(
-        PrivateHomeUnavailable, match="Could not prepare the agent.s private home"
-    ) as told:
+    with pytest.raises(PrivateHomeUnavailable, match="Could not prepare the agent") as told:
         place.prepare()
     # the services recognize a full disk by the cause
     assert isinstance(told.value.__cause__, OSError)

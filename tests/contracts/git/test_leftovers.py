@@ -46,7 +46,7 @@ elif what == "remove":
     copies.remove("run_1")
 elif what == "take":
     import_commits._move_packs = die
-    copies.take(repo, "run_1", "afk/1")
+    copies.import_work(repo, "run_1", "afk/1")
 """
 
 

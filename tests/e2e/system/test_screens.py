@@ -22,7 +22,7 @@ from tests.e2e.conftest import FAST, OpenPage
 DEAD_LINKS = "[...document.querySelectorAll(`a[href=''], a[href^='#'], a:not([href])`)].length"
 MAINS = "document.querySelectorAll('main, [role=main]').length"
 SCREENS = ROOT / "test-results" / "screens"
-PARTS = 3  # each test takes a share of the pages, to stay within its limit of two minutes
+PARTS = 4  # each test takes a share of the pages, to stay within its limit of two minutes
 PHONE = {"width": 360, "height": 740}
 Scheme = Literal["light", "dark"]
 DEVICES: dict[str, dict[str, Any]] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.builders.databases import POSTGRESQL, kinds_in_brief, one_postgres
+from tests.builders.databases import POSTGRESQL, one_postgres, postgresql_in_brief
 from tests.drivers.servers.two_servers import SECONDS, Pair, two_servers
 
 # too long for the scheduler to sweep within a test
@@ -14,7 +14,7 @@ RARELY = "600"
 FAILS = ["/bin/sh", "-c", "exit 3"]
 
 
-@pytest.fixture(scope="module", params=kinds_in_brief())
+@pytest.fixture(scope="module", params=postgresql_in_brief())
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:

@@ -12,7 +12,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 from app.records.database.change_codec import tell_others
 from app.records.feed import ProjectChanged
-from tests.builders.databases import kinds_in_brief, shared_database
+from tests.builders.databases import postgresql_in_brief, shared_database
 from tests.drivers.servers.store_needs import PAGE
 from tests.drivers.servers.workshop import Workshop, open_workshop
 from tests.fakes.agents.runs import until
@@ -72,7 +72,7 @@ class Scene:
                 tell_others(writing, [ProjectChanged(self.sick)], "another server")
 
 
-@pytest.fixture(scope="module", params=kinds_in_brief())
+@pytest.fixture(scope="module", params=postgresql_in_brief())
 def scene(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Scene]:

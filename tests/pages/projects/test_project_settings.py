@@ -214,11 +214,11 @@ async def test_hooks_of_a_folder_are_switched_on_and_said_to_have_changed(
     trusted = house.plane.ledgers.projects.find(project.id).owner_hooks
     house.plane.ledgers.projects.set_changed_hooks(project.id, trusted)
     await until(lambda: shown(user, "owner_hooks") == "no")
-    await until(lambda: "have changed since they were turned on" in html_of(user))
+    await until(lambda: "have changed since they were switched on" in html_of(user))
     only(user, "setting-owner_hooks").set_value("yes")
     user.find(marker="save-settings").click()
     await until(lambda: house.plane.ledgers.projects.find(project.id).owner_hooks == trusted)
-    await until(lambda: "have changed since they were turned on" not in html_of(user))
+    await until(lambda: "have changed since they were switched on" not in html_of(user))
 
 
 async def test_only_a_folder_has_hooks_to_switch_on(

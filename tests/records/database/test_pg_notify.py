@@ -25,6 +25,7 @@ from app.records.feed import (
     RunEventAppended,
     RunReported,
     StuckChanged,
+    SweepWanted,
 )
 from app.records.stores import pg_notify
 from app.records.stores.pg_notify import PgNotifyRelay
@@ -40,6 +41,7 @@ CROSSING = [
     ),
     *(BulkChanged("bulk_1"), StuckChanged()),
     *(ProjectChanged("proj_1"), ProjectNamed("proj_1"), QuotaChanged("person_1")),
+    SweepWanted(whole=True),
 ]
 
 

@@ -218,7 +218,7 @@ def test_a_retry_may_have_another_task_and_another_branch(plane: RealPlane) -> N
     # the parked work stays where it is
     assert second.work_branch != first.work_branch
     assert plane.run(first.id).parked
-    with pytest.raises(Invalid, match="no branch nowhere"):
+    with pytest.raises(Invalid, match="no longer has a branch nowhere"):
         accept(plane, first, branch="nowhere", beside=True)
 
 
@@ -231,7 +231,7 @@ def test_what_cannot_be_done_again_is_refused_before_a_place_is_used(plane: Real
     issue = plane.add_issue(project).number
     first = plane.finish(project, issue=issue, branch="next")
     run_git(Path(project.origin), "branch", "-D", "next")
-    assert "no branch next any more" in refused(plane, first, Invalid).detail
+    assert "no longer has a branch next" in refused(plane, first, Invalid).detail
     run_git(Path(project.origin), "branch", "next")
     plane.services.issues.change(project.id, issue, {"state": "closed"}, plane.clock())
     refused(plane, first, IssueClosed)
@@ -256,7 +256,7 @@ def test_what_is_delivered_and_not_decided_is_not_done_again(twin: TwinPlane) ->
 def test_going_on_needs_something_to_go_on_with(twin: TwinPlane) -> None:
     project = twin.add_project()
     first = twin.finish(project)
-    assert "This run left no saved work" in refused(twin, first, Invalid, source="parked").detail
+    assert "No work of this run is kept" in refused(twin, first, Invalid, source="parked").detail
     second = retry(twin, first)
     assert (second.status, second.base_sha != first.head_sha) == ("running", True)
 

@@ -177,7 +177,7 @@ def test_a_run_whose_work_was_discarded_never_delivers_a_later_runs(
     plane.clock.advance(5)
     later = plane.finish(project, issue=1)
     assert later.work_branch == branch
-    with pytest.raises(NotDeliverable, match="This run's work is no longer saved"):
+    with pytest.raises(NotDeliverable, match="This run's work is no longer kept"):
         deliver(plane, run)
     assert (plane.run(run.id).delivery, plane.run(later.id)) == (None, later)
     assert len(plane.ledgers.tracker.changes(project.id)) == (later.status == "succeeded")
