@@ -139,7 +139,8 @@ class Pair:
 
     def began_to_sweep(self, server: int) -> datetime:
         """Return when a server last took the sweep, according to its log."""
-        told = (line for line in self.servers[server].log.splitlines() if "sweep_lease_taken" in line)
+        lines = self.servers[server].log.splitlines()
+        told = (line for line in lines if "sweep_lease_taken" in line)
         return max(datetime.fromisoformat(json.loads(line)["timestamp"]) for line in told)
 
     def sweeps(self, server: int) -> int:
