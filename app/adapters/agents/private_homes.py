@@ -332,6 +332,7 @@ class PrivateHomes:
             mode = place.stat().st_mode & 0o777
             fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             with os.fdopen(fd, "wb") as file:
+                os.fchmod(fd, mode)  # the server's umask would take the group's rights away
                 file.write(content)
                 file.flush()
                 os.fsync(fd)

@@ -125,7 +125,7 @@ def test_a_persons_hooks_run_until_they_change_and_again_once_they_say_so(held: 
     third = held.delivered(project)
     assert third["delivery"]["head_sha"] not in said.read_text()
     assert _hooks_lines(held, third) == [
-        "the repository's own hooks were not run: they changed since they were switched on"
+        "the repository's own hooks were not run: they have changed since they were switched on"
     ]
     told = held.api.get(f"/projects/{project}").json()
     assert not told["owner_hooks"]
