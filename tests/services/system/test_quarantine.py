@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
+from app.control_plane import adapters
 from app.errors import ForgeUnavailable, NotFound, PrLock, StoreUnavailable
 from app.records.database.database import DatabaseSilent
 from app.records.runs.quarantine_ledger import MOST_TRIES
@@ -130,7 +131,7 @@ def test_a_restart_tries_once_more_and_a_new_version_all_five_times(
     tick(plane, MOST_TRIES)
     plane.stop()
     if version == "newer":
-        monkeypatch.setattr("app.control_plane.adapters.__version__", "99.0")
+        monkeypatch.setattr(adapters, "__version__", "99.0")
     heir = FakePlane(tmp_path, world, runs_database_url=run_store(tmp_path))
     poisoned = poison(monkeypatch, heir.reaper, "reap_once", run.id, FAULT)
     heir.recover_once()
