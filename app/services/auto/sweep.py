@@ -47,7 +47,7 @@ class Swept:
 
 @dataclass(frozen=True)
 class Starts:
-    """Where a sweep's runs come from, beside the queue and the auto loop."""
+    """The sources of a sweep's runs beside the queue and the auto loop."""
 
     resume: ResumeService
     batches: BatchLine

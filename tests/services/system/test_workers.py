@@ -190,6 +190,19 @@ def test_a_round_that_finds_its_lock_held_is_made_by_the_holder(workers: Workers
     assert rounds.done == ["a", "a"]
 
 
+def test_a_request_that_found_its_lock_held_does_not_swallow_the_next(workers: Workers) -> None:
+    rounds, locks = Rounds(), Locks()
+    flight = SingleFlight(rounds, partial(locks.holding, wait=False))
+    with locks.holding("a"):
+        flight.request(workers, "a")
+        assert workers.finish(10)
+    flight.request(workers, "a")
+    rounds.began.get(timeout=10)
+    rounds.gate.release()
+    assert workers.finish(10)
+    assert rounds.done == ["a"]
+
+
 @pytest.mark.expects_error_log
 def test_a_round_that_fails_ends_no_later_one(
     workers: Workers, caplog: pytest.LogCaptureFixture
