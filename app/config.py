@@ -112,7 +112,7 @@ class Settings(BaseSettings):
         default=3600, ge=1, description="The length of that sliding window, in seconds."
     )
     batch_quota: int = Field(
-        default=1000, ge=1, description="Items of batches that a person may order in one window."
+        default=1000, ge=1, description="Batch items that a person may order in one window."
     )
     batch_window: int = Field(
         default=3600, ge=1, description="The length of that window, in seconds."
@@ -319,6 +319,11 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_root / 'runyard.db'}"
 
     @property
+    def is_alone(self) -> bool:
+        """True if no other server shares the database: it is in the locked data folder."""
+        return self.database_url is None
+
+    @property
     def database_place(self) -> str:
         """The database's identity: its URL in one spelling, without user, password or options."""
         url = self.database
@@ -349,7 +354,7 @@ class Settings(BaseSettings):
 
         return {name: origin_of(name) for name in type(self).model_fields}
 
-    def told(self, given: dict[str, Any]) -> list[tuple[str, str, str]]:
+    def described(self, given: dict[str, Any]) -> list[tuple[str, str, str]]:
         """Return each setting as doctor prints it: name, value with secrets masked, origin."""
         shown = {
             "runs_dir": str(self.runs_root),

@@ -60,6 +60,14 @@ def _in_a_line(is_expected: Callable[[object], bool]) -> structlog.typing.Proces
     return shorten
 
 
+def _without_copy(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Drop the copy of a message with terminal colors that uvicorn adds to its lines."""
+    event.pop("color_message", None)
+    return event
+
+
 def _as_text(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Turn errors, times, paths and other objects into text; JSON would show their repr."""
     for name, value in event.items():
@@ -138,6 +146,7 @@ def formatter(
         foreign_pre_chain=[
             structlog.stdlib.add_log_level,
             structlog.stdlib.ExtraAdder(),
+            _without_copy,
             _in_a_line(is_expected),
             structlog.stdlib.add_logger_name,
             structlog.stdlib.PositionalArgumentsFormatter(),

@@ -40,7 +40,7 @@ class Made:
     parts: dict[str, int]
     left_out: list[str]
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
         return {**self.__dict__, "file": str(self.file)}
 

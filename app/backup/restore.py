@@ -76,7 +76,7 @@ class Restored:
     left_out: list[str] = field(default_factory=list)
     switched_off: list[str] = field(default_factory=list)
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
         aside = str(self.aside) if self.aside else None
         return {**self.__dict__, "file": str(self.file), "aside": aside}

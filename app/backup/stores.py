@@ -65,7 +65,7 @@ class _Server:
 
     def __init__(self, name: str, address: str) -> None:
         self.name = name
-        self._database = Database(address, tell=lambda _: None)
+        self._database = Database(address, publish=lambda _: None)
 
     @contextmanager
     def turn(self) -> Generator[None]:
@@ -124,7 +124,7 @@ def fill_servers(files: Mapping[str, Path], stores: Mapping[str, str], now: date
     with ExitStack() as ends:
         databases: dict[str, Database] = {}
         for name, url in servers.items():
-            databases[name] = Database(url, tell=lambda _: None)
+            databases[name] = Database(url, publish=lambda _: None)
             ends.callback(databases[name].close)
             with silence_named(), databases[name].engine.connect() as connection:
                 _refuse_used(name, connection)
@@ -137,7 +137,7 @@ def fill_servers(files: Mapping[str, Path], stores: Mapping[str, str], now: date
 
 def make_empty(file: Path, schema: str, now: datetime) -> None:
     """Create a database without rows, at a schema that this Runyard knows."""
-    made = Database(f"sqlite:///{file}", tell=lambda _: None)
+    made = Database(f"sqlite:///{file}", publish=lambda _: None)
     try:
         migrate_to(made, schema, backups=file.parent, now=now)
     finally:
@@ -145,7 +145,7 @@ def make_empty(file: Path, schema: str, now: datetime) -> None:
 
 
 def _write_rows(seen: Connection, target: Path, now: datetime) -> None:
-    made = Database(f"sqlite:///{target}", tell=lambda _: None)
+    made = Database(f"sqlite:///{target}", publish=lambda _: None)
     try:
         migrate(made, backups=target.parent, now=now)
         with silence_named(), made.engine.begin() as into:
@@ -169,7 +169,7 @@ def _begun(engine: Engine) -> Generator[Connection]:
 
 def _fill(name: str, file: Path, target: Connection, now: datetime) -> None:
     _refuse_used(name, target)
-    source = Database(f"sqlite:///{file}", tell=lambda _: None)
+    source = Database(f"sqlite:///{file}", publish=lambda _: None)
     try:
         migrate(source, backups=file.parent, now=now)
         with source.reading() as session:

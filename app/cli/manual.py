@@ -60,7 +60,7 @@ def manual() -> str:
     """Return the whole page as Markdown."""
     root = get_command(build())
     commands = [(path, one) for path, one in _walk("", root) if path]
-    told = [one for path, command in commands for one in _tell(path, command)]
+    told = [one for path, command in commands for one in _describe(path, command)]
     return "\n".join([_HEAD, *_overview(commands), *told]).rstrip() + "\n"
 
 
@@ -82,7 +82,7 @@ def _overview(commands: list[tuple[str, Any]]) -> Iterator[str]:
     yield ""
 
 
-def _tell(path: str, command: Any) -> Iterator[str]:
+def _describe(path: str, command: Any) -> Iterator[str]:
     if _is_group(command):
         return
     yield from (f"## runyard {path}", "", command.help, "")

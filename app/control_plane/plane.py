@@ -59,9 +59,8 @@ class ControlPlane:
         self.adapters = adapt(pick_adapters(settings, self.ledgers.tracker))
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.scheduler = Scheduler()
-        is_alone = _is_alone(settings)
-        self.bell = self._make_bell(is_alone)
-        self.locks = Locks(None if is_alone else FileLocks(settings.runs_root / "locks"))
+        self.bell = None if settings.is_alone else self._make_bell()
+        self.locks = Locks(None if settings.is_alone else FileLocks(settings.runs_root / "locks"))
         context = Context(
             settings=settings,
             identity=identify(settings, self.database),
@@ -73,10 +72,10 @@ class ControlPlane:
             locks=self.locks,
             adapters=self.adapters,
             call_at=self.scheduler.call_at,
-            inspect_later=self.inspect_later,
+            inspect_run=self.inspect_run,
             speaking_for=correlated,
         )
-        values = tuple(SettingValue(*one) for one in settings.told(given or {}))
+        values = tuple(SettingValue(*one) for one in settings.described(given or {}))
         self.services = services = build(context, values)
         self.leases, self.reaper = services.leases, services.reaper
         self.feed.subscribe(services.sweep.on_change)
@@ -88,13 +87,13 @@ class ControlPlane:
         # fails on a full disk; it is retried regularly
         with contextlib.suppress(DatabaseSilent):
             self.leases.renew_once(self.clock())
-        self.services.counting.check(self.clock())
+        self.services.counters.check(self.clock())
         self.services.active_run_counts.make_anew()
         self.adapters.engine.listen(self._on_engine_event)
         for relay in self.relays:
             relay.open()
         if not self.leases.is_alone:
-            self.feed.subscribe(self._hear_call)
+            self.feed.subscribe(self._on_sweep_wanted)
         if self.bell is not None:
             self.bell.open()
 
@@ -117,7 +116,7 @@ class ControlPlane:
         self.workers.finish(5)
         with contextlib.suppress(DatabaseSilent):
             self.leases.release(self.clock())
-        self.services.counting.close()
+        self.services.counters.close()
         self.services.active_run_counts.close()
         for relay in self.relays:
             relay.close()
@@ -148,7 +147,7 @@ class ControlPlane:
         for duty in (
             self.services.sweep.request_here,
             lambda: self.services.origins.check_once(self.clock()),
-            lambda: self.services.counting.check_once(self.clock()),
+            lambda: self.services.counters.check_once(self.clock()),
             self.services.active_run_counts.make_anew,
             tell_people,
             self.services.bulk.request,
@@ -166,7 +165,7 @@ class ControlPlane:
         self.services.bulk.request()
 
     def _contain(self) -> int:
-        return self.services.projects.surroundings.contain_once(self.clock())
+        return self.services.projects.sandboxes.contain_once(self.clock())
 
     def _trim_audit(self) -> None:
         if self.leases.may_sweep(self.clock()):
@@ -178,7 +177,7 @@ class ControlPlane:
             # requests to the server that swept before may have been lost with it
             self.services.sweep.request_here()
 
-    def _hear_call(self, one: Numbered) -> None:
+    def _on_sweep_wanted(self, one: Numbered) -> None:
         match one.change:
             case SweepWanted(whole):
                 self._answer_call(whole)
@@ -192,9 +191,9 @@ class ControlPlane:
             sweep = self.services.sweep
             sweep.request_here() if whole else sweep.request_fill_here()
 
-    def _make_bell(self, is_alone: bool) -> Bell | None:
+    def _make_bell(self) -> Bell | None:
         # servers on one PostgreSQL notify each other through the database
-        if is_alone or not self.database.is_sqlite:
+        if not self.database.is_sqlite:
             return None
         file = make_url(self.database.url).database
         return Bell(Path(f"{file}.bell"), lambda names: self._answer_call(names != {FILL}))
@@ -202,23 +201,18 @@ class ControlPlane:
     def _on_engine_event(self, run_id: str, what: str) -> None:
         if what == "log":
             self.feed.publish([LogGrew(run_id)])
-            self.services.reporter.hear(run_id)
+            self.services.reporter.schedule(run_id)
         elif what == "refused":
             self.workers.submit(self.services.refusals.append_once, run_id)
         else:
-            self.workers.submit(self.inspect_later, run_id)
+            self.workers.submit(self.inspect_run, run_id)
 
-    def inspect_later(self, run_id: str) -> None:
+    def inspect_run(self, run_id: str) -> None:
         """Reap one run after an event of it, then request a fill."""
         if self.reaper.reap_once(run_id):
             self.services.sweep.request_fill()
             return
-        again = partial(self.workers.submit, self.inspect_later, run_id)
+        again = partial(self.workers.submit, self.inspect_run, run_id)
         if not self.locks.when_free(run_id, again):
             # released just now, or held by another server, which does not notify this one
             self.scheduler.call_at(self.clock() + A_MOMENT, again, name=f"look at {run_id}")
-
-
-def _is_alone(settings: Settings) -> bool:
-    """Return True if no other server shares the database: it is in the locked data folder."""
-    return settings.database_url is None

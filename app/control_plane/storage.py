@@ -19,7 +19,7 @@ from app.control_plane.adapters import wall_clock
 from app.failpoints import failpoint
 from app.records.database.database import Database
 from app.records.database.integrity import (
-    damage_told,
+    damage_explained,
     refuse_incomplete,
     refuse_unsound,
     remember_made,
@@ -47,10 +47,10 @@ RUNS_BACKUPS = "runs"
 
 def open_stores(settings: Settings, feed: Feed) -> Stores:
     """Open the control store, and the run store if the settings name one. Raises CannotStart."""
-    control = Database(settings.database, tell=feed.publish)
+    control = Database(settings.database, publish=feed.publish)
     if settings.runs_database_url is None:
         return Stores(control, None, secrets.token_bytes)
-    runs = Database(settings.runs_database_url, tell=feed.publish)
+    runs = Database(settings.runs_database_url, publish=feed.publish)
     if runs.is_sqlite and not control.is_sqlite:
         raise CannotStart(
             "the run store is a file and the control store PostgreSQL, which other servers may "
@@ -84,26 +84,26 @@ def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:
     """
     data, runs_root = settings.data_root, settings.runs_root
     backups = data / "backups"
-    with damage_told(stores.control, data):
+    with damage_explained(stores.control, data):
         refuse_unsound(stores.control, data, runs_root)
         _bring_up_to_date(stores.control, data, backups, now)
         is_recorded = knows_run_store(stores)
-        with _differences_told():
+        with _differences_explained():
             control = identify_control(stores)
     if stores.runs is not None:
-        with damage_told(stores.runs, data):
+        with damage_explained(stores.runs, data):
             refuse_unsound(stores.runs, data, None, is_recorded=is_recorded)
-            with _differences_told():
+            with _differences_explained():
                 refuse_stranger(stores, control)
             _bring_up_to_date(stores.runs, data, backups / RUNS_BACKUPS, now)
     for database in stores.all():
         WriteGuard(database, data, stores.stopped)
-    with _differences_told():
+    with _differences_explained():
         agree(stores, may_change=settings.change_stores)
 
 
 @contextmanager
-def _differences_told() -> Generator[None]:
+def _differences_explained() -> Generator[None]:
     try:
         yield
     except StoresDiffer as difference:

@@ -17,21 +17,20 @@ class QuotaLevel(StrEnum):
 
 
 class Counted(StrEnum):
-    """The units that a quota counts: accepted runs, or items of batches."""
+    """The units that a quota counts: accepted runs, or batch items."""
 
     RUNS = "runs"
     BATCHES = "batches"
 
 
 SET_BY = {Counted.RUNS: "RUNYARD_RUN_QUOTA", Counted.BATCHES: "RUNYARD_BATCH_QUOTA"}
-_NOUNS = {Counted.RUNS: "run", Counted.BATCHES: "item of batches"}
+_NOUNS = {Counted.RUNS: "run", Counted.BATCHES: "batch item"}
 _SPANS = {60: "a minute", 3600: "an hour", 86400: "a day"}
 
 
 def own_limit(counted: Counted, limit: int, seconds: int) -> str:
     """Describe a limit as Runyard's: `Runyard's own limit: 100 runs an hour`."""
-    noun, *rest = _NOUNS[counted].split(" ", 1)
-    things = " ".join([noun if limit == 1 else f"{noun}s", *rest])
+    things = _NOUNS[counted] if limit == 1 else f"{_NOUNS[counted]}s"
     within = _SPANS.get(seconds, f"in {minutes_words(seconds)}")
     return f"Runyard's own limit: {limit} {things} {within}"
 

@@ -71,7 +71,7 @@ STILL_GOING = Verdict(None, because="still going")
 LINGERS = Verdict(None, because="the agent has finished but does not exit", ends_tree=True)
 
 
-def cannot_tell(what: str) -> Verdict:
+def undecided(what: str) -> Verdict:
     """Return a verdict that changes nothing: missing data is not evidence."""
     return Verdict(None, because=f"cannot tell: {what}")
 
@@ -81,11 +81,11 @@ def classify(facts: RunFacts) -> Verdict:
     if facts.delivered and facts.delivers is Delivers.CHANGE:
         return Verdict(Signal.DELIVERED, Cause.DELIVERED, "delivered")
     if facts.delivered is None and facts.delivers is Delivers.CHANGE:
-        return cannot_tell("the tracker did not answer")
+        return undecided("the tracker did not answer")
     if facts.exit is not None:
         return _classify_exit(facts, facts.exit)
     if facts.alive is None:
-        return cannot_tell("the process table could not be read")
+        return undecided("the process table could not be read")
     if not facts.alive:
         return _classify_gone(facts, "its process is gone and left no exit record")
     if facts.is_overdue or (facts.deadline is not None and facts.now >= facts.deadline):
@@ -122,7 +122,7 @@ def _classify_done(facts: RunFacts) -> Verdict:
     if facts.delivers is Delivers.REPORT:
         return Verdict(Signal.DELIVERED, Cause.REPORTED, how)
     if facts.has_work is None:
-        return cannot_tell("the working copy could not be read")
+        return undecided("the working copy could not be read")
     if facts.has_work:
         return Verdict(Signal.WORK_TO_DELIVER, None, f"{how} with commits to deliver")
     if facts.exit is not None and facts.exit.full:

@@ -52,7 +52,7 @@ def next_try(
     """
     if limit.needs_person:
         return None
-    told = limit.resets_at or told_time(limit.evidence, now, zone)
+    told = limit.resets_at or reset_time(limit.evidence, now, zone)
     # a reset time that has passed without effect is not used again
     if told is None or (told <= now and hits > 1):
         return now + GUESSES.after(hits)
@@ -61,7 +61,7 @@ def next_try(
     return min(max(moment, now + SOONEST), now + LATEST)
 
 
-def told_time(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
+def reset_time(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
     """Return the reset time that a message names (UTC), or None."""
     readers = (_epoch, _seconds, _span)
     found = next((moment for read in readers if (moment := read(text, now))), None)

@@ -204,7 +204,7 @@ def serve(
     The page opens in a desktop window if `in_window`, and else in a browser if `in_browser`.
     """
     gc.freeze()  # the program itself is never garbage: scanning it at exit takes a second
-    with _told_plainly():
+    with _explained_plainly():
         # memory holds the token, sessions and addresses: keep this user's other processes out
         close_own_memory()
         settings = load_settings(**given)
@@ -222,7 +222,7 @@ def serve(
 
 
 @contextmanager
-def _told_plainly() -> Generator[None]:
+def _explained_plainly() -> Generator[None]:
     """Exit with one sentence if a setting, the data folder or the database is not usable."""
     set_up_command_logs()
     try:
@@ -242,7 +242,7 @@ def _told_plainly() -> Generator[None]:
 
 def offline_login_link(given: dict[str, Any]) -> str:
     """Make a login link for a data folder's server without contacting it."""
-    with _told_plainly():
+    with _explained_plainly():
         plane = _prepare(load_settings(**given), given)
         plane.migrate()
         return login_link(plane, address_of(plane.settings))
@@ -250,7 +250,7 @@ def offline_login_link(given: dict[str, Any]) -> str:
 
 def offline_token_rotate(given: dict[str, Any]) -> None:
     """Replace the token of a data folder that no server uses."""
-    with _told_plainly():
+    with _explained_plainly():
         settings = load_settings(**given)
         prepare_folders(settings)
         with only_server(settings):
@@ -259,7 +259,7 @@ def offline_token_rotate(given: dict[str, Any]) -> None:
 
 def offline_sign_out(given: dict[str, Any]) -> int:
     """End all browser sessions of a data folder that no server uses; return their number."""
-    with _told_plainly():
+    with _explained_plainly():
         plane = _prepare(load_settings(**given), given)
         with only_server(plane.settings):
             plane.migrate()
@@ -268,14 +268,14 @@ def offline_sign_out(given: dict[str, Any]) -> int:
 
 def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:
     """Return doctor's findings without a server."""
-    with _told_plainly():
+    with _explained_plainly():
         plane = _prepare(load_settings(**given), given)
         return system.doctor_out(plane.services, Look.ANEW).model_dump(mode="json")
 
 
 def offline_audit(given: dict[str, Any]) -> dict[str, Any]:
     """Verify the audit in a data folder's database, without a server."""
-    with _told_plainly():
+    with _explained_plainly():
         plane = _prepare(load_settings(**given), given)
         with plane.stores.control.reading() as session:
             if revision_of(session.connection()) != HEAD:
@@ -288,8 +288,8 @@ def offline_audit(given: dict[str, Any]) -> dict[str, Any]:
 
 def offline_backup(given: dict[str, Any], file: Path | None) -> dict[str, Any]:
     """Write a backup of a data folder, with or without a server running on it."""
-    with _told_plainly():
-        return back_up(load_settings(**given), file).told()
+    with _explained_plainly():
+        return back_up(load_settings(**given), file).as_json()
 
 
 def offline_restore(
@@ -299,14 +299,14 @@ def offline_restore(
 
     `agree` gets the settings in the backup as lines and returns True to accept them.
     """
-    with _told_plainly():
+    with _explained_plainly():
         settings = load_settings(**given)
         try:
-            return put_back(settings, file).told()
+            return put_back(settings, file).as_json()
         except SettingsUntrusted as unseen:
             if not agree(unseen.settings):
                 raise
-        return put_back(settings, file, trusts_settings=True).told()
+        return put_back(settings, file, trusts_settings=True).as_json()
 
 
 def _serve(

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import structlog
 
+from app.records.database.database import DatabaseSilent
+
 log = structlog.get_logger()
 
 
@@ -145,6 +147,9 @@ class SingleFlight:
 def _guarded(duty: Callable[..., Any], *args: Any) -> None:
     try:
         duty(*args)
+    except DatabaseSilent as silent:
+        # the store watch reports it once; a trace from every duty would bury that
+        log.warning("duty_failed", duty=_name(duty), because=str(silent))
     except Exception:
         log.exception("duty_failed", duty=_name(duty))
 

@@ -90,7 +90,7 @@ class Services(
 
     def limits_mode(self) -> LimitsMode:
         """Return how quotas are counted, after probing counters that were lost."""
-        return self.counting.check_once(self.clock())
+        return self.counters.check_once(self.clock())
 
 
 def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
@@ -108,7 +108,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     starts = Starts(keeping.resume, batching.batch_line)
     starting = auto.build(context, base, limiting, running, living, tracking, starts)
     sources = DoctorSources(
-        limits=lambda: limiting.counting.check(context.clock()),
+        limits=lambda: limiting.counters.check(context.clock()),
         receivers=notifying.notifications.problems,
         removals=retaining.retention.removal_words,
         agents_needed=partial(of_projects.alerts.words_of, AGENT),

@@ -133,7 +133,7 @@ class CallAt(Protocol):
 class Context:
     """The shared parts of one server; the first argument of every `build`.
 
-    `inspect_later(run_id)` checks a run once more on the caller's thread; log lines within
+    `inspect_run(run_id)` checks a run once more on the caller's thread; log lines within
     `speaking_for(correlation_id)` carry that id.
     """
 
@@ -147,7 +147,7 @@ class Context:
     locks: Locks
     adapters: Adapters
     call_at: CallAt
-    inspect_later: Callable[[str], None]
+    inspect_run: Callable[[str], None]
     speaking_for: Callable[[str], AbstractContextManager[None]]
 
 

@@ -30,7 +30,7 @@ from app.domain.sandbox.levels import SandboxLevel
 from app.domain.sandbox.network_rules import HTTP_PORT, HTTPS_PORT, Target, read_host
 from app.domain.secret_masks import Secret, secret_in
 from app.domain.words import Cause
-from app.services.ports import AgentFinding, Job, PromptTooLong, SignedIn, Unready, root_mend
+from app.services.ports import AgentFinding, Job, PromptTooLong, SignedIn, Unready, root_remedy
 
 AT_ONCE = 4
 SCRIPT = "script"
@@ -113,7 +113,7 @@ class AgentPresets:
             sentence = f"{_not_found(preset.executable)} To install it: {preset.install}."
             return Unready(Cause.AGENT_MISSING, sentence)
         if _wants_variable(preset, path, environment):
-            sentence = f"{agent} refuses to work as root. {root_mend(preset.root_variable)}"
+            sentence = f"{agent} refuses to work as root. {root_remedy(preset.root_variable)}"
             return Unready(Cause.LAUNCH_FAILED, sentence)
         if _look_for_sign_in(preset, path, environment)[0] is SignedIn.NO:
             sentence = f"{agent} is not signed in. {preset.sign_in.remedy}"
@@ -164,7 +164,7 @@ class AgentPresets:
         told = "\0".join(f"{name}={self._environment.get(name, '')}" for name in names)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
-    def can_go_on(self, agent: str, session_id: str) -> bool:
+    def can_continue(self, agent: str, session_id: str) -> bool:
         """Return True if the preset can resume sessions and `session_id` is a valid name of one."""
         preset = self._presets.get(agent)
         has_a_way = preset is not None and bool(preset.continue_arguments)
@@ -175,7 +175,7 @@ class AgentPresets:
         preset = self._presets.get(agent)
         return StreamReader(preset.stream, preset.limit_messages) if preset else None
 
-    def line_teller(self, agent: str) -> Callable[[bytes], list[Entry]] | None:
+    def entry_parser(self, agent: str) -> Callable[[bytes], list[Entry]] | None:
         """Return a function from an output line to entries, None if the agent writes no events."""
         preset = self._presets.get(agent)
         parse = JSON_FORMATS.get(preset.stream) if preset else None

@@ -108,7 +108,9 @@ class CheckedRecords:
     untrue: tuple[str, ...] = ()
 
 
-def read_papers(folder: Path, run_id: str, instance: str, known: KnownProcesses) -> CheckedRecords:
+def read_checked_records(
+    folder: Path, run_id: str, instance: str, known: KnownProcesses
+) -> CheckedRecords:
     """Read a run's records and verify them against `known`. Raises RecordUnreadable."""
     untrue: list[str] = []
 

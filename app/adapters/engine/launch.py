@@ -7,7 +7,7 @@ import json
 import os
 import select
 import subprocess
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ from time import monotonic
 from typing import IO, Any
 
 from app.adapters import supervisor
-from app.adapters.engine.processes import INSTANCE, RUN_ID
+from app.adapters.engine.processes import INSTANCE, RUN_ID, TableUnreadable
 from app.adapters.engine.run_groups import scope_of
 from app.adapters.supervisor.daemon import GO
 from app.domain.end_causes import limit_words
@@ -95,15 +95,37 @@ def start_supervisor(
         open(folder / ERRORS_FILE, "wb") as errors,
         _executed(argv, errors, {RUN_ID: order.run_id, INSTANCE: instance}) as (orders, answers),
     ):
-        _say(orders, json.dumps(fields).encode("ascii") + b"\n", patience)
-        answer = _hear(answers, heard, patience)
+        _send(orders, json.dumps(fields).encode("ascii") + b"\n", patience)
+        answer = _receive(answers, heard, patience)
         if "failed" not in answer:
             keep(answer)
-            _say(orders, GO, patience)
-            answer = _hear(answers, heard, patience)
+            _send(orders, GO, patience)
+            answer = _receive(answers, heard, patience)
     if "failed" in answer:
         raise LaunchFailed(_describe(answer, order), cause=_cause(answer, order))
     return answer
+
+
+def is_as_before_start(folder: Path) -> bool:
+    """Return True if a run's folder holds no more than it does before a supervisor starts."""
+    try:
+        return set(os.listdir(folder)) <= {PROMPT_FILE, ERRORS_FILE}
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError:
+        return False  # replaced by a file: not untouched
+
+
+def forget_supervisor(folder: Path, carriers: Callable[[], Collection[object]]) -> None:
+    """Remove what a supervisor wrote that was killed before it was told to begin.
+
+    Nothing of the run was started then, but a `started` record without a last one would mean for
+    ever that something may be left. `carriers` returns the processes with the run's marks.
+    """
+    with suppress(TableUnreadable, OSError):
+        if not carriers():
+            for name in {*os.listdir(folder)} - {PROMPT_FILE, ERRORS_FILE}:
+                (folder / name).unlink()
 
 
 def _fields(order: LaunchOrder, instance: str, env: Mapping[str, str]) -> dict[str, Any]:
@@ -164,7 +186,7 @@ def _executed(
             raise
 
 
-def _say(orders: int, text: bytes, patience: float) -> None:
+def _send(orders: int, text: bytes, patience: float) -> None:
     """Write to a supervisor, ignoring that it ended. Raises LaunchFailed if it does not read."""
     until = monotonic() + patience
     with suppress(BrokenPipeError):
@@ -173,7 +195,7 @@ def _say(orders: int, text: bytes, patience: float) -> None:
             text = text[os.write(orders, text) :]
 
 
-def _hear(answers: int, heard: bytearray, patience: float) -> dict[str, Any]:
+def _receive(answers: int, heard: bytearray, patience: float) -> dict[str, Any]:
     """Read one line of a supervisor's answers; `heard` buffers the bytes after it.
 
     Raises LaunchFailed.

@@ -16,10 +16,16 @@ from app.adapters.engine.kept_records import (
     CheckedRecords,
     KnownProcesses,
     new_proofs,
+    read_checked_records,
     read_known,
-    read_papers,
 )
-from app.adapters.engine.launch import ERRORS_FILE, PROMPT_FILE, agent_environment, start_supervisor
+from app.adapters.engine.launch import (
+    PROMPT_FILE,
+    agent_environment,
+    forget_supervisor,
+    is_as_before_start,
+    start_supervisor,
+)
 from app.adapters.engine.processes import ProcessTable, TableUnreadable, ask_to_end, open_process
 from app.adapters.engine.refusals import read_refusals
 from app.adapters.engine.run_groups import is_tree_empty
@@ -109,7 +115,10 @@ class LocalEngine:
                 secrets=self._secrets(),
             )
         except BaseException:
-            if self.kill(order.run_id, kept) and kept is not None:
+            is_gone = self.kill(order.run_id, kept)
+            if kept is None and not is_gone:
+                forget_supervisor(folder, partial(self._table.carriers, order.run_id))
+            elif kept is not None and is_gone:
                 # a killed supervisor writes no last record, so the row keeps the proof
                 with suppress(Exception):
                     keep(ended(kept))
@@ -155,35 +164,35 @@ class LocalEngine:
         if known is None:
             return self._find_unrecorded(run_id)
         if known.supervisor.boot_id != self._boot_id():
-            papers = self._papers(run_id, known)
-            mark = known.supervisor if papers.agent else None
-            return Observation(False, papers.exit, mark, tree_gone=True, host_restarted=True)
+            checked = self._checked_records(run_id, known)
+            mark = known.supervisor if checked.agent else None
+            return Observation(False, checked.exit, mark, tree_gone=True, host_restarted=True)
         try:
             # before the records: those of a dead supervisor are complete
             alive = self._table.is_alive(known.supervisor)
-            papers = self._papers(run_id, known)
+            checked = self._checked_records(run_id, known)
             return Observation(
                 alive,
-                None if alive and self._is_untrue(papers) else papers.exit,
-                known.supervisor if self._has_begun(known, papers, alive) else None,
-                tree_gone=self._is_tree_gone(run_id, known, papers, alive),
+                None if alive and self._is_untrue(checked) else checked.exit,
+                known.supervisor if self._has_begun(known, checked, alive) else None,
+                tree_gone=self._is_tree_gone(run_id, known, checked, alive),
                 overrun=boot_clock() - known.until if known.until is not None else None,
-                has_untrue_records=bool(papers.untrue),
+                has_untrue_records=bool(checked.untrue),
             )
         except TableUnreadable:
-            papers = self._papers(run_id, known)
-            mark = known.supervisor if papers.agent else None
-            return Observation(None, papers.exit, mark, tree_gone=False)
+            checked = self._checked_records(run_id, known)
+            mark = known.supervisor if checked.agent else None
+            return Observation(None, checked.exit, mark, tree_gone=False)
 
     def _inspect_past(self, run_id: str, known: KnownProcesses | None) -> Observation:
         """Return the state of a run whose end was proved earlier."""
         known = known or self._known_by_record(run_id)
         if known is None:
             return Observation(False, records.read_exit(self._folder(run_id)), None, tree_gone=True)
-        papers = self._papers(run_id, known)
-        mark = known.supervisor if papers.agent else None
-        is_untrue = bool(papers.untrue)
-        return Observation(False, papers.exit, mark, tree_gone=True, has_untrue_records=is_untrue)
+        checked = self._checked_records(run_id, known)
+        mark = known.supervisor if checked.agent else None
+        is_untrue = bool(checked.untrue)
+        return Observation(False, checked.exit, mark, tree_gone=True, has_untrue_records=is_untrue)
 
     def _find_unrecorded(self, run_id: str) -> Observation:
         """Inspect a run without known processes: it never started, or its records are lost."""
@@ -195,14 +204,14 @@ class LocalEngine:
                 return Observation(True, exit_record, mark, tree_gone=False)
         except TableUnreadable:
             return Observation(None, exit_record, None, tree_gone=False)
-        is_untouched = self._is_untouched(run_id)
+        is_untouched = self._root.is_dir() and is_as_before_start(self._folder(run_id))
         return Observation(
             False, exit_record, None, tree_gone=is_untouched, is_untouched=is_untouched
         )
 
-    def _has_begun(self, known: KnownProcesses, papers: CheckedRecords, alive: bool) -> bool:
-        if papers.is_started:
-            return papers.agent is not None
+    def _has_begun(self, known: KnownProcesses, checked: CheckedRecords, alive: bool) -> bool:
+        if checked.is_started:
+            return checked.agent is not None
         return alive and self._table.has_descendants(known.supervisor)
 
     def kill(self, run_id: str, kept: Kept | None) -> bool:
@@ -276,17 +285,6 @@ class LocalEngine:
         except records.RecordUnreadable:
             return None, False
 
-    def _is_untouched(self, run_id: str) -> bool:
-        """Return True if the run's folder holds no more than it does before a supervisor starts."""
-        if not self._root.is_dir():
-            return False
-        try:
-            return set(os.listdir(self._folder(run_id))) <= {PROMPT_FILE, ERRORS_FILE}
-        except FileNotFoundError:
-            return True
-        except NotADirectoryError:
-            return False  # replaced by a file: not untouched
-
     def _make_folder(self, folder: Path, order: LaunchOrder) -> None:
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -322,8 +320,8 @@ class LocalEngine:
             raise LaunchFailed(str(reason), cause=Cause.SANDBOX_UNAVAILABLE) from reason
         return [*around, *command_of("init")]
 
-    def _papers(self, run_id: str, known: KnownProcesses) -> CheckedRecords:
-        return read_papers(self._folder(run_id), run_id, self._instance, known)
+    def _checked_records(self, run_id: str, known: KnownProcesses) -> CheckedRecords:
+        return read_checked_records(self._folder(run_id), run_id, self._instance, known)
 
     def _known_by_record(self, run_id: str, *, patiently: bool = False) -> KnownProcesses | None:
         """Read the `started` record of a run whose row has no facts, as from an older Runyard.
@@ -345,22 +343,22 @@ class LocalEngine:
     def _is_theirs(self, mark: ProcessMark, run_id: str) -> bool:
         return self._table.is_supervisor(mark, run_id, str(self._folder(run_id)))
 
-    def _is_untrue(self, papers: CheckedRecords) -> bool:
+    def _is_untrue(self, checked: CheckedRecords) -> bool:
         """Return True if the agent is alive: an exit record is then forged."""
-        return papers.agent is not None and self._table.is_alive(papers.agent)
+        return checked.agent is not None and self._table.is_alive(checked.agent)
 
     def _is_tree_gone(
-        self, run_id: str, known: KnownProcesses, papers: CheckedRecords, alive: bool
+        self, run_id: str, known: KnownProcesses, checked: CheckedRecords, alive: bool
     ) -> bool:
         """Return True if nothing of the run is left; a dead supervisor alone proves nothing."""
         if alive:
             # the last record is written and the supervisor is about to exit
-            return papers.has_gone and not self._table.has_descendants(known.supervisor)
+            return checked.has_gone and not self._table.has_descendants(known.supervisor)
         if known.init is not None and not self._table.is_alive(known.init):
             return True  # the kernel kills everything in a pid namespace along with its init
         if known.is_landlocked and is_tree_empty(self._instance, run_id):
             return True
-        return papers.has_gone and not self._table.carriers(run_id)
+        return checked.has_gone and not self._table.carriers(run_id)
 
     def _open_supervisor(self, run_id: str, known: KnownProcesses | None) -> int | None:
         try:

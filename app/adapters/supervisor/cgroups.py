@@ -65,18 +65,18 @@ class Group:
         os.write(self._entrance, b"0")
 
     @property
-    def tells(self) -> bool:
+    def has_signals(self) -> bool:
         """True if the kernel signals every event; otherwise the counters must be polled."""
         return all(event.fd >= 0 for event in self.events)
 
-    def hear(self, limit: str, name: str, counter: str, *, tells: bool) -> None:
+    def watch(self, limit: str, name: str, counter: str, *, tells: bool) -> None:
         """Watch a counter in a file of the group; without `tells` it must be polled."""
         file = self._open(name)
         os.read(file, 4096)  # only changes after this read are reported
         event = Event(limit, file if tells else -1, select.POLLPRI, (file, counter))
         self.events.append(event)
 
-    def hear_by_eventfd(self, limit: str, name: str, counter: str) -> None:
+    def watch_by_eventfd(self, limit: str, name: str, counter: str) -> None:
         """Watch a memory counter of version 1, which reports through an eventfd."""
         file = self._open(name)
         news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -84,7 +84,7 @@ class Group:
         write(self.folder, "cgroup.event_control", f"{news} {file}")
         self.events.append(Event(limit, news, select.POLLIN, (file, counter)))
 
-    def met(self) -> list[str]:
+    def take_reached(self) -> list[str]:
         """Return the limits reached since the group was created, and clear its eventfds."""
         for event in self.events:
             if event.mask == select.POLLIN:
@@ -142,7 +142,7 @@ def look_into(folder: str, limits: Collection[str]) -> Group:
     """Open a version 2 group that systemd created for a run of ours. Raises OSError."""
     group = Group(folder, "systemd", limits, is_ours=False)
     for limit in group.limits:
-        group.hear(limit, *_COUNTERS[limit], tells=True)
+        group.watch(limit, *_COUNTERS[limit], tells=True)
     return group
 
 
@@ -207,10 +207,10 @@ def _set_version_2(group: Group, limits: Mapping[str, int]) -> None:
         # swap counts as memory, and a run that reaches the limit is killed whole
         write_if_able(group.folder, "memory.swap.max", "0")
         write(group.folder, "memory.oom.group", "1")
-        group.hear("memory_mb", *_COUNTERS["memory_mb"], tells=True)
+        group.watch("memory_mb", *_COUNTERS["memory_mb"], tells=True)
     if "processes" in limits:
         write(group.folder, "pids.max", str(limits["processes"]))
-        group.hear("processes", *_COUNTERS["processes"], tells=True)
+        group.watch("processes", *_COUNTERS["processes"], tells=True)
     # a writable folder does not prove that we may move a process into it
     _try_out(group)
 
@@ -219,12 +219,12 @@ def _set_version_1(group: Group, limits: Mapping[str, int]) -> None:
     if "processes" in limits:
         write(group.folder, "pids.max", str(limits["processes"]))
         # version 1 does not notify about this file
-        group.hear("processes", *_COUNTERS["processes"], tells=False)
+        group.watch("processes", *_COUNTERS["processes"], tells=False)
         return
     size = str(limits["memory_mb"] * _MB)
     write(group.folder, "memory.limit_in_bytes", size)
     write_if_able(group.folder, "memory.memsw.limit_in_bytes", size)
-    group.hear_by_eventfd("memory_mb", "memory.oom_control", "oom_kill")
+    group.watch_by_eventfd("memory_mb", "memory.oom_control", "oom_kill")
 
 
 def _make(

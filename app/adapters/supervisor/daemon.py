@@ -37,7 +37,7 @@ def leave_caller() -> int:
     return answers
 
 
-def hear_signals() -> int:
+def open_signals() -> int:
     """Return a descriptor that gets a byte per SIGTERM or SIGCHLD; ignore hang-ups and the like."""
     wake, signals = os.pipe()
     for fd in (wake, signals):

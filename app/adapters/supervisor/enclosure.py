@@ -132,7 +132,7 @@ class Enclosure:
             raise NotSpawned("sandbox", number, self._last_words() or os.strerror(number))
         return file
 
-    def news(self) -> int | None:
+    def read_exit_code(self) -> int | None:
         """Return the exit code of the command that ended, None if the sandbox itself ended."""
         return self._receive().get("ended")
 

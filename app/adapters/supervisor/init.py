@@ -40,7 +40,7 @@ class Init:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._wake = _hear_children()
+        self._wake = _open_child_signals()
         self._main = 0
         self._is_finishing = False
 
@@ -123,7 +123,7 @@ class Init:
             return
 
 
-def _hear_children() -> int:
+def _open_child_signals() -> int:
     wake, signals = os.pipe()
     for fd in (wake, signals):
         os.set_blocking(fd, False)

@@ -78,7 +78,7 @@ class Limits:
         self._is_measuring = False
         self._is_copy_over = False
         self._is_closed = False
-        looks = self._scope or self._counted or not all(one.tells for one in self._groups)
+        looks = self._scope or self._counted or not all(one.has_signals for one in self._groups)
         self.next_look = 0.0 if looks else float("inf")
 
     @property
@@ -120,7 +120,7 @@ class Limits:
         if "disk_mb" in self._figures and not self._is_measuring:
             self._is_measuring = True
             most = self._figures["disk_mb"] * _MB
-            how = (self._copy, most, DISK_SECONDS, self._tell_of_copy, lambda: self._is_closed)
+            how = (self._copy, most, DISK_SECONDS, self._report_copy_size, lambda: self._is_closed)
             _thread.start_new_thread(usage.watch_size, how)
 
     def look(self, now: float, main: int) -> Met | None:
@@ -132,7 +132,7 @@ class Limits:
         if self._scope and not self._is_scope_found:
             self._find_scope(main)
         for group in self._groups:
-            for limit in group.met():
+            for limit in group.take_reached():
                 return self._met(limit)
         if now < self.next_look:
             return None
@@ -142,7 +142,7 @@ class Limits:
         """Return the limit that made a process exit, if any; `said` is the end of the output."""
         if not code:
             return None
-        met = [limit for group in self._groups for limit in group.met()]
+        met = [limit for group in self._groups for limit in group.take_reached()]
         if "memory_mb" in met and code in _KILLED:
             return self._met("memory_mb")
         if "processes" in met:
@@ -169,7 +169,7 @@ class Limits:
     def _met(self, limit: str) -> Met:
         return Met(_REASONS[limit], self._figures[limit])
 
-    def _tell_of_copy(self) -> None:
+    def _report_copy_size(self) -> None:
         self._is_copy_over = True
         os.eventfd_write(self._size_told, 1)
 

@@ -100,7 +100,7 @@ class Proxy:
         if not self._slots.acquire(blocking=False):
             with closing(client):
                 client.setblocking(False)
-                _say(client, 503, "Too many connections are open.")
+                _reply(client, 503, "Too many connections are open.")
             return
         try:
             threading.Thread(target=self._serve_one, args=(client,), daemon=True).start()
@@ -121,12 +121,12 @@ class Proxy:
             request, rest = _read_head(client)
             server = self._reach(request.target)
         except BadRequest as problem:
-            _say_last(client, problem.status, str(problem))
+            _reply_last(client, problem.status, str(problem))
         except NotReached as problem:
-            _say_last(client, problem.status, str(problem))
+            _reply_last(client, problem.status, str(problem))
         except Refused as problem:
             sentence = f"This run may not reach {problem}."
-            _say_last(client, 403, sentence)
+            _reply_last(client, 403, sentence)
         else:
             with closing(server):
                 self._relay(request, client, server, rest)
@@ -291,7 +291,7 @@ def _connect(target: Target, places: list[Place]) -> socket.socket:
     raise NotReached(f"{target} cannot be reached: {problem.strerror}.")
 
 
-def _say(client: socket.socket, status: int, sentence: str) -> None:
+def _reply(client: socket.socket, status: int, sentence: str) -> None:
     body = f"Runyard: {sentence}\n".encode("ascii", "backslashreplace")
     head = (
         f"HTTP/1.1 {status} {_WORDS[status]}\r\nContent-Type: text/plain\r\n"
@@ -301,10 +301,10 @@ def _say(client: socket.socket, status: int, sentence: str) -> None:
         client.sendall(head.encode("ascii") + body)
 
 
-def _say_last(client: socket.socket, status: int, sentence: str) -> None:
+def _reply_last(client: socket.socket, status: int, sentence: str) -> None:
     """Answer, then drain for a moment: closing with unread bytes would lose the answer."""
     client.settimeout(_DRAIN_SECONDS)
-    _say(client, status, sentence)
+    _reply(client, status, sentence)
     until = time.monotonic() + _DRAIN_SECONDS
     with suppress(OSError):
         client.shutdown(socket.SHUT_WR)

@@ -13,11 +13,11 @@ from app.adapters.supervisor import memory, record_files
 from app.adapters.supervisor.cgroups import name_of
 from app.adapters.supervisor.daemon import (
     PIPE_BYTES,
-    hear_signals,
     identify,
     leave_caller,
     may_begin,
     open_output,
+    open_signals,
 )
 from app.adapters.supervisor.kernel import (
     Alarm,
@@ -56,7 +56,7 @@ def supervise(run_folder: str, order: dict) -> None:
     umask = os.umask(0o077)
     try:
         folder = os.open(run_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        wake = hear_signals()
+        wake = open_signals()
         mine = identify(order)
         # written before the agent starts, so that this process can always be identified
         record_files.write(folder, record_files.STARTED, mine, durable=False)
@@ -66,7 +66,7 @@ def supervise(run_folder: str, order: dict) -> None:
         answer = run.enclose()
         if answer is None:
             # start nothing before the caller has recorded this process
-            _tell(answers, mine)
+            _send(answers, mine)
             answer = run.begin() if may_begin(orders, wake) else run.call_off()
         os.close(orders)
     except OSError as problem:
@@ -75,7 +75,7 @@ def supervise(run_folder: str, order: dict) -> None:
     if answer is not None:
         _answer(answers, answer)
         answers = -1
-    run.go_on(wake, answers)
+    run.supervise(wake, answers)
 
 
 def is_full(place: int | str) -> bool:
@@ -89,14 +89,14 @@ def is_full(place: int | str) -> bool:
     return has_no_files or room_missing(free, size) > 0
 
 
-def _tell(answers: int, fields: Mapping[str, object]) -> None:
+def _send(answers: int, fields: Mapping[str, object]) -> None:
     # if the caller is gone, the records hold the same
     with suppress(OSError):
         os.write(answers, record_files.as_json(fields) + b"\n")
 
 
 def _answer(answers: int, fields: Mapping[str, object]) -> None:
-    _tell(answers, fields)
+    _send(answers, fields)
     os.close(answers)
 
 
@@ -168,7 +168,7 @@ class Supervision:
             self._start_agent()
         return self._to_answer
 
-    def go_on(self, wake: int, answers: int) -> None:
+    def supervise(self, wake: int, answers: int) -> None:
         """Supervise until nothing of the run is left; `answers` is -1 if already answered."""
         waiting = select.poll()
         inside = self._enclosure.control if self._enclosure else -1
@@ -185,7 +185,7 @@ class Supervision:
             self._alarm.clear()
             if self._output in ready and not self._take():
                 waiting.unregister(self._output)
-            if inside in ready and not self._hear_inside():
+            if inside in ready and not self._read_enclosure():
                 waiting.unregister(inside)
             is_anyone_left = bury(self._note_buried)
             self._act()
@@ -197,9 +197,9 @@ class Supervision:
         self._limits.close()
         self._write_last_records()
 
-    def _hear_inside(self) -> bool:
+    def _read_enclosure(self) -> bool:
         """Record what ended in the sandbox; return False if it was the sandbox itself."""
-        code = self._enclosure.news() if self._enclosure else None
+        code = self._enclosure.read_exit_code() if self._enclosure else None
         if self._ended is None:
             self._note_end(-signal.SIGKILL if code is None else code)
         return code is not None

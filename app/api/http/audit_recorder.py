@@ -158,7 +158,7 @@ class Recorder:
 
     async def _see_end(self, act: Act, scope: Scope, message: Message) -> None:
         is_refused = message["status"] >= 400 or act.is_nothing
-        if is_refused and act.deed == WORDS[SIGN_IN] and self._may_tell_failure(act.at):
+        if is_refused and act.deed == WORDS[SIGN_IN] and self._may_log_failure(act.at):
             act.deed = FAILED
         elif is_refused or (b"idempotency-replayed", b"true") in message["headers"]:
             return
@@ -170,7 +170,7 @@ class Recorder:
             # the action is done and cannot be undone: at least log it
             log.warning("act_not_audited", act=act.deed, object=act.object, because=silence)
 
-    def _may_tell_failure(self, now: datetime) -> bool:
+    def _may_log_failure(self, now: datetime) -> bool:
         """Return False if too many sign-ins failed within a minute to record another one."""
         if len(self._failed) == MOST_FAILED and now - self._failed[0] < MINUTE:
             log.warning("failed_sign_ins_not_audited", because="too many within a minute")

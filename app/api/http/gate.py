@@ -126,8 +126,8 @@ class Gate:
         self._port = port
         self._cookie = cookie_name(port)
         self._command = command
-        self._guests = OpenSessions()
-        accounts.when_somebody_leaves(self._guests.check_again)
+        self._sessions = OpenSessions()
+        accounts.on_sign_out(self._sessions.check_again)
         self.names = HostNames(page_name, port=port, further=allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -206,7 +206,7 @@ class Gate:
     async def _serve(self, scope: Scope, call: RequestInfo, exchange: Exchange) -> None:
         stream = WatchedStream(exchange, partial(self._is_signed_in, call))
         try:
-            with self._guests.here(stream), watched_writing():
+            with self._sessions.here(stream), watched_writing():
                 await self._app(scope, exchange.receive, stream.send)
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -231,7 +231,7 @@ class Gate:
 
     async def _serve_socket(self, scope: Scope, call: RequestInfo, exchange: Exchange) -> None:
         socket = WatchedSocket(exchange, partial(self._is_signed_in, call))
-        with self._guests.here(socket):
+        with self._sessions.here(socket):
             await self._app(scope, socket.receive, socket.send)
 
     async def _is_signed_in(self, call: RequestInfo) -> bool:

@@ -226,7 +226,7 @@ def _wrong(
             project_id, words = fit.get("project_id"), _words(fit)
             if not isinstance(project_id, str):
                 return {}
-            return services.trigger.wrong(
+            return services.accept.wrong(
                 project_id, words.get("agent"), words.get("target_framework"), words.get("branch")
             )
         case "POST /projects":

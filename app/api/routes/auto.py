@@ -13,7 +13,7 @@ from app.api.http.dependencies import (
     switch_auto,
 )
 from app.api.routes.releases import once_released
-from app.api.routes.runs import told
+from app.api.routes.runs import named_run_out
 from app.api.schemas import (
     AfkStart,
     AutoSwitch,
@@ -53,7 +53,7 @@ def _starting(services: Services) -> APIRouter:
         x_idempotency_key: Key = None,
         idempotency_key: Key = None,
     ) -> RunOut:
-        """Start the chosen issue, or the lowest claimable one; also on a paused project."""
+        """Start an AFK run on this issue, or on the lowest claimable one; works while paused."""
         in_body = body.x_idempotency_key if body else None
         requester = requester_of(services, request, x_idempotency_key, idempotency_key, in_body)
         issue = body.issue if body else None
@@ -62,7 +62,7 @@ def _starting(services: Services) -> APIRouter:
             accepted = services.afk.start(project_id, issue, requester, services.clock())
             set_accepted_headers(response, accepted)
             log.info("run_accepted", run_id=accepted.run.id, issue=accepted.run.issue)
-            return told(services, accepted.run)
+            return named_run_out(services, accepted.run)
 
         return await once_released(services, accept)
 
@@ -74,13 +74,13 @@ def _looping(services: Services) -> APIRouter:
 
     @router.put("/projects/{project_id}/afk/auto")
     def set_auto(project_id: str, body: AutoSwitch, request: Request) -> ProjectOut:
-        """Switch the loop on or off; the strikes stay as they are."""
+        """Switch auto runs on or off; the failure count stays."""
         switch_auto(services, request, project_id, enabled=body.enabled)
         return project_out(services.overview.of(project_id), services.secrets.mask())
 
     @router.post("/projects/{project_id}/afk/reset")
     def reset(project_id: str, request: Request) -> ProjectOut:
-        """Set the strikes to zero; one sweep follows at once."""
+        """Reset the failure count; a sweep follows at once."""
         deed = audited_act(
             request, "reset", "the count of failures was reset", project_id=project_id
         )
@@ -89,7 +89,7 @@ def _looping(services: Services) -> APIRouter:
 
     @router.get("/projects/{project_id}/next")
     def plan(project_id: str) -> NextPlan:
-        """The next sweep's plan with its reasons, and one sentence for every other open issue."""
+        """The next sweep's plan with its reasons, and why each other open issue waits."""
         found = services.afk.plan(project_id, services.clock())
         return NextPlan(
             would=WouldStart(issue=found.would) if found.would else None,

@@ -92,7 +92,7 @@ def _making(services: Services) -> APIRouter:
         x_idempotency_key: Key = None,
         idempotency_key: Key = None,
     ) -> BatchMade:
-        """Announce so many runs; their items follow. The quota of batches is charged now."""
+        """Create a batch of N runs; its items follow. The batch quota is charged now."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
         requester = requester_of(services, request, *keys, trigger=Trigger.BATCH)
         opened = services.batches.open(
@@ -115,10 +115,11 @@ def _filling(services: Services) -> APIRouter:
 
     @router.post("/batches/{batch_id}/items", openapi_extra=sent)
     async def fill(batch_id: str, request: Request, response: Response) -> BatchReceipt:
-        """Take items, one JSON object a line, as they come; the last one seals the batch.
+        """Add items, one JSON object per line, in any number of calls; the last seals the batch.
 
-        Without all of them in it answers `sealed: false`: send those that are missing again. So too
-        after a 502: its `indexes` are the items for which nobody outside answered; the rest is in.
+        Until all items are in, the answer is `sealed: false`: send the missing ones again. A 502
+        means that an external service did not answer: resend the items in its `indexes`; the others
+        are in.
         """
         requester = requester_of(services, request, trigger=Trigger.BATCH)
         filling = await run_in_threadpool(services.batches.fill, batch_id, requester)
@@ -178,7 +179,7 @@ def _listing(services: Services) -> APIRouter:
 
     @router.get("/batches/{batch_id}")
     def show(batch_id: str) -> BatchReport:
-        """One batch: how far it is, what is missing, and what it came to."""
+        """A batch: its progress, its missing items, and its results."""
         return batch_report(services, services.batches.find(batch_id))
 
     @router.get("/batches/{batch_id}/items")
@@ -188,7 +189,7 @@ def _listing(services: Services) -> APIRouter:
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> BatchItems:
-        """Its items, in their order."""
+        """The items of a batch, in their order."""
         page = services.batches.items(batch_id, tuple(status or ()), limit=limit, cursor=cursor)
         return BatchItems(
             items=[item_out(services, index, run) for index, run in page.items],
@@ -204,7 +205,7 @@ def _ending(services: Services) -> APIRouter:
 
     @router.post("/batches/{batch_id}/stop")
     def stop(batch_id: str, request: Request, body: StopOrder | None = None) -> BatchOut:
-        """Stop a batch: what waits is not started, what is live is stopped; its work is kept."""
+        """Stop a batch: waiting runs do not start, live runs are stopped and their work is kept."""
         because = (body.because if body else None) or f"stopped by {visitor_of(request).name}"
         batch = services.batches.stop(batch_id, because, services.clock())
         return batch_report(services, batch)

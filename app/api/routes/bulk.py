@@ -15,7 +15,7 @@ from app.services.rows import Bulk, RunFilter
 def routes(services: Services) -> APIRouter:
     """Build the routes below `/bulk`."""
     router = APIRouter()
-    for some in (_ordering, _telling):
+    for some in (_ordering, _read_routes):
         router.routes.extend(some(services).routes)
     return router
 
@@ -31,9 +31,9 @@ def _ordering(services: Services) -> APIRouter:
         x_idempotency_key: Key = None,
         idempotency_key: Key = None,
     ) -> BulkOut:
-        """Stop or retry every run that the filter finds now; which ones is settled here.
+        """Stop or retry all runs that match the filter now; the choice is fixed here.
 
-        Under a key that has made an order before, that one is answered, as far as it is.
+        With a key that was used before, the answer is that bulk action with its current progress.
         """
         because = body.because or f"stopped by {visitor_of(request).name}"
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
@@ -42,28 +42,30 @@ def _ordering(services: Services) -> APIRouter:
         ordered = services.bulk.order(body.action, wanted, because, requester, services.clock())
         address = f"/bulk/{ordered.bulk.id}"
         set_created_headers(response, address, replayed=ordered.replayed)
-        return _told(services, ordered.bulk)
+        return _counted_bulk_out(services, ordered.bulk)
 
     @router.post("/bulk/{bulk_id}/abort")
     def abort(bulk_id: str) -> BulkOut:
-        """Leave the runs that were not reached yet as they are."""
-        return _told(services, services.bulk.abort(bulk_id, services.clock()))
+        """Abort a bulk action; runs that it has not reached yet stay as they are."""
+        return _counted_bulk_out(services, services.bulk.abort(bulk_id, services.clock()))
 
     return router
 
 
-def _telling(services: Services) -> APIRouter:
+def _read_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["bulk"])
 
     @router.get("/bulk")
     def list_them(limit: Limit = 20) -> Bulks:
         """The latest bulk actions, newest first."""
-        return Bulks(items=[_told(services, bulk) for bulk in services.bulk.newest(limit)])
+        return Bulks(
+            items=[_counted_bulk_out(services, bulk) for bulk in services.bulk.newest(limit)]
+        )
 
     @router.get("/bulk/{bulk_id}")
     def show(bulk_id: str) -> BulkOut:
-        """How far it is."""
-        return _told(services, services.bulk.find(bulk_id))
+        """The progress of a bulk action."""
+        return _counted_bulk_out(services, services.bulk.find(bulk_id))
 
     @router.get("/bulk/{bulk_id}/items")
     def items(
@@ -71,7 +73,7 @@ def _telling(services: Services) -> APIRouter:
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> BulkItems:
-        """Its runs and what came of each."""
+        """The runs of a bulk action, and the outcome of each."""
         page = services.bulk.page(bulk_id, limit=limit, cursor=cursor)
         return BulkItems(
             items=[BulkItemOut.model_validate(item) for item in page.items],
@@ -101,7 +103,7 @@ def _filter(wanted: BulkFilter) -> RunFilter:
     )
 
 
-def _told(services: Services, bulk: Bulk) -> BulkOut:
+def _counted_bulk_out(services: Services, bulk: Bulk) -> BulkOut:
     counts = services.bulk.counts(bulk.id)
     states = {str(state): counts.get(state, 0) for state in BulkState}
     return BulkOut.model_validate({**bulk.model_dump(), "total": sum(counts.values()), **states})

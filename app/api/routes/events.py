@@ -71,12 +71,12 @@ def routes(services: Services, live: LiveStream, *, epoch: str) -> APIRouter:
 
     @router.get("/events", response_class=StreamingResponse)
     async def everything(request: Request) -> Response:
-        """Runs, projects and quota as they change; `Last-Event-ID` resumes."""
+        """Changes of runs, projects and quota; `Last-Event-ID` resumes the stream."""
         return _stream(_everything(services, live, epoch, request.headers.get("Last-Event-ID")))
 
     @router.get("/runs/{run_id}/events", response_class=StreamingResponse)
     async def one_run(run_id: str, request: Request) -> Response:
-        """One run's timeline, log and end; after its end a reconnect gets 204."""
+        """A run's timeline, log and end; reconnecting after its end gives 204."""
         if await run_in_threadpool(services.listing.find_or_none, run_id) is None:
             raise NotFound
         seen = request.headers.get("Last-Event-ID", "")

@@ -71,7 +71,7 @@ def routes(services: Services) -> APIRouter:
         responses={200: {"content": {"application/zip": {}}}},
     )
     def export(run_id: str) -> StreamingResponse:
-        """One zip file: row, provenance, timeline, report, diff and log."""
+        """A zip file of the run: row, provenance, timeline, report, diff and log."""
         run = services.listing.find(run_id)
         mask = services.secrets.mask()
         parts = [(name, _masked(pieces, mask)) for name, pieces in _parts(services, run)]

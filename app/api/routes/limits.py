@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from app.api.http.dependencies import Key, audited_act, requester_of, set_accepted_headers
 from app.api.http.gate import visitor_of
 from app.api.routes.releases import once_released
-from app.api.routes.runs import told
+from app.api.routes.runs import named_run_out
 from app.api.schemas import (
     AccountHoldOut,
     AccountHolds,
@@ -35,12 +35,12 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/quota/accounts")
     def accounts() -> AccountHolds:
-        """The agents' accounts that are at their usage limit, oldest first."""
+        """Agent accounts at their usage limit, oldest first."""
         return _holds(services)
 
     @router.post("/quota/accounts/lift")
     def lift(body: HoldLift, request: Request) -> AccountHolds:
-        """End a hold now: the runs that wait for it follow one by one."""
+        """Lift a hold now; its waiting runs start one at a time."""
         what = f"{body.agent} {body.family}".strip()
         deed = audited_act(request, "lift hold", f"the usage limit of {what} was lifted by hand")
         services.limits.lift(body.agent, body.family, deed, services.clock())
@@ -60,7 +60,7 @@ def routes(services: Services) -> APIRouter:
         x_idempotency_key: Key = None,
         idempotency_key: Key = None,
     ) -> RunOut:
-        """Go on now with a run that a usage limit ended, as a new run; never `account_held`."""
+        """Resume a run that ended at a usage limit, now and as a new run; never `account_held`."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key if body else None)
         requester = requester_of(services, request, *keys)
 
@@ -68,7 +68,7 @@ def routes(services: Services) -> APIRouter:
             accepted = services.resume.resume(run_id, requester, services.clock())
             set_accepted_headers(response, accepted)
             log.info("run_accepted", run_id=accepted.run.id, resumes=run_id)
-            return told(services, accepted.run)
+            return named_run_out(services, accepted.run)
 
         return await once_released(services, accept)
 
@@ -96,9 +96,9 @@ def key_routes(services: Services) -> APIRouter:
 
     @router.post("/idempotency-keys/{key:path}/reset")
     def reset(key: KeyInPath, body: KeyReset, request: Request) -> KeyOut:
-        """Take your own key from its run, whatever its state: the key's next use is a new run.
+        """Detach your own key from its run, whatever its state; its next use starts a new run.
 
-        The run itself goes on as it is.
+        The run is not affected.
         """
         project = services.projects.find(body.project_id)
         person_id = visitor_of(request).person_id

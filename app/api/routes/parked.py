@@ -17,7 +17,7 @@ from app.api.http.dependencies import (
 from app.api.http.gate import visitor_of
 from app.api.http.openapi import IN_A_BROWSER
 from app.api.routes.releases import once_released
-from app.api.routes.runs import told
+from app.api.routes.runs import named_run_out
 from app.api.schemas import (
     DeliverOrder,
     Discard,
@@ -48,15 +48,15 @@ def _keeping(services: Services) -> APIRouter:
 
     @router.get("/parked")
     def list_them() -> Parked:
-        """Everything that is kept, oldest first; a size is null until it has been measured."""
+        """All kept work, oldest first; a size is null until it has been measured."""
         kept = services.parked.all(services.clock())
         return Parked(items=[ParkedOut(**asdict(view)) for view in kept])
 
     @router.post("/parked/discard")
     def discard(body: Discard, request: Request) -> Discarded:
-        """Delete a parked branch with its copies, without any check.
+        """Delete a parked branch and its copies without further checks.
 
-        `confirm` repeats it; it may be left out where neither a commit nor a file would be lost.
+        `confirm` repeats the branch; it may be omitted if no commit or file would be lost.
         """
         sentence = f"{body.branch} discarded by {visitor_of(request).name}"
         deed = audited_act(request, "discard", sentence, project_id=body.project_id)
@@ -83,8 +83,8 @@ def _ending(services: Services) -> APIRouter:
     ) -> RunOut:
         """Push the commits of a run that ended without delivery, and open its change request.
 
-        Commits that contain a secret or a file that is too large, or that could not be checked for
-        them, are refused, unless somebody says `push_anyway`.
+        Commits that contain a secret or a file over the size limit, or that could not be checked
+        for them, are refused unless `push_anyway` is true.
         """
         push_anyway = body is not None and body.push_anyway
         if push_anyway:
@@ -99,16 +99,16 @@ def _ending(services: Services) -> APIRouter:
         if replayed:
             response.headers["Idempotency-Replayed"] = "true"
         log.info("run_delivered_by_hand", run_id=run_id)
-        return told(services, run)
+        return named_run_out(services, run)
 
     @router.post("/runs/{run_id}/release")
     def release(run_id: str, request: Request) -> RunOut:
-        """Give up on proving that nothing of an ended run lives; its work stays parked."""
+        """Force-release an ended run without proof that its processes are gone; work is kept."""
         sentence = f"released by {visitor_of(request).name}: something of it may still live"
         deed = audited_act(request, "release", sentence, run_id=run_id)
         run = services.salvage.release(run_id, deed, services.clock())
         log.warning("run_released_without_proof", run_id=run_id)
-        return told(services, run)
+        return named_run_out(services, run)
 
     return router
 
@@ -130,10 +130,10 @@ def retry_routes(services: Services) -> APIRouter:
         x_idempotency_key: Key = None,
         idempotency_key: Key = None,
     ) -> RunOut:
-        """Run it again as a new run: on what it left, or from the base.
+        """Retry as a new run, on the work that the run left or from the base.
 
-        While a retry of it is open, another one is refused unless `again` is true. Between the
-        run's end and its release this waits, for at most 15 s.
+        While another retry of it is open, this is refused unless `again` is true. Between a run's
+        end and its release the call waits, for at most 15 s.
         """
         body = body or RetryOrder()
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
@@ -151,7 +151,7 @@ def retry_routes(services: Services) -> APIRouter:
             accepted = services.retry.retry(run_id, wishes, requester, services.clock())
             set_accepted_headers(response, accepted)
             log.info("run_accepted", run_id=accepted.run.id, repeats=run_id)
-            return told(services, accepted.run)
+            return named_run_out(services, accepted.run)
 
         return await once_released(services, accept)
 
@@ -164,16 +164,16 @@ def quarantine_routes(services: Services) -> APIRouter:
 
     @router.get("/quarantine")
     def quarantine() -> QuarantineOut:
-        """Operations that failed five times by a fault in Runyard and are not retried any more.
+        """Operations that failed five times by a fault in Runyard and are no longer retried.
 
-        What could not be decided, for something outside did not answer, is never in it.
+        Operations that failed because an external service did not answer are never listed.
         """
         held = services.quarantine.held()
         return QuarantineOut(items=[StuckOut.model_validate(one) for one in held])
 
     @router.post("/quarantine/{key}/retry")
     def try_again(key: str) -> StuckOut:
-        """Let it be tried again, five times; it is tried soon."""
+        """Retry a quarantined item soon, up to five times."""
         freed = services.quarantine.try_again(key)
         services.sweep.request()
         log.info("quarantine_released", key=key)

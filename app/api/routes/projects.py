@@ -45,7 +45,7 @@ def _project_routes(services: Services) -> APIRouter:
 
     @router.get("/projects")
     def list_them(include_archived: bool = False) -> Projects:
-        """Every project by name; archived ones only where they are asked for."""
+        """All projects by name; archived ones only on request."""
         views = services.overview.all()
         shown = [one for one in views if include_archived or one.project.archived_at is None]
         mask = services.secrets.mask()
@@ -53,29 +53,29 @@ def _project_routes(services: Services) -> APIRouter:
 
     @router.post("/projects", status_code=201, responses=IN_A_BROWSER)
     def add(body: NewProject, request: Request, response: Response) -> ProjectOut:
-        """Register a repository; its mirror is made in the background."""
+        """Register a repository; its mirror is cloned in the background."""
         settings = body.model_dump(exclude={"name", "origin"}, exclude_none=True)
         if settings.get("sandbox") == SandboxLevel.NONE or settings.get("owner_hooks"):
             require_browser(services, request, "/projects/add")
         _refuse_what_is_to_come(settings)
         project = services.projects.add(body.name, body.origin, services.clock(), **settings)
         response.headers["Location"] = f"/projects/{project.id}"
-        return _told(services, project.id)
+        return _project_out_of(services, project.id)
 
     @router.get("/origins")
     def look_at_folder(folder: Annotated[str, Query(min_length=1, max_length=2000)]) -> OriginOut:
-        """A folder's own remote, read without running anything that the folder's config names."""
+        """The remote of a folder's repository; nothing that its git config names is run."""
         return OriginOut(folder=folder, remote=services.projects.remote_of(folder))
 
     @router.post("/demo-project", status_code=201)
     def add_demo() -> ProjectOut:
-        """Make the demo repository with its issues, and register it."""
-        return _told(services, services.demo.add(services.clock()).id)
+        """Create the demo repository with its issues, and register it."""
+        return _project_out_of(services, services.demo.add(services.clock()).id)
 
     @router.get("/projects/{project_id}")
     def show(project_id: str) -> ProjectOut:
-        """One project."""
-        return _told(services, project_id)
+        """A project."""
+        return _project_out_of(services, project_id)
 
     return router
 
@@ -85,9 +85,9 @@ def _setting_routes(services: Services) -> APIRouter:
 
     @router.patch("/projects/{project_id}", responses=IN_A_BROWSER)
     def change(project_id: str, body: ProjectChange, request: Request) -> ProjectOut:
-        """Change a project's settings; only what is given is changed.
+        """Change a project's settings; fields that are not given stay as they are.
 
-        `archived: false` takes an archived project back, with its loop off.
+        `archived: false` unarchives the project, with auto runs off.
         """
         settings = body.model_dump(exclude_unset=True)
         if not (GUARDED | {"archived"}).isdisjoint(settings):
@@ -102,18 +102,18 @@ def _setting_routes(services: Services) -> APIRouter:
             switch_auto(services, request, project_id, enabled=auto)
         if archived:
             services.projects.archive(project_id, services.clock())
-        return _told(services, project_id)
+        return _project_out_of(services, project_id)
 
     @router.delete("/projects/{project_id}", responses=IN_A_BROWSER)
     def archive(project_id: str, request: Request) -> ProjectOut:
-        """Archive a project; its history stays."""
+        """Archive a project; its history is kept."""
         require_browser(services, request, f"/projects/{project_id}?tab=settings")
         services.projects.archive(project_id, services.clock())
-        return _told(services, project_id)
+        return _project_out_of(services, project_id)
 
     @router.get("/projects/{project_id}/branches")
     def branches(project_id: str) -> Branches:
-        """Branches of origin, base first."""
+        """The branches of origin, base first."""
         base = services.projects.find(project_id).base_branch
         return Branches(
             items=[
@@ -125,7 +125,7 @@ def _setting_routes(services: Services) -> APIRouter:
     return router
 
 
-def _told(services: Services, project_id: str) -> ProjectOut:
+def _project_out_of(services: Services, project_id: str) -> ProjectOut:
     return project_out(services.overview.of(project_id), services.secrets.mask())
 
 
@@ -145,7 +145,7 @@ def statistics_routes(services: Services) -> APIRouter:
         project_id: str, days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 30
     ) -> ProjectFigures:
         """Outcomes, durations, tokens and cost of the last days (UTC, today included)."""
-        found = services.figures.of_project(project_id, days, services.clock())
+        found = services.statistics.of_project(project_id, days, services.clock())
         return ProjectFigures(
             items=[DayFigures(day=day, **_out_of(one)) for day, one in found.items()],
             totals=FiguresOut(**_out_of(sum(found.values(), NOTHING))),
@@ -153,8 +153,8 @@ def statistics_routes(services: Services) -> APIRouter:
 
     @router.get("/projects/{project_id}/counts")
     def counts(project_id: str) -> ProjectCounts:
-        """How many runs, open issues and open change requests a project has."""
-        return ProjectCounts.model_validate(services.figures.counts(project_id))
+        """Numbers of a project's runs, open issues and open change requests."""
+        return ProjectCounts.model_validate(services.statistics.counts(project_id))
 
     return router
 

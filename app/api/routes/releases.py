@@ -25,7 +25,7 @@ async def once_released(services: Services, act: Callable[[], _T]) -> _T:
     until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:
         # subscribe before calling: a release in between is not missed
-        with _hearing(services) as changed:
+        with _subscription(services) as changed:
             try:
                 return await run_in_threadpool(act)
             except BeingReleased as refusal:
@@ -50,7 +50,7 @@ async def _is_released(
 
 
 @contextmanager
-def _hearing(services: Services) -> Generator[asyncio.Queue[str | None]]:
+def _subscription(services: Services) -> Generator[asyncio.Queue[str | None]]:
     """Subscribe a queue to the ids of changed runs; None in it means that some were missed."""
     loop, changed = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 

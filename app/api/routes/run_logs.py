@@ -25,7 +25,7 @@ SEARCHES = 2
 
 
 class LogForm(StrEnum):
-    """How a log is told."""
+    """Format of a log."""
 
     RAW = "raw"
     READABLE = "readable"
@@ -43,10 +43,11 @@ def routes(services: Services) -> APIRouter:
         limit: Annotated[int | None, Query(ge=1, le=FAR)] = None,
         form: LogForm = LogForm.RAW,
     ) -> Response:
-        """Bytes the agent wrote, from a position; a negative one counts from the end.
+        """The bytes that the agent wrote, from a position; a negative one counts from the end.
 
-        `form=readable`: of an agent that writes events, the entries of all lines that begin in
-        those bytes (at most 1 MB of them), one JSON object a line; `X-Log-Form` says what it is.
+        `form=readable`: for an agent that writes events, the entries of all lines that begin in
+        those bytes (at most 1 MB), one JSON object per line; the header `X-Log-Form` names the
+        format.
         """
         run = services.listing.find(run_id)
         view = services.listing.log(run_id)
@@ -73,10 +74,10 @@ def _add_search(router: APIRouter, services: Services) -> None:
         cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$")] = None,
         form: LogForm = LogForm.RAW,
     ) -> LogHitsOut:
-        """The lines of the whole log that hold some words, in capitals or not.
+        """The lines of the whole log that contain some words; case is ignored.
 
-        `offset` counts what was written, as `X-Log-Size` does; `line` counts the lines of the
-        download. `form=readable`: the entries that hold them.
+        `offset` is a position in the original output, like `X-Log-Size`; `line` is the line's
+        number in the download. `form=readable`: the matching entries.
         """
         after = int(cursor) if cursor else -1
 

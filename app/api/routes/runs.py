@@ -87,12 +87,12 @@ Asked = Annotated[RunFilter, Depends(asked_for)]
 def routes(services: Services) -> APIRouter:
     """Build the routes below `/runs`."""
     router = APIRouter()
-    for some in (_starting, _listing, _telling, _content, run_logs.routes, exports.routes):
+    for some in (_starting, _listing, _read_routes, _content, run_logs.routes, exports.routes):
         router.routes.extend(some(services).routes)
     return router
 
 
-def told(services: Services, run: Run, project: Project | None = None) -> RunOut:
+def named_run_out(services: Services, run: Run, project: Project | None = None) -> RunOut:
     """Convert a run with its project's name, which is looked up unless `project` is given."""
     return run_out(run, project.name if project else services.projects.name_of(run.project_id))
 
@@ -112,32 +112,32 @@ def _starting(services: Services) -> APIRouter:
         x_idempotency_key: Key = None,
         idempotency_key: Key = None,
     ) -> RunOut:
-        """Accept a run; 200 with the existing one where the key has already made it."""
+        """Accept a run; 200 with the existing one if this key already created it."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
         requester = requester_of(services, request, *keys)
         order = _order(body)
 
         def accept() -> RunOut:
-            accepted = services.trigger.accept(order, requester, services.clock())
+            accepted = services.accept.accept(order, requester, services.clock())
             set_accepted_headers(response, accepted)
             log.info("run_accepted", run_id=accepted.run.id, is_replay=accepted.replayed)
-            return told(services, accepted.run, accepted.project)
+            return named_run_out(services, accepted.run, accepted.project)
 
         return await once_released(services, accept)
 
     @router.post("/runs/{run_id}/stop")
     def stop(run_id: str, request: Request, body: StopOrder | None = None) -> RunOut:
-        """Stop a run: neutral for the count, its work stays parked."""
+        """Stop a run; it does not count as a failure, and its work stays parked."""
         because = (body.because if body else None) or f"stopped by {visitor_of(request).name}"
-        return told(services, services.stopper.stop(run_id, because, services.clock()))
+        return named_run_out(services, services.stopper.stop(run_id, because, services.clock()))
 
     @router.patch("/runs/{run_id}")
     def plan(run_id: str, body: RunPlan, request: Request) -> RunOut:
-        """Have a delayed run start at another moment, or now; 409 `already_started` for others."""
+        """Change the start of a delayed run, or start it now; 409 `already_started` for others."""
         who, now = visitor_of(request).name, services.clock()
         if body.starts_at is None:
-            return told(services, services.planned.start_now(run_id, who, now))
-        return told(services, services.planned.move(run_id, body.starts_at, who, now))
+            return named_run_out(services, services.planned.start_now(run_id, who, now))
+        return named_run_out(services, services.planned.move(run_id, body.starts_at, who, now))
 
     return router
 
@@ -153,13 +153,12 @@ def _listing(services: Services) -> APIRouter:
     ) -> RunsPage:
         """Runs, newest first.
 
-        `q` finds an issue by its number, a run by its work branch or by the beginning or ending of
-        its id; and by part of its title or of a tag, or the beginning of its work branch. All of
-        what is there is found by project, status, phase, trigger, batch, issue, branch, or branch
-        and project. Words of titles and tags, other filters, and an issue or a branch beside
-        others, are looked for among the newest 20,000 of the project or of all, of the issue or of
-        the branch; `looked_among` says where that was not all. With `created_before` those are the
-        newest before it.
+        `q` finds runs by issue number, by work branch or its beginning, by the beginning or ending
+        of the id, and by words of the title or of a tag. Searches by project, status, phase,
+        trigger, batch, issue, branch, or branch and project cover all runs. Words of titles and
+        tags, other filters, and an issue or branch combined with others are matched only in the
+        newest 20,000 runs of that project, issue or branch, or of all; then `looked_among` says so.
+        With `created_before` those are the newest before that time.
         """
         page = services.listing.page(wanted, limit=limit, cursor=cursor)
         names = services.projects.names_of({run.project_id for run in page.items})
@@ -173,13 +172,13 @@ def _listing(services: Services) -> APIRouter:
     return router
 
 
-def _telling(services: Services) -> APIRouter:
+def _read_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["runs"])
 
     @router.get("/runs/{run_id}")
     def show(run_id: str) -> RunOut:
-        """One run."""
-        return told(services, services.listing.find(run_id))
+        """A run."""
+        return named_run_out(services, services.listing.find(run_id))
 
     @router.get("/runs/{run_id}/timeline")
     def timeline(run_id: str) -> Timeline:
@@ -194,7 +193,7 @@ def _telling(services: Services) -> APIRouter:
 
     @router.get("/runs/{run_id}/pull_request")
     def pull_request(run_id: str) -> DeliveryOut:
-        """The change that the run delivered; 404 while it has delivered nothing."""
+        """The change that the run delivered; 404 if it has delivered none."""
         run = services.listing.find(run_id)
         if run.delivery is None:
             raise NotFound("This run has delivered nothing.")
@@ -208,7 +207,7 @@ def _content(services: Services) -> APIRouter:
 
     @router.get("/runs/{run_id}/diff", response_class=PlainTextResponse)
     def diff(run_id: str) -> Response:
-        """Unified diff against the recorded base; of the files as they are while a copy exists."""
+        """A unified diff against the recorded base; of the working copy's files while it exists."""
         run = services.listing.find(run_id)
         found = services.listing.diff(run)
         cut = {"X-Diff-Truncated": str(found.is_cut).lower()}

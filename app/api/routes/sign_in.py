@@ -107,10 +107,10 @@ def api_routes(
 
     @router.post("/login-links", status_code=201, responses=IN_A_BROWSER)
     def make_login_link(request: Request) -> LoginLink:
-        """A link that signs a browser in once, within five minutes.
+        """A link that signs in a browser once, within five minutes.
 
-        While a project is unsandboxed, only `runyard login-link` on this machine gets one by the
-        token, outside of runs.
+        While a project is unsandboxed, the token cannot get one: only `runyard login-link` on this
+        machine, outside of runs, can.
         """
         if visitor_of(request).csrf is None and not rule.lets_link_be_made():
             raise BrowserNeeded(NO_LINK, page=own_address(request, SIGN_IN_PATH))
@@ -119,9 +119,9 @@ def api_routes(
 
     @router.post("/logout")
     def sign_out(request: Request, order: SignOut | None = None) -> SignedOut:
-        """End this browser's session; with `everywhere` those of all browsers.
+        """End this browser's session; with `everywhere`, those of all browsers.
 
-        Their open pages and streams end, too. The token stays: see `/token/rotate`.
+        Their open pages and streams end too. The token stays valid: see `/token/rotate`.
         """
         if order is not None and order.everywhere:
             return SignedOut(ended=accounts.sign_out_everywhere())
@@ -132,7 +132,7 @@ def api_routes(
 
     @router.post("/token/rotate", status_code=204)
     def rotate_token() -> None:
-        """Put a new token into the data folder's file; the old one opens nothing any more."""
+        """Write a new token to the data folder's file; the old one is no longer accepted."""
         accounts.rotate_token()
 
     return router

@@ -64,9 +64,9 @@ def retention_routes(services: Services) -> APIRouter:
 
     @router.get("/retention")
     def retention() -> RetentionOut:
-        """The retention settings, and the logs and working copies due for removal, oldest first."""
+        """Retention settings, and the logs and working copies due for removal, oldest first."""
         desk = services.retention
-        return retention_out(desk.standing(services.clock()), desk.copies.standing())
+        return retention_out(desk.usage(services.clock()), desk.copies.usage())
 
     return router
 
@@ -130,13 +130,13 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/system")
     def system(request: Request) -> SystemOut:
-        """Describe this server, what does not work, and the last seven days.
+        """This server, current problems, and the last seven days.
 
-        Answers also while a database is silent: what is not known then is null.
+        Answers even while a database is silent; values that are unknown then are null.
         """
         now = services.clock()
         trouble, mode = services.store_watch.parts(), services.limits_mode()
-        week = _known(lambda: services.figures.week(now))
+        week = _known(lambda: services.statistics.week(now))
         held = _known(services.quarantine.held)
         views = _known(services.overview.all)
         return SystemOut(
@@ -160,7 +160,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/doctor")
     def doctor(look: Look = Look.STALE) -> DoctorOut:
-        """Everything doctor sees; it looks anew, where it has not for a while, or not at all."""
+        """Doctor's findings; `look` re-checks always, if stale, or never."""
         return doctor_out(services, look)
 
     return router
@@ -178,7 +178,7 @@ def _health_out(one: PartHealth) -> HealthOut:
 
 
 def _sandbox_out(services: Services) -> SandboxOut:
-    surroundings = services.projects.surroundings
+    surroundings = services.projects.sandboxes
     capability = surroundings.capability()
     return SandboxOut(
         means=capability.means,
@@ -201,21 +201,21 @@ def _quota_routes(services: Services) -> APIRouter:
 
     @router.get("/quota/runs")
     def quota(request: Request) -> QuotaOut:
-        """How the caller stands."""
+        """The caller's quota window."""
         now, person_id = services.clock(), visitor_of(request).person_id
         window = services.listing.window(person_id, now)
         return quota_out(window, window.retry_after(now))
 
     @router.get("/quota/batches")
     def batch_quota(request: Request) -> QuotaOut:
-        """How the caller stands with batches, counted in items; `retry_after` is for one item."""
+        """The caller's batch quota window, counted in items; `retry_after` is for one item."""
         now = services.clock()
         window = services.batches.window(visitor_of(request).person_id, now)
         return quota_out(window, window.retry_after(now))
 
     @router.get("/quota/concurrency")
     def concurrency(project_id: str) -> ConcurrencyOut:
-        """Open runs of a repository against its limit."""
+        """Open runs of a repository and its limit."""
         project = services.projects.find(project_id)
         active = services.listing.count_open(project_id)
         return ConcurrencyOut(active=active, max=project.max_concurrency)
@@ -257,7 +257,7 @@ def _metrics(services: Services) -> CollectorRegistry:
     open_runs = Gauge(
         "runyard_open_runs", "Runs accepted and not yet released", ["status"], registry=registry
     )
-    counts = services.figures.open_by_status()
+    counts = services.statistics.open_by_status()
     for status in Status:
         open_runs.labels(status).set(counts[status])
     projects = Gauge("runyard_projects", "Projects by state", ["state"], registry=registry)
@@ -276,7 +276,7 @@ def notification_routes(services: Services) -> APIRouter:
 
     @router.get("/notifications")
     def notifications() -> NotificationsOut:
-        """Every receiver without its secrets, with what waits for it and its last outcome."""
+        """All receivers without their secrets, with their waiting messages and last outcome."""
         arranged = desk.arrangement
         return NotificationsOut(
             items=[ReceiverOut.model_validate(one) for one in desk.receivers()],
@@ -288,7 +288,7 @@ def notification_routes(services: Services) -> APIRouter:
 
     @router.post("/notifications/test")
     def test() -> NotificationTest:
-        """Send every receiver a message now, quiet hours or not, and say who took it."""
+        """Send every receiver a message now, even in quiet hours, and return each outcome."""
         return NotificationTest(items=[TriedOut.model_validate(one) for one in desk.test()])
 
     return router
@@ -307,7 +307,7 @@ def audit_routes(services: Services) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         cursor: Word = None,
     ) -> AuditOut:
-        """List audit rows, newest first; `object` finds one thing and what is below it."""
+        """Audit rows, newest first; `object` selects one object and everything below it."""
         wanted = AuditFilter(person, deed, object, since)
         rows, next_cursor = services.audit.page(wanted, limit=limit, cursor=cursor)
         return AuditOut(

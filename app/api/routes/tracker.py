@@ -44,23 +44,23 @@ def _issue_routes(services: Services) -> APIRouter:
 
     @router.get("/projects/{project_id}/issues")
     def list_them(project_id: str) -> Issues:
-        """A project's issues, lowest number first, each with why it waits."""
+        """A project's issues, lowest number first, each with the reason why it waits."""
         return Issues(items=[_issue_out(view) for view in services.issues.all(project_id)])
 
     @router.post("/projects/{project_id}/issues", status_code=201)
     def write(project_id: str, body: NewIssue) -> IssueOut:
-        """Write an issue in the built-in tracker."""
+        """Create an issue in the built-in tracker."""
         now = services.clock()
         return _issue_out(services.issues.add(project_id, body.title, body.body, body.labels, now))
 
     @router.get("/projects/{project_id}/issues/{number}")
     def show(project_id: str, number: Numbered) -> IssueOut:
-        """One issue."""
+        """An issue."""
         return _issue_out(services.issues.one(project_id, number))
 
     @router.patch("/projects/{project_id}/issues/{number}")
     def change(project_id: str, number: Numbered, body: IssueChange) -> IssueOut:
-        """Edit, label, close or open an issue; with `was`, only what stands there so."""
+        """Edit, label, close or reopen an issue; with `was`, only if those values are current."""
         changes = body.model_dump(exclude_none=True, exclude={"was"})
         was = body.was.model_dump(exclude_none=True) if body.was else None
         changed = services.issues.change(project_id, number, changes, services.clock(), was)
@@ -74,13 +74,13 @@ def _comment_routes(services: Services) -> APIRouter:
 
     @router.get("/projects/{project_id}/issues/{number}/comments")
     def list_them(project_id: str, number: Numbered) -> Comments:
-        """The comments on an issue, oldest first."""
+        """Comments on an issue, oldest first."""
         said = services.issues.comments(project_id, number)
         return Comments(items=[CommentOut.model_validate(one) for one in said])
 
     @router.post("/projects/{project_id}/issues/{number}/comments", status_code=201)
     def write(project_id: str, number: Numbered, body: NewComment, request: Request) -> CommentOut:
-        """Say something on an issue, open or closed."""
+        """Comment on an issue, open or closed."""
         author, now = visitor_of(request).name, services.clock()
         said = services.issues.comment(project_id, number, author, body.body, now)
         return CommentOut.model_validate(said)
@@ -98,7 +98,7 @@ def _change_routes(services: Services) -> APIRouter:
 
     @router.get("/projects/{project_id}/changes/{number}")
     def show(project_id: str, number: Numbered) -> ChangeOut:
-        """One change request."""
+        """A change request."""
         return change_out(services.changes.find(project_id, number))
 
     @router.get("/projects/{project_id}/changes/{number}/diff", response_class=PlainTextResponse)
@@ -112,10 +112,10 @@ def _change_routes(services: Services) -> APIRouter:
     def merge(
         project_id: str, number: Numbered, request: Request, body: MergeOrder | None = None
     ) -> ChangeOut:
-        """Merge, push to origin, close what it closes.
+        """Merge a change request, push to origin, and close the issue that it closes.
 
-        Commits that contain a secret or a file that is too large, or that could not be checked for
-        them, are refused, unless somebody says `push_anyway`, here or when they were delivered.
+        Commits that contain a secret or a file over the size limit, or that could not be checked
+        for them, are refused unless `push_anyway` is true, here or when they were delivered.
         """
         require_browser(services, request, f"/projects/{project_id}/changes/{number}")
         services.issues.writable(project_id)
@@ -127,7 +127,7 @@ def _change_routes(services: Services) -> APIRouter:
 
     @router.post("/projects/{project_id}/changes/{number}/close", responses=IN_A_BROWSER)
     def close(project_id: str, number: Numbered, request: Request) -> ChangeOut:
-        """Close without merging."""
+        """Close a change request without merging it."""
         require_browser(services, request, f"/projects/{project_id}/changes/{number}")
         return change_out(services.changes.close(project_id, number, services.clock()))
 

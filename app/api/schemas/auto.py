@@ -8,7 +8,7 @@ from app.api.schemas.parts import Answer, Body, BranchName, KeyedBody, Moment, N
 
 
 class AfkStart(KeyedBody):
-    """The body of `POST /projects/{id}/afk/start`; without an issue the lowest is taken."""
+    """The body of `POST /projects/{id}/afk/start`; without an issue, the lowest starts."""
 
     issue: Number | None = None
 
@@ -26,7 +26,7 @@ class WouldStart(Answer):
 
 
 class IssueHold(Answer):
-    """Why an issue is not being started."""
+    """An issue that is not started now, and why."""
 
     issue: int
     because: str
@@ -41,11 +41,11 @@ class NextPlan(Answer):
 
 
 class ParkedOut(Answer):
-    """Work that is kept: what it holds, why, since when, and how large its copy is.
+    """Kept work: what it holds, why, since when, and the size of its copy.
 
-    `bytes` is null while the copy is being measured, and where it cannot be read. With `is_lock`
-    nothing is kept but the issue, which waits until it is freed. With `needs_push_anyway` it was
-    kept from being pushed, and is delivered only by somebody who says `push_anyway`.
+    `bytes` is null while the copy is being measured, or if it cannot be read. With `is_lock` only
+    the issue is kept, until it is freed. With `needs_push_anyway` a push check refused the work; it
+    is delivered only with `push_anyway`.
     """
 
     project_id: str
@@ -64,13 +64,13 @@ class ParkedOut(Answer):
 
 
 class Parked(Answer):
-    """Everything that is kept, oldest first."""
+    """All kept work, oldest first."""
 
     items: list[ParkedOut]
 
 
 class Discard(Body):
-    """The body of `POST /parked/discard`; `confirm` repeats the branch where work would be lost."""
+    """The body of `POST /parked/discard`; `confirm` repeats the branch if work would be lost."""
 
     project_id: str = Field(min_length=1, max_length=80)
     branch: BranchName
@@ -78,7 +78,7 @@ class Discard(Body):
 
 
 class Discarded(Answer):
-    """The branch that was deleted, and how many runs it was of."""
+    """The deleted branch, and the number of runs that had it."""
 
     project_id: str
     branch: str

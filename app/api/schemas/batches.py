@@ -21,7 +21,7 @@ class BatchOrder(KeyedBody):
 
 
 class BatchMade(Answer):
-    """The answer to it; `replayed` where the key had already made the batch."""
+    """The created batch; `replayed` if the key had already created it."""
 
     id: str
     run_count: int
@@ -29,7 +29,7 @@ class BatchMade(Answer):
 
 
 class BatchLine(RunWishes):
-    """A line of `POST /batches/{id}/items`: what a run is ordered by, and its place."""
+    """A line of `POST /batches/{id}/items`: the run to start and its index."""
 
     index: int = Field(ge=0, strict=True)
 
@@ -73,7 +73,7 @@ class BatchOut(Answer):
 
 
 class BatchReport(BatchOut):
-    """A batch with what it came to: the night's report; costs in US dollars."""
+    """A batch with its results; costs in US dollars."""
 
     missing: list[int] = Field(default_factory=list[int])
     waiting: int = 0
@@ -95,7 +95,7 @@ class Batches(Answer):
 
 
 class BatchItemOut(Answer):
-    """A place of a batch and the run that has it."""
+    """An item of a batch, and its run."""
 
     index: int
     run: RunOut
@@ -110,7 +110,7 @@ class BatchItems(Answer):
 
 
 class BulkFilter(Body):
-    """Which runs: the filters of `GET /runs`."""
+    """The choice of runs, by the filters of `GET /runs`."""
 
     project_id: str | None = Field(default=None, max_length=80)
     status: list[Status] = Field(default_factory=list[Status])
@@ -129,7 +129,7 @@ class BulkFilter(Body):
 
 
 class BulkOrder(KeyedBody):
-    """The body of `POST /bulk`; the runs are those that the filter finds now."""
+    """The body of `POST /bulk`; it applies to the runs that match the filter now."""
 
     action: BulkAction
     filter: BulkFilter
@@ -137,7 +137,7 @@ class BulkOrder(KeyedBody):
 
 
 class BulkOut(Answer):
-    """One thing that is done to many runs, and how far it is; `hold` is what it waits for."""
+    """A bulk action and its progress; `hold` says why it waits."""
 
     id: str
     action: BulkAction
@@ -160,7 +160,7 @@ class Bulks(Answer):
 
 
 class BulkItemOut(Answer):
-    """One of its runs and what came of it; `new_run_id` is the retry."""
+    """A run of a bulk action and its outcome; `new_run_id` is the retry."""
 
     run_id: str
     state: BulkState
@@ -169,7 +169,7 @@ class BulkItemOut(Answer):
 
 
 class BulkItems(Answer):
-    """A page of its runs, in the order in which it is done."""
+    """A page of a bulk action's runs, in the order in which they are handled."""
 
     items: list[BulkItemOut]
     next_cursor: str | None = None

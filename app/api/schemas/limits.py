@@ -14,17 +14,17 @@ class ResumeOrder(KeyedBody):
 
 
 class HoldLift(Body):
-    """The body of `POST /quota/accounts/lift`; without a family, the hold of every model."""
+    """The body of `POST /quota/accounts/lift`; without a family, all models' hold is lifted."""
 
     agent: str = Field(min_length=1, max_length=80)
     family: str = Field(default="", max_length=80)
 
 
 class AccountHoldOut(Answer):
-    """An agent's account that nothing is launched on; `until` null: until a person lifts it.
+    """An agent's account at its usage limit; with `until` null it is held until a person lifts it.
 
-    `evidence` is what the agent wrote, `run_id` the run that met the limit. `waiting` counts the
-    runs that are queued for it or wait to be resumed.
+    `evidence` is the agent's own message, `run_id` the run that met the limit. `waiting` counts the
+    runs that are queued for the account or wait to be resumed.
     """
 
     agent: str
@@ -41,13 +41,13 @@ class AccountHoldOut(Answer):
 
 
 class AccountHolds(Answer):
-    """Every account that is held, oldest first."""
+    """All held accounts, oldest first."""
 
     items: list[AccountHoldOut]
 
 
 class UsageLimit(Answer):
-    """The usage limit that a project's agent is at."""
+    """The usage limit that a project's agent has reached."""
 
     agent: str
     family: str

@@ -99,9 +99,9 @@ class Body(BaseModel):
 
 
 class KeyedBody(Body):
-    """A body that may hold an idempotency key, as `x_idempotency_key` or as its header's name.
+    """A body that may hold an idempotency key, as `x_idempotency_key` or under its header's name.
 
-    Raises KeyMismatch where it holds two that differ.
+    Raises KeyMismatch if it contains two different ones.
     """
 
     model_config = ConfigDict(json_schema_extra=_with_header_name)

@@ -68,7 +68,7 @@ class LimitSettings(Body):
 
 
 class ProjectSettings(Body):
-    """The settings of a project; every field is optional, for POST and PATCH alike."""
+    """Settings of a project; every field is optional, for POST and PATCH alike."""
 
     base_branch: BranchName | None = _setting("base_branch")
     agent: Text | None = _setting("agent")
@@ -107,7 +107,7 @@ class ProjectChange(ProjectSettings):
     auto_enabled: bool | None = _setting("auto_enabled")
     archived: bool | None = None
     sandbox_notice: Literal[False] | None = Field(
-        default=None, description="`false` once the change of its level has been read."
+        default=None, description="`false` dismisses the notice of its changed level."
     )
 
     @field_validator("*", mode="before")
@@ -235,7 +235,7 @@ class ProjectOut(Answer):
 
 
 class Projects(Answer):
-    """Every project."""
+    """All projects."""
 
     items: list[ProjectOut]
 
@@ -265,7 +265,7 @@ class Branches(Answer):
 
 
 class FiguresOut(Answer):
-    """The sums over runs that ended; null where no run has reported the figure."""
+    """Sums over runs that ended; null if no run reported the figure."""
 
     ended: int = Field(description="How many runs ended, however they did.")
     succeeded: int
@@ -294,14 +294,14 @@ class DayFigures(FiguresOut):
 
 
 class ProjectFigures(Answer):
-    """A project's days, oldest first, each day once, and what they add up to."""
+    """A project's days, oldest first, each day once, and their totals."""
 
     items: list[DayFigures]
     totals: FiguresOut
 
 
 class ProjectCounts(Answer):
-    """How much there is of a project; null where another tracker keeps it."""
+    """Counts of a project; null for what an external tracker keeps."""
 
     runs: int
     open_issues: int | None

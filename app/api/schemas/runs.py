@@ -52,10 +52,10 @@ class RunOrder(RunWishes, KeyedBody):
 
 
 class RetryOrder(KeyedBody):
-    """The body of `POST /runs/{id}/retry`: what is to be another way than the first time.
+    """The body of `POST /runs/{id}/retry`: values that differ from the first run.
 
-    `from` is `parked` (go on with what the run left) or `fresh` (start again from the base);
-    without it, `parked` where something is kept. `again` allows it beside an open retry.
+    `from` is `parked` (continue from the run's kept work) or `fresh` (start again from the base);
+    without it, `parked` if work was kept. `again` allows a retry beside an open one.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -81,15 +81,15 @@ class _Push(Body):
 
 
 class DeliverOrder(_Push):
-    """The body of `POST /runs/{id}/deliver`, which may be left out."""
+    """The optional body of `POST /runs/{id}/deliver`."""
 
 
 class MergeOrder(_Push):
-    """The body of `POST /projects/{id}/changes/{number}/merge`, which may be left out."""
+    """The optional body of `POST /projects/{id}/changes/{number}/merge`."""
 
 
 class RunPlan(Body):
-    """The body of `PATCH /runs/{id}`: another moment for a delayed run, or none but now."""
+    """The body of `PATCH /runs/{id}`: a new start time for a delayed run; null starts it now."""
 
     starts_at: Start | None = Field(
         default=None, description="As `delay` of a new run: a moment, or a span from now."
@@ -127,7 +127,7 @@ class DeliveryOut(Answer):
 
 
 class Provenance(Answer):
-    """Where and with what a run was made."""
+    """The server, version and sandbox that made a run."""
 
     environment: str
     version: str
@@ -144,7 +144,7 @@ class Provenance(Answer):
 
 
 class RunItem(Answer):
-    """A run as lists tell it: all but its task, which can be long; `title` says what it is."""
+    """A run as a list item: all but its task, which can be long; `title` sums that up."""
 
     id: str
     run_id: str
@@ -204,7 +204,7 @@ class RunOut(RunItem):
 class RunsPage(Answer):
     """A page of runs, newest first.
 
-    `looked_among` is 20000 where only the newest 20,000 were looked at, else null.
+    `looked_among` is 20000 if only the newest 20,000 were searched, else null.
     """
 
     items: list[RunItem]
@@ -214,7 +214,7 @@ class RunsPage(Answer):
 
 
 class TimelineEvent(Answer):
-    """One thing that happened to a run."""
+    """An event of a run."""
 
     id: int
     at: Moment
@@ -226,7 +226,7 @@ class TimelineEvent(Answer):
 class ReportOut(Answer):
     """The agent's report of its work so far; `sentence` sums it up.
 
-    `working_copy` is the folder where it works or has left its work, empty where there is none.
+    `working_copy` is the folder of its work; empty if there is none.
     """
 
     tools_used: int = 0
@@ -250,7 +250,7 @@ class Timeline(Answer):
 
 
 class LogEntry(Answer):
-    """One thing that an agent wrote, and the position where its line begins; `name` is a tool's."""
+    """An entry of an agent's log, and the position where its line begins; `name` is a tool's."""
 
     at: int
     kind: EntryKind
@@ -259,9 +259,9 @@ class LogEntry(Answer):
 
 
 class LogHitOut(Answer):
-    """A line of a log that holds the words: where they begin, its number, what it says.
+    """A matching line of a log: the position of the match, the line's number, and its text.
 
-    In the readable form `offset` is where the entry begins that holds them.
+    In the readable form `offset` is the position where the matching entry begins.
     """
 
     offset: int
@@ -270,9 +270,9 @@ class LogHitOut(Answer):
 
 
 class LogHitsOut(Answer):
-    """Hits in their order; `total` is how many the whole log has.
+    """Matches in their order; `total` is their number in the whole log.
 
-    In the readable form it is null where there are more than one look has read.
+    In the readable form it is null if there are more than one request reads.
     """
 
     total: int | None
@@ -281,13 +281,13 @@ class LogHitsOut(Answer):
 
 
 class KeyReset(Body):
-    """The project whose key is reset: each project has its own keys."""
+    """The project of the key; each project has its own keys."""
 
     project_id: str = Field(min_length=1, max_length=80)
 
 
 class KeyOut(Answer):
-    """A key that has been reset, and the run that held it."""
+    """A key that was reset, and its former run."""
 
     key: str
     project_id: str

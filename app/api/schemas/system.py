@@ -12,7 +12,7 @@ from app.domain.sandbox.levels import SandboxLevel
 
 
 class QuotaOut(Answer):
-    """A person's sliding window of accepted runs, or of items of batches."""
+    """A person's sliding window of accepted runs or of batch items."""
 
     limit: int
     remaining: int
@@ -23,14 +23,14 @@ class QuotaOut(Answer):
 
 
 class ConcurrencyOut(Answer):
-    """Open runs of one repository against its limit."""
+    """Open runs of a repository and its limit."""
 
     active: int
     max: int
 
 
 class LoginLink(Answer):
-    """A link that signs a browser in once."""
+    """A link that signs in a browser once."""
 
     url: str
 
@@ -42,15 +42,15 @@ class SignOut(Body):
 
 
 class SignedOut(Answer):
-    """How many sessions have ended."""
+    """The number of sessions that ended."""
 
     ended: int
 
 
 class Finding(Answer):
-    """One line of doctor, of an agent, the machine or the server.
+    """A finding of doctor about an agent, the machine or the server.
 
-    `level` is ok, look (`advice` says how to mend it), unknown, or none: not there, nor needed.
+    `level` is ok, look (`advice` says how to fix it), unknown, or none: absent and not needed.
     """
 
     level: Literal["ok", "look", "unknown", "none"]
@@ -61,7 +61,7 @@ class Finding(Answer):
 
 
 class SettingOut(Answer):
-    """One setting with where its value came from."""
+    """A setting, its value, and the source of that."""
 
     name: str
     value: str
@@ -69,7 +69,7 @@ class SettingOut(Answer):
 
 
 class DoctorOut(Answer):
-    """Everything doctor sees, and when it looked; nothing before its first look."""
+    """Doctor's findings and when it checked; empty before the first check."""
 
     items: list[Finding]
     looked_at: Moment | None = None
@@ -77,7 +77,7 @@ class DoctorOut(Answer):
 
 
 class TroubleOut(Answer):
-    """A part that does not work: since when, as far as this server noticed, and what is wrong."""
+    """A part that does not work: the problem, and since when this server has noticed it."""
 
     part: str
     since: Moment
@@ -85,9 +85,9 @@ class TroubleOut(Answer):
 
 
 class HealthOut(Answer):
-    """How a part is, since when, and what still works.
+    """The health of a part, since when, and what still works.
 
-    `correlation_id` is that of the look which did not reach it.
+    `correlation_id` is that of the failed check.
     """
 
     part: str
@@ -98,7 +98,7 @@ class HealthOut(Answer):
 
 
 class AlertOut(Answer):
-    """A warning: of notifications, an agent or a disk, since when, and what is wrong."""
+    """A warning about notifications, an agent or a disk: the problem, and since when."""
 
     part: str
     since: Moment
@@ -108,8 +108,8 @@ class AlertOut(Answer):
 class SandboxOut(Answer):
     """The sandbox levels of this machine.
 
-    `default` is the level of new projects, `levels` are those that can be had here; where one
-    cannot, `because` and `remedy` say why, and what a person does about it.
+    `default` is the level of new projects, `levels` are those that work here; if one does not,
+    `because` and `remedy` say why and what a person can do about it.
     """
 
     means: str | None = None
@@ -120,7 +120,7 @@ class SandboxOut(Answer):
 
 
 class SystemOut(Answer):
-    """The server itself, for the foot of every page; null where a silent database would know."""
+    """The server's own state, for the footer of all pages; null if unknown to a silent database."""
 
     provenance: Provenance
     base_url: str
@@ -148,7 +148,7 @@ class SystemOut(Answer):
 
 
 class LeavingOut(Answer):
-    """A log or a copy that goes; `because` is age or size, `goes_at` from when on it does."""
+    """A log or copy due for removal from `goes_at` on; `because` is age or size."""
 
     run_id: str
     ended_at: Moment
@@ -158,11 +158,11 @@ class LeavingOut(Answer):
 
 
 class CopiesOut(Answer):
-    """Working copies of runs that are over, as the last round saw them.
+    """Working copies of ended runs, as of the last check.
 
-    `bytes` are of those that have been measured. `staying` are due, too, and hold work that is
-    nowhere else. `leaving` names the first of those that go, once shown for an hour;
-    `looked_at` is null before the first round.
+    `bytes` are of those that have been measured. `staying` are overdue too, but hold work that
+    exists nowhere else. `leaving` names the first of those due, once shown for an hour; `looked_at`
+    is null before the first check.
     """
 
     kept: int
@@ -178,10 +178,10 @@ class CopiesOut(Answer):
 
 
 class RetentionOut(Answer):
-    """Which logs are kept on disk and what goes next, once it was shown for an hour.
+    """The logs on disk, and those due for removal once they have been shown for an hour.
 
-    `leaving` names the first of them. `keep_days` and `keep_gb` are 0 where nothing goes by them;
-    `next_at` is when the oldest log that stays for now comes of age.
+    `leaving` names the first of them. `keep_days` and `keep_gb` are 0 if there is no such limit;
+    `next_at` is when the oldest remaining log reaches its limit.
     """
 
     keep_days: int
@@ -196,7 +196,7 @@ class RetentionOut(Answer):
 
 
 class AuditRow(Answer):
-    """A deed: who did it, by which way, to what, and what it changed."""
+    """An audited deed: who did it, how, to what, and what it changed."""
 
     id: int
     at: Moment
@@ -222,7 +222,7 @@ class AuditOut(Answer):
 
 
 class ReceiverOut(Answer):
-    """A receiver, what waits for it, and how the last attempt went.
+    """A receiver, its waiting messages, and the outcome of its last attempt.
 
     `problem` says why its address cannot be used; `last_taken` is null before the first attempt.
     """
@@ -247,7 +247,7 @@ class NotificationsOut(Answer):
 
 
 class TriedOut(Answer):
-    """Whether a receiver took the message, and why not."""
+    """The outcome for one receiver, and the reason of a failure."""
 
     receiver: str
     taken: bool
@@ -255,13 +255,13 @@ class TriedOut(Answer):
 
 
 class NotificationTest(Answer):
-    """How a message to try it went, in the order of the setting."""
+    """The outcomes of a test message, in the order of the setting."""
 
     items: list[TriedOut]
 
 
 class StuckOut(Answer):
-    """Something that was tried, always failed by a fault of Runyard's, and waits for a person."""
+    """An operation that kept failing because of a fault in Runyard and waits for a person."""
 
     key: str = Field(description="What `retry` takes: the duty, a dot, and what it is about.")
     duty: str
@@ -274,6 +274,6 @@ class StuckOut(Answer):
 
 
 class QuarantineOut(Answer):
-    """All of it, oldest first."""
+    """All quarantined operations, oldest first."""
 
     items: list[StuckOut]

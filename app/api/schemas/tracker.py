@@ -54,7 +54,7 @@ class NewIssue(Body):
 
 
 class IssueSeen(Body):
-    """The values of an issue that its editor saw."""
+    """The values that the editor saw."""
 
     title: str | None = Field(default=None, max_length=1000)
     body: IssueText | None = None
@@ -63,9 +63,9 @@ class IssueSeen(Body):
 
 
 class IssueChange(Body):
-    """The body of `PATCH /projects/{id}/issues/{n}`; only what is given is changed.
+    """The body of `PATCH /projects/{id}/issues/{n}`; fields that are not given stay as they are.
 
-    With `was`, nothing is changed where something else stands there by now (409).
+    With `was`, nothing is changed if these values are no longer current (409).
     """
 
     title: Title | None = None
@@ -108,7 +108,7 @@ class NewComment(Body):
 
 
 class CommentOut(Answer):
-    """Something said on an issue."""
+    """A comment on an issue."""
 
     id: int
     author: str

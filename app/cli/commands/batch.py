@@ -90,7 +90,7 @@ def send_batch(
     A line says what `runs trigger` does: {"task": "Tidy the README", "depth_level": "quick"}.
     Prints the batch's id. With several projects, --project or a line's "project" names the one.
 
-    Sent again, interrupted or not, the same file goes on with the same batch: what is missing is
+    Sent again, interrupted or not, the same file continues the same batch: what is missing is
     sent, nothing is started twice. Another day it is another batch. One that was aborted takes
     nothing more: exit 1.
     """
@@ -185,7 +185,7 @@ def _print_refused(server: Server, batch_id: str, content: BatchFile, meter: Met
 
 
 def _aborted(batch: dict[str, Any]) -> str:
-    because = str(batch["because"] or "somebody stopped it").rstrip(".")
+    because = str(batch["because"] or "it was stopped").rstrip(".")
     return (
         f"The batch {shorten(str(batch['id']))} was aborted, and nothing is sent: {because}.\n"
         "To send the whole file as a new batch, give another --key."
@@ -222,10 +222,10 @@ def _print_end(batch: dict[str, Any], *, json_only: bool) -> None:
         print_json(batch)
         return
     out().print(str(batch["id"]))
-    err().print(_told(batch))
+    err().print(_progress_words(batch))
 
 
-def _told(batch: dict[str, Any]) -> str:
+def _progress_words(batch: dict[str, Any]) -> str:
     words = ("delivered", "no_change", "failed", "held", "stopped", "live", "waiting")
     parts = [f"{batch[word]} {word.replace('_', ' ')}" for word in words if batch[word]]
     cost = batch["cost_usd"]

@@ -96,7 +96,7 @@ def show(
 ) -> None:
     """Show how many runs you may still start.
 
-    And how many items of batches, which have a window of their own.
+    And how many batch items, which have a separate window.
     With --project: how many runs of that repository are open, of how many at once.
     """
     server = connect(data_dir)
@@ -109,7 +109,7 @@ def show(
         told = _of_batches(quota)
     else:
         quota = server.ask(system_calls.quota())
-        told = _told(quota, "runs", "The next one comes back")
+        told = _window_words(quota, "runs", "The next one comes back")
     if json_only:
         print_json(quota)
         return
@@ -129,10 +129,10 @@ def _print_own(counted: Counted, quota: dict[str, Any]) -> None:
 
 
 def _of_batches(quota: dict[str, Any]) -> str:
-    return _told(quota, "items of batches", "The oldest batch leaves the window")
+    return _window_words(quota, "batch items", "The oldest batch leaves the window")
 
 
-def _told(quota: dict[str, Any], what: str, then: str) -> str:
+def _window_words(quota: dict[str, Any], what: str, then: str) -> str:
     window = two_units(quota["window_seconds"])
     told = f"{quota['remaining']} of {quota['limit']} {what} left, in any {window}."
     return f"{told} {then} at {clock(quota['reset_at'])}." if quota.get("reset_at") else told

@@ -122,7 +122,7 @@ def print_report(screen: Screen, report: dict[str, Any]) -> None:
     screen.print_facts(
         [
             ("reported", str(report.get("sentence") or "")),
-            ("go on with", str(report.get("continue_command") or "")),
+            ("continue with", str(report.get("continue_command") or "")),
         ]
     )
     if report.get("final_message"):

@@ -51,7 +51,7 @@ class Pulse:
     def __init__(self, began: datetime) -> None:
         self._now = Vitals(began, began)
 
-    def hear(self, at: datetime) -> None:
+    def note_output(self, at: datetime) -> None:
         """Record output."""
         self._now = replace(self._now, output_at=at)
 

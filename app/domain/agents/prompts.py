@@ -36,7 +36,7 @@ class Brief:
     issue: int | None = None
     issue_title: str = ""
     issue_body: str = ""
-    goes_on: bool = False
+    continues: bool = False
 
 
 def title_of(brief: Brief) -> str:
@@ -52,7 +52,7 @@ def compose(brief: Brief, template: str | None) -> str:
     if template:
         return _fill(template, brief)
     parts = [_what(brief), DEPTHS[brief.depth]]
-    if brief.goes_on:
+    if brief.continues:
         parts.append(GOES_ON)
     if brief.framework != "auto":
         parts.append(f"Tests are written for {brief.framework}.")

@@ -243,7 +243,7 @@ _OF_ITS_RUNS = (
     ProjectSetting(
         name="resume_after_limit",
         kind=Kind.SWITCH,
-        means="Whether runs go on by themselves after their agent's usage limit",
+        means="Whether runs resume by themselves after their agent's usage limit",
         default=True,
         label="After a usage limit",
         hint="Once the agent's account works again.",

@@ -33,12 +33,12 @@ Seen = tuple[BatchReport, list[BatchItemOut], BulkOut | None]
 _CLASSES = ("tight", "m tight", "wide roomy named", "tight", "wide roomy", "tight")
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/batches/{batch_id}`."""
 
     @page_at("/batches/{batch_id}")
     async def batch_page(batch_id: str) -> None:
-        session = await PageSession.open(door)
+        session = await PageSession.open(connection)
         screen = BatchScreen(session, batch_id)
         try:
             seen = await screen.ask()
@@ -101,7 +101,11 @@ class BatchScreen:
             self._retry = button("Retry failed", self._retry_failed, mark="retry-failed")
             self._abort = button("Stop retrying", self._abort_bulk, mark="abort-bulk")
             self._stop = ConfirmButton(
-                "Stop batch", "Stop all of it?", self._stop_batch, kind="danger", mark="stop-batch"
+                "Stop batch",
+                "Stop the whole batch?",
+                self._stop_batch,
+                kind="danger",
+                mark="stop-batch",
             )
 
     async def _follow(self, run: RunOut) -> None:
@@ -152,7 +156,7 @@ class BatchScreen:
             self._session.refuse(problem)
         else:
             self._bulk_id = bulk.id
-            self._session.notify(f"{bulk.total} runs are retried, as slots become free.")
+            self._session.notify(f"{bulk.total} runs will be retried as slots become free.")
         await self._look()
 
     async def _abort_bulk(self) -> None:
@@ -169,7 +173,9 @@ def _report_html(batch: BatchReport, bulk: BulkOut | None, session: PageSession)
     if batch.cost_usd is not None:
         facts.append(text(cost_words(batch.cost_usd)))
     lines = [bar_html(batch), f'<p data-testid="batch-sum">{" · ".join(filter(None, facts))}</p>']
-    lines.append(f'<p class="sub">{project} · made {ago_html(batch.created_at, session.now())}</p>')
+    lines.append(
+        f'<p class="sub">{project} · created {ago_html(batch.created_at, session.now())}</p>'
+    )
     if batch.because:
         lines.append(f"<p>{plain_html(batch.because)}</p>")
     if bulk is not None:
@@ -180,7 +186,7 @@ def _report_html(batch: BatchReport, bulk: BulkOut | None, session: PageSession)
 def _bulk_words(bulk: BulkOut) -> str:
     parts = [f"Retried {bulk.done} of {bulk.total}"]
     parts += [f"{bulk.refused} refused"] if bulk.refused else []
-    parts += [f"{bulk.left} left as they are"] if bulk.left else []
+    parts += [f"{bulk.left} unchanged"] if bulk.left else []
     parts += [bulk.hold] if bulk.hold else []
     return " · ".join(parts)
 

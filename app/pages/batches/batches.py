@@ -17,22 +17,22 @@ from app.state.page.connection import Connection
 
 HEADINGS = ("Batch", "Project", "State", "Progress", "Came to", "Made")
 EMPTY = (
-    "No batches yet. Write one run a line into a file and send it: "
+    "No batches yet. Write one run per line to a file and send it: "
     '<span class="m">runyard batch night.ndjson --project NAME</span>'
 )
 
-GONE = 'Nothing is on this page any more. <a href="/batches">Newest batches</a>'
+GONE = 'This page is empty now. <a href="/batches">Newest batches</a>'
 
 
 _CLASSES = ("m tight", "wide roomy named", "tight", "wide roomy", "wide roomy", "tight")
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/batches`."""
 
     @page_at("/batches")
     async def batches_page(cursor: str = "") -> None:
-        session = await PageSession.open(door)
+        session = await PageSession.open(connection)
         screen = BatchesScreen(session, cursor)
         try:
             screen.take(await session.api.batches(cursor))

@@ -43,7 +43,7 @@ def number_of(batch: BatchOut, *parts: tuple[str, str]) -> list[tuple[int, str]]
 def bar_html(batch: BatchOut) -> str:
     """Return a progress bar of finished items."""
     over = sum(number for number, _ in number_of(batch, *OVER))
-    words = f"{over} of {batch.run_count} are over"
+    words = f"{over} of {batch.run_count} have ended"
     return (
         f'<progress class="budget tall" max="{batch.run_count}" value="{over}"'
         f' aria-label="{words}" title="{words}"></progress>'

@@ -25,19 +25,19 @@ from app.state.system.boards import ParkedBoard, key_of, loss_words
 HEADINGS = ("Branch", "Project", "Holds", "Why", "Age", "Size", "")
 ROWS = 100
 PUSH = "Push anyway…"
-WHAT = "work that was kept because it is not merged"
+WHAT = "unmerged work kept from failed or stopped runs"
 Act = Callable[[ParkedOut], Awaitable[None]]
 
 
 _CLASSES = ("m wide roomy named", "wide roomy named", "roomy", "wide roomy", "tight", "tight")
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/parked`."""
 
     @page_at("/parked")
     async def parked_page() -> None:
-        session = await PageSession.open(door)
+        session = await PageSession.open(connection)
         screen = ParkedScreen(session)
         try:
             screen.board.load(await session.api.parked())
@@ -66,7 +66,7 @@ class ParkedScreen:
             with ui.element("div").classes("wrap") as self._table:
                 self._body = _draw_table()
             self._none = ui.html(
-                "Nothing is parked. Work that ends without being merged is kept here.",
+                "Nothing is parked. Unmerged work of ended runs appears here.",
                 sanitize=clean,
             ).classes("card none")
             self._more = button("Show more", self._show_more)
@@ -133,7 +133,7 @@ class ParkedScreen:
                 session.refuse(problem)
         else:
             if run is not None and run.delivery is not None:
-                session.notify(f"{row.branch} is change request #{run.delivery.number} now.")
+                session.notify(f"{row.branch} is now change request #{run.delivery.number}.")
         await self._look()
 
     def _free_or_ask(self, row: ParkedOut) -> Awaitable[None] | None:
@@ -151,7 +151,7 @@ class ParkedScreen:
             session.refuse(problem)
             await self._look()
             return
-        done = f"Issue #{row.issue} is free." if row.is_lock else f"{row.branch} is discarded."
+        done = f"Issue #{row.issue} is free." if row.is_lock else f"{row.branch} was deleted."
         session.notify(done)
 
 
@@ -235,7 +235,7 @@ class DiscardDialog:
                 ui.element("span").classes("sp")
                 button("Keep", self._dialog.close, mark="keep")
                 self._sure = button(
-                    "Discard for ever", self._submit, kind="danger", mark="discard-confirm"
+                    "Delete permanently", self._submit, kind="danger", mark="discard-confirm"
                 )
 
     def open(self, row: ParkedOut) -> None:

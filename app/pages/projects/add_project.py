@@ -23,12 +23,12 @@ from app.state.projects.project_form import ProjectForm, name_from
 FOLDED = {"base_branch", "setup_command", "budget_minutes", "prompt", *MORE}
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/projects/add`."""
 
     @page_at("/projects/add")
     async def add_project_page() -> None:
-        session = await PageSession.open(door)
+        session = await PageSession.open(connection)
         with frame(session, title="Add project", active="projects", crumbs=[("Projects", "/")]):
             AddProjectForm(session)
 

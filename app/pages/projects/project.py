@@ -133,12 +133,12 @@ TABS: dict[str, type[Tab]] = {
 }
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/projects/{id}` and `/projects/{id}/changes/{n}`."""
 
     @page_at("/projects/{project_id}")
     async def project_page(project_id: str, tab: str = "") -> None:
-        entered = await enter_project(door, project_id)
+        entered = await enter_project(connection, project_id)
         if entered is None:
             return
         session, project = entered
@@ -149,7 +149,7 @@ def register(door: Connection) -> None:
 
     @page_at("/projects/{project_id}/changes/{number}")
     async def change_page(project_id: str, number: str) -> None:
-        entered = await enter(door, lambda api: _find_change(api, project_id, number))
+        entered = await enter(connection, lambda api: _find_change(api, project_id, number))
         if entered is None:
             return
         session, (project, change, diff) = entered

@@ -26,12 +26,12 @@ CARDS_A_PAGE = 50
 NEEDS = 6
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/`."""
 
     @page_at("/")
     async def projects_page() -> None:
-        session = await PageSession.open(door)
+        session = await PageSession.open(connection)
         quota = await session.api.quota()
         dress_form()
         with frame(session, title="Projects", active="projects", is_home=True) as page:
@@ -182,7 +182,7 @@ class ProjectsScreen:
         await self._look_at_quota()
 
 
-def _say_unsandboxed(session: PageSession) -> None:
+def _warn_unsandboxed(session: PageSession) -> None:
     here = session.system.sandbox
     if here.levels == [SandboxLevel.NONE]:
         why = level_words(SandboxLevel.CONTAINED, here)[0]
@@ -206,7 +206,7 @@ class Welcome:
                 "See it work first",
                 "A small repository, five issues and a scripted agent. Three minutes, offline.",
             ):
-                _say_unsandboxed(session)
+                _warn_unsandboxed(session)
                 self._demo = button("Try the demo project", self._try_demo, mark="demo-project")
             with _way("Read", "How a run works, in ten lines."):
                 link_button("Open the guide", "/guide")

@@ -140,12 +140,12 @@ class SettingsFormView:
         self._set_busy(True)
         try:
             if not await saving:
-                self._say_error(SOMETHING_ELSE)
+                self._show_error(SOMETHING_ELSE)
         except ApiProblem as problem:
             if not self._refuse(blamed_by(problem)):
-                self._say_error(problem.detail, problem.correlation_id)
+                self._show_error(problem.detail, problem.correlation_id)
         except NoAnswer as silence:
-            self._say_error(NO_ANSWER, silence.correlation_id)
+            self._show_error(NO_ANSWER, silence.correlation_id)
         else:
             session.notify("Saved.")
         self._set_busy(False)
@@ -219,7 +219,7 @@ class SettingsFormView:
             self._fields[name].box.run_method("scrollIntoView", {"block": "center"})
         return bool(known)
 
-    def _say_error(self, words: str, correlation_id: str = "") -> None:
+    def _show_error(self, words: str, correlation_id: str = "") -> None:
         chip = correlation_chip_html(correlation_id) if correlation_id else ""
         self._error.set_content(f'<div class="banner stop"><span>{text(words)}</span>{chip}</div>')
 

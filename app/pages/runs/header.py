@@ -149,7 +149,7 @@ class RunHeader:
         if until is None or until <= now:
             return ""
         left = until_html(until, now)
-        return f" · {left}" if run.phase is Phase.WAITING else f" It goes on by itself in {left}."
+        return f" · {left}" if run.phase is Phase.WAITING else f" It resumes by itself in {left}."
 
     def _show_retry(self, run: RunOut, words: str) -> None:
         can_retry = may_retry(run, self._session)
@@ -162,7 +162,7 @@ class RunHeader:
         self._resume.set_visibility(can_retry and is_limited)
         self._resume.props["title"] = "Tries the agent's account now, whatever it said"
         branch = plain(run.work_branch)
-        goes_on = f"Goes on with {branch}" if run.parked else f"Starts from {plain(run.branch)}"
+        goes_on = f"Continues on {branch}" if run.parked else f"Starts from {plain(run.branch)}"
         self._retry.props["title"] = goes_on
         self._afresh.props["title"] = f"Starts from {plain(run.branch)}; {branch} is set aside"
 

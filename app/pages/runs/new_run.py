@@ -28,12 +28,12 @@ IN_PLACE = (
 )
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/projects/{id}/run`."""
 
     @page_at("/projects/{project_id}/run")
     async def new_run_page(project_id: str) -> None:
-        entered = await enter_project(door, project_id)
+        entered = await enter_project(connection, project_id)
         if entered is None:
             return
         session, project = entered

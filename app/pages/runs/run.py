@@ -77,12 +77,12 @@ class TimelineView:
         return f'<b>{text(step.heading)}</b> <span class="when">{when}</span>{below}'
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/runs/{id}`."""
 
     @page_at("/runs/{run_id}")
     async def run_page(run_id: str) -> None:
-        session = await PageSession.open(door, run_id)
+        session = await PageSession.open(connection, run_id)
         try:
             snapshot = await take_snapshot(session, run_id)
         except ApiProblem as problem:

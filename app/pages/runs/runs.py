@@ -33,12 +33,12 @@ PLACEHOLDER = "Issue, branch, title, tag"
 DEBOUNCE_MS = 300
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/runs`."""
 
     @page_at("/runs")
     async def runs_page() -> None:
-        session = await PageSession.open(door)
+        session = await PageSession.open(connection)
         screen = RunsScreen(session)
         try:
             await screen.list.load()
@@ -150,7 +150,7 @@ class RunsScreen:
 def _when_empty(filters: RunFilters) -> str:
     if filters.cursor:
         href = text(_address(filters.at(None).to_query()))
-        return f'Nothing is on this page any more. <a href="{href}">Newest runs</a>'
+        return f'This page is empty now. <a href="{href}">Newest runs</a>'
     if filters.to_query():
         return 'No run passes these filters. <a href="/runs">Show all runs</a>'
     return "No runs yet. Press New run, or start an AFK run on a project."

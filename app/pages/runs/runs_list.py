@@ -39,7 +39,7 @@ class RunsList:
         """Take a fresh snapshot. Raises ApiProblem or NoAnswer."""
         filters = self.board.filters
         call = {"limit": self._limit, **filters.to_call()}
-        with self.board.hearing():
+        with self.board.recording():
             page = await self._session.api.runs(status=filters.status, **call)
             if filters != self.board.filters:
                 return  # the filters have changed since the request

@@ -213,10 +213,10 @@ def _header(
 
 
 async def enter(
-    door: Connection, find: Callable[[ApiClient], Awaitable[Found]]
+    connection: Connection, find: Callable[[ApiClient], Awaitable[Found]]
 ) -> tuple[PageSession, Found] | None:
     """Open the session and fetch its subject; on a refusal draw the error page and return None."""
-    session = await PageSession.open(door)
+    session = await PageSession.open(connection)
     try:
         return session, await find(session.api)
     except ApiProblem as problem:
@@ -224,6 +224,8 @@ async def enter(
         return None
 
 
-async def enter_project(door: Connection, project_id: str) -> tuple[PageSession, ProjectOut] | None:
+async def enter_project(
+    connection: Connection, project_id: str
+) -> tuple[PageSession, ProjectOut] | None:
     """Open the session of one project, as `enter` does."""
-    return await enter(door, lambda api: api.project(project_id))
+    return await enter(connection, lambda api: api.project(project_id))

@@ -92,12 +92,12 @@ class PageSession:
         self._aside: ui.html | None = None
 
     @classmethod
-    async def open(cls, door: Connection, run_id: str | None = None) -> PageSession:
+    async def open(cls, connection: Connection, run_id: str | None = None) -> PageSession:
         """Open the session of a page: subscribe first, then fetch, so that no event is missed."""
         client = ui.context.client
-        session = cls(client, door.client_for(client.request), run_id)
-        session._on_drawn = partial(door.waiting.add, client)
-        client.on_delete(door.live.subscribe(session._on_event))
+        session = cls(client, connection.client_for(client.request), run_id)
+        session._on_drawn = partial(connection.waiting.add, client)
+        client.on_delete(connection.live.subscribe(session._on_event))
         client.on_connect(session._come_back)
         client.on_delete(session._end)
         dispose_on_delete(client)

@@ -11,7 +11,7 @@ from app.pages.tracker import issues
 from app.state.page.connection import Connection
 
 
-def register_pages(door: Connection) -> None:
+def register_pages(connection: Connection) -> None:
     """Register the routes of all pages."""
     registrations = (
         projects.register,
@@ -30,4 +30,4 @@ def register_pages(door: Connection) -> None:
         guide.register,
     )
     for register in registrations:
-        register(door)
+        register(connection)

@@ -53,12 +53,12 @@ three minutes: a delivery by hand, three failures by the loop, the pause, Reset,
 """
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/guide`."""
 
     @page_at("/guide")
     async def guide_page() -> None:
-        session = await PageSession.open(door)
+        session = await PageSession.open(connection)
         with frame(session, title="How a run works", active="", crumbs=[("Projects", "/")]):
             ui.html(LINES, sanitize=clean).classes("prose card")
             with ui.element("div").classes("foot"):

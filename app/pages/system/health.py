@@ -58,7 +58,7 @@ class StuckList:
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
         else:
-            self._session.notify("It is tried again.")
+            self._session.notify("Retrying.")
 
 
 class HealthPanel:

@@ -18,12 +18,12 @@ from app.pages.shell.page_session import PageSession
 
 OFF = (
     '<div class="card none"><p>Notifications are off. To turn them on, set '
-    "<code>RUNYARD_NOTIFY_URLS</code> to the addresses of receivers, parted by spaces, and start "
-    "Runyard again.</p><p>For example <code>ntfy://ntfy.sh/my-topic</code>, "
+    "<code>RUNYARD_NOTIFY_URLS</code> to the addresses of receivers, separated by spaces, and "
+    "restart Runyard.</p><p>For example <code>ntfy://ntfy.sh/my-topic</code>, "
     "<code>slack://…</code>, <code>mailto://…</code>, <code>json://…</code>.</p></div>"
 )
 WORDS = {
-    "needs_you": "what needs you",
+    "needs_you": "what needs attention",
     "delivered": "deliveries",
     "failed": "failures",
     "paused": "paused projects",
@@ -68,8 +68,8 @@ class NotificationsPanel:
 
 def arranged_html(seen: NotificationsOut) -> str:
     """Return one line on which events are sent, quiet hours and the digest."""
-    told = ", ".join(WORDS[kind] for kind in seen.kinds if kind in WORDS) or "nothing at once"
-    parts = [f"Tells {told}"]
+    told = ", ".join(WORDS[kind] for kind in seen.kinds if kind in WORDS) or "digest only"
+    parts = [f"Sends: {told}"]
     if seen.quiet_hours:
         parts.append(f"quiet {seen.quiet_hours}")
     if "digest" in seen.kinds and (seen.quiet_hours or seen.digest_at):
@@ -96,7 +96,7 @@ def receivers_html(receivers: list[ReceiverOut], now: datetime) -> str:
 def tried_html(tried: list[TriedOut]) -> str:
     """Return the result of a test message, one line per receiver."""
     rows = "".join(
-        f'<div class="item">{_word_html(is_good=one.taken, good="taken", bad="not taken")}'
+        f'<div class="item">{_word_html(is_good=one.taken, good="delivered", bad="failed")}'
         f'<span class="m">{plain_html(one.receiver)}</span>'
         f"<span>{plain_html(one.because or '')}</span></div>"
         for one in tried
@@ -105,7 +105,7 @@ def tried_html(tried: list[TriedOut]) -> str:
 
 
 def _state_html(one: ReceiverOut) -> str:
-    bad = "not usable" if one.problem else "not taken"
+    bad = "not usable" if one.problem else "failing"
     return _word_html(is_good=not (one.problem or one.last_because), good="ready", bad=bad)
 
 
@@ -115,8 +115,8 @@ def _word_html(*, is_good: bool, good: str, bad: str) -> str:
 
 def _waiting_html(one: ReceiverOut, now: datetime) -> str:
     if not one.pending:
-        return "nothing waits"
-    words = f"{text(counted(one.pending, 'message'))} {'waits' if one.pending == 1 else 'wait'}"
+        return "none waiting"
+    words = f"{text(counted(one.pending, 'message'))} waiting"
     if one.next_at is None or one.next_at <= now:
         return words
     return f"{words}, next in {until_html(one.next_at, now)}"
@@ -129,5 +129,7 @@ def _last_html(one: ReceiverOut, now: datetime) -> str:
         return "no message yet"
     when = ago_html(one.last_at, now)
     if one.last_taken:
-        return f"taken {when}"
-    return f"not taken {when}: {text(one.last_because or 'being sent')}"
+        return f"delivered {when}"
+    if one.last_because:
+        return f"failed {when}: {text(one.last_because)}"
+    return f"sending since {when}"

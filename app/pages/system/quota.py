@@ -26,7 +26,7 @@ from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection
 from app.state.system.boards import Occupied, QuotaBoard
 
-STANDS = {"due": "Tried next", "probing": "Being tried", "easing": "Back again"}
+STANDS = {"due": "Trying next", "probing": "Trying", "easing": "Available again"}
 
 
 class AccountHolds:
@@ -38,7 +38,7 @@ class AccountHolds:
         self._seen: tuple[AccountHoldOut, ...] | None = None
         # kept until the server answers, so that pressing again starts nothing twice
         self._keys: dict[str, str] = {}
-        heading = ui.html("Usage limits of agents", sanitize=clean, tag="h2").classes("above")
+        heading = ui.html("Agent usage limits", sanitize=clean, tag="h2").classes("above")
         self._list = testid(ui.element("div").classes("list"), "account-holds")
         self._parts = (heading, self._list)
 
@@ -82,7 +82,7 @@ class AccountHolds:
     async def _lift(self, hold: AccountHoldOut) -> None:
         await self._session.api.lift_hold(hold.agent, hold.family)
         await self._look()
-        self._session.notify("Lifted. The runs that waited for it follow one by one.")
+        self._session.notify("Limit lifted; waiting runs restart one at a time.")
 
 
 def hold_html(hold: AccountHoldOut, now: datetime) -> str:
@@ -94,7 +94,7 @@ def hold_html(hold: AccountHoldOut, now: datetime) -> str:
         when = f"until {at_html(hold.until)} · "
     elif hold.stand == "held":
         when = "until you lift it · "
-    run = f'met by <a href="/runs/{text(hold.run_id)}">run {text(shorten(hold.run_id))}</a>'
+    run = f'reached by <a href="/runs/{text(hold.run_id)}">run {text(shorten(hold.run_id))}</a>'
     return (
         f"<div><b>{plain_html(what)}</b> {pill_of(words, 'wait', testid='hold-status')}</div>"
         f'<div class="sub">{when}{counted(hold.waiting, "run")} waiting · {run}</div>'
@@ -102,12 +102,12 @@ def hold_html(hold: AccountHoldOut, now: datetime) -> str:
     )
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/quota`."""
 
     @page_at("/quota")
     async def quota_page() -> None:
-        session = await PageSession.open(door)
+        session = await PageSession.open(connection)
         try:
             board = await QuotaBoard.ask(session.api)
         except ApiProblem as problem:
@@ -130,7 +130,7 @@ class QuotaScreen:
             self._batches = testid(ui.html("", sanitize=clean).classes("card"), "quota-batches")
         self._look = session.looker(lambda: QuotaBoard.ask(session.api), self._show)
         self._holds = AccountHolds(session, self._look)
-        ui.html("Runs open at once", sanitize=clean, tag="h2").classes("above")
+        ui.html("Open runs per project", sanitize=clean, tag="h2").classes("above")
         self._busy = testid(ui.html("", sanitize=clean), "quota-projects")
         # the end of a countdown publishes no event; the browser's clock may be ahead
         for card in (self._banner, self._next, self._batches):
@@ -166,22 +166,22 @@ def banner_html(quota: QuotaOut, now: datetime) -> str:
 def window_html(quota: QuotaOut) -> str:
     """Return `12 of 20 runs used`, as a figure and a gauge."""
     window = span_words(quota.window_seconds)
-    left = f"{counted(quota.remaining, 'run')} left in a window of {window}"
-    slides = f"It slides: each run leaves it {window} after it was accepted."
+    left = f"{counted(quota.remaining, 'run')} left in a rolling window of {window}"
+    slides = "A run counts from the moment it is accepted."
     whose = own_limit_html(Counted.RUNS, quota)
     return _used_html(quota, "runs", f"{left}. {slides}") + whose
 
 
 def batches_html(quota: QuotaOut, now: datetime) -> str:
-    """Return `40 of 1000 items of batches used`, and when the oldest batch leaves the window."""
+    """Return `40 of 1000 batch items used`, and when the oldest batch leaves the window."""
     window = span_words(quota.window_seconds)
-    left = f"{counted(quota.remaining, 'item')} left in a window of {window}"
-    told = "A batch is charged whole when it is made."
+    left = f"{counted(quota.remaining, 'item')} left in a rolling window of {window}"
+    told = "A batch counts as soon as it is created."
     if quota.reset_at is not None:
         until = until_html(quota.reset_at, now)
-        told = f"The oldest batch leaves it in {until}, at {at_html(quota.reset_at)}."
+        told = f"The oldest batch stops counting in {until}, at {at_html(quota.reset_at)}."
     whose = own_limit_html(Counted.BATCHES, quota)
-    return _used_html(quota, "items of batches", f"{left}. {told}") + whose
+    return _used_html(quota, "batch items", f"{left}. {told}") + whose
 
 
 def next_html(quota: QuotaOut, now: datetime) -> str:
@@ -192,11 +192,11 @@ def next_html(quota: QuotaOut, now: datetime) -> str:
     bar = (
         f'<progress class="budget tall" max="{quota.window_seconds}" '
         f'value="{max(0, int(quota.window_seconds - left))}" data-until="{iso(quota.reset_at)}" '
-        'aria-label="Time until a run is given back"></progress>'
+        'aria-label="Time until the next run is available"></progress>'
     )
     return (
         f'<b class="figure">{until_html(quota.reset_at, now)}</b>{bar}'
-        f'<span class="sub">until one more run opens, at {at_html(quota.reset_at)}.</span>'
+        f'<span class="sub">until the next run is available, at {at_html(quota.reset_at)}.</span>'
     )
 
 

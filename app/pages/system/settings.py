@@ -28,17 +28,17 @@ from app.state.system.boards import AgentSeen, DoctorBoard
 
 TABS = ("Doctor", "Limits", "Notifications", "Sign-in")
 HEAD = '<link rel="stylesheet" href="/assets/settings.css">'
-LOOKING = '<div class="card none" role="status">Looking at this machine…</div>'
-WHY = {"age": "too old", "size": "too much is kept"}
-MARKS = {"ok": "fine", "look": "to look at", "unknown": "cannot tell", "none": "not there"}
+LOOKING = '<div class="card none" role="status">Checking this machine…</div>'
+WHY = {"age": "too old", "size": "over the size limit"}
+MARKS = {"ok": "fine", "look": "needs attention", "unknown": "unknown", "none": "absent"}
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/settings`."""
 
     @page_at("/settings")
     async def settings_page(tab: str = "") -> None:
-        session = await PageSession.open(door)
+        session = await PageSession.open(connection)
         # show the last findings at once; the page asks for a new check if they are stale
         seen = await session.api.doctor("no")
         chosen = chosen_tab(TABS, tab)
@@ -65,7 +65,7 @@ class DoctorScreen:
     def __init__(self, session: PageSession, page: Page, seen: DoctorOut) -> None:
         self._session = session
         with page.actions:
-            self._again = button("Look again", self._examine_again, mark="look-again")
+            self._again = button("Re-check", self._examine_again, mark="look-again")
         self._told = ui.html("", sanitize=clean).classes("under sub")
         self._found = testid(ui.html(LOOKING, sanitize=clean), "doctor")
         self._follow = session.looker(lambda: session.api.doctor("no"), self._show)
@@ -78,10 +78,10 @@ class DoctorScreen:
         if seen.looked_at is None:
             return
         board = DoctorBoard.of(seen.items)
-        count = board.to_look_at
-        words = f"{counted(count, 'finding')} to look at" if count else "Nothing to look at"
+        count = board.to_fix
+        words = f"{counted(count, 'finding')} to fix" if count else "All good"
         looked = ago_html(seen.looked_at, self._session.now())
-        self._told.set_content(f"{words} · looked {looked}")
+        self._told.set_content(f"{words} · checked {looked}")
         self._found.set_content(board_html(board))
 
     async def _examine_again(self) -> None:
@@ -94,7 +94,7 @@ class DoctorScreen:
             self._set_busy(False)
 
     def _set_busy(self, is_busy: bool) -> None:
-        self._again.set_text("Looking…" if is_busy else "Look again")
+        self._again.set_text("Looking…" if is_busy else "Re-check")
         self._again.set_enabled(not is_busy)
 
 
@@ -136,7 +136,7 @@ def _found_html(findings: Sequence[Finding], kind: str = "") -> str:
     rows = "".join(
         f'<li data-level="{text(one.level)}"><b>{text(one.check)}</b><span class="what">'
         f'<span class="sr">{MARKS[one.level]}: </span>{_found_words(one.found)}</span>'
-        + (f'<span class="mend">{_mend_html(one.advice)}</span>' if one.advice else "")
+        + (f'<span class="mend">{_advice_html(one.advice)}</span>' if one.advice else "")
         + "</li>"
         for one in findings
     )
@@ -148,12 +148,12 @@ def _found_words(found: str) -> str:
     return f'<span class="alarm">{text(found)}</span>' if is_bare else text(found)
 
 
-def _mend_html(advice: str) -> str:
+def _advice_html(advice: str) -> str:
     # commands in the advice are quoted with backticks
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(advice))
 
 
-def _told(value: str) -> str:
+def _words(value: str) -> str:
     return "not set" if value in ("", "None") else value
 
 
@@ -169,28 +169,28 @@ def retention_html(kept: RetentionOut, session: PageSession) -> str:
         for what, one in going
     )
     table = f'<div class="wrap"><table class="t fold"><tbody>{rows}</tbody></table></div>'
-    work = "Rows, and work that is not merged, stay."
+    work = "Run records and unmerged work are always kept."
     return (
-        f'<h2 class="above">What is kept</h2><p class="sub">{_logs_told(kept, session)}</p>'
-        f'<p class="sub">{_copies_told(kept.copies, session)} {work}</p>{table if rows else ""}'
-        '<h2 class="above">What is set</h2>'
+        f'<h2 class="above">Retention</h2><p class="sub">{_logs_html(kept, session)}</p>'
+        f'<p class="sub">{_copies_html(kept.copies, session)} {work}</p>{table if rows else ""}'
+        '<h2 class="above">Settings</h2>'
     )
 
 
 def _when(leaving: list[LeavingOut], session: PageSession) -> str:
     """Return when the first of them may be removed."""
     first = min(one.goes_at for one in leaving)
-    return f"from {at_html(first)} on" if first > session.now() else "at the next round"
+    return f"from {at_html(first)}" if first > session.now() else "at the next cleanup"
 
 
-def _copies_told(copies: CopiesOut, session: PageSession) -> str:
+def _copies_html(copies: CopiesOut, session: PageSession) -> str:
     said = f"Working copies: {_copies(copies.kept)}, {size_words(copies.bytes)}."
     if copies.unmeasured:
         said += f" {copies.unmeasured} of them not measured yet."
     if copies.leaving_copies:
         size = size_words(copies.leaving_bytes)
         when = _when(copies.leaving, session)
-        said += f" To go, {when}: {_copies(copies.leaving_copies)}, {size}."
+        said += f" To be deleted {when}: {_copies(copies.leaving_copies)}, {size}."
     if copies.staying:
         size = size_words(copies.staying_bytes)
         stays = "stays" if copies.staying == 1 else "stay"
@@ -202,23 +202,23 @@ def _copies(number: int) -> str:
     return "1 copy" if number == 1 else f"{number} copies"
 
 
-def _logs_told(kept: RetentionOut, session: PageSession) -> str:
+def _logs_html(kept: RetentionOut, session: PageSession) -> str:
     said = f"Kept: {counted(kept.kept_runs, 'log')}, {size_words(kept.kept_bytes)}."
     if kept.leaving_runs:
         size = size_words(kept.leaving_bytes)
         when = _when(kept.leaving, session)
-        said += f" To go, {when}: {counted(kept.leaving_runs, 'log')}, {size}."
+        said += f" To be deleted {when}: {counted(kept.leaving_runs, 'log')}, {size}."
     elif kept.next_at is not None:
-        said += f" The oldest goes on {kept.next_at:%d %B %Y}."
+        said += f" The oldest is deleted on {kept.next_at:%d %B %Y}."
     else:
-        said += " None of them is to go."
+        said += " Nothing to delete."
     return said
 
 
 def limits_html(settings: list[SettingOut]) -> str:
     """Return a table of every setting with its value and origin."""
     rows = "".join(
-        f'<tr><td class="m">{text(s.name)}</td><td class="m wide">{text(_told(s.value))}</td>'
+        f'<tr><td class="m">{text(s.name)}</td><td class="m wide">{text(_words(s.value))}</td>'
         f'<td class="sub">{text(s.origin)}</td></tr>'
         for s in settings
     )

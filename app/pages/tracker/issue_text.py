@@ -167,7 +167,7 @@ class IssueText:
         self._notice.clear()
         with self._notice, ui.element("div").classes("banner wait tall").props("role=alert"):
             ui.html(
-                "<b>Somebody else has saved this issue meanwhile. Nothing of yours was saved.</b>"
+                "<b>Someone else saved this issue first. Your changes are not saved yet.</b>"
                 f'<div class="theirs"><div>Theirs: <b>{plain_html(theirs["title"])}</b></div>'
                 f'<pre class="body">{lines}</pre></div>',
                 sanitize=clean,

@@ -30,12 +30,12 @@ TABS = ("Issues", "Changes")
 ELSEWHERE = "This project uses an external tracker. Edit its issues there."
 
 
-def register_ready_issues(door: Connection) -> None:
+def register_ready_issues(connection: Connection) -> None:
     """Define `/issues`."""
 
     @page_at("/issues")
     async def issues_page() -> None:
-        session = await PageSession.open(door)
+        session = await PageSession.open(connection)
         with frame(session, title="Issues", active="issues"):
             ReadyIssues(session)
 
@@ -97,12 +97,12 @@ def ready_words(count: int | None) -> str:
     return "ready: not known" if count is None else f"{count} ready" if count else "none ready"
 
 
-def register(door: Connection) -> None:
+def register(connection: Connection) -> None:
     """Define `/projects/{id}/issues` and `/projects/{id}/issues/{n}`."""
 
     @page_at("/projects/{project_id}/issues")
     async def issues_page(project_id: str, tab: str = "") -> None:
-        entered = await enter_project(door, project_id)
+        entered = await enter_project(connection, project_id)
         if entered is None:
             return
         session, project = entered
@@ -119,7 +119,7 @@ def register(door: Connection) -> None:
 
     @page_at("/projects/{project_id}/issues/{number}")
     async def issue_page(project_id: str, number: str) -> None:
-        entered = await enter(door, lambda api: _find_issue(api, project_id, number))
+        entered = await enter(connection, lambda api: _find_issue(api, project_id, number))
         if entered is None:
             return
         session, (project, issue, html) = entered

@@ -229,10 +229,10 @@ def settle(tx: Transaction, batch_id: str, now: datetime) -> None:
         (has_failed, BatchStatus.PARTLY_FAILED),
         else_=BatchStatus.COMPLETED,
     )
-    goes_on = (col(Batch.status).in_(_GOING), col(Batch.ended_at).is_(None))
+    is_going = (col(Batch.status).in_(_GOING), col(Batch.ended_at).is_(None))
     over = tx.exec(
         update(Batch)
-        .where(col(Batch.id) == batch_id, *goes_on, ~is_open)
+        .where(col(Batch.id) == batch_id, *is_going, ~is_open)
         .values(status=ended, ended_at=now)
         .returning(col(Batch.project_id), col(Batch.run_count), col(Batch.status))
         .execution_options(synchronize_session=False)

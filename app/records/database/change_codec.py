@@ -50,7 +50,7 @@ def written(changes: Iterable[Change], by: str) -> Iterator[str]:
         yield _message(lines, by)
 
 
-def tell_others(connection: Connection, changes: Iterable[Change], by: str) -> None:
+def notify_others(connection: Connection, changes: Iterable[Change], by: str) -> None:
     """Send changes to the other servers; inside a transaction they arrive with its commit."""
     for message in written(changes, by):
         told = {"channel": CHANNEL, "message": message}

@@ -19,7 +19,7 @@ from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
-from app.records.database.change_codec import tell_others
+from app.records.database.change_codec import notify_others
 from app.records.database.engines import is_cramped, postgresql_engine, sqlite_engine
 from app.records.feed import Change, Happening
 from app.records.people.audit_ledger import PENDING
@@ -104,7 +104,7 @@ class Transaction(Session):
         """Begin, and take the write lock, before the first statement."""
         self.connection()
 
-    def published(self) -> list[Change]:
+    def pending_changes(self) -> list[Change]:
         """Return the changes announced so far, without duplicates."""
         return list(dict.fromkeys(self.info.get("changes", [])))
 
@@ -112,7 +112,7 @@ class Transaction(Session):
         """Commit; mark the watched operation as begun if anything was written or announced."""
         writing = _watched.get() or Writing()
         had_begun = writing.has_begun
-        writing.has_begun = had_begun or self.has_written or bool(self.published())
+        writing.has_begun = had_begun or self.has_written or bool(self.pending_changes())
         try:
             super().commit()
         except DBAPIError as error:
@@ -156,11 +156,11 @@ def _note_executed(asked: ORMExecuteState) -> None:
 class Database:
     """One database: a single writing connection, so that writers take turns, and some readers."""
 
-    def __init__(self, url: str, *, tell: Callable[[list[Change]], None]) -> None:
+    def __init__(self, url: str, *, publish: Callable[[list[Change]], None]) -> None:
         self.url = url
         # marks this process's notifications, so that it can skip its own
         self.mark = secrets.token_hex(8)
-        self._tell = tell
+        self._publish = publish
         self.witness: Callable[[Transaction, Happening], None] | None = None
         # why writing has stopped, as a sentence; set by the write guard
         self.trouble = ""
@@ -225,8 +225,8 @@ class Database:
                 # published only once the connection is free, because a listener may write; and also
                 # if the commit's answer was lost or the other store's commit failed, because
                 # listeners reload the rows
-                if tx.is_committing and (changes := tx.published()):
-                    self._tell(changes)
+                if tx.is_committing and (changes := tx.pending_changes()):
+                    self._publish(changes)
 
     def end(self, tx: Transaction) -> None:
         """Commit a transaction now, with the notifications for other servers.
@@ -236,7 +236,7 @@ class Database:
         """
         tx.flush()
         if not self.is_sqlite:
-            tell_others(tx.connection(), tx.published(), self.mark)
+            notify_others(tx.connection(), tx.pending_changes(), self.mark)
         tx.is_committing = True
         tx.commit()
         tx.is_ended = True

@@ -66,7 +66,7 @@ def refuse_incomplete(database: Database, data: Path) -> None:
 
 
 @contextmanager
-def damage_told(database: Database, data: Path) -> Generator[None]:
+def damage_explained(database: Database, data: Path) -> Generator[None]:
     """Turn PostgreSQL's errors about damaged storage into DatabaseDamaged."""
     try:
         yield

@@ -52,7 +52,7 @@ def looked_at(file: Path) -> Generator[sqlite3.Connection]:
     """
     if not has_header(file):
         raise DatabaseDamaged(f"{file} is not an SQLite database.")
-    with _told(file), closing(_read_only(file)) as seen:
+    with _explained(file), closing(_read_only(file)) as seen:
         seen.execute("BEGIN")
         seen.execute("SELECT count(*) FROM sqlite_master")
         yield seen
@@ -64,7 +64,7 @@ def copy_seen(seen: sqlite3.Connection, source: Path, target: Path) -> None:
     The copy is a single file. Raises DatabaseDamaged, OSError.
     """
     target.touch(mode=0o600, exist_ok=False)
-    with _told(source), closing(_connect(target)) as new:
+    with _explained(source), closing(_connect(target)) as new:
         seen.backup(new)
     merge_wal(target)
     if problem := problem_of(target):
@@ -76,14 +76,14 @@ def merge_wal(file: Path) -> None:
 
     Raises DatabaseDamaged, OSError.
     """
-    with _told(file), closing(_connect(file)) as database:
+    with _explained(file), closing(_connect(file)) as database:
         database.execute("PRAGMA journal_mode=DELETE")
 
 
 @contextmanager
 def turn_of(file: Path) -> Generator[None]:
     """Hold the write lock of a database. Raises DatabaseDamaged, OSError."""
-    with _told(file), closing(_connect(file)) as database:
+    with _explained(file), closing(_connect(file)) as database:
         database.execute("BEGIN IMMEDIATE")
         yield
 
@@ -110,7 +110,7 @@ def schema_of(file: Path) -> str | None:
 
     Raises DatabaseDamaged.
     """
-    with _told(file), closing(_read_only(file)) as database:
+    with _explained(file), closing(_read_only(file)) as database:
         tables = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
         if database.execute(tables).fetchone() is None:
             return None
@@ -153,7 +153,7 @@ def _read_only(file: Path, *, in_memory: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def _told(file: Path) -> Generator[None]:
+def _explained(file: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:

@@ -231,7 +231,7 @@ class NoticeLedger:
 
     # --- state for display ---------------------------------------------------------------------
 
-    def standing(self, receiver: str) -> ReceiverBacklog:
+    def backlog(self, receiver: str) -> ReceiverBacklog:
         """Return the state of a receiver."""
         waits = (col(Notification.receiver) == receiver, _pending)
         counted = select(func.count(), func.min(Notification.due_at)).where(*waits)

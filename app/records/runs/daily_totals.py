@@ -23,7 +23,7 @@ _ADD = text(
 ).bindparams(bindparam("day", type_=Date))
 
 
-def told_by(run: Run) -> Figures:
+def figures_of_run(run: Run) -> Figures:
     """Return what a run adds to its day, by its current row."""
     worked = None
     if run.started_at is not None and run.ended_at is not None:
@@ -37,7 +37,7 @@ def add_to_day(tx: Transaction, run: Run, before: Figures = NOTHING) -> None:
 
     Call it in the transaction that changes the row, so that each run is counted exactly once.
     """
-    more = told_by(run) - before
+    more = figures_of_run(run) - before
     if run.ended_at is None or more == NOTHING:
         return
     day = run.ended_at.astimezone(UTC).date()

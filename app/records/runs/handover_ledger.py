@@ -35,19 +35,19 @@ class HandoverLedger:
         self._runs = runs
         self._stores = runs.stores
 
-    def link(self, tx: Transaction, heir: Run) -> None:
+    def link(self, tx: Transaction, successor: Run) -> None:
         """Link a run to its retry, in the transaction that accepts the retry."""
         # locked, so that of two retries accepted at once both are recorded
-        first = tx.get(Run, heir.retry_of, with_for_update=True)
+        first = tx.get(Run, successor.retry_of, with_for_update=True)
         if first is not None:
-            first.retried_by, first.retries = heir.id, [*first.retries, heir.id]
+            first.retried_by, first.retries = successor.id, [*first.retries, successor.id]
             tx.flush()
-            tx.publish(RunChanged(first.id, heir.project_id))
+            tx.publish(RunChanged(first.id, successor.project_id))
 
     def pass_on(
         self,
         holders: Sequence[Run],
-        heir: Run,
+        successor: Run,
         now: datetime,
         *,
         base_sha: str,
@@ -58,37 +58,37 @@ class HandoverLedger:
         The successor's store is written first; its timeline line lists the holders in the other
         store, for `take_remaining` to finish after a crash.
         """
-        own = self._stores.owner_of(heir.id)
+        own = self._stores.owner_of(successor.id)
         if rest := [run.id for run in holders if self._stores.owner_of(run.id) is not own]:
             data = data | {REST: rest}
-        for number, database in enumerate(self._owners(heir, *holders)):
+        for number, database in enumerate(self._owners(successor, *holders)):
             if number:
                 self._stores.between("pass_on.between_stores")
             with database.transaction() as tx:
                 if database is own:
-                    self._write(tx, heir, base_sha=base_sha)
-                    sentence = f"goes on with {heir.work_branch} from {base_sha[:7]}"
-                    self._runs.append_event(tx, heir.id, now, "claimed", sentence, data)
+                    self._write(tx, successor, base_sha=base_sha)
+                    sentence = f"continues on {successor.work_branch} from {base_sha[:7]}"
+                    self._runs.append_event(tx, successor.id, now, "claimed", sentence, data)
                 for holder in self._of(database, holders):
-                    self._let_go(tx, holder, heir, now)
+                    self._let_go(tx, holder, successor, now)
 
-    def take_remaining(self, heir: Run, now: datetime) -> None:
+    def take_remaining(self, successor: Run, now: datetime) -> None:
         """Finish a handover for holders in the other store that still have their work."""
-        for event in self._runs.timeline(heir.id):
+        for event in self._runs.timeline(successor.id):
             for run_id in event.data.get(REST, ()):
                 holder = self._runs.find(run_id)
                 if holder is not None and holder.parked:
                     with self._stores.owner_of(run_id).transaction() as tx:
-                        self._let_go(tx, holder, heir, now)
+                        self._let_go(tx, holder, successor, now)
 
-    def _let_go(self, tx: Transaction, holder: Run, heir: Run, now: datetime) -> None:
+    def _let_go(self, tx: Transaction, holder: Run, successor: Run, now: datetime) -> None:
         is_parked = (col(Run.id) == holder.id, col(Run.parked))
         let_go = update(Run).where(*is_parked).values(parked=False).returning(col(Run.id))
         if tx.scalars(let_go).one_or_none() is not None:
             tx.publish(RunChanged(holder.id, holder.project_id))
             tx.publish(ProjectChanged(holder.project_id))
-            sentence = f"a retry goes on with {holder.work_branch}"
-            self._runs.append_event(tx, holder.id, now, "note", sentence, {"run_id": heir.id})
+            sentence = f"a retry continues on {holder.work_branch}"
+            self._runs.append_event(tx, holder.id, now, "note", sentence, {"run_id": successor.id})
 
     def rename(self, runs: Sequence[Run], branch: str, now: datetime, *, sentence: str) -> None:
         """Record that the branch of kept work was renamed."""

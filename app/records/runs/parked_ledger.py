@@ -82,14 +82,14 @@ class ParkedLedger:
             branches -= self._in_use(theirs)
         return Counter(project_id for project_id, _ in branches)
 
-    def has_left_work(self, heir: Run) -> bool:
+    def has_left_work(self, successor: Run) -> bool:
         """Return True if another run has a branch in the runs folder that this one starts in."""
         for database in self._stores.holding_runs():
             query = select(Run.id).where(
-                Run.project_id == heir.project_id,
-                Run.id != heir.id,
+                Run.project_id == successor.project_id,
+                Run.id != successor.id,
                 # the folder's id, or the id of the server that used it before
-                or_(col(Run.instance) == heir.instance, col(Run.server) == heir.server),
+                or_(col(Run.instance) == successor.instance, col(Run.server) == successor.server),
                 or_(
                     literal_column("runs.parked"),
                     and_(col(Run.base_sha).is_not(None), col(Run.released_at).is_(None)),

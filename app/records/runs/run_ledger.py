@@ -27,7 +27,7 @@ from app.records.feed import (
 )
 from app.records.people.audit_ledger import record
 from app.records.runs import run_statements
-from app.records.runs.daily_totals import add_to_day, told_by
+from app.records.runs.daily_totals import add_to_day, figures_of_run
 from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_pages import RunFilter, list_runs
 from app.records.stores.routing import Stores
@@ -151,7 +151,7 @@ class RunLedger:
         """Record usage that the agent reported; if the run has ended, update its day's totals."""
         with self.stores.owner_of(run_id).transaction() as tx:
             run = tx.get_one(Run, run_id, with_for_update=True)
-            before = told_by(run)
+            before = figures_of_run(run)
             for name, value in usage.items():
                 setattr(run, name, value)
             tx.flush()

@@ -43,7 +43,7 @@ def recognise(database: Database) -> Identity:
 
     The nonce is empty if the database has none yet.
     """
-    with _telling(database), database.reading() as session:
+    with _explained(database), database.reading() as session:
         return Identity(_place(database, session), setting_of(session, NONCE) or "")
 
 
@@ -52,7 +52,7 @@ def identify(database: Database) -> Identity:
 
     Raises CannotTell.
     """
-    with _telling(database):
+    with _explained(database):
         with database.transaction() as tx:
             nonce = nonce_of(tx)
         with database.reading() as session:
@@ -60,7 +60,7 @@ def identify(database: Database) -> Identity:
 
 
 @contextmanager
-def _telling(database: Database) -> Generator[None]:
+def _explained(database: Database) -> Generator[None]:
     try:
         yield
     except (DatabaseSilent, DBAPIError, OSError) as problem:

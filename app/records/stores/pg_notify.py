@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.records.database.change_codec import CHANNEL, read, tell_others
+from app.records.database.change_codec import CHANNEL, notify_others, read
 from app.records.database.database import Database
 from app.records.database.engines import postgresql_wire
 from app.records.feed import Change, Feed, FeedBroke, LogGrew, Numbered, RunReported, SweepWanted
@@ -76,7 +76,7 @@ class PgNotifyRelay:
                 changes, self._waiting = list(self._waiting), {}
             try:
                 with self._wire.connect() as connection:
-                    tell_others(connection, changes, self._mark)
+                    notify_others(connection, changes, self._mark)
             except SQLAlchemyError:
                 # not retried: a later change carries the same news, and without a database nothing
                 # works anyway

@@ -78,8 +78,12 @@ class PageSockets:
         self._counted[sid] = (since, count)
         if count > MOST_MALFORMED:
             line = self._sio.manager.eio_sid_from_sid(sid, "/")
+            socket = self._sio.eio.sockets.get(line)
             await self._sio.disconnect(sid)
             await self._sio.eio.disconnect(line)
+            if socket is not None:
+                # ends its writer: it would keep the connection open until a ping is overdue
+                await socket.queue.put(None)
         return False
 
 

@@ -54,16 +54,16 @@ class AfkService:
         self,
         ledgers: Ledgers,
         issues: IssueService,
-        trigger: AcceptService,
+        accept: AcceptService,
         loop: AutoLoop,
         outbox: OutboxProcessor,
         on_changed: Callable[[], None],
     ) -> None:
         self._projects = ledgers.projects
         self._issues = issues
-        self._trigger = trigger
+        self._accept = accept
         self._loop = loop
-        self._consequences = outbox
+        self._outbox = outbox
         self._on_changed = on_changed
 
     def start(
@@ -76,15 +76,15 @@ class AfkService:
         project = self._find(project_id)
         order = order_of(project_id, issue, "afk/start")
         if issue is not None:
-            return self._trigger.accept(order, requester, now, still=is_open(issue))
-        known = self._trigger.replay(order, requester, now)
+            return self._accept.accept(order, requester, now, still=is_open(issue))
+        known = self._accept.replay(order, requester, now)
         if known is not None:
             return known
         for number in self._claimable(project):
             failpoint("claim.after_select")
             try:
                 picked = replace(order, issue=number)
-                return self._trigger.accept(picked, requester, now, still=is_ready(number))
+                return self._accept.accept(picked, requester, now, still=is_ready(number))
             except (PrLock, Parked, InReview, IssueClosed, IssueBlocked, HeldBack):
                 continue  # no longer available: try the next one
         raise NothingReady
@@ -109,7 +109,7 @@ class AfkService:
     def reset(self, project_id: str, deed: Deed, now: datetime) -> None:
         """Set the strikes to zero, including those not counted yet, and sweep at once."""
         self._find(project_id)
-        with self._consequences.overtaking(project_id, (STRIKE, CLEAR), OVERTAKEN) as tx:
+        with self._outbox.overtaking(project_id, (STRIKE, CLEAR), OVERTAKEN) as tx:
             self._projects.clear_strikes(tx, project_id)
             write_down(tx, deed, now)
         self._on_changed()

@@ -34,7 +34,7 @@ def build(
     starts: Starts,
 ) -> AutoServices:
     """Build the loop, the sweep, and what people do with them."""
-    issues, trigger = tracker.issues, runs.trigger
+    issues, trigger = tracker.issues, runs.accept
     loop = AutoLoop(context, system, issues, limits.limits, trigger)
     reaper, launcher = lifecycle.reaper, lifecycle.launcher
     sweep = Sweep(context, system, reaper, launcher, limits.limits, loop.fill_once, starts)

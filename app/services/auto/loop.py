@@ -81,7 +81,7 @@ class AutoLoop:
         system: SystemServices,
         issues: IssueService,
         limits: UsageLimits,
-        trigger: AcceptService,
+        accept: AcceptService,
     ) -> None:
         self._runs = context.ledgers.runs
         self._no_room = system.disk.hold
@@ -90,13 +90,13 @@ class AutoLoop:
         self._readiness = Readiness(context.adapters)
         self._issues = issues
         self._limits = limits
-        self._trigger = trigger
+        self._accept = accept
         self._leases = system.leases
         self._max_live_runs = context.settings.max_live_runs
         self._provenance = context.identity.as_dict()
         self._quarantine = system.quarantine
-        self._turn = itertools.count(1)
-        self._turns: dict[str, int] = {}
+        self._turn_numbers = itertools.count(1)
+        self._last_turns: dict[str, int] = {}
 
     def decide(self, project: Project, now: datetime) -> Launch | Hold:
         """Return what the loop would do with a project now."""
@@ -123,7 +123,7 @@ class AutoLoop:
         free = [one for one in swept if self._may_be_free(one, room, ask)]
         free = [one for one in free if hold_of(one.agent) is None]
         # least recently started first, so that no project starves when slots are few
-        free.sort(key=lambda project: self._turns.get(project.id, 0))
+        free.sort(key=lambda project: self._last_turns.get(project.id, 0))
         started = 0
         for project, claimable in self._with_claimable(free):
             if room.taken >= self._max_live_runs:
@@ -187,13 +187,13 @@ class AutoLoop:
         try:
             still = self._still_may(decision.issue, problem, now)
             with acting(by_loop("start", requester.correlation_id, now)):
-                self._trigger.accept(order, requester, now, still=still)
+                self._accept.accept(order, requester, now, still=still)
         except (Refusal, HeldBack) as reason:
             log.info(
                 "issue_not_started", project_id=project.id, issue=decision.issue, because=reason
             )
             return False
-        self._turns[project.id] = next(self._turn)
+        self._last_turns[project.id] = next(self._turn_numbers)
         return True
 
     def _still_may(self, issue: int, problem: str | None, now: datetime) -> Still:

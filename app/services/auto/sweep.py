@@ -72,7 +72,7 @@ class Sweep:
         self._reaper = reaper
         self._launcher = launcher
         self._workers = context.workers
-        self._tenure = system.ownership
+        self._ownership = system.ownership
         self._limits = limits
         self._clock = context.clock
         self._max_live_runs = context.settings.max_live_runs
@@ -192,7 +192,7 @@ class Sweep:
     def _end_late_launch(self, run: Run, now: datetime) -> bool:
         # the agent may be running without being recorded: then the launch is not late
         self._inspect(run)
-        if self._tenure.may_judge(run, now) and self._launcher.end_late(run):
+        if self._ownership.may_judge(run, now) and self._launcher.end_late(run):
             self._workers.submit(self._undo_late_launch, run)
         return True
 
@@ -270,7 +270,7 @@ class Sweep:
                 )
             if held := self._batches.no_room(tx, run) or self._limits.take(tx, run, now):
                 return False, held
-            columns: RunColumns = {**self._tenure.marks(), "taken_at": now, "hold": None}
+            columns: RunColumns = {**self._ownership.marks(), "taken_at": now, "hold": None}
             moved = self._runs.move(
                 tx,
                 run,

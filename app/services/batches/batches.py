@@ -62,16 +62,16 @@ class BatchService:
         self,
         context: Context,
         ledger: BatchLedger,
-        checks: Prechecks,
-        trigger: AcceptService,
+        prechecks: Prechecks,
+        accept: AcceptService,
         places: Places,
         ends: BatchEnds,
     ) -> None:
         self._ledger = ledger
         self._places = places
         self._most = context.settings.batch_quota
-        self._checks = checks
-        self._trigger = trigger
+        self._prechecks = prechecks
+        self._accept = accept
         self._refused = RefusedItems(context.ledgers.runs, context.ledgers.projects)
         settings = context.settings
         self._terms = KeyTerms(settings.key_hold_seconds, settings.key_ttl_seconds)
@@ -134,7 +134,7 @@ class BatchService:
         with self._ledger.stores.looking() as session:
             if held := self._holder(session, batch, now):
                 return Opened(_same(held, batch), True)
-        self._checks.project(project_id)
+        self._prechecks.project(project_id)
         self._must_be_run(parent)
         self._refuse_oversized(run_count)
         batch.id = self._ledger.stores.mint_batch_id(now, beside=parent)
@@ -153,7 +153,7 @@ class BatchService:
                 return Opened(_same(held, batch), True)
             batch_ledger.free_key(tx, batch.project_id, batch.idempotency_key)
             place.charge(tx)
-            self._checks.project(batch.project_id, tx)
+            self._prechecks.project(batch.project_id, tx)
             self._ledger.insert(tx, batch)
             record(tx, batch.id, after={"run_count": batch.run_count})
         place.keep()
@@ -163,7 +163,7 @@ class BatchService:
         """Refuse a batch larger than the quota can ever admit. Raises BatchOverQuota."""
         if items > self._most:
             raise BatchOverQuota(
-                f"A batch may have {self._most} items at most here; this one has {items}.",
+                f"A batch may have at most {self._most} items; this one has {items}.",
                 limit=self._most,
             )
 
@@ -201,7 +201,7 @@ class BatchService:
         batch = self.find(batch_id)
         if batch.sealed_at is None:
             refuse_aborted(batch)
-        return Filling(self._ledger, self._trigger, self._refused, batch, requester)
+        return Filling(self._ledger, self._accept, self._refused, batch, requester)
 
     def seal(self, batch_id: str, now: datetime) -> Receipt:
         """Seal a batch if it is complete, and return its progress. Raises NotFound."""
@@ -227,7 +227,7 @@ def _same(held: Batch, asked: Batch) -> Batch:
     if held.created_by != asked.created_by:
         raise KeyTaken
     if held.body_hash != asked.body_hash:
-        raise KeyReused("This key has already made another batch.", batch_id=held.id)
+        raise KeyReused("This key already created another batch.", batch_id=held.id)
     return held
 
 

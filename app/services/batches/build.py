@@ -43,14 +43,14 @@ def build(
     queue = BatchQueue(ledger)
     ends = BatchEnds(context, queue, lifecycle.stopper, system.quarantine)
     quota = BatchQuota(ledger, settings.batch_quota, settings.batch_window)
-    places = Places(quota, Counted.BATCHES, context.stores, limits.counting)
+    places = Places(quota, Counted.BATCHES, context.stores, limits.counters)
     bulk_ledger = BulkLedger(context.stores)
     keys = BulkKeys(bulk_ledger, settings.key_ttl_seconds)
-    actions = BulkActions(context.ledgers.runs, lifecycle.stopper, kept.retry, runs.trigger)
+    actions = BulkActions(context.ledgers.runs, lifecycle.stopper, kept.retry, runs.accept)
     bulk = BulkService(context, bulk_ledger, keys, actions, system.quarantine)
     context.feed.subscribe(bulk.on_change)
     return BatchServices(
-        batches=BatchService(context, ledger, runs.prechecks, runs.trigger, places, ends),
+        batches=BatchService(context, ledger, runs.prechecks, runs.accept, places, ends),
         batch_line=BatchLine(context, ledger, queue, ends, system.quarantine),
         bulk=bulk,
     )

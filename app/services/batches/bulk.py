@@ -33,8 +33,8 @@ from app.services.system.quarantine import Quarantine
 
 log = structlog.get_logger()
 PAGE = 100
-WINDOW_FULL = "Rate limit reached. Resumes when the window has room again."
-SILENT = "A database does not answer; resumes once it does."
+WINDOW_FULL = "Rate limit reached. Resumes when the quota allows."
+SILENT = "The database is not responding; resumes when it is back."
 FAULT = "Something went wrong in Runyard; retrying."
 FAULT_FOR_GOOD = "Something went wrong in Runyard repeatedly; the log has the details."
 
@@ -86,7 +86,7 @@ class BulkActions:
     runs: RunLedger
     stopper: Stopper
     retry: RetryService
-    trigger: AcceptService
+    accept: AcceptService
 
 
 class BulkService:
@@ -97,12 +97,12 @@ class BulkService:
         context: Context,
         ledger: BulkLedger,
         keys: BulkKeys,
-        hands: BulkActions,
+        actions: BulkActions,
         quarantine: Quarantine,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
-        self._hands = hands
+        self._actions = actions
         self._locks = context.locks
         self._clock = context.clock
         self._provenance = context.identity.as_dict()
@@ -184,7 +184,7 @@ class BulkService:
         """Abort an order; items not done yet stay as they are. Raises NotFound, AlreadyEnded."""
         self.find(bulk_id)
         if not self._ledger.end(bulk_id, BulkStatus.ABORTED, now):
-            raise AlreadyEnded("This is over already.")
+            raise AlreadyEnded("This bulk action has already ended.")
         return self.find(bulk_id)
 
     # --- carried out ---------------------------------------------------------------------------
@@ -255,7 +255,7 @@ class BulkService:
     ) -> Iterator[tuple[BulkItem, Run | None]]:
         read = partial(self._ledger.items, bulk_id, last=last, limit=PAGE, only_pending=True)
         while items := read(after=after):
-            runs = self._hands.runs.find_all(item.run_id for item in items)
+            runs = self._actions.runs.find_all(item.run_id for item in items)
             yield from ((item, runs.get(item.run_id)) for item in items)
             after = items[-1].position
 
@@ -279,7 +279,7 @@ class BulkService:
     def _settle(self, item: BulkItem, run: Run | None, met: PassState) -> str | None:
         """Act on one run; return the reason to wait if it could not be done yet."""
         if run is None:
-            self._ledger.settle(item, BulkState.REFUSED, "This run is gone.")
+            self._ledger.settle(item, BulkState.REFUSED, "This run no longer exists.")
             return None
         try:
             new_run_id = self._do(met.bulk, item, run)
@@ -311,19 +311,19 @@ class BulkService:
         requester = Requester(
             bulk.created_by, Trigger.RETRY, key, bulk.correlation_id, self._provenance
         )
-        self._hands.trigger.refuse_full(run.project_id, requester, now)
+        self._actions.accept.refuse_full(run.project_id, requester, now)
         try:
-            return self._hands.retry.retry_once(run.id, requester, now).run.id
+            return self._actions.retry.retry_once(run.id, requester, now).run.id
         except AlreadyRepeated as repeated:
             return repeated.run_id
 
     def _stop(self, bulk: Bulk, run: Run, now: datetime) -> None:
         because = bulk.wanted["because"]
         try:
-            self._hands.stopper.stop(run.id, because, now)
+            self._actions.stopper.stop(run.id, because, now)
         except AlreadyEnded:
             # ended by this very order: a crash came before the item's result was written
-            if not _is_stopped_by(bulk, self._hands.runs.find(run.id) or run):
+            if not _is_stopped_by(bulk, self._actions.runs.find(run.id) or run):
                 raise
 
 

@@ -24,7 +24,7 @@ from app.services.runs.requests import Requester
 
 MAX_RUNS = 10_000
 AT_ONCE = 500
-NOT_ALL = "Among more than {:,} runs these cannot all be found: name a project or a time, too."
+NOT_ALL = "Too many runs to search (more than {:,}). Add a project or a time range."
 CAN_BE = {
     BulkAction.STOP: sorted(set(Status) - DONE),
     BulkAction.RETRY: sorted(DONE - {Status.SUCCEEDED}),
@@ -60,7 +60,7 @@ class BulkKeys:
 def same(held: Bulk, asked: Bulk) -> Ordered:
     """Return the earlier order if it equals the requested one. Raises KeyReused."""
     if (held.action, held.wanted) != (asked.action, asked.wanted):
-        raise KeyReused("This key has already made another order.", bulk_id=held.id)
+        raise KeyReused("This key already created another bulk action.", bulk_id=held.id)
     return Ordered(held, True)
 
 

@@ -111,16 +111,16 @@ class Filling:
     def __init__(
         self,
         ledger: BatchLedger,
-        trigger: AcceptService,
+        accept: AcceptService,
         refused: RefusedItems,
         batch: Batch,
         requester: Requester,
     ) -> None:
         self.batch = batch
         self._ledger = ledger
-        self._trigger = trigger.asking_once()
+        self._accept = accept.asking_once()
         self._refused = refused
-        self._asker = requester
+        self._requester = requester
         # one result per index and status: a stream of duplicates must not fill the memory
         self._taken: dict[tuple[int, str], Taken] = {}
         # only the sentence: an exception would keep its item in memory
@@ -154,7 +154,7 @@ class Filling:
         if self._undecided:
             first, *_ = self._undecided.values()
             left = sorted(self._undecided)
-            sentence = f"{first} What is in is kept; {len(left)} of the items are not in."
+            sentence = f"{first} The accepted items are kept; {len(left)} are still missing."
             raise ForgeUnavailable(sentence, indexes=left)
 
     def _take_once(self, item: Item, now: datetime) -> Taken:
@@ -172,7 +172,7 @@ class Filling:
         if item.order is None:
             return self._refuse(item, item.because, now, item.cause)
         batch = self.batch
-        requester = _of_item(self._asker)
+        requester = _of_item(self._requester)
         order = replace(item.order, project_id=batch.project_id, batch_id=batch.id)
 
         def still(session: Session, _: Project) -> None:
@@ -182,7 +182,7 @@ class Filling:
             self._ledger.add_item(tx, batch.id, item.index, run.id)
 
         try:
-            run = self._trigger.accept(order, requester, now, still=still, also=also).run
+            run = self._accept.accept(order, requester, now, still=still, also=also).run
         except AlreadyEnded:
             raise
         except Refusal as refusal:
@@ -197,7 +197,7 @@ class Filling:
         batch = self.batch
         with self._ledger.stores.owner_of(batch.id).transaction() as tx:
             _must_be_free(tx, batch, item.index)
-            run = self._refused.insert(tx, batch, item.order, because, self._asker, now, cause)
+            run = self._refused.insert(tx, batch, item.order, because, self._requester, now, cause)
             self._ledger.add_item(tx, batch.id, item.index, run.id)
         return Taken(item.index, "not_started", run.id, because)
 
@@ -216,7 +216,7 @@ def refuse_aborted(batch: Batch) -> None:
 def _must_be_free(session: Session, batch: Batch, index: int) -> None:
     row = session.get(Batch, batch.id, with_for_update=True)
     if row is None:
-        raise AlreadyEnded("This batch is gone.")
+        raise AlreadyEnded("This batch no longer exists.")
     refuse_aborted(row)
     if batch_ledger.run_at(session, batch.id, index) is not None:
         raise _There

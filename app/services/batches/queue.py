@@ -28,7 +28,7 @@ from app.services.system.quarantine import Quarantine, of_run
 
 log = structlog.get_logger()
 ROUNDS = 50  # a fill ends even if heads keep ending or waiting and let the next ones pass
-NOT_SENT = "its batch was not sent completely within 30 minutes"
+NOT_SENT = "its batch was not uploaded completely within 30 minutes"
 
 
 class BatchEnds:
@@ -121,9 +121,9 @@ class BatchLine:
             start(run)
         taken, met = 0, Met(runs=set(self._quarantine.ids_held("start")))
         for _ in range(ROUNDS):
-            more, goes_on = self._fill_round(now, start, met)
+            more, continues = self._fill_round(now, start, met)
             taken += more
-            if not goes_on:
+            if not continues:
                 break
         return taken
 
@@ -144,7 +144,7 @@ class BatchLine:
         active, most = run_ledger.count_open(session, project.id), project.max_concurrency
         if active < most:
             return None
-        return f"waits for a free place in the repository: {active} of {most} runs are active"
+        return f"Queued: this project already runs {active} (limit {most})"
 
     def settle_unsealed(self, now: datetime) -> None:
         """Seal complete batches, and abort those not completed within UNSEALED."""
@@ -169,7 +169,7 @@ class BatchLine:
         self, now: datetime, start: Callable[[Run], bool | None], met: Met
     ) -> tuple[int, bool]:
         """Return how many were taken, and whether another round may find more."""
-        taken, goes_on = 0, False
+        taken, continues = 0, False
         for run in in_turn(self._queue.lines(now, at_most=self._max_live_runs, but=met)):
             if self._is_full():
                 return taken, False
@@ -183,12 +183,12 @@ class BatchLine:
             if is_taken:
                 taken += 1
                 continue
-            goes_on = True
+            continues = True
             if is_taken is None:
                 met.runs.add(run.id)
             elif self._still_waits(run):
                 met.add_kind(run)
-        return taken, goes_on
+        return taken, continues
 
     def _still_waits(self, run: Run) -> bool:
         latest = self._runs.find(run.id)

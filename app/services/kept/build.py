@@ -34,7 +34,7 @@ def build(
 ) -> KeptServices:
     """Build the services of kept work."""
     retry = RetryService(
-        context.ledgers, context.adapters, runs.prechecks, runs.trigger, context.locks
+        context.ledgers, context.adapters, runs.prechecks, runs.accept, context.locks
     )
     adapters, publish = context.adapters, context.feed.publish
     holdings = Holdings(adapters, context.workers, context.clock, publish)

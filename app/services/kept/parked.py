@@ -82,13 +82,13 @@ class Holdings:
         adapters: Adapters,
         workers: Workers,
         clock: Callable[[], datetime],
-        tell: Callable[[Iterable[Change]], None],
+        publish: Callable[[Iterable[Change]], None],
     ) -> None:
         self._mirrors = adapters.mirrors
         self._copies = adapters.copies
         self._workers = workers
         self._clock = clock
-        self._tell = tell
+        self._publish = publish
         self._news = threading.Condition()
         self._seen: dict[str, _Seen] = {}
         self._wanted: dict[str, tuple[Run, Project]] = {}
@@ -124,7 +124,7 @@ class Holdings:
                     return
                 run, project = self._wanted.pop(next(iter(self._wanted)))
             if self._is_news(run, self.measure(run, project)):
-                self._tell([ProjectChanged(project.id)])
+                self._publish([ProjectChanged(project.id)])
 
     def _is_news(self, run: Run, holding: Holding) -> bool:
         with self._news:
@@ -203,7 +203,7 @@ class ParkedService:
         ledgers, adapters = context.ledgers, context.adapters
         self._projects = ledgers.projects
         self._parked = ParkedLedger(ledgers.runs)
-        self._successions = HandoverLedger(ledgers.runs)
+        self._handovers = HandoverLedger(ledgers.runs)
         self._mirrors = adapters.mirrors
         self._copies = adapters.copies
         self._holdings = holdings
@@ -287,7 +287,7 @@ class ParkedService:
     def _clear_origin(self, repo: Repository, runs: list[Run]) -> None:
         """Delete our pushed branch at origin unless it has moved: it would reject a rerun."""
         ours = [run for run in runs if run.pr_number is None]
-        for head in self._successions.pushed_by(ours):
+        for head in self._handovers.pushed_by(ours):
             branch = ours[0].work_branch
             try:
                 self._mirrors.delete_at_origin(repo, branch, expected_sha=head)

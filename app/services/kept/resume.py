@@ -145,15 +145,15 @@ class ResumeService:
 
     def _is_wanted(self, run: Run) -> bool:
         """Return False if a run is continued already or must not be resumed."""
-        heir = self._runs.find(run.retried_by) if run.retried_by else None
-        if heir is not None and heir.status not in DONE:
+        successor = self._runs.find(run.retried_by) if run.retried_by else None
+        if successor is not None and successor.status not in DONE:
             return False
         project = self._projects.find(run.project_id)
         if project is None or not project.resume_after_limit or project.archived_at is not None:
             return False
-        if heir is None:
+        if successor is None:
             return run.released_at is not None and self._is_kept(run)
-        return self._is_left_over(run, heir)
+        return self._is_left_over(run, successor)
 
     def _is_kept(self, run: Run) -> bool:
         """Return False, and clear the run's resume mark, if its work was discarded."""
@@ -162,19 +162,21 @@ class ResumeService:
             self._ledger.set_resumable(run, may_resume=False)
         return not is_discarded
 
-    def _is_left_over(self, run: Run, heir: Run) -> bool:
+    def _is_left_over(self, run: Run, successor: Run) -> bool:
         """Return True if a resume never started and the work is still the original run's.
 
         Otherwise, once the resume is released, clear the run's resume mark; a resume that kept the
         work gets it.
         """
-        if heir.released_at is None:
+        if successor.released_at is None:
             return False
-        came_to_nothing = heir.trigger == Trigger.RESUME and heir.status == Status.NOT_STARTED
-        if came_to_nothing and not heir.parked and heir.resumes < MAX_RESUMES:
+        came_to_nothing = (
+            successor.trigger == Trigger.RESUME and successor.status == Status.NOT_STARTED
+        )
+        if came_to_nothing and not successor.parked and successor.resumes < MAX_RESUMES:
             return True
-        if came_to_nothing and heir.parked:
-            self._ledger.set_resumable(heir, may_resume=heir.resumes < MAX_RESUMES)
+        if came_to_nothing and successor.parked:
+            self._ledger.set_resumable(successor, may_resume=successor.resumes < MAX_RESUMES)
         self._ledger.set_resumable(run, may_resume=False)
         return False
 
@@ -192,13 +194,13 @@ class ResumeService:
             return False
         if self._limits.reason(run.agent, run.model, now, is_resume=True):
             return False
-        going_on = self._continued_work(run, self._count(run) + 1, self._in_turn(now))
+        continued = self._continued_work(run, self._count(run) + 1, self._in_turn(now))
         requester = Requester(
             BY_ITSELF, Trigger.RESUME, None, uuid.uuid4().hex, self._provenance, is_charged=False
         )
         try:
             with acting(by_loop("resume", requester.correlation_id, now)):
-                resumed = self._retry.resume(run.id, going_on, requester, now).run
+                resumed = self._retry.resume(run.id, continued, requester, now).run
         except HeldBack:
             return False
         except PASSING as reason:
@@ -222,12 +224,12 @@ class ResumeService:
         return begin
 
     def _count(self, run: Run) -> int:
-        heir = self._runs.find(run.retried_by) if run.retried_by else None
-        return max(run.resumes, heir.resumes if heir else 0)
+        successor = self._runs.find(run.retried_by) if run.retried_by else None
+        return max(run.resumes, successor.resumes if successor else 0)
 
     def _continued_work(self, run: Run, resumes: int, also: Also) -> ContinuedWork:
         session = self._reporter.of(run).session_id or run.session_id
-        if session is not None and not self._agents.can_go_on(run.agent, session):
+        if session is not None and not self._agents.can_continue(run.agent, session):
             session = None
         return ContinuedWork(session, resumes, also)
 

@@ -92,21 +92,21 @@ class RetryService:
         self,
         ledgers: Ledgers,
         adapters: Adapters,
-        checks: Prechecks,
-        trigger: AcceptService,
+        prechecks: Prechecks,
+        accept: AcceptService,
         locks: Locks,
     ) -> None:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._parked = ParkedLedger(ledgers.runs)
-        self._successions = HandoverLedger(ledgers.runs)
+        self._handovers = HandoverLedger(ledgers.runs)
         self._mirrors = adapters.mirrors
-        self._checks = checks
-        self._trigger = trigger
+        self._prechecks = prechecks
+        self._accept = accept
         self._locks = locks
 
     def retry(
-        self, run_id: str, wishes: RetryOptions, requester: Requester, now: datetime
+        self, run_id: str, options: RetryOptions, requester: Requester, now: datetime
     ) -> Accepted:
         """Accept a run that repeats this one, or return the one its key created.
 
@@ -114,7 +114,7 @@ class RetryService:
         of a new run; nothing is written then.
         """
         requester = replace(requester, trigger=Trigger.RETRY)
-        return self._repeat(run_id, wishes, ("retry",), requester, now)
+        return self._repeat(run_id, options, ("retry",), requester, now)
 
     def retry_once(self, run_id: str, requester: Requester, now: datetime) -> Accepted:
         """Retry a run that nothing has repeated yet. Raises as `retry`, and AlreadyRepeated."""
@@ -122,31 +122,31 @@ class RetryService:
         return self._repeat(run_id, RetryOptions(), ("retry",), requester, now, rule=Repeats.ONCE)
 
     def resume(
-        self, run_id: str, going_on: ContinuedWork, requester: Requester, now: datetime
+        self, run_id: str, continued: ContinuedWork, requester: Requester, now: datetime
     ) -> Accepted:
         """Accept the resume of a run that a usage limit ended; it is charged to no quota."""
         requester = replace(requester, trigger=Trigger.RESUME, is_charged=False)
-        return self._repeat(run_id, RetryOptions(), ("resume",), requester, now, going_on)
+        return self._repeat(run_id, RetryOptions(), ("resume",), requester, now, continued)
 
     def _repeat(
         self,
         run_id: str,
-        wishes: RetryOptions,
+        options: RetryOptions,
         asked: tuple[str],
         requester: Requester,
         now: datetime,
-        going_on: ContinuedWork | None = None,
+        continued: ContinuedWork | None = None,
         *,
         rule: Repeats | None = None,
     ) -> Accepted:
-        rule = rule or (Repeats.BESIDE if wishes.beside else Repeats.ONE)
+        rule = rule or (Repeats.BESIDE if options.beside else Repeats.ONE)
         first = self._find(run_id)
-        order = _same_again(first, wishes, asked)
-        replayed = self._trigger.replay(order, requester, now)
+        order = _same_again(first, options, asked)
+        replayed = self._accept.replay(order, requester, now)
         if replayed is not None:
             return replayed
         project = self._project_of(first)
-        if wrong := self._checks.wrong(project, agent=order.agent):
+        if wrong := self._prechecks.wrong(project, agent=order.agent):
             raise Invalid.fields(wrong)
         with self._alone_with(first, project):
             # concurrent deliveries and discards of its work are done by now, or wait for this lock
@@ -155,16 +155,16 @@ class RetryService:
             still = _is_still_so(first, rule)
             with self._runs.stores.looking() as session:
                 _refuse_repeated(session, project, first, rule)
-            again = self._again(first, project, wishes)
+            again = self._again(first, project, options)
             branch = again.branch or _shared_branch(project, first)
             if branch is not None:
                 # delivered work that awaits a decision is neither continued nor done again
-                self._checks.refuse_in_review(project, branch)
+                self._prechecks.refuse_in_review(project, branch)
             self._refuse_gone(project, order.branch or "", branch, again)
-            also = going_on.also if going_on else None
-            order = replace(order, again=_continued_work(again, going_on))
+            also = continued.also if continued else None
+            order = replace(order, again=_continued_work(again, continued))
             failpoint("claim.after_select")
-            return self._trigger.accept(order, requester, now, still=still, also=also)
+            return self._accept.accept(order, requester, now, still=still, also=also)
 
     def _find(self, run_id: str) -> Run:
         run = self._runs.find(run_id)
@@ -176,7 +176,7 @@ class RetryService:
 
     def _project_of(self, first: Run) -> Project:
         try:
-            return self._checks.project(first.project_id)
+            return self._prechecks.project(first.project_id)
         except (NotFound, ProjectUnreadable) as problem:
             sentence = "This run cannot be retried: its project cannot be read."
             raise ProjectBroken(sentence) from problem
@@ -189,14 +189,14 @@ class RetryService:
                 stack.enter_context(self._locks.holding(f"branch {project.id} {branch}"))
             yield
 
-    def _again(self, first: Run, project: Project, wishes: RetryOptions) -> RetryOf:
+    def _again(self, first: Run, project: Project, options: RetryOptions) -> RetryOf:
         kept = self._parked.of_branch(project.id, first.work_branch)
-        moves = wishes.branch not in (None, first.branch_name)
-        source = wishes.source
+        moves = options.branch not in (None, first.branch_name)
+        source = options.source
         if source is None:
             source = "parked" if kept and not is_aside(first) and not moves else "fresh"
         if source == "fresh":
-            return RetryOf(first.id, beside=wishes.beside)
+            return RetryOf(first.id, beside=options.beside)
         if moves:
             sentence = f"The kept work began on {first.branch_name}. Retry with a fresh start."
             raise Invalid.field("branch", sentence)
@@ -214,7 +214,7 @@ class RetryService:
                 branch=first.work_branch,
             )
         base = next((run.base_sha for run in reversed(kept) if run.base_sha), first.base_sha)
-        return RetryOf(first.id, first.work_branch, base, beside=wishes.beside)
+        return RetryOf(first.id, first.work_branch, base, beside=options.beside)
 
     def _without(self, first: Run) -> str:
         """Return why nothing of a run is left to continue."""
@@ -248,7 +248,7 @@ class RetryService:
             raise Invalid.field("branch", sentence)
         there = next((one for one in found if one.name == branch), None)
         if there is not None and not self._is_ours(
-            project, there, goes_on=again.branch is not None
+            project, there, continues=again.branch is not None
         ):
             raise Parked(
                 f"Origin has a branch {branch} that is not from here. Merge or delete it there"
@@ -256,10 +256,10 @@ class RetryService:
                 branch=branch,
             )
 
-    def _is_ours(self, project: Project, there: RemoteBranch, *, goes_on: bool) -> bool:
+    def _is_ours(self, project: Project, there: RemoteBranch, *, continues: bool) -> bool:
         """Return True if pushing later work to this branch of origin overwrites nothing foreign."""
-        heads = self._successions.heads(project.id, there.name)
-        if not goes_on:
+        heads = self._handovers.heads(project.id, there.name)
+        if not continues:
             return there.sha in heads.pushed  # deleted when the old work is set aside
         if there.sha in heads.made or not heads.made:
             return bool(heads.made)
@@ -271,27 +271,27 @@ class RetryService:
             return False  # unknown to the mirror, so not made here
 
 
-def _continued_work(again: RetryOf, how: ContinuedWork | None) -> RetryOf:
-    if how is None:
+def _continued_work(again: RetryOf, continued: ContinuedWork | None) -> RetryOf:
+    if continued is None:
         return again
     # a session depends on its copy: without one, a new session begins
-    session_id = how.session_id if again.branch else None
-    return replace(again, session_id=session_id, resumes=how.resumes, is_resume=True)
+    session_id = continued.session_id if again.branch else None
+    return replace(again, session_id=session_id, resumes=continued.resumes, is_resume=True)
 
 
-def _same_again(first: Run, wishes: RetryOptions, asked: tuple[str]) -> RunRequest:
-    words = (*asked, first.id, wishes.agent, wishes.model, wishes.source)
-    also = {"task": wishes.task, "branch": wishes.branch, "again": wishes.beside}
+def _same_again(first: Run, options: RetryOptions, asked: tuple[str]) -> RunRequest:
+    words = (*asked, first.id, options.agent, options.model, options.source)
+    also = {"task": options.task, "branch": options.branch, "again": options.beside}
     words += tuple((name, wish) for name, wish in also.items() if wish)
     return RunRequest(
         project_id=first.project_id,
         depth=Depth(first.depth_level),
         framework=first.target_framework,
-        branch=wishes.branch or first.branch_name,
+        branch=options.branch or first.branch_name,
         issue=first.issue,
-        task=wishes.task or first.task,
-        agent=wishes.agent or first.agent,
-        model=wishes.model or first.model,
+        task=options.task or first.task,
+        agent=options.agent or first.agent,
+        model=options.model or first.model,
         delivers=Delivers(first.delivers),
         tags=tuple(first.tags),
         asked_as=repr(words),
@@ -317,12 +317,12 @@ def _refuse_repeated(session: Session, project: Project, first: Run, rule: Repea
         raise AlreadyRepeated(first.retried_by)
     if rule is not Repeats.ONE or first.retried_by is None:
         return
-    heir = run_ledger.find_open_retry(session, first)
-    if heir is not None and heir.status in DONE:
-        raise being_released(heir)
-    if heir is not None:
+    successor = run_ledger.find_open_retry(session, first)
+    if successor is not None and successor.status in DONE:
+        raise being_released(successor)
+    if successor is not None:
         what = f"Run {shorten(first.id)} is being retried already"
-        raise already_running(heir, project.name, what)
+        raise already_running(successor, project.name, what)
 
 
 def _is_still_so(first: Run, rule: Repeats) -> Still:

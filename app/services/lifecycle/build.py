@@ -57,7 +57,7 @@ def build(
         lambda name, at, duty: context.call_at(at, duty, name=name),
     )
     monitor = StallMonitor(
-        ledger, adapters.engine, runs.reporter, context.workers, clocks, context.inspect_later
+        ledger, adapters.engine, runs.reporter, context.workers, clocks, context.inspect_run
     )
     reaper = Reaper(context, system.ownership, launcher, runs.reporter, monitor, steps)
     return LifecycleServices(

@@ -56,7 +56,7 @@ class Deliverer:
         clock: Callable[[], datetime],
     ) -> None:
         self._runs = runs
-        self._successions = HandoverLedger(runs)
+        self._handovers = HandoverLedger(runs)
         self._mirrors = adapters.mirrors
         self._checks = checks
         self._forge_of = adapters.forge_of
@@ -137,7 +137,7 @@ class Deliverer:
         if objection is not None:
             return NotDelivered(objection.sentence, True, objection.cause)
         # written before the push: if we crash after it, a discard must know the branch is ours
-        self._successions.record_push(run, tip, self._clock())
+        self._handovers.record_push(run, tip, self._clock())
         # push exactly the commit that was checked, even if the branch has moved since
         pushed = self._mirrors.push(repo, run.work_branch, sha=tip)
         if pushed.hooks_changed:
@@ -191,10 +191,10 @@ class Deliveries:
         self._runs = context.ledgers.runs
         self._projects = context.ledgers.projects
         self._deliverer = deliverer
-        self._verdicts = transitions
+        self._transitions = transitions
         self._locks = context.locks
         self._workers = context.workers
-        self._again = context.inspect_later
+        self._inspect_run = context.inspect_run
         self._quarantine = quarantine
         self._begun: set[str] = set()
 
@@ -221,7 +221,7 @@ class Deliveries:
         finally:
             self._begun.discard(run_id)
         # for follow-ups, and for checks put off while the lock was held
-        self._again(run_id)
+        self._inspect_run(run_id)
 
     def _try(self, run: Run, project: Project) -> None:
         try:
@@ -235,7 +235,7 @@ class Deliveries:
         if not isinstance(outcome, NotDelivered):
             verdict = Verdict(Signal.DELIVERED, Cause.DELIVERED, f"delivered #{outcome.number}")
             line = Line("delivered", f"change request #{outcome.number} opened")
-            self._verdicts.write(run, verdict, line, **delivery_columns(outcome))
+            self._transitions.write(run, verdict, line, **delivery_columns(outcome))
         elif outcome.for_good:
             verdict = Verdict(Signal.PUSH_REFUSED, outcome.cause, outcome.because)
-            self._verdicts.write(run, verdict, Line("reaped", outcome.because))
+            self._transitions.write(run, verdict, Line("reaped", outcome.because))

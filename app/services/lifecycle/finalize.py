@@ -49,9 +49,11 @@ class Kept:
     holds_work: bool = True
 
 
-def append_unreadable_records(runs: RunLedger, run: Run, sight: Observation, now: datetime) -> None:
+def append_unreadable_records(
+    runs: RunLedger, run: Run, observation: Observation, now: datetime
+) -> None:
     """Note once on the timeline that the records of a run's processes were tampered with."""
-    if not sight.has_untrue_records:
+    if not observation.has_untrue_records:
         return
     if not any(line.sentence == RECORD_CHANGED for line in runs.timeline(run.id)):
         runs.append_event_once(run.id, now, "note", RECORD_CHANGED)
@@ -115,9 +117,9 @@ class Finalizer:
         self._homes = adapters.homes
         self._workers = context.workers
         self._clock = clock
-        self._again = context.inspect_later
-        self._succession = Handover(runs, adapters, clock)
-        self._undoing = Rollback(adapters, self._succession)
+        self._inspect_run = context.inspect_run
+        self._handover = Handover(runs, adapters, clock)
+        self._rollback = Rollback(adapters, self._handover)
         self._killing: set[str] = set()
 
     def settle(self, run: Run, project: Project) -> None:
@@ -125,10 +127,10 @@ class Finalizer:
 
         The caller holds the run's lock.
         """
-        sight = self._engine.inspect(run.id, run.supervisor)
-        append_unreadable_records(self._runs, run, sight, self._clock())
-        if not sight.tree_gone:
-            if run.id not in self._killing and not self._is_tidying(run, sight):
+        observation = self._engine.inspect(run.id, run.supervisor)
+        append_unreadable_records(self._runs, run, observation, self._clock())
+        if not observation.tree_gone:
+            if run.id not in self._killing and not self._is_tidying(run, observation):
                 self._killing.add(run.id)
                 self._workers.carry_on(self._kill, run)
             return
@@ -160,11 +162,11 @@ class Finalizer:
         for sentence in self._homes.keep_in_step(run.project_id, run.agent):
             self._runs.append_event_once(run.id, self._clock(), "note", sentence)
 
-    def _is_tidying(self, run: Run, sight: Observation) -> bool:
+    def _is_tidying(self, run: Run, observation: Observation) -> bool:
         # the supervisor is ending what its agent left behind, and reports when done
         age = self._clock() - (run.ended_at or self._clock())
         # abs: with a clock set back, a process that never ends must not be spared forever
-        return sight.exit is not None and bool(sight.alive) and abs(age) < TIDYING
+        return observation.exit is not None and bool(observation.alive) and abs(age) < TIDYING
 
     def _kill(self, run: Run) -> None:
         try:
@@ -178,17 +180,17 @@ class Finalizer:
             self._runs.update_fields(run.id, run.project_id, supervisor=ended(run.supervisor))
         finally:
             self._killing.discard(run.id)
-        self._again(run.id)
+        self._inspect_run(run.id)
 
     def _judge(self, run: Run, project: Project) -> Kept:
         """Roll back a run that never started, tear down one that did. Raises StillThere."""
         if run.status == Status.NOT_STARTED:
-            undone = self._undoing.clear(run, project)
+            undone = self._rollback.clear(run, project)
             if undone.remains:
                 raise StillThere(undone.remains)
             return Kept(bool(undone.parked), undone.parked)
         try:
-            took_over = self._succession.complete(run)
+            took_over = self._handover.complete(run)
         except (CannotRead, OSError) as problem:
             raise StillThere(f"what it took over is not with it yet: {problem}") from problem
         if took_over or run.started_at is not None:
@@ -198,11 +200,11 @@ class Finalizer:
     def _release(self, run: Run, project: Project) -> Kept:
         """Finish a run that was stopped before it began and has taken over no work."""
         kept = Kept(False, "")
-        if not self._succession.is_anothers(run):
+        if not self._handover.is_anothers(run):
             kept = self._tear_down(run, project)
         if run.retry_of is not None and not kept.parked:
             try:
-                self._succession.bring_back(repository_of(project), run)
+                self._handover.bring_back(repository_of(project), run)
             except (CannotRead, OSError) as problem:
                 because = f"{run.work_branch} has not its old work back yet: {problem}"
                 raise StillThere(because) from problem

@@ -39,14 +39,14 @@ def is_aside(run: Run) -> bool:
     return run.work_branch.startswith(f"{ASIDE}/") and is_run_id(run.work_branch.split("/")[-1])
 
 
-def goes_on(run: Run) -> bool:
+def continues(run: Run) -> bool:
     """Return True for a run that is to continue kept work and has not begun."""
     return run.retry_of is not None and run.base_sha is not None
 
 
-def _stays(heir: Run) -> bool:
+def _stays(successor: Run) -> bool:
     # an agent finds its session by its working folder
-    return heir.session_id is not None
+    return successor.session_id is not None
 
 
 class Handover:
@@ -62,43 +62,45 @@ class Handover:
 
     # --- going on ------------------------------------------------------------------------------
 
-    def has_taken_over(self, heir: Run) -> bool:
+    def has_taken_over(self, successor: Run) -> bool:
         """Return True once the run has taken over the kept work."""
-        return bool(self._told(heir, "copy_of"))
+        return bool(self._recorded(successor, "copy_of"))
 
-    def take_over(self, repo: Repository, heir: Run) -> tuple[str, str]:
-        """Move the work kept on the heir's branch to the heir; return the branch's base and tip.
+    def take_over(self, repo: Repository, successor: Run) -> tuple[str, str]:
+        """Move the work kept on a run's branch to that run, and return the branch's base and tip.
 
         Raises CannotRead, and NothingKept, which leaves everything as it was.
         """
-        kept = self._parked.of_branch(heir.project_id, heir.work_branch)
-        tip = self._mirrors.tip(repo, heir.work_branch)
-        if tip is not None and heir.base_sha is not None and self.complete(heir):
-            return heir.base_sha, tip  # an earlier launch was cut short after the move
+        kept = self._parked.of_branch(successor.project_id, successor.work_branch)
+        tip = self._mirrors.tip(repo, successor.work_branch)
+        if tip is not None and successor.base_sha is not None and self.complete(successor):
+            return successor.base_sha, tip  # an earlier launch was cut short after the move
         if not kept or tip is None:
-            raise NothingKept(f"{heir.work_branch} is no longer kept; retry with a fresh start")
+            raise NothingKept(
+                f"{successor.work_branch} is no longer kept; retry with a fresh start"
+            )
         with_copy = [run for run in kept if self._copies.exists(run.id)]
         holder = (with_copy or kept)[-1]
-        base = holder.base_sha or heir.base_sha or tip
+        base = holder.base_sha or successor.base_sha or tip
         # runs without a copy of their own only have the branch, which passes with it
         passing = [run for run in kept if run is holder or run not in with_copy]
-        data = {"branch": heir.work_branch, "base_sha": base, "copy_of": holder.id}
-        self._ledger.pass_on(passing, heir, self._clock(), base_sha=base, data=data)
+        data = {"branch": successor.work_branch, "base_sha": base, "copy_of": holder.id}
+        self._ledger.pass_on(passing, successor, self._clock(), base_sha=base, data=data)
         failpoint("retry.after_take_over")
-        self._copies.adopt(holder.id, heir.id, in_place=_stays(heir))
+        self._copies.adopt(holder.id, successor.id, in_place=_stays(successor))
         failpoint("retry.after_adopt")
         return base, tip
 
-    def complete(self, heir: Run) -> bool:
+    def complete(self, successor: Run) -> bool:
         """Finish an interrupted take-over; return False if the run took nothing over.
 
         Raises CannotRead.
         """
-        told = self._told(heir, "copy_of")
+        told = self._recorded(successor, "copy_of")
         if told:
-            self._ledger.take_remaining(heir, self._clock())
+            self._ledger.take_remaining(successor, self._clock())
         for holder in told:
-            self._copies.adopt(holder, heir.id, in_place=_stays(heir))
+            self._copies.adopt(holder, successor.id, in_place=_stays(successor))
         return bool(told)
 
     def is_anothers(self, run: Run) -> bool:
@@ -107,39 +109,39 @@ class Handover:
 
     # --- starting again ------------------------------------------------------------------------
 
-    def set_aside(self, repo: Repository, heir: Run) -> None:
-        """Rename the kept branch, freeing its name for the heir. Raises NothingKept, CannotRead."""
-        branch = heir.work_branch
-        kept = self._parked.of_branch(heir.project_id, branch)
+    def set_aside(self, repo: Repository, successor: Run) -> None:
+        """Rename the kept branch, which frees its name. Raises NothingKept, CannotRead."""
+        branch = successor.work_branch
+        kept = self._parked.of_branch(successor.project_id, branch)
         tip = self._mirrors.tip(repo, branch)
         if not kept and tip is None:
             return
-        name = aside_name(branch, kept[-1].id if kept else heir.retry_of or heir.id)
+        name = aside_name(branch, kept[-1].id if kept else successor.retry_of or successor.id)
         # written first: after a crash past the rename, it says what to undo
         now, sentence = self._clock(), f"setting {branch} aside as {name}"
-        self._runs.append_event_once(heir.id, now, "note", sentence, set_aside=name)
+        self._runs.append_event_once(successor.id, now, "note", sentence, set_aside=name)
         if tip is not None:
             try:
                 self._mirrors.rename(repo, branch, name)
             except BranchTaken as taken:
                 raise NothingKept(f"the branch {name} exists already") from taken
         failpoint("retry.after_rename")
-        pushed = self._ledger.heads(heir.project_id, branch).pushed
+        pushed = self._ledger.heads(successor.project_id, branch).pushed
         self._ledger.rename(kept, name, now, sentence=f"set aside as {name}: a retry starts again")
         self._clear_origin(repo, branch, pushed)
 
-    def bring_back(self, repo: Repository, heir: Run) -> None:
-        """Undo `set_aside` if the heir did it and its branch is gone again; safe to repeat.
+    def bring_back(self, repo: Repository, successor: Run) -> None:
+        """Undo `set_aside` if the successor did it and its branch is gone again; safe to repeat.
 
         Raises CannotRead.
         """
-        for name in self._told(heir, "set_aside"):
-            branch = heir.work_branch
+        for name in self._recorded(successor, "set_aside"):
+            branch = successor.work_branch
             if self._mirrors.tip(repo, name) is not None:
                 if self._mirrors.tip(repo, branch) is not None:
-                    return  # the heir's own work is kept there: leave both as they are
+                    return  # the successor's own work is kept there: leave both as they are
                 self._mirrors.rename(repo, name, branch)
-            kept = self._parked.of_branch(heir.project_id, name)
+            kept = self._parked.of_branch(successor.project_id, name)
             sentence = f"back as {branch}: the retry came to nothing"
             self._ledger.rename(kept, branch, self._clock(), sentence=sentence)
 
@@ -151,6 +153,6 @@ class Handover:
             except (OriginProblem, CannotRead, OSError) as problem:
                 log.info("branch_left_at_origin", branch=branch, because=problem)
 
-    def _told(self, heir: Run, name: str) -> list[str]:
-        found = (event.data.get(name) for event in reversed(self._runs.timeline(heir.id)))
+    def _recorded(self, successor: Run, name: str) -> list[str]:
+        found = (event.data.get(name) for event in reversed(self._runs.timeline(successor.id)))
         return [str(value) for value in found if value]

@@ -15,7 +15,7 @@ from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run, RunEvent
 from app.services.context import Context, repository_of
 from app.services.launch_errors import cause_of, sentence_of
-from app.services.lifecycle.handover import Handover, NothingKept, goes_on
+from app.services.lifecycle.handover import Handover, NothingKept, continues
 from app.services.lifecycle.launch_spec import LaunchSpecs, LaunchTerms, NotLaunched
 from app.services.lifecycle.refused_hosts import Refusals
 from app.services.lifecycle.rollback import LaunchSteps, Rollback, RollbackResult
@@ -75,9 +75,9 @@ class Launcher:
         self._engine = adapters.engine
         self._refusals = Refusals(ledgers.runs, adapters.engine, clock)
         self._readiness = Readiness(adapters)
-        self._orders = LaunchSpecs(adapters, terms)
-        self._succession = Handover(ledgers.runs, adapters, clock)
-        self._undoing = Rollback(adapters, self._succession)
+        self._specs = LaunchSpecs(adapters, terms)
+        self._handover = Handover(ledgers.runs, adapters, clock)
+        self._rollback = Rollback(adapters, self._handover)
         self._parked = ParkedLedger(ledgers.runs)
         self._terms = terms
         self._locks = context.locks
@@ -155,14 +155,14 @@ class Launcher:
         If no agent can have begun, the run is queued again, once; otherwise it ends.
         """
         timeline = self._runs.timeline(run.id)
-        goes_on = _goes_on(run, timeline)
-        if not is_untouched or goes_on is None or any(REQUEUED in line.data for line in timeline):
+        continues = _continues(run, timeline)
+        if not is_untouched or continues is None or any(REQUEUED in line.data for line in timeline):
             self._end_undone(run.id, NEVER_STARTED, LaunchSteps())
             return
-        undone = self._undoing.once(run, self._projects.find(run.project_id))
+        undone = self._rollback.once(run, self._projects.find(run.project_id))
         if undone.remains:
             self._runs.set_hold(run, undone.remains)  # tried again at the next check
-        elif undone.parked and not self._succession.has_taken_over(run):
+        elif undone.parked and not self._handover.has_taken_over(run):
             self._end(run, NEVER_STARTED, undone)
         elif not self._engine.inspect(run.id, run.supervisor).is_untouched:
             self._end(run, NEVER_STARTED, undone)  # the processes just ended may have begun work
@@ -171,7 +171,7 @@ class Launcher:
             columns: RunColumns = {"taken_at": None, "supervisor": None, "hold": None}
             if not undone.parked:
                 columns |= {"host": None, "instance": None, "server": None}
-            if not goes_on:
+            if not continues:
                 columns["base_sha"] = None
             self._requeue(run, columns)
 
@@ -216,13 +216,13 @@ class Launcher:
         self._mirrors.fetch(repo)
         self._origins.record_answer(project)
         self._must_be_wanted(run)
-        base, tip = self._take_over(repo, run) if goes_on(run) else self._begin(repo, run, made)
+        base, tip = self._take_over(repo, run) if continues(run) else self._begin(repo, run, made)
         made.claim = True
         failpoint("after_claim")
         self._prepare(repo, run, project, tip, made)
         failpoint("after_prepare")
         left = (self.launch_by(run) - self._clock()).total_seconds()
-        order = self._orders.order(run, project, base, seconds=left)
+        order = self._specs.order(run, project, base, seconds=left)
         self._must_be_wanted(run)
         made.process = True
         failpoint("before_spawn")
@@ -240,7 +240,7 @@ class Launcher:
     def _take_over(self, repo: Repository, run: Run) -> tuple[str, str]:
         """Continue what an earlier run left; return its base and its tip."""
         try:
-            return self._succession.take_over(repo, run)
+            return self._handover.take_over(repo, run)
         except NothingKept as reason:
             raise NotLaunched(str(reason)) from reason
 
@@ -248,7 +248,7 @@ class Launcher:
         """Claim a branch at the current base; a retry first sets the kept work aside."""
         if run.retry_of is not None:
             try:
-                self._succession.set_aside(repo, run)
+                self._handover.set_aside(repo, run)
             except NothingKept as reason:
                 raise NotLaunched(str(reason)) from reason
         base = self._claim(repo, run, made)
@@ -260,7 +260,7 @@ class Launcher:
         self, repo: Repository, run: Run, project: Project, tip: str, made: LaunchSteps
     ) -> None:
         # anything else at the copy's path is not ours to use or to remove
-        if goes_on(run) and self._copies.exists(run.id):
+        if continues(run) and self._copies.exists(run.id):
             made.copy = True
             self._append_event(run, "prepared", f"the working copy of {project.name} that was kept")
             return
@@ -351,13 +351,13 @@ class Launcher:
             return
         # a setup command may have failed because a host was refused
         self._refusals.append_once(run.id)
-        undone = self._undoing.once(run, self._projects.find(run.project_id), made)
+        undone = self._rollback.once(run, self._projects.find(run.project_id), made)
         self._end(run, because, undone, cause)
 
     def _end_too_long(self, run: Run, because: str, made: LaunchSteps) -> None:
         """End a run whose prompt is too long; an issue stays claimed, so that the loop skips it."""
         made.claim = run.issue is None
-        undone = self._undoing.once(run, self._projects.find(run.project_id), made)
+        undone = self._rollback.once(run, self._projects.find(run.project_id), made)
         if run.issue is not None and not undone.remains:
             undone = RollbackResult(parked=run.work_branch)
         self._end(run, because, undone)
@@ -391,7 +391,7 @@ def _without_progress(percent: int, phase: str) -> None:
     """Show nothing: nobody watches this clone."""
 
 
-def _goes_on(run: Run, timeline: Sequence[RunEvent]) -> bool | None:
+def _continues(run: Run, timeline: Sequence[RunEvent]) -> bool | None:
     """Return whether a run was accepted to continue kept work, None if that was not recorded."""
     if run.retry_of is None:
         return False

@@ -19,7 +19,7 @@ from app.domain.sandbox.registries import registries_of
 from app.domain.words import READY_LABEL, Delivers, Depth, Trigger
 from app.records.tables import Project, Run
 from app.services.context import Adapters, repository_of
-from app.services.lifecycle.handover import goes_on
+from app.services.lifecycle.handover import continues
 from app.services.ports import (
     ForgeSilent,
     Issue,
@@ -160,7 +160,7 @@ class LaunchSpecs:
             issue=run.issue,
             issue_title=issue.title if issue else "",
             issue_body=issue.body if issue else "",
-            goes_on=goes_on(run),
+            continues=continues(run),
         )
 
 

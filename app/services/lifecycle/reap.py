@@ -79,12 +79,12 @@ class Reaper:
         self._homes = adapters.homes
         self._forge_of = adapters.forge_of
         self._launcher = launcher
-        self._verdicts = steps.transitions
+        self._transitions = steps.transitions
         self._deliveries = steps.deliveries
-        self._settlement = steps.finalizer
+        self._finalizer = steps.finalizer
         self._reporter = reporter
-        self._vigil = stall_monitor
-        self._tenure = ownership
+        self._stall_monitor = stall_monitor
+        self._ownership = ownership
         self._clock = context.clock
         self._speaking_for = context.speaking_for
         self._refusals = Refusals(ledgers.runs, adapters.engine, context.clock)
@@ -107,10 +107,10 @@ class Reaper:
             self._speaking_for(run.correlation_id),
             unit_of_work("reap", run_id=run_id, project_id=project.id),
         ):
-            self._go_on_with(run, project)
+            self._advance(run, project)
 
-    def _go_on_with(self, run: Run, project: Project) -> None:
-        if not self._tenure.may_judge(run, self._clock()):
+    def _advance(self, run: Run, project: Project) -> None:
+        if not self._ownership.may_judge(run, self._clock()):
             return
         if run.status == Status.STARTING:
             run = self._adopt(run)
@@ -121,9 +121,9 @@ class Reaper:
         if run.status in DONE:
             self._deliveries.forget(run.id)
             self._rests.pop(run.id, None)
-            self._vigil.forget(run.id)
+            self._stall_monitor.forget(run.id)
             self._reporter.conclude_if_gone(run)
-            self._settlement.settle(run, project)
+            self._finalizer.settle(run, project)
 
     # --- starting ------------------------------------------------------------------------------
 
@@ -131,37 +131,39 @@ class Reaper:
         # the launch path holds this run's lock while it works, and announces launches still to come
         if self._launcher.has_promised(run.id):
             return run
-        sight = self._engine.inspect(run.id, run.supervisor)
-        if sight.alive is None:
+        observation = self._engine.inspect(run.id, run.supervisor)
+        if observation.alive is None:
             return run
-        was_spawned = sight.exit is None or sight.exit.reason is not ExitReason.NOT_SPAWNED
-        if sight.mark is not None and was_spawned:
+        was_spawned = (
+            observation.exit is None or observation.exit.reason is not ExitReason.NOT_SPAWNED
+        )
+        if observation.mark is not None and was_spawned:
             began = run.taken_at or self._clock()
-            return self._verdicts.write(
+            return self._transitions.write(
                 run,
                 Verdict(Signal.AGENT_ALIVE),
-                Line("spawned", f"adopted · pid {sight.mark.pid}"),
+                Line("spawned", f"adopted · pid {observation.mark.pid}"),
                 started_at=began,
                 deadline=began + timedelta(seconds=run.budget_seconds),
-                pid=sight.mark.pid,
+                pid=observation.mark.pid,
             )
-        if sight.alive:
+        if observation.alive:
             return run
-        self._launcher.undo(run, is_untouched=sight.is_untouched)
+        self._launcher.undo(run, is_untouched=observation.is_untouched)
         return self._runs.find(run.id) or run
 
     # --- running -------------------------------------------------------------------------------
 
     def _judge(self, run: Run, project: Project) -> Run:
-        sight = self._engine.inspect(run.id, run.supervisor)
-        append_unreadable_records(self._runs, run, sight, self._clock())
-        if sight.exit is None and sight.alive is not False:
-            return self._watch(run, project, sight)
+        observation = self._engine.inspect(run.id, run.supervisor)
+        append_unreadable_records(self._runs, run, observation, self._clock())
+        if observation.exit is None and observation.alive is not False:
+            return self._watch(run, project, observation)
         self._reporter.conclude(run)
         self._refusals.append_once(run.id)
-        word = self._last_word(run, sight.exit)
-        work = self._import_with_retries(run, project, sight)
-        verdict = rules.classify(self._facts(run, project, sight, work, word=word))
+        word = self._last_word(run, observation.exit)
+        work = self._import_with_retries(run, project, observation)
+        verdict = rules.classify(self._facts(run, project, observation, work, word=word))
         if verdict.signal is None:
             if work.because:
                 self._hold(run, f"its work could not be read; retrying: {work.because}")
@@ -170,34 +172,34 @@ class Reaper:
             verdict = replace(verdict, because=f"{verdict.because}: {work.because}")
         columns: RunColumns = {"head_sha": work.tip}
         before: list[Line] = []
-        if sight.exit is not None:
+        if observation.exit is not None:
             # if it was killed after its final message, its exit status says nothing about it
-            is_told = sight.exit.reason is not ExitReason.STOPPED or not word.is_final
+            is_told = observation.exit.reason is not ExitReason.STOPPED or not word.is_final
             if is_told:
-                columns["exit_code"] = sight.exit.code
-                columns["exit_signal"] = sight.exit.signal
-            sentence = self._exit_sentence(run, sight.exit) if is_told else "agent was ended"
-            before.append(Line("exited", sentence, sight.exit.at))
+                columns["exit_code"] = observation.exit.code
+                columns["exit_signal"] = observation.exit.signal
+            sentence = self._exit_sentence(run, observation.exit) if is_told else "agent was ended"
+            before.append(Line("exited", sentence, observation.exit.at))
         if work.because and work.has_commits is False:
             before.append(Line("note", f"not taken over: {work.because}"))
-        return self._verdicts.write(run, verdict, _line_of(verdict), before, **columns)
+        return self._transitions.write(run, verdict, _line_of(verdict), before, **columns)
 
-    def _watch(self, run: Run, project: Project, sight: Observation) -> Run:
+    def _watch(self, run: Run, project: Project, observation: Observation) -> Run:
         """Judge a run whose agent is alive, or may be."""
-        vitals = self._vigil.vitals_of(run) if sight.alive else None
+        vitals = self._stall_monitor.vitals_of(run) if observation.alive else None
         # keep a renewed token: it is the only valid one
         for sentence in self._homes.keep_in_step(run.project_id, run.agent):
             self._runs.append_event_once(run.id, self._clock(), "note", sentence)
-        facts = self._facts(run, project, sight, Work(None, False), vitals=vitals)
+        facts = self._facts(run, project, observation, Work(None, False), vitals=vitals)
         verdict = rules.classify(facts)
         if verdict.signal is not None:
-            return self._verdicts.write(run, verdict, _line_of(verdict))
-        if sight.alive and sight.overrun is not None:
-            self._vigil.expect(run, OVERDUE_SECONDS - sight.overrun)
+            return self._transitions.write(run, verdict, _line_of(verdict))
+        if observation.alive and observation.overrun is not None:
+            self._stall_monitor.expect(run, OVERDUE_SECONDS - observation.overrun)
         if verdict.ends_tree:
-            self._vigil.end(run)
+            self._stall_monitor.end(run)
         elif vitals is not None:
-            self._vigil.keep(run, vitals, project.stall_seconds)
+            self._stall_monitor.keep(run, vitals, project.stall_seconds)
         return run
 
     def _last_word(self, run: Run, ended: ExitRecord | None) -> LastWord:
@@ -213,19 +215,19 @@ class Reaper:
             self._runs.update_fields(run.id, run.project_id, hold=because)
 
     def _facts(
-        self, run: Run, project: Project, sight: Observation, work: Work, **known: Any
+        self, run: Run, project: Project, observation: Observation, work: Work, **known: Any
     ) -> RunFacts:
         return RunFacts(
             delivered=self._is_delivered(run, project),
-            exit=sight.exit,
-            alive=sight.alive,
+            exit=observation.exit,
+            alive=observation.alive,
             now=self._clock(),
             # while the supervisor lives, its own clock decides: the server's clock may jump
-            deadline=None if sight.alive else run.deadline,
+            deadline=None if observation.alive else run.deadline,
             delivers=Delivers(run.delivers),
             has_work=work.has_commits,
-            host_restarted=sight.host_restarted,
-            is_overdue=bool(sight.alive) and (sight.overrun or 0) >= OVERDUE_SECONDS,
+            host_restarted=observation.host_restarted,
+            is_overdue=bool(observation.alive) and (observation.overrun or 0) >= OVERDUE_SECONDS,
             stall_seconds=project.stall_seconds,
             **known,
         )
@@ -241,13 +243,13 @@ class Reaper:
             return None
         return found is not None
 
-    def _import_with_retries(self, run: Run, project: Project, sight: Observation) -> Work:
+    def _import_with_retries(self, run: Run, project: Project, observation: Observation) -> Work:
         # slow attempts that fail must not take up all the time of every sweep
         rest = self._rests.get(run.id)
         if rest is not None and self._clock() < rest:
             return Work(None, None)
         began = monotonic()
-        work = self._import_work(run, project, sight)
+        work = self._import_work(run, project, observation)
         took = timedelta(seconds=monotonic() - began)
         if work.has_commits is None and took >= LONG_TAKE:
             self._rests[run.id] = self._clock() + min(REST_FACTOR * took, LONGEST_REST)
@@ -255,13 +257,13 @@ class Reaper:
             self._rests.pop(run.id, None)
         return work
 
-    def _import_work(self, run: Run, project: Project, sight: Observation) -> Work:
+    def _import_work(self, run: Run, project: Project, observation: Observation) -> Work:
         repo = repository_of(project)
         try:
             tip = self._copies.import_work(repo, run.id, run.work_branch)
             commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
         except Tampered as problem:
-            if self._is_tidying(sight):
+            if self._is_tidying(observation):
                 return Work(None, None)  # its last processes are being ended and may still write
             # if something of ours is missing too, the copy proves nothing
             return Work(None, False if self._has_claim(repo, run) else None, str(problem))
@@ -269,9 +271,9 @@ class Reaper:
             return Work(None, None, str(problem))
         return Work(tip, commits > 0)
 
-    def _is_tidying(self, sight: Observation) -> bool:
-        at = sight.exit.at if sight.exit else None
-        return bool(sight.alive) and at is not None and abs(self._clock() - at) < TIDYING
+    def _is_tidying(self, observation: Observation) -> bool:
+        at = observation.exit.at if observation.exit else None
+        return bool(observation.alive) and at is not None and abs(self._clock() - at) < TIDYING
 
     def _has_claim(self, repo: Repository, run: Run) -> bool:
         try:

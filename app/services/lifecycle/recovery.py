@@ -58,8 +58,8 @@ class Recovery:
         return run is not None and run.released_at is not None
 
     def _is_seen(self, run: Run) -> bool:
-        sight = self._guarded("look at", self._engine.inspect, run.id, run.supervisor)
-        return sight is not None and bool(sight.alive)
+        observation = self._guarded("look at", self._engine.inspect, run.id, run.supervisor)
+        return observation is not None and bool(observation.alive)
 
     def _watch(self, runs: Iterable[Run]) -> None:
         for run in runs:

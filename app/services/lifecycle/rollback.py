@@ -40,7 +40,7 @@ class Rollback:
     """Rolls a launch back, in reverse order."""
 
     def __init__(self, adapters: Adapters, handover: Handover) -> None:
-        self._succession = handover
+        self._handover = handover
         self._mirrors = adapters.mirrors
         self._copies = adapters.copies
         self._engine = adapters.engine
@@ -60,7 +60,7 @@ class Rollback:
     ) -> RollbackResult:
         """Remove the copy and the claim of a run whose processes are gone."""
         made = made or LaunchSteps()
-        has_work = self._tried("what it took over", lambda: [self._succession.complete(run)])
+        has_work = self._tried("what it took over", lambda: [self._handover.complete(run)])
         if has_work is None:
             return RollbackResult("what it took over is not with it yet; retrying")
         if has_work[0]:
@@ -89,7 +89,7 @@ class Rollback:
 
     def _bring_back(self, run: Run, project: Project | None) -> bool:
         if run.retry_of is not None and project is not None:
-            self._succession.bring_back(repository_of(project), run)
+            self._handover.bring_back(repository_of(project), run)
         return True
 
     def _work_in(self, run: Run, project: Project | None, made: LaunchSteps) -> str:
@@ -109,7 +109,7 @@ class Rollback:
         if project is None or run.base_sha is None:
             return True
         repo = repository_of(project)
-        if self._mirrors.exists(repo) and not self._succession.is_anothers(run):
+        if self._mirrors.exists(repo) and not self._handover.is_anothers(run):
             # a branch that points elsewhere was not created by this launch
             self._mirrors.release(repo, run.work_branch, expected_sha=run.base_sha)
         return True
@@ -123,5 +123,5 @@ class Rollback:
             return None
 
 
-def _never_began(sight: Observation) -> bool:
-    return sight.exit is not None and sight.exit.reason is ExitReason.NOT_SPAWNED
+def _never_began(observation: Observation) -> bool:
+    return observation.exit is not None and observation.exit.reason is ExitReason.NOT_SPAWNED

@@ -21,7 +21,7 @@ class Stopper:
     def __init__(self, context: Context, launcher: Launcher) -> None:
         self._runs = context.ledgers.runs
         self._locks = context.locks
-        self._again = partial(context.workers.submit, context.inspect_later)
+        self._inspect_run = partial(context.workers.submit, context.inspect_run)
         self._kill_soon = partial(context.workers.submit, launcher.halt)
 
     def stop(self, run_id: str, because: str, now: datetime) -> Run:
@@ -41,7 +41,7 @@ class Stopper:
                 return self._write(self._runs.find(run_id) or run, because, now)
         finally:
             # even if refused: a reap that found the lock taken was put off
-            self._again(run_id)
+            self._inspect_run(run_id)
 
     def _write(self, run: Run, because: str, now: datetime) -> Run:
         columns: RunColumns = {"cause": Cause.STOPPED, "because": because, "hold": None}

@@ -47,7 +47,7 @@ class Transitions:
     ) -> None:
         self._runs = ledgers.runs
         self._clock = clock
-        self._consequences = outbox
+        self._outbox = outbox
 
     def write(
         self,
@@ -92,13 +92,13 @@ class Transitions:
             # the winner of the race has also written the effects
             return self._runs.find(run.id) or run
         failpoint("after_reap_commit")
-        self._consequences.catch_up()
+        self._outbox.catch_up()
         return moved
 
     def _follow(
         self, tx: Transaction, ended: Run, effect: Strike, verdict: Verdict, now: datetime
     ) -> None:
-        follow = self._consequences.follow
+        follow = self._outbox.follow
         if effect is Strike.ADD:
             follow(tx, ended, STRIKE, {"because": verdict.because}, now)
         elif effect is Strike.CLEAR:

@@ -22,7 +22,7 @@ class LimitServices:
 
     quota: Quota
     limits: UsageLimits
-    counting: CounterService
+    counters: CounterService
     active_run_counts: ActiveRunCounts
 
 
@@ -30,7 +30,7 @@ def build(context: Context, system: SystemServices) -> LimitServices:
     """Build the services of the limits; a run's usage limit is applied by the outbox."""
     settings, runs, adapters = context.settings, context.ledgers.runs, context.adapters
     limits = UsageLimits(runs, adapters.agents)
-    system.outbox.apply(LIMIT, limits.hold)
+    system.outbox.register(LIMIT, limits.hold)
     tables = {
         Counted.RUNS: charged_runs(runs, settings.run_window),
         Counted.BATCHES: charged_batches(BatchLedger(context.stores), settings.batch_window),
@@ -41,6 +41,6 @@ def build(context: Context, system: SystemServices) -> LimitServices:
     return LimitServices(
         quota=Quota(settings.run_quota, settings.run_window),
         limits=limits,
-        counting=CounterService(adapters.counters, tables, context.feed.publish),
+        counters=CounterService(adapters.counters, tables, context.feed.publish),
         active_run_counts=active_run_counts,
     )

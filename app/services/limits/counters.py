@@ -65,11 +65,11 @@ class CounterService:
         self,
         counters: Counters | None,
         tables: Mapping[Counted, Charged],
-        tell: Callable[[list[Change]], None],
+        publish: Callable[[list[Change]], None],
     ) -> None:
         self._counters = counters
         self._tables = tables
-        self._tell = tell
+        self._publish = publish
         self._lock = threading.Lock()
         self._mode = None if counters else LimitsMode.TABLE
 
@@ -134,4 +134,4 @@ class CounterService:
             self._mode = mode
         write = log.info if mode is LimitsMode.REDIS else log.warning
         write("limits_mode_changed", mode=mode.value, because=sentence)
-        self._tell([QuotaChanged("")])
+        self._publish([QuotaChanged("")])

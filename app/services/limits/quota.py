@@ -147,12 +147,12 @@ class Places:
     """
 
     def __init__(
-        self, rule: Rule, counted: Counted, stores: Stores, counting: CounterService
+        self, rule: Rule, counted: Counted, stores: Stores, counters: CounterService
     ) -> None:
         self._rule = rule
         self._counted = counted
         self._stores = stores
-        self._counting = counting
+        self._counters = counters
 
     @contextmanager
     def place(
@@ -163,7 +163,7 @@ class Places:
             yield FreePlace()
             return
         charge = Charge(self._counted, id_, items)
-        standing = self._counting.take(person_id, charge)
+        standing = self._counters.take(person_id, charge)
         if standing is None:
             yield Place(self._rule, person_id, items, now, None, self._counted)
             return
@@ -173,9 +173,9 @@ class Places:
             yield place
         finally:
             if standing.taken and not place.is_kept:
-                self._counting.release(person_id, charge)
+                self._counters.release(person_id, charge)
             if _has_strayed(standing, place):
-                self._counting.restore(person_id, self._counted, now)
+                self._counters.restore(person_id, self._counted, now)
 
     def window(self, person_id: str, now: datetime) -> QuotaWindow:
         """Return the state of a person's window for a request of one place."""

@@ -181,8 +181,8 @@ class Notices:
             yield from self._write_failure(run)
 
     def _write_parked(self, run: Run, *, holds_work: bool) -> Iterator[tuple[Kind, str, Told]]:
-        goes_on = run.may_resume and self._resumes_by_itself(run.project_id)
-        if goes_on or _is_limited_for_good(run):
+        continues = run.may_resume and self._resumes_by_itself(run.project_id)
+        if continues or _is_limited_for_good(run):
             return  # no person is needed, or the run's end has notified already
         empty = LIMIT_IS_MET if run.issue is None else ISSUE_IS_HELD
         kept = NOT_PUSHED_WORDS.get(Cause(run.cause), WORK_IS_KEPT) if run.cause else WORK_IS_KEPT

@@ -16,8 +16,8 @@ from app.services.notifications.compose import NoticeRules, Receiver
 from app.services.ports import NotTaken
 
 TEST_SECONDS = 15.0  # longer than any notifier takes
-TEST = "This is a test: Runyard's messages come here."
-LATE = "It has not answered yet."
+TEST = "This is a test message from Runyard."
+LATE = "No answer yet."
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ class NotificationService:
         """Return a sentence for each receiver that is failing, with the time it began (UTC)."""
         found: list[tuple[str, datetime]] = []
         for receiver in self._receivers:
-            standing = self._ledger.standing(receiver.mark)
-            if standing.stuck_since is not None:
-                found.append((_waiting_words(receiver.shown, standing), standing.stuck_since))
+            backlog = self._ledger.backlog(receiver.mark)
+            if backlog.stuck_since is not None:
+                found.append((_waiting_words(receiver.shown, backlog), backlog.stuck_since))
         return found
 
     def problems(self) -> list[tuple[str, str | None]]:
@@ -107,12 +107,12 @@ class NotificationService:
         if problem := self._notifier.problem(receiver.address):
             return problem
         try:
-            standing = self._ledger.standing(receiver.mark)
+            backlog = self._ledger.backlog(receiver.mark)
         except DatabaseSilent:
             return None  # doctor reports the database separately
-        if standing.stuck_since is None:
+        if backlog.stuck_since is None:
             return None
-        return _waiting_words("", standing)
+        return _waiting_words("", backlog)
 
     def _try(self, receiver: Receiver) -> Tried:
         try:
@@ -122,21 +122,21 @@ class NotificationService:
         return Tried(receiver.shown, True, None)
 
     def _state_of(self, receiver: Receiver) -> ReceiverState:
-        standing = self._ledger.standing(receiver.mark)
-        last = standing.last
+        backlog = self._ledger.backlog(receiver.mark)
+        last = backlog.last
         return ReceiverState(
             receiver=receiver.shown,
             problem=self._notifier.problem(receiver.address),
-            pending=standing.pending,
-            next_at=standing.next_at,
+            pending=backlog.pending,
+            next_at=backlog.next_at,
             last_at=last and last.tried_at,
             last_taken=None if last is None else last.state == State.SENT,
             last_because=last and last.because,
         )
 
 
-def _waiting_words(receiver: str, standing: ReceiverBacklog) -> str:
-    count = "1 message waits" if standing.pending == 1 else f"{standing.pending} messages wait"
+def _waiting_words(receiver: str, backlog: ReceiverBacklog) -> str:
+    count = "1 message waits" if backlog.pending == 1 else f"{backlog.pending} messages wait"
     where = f" for {receiver}" if receiver else ""
-    because = f" {standing.last.because}" if standing.last and standing.last.because else ""
-    return f"{count}{where} since {standing.stuck_since:%Y-%m-%d %H:%M} UTC.{because}"
+    because = f" {backlog.last.because}" if backlog.last and backlog.last.because else ""
+    return f"{count}{where} since {backlog.stuck_since:%Y-%m-%d %H:%M} UTC.{because}"

@@ -49,7 +49,7 @@ class NotificationSender:
         self._notifier = context.adapters.notifier
         self._rules = rules
         self._leases = system.leases
-        self._turns = BoundedQueue(context.workers, AT_ONCE)
+        self._queue = BoundedQueue(context.workers, AT_ONCE)
         self._clock = context.clock
         self._call_at = partial(context.call_at, name="notifications")
         self._chance = chance
@@ -67,7 +67,7 @@ class NotificationSender:
     def request(self) -> None:
         """Request a round of sending soon."""
         if self._rules.receivers or not self._has_tidied:
-            self._turns.submit(self.begin_round, self._clock())
+            self._queue.submit(self.begin_round, self._clock())
 
     def begin_round(self, now: datetime) -> int:
         """Write the digest that is due and start sending. Return the number of digests written."""
@@ -79,7 +79,7 @@ class NotificationSender:
         night = Subject("digest", now.date().isoformat(), None)
         written = self._quarantine.guard(night, lambda: self._digests.write_once(now)) or 0
         for receiver in self._rules.receivers:
-            self._rounds.request(self._turns, receiver.mark)
+            self._rounds.request(self._queue, receiver.mark)
         self._remember_next_moment(now)
         return written
 

@@ -8,7 +8,7 @@ from app.services.ports.agents import (
     PromptTooLong,
     SignedIn,
     Unready,
-    root_mend,
+    root_remedy,
 )
 from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, WindowState
 from app.services.ports.forges import (
@@ -119,5 +119,5 @@ __all__ = [
     "WorkingCopies",
     "ended",
     "is_ended",
-    "root_mend",
+    "root_remedy",
 ]

@@ -48,7 +48,7 @@ class Unready:
     unless: tuple[str, ...] = ()
 
 
-def root_mend(variable: str) -> str:
+def root_remedy(variable: str) -> str:
     """Return the advice for an agent that refuses to run as root unless `variable` is set."""
     return (
         "Contain the project's runs, start Runyard as a separate user, "
@@ -144,7 +144,7 @@ class Agents(Protocol):
         """Return a mark that identifies the agent's current sign-in on this machine."""
         ...
 
-    def can_go_on(self, agent: str, session_id: str) -> bool:
+    def can_continue(self, agent: str, session_id: str) -> bool:
         """Return True if the agent can continue one of its sessions unattended."""
         ...
 
@@ -152,7 +152,7 @@ class Agents(Protocol):
         """Return a new reader of the agent's output, None if its format is unknown."""
         ...
 
-    def line_teller(self, agent: str) -> Callable[[bytes], list[Entry]] | None:
+    def entry_parser(self, agent: str) -> Callable[[bytes], list[Entry]] | None:
         """Return a function from an output line to entries for people, None without such a format.
 
         The function never raises on any line.

@@ -39,15 +39,15 @@ class Alerts:
         overview: Overview,
         disk: DiskRoom,
         clock: Callable[[], datetime],
-        tell: Callable[[list[Change]], None],
+        publish: Callable[[list[Change]], None],
     ) -> None:
         self._notifications = notifications
         self._overview = overview
         self._disk = disk
         self._clock = clock
-        self._tell = tell
+        self._publish = publish
         self._since: dict[tuple[str, str], datetime] = {}
-        self._told: frozenset[tuple[str, str]] = frozenset()
+        self._published: frozenset[tuple[str, str]] = frozenset()
 
     def all(self) -> list[Alert]:
         """Return every current alert. Raises DatabaseSilent."""
@@ -81,9 +81,9 @@ class Alerts:
             found = frozenset(_key(one.part, one.what) for one in self.all())
         except DatabaseSilent:
             return  # unknown: the published set stays
-        if found != self._told:
-            self._told = found
-            self._tell([FindingsChanged()])
+        if found != self._published:
+            self._published = found
+            self._publish([FindingsChanged()])
 
     def _agents(self) -> list[str]:
         needed: dict[str, list[str]] = defaultdict(list)

@@ -25,7 +25,7 @@ class ProjectServices:
     projects: ProjectService
     overview: Overview
     alerts: Alerts
-    figures: StatisticsService
+    statistics: StatisticsService
     demo: DemoService
     browser_rule: BrowserRule
 
@@ -48,7 +48,7 @@ def build(
         projects=projects,
         overview=overview,
         alerts=Alerts(told, overview, system.disk, clock, publish),
-        figures=StatisticsService(ledgers.projects, context.stores),
+        statistics=StatisticsService(ledgers.projects, context.stores),
         demo=DemoService(
             ledgers.projects,
             projects,

@@ -49,14 +49,14 @@ class DemoService:
     def __init__(
         self,
         projects: ProjectLedger,
-        desk: ProjectService,
+        project_service: ProjectService,
         issues: IssueService,
         make_repository: Callable[[Path], None],
         folder: Path,
         agent: Path,
     ) -> None:
         self._projects = projects
-        self._desk = desk
+        self._project_service = project_service
         self._issues = issues
         self._make_repository = make_repository
         self._folder = folder
@@ -69,14 +69,14 @@ class DemoService:
             number += 1
             name = f"demo-{number}"
         self._make_repository(self._folder / name)
-        project = self._desk.add(
+        project = self._project_service.add(
             name,
             str(self._folder / name),
             now,
             agent="script",
             agent_command=[sys.executable, "-I", str(self._agent), "{prompt_file}"],
             budget_seconds=BUDGET_SECONDS,
-            **self._desk.surroundings.settle_demo(),
+            **self._project_service.sandboxes.settle_demo(),
         )
         for title, body in ISSUES:
             self._issues.add(project.id, title, body, [READY_LABEL], now)

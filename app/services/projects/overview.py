@@ -67,14 +67,14 @@ class ProjectViews:
         self,
         runs: RunLedger,
         issues: IssueService,
-        desk: ProjectService,
+        projects: ProjectService,
         limits: UsageLimits,
         quarantine: Quarantine,
     ) -> None:
-        self._cards = ProjectRuns(runs.stores)
+        self._project_runs = ProjectRuns(runs.stores)
         self._parked = ParkedLedger(runs)
         self._issues = issues
-        self._desk = desk
+        self._projects = projects
         self._limits = limits
         self._quarantine = quarantine
 
@@ -83,13 +83,13 @@ class ProjectViews:
         if not projects:
             return {}
         ids = [project.id for project in projects]
-        newest = self._cards.newest(ids, limit=BARS)
+        newest = self._project_runs.newest(ids, limit=BARS)
         # failures before a success or a Reset no longer count
         counted = {one.id: min(one.strikes, FAILURES) for one in projects if one.strikes}
-        failures = self._cards.strikes(counted)
+        failures = self._project_runs.strikes(counted)
         # for one project read only its own rows, for several read all rows
         alone = ids[0] if len(ids) == 1 else None
-        begun, waiting = self._cards.begun(ids), self._cards.waiting(ids)
+        begun, waiting = self._project_runs.begun(ids), self._project_runs.waiting(ids)
         stuck = _by_project(self._quarantine.held(alone))
         parked, ready = self._parked.counts(ids), self._ready_counts(projects)
         holds: dict[str, list[AccountHold]] = {}
@@ -105,13 +105,15 @@ class ProjectViews:
                 newest=tuple(newest[one]),
                 failures=tuple(failures.get(one, ())),
                 ready_count=ready[one],
-                clone_percent=self._desk.progress(one),
+                clone_percent=self._projects.progress(one),
                 hold=next((some.hold for some in waiting[one] if some.hold), None)
                 or unreachable_words(project),
                 parked_count=parked[one],
                 holds=tuple(self._holds(agents, holds)),
                 stuck=tuple(stuck[one]),
-                agent_problem=None if project.archived_at else self._desk.agent_problem(project),
+                agent_problem=None
+                if project.archived_at
+                else self._projects.agent_problem(project),
             )
         return views
 
@@ -189,7 +191,7 @@ class Overview:
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._projects = projects
-        self._builder = views
+        self._project_views = views
         self._clock = clock
         self._lifetime = lifetime
         self._seconds = seconds
@@ -229,7 +231,7 @@ class Overview:
         projects = read()
         with self._lock:
             known = {one.id: view for one in projects if (view := self._fresh(one.id))}
-        built = self._builder.build([one for one in projects if one.id not in known])
+        built = self._project_views.build([one for one in projects if one.id not in known])
         with self._lock:
             now = self._seconds()
             for project_id, view in built.items():

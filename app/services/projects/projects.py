@@ -49,7 +49,7 @@ class ProjectService:
             "budget_seconds": context.settings.budget_seconds,
             "max_concurrency": context.settings.repo_concurrency,
         }
-        self.surroundings = surroundings
+        self.sandboxes = surroundings
         self._progress: dict[str, int] = {}
 
     def add(self, name: str, origin: str, now: datetime, **settings: Any) -> Project:
@@ -60,7 +60,7 @@ class ProjectService:
             raise Invalid.fields(wrong)
         if self._projects.find_named(name) is not None:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
-        settings |= self.surroundings.settle_new(settings)
+        settings |= self.sandboxes.settle_new(settings)
         remote = self._inspect(origin)
         names = [branch.name for branch in remote.branches]
         base = _base_of(remote, settings.get("base_branch"))
@@ -83,7 +83,7 @@ class ProjectService:
         repo = repository_of(project)
         try:
             if not self._mirrors.exists(repo):
-                self._mirrors.clone(repo, progress=lambda p, _: self._told(project_id, p))
+                self._mirrors.clone(repo, progress=lambda p, _: self._on_progress(project_id, p))
             names = [branch.name for branch in self._mirrors.branches(repo)]
             self._projects.change(
                 project_id, state="ready", state_because=None, known_branches=names
@@ -151,7 +151,7 @@ class ProjectService:
         if settings.keys() & {"agent", "agent_command"}:
             command = settings.get("agent_command", project.agent_command)
             _refuse_no_command(settings.get("agent", project.agent), command)
-        settings |= self.surroundings.settle_change(project, settings)
+        settings |= self.sandboxes.settle_change(project, settings)
         if FIELD in settings:
             settings[FIELD] = trusted_hooks(self._mirrors, project.origin, wanted=settings[FIELD])
         if not settings:
@@ -230,14 +230,14 @@ class ProjectService:
                 raise Invalid.field("origin", problem.sentence) from problem
             raise ForgeUnavailable(problem.sentence) from problem
 
-    def _told(self, project_id: str, percent: int) -> None:
+    def _on_progress(self, project_id: str, percent: int) -> None:
         if self._progress.get(project_id) != percent:
             self._progress[project_id] = percent
             self._publish([ProjectChanged(project_id)])
 
     def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
         """Return a sentence for each invalid setting of a project (None: a new one), by name."""
-        found = self.surroundings.wrong(project, settings)
+        found = self.sandboxes.wrong(project, settings)
         for name, problem_of in (("name", name_problem), ("origin", origin_problem)):
             if isinstance(words := settings.get(name), str):
                 found[name] = problem_of(words)

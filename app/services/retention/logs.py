@@ -84,7 +84,7 @@ class LogRetention:
         self._may_act = leases.may_sweep
         self._again_at = partial(context.call_at, name="retention")
         self._seen: LogUsage | None = None
-        self._showing = RemovalNotices()
+        self._notices = RemovalNotices()
         self._looking = threading.Lock()
 
     def request(self) -> None:
@@ -96,7 +96,7 @@ class LogRetention:
     def _request_own(self) -> None:
         self._workers.submit(lambda: self.clear_once(self._clock()))
 
-    def standing(self, now: datetime) -> LogUsage:
+    def usage(self, now: datetime) -> LogUsage:
         """Return what is kept and what is removed next, at most a minute old. Raises OSError."""
         with self._looking:
             seen = self._seen
@@ -109,7 +109,7 @@ class LogRetention:
     def removal_words(self) -> str:
         """Describe what will be removed and from when, as of the last check; empty if nothing."""
         logs = self._seen.leaving if self._seen else ()
-        copies = self.copies.standing().leaving
+        copies = self.copies.usage().leaving
         moments = [one.goes_at for one in (*logs, *copies) if one.goes_at]
         if not moments:
             return ""
@@ -143,7 +143,7 @@ class LogRetention:
         kept = sum(one.bytes for one in folders)
         leaving, oldest = self._leaving(folders, kept, now)
         next_at = self._terms.comes_of_age(oldest)
-        shown = self._showing.show(leaving, now)
+        shown = self._notices.show(leaving, now)
         return LogUsage(self._terms, len(folders), kept, shown, next_at, now)
 
     def _leaving(

@@ -96,27 +96,27 @@ class CopyRetention:
         self._again_at = partial(context.call_at, name="copies")
         self._looking = threading.Lock()
         self._known: dict[str, _Known] = {}
-        self._showing = RemovalNotices()
-        self._standing = CopyUsage()
+        self._notices = RemovalNotices()
+        self._usage = CopyUsage()
 
     def request(self) -> None:
         """Request a round on a worker soon."""
         self._workers.submit(lambda: self.clear_once(self._clock()))
 
-    def standing(self) -> CopyUsage:
+    def usage(self) -> CopyUsage:
         """Return the result of the last round without measuring anything."""
-        return self._standing
+        return self._usage
 
     def clear_once(self, now: datetime) -> int:
         """Measure some copies and remove those that are due. Return how many were removed."""
         with self._looking:
             over = self._over()
             self._inspect_some(over.values(), now)
-            standing = self._stand(over.values(), now)
+            standing = self._compute_usage(over.values(), now)
             due = are_due(standing.leaving, now) if self._may_act(now) else []
             gone = {one.run_id for one in due if self._remove(over, one, now)}
             left = [run for run in over.values() if run.id not in gone]
-            self._standing = self._stand(left, now) if gone else standing
+            self._usage = self._compute_usage(left, now) if gone else standing
         self._come_again(now)
         return len(gone)
 
@@ -140,7 +140,7 @@ class CopyRetention:
             run = runs[run_id]
             self._known[run_id] = _Known(self._copies.size(run_id), self._holds(run), now)
 
-    def _stand(self, over: Iterable[Run], now: datetime) -> CopyUsage:
+    def _compute_usage(self, over: Iterable[Run], now: datetime) -> CopyUsage:
         runs = list(over)
         known = [(run, self._known[run.id]) for run in runs if run.id in self._known]
         kept = total = sum(one.bytes for _, one in known)
@@ -161,7 +161,7 @@ class CopyRetention:
             unmeasured=len(runs) - len(known),
             staying=len(staying),
             staying_bytes=sum(staying),
-            leaving=self._showing.show(leaving, now),
+            leaving=self._notices.show(leaving, now),
             next_at=self.terms.comes_of_age(oldest),
             looked_at=now,
         )
@@ -173,7 +173,7 @@ class CopyRetention:
         """
         project = self._projects.find(run.project_id)
         if project is None:
-            return "its project is not there"
+            return "its project is gone"
         if run.parked and not _is_delivered(run):
             return "it is parked: it waits to be delivered or discarded"
         if self._parked.open_run(run.project_id, run.work_branch) is not None:
@@ -182,7 +182,7 @@ class CopyRetention:
         try:
             tip = self._mirrors.tip(repo, run.work_branch) or run.head_sha or run.base_sha
             if tip is None:
-                return "what it began at is not known"
+                return "its base is unknown"
             state = self._copies.inspect(repo, run.id, tip=tip)
             return state.holds or self._unmerged(repo, run, project, tip)
         except (CannotRead, OSError, ValueError) as problem:
@@ -223,9 +223,9 @@ class CopyRetention:
         return True
 
     def _come_again(self, now: datetime) -> None:
-        if self._standing.unmeasured:
+        if self._usage.unmeasured:
             self._again_at(now + SOON, self.request)
-        elif (moment := next_to_go(self._standing.leaving, now)) is not None:
+        elif (moment := next_to_go(self._usage.leaving, now)) is not None:
             self._again_at(moment, self.request)
 
 

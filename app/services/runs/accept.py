@@ -72,7 +72,7 @@ class AcceptService:
         has_room: Callable[[str, int], bool] = lambda project_id, most: False,
     ) -> None:
         self._runs = runs
-        self._successions = HandoverLedger(runs)
+        self._handovers = HandoverLedger(runs)
         self._prechecks = prechecks
         self._places = places
         self._keys = keys
@@ -193,7 +193,7 @@ class AcceptService:
                 _refuse_crowd(tx, project)
             self._runs.insert(tx, run, sentence=_sentence(run), data=_data(run))
             if run.retry_of is not None:
-                self._successions.link(tx, run)
+                self._handovers.link(tx, run)
             if ready.also is not None:
                 ready.also(tx, run)
         place.keep()
@@ -273,9 +273,9 @@ def _later(moment: datetime, seconds: int | None) -> datetime | None:
 def _sentence(run: Run) -> str:
     what = f"issue #{run.issue}" if run.issue else f"branch {run.branch_name}"
     of = f" of {shorten(run.retry_of)}" if run.retry_of else ""
-    goes_on = f" · goes on with {run.work_branch}" if run.retry_of and run.base_sha else ""
+    continued = f" · continues on {run.work_branch}" if run.retry_of and run.base_sha else ""
     starts = f" · starts at {run.due_at:%d %b %H:%M} UTC" if run.due_at else ""
-    return f"{run.trigger}{of} · {what}{goes_on}{starts}"
+    return f"{run.trigger}{of} · {what}{continued}{starts}"
 
 
 def _data(run: Run) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class Reporter:
         self._workers = context.workers
         self._publish = context.feed.publish
         self._clock = context.clock
-        self._inspect_later = partial(context.workers.submit, context.inspect_later)
+        self._inspect_run = partial(context.workers.submit, context.inspect_run)
         self._guard = threading.Lock()
         self._wanted: set[str] = set()
         self._readings: dict[str, Reading] = {}
@@ -79,7 +79,7 @@ class Reporter:
 
     # --- while it works ------------------------------------------------------------------------
 
-    def hear(self, run_id: str) -> None:
+    def schedule(self, run_id: str) -> None:
         """Schedule reading a log that has grown, once for any number of notifications."""
         with self._guard:
             is_read = run_id not in self._concluded
@@ -89,7 +89,7 @@ class Reporter:
                 self._wanted.add(run_id)
         if not is_read:
             # no reader knows this agent's output format: any output may matter
-            self._inspect_later(run_id)
+            self._inspect_run(run_id)
             return
         self._workers.submit(self._follow, run_id)
 
@@ -122,7 +122,7 @@ class Reporter:
         finally:
             reading.lock.release()
         if not is_read:
-            self.hear(run.id)
+            self.schedule(run.id)
             return None
         return vitals
 
@@ -153,17 +153,17 @@ class Reporter:
             self._publish_change(reading, before)
             is_news = not is_more and self._is_news(reading, vitals)
         if is_more:
-            self.hear(run_id)
+            self.schedule(run_id)
         elif is_news:
-            self._inspect_later(run_id)
+            self._inspect_run(run_id)
 
     def _is_news(self, reading: Reading, before: Vitals) -> bool:
         """Return True if checking the run again could now give another result."""
         was_awaited, reading.is_awaited = reading.is_awaited, False
         vitals = reading.pulse.vitals
-        goes_on = vitals.progress_at != before.progress_at
+        continues = vitals.progress_at != before.progress_at
         has_said = vitals.word.is_final and not before.word.is_final
-        return was_awaited or has_said or (goes_on and reading.run.id in self._quiet)
+        return was_awaited or has_said or (continues and reading.run.id in self._quiet)
 
     def _reading_of(self, run: Run) -> Reading | None:
         with self._guard:
@@ -195,7 +195,7 @@ class Reporter:
             reading.position = piece.next_offset
             # one time for a whole chunk errs toward too recent, so no agent is ended too early
             at = self._written_at(view)
-            reading.pulse.hear(at)
+            reading.pulse.note_output(at)
             for event in reading.reader.feed(piece.content):
                 reading.tally.add(event)
                 reading.pulse.take(event, reading.tally.last_word, at)

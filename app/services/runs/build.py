@@ -24,7 +24,7 @@ class RunServices:
 
     keys: Keys
     prechecks: Prechecks
-    trigger: AcceptService
+    accept: AcceptService
     planned: PlannedRunService
     listing: RunListing
     reporter: Reporter
@@ -36,12 +36,12 @@ def build(context: Context, system: SystemServices, limits: LimitServices) -> Ru
     keys = Keys(runs, KeyTerms(settings.key_hold_seconds, settings.key_ttl_seconds))
     projects, adapters = context.ledgers.projects, context.adapters
     prechecks = Prechecks(projects, adapters, limits.limits, system.origins)
-    places = Places(limits.quota, Counted.RUNS, context.stores, limits.counting)
+    places = Places(limits.quota, Counted.RUNS, context.stores, limits.counters)
     has_room = limits.active_run_counts.has_room
     return RunServices(
         keys=keys,
         prechecks=prechecks,
-        trigger=AcceptService(runs, prechecks, places, keys, publish, has_room),
+        accept=AcceptService(runs, prechecks, places, keys, publish, has_room),
         planned=PlannedRunService(runs, publish),
         listing=RunListing(context.ledgers, limits.quota, adapters),
         reporter=Reporter(context),

@@ -231,7 +231,7 @@ class Prechecks:
         heard = self._heard
         if heard is not None and heard.branches is not None:
             return heard.branches
-        branches = self._ask("origin", lambda: self._look_at_origin(project))
+        branches = self._ask("origin", lambda: self._read_origin(project))
         if heard is not None:
             heard.branches = branches
         return branches
@@ -246,7 +246,7 @@ class Prechecks:
             silent[whom] = silence.detail
             raise
 
-    def _look_at_origin(self, project: Project) -> list[str]:
+    def _read_origin(self, project: Project) -> list[str]:
         try:
             remote = self._mirrors.inspect_origin(project.origin, timeout_seconds=ASK_AGAIN_SECONDS)
         except OriginProblem as problem:

@@ -77,7 +77,7 @@ class RunListing:
 
     def entries(self, run: Run, view: LogView, offset: int, limit: int) -> LogPart | None:
         """Return part of a run's log as readable entries, None if its agent emits no events."""
-        tell = self._adapters.agents.line_teller(run.agent)
+        tell = self._adapters.agents.entry_parser(run.agent)
         if tell is None:
             return None
         part = read_entries(view, tell, offset, limit, is_over=run.status in DONE)
@@ -88,7 +88,7 @@ class RunListing:
         self, run: Run, view: LogView, text: str, *, after: int, limit: int, is_readable: bool
     ) -> LogHits:
         """Search a run's log, by readable entry if `is_readable` and it has any, else by line."""
-        tell = self._adapters.agents.line_teller(run.agent) if is_readable else None
+        tell = self._adapters.agents.entry_parser(run.agent) if is_readable else None
         words = Words(text, in_json=tell is not None)
         if tell is None:
             return search_log(view, words, after=after, limit=limit)

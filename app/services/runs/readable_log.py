@@ -90,7 +90,7 @@ class _Blocks:
 
     def add(self, at: int, entry: Entry) -> None:
         """Add an entry, joining it to the open one if they belong together."""
-        if self._begun is None or not self._goes_on(self._begun, entry):
+        if self._begun is None or not self._continues(self._begun, entry):
             self.end()
             self._at, self._begun = at, entry
         self._texts.append(entry.text)
@@ -111,7 +111,7 @@ class _Blocks:
         self._begun, self._texts, self._size = None, [], 0
         return tuple(self._made)
 
-    def _goes_on(self, begun: Entry, entry: Entry) -> bool:
+    def _continues(self, begun: Entry, entry: Entry) -> bool:
         if begun.kind is not entry.kind or begun.is_piece != entry.is_piece:
             return False
         if entry.is_piece:

@@ -73,9 +73,9 @@ class Accounts:
         self._uses: dict[str, Event] = {}
         self._on_end: tuple[Callable[[], None], ...] = ()
 
-    def when_somebody_leaves(self, hearer: Callable[[], None]) -> None:
+    def on_sign_out(self, listener: Callable[[], None]) -> None:
         """Call `hearer()`, on any thread, each time a session or the token ends early."""
-        self._on_end = (*self._on_end, hearer)
+        self._on_end = (*self._on_end, listener)
 
     def operator(self, now: datetime) -> Person:
         """Return the one local person, created at the first start."""

@@ -78,11 +78,11 @@ def build_doctor(context: Context, system: SystemServices, sources: DoctorSource
 def _build_outbox(context: Context, quarantine: Quarantine) -> OutboxProcessor:
     projects = context.ledgers.projects
     outbox = OutboxProcessor(context.ledgers.runs, quarantine)
-    outbox.apply(
+    outbox.register(
         STRIKE,
         lambda tx, run, data, _: projects.add_strike(tx, run.project_id, data["because"]),
     )
-    outbox.apply(CLEAR, lambda tx, run, _data, _: projects.clear_strikes(tx, run.project_id))
+    outbox.register(CLEAR, lambda tx, run, _data, _: projects.clear_strikes(tx, run.project_id))
     return outbox
 
 

@@ -15,7 +15,7 @@ from app.domain.formatting import size_words
 from app.domain.quota import LimitsMode
 from app.domain.sandbox.levels import OPENS, UNSANDBOXED, SandboxLevel
 from app.records.database.integrity import Backup, StoreFacts
-from app.services.ports import AgentFinding, Agents, Capability, SignedIn, root_mend
+from app.services.ports import AgentFinding, Agents, Capability, SignedIn, root_remedy
 
 PYTHON_FLOOR = (3, 11)
 GIT_FLOOR = (2, 38)
@@ -61,8 +61,8 @@ def agent_findings(agent: AgentFinding) -> Iterator[Checked]:
         yield Checked(
             Level.LOOK,
             "root",
-            "it refuses to work as root outside a sandbox",
-            root_mend(agent.root_variable),
+            "it refuses to run as root outside a sandbox",
+            root_remedy(agent.root_variable),
             agent.name,
         )
 
@@ -78,7 +78,7 @@ def _program(agent: AgentFinding, path: str) -> Checked:
         )
     elif agent.is_old:
         level = Level.LOOK
-        advice = f"Older than {agent.floor}, with which it is known to work: `{agent.install}`"
+        advice = f"Older than {agent.floor}, the oldest version known to work: `{agent.install}`"
     found = f"{agent.version or 'version unknown'} · {path}"
     return Checked(level, "program", found, advice, agent.name)
 
@@ -98,13 +98,13 @@ def _sign_in(agent: AgentFinding) -> Checked:
 
 def _flags(agent: AgentFinding) -> Checked:
     if agent.unknown_flags is None:
-        found, advice = "cannot tell: its help could not be read", "Its first run will show it."
+        found, advice = "cannot tell: its help could not be read", "Its first run will tell."
         return Checked(Level.UNKNOWN, "flags", found, advice, agent.name)
     if not agent.unknown_flags:
-        found = f"its help knows them all, as in {agent.seen_with}"
+        found = f"all supported, as in {agent.seen_with}"
         return Checked(Level.OK, "flags", found, "", agent.name)
-    found = f"its help does not know {', '.join(agent.unknown_flags)}"
-    advice = f"Install the version that Runyard knows: {agent.seen_with}."
+    found = f"its help does not list {', '.join(agent.unknown_flags)}"
+    advice = f"Install the version that Runyard was tried with: {agent.seen_with}."
     return Checked(Level.LOOK, "flags", found, advice, agent.name)
 
 
@@ -166,7 +166,7 @@ class Doctor:
         on_change: Callable[[], None],
     ) -> None:
         self._agents = agents
-        self._premises = doctor_checks
+        self._checks = doctor_checks
         self._clock = clock
         self._on_change = on_change
         self._latest = Examined()
@@ -188,7 +188,7 @@ class Doctor:
     def _inspect(self) -> None:
         self._begun += 1
         before = self._latest
-        self._latest = Examined(tuple(examine(self._agents, self._premises)), self._clock())
+        self._latest = Examined(tuple(examine(self._agents, self._checks)), self._clock())
         if self._latest.items != before.items:
             self._on_change()
 
@@ -241,7 +241,10 @@ def _python() -> Checked:
 def _nicegui(version: tuple[int, ...]) -> Checked:
     if version >= NICEGUI_FLOOR:
         return Checked(Level.OK, "nicegui", _dotted(version))
-    advice = f"Older than {_dotted(NICEGUI_FLOOR)}, which closes holes: install Runyard's packages."
+    advice = (
+        f"Older than {_dotted(NICEGUI_FLOOR)}, which fixes security holes: "
+        "reinstall Runyard's packages."
+    )
     return Checked(Level.LOOK, "nicegui", _dotted(version), advice)
 
 
@@ -259,7 +262,7 @@ def _database(name: str, facts: StoreFacts) -> Checked:
         advice = f"Use a Python with SQLite {_dotted(SQLITE_FLOOR)} or newer."
         return Checked(Level.LOOK, name, found, advice)
     advice = (
-        f"Older than {_dotted(SQLITE_SAFE)}, which fixes a fault of its write-ahead log: "
+        f"SQLite before {_dotted(SQLITE_SAFE)} has a bug in its write-ahead log: "
         "let no other program write to Runyard's database while it runs."
     )
     return Checked(Level.OK, name, found, advice)
@@ -267,7 +270,7 @@ def _database(name: str, facts: StoreFacts) -> Checked:
 
 def _backup(newest: Backup | None) -> Checked:
     if newest is None:
-        found = "none in the data folder; others are not known"
+        found = "none in the data folder"
         return Checked(Level.NONE, "backup", found, "`runyard backup`", SERVER)
     found = f"{newest.name} · {newest.made_at:%Y-%m-%d %H:%M} UTC"
     return Checked(Level.OK, "backup", found, about=SERVER)
@@ -330,7 +333,7 @@ def _limits(mode: LimitsMode) -> Checked:
         Level.LOOK,
         "limiter mode",
         "limits degraded: Redis does not answer",
-        "The runs table counts alone, and exactly, until RUNYARD_REDIS_URL answers again.",
+        "Limits stay exact: the database counts alone until Redis answers again.",
         SERVER,
     )
 

@@ -35,7 +35,7 @@ class OriginWatch:
     def __init__(self, context: Context, leases: Leases) -> None:
         self._projects = context.ledgers.projects
         self._mirrors = context.adapters.mirrors
-        self._turns = BoundedQueue(context.workers, LOOKS_AT_ONCE)
+        self._queue = BoundedQueue(context.workers, LOOKS_AT_ONCE)
         self._leases = leases
         self._clock = context.clock
         self._publish = context.feed.publish
@@ -53,7 +53,7 @@ class OriginWatch:
         self._forget_all_but({project.id for project in active})
         due = [project for project in active if self._is_due(project, now)]
         for project in due:
-            self._turns.submit(self._check, project)
+            self._queue.submit(self._check, project)
         return len(due)
 
     def check_now(self, project: Project, seconds: float) -> str | None:

@@ -40,7 +40,7 @@ class OutboxProcessor:
         self._kinds: dict[str, Consequence] = {}
         self._quarantine = quarantine
 
-    def apply(self, kind: str, consequence: Consequence) -> None:
+    def register(self, kind: str, consequence: Consequence) -> None:
         """Apply effects of this kind by `consequence`."""
         self._kinds[kind] = consequence
 

@@ -65,14 +65,14 @@ class StoreWatch:
         self,
         stores: Stores,
         no_room: Callable[[], str],
-        tell: Callable[[list[Change]], None],
+        publish: Callable[[list[Change]], None],
         clock: Callable[[], datetime],
     ) -> None:
         self._no_room = no_room
         self._stores = stores
-        self._tell = tell
+        self._publish = publish
         self._clock = clock
-        self._told = ""
+        self._published = ""
         self._since: dict[str, datetime] = {}
         # start of the last check of the parts (monotonic seconds), and its result
         self._looked_at = -math.inf
@@ -84,12 +84,12 @@ class StoreWatch:
         with self._lock:
             self._parts()
             trouble = self._check()
-            if trouble != self._told:
-                self._told = trouble
+            if trouble != self._published:
+                self._published = trouble
                 log.warning(
                     "stores_changed", because=trouble or "The databases can be written to again."
                 )
-                self._tell([StoresChanged(trouble), *([] if trouble else [FeedBroke()])])
+                self._publish([StoresChanged(trouble), *([] if trouble else [FeedBroke()])])
             return trouble
 
     def parts(self) -> list[PartTrouble]:

@@ -66,7 +66,7 @@ class IssueService:
     def __init__(self, ledgers: Ledgers, adapters: Adapters) -> None:
         self._tracker = ledgers.tracker
         self._projects = ledgers.projects
-        self._at_work = ProjectRuns(ledgers.runs.stores)
+        self._project_runs = ProjectRuns(ledgers.runs.stores)
         self._mirrors = adapters.mirrors
         self._forge_of = adapters.forge_of
 
@@ -95,7 +95,7 @@ class IssueService:
     def claimable_of(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
         """Return the claimable numbers of many projects, by project id, with few calls."""
         ready = self._ready([one for one in projects if one.state != "broken"])
-        running = self._at_work.issues([project.id for project in projects])
+        running = self._project_runs.issues([project.id for project in projects])
         return {
             project.id: self._take(project, ready.get(project.id), running[project.id])
             for project in projects
@@ -181,7 +181,7 @@ class IssueService:
             raise _no_issue(project, number)
 
     def _ask(self, project: Project, ask: Callable[[Forge, Repository], Answer]) -> Answer:
-        with told_as_unavailable():
+        with as_unavailable():
             return ask(self._forge_of(project), repository_of(project))
 
     def _claims(self, project: Project) -> TakenNames | None:
@@ -224,7 +224,7 @@ class IssueService:
         self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
     ) -> list[IssueView]:
         changes = self._ask(project, lambda forge, repo: forge.open_changes(repo))
-        running = self._at_work.issues([project.id])[project.id]
+        running = self._project_runs.issues([project.id])[project.id]
         around = _Around(self._claims(project), running, changes)
         named = {one.number: blockers_of(one.body) for one in issues}
         asked = {number for numbers in named.values() for number in numbers} - {*open_numbers}
@@ -241,7 +241,7 @@ class IssueService:
 
 
 @contextmanager
-def told_as_unavailable() -> Generator[None]:
+def as_unavailable() -> Generator[None]:
     """Turn ForgeSilent into ForgeUnavailable, the refusal for people."""
     try:
         yield

@@ -29,7 +29,7 @@ def refused_by(error: ValidationError) -> dict[str, str]:
     return named
 
 
-def told_of(error: ValidationError) -> str:
+def messages_of(error: ValidationError) -> str:
     """Return all errors of an API schema in one line."""
     return " ".join(f"{name}: {sentence}" for name, sentence in refused_by(error).items())
 

@@ -202,7 +202,7 @@ class RunBoard:
         self._hearers: list[list[RunItem]] = []
 
     @contextmanager
-    def hearing(self) -> Generator[None]:
+    def recording(self) -> Generator[None]:
         """Record feed events while a snapshot is fetched inside the `with`, then reapply them.
 
         The response may be older than events that came while it was in flight.
@@ -309,11 +309,11 @@ def used_words(told: ReportOut | FiguresOut) -> str:
 
 
 def usage_of(rows: Iterable[BoardRow]) -> str:
-    """Format the usage of all rows: `61 k tokens · $0.38, told by 3 of 12 runs`; "" if none."""
+    """Format the usage of all rows: `61 k tokens · $0.38, reported by 3 of 12 runs`; "" if none."""
     runs = [row for row in rows if isinstance(row, RunItem)]
     tokens = [told for run in runs if (told := tokens_of(run)) is not None]
     costs = [run.usage.cost_usd for run in runs if run.usage.cost_usd is not None]
     words = usage_words(sum(tokens), sum(costs) if costs else None)
     told = sum(tokens_of(run) is not None or run.usage.cost_usd is not None for run in runs)
     of_all = f"{told} of {len(runs)} run{'' if len(runs) == 1 else 's'}"
-    return f"{words}, told by {of_all}" if words else ""
+    return f"{words}, reported by {of_all}" if words else ""

@@ -20,7 +20,7 @@ from app.domain.starts import moment_of, read_start
 from app.domain.text.durations import clock_words
 from app.domain.usage_limits import covers
 from app.domain.words import FRAMEWORKS, Depth
-from app.state.page.refused_input import told_of
+from app.state.page.refused_input import messages_of
 from app.state.page.submits import Submits
 from app.state.runs.run_board import Submitting
 
@@ -215,7 +215,7 @@ class RunForm:
         try:
             order = self.order(clock())
         except ValueError as error:
-            told = told_of(error) if isinstance(error, ValidationError) else str(error)
+            told = messages_of(error) if isinstance(error, ValidationError) else str(error)
             self.trouble = Trouble(TroubleKind.REFUSED, told)
             return None
         correlation_id = new_correlation_id()

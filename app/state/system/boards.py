@@ -117,7 +117,7 @@ class AgentSeen:
         if levels.get("sign-in") == "look":
             return "Signed out"
         if "look" in levels.values():
-            return "Needs a look"
+            return "Needs attention"
         return "Ready" if levels.get("sign-in") == "ok" else "Installed"
 
     @property
@@ -151,7 +151,7 @@ class DoctorBoard:
         )
 
     @property
-    def to_look_at(self) -> int:
+    def to_fix(self) -> int:
         """The number of findings that need attention."""
         everything = [one for agent in self.agents for one in agent.findings]
         everything += [one for _, found in self.parts for one in found]

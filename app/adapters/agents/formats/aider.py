@@ -32,10 +32,10 @@ class AiderText:
     def read(self, line: str) -> Iterator[ReportEvent]:
         """Yield the events of one line."""
         if edited := _EDITED.fullmatch(line):
-            yield from self._go_on()
+            yield from self._continue()
             yield FileEdited(edited[1][:MAX_PATH_CHARS])
         elif tokens := _TOKENS.match(line):
-            yield from self._go_on()
+            yield from self._continue()
             self._input = min(self._input + _count(tokens[1], tokens[2]), MAX_COUNT)
             self._output = min(self._output + _count(tokens[3], tokens[4]), MAX_COUNT)
             if cost := _COST.search(line):
@@ -44,7 +44,7 @@ class AiderText:
         elif line:
             yield from self._read_words(line)
 
-    def _go_on(self) -> Iterator[ReportEvent]:
+    def _continue(self) -> Iterator[ReportEvent]:
         self._is_in_trouble = False
         yield Progressed()
 

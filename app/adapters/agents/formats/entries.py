@@ -56,6 +56,23 @@ def entries_of(line: bytes, parse: Parse) -> list[Entry]:
 
 def _shown(event: Event) -> Iterable[Entry]:
     match event:
+        case Message() | Thought() | ToolCall() | FileChanged() | Output():
+            return _work(event)
+        case Remark() | Failed() | Problem():
+            return _notice(event)
+        case StepUsage(usage, is_last) if is_last:
+            return _end("Done · last step", usage)
+        case Ended():
+            return _ended(event)
+        case Unknown(data):
+            return _unknown(data)
+        case _:
+            return ()
+
+
+def _work(event: Message | Thought | ToolCall | FileChanged | Output) -> Iterable[Entry]:
+    """Return the entries of the agent's own work: its words, its tools, and their output."""
+    match event:
         case Message(text, _, is_piece):
             return _message(text, is_piece=is_piece)
         case Thought(text):
@@ -66,6 +83,11 @@ def _shown(event: Event) -> Iterable[Entry]:
             return _tool(act, path)
         case Output(text):
             return _one(EntryKind.RESULT, last_line(text))
+
+
+def _notice(event: Remark | Failed | Problem) -> Iterable[Entry]:
+    """Return the entries of a remark or failure; problems have one only if their event says so."""
+    match event:
         case Remark(words):
             return _one(EntryKind.NOTE, " · ".join(_shortened(words)))
         case Failed(words):
@@ -74,13 +96,7 @@ def _shown(event: Event) -> Iterable[Entry]:
             return _failed(words)
         case Problem(words, EntryKind.NOTE):
             return _one(EntryKind.NOTE, short(words))
-        case StepUsage(usage, is_last) if is_last:
-            return _end("Done · last step", usage)
-        case Ended():
-            return _ended(event)
-        case Unknown(data):
-            return _unknown(data)
-        case _:
+        case Problem():
             return ()
 
 

@@ -107,27 +107,19 @@ class _Reading:
         match event:
             case SessionName(name):
                 yield from self._name(name)
-            case Activity():
-                yield self._tools.progress()
-            case Message(text, Final.NOW):
-                yield from _said(text)
-            case Message(text, Final.AT_END, is_piece):
-                self._join(text, is_piece=is_piece)
+            case Message():
+                yield from self._message(event)
             case ToolCall(name, given):
                 self._answer = ""
                 yield from _called(name, given)
-            case ToolBegun(call, name):
-                self._tools.begin(call, name)
-            case ToolEnded(call):
-                self._tools.end(call)
+            case Activity() | ToolBegun() | ToolEnded():
+                yield from self._tools.read(event)
             case FileChanged(path) if changed := text_of(path, MAX_PATH_CHARS):
                 yield FileEdited(changed)
             case Problem(words):
                 yield from self._failures.reported_in(words)
-            case AnswerUsage(answer, usage) if usage.has_tokens:
-                yield self._usage.of_answer(text_of(answer, 100), usage)
-            case StepUsage(usage):
-                yield self._usage.with_step(usage)
+            case AnswerUsage() | StepUsage():
+                yield from self._usage.read(event)
             case Ended():
                 yield from self._end(event)
             case Retrying() | LimitReached() | Troubled():
@@ -141,10 +133,13 @@ class _Reading:
         if is_new and isinstance(name, str) and _SESSION.fullmatch(name):
             yield SessionNamed(name)
 
-    def _join(self, piece: object, *, is_piece: bool) -> None:
-        if isinstance(piece, str):
-            before = self._answer if is_piece else ""
-            self._answer = (before + piece[:MAX_MESSAGE_CHARS])[:MAX_MESSAGE_CHARS]
+    def _message(self, event: Message) -> Iterator[ReportEvent]:
+        """Yield a message that is final now; keep one that is final only at the agent's end."""
+        if event.final is Final.NOW:
+            yield from _said(event.text)
+        elif event.final is Final.AT_END and isinstance(event.text, str):
+            before = self._answer if event.is_piece else ""
+            self._answer = (before + event.text[:MAX_MESSAGE_CHARS])[:MAX_MESSAGE_CHARS]
 
     def _end(self, event: Ended) -> Iterator[ReportEvent]:
         if event.usage is not None and (used := self._usage.total(event.usage)):
@@ -181,20 +176,22 @@ class _OpenTools:
     def __init__(self) -> None:
         self._open: dict[str, str] = {}
 
-    def begin(self, call: Any, name: Any) -> None:
-        """Record that a tool begins; ignore a call without an id."""
+    def read(self, event: Activity | ToolBegun | ToolEnded) -> Iterator[Progressed]:
+        """Record a tool's beginning or end; at any activity yield the tool that began last."""
+        match event:
+            case ToolBegun(call, name):
+                self._begin(call, name)
+            case ToolEnded(call):
+                self._open.pop(text_of(call, MAX_NAME_CHARS), None)
+            case Activity():
+                yield Progressed(next(reversed(self._open.values()), ""))
+
+    def _begin(self, call: Any, name: Any) -> None:
+        # a call without an id could never be ended
         if key := text_of(call, MAX_NAME_CHARS):
             self._open[key] = text_of(name, MAX_NAME_CHARS)
             if len(self._open) > _MAX_OPEN_TOOLS:
                 del self._open[next(iter(self._open))]
-
-    def end(self, call: Any) -> None:
-        """Record that a tool has ended."""
-        self._open.pop(text_of(call, MAX_NAME_CHARS), None)
-
-    def progress(self) -> Progressed:
-        """Return a sign of progress that names the running tool that began last."""
-        return Progressed(next(reversed(self._open.values()), ""))
 
 
 class _UsageSum:
@@ -205,7 +202,17 @@ class _UsageSum:
         self._before = (0, 0)
         self._cost: float | None = None
 
-    def of_answer(self, answer: str, usage: Usage) -> Used:
+    def read(self, event: AnswerUsage | StepUsage) -> Iterator[Used]:
+        """Yield the new sum; an answer that reports no tokens does not change it."""
+        match event:
+            case AnswerUsage(answer, usage) if usage.has_tokens:
+                yield self._of_answer(text_of(answer, 100), usage)
+            case StepUsage(usage):
+                yield self._with_step(usage)
+            case AnswerUsage():
+                pass
+
+    def _of_answer(self, answer: str, usage: Usage) -> Used:
         """Return the sum with this answer's tokens so far, which come in several events."""
         self._answers.pop(answer, None)
         self._answers[answer] = (usage.input_tokens or 0, usage.output_tokens or 0)
@@ -213,7 +220,7 @@ class _UsageSum:
             self._add(self._answers.pop(answer and next(iter(self._answers))))
         return Used(*self._sums())
 
-    def with_step(self, usage: Usage) -> Used:
+    def _with_step(self, usage: Usage) -> Used:
         """Return the sum with one more step."""
         self._add((usage.input_tokens or 0, usage.output_tokens or 0))
         if usage.cost_usd is not None:
