@@ -31,10 +31,14 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
     os.environ["GIT_CONFIG_NOSYSTEM"] = "1"
-    # A shell's background job ignores SIGINT, and its children inherit that: tests that interrupt
+    # A shell's background job ignores both, and its children inherit that: tests that interrupt
     # a child would wait for ever.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
     guard_stores()
     # collecting makes hundreds of thousands of objects, and all of them stay
     gc.disable()

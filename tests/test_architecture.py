@@ -17,11 +17,13 @@ from tests.drivers.source_tree import (
     ROOT,
     Source,
     calls,
+    dotted,
     functions,
     imports,
     keywords,
     last_name,
     names,
+    nodes,
     sources,
 )
 
@@ -160,7 +162,7 @@ def arrows_that_point_the_wrong_way(source: Source) -> Iterator[str]:
 
 def ledgers_used_by_the_api(source: Source) -> Iterator[str]:
     if _in(source.module, ("app.api",)):
-        for node in ast.walk(source.tree):
+        for node in nodes(source):
             if isinstance(node, ast.Attribute) and node.attr in {"ledger", "ledgers", "stores"}:
                 sentence = "the API reads through a method of a service"
                 yield source.at(node, f"uses .{node.attr}; {sentence}")
@@ -174,7 +176,7 @@ def adapters_picked_outside_the_control_plane(source: Source) -> Iterator[str]:
 
 
 def plain_or_relative_imports_of_our_modules(source: Source) -> Iterator[str]:
-    for node in ast.walk(source.tree):
+    for node in nodes(source):
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue
         plain = isinstance(node, ast.Import) and any(a.name.startswith("app.") for a in node.names)
@@ -189,7 +191,7 @@ def impurities_of_the_domain(source: Source) -> Iterator[str]:
         top = name.split(".")[0]
         if top != "app" and (IMPURE.fullmatch(top) or top not in sys.stdlib_module_names):
             yield source.at(node, f"the domain must not import {name}; pass the value in")
-    for node, name in names(source.tree):
+    for node, name in names(source):
         if name in {"open", "print", "input"}:
             yield source.at(node, f"the domain must not call {name}(); pass the value in")
 
@@ -216,7 +218,7 @@ def processes_started_elsewhere(source: Source) -> Iterator[str]:
     for node, name, _ in imports(source):
         if name.startswith(STARTERS) and not (source.name == "main.py" and "multi" in name):
             yield source.at(node, f"imports {name}; {STARTED_BY}")
-    for node, name in names(source.tree):
+    for node, name in names(source):
         if STARTER_CALL.fullmatch(name):
             yield source.at(node, f"uses {name}; {STARTED_BY}")
 
@@ -299,7 +301,7 @@ def folders_that_are_too_full(source: Source) -> Iterator[str]:
 
 
 def docstrings_that_begin_with_a_question_word(source: Source) -> Iterator[str]:
-    for node in ast.walk(source.tree):
+    for node in nodes(source):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         opener = re.split(r"\W", ast.get_docstring(node) or "", maxsplit=1)[0].lower()
@@ -329,7 +331,7 @@ def names_that_say_nothing(source: Source) -> Iterator[str]:
     for part in source.module.split("."):
         if _is_vague(part):
             yield source.at(None, f"a module named {part} says nothing; name what it holds")
-    for node in ast.walk(source.tree):
+    for node in nodes(source):
         defines = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         if defines and _is_vague(node.name):
             yield source.at(node, f"{node.name} says nothing; name what it does")
@@ -362,7 +364,7 @@ def _is_put_together(value: ast.expr) -> bool:
 
 def clocks_read_where_time_is_passed_in(source: Source) -> Iterator[str]:
     if _in(source.module, ("app.domain", "app.records", "app.services")):
-        for node, name in names(source.tree):
+        for node, name in names(source):
             if CLOCK.fullmatch(name):
                 yield source.at(node, f"reads the clock ({name}); take `now` as a parameter")
 
@@ -382,7 +384,7 @@ def _service_classes() -> frozenset[str]:
         node.name
         for source in sources()
         if _in(source.module, ("app.services",))
-        for node in ast.walk(source.tree)
+        for node in nodes(source)
         if isinstance(node, ast.ClassDef)
         and not any("frozen=True" in ast.unparse(mark) for mark in node.decorator_list)
         and not any(last_name(base).endswith(("Enum", "NamedTuple")) for base in node.bases)
@@ -398,7 +400,7 @@ def shared_refreshables(source: Source) -> Iterator[str]:
 
 def log_lines_put_together_from_text(source: Source) -> Iterator[str]:
     for node in calls(source):
-        if ast.unparse(node.func) not in LOG_CALLS:
+        if dotted(node.func) not in LOG_CALLS:
             continue
         event = node.args[0] if node.args else None
         name = event.value if isinstance(event, ast.Constant) else None
@@ -414,14 +416,14 @@ def log_lines_put_together_from_text(source: Source) -> Iterator[str]:
 
 def loggers_of_the_standard_library(source: Source) -> Iterator[str]:
     for node in calls(source) if source.name != "app/logs.py" else ():
-        if ast.unparse(node) == "logging.getLogger(__name__)":
+        if dotted(node.func) == "logging.getLogger" and "__name__" in map(dotted, node.args):
             yield source.at(node, "write `log = structlog.get_logger()`")
 
 
 def environments_of_tests(source: Source) -> Iterator[str]:
     if _in(source.module, (FAILPOINTS,)):
         return
-    for node in ast.walk(source.tree):
+    for node in nodes(source):
         if isinstance(node, ast.Constant) and "RUNYARD_TEST" in str(node.value):
             yield source.at(node, "reads a test's environment; take it as an argument")
 

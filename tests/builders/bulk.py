@@ -20,10 +20,11 @@ def stopped(plane: FakePlane, project: Project, count: int) -> list[str]:
     ids: list[str] = []
     for number in range(count):
         plane.clock.advance(0.01)
-        asked = order(project, task=f"part {number}")
-        ids.append(plane.services.trigger.accept(asked, plane.requester(), plane.clock()).run.id)
+        # their moment never comes: nothing is launched
+        asked = order(project, task=f"part {number}", delay_seconds=60)
+        ids.append(plane.services.accept.accept(asked, plane.requester(), plane.clock()).run.id)
         plane.services.stopper.stop(ids[-1], "not wanted", plane.clock())
-        plane.rest()
+    plane.rest()
     return ids
 
 

@@ -19,7 +19,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, event
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import QueuePool
 from sqlmodel import SQLModel
 
 from app.config import Settings
@@ -34,6 +36,7 @@ SPLITS = {"1": None, "mixed": POSTGRESQL}
 TEMPLATE = "fresh"
 # copies kept for servers that start again; older ones are dropped if nobody is connected
 KEPT = 60
+SPARED = "spares_the_disk"
 _copies: dict[Path, str] = {}
 _free: list[str] = []
 
@@ -75,6 +78,7 @@ def run_store(data_dir: Path, kind: str | None = None) -> str:
 def put_database(settings: Settings) -> None:
     """Create the SQLite file that a server with these settings expects, if it is missing."""
     share_compiled_statements()
+    spare_the_disk()
     file = settings.data_root / "runyard.db"
     if settings.database_url is None and not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,6 +93,24 @@ def shared_database(folder: Path, kind: str | None = None) -> str:
     if not file.exists():
         file.write_bytes(fresh_database())
     return f"sqlite:///{file}"
+
+
+@cache
+def spare_the_disk() -> None:
+    """Let SQLite's writers of this process commit without waiting for the disk.
+
+    Like the tests' PostgreSQL: a killed process loses nothing, only a power failure would. Readers
+    keep what the product sets: tests/records/database/test_database.py looks there.
+    """
+
+    @event.listens_for(Engine, "engine_connect")
+    def spare(connection: Connection) -> None:
+        pool = connection.engine.pool
+        is_writer = isinstance(pool, QueuePool) and pool.size() == 1
+        if is_writer and connection.dialect.name == SQLITE and SPARED not in connection.info:
+            connection.info[SPARED] = True
+            # not through SQLAlchemy: that would begin a transaction
+            connection.connection.cursor().execute("PRAGMA synchronous=OFF")
 
 
 @cache
@@ -146,6 +168,6 @@ def _forget_some(server: PostgresServer) -> None:
 
 
 def _bring_up_to_date(url: str, backups: Path) -> None:
-    database = Database(url, tell=lambda _: None)
+    database = Database(url, publish=lambda _: None)
     migrate(database, backups=backups, now=datetime.now(UTC))
     database.close()

@@ -11,7 +11,7 @@ from tests.drivers.planes import COMMIT, DrivenPlane
 
 # the first run leaves a commit and a file; every later one finds both and commits the file
 TWO_TRIES = (
-    f"if test -e left.txt; then git add -A && git commit -qm Second; "
+    f"if [ -e left.txt ]; then git add -A && git commit -qm Second; "
     f"else {COMMIT}; echo left > left.txt; exit 3; fi"
 )
 

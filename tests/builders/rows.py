@@ -34,7 +34,7 @@ def stores_on(control: Database, runs: Database | None = None) -> Stores:
 
 def opened_database(file: Path, tell: Callable[[list[Change]], None]) -> Database:
     """Open a database file and migrate it to the current schema."""
-    database = Database(f"sqlite:///{file}", tell=tell)
+    database = Database(f"sqlite:///{file}", publish=tell)
     migrate(database, backups=file.parent / "backups", now=NOW)
     return database
 

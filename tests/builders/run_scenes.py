@@ -19,6 +19,8 @@ git -c user.name=a -c user.email=a@b.test commit -qm Fix
 """
 WAITS = "echo waiting; exec sleep 600"
 DIES = "echo 'fatal: boom'; exit 3"
+# a run with this delay is there and counts, but starts no agent during a test
+DAY = 86_400
 
 
 async def add_project(

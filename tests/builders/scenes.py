@@ -92,10 +92,10 @@ def field_error(page: Page, mark: str) -> Locator:
     return page.locator(".f", has=page.get_by_test_id(mark)).get_by_test_id("field-error")
 
 
-def expect_no_sideways_scroll(page: Page) -> None:
-    """Check that the page is no wider than the window."""
+def expect_no_sideways_scroll(page: Page, width: int = 0) -> None:
+    """Check that the page is no wider than its window, or than this `width` given to it."""
     # a phone's window widens with overflowing content, so compare with the requested size
-    room = page.viewport_size["width"] if page.viewport_size else 0
+    room = width or (page.viewport_size["width"] if page.viewport_size else 0)
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= room, f"{page.url} is {wide} px wide: {widest(page, room)}"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from tests.builders.repositories import commit_files
 from tests.builders.scenes import (
     HOSTILE,
-    LONG,
     NEVER_COMMITS,
     Puppet,
     add_project,
@@ -18,13 +17,11 @@ from tests.builders.scenes import (
 )
 from tests.drivers.servers.processes import RunyardServer
 
-COLOURS = (
-    "printf '\\033[34m> Read\\033[0m src/money.py\\n\\033[32m142 passed\\033[0m in 8.21s\\n'; "
-)
+COLORS = "printf '\\033[34m> Read\\033[0m src/money.py\\n\\033[32m142 passed\\033[0m in 8.21s\\n'; "
 DELIVERS = [
     "/bin/sh",
     "-c",
-    COLOURS + "echo 'ROUND = 2' > money.py; rm -f README.md; git add -A; "
+    COLORS + "echo 'ROUND = 2' > money.py; rm -f README.md; git add -A; "
     "git commit -qm 'Round tax per line'",
 ]
 
@@ -64,6 +61,12 @@ Keep the CSV format:
 - one line an invoice
 - `;` between the columns
 """
+# words without any place to break, in text, in code, in a table and in a label
+UNBROKEN = f"{'y' * 3000}\n\n`{'z' * 400}`\n\n| a | b |\n|---|---|\n| {'x' * 300} | 2 |\n"
+LONG_LABEL = "a-label-that-is-as-long-as-one-may-be-" * 2
+# names may have 80 characters, titles 300
+HOSTILE_NAME, HOSTILE_TITLE = HOSTILE.ljust(80, "x"), HOSTILE.ljust(300, "x")
+ODD = "A title \u202e\u3000 of " + "many words " * 20
 KEEPS_WORK = ["/bin/sh", "-c", "echo half > half.py; git add -A; git commit -qm Half; exit 3"]
 
 IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
@@ -83,21 +86,18 @@ def fill(server: RunyardServer, folder: Path) -> Yard:
     puppet = Puppet(folder / "agent")
     projects = {
         "running": _project(server, folder, "checkout-api", puppet.argv),
-        "delivers": _project(server, folder, "ledger", DELIVERS),
+        "delivers": _project(server, folder, HOSTILE_NAME, DELIVERS),
         "fails": _project(server, folder, "mobile", NEVER_COMMITS),
         "keeps": _project(server, folder, "billing", KEEPS_WORK),
         "stopped": _project(server, folder, "docs-site", ["/bin/sh", "-c", "exec sleep 600"]),
-        "long": _project(server, folder, LONG, DELIVERS),
-        "hostile": _project(server, folder, HOSTILE, DELIVERS),
     }
     _write_issues(server, projects["delivers"])
     runs = {
         "running": start_run(server, projects["running"], task="Reject expired coupons"),
         "succeeded": start_run(server, projects["delivers"], issue=1),
-        "died": start_run(server, projects["fails"], task="Make it faster"),
+        "died": start_run(server, projects["fails"], task=HOSTILE),
         "kept": start_run(server, projects["keeps"], task="Charge in the currency of the order"),
         "stopped": start_run(server, projects["stopped"]),
-        "hostile": start_run(server, projects["hostile"], task=HOSTILE),
     }
     for name in ("running", "stopped"):
         wait_until(server, runs[name], status="running")
@@ -105,7 +105,6 @@ def fill(server: RunyardServer, folder: Path) -> Yard:
     with server.client() as client:
         client.post(f"/runs/{runs['stopped']}/stop", json={"because": "not needed any more"})
     delivered = wait_until(server, runs["succeeded"], status="succeeded")
-    wait_until(server, runs["hostile"], status="succeeded")
     for name in ("died", "kept"):
         wait_until(server, runs[name], status="died")
     wait_until_released(server, runs["kept"])
@@ -126,8 +125,8 @@ def _write_issues(server: RunyardServer, project_id: str) -> None:
         ("Round tax per line, not per invoice", "Sums differ by a cent.", ["ready-for-agent"]),
         ("Export the ledger as CSV", "## Blocked by\n\n#1\n", ["ready-for-agent"]),
         (HOSTILE, HOSTILE, []),
-        ("x" * 300, "y" * 2000, ["needs-info"]),
-        ("Round tax per line, as the auditors want it", NOTED, ["ready-for-agent", "tax"]),
+        (HOSTILE_TITLE, UNBROKEN, ["needs-info", LONG_LABEL]),
+        (ODD, NOTED, ["ready-for-agent", "tax"]),
     )
     with server.client() as client:
         for title, body, labels in issues:
@@ -152,7 +151,6 @@ def _paths(projects: dict[str, str], runs: dict[str, str]) -> dict[str, str]:
         "project-issues": ledger,
         "issues": f"{ledger}/issues",
         "issue": f"{ledger}/issues/2",
-        "issue-hostile": f"{ledger}/issues/3",
         "issue-long": f"{ledger}/issues/4",
         "issue-noted": f"{ledger}/issues/5",
         "project-runs": f"{ledger}?tab=runs",
@@ -160,9 +158,7 @@ def _paths(projects: dict[str, str], runs: dict[str, str]) -> dict[str, str]:
         "project-charts": f"{ledger}?tab=charts",
         "project-settings": f"{ledger}?tab=settings",
         "quota": "/quota",
-        "project-long": f"/projects/{projects['long']}",
-        "project-hostile": f"/projects/{projects['hostile']}",
         "new-run": f"{ledger}/run?issue=2",
-        "new-run-hostile": f"/projects/{projects['hostile']}/run",
         **{f"run-{name}": f"/runs/{run_id}" for name, run_id in runs.items()},
+        "run-diff": f"/runs/{runs['succeeded']}",
     }

@@ -25,7 +25,7 @@ def requester(plane: FakePlane, key: str) -> Requester:
 
 def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
     """Accept and launch a run."""
-    accepted = plane.services.trigger.accept(
+    accepted = plane.services.accept.accept(
         order(project, **wishes), plane.requester(), plane.clock()
     ).run
     plane.rest()

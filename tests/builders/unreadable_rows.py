@@ -41,7 +41,7 @@ def poison(
 def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
     """Accept a run and launch it if allowed."""
     order = RunRequest(project.id, Depth.QUICK, "auto", **wishes)
-    run = plane.services.trigger.accept(order, plane.requester(), plane.clock()).run
+    run = plane.services.accept.accept(order, plane.requester(), plane.clock()).run
     plane.rest()
     return found(plane, run)
 

@@ -23,7 +23,7 @@ def clear(plane: RealPlane) -> int:
 
 def leaving(plane: RealPlane) -> list[tuple[str, str]]:
     """Return the run ids announced for removal, with the reasons."""
-    return [(one.run_id, one.because) for one in copies(plane).standing().leaving]
+    return [(one.run_id, one.because) for one in copies(plane).usage().leaving]
 
 
 def kept_run(plane: RealPlane, script: str = DIRTY) -> Run:

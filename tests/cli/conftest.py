@@ -13,6 +13,7 @@ import pytest
 from app.cli.main import main
 from tests.drivers.cli.live_shell import LiveShell, a_live_shell
 from tests.drivers.cli.shells import Ended, Shell
+from tests.drivers.servers.forked_starts import read_commands_once
 from tests.fakes.recorded_server import RecordedServer
 
 KEEP_LOCKS = """
@@ -97,6 +98,7 @@ def here(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Ended]:
     """Run the shell's commands in this process; a process for each would be slow."""
+    read_commands_once()
 
     def run(*words: str) -> Ended:
         for name in ("RUNYARD_URL", "RUNYARD_TOKEN", "NO_COLOR", "FORCE_COLOR"):

@@ -1,18 +1,23 @@
-"""Compiled SQL statements and validators of parameters, shared by all planes of a test process.
+"""Compiled SQL statements and parameters of routes, shared by all planes of a test process.
 
 SQLAlchemy caches compiled statements per engine. Each test has its own engine, so each would
-compile its statements again, which took a fifth of the tests' CPU time. FastAPI compiles a
-validator for each parameter of each route; every plane's API has the same ones, and they took a
-third of the set-up of a page test.
+compile its statements again, which took a fifth of the tests' CPU time. FastAPI reads the signature
+of each route and compiles a validator for each of its parameters; every plane's API has the same
+ones, and they took two thirds of the set-up of a page test and half of a forked server's start.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields, replace
 from functools import cache
+from types import FunctionType
 from typing import Any, get_args
 
-import pytest
+from fastapi import routing
 from fastapi._compat import v2
+from fastapi.dependencies import utils
+from fastapi.dependencies.models import Dependant
 from pydantic import TypeAdapter
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
@@ -42,8 +47,7 @@ def share_compiled_statements() -> None:
         connection.execution_options(compiled_cache=compiled)
 
 
-@cache
-def share_validators() -> None:
+def _share_validators() -> None:
     """Make all APIs share the validators of equal parameters."""
     made: dict[Any, TypeAdapter[Any]] = {}
 
@@ -54,7 +58,42 @@ def share_validators() -> None:
             made[key] = TypeAdapter(kind, config=config)
         return made[key]
 
-    pytest.MonkeyPatch().setattr(v2, "TypeAdapter", adapter)
+    v2.TypeAdapter = adapter  # pyright: ignore[reportPrivateImportUsage]
+
+
+@cache
+def share_parameters() -> None:
+    """Make all APIs share the parameters of routes made by the same code, and their validators."""
+    _share_validators()
+    made: dict[Any, tuple[Dependant, Any]] = {}
+    read = utils.get_dependant
+
+    def dependant(*, path: str, call: Callable[..., Any], **how: Any) -> Dependant:
+        if not isinstance(call, FunctionType) or not _is_read_from_its_code(call):
+            return read(path=path, call=call, **how)
+        words = repr((call.__annotations__, call.__defaults__, call.__kwdefaults__, how))
+        key = (call.__code__, id(call.__globals__), path, words)
+        if key not in made:
+            # the globals are kept, so that no others get their id
+            made[key] = read(path=path, call=call, **how), call.__globals__
+        return _copy_for(call, made[key][0])
+
+    for module in (routing, utils):
+        module.__dict__["get_dependant"] = dependant
+
+
+def _is_read_from_its_code(call: FunctionType) -> bool:
+    """Return False if parameters of this function may belong to one API alone."""
+    defaults = (*(call.__defaults__ or ()), *(call.__kwdefaults__ or {}).values())
+    written = (*defaults, *call.__annotations__.values())
+    return not vars(call) and all(isinstance(one, str | int | None) for one in written)
+
+
+def _copy_for(call: Callable[..., Any], dependant: Dependant) -> Dependant:
+    given = {field.name: getattr(dependant, field.name) for field in fields(dependant)}
+    # FastAPI adds to the lists
+    lists = {name: list(one) for name, one in given.items() if isinstance(one, list)}
+    return replace(dependant, call=call, **lists)
 
 
 def _alike(key: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -49,6 +49,10 @@ class DrivenPlane(ControlPlane):
     clock: Clock
     person: str
 
+    def add_project(self, agent: str | list[str] = COMMIT, **settings: Any) -> Project:
+        """Register a project with a new repository."""
+        raise NotImplementedError
+
     def see_end(self, run: Run) -> Run:
         """Wait for the end of the run's processes, then reap it as a sweep does."""
         raise NotImplementedError
@@ -87,7 +91,7 @@ class DrivenPlane(ControlPlane):
         self, order: RunRequest, key: str | None = None, *, person: str | None = None
     ) -> Run:
         """Accept a run; it may have to wait for its launch."""
-        return self.services.trigger.accept(
+        return self.services.accept.accept(
             order, self.requester(key, person=person), self.clock()
         ).run
 

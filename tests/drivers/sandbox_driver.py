@@ -1,18 +1,22 @@
-"""A program that runs one agent through the engine, as the user who starts it.
+"""A program that runs agents through the engine, as the user who starts it.
 
-`python tests/drivers/sandbox_driver.py` reads the order as JSON on stdin, and prints the end
-and the output as JSON. It needs only the standard library and structlog: any
-user can run it.
+`python tests/drivers/sandbox_driver.py <descriptor>` gets a socket for each order over this one. A
+fork of its own reads the order from there as JSON, and answers with the end and the output. It
+needs only the standard library and structlog: any user can run it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import sys
 import threading
+import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -34,7 +38,6 @@ from app.services.ports import LaunchFailed, LaunchOrder
 
 LONGER = 20.0
 
-# standard output is for the answer
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
@@ -48,11 +51,39 @@ def groups_of(instance: str) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Launch the order from stdin, wait for the proof that nothing is left, print the result."""
-    asked = json.load(sys.stdin)
+def wait_for_orders(door: socket.socket) -> None:
+    """Fork for each order until the other side closes its socket; then end the forks too."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    while True:
+        word, files, _, _ = socket.recv_fds(door, 1, 1)
+        if not word:
+            os.killpg(0, signal.SIGKILL)
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            door.close()
+            answer(socket.socket(fileno=files[0]))
+            os._exit(0)
+        os.close(files[0])
+
+
+def answer(line: socket.socket) -> None:
+    """Read an order, obey it, and send the result, or the traceback as `error`."""
+    with line, line.makefile("rw") as words:
+        try:
+            asked = json.loads(words.readline())
+            os.environ.clear()
+            os.environ.update(asked.pop("environment"))
+            told = obey(asked)
+        except BaseException:  # whatever it is, the test shows it
+            told = {"error": traceback.format_exc()}
+        words.write(json.dumps(told))
+
+
+def obey(asked: dict[str, Any]) -> dict[str, Any]:
+    """Launch the order, wait for the proof that nothing is left, and return the result."""
     data = Path(asked["data"])
-    copy, objects = data / "copies" / "run_1", data / "mirror" / "objects"
+    copy, objects = data / "copies" / asked["copy"], data / "mirror" / "objects"
     for folder in (copy, objects):
         folder.mkdir(parents=True, exist_ok=True)
     means = [Means(asked["means"])] if asked["means"] else list(Means)
@@ -64,8 +95,6 @@ def main() -> None:
     engine.listen(lambda _, what: gone.set() if what == "gone" else None)
     argv = asked["argv"] or ["/bin/sh", "-c", asked["script"]]
     env = dict(os.environ) | {"DATA": str(data), "SERVER": str(os.getpid())} | asked["env"]
-    # a variable that only the server has
-    env.pop("SERVER_SECRET", None)
     ahead = timedelta(seconds=asked["seconds_later"])
 
     def now() -> datetime:
@@ -103,8 +132,7 @@ def main() -> None:
     try:
         launched = engine.launch(order, lambda kept: None)
     except LaunchFailed as failure:
-        print(json.dumps({"failed": str(failure), "cause": failure.cause}))
-        return
+        return {"failed": str(failure), "cause": failure.cause}
     kept = launched.kept
     engine.watch(asked["run"], kept)
     if asked["ends_once"]:
@@ -128,8 +156,8 @@ def main() -> None:
     if asked["project"]:
         told["refused"] = list(homes.keep_in_step(asked["project"], asked["agent"]))
     engine.close()
-    print(json.dumps(told))
+    return told
 
 
 if __name__ == "__main__":
-    main()
+    wait_for_orders(socket.socket(fileno=int(sys.argv[1])))

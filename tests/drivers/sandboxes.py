@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,8 @@ WAYS = [
     *((means, level) for means, levels in LEVELS_OF.items() for level in levels),
     (None, SandboxLevel.NONE),
 ]
+# a word in the environment of the servers of trials alone
+CANARY = "canary-of-the-server"
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _NOBODY = "nobody"
 # the user's own processes must be able to run it: setpriv may read more than that user
@@ -71,8 +76,6 @@ class Trial:
 
     user: str
     place: Path
-    driver: Path
-    python: str
 
     @property
     def data(self) -> Path:
@@ -87,7 +90,7 @@ class Trial:
     @property
     def prefix(self) -> list[str]:
         """The arguments that make a command run as this user."""
-        return _prefix(self.user)
+        return prefix_of(self.user)
 
     def run(
         self,
@@ -99,6 +102,8 @@ class Trial:
         """Run a shell script as the agent, until it and all that it started have ended."""
         order = {
             "run": "run_1",
+            # the folder of its copy; runs one after another share it
+            "copy": "run_1",
             "script": script,
             "argv": [],
             "level": level,
@@ -122,22 +127,57 @@ class Trial:
             "seconds_later": 0,
             **asked,
         }
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **order["env"],
-        }
-        done = subprocess.run(
-            [*self.prefix, self.python, str(self.driver)],
-            input=json.dumps(order),
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=80 + order["budget"],
-        )
-        assert done.returncode == 0, done.stderr
-        return Tried(**json.loads(done.stdout))
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), **order["env"]}
+        order["environment"] = environment
+        told = self._servers().obey(order, 80 + order["budget"])
+        assert "error" not in told, told["error"]
+        return Tried(**told)
+
+    def _servers(self) -> Servers:
+        return servers_of(self.user)
+
+
+class Servers:
+    """A process that forks a server for each order, with the imports done; it runs as a user."""
+
+    def __init__(self, prefix: Sequence[str], python: str, driver: Path) -> None:
+        self._door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [*prefix, python, str(driver), str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "SERVER_SECRET": CANARY,
+                },
+                pass_fds=[theirs.fileno()],
+            )
+
+    def obey(self, order: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Let a new server obey this order, and return its answer. Raises TimeoutError."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            socket.send_fds(self._door, [b"1"], [theirs.fileno()])
+            theirs.close()
+            ours.settimeout(seconds)
+            ours.sendall(json.dumps(order).encode() + b"\n")
+            answer = b"".join(iter(lambda: ours.recv(65536), b""))
+        assert answer, f"the server of this trial ended without a word: {order}"
+        return json.loads(answer)
+
+    def end(self) -> None:
+        """End the process and the servers that are left."""
+        self._door.close()
+        self._process.wait(20)
+
+
+@cache
+def servers_of(user: str) -> Servers:
+    """Return the servers of this user; they end with the tests."""
+    servers = Servers(prefix_of(user), *program_of(user))
+    atexit.register(servers.end)
+    return servers
 
 
 @contextmanager
@@ -145,10 +185,10 @@ def trial_of(user: str) -> Iterator[Trial]:
     """Set up a place for trials of `user`; skip where this machine cannot be that user."""
     if user == ROOT and os.geteuid() != 0:
         pytest.skip("tried as root only where the tests are: this is a plain user")
+    program_of(user)
     # not pytest's own folder, which is closed to other users
     place = Path(tempfile.mkdtemp(prefix="runyard-trial-"))
     try:
-        driver, python = _program(user, place)
         for folder in (place / "data", place / "home" / ".ssh"):
             folder.mkdir(parents=True)
         (place / "data" / "token").write_text("the token of the operator")
@@ -160,42 +200,50 @@ def trial_of(user: str) -> Iterator[Trial]:
             for folder in ("data", "home"):
                 for path in [place / folder, *(place / folder).rglob("*")]:
                     os.chown(path, nobody.pw_uid, nobody.pw_gid)
-        yield Trial(user, place, driver, python)
+        yield Trial(user, place)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _prefix(user: str) -> list[str]:
+def prefix_of(user: str) -> list[str]:
+    """Return the arguments that make a command run as this user."""
     if user == ROOT or os.geteuid() != 0:
         return []
     nobody = pwd.getpwnam(_NOBODY)
     return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
 
 
-def _program(user: str, place: Path) -> tuple[Path, str]:
-    """Return the driver and an interpreter that this user can read."""
+@cache
+def program_of(user: str) -> tuple[str, Path]:
+    """Return an interpreter and the driver, both readable by this user; skip without one."""
+    driver = _CHECKOUT / "tests" / "drivers" / "sandbox_driver.py"
     if user == ROOT or os.geteuid() != 0:
-        return _CHECKOUT / "tests" / "drivers" / "sandbox_driver.py", sys.executable
-    program = place / "program"
+        return sys.executable, driver
+    python = plain_python()
+    if python is None:
+        pytest.skip("no Python from 3.11 on is here that a plain user may read")
+    program = Path(tempfile.mkdtemp(prefix="runyard-trial-program-"))
+    atexit.register(shutil.rmtree, program, ignore_errors=True)
+    program.chmod(0o755)
     ignored = shutil.ignore_patterns("__pycache__", "migrations")
     shutil.copytree(_CHECKOUT / "app", program / "app", ignore=ignored)
     # the driver's interpreter may be the system's, which has no packages
     shutil.copytree(Path(structlog.__file__).parent, program / "structlog", ignore=ignored)
     drivers = program / "tests" / "drivers"
     drivers.mkdir(parents=True)
-    driver = shutil.copy(_CHECKOUT / "tests" / "drivers" / "sandbox_driver.py", drivers)
-    return Path(driver), _python_for([*_prefix(user)])
+    return python, Path(shutil.copy(driver, drivers))
 
 
-def _python_for(prefix: Sequence[str]) -> str:
+@cache
+def plain_python() -> str | None:
+    """Return an interpreter from 3.11 on that a plain user can run, if there is one."""
+    prefix = prefix_of(PLAIN)
     for python in (os.path.realpath(sys.executable), _SYSTEM_PYTHON):
-        try:
+        with suppress(OSError):
             asked = [*prefix, python, "-c", _IS_USABLE]
             if subprocess.run(asked, capture_output=True).returncode == 0:
                 return python
-        except OSError:
-            continue
-    pytest.skip("no Python from 3.11 on is here that a plain user may read")
+    return None
 
 
 @contextmanager
@@ -218,3 +266,25 @@ def with_programs(folder: Path, monkeypatch: pytest.MonkeyPatch, **programs: str
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+# most attacks are tried as root by the soak alone, since both users' sandboxes are made alike;
+# where the tests cannot be both users, everything is tried as the one that they can be
+_ARE_BOTH_USERS = os.geteuid() == 0 and plain_python() is not None
+
+
+def in_soak(*values: object) -> Any:
+    """Return a case that only `make soak` tries: another one shows the same in `make test`."""
+    return pytest.param(*values, marks=[pytest.mark.soak] if _ARE_BOTH_USERS else [])
+
+
+ONE_USER = [PLAIN, in_soak(ROOT)]
+
+
+def users_and_ways(*chosen: tuple[str, Means | None, SandboxLevel]) -> pytest.MarkDecorator:
+    """Parametrize a test by `user`, `means` and `level`: the chosen, and all others in the soak."""
+    every = [(user, *way) for user in USERS for way in WAYS]
+    assert set(chosen) <= set(every)
+    cases = [one if one in chosen else in_soak(*one) for one in every]
+    names = [f"{user}-{level}-{means or 'alone'}" for user, means, level in every]
+    return pytest.mark.parametrize(("user", "means", "level"), cases, ids=names)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from tests.drivers.planes import COMMIT
-from tests.fakes.world import World
+from tests.fakes.world import Copy, World
 
 _IF = re.compile(r"if \[ (.*?) \]; then (.*?); (?:else (.*?); )?fi")
+COMMIT_THE_REST = "git add -A && git commit -qm Second"
 _LEAVES_A_FILE = re.compile(r"echo \w+ > \S+")
 
 
@@ -20,9 +22,13 @@ def act(world: World, run_id: str) -> None:
     for name, value in order.facts.items():
         text = text.replace(f"$RUNYARD_{name}", value)
     text = re.sub(r"\$RUNYARD_\w+", "", text)
-    for line in _IF.sub(_chosen, text).split("; "):
+    copy = world.copies[run_id]
+    for line in _IF.sub(partial(_chosen, copy), text).split("; "):
         if line == COMMIT:
             world.commit(run_id)
+        elif line == COMMIT_THE_REST:
+            world.commit(run_id)
+            copy.uncommitted = 0
         elif _LEAVES_A_FILE.fullmatch(line):
             world.leave_file(run_id)
         elif line.startswith("exit "):
@@ -33,9 +39,12 @@ def act(world: World, run_id: str) -> None:
     world.end(run_id)
 
 
-def _chosen(found: re.Match[str]) -> str:
+def _chosen(copy: Copy, found: re.Match[str]) -> str:
     condition, then, otherwise = found.groups()
-    if condition.startswith("-n "):
+    if condition.startswith("-e "):
+        # the one file that agents of this world leave
+        holds = copy.uncommitted > 0
+    elif condition.startswith("-n "):
         holds = bool(condition.removeprefix("-n ").strip('"'))
     else:
         one, other = condition.split(" = ")

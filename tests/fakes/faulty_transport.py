@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+LOOK_SECONDS = 0.02
+
 
 class Faults:
     """The fault rules of a file, reread when it changes; a change resets their counters."""
@@ -56,7 +58,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request. Raises ConnectError or ReadError for an injected lost connection."""
         fault = self._faults.meet(request.method, request.url.path)
-        await asyncio.sleep(fault.get("delay_seconds", 0))
+        await _wait(fault.get("delay_seconds", 0), fault.get("gate"))
         if fault.get("drop") == "request":
             raise httpx.ConnectError("lost before it was sent", request=request)
         if "status" in fault:
@@ -65,12 +67,18 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         if fault.get("drop") == "answer":
             await answer.aread()
             raise httpx.ReadError("lost on its way back", request=request)
-        await asyncio.sleep(fault.get("delay_answer_seconds", 0))
+        await _wait(fault.get("delay_answer_seconds", 0), fault.get("answer_gate"))
         return answer
 
     async def aclose(self) -> None:
         """Close the wrapped transport."""
         await self._inner.aclose()
+
+
+async def _wait(seconds: float, gate: str | None) -> None:
+    await asyncio.sleep(seconds)
+    while gate is not None and not Path(gate).exists():
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _answer(fault: Mapping[str, Any]) -> httpx.Response:

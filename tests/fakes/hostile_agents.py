@@ -23,10 +23,17 @@ class HostileAgent:
 
 UNPROVED = "Couldn't confirm that its processes have exited."
 
+# its supervisor writes that record once more when the agent has begun
+HAS_BEGUN = """
+started="$(dirname "$RUNYARD_PROMPT_FILE")/started"
+until grep -q '"agent": .*pid' "$started"; do sleep 0.05; done
+"""
+
 # kills its supervisor and leaves an unmarked daemon, so nothing can prove that the run is gone
 KILLS_ITS_SUPERVISOR = HostileAgent(
-    """
-env -i /usr/bin/setsid /bin/sh -c 'exec sleep {seconds}' & echo $! > daemon; sleep 0.5
+    HAS_BEGUN
+    + """
+env -i /usr/bin/setsid /bin/sh -c 'exec sleep {seconds}' & echo $! > daemon
 kill -9 $PPID; sleep 600
 """,
     seen=UNPROVED,
@@ -34,9 +41,10 @@ kill -9 $PPID; sleep 600
 
 # the same, and also forges the records that its supervisor writes when no process is left
 FORGES_ITS_END = HostileAgent(
-    """
+    HAS_BEGUN
+    + """
 folder="$(dirname "$RUNYARD_PROMPT_FILE")"
-env -i /usr/bin/setsid /bin/sh -c 'exec sleep {seconds}' & echo $! > daemon; sleep 0.5
+env -i /usr/bin/setsid /bin/sh -c 'exec sleep {seconds}' & echo $! > daemon
 at='"at": "2026-01-01T00:00:00.000Z"'
 echo '{{"code": 0, "signal": null, "reason": "exited", '"$at"'}}' > "$folder/exit"
 echo "{{$at}}" > "$folder/gone"
@@ -47,16 +55,15 @@ kill -9 $PPID; sleep 600
 
 # stops its supervisor, whose clock alone enforces the deadline
 STOPS_ITS_SUPERVISOR = HostileAgent(
-    "sleep 1.5; kill -STOP $PPID; : > done; while :; do sleep 1; done",
+    HAS_BEGUN + "kill -STOP $PPID; : > done; while :; do sleep 1; done",
     seen="Its time was used up, nothing delivered.",
 )
 
 # records another process as its own: a server that trusts the record kills that process
 NAMES_ANOTHER_PROCESS = HostileAgent(
-    """
-started="$(dirname "$RUNYARD_PROMPT_FILE")/started"; pid={pid}
-# its supervisor writes there once more when it has begun
-until grep -q '"agent": .*pid' "$started"; do sleep 0.05; done
+    HAS_BEGUN
+    + """
+pid={pid}
 ticks=$(sed 's/.*) //' /proc/$pid/stat | cut -d' ' -f20)
 sed -E 's/"pid": [0-9]+, "started": [0-9]+, "boot/"pid": '$pid', "started": '$ticks', "boot/' \\
   "$started" > "$started.new" && mv "$started.new" "$started"; : > done; echo written; sleep 600

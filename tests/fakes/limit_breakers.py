@@ -115,7 +115,7 @@ sleep 60
     seen="The run's limit of 16 MB for its working copy was reached.",
 )
 # sparse files: 24 MB in length, a few KB on disk
-LOOKS_LARGE = "for n in 1 2 3 4 5 6; do truncate -s 4000000 $n; done; sleep 4; exit 7"
+LOOKS_LARGE = "for n in 1 2 3 4 5 6; do truncate -s 4000000 $n; done; sleep 2.5; exit 7"
 HUGE_FILE = _file("head -c 3000000 /dev/zero > huge; exit $?")
 # a program that survives SIGXFSZ is recognized by its error message
 HUGE_FILE_AFTER_ALL = _file(

@@ -38,7 +38,7 @@ class Limited:
         """Accept a plain run and launch it if allowed."""
         order = RunRequest(project.id, Depth.QUICK, "auto", **{"task": f"at {self.now}"} | wishes)  # type: ignore[arg-type]
         now = self.plane.clock.advance(1)
-        run = self.plane.services.trigger.accept(order, self.plane.requester(), now).run
+        run = self.plane.services.accept.accept(order, self.plane.requester(), now).run
         self.plane.rest()
         return self.run(run.id)
 
@@ -52,7 +52,7 @@ class Limited:
         """Let the agent use a tool, and process its output."""
         content = [{"type": "tool_use", "name": "Bash", "input": {}}]
         self._say(run, {"type": "assistant", "message": {"content": content}})
-        self.plane.services.reporter.hear(run.id)
+        self.plane.services.reporter.schedule(run.id)
         self.plane.rest()
 
     def meet_limit(

@@ -193,7 +193,7 @@ class FakeMirrors:
         return self._world.mirrors[repo.project_id].get(branch)
 
     def claims(self, repo: Repository) -> set[str]:
-        if self._world.is_silent:
+        if self._world.is_silent or not self.exists(repo):
             raise CannotRead("The mirror could not be read.")
         return set(self._world.mirrors[repo.project_id])
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +14,36 @@ from pathlib import Path
 import pytest
 
 from app.native.window import obstacle
-from tests.drivers.servers.processes import ROOT, RunyardServer, free_port
+from tests.drivers.servers.forked_starts import (
+    SERVER,
+    ForkedProcess,
+    clean_environment,
+    start_forked,
+)
+from tests.drivers.servers.processes import RunyardServer, free_port
 from tests.native.devtools import Devtools
 from tests.native.displays import Display, missing_programs, running_display
 from tests.native.patience import until
 
 COMMAND_SECONDS = 60
+
+
+@dataclass
+class Joined:
+    """A command that has opened a window onto a running server, or has tried to."""
+
+    process: ForkedProcess
+    folder: Path
+
+    def kill(self) -> None:
+        """Kill it without warning."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(COMMAND_SECONDS)
+
+    def end(self) -> tuple[int, str, str]:
+        """Wait for its end; return its exit code, its output and its complaints."""
+        code = self.process.wait(COMMAND_SECONDS)
+        return code, (self.folder / "out").read_text(), (self.folder / "err").read_text()
 
 
 @dataclass
@@ -55,18 +81,21 @@ class Desktop:
         self.page.wait_for("document.readyState == 'complete' && !!window.did_handshake")
         return found[0]
 
-    def serve(self, data_dir: Path, **changed: str) -> subprocess.Popen[str]:
-        """Start `runyard serve --native` on a data folder whose server may already be running."""
-        environment = {n: v for n, v in os.environ.items() if not n.startswith("PYTEST_")}
-        return subprocess.Popen(
-            [sys.executable, "main.py", "serve", "--native", "--data-dir", str(data_dir)],
-            cwd=ROOT,
-            env=environment | self.settings | changed,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def serve(self, data_dir: Path, **changed: str) -> Joined:
+        """Run `runyard serve --native` on the data folder of a running server."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        with (
+            open(os.devnull) as nothing,
+            (folder / "out").open("w") as out,
+            (folder / "err").open("w") as err,
+        ):
+            process = start_forked(
+                SERVER,
+                ["serve", "--native", "--data-dir", str(data_dir)],
+                clean_environment() | self.settings | changed,
+                (nothing.fileno(), out.fileno(), err.fileno()),
+            )
+        return Joined(process, folder)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +130,6 @@ def yard(desktop: Desktop, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         tmp_path_factory.mktemp("data"),
         desktop.settings,
         options=("--native",),
-        is_fresh=True,
     ).start()
     yield server
     server.stop()

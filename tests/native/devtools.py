@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from http.client import HTTPConnection
 from typing import Any
 
-import httpx
 from websockets.sync.client import connect
 
 from tests.native.patience import PATIENCE_SECONDS, until
@@ -19,7 +19,7 @@ class Devtools:
     """The page of a window started with QTWEBENGINE_REMOTE_DEBUGGING=`port`."""
 
     def __init__(self, port: int) -> None:
-        self._targets = f"http://127.0.0.1:{port}/json/list"
+        self._port = port
         self._asked = 0
 
     def run(self, script: str) -> Any:
@@ -48,5 +48,9 @@ class Devtools:
         return until(look)
 
     def _page(self) -> str:
-        listed = httpx.get(self._targets, trust_env=False, timeout=PATIENCE_SECONDS).json()
+        # not by httpx, which loads certificates for each call: this is asked again and again
+        line = HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
+        line.request("GET", "/json/list")
+        listed = json.loads(line.getresponse().read())
+        line.close()
         return str(next(one for one in listed if one["type"] == "page")["webSocketDebuggerUrl"])

@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from tests.native.patience import comes_soon, until
 PROGRAMS = ("Xvfb", "xdotool")
 _SIZE = "1400x1000x24"
 _HEADER = struct.Struct(">25I")  # XWD, version 7
-_COLOUR_BYTES, _PIXEL_BYTES = 12, 4
+_COLOR_BYTES = 12
 
 Pixel = tuple[int, int, int]
 
@@ -41,8 +42,8 @@ class Display:
     def place_of(self, window: int) -> tuple[int, int, int, int]:
         """Return the window's left, top, width and height in pixels."""
         lines = self._ask("getwindowgeometry", "--shell", str(window)).splitlines()
-        told = dict(line.split("=") for line in lines)
-        return (int(told["X"]), int(told["Y"]), int(told["WIDTH"]), int(told["HEIGHT"]))
+        place = dict(line.split("=") for line in lines)
+        return (int(place["X"]), int(place["Y"]), int(place["WIDTH"]), int(place["HEIGHT"]))
 
     def move(self, window: int, x: int, y: int, width: int, height: int) -> None:
         """Move and resize a window, as a window manager would."""
@@ -75,18 +76,18 @@ class Display:
         found = until(lambda: self._ask("search", "--onlyvisible", "--name", f"^{title}$"))
         return int(found.split()[0])
 
-    def colours(self) -> dict[Pixel, int]:
+    def colors(self) -> dict[Pixel, int]:
         """Count the display's colors in a sample of its pixels."""
         raw = self.frame_file.read_bytes()
         head = _HEADER.unpack_from(raw)
-        header_bytes, height, line_bytes, colours = head[0], head[5], head[12], head[19]
-        start = header_bytes + colours * _COLOUR_BYTES
-        counts: dict[bytes, int] = {}
-        pixels = raw[start : start + height * line_bytes]
-        for at in range(0, len(pixels), _PIXEL_BYTES * 7):  # every seventh pixel is enough
-            pixel = pixels[at : at + 3]
-            counts[pixel] = counts.get(pixel, 0) + 1
-        return {(p[2], p[1], p[0]): count for p, count in counts.items()}
+        header_bytes, height, line_bytes, colors = head[0], head[5], head[12], head[19]
+        start = header_bytes + colors * _COLOR_BYTES
+        pixels = memoryview(raw)[start : start + height * line_bytes].cast("I")
+        found: Counter[Pixel] = Counter()
+        for pixel, count in Counter(pixels[::7]).items():  # every seventh pixel is enough
+            # an unused byte, red, green, blue
+            found[pixel >> 16 & 255, pixel >> 8 & 255, pixel & 255] += count
+        return found
 
     def _shows(self, window: int) -> bool:
         return str(window) in self._ask("search", "--onlyvisible", "--name", ".").split()
@@ -122,8 +123,8 @@ def running_display(folder: Path) -> Iterator[Display]:
     )
     os.close(writing)
     try:
-        with os.fdopen(reading) as told:
-            number = told.readline().strip()
+        with os.fdopen(reading) as line:
+            number = line.readline().strip()
         assert number, "Xvfb did not start"
         yield Display(f":{number}", folder / "Xvfb_screen0")
     finally:

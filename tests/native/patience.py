@@ -8,7 +8,7 @@ from typing import TypeVar
 
 PATIENCE_SECONDS = 30.0
 _SOON_SECONDS = 3.0
-_STEP_SECONDS = 0.05
+_STEP_SECONDS = 0.1
 
 Seen = TypeVar("Seen")
 

@@ -64,7 +64,7 @@ def test_what_is_odd_beside_a_sound_area_is_left_out(odd: object, tmp_path: Path
     assert recall(file) == Place(Area(1, 2, 800, 600))
 
 
-def test_a_place_that_cannot_be_kept_costs_nothing_more(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_saved_is_lost_and_nothing_else_fails(tmp_path: Path) -> None:
     keep(tmp_path / "no such folder" / "window.json", Place(WIDE))
     (tmp_path / "window.json").mkdir()
     keep(tmp_path / "window.json", Place(WIDE))

@@ -16,7 +16,7 @@ import pytest
 
 from tests.builders.scenes import Puppet, add_project, start_run, wait_until
 from tests.drivers.servers.processes import ROOT, RunyardServer
-from tests.native.conftest import COMMAND_SECONDS, Desktop
+from tests.native.conftest import Desktop
 from tests.native.displays import Pixel
 from tests.native.patience import until
 
@@ -42,7 +42,7 @@ def run_id(yard: RunyardServer, puppet: Puppet, tmp_path_factory: pytest.TempPat
     return run_id
 
 
-def colour(name: str) -> Pixel:
+def color(name: str) -> Pixel:
     """Return a color of the light theme."""
     theme = (ROOT / "assets" / "theme.css").read_text()
     found = re.search(rf"--{name}:light-dark\(#([0-9a-fA-F]{{6}})", theme)
@@ -61,10 +61,10 @@ def test_the_window_shows_the_page_to_a_person_who_is_signed_in(
     assert desktop.display.place_of(window)[2:] == (1280, 860)
 
     def seen() -> bool:
-        colours = desktop.display.colours()
-        sample = sum(colours.values())
+        colors = desktop.display.colors()
+        sample = sum(colors.values())
         # mostly background, with one small blue button
-        return colours.get(colour("bg"), 0) > sample / 2 and colours.get(colour("accent"), 0) > 200
+        return colors.get(color("bg"), 0) > sample / 2 and colors.get(color("accent"), 0) > 200
 
     until(seen)
     assert desktop.browsed() == []
@@ -143,12 +143,12 @@ def test_a_second_command_opens_a_window_onto_the_running_server(
     assert desktop.page.run("location.href") == f"{yard.page_url}/"
     assert desktop.page.run("document.documentElement.dataset.theme") == "dark"
     desktop.display.press(window, "ctrl+q")
-    said, complained = joined.communicate(timeout=COMMAND_SECONDS)
-    assert (joined.returncode, complained) == (0, "")
+    code, said, complained = joined.end()
+    assert (code, complained) == (0, "")
     assert said == f"The window is closed; Runyard keeps running at {yard.url}.\n"
 
 
-def test_a_place_off_the_screen_is_not_believed(desktop: Desktop, yard: RunyardServer) -> None:
+def test_a_place_off_the_screen_is_corrected(desktop: Desktop, yard: RunyardServer) -> None:
     far = {"x": 90_000, "y": -90_000, "width": 99_999, "height": 1}
     (yard.data_dir / "window.json").write_text(json.dumps(far))
     joined = desktop.serve(yard.data_dir)
@@ -157,7 +157,6 @@ def test_a_place_off_the_screen_is_not_believed(desktop: Desktop, yard: RunyardS
     assert 0 <= top <= 600
     # killing the joined command closes its window at once
     joined.kill()
-    joined.communicate(timeout=COMMAND_SECONDS)
     until(lambda: not desktop.display.windows())
 
 
@@ -171,8 +170,8 @@ def test_without_a_display_the_browser_is_opened_instead(
 ) -> None:
     before = len(desktop.browsed())
     joined = desktop.serve(yard.data_dir, DISPLAY=display, WAYLAND_DISPLAY="")
-    said, complained = joined.communicate(timeout=COMMAND_SECONDS)
-    assert (joined.returncode, complained) == (0, "")
+    code, said, complained = joined.end()
+    assert (code, complained) == (0, "")
     assert said.startswith(sentence)
     assert said.endswith("Opening the browser instead.\n")
     opened = desktop.browsed()[before:]
@@ -189,7 +188,7 @@ def test_no_end_of_a_server_leaves_a_joined_window_behind(
     desktop.window()
     yard.kill()
     until(lambda: not desktop.display.windows())
-    said, _ = joined.communicate(timeout=COMMAND_SECONDS)
+    _, said, _ = joined.end()
     assert said.startswith("Runyard has ended, and its window with it.")
 
 

@@ -20,7 +20,7 @@ from nicegui.testing.user import User
 
 from app.api.client.client import ApiClient
 from tests.builders.databases import put_database
-from tests.drivers.compiled_once import share_validators
+from tests.drivers.compiled_once import share_parameters
 from tests.drivers.servers.processes import WAIT_SECONDS
 
 PORT = 8080
@@ -111,7 +111,7 @@ def _whole_program() -> None:
     from app.server import application
 
     assert application
-    share_validators()
+    share_parameters()
     gc.collect()
     gc.freeze()
 

@@ -72,7 +72,7 @@ def open_database(
     opened: list[Database] = []
 
     def open_one(name: str, tell: Callable[[list[Change]], None] = told.extend) -> Database:
-        opened.append(Database(address_of(name), tell=tell))
+        opened.append(Database(address_of(name), publish=tell))
         return opened[-1]
 
     yield open_one

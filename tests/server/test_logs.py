@@ -76,6 +76,19 @@ def test_elsewhere_everything_is_kept_as_json_with_its_fields(
     assert theirs["event"] == "connected to origin"
 
 
+def test_the_colored_copy_of_a_uvicorn_message_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", file)
+    set_up_logs()
+    colored = {"color_message": "Started server process [\x1b[36m%d\x1b[0m]"}
+    logging.getLogger("uvicorn.error").info("Started server process [%d]", 7, extra=colored)
+    [line] = file.getvalue().splitlines()
+    assert "color" not in line
+    assert json.loads(line)["event"] == "Started server process [7]"
+
+
 def test_a_value_on_a_terminal_is_quoted_where_it_would_run_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -215,7 +215,7 @@ async def test_an_agent_that_is_still_unsandboxed_counts_after_its_project_is_co
     project = yard.rows.find(yard.other)
     assert project is not None
     order = RunRequest(project.id, Depth.QUICK, "auto", task="Look around")
-    run = plane.services.trigger.accept(order, plane.requester(), plane.clock()).run
+    run = plane.services.accept.accept(order, plane.requester(), plane.clock()).run
     plane.rest()
     runs.update_fields(run.id, run.project_id, provenance={**run.provenance, "sandbox": level})
     assert (await yard.answer(yard.by_token(), DEEDS["archive"])).status_code == code

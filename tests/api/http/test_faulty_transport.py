@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from tests.drivers.servers.entry import seams_of
-from tests.fakes.faulty_transport import FaultyTransport
+from tests.fakes.faulty_transport import LOOK_SECONDS, FaultyTransport
 
 
 class Counted(httpx.AsyncBaseTransport):
@@ -70,6 +71,20 @@ async def test_an_answer_that_is_lost_was_acted_on(
     with pytest.raises(httpx.ReadError):
         await client.post("/api/v1/runs")
     assert app.arrived == 1
+
+
+async def test_a_call_and_its_answer_wait_until_the_test_opens_their_gates(
+    file: Path, client: httpx.AsyncClient, app: Counted, tmp_path: Path
+) -> None:
+    sent, answered = tmp_path / "sent", tmp_path / "answered"
+    gates = {"gate": str(sent), "answer_gate": str(answered)}
+    set_faults(file, {"POST /api/v1/runs": gates})
+    call = asyncio.create_task(client.post("/api/v1/runs"))
+    for gate, arrived in ((sent, 0), (answered, 1)):
+        await asyncio.wait([call], timeout=3 * LOOK_SECONDS)
+        assert (app.arrived, call.done()) == (arrived, False)
+        gate.touch()
+    assert (await call).status_code == 201
 
 
 async def test_another_answer_is_given_as_often_as_it_says_and_anew_after_a_change(

@@ -145,7 +145,9 @@ def test_a_login_link_is_made_for_the_address_that_was_asked(shop: Workshop) -> 
 def damage(data_dir: Path, project_id: str) -> str:
     """Write a row that cannot be decoded; return a part of the Python error it causes."""
     own_file = f"sqlite:///{data_dir / 'runyard.db'}"
-    database = Database(own_database(data_dir).get("database_url", own_file), tell=lambda _: None)
+    database = Database(
+        own_database(data_dir).get("database_url", own_file), publish=lambda _: None
+    )
     damaged = "labels = '{'" if database.is_sqlite else "created_at = 'infinity'"
     with database.transaction() as tx:
         damage = text(f"UPDATE issue SET {damaged} WHERE project_id = :id")  # noqa: S608

@@ -25,6 +25,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         yield shop
 
 
+@pytest.fixture
+def steady_project(shop: Workshop) -> str:
+    """The project shared by the tests that leave it as it was."""
+    return str(shop.projects["always there"]["id"])
+
+
 def fail(shop: Workshop, project: str, times: int) -> None:
     for _ in range(times):
         number = shop.issue(project, "Fail", body="please fail")
@@ -65,19 +71,16 @@ def test_a_certain_issue_can_be_chosen_and_a_blank_field_is_none(
         assert shop.ended(run["id"])["because"] == "stopped by operator"
 
 
-@pytest.mark.parametrize(
-    ("word", "is_on"),
-    [("on", True), ("true", True), ("1", True), ("off", False), ("false", False), ("0", False)],
-)
+@pytest.mark.parametrize(("on", "off"), [("on", "off"), ("true", "false"), ("1", "0")])
 def test_the_loop_is_switched_by_a_word(
-    shop: Workshop, ann: Person, word: str, is_on: bool
+    ann: Person, steady_project: str, on: str, off: str
 ) -> None:
-    project = shop.add_project(f"switched {word}", auto_enabled=not is_on)
-    assert f">Auto: {'Off' if is_on else 'On'}<" in ann.card(project)
-    notice = notice_of(ann.send(f"auto/{project}", enabled=word))
-    assert notice == ("auto_on" if is_on else "auto_off")
-    assert ann.told(project)["auto_enabled"] is is_on
-    assert f">Auto: {'On' if is_on else 'Off'}<" in ann.card(project)
+    for word, is_on in ((on, True), (off, False)):
+        assert f">Auto: {'Off' if is_on else 'On'}<" in ann.card(steady_project)
+        notice = notice_of(ann.send(f"auto/{steady_project}", enabled=word))
+        assert notice == ("auto_on" if is_on else "auto_off")
+        assert ann.told(steady_project)["auto_enabled"] is is_on
+    assert ">Auto: Off<" in ann.card(steady_project)
 
 
 def test_reset_ends_the_pause_and_the_card_says_why_it_was(
@@ -174,13 +177,13 @@ def test_an_archived_project_is_shown_apart_without_forms_and_refuses(
 # --- responses ---------------------------------------------------------------------------------
 
 
-def test_a_refusal_is_told_on_the_page_or_as_a_problem(ann: Person, project: str) -> None:
-    refused = ann.send(f"start/{project}")
+def test_a_refusal_is_shown_on_the_page_or_as_a_problem(ann: Person, steady_project: str) -> None:
+    refused = ann.send(f"start/{steady_project}")
     assert notice_of(refused) == "nothing_ready"
     page = ann.browser.get(refused.headers["location"]).text
     assert 'role="status" data-testid="notice">No ready-for-agent issues to start.<' in page
     for headers in (PROGRAM, CARD):
-        answer = ann.send(f"start/{project}", headers)
+        answer = ann.send(f"start/{steady_project}", headers)
         assert (answer.status_code, problem(answer)["error"]) == (409, "nothing_ready")
 
 
@@ -247,12 +250,12 @@ def test_only_a_form_that_is_posted_is_an_action(ann: Person, action: str, metho
     ],
 )
 def test_a_form_that_is_none_of_ours_is_refused(
-    ann: Person, project: str, action: str, fields: dict[str, Any]
+    ann: Person, steady_project: str, action: str, fields: dict[str, Any]
 ) -> None:
-    before = ann.told(project)
-    refused = ann.send(f"{action}/{project}", PROGRAM, **fields)
+    before = ann.told(steady_project)
+    refused = ann.send(f"{action}/{steady_project}", PROGRAM, **fields)
     assert (refused.status_code, problem(refused)["error"]) == (422, "invalid")
-    assert ann.told(project) == before
+    assert ann.told(steady_project) == before
 
 
 def test_a_reason_has_a_limit_and_no_nul(ann: Person) -> None:
@@ -260,10 +263,10 @@ def test_a_reason_has_a_limit_and_no_nul(ann: Person) -> None:
         assert notice_of(ann.send("stop/run_none", because=because)) == "invalid"
 
 
-def test_a_form_is_small(ann: Person, project: str) -> None:
-    refused = ann.send(f"auto/{project}", PROGRAM, enabled="x" * MAX_FORM)
+def test_a_form_is_small(ann: Person, steady_project: str) -> None:
+    refused = ann.send(f"auto/{steady_project}", PROGRAM, enabled="x" * MAX_FORM)
     assert (refused.status_code, problem(refused)["error"]) == (413, "too_large")
-    page = ann.send(f"auto/{project}", enabled="x" * MAX_FORM)
+    page = ann.send(f"auto/{steady_project}", enabled="x" * MAX_FORM)
     assert (page.status_code, "Nothing was changed" in page.text) == (413, True)
 
 

@@ -28,9 +28,9 @@ def fail(shop: Workshop, subject: Subject, times: int = MOST_TRIES) -> str:
     """Count failures of a subject as the sweep does; return its key."""
     data_dir = shop.server.data_dir
     addresses = {"database_url": f"sqlite:///{data_dir / 'runyard.db'}"} | own_database(data_dir)
-    with closing(Database(addresses["database_url"], tell=lambda _: None)) as control:
+    with closing(Database(addresses["database_url"], publish=lambda _: None)) as control:
         url = addresses.get("runs_database_url")
-        runs = Database(url, tell=lambda _: None) if url else None
+        runs = Database(url, publish=lambda _: None) if url else None
         ledger = QuarantineLedger(RunLedger(stores_on(control, runs)))
         for _ in range(times):
             ledger.count(subject, "KeyError: '<b>x'", __version__, datetime.now(UTC))

@@ -110,7 +110,7 @@ def _put_process(proc: Path, pid: int, parent: int, environ: str = "", command: 
     (proc / str(pid) / "cmdline").write_text(f"{command}\0")
 
 
-def test_a_process_is_a_runs_by_whatever_is_above_it_and_where_that_cannot_be_told(
+def test_a_process_is_a_runs_by_any_process_above_it_and_where_those_are_unknown(
     tmp_path: Path,
 ) -> None:
     table = ProcessTable("mine", str(tmp_path))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.domain.sandbox.levels import SandboxLevel
 from tests.drivers.sandboxes import PLAIN, trial_of
-from tests.drivers.servers.processes import fresh_server
+from tests.drivers.servers.processes import running_server
 
 # reads its supervisor's memory and files, then prints its own OOM score
 READS = (
@@ -34,7 +34,7 @@ def test_a_plain_users_server_knows_its_supervisors_by_their_arguments() -> None
 
 
 def test_a_program_without_powers_reads_nothing_of_the_server(tmp_path: Path) -> None:
-    with fresh_server(tmp_path / "data") as server:
+    with running_server(tmp_path / "data") as server:
         assert server.process is not None
         place = f"/proc/{server.process.pid}"
         powerless = ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine import launch
+from app.adapters.engine import launch, local
 from app.domain.sandbox.levels import SandboxLevel
 from tests.drivers.planes import RealPlane, real_plane
-from tests.drivers.sandboxes import USERS, Trial, trial_of
+from tests.drivers.sandboxes import ONE_USER, Trial, trial_of
 from tests.drivers.web.run_pages import page_of
 from tests.fakes.agents.runs import is_living
 from tests.fakes.hostile_agents import (
@@ -73,8 +73,9 @@ def test_an_agent_that_stops_its_supervisor_times_out_all_the_same(plane: RealPl
 def test_a_set_up_that_stops_its_supervisor_for_good_ends_as_not_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "_START_SECONDS", 1.0)
-    with real_plane(tmp_path, launch_seconds=4) as plane:
+    for module, name in ((launch, "_START_SECONDS"), (local, "_KILL_MARGIN_SECONDS")):
+        monkeypatch.setattr(module, name, 1.0)
+    with real_plane(tmp_path, launch_seconds=1) as plane:
         again = ["/bin/sh", "-c", "while :; do kill -STOP $PPID; done"]
         run = plane.launch(plane.add_project("exit 0", setup_command=again))
         assert (run.status, run.cause) == ("not_started", "launch_failed")
@@ -83,7 +84,7 @@ def test_a_set_up_that_stops_its_supervisor_for_good_ends_as_not_started(
 
 
 @pytest.mark.parametrize("forgery", ["exit", "gone", "started"])
-def test_a_record_that_an_agent_changes_is_told_of_once(plane: RealPlane, forgery: str) -> None:
+def test_a_record_that_an_agent_changes_is_reported_once(plane: RealPlane, forgery: str) -> None:
     fields = '{"code": 0, "signal": null, "reason": "exited", "at": "2026-01-01T00:00:00.000Z"}'
     by_hand = f"""echo '{fields}' > "$(dirname "$RUNYARD_PROMPT_FILE")/{forgery}"; echo written"""
     another = NAMES_ANOTHER_PROCESS.told(pid=os.getpid())
@@ -100,8 +101,8 @@ def test_a_record_that_an_agent_changes_is_told_of_once(plane: RealPlane, forger
 
 def test_a_run_whose_records_nobody_changed_says_nothing_of_them(plane: RealPlane) -> None:
     run = plane.finish(plane.add_project("exit 3"))
-    told = [line.sentence for line in plane.ledgers.runs.timeline(run.id)]
-    assert not [sentence for sentence in told if "record" in sentence]
+    sentences = [line.sentence for line in plane.ledgers.runs.timeline(run.id)]
+    assert not [sentence for sentence in sentences if "record" in sentence]
 
 
 def test_a_record_that_names_another_process_aims_no_signal_at_it(plane: RealPlane) -> None:
@@ -125,12 +126,12 @@ def test_a_record_that_names_the_server_does_not_end_it(plane: RealPlane) -> Non
     assert plane.see_end(run).released_at is not None
 
 
-# --- the engine alone, as root and as a plain user -----------------------------------------------
+# --- the engine alone: above, its user is that of the tests ---------------------------------------
 
 
-@pytest.fixture(params=USERS)
+@pytest.fixture(params=ONE_USER)
 def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
-    """A trial as root or as a plain user."""
+    """A trial as a plain user, or as root."""
     with trial_of(request.param) as trial:
         yield trial
 

@@ -7,7 +7,7 @@ import time
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.api.schemas import IssueOut
@@ -71,8 +71,20 @@ def test_a_hostile_text_is_only_text(words: str) -> None:
     assert row.count("<a ") == 1
 
 
+@settings(max_examples=25)
 @given(st.text(max_size=300))
-def test_whatever_is_written_can_be_shown_and_hides_nothing(words: str) -> None:
+def test_any_text_can_be_shown_and_hides_nothing(words: str) -> None:
+    is_shown_and_hides_nothing(words)
+
+
+@pytest.mark.soak
+@settings(max_examples=1000, deadline=None)
+@given(st.text(max_size=300))
+def test_a_thousand_texts_can_be_shown_and_hide_nothing(words: str) -> None:
+    is_shown_and_hides_nothing(words)
+
+
+def is_shown_and_hides_nothing(words: str) -> None:
     html = markdown_html(words)
     assert dangers(html) == []
     assert not HIDING.search(html.replace("\n", ""))

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,19 @@ from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
 from app.services.ports import LaunchOrder
-from tests.attacks.agents.test_agents_in_sandboxes import AGENTS, try_agent
-from tests.drivers.sandboxes import PLAIN, ROOT, USERS, Trial, Tried, trial_of
+from tests.attacks.agents.test_agents_in_sandboxes import AGENTS, wrongs_of
+from tests.drivers.sandboxes import (
+    ONE_USER,
+    PLAIN,
+    ROOT,
+    USERS,
+    Servers,
+    Trial,
+    Tried,
+    prefix_of,
+    program_of,
+    trial_of,
+)
 from tests.drivers.web.run_pages import page_after
 from tests.fakes.agents.runs import KeepingEngine, until
 from tests.fakes.limit_breakers import EATS, FILLS_DISK, FORKS_AWAY, HUGE_FILE, LimitBreaker
@@ -29,6 +41,7 @@ from tests.fakes.limit_breakers import EATS, FILLS_DISK, FORKS_AWAY, HUGE_FILE, 
 TREES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 SECONDS = 30.0
 # process 1 can be killed and stopped from inside here; the consequences are tested separately
+_numbers = count()
 REACHES_PROCESS_1 = ("kills its supervisor", "stops its supervisor")
 if problem := landlock.shortcoming():
     pytestmark = pytest.mark.skip(f"landlock is not tried on this machine: {problem}")
@@ -38,13 +51,11 @@ if problem := landlock.shortcoming():
 class Divided(Trial):
     """A trial in a control group that its user may divide, like one that systemd delegates."""
 
-    group: str = ""
+    group: str
+    servers: Servers
 
-    @property
-    def prefix(self) -> list[str]:
-        """The command prefix that switches to this user, in the group."""
-        joining = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
-        return ["/bin/sh", "-c", joining, self.group, *super().prefix]
+    def _servers(self) -> Servers:
+        return self.servers
 
     def contain(self, script: str, **asked: object) -> Tried:
         """Run a script as the agent, contained by landlock."""
@@ -60,7 +71,7 @@ def divided_group(user: str) -> Iterator[str]:
             "landlock is not tried: this user may not make control groups of version 2 here "
             "(as root, or with a group that systemd delegates, it is)"
         )
-    group = f"{tree}/runyard-test-{os.getpid()}"
+    group = f"{tree}/runyard-test-{os.getpid()}-{next(_numbers)}"
     os.mkdir(group)
     try:
         if user == PLAIN and os.geteuid() == 0:
@@ -75,10 +86,27 @@ def divided_group(user: str) -> Iterator[str]:
         os.rmdir(group)
 
 
-@pytest.fixture(params=USERS)
-def trial(request: pytest.FixtureRequest) -> Iterator[Divided]:
-    with divided_group(request.param) as group, trial_of(request.param) as one:
-        yield Divided(one.user, one.place, one.driver, one.python, group)
+both_users = pytest.mark.parametrize("servers_in_group", USERS, indirect=True)
+
+
+@pytest.fixture(scope="module", params=ONE_USER)
+def servers_in_group(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, Servers]]:
+    """A user, a control group that it may divide, and servers of this user in it."""
+    user = request.param
+    with divided_group(user) as group:
+        joining = ["/bin/sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', group]
+        servers = Servers([*joining, *prefix_of(user)], *program_of(user))
+        try:
+            yield user, group, servers
+        finally:
+            servers.end()
+
+
+@pytest.fixture
+def trial(servers_in_group: tuple[str, str, Servers]) -> Iterator[Divided]:
+    user, group, servers = servers_in_group
+    with trial_of(user) as one:
+        yield Divided(user, one.place, group, servers)
 
 
 def _came_of(tried: Tried) -> dict[str, str]:
@@ -95,6 +123,7 @@ def _try(**ways: str) -> str:
     return "\n".join([*lines, "exit 0"])
 
 
+@both_users
 def test_an_agent_works_in_its_copy_and_gets_at_nothing_of_runyards(trial: Divided) -> None:
     (trial.data / "mirror" / "objects").mkdir(parents=True)
     (trial.data / "mirror" / "objects" / "pack").write_text("borrowed")
@@ -150,9 +179,9 @@ def test_names_alone_can_be_listed_and_nothing_is_made_beside_what_leads_to_runy
     assert came == {"lists": "yes", "makes_beside": "no", "makes_in_siblings": "yes"}
 
 
+@both_users
 def test_an_agent_signals_nobody_outside_not_even_its_supervisor(trial: Divided) -> None:
-    own_prefix = Trial(trial.user, trial.place, trial.driver, trial.python).prefix
-    victim = subprocess.Popen([*own_prefix, "sleep", "300"])
+    victim = subprocess.Popen([*trial.prefix, "sleep", "300"])
     try:
         tried = trial.contain(
             _try(
@@ -174,6 +203,7 @@ def test_an_agent_that_stops_all_it_can_reach_stops_its_own_run_alone(trial: Div
     assert (stopped.reason, stopped.is_gone) == ("deadline", True)
 
 
+@both_users
 def test_nothing_outlives_the_run_however_it_hides(trial: Divided) -> None:
     mark = f"4321.{os.getpid()}"
     hides = f"env -i setsid sh -c 'trap \"\" TERM HUP; sleep {mark} & sleep {mark} & wait' &"
@@ -181,7 +211,7 @@ def test_nothing_outlives_the_run_however_it_hides(trial: Divided) -> None:
     assert (tried.code, tried.is_gone) == (0, True)
     assert "left" in tried.log
     assert _with_argument(mark) == []
-    assert [one.read_text() for one in Path(trial.group).glob("*/cgroup.procs")] in ([], [""])
+    assert not any(one.read_text() for one in Path(trial.group).glob("*/cgroup.procs"))
 
 
 def test_an_agent_has_its_grace_and_so_have_its_orphans(trial: Divided) -> None:
@@ -195,16 +225,7 @@ def test_an_agent_has_its_grace_and_so_have_its_orphans(trial: Divided) -> None:
 
 def test_no_hostile_agent_gets_through_or_outlives_its_run(trial: Divided) -> None:
     agents = {what: one for what, one in AGENTS.items() if not what.startswith(REACHES_PROCESS_1)}
-    wrong = {
-        what: found
-        for number, (what, agent) in enumerate(agents.items())
-        if (
-            found := try_agent(
-                trial, agent, f"run_{number}", SandboxLevel.CONTAINED, Means.LANDLOCK
-            )
-        )
-    }
-    assert not wrong
+    assert not wrongs_of(trial, agents, SandboxLevel.CONTAINED, Means.LANDLOCK)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +284,7 @@ def test_it_is_taken_only_where_nothing_better_is_there(monkeypatch: pytest.Monk
     assert "reach sockets such as Docker's" in told.because
 
 
-def test_whoever_ends_the_supervisor_ends_everything_inside(tmp_path: Path) -> None:
+def test_the_end_of_the_supervisor_ends_everything_inside(tmp_path: Path) -> None:
     mark = f"5432.{os.getpid()}"
     with divided_group(ROOT):
         if not os.access(f"{TREES[0]}/cgroup.procs", os.W_OK) and os.geteuid() != 0:

@@ -6,13 +6,21 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.adapters.supervisor.cgroups import GROUPS
 from app.domain.sandbox.levels import Means, SandboxLevel
-from tests.drivers.sandboxes import PLAIN, ROOT, USERS, Trial, Tried, trial_of
+from tests.drivers.sandboxes import (
+    ONE_USER,
+    PLAIN,
+    ROOT,
+    Trial,
+    Tried,
+    in_soak,
+    trial_of,
+    users_and_ways,
+)
 from tests.drivers.web.run_pages import page_after
 from tests.fakes.limit_breakers import (
     EATS,
@@ -27,54 +35,51 @@ from tests.fakes.limit_breakers import (
     LimitBreaker,
 )
 
-Way = tuple[Means | None, SandboxLevel]
-WAYS: list[Way] = [
-    (None, SandboxLevel.NONE),
-    (Means.BUBBLEWRAP, SandboxLevel.CONTAINED),
-    (Means.BUBBLEWRAP, SandboxLevel.SANDBOXED),
-    (Means.NAMESPACES, SandboxLevel.CONTAINED),
-]
+# root's runs are held by control groups where there are any, a plain user's by Runyard's own count
+ROOT_ALONE = (ROOT, None, SandboxLevel.NONE)
+ROOT_CONTAINED = (ROOT, Means.BUBBLEWRAP, SandboxLevel.CONTAINED)
+PLAIN_ALONE = (PLAIN, None, SandboxLevel.NONE)
+PLAIN_CONTAINED = (PLAIN, Means.NAMESPACES, SandboxLevel.CONTAINED)
+PLAIN_SANDBOXED = (PLAIN, Means.BUBBLEWRAP, SandboxLevel.SANDBOXED)
 
 
-def also(agent: LimitBreaker) -> Any:
-    """Another way to reach the same limit, tried only by the soak tests."""
-    return pytest.param(agent, marks=pytest.mark.soak)
-
-
-@pytest.fixture(params=USERS)
-def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
+@pytest.fixture
+def trial(user: str) -> Iterator[Trial]:
     """A trial as root or as a plain user."""
-    with trial_of(request.param) as trial:
+    with trial_of(user) as trial:
         yield trial
 
 
-@pytest.fixture(params=WAYS, ids=lambda way: f"{way[1]}-{way[0] or 'alone'}")
-def way(request: pytest.FixtureRequest) -> Way:
-    """The means and level at which the agent is contained."""
-    return request.param
+one_user = pytest.mark.parametrize("user", ONE_USER)
 
 
-@pytest.mark.parametrize("agent", [EATS, also(EATS_IN_PARTS)], ids=["one process", "children"])
+@users_and_ways(ROOT_ALONE, PLAIN_SANDBOXED)
+@pytest.mark.parametrize("agent", [EATS, in_soak(EATS_IN_PARTS)], ids=["one process", "children"])
 def test_an_agent_that_eats_memory_ends_at_its_own_limit(
-    trial: Trial, way: Way, agent: LimitBreaker
+    trial: Trial, means: Means | None, level: SandboxLevel, agent: LimitBreaker
 ) -> None:
-    meets_its_limit(trial, way, agent)
+    meets_its_limit(trial, means, level, agent)
 
 
-@pytest.mark.parametrize("agent", [also(FORKS), FORKS_AWAY], ids=["children", "daemons"])
+@users_and_ways(ROOT_CONTAINED, PLAIN_CONTAINED)
+@pytest.mark.parametrize("agent", [in_soak(FORKS), FORKS_AWAY], ids=["children", "daemons"])
 def test_a_fork_bomb_ends_at_its_own_limit_with_all_it_started(
-    trial: Trial, way: Way, agent: LimitBreaker
+    trial: Trial, means: Means | None, level: SandboxLevel, agent: LimitBreaker
 ) -> None:
-    assert not meets_its_limit(trial, way, agent).groups
+    assert not meets_its_limit(trial, means, level, agent).groups
 
 
-def test_an_agent_that_fills_its_copy_ends_at_its_quota(trial: Trial, way: Way) -> None:
-    meets_its_limit(trial, way, FILLS_DISK)
+@users_and_ways(PLAIN_CONTAINED)
+def test_an_agent_that_fills_its_copy_ends_at_its_quota(
+    trial: Trial, means: Means | None, level: SandboxLevel
+) -> None:
+    meets_its_limit(trial, means, level, FILLS_DISK)
 
 
-def meets_its_limit(trial: Trial, way: Way, agent: LimitBreaker) -> Tried:
+def meets_its_limit(
+    trial: Trial, means: Means | None, level: SandboxLevel, agent: LimitBreaker
+) -> Tried:
     """Run an agent, and assert that its limit ends it with all it started, as its page says."""
-    means, level = way
     tried = trial.run(agent.script, level, means, limits=agent.limits)
     met = (tried.reason, tried.limit, tried.is_gone)
     assert met == (agent.reason, agent.limit[1], True), tried
@@ -82,34 +87,48 @@ def meets_its_limit(trial: Trial, way: Way, agent: LimitBreaker) -> Tried:
     return tried
 
 
+@one_user
 def test_what_only_looks_large_is_no_quota_met(trial: Trial) -> None:
     tried = trial.run(LOOKS_LARGE, SandboxLevel.NONE, limits={"disk_mb": 16})
     assert (tried.reason, tried.code) == ("exited", 7), tried
 
 
+@users_and_ways(ROOT_CONTAINED, PLAIN_ALONE)
 @pytest.mark.parametrize(
-    "agent", [HUGE_FILE, also(HUGE_FILE_AFTER_ALL)], ids=["by the signal", "by the error"]
+    "agent", [HUGE_FILE, in_soak(HUGE_FILE_AFTER_ALL)], ids=["by the signal", "by the error"]
 )
 def test_an_agent_that_writes_a_huge_file_is_stopped_at_it(
-    trial: Trial, way: Way, agent: LimitBreaker
+    trial: Trial, means: Means | None, level: SandboxLevel, agent: LimitBreaker
 ) -> None:
-    meets_its_limit(trial, way, agent)
+    meets_its_limit(trial, means, level, agent)
     assert (trial.data / "copies" / "run_1" / "huge").stat().st_size == 1000**2
 
 
+@one_user
 @pytest.mark.parametrize("script", HUGE_COMMITS.values(), ids=list(HUGE_COMMITS))
-def test_an_agent_whose_git_meets_the_limit_for_a_file_is_told_so(
+def test_an_agent_whose_git_meets_the_limit_for_a_file_ends_at_it(
     trial: Trial, script: str
 ) -> None:
     tried = trial.run(script, SandboxLevel.NONE, limits={"file_mb": 1})
     assert (tried.reason, tried.limit, tried.is_gone) == ("file_limit", 1, True), tried
-    # without that limit, the same output proves nothing
-    said = "echo 'File size limit exceeded'; exit 1"
-    free = trial.run(said, SandboxLevel.NONE, run="run_2")
-    assert (free.reason, free.code) == ("exited", 1), free
 
 
-@pytest.mark.parametrize("level", list(SandboxLevel))
+@one_user
+def test_without_a_limit_for_a_file_the_words_of_one_prove_nothing(trial: Trial) -> None:
+    tried = trial.run("echo 'File size limit exceeded'; exit 1", SandboxLevel.NONE)
+    assert (tried.reason, tried.code) == ("exited", 1), tried
+
+
+@pytest.mark.parametrize(
+    ("user", "level"),
+    [
+        (ROOT, SandboxLevel.NONE),
+        (PLAIN, SandboxLevel.SANDBOXED),
+        in_soak(PLAIN, SandboxLevel.NONE),
+        in_soak(ROOT, SandboxLevel.SANDBOXED),
+        *(in_soak(user, SandboxLevel.CONTAINED) for user in (ROOT, PLAIN)),
+    ],
+)
 def test_a_setup_command_is_held_to_the_limits_too(trial: Trial, level: SandboxLevel) -> None:
     setup = ["/bin/sh", "-c", EATS.script]
     tried = trial.run("true", level, setup=setup, limits=EATS.limits)
@@ -118,8 +137,10 @@ def test_a_setup_command_is_held_to_the_limits_too(trial: Trial, level: SandboxL
     )
 
 
-def test_an_agent_within_its_limits_never_meets_them(trial: Trial, way: Way) -> None:
-    means, level = way
+@users_and_ways(ROOT_ALONE, PLAIN_SANDBOXED)
+def test_an_agent_within_its_limits_never_meets_them(
+    trial: Trial, means: Means | None, level: SandboxLevel
+) -> None:
     most = {"memory_mb": 500, "processes": 200, "file_mb": 5, "disk_mb": 50}
     tried = trial.run("head -c 100000 /dev/zero > file && sleep 1.5", level, means, limits=most)
     assert (tried.reason, tried.code, tried.limit) == ("exited", 0, None), tried
@@ -129,11 +150,12 @@ def test_an_agent_within_its_limits_never_meets_them(trial: Trial, way: Way) -> 
     assert not tried.groups
 
 
-def test_a_run_has_a_limit_of_processes_unless_somebody_takes_it_away(trial: Trial) -> None:
+@one_user
+def test_a_run_has_a_limit_of_processes_unless_it_is_taken_away(trial: Trial) -> None:
     tried = trial.run("true", SandboxLevel.NONE)
     assert tried.limits.startswith("4,096 processes by ")
-    tried = trial.run("true", SandboxLevel.NONE, limits={"processes": None})
-    assert tried.limits == ""
+    tried = trial.run("true", SandboxLevel.NONE, run="run_2", limits={"processes": None})
+    assert (tried.code, tried.limits) == (0, "")
 
 
 # --- enforcement, as far as this machine supports it --------------------------------------------

@@ -41,7 +41,7 @@ def test_a_listed_name_is_reached_by_a_plain_request():
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "evil.example", "[::1]"])
-def test_another_host_is_refused_and_told_of(host):
+def test_another_host_is_refused_and_reported(host):
     with web_server() as server, way_out("127.0.0.1:1", "localhost:2") as way:
         target = f"{host}:{port_of(server)}"
         answer = way.ask(f"CONNECT {target} HTTP/1.1\r\n\r\n")

@@ -18,7 +18,7 @@ from app.domain.sandbox.levels import NetworkRule, SandboxLevel, SandboxPolicy
 from app.domain.words import Cause
 from tests.builders.repositories import commit_file, run_git
 from tests.drivers.network import WebServer, make_certificate, web_server
-from tests.drivers.sandboxes import USERS, Trial, trial_of
+from tests.drivers.sandboxes import ONE_USER, USERS, Trial, trial_of
 from tests.fakes.agents.runs import KeepingEngine, order, until
 
 SECONDS = 60.0
@@ -44,7 +44,7 @@ def server() -> Iterator[WebServer]:
         yield server
 
 
-@pytest.fixture(params=USERS)
+@pytest.fixture(params=ONE_USER)
 def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     with trial_of(request.param) as trial:
         yield trial
@@ -61,6 +61,7 @@ def run(trial: Trial, script: str, network: NetworkRule, *hosts: str, **env: str
     return tried.log
 
 
+@pytest.mark.parametrize("trial", USERS, indirect=True)
 def test_a_listed_host_is_reached_and_another_is_not(trial: Trial, server: WebServer) -> None:
     here = f"127.0.0.1:{server.server_port}"
     named = f"localhost:{server.server_port}"

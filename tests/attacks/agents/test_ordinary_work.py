@@ -11,7 +11,7 @@ from http.client import HTTPConnection
 import pytest
 
 from app.domain.sandbox.levels import Means, SandboxLevel
-from tests.drivers.sandboxes import USERS, WAYS, trial_of
+from tests.drivers.sandboxes import PLAIN, ROOT, trial_of, users_and_ways
 from tests.fakes.registries import package_registries
 
 PATIENCE = 60.0
@@ -31,11 +31,10 @@ echo 'work in progress' > page.txt
 python3 serve.py
 """
 
-pytestmark = pytest.mark.parametrize("user", USERS)
-at_every_level = pytest.mark.parametrize(("means", "level"), WAYS, ids=lambda one: str(one))
+SANDBOXED = (PLAIN, Means.BUBBLEWRAP, SandboxLevel.SANDBOXED)
 
 
-@at_every_level
+@users_and_ways((ROOT, Means.BUBBLEWRAP, SandboxLevel.CONTAINED), SANDBOXED)
 def test_git_python_pip_and_node_work(user: str, means: Means | None, level: SandboxLevel) -> None:
     for tool in ("git", "python3", "pip3"):
         if shutil.which(tool, path="/usr/local/bin:/usr/bin:/bin") is None:
@@ -57,7 +56,7 @@ def test_git_python_pip_and_node_work(user: str, means: Means | None, level: San
         assert said in tried.log
 
 
-@at_every_level
+@users_and_ways((ROOT, Means.NAMESPACES, SandboxLevel.CONTAINED), SANDBOXED)
 def test_a_dev_server_is_reached_from_this_machine_and_gone_with_its_run(
     user: str, means: Means | None, level: SandboxLevel
 ) -> None:

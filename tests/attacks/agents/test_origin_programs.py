@@ -134,7 +134,26 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+UNREADABLE = {"a pipe", "a large file"}
+# the soak delivers after each change
+DELIVERED_AFTER = {"a changed hook", "another filter", *UNREADABLE}
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGES if name not in UNREADABLE])
+def test_a_change_of_any_program_of_an_origin_is_seen(place: Place, name: str) -> None:
+    before = place.mirrors.hooks_of(place.repo.origin)
+    assert place.mirrors.hooks_of(place.repo.origin) == before
+    CHANGES[name](place.origin / ".git")
+    assert place.mirrors.hooks_of(place.repo.origin) != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(change, id=name, marks=[pytest.mark.soak] * (name not in DELIVERED_AFTER))
+        for name, change in CHANGES.items()
+    ],
+)
 def test_hooks_that_have_changed_since_they_were_switched_on_do_not_run(
     place: Place, change: Callable[[Path], object]
 ) -> None:
@@ -300,7 +319,7 @@ def test_a_merge_that_origin_does_not_show_is_none(tmp_path: Path) -> None:
     assert place.mirrors.origin_tip(repo, "main") == before
 
 
-def test_a_merge_that_somebody_has_built_on_at_once_is_merged(tmp_path: Path) -> None:
+def test_a_merge_that_another_commit_builds_on_at_once_is_merged(tmp_path: Path) -> None:
     place = set_up_place(tmp_path)
     place.deliver({"new.txt": "x\n"})
     top = (
@@ -322,7 +341,7 @@ def test_a_branch_that_origin_still_shows_was_not_deleted(tmp_path: Path) -> Non
     assert not place.mirrors.delete_at_origin(place.trusting_hooks(), "afk/1", expected_sha=tip)
 
 
-def test_a_delivery_is_never_believed_while_somebody_rewrites_the_mirrors_config(
+def test_a_delivery_is_never_believed_while_the_mirrors_config_is_rewritten(
     tmp_path: Path,
 ) -> None:
     """A process of our user can still write between the comparison and git's own reading."""

@@ -1,6 +1,6 @@
 """Agents with a private home: tools and caches work, sign-ins are kept, the home stays closed.
 
-Each test runs as root and as a plain user; tools missing from this machine are skipped.
+Tools missing from this machine are skipped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from app.domain.sandbox.levels import SandboxLevel
-from tests.drivers.sandboxes import USERS, Trial, Tried, trial_of
+from tests.drivers.sandboxes import ONE_USER, USERS, Trial, Tried, trial_of
 from tests.fakes.registries import WHEEL, Registries, package_registries
 
 PROJECT = "proj_1"
@@ -32,7 +32,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=USERS)
+both_users = pytest.mark.parametrize("trial", USERS, indirect=True)
+
+
+@pytest.fixture(params=ONE_USER)
 def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     with trial_of(request.param) as made:
         yield made
@@ -88,6 +91,7 @@ def test_a_user_whose_home_can_be_no_home_inside_has_a_private_one_all_the_same(
     assert runs.works('cat "$HOME/note"; ls /usr/bin/env', env={"HOME": home}).startswith("kept")
 
 
+@both_users
 def test_git_python_and_node_work_in_a_private_home(runs: Runs) -> None:
     needs("git")
     needs("python3")
@@ -227,6 +231,7 @@ def python(program: str) -> str:
     return f"python3 - <<'END'\n{program}\nEND"
 
 
+@both_users
 def test_a_sign_in_that_is_renewed_inside_is_the_users_own_afterwards(runs: Runs) -> None:
     file = signed_in(runs.trial)
     inode = file.stat()

@@ -148,7 +148,7 @@ def test_a_history_that_lost_a_file_is_looked_at_for_an_hour_and_then_kept(
     assert pushed(project, run) == ""
 
 
-def test_a_delivery_that_was_read_at_last_goes_on(
+def test_a_delivery_that_was_read_at_last_continues(
     plane: RealPlane, waiting: tuple[Project, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, run = waiting

@@ -46,11 +46,12 @@ def plane(tmp_path: Path) -> Iterator[RealPlane]:
         yield plane
 
 
-def test_no_odd_name_deletes_anything(plane: RealPlane) -> None:
+@pytest.mark.parametrize("most", [15, pytest.param(150, marks=pytest.mark.soak)])
+def test_no_odd_name_deletes_anything(plane: RealPlane, most: int) -> None:
     run = died(plane)
     before = everything(plane)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=most, deadline=None)
     @given(odd_branches.filter(lambda name: name != run.work_branch))
     def try_it(branch: str) -> None:
         with pytest.raises(NotFound):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.git import command
 from app.adapters.git.command import GitAnswer
 from app.adapters.git.import_commits import proves_nothing
 from app.services.ports import CannotRead, Tampered
@@ -234,16 +235,18 @@ def lock_the_claim(place: Place) -> Callable[[], object]:
     "trouble", [hide_the_copies, hide_the_mirror, leave_no_room_in_the_mirror, lock_the_claim]
 )
 def test_a_machine_in_trouble_is_no_evidence_and_the_next_look_takes_all(
-    place: Place, trouble: Callable[[Place], Callable[[], object]]
+    place: Place, trouble: Callable[[Place], Callable[[], object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = place.start()
     tip = commit_file(copy, "new.txt", "new\n")
-    mend = trouble(place)
+    # git waits for another git's lock, by default for five seconds
+    monkeypatch.setattr(command, "SETTINGS", (*command.SETTINGS, "core.filesRefLockTimeout=100"))
+    repair = trouble(place)
     try:
         with pytest.raises(CannotRead) as problem:
             place.copies.import_work(place.repo, "run_1", "afk/1")
     finally:
-        mend()
+        repair()
     assert not isinstance(problem.value, Tampered)
     assert place.copies.import_work(place.repo, "run_1", "afk/1") == tip
     assert tip_of(place.mirror, "refs/heads/afk/1") == tip

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.git import config_guard
 from app.services.ports import CannotRead, OriginProblem
 from tests.builders.repositories import (
     Place,
@@ -88,7 +89,7 @@ def setting(text: str) -> Callable[[Place], None]:
     return write
 
 
-TRICKS = {
+SETTINGS = {
     "pushInsteadOf": setting('[url "{attacker}"]\n\tpushInsteadOf = {origin}\n'),
     "insteadOf": setting('[url "{attacker}"]\n\tinsteadOf = {origin}\n'),
     "a part of the address": setting('[url "{attacker}"]\n\tpushInsteadOf = /\n'),
@@ -100,6 +101,9 @@ TRICKS = {
     "hooksPath": setting("[core]\n\thooksPath = {canaries}/hooks\n"),
     "merge driver": setting('[merge "x"]\n\tdriver = "touch {canaries}/merge; cat"\n'),
     "another object format": setting('[extensions]\n\tobjectFormat = "sha256"\n'),
+}
+TRICKS = {
+    "every setting": lambda place: [write(place) for write in SETTINGS.values()],
     "no config at all": lambda place: (place.mirror / "config").unlink(),
     "an empty config": lambda place: (place.mirror / "config").write_text(""),
     "a folder": lambda place: [
@@ -121,7 +125,14 @@ TRICKS = {
 }
 
 
-@pytest.mark.parametrize("trick", TRICKS.values(), ids=list(TRICKS))
+@pytest.mark.parametrize(
+    "trick",
+    [
+        *(pytest.param(trick, id=name) for name, trick in TRICKS.items()),
+        # each alone: the file is compared as a whole
+        *(pytest.param(write, id=name, marks=pytest.mark.soak) for name, write in SETTINGS.items()),
+    ],
+)
 def test_a_delivery_reaches_origin_whatever_stands_in_the_mirrors_settings(
     place: Place, trick: Callable[[Place], None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -210,10 +221,13 @@ def test_a_mirror_that_cannot_be_compared_is_not_used(place: Place) -> None:
     assert place.mirrors.push(place.repo, "afk/1").accepted
 
 
-def test_a_mirror_that_cannot_be_put_back_is_not_used(place: Place) -> None:
+def test_a_mirror_that_cannot_be_put_back_is_not_used(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An agent may hold the lock forever: the call then refuses instead of waiting."""
+    monkeypatch.setattr(config_guard, "_LOCK_SECONDS", 0.1)
     place.deliver({"new.txt": "x\n"})
-    TRICKS["pushInsteadOf"](place)
+    SETTINGS["pushInsteadOf"](place)
     held = os.open(place.mirror / "objects", os.O_RDONLY)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -221,12 +235,13 @@ def test_a_mirror_that_cannot_be_put_back_is_not_used(place: Place) -> None:
             place.mirrors.push(place.repo, "afk/1")
     finally:
         os.close(held)
+    monkeypatch.undo()
     assert not tip_of(place.origin, "afk/1")
     assert place.mirrors.push(place.repo, "afk/1").accepted
 
 
 @pytest.mark.parametrize("object_format", ["sha1", "sha256"])
-def test_a_mirror_of_before_goes_on_working(tmp_path: Path, object_format: str) -> None:
+def test_a_mirror_of_an_earlier_version_still_works(tmp_path: Path, object_format: str) -> None:
     place = set_up_place(tmp_path, object_format=object_format)
     ours = (place.mirror / "config").read_text()
     # as plain git would have written it, without the attributes file

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.adapters.git.environment import UnsafeArgument
@@ -32,27 +32,36 @@ def everything(place: Place) -> set[Path]:
     return set(place.origin.parent.rglob("*"))
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(odd_names)
-def test_no_odd_id_deletes_anything(place: Place, run_id: str) -> None:
+few_or_many = pytest.mark.parametrize("most", [15, pytest.param(150, marks=pytest.mark.soak)])
+
+
+@few_or_many
+def test_no_odd_id_deletes_anything(place: Place, most: int) -> None:
     before = everything(place)
-    with contextlib.suppress(UnsafeArgument, CannotRead):
-        place.copies.remove(run_id)
-    assert everything(place) == before
+
+    @settings(max_examples=most, deadline=None)
+    @given(odd_names)
+    def try_it(run_id: str) -> None:
+        with contextlib.suppress(UnsafeArgument, CannotRead):
+            place.copies.remove(run_id)
+        assert everything(place) == before
+
+    try_it()
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(odd_names.filter(lambda name: name != "home"))
-def test_a_tree_is_only_deleted_directly_under_its_root(tmp_path: Path, name: str) -> None:
+@few_or_many
+def test_a_tree_is_only_deleted_directly_under_its_root(tmp_path: Path, most: int) -> None:
     write_files(tmp_path, {"root/home/x": "x", "copies/x": "x", "looks/x": "x"})
     before = set(tmp_path.rglob("*"))
-    with contextlib.suppress(OSError, ValueError):
-        remove_tree(tmp_path / "root", name)
-    assert set(tmp_path.rglob("*")) == before
+
+    @settings(max_examples=most, deadline=None)
+    @given(odd_names.filter(lambda name: name != "home"))
+    def try_it(name: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            remove_tree(tmp_path / "root", name)
+        assert set(tmp_path.rglob("*")) == before
+
+    try_it()
 
 
 def test_a_folder_that_is_not_registered_is_kept(place: Place) -> None:

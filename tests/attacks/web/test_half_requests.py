@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +18,7 @@ from app.server.patches.request_deadlines import (
     HEADER_SECONDS,
     MOST_HEADER_BYTES,
 )
+from tests.drivers.servers.entry import DEADLINES
 from tests.drivers.servers.processes import RunyardServer, running_server
 
 SLACK_SECONDS = 60.0  # allowance for a busy machine, on top of the promised limit
@@ -28,8 +28,42 @@ MOST_IN_BUFFERS = 32 * 1024 * 1024  # what the kernel may buffer before the serv
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
+    """A server with few files."""
     with running_server(tmp_path_factory.mktemp("data")) as running:
+        assert running.process is not None
+        resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (1024, 1024))
         yield running
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        (1.0, 2.0),
+        # the same with the deadlines of every server
+        pytest.param((HEADER_SECONDS, BODY_IDLE_SECONDS), marks=pytest.mark.soak),
+    ],
+    ids=["short", "real"],
+)
+def waited(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[float, float]]:
+    """By name the time that a half request is given, and the time for which it was kept.
+
+    All of them are sent at once.
+    """
+    headers, body = request.param
+    deadlines = {DEADLINES: f"{headers} {body}"}
+    with (
+        running_server(tmp_path_factory.mktemp("hasty"), **deadlines) as server,
+        ThreadPoolExecutor(len(HALVES) + 1) as threads,
+    ):
+        kept = {
+            name: threads.submit(seconds_until_ended, server, text, body)
+            for name, text in HALVES.items()
+        }
+        kept[BIT_BY_BIT] = threads.submit(seconds_until_refused, server, headers)
+        given = {name: body if name == OF_CONTENT else headers for name in kept}
+        return {name: (given[name], one.result()) for name, one in kept.items()}
 
 
 def half(server: RunyardServer, text: str) -> socket.socket:
@@ -49,49 +83,37 @@ def read_to_the_end(line: socket.socket, seconds: float) -> None:
     line.close()
 
 
-# each text with the time that it is given
+OF_CONTENT, BIT_BY_BIT = "half of the content", "headers that come bit by bit"
 HALVES = {
-    "nothing": ("", HEADER_SECONDS),
-    "half of the headers": (
-        "GET /healthz HTTP/1.1\r\nHost: {host}\r\nX-A: b",
-        HEADER_SECONDS,
-    ),
-    "half of the content": (
+    "nothing": "",
+    "half of the headers": "GET /healthz HTTP/1.1\r\nHost: {host}\r\nX-A: b",
+    OF_CONTENT: (
         "POST /api/v1/logout HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
-        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\nhalf",
-        BODY_IDLE_SECONDS,
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\nhalf"
     ),
 }
 
 
-def seconds_until_ended(server: RunyardServer, text: str) -> float:
+def seconds_until_ended(server: RunyardServer, text: str, given: float) -> float:
     """Send half a request; return how long the server kept its connection."""
     began = time.monotonic()
-    read_to_the_end(half(server, text), BODY_IDLE_SECONDS + SLACK_SECONDS)
+    read_to_the_end(half(server, text), given + SLACK_SECONDS)
     return time.monotonic() - began
 
 
-@pytest.fixture(scope="module")
-def waited(server: RunyardServer) -> dict[str, float]:
-    """Seconds for which each half request was kept, all of them sent at once."""
-    with ThreadPoolExecutor(len(HALVES)) as threads:
-        kept = {
-            name: threads.submit(seconds_until_ended, server, text)
-            for name, (text, _) in HALVES.items()
-        }
-        return {name: one.result() for name, one in kept.items()}
-
-
-@pytest.mark.parametrize("name", HALVES)
-def test_half_a_request_is_ended_in_time(waited: dict[str, float], name: str) -> None:
-    _, least = HALVES[name]
-    assert least - 1 <= waited[name]
-
-
-def test_headers_that_come_bit_by_bit_are_ended_all_the_same(server: RunyardServer) -> None:
+def seconds_until_refused(server: RunyardServer, given: float) -> float:
+    """Send one header after another; return how long the server took them."""
+    began = time.monotonic()
     line = half(server, "GET /healthz HTTP/1.1\r\nHost: {host}\r\n")
-    line.settimeout(0.5)
-    assert is_refused_in_the_end(line, b"X: y\r\n", HEADER_SECONDS + SLACK_SECONDS)
+    line.settimeout(0.2)
+    assert is_refused_in_the_end(line, b"X: y\r\n", given + SLACK_SECONDS)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("name", [*HALVES, BIT_BY_BIT])
+def test_half_a_request_is_ended_in_time(waited: dict[str, tuple[float, float]], name: str) -> None:
+    given, kept = waited[name]
+    assert given * 0.9 <= kept
 
 
 def test_headers_without_an_end_are_not_kept(server: RunyardServer) -> None:
@@ -146,11 +168,9 @@ def many_files() -> Iterator[None]:
 
 
 def test_three_thousand_half_requests_lock_nobody_out_of_a_server_with_few_files(
-    tmp_path: Path,
+    server: RunyardServer,
 ) -> None:
-    with running_server(tmp_path / "data") as server, many_files(), ExitStack() as lines:
-        assert server.process is not None
-        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    with many_files(), ExitStack() as lines:
         with server.client() as api, api.stream("GET", "/events") as feed:
             heard = feed.iter_lines()
             next(heard)

@@ -63,7 +63,7 @@ async def test_the_token_is_good_at_every_name_for_pages_too(door: Door, name: s
 
 
 @pytest.mark.parametrize("name", [*OTHERS, PAGE_NAME])
-async def test_health_is_told_at_every_name_of_ours(door: Door, name: str) -> None:
+async def test_health_is_answered_at_every_name_of_ours(door: Door, name: str) -> None:
     async with door.caller(**BROWSER) as caller:
         assert (await caller.get(f"http://{name}:{door.port}/healthz")).status_code == 200
 
@@ -77,7 +77,7 @@ async def test_health_is_told_at_every_name_of_ours(door: Door, name: str) -> No
         {**BROWSER, "sec-fetch-site": "same-site", "sec-fetch-dest": "empty"},
     ],
 )
-async def test_the_name_is_not_told_to_a_page_of_another_port(
+async def test_a_page_of_another_port_does_not_learn_the_name(
     door: Door, headers: dict[str, str]
 ) -> None:
     async with door.caller(**{n.replace("-", "_"): v for n, v in headers.items()}) as caller:

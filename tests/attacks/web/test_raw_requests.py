@@ -236,7 +236,7 @@ async def test_a12_an_open_websocket_is_not_heard_once_its_session_is_over(door:
     assert "two" not in door.changes
 
 
-async def test_a12_an_open_websocket_is_told_nothing_once_its_session_is_over(door: Door) -> None:
+async def test_a12_an_open_websocket_hears_nothing_once_its_session_is_over(door: Door) -> None:
     headers = {"Cookie": door.sign_in(), "Origin": door.address}
     async with link(door, headers) as line:
         await line.send("sign me out")

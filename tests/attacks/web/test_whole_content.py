@@ -1,21 +1,17 @@
-"""A3, A4, A7, A8, A12, A21, A24, A37: the whole program with hostile text and files in it."""
+"""A3, A4, A8, A12, A21, A24, A37: the whole program with hostile text and files in it."""
 
 from __future__ import annotations
 
 import json
-import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from tests.builders.databases import only_on_sqlite
-from tests.drivers.servers.processes import fresh_server
 from tests.drivers.servers.workshop import Workshop, open_workshop
 from tests.drivers.web.web_doors import raw_answer
 
@@ -156,22 +152,22 @@ def test_a08_assets_are_what_stands_in_their_folder(shop: Workshop, target: str)
     assert b"root:" not in answer
 
 
-@only_on_sqlite("its database is no file of the folder")
-def test_a07_an_open_folder_is_closed_before_anything_is_written(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    data_dir.mkdir()
-    data_dir.chmod(0o755)
-    with fresh_server(data_dir) as server:
-        assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
-        for name in ("token", "runyard.db", "lock", "server.json", "runs"):
-            assert stat.S_IMODE((server.data_dir / name).stat().st_mode) & 0o077 == 0, name
+@pytest.fixture(scope="module")
+def runs_of_words(shop: Workshop) -> dict[str, dict[str, Any]]:
+    """The ended run of an issue for each hostile text; all of them start at once."""
+    project_id = str(shop.projects["shop"]["id"])
+    runs = {}
+    for hostile in HOSTILE:
+        issue = shop.issue(project_id, f"a{hostile}b", body=hostile)
+        runs[hostile] = shop.start(project_id, f"please fail {hostile}", issue=issue)["id"]
+    return {hostile: shop.ended(run) for hostile, run in runs.items()}
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
-def test_a24_hostile_words_are_told_whole_and_logged_as_data(shop: Workshop, hostile: str) -> None:
-    project_id = str(shop.projects["shop"]["id"])
-    issue = shop.issue(project_id, f"a{hostile}b", body=hostile)
-    run = shop.ended(shop.start(project_id, f"please fail {hostile}", issue=issue)["id"])
+def test_a24_hostile_words_are_shown_whole_and_logged_as_data(
+    shop: Workshop, runs_of_words: dict[str, dict[str, Any]], hostile: str
+) -> None:
+    run = runs_of_words[hostile]
     assert run["title"] == f"a{hostile}b"
     assert hostile in run["task"]
     for path in ("/runs/", "/projects/", "/none"):
@@ -187,19 +183,29 @@ def test_a24_hostile_words_are_told_whole_and_logged_as_data(shop: Workshop, hos
     assert '{"event": "run succeeded"' not in log
 
 
-@pytest.mark.parametrize("word", SHELL, ids=ascii)
-def test_a37_words_reach_the_agent_as_whole_arguments(shop: Workshop, word: str) -> None:
-    place = shop.folder / "argv.json"
-    place.unlink(missing_ok=True)
-    tell = f"import json, sys; json.dump(sys.argv[1:], open({str(place)!r}, 'w'))"
+@pytest.fixture(scope="module")
+def runs_of_shell(shop: Workshop) -> dict[str, dict[str, Any]]:
+    """The ended run of each word for a shell; all of them start at once."""
+    write = f"open({str(shop.folder)!r} + f'/{{sys.argv[4]}}.json', 'w')"
+    tell = f"import json, sys; json.dump(sys.argv[1:], {write})"
     command = [sys.executable, "-c", tell, "{prompt}", "{branch}", "model={model}", "{issue}"]
-    name = f"canary {SHELL.index(word)}"
-    project_id = shop.add_project(name, agent_command=command, prompt="{title}|{task}")
-    issue = shop.issue(project_id, word)
-    order: dict[str, Any] = {"issue": issue, "model": word.strip(), "delivers": "report"}
-    run = shop.ended(shop.start(project_id, word, **order)["id"])
+    project_id = shop.add_project("arguments", agent_command=command, prompt="{title}|{task}")
+    runs = {}
+    for word in SHELL:
+        order = {"issue": shop.issue(project_id, word), "model": word.strip()}
+        runs[word] = shop.start(project_id, word, delivers="report", **order)["id"]
+    return {word: shop.ended(run) for word, run in runs.items()}
+
+
+@pytest.mark.parametrize("word", SHELL, ids=ascii)
+def test_a37_words_reach_the_agent_as_whole_arguments(
+    shop: Workshop, runs_of_shell: dict[str, dict[str, Any]], word: str
+) -> None:
+    run = runs_of_shell[word]
     assert run["exit_code"] == 0, run
-    prompt, branch, model, number = json.loads(place.read_text())
+    issue = run["issue"]
+    told = (shop.folder / f"{issue}.json").read_text()
+    prompt, branch, model, number = json.loads(told)
     assert prompt.strip() == f"{word}|{word}".strip()
     assert not prompt.startswith("-")
     assert (branch, model, number) == (f"afk/{issue}", f"model={word.strip()}", str(issue))

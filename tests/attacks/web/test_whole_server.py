@@ -6,7 +6,6 @@ import json
 import os
 import re
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,7 +16,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.drivers.servers.processes import ROOT, RunyardServer, free_port, fresh_server
+from tests.builders.databases import only_on_sqlite
+from tests.drivers.cli.shells import Shell
+from tests.drivers.servers.processes import RunyardServer, free_port, fresh_server
 from tests.drivers.web.web_doors import raw_answer
 
 OPEN = {"/healthz", "/readyz", "/login"}
@@ -50,7 +51,8 @@ print(json.dumps(list(listed(build_gate(ControlPlane(settings))._app._app.routes
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
     data_dir = tmp_path_factory.mktemp("server") / "data"
-    data_dir.mkdir(mode=0o700)
+    data_dir.mkdir()
+    data_dir.chmod(0o755)
     with fresh_server(data_dir) as server:
         yield server
 
@@ -69,15 +71,10 @@ def sign_in(server: RunyardServer) -> str:
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, list[str]]]:
     """Every route of the program with its methods; ids in paths are `x`."""
-    told = subprocess.run(
-        [sys.executable, "-c", LIST_ROUTES, str(tmp_path_factory.mktemp("routes"))],
-        cwd=ROOT,
-        env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    table = json.loads(told.stdout.splitlines()[-1])
+    folder = tmp_path_factory.mktemp("routes")
+    told = Shell(folder).run("-c", LIST_ROUTES, str(folder))
+    assert told.code == 0, told.err
+    table = json.loads(told.out.splitlines()[-1])
     return [(re.sub(r"\{[^}]*\}", "x", path) or "/", methods) for path, methods in table]
 
 
@@ -189,21 +186,20 @@ def test_a06_the_server_listens_on_loopback_only(server: RunyardServer) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
 def test_a06_another_address_is_refused_while_nobody_has_a_password(
-    tmp_path: Path, child_environment: dict[str, str], host: str
+    tmp_path: Path, host: str
 ) -> None:
     where = ["--host", host, "--port", str(free_port()), "--data-dir", str(tmp_path / "data")]
-    ended = subprocess.run(
-        [sys.executable, "main.py", "serve", "--no-open", *where],
-        cwd=ROOT,
-        env=child_environment,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert ended.returncode != 0
-    assert "password" in ended.stderr
-    assert "login?token" not in ended.stdout
+    ended = Shell(tmp_path).run("serve", "--no-open", *where)
+    assert ended.code != 0
+    assert "password" in ended.err
+    assert "login?token" not in ended.out
+
+
+@only_on_sqlite("its database is no file of the folder")
+def test_a07_an_open_folder_is_closed_before_anything_is_written(server: RunyardServer) -> None:
+    assert stat.S_IMODE(server.data_dir.stat().st_mode) == 0o700
+    for name in ("token", "runyard.db", "lock", "server.json", "runs"):
+        assert stat.S_IMODE((server.data_dir / name).stat().st_mode) & 0o077 == 0, name
 
 
 def test_a07_a_first_start_makes_a_token_that_only_its_user_can_read(server: RunyardServer) -> None:

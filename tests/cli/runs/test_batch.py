@@ -113,7 +113,7 @@ def script_a_batch(server: RecordedServer, count: int, *stands: dict[str, Any]) 
 @pytest.mark.parametrize("words", ["", "--wait", "--json"])
 @pytest.mark.parametrize(
     ("because", "sentence"),
-    [("stopped by Ann", "nothing is sent: stopped by Ann."), (None, "somebody stopped it.")],
+    [("stopped by Ann", "nothing is sent: stopped by Ann."), (None, "it was stopped.")],
 )
 def test_a_batch_that_was_aborted_is_refused(
     here: Callable[..., Ended],

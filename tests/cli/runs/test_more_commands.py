@@ -146,8 +146,8 @@ def yard(server: RecordedServer) -> RecordedServer:
             rf"\nlog +…7f3k1a +2.0 KB +age +{HOUR}\ncopy +…7f3k1a +2.0 KB +size +{HOUR}\n\Z",
         ),
         ("quota", r"3 of 20 runs left, in any 1 h\. The next one comes back at \d\d:\d\d:\d\d\.\n"),
-        ("quota", r"\n960 of 1000 items of batches left, in any 1 h\. The oldest batch leaves"),
-        ("quota --batches", r"^960 of 1000 items of batches left, in any 1 h\."),
+        ("quota", r"\n960 of 1000 batch items left, in any 1 h\. The oldest batch leaves"),
+        ("quota --batches", r"^960 of 1000 batch items left, in any 1 h\."),
         ("quota -p demo", r"1 of 3 runs at once are open\.\n"),
         ("keys reset a/b -p demo", r"The key is free again; it had started …7f3k1a\.\n"),
         (

@@ -28,9 +28,14 @@ def test_the_first_word_costs_few_times_the_start_of_python(
 ) -> None:
     server.on("GET", "/runs", {"items": [a_run()]})
     both = ([sys.executable, "-c", "pass"], shell.argv(*words.split()))
-    tries = [[processor_seconds(argv, shell) for argv in both] for _ in range(TRIES)]
-    empty, ours = map(min, zip(*tries, strict=True))
-    assert ours <= TIMES_AN_EMPTY_PYTHON[kind] * empty
+    least = [float("inf"), float("inf")]
+    for _ in range(TRIES):
+        least = [
+            min(one, processor_seconds(argv, shell)) for one, argv in zip(least, both, strict=True)
+        ]
+        if least[1] <= TIMES_AN_EMPTY_PYTHON[kind] * least[0]:
+            return
+    pytest.fail(f"an empty Python and the command took {least} s")
 
 
 def processor_seconds(argv: list[str], shell: Shell) -> float:

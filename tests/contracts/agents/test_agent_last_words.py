@@ -186,7 +186,7 @@ def test_an_event_about_the_quota_is_a_limit_only_where_it_rejects(
         ("qwen", "API Error: 429 You are too fast", "", False),
     ],
 )
-def test_a_sentence_tells_what_it_holds_for_and_who_ends_it(
+def test_a_sentence_says_what_it_holds_for_and_how_it_ends(
     agent: str, line: str, family: str, *, needs_person: bool
 ) -> None:
     limit = word_of(agent, f"{line}\n".encode()).limit
@@ -217,7 +217,7 @@ TROUBLES = [
 
 
 @pytest.mark.parametrize("path", TROUBLES, ids=lambda path: path.stem)
-def test_who_goes_on_has_said_no_last_word(path: Path) -> None:
+def test_an_agent_that_continues_has_said_no_last_word(path: Path) -> None:
     stream = path.name.partition("_")[0]
     assert word_of(stream, path.read_bytes()) != LastWord()
     assert word_of(stream, path.read_bytes(), WORK[stream]) == LastWord()
@@ -245,7 +245,7 @@ def test_who_goes_on_has_said_no_last_word(path: Path) -> None:
         ("aider", "1 failed, 41 passed", True, False),
     ],
 )
-def test_output_is_told_from_progress(
+def test_output_is_distinguished_from_progress(
     agent: str, line: str, *, is_progress: bool, is_retrying: bool
 ) -> None:
     told = events_of(agent, f"{line}\n".encode())

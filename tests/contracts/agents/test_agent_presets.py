@@ -113,7 +113,7 @@ def test_a_prompt_too_long_for_an_argument_is_refused_with_the_way_that_works() 
         ("qwen", "qwen -r s-1"),
     ],
 )
-def test_how_a_person_goes_on(agent: str, line: str) -> None:
+def test_how_a_person_continues(agent: str, line: str) -> None:
     assert presets().continue_command(agent, "s-1") == line
 
 
@@ -128,7 +128,7 @@ def test_how_a_person_goes_on(agent: str, line: str) -> None:
         ("script", 41, ""),
     ],
 )
-def test_an_exit_code_is_told_in_words_where_it_has_a_meaning(
+def test_an_exit_code_is_put_into_words_where_it_has_a_meaning(
     agent: str, code: int, words: str
 ) -> None:
     assert presets().exit_words(agent, code) == words
@@ -197,21 +197,21 @@ def test_a_script_of_ones_own_is_not_read() -> None:
         ("opencode", ["--auto", "--session", "s-1"]),
     ],
 )
-def test_an_agent_goes_on_with_its_own_session(agent: str, expected: list[str]) -> None:
+def test_an_agent_continues_its_own_session(agent: str, expected: list[str]) -> None:
     presets = AgentPresets({})
     argv = presets.command(agent, replace(JOB, prompt="Go on", session="s-1"), None)
     at = argv.index(expected[0])
     assert argv[at : at + len(expected)] == expected
-    assert presets.can_go_on(agent, "s-1")
+    assert presets.can_continue(agent, "s-1")
 
 
 @pytest.mark.parametrize("session", ["--help", "", "a b", "a\nb", "../x", "$(id)", "x" * 200])
 def test_a_session_by_no_name_is_never_gone_on_with(session: str) -> None:
-    assert not AgentPresets({}).can_go_on("claude", session)
+    assert not AgentPresets({}).can_continue("claude", session)
 
 
 def test_what_has_no_sessions_cannot_go_on() -> None:
-    assert not any(AgentPresets({}).can_go_on(agent, "s-1") for agent in ("script", "aider"))
+    assert not any(AgentPresets({}).can_continue(agent, "s-1") for agent in ("script", "aider"))
 
 
 def test_another_key_is_another_account() -> None:

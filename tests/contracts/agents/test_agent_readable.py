@@ -302,8 +302,8 @@ def test_no_bytes_make_a_teller_raise(line: bytes, stream: str) -> None:
     told(stream, line)
 
 
-def test_those_who_write_events_are_told_and_no_others() -> None:
+def test_agents_that_write_events_are_named_and_no_others() -> None:
     agents = AgentPresets({})
-    without = {name for name in agents.names() if agents.line_teller(name) is None}
+    without = {name for name in agents.names() if agents.entry_parser(name) is None}
     assert without == {"script", "aider"}
     assert {AGENTS[name].stream for name in AGENTS} - set(JSON_FORMATS) == {"aider"}

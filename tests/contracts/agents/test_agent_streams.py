@@ -107,7 +107,7 @@ def test_a_recorded_stream_is_summed(file: str, report: Report) -> None:
         ("aider_limited.txt", "litellm.RateLimitError", None),
     ],
 )
-def test_a_limit_is_told_with_its_evidence(
+def test_a_limit_is_reported_with_its_evidence(
     file: str, evidence: str, resets_at: datetime | None
 ) -> None:
     told = events_of(file.partition("_")[0], (RECORDED / file).read_bytes())

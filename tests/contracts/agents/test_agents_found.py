@@ -149,7 +149,7 @@ def test_an_agent_is_known_to_be_of_no_use_where_it_is_missing_or_signed_out(
     assert agents.unready("codex", None) is None
 
 
-def test_an_agent_that_no_preset_is_called_by_is_told_as_missing(tmp_path: Path) -> None:
+def test_an_agent_that_no_preset_calls_is_reported_as_missing(tmp_path: Path) -> None:
     home = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     unready = AgentPresets(home).unready("of-tomorrow", None)
     assert unready is not None
@@ -182,7 +182,7 @@ def test_a_flag_that_is_gone_and_an_old_version_are_seen(tmp_path: Path, home: P
     assert finding.unknown_flags == ("--json", "--dangerously-bypass-approvals-and-sandbox")
 
 
-def test_flags_that_are_taken_without_being_told_are_not_missed() -> None:
+def test_flags_that_are_accepted_without_being_listed_are_not_missed() -> None:
     assert "--dangerously-allow-all" in BY_NAME["amp"].arguments
     assert "--dangerously-allow-all" not in flags_of(BY_NAME["amp"])
 
@@ -191,7 +191,7 @@ def test_flags_that_are_taken_without_being_told_are_not_missed() -> None:
     "script",
     ["exit 1", "exit 127", "kill -9 $$", "true", "head -c 3000000 /dev/zero", "cat; exit 3"],
 )
-def test_a_program_that_says_nothing_of_use_is_told_as_that(
+def test_a_program_that_says_nothing_of_use_is_reported_as_that(
     tmp_path: Path, home: Path, script: str
 ) -> None:
     finding = found(tmp_path, BY_NAME["claude"], script)
@@ -206,10 +206,15 @@ def test_what_a_program_complains_of_is_not_its_version(tmp_path: Path, home: Pa
 def test_a_program_that_hangs_is_ended_with_its_children(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes, "ASK_SECONDS", 2.0)
     script = f"sleep 60 & echo $! >> {tmp_path}/children; wait"
-    assert found(tmp_path, BY_NAME["claude"], script).version is None
-    children = (tmp_path / "children").read_text().split()
+    # a busy machine may need longer until both programs are there
+    for seconds in (0.4, 2.0, 10.0):
+        monkeypatch.setattr(probes, "ASK_SECONDS", seconds)
+        (tmp_path / "children").write_text("")
+        assert found(tmp_path, BY_NAME["claude"], script).version is None
+        children = (tmp_path / "children").read_text().split()
+        if len(children) == 2:
+            break
     assert len(children) == 2
     for child in children:
         until(lambda child=child: not is_living(int(child)), "a child is ended, too")

@@ -51,7 +51,7 @@ def test_a_duty_that_fails_does_not_stop_the_listening(tmp_path: Path) -> None:
         bell.close()
 
 
-def test_a_folder_that_cannot_be_made_is_told_and_closing_is_safe(
+def test_a_folder_that_cannot_be_made_is_reported_and_closing_is_safe(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,12 +24,22 @@ from tests.fakes.agents.runs import (
     until,
 )
 
+# the real supervisor, killed once it has written that it started and before it is told to begin
+KILLED_EARLY = r"""#!/bin/sh
+for folder; do :; done
+exec 3<&0
+"{python}" "$@" <&3 >/dev/null &
+until grep -q pid "$folder/started" 2>/dev/null; do sleep 0.01; done
+pid=$(grep -o '"pid": *[0-9]*' "$folder/started" | head -n 1)
+kill -9 "${{pid##*[: ]}}"
+"""
+
 
 @pytest.mark.parametrize(
     ("text", "code", "signum"),
     [("exit 0", 0, None), ("exit 3", 3, None), ("kill -9 $$", None, 9), ("kill $$", None, 15)],
 )
-def test_an_end_is_told_with_its_code_or_signal(
+def test_an_end_is_reported_with_its_code_or_signal(
     engine: KeepingEngine, ears: Ears, workdir: Path, text: str, code: int, signum: int
 ) -> None:
     sight = run_to_end(engine, ears, workdir, shell(text))
@@ -39,7 +50,7 @@ def test_an_end_is_told_with_its_code_or_signal(
     assert (sight.alive, sight.tree_gone, sight.host_restarted) == (False, True, False)
 
 
-def test_the_log_the_exit_and_the_gone_are_told_in_that_order(
+def test_log_exit_and_gone_are_reported_in_that_order(
     engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     run_to_end(engine, ears, workdir, shell("echo done"))
@@ -49,7 +60,7 @@ def test_the_log_the_exit_and_the_gone_are_told_in_that_order(
     assert heard[-1] == "gone"
 
 
-def test_what_happened_before_the_watch_is_told_too(
+def test_what_happened_before_the_watch_is_reported_too(
     engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     engine.start(order(RUN, workdir, shell("echo done")))
@@ -59,7 +70,7 @@ def test_what_happened_before_the_watch_is_told_too(
     assert ears.of(RUN)[:2] == ["log", "exit"]
 
 
-def test_a_run_not_watched_any_more_is_not_told_of(
+def test_a_run_not_watched_any_more_is_not_reported(
     engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     engine.start(order(RUN, workdir, script("stubborn")))
@@ -178,3 +189,17 @@ def test_what_the_agent_leaves_behind_ends_with_it(
     assert (sight.exit.code, sight.tree_gone) == (0, True)
     # found by its argument: its pid belongs to the sandbox's namespace
     assert not carrying(str(workdir / "pid"))
+
+
+def test_nothing_is_left_of_a_run_whose_supervisor_is_killed_before_it_may_begin(
+    engine: KeepingEngine, workdir: Path, tmp_path: Path
+) -> None:
+    killed_early = tmp_path / "killed_early"
+    killed_early.write_text(KILLED_EARLY.format(python=sys.executable))
+    killed_early.chmod(0o700)
+    engine._python = str(killed_early)
+    with pytest.raises(LaunchFailed, match="exited before the agent started"):
+        engine.start(order(RUN, workdir, shell("echo begun")))
+    assert engine.kept(RUN) is None
+    assert engine.see(RUN).tree_gone
+    assert engine.end(RUN)

@@ -104,7 +104,7 @@ def test_one_in_a_second_file_with_content_that_was_seen_is_found_once(place: Pl
 
 def test_binary_files_are_searched_and_large_ones_in_little_memory(place: Place) -> None:
     # the key is at the very end, beyond the search buffer
-    content = bytes(60 * MB) + b"\n" + KEY.encode()
+    content = bytes(40 * MB) + b"\n" + KEY.encode()
 
     def work(copy: Path) -> None:
         commit_files(copy, {"image.bin": content})

@@ -184,7 +184,7 @@ def test_a_users_file_that_vanishes_while_it_is_replaced_stops_no_launch(
     assert place.token(place.lent) == "second"
 
 
-def test_what_a_hostile_agent_puts_into_its_sign_in_is_told_once_and_not_taken(
+def test_what_a_hostile_agent_puts_into_its_sign_in_is_reported_once_and_not_taken(
     place: Place,
 ) -> None:
     place.prepare()
@@ -314,7 +314,7 @@ def test_a_mount_is_never_led_elsewhere_by_a_link_in_the_home(place: Place, tmp_
     assert (place.home / ".local" / "bin" / "claude").read_bytes() == b""
 
 
-def test_a_home_that_cannot_be_made_is_told_in_a_sentence(place: Place) -> None:
+def test_a_home_that_cannot_be_made_is_reported_in_a_sentence(place: Place) -> None:
     place.root.parent.mkdir()
     place.root.write_text("in the way")
     with pytest.raises(PrivateHomeUnavailable, match="Could not prepare the agent") as told:

@@ -78,7 +78,7 @@ def test_a_start_removes_the_groups_of_runs_that_are_over_and_no_others(tmp_path
     assert left == {"user.slice", "runyard-me-run_open", "runyard-other-run_over", "somebody"}
 
 
-def test_a_group_in_which_somebody_lives_stays_and_goes_when_it_is_empty() -> None:
+def test_a_group_with_a_process_stays_and_goes_when_it_is_empty() -> None:
     instance = f"tending{os.getpid()}"
     made = make_groups(name_of(instance, "run_1"), {"processes": 50})
     if not made:

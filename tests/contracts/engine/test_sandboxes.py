@@ -266,7 +266,7 @@ def test_where_bubblewrap_is_refused_agents_are_contained_by_namespaces_and_it_s
         sandbox.wrap(Enclosure(RUN, tmp_path), SandboxPolicy(SandboxLevel.SANDBOXED))
 
 
-def test_what_was_installed_meanwhile_is_found_by_the_next_run(
+def test_what_was_installed_since_is_found_by_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = os.environ["PATH"]

@@ -121,7 +121,7 @@ def run_id() -> str:
 # --- issues ----------------------------------------------------------------------------------
 
 
-def test_an_issue_is_told_as_it_was_written(side: FarSide, repo: Repository) -> None:
+def test_an_issue_reads_as_it_was_written(side: FarSide, repo: Repository) -> None:
     number = side.write(repo, HOSTILE, f"{HOSTILE}\n\n## Blocked by\n#9", ["bug", *READY])
     issue = side.forge.issue(repo, number)
     assert issue is not None
@@ -193,7 +193,7 @@ def test_what_a_ready_issue_names_is_known_to_be_open_or_not(
     assert side.forge.open_among(repo, [waits_for, done, 4711]) == {waits_for}
 
 
-def test_what_an_issue_names_is_told_from_what_does_not_exist(
+def test_what_an_issue_names_is_distinguished_from_what_does_not_exist(
     side: FarSide, repo: Repository
 ) -> None:
     first, done = side.write(repo, "First"), side.write(repo, "Done")
@@ -220,7 +220,7 @@ def test_many_projects_are_asked_at_once_and_never_mixed_up(side: FarSide, run_i
 # --- change requests and deliveries ----------------------------------------------------------
 
 
-def test_a_request_is_told_with_its_branch_commit_and_size(
+def test_a_request_has_its_branch_commit_and_size(
     side: FarSide, repo: Repository, run_id: str
 ) -> None:
     opened = side.forge.open_change(repo, order(run_id, "afk/7", title=HOSTILE), now=NOW)

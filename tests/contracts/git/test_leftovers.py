@@ -110,7 +110,7 @@ def test_a_prepare_after_a_killed_one_works(place: Place) -> None:
     assert [path.name for path in place.copies.path("run_1").parent.iterdir()] == ["run_1"]
 
 
-def test_what_somebody_works_at_and_what_is_not_ours_stays(place: Place) -> None:
+def test_what_is_being_worked_at_and_what_is_not_ours_stays(place: Place) -> None:
     folder = place.origin.parent
     with aside(folder / "copies", "run_9") as new, in_use(place.mirror):
         incoming = place.mirror / ".incoming.0123456789ab"

@@ -238,7 +238,7 @@ def test_a_folder_tells_the_remote_of_its_own(
         *("http://example.org/shop.git", "git@example.org:a\u202eb", ""),
     ],
 )
-def test_a_remote_that_carries_a_secret_or_is_not_allowed_is_not_told(
+def test_a_remote_that_carries_a_secret_or_is_not_allowed_is_not_shown(
     mirrors: Mirrors, tmp_path: Path, url: str
 ) -> None:
     folder = make_origin(tmp_path / "shop")

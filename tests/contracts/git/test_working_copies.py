@@ -257,7 +257,7 @@ def test_looking_and_diffing_leave_the_copy_as_it_is(place: Place) -> None:
 # --- names, size, remove -----------------------------------------------------------------------
 
 
-def test_the_names_at_the_top_of_a_copy_are_told(place: Place) -> None:
+def test_the_names_at_the_top_of_a_copy_are_listed(place: Place) -> None:
     write_files(place.start(), {"go.mod": "", "deep/package.json": ""})
     assert {"go.mod", "deep", ".git"} < set(place.copies.names("run_1"))
     with pytest.raises(CannotRead):

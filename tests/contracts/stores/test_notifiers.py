@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +13,9 @@ import pytest
 from app.adapters.notifications.apprise import AppriseNotifier
 from app.domain.notifications import Message
 from app.services.ports import Notifier, NotTaken
+from tests.drivers.cli.shells import Shell
 from tests.fakes.receivers import SECRET, FakeNotifier, local_receiver
 
-ROOT = Path(__file__).parents[3]
 HELLO = Message("Runyard: hello", "A line\nand <b>another</b> & :smile: \\n")
 
 
@@ -117,13 +115,11 @@ def test_what_apprise_logs_stays_out_of_the_log(logged: Callable[[], str]) -> No
     assert logged() == ""
 
 
-def test_a_start_does_not_load_apprise() -> None:
+def test_a_start_does_not_load_apprise(tmp_path: Path) -> None:
     program = (
         "import sys; from app.server import application; "
         "from app.adapters.notifications.apprise import AppriseNotifier; "
         "AppriseNotifier(); print('apprise' in sys.modules)"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert ended.stdout == "False\n", ended.stderr
+    ended = Shell(tmp_path).run("-c", program)
+    assert ended.out == "False\n", ended.err

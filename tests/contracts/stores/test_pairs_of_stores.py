@@ -24,7 +24,12 @@ from tests.builders.databases import POSTGRESQL, SQLITE, run_store, shared_datab
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
 
-PAIRS = ((SQLITE, SQLITE), (POSTGRESQL, POSTGRESQL), (SQLITE, POSTGRESQL))
+# one of each kind, of one kind, and (in the soak) of the other
+PAIRS = (
+    (SQLITE, POSTGRESQL),
+    (SQLITE, SQLITE),
+    pytest.param((POSTGRESQL, POSTGRESQL), marks=pytest.mark.soak),
+)
 Servers = Callable[..., FakePlane]
 
 
@@ -64,7 +69,7 @@ def start(plane: FakePlane, project: Project, key: str | None = None, **wishes: 
     """Accept and launch a run; repeating a key returns the same run."""
     requester = Requester(**{**plane.requester().__dict__, "key": key})
     order = RunRequest(project.id, Depth.QUICK, "auto", **wishes)
-    run = plane.services.trigger.accept(order, requester, plane.clock()).run
+    run = plane.services.accept.accept(order, requester, plane.clock()).run
     plane.rest()
     return found(plane, run.id)
 

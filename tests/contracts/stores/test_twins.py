@@ -24,6 +24,7 @@ from app.services.ports import (
     WorkingCopies,
 )
 from tests.builders.repositories import commit_files, set_up_place
+from tests.builders.retries import TWO_TRIES, died, retry
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
 from tests.fakes.agents.runs import Ears, local_engine, shell
 from tests.fakes.engine import FakeEngine
@@ -108,6 +109,12 @@ def test_an_agent_does_what_its_line_of_shell_says(
     assert (run.status, run.exit_code, run.parked) == (status, code, parked)
 
 
+def test_an_agent_that_finds_the_file_it_left_commits_it(plane: RealPlane | TwinPlane) -> None:
+    run = plane.see_end(retry(plane, died(plane, plane.add_project(TWO_TRIES))))
+    assert (run.status, run.parked) == ("succeeded", False)
+    assert (run.delivery or {})["commits"] == 2
+
+
 def test_a_claim_stands_once_and_shuts_out_what_lies_below_it(git: Git) -> None:
     git.mirrors.claim(git.repo, BRANCH, git.base)
     for name in (BRANCH, f"{BRANCH}/deeper", "afk"):
@@ -115,6 +122,12 @@ def test_a_claim_stands_once_and_shuts_out_what_lies_below_it(git: Git) -> None:
             git.mirrors.claim(git.repo, name, git.base)
     assert git.mirrors.claims(git.repo) == {BRANCH}
     assert git.mirrors.tip(git.repo, BRANCH) == git.base
+
+
+def test_the_claims_of_a_mirror_that_is_not_there_cannot_be_read(git: Git) -> None:
+    git.mirrors.remove(git.repo)
+    with pytest.raises(CannotRead):
+        git.mirrors.claims(git.repo)
 
 
 def test_a_release_needs_the_expected_commit(git: Git) -> None:

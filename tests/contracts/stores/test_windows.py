@@ -147,7 +147,7 @@ def test_never_more_than_the_limit_in_any_window(window: Window, gaps: list[floa
 
 @FEW
 @given(gaps=st.lists(st.floats(0, 7), min_size=LIMIT, max_size=LIMIT), wait_more=st.floats(0, 5))
-def test_whoever_waits_as_long_as_told_is_not_refused_again(
+def test_a_caller_that_waits_as_long_as_asked_is_not_refused_again(
     window: Window, gaps: list[float], wait_more: float
 ) -> None:
     person_id, now = somebody(), NOW

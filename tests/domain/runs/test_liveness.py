@@ -150,9 +150,9 @@ def test_every_look_is_later_than_now() -> None:
 
 def test_further_attempts_are_output_and_no_progress() -> None:
     pulse = Pulse(ago(100))
-    pulse.hear(ago(90))
+    pulse.note_output(ago(90))
     pulse.take(Progressed("Bash"), LastWord(), ago(90))
-    pulse.hear(ago(10))
+    pulse.note_output(ago(10))
     pulse.take(Retrying(), LastWord(), ago(10))
     assert pulse.vitals == Vitals(ago(10), ago(90), is_retrying=True, tool="Bash")
     pulse.take(Progressed(), LastWord(), ago(1))
@@ -162,7 +162,7 @@ def test_further_attempts_are_output_and_no_progress() -> None:
 def test_the_moment_of_a_last_word_is_kept() -> None:
     pulse = Pulse(ago(100))
     pulse.take(Finished(True), LastWord(is_ok=True), ago(50))
-    pulse.hear(ago(5))
+    pulse.note_output(ago(5))
     assert pulse.vitals.word_at == ago(50)
     assert is_lingering(pulse.vitals, ago(50) + LINGER)
     pulse.take(Progressed(), LastWord(), ago(4))

@@ -35,7 +35,7 @@ def test_a_run_is_called_by_its_issue_or_its_task(brief: Brief, title: str) -> N
 
 
 def test_an_agent_that_goes_on_is_told_what_is_there() -> None:
-    assert "An earlier run" in compose(replace(ISSUE, goes_on=True), None)
+    assert "An earlier run" in compose(replace(ISSUE, continues=True), None)
     assert "An earlier run" not in compose(ISSUE, None)
 
 

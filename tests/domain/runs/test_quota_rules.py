@@ -38,8 +38,8 @@ def test_amber_begins_at_a_tenth_and_red_at_nothing(
     [
         (Counted.RUNS, 100, 3600, "100 runs an hour"),
         (Counted.RUNS, 1, 86400, "1 run a day"),
-        (Counted.BATCHES, 1000, 900, "1000 items of batches in 15 min"),
-        (Counted.BATCHES, 1, 45, "1 item of batches in 45 s"),
+        (Counted.BATCHES, 1000, 900, "1000 batch items in 15 min"),
+        (Counted.BATCHES, 1, 45, "1 batch item in 45 s"),
     ],
 )
 def test_a_limit_says_that_it_is_runyards_own(

@@ -17,7 +17,7 @@ from app.domain.usage_limits import (
     MOST_JITTER,
     SOONEST,
     next_try,
-    told_time,
+    reset_time,
 )
 
 NONE = timedelta()
@@ -102,7 +102,7 @@ def test_a_message_names_its_moment(
     if told is None:
         told = "2026-11-22T07:30"  # 1pm in Kolkata has passed: it is 14:30 there
     expected = at(told) if "T" in told else at(f"{now[:11]}{told}")
-    assert told_time(words, at(now), machine) == expected
+    assert reset_time(words, at(now), machine) == expected
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_message_names_its_moment(
     ],
 )
 def test_what_names_no_moment_has_none(words: str) -> None:
-    assert told_time(words, at("2026-11-21T09:00"), UTC) is None
+    assert reset_time(words, at("2026-11-21T09:00"), UTC) is None
 
 
 NOW = at("2026-11-21T09:00")
@@ -153,7 +153,7 @@ def test_a_limit_that_needs_a_person_has_no_next_try() -> None:
 
 def test_a_time_without_a_zone_is_this_machines_where_none_is_given() -> None:
     shown = NOW.astimezone() + timedelta(hours=2)
-    told = told_time(f"try again at {shown:%I:%M %p}", NOW, None)
+    told = reset_time(f"try again at {shown:%I:%M %p}", NOW, None)
     assert told == NOW + timedelta(hours=2)
 
 
@@ -169,7 +169,7 @@ def test_whatever_is_told_it_is_tried_again_within_bounds(
     try_at = next_try(LimitReached(words, moment), NOW, UTC, hits, jitter)
     assert try_at is not None
     assert SOONEST <= try_at - NOW <= LATEST
-    if moment is None and told_time(words, NOW, UTC) is None:
+    if moment is None and reset_time(words, NOW, UTC) is None:
         assert try_at - NOW <= GUESSES.longest
 
 

@@ -19,7 +19,10 @@ from tests.drivers.servers.forked_starts import COMMAND, ROOT, SERVER, Streams, 
 
 DEADLINE_SECONDS = 60
 # these open the data folder themselves: they need what a server has imported
-LIKE_A_SERVER = {"audit", "backup", "doctor", "login-link", "logout", "restore", "token"}
+LIKE_A_SERVER = {
+    "-c",
+    *("audit", "backup", "doctor", "login-link", "logout", "restore", "serve", "token"),
+}
 
 
 @dataclass

@@ -1,8 +1,9 @@
 """Program processes forked from a template process that has only done the imports.
 
-Imports take nine tenths of a command's time and four fifths of a server's start. Otherwise a fork
-is like any process: arguments, environment, streams, signals, threads and exit codes. Tests about
-starting use no forks: `is_fresh` servers, test_readme.py, test_every_command.py.
+Imports take nine tenths of a command's time and four fifths of a server's start; reading the
+signatures of commands and routes takes half of what is left. Otherwise a fork is like any process:
+arguments, environment, streams, signals, threads and exit codes. Tests about starting use no
+forks: `is_fresh` servers, test_readme.py, test_every_command.py.
 """
 
 from __future__ import annotations
@@ -151,16 +152,50 @@ def _template(program: str) -> socket.socket:
 def load(program: str) -> None:
     """Import the program's modules, so that forks need not."""
     gc.disable()
+    read_commands_once()
     if program == SERVER:
         imports = importlib.import_module("app.server.patches.unused_imports")
         with imports.hiding(*imports.UNUSED):
             for name in LOADED_BY_A_SERVER:
                 importlib.import_module(name)
+        main = importlib.import_module("app.cli.main")
+        main.get_command(main.build())
+        read_routes_once()
     else:
         _rehearse()
     gc.enable()
     gc.freeze()  # keep the collector from writing to pages shared with the forks
     assert len(os.listdir("/proc/self/task")) == 1, "a fork has one thread of several"
+
+
+@cache
+def read_commands_once() -> None:
+    """Make Typer read the parameters of a command only for the first command line."""
+    typer_main: Any = importlib.import_module("typer.main")
+    read = typer_main.get_params_from_function
+    typer_main.get_params_from_function = cache(read)
+
+
+class Carried:
+    """Stands for the services while routes are built: a route keeps them for its calls."""
+
+    def __getattr__(self, name: str) -> Carried:
+        """Return what a route may keep instead."""
+        return self
+
+    def __call__(self, *_: Any, **__: Any) -> Carried:
+        return self
+
+
+def read_routes_once() -> None:
+    """Build every route once, so that no fork has to read the parameters of routes."""
+    importlib.import_module("tests.drivers.compiled_once").share_parameters()
+    program: Any = importlib.import_module("app.server.application")
+    services: Any = Carried()
+    program.build_api(services, services, port=0, store_silent=program.DatabaseSilent)
+    program.system.open_routes(services)
+    program.sign_in.routes(services, services, port=0, command="")
+    program.forms.routes(services, services)
 
 
 def _rehearse() -> None:
@@ -244,10 +279,17 @@ def look_like_new(program: str, words: list[str], env: Any) -> None:
 
 
 def run(program: str) -> None:
-    """Run the program as its entry point does."""
+    """Run the program as its entry point does, or the code after `-c` among its imports."""
+    if sys.argv[1:2] == ["-c"]:
+        code = sys.argv[2]
+        sys.argv = ["-c", *sys.argv[3:]]
+        exec(code, {"__name__": "__main__"})  # noqa: S102
+        return
     seams = {}
     if program == SERVER:
-        seams = importlib.import_module("tests.drivers.servers.entry").seams_of(os.environ)
+        entry = importlib.import_module("tests.drivers.servers.entry")
+        entry.take_points_on_signal(os.environ)
+        seams = entry.seams_of(os.environ)
     importlib.import_module("app.cli.main").main(seams)
 
 

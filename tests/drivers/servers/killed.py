@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,9 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from tests.builders.repositories import make_origin
+from tests.drivers.servers.entry import POINTS
 from tests.drivers.servers.processes import WAIT_SECONDS, RunyardServer, wait_for
+from tests.fakes.agents.runs import until
 
 SHORT = {"RUNYARD_KILL_GRACE_SECONDS": "0.3", "RUNYARD_SWEEP_SECONDS": "3600"}
+
+
+def taking_points(folder: Path) -> dict[str, str]:
+    """Return settings for a forked server whose failpoints can be set while it runs."""
+    return {"RUNYARD_TEST": "1", POINTS: str(folder / "points")}
+
+
+def set_points(server: RunyardServer, points: dict[str, str]) -> None:
+    """Replace the failpoints of a running server that has the settings of `taking_points`.
+
+    `points` are environment variables.
+    """
+    assert server.process is not None
+    file = Path(server.settings[POINTS])
+    made = file.with_suffix(".new")
+    made.write_text(json.dumps({"RUNYARD_TEST": "1"} | points))
+    made.rename(file)
+    server.process.send_signal(signal.SIGUSR2)
+    until(lambda: not file.exists(), f"the server has taken {points}", WAIT_SECONDS)
 
 
 @dataclass
@@ -22,6 +45,8 @@ class Doomed:
     server: RunyardServer
     project: str = ""
     settings: dict[str, str] = field(default_factory=lambda: dict(SHORT))
+    # the failpoint of the running server, as environment variables
+    points: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def begun(self, agent: str, point: str = "") -> Iterator[None]:
@@ -34,13 +59,12 @@ class Doomed:
             self.server.stop()
 
     def arm(self, point: str) -> None:
-        """Restart the server, to die at this failpoint; with "" it survives."""
-        kill = {"RUNYARD_TEST": "1", "RUNYARD_FAILPOINT": f"{point}:kill9"} if point else {}
-        self._serve(kill)
+        """Let the server die at this failpoint; with "" it survives. Starts it if it is down."""
+        self._serve({"RUNYARD_FAILPOINT": f"{point}:kill9"} if point else {})
 
     def hold(self, point: str, file: Path) -> None:
-        """Restart the server, to wait at this point until the file exists."""
-        self._serve({"RUNYARD_TEST": "1", "RUNYARD_RACEPOINT": f"{point}:{file}"})
+        """Let the server wait at this point until the file exists. Starts it if it is down."""
+        self._serve({"RUNYARD_RACEPOINT": f"{point}:{file}"})
 
     def run_an_issue(self) -> str:
         """Start a run of a new issue; return its id."""
@@ -68,13 +92,17 @@ class Doomed:
         with self.server.client() as client:
             return dict(wait_for(client, f"/runs/{run_id}", lambda run: run["released_at"]))
 
-    def _serve(self, more: dict[str, str]) -> None:
-        if self.server.process is not None:
-            if self.server.settings == self.settings | more:
-                return
+    def _serve(self, points: dict[str, str]) -> None:
+        wanted = self.settings | taking_points(self.folder)
+        if self.server.process is not None and self.server.settings == wanted | self.points:
+            if points != self.points:
+                set_points(self.server, points)
+        else:
             self.server.stop()
-        self.server.settings = self.settings | more
-        self.server.start()
+            self.server.settings = wanted | points
+            self.server.start()
+        self.server.settings = wanted | points
+        self.points = points
 
     def _add_project(self, command: list[str]) -> None:
         origin = make_origin(self.folder / "origin", bare=True)

@@ -86,7 +86,7 @@ class Life:
         requester = replace(self.plane.requester(), key=key)
         issue = self.plane.add_issue(project)
         order = RunRequest(project.id, Depth.QUICK, "auto", issue=issue)
-        run = self.plane.services.trigger.accept(order, requester, self.plane.clock()).run
+        run = self.plane.services.accept.accept(order, requester, self.plane.clock()).run
         self.said.append(f"{key} {run.id}")
         self.plane.rest()
         for live in [one for one in self.world.processes if self.world.processes[one].is_alive]:

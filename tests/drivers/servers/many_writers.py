@@ -25,7 +25,7 @@ def count_up(database: Database) -> None:
 
 def count_in_threads(url: str, threads: int, times: int) -> list[BaseException]:
     """Increment from many threads of one process; return the errors."""
-    database = Database(url, tell=lambda _: None)
+    database = Database(url, publish=lambda _: None)
     refused: list[BaseException] = []
 
     def go_on() -> None:

@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ from tests.drivers.store_guard import ASTRAY
 
 START_SECONDS = 60.0
 WAIT_SECONDS = 30.0
+# loading certificates takes longer than a call, and plain HTTP needs none
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 PORTS = (20_000, 32_000)
 LINK = rb"http://\S+/login\?token=\S+(?=\n)"
 # printed instead of a link when none can be made yet
@@ -116,8 +119,7 @@ class RunyardServer:
             headers={"Authorization": f"Bearer {self.token}", **headers},
             timeout=WAIT_SECONDS,
             trust_env=False,
-            # loading certificates takes longer than a call, and plain HTTP needs none
-            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            verify=NO_CERTIFICATES,
         )
 
     def visitor(self, **headers: str) -> httpx.Client:
@@ -127,6 +129,7 @@ class RunyardServer:
             headers={"Host": self.page_host, **headers},
             timeout=WAIT_SECONDS,
             trust_env=False,
+            verify=NO_CERTIFICATES,
         )
 
     def new_link(self) -> str:
@@ -202,6 +205,18 @@ def fresh_server(data_dir: Path, **settings: str) -> Iterator[RunyardServer]:
     """Run a server that is started from main.py, not forked."""
     with _ended_after(RunyardServer(data_dir, settings, is_fresh=True)) as server:
         yield server
+
+
+def refused_start(data_dir: Path, port: int = 0, **settings: str) -> tuple[int, str]:
+    """Start a forked server that is expected to refuse; return its exit code and its errors."""
+    words = ["serve", "--no-open", "--data-dir", str(data_dir), "--port"]
+    with tempfile.TemporaryFile() as errors, open(os.devnull, "r+b") as nothing:
+        streams = (nothing.fileno(), nothing.fileno(), errors.fileno())
+        env = clean_environment() | settings
+        process = start_forked(SERVER, [*words, str(port or free_port())], env, streams)
+        code = process.wait(START_SECONDS)
+        errors.seek(0)
+        return code, errors.read().decode()
 
 
 @contextmanager

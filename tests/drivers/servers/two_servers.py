@@ -214,7 +214,7 @@ def two_servers(
         with ThreadPoolExecutor(2) as threads:
             for started in [threads.submit(server.start) for server in (first, second)]:
                 started.result()
-        database = Database(address, tell=lambda _: None)
+        database = Database(address, publish=lambda _: None)
         after.callback(database.close)
         pair = Pair(folder, (first, second), share_runs, database)
         pair.clients += [after.enter_context(server.client()) for server in (first, second)]

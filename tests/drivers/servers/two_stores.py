@@ -98,7 +98,7 @@ class Apart(Doomed):
 
     def open_runs(self) -> Database:
         """Open the run store."""
-        return Database(self.runs_url, tell=lambda _: None)
+        return Database(self.runs_url, publish=lambda _: None)
 
     def keep_in_both(self, old: dict[str, Any]) -> dict[str, Any]:
         """Make a run of the run store whose work is parked on the same branch as an older run's."""

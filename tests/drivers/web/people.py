@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,9 +30,9 @@ class Person:
         assert answer.status_code == 200, answer.text
         return answer.text
 
-    @property
+    @cached_property
     def secret(self) -> str:
-        """The CSRF token in the page's forms."""
+        """The CSRF token in the page's forms; one for the whole session."""
         found = re.findall(r'name="csrf" value="([^"]+)"', self.page())
         assert len(set(found)) == 1
         return found[0]

@@ -35,6 +35,7 @@ class FaultFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._gates: list[Path] = []
         self.clear()
 
     @property
@@ -45,12 +46,19 @@ class FaultFile:
     def set(self, rules: dict[str, dict[str, Any]]) -> None:
         """Replace the faults: `{"METHOD /path": {"delay_seconds": …, "status": …, "drop": …}}`."""
         fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps(rules))
+        fresh.write_text(json.dumps(rules, default=str))
         fresh.replace(self._path)
 
+    def gate(self) -> Path:
+        """Return a closed gate for a fault's `gate` or `answer_gate`; `touch` opens it."""
+        self._gates.append(self._path.with_name(f"gate-{len(self._gates)}"))
+        return self._gates[-1]
+
     def clear(self) -> None:
-        """Remove all faults."""
+        """Remove all faults and open all gates."""
         self.set({})
+        for gate in self._gates:
+            gate.touch()
 
 
 def open_form(page: Page, server: RunyardServer, project_id: str, query: str = "") -> None:
@@ -60,10 +68,10 @@ def open_form(page: Page, server: RunyardServer, project_id: str, query: str = "
     page.wait_for_function("() => sessionStorage.getItem(`runyard_form:${location.pathname}`)")
 
 
-def open_list(page: Page, server: RunyardServer) -> Page:
-    """Open the list of runs in another tab, recording its states."""
+def open_list(page: Page, server: RunyardServer, project_id: str) -> Page:
+    """Open the list of the project's runs in another tab, recording its states."""
     other = page.context.new_page()
-    other.goto(f"{server.url}/runs")
+    other.goto(f"{server.url}/runs?project={project_id}")
     other.wait_for_function(IS_DRAWN)
     other.evaluate(WATCH_ROWS)
     return other

@@ -1,18 +1,39 @@
-"""Visibility and accessibility checks: hidden text, small targets, axe-core violations."""
+"""Visibility and accessibility checks: hidden, faint and small things, fonts, axe-core."""
 
 from __future__ import annotations
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
 # rules that fail whatever their impact; `target-size` checks the 24 px of WCAG 2.2
 RULES = {"landmark-one-main", "landmark-no-duplicate-main", "link-in-text-block", "target-size"}
-OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
-# the rules whose findings depend on colors
-COLORS = {
-    "resultTypes": ["violations"],
-    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+# rules of axe-core whose findings are never serious: only looked for in vain
+MILD = (
+    *("aria-allowed-role", "aria-deprecated-role", "empty-heading", "empty-table-header"),
+    *("form-field-multiple-labels", "heading-order", "image-redundant-alt", "landmark-unique"),
+    *("landmark-banner-is-top-level", "landmark-complementary-is-top-level"),
+    *("landmark-contentinfo-is-top-level", "landmark-main-is-top-level"),
+    *("landmark-no-duplicate-banner", "landmark-no-duplicate-contentinfo"),
+    *("page-has-heading-one", "presentation-role-conflict", "region", "scope-attr-valid"),
+    *("skip-link", "table-duplicate-name"),
+)
+# no style sheet is read for rules that are off; only violations are described
+COMMON = {"resultTypes": ["violations"], "preload": False}
+OPTIONS = COMMON | {
+    "rules": {"target-size": {"enabled": True}} | {name: {"enabled": False} for name in MILD}
 }
+# the rules whose findings depend on the window's width, or on colors (beside `too_faint`)
+OF_LOOKS = COMMON | {
+    "runOnly": {
+        "type": "rule",
+        "values": [
+            *("link-in-text-block", "target-size", "button-name", "link-name"),
+            *("aria-hidden-focus", "scrollable-region-focusable"),
+        ],
+    },
+}
+_HAS_AXE = "() => 'axe' in window"
+_RUN = "(options) => axe.run(document, options).then((done) => done.violations)"
 
 # Closed elements and text for screen readers only are skipped. Other text must be inside the window
 # (or in a box with horizontal scroll that is inside it), opaque, painted, and on top of everything
@@ -117,15 +138,57 @@ def too_small(page: Page) -> list[str]:
     return [f"{page.url}: {each}" for each in page.evaluate(_SMALL)]
 
 
-def barriers(page: Page, *, of_colors: bool = False) -> list[str]:
+_FAINT = """() => {
+    const light = (c) => {
+        const v = c.match(/[\\d.]+/g).slice(0, 3).map((x) => x / 255)
+            .map((x) => (x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2];
+    };
+    const ground = (el) => {
+        for (let at = el; at; at = at.parentElement) {
+            const color = getComputedStyle(at).backgroundColor;
+            if (!/, 0\\)$/.test(color)) return color;
+        }
+        return "rgb(255, 255, 255)";
+    };
+    const faint = [];
+    for (const el of document.querySelectorAll(".shell *")) {
+        const own = [...el.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+        if (!own || !el.checkVisibility() || el.closest(".disabled")) continue;
+        const [a, b] = [light(getComputedStyle(el).color), light(ground(el))].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < 4.5) faint.push(`${el.textContent.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
+    }
+    return faint;
+}"""
+
+
+def too_faint(page: Page) -> list[str]:
+    """List texts with less than 4.5 : 1 of contrast with what is behind them, with their ratio."""
+    return [f"{page.url}: {each}" for each in page.evaluate(_FAINT)]
+
+
+_FONTS = """async () => {
+  await document.fonts.ready
+  return [...document.fonts].filter((f) => f.status === "loaded").map((f) => f.family)
+}"""
+
+
+def fonts_loaded(page: Page) -> set[str]:
+    """Return the families of the web fonts that the page has loaded."""
+    return {family.strip('"') for family in page.evaluate(_FONTS)}
+
+
+def barriers(page: Page, *, of_look: bool = False) -> list[str]:
     """List serious and critical axe-core violations, and any of RULES, with their elements.
 
-    `of_colors`: only those of colors, on a page that was checked whole in another color scheme.
+    `of_look`: only those that depend on width, on a page that was checked whole in another look.
+    `too_faint` checks the contrast in all of them.
     """
-    options = COLORS if of_colors else OPTIONS
-    found = Axe().run(page, options=options).response["violations"]
+    if not page.evaluate(_HAS_AXE):
+        page.evaluate(AXE_SCRIPT)
     return [
         f"{page.url} {each['id']}: {[node['html'][:160] for node in each['nodes'][:4]]}"
-        for each in found
+        for each in page.evaluate(_RUN, OF_LOOKS if of_look else OPTIONS)
         if each["impact"] in ("serious", "critical") or each["id"] in RULES
     ]

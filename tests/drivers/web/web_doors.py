@@ -110,7 +110,7 @@ def _empty_database() -> bytes:
     """Return a migrated empty database; built once, since hundreds of tests begin with one."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "runyard.db"
-        database = Database(f"sqlite:///{file}", tell=lambda _: None)
+        database = Database(f"sqlite:///{file}", publish=lambda _: None)
         migrate(database, backups=Path(folder) / "backups", now=START)
         database.close()
         return file.read_bytes()
@@ -121,7 +121,7 @@ def open_accounts(folder: Path) -> tuple[Accounts, Database]:
     file = folder / "runyard.db"
     if not file.exists():
         file.write_bytes(_empty_database())
-    database = Database(f"sqlite:///{file}", tell=lambda _: None)
+    database = Database(f"sqlite:///{file}", publish=lambda _: None)
     ledger = AccountLedger(Stores(database, None, os.urandom))
     return Accounts(ledger, entropy=os.urandom, data_dir=folder), database
 

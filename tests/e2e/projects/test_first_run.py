@@ -13,11 +13,12 @@ from tests.drivers.servers.processes import RunyardServer
 
 
 def test_the_way_from_an_empty_page_to_a_merged_change(
-    signed_in: Page, server: RunyardServer, tmp_path: Path
+    tab: Page, server: RunyardServer, tmp_path: Path
 ) -> None:
-    page, puppet = signed_in, Puppet(tmp_path / "agent")
+    page, puppet = tab, Puppet(tmp_path / "agent")
     origin = make_origin(tmp_path / "shop")
     run_git(origin, "branch", "release-2")
+    page.goto(server.url)
     page.get_by_test_id("add-project").click()
     page.get_by_test_id("project-origin").fill(str(origin))
     expect(page.get_by_test_id("project-name")).to_have_attribute("placeholder", "shop")
@@ -66,9 +67,9 @@ def test_the_way_from_an_empty_page_to_a_merged_change(
 
 
 def test_what_is_wrong_with_a_new_project_is_said_at_its_field(
-    signed_in: Page, server: RunyardServer, tmp_path: Path
+    tab: Page, server: RunyardServer, tmp_path: Path
 ) -> None:
-    page, origin = signed_in, make_origin(tmp_path / "taken")
+    page, origin = tab, make_origin(tmp_path / "taken")
     (tmp_path / "plain").mkdir()
     with server.client() as client:
         body = {
@@ -78,7 +79,7 @@ def test_what_is_wrong_with_a_new_project_is_said_at_its_field(
             "agent_command": ["true"],
         }
         client.post("/projects", json=body)
-    page.get_by_test_id("add-project").click()
+    page.goto(f"{server.url}/projects/add")
     where, name = page.get_by_test_id("project-origin"), page.get_by_test_id("project-name")
     said = field_error(page, "project-origin")
 

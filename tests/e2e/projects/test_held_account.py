@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.builders.scenes import (
     add_project,
@@ -21,7 +21,7 @@ from tests.builders.scenes import (
 )
 from tests.drivers.servers.processes import RunyardServer, running_server
 from tests.drivers.web.visibility import barriers
-from tests.e2e.conftest import FAST, OpenPage, is_error
+from tests.e2e.conftest import FAST, is_error
 
 CLAUDE = """#!/bin/sh
 if test "${{*#*--resume}}" != "$*"; then
@@ -50,12 +50,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
 
 
 def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
-    sign_in: OpenPage, server: RunyardServer, tmp_path_factory: pytest.TempPathFactory
+    tab: Page,
+    known_browser: BrowserContext,
+    server: RunyardServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    page, other = sign_in(), sign_in(viewport={"width": 360, "height": 740})
+    page, other = tab, known_browser.new_page()
+    other.set_viewport_size({"width": 360, "height": 740})
     folder = tmp_path_factory.mktemp("shop")
     project = add_project(server, folder, [], name="held", agent="claude", agent_command=None)
-    run_id = start_run(server, project, task="Mend it")
+    run_id = start_run(server, project, task="Repair it")
+    page.goto(server.url)
     # on the card, live, with a countdown
     status = card(page, project).get_by_test_id("card-status")
     expect(status).to_have_text(COUNTDOWN)
@@ -99,8 +104,6 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
 
 
 def see_plain(page: Page, server: RunyardServer, project: str) -> None:
-    """Check the countdown on the plain page, and return to the projects."""
+    """Check the countdown on the plain page."""
     page.goto(f"{server.url}/plain")
-    expect(page.locator("body")).to_contain_text(COUNTDOWN)
-    page.goto(server.url)
-    expect(card(page, project).get_by_test_id("card-status")).to_have_text(COUNTDOWN)
+    expect(card(page, project)).to_contain_text(COUNTDOWN)

@@ -23,21 +23,22 @@ USUAL = {"RUNYARD_SANDBOX": "sandboxed"}
 PROGRAMS = ("git", "sh", "bash", "env", "true", "cat", "ssh")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RunyardServer]:
-    programs = tmp_path / "programs"
-    programs.mkdir()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
+    """A server whose machine has the usual level's programs nowhere."""
+    programs = tmp_path_factory.mktemp("programs")
     for name in PROGRAMS:
         if path := shutil.which(name):
             (programs / name).symlink_to(path)
-    with running_server(tmp_path / "data", **FAST, PATH=str(programs), **USUAL) as running:
+    data = tmp_path_factory.mktemp("data")
+    with running_server(data, **FAST, PATH=str(programs), **USUAL) as running:
         yield running
 
 
-def test_where_the_usual_level_cannot_be_had_somebody_chooses_another_first(
-    server: RunyardServer, signed_in: Page, tmp_path: Path
+def test_where_the_usual_level_cannot_be_had_a_person_chooses_another_first(
+    server: RunyardServer, tab: Page, tmp_path: Path
 ) -> None:
-    page = signed_in
+    page = tab
     page.goto(f"{server.url}/projects/add")
     fill_new_project(page, make_origin(tmp_path / "bare"))
     expect(page.locator(".hint.stop")).to_contain_text("bubblewrap")
@@ -50,19 +51,20 @@ def test_where_the_usual_level_cannot_be_had_somebody_chooses_another_first(
 
 
 @only_on_sqlite("it writes into the database's file what an older version left there")
-def test_what_nobody_chose_is_contained_from_the_next_start_on_and_undo_takes_it_back(
-    server: RunyardServer, signed_in: Page, tmp_path: Path
+def test_a_level_never_chosen_becomes_contained_at_the_next_start_and_undo_reverts_it(
+    server: RunyardServer, tab: Page, tmp_path: Path
 ) -> None:
-    page = signed_in
+    page = tab
     first, second = (
         add_project(server, tmp_path / name, NEVER_COMMITS, name=name, sandbox="contained")
         for name in ("old", "older")
     )
-    # an open page would reload itself and disturb the next one
-    page.goto("about:blank")
     server.stop()
-    with closing(sqlite3.connect(tmp_path / "data" / "runyard.db")) as database:
-        database.execute("update project set sandbox = 'none', sandbox_chosen = 0")
+    with closing(sqlite3.connect(server.data_dir / "runyard.db")) as database:
+        database.execute(
+            "update project set sandbox = 'none', sandbox_chosen = 0 where id in (?, ?)",
+            (first, second),
+        )
         database.commit()
     server.start()
     page.goto(server.url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,14 @@ from tests.builders.scenes import Puppet, add_project, card, wait_until, wait_un
 from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.submits import (
     IS_DRAWN,
-    SEEN_SECONDS,
     FaultFile,
     grave_findings,
     picture,
     runs_of,
     stop_runs,
 )
-from tests.e2e.conftest import OpenPage
+from tests.e2e.conftest import Consoles, OpenPage
+from tests.e2e.runs.conftest import SignedIn
 from tests.e2e.system.test_two_people import NOTE_PRESSES, NOTE_WORDS, Report, check_delay
 
 SLEEPS = ["/bin/sh", "-c", "exec sleep 600"]
@@ -29,10 +30,39 @@ AUTO = "PUT /api/v1/projects/.*/afk/auto"
 RESET = "POST /api/v1/projects/.*/afk/reset"
 
 
+# long, because the card is also looked at on a phone
+PAUSED = "on a phone with a rather long name indeed"
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+
 @pytest.fixture(scope="module")
-def settings(faults: FaultFile) -> dict[str, str]:
+def settings() -> dict[str, str]:
     """A server that sweeps every 10 min: a run right after Reset then proves that Reset sweeps."""
-    return {"RUNYARD_SWEEP_SECONDS": "600", **faults.settings}
+    return {"RUNYARD_SWEEP_SECONDS": "600"}
+
+
+@pytest.fixture(scope="module")
+def browsers(server: RunyardServer, contexts: SignedIn) -> Iterator[list[Page]]:
+    """Two browsers with a page each, which all tests of this file use."""
+    other = contexts.another(server)
+    pages = [contexts.at(server).new_page(), other.new_page()]
+    yield pages
+    pages[0].close()
+    other.close()
+
+
+@pytest.fixture
+def ann(browsers: list[Page], server: RunyardServer, consoles: Consoles) -> Page:
+    """The Projects page in the first browser."""
+    consoles.watch(browsers[0])
+    return look_at_cards(browsers[0], server)
+
+
+@pytest.fixture
+def bob(browsers: list[Page], server: RunyardServer, consoles: Consoles) -> Page:
+    """The Projects page in the second browser."""
+    consoles.watch(browsers[1])
+    return look_at_cards(browsers[1], server)
 
 
 def write_issues(server: RunyardServer, project_id: str, count: int) -> None:
@@ -50,8 +80,9 @@ def part(page: Page, project_id: str, mark: str) -> Locator:
 
 
 def look_at_cards(page: Page, server: RunyardServer) -> Page:
-    """Open the Projects page and wait until it is connected."""
-    page.goto(server.url)
+    """Open the Projects page, unless it is open, and wait until it is connected."""
+    if page.url != f"{server.page_url}/":
+        page.goto(server.url)
     page.wait_for_function(IS_DRAWN)
     return page
 
@@ -73,14 +104,30 @@ def pause(server: RunyardServer, project_id: str) -> list[str]:
     return run_ids
 
 
+def check_card_on_a_phone(page: Page, server: RunyardServer, project: str) -> None:
+    """Check in both color schemes that a paused card fits a phone, with targets of 44 px."""
+    look_at_cards(page, server)
+    part(page, project, "start-afk").tap()
+    expect(part(page, project, "card-error")).to_be_visible()
+    for look in ("light", "dark"):
+        page.emulate_media(color_scheme=look)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        small = card(page, project).evaluate(
+            """(card) => [...card.querySelectorAll("a, button")].map((e) =>
+              [e.textContent, e.getBoundingClientRect()]).filter(([, box]) =>
+              box.height < 43.5 || box.width < 43.5).map(([words]) => words)"""
+        )
+        assert small == []
+        assert grave_findings(page) == []
+        picture(page, f"card-phone-{look}")
+    page.close()
+
+
 def test_a_run_is_started_from_a_card_and_nothing_ready_is_an_answer(
-    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
+    ann: Page, bob: Page, server: RunyardServer, tmp_path: Path
 ) -> None:
-    ann, bob = sign_in(), sign_in()
     project = add_project(server, tmp_path, SLEEPS, name="starting")
     start = part(ann, project, "start-afk")
-    for person in (ann, bob):
-        look_at_cards(person, server)
     expect(part(ann, project, "ready-count")).to_have_text("(0 ready)")
     start.click()
     error = part(ann, project, "card-error")
@@ -88,7 +135,6 @@ def test_a_run_is_started_from_a_card_and_nothing_ready_is_an_answer(
     expect(error.get_by_test_id("correlation-chip")).to_contain_text("corr ")
     expect(start).to_be_focused()
     picture(ann, "card-nothing-ready")
-    assert grave_findings(ann) == []
 
     write_issues(server, project, 2)
     expect(part(ann, project, "ready-count")).to_have_text("(2 ready)")
@@ -121,16 +167,14 @@ def test_a_run_is_started_from_a_card_and_nothing_ready_is_an_answer(
 
 
 def test_the_loop_is_switched_on_a_card_and_everybody_sees_it(
-    sign_in: OpenPage,
+    ann: Page,
+    bob: Page,
     server: RunyardServer,
     tmp_path: Path,
     faults: FaultFile,
     record_property: Report,
 ) -> None:
-    ann, bob = sign_in(), sign_in()
     project = add_project(server, tmp_path, SLEEPS, name="switching")
-    for person in (ann, bob):
-        look_at_cards(person, server)
     toggle, seen = part(ann, project, "auto-toggle"), part(bob, project, "auto-toggle")
     expect(toggle).to_have_text("Auto AFK runs: Off")
     expect(toggle).to_have_role("button")
@@ -142,18 +186,22 @@ def test_the_loop_is_switched_on_a_card_and_everybody_sees_it(
     expect(toggle).to_have_text("Auto AFK runs: On")
     expect(toggle).to_be_focused()
 
-    faults.set({AUTO: {"delay_seconds": SEEN_SECONDS, "times": 1}})
+    gate = faults.gate()
+    faults.set({AUTO: {"gate": gate, "times": 1}})
     toggle.click()
     expect(toggle).to_have_text("Saving…")
     toggle.dispatch_event("click")
+    gate.touch()
     expect(seen).to_have_text("Auto AFK runs: Off")
     expect(toggle).to_have_text("Auto AFK runs: Off")
     toggle.click()
     expect(seen).to_have_text("Auto AFK runs: On")
 
-    faults.set({AUTO: {"drop": "request", "delay_seconds": SEEN_SECONDS, "times": 1}})
+    gate = faults.gate()
+    faults.set({AUTO: {"drop": "request", "gate": gate, "times": 1}})
     toggle.click()
     expect(toggle).to_have_text("Saving…")
+    gate.touch()
     error = part(ann, project, "card-error")
     expect(error).to_contain_text("The server did not answer.")
     expect(toggle).to_have_text("Auto AFK runs: On")
@@ -163,18 +211,18 @@ def test_the_loop_is_switched_on_a_card_and_everybody_sees_it(
 
 
 def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itself(
-    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
+    ann: Page, bob: Page, sign_in: OpenPage, server: RunyardServer, tmp_path: Path
 ) -> None:
-    ann, bob = sign_in(), sign_in()
     puppet = Puppet(tmp_path / "agent")
-    project = add_project(server, tmp_path, DIES, name="pausing")
-    write_issues(server, project, 5)
+    project = add_project(server, tmp_path, DIES, name=PAUSED)
+    write_issues(server, project, 3)
     run_ids = pause(server, project)
+    check_card_on_a_phone(sign_in(**PHONE), server, project)
+    write_issues(server, project, 2)
     with server.client() as client:
         client.put(f"/projects/{project}/afk/auto", json={"enabled": True})
         told = client.patch(f"/projects/{project}", json={"agent_command": puppet.argv})
         assert told.status_code == 200, told.text
-    look_at_cards(ann, server)
     bob.goto(f"{server.url}/projects/{project}")
     bob.wait_for_function(IS_DRAWN)
     for person in (ann, bob):
@@ -184,14 +232,13 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
     links = [reasons.nth(n).get_attribute("href") for n in range(3)]
     assert links == [f"/runs/{run_id}" for run_id in reversed(run_ids)]
     expect(card(ann, project)).to_contain_text("agent exited 3")
-    expect(ann.get_by_test_id("needs")).to_contain_text("pausing paused · 3 fails")
+    expect(ann.get_by_test_id("needs")).to_contain_text(f"{PAUSED} paused · 3 fails")
     plan = bob.get_by_test_id("next-plan")
     expect(plan).to_contain_text("would hold — auto runs are paused after 3 fails")
     plan.locator("summary").click()
     expect(plan.get_by_role("listitem").first).to_have_text("#1: parked: afk/1")
     picture(ann, "card-paused")
     picture(bob, "project-paused")
-    assert grave_findings(ann) == []
     assert grave_findings(bob) == []
 
     part(ann, project, "reset").click()
@@ -209,14 +256,14 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
 
 
 def test_a_start_whose_answer_is_lost_is_pressed_again_and_makes_one_run(
-    sign_in: OpenPage, server: RunyardServer, tmp_path: Path, faults: FaultFile
+    ann: Page, server: RunyardServer, tmp_path: Path, faults: FaultFile
 ) -> None:
-    page = look_at_cards(sign_in(), server)
+    page = ann
     project = add_project(server, tmp_path, SLEEPS, name="losing")
     write_issues(server, project, 3)
     start = part(page, project, "start-afk")
     expect(part(page, project, "ready-count")).to_have_text("(3 ready)")
-    faults.set({START: {"drop": "answer", "delay_answer_seconds": 1.0, "times": 1}})
+    faults.set({START: {"drop": "answer", "times": 1}})
     start.click()
     error = part(page, project, "card-error")
     expect(error).to_contain_text("The server did not answer. Press it again")
@@ -242,32 +289,12 @@ def test_a_start_whose_answer_is_lost_is_pressed_again_and_makes_one_run(
         expect(error).to_contain_text(sentence)
         expect(error.get_by_test_id("correlation-chip")).to_be_visible()
     picture(page, "card-refused")
-    faults.set({RESET: {"delay_seconds": SEEN_SECONDS, "status": 500, "times": 1}})
+    gate = faults.gate()
+    faults.set({RESET: {"gate": gate, "status": 500, "times": 1}})
     part(page, project, "card-menu").click()
     page.locator(".menu").get_by_test_id("reset").click()
     expect(part(page, project, "reset")).to_have_text("Resetting…")
+    gate.touch()
     expect(error).to_contain_text("A test wants it so.")
     expect(part(page, project, "reset")).to_have_count(0)
     stop_runs(server, project)
-
-
-def test_cards_are_whole_on_a_phone_and_every_target_is_large_enough(
-    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
-) -> None:
-    project = add_project(server, tmp_path, DIES, name="on a phone with a rather long name indeed")
-    write_issues(server, project, 3)
-    pause(server, project)
-    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-    for look in ("light", "dark"):
-        page = look_at_cards(sign_in(**phone, color_scheme=look), server)
-        part(page, project, "start-afk").tap()
-        expect(part(page, project, "card-error")).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        small = card(page, project).evaluate(
-            """(card) => [...card.querySelectorAll("a, button")].map((e) =>
-              [e.textContent, e.getBoundingClientRect()]).filter(([, box]) =>
-              box.height < 43.5 || box.width < 43.5).map(([words]) => words)"""
-        )
-        assert small == []
-        assert grave_findings(page) == []
-        picture(page, f"card-phone-{look}")

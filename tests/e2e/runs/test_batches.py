@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.builders.scenes import add_project, expect_no_sideways_scroll
@@ -17,11 +16,6 @@ AGENT = [
     'case "$0" in *fail*) exit 7;; *wait*) sleep 600;; *) exit 0;; esac',
     "{prompt}",
 ]
-
-
-@pytest.fixture(scope="module")
-def settings() -> dict[str, str]:
-    return {"RUNYARD_MAX_LIVE_RUNS": "2"}
 
 
 def send(server: RunyardServer, project: str, *tasks: str) -> str:
@@ -44,7 +38,7 @@ def test_a_batch_is_followed_stopped_and_its_failures_are_run_again(
     signed_in: Page, server: RunyardServer, tmp_path: Path
 ) -> None:
     page = signed_in
-    project = add_project(server, tmp_path, AGENT, name="night")
+    project = add_project(server, tmp_path, AGENT, name="night", max_concurrency=2)
     page.goto(f"{server.url}/runs")
     page.get_by_role("link", name="Batches").click()
     expect(page.locator(".none")).to_contain_text("runyard batch night.ndjson")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -16,15 +14,16 @@ from tests.builders.scenes import (
     wait_until,
     wait_until_released,
 )
-from tests.drivers.servers.processes import RunyardServer, fresh_server
+from tests.drivers.servers.processes import RunyardServer
 
 VALUE = "tomorrows-key-4711-0815"
 COMMITS = f"echo 'key: {VALUE}' > app.yml && git add -A && git commit -qm 'Configure'"
 
 
 @pytest.fixture(scope="module")
-def begin() -> Callable[..., AbstractContextManager[RunyardServer]]:
-    return fresh_server
+def is_shared() -> bool:
+    """The server is started again with another secret."""
+    return False
 
 
 def test_a_merge_that_a_check_refuses_can_be_had_anyway(

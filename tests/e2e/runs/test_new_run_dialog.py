@@ -20,7 +20,6 @@ from tests.builders.scenes import (
 from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.submits import (
     IS_DRAWN,
-    SEEN_SECONDS,
     START,
     FaultFile,
     grave_findings,
@@ -29,7 +28,7 @@ from tests.drivers.web.submits import (
     runs_of,
     stop_runs,
 )
-from tests.e2e.conftest import Consoles
+from tests.e2e.conftest import Consoles, OpenPage
 
 SLEEPS = ["/bin/sh", "-c", "exec sleep 600"]
 # true if the dialog does not cover the new row
@@ -37,22 +36,15 @@ ROW_IS_FREE = """() => {
   const row = document.querySelector("[data-status=submitting]").getBoundingClientRect();
   return document.querySelector(".q-dialog .sheet").getBoundingClientRect().top >= row.bottom;
 }"""
-PHONES = ((390, 844), (360, 640))
+PHONES = (pytest.param((390, 844), marks=pytest.mark.soak), (360, 640))
 LOST_LINK = "ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INTERNET_DISCONNECTED|WebSocket|Failed to fetch"
 
 
-@pytest.fixture(scope="module")
-def settings(faults: FaultFile) -> dict[str, str]:
-    """A server on which requests can be dropped."""
-    return faults.settings
-
-
 @pytest.fixture
-def project(server: RunyardServer, tmp_path: Path, faults: FaultFile) -> Iterator[str]:
-    """A project of this test; its runs are stopped and faults removed afterwards."""
+def project(server: RunyardServer, tmp_path: Path) -> Iterator[str]:
+    """A project of this test; its runs are stopped afterwards."""
     made = add_project(server, tmp_path, SLEEPS, name=f"shop-{tmp_path.name[-12:]}")
     yield made
-    faults.clear()
     stop_runs(server, made)
 
 
@@ -62,7 +54,11 @@ def open_runs(page: Page, server: RunyardServer, project: str) -> None:
     page.wait_for_function(IS_DRAWN)
 
 
-@pytest.mark.parametrize("address", ["/runs?project={}", "/projects/{}?tab=Runs"])
+# the other address in `make test`: the next test
+@pytest.mark.parametrize(
+    "address",
+    [pytest.param("/runs?project={}", marks=pytest.mark.soak), "/projects/{}?tab=Runs"],
+)
 def test_the_submitter_sees_submitting_on_top_of_the_list_and_then_the_run(
     signed_in: Page, server: RunyardServer, project: str, faults: FaultFile, address: str
 ) -> None:
@@ -75,7 +71,8 @@ def test_the_submitter_sees_submitting_on_top_of_the_list_and_then_the_run(
     dialog.get_by_test_id("task").fill("Round the tax")
     picture(page, "new-run-over-list")
     assert grave_findings(page, ".q-dialog") == []
-    faults.set({START: {"delay_seconds": SEEN_SECONDS}})
+    gate = faults.gate()
+    faults.set({START: {"gate": gate}})
     dialog.get_by_test_id("run-submit").click()
     top = page.get_by_test_id("run-row").first
     expect(top).to_have_attribute("data-status", "submitting")
@@ -83,6 +80,7 @@ def test_the_submitter_sees_submitting_on_top_of_the_list_and_then_the_run(
     expect(dialog.get_by_test_id("run-submit")).to_have_attribute("aria-busy", "true")
     page.wait_for_function(ROW_IS_FREE)
     picture(page, "new-run-under-way")
+    gate.touch()
     run_id = wait_for_run_page(page)
     assert [run["id"] for run in runs_of(server, project)] == [run_id]
 
@@ -96,9 +94,12 @@ def test_a_refused_submit_comes_back_with_its_reason_and_what_was_typed(
     dialog = page.get_by_role("dialog", name="New run")
     dialog.get_by_test_id("task").fill("Kept over errors")
     refusal = {"error": "parked", "detail": "Parked."}
-    faults.set({START: {"status": 409, "body": refusal, "delay_seconds": SEEN_SECONDS, "times": 1}})
+    gate = faults.gate()
+    faults.set({START: {"status": 409, "body": refusal, "gate": gate, "times": 1}})
     dialog.get_by_test_id("run-submit").click()
     expect(page.locator("[data-status=submitting]")).to_have_count(1)
+    page.wait_for_function(ROW_IS_FREE)
+    gate.touch()
     error = dialog.get_by_test_id("form-error")
     expect(error).to_contain_text("Parked.")
     expect(error.get_by_test_id("correlation-chip")).to_contain_text("corr ")
@@ -161,9 +162,9 @@ def test_on_a_phone_the_dialog_is_whole_and_keeps_the_focus_until_escape(
 
 
 def test_a_submit_that_waits_for_its_branch_goes_by_itself_also_after_a_lost_link(
-    signed_in: Page, server: RunyardServer, project: str, consoles: Consoles
+    sign_in: OpenPage, server: RunyardServer, project: str, consoles: Consoles
 ) -> None:
-    page = signed_in
+    page = sign_in()
     with server.client() as client:
         issue = {"title": "Round tax", "labels": ["ready-for-agent"]}
         client.post(f"/projects/{project}/issues", json=issue)
@@ -195,9 +196,9 @@ def test_a_submit_that_waits_for_its_branch_goes_by_itself_also_after_a_lost_lin
 
 
 def test_what_is_typed_into_the_dialog_without_a_link_is_what_is_sent(
-    signed_in: Page, server: RunyardServer, project: str, consoles: Consoles
+    sign_in: OpenPage, server: RunyardServer, project: str, consoles: Consoles
 ) -> None:
-    page = signed_in
+    page = sign_in()
     open_runs(page, server, project)
     new_run, dialog = page.get_by_test_id("new-run"), page.get_by_role("dialog", name="New run")
     new_run.click()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.builders.scenes import (
@@ -18,7 +17,6 @@ from tests.builders.scenes import (
 from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.submits import (
     IS_DRAWN,
-    SEEN_SECONDS,
     WATCH_ROWS,
     FaultFile,
     grave_findings,
@@ -36,12 +34,6 @@ TWO_TRIES = [
     "if test -e left.txt; then git add -A && git commit -qm 'The rest'; else echo new > new.txt && "
     "git add new.txt && git commit -qm 'Half of it'; echo left > left.txt; exit 3; fi",
 ]
-
-
-@pytest.fixture(scope="module")
-def settings(faults: FaultFile) -> dict[str, str]:
-    """A server on which requests can be dropped."""
-    return faults.settings
 
 
 def died(server: RunyardServer, project: str) -> str:
@@ -62,7 +54,7 @@ def test_a_run_goes_on_with_what_the_one_before_left(
     first = died(server, project)
     page.goto(f"{server.page_url}/runs/{first}")
     again = page.get_by_test_id("retry-run")
-    expect(again).to_have_attribute("title", "Goes on with afk/1")
+    expect(again).to_have_attribute("title", "Continues on afk/1")
     picture(page, "retry-parked")
     assert grave_findings(page) == []
     page.set_viewport_size({"width": 360, "height": 800})
@@ -102,7 +94,7 @@ def test_starting_again_keeps_the_old_work_under_another_name(
     page.goto(f"{server.url}/parked")
     for branch in ("afk/1", f"parked/afk/1/{first}"):
         kept = page.get_by_test_id("parked-row").and_(page.locator(f"[data-branch='{branch}']"))
-        expect(kept).to_be_visible()
+        expect(kept.filter(has_text="afresh")).to_be_visible()
 
 
 def test_a_retry_without_an_answer_is_pressed_again_and_is_one_run(
@@ -114,11 +106,13 @@ def test_a_retry_without_an_answer_is_pressed_again_and_is_one_run(
     page.goto(f"{server.page_url}/runs?project={project}")
     page.wait_for_function(IS_DRAWN)
     page.evaluate(WATCH_ROWS)
-    faults.set({RETRY: {"drop": "request", "delay_seconds": SEEN_SECONDS, "times": 1}})
+    gate = faults.gate()
+    faults.set({RETRY: {"drop": "request", "gate": gate, "times": 1}})
     again = row(page, first).get_by_test_id("retry-run")
     again.click()
     expect(again).to_have_text("Retrying…")
     expect(page.locator("[data-status=submitting]")).to_contain_text(f"retry of …{first[-6:]}")
+    gate.touch()
     expect(page.locator(".say")).to_contain_text("The server did not answer. Press it again")
     expect(page.locator("[data-status=submitting]")).to_have_count(0)
     assert [run["id"] for run in runs_of(server, project)] == [first]

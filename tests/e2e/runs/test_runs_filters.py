@@ -49,12 +49,12 @@ def test_runs_are_narrowed_by_a_tag_and_a_day_which_the_address_keeps(
 
 
 def test_filters_with_long_values_leave_new_run_beside_the_title(
-    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
+    signed_in: Page, sign_in: OpenPage, server: RunyardServer, tmp_path: Path
 ) -> None:
     project = add_project(server, tmp_path, [sys.executable, "-c", ""], name=LONG)
     address = f"{server.url}/runs?project={project}&status=died&tag={'night-' * 30}"
-    for width in (1280, 390):
-        page = sign_in(viewport={"width": width, "height": 844}, has_touch=width < 760)
+    phone = sign_in(viewport={"width": 390, "height": 844}, has_touch=True)
+    for width, page in ((1280, signed_in), (390, phone)):
         page.goto(address)
         new, title = page.get_by_test_id("new-run"), page.get_by_role("heading", name="Runs")
         button, words = new.bounding_box(), title.bounding_box()

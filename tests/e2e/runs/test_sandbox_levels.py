@@ -13,6 +13,19 @@ from tests.builders.scenes import NEVER_COMMITS, add_project
 from tests.drivers.servers.processes import RunyardServer
 from tests.e2e.conftest import OpenPage
 
+# what a person chooses, and the hint on it
+LEVELS = {
+    "contained": ("Contained", "neither Runyard's own data nor other processes"),
+    "sandboxed": ("Sandboxed", "a home folder of this project"),
+    "none": ("Unsandboxed", "everything that you can on this machine"),
+}
+
+
+@pytest.fixture(scope="module")
+def is_shared() -> bool:
+    """With an unsandboxed project a server makes fewer sign-in links."""
+    return False
+
 
 def choose(page: Page, mark: str, words: str) -> None:
     page.get_by_test_id(mark).click()
@@ -25,7 +38,7 @@ def fill_new_project(page: Page, origin: Path) -> None:
     page.get_by_test_id("project-command").fill("true")
 
 
-def test_a_sandboxed_project_is_told_what_of_the_network_it_reaches(
+def test_a_sandboxed_project_gets_the_hosts_and_limits_of_its_form(
     signed_in: Page, server: RunyardServer, tmp_path: Path
 ) -> None:
     page = signed_in
@@ -99,9 +112,9 @@ def test_a_card_with_every_service_allowed_keeps_its_name_in_sight(
 
 
 def test_a_pill_stands_beside_a_short_name_and_never_below_it(
-    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
+    signed_in: Page, server: RunyardServer, tmp_path: Path
 ) -> None:
-    page = sign_in(viewport={"width": 1280, "height": 844})
+    page = signed_in
     short, long = (
         add_project(server, tmp_path / name, NEVER_COMMITS, name=name, allow=["docker"])
         for name in ("shop", "a-project-with-a-name-of-quite-some-length")
@@ -131,24 +144,26 @@ def test_a_pill_stands_beside_a_short_name_and_never_below_it(
     assert 0 < second["x"] - first["x"] - first["width"] < 10
 
 
-# keep last: with an unsandboxed project the token can no longer create sign-in links
+# in `make test`: sandboxed in the first test of this file, contained in the second one's settings
 @pytest.mark.parametrize(
-    ("level", "words", "means"),
+    "level",
     [
-        ("contained", "Contained", "neither Runyard's own data nor other processes"),
-        ("sandboxed", "Sandboxed", "a home folder of this project"),
-        ("none", "Unsandboxed", "everything that you can on this machine"),
+        pytest.param("contained", marks=pytest.mark.soak),
+        pytest.param("sandboxed", marks=pytest.mark.soak),
+        "none",
     ],
 )
 def test_a_project_is_added_at_the_level_that_a_person_chooses(
-    signed_in: Page, server: RunyardServer, tmp_path: Path, level: str, words: str, means: str
+    signed_in: Page, server: RunyardServer, tmp_path: Path, level: str
 ) -> None:
     page = signed_in
     page.goto(f"{server.url}/projects/add")
     fill_new_project(page, make_origin(tmp_path / f"at-{level}"))
-    choose(page, "project-sandbox", words)
-    expect(page.locator(".hint", has_text=means)).to_be_visible()
-    expect(page.get_by_test_id("project-network")).to_be_visible(visible=level == "sandboxed")
+    for each in (*(one for one in LEVELS if one != level), level):
+        words, means = LEVELS[each]
+        choose(page, "project-sandbox", words)
+        expect(page.locator(".hint", has_text=means)).to_be_visible()
+        expect(page.get_by_test_id("project-network")).to_be_visible(visible=each == "sandboxed")
     page.get_by_test_id("project-submit").click()
     page.wait_for_url("**/projects/proj_*")
     with server.client() as api:

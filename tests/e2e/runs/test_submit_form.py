@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Request, WebSocket, expect
+from playwright.sync_api import Locator, Page, Request, WebSocket, expect
 
 from tests.builders.scenes import (
     Puppet,
@@ -69,18 +69,18 @@ def test_the_keyboard_alone_fills_the_form_and_starts_the_run(
 ) -> None:
     page = signed_in
     project = add_project(server, tmp_path, puppet.argv, name="keys", branches=["dev"])
-    page.goto(f"{server.url}/projects/{project}")
-    page.get_by_test_id("new-run").wait_for()
+    other = add_project(server, tmp_path / "other", puppet.argv, name="not by keys")
+    page.goto(server.url)
+    expect(page.get_by_test_id("new-run-anywhere")).to_be_visible()
     keys = page.keyboard
     keys.press("n")
+    expect(page.locator(f"[data-testid=run-in][data-project='{other}']")).to_be_visible()
+    tab_to(page, page.locator(f"[data-testid=run-in][data-project='{project}']"))
+    keys.press("Enter")
     dialog = page.get_by_role("dialog", name="New run")
     picker = dialog.get_by_test_id("branch-picker")
     expect(dialog.get_by_test_id("task")).to_be_focused()
-    for _ in range(40):
-        if picker.evaluate("(e) => e === document.activeElement"):
-            break
-        keys.press("Tab")
-    expect(picker).to_be_focused()
+    tab_to(page, picker)
     keys.type("dev")
     expect(page.get_by_role("option")).to_have_text(["dev"])
     keys.press("ArrowDown")
@@ -125,11 +125,13 @@ def test_a_full_repository_is_said_inline_and_the_chip_copies_the_whole_id(
     project = add_project(server, tmp_path, puppet.argv, name="full", max_concurrency=1)
     running = start_run(server, project)
     open_form(page, server, project, "?task=kept")
+    page.get_by_test_id("depth-level").get_by_role("radio", name="quick").click()
     page.get_by_test_id("run-submit").click()
     error = page.get_by_test_id("form-error")
     expect(error).to_contain_text(FULL)
     expect(error.locator("time")).to_have_count(0)
     expect(page.get_by_test_id("task")).to_have_value("kept")
+    expect(page.get_by_role("radio", name="quick")).to_have_attribute("aria-checked", "true")
     expect(page.get_by_test_id("run-submit")).to_be_enabled()
     picture(page, "new-run-concurrency-limit")
     assert grave_findings(page) == []
@@ -140,8 +142,14 @@ def test_a_full_repository_is_said_inline_and_the_chip_copies_the_whole_id(
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == chip.get_attribute("data-copy")
     assert copied in server.log, "the id does not lead to the log"
+    # once the repository is free, the same press starts the run
     puppet.tell("exit 0")
     wait_until_released(server, running)
+    page.get_by_test_id("run-submit").click()
+    run = wait_until(server, wait_for_run_page(page), task="kept")
+    assert run["depth_level"] == "quick"
+    puppet.tell("exit 0")
+    wait_until_released(server, run["id"])
 
 
 def test_a_locked_branch_leads_to_the_pull_request_of_its_holder(
@@ -201,7 +209,6 @@ def test_an_issue_is_run_from_its_row_in_a_dialog_over_the_page(
 ) -> None:
     page = signed_in
     project = add_project(server, tmp_path, puppet.argv, name="dialog")
-    page.emulate_media(reduced_motion="reduce")
     with server.client() as client:
         issue = {"title": "Round tax", "labels": ["ready-for-agent"]}
         client.post(f"/projects/{project}/issues", json=issue)
@@ -223,3 +230,12 @@ def test_an_issue_is_run_from_its_row_in_a_dialog_over_the_page(
     assert wait_until(server, run_id, status="running")["issue"] == 1
     puppet.tell("exit 0")
     wait_until_released(server, run_id)
+
+
+def tab_to(page: Page, wanted: Locator, presses: int = 40) -> None:
+    """Press Tab until an element has the focus."""
+    for _ in range(presses):
+        if wanted.evaluate("(e) => e === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{wanted} cannot be reached with Tab")

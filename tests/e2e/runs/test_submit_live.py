@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.builders.scenes import Puppet, add_project, start_run, stop_here, wait_until_released
 from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.submits import grave_findings, picture
+from tests.e2e.conftest import OpenPage
 
 DROP = "() => window.socket.io.engine.close()"
 ANNOUNCED = """() => {
@@ -21,9 +22,9 @@ ANNOUNCED = """() => {
 
 
 def test_a_silent_agent_is_told_apart_from_a_lost_link_and_then_stopped(
-    signed_in: Page, server: RunyardServer, tmp_path: Path
+    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
 ) -> None:
-    page, puppet = signed_in, Puppet(tmp_path / "agent")
+    page, puppet = sign_in(), Puppet(tmp_path / "agent")
     project = add_project(server, tmp_path, puppet.argv, name="silent")
     run_id = start_run(server, project, task="Say little")
     page.goto(f"{server.url}/runs/{run_id}")

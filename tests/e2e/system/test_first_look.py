@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.builders.databases import own_database
-from tests.drivers.servers.forked_starts import ROOT, clean_environment
+from tests.drivers.servers.forked_starts import SERVER, clean_environment, start_forked
 from tests.drivers.servers.processes import free_port
 from tests.e2e.conftest import OpenPage
 
 
 @dataclass
 class Start:
-    """A server started by a person: its process, and the file of addresses it opened."""
+    """A server started by a person: its terminal, and the file of addresses it opened."""
 
-    process: subprocess.Popen[str]
+    terminal: TextIO
     folder: Path
     browsed: Path
     port: int
 
     def line(self) -> str:
         """Return the next line of the terminal that is not blank."""
-        assert self.process.stdout is not None
-        return next(line.strip() for line in self.process.stdout if line.strip())
+        return next(line.strip() for line in self.terminal if line.strip())
 
     def file(self) -> Path:
         """Return the file that the browser was asked to open."""
@@ -50,18 +49,20 @@ def start(tmp_path: Path) -> Iterator[Start]:
     browser.chmod(0o700)
     port = free_port()
     databases = {f"RUNYARD_{n.upper()}": url for n, url in own_database(folder).items()}
-    process = subprocess.Popen(
-        [sys.executable, "main.py", "serve", "--port", str(port), "--data-dir", str(folder)],
-        cwd=ROOT,
-        env=clean_environment() | databases | {"BROWSER": str(browser)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    yield Start(process, folder, browsed, port)
-    process.terminate()
-    process.communicate(timeout=30)
+    words = ["serve", "--port", str(port), "--data-dir", str(folder)]
+    reading, writing = os.pipe()
+    with open(os.devnull, "r+") as nothing:
+        process = start_forked(
+            SERVER,
+            words,
+            clean_environment() | databases | {"BROWSER": str(browser)},
+            (nothing.fileno(), writing, nothing.fileno()),
+        )
+    os.close(writing)
+    with os.fdopen(reading) as terminal:
+        yield Start(terminal, folder, browsed, port)
+        process.terminate()
+        process.wait(30)
 
 
 def test_a_start_opens_the_page_by_a_file_and_the_terminal_needs_no_link(
@@ -77,7 +78,7 @@ def test_a_start_opens_the_page_by_a_file_and_the_terminal_needs_no_link(
     assert re.fullmatch(rf"http://[0-9a-f]{{12}}\.localhost:{start.port}/", page.url)
 
 
-def test_where_nobody_has_come_in_after_five_seconds_the_terminal_has_a_link(
+def test_if_no_person_has_signed_in_after_five_seconds_the_terminal_has_a_link(
     start: Start, open_page: OpenPage
 ) -> None:
     said = [start.line() for _ in range(3)]

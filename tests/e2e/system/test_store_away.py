@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.builders.scenes import Puppet, add_project, card, start_run
 from tests.drivers.servers.postgresql import PostgresServer, postgres_server
 from tests.drivers.servers.processes import RunyardServer
-from tests.drivers.web.submits import grave_findings, picture
+from tests.drivers.web.visibility import barriers
 from tests.e2e.conftest import Consoles
 
 PATIENCE_MS = 60_000
@@ -31,16 +31,17 @@ def settings(postgres: PostgresServer) -> dict[str, str]:
     return {"RUNYARD_DATABASE_URL": postgres.create("shop")}
 
 
-def test_f45_a_stopped_postgresql_is_told_on_every_page_and_taken_back_without_a_reload(
-    signed_in: Page,
+def test_f45_a_stopped_postgresql_is_shown_on_every_page_and_taken_back_without_a_reload(
+    tab: Page,
     server: RunyardServer,
     postgres: PostgresServer,
     tmp_path: Path,
     consoles: Consoles,
 ) -> None:
-    page, puppet = signed_in, Puppet(tmp_path / "agent")
+    page, puppet = tab, Puppet(tmp_path / "agent")
     project = add_project(server, tmp_path, puppet.argv)
     run_id = start_run(server, project)
+    page.goto(server.url)
     expect(card(page, project)).to_contain_text("Running")
     page.evaluate("window.isTheSamePage = true")
     banner = page.get_by_test_id("stores-banner")
@@ -50,8 +51,7 @@ def test_f45_a_stopped_postgresql_is_told_on_every_page_and_taken_back_without_a
     postgres.stop()
     expect(banner).to_contain_text("The database does not answer", timeout=PATIENCE_MS)
     expect(banner).to_contain_text("Agents keep running.")
-    picture(page, "stores-banner")
-    assert grave_findings(page) == []
+    assert barriers(page) == []
     puppet.tell_to_deliver()
     # a page opened now shows the error, and loads by itself when the database is back
     other = page.context.new_page()

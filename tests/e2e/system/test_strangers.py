@@ -74,10 +74,10 @@ def foreign_page(server: RunyardServer) -> Iterator[str]:
 
 
 def test_a_foreign_page_cannot_frame_runyard(
-    signed_in: Page, foreign_page: str, consoles: Consoles
+    tab: Page, foreign_page: str, consoles: Consoles
 ) -> None:
     consoles.expect("frame-ancestors|X-Frame-Options|ERR_BLOCKED_BY_RESPONSE|40[134]")
-    page = signed_in
+    page = tab
     page.goto(foreign_page)
     expect(page.get_by_role("heading")).to_have_text("Win a prize")
     assert any("frame-ancestors" in said for said in consoles.heard)
@@ -87,7 +87,7 @@ def test_a_foreign_page_cannot_frame_runyard(
 
 
 def test_another_program_of_this_machine_gets_no_cookie_of_ours(
-    signed_in: Page, server: RunyardServer
+    tab: Page, server: RunyardServer
 ) -> None:
     heard: list[str] = []
 
@@ -103,10 +103,10 @@ def test_another_program_of_this_machine_gets_no_cookie_of_ours(
 
     with serving(Listener) as port:
         for name in ("127.0.0.1", "localhost"):
-            signed_in.goto(f"http://{name}:{port}/")
-            expect(signed_in.get_by_role("heading")).to_have_text("A dev server")
+            tab.goto(f"http://{name}:{port}/")
+            expect(tab.get_by_role("heading")).to_have_text("A dev server")
     assert heard
     assert not "".join(heard)
-    signed_in.goto(f"{server.url}/runs?status=died")
-    expect(signed_in.get_by_test_id("live-badge")).to_have_text("Live")
-    assert signed_in.url == f"{server.page_url}/runs?status=died"
+    tab.goto(f"{server.url}/runs?status=died")
+    expect(tab.get_by_test_id("live-badge")).to_have_text("Live")
+    assert tab.url == f"{server.page_url}/runs?status=died"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.builders.scenes import (
     Puppet,
@@ -17,7 +17,7 @@ from tests.builders.scenes import (
     wait_until_released,
 )
 from tests.drivers.servers.processes import RunyardServer
-from tests.e2e.conftest import Consoles, OpenPage
+from tests.e2e.conftest import Consoles, signed_in_browser
 
 GOAL_MS = 500
 LIMIT_MS = 5000  # generous, for a busy machine; GOAL_MS is only reported
@@ -34,6 +34,22 @@ NOTE_WORDS = """([selector, words]) => {
 }"""
 
 Report = Callable[[str, object], None]
+
+
+@pytest.fixture(scope="module")
+def bobs_browser(browser: Browser, server: RunyardServer) -> Iterator[BrowserContext]:
+    """The other person's browser, signed in for all tests of the file."""
+    with signed_in_browser(browser, server) as context:
+        yield context
+
+
+@pytest.fixture
+def bob(bobs_browser: BrowserContext, consoles: Consoles) -> Iterator[Page]:
+    """The other person's empty tab; the first person's is `tab`."""
+    page = bobs_browser.new_page()
+    consoles.watch(page)
+    yield page
+    page.close()
 
 
 def check_delay(actor: Page, watcher: Page, report: Report) -> None:
@@ -53,13 +69,14 @@ def puppet(tmp_path: Path) -> Puppet:
 
 
 def test_an_issue_written_by_one_appears_behind_the_others_half_typed_one(
-    sign_in: OpenPage,
+    tab: Page,
+    bob: Page,
     server: RunyardServer,
     tmp_path: Path,
     puppet: Puppet,
     record_property: Report,
 ) -> None:
-    ann, bob = sign_in(), sign_in()
+    ann = tab
     project = add_project(server, tmp_path, puppet.argv, name="writing")
     for person in (ann, bob):
         person.goto(f"{server.url}/projects/{project}")
@@ -80,21 +97,27 @@ def test_an_issue_written_by_one_appears_behind_the_others_half_typed_one(
     expect(title).to_have_value("Half! of a sent")
 
 
-def test_a_run_started_by_one_shows_on_the_others_card_and_leaves_its_menu_open(
-    sign_in: OpenPage,
+def test_a_run_of_one_shows_at_the_other_and_leaves_an_open_menu_and_a_half_written_form(
+    tab: Page,
+    bob: Page,
     server: RunyardServer,
     tmp_path: Path,
     puppet: Puppet,
     record_property: Report,
 ) -> None:
-    ann, bob = sign_in(), sign_in()
+    ann, form = tab, bob.context.new_page()
     project = add_project(server, tmp_path, puppet.argv, name="looking on")
+    form.goto(f"{server.url}/projects/{project}/run")
+    task = form.get_by_test_id("task")
+    task.press_sequentially("Make the invoice")
+    bob.goto(server.url)
     status = card(bob, project).get_by_test_id("card-status")
     expect(status).to_have_text("Idle")
     card(bob, project).get_by_role("button", name="More about looking on").click()
     entry = bob.get_by_role("link", name="All runs")
     expect(entry).to_be_visible()
-    bob.evaluate("window.isTheSamePage = true")
+    for page in (bob, form):
+        page.evaluate("window.isTheSamePage = true")
     bob.evaluate(NOTE_WORDS, [f"[data-project='{project}'] [data-testid=card-status]", "ing"])
 
     ann.goto(f"{server.url}/projects/{project}/run")
@@ -104,7 +127,14 @@ def test_a_run_started_by_one_shows_on_the_others_card_and_leaves_its_menu_open(
     check_delay(ann, bob, record_property)
     expect(status).to_contain_text("Running")
     expect(entry).to_be_visible()
+    expect(form.locator(".rail .count", has_text="1 live")).to_be_visible()
+    expect(task).to_be_focused()
+    form.keyboard.type(" readable")
+    expect(task).to_have_value("Make the invoice readable")
+    assert form.evaluate("window.isTheSamePage")
+    form.close()
 
+    assert bob.evaluate("window.isTheSamePage")
     bob.keyboard.press("Escape")
     bob.goto(f"{server.url}/runs/{run_id}")
     expect(ann.get_by_test_id("run-log")).to_contain_text("ready")
@@ -115,33 +145,14 @@ def test_a_run_started_by_one_shows_on_the_others_card_and_leaves_its_menu_open(
     wait_until_released(server, run_id)
 
 
-def test_a_half_written_run_form_survives_what_others_start(
-    sign_in: OpenPage, server: RunyardServer, tmp_path: Path, puppet: Puppet
-) -> None:
-    ann, bob = sign_in(), sign_in()
-    project = add_project(server, tmp_path, puppet.argv, name="half written")
-    bob.goto(f"{server.url}/projects/{project}/run")
-    task = bob.get_by_test_id("task")
-    task.press_sequentially("Make the invoice")
-    bob.evaluate("window.isTheSamePage = true")
-    ann.goto(f"{server.url}/projects/{project}/run")
-    ann.get_by_test_id("run-submit").click()
-    run_id = wait_for_run_page(ann)
-    expect(bob.locator(".rail .count", has_text="1 live")).to_be_visible()
-    expect(task).to_be_focused()
-    bob.keyboard.type(" readable")
-    expect(task).to_have_value("Make the invoice readable")
-    assert bob.evaluate("window.isTheSamePage")
-    puppet.tell_to_deliver()
-    expect(ann.get_by_test_id("run-status")).to_contain_text("Succeeded")
-    wait_until_released(server, run_id)
-
-
+# last, for it signs both browsers out
 def test_signing_out_everywhere_ends_every_open_page(
-    sign_in: OpenPage, server: RunyardServer, consoles: Consoles
+    tab: Page, bob: Page, server: RunyardServer, consoles: Consoles
 ) -> None:
     consoles.expect("401|403|WebSocket")
-    ann, bob = sign_in(), sign_in()
+    ann = tab
+    bob.goto(f"{server.url}/guide")
+    expect(bob.get_by_test_id("live-badge")).to_have_text("Live")
     ann.goto(f"{server.url}/settings?tab=Sign-in")
     ann.get_by_test_id("sign-out-everywhere").click()
     ann.get_by_role("button", name="Press again to sign out everywhere").click()

@@ -50,11 +50,13 @@ def order(run_id: str, workdir: Path, argv: list[str], **other: Any) -> LaunchOr
 
 def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
     """Wait until `condition` holds, `seconds` at most; return its value."""
-    give_up_at = monotonic() + seconds
+    began = monotonic()
     pause = threading.Event()
     while not (value := condition()):
-        assert monotonic() < give_up_at, f"not within {seconds} s: {what}"
-        pause.wait(0.005)
+        waited = monotonic() - began
+        assert waited < seconds, f"not within {seconds} s: {what}"
+        # what takes long is looked at less often: a look may cost as much as the work itself
+        pause.wait(min(max(0.005, waited / 20), 0.1))
     return value
 
 

@@ -15,7 +15,7 @@ from app.errors import ConcurrencyLimit, NothingReady, PrLock, Refusal
 from app.records.tables import Project
 from app.services.kept.retry import RetryOptions
 from app.services.runs.requests import RunRequest
-from tests.builders.databases import KINDS, shared_database
+from tests.builders.databases import KINDS, POSTGRESQL, SQLITE, shared_database
 from tests.drivers.failpoints import hold_at
 from tests.fakes.agents.runs import until
 from tests.fakes.planes import FakePlane
@@ -96,7 +96,7 @@ def test_f4_a_retry_meets_a_start_and_the_loop_at_the_same_issue(
     plane.add_issue(project)
     now = plane.clock()
     waits = RunRequest(project.id, Depth.QUICK, "auto", issue=1, delay_seconds=60)
-    first = plane.services.trigger.accept(waits, plane.requester(), now).run
+    first = plane.services.accept.accept(waits, plane.requester(), now).run
     plane.services.stopper.stop(first.id, "by a test", now)
     plane.ledgers.projects.change(project.id, auto_enabled=True)
     answers = at_once(
@@ -116,7 +116,8 @@ def test_f4_a_retry_meets_a_start_and_the_loop_at_the_same_issue(
     plane.stop()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# test_two_servers.py shows it on PostgreSQL
+@pytest.mark.parametrize("kind", [SQLITE, pytest.param(POSTGRESQL, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     ("ticks", "issues"), [(40, 4), pytest.param(200, 20, marks=pytest.mark.soak)]
 )
@@ -169,7 +170,7 @@ def test_f6_a_limit_of_two_lets_two_of_twenty_in(tmp_path: Path, world: World, k
 
     def submit(number: int) -> Callable[[], object]:
         order = RunRequest(project.id, Depth.QUICK, "auto", task=f"part {number}")
-        return lambda: plane.services.trigger.accept(order, plane.requester(), plane.clock())
+        return lambda: plane.services.accept.accept(order, plane.requester(), plane.clock())
 
     answers = at_once(*map(submit, range(20)))
     plane.rest()

@@ -95,7 +95,7 @@ def test_f38_a_full_run_store_keeps_no_half_of_a_run_and_goes_on_without_a_resta
     def submit(key: str) -> str:
         order = RunRequest(project.id, Depth.QUICK, "auto", task=LONG, delay_seconds=3600)
         requester = replace(plane.requester(), key=key)
-        return plane.services.trigger.accept(order, requester, plane.clock()).run.id
+        return plane.services.accept.accept(order, requester, plane.clock()).run.id
 
     def submit_until_it_is_full() -> None:
         for number in range(100):

@@ -12,7 +12,7 @@ from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 
 import pytest
 
-from app.adapters.engine import launch
+from app.adapters.engine import launch, local
 from app.domain.end_causes import ExitReason
 from app.services.ports import Kept, LaunchFailed
 from tests.fakes.agents.runs import RUN, Ears, KeepingEngine, is_living, order, script, shell, until
@@ -128,10 +128,11 @@ def test_a_launch_that_is_called_off_as_its_row_is_written_begins_nothing(
 def test_a_supervisor_that_its_set_up_stops_for_good_is_ended_when_its_time_is_over(
     engine: KeepingEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "_START_SECONDS", 2.0)
+    monkeypatch.setattr(launch, "_START_SECONDS", 1.0)
+    monkeypatch.setattr(local, "_KILL_MARGIN_SECONDS", 0.5)
     again = "while :; do kill -STOP $PPID; done"
-    late = order(RUN, tmp_path, shell("exit 0"), setup=shell(again), launch_seconds=1.0)
-    with pytest.raises(LaunchFailed, match="was not there after 3 s"):
+    late = order(RUN, tmp_path, shell("exit 0"), setup=shell(again), launch_seconds=0.7)
+    with pytest.raises(LaunchFailed, match="was not there after 2 s"):
         engine.start(late)
     assert engine.see(RUN).tree_gone
     assert engine.end(RUN)

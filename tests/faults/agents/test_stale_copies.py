@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.git import command
+from app.adapters.git.environment import SETTINGS
 from app.records.tables import Project, Run
 from tests.builders.repositories import commit_file, run_git, tip_of
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
@@ -81,7 +83,9 @@ IN_THE_WAY: dict[str, tuple[Callable[[RealPlane, Project, Run], Path], str]] = {
 
 
 @pytest.mark.parametrize("name", IN_THE_WAY)
-def test_f29_what_stands_in_the_way_is_told_and_stays_as_it_is(plane: RealPlane, name: str) -> None:
+def test_f29_what_stands_in_the_way_is_named_and_stays_as_it_is(
+    plane: RealPlane, name: str
+) -> None:
     put, because = IN_THE_WAY[name]
     project = plane.add_project(f"touch {plane.folder}/worked")
     run = held(plane, project)
@@ -108,7 +112,12 @@ def test_f29_a_lock_in_the_persons_checkout_is_not_ours_to_mind(plane: RealPlane
     assert (Path(project.origin) / "mine.txt").read_text() == "not committed\n"
 
 
-def test_f29_a_lock_on_the_claim_fails_one_launch_and_no_later_one(plane: RealPlane) -> None:
+def test_f29_a_lock_on_the_claim_fails_one_launch_and_no_later_one(
+    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # git would wait five seconds for the lock
+    brief = (*SETTINGS, "core.filesRefLockTimeout=200")
+    monkeypatch.setattr(command, "SETTINGS", brief)
     project = plane.add_project()
     run = held(plane, project)
     lock = mirror_of(plane, project) / "refs/heads/afk/1.lock"

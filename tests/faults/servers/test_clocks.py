@@ -55,10 +55,10 @@ def set_clock(folder: Path, seconds: float) -> None:
 
 
 def with_clock(folder: Path) -> dict[str, str]:
-    """Return settings for a server with a test clock and a sweep every second."""
+    """Return settings for a server with a test clock and frequent sweeps."""
     return {
         "RUNYARD_TEST_CLOCK": str(folder / "clock"),
-        "RUNYARD_SWEEP_SECONDS": "1",
+        "RUNYARD_SWEEP_SECONDS": "0.3",
     }
 
 
@@ -92,7 +92,9 @@ def numbers_of(content: Any) -> Iterator[float]:
         yield content
 
 
-def test_f31_a_server_whose_clock_jumps_ends_no_run_and_goes_on(tmp_path: Path, gate: Gate) -> None:
+def test_f31_a_server_whose_clock_jumps_ends_no_run_and_keeps_sweeping(
+    tmp_path: Path, gate: Gate
+) -> None:
     origin = make_origin(tmp_path / "origin")
     agent = f'if test "$RUNYARD_ISSUE"; then {gate.wait}; fi; exit 3'
     with killable_server(tmp_path, **with_clock(tmp_path)) as server, server.client() as client:
@@ -114,7 +116,7 @@ def test_f31_a_server_whose_clock_jumps_ends_no_run_and_goes_on(tmp_path: Path, 
         assert see(client, live, "died")["cause"] == "exit_code"
 
 
-@pytest.mark.parametrize("month", [3, 10])
+@pytest.mark.parametrize("month", [3, pytest.param(10, marks=pytest.mark.soak)])
 def test_f31_an_hour_is_an_hour_when_the_season_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, month: int
 ) -> None:
@@ -181,7 +183,7 @@ def test_f31_the_kernel_tells_that_the_clock_was_set() -> None:
 # --- F32 ----------------------------------------------------------------------------------------
 
 
-def test_f32_a_server_that_was_suspended_goes_on_where_it_was(tmp_path: Path, gate: Gate) -> None:
+def test_f32_a_server_that_was_suspended_continues_where_it_was(tmp_path: Path, gate: Gate) -> None:
     origin, begun = make_origin(tmp_path / "origin"), tmp_path / "begun"
     agent = f'echo "$RUNYARD_RUN_ID" >> {begun}; if test "$RUNYARD_ISSUE"; then {gate.wait}; fi'
     with killable_server(tmp_path, **with_clock(tmp_path)) as server, server.client() as client:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,37 +12,21 @@ import httpx
 import psutil
 import pytest
 
-from tests.drivers.servers.processes import ROOT, free_port, running_server
+from tests.drivers.servers.processes import refused_start, running_server
 from tests.drivers.servers.workshop import Workshop, open_workshop
 
 
-def begin(data_dir: Path, port: int, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Start a server that is expected to refuse; return the finished process."""
-    where = ["--port", str(port), "--data-dir", str(data_dir)]
-    return subprocess.run(
-        [sys.executable, "main.py", "serve", "--no-open", *where],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-
-
-def test_f49_a_second_server_names_the_first_and_harms_nothing(
-    tmp_path: Path, child_environment: dict[str, str]
-) -> None:
+def test_f49_a_second_server_names_the_first_and_harms_nothing(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         assert server.process is not None
-        second = begin(server.data_dir, free_port(), child_environment)
-        assert second.returncode == 1
-        assert f"pid {server.process.pid} at {server.url}" in second.stderr
-        assert "Traceback" not in second.stderr
-        taken = begin(tmp_path / "other", server.port, child_environment)
-        assert taken.returncode == 1
-        assert f"127.0.0.1:{server.port} is not free" in taken.stderr
-        assert "Traceback" not in taken.stderr
+        code, errors = refused_start(server.data_dir)
+        assert code == 1
+        assert f"pid {server.process.pid} at {server.url}" in errors
+        assert "Traceback" not in errors
+        code, errors = refused_start(tmp_path / "other", server.port)
+        assert code == 1
+        assert f"127.0.0.1:{server.port} is not free" in errors
+        assert "Traceback" not in errors
         with server.client() as api:
             assert api.get("/projects").status_code == 200
     assert not (server.data_dir / "server.json").exists()
@@ -62,7 +44,7 @@ def supervisors(shop: Workshop, run_id: str) -> list[psutil.Process]:
     return found
 
 
-def test_f60_told_to_stop_the_server_goes_and_its_agents_stay(tmp_path: Path) -> None:
+def test_f60_a_server_that_is_stopped_ends_and_its_agents_stay(tmp_path: Path) -> None:
     with open_workshop(tmp_path) as shop:
         run = shop.live(shop.start(shop.add_project("shop"), "please wait")["id"])
         began = time.monotonic()

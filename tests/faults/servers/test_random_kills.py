@@ -17,7 +17,7 @@ SEED = 20_261_121
 
 @pytest.mark.parametrize("stores", [1, pytest.param(2, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
-    "lives", [5, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+    "lives", [3, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
 )
 def test_f40_a_server_killed_at_random_moments_keeps_what_it_has_said(
     stores: int, lives: int, tmp_path: Path

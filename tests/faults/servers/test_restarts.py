@@ -17,7 +17,6 @@ from tests.drivers.servers.processes import RunyardServer, wait_for
 from tests.fakes.agents.runs import until
 
 COMMIT = "echo new > new.txt && git add -A && git commit -qm 'Add a file'"
-FRESH = True
 SHORT = {"RUNYARD_KILL_GRACE_SECONDS": "0.5", "RUNYARD_SWEEP_SECONDS": "3600"}
 
 
@@ -28,11 +27,9 @@ def gate(tmp_path: Path) -> Gate:
 
 
 @contextmanager
-def killable_server(
-    folder: Path, is_fresh: bool = False, /, **settings: str
-) -> Iterator[RunyardServer]:
+def killable_server(folder: Path, /, **settings: str) -> Iterator[RunyardServer]:
     """A server to kill and restart; at the end none of its runs is left."""
-    server = RunyardServer(folder / "data", SHORT | settings, is_fresh=is_fresh).start()
+    server = RunyardServer(folder / "data", SHORT | settings).start()
     try:
         yield server
     finally:
@@ -86,7 +83,7 @@ def test_f15_a_run_outlives_its_killed_server_and_is_delivered_by_the_next(
 ) -> None:
     origin = make_origin(tmp_path / "origin")
     agent = f"echo first; {gate.wait}; echo while-away; {gate.wait}; {COMMIT}; echo last"
-    with killable_server(tmp_path, FRESH) as server:
+    with killable_server(tmp_path) as server:
         with server.client() as client:
             run = post_run(client, add_project(client, origin, agent))
             gate.await_arrival()
@@ -116,7 +113,7 @@ def test_f8_a_kill_at_a_launch_and_with_a_queue_loses_nothing_and_repeats_nothin
     origin, begun = make_origin(tmp_path / "origin"), tmp_path / "begun"
     agent = f'echo "$RUNYARD_RUN_ID" >> "{begun}"; {COMMIT}'
     setup = ["/bin/sh", "-c", f"test -e '{tmp_path}/once' || {{ {gate.wait}; }}"]
-    with killable_server(tmp_path, FRESH, RUNYARD_MAX_LIVE_RUNS="1") as server:
+    with killable_server(tmp_path, RUNYARD_MAX_LIVE_RUNS="1") as server:
         with server.client() as client:
             project = add_project(client, origin, agent, setup_command=setup)
             starting = post_run(client, project, task="first")
@@ -139,10 +136,8 @@ def test_f8_a_kill_at_a_launch_and_with_a_queue_loses_nothing_and_repeats_nothin
             assert len(client.get("/runs").json()["items"]) == 2
 
 
-def test_what_goes_on_while_no_server_is_there_is_found_by_the_next(
-    gate: Gate, tmp_path: Path
-) -> None:
-    with killable_server(tmp_path, FRESH) as server:
+def test_what_happens_while_no_server_runs_is_found_by_the_next(gate: Gate, tmp_path: Path) -> None:
+    with killable_server(tmp_path) as server:
         with server.client() as client:
             one = add_project(client, make_origin(tmp_path / "one"), f"{gate.wait}; exit 7")
             ending = post_run(client, one)

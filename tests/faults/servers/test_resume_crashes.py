@@ -6,13 +6,13 @@ import json
 import shlex
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.builders.repositories import make_origin
+from tests.drivers.servers.killed import Doomed
 from tests.drivers.servers.processes import WAIT_SECONDS, RunyardServer, wait_for
 from tests.fakes.agents.runs import until
 
@@ -37,22 +37,8 @@ fi
 """
 
 
-@dataclass
-class Doomed:
+class Limited(Doomed):
     """A server whose agent has reached its limit, to be killed at a failpoint."""
-
-    server: RunyardServer
-    folder: Path
-    project: str = ""
-
-    def arm(self, point: str) -> None:
-        """Restart the server, to die at this failpoint; with "" it survives."""
-        if self.server.process is not None:
-            self.server.stop()
-        self.server.settings.pop("RUNYARD_FAILPOINT", None)
-        if point:
-            self.server.settings["RUNYARD_FAILPOINT"] = f"{point}:kill9"
-        self.server.start()
 
     def limited(self) -> dict[str, Any]:
         """Run an agent that reaches its limit; return the run."""
@@ -61,12 +47,6 @@ class Doomed:
             ended = wait_for(client, f"/runs/{run['id']}", lambda run: run["released_at"])
         assert (ended["status"], ended["parked"]) == ("limited", True), ended
         return dict(ended)
-
-    def see_death(self) -> None:
-        """Wait until the server has died at its failpoint."""
-        assert self.server.process is not None
-        assert self.server.process.wait(WAIT_SECONDS) == -9
-        self.server.kill()
 
     def pass_time(self, seconds: float) -> None:
         """Advance the running server's clock."""
@@ -85,7 +65,7 @@ class Doomed:
 
 
 @pytest.fixture
-def doomed(tmp_path: Path) -> Iterator[Doomed]:
+def doomed(tmp_path: Path) -> Iterator[Limited]:
     program = tmp_path / "bin" / "claude"
     program.parent.mkdir()
     files = {name: shlex.quote(str(tmp_path / name)) for name in ("place", "launches")}
@@ -96,11 +76,10 @@ def doomed(tmp_path: Path) -> Iterator[Doomed]:
         "PATH": f"{program.parent}:/usr/bin:/bin",
         "ANTHROPIC_API_KEY": "one",
         "RUNYARD_KILL_GRACE_SECONDS": "0.3",
-        "RUNYARD_SWEEP_SECONDS": "1",
-        "RUNYARD_TEST": "1",
+        "RUNYARD_SWEEP_SECONDS": "0.3",
         "RUNYARD_TEST_CLOCK": str(tmp_path / "clock"),
     }
-    one = Doomed(RunyardServer(tmp_path / "data", settings), tmp_path)
+    one = Limited(tmp_path, RunyardServer(tmp_path / "data"), settings=settings)
     one.arm("")
     with one.server.client() as client:
         origin = make_origin(tmp_path / "origin", bare=True)
@@ -117,15 +96,16 @@ def doomed(tmp_path: Path) -> Iterator[Doomed]:
     "point",
     [
         "resume.before_accept",
-        "resume.after_accept",
+        pytest.param("resume.after_accept", marks=pytest.mark.soak),
         "retry.after_take_over",
         pytest.param("retry.after_adopt", marks=pytest.mark.soak),
         pytest.param("after_prepare", marks=pytest.mark.soak),
-        "after_spawn",
+        # test_crash_points.py shows it as well
+        pytest.param("after_spawn", marks=pytest.mark.soak),
         pytest.param("before_reap_commit", marks=pytest.mark.soak),
     ],
 )
-def test_a_crash_neither_loses_nor_doubles_a_resume(doomed: Doomed, point: str) -> None:
+def test_a_crash_neither_loses_nor_doubles_a_resume(doomed: Limited, point: str) -> None:
     first = doomed.limited()
     doomed.arm(point)
     doomed.pass_time(1200)

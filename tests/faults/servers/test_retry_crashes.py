@@ -69,9 +69,10 @@ def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retried]:
 @pytest.mark.parametrize(
     ("point", "source"),
     [
-        ("retry.after_take_over", "parked"),
-        ("retry.after_adopt", "parked"),
-        ("after_prepare", "parked"),
+        # test_resume_crashes.py shows it as well
+        pytest.param("retry.after_take_over", "parked", marks=pytest.mark.soak),
+        pytest.param("retry.after_adopt", "parked", marks=pytest.mark.soak),
+        pytest.param("after_prepare", "parked", marks=pytest.mark.soak),
         ("retry.after_rename", "fresh"),
         pytest.param("after_prepare", "fresh", marks=pytest.mark.soak),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.builders.databases import POSTGRESQL, one_postgres, postgresql_in_brief
+from tests.drivers.servers.entry import CLOCK
 from tests.drivers.servers.two_servers import SECONDS, Pair, two_servers
 
 # too long for the scheduler to sweep within a test
@@ -20,7 +21,7 @@ def pair(
 ) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("elsewhere")
     address = one_postgres().create(folder.name) if request.param == POSTGRESQL else None
-    settings = {"RUNYARD_SWEEP_SECONDS": RARELY}
+    settings = {"RUNYARD_SWEEP_SECONDS": RARELY, CLOCK: str(folder / "clock")}
     with two_servers(folder, share_runs=True, address=address, **settings) as pair:
         pair.wait_until(lambda: pair.sweeper() is not None, "one of them sweeps")
         yield pair
@@ -76,6 +77,8 @@ def test_the_server_that_takes_over_does_what_was_asked_of_the_one_that_is_gone(
     try:
         answer = pair.clients[other].put(f"/projects/{project}/afk/auto", json={"enabled": True})
         answer.raise_for_status()
+        # the lease of the one that is gone has ended
+        (pair.folder / "clock").write_text("11")
         pair.wait_until(lambda: auto_runs(pair, project) == 1, "the follower has started the issue")
         assert pair.sweeper() == other
     finally:

@@ -14,6 +14,7 @@ from tests.drivers.servers.redis import redis_server
 from tests.drivers.servers.two_servers import Pair, two_servers
 
 LATER = 3600
+TABLE, REDIS = "sqlite, runs shared, table", "sqlite, runs apart, redis"
 POSTGRESQL = "postgresql, runs shared, table"
 QUOTA = 14
 
@@ -21,8 +22,8 @@ QUOTA = 14
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("sqlite, runs shared, table", marks=pytest.mark.soak),
-        "sqlite, runs apart, redis",
+        pytest.param(TABLE, marks=pytest.mark.soak),
+        REDIS,
         POSTGRESQL,
     ],
 )
@@ -34,6 +35,7 @@ def pair(
     settings = {"RUNYARD_RUN_QUOTA": str(QUOTA), "RUNYARD_REPO_CONCURRENCY": "90"}
     # on a slow machine the last test comes more than ten minutes after the first
     settings["RUNYARD_KEY_HOLD_SECONDS"] = str(LATER)
+    settings["RUNYARD_SWEEP_SECONDS"] = "0.3"
     with ExitStack() as after:
         if not is_table:
             settings["RUNYARD_REDIS_URL"] = after.enter_context(redis_server()).url
@@ -105,22 +107,21 @@ def test_what_one_changes_is_shown_live_by_the_other_on_postgresql(pair: Pair) -
     pair.wait_for_status(run_id, "stopped")
 
 
+@pytest.mark.parametrize(
+    "pair", [pytest.param(TABLE, marks=pytest.mark.soak), REDIS], indirect=True
+)
 def test_runs_whose_server_was_killed_have_one_agent_and_one_end(pair: Pair) -> None:
-    run_id = pair.start(0, "shop", "under way").json()["id"]
-    pair.wait_for_agent(run_id)
+    run_id = start_under_way(pair, 0)
     lost = pair.taken_by(run_id)
     # and one that is killed at any point of its launch
     fresh = pair.start(lost, "shop", "just accepted").json()["id"]
     pair.kill(lost)
     try:
         if pair.shares_runs:
-            pair.wait_until(lambda: pair.taken_by(run_id) != lost, "the other has taken it over")
-            assert pair.status(run_id) == "running"
+            see_taken_over(pair, run_id, lost)
     finally:
         pair.restart(lost)
-    pair.let_go(run_id)
-    pair.wait_for_status(run_id, "died")
-    assert (pair.starts(run_id), pair.agents(run_id)) == (1, 0)
+    see_one_end(pair, run_id)
     pair.wait_for_status(fresh, "running", "not_started")
     if pair.status(fresh) == "running":
         pair.let_go(fresh)
@@ -133,6 +134,8 @@ def test_runs_whose_server_was_killed_have_one_agent_and_one_end(pair: Pair) -> 
 def test_f5_each_ready_issue_is_started_once_and_a_sweeper_that_was_killed_is_followed(
     pair: Pair,
 ) -> None:
+    # usually each runs at the server where it was started
+    under_way = [start_under_way(pair, server) for server in (0, 1)]
     pair.add_deliverer("loop")
     for _ in range(5):
         pair.add_issue("loop")
@@ -140,19 +143,45 @@ def test_f5_each_ready_issue_is_started_once_and_a_sweeper_that_was_killed_is_fo
     pair.wait_until(lambda: any(one[3] == "succeeded" for one in pair.of_issues()), "one is done")
     lost = pair.sweeper()
     assert lost is not None
+    of_lost = [run_id for run_id in under_way if pair.taken_by(run_id) == lost]
+    assert of_lost
     killed_at = datetime.now(UTC)
     pair.kill(lost)
     try:
         pair.wait_until(lambda: pair.sweeper() == 1 - lost, "the other sweeps")
         assert pair.began_to_sweep(1 - lost) - killed_at <= timedelta(seconds=15)
+        for run_id in of_lost:
+            see_taken_over(pair, run_id, lost)
         pair.wait_until(lambda: are_over(pair, 5), "every issue had its run")
     finally:
         pair.restart(lost)
     begun = pair.sweeps(1 - lost)
+    for run_id in under_way:
+        see_one_end(pair, run_id)
     pair.wait_until(lambda: pair.sweeps(1 - lost) >= begun + 10, "it sweeps on")
-    runs = pair.of_issues()
-    assert Counter(issue for _, _, issue, _ in runs) == dict.fromkeys(range(1, 6), 1)
-    assert all(pair.starts(run_id) == 1 for run_id, *_ in runs)
+    of_issues = pair.of_issues()
+    assert Counter(issue for _, _, issue, _ in of_issues) == dict.fromkeys(range(1, 6), 1)
+    assert all(pair.starts(run_id) == 1 for run_id, *_ in of_issues)
+
+
+def start_under_way(pair: Pair, server: int) -> str:
+    """Start a run at a server; return its id once its agent works."""
+    run_id = str(pair.start(server, "shop", f"at {server}").json()["id"])
+    pair.wait_for_agent(run_id)
+    return run_id
+
+
+def see_taken_over(pair: Pair, run_id: str, lost: int) -> None:
+    """Wait until another server than the lost one has taken the run over, still running."""
+    pair.wait_until(lambda: pair.taken_by(run_id) != lost, "the other has taken it over")
+    assert pair.status(run_id) == "running"
+
+
+def see_one_end(pair: Pair, run_id: str) -> None:
+    """Let a run's agent finish; assert that it was the only one and ended the run."""
+    pair.let_go(run_id)
+    pair.wait_for_status(run_id, "died")
+    assert (pair.starts(run_id), pair.agents(run_id)) == (1, 0)
 
 
 def are_over(pair: Pair, count: int) -> bool:
@@ -162,6 +191,8 @@ def are_over(pair: Pair, count: int) -> bool:
 
 def test_f7_of_three_times_as_many_over_both_the_window_accepts_what_it_holds(pair: Pair) -> None:
     # the last test that starts runs, because the window is full afterwards
+    first = pair.start(0, "shop", "one", key="kept", delay=LATER)
+    assert first.status_code == 201, first.text
     quotas = [client.get("/quota/runs").json() for client in pair.clients]
     assert quotas[0] == quotas[1]
     left = quotas[0]["remaining"]
@@ -174,6 +205,6 @@ def test_f7_of_three_times_as_many_over_both_the_window_accepts_what_it_holds(pa
     assert rows == QUOTA
     # a key that was accepted is still answered
     for server in (0, 1):
-        again = pair.start(server, "shop", "one", key="same")
+        again = pair.start(server, "shop", "one", key="kept", delay=LATER)
         assert again.status_code == 200, again.text
         assert again.headers["idempotency-replayed"] == "true"

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
-from app.records.database.change_codec import tell_others
+from app.records.database.change_codec import notify_others
 from app.records.feed import ProjectChanged
 from tests.builders.databases import postgresql_in_brief, shared_database
 from tests.drivers.servers.store_needs import PAGE
@@ -69,7 +69,7 @@ class Scene:
             writing.execute(text(words), {"id": self.sick})
             if not self.is_sqlite:
                 # announced as by another server; otherwise cached data is shown for half a minute
-                tell_others(writing, [ProjectChanged(self.sick)], "another server")
+                notify_others(writing, [ProjectChanged(self.sick)], "another server")
 
 
 @pytest.fixture(scope="module", params=postgresql_in_brief())
@@ -79,6 +79,7 @@ def scene(
     folder: Path = tmp_path_factory.mktemp("unreadable")
     address = shared_database(folder, request.param)
     settings = {"RUNYARD_DATABASE_URL": address, "RUNYARD_NOTIFY_URLS": "json://127.0.0.1:9/x"}
+    settings["RUNYARD_SWEEP_SECONDS"] = "0.3"
     with open_workshop(folder, **settings) as shop:
         yield Scene(shop, address)
 

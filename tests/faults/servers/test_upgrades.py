@@ -20,9 +20,9 @@ from app.config import Settings
 from app.control_plane import ControlPlane
 from app.records.database.migration import HEAD, SchemaNewer
 from app.records.database.write_guard import WritingStopped
-from tests.builders.databases import KINDS, put_database, run_store, shared_database
+from tests.builders.databases import POSTGRESQL, SQLITE, put_database, run_store, shared_database
 from tests.drivers.planes import real_plane
-from tests.drivers.servers.processes import ROOT, free_port
+from tests.drivers.servers.processes import ROOT, refused_start
 
 FIXTURES = Path(__file__).parents[2] / "records" / "fixtures"
 # each of some fifty upgrades waits for the disk many times
@@ -41,7 +41,7 @@ from app.records.database.migration import migrate
 folder = Path(sys.argv[1])
 
 def upgrade(file, kill_at=None):
-    database = Database(f"sqlite:///{file}", tell=lambda _: None)
+    database = Database(f"sqlite:///{file}", publish=lambda _: None)
     seen = 0
 
     @event.listens_for(database.engine, "before_cursor_execute")
@@ -138,12 +138,10 @@ def test_f48_the_program_refuses_a_database_of_a_newer_one(tmp_path: Path) -> No
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     before = schema(file), counts(file)
-    words = [sys.executable, "main.py", "serve", "--no-open", "--data-dir", str(tmp_path)]
-    words += ["--port", str(free_port())]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert "This database has schema 9999" in done.stderr
-    assert "Start the newer Runyard, or restore a backup." in done.stderr
+    code, errors = refused_start(tmp_path)
+    assert code == 1
+    assert "This database has schema 9999" in errors
+    assert "Start the newer Runyard, or restore a backup." in errors
     assert (schema(file), counts(file)) == before
 
 
@@ -180,8 +178,15 @@ def test_f48_a_run_store_of_a_newer_program_is_refused_and_untouched(tmp_path: P
     assert (schema(runs), counts(runs)) == before
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("which", ["control", "runs"])
+@pytest.mark.parametrize(
+    ("kind", "which"),
+    [
+        (SQLITE, "runs"),
+        (POSTGRESQL, "control"),
+        pytest.param(SQLITE, "control", marks=pytest.mark.soak),
+        pytest.param(POSTGRESQL, "runs", marks=pytest.mark.soak),
+    ],
+)
 def test_f48_a_server_whose_database_a_newer_one_has_upgraded_writes_nothing_any_more(
     kind: str, which: str, tmp_path: Path
 ) -> None:

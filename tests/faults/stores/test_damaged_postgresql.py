@@ -96,7 +96,7 @@ UNDER_SERVER: tuple[Harm, ...] = (
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A server that tests may crash and harm, with databases to copy."""
     with postgres_server("--data-checksums") as server:
-        database = Database(server.create(FRESH), tell=lambda _: None)
+        database = Database(server.create(FRESH), publish=lambda _: None)
         migrate(database, backups=Path(), now=datetime.now(UTC))
         database.close()
         folder = tmp_path_factory.mktemp("used")

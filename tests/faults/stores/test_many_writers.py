@@ -18,23 +18,24 @@ from app.records.database.database import BUSY, Database, DatabaseSilent
 from app.records.database.sqlite_files import file_of
 from app.records.tables import Project
 from app.services.runs.requests import RunRequest
-from tests.builders.databases import KINDS, SQLITE, run_store, shared_database
+from tests.builders.databases import POSTGRESQL, SQLITE, run_store, shared_database
 from tests.builders.rows import draft_project
 from tests.drivers.servers.processes import ROOT
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# the lock is SQLite's; test_two_servers.py has writers on PostgreSQL
+@pytest.mark.parametrize("kind", [SQLITE, pytest.param(POSTGRESQL, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     ("processes", "threads", "times"),
     [(3, 17, 1), pytest.param(5, 50, 20, marks=pytest.mark.soak)],
 )
-def test_f37_fifty_writers_in_several_processes_lose_nothing_and_nobody_is_refused(
+def test_f37_fifty_writers_in_several_processes_lose_nothing_and_none_is_refused(
     kind: str, processes: int, threads: int, times: int, tmp_path: Path
 ) -> None:
     url = shared_database(tmp_path, kind)
-    database = Database(url, tell=lambda _: None)
+    database = Database(url, publish=lambda _: None)
     with database.transaction() as tx:
         tx.add(draft_project(strikes=0))
     numbers = [str(number) for number in (processes, threads, times)]
@@ -72,7 +73,7 @@ def test_f36_where_one_of_two_databases_stays_locked_nothing_is_accepted_and_it_
     requester = replace(plane.requester(), key="once")
 
     def submit() -> str:
-        return plane.services.trigger.accept(order, requester, plane.clock()).run.id
+        return plane.services.accept.accept(order, requester, plane.clock()).run.id
 
     held = plane.database if which == "control" else plane.stores.runs
     assert held is not None

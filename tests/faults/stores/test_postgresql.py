@@ -27,18 +27,14 @@ SECONDS = 30.0
 FRESH = "fresh"
 # which stores are in PostgreSQL: the only one, both of two, the run store beside a file
 ONE, TWO, MIXED = ("database_url",), ("database_url", "runs_database_url"), ("runs_database_url",)
-KINDS = pytest.mark.parametrize(
-    "kind",
-    [ONE, pytest.param(TWO, marks=pytest.mark.soak), MIXED],
-    ids=["one", "two", "mixed"],
-)
+SOAK = pytest.mark.soak
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
     """A server that tests may stop."""
     with postgres_server(fsync="on", full_page_writes="on") as server:
-        database = Database(server.create(FRESH), tell=lambda _: None)
+        database = Database(server.create(FRESH), publish=lambda _: None)
         migrate(database, backups=Path(), now=datetime.now(UTC))
         database.close()
         yield server
@@ -63,7 +59,11 @@ def shop(tmp_path: Path, postgres: PostgresServer, names: dict[str, str]) -> Ite
         yield shop
 
 
-@KINDS
+@pytest.mark.parametrize(
+    "kind",
+    [ONE, pytest.param(TWO, marks=SOAK), pytest.param(MIXED, marks=SOAK)],
+    ids=["one", "two", "mixed"],
+)
 def test_f45_of_what_was_submitted_while_postgresql_crashed_each_key_has_one_run(
     shop: Workshop, postgres: PostgresServer
 ) -> None:
@@ -121,8 +121,17 @@ def far(
             yield plane, cutter
 
 
-@KINDS
-@pytest.mark.parametrize("passes_on", [True, False], ids=["committed", "lost"])
+@pytest.mark.parametrize(
+    ("kind", "passes_on"),
+    [
+        pytest.param(ONE, True, id="one-committed", marks=SOAK),
+        pytest.param(ONE, False, id="one-lost"),
+        pytest.param(TWO, True, id="two-committed", marks=SOAK),
+        pytest.param(TWO, False, id="two-lost", marks=SOAK),
+        pytest.param(MIXED, True, id="mixed-committed"),
+        pytest.param(MIXED, False, id="mixed-lost", marks=SOAK),
+    ],
+)
 def test_f46_whichever_commit_of_a_submit_is_left_open_its_key_finds_the_one_run(
     far: tuple[RealPlane, CommitCutter], kind: tuple[str, ...], passes_on: bool
 ) -> None:

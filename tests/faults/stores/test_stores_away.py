@@ -240,8 +240,8 @@ def pages() -> list[Call]:
     return [Call("GET", ast.literal_eval(mark.args[0]), BOTH, headers=PAGE) for mark in marks]
 
 
-@pytest.mark.parametrize("away", [RUNS, CONTROL, BOTH])
-def test_whatever_needs_a_database_that_is_away_says_so_and_the_rest_goes_on(
+@pytest.mark.parametrize("away", [RUNS, CONTROL, pytest.param(BOTH, marks=pytest.mark.soak)])
+def test_each_route_that_needs_an_absent_database_says_so_and_the_others_work(
     request: pytest.FixtureRequest, away: str
 ) -> None:
     scene = request.getfixturevalue("single" if away == BOTH else "pair")

@@ -241,7 +241,7 @@ async def test_of_two_who_edit_the_later_is_told_and_chooses(
     user.find(marker="edit-body").type("Mine.")
     await house.api_of(user).change_issue(project.id, 1, body="Theirs, later.")
     user.find(marker="save-issue").click()
-    await until(lambda: "Nothing of yours was saved" in html_of(user))
+    await until(lambda: "Your changes are not saved yet" in html_of(user))
     assert "Theirs, later." in html_of(user)
     assert (await stands(house, user, project)).body == "Theirs, later."
     user.find(marker=press).click()

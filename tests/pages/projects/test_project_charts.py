@@ -83,5 +83,7 @@ async def test_a_list_of_runs_says_what_its_page_used(
     await user.open(f"/projects/{project.id}?tab=runs")
     assert '<span title="not reported">–</span>' in html_of(user)
     house.plane.ledgers.runs.update_usage(run.id, input_tokens=61_000, cost_usd=0.0)
-    await until(lambda: "On this page: 61 k tokens · $0.00, told by 1 of 1 run" in html_of(user))
+    await until(
+        lambda: "On this page: 61 k tokens · $0.00, reported by 1 of 1 run" in html_of(user)
+    )
     assert '<span role="cell" class="tokens">61 k</span>' in html_of(user)

@@ -44,12 +44,12 @@ async def test_the_window_of_batches_stands_beside_it(
 ) -> None:
     project = await add_project(house, user, tmp_path, WAITS)
     await user.open("/quota")
-    assert "of 1000 items of batches used" in html_of(user)
-    assert "1000 items left in a window of 1 hour. A batch is charged whole" in html_of(user)
+    assert "of 1000 batch items used" in html_of(user)
+    assert "1000 items left in a rolling window of 1 hour. A batch counts" in html_of(user)
     await house.api_of(user).ask(calls.make_batch(project.id, 40))
     await until(lambda: '<b class="figure">40 ' in html_of(user))
     assert "960 items left" in html_of(user)
-    assert "The oldest batch leaves it in" in html_of(user)
+    assert "The oldest batch stops counting in" in html_of(user)
 
 
 async def test_degraded_limits_are_said_and_sound_ones_are_not(house: House, user: User) -> None:
@@ -66,7 +66,7 @@ async def test_the_page_says_what_the_form_says_and_whose_limit_it_is(
     await user.open("/quota")
     assert "quota-banner" not in html_of(user)
     assert "Runyard&#x27;s own limit: 5 runs an hour · " in html_of(user)
-    assert "Runyard&#x27;s own limit: 1000 items of batches an hour · " in html_of(user)
+    assert "Runyard&#x27;s own limit: 1000 batch items an hour · " in html_of(user)
     assert '<a href="/settings?tab=limits">Settings</a>' in html_of(user)
     runs = [await start(house, user, project, f"k{number}") for number in range(5)]
     await until(lambda: "Quota exhausted — next window opens in " in html_of(user))

@@ -54,7 +54,7 @@ async def test_items_are_shown_with_their_end_and_the_batch_is_stopped_as_a_whol
     assert "There is no issue #99." in shown
     await until(lambda: "3 live · 1 waiting" in html_of(user))
     user.find(marker="stop-batch").click()
-    await user.should_see("Stop all of it?")
+    await user.should_see("Stop the whole batch?")
     user.find(marker="stop-batch").click()
     await until(lambda: "1 failed · 4 stopped" in html_of(user))
     assert "Aborted" in html_of(user)

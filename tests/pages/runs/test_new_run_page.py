@@ -11,7 +11,7 @@ from nicegui import Client, ui
 from nicegui.testing.user import User
 
 from app.api.schemas import NewIssue, ProjectOut, RunOut
-from tests.builders.run_scenes import DIES, WAITS, add_project, start, until_status
+from tests.builders.run_scenes import DAY, DIES, WAITS, add_project, start, until_status
 from tests.pages.conftest import House, html_of, until
 
 
@@ -69,13 +69,13 @@ async def test_the_address_fills_the_form(house: House, user: User, tmp_path: Pa
 async def test_the_picker_holds_every_branch_with_the_base_chosen(
     house: House, user: User, tmp_path: Path
 ) -> None:
-    project = await add_project(house, user, tmp_path, DIES, branches=2000)
+    project = await add_project(house, user, tmp_path, DIES, branches=300)
     await open_form(user, project)
     picker = only(user, "branch-picker")
     assert isinstance(picker, ui.select)
     assert picker.value == "main"
-    assert len(picker.options) == 2001
-    assert "Search 2001 branches" in html_of(user)
+    assert len(picker.options) == 301
+    assert "Search 301 branches" in html_of(user)
 
 
 async def test_issues_that_can_be_taken_come_first(
@@ -128,7 +128,7 @@ async def test_the_last_tenth_of_the_quota_warns_and_leaves_run_active(
 ) -> None:
     project = await add_project(house, user, tmp_path, DIES, max_concurrency=10)
     for number in range(9):
-        await start(house, user, project, f"k{number}", task=str(number))
+        await start(house, user, project, f"k{number}", task=str(number), delay=DAY)
     await open_form(user, project)
     assert "1 run remaining in the current window (resets at" in html_of(user)
     assert only(user, "run-submit").enabled
@@ -210,7 +210,7 @@ async def test_the_same_submit_again_leads_to_the_run_it_already_made(
 
 async def lock(house: House, user: User, project: ProjectOut, key: str) -> RunOut:
     """Start a run that holds the branch of issue 1, planned for tomorrow."""
-    return await start(house, user, project, key, issue=1, delay=86400)
+    return await start(house, user, project, key, issue=1, delay=DAY)
 
 
 async def refused_for_lock(house: House, user: User, tmp_path: Path) -> tuple[ProjectOut, RunOut]:

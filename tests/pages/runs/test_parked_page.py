@@ -70,7 +70,7 @@ async def test_kept_work_is_discarded_only_by_its_name(
     await until(lambda: sure.enabled)
     user.find(marker="discard-confirm").click()
     await until(lambda: "Nothing is parked." in html_of(user))
-    await until(lambda: "afk/1 is discarded." in html_of(user))
+    await until(lambda: "afk/1 was deleted." in html_of(user))
     assert house.plane.services.parked.all(house.plane.clock()) == []
 
 
@@ -115,7 +115,7 @@ async def test_kept_commits_are_delivered_from_the_list(
     user.find(marker="deliver").click()
     await until(lambda: "Nothing is parked." in html_of(user))
     assert house.plane.ledgers.runs.find(run.id).delivery["state"] == "open"
-    await until(lambda: "afk/1 is change request #2 now." in html_of(user))
+    await until(lambda: "afk/1 is now change request #2." in html_of(user))
 
 
 async def test_the_list_follows_the_feed(house: House, user: User, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ async def test_a_run_that_waits_for_its_agents_usage_limit_says_how_long_it_will
     run = await start(house, user, project, "k1", agent="claude")
     await until_status(house, run.id, "limited")
     await user.open(f"/runs/{run.id}")
-    await until(lambda: "It goes on by itself in <time data-until=" in html_of(user))
+    await until(lambda: "It resumes by itself in <time data-until=" in html_of(user))
 
 
 async def test_hostile_last_words_are_text(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nicegui.testing.user import User
 
-from tests.builders.run_scenes import DIES, WAITS, add_project, start, until_status
+from tests.builders.run_scenes import DAY, DIES, WAITS, add_project, start, until_status
 from tests.pages.conftest import House, html_of, until
 
 
@@ -108,14 +108,15 @@ async def test_what_is_searched_for_is_in_the_address_and_holds_for_the_feed(
 async def test_pages_go_by_cursor(house: House, user: User, tmp_path: Path) -> None:
     project = await add_project(house, user, tmp_path, DIES)
     for number in range(3):
-        run = await start(house, user, project, f"k{number}", task=str(number))
-        await until_status(house, run.id, "died")
+        await start(house, user, project, f"k{number}", task=str(number), delay=DAY)
     page = await house.api_of(user).runs(limit=2)
     await user.open(f"/runs?cursor={page.next_cursor}")
     assert len(rows(user)) == 1
     assert "‹ Newer" in html_of(user)
-    newest = await start(house, user, project, "k9", task="newest")
-    await until_status(house, newest.id, "died")
+    first_page = await house.sign_in()
+    await first_page.open("/runs")
+    newest = await start(house, user, project, "k9", task="newest", delay=DAY)
+    await until(lambda: newest.id in dict(rows(first_page)))
     assert len(rows(user)) == 1, "a later page takes no new rows"
 
 

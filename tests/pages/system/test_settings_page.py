@@ -42,7 +42,7 @@ async def test_what_doctor_sees_shows_on_every_open_page(
     house: House, user: User, bin_folder: Path
 ) -> None:
     await user.open("/settings")
-    assert "Looking at this machine…" in html_of(user)
+    assert "Checking this machine…" in html_of(user)
     await until(lambda: "This machine" in html_of(user))
     assert "No agent that Runyard knows was found" in html_of(user)
     assert "npm install -g @openai/codex" in html_of(user)
@@ -50,13 +50,13 @@ async def test_what_doctor_sees_shows_on_every_open_page(
     await other.open("/settings")
     assert "This machine" in html_of(other), "what was seen before is shown at once"
     install_codex(bin_folder, "codex-cli 0.169.0 <b>--help</b>")
-    user.find("Look again").click()
+    user.find("Re-check").click()
     for person in (user, other):
         await until(lambda person=person: 'data-agent="codex"><div' in html_of(person))
         assert "Signed out" in html_of(person)
         assert "<code>codex login</code>" in html_of(person)
     assert "<b>--help" not in html_of(user)
-    await until(lambda: user.find("Look again").elements)
+    await until(lambda: user.find("Re-check").elements)
 
 
 async def test_the_limits_come_with_their_origins(user: User) -> None:
@@ -77,7 +77,7 @@ class Onlooker:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "when"), [(59, "from <time [^>]*>21:10</time> on"), (60, "at the next round")]
+    ("minutes", "when"), [(59, "from <time [^>]*>21:10</time>"), (60, "at the next cleanup")]
 )
 def test_what_goes_is_told_with_the_moment_from_which_it_does(minutes: int, when: str) -> None:
     goes_at = datetime(2026, 11, 21, 21, 10, tzinfo=UTC)
@@ -97,6 +97,6 @@ def test_what_goes_is_told_with_the_moment_from_which_it_does(minutes: int, when
         keep_days=30, keep_gb=10, **logs, next_at=None, leaving=[one], copies=copies
     )
     html = retention_html(kept, cast(PageSession, Onlooker(now)))
-    assert re.search(rf"To go, {when}: 1 log, 3.0 KB", html)
-    assert re.search(rf"To go, {when}: 2 copies, 5 B", html)
+    assert re.search(rf"To be deleted {when}: 1 log, 3.0 KB", html)
+    assert re.search(rf"To be deleted {when}: 2 copies, 5 B", html)
     assert len(re.findall(rf"<td>{when}</td>", html)) == 2

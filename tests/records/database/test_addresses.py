@@ -26,7 +26,7 @@ SECRET = "s3cret"
 )
 def test_an_address_is_told_without_its_password(tmp_path: Path, address: str, shown: str) -> None:
     settings = Settings(data_dir=tmp_path, database_url=address)
-    told = {name: value for name, value, _ in settings.told({})}
+    told = {name: value for name, value, _ in settings.described({})}
     assert told["RUNYARD_DATABASE_URL"] == shown
     assert SECRET not in settings.database_place
 

@@ -212,7 +212,7 @@ def test_f36_a_writer_that_waits_for_the_writing_connection_too_long_is_told(
 
 @pytest.mark.parametrize("address", ["sqlite:///{}/no/such/x.db", "postgresql:///x?host={}"])
 def test_a_database_that_cannot_be_opened_is_silent(tmp_path: Path, address: str) -> None:
-    database = Database(address.format(tmp_path), tell=lambda _: None)
+    database = Database(address.format(tmp_path), publish=lambda _: None)
     assert not database.answers()
     with pytest.raises(DatabaseSilent), database.transaction() as tx:
         tx.execute(text("SELECT 1"))
@@ -254,7 +254,7 @@ def test_times_come_back_in_utc_to_the_microsecond(database: Database) -> None:
 
 
 def test_nothing_is_opened_before_it_is_asked(tmp_path: Path) -> None:
-    Database(f"sqlite:///{tmp_path}/x.db", tell=lambda _: None).close()
+    Database(f"sqlite:///{tmp_path}/x.db", publish=lambda _: None).close()
     assert list(tmp_path.iterdir()) == []
 
 

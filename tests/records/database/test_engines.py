@@ -47,7 +47,7 @@ def test_f44_a_database_on_the_network_is_kept_by_a_rollback_journal_and_doctor_
     said = tmp_path / "mountinfo"
     said.write_text(f"{DISK}\n50 22 0:50 / {tmp_path} rw - nfs4 host:/x rw\n")
     monkeypatch.setattr(engines, "MOUNTS", said)
-    database = Database(f"sqlite:///{tmp_path / 'a.db'}", tell=lambda _: None)
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}", publish=lambda _: None)
     with database.engine.begin() as connection:
         connection.execute(text("CREATE TABLE a (b INTEGER)"))
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "delete"

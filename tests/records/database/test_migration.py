@@ -54,7 +54,7 @@ def address(tmp_path: Path, kind: str) -> str:
 @pytest.fixture
 def bare(address: str) -> Iterator[Database]:
     """A database without a schema."""
-    database = Database(address, tell=lambda _: None)
+    database = Database(address, publish=lambda _: None)
     yield database
     database.close()
 
@@ -205,7 +205,7 @@ import alembic.command
 from app.records.database.database import Database
 from app.records.database.migration import migrate
 
-database = Database(sys.argv[1], tell=lambda _: None)
+database = Database(sys.argv[1], publish=lambda _: None)
 print("ready", flush=True)
 sys.stdin.readline()
 migrate(database, backups=Path(sys.argv[2]), now=datetime.now(UTC))

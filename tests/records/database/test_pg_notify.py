@@ -79,7 +79,7 @@ class Server:
 
     def __init__(self, address: str) -> None:
         self.feed = Feed()
-        self.database = Database(address, tell=self.feed.publish)
+        self.database = Database(address, publish=self.feed.publish)
         self.relay = PgNotifyRelay(self.database, self.feed)
         self.heard: list[Change] = []
         self.feed.subscribe(lambda one: self.heard.append(one.change))

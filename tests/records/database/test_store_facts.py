@@ -23,7 +23,7 @@ def test_a_database_that_does_not_answer_is_told_as_such_and_without_its_passwor
     tmp_path: Path,
 ) -> None:
     url = f"postgresql://runyard:secret@/yard?host={tmp_path}"
-    database = Database(url, tell=lambda _: None)
+    database = Database(url, publish=lambda _: None)
     facts = inspect_database(database)
     database.close()
     assert facts.where == f"yard on {tmp_path}"

@@ -48,7 +48,7 @@ DEAD = "postgresql://127.0.0.1:1/away?connect_timeout=1"
 def alive(tmp_path: Path) -> Iterator[Database]:
     """A run store that works."""
     (tmp_path / "runs.db").write_bytes(fresh_database())
-    database = Database(f"sqlite:///{tmp_path / 'runs.db'}", tell=lambda _: None)
+    database = Database(f"sqlite:///{tmp_path / 'runs.db'}", publish=lambda _: None)
     yield database
     database.close()
 
@@ -56,7 +56,7 @@ def alive(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def dead() -> Iterator[Database]:
     """A database that is down."""
-    database = Database(DEAD, tell=lambda _: None)
+    database = Database(DEAD, publish=lambda _: None)
     yield database
     database.close()
 
@@ -84,7 +84,7 @@ TURNS = [(True, False, True), (False, True, False)]
 def both(alive: Database, tmp_path: Path) -> Iterator[RunLedger]:
     """Runs in two stores that work."""
     (tmp_path / "control.db").write_bytes(fresh_database())
-    control = Database(f"sqlite:///{tmp_path / 'control.db'}", tell=lambda _: None)
+    control = Database(f"sqlite:///{tmp_path / 'control.db'}", publish=lambda _: None)
     yield RunLedger(stores_on(control, alive))
     control.close()
 
@@ -179,14 +179,16 @@ def test_tests_fail_where_a_store_is_asked_for_what_the_other_one_owns(
 
 def test_a_store_that_may_not_be_asked_who_it_is_has_not_said_it() -> None:
     server = one_postgres()
-    owner = Database(server.create(f"rights{secrets.token_hex(3)}", TEMPLATE), tell=lambda _: None)
+    owner = Database(
+        server.create(f"rights{secrets.token_hex(3)}", TEMPLATE), publish=lambda _: None
+    )
     role = f"poor_{secrets.token_hex(3)}"
     with owner.transaction() as tx:
         tx.execute(text(f"CREATE ROLE {role} LOGIN"))
         tx.execute(text("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC"))
         tx.execute(text(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"))
     url = make_url(owner.url).set(username=role).render_as_string(hide_password=False)
-    poor = Database(url, tell=lambda _: None)
+    poor = Database(url, publish=lambda _: None)
     for ask in (identify, recognise):
         assert ask(owner).place
         with pytest.raises(CannotTell, match="permission denied"):

@@ -126,7 +126,7 @@ def test_old_rows_go_by_retention_alone_and_the_rest_still_fits(database: Databa
 
 
 def test_two_servers_write_one_chain(database: Database) -> None:
-    other = Database(database.url, tell=lambda _: None)
+    other = Database(database.url, publish=lambda _: None)
     try:
         for server in (database, other, database, other):
             write(server, act())

@@ -22,7 +22,7 @@ from app.domain.words import Status
 from app.records.database import migration
 from app.records.database.database import Database
 from app.records.projects.tracker_ledger import TrackerLedger
-from app.records.runs.daily_totals import DayLedger, told_by
+from app.records.runs.daily_totals import DayLedger, figures_of_run
 from app.records.runs.run_ledger import RunLedger
 from app.records.stores.routing import Stores
 from app.records.tables import ProjectDay, Run
@@ -50,7 +50,7 @@ def scanned(stores: Stores) -> Days:
             for run in session.exec(select(Run).where(col(Run.ended_at).is_not(None))):
                 assert run.ended_at is not None
                 place = (run.project_id, run.ended_at.astimezone(UTC).date())
-                found[place] = found.get(place, NOTHING) + told_by(run)
+                found[place] = found.get(place, NOTHING) + figures_of_run(run)
     return found
 
 
@@ -190,7 +190,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[FIXTURE])
+@settings(max_examples=12, deadline=None, suppress_health_check=[FIXTURE])
 @given(STEPS)
 def test_the_days_say_what_a_scan_of_the_runs_says(
     ledger: RunLedger, stores: Stores, steps: list[tuple[int, str, dict[str, Any], timedelta, str]]

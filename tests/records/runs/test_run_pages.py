@@ -48,7 +48,7 @@ def halves(open_database: Callable[..., Database]) -> Stores:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=ROWS, limit=st.integers(1, 5))
 @pytest.mark.both_databases

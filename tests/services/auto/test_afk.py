@@ -22,13 +22,13 @@ from tests.drivers.planes import RealPlane
 from tests.fakes.planes import TwinPlane, twin_plane
 
 
-def test_the_lowest_claimable_issue_is_taken(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP)
-    add_issues(plane, project, 3)
-    plane.services.issues.change(project.id, 1, {"state": "closed"}, plane.clock())
-    run = start(plane, project).run
+def test_the_lowest_claimable_issue_is_taken(twin: TwinPlane) -> None:
+    project = twin.add_project(SLEEP)
+    add_issues(twin, project, 3)
+    twin.services.issues.change(project.id, 1, {"state": "closed"}, twin.clock())
+    run = start(twin, project).run
     assert (run.issue, run.work_branch, run.trigger) == (2, "afk/2", "api")
-    assert plane.run(run.id).status == "running"
+    assert twin.run(run.id).status == "running"
 
 
 def test_a_chosen_issue_is_taken_though_it_is_not_labelled(twin: TwinPlane) -> None:

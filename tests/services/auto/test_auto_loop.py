@@ -14,14 +14,14 @@ from tests.drivers.planes import COMMIT, RealPlane
 from tests.fakes.planes import TwinPlane
 
 
-def test_the_loop_starts_the_lowest_issue_and_charges_nobody(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP)
-    add_issues(plane, project, 2)
-    switch(plane, project, on=True)
-    [run] = runs(plane, project)
+def test_the_loop_starts_the_lowest_issue_and_charges_nobody(twin: TwinPlane) -> None:
+    project = twin.add_project(SLEEP)
+    add_issues(twin, project, 2)
+    switch(twin, project, on=True)
+    [run] = runs(twin, project)
     assert (run.issue, run.trigger, run.charged_to, run.status) == (1, "auto", None, "running")
-    tick(plane)
-    assert len(runs(plane, project)) == 1
+    tick(twin)
+    assert len(runs(twin, project)) == 1
 
 
 def test_the_loop_goes_on_to_the_next_issue_and_never_takes_the_same_again(

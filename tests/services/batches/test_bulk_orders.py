@@ -56,7 +56,7 @@ def test_a_look_at_an_order_that_has_no_room_costs_the_same_however_many_wait(
     for project, count in zip(projects, (4, 20), strict=True):
         stopped(plane, project, count)
         if waits_for == "repository":
-            plane.services.trigger.accept(order(project), plane.requester(), plane.clock())
+            plane.services.accept.accept(order(project), plane.requester(), plane.clock())
             plane.rest()
     costs: list[int] = []
     for project in projects:
@@ -116,12 +116,12 @@ def test_a_run_store_that_is_away_ends_the_round_with_one_line(
         raise DatabaseSilent("the run store is away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(plane.services.bulk._hands.retry, "retry_once", away)
+        patched.setattr(plane.services.bulk._actions.retry, "retry_once", away)
         caplog.set_level(logging.WARNING)
         bulk = retry_all(plane, project_id=project.id)
     said = [one for one in caplog.records if one.levelno >= logging.WARNING]
     assert (len(said), said[0].exc_info) == (1, None)
-    assert bulk.hold == "A database does not answer; resumes once it does."
+    assert bulk.hold == "The database is not responding; resumes when it is back."
     plane.services.bulk.request()
     plane.rest()
     assert plane.services.bulk.find(bulk.id).status == "completed"

@@ -63,7 +63,7 @@ def test_a_run_that_gets_no_answer_from_outside_keeps_no_other_waiting(
     project = plane.add_project(world)
     ids = stopped(plane, project, 5)
     desk, asked = plane.services.bulk, list[int]()
-    real = desk._hands.retry.retry_once
+    real = desk._actions.retry.retry_once
 
     def retry_once(run_id: str, *rest: Any) -> Any:
         asked.append(ids.index(run_id))
@@ -71,7 +71,7 @@ def test_a_run_that_gets_no_answer_from_outside_keeps_no_other_waiting(
             raise ForgeUnavailable("Its tracker did not answer.")
         return real(run_id, *rest)
 
-    monkeypatch.setattr(desk._hands.retry, "retry_once", retry_once)
+    monkeypatch.setattr(desk._actions.retry, "retry_once", retry_once)
     bulk = retry_all(plane, project_id=project.id)
     for due in rounds:
         assert asked == due

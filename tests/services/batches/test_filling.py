@@ -113,7 +113,7 @@ def test_a_line_that_a_silent_origin_leaves_open_keeps_no_other_out(
     assert asked.times == 1
     assert [taken.status for taken in one.taken] == ["accepted"] * 8
     assert plane.services.batches.missing(batch) == [0, 3, 6, 9]
-    with pytest.raises(ForgeUnavailable, match="4 of the items are not in") as told:
+    with pytest.raises(ForgeUnavailable, match="4 are still missing") as told:
         one.append_undecided()
     assert told.value.members["indexes"] == [0, 3, 6, 9]
     asked.is_silent = False
@@ -136,7 +136,7 @@ def test_of_a_line_that_cannot_be_decided_only_the_sentence_is_kept(
         del line
     gc.collect()
     assert [ref() for ref in there] == [None] * 3
-    with pytest.raises(ForgeUnavailable, match="; 3 of the items are not in"):
+    with pytest.raises(ForgeUnavailable, match="; 3 are still missing"):
         one.append_undecided()
 
 
@@ -144,7 +144,7 @@ def test_a_tracker_that_is_silent_is_not_asked_for_each_of_many_issues(
     plane: FakePlane, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forge = SilentForge()
-    checks = plane.services.trigger._prechecks
+    checks = plane.services.accept._prechecks
     monkeypatch.setattr(checks, "_forge_of", lambda _: forge)
     one = filling(plane, a_batch(plane, project, 9, sent=0))
     for index in range(9):

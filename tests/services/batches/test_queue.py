@@ -72,7 +72,7 @@ def test_what_a_person_starts_goes_before_every_item_that_waits(
     busy, other = plane.add_project(world), plane.add_project(world)
     a_batch(plane, busy, 10)
     order = RunRequest(other.id, Depth.QUICK, "auto", task="now, please")
-    run = plane.services.trigger.accept(order, plane.requester(), plane.clock()).run
+    run = plane.services.accept.accept(order, plane.requester(), plane.clock()).run
     plane.rest()
     finish(plane, world)
     assert run.id in {one.id for one in live(plane)}
@@ -119,7 +119,7 @@ def test_nothing_starts_before_the_seal_and_after_half_an_hour_nothing_ever_will
     given_up = plane.services.batches.find(batch.id)
     assert given_up.status == "aborted"
     told = {(run.status, run.because) for run in items(plane, batch)}
-    assert told == {("not_started", "its batch was not sent completely within 30 minutes")}
+    assert told == {("not_started", "its batch was not uploaded completely within 30 minutes")}
 
 
 def test_items_of_an_account_that_is_held_let_those_of_others_pass(

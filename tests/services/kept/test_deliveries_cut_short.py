@@ -13,6 +13,7 @@ from tests.builders.pushes import write_trusted_hook
 from tests.builders.repositories import tip_of
 from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import RealPlane
+from tests.fakes.planes import TwinPlane
 
 
 def at_origin(plane: RealPlane, run: Run) -> str:
@@ -70,25 +71,25 @@ def test_a_push_is_told_once_however_often_it_is_tried(plane: RealPlane) -> None
 
 @pytest.mark.expects_error_log
 def test_a_delivery_that_fails_unexpectedly_is_traced_once_held_and_put_off(
-    plane: RealPlane, caplog: pytest.LogCaptureFixture
+    twin: TwinPlane, caplog: pytest.LogCaptureFixture
 ) -> None:
-    project = plane.add_project()
+    project = twin.add_project()
     fail_at("delivery.after_push")
-    run = plane.see_end(plane.start_running_issue(project))
+    run = twin.see_end(twin.start_running_issue(project))
     held = "delivery waits: internal error; see the log"
     assert (run.status, run.hold) == ("delivering", held)
     clear_failpoints()
     # not at every tick: the pause is the same as for an origin that does not answer
-    plane.tick()
-    assert plane.run(run.id).status == "delivering"
+    twin.tick()
+    assert twin.run(run.id).status == "delivering"
     fail_at("delivery.after_push")
-    plane.clock.advance(5)
-    plane.tick()
+    twin.clock.advance(5)
+    twin.tick()
     assert [one.levelname for one in caplog.records].count("ERROR") == 1
     clear_failpoints()
-    plane.clock.advance(5)
-    plane.tick()
-    assert plane.run(run.id).status == "delivering"
-    plane.clock.advance(5)
-    plane.tick()
-    assert plane.run(run.id).status == "succeeded"
+    twin.clock.advance(5)
+    twin.tick()
+    assert twin.run(run.id).status == "delivering"
+    twin.clock.advance(5)
+    twin.tick()
+    assert twin.run(run.id).status == "succeeded"

@@ -197,13 +197,13 @@ def test_a_second_retry_starts_where_somebody_says_again_and_both_are_listed(
     assert twin.run(first.id).retries == [second.id, third.id, fourth.id]
 
 
-def test_what_another_retry_goes_on_with_is_not_called_lost(plane: RealPlane) -> None:
-    project = plane.add_project(f"if test -e new.txt; then sleep 60; fi; {COMMIT}; exit 3")
-    first = plane.finish(project, task="Look")
-    second = retry(plane, first)
+def test_what_another_retry_goes_on_with_is_not_called_lost(twin: TwinPlane) -> None:
+    project = twin.add_project(f"{COMMIT}; exit 3")
+    first = twin.finish(project, task="Look")
+    second = retry(twin, first)
     assert second.work_branch == first.work_branch
     with pytest.raises(Invalid) as answer:
-        accept(plane, first, source="parked", beside=True)
+        accept(twin, first, source="parked", beside=True)
     assert f"Run {shorten(second.id)} continues its work" in answer.value.detail
 
 

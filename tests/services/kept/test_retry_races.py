@@ -14,11 +14,12 @@ from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
 from tests.builders.retries import TWO_TRIES, accept, died, kept
 from tests.drivers.failpoints import hold_at
-from tests.drivers.planes import SECONDS, RealPlane
+from tests.drivers.planes import SECONDS, DrivenPlane, RealPlane
 from tests.fakes.agents.runs import until
+from tests.fakes.planes import TwinPlane
 
 
-def deed(plane: RealPlane) -> Deed:
+def deed(plane: DrivenPlane) -> Deed:
     return Deed(plane.person, "test", "by a test", "corr")
 
 
@@ -91,14 +92,14 @@ def test_who_comes_after_a_retry_is_told_who_has_the_branch(
     assert (plane.copy(first) / "left.txt").exists()
 
 
-def test_of_many_retries_at_once_one_goes_on(plane: RealPlane) -> None:
-    first = died(plane, plane.add_project(TWO_TRIES))
+def test_of_many_retries_at_once_one_goes_on(twin: TwinPlane) -> None:
+    first = died(twin, twin.add_project(TWO_TRIES))
     answers: list[object] = []
-    threads = [answer_of(lambda: accept(plane, first).run, answers) for _ in range(5)]
+    threads = [answer_of(lambda: accept(twin, first).run, answers) for _ in range(5)]
     for thread in threads:
         thread.join(SECONDS)
-    plane.rest()
+    twin.rest()
     made = [one for one in answers if isinstance(one, Run)]
     assert len(made) == 1
     assert {type(one) for one in answers if not isinstance(one, Run)} == {AlreadyRunning}
-    assert plane.see_end(plane.run(made[0].id)).status == "succeeded"
+    assert twin.see_end(twin.run(made[0].id)).status == "succeeded"

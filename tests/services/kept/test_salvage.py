@@ -26,26 +26,27 @@ from app.records.tables import Audit, Project, Run
 from tests.builders.pushes import write_trusted_hook
 from tests.builders.repositories import commit_file, run_git, tip_of
 from tests.drivers.failpoints import clear_failpoints, fail_at
-from tests.drivers.planes import COMMIT, RealPlane
+from tests.drivers.planes import COMMIT, DrivenPlane, RealPlane
 from tests.fakes.agents.runs import shell
+from tests.fakes.planes import TwinPlane
 
 DIES_WITH_A_COMMIT = f"{COMMIT}; exit 3"
 LEAVES_A_FILE = f"{COMMIT}; echo a > a.txt; exit 3"
 
 
-def deed(plane: RealPlane, what: str) -> Deed:
+def deed(plane: DrivenPlane, what: str) -> Deed:
     return Deed(plane.person, what, f"{what} by a test", "corr")
 
 
-def deliver(plane: RealPlane, run: Run, key: str | None = None) -> tuple[Run, bool]:
+def deliver(plane: DrivenPlane, run: Run, key: str | None = None) -> tuple[Run, bool]:
     return plane.services.salvage.deliver(run.id, deed(plane, "deliver"), key, plane.clock())
 
 
-def release(plane: RealPlane, run: Run) -> Run:
+def release(plane: DrivenPlane, run: Run) -> Run:
     return plane.services.salvage.release(run.id, deed(plane, "release"), plane.clock())
 
 
-def died(plane: RealPlane, project: Project) -> Run:
+def died(plane: DrivenPlane, project: Project) -> Run:
     run = plane.finish(project, issue=plane.add_issue(project).number)
     assert (run.status, run.parked) == ("died", True)
     return run
@@ -66,7 +67,7 @@ def end_unproved(plane: RealPlane, run: Run) -> Run:
     return plane.run(run.id)
 
 
-def audited(plane: RealPlane) -> list[str]:
+def audited(plane: DrivenPlane) -> list[str]:
     return plane.ask(select(Audit.deed))
 
 
@@ -106,81 +107,81 @@ def test_files_that_are_not_committed_stay_kept_behind_the_delivery(plane: RealP
     assert plane.copy(run).exists()
 
 
-def test_a_delivery_is_replayed_under_its_key_and_refused_under_another(plane: RealPlane) -> None:
-    project = plane.add_project(DIES_WITH_A_COMMIT)
-    run = died(plane, project)
-    first, _ = deliver(plane, run, "key")
-    assert deliver(plane, run, "key") == (first, True)
+def test_a_delivery_is_replayed_under_its_key_and_refused_under_another(twin: TwinPlane) -> None:
+    project = twin.add_project(DIES_WITH_A_COMMIT)
+    run = died(twin, project)
+    first, _ = deliver(twin, run, "key")
+    assert deliver(twin, run, "key") == (first, True)
     for key in (None, "other"):
         with pytest.raises(NotDeliverable, match="delivered already, as change request #2"):
-            deliver(plane, run, key)
-    assert len(plane.ledgers.tracker.changes(project.id)) == 1
-    assert plane.kinds(run).count("salvage") == 1
+            deliver(twin, run, key)
+    assert len(twin.ledgers.tracker.changes(project.id)) == 1
+    assert twin.kinds(run).count("salvage") == 1
 
 
-def test_the_key_of_a_run_is_not_a_deliverys_too(plane: RealPlane) -> None:
-    project = plane.add_project(DIES_WITH_A_COMMIT)
-    issue = plane.add_issue(project).number
-    run = plane.accept(plane.order(project, issue=issue), "key")
-    plane.rest()
-    run = plane.see_end(run)
+def test_the_key_of_a_run_is_not_a_deliverys_too(twin: TwinPlane) -> None:
+    project = twin.add_project(DIES_WITH_A_COMMIT)
+    issue = twin.add_issue(project).number
+    run = twin.accept(twin.order(project, issue=issue), "key")
+    twin.rest()
+    run = twin.see_end(run)
     with pytest.raises(KeyReused) as reused:
-        deliver(plane, run, "key")
+        deliver(twin, run, "key")
     assert reused.value.members["run_id"] == run.id
-    other = replace(deed(plane, "deliver"), person_id="somebody else")
+    other = replace(deed(twin, "deliver"), person_id="somebody else")
     with pytest.raises(KeyTaken):
-        plane.services.salvage.deliver(run.id, other, "key", plane.clock())
-    assert plane.run(run.id).delivery is None
-    assert deliver(plane, run, "another key")[0].delivery is not None
+        twin.services.salvage.deliver(run.id, other, "key", twin.clock())
+    assert twin.run(run.id).delivery is None
+    assert deliver(twin, run, "another key")[0].delivery is not None
 
 
-def test_a_delivery_that_broke_off_after_the_push_is_completed(plane: RealPlane) -> None:
-    project = plane.add_project(DIES_WITH_A_COMMIT)
-    run = died(plane, project)
+def test_a_delivery_that_broke_off_after_the_push_is_completed(twin: TwinPlane) -> None:
+    project = twin.add_project(DIES_WITH_A_COMMIT)
+    run = died(twin, project)
     fail_at("salvage.before_commit")
     with pytest.raises(FailpointHit):
-        deliver(plane, run)
-    assert plane.run(run.id).delivery is None
+        deliver(twin, run)
+    assert twin.run(run.id).delivery is None
     clear_failpoints()
-    delivered, _ = deliver(plane, run)
+    delivered, _ = deliver(twin, run)
     assert delivered.delivery is not None
-    assert [change.number for change in plane.ledgers.tracker.changes(project.id)] == [2]
+    assert [change.number for change in twin.ledgers.tracker.changes(project.id)] == [2]
 
 
-def test_what_cannot_be_delivered_says_why(plane: RealPlane) -> None:
-    project = plane.add_project("exit 3")
+def test_what_cannot_be_delivered_says_why(twin: TwinPlane) -> None:
+    project = twin.add_project("exit 3")
     with pytest.raises(NotFound):
-        plane.services.salvage.deliver("run_c0", deed(plane, "deliver"), None, plane.clock())
-    empty = died(plane, project)
-    plane.clock.advance(5)
-    reports = plane.finish(project, delivers=Delivers.REPORT, task="look")
-    waiting = plane.accept(plane.order(project, delay_seconds=60))
+        twin.services.salvage.deliver("run_c0", deed(twin, "deliver"), None, twin.clock())
+    empty = died(twin, project)
+    twin.clock.advance(5)
+    reports = twin.finish(project, delivers=Delivers.REPORT, task="look")
+    waiting = twin.accept(twin.order(project, delay_seconds=60))
     for run, why in (
         (empty, "no commits to deliver"),
         (reports, "reports; it opens no"),
         (waiting, "not ended"),
     ):
         with pytest.raises(NotDeliverable, match=why):
-            deliver(plane, run)
-    assert audited(plane) == []
+            deliver(twin, run)
+    assert audited(twin) == []
 
 
 @pytest.mark.parametrize("later_agent", [COMMIT, DIES_WITH_A_COMMIT])
 def test_a_run_whose_work_was_discarded_never_delivers_a_later_runs(
-    plane: RealPlane, later_agent: str
+    twin: TwinPlane, later_agent: str
 ) -> None:
-    project = plane.add_project(DIES_WITH_A_COMMIT)
-    run = died(plane, project)
-    desk, branch = plane.services.parked, run.work_branch
-    desk.discard(project.id, branch, branch, deed(plane, "discard"), plane.clock())
-    plane.ledgers.projects.change(project.id, agent_command=shell(later_agent))
-    plane.clock.advance(5)
-    later = plane.finish(project, issue=1)
+    project = twin.add_project(DIES_WITH_A_COMMIT)
+    run = died(twin, project)
+    desk, branch = twin.services.parked, run.work_branch
+    desk.discard(project.id, branch, branch, deed(twin, "discard"), twin.clock())
+    twin.ledgers.projects.change(project.id, agent_command=shell(later_agent))
+    twin.clock.advance(5)
+    later = twin.finish(project, issue=1)
     assert later.work_branch == branch
     with pytest.raises(NotDeliverable, match="This run's work is no longer kept"):
-        deliver(plane, run)
-    assert (plane.run(run.id).delivery, plane.run(later.id)) == (None, later)
-    assert len(plane.ledgers.tracker.changes(project.id)) == (later.status == "succeeded")
+        deliver(twin, run)
+    assert (twin.run(run.id).delivery, twin.run(later.id)) == (None, later)
+    assert len(twin.ledgers.tracker.changes(project.id)) == (later.status == "succeeded")
 
 
 def test_a_run_that_is_not_proved_gone_is_not_delivered_yet(plane: RealPlane) -> None:
@@ -192,13 +193,13 @@ def test_a_run_that_is_not_proved_gone_is_not_delivered_yet(plane: RealPlane) ->
         deliver(plane, ended)
 
 
-def test_a_branch_in_use_is_not_delivered(plane: RealPlane) -> None:
-    project = plane.add_project(DIES_WITH_A_COMMIT)
-    run = died(plane, project)
-    again = plane.accept(plane.order(project, delay_seconds=60))
-    plane.ledgers.runs.update_fields(again.id, project.id, work_branch=run.work_branch)
+def test_a_branch_in_use_is_not_delivered(twin: TwinPlane) -> None:
+    project = twin.add_project(DIES_WITH_A_COMMIT)
+    run = died(twin, project)
+    again = twin.accept(twin.order(project, delay_seconds=60))
+    twin.ledgers.runs.update_fields(again.id, project.id, work_branch=run.work_branch)
     with pytest.raises(PrLock):
-        deliver(plane, run)
+        deliver(twin, run)
 
 
 def test_an_origin_that_says_no_or_nothing_is_told_and_can_be_asked_again(
@@ -263,15 +264,15 @@ def test_a_run_is_released_without_proof_and_its_work_is_kept(plane: RealPlane) 
     assert deliver(plane, run)[0].delivery is not None
 
 
-def test_only_an_ended_run_that_is_not_released_can_be_released(plane: RealPlane) -> None:
-    project = plane.add_project("exit 3")
+def test_only_an_ended_run_that_is_not_released_can_be_released(twin: TwinPlane) -> None:
+    project = twin.add_project("exit 3")
     with pytest.raises(NotFound):
-        plane.services.salvage.release("run_c0", deed(plane, "release"), plane.clock())
-    released = died(plane, project)
+        twin.services.salvage.release("run_c0", deed(twin, "release"), twin.clock())
+    released = died(twin, project)
     with pytest.raises(AlreadyEnded):
-        release(plane, released)
-    plane.clock.advance(5)
-    waiting = plane.accept(replace(plane.order(project), delay_seconds=60))
+        release(twin, released)
+    twin.clock.advance(5)
+    waiting = twin.accept(replace(twin.order(project), delay_seconds=60))
     with pytest.raises(StillLive):
-        release(plane, waiting)
-    assert audited(plane) == []
+        release(twin, waiting)
+    assert audited(twin) == []

@@ -18,7 +18,8 @@ from app.services.ports import Leak, Repository
 from app.services.push_checks import refusal_of
 from tests.builders.pushes import pushed
 from tests.builders.repositories import run_git
-from tests.drivers.planes import RealPlane, real_plane
+from tests.drivers.planes import DrivenPlane, RealPlane, real_plane
+from tests.fakes.planes import TwinPlane
 
 
 @pytest.fixture
@@ -36,12 +37,12 @@ def leaking(plane: RealPlane, token: str, then: str = "true") -> Project:
     return plane.add_project(agent)
 
 
-def kept(plane: RealPlane, project: Project) -> Run:
+def kept(plane: DrivenPlane, project: Project) -> Run:
     """Return the run of an issue that left a secret in its commits."""
     return plane.see_end(plane.start_running_issue(project))
 
 
-def deliver(plane: RealPlane, run: Run, *, push_anyway: bool = False) -> Run:
+def deliver(plane: DrivenPlane, run: Run, *, push_anyway: bool = False) -> Run:
     deed = Deed(plane.person, "deliver", "pushed anyway by a test", "corr")
     salvage = plane.services.salvage
     return salvage.deliver(run.id, deed, None, plane.clock(), push_anyway=push_anyway)[0]
@@ -64,37 +65,39 @@ def test_work_with_a_secret_is_kept_and_its_place_is_named(plane: RealPlane, tok
     assert run.released_at is not None
 
 
-def test_parked_work_with_a_secret_says_that_it_needs_a_word(plane: RealPlane, token: str) -> None:
-    kept(plane, leaking(plane, token))
-    plane.services.parked.all(plane.clock())
-    plane.rest()
-    (row,) = plane.services.parked.all(plane.clock())
-    assert (row.can_deliver, row.needs_push_anyway) == (True, True)
+@pytest.fixture
+def leaks(twin: TwinPlane) -> Run:
+    """A run of the in-memory world whose commits hold a secret."""
+    twin.world.leak = Leak("Runyard's token", "c0ffee0" * 5 + "c0ffe", "settings.py", 3)
+    run = kept(twin, twin.add_project())
+    assert (run.status, run.cause, run.parked) == ("died", "secret_found", True)
+    return run
+
+
+def test_parked_work_with_a_secret_says_that_it_needs_a_word(twin: TwinPlane, leaks: Run) -> None:
+    twin.services.parked.all(twin.clock())
+    twin.rest()
+    (row,) = twin.services.parked.all(twin.clock())
+    assert (row.run_id, row.can_deliver, row.needs_push_anyway) == (leaks.id, True, True)
     assert row.because.startswith("not pushed: settings.py line 3")
 
 
-def test_a_person_is_refused_too_until_they_say_to_push_anyway(
-    plane: RealPlane, token: str
-) -> None:
-    project = leaking(plane, token)
-    run = kept(plane, project)
+def test_a_person_is_refused_too_until_they_say_to_push_anyway(twin: TwinPlane, leaks: Run) -> None:
+    at_origin = twin.world.origins[twin.project(leaks.project_id).origin]
     with pytest.raises(SecretFound, match=r"Not pushed: settings\.py line 3 of commit"):
-        deliver(plane, run)
-    assert pushed(project, run) == ""
-    done = deliver(plane, run, push_anyway=True)
+        deliver(twin, leaks)
+    assert leaks.work_branch not in at_origin
+    done = deliver(twin, leaks, push_anyway=True)
     assert done.delivery is not None
-    assert pushed(project, run) == done.delivery["head_sha"]
-    assert any("pushed anyway by a test" in line for line in plane.lines(run))
+    assert at_origin[leaks.work_branch] == done.delivery["head_sha"]
+    assert any("pushed anyway by a test" in line for line in twin.lines(leaks))
 
 
-def test_what_was_pushed_anyway_is_merged_without_asking_again(
-    plane: RealPlane, token: str
-) -> None:
-    project = leaking(plane, token)
-    done = deliver(plane, kept(plane, project), push_anyway=True)
+def test_what_was_pushed_anyway_is_merged_without_asking_again(twin: TwinPlane, leaks: Run) -> None:
+    done = deliver(twin, leaks, push_anyway=True)
     assert done.delivery is not None
-    merged = plane.services.changes.merge(project.id, done.delivery["number"], plane.clock())
-    assert merged.state == "merged"
+    changes, number = twin.services.changes, done.delivery["number"]
+    assert changes.merge(leaks.project_id, number, twin.clock()).state == "merged"
 
 
 def test_a_merge_looks_for_what_became_a_secret_after_the_delivery(plane: RealPlane) -> None:

@@ -12,6 +12,7 @@ from app.errors import AgentUnavailable
 from tests.builders.repositories import make_origin
 from tests.drivers.afk import add_issues, runs, switch, tick
 from tests.drivers.planes import COMMIT, RealPlane
+from tests.fakes.planes import TwinPlane
 
 NOT_SIGNED_IN = "codex is not signed in. Run `codex login` as the server's user"
 
@@ -37,11 +38,11 @@ def signed_in(program: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("program")
-def test_nothing_is_accepted_for_an_agent_that_is_signed_out(plane: RealPlane) -> None:
-    project = plane.add_project(COMMIT)
+def test_nothing_is_accepted_for_an_agent_that_is_signed_out(twin: TwinPlane) -> None:
+    project = twin.add_project(COMMIT)
     with pytest.raises(AgentUnavailable, match=NOT_SIGNED_IN):
-        plane.accept(plane.order(project, agent="codex"))
-    assert plane.rows() == []
+        twin.accept(twin.order(project, agent="codex"))
+    assert twin.rows() == []
 
 
 @pytest.mark.usefixtures("signed_in")

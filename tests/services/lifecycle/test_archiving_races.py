@@ -21,7 +21,7 @@ def before_next_write(plane: RealPlane, statement: str, row_id: str) -> None:
         if done:
             return
         done.append(True)
-        other = Database(store.url, tell=lambda _: None)
+        other = Database(store.url, publish=lambda _: None)
         with other.transaction() as tx:
             assert tx.scalars(text(f"{statement} RETURNING id"), {"id": row_id}).all() == [row_id]
         other.close()

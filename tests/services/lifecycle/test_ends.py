@@ -18,7 +18,7 @@ from tests.fakes.agents.runs import is_living, script
 from tests.fakes.planes import TwinPlane
 
 
-def begin(plane: RealPlane | TwinPlane, agent: str | list[str], **settings: Any) -> Run:
+def begin(plane: DrivenPlane | TwinPlane, agent: str | list[str], **settings: Any) -> Run:
     """Start a run of issue 1."""
     return plane.start_running_issue(plane.add_project(agent, **settings))
 
@@ -173,23 +173,23 @@ def test_strikes_add_up_and_a_success_clears_them(twin: TwinPlane) -> None:
     assert twin.project(project.id).strikes == 0
 
 
-def test_f11_many_reapers_write_one_end(plane: RealPlane) -> None:
-    run = begin(plane, "exit 1")
-    plane.ears.wait_for(run.id, "gone")
+def test_f11_many_reapers_write_one_end(twin: TwinPlane) -> None:
+    run = begin(twin, "exit 1")
+    twin.world.end(run.id, 1)
     start = threading.Barrier(6)
 
     def reap() -> None:
         start.wait()
-        plane.reaper.reap_once(run.id)
+        twin.reaper.reap_once(run.id)
 
     reapers = [threading.Thread(target=reap) for _ in range(6)]
     for reaper in reapers:
         reaper.start()
     for reaper in reapers:
         reaper.join(30)
-    plane.tick()
-    assert strikes(plane, run) == 1
-    kinds = plane.kinds(run)
+    twin.tick()
+    assert strikes(twin, run) == 1
+    kinds = twin.kinds(run)
     assert [kinds.count(kind) for kind in ("exited", "reaped", "kill_verified")] == [1, 1, 1]
 
 

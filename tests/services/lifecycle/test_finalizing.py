@@ -15,10 +15,9 @@ from app.failpoints import FailpointHit
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
 from app.services.lifecycle.rollback import UNPROVED
-from tests.builders.repositories import tip_of
 from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, RealPlane
-from tests.fakes.planes import FakePlane
+from tests.fakes.planes import FakePlane, TwinPlane
 from tests.fakes.world import World
 
 
@@ -72,8 +71,20 @@ def test_a_kill_that_cannot_be_proved_is_told_once_held_and_tried_until_it_is(
     assert plane.look(run).tree_gone
 
 
-@pytest.mark.parametrize("place", [mirrors_away, mirror_away, copies_away])
-@pytest.mark.parametrize("agent", [f"{COMMIT}; exit 5", "echo x > draft.txt; exit 5"])
+COMMITS, LEAVES_A_FILE = f"{COMMIT}; exit 5", "echo x > draft.txt; exit 5"
+
+
+@pytest.mark.parametrize(
+    ("place", "agent"),
+    [
+        (mirrors_away, COMMITS),
+        (mirror_away, LEAVES_A_FILE),
+        (copies_away, COMMITS),
+        pytest.param(mirrors_away, LEAVES_A_FILE, marks=pytest.mark.soak),
+        pytest.param(mirror_away, COMMITS, marks=pytest.mark.soak),
+        pytest.param(copies_away, LEAVES_A_FILE, marks=pytest.mark.soak),
+    ],
+)
 def test_what_cannot_be_read_after_the_end_is_kept_and_parked(
     plane: RealPlane, place: Callable[[RealPlane, Run], Path], agent: str
 ) -> None:
@@ -127,46 +138,48 @@ def test_what_an_interrupted_removal_left_goes_with_the_next_look(plane: RealPla
     assert not look.exists()
 
 
-def end_unproved(plane: RealPlane, project: Project) -> Run:
+def end_unproved(plane: TwinPlane, project: Project) -> Run:
     """Return a delivered run whose exit is unproved."""
     run = plane.start_running_issue(project)
-    plane.ears.wait_for(run.id, "gone")
-    with no_process_table(plane):
-        run = plane.reap(run)
+    plane.world.commit(run.id)
+    plane.world.end(run.id)
+    plane.world.processes[run.id].is_proved_gone = False
+    run = plane.reap(run)
     assert (run.status, run.released_at) == ("succeeded", None)
+    plane.world.processes[run.id].is_proved_gone = True
     return run
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_what_is_closed_before_a_run_is_proved_gone_is_parked_and_can_be_discarded(
-    plane: RealPlane, by_hand: bool
+    twin: TwinPlane, by_hand: bool
 ) -> None:
-    project = plane.add_project()
-    run = end_unproved(plane, project)
-    plane.services.changes.close(project.id, 2, plane.clock())
-    deed = Deed(plane.person, "x", "by a test", "corr")
+    project = twin.add_project()
+    run = end_unproved(twin, project)
+    twin.services.changes.close(project.id, 2, twin.clock())
+    deed = Deed(twin.person, "x", "by a test", "corr")
     if by_hand:
-        plane.services.salvage.release(run.id, deed, plane.clock())
+        twin.services.salvage.release(run.id, deed, twin.clock())
     else:
-        run = plane.reap(run)
-    [view] = plane.services.parked.all(plane.clock())
+        run = twin.reap(run)
+    [view] = twin.services.parked.all(twin.clock())
     assert view.because == "change request #2 was closed without merging"
     branch = run.work_branch
-    plane.services.parked.discard(project.id, branch, branch, deed, plane.clock())
-    assert plane.services.issues.claimable(project) == [1]
+    twin.services.parked.discard(project.id, branch, branch, deed, twin.clock())
+    assert twin.services.issues.claimable(project) == [1]
 
 
 def test_what_is_merged_before_a_run_is_proved_gone_leaves_no_branch_anywhere(
-    plane: RealPlane,
+    twin: TwinPlane,
 ) -> None:
-    project = plane.add_project()
-    run = end_unproved(plane, project)
-    plane.services.changes.merge(project.id, 2, plane.clock())
-    plane.rest()
-    plane.tick()
-    run = plane.run(run.id)
-    assert (run.released_at is not None, run.parked, plane.tip(run)) == (True, False, None)
-    assert tip_of(Path(project.origin), f"refs/heads/{run.work_branch}") == ""
+    project = twin.add_project()
+    run = end_unproved(twin, project)
+    twin.services.changes.merge(project.id, 2, twin.clock())
+    twin.rest()
+    twin.tick()
+    run = twin.run(run.id)
+    assert (run.released_at is not None, run.parked, twin.tip(run)) == (True, False, None)
+    assert run.work_branch not in twin.world.origins[project.origin]
 
 
 def test_a_clock_that_was_set_back_spares_no_process_that_stays(tmp_path: Path) -> None:

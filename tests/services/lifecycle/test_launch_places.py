@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import pytest
 from app.domain.words import Trigger
 from app.services.ports import CannotRead, Repository
 from tests.builders.databases import shared_database
-from tests.drivers.planes import COMMIT, RealPlane, real_plane
+from tests.drivers.planes import COMMIT, DrivenPlane, RealPlane, real_plane
+from tests.fakes.planes import TwinPlane, twin_plane
 
 
 @contextmanager
@@ -26,23 +27,41 @@ def mirrors_away(plane: RealPlane) -> Iterator[None]:
     away.rename(mirrors)
 
 
-@pytest.mark.parametrize("agent", [f"{COMMIT}; exit 3", "exit 3", COMMIT, "exec sleep 60"])
-def test_a_mirror_that_is_away_with_its_claims_is_not_made_anew(
-    plane: RealPlane, agent: str
+@contextmanager
+def world_without_mirrors(plane: TwinPlane) -> Iterator[None]:
+    """Take the mirrors out of the in-memory world."""
+    mirrors, plane.world.mirrors = plane.world.mirrors, {}
+    yield
+    assert plane.world.mirrors == {}
+    plane.world.mirrors = mirrors
+
+
+def expect_a_mirror_not_made_anew(
+    plane: DrivenPlane, agent: str, away: AbstractContextManager[None]
 ) -> None:
+    """Check that no launch makes a mirror whose claims are only away for a time."""
     project = plane.add_project(agent)
     issue = plane.add_issue(project).number
     if agent.startswith("exec"):
         plane.start_running(project, issue=issue)
     else:
         plane.finish(project, issue=issue)
-    with mirrors_away(plane):
+    with away:
         run = plane.launch(project)
         assert (run.status, run.cause) == ("not_started", "launch_failed")
         assert "is not in its folder, and work is kept in it" in (run.because or "")
         assert plane.services.issues.claimable(project) is None
     assert plane.services.issues.claimable(project) == []
     assert plane.launch(project).status == "running"
+
+
+def test_a_mirror_that_is_away_with_its_claims_is_not_made_anew(plane: RealPlane) -> None:
+    expect_a_mirror_not_made_anew(plane, f"{COMMIT}; exit 3", mirrors_away(plane))
+
+
+@pytest.mark.parametrize("agent", ["exit 3", COMMIT, "exec sleep 60"])
+def test_any_claim_keeps_a_mirror_from_being_made_anew(twin: TwinPlane, agent: str) -> None:
+    expect_a_mirror_not_made_anew(twin, agent, world_without_mirrors(twin))
 
 
 def test_a_mirror_in_which_nothing_is_kept_is_made_anew(plane: RealPlane) -> None:
@@ -88,27 +107,27 @@ def test_a_claim_that_git_made_before_it_failed_is_taken_back(
 def test_an_issue_that_is_not_wanted_any_more_is_not_worked_on(
     tmp_path: Path, trigger: Trigger, change: dict[str, Any]
 ) -> None:
-    with real_plane(tmp_path, max_live_runs=1) as plane:
-        project = plane.add_project("exec sleep 60")
-        first = plane.start_running(project)
-        issue = plane.add_issue(project).number
-        requester = replace(plane.requester(), trigger=trigger)
-        order = plane.order(project, issue=issue)
-        run = plane.services.trigger.accept(order, requester, plane.clock()).run
-        plane.rest()
-        assert plane.run(run.id).status == "queued"
-        plane.services.issues.change(project.id, issue, change, plane.clock())
-        plane.stop_run(first)
-        plane.see_end(first)
-        plane.tick()
-        run = plane.run(run.id)
+    with twin_plane(tmp_path, max_live_runs=1) as twin:
+        project = twin.add_project("exec sleep 60")
+        first = twin.start_running(project)
+        issue = twin.add_issue(project).number
+        requester = replace(twin.requester(), trigger=trigger)
+        order = twin.order(project, issue=issue)
+        run = twin.services.accept.accept(order, requester, twin.clock()).run
+        twin.rest()
+        assert twin.run(run.id).status == "queued"
+        twin.services.issues.change(project.id, issue, change, twin.clock())
+        twin.stop_run(first)
+        twin.see_end(first)
+        twin.tick()
+        run = twin.run(run.id)
         if trigger is Trigger.MANUAL and "labels" in change:
             assert run.status == "running"  # a person may start an unlabeled issue
             return
         why = "was closed before" if "state" in change else "is not labelled ready-for-agent any"
         assert run.status == "not_started"
         assert why in (run.because or "")
-        assert plane.is_gone(run)
+        assert twin.is_gone(run)
 
 
 @pytest.mark.expects_error_log

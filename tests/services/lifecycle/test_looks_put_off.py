@@ -22,7 +22,7 @@ def test_an_end_that_is_heard_while_its_launch_is_at_it_is_seen_without_another_
     run = plane.accept(plane.order(project))
     until(held.with_name("held.reached.0").exists, "the launch still has the run", SECONDS)
     plane.ears.wait_for(run.id, "gone")
-    plane.inspect_later(run.id)  # as its event handler does
+    plane.inspect_run(run.id)  # as its event handler does
     plane.services.sweep.tick_once(plane.clock())
     assert plane.run(run.id).status == "running"
     held.touch()

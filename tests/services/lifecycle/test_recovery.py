@@ -9,6 +9,7 @@ from app.records.tables import Run
 from tests.builders.poison import unreadable
 from tests.drivers.planes import RealPlane
 from tests.fakes.agents.runs import order, script
+from tests.fakes.planes import TwinPlane
 
 
 @pytest.mark.expects_error_log
@@ -32,10 +33,10 @@ def test_processes_of_no_open_run_are_ended_at_a_start(plane: RealPlane) -> None
     assert engine.owned() == set()
 
 
-def test_a_waiting_run_is_no_business_of_a_start(plane: RealPlane) -> None:
-    run = plane.launch(plane.add_project(), delay_seconds=60)
-    assert plane.recover_once() == 0
-    assert plane.run(run.id) == run
+def test_a_waiting_run_is_no_business_of_a_start(twin: TwinPlane) -> None:
+    run = twin.launch(twin.add_project(), delay_seconds=60)
+    assert twin.recover_once() == 0
+    assert twin.run(run.id) == run
 
 
 def test_what_killed_calls_left_is_deleted_at_a_start(plane: RealPlane) -> None:

@@ -10,7 +10,8 @@ from app.domain.lifecycle import Signal
 from app.records.tables import Project, Run
 from app.services.lifecycle.handover import Handover
 from tests.builders.retries import kept, retry
-from tests.drivers.planes import COMMIT, RealPlane
+from tests.drivers.planes import COMMIT, DrivenPlane, RealPlane
+from tests.fakes.planes import TwinPlane
 
 FAILED = "The project's setup command exited 1; its output is in the run's log."
 
@@ -69,7 +70,7 @@ def test_what_may_still_live_keeps_its_copy_and_its_claim(plane: RealPlane, tmp_
     see_released(plane, run)
 
 
-def launch_that_nobody_remembers(plane: RealPlane, run: Run) -> Run:
+def launch_that_nobody_remembers(plane: DrivenPlane, run: Run) -> Run:
     """Take a queued run as a server does that is killed right after."""
     with plane.stores.owner_of(run.id).transaction() as tx:
         plane.ledgers.runs.move(
@@ -84,7 +85,7 @@ def launch_that_nobody_remembers(plane: RealPlane, run: Run) -> Run:
     return plane.run(run.id)
 
 
-def waiting(plane: RealPlane, project: Project) -> Run:
+def waiting(plane: DrivenPlane, project: Project) -> Run:
     """Return a run that is still queued."""
     plane.ledgers.projects.change(project.id, state="cloning")
     run = plane.launch(project)
@@ -92,19 +93,19 @@ def waiting(plane: RealPlane, project: Project) -> Run:
     return run
 
 
-def test_a_launch_that_was_cut_short_is_put_back_into_the_queue_once(plane: RealPlane) -> None:
-    project = plane.add_project("sleep 60")
-    run = launch_that_nobody_remembers(plane, waiting(plane, project))
-    again = plane.reap(run)
+def test_a_launch_that_was_cut_short_is_put_back_into_the_queue_once(twin: TwinPlane) -> None:
+    project = twin.add_project("sleep 60")
+    run = launch_that_nobody_remembers(twin, waiting(twin, project))
+    again = twin.reap(run)
     assert (again.status, again.taken_at, again.server, again.base_sha) == (
         *("queued", None, None, None),
     )
-    assert plane.lines(run)[-1] == (
+    assert twin.lines(run)[-1] == (
         "back in the queue: Runyard was restarted before the agent had started"
     )
-    launch_that_nobody_remembers(plane, again)
-    ended = plane.reap(run)
-    assert (ended.status, ended.released_at) == ("not_started", plane.clock())
+    launch_that_nobody_remembers(twin, again)
+    ended = twin.reap(run)
+    assert (ended.status, ended.released_at) == ("not_started", twin.clock())
 
 
 def test_a_trace_of_a_supervisor_is_no_proof_that_no_agent_began(plane: RealPlane) -> None:

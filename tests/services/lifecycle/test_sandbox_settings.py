@@ -50,7 +50,7 @@ def found(plane: FakePlane, project: Project) -> Project:
 
 
 def start_again(plane: FakePlane) -> int:
-    return plane.services.projects.surroundings.contain_once(plane.clock())
+    return plane.services.projects.sandboxes.contain_once(plane.clock())
 
 
 def test_agents_of_a_new_project_are_contained_where_the_machine_can(
@@ -109,9 +109,9 @@ def test_what_a_project_has_can_be_changed_also_where_its_level_cannot_be_had_an
 def test_the_scripted_agent_of_the_demo_runs_without_where_there_is_no_other_way(
     machine: Machines, world: World
 ) -> None:
-    assert machine(FakeSandbox()).services.projects.surroundings.settle_demo() == {}
+    assert machine(FakeSandbox()).services.projects.sandboxes.settle_demo() == {}
     plane = machine(no_sandbox())
-    demo = plane.add_project(world, **plane.services.projects.surroundings.settle_demo())
+    demo = plane.add_project(world, **plane.services.projects.sandboxes.settle_demo())
     assert (demo.sandbox, demo.sandbox_chosen) == ("none", False)
 
 

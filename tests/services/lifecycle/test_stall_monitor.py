@@ -90,7 +90,7 @@ def test_a_word_of_a_silent_agent_takes_the_warning_back_at_once(
     open_gate(gate)
     plane.ears.wait_for_text(run.id, b"on\n")
     set_written(plane, run, 0)
-    plane.services.reporter.hear(run.id)
+    plane.services.reporter.schedule(run.id)
     plane.rest()
     assert plane.run(run.id).hold is None
     open_gate(gate)

@@ -134,11 +134,11 @@ def test_a_stop_in_the_middle_of_a_push_waits_for_it(plane: RealPlane, gate: Gat
 
 
 @pytest.mark.parametrize("agent", [COMMIT, "exit 1"])
-def test_a_run_that_is_over_cannot_be_stopped(plane: RealPlane, agent: str) -> None:
-    run = plane.finish(plane.add_project(agent))
+def test_a_run_that_is_over_cannot_be_stopped(twin: TwinPlane, agent: str) -> None:
+    run = twin.finish(twin.add_project(agent))
     with pytest.raises(AlreadyEnded):
-        plane.services.stopper.stop(run.id, "late", plane.clock())
-    assert plane.run(run.id) == run
+        twin.services.stopper.stop(run.id, "late", twin.clock())
+    assert twin.run(run.id) == run
 
 
 def test_a_run_is_stopped_once(twin: TwinPlane) -> None:

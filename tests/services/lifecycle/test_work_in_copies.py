@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.failpoints import FailpointHit
+from app.records.tables import Run
 from tests.builders.repositories import make_origin, run_git
 from tests.builders.working_copies import DAY, HOUR, clear, copies, left_run, pass_by
 from tests.drivers.failpoints import clear_failpoints, fail_at
@@ -131,9 +132,22 @@ STAYS: list[Mess] = [
 ]
 
 
-@pytest.mark.parametrize("mess", STAYS, ids=lambda mess: mess.__name__)
-def test_a_copy_with_work_of_its_own_stays(plane: RealPlane, mess: Mess) -> None:
+@pytest.fixture(scope="module")
+def left(plane: RealPlane, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+    """A delivered run, and how its copy looked before any work was left in it."""
     run = left_run(plane)
+    clean = tmp_path_factory.mktemp("clean") / "copy"
+    shutil.copytree(plane.copy(run), clean, symlinks=True)
+    return run, clean
+
+
+@pytest.mark.parametrize("mess", STAYS, ids=lambda mess: mess.__name__)
+def test_a_copy_with_work_of_its_own_stays(
+    plane: RealPlane, left: tuple[Run, Path], mess: Mess
+) -> None:
+    run, clean = left
+    shutil.rmtree(plane.copy(run))
+    shutil.copytree(clean, plane.copy(run), symlinks=True)
     mess(plane.copy(run))
     assert pass_by(plane, 4000) == 0
     assert plane.copy(run).is_dir()
@@ -209,7 +223,7 @@ def test_a_removal_that_was_killed_half_way_is_finished_and_the_branch_stays(
     with real_plane(tmp_path) as heir:
         heir.recover_once()
         assert pass_by(heir, 31) == 0
-        assert (copies(heir).standing().kept, heir.tip(run)) == (0, tip)
+        assert (copies(heir).usage().kept, heir.tip(run)) == (0, tip)
         assert list((root / "copies").iterdir()) == []
         assert list((root / "looks").iterdir()) == []
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from app.adapters.git import command
 from app.domain.words import Cause
 from app.records.tables import Run
+from app.services.lifecycle import reap
 from tests.drivers.planes import COMMIT, RealPlane
 
 TAMPERING = {
@@ -81,8 +84,14 @@ def test_a_place_of_ours_that_is_away_proves_nothing(plane: RealPlane, place: Aw
     assert plane.kinds(run).count("exited") == 1
 
 
-def test_a_claim_that_cannot_be_written_is_never_a_strike(plane: RealPlane) -> None:
+def test_a_claim_that_cannot_be_written_is_never_a_strike(
+    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = begin(plane, COMMIT)
+    # git waits for a lock 0.1 s instead of 5 s, and that is long here
+    brief = [one.replace("Timeout=5000", "Timeout=100") for one in command.SETTINGS]
+    monkeypatch.setattr(command, "SETTINGS", tuple(brief))
+    monkeypatch.setattr(reap, "LONG_TAKE", timedelta(seconds=0.1))
     lock = mirror(plane, run) / "refs/heads/afk/1.lock"
     lock.touch()
     plane.tick()

@@ -32,7 +32,7 @@ def plain(
     """Run without an issue from start to end."""
     plane, project = yard.plane, yard.project()
     order = RunRequest(project.id, Depth.QUICK, "auto", task="Look around")
-    run = plane.services.trigger.accept(order, plane.requester(), plane.clock()).run
+    run = plane.services.accept.accept(order, plane.requester(), plane.clock()).run
     plane.rest()
     if commits:
         yard.world.commit(run.id)

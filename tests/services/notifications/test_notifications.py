@@ -66,7 +66,7 @@ def test_work_that_is_kept_needs_a_person(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("resumes", "goes_on", "told"),
+    ("resumes", "continues", "told"),
     [
         (0, True, []),
         (0, False, ["Runyard: yard0 needs you: work is kept until you decide"]),
@@ -79,12 +79,12 @@ def test_work_that_is_kept_needs_a_person(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_usage_limit_needs_a_person_only_where_nothing_goes_on_by_itself(
-    tmp_path: Path, resumes: int, goes_on: bool, told: list[str]
+def test_a_usage_limit_needs_a_person_only_where_nothing_continues_by_itself(
+    tmp_path: Path, resumes: int, continues: bool, told: list[str]
 ) -> None:
     with telling(tmp_path) as yard:
         project = yard.project()
-        yard.plane.ledgers.projects.change(project.id, resume_after_limit=goes_on)
+        yard.plane.ledgers.projects.change(project.id, resume_after_limit=continues)
         columns = {"resumes": resumes, "may_resume": resumes < MAX_RESUMES}
         run = yard.run(project, reason=ExitReason.USAGE_LIMIT, **columns)
         assert (run.status, run.parked) == ("limited", True)

@@ -20,7 +20,7 @@ def test_addresses_are_parted_by_space_for_they_may_hold_commas(
     monkeypatch.setenv("RUNYARD_NOTIFY_URLS", f" {first}\n{second}  {first} ")
     settings = load_settings(data_dir=tmp_path)
     assert [url.get_secret_value() for url in settings.notify_urls] == [first, second]
-    told = {name: value for name, value, _ in settings.told({})}
+    told = {name: value for name, value, _ in settings.described({})}
     assert told["RUNYARD_NOTIFY_URLS"] == "mailto://x.example/… json://x.example/…"
     assert SECRET not in repr(settings) + repr(told)
 

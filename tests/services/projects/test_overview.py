@@ -218,6 +218,6 @@ POSTGRESQL, SQLITE = "postgresql://yard@/yard", "sqlite:///yard.db"
 def test_a_view_is_remembered_as_surely_as_changes_are_heard_of(
     urls: list[str], seconds: float
 ) -> None:
-    stores = stores_on(*(Database(url, tell=lambda _: None) for url in urls))
+    stores = stores_on(*(Database(url, publish=lambda _: None) for url in urls))
     assert shown_for(stores, is_alone=True) == math.inf
     assert shown_for(stores, is_alone=False) == seconds

@@ -264,14 +264,14 @@ def test_what_is_not_there_is_not_found(twin: TwinPlane) -> None:
         assert type(refusal.value) is NotFound
 
 
-def test_the_pattern_of_branches_stays_while_an_issue_is_claimed_by_it(plane: RealPlane) -> None:
-    project = plane.add_project("exit 3")
-    run = plane.see_end(plane.start_running_issue(project))
+def test_the_pattern_of_branches_stays_while_an_issue_is_claimed_by_it(twin: TwinPlane) -> None:
+    project = twin.add_project("exit 3")
+    run = twin.see_end(twin.start_running_issue(project))
     with pytest.raises(ProjectBusy, match="merge, close or discard them first"):
-        plane.services.projects.change(project.id, branch_pattern="work/<N>")
-    assert plane.project(project.id).branch_pattern == "afk/<N>"
-    plane.adapters.mirrors.release(plane.repository(project), run.work_branch, expected_sha=None)
-    changed = plane.services.projects.change(project.id, branch_pattern="work/<N>")
+        twin.services.projects.change(project.id, branch_pattern="work/<N>")
+    assert twin.project(project.id).branch_pattern == "afk/<N>"
+    twin.adapters.mirrors.release(twin.repository(project), run.work_branch, expected_sha=None)
+    changed = twin.services.projects.change(project.id, branch_pattern="work/<N>")
     assert changed.branch_pattern == "work/<N>"
 
 

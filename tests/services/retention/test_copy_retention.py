@@ -37,7 +37,7 @@ def test_what_is_not_committed_stays_however_old(plane: RealPlane) -> None:
     run = kept_run(plane)
     assert pass_by(plane, 4000) == 0
     assert (plane.copy(run) / "unsaved.txt").read_text() == "mine\n"
-    standing = copies(plane).standing()
+    standing = copies(plane).usage()
     assert (standing.kept, standing.staying, standing.leaving) == (1, 1, ())
     assert standing.staying_bytes == standing.bytes > 0
 
@@ -72,7 +72,7 @@ def test_a_clean_copy_whose_commits_are_pushed_goes_after_its_days_and_the_row_s
     run = left_run(plane)
     tip = plane.tip(run)
     assert pass_by(plane, 29) == 0
-    assert copies(plane).standing().next_at is not None
+    assert copies(plane).usage().next_at is not None
     plane.clock.advance(2 * DAY)
     assert clear(plane) == 0
     assert leaving(plane) == [(run.id, "age")]
@@ -81,7 +81,7 @@ def test_a_clean_copy_whose_commits_are_pushed_goes_after_its_days_and_the_row_s
     assert not plane.copy(run).exists()
     assert plane.lines(run)[-1] == "The working copy was removed after 30 days."
     assert plane.tip(run) == tip, "its branch is let go by its merge alone"
-    assert (leaving(plane), copies(plane).standing().kept) == ([], 0)
+    assert (leaving(plane), copies(plane).usage().kept) == ([], 0)
     assert clear(plane) == 0
 
 
@@ -138,7 +138,7 @@ def test_with_zero_every_copy_is_kept(tmp_path: Path) -> None:
         tidy(plane, run)
         deliver(plane, run)
         assert pass_by(plane, 4000) == 0
-        assert copies(plane).standing().next_at is None
+        assert copies(plane).usage().next_at is None
 
 
 def test_a_round_measures_so_many_and_none_twice_on_a_day(
@@ -146,18 +146,18 @@ def test_a_round_measures_so_many_and_none_twice_on_a_day(
 ) -> None:
     monkeypatch.setattr(working_copies, "AT_ONCE", 1)
     runs = [kept_run(plane) for _ in range(2)]
-    seen = [copies(plane).standing()]
+    seen = [copies(plane).usage()]
     for _ in range(3):
         clear(plane)
-        seen.append(copies(plane).standing())
+        seen.append(copies(plane).usage())
     assert [(one.kept, one.unmeasured) for one in seen] == [(0, 0), (2, 1), (2, 0), (2, 0)]
-    before = copies(plane).standing().bytes
+    before = copies(plane).usage().bytes
     (plane.copy(runs[0]) / "more.bin").write_bytes(b"x" * 100_000)
     clear(plane)
-    assert copies(plane).standing().bytes == before, "measured once, and again another day"
+    assert copies(plane).usage().bytes == before, "measured once, and again another day"
     plane.clock.advance(DAY)
     clear(plane)
-    assert copies(plane).standing().bytes > before + 90_000
+    assert copies(plane).usage().bytes > before + 90_000
 
 
 def test_a_server_that_does_not_sweep_shows_what_goes_and_removes_nothing(

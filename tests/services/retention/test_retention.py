@@ -58,7 +58,7 @@ def test_a_log_goes_after_its_days_and_the_row_says_so(tmp_path: Path) -> None:
         goes_at = plane.clock() + timedelta(hours=1)
         plane.clock.advance(HOUR - 1)
         assert clear(plane) == 0
-        standing = plane.services.retention.standing(plane.clock())
+        standing = plane.services.retention.usage(plane.clock())
         told = [(one.run_id, one.because, one.goes_at) for one in standing.leaving]
         assert told == [(run.id, "age", goes_at)]
         assert standing.leaving_bytes > 0
@@ -121,7 +121,7 @@ def test_the_oldest_go_until_what_is_kept_fits(tmp_path: Path) -> None:
         runs = [plane.finish(project) for _ in range(3)]
         for run, days in zip(runs, (3, 2, 1), strict=True):
             age(plane, run, days)
-        kept = plane.services.retention.standing(plane.clock()).kept_bytes
+        kept = plane.services.retention.usage(plane.clock()).kept_bytes
     with real_plane(tmp_path, keep_days=0, keep_gb=(kept - 1) / policy.GB) as plane:
         assert clear_shown(plane) == 1
         assert [folder_of(plane, run).exists() for run in runs] == [False, True, True]
@@ -132,7 +132,7 @@ def test_with_zero_everything_is_kept(tmp_path: Path) -> None:
     with real_plane(tmp_path, keep_days=0, keep_gb=0) as plane:
         quiet(plane)
         plane.clock.advance(4000 * DAY)
-        standing = plane.services.retention.standing(plane.clock())
+        standing = plane.services.retention.usage(plane.clock())
         assert (standing.leaving, standing.next_at) == ((), None)
 
 
@@ -143,7 +143,7 @@ def test_an_agent_that_dates_its_log_back_holds_up_no_other(tmp_path: Path) -> N
         plane.clock.advance(31 * DAY)
         young = quiet(plane)
         os.utime(folder_of(plane, young), (0, 0))
-        standing = plane.services.retention.standing(plane.clock())
+        standing = plane.services.retention.usage(plane.clock())
         assert [one.run_id for one in standing.leaving] == [old.id]
 
 
@@ -183,13 +183,13 @@ def test_a_look_at_what_goes_does_not_put_off_the_round_that_is_due(
         )
         plane.finish(project)
         plane.clock.advance(31 * DAY)
-        desk.standing(plane.clock())
+        desk.usage(plane.clock())
         assert asked.pop() == HOUR
         plane.clock.advance(HOUR - 1)
         plane.finish(project)
         plane.clock.advance(31 * DAY)
         # the first is overdue, the second is announced from now on
-        desk.standing(plane.clock())
+        desk.usage(plane.clock())
         assert asked == [logs.SOON.total_seconds()]
 
 

@@ -249,6 +249,6 @@ def test_quota_comes_before_the_lock_and_the_lock_before_the_crowd(tmp_path: Pat
             plane.accept(plane.order(project), person="person_2")
 
 
-def test_a_project_may_have_an_agent_of_each_kind(plane: RealPlane) -> None:
-    project = plane.add_project(COMMIT, setup_command=["/bin/true"], max_concurrency=1)
-    assert plane.finish(project).status == "succeeded"
+def test_a_project_may_have_an_agent_of_each_kind(twin: TwinPlane) -> None:
+    project = twin.add_project(COMMIT, setup_command=["/bin/true"], max_concurrency=1)
+    assert twin.finish(project).status == "succeeded"

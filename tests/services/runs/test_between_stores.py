@@ -191,7 +191,7 @@ def test_work_that_was_passed_on_in_one_store_only_is_passed_on_in_both(
     assert (heir.parked, heir.released_at is None) == (True, False)
     for run in kept:
         assert not found(plane, run.id).parked
-        assert lines(plane, run).count(f"a retry goes on with {heir.work_branch}") == 1
+        assert lines(plane, run).count(f"a retry continues on {heir.work_branch}") == 1
     again = retry(plane, heir, "parked")
     assert again.status == "running", again.because
 
@@ -272,7 +272,7 @@ def test_a_key_whose_reset_is_cut_between_the_stores_is_reset_by_the_next(
 ) -> None:
     before = planes(split=False, key_ttl_seconds=60)
     project = before.add_project(world)
-    old = before.services.trigger.accept(
+    old = before.services.accept.accept(
         order(project), requester(before, "key"), before.clock()
     ).run
     before.rest()
@@ -280,13 +280,13 @@ def test_a_key_whose_reset_is_cut_between_the_stores_is_reset_by_the_next(
     plane = planes(change_stores=True, key_ttl_seconds=60)
     plane.clock.now = before.clock.advance(120)
     # the old run's key has expired: both runs have it
-    new = plane.services.trigger.accept(order(project), requester(plane, "key"), plane.clock()).run
+    new = plane.services.accept.accept(order(project), requester(plane, "key"), plane.clock()).run
     cut("key_reset.between_stores")
     with pytest.raises(FailpointHit):
         plane.services.keys.reset(project.id, "key", plane.person, plane.clock())
     cut("")
     plane = planes(key_ttl_seconds=60)
-    again = plane.services.trigger.accept(order(project), requester(plane, "key"), plane.clock())
+    again = plane.services.accept.accept(order(project), requester(plane, "key"), plane.clock())
     assert (again.run.id, again.replayed) == (new.id, True)
     plane.services.keys.reset(project.id, "key", plane.person, plane.clock())
     assert [found(plane, run.id).idempotency_key for run in (old, new)] == [None, None]

@@ -46,8 +46,8 @@ def end(plane: TwinPlane, run: Run, status: Status) -> None:
 
 def test_f2_a_key_answers_its_run_and_consumes_nothing(still: TwinPlane, project: Project) -> None:
     order = still.order(project, task="Do it")
-    first = still.services.trigger.accept(order, still.requester("k"), still.clock())
-    again = still.services.trigger.accept(order, still.requester("k"), still.clock())
+    first = still.services.accept.accept(order, still.requester("k"), still.clock())
+    again = still.services.accept.accept(order, still.requester("k"), still.clock())
     assert (first.replayed, again.replayed) == (False, True)
     assert again.run.id == first.run.id
     assert still.services.listing.window(still.person, still.clock()).used == 1
@@ -183,7 +183,7 @@ def race(duties: list[Any]) -> tuple[list[Any], list[Refusal]]:
 
 def test_f1_twenty_submits_of_one_key_make_one_run(still: TwinPlane, project: Project) -> None:
     order = still.order(project)
-    desk = still.services.trigger
+    desk = still.services.accept
     answers, refusals = race([lambda: desk.accept(order, still.requester("k"), still.clock())] * 20)
     assert refusals == []
     assert len({answer.run.id for answer in answers}) == 1

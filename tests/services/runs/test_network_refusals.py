@@ -16,8 +16,10 @@ from app.records.tables import Project, Run
 from app.services.ports import LaunchOrder
 from tests.builders.repositories import commit_file
 from tests.drivers.network import WebServer, web_server
-from tests.drivers.planes import RealPlane
+from tests.drivers.planes import RealPlane, real_plane
 from tests.fakes.agents.runs import shell
+
+WAITS = "exec sleep 60"
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def test_a_set_up_command_that_could_not_reach_something_tells_of_it(plane: Real
 
 
 def test_what_many_looks_find_is_told_once_and_in_order(plane: RealPlane) -> None:
-    run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
+    run = plane.start_running(plane.add_project(WAITS))
     put(plane, run, [refusal("a.example"), refusal("b.example", 80)])
     for _ in range(8):
         plane.workers.submit(plane.services.refusals.append_once, run.id)
@@ -127,7 +129,7 @@ def test_what_many_looks_find_is_told_once_and_in_order(plane: RealPlane) -> Non
 
 
 def test_beyond_two_hundred_hosts_there_is_one_more_line(plane: RealPlane) -> None:
-    run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
+    run = plane.start_running(plane.add_project(WAITS))
     many = [refusal(f"host{number}.example") for number in range(200)]
     put(plane, run, [*many, '{"more": true}\n', refusal("late.example")])
     plane.services.refusals.append_once(run.id)
@@ -135,6 +137,13 @@ def test_beyond_two_hundred_hosts_there_is_one_more_line(plane: RealPlane) -> No
     lines = told(plane, run)
     assert len(lines) == 201
     assert lines[-1] == "network refused: and more"
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealPlane, Run]]:
+    """A plane with a run that has met no refusal, for tests that leave it so."""
+    with real_plane(tmp_path_factory.mktemp("waiting")) as plane:
+        yield plane, plane.start_running(plane.add_project(WAITS))
 
 
 @pytest.mark.parametrize(
@@ -145,8 +154,8 @@ def test_beyond_two_hundred_hosts_there_is_one_more_line(plane: RealPlane) -> No
         *('{"host": "a", "port": 1}', '{"more": 1}', "[" * 100_000, "\ud800"),
     ],
 )
-def test_a_record_of_another_shape_tells_nothing(plane: RealPlane, line: str) -> None:
-    run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
+def test_a_record_of_another_shape_tells_nothing(waiting: tuple[RealPlane, Run], line: str) -> None:
+    plane, run = waiting
     text = line.encode(errors="surrogatepass")
     record_of(plane, run).write_bytes(text + b'\n{"host": "b')
     plane.services.refusals.append_once(run.id)
@@ -154,7 +163,7 @@ def test_a_record_of_another_shape_tells_nothing(plane: RealPlane, line: str) ->
 
 
 def test_a_record_that_is_a_link_or_a_pipe_holds_nobody(plane: RealPlane, tmp_path: Path) -> None:
-    run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
+    run = plane.start_running(plane.add_project(WAITS))
     record = record_of(plane, run)
     secret = tmp_path / "secret"
     secret.write_text(refusal("stolen.example"))
@@ -167,7 +176,7 @@ def test_a_record_that_is_a_link_or_a_pipe_holds_nobody(plane: RealPlane, tmp_pa
 
 
 def test_a_hostile_name_shows_what_it_hides(plane: RealPlane) -> None:
-    run = plane.start_running(plane.add_project("while :; do sleep 0.1; done"))
+    run = plane.start_running(plane.add_project(WAITS))
     put(plane, run, [refusal("a\u202e\x1b[31m\n" + "x" * 400, because="\x07" * 300)])
     plane.services.refusals.append_once(run.id)
     (line,) = told(plane, run)

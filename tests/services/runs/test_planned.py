@@ -9,10 +9,9 @@ import pytest
 from app.domain.words import Depth
 from app.errors import AlreadyStarted, ConcurrencyLimit, Invalid
 from app.services.runs.requests import RunRequest
-from tests.drivers.planes import RealPlane
 from tests.fakes.planes import TwinPlane
 
-FULL = "waits for a free place in the repository: 2 of 2 runs are active"
+FULL = "Queued: this project already runs 2 (limit 2)"
 
 
 def test_runs_planned_for_the_night_leave_the_repository_free(twin: TwinPlane) -> None:
@@ -46,19 +45,19 @@ def test_what_falls_due_in_a_full_repository_waits_with_its_hold(twin: TwinPlane
         twin.stop_run(twin.run(run.id))
 
 
-def test_a_planned_run_is_moved_and_then_starts_at_its_new_moment(plane: RealPlane) -> None:
-    project = plane.add_project("sleep 600")
-    run = plane.accept(plane.order(project, delay_seconds=3600, ttl_seconds=60))
-    moved = plane.services.planned.move(run.id, 1800, "ann", plane.clock())
-    at = plane.clock() + timedelta(seconds=1800)
+def test_a_planned_run_is_moved_and_then_starts_at_its_new_moment(twin: TwinPlane) -> None:
+    project = twin.add_project("sleep 600")
+    run = twin.accept(twin.order(project, delay_seconds=3600, ttl_seconds=60))
+    moved = twin.services.planned.move(run.id, 1800, "ann", twin.clock())
+    at = twin.clock() + timedelta(seconds=1800)
     assert (moved.due_at, moved.expires_at) == (at, at + timedelta(seconds=60))
-    assert plane.lines(run)[-1] == f"moved by ann: starts at {at:%d %b %H:%M} UTC"
-    plane.clock.advance(1800)
-    plane.tick()
-    assert plane.run(run.id).status == "running"
+    assert twin.lines(run)[-1] == f"moved by ann: starts at {at:%d %b %H:%M} UTC"
+    twin.clock.advance(1800)
+    twin.tick()
+    assert twin.run(run.id).status == "running"
     with pytest.raises(AlreadyStarted):
-        plane.services.planned.move(run.id, 60, "ann", plane.clock())
-    plane.stop_run(plane.run(run.id))
+        twin.services.planned.move(run.id, 60, "ann", twin.clock())
+    twin.stop_run(twin.run(run.id))
 
 
 def test_a_run_moved_in_the_moment_it_fell_due_waits_for_its_new_one(twin: TwinPlane) -> None:

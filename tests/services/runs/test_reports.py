@@ -47,7 +47,7 @@ def report_lines(plane: RealPlane, run: Run) -> list[RunEvent]:
 
 
 def read_now(plane: RealPlane, run: Run) -> Report:
-    plane.services.reporter.hear(run.id)
+    plane.services.reporter.schedule(run.id)
     plane.rest()
     return plane.services.reporter.of(plane.run(run.id))
 

@@ -90,15 +90,15 @@ def test_a_key_of_one_store_is_known_in_the_other_and_reset_in_both(
 ) -> None:
     before = planes(split=False)
     project = before.add_project(world)
-    old = before.services.trigger.accept(
+    old = before.services.accept.accept(
         order(project), requester(before, "key"), before.clock()
     ).run
     after = planes(change_stores=True)
-    again = after.services.trigger.accept(order(project), requester(after, "key"), after.clock())
+    again = after.services.accept.accept(order(project), requester(after, "key"), after.clock())
     assert (again.run.id, again.replayed) == (old.id, True)
 
     after.services.keys.reset(project.id, "key", after.person, after.clock())
-    new = after.services.trigger.accept(order(project), requester(after, "key"), after.clock())
+    new = after.services.accept.accept(order(project), requester(after, "key"), after.clock())
     assert not new.replayed
     assert store_of(new.run.id) is Store.RUNS
     after.services.keys.reset(project.id, "key", after.person, after.clock())
@@ -109,7 +109,7 @@ def test_of_many_submits_under_one_key_one_makes_a_run(planes: Planes, world: Wo
     plane = planes(repo_concurrency=50)
     project = plane.add_project(world)
     with ThreadPoolExecutor(8) as threads:
-        accept = plane.services.trigger.accept
+        accept = plane.services.accept.accept
         sent = [
             threads.submit(accept, order(project), requester(plane, "key"), plane.clock())
             for _ in range(24)
@@ -181,10 +181,10 @@ def test_a_submit_that_is_cut_between_the_stores_leaves_nothing_and_can_be_sent_
     project = plane.add_project(world)
     fail_at("accept.between_stores")
     with pytest.raises(FailpointHit):
-        plane.services.trigger.accept(order(project), requester(plane, "key"), plane.clock())
+        plane.services.accept.accept(order(project), requester(plane, "key"), plane.clock())
     assert listed(plane) == []
     clear_failpoints()
-    sent = plane.services.trigger.accept(order(project), requester(plane, "key"), plane.clock())
+    sent = plane.services.accept.accept(order(project), requester(plane, "key"), plane.clock())
     assert not sent.replayed
     assert listed(plane) == [sent.run.id]
 
@@ -223,7 +223,7 @@ def test_a_run_store_that_is_silent_is_never_taken_for_one_without_the_run(
         lambda: dead.ledgers.runs.find(run.id),
         lambda: dead.ledgers.runs.timeline(run.id),
         lambda: listed(dead),
-        lambda: dead.services.trigger.accept(order(project), requester(dead, "key"), dead.clock()),
+        lambda: dead.services.accept.accept(order(project), requester(dead, "key"), dead.clock()),
         lambda: dead.services.keys.reset(project.id, "key", dead.person, dead.clock()),
         lambda: dead.ledgers.projects.archive(project.id, dead.clock()),
     ):
@@ -318,7 +318,7 @@ def test_a_store_that_is_refused_is_left_as_it_was(planes: Planes, tmp_path: Pat
 
 
 def test_a_store_that_cannot_say_who_it_is_is_refused(planes: Planes, tmp_path: Path) -> None:
-    nobody = Database(f"sqlite:///{tmp_path / 'nobody.db'}", tell=lambda _: None)
+    nobody = Database(f"sqlite:///{tmp_path / 'nobody.db'}", publish=lambda _: None)
     stores = replace(planes().stores, runs=nobody)
     with pytest.raises(StoresDiffer, match="did not say who it is"):
         agree(stores, may_change=False)
@@ -347,7 +347,7 @@ def test_a_running_server_accepts_no_new_run_once_another_was_told_where_they_li
 
 
 def test_a_probe_that_failed_names_the_setting(planes: Planes, tmp_path: Path) -> None:
-    nobody = Database(f"sqlite:///{tmp_path / 'nobody.db'}", tell=lambda _: None)
+    nobody = Database(f"sqlite:///{tmp_path / 'nobody.db'}", publish=lambda _: None)
     stores = replace(planes().stores, runs=nobody)
     with pytest.raises(StoresDiffer, match=r"RUNYARD_RUNS_DATABASE_URL\) did not say who it is"):
         agree(stores, may_change=False)

@@ -10,6 +10,7 @@ from app.services.system.ownership import Ownership
 from tests.builders.databases import shared_database
 from tests.drivers.gates import Gate
 from tests.drivers.planes import RealPlane, real_plane
+from tests.fakes.planes import TwinPlane
 
 
 def test_whoever_takes_a_run_over_hears_of_its_end(tmp_path: Path) -> None:
@@ -41,13 +42,13 @@ def see(plane: RealPlane, run_id: str) -> Run:
     return plane.run(run_id)
 
 
-def test_a_run_that_another_machine_holds_is_never_judged(plane: RealPlane) -> None:
-    run = plane.start_running(plane.add_project("exit 1"))
+def test_a_run_that_another_machine_holds_is_never_judged(twin: TwinPlane) -> None:
+    run = twin.start_running(twin.add_project("exit 1"))
     heard: list[str] = []
-    away = replace(plane.services.ownership.here, host="elsewhere", server="another")
+    away = replace(twin.services.ownership.here, host="elsewhere", server="another")
     ownership = Ownership(
-        plane.ledgers.runs, away, plane.leases, lambda run_id, _: heard.append(run_id)
+        twin.ledgers.runs, away, twin.leases, lambda run_id, _: heard.append(run_id)
     )
-    assert not ownership.may_judge(run, plane.clock())
+    assert not ownership.may_judge(run, twin.clock())
     assert heard == []
-    plane.see_end(run)
+    twin.see_end(run)

@@ -82,7 +82,7 @@ def stopped(plane: FakePlane, run: Run) -> None:
 
 
 def ended_by_itself(plane: FakePlane, run: Run) -> None:
-    plane.inspect_later(run.id)
+    plane.inspect_run(run.id)
 
 
 @pytest.mark.parametrize("ends", [stopped, ended_by_itself])
@@ -126,7 +126,7 @@ def test_an_end_whose_copy_cannot_be_seen_to_is_held_until_it_is_released(
     plane: FakePlane, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = start(plane, plane.add_project(world))
-    poison(monkeypatch, plane.reaper._settlement, "settle", run.id)
+    poison(monkeypatch, plane.reaper._finalizer, "settle", run.id)
     world.end(run.id, 1)
     tick(plane, 2 * MOST_TRIES)
     assert keys(plane) == [f"settle.{run.id}"]
@@ -162,7 +162,7 @@ def test_a_delivery_that_fails_by_a_fault_is_held_and_a_stop_ends_the_run(
 def away() -> Iterator[Database]:
     """A run store that is down: nothing listens on its port."""
     url = "postgresql://127.0.0.1:1/away?connect_timeout=1"
-    with closing(Database(url, tell=lambda _: None)) as database:
+    with closing(Database(url, publish=lambda _: None)) as database:
         yield database
 
 

@@ -33,21 +33,21 @@ def test_an_issue_that_cannot_be_started_lets_the_loop_take_the_next(
 ) -> None:
     project = plane.add_project(world, auto_enabled=True)
     sick, well = plane.add_issue(project), plane.add_issue(project)
-    accept = plane.services.trigger.accept
+    accept = plane.services.accept.accept
 
     def accept_but(order: object, *rest: object, **more: object) -> object:
         if getattr(order, "issue", None) == sick:
             raise FAULT
         return accept(order, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(plane.services.trigger, "accept", accept_but)
+    monkeypatch.setattr(plane.services.accept, "accept", accept_but)
     tick(plane, MOST_TRIES + 1)
     assert keys(plane) == [f"issue.{project.id}.{sick}"]
     (run,) = plane.ledgers.runs.open_runs(project.id)
     assert (run.issue, run.status) == (well, "running")
     holds = dict(plane.services.afk.plan(project.id, plane.clock()).holds)
     assert holds[sick] == "left to a person: its start failed again and again"
-    monkeypatch.setattr(plane.services.trigger, "accept", accept)
+    monkeypatch.setattr(plane.services.accept, "accept", accept)
     plane.services.quarantine.try_again(f"issue.{project.id}.{sick}")
     world.end(run.id, 1)
     tick(plane, 2)
@@ -112,7 +112,7 @@ def test_an_order_for_many_runs_refuses_what_fails_and_leaves_nothing_behind(
 ) -> None:
     project = plane.add_project(world)
     sick, well = (start(plane, project, task=task) for task in ("one", "two"))
-    poison(monkeypatch, plane.services.bulk._hands.stopper, "stop", sick.id)
+    poison(monkeypatch, plane.services.bulk._actions.stopper, "stop", sick.id)
     desk = plane.services.bulk
     wanted = RunFilter(project_id=project.id)
     bulk = desk.order(BulkAction.STOP, wanted, "by a test", plane.requester(), plane.clock()).bulk

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.records.database.database import DatabaseSilent
 from app.services import concurrency
 from app.services.concurrency import BoundedQueue, Locks, SingleFlight, Workers
 
@@ -59,6 +60,20 @@ def test_a_duty_that_fails_ends_nothing_but_itself(
     assert done.is_set()
     [record] = caplog.records
     assert (record.getMessage(), vars(record)["duty"].endswith("fail")) == ("duty_failed", True)
+
+
+def test_a_duty_that_meets_a_silent_database_leaves_one_line_without_a_trace(
+    workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise DatabaseSilent("The database does not answer.")
+
+    workers.submit(fail)
+    assert workers.finish(5)
+    [record] = caplog.records
+    assert (record.levelname, record.getMessage()) == ("WARNING", "duty_failed")
+    assert vars(record)["because"] == "The database does not answer."
+    assert record.exc_info is None
 
 
 def test_after_closing_nothing_begins(workers: Workers) -> None:

@@ -29,7 +29,7 @@ def test_agents_that_are_here_are_told_apart_from_those_that_are_not() -> None:
     assert [one.about for one in board.absent] == ["codex"]
     parts = [(name, [one.check for one in found]) for name, found in board.parts]
     assert parts == [("This machine", ["git"]), ("This server", ["token", "bind"])]
-    assert board.to_look_at == 2
+    assert board.to_fix == 2
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def test_agents_that_are_here_are_told_apart_from_those_that_are_not() -> None:
         ({"program": "ok", "sign-in": "ok", "flags": "ok"}, "Ready", "go"),
         ({"program": "ok", "sign-in": "ok", "flags": "unknown"}, "Ready", "go"),
         ({"program": "ok", "sign-in": "unknown", "flags": "ok"}, "Installed", "idle"),
-        ({"program": "look", "sign-in": "ok"}, "Needs a look", "wait"),
+        ({"program": "look", "sign-in": "ok"}, "Needs attention", "wait"),
         ({"program": "ok", "sign-in": "look"}, "Signed out", "wait"),
         ({"program": "look", "sign-in": "look"}, "Signed out", "wait"),
-        ({"program": "ok", "sign-in": "unknown", "root": "look"}, "Needs a look", "wait"),
+        ({"program": "ok", "sign-in": "unknown", "root": "look"}, "Needs attention", "wait"),
     ],
 )
 def test_an_agent_stands_in_a_word(levels: dict[str, str], words: str, tone: str) -> None:
@@ -52,4 +52,4 @@ def test_an_agent_stands_in_a_word(levels: dict[str, str], words: str, tone: str
 
 def test_before_the_first_look_there_is_nothing() -> None:
     board = DoctorBoard.of([])
-    assert (board.agents, board.absent, board.parts, board.to_look_at) == ((), (), (), 0)
+    assert (board.agents, board.absent, board.parts, board.to_fix) == ((), (), (), 0)

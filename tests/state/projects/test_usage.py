@@ -27,11 +27,11 @@ def test_tokens_in_and_out_are_one_number(usage: dict[str, float], tokens: int |
     [
         ([], ""),
         ([used(1)], ""),
-        ([used(1), used(2, input_tokens=61_000)], "61 k tokens, told by 1 of 2 runs"),
-        ([used(1, cost_usd=0.0)], "$0.00, told by 1 of 1 run"),
+        ([used(1), used(2, input_tokens=61_000)], "61 k tokens, reported by 1 of 2 runs"),
+        ([used(1, cost_usd=0.0)], "$0.00, reported by 1 of 1 run"),
         (
             [used(1, output_tokens=900, cost_usd=0.3), used(2, input_tokens=100, cost_usd=0.08)],
-            "1 k tokens · $0.38, told by 2 of 2 runs",
+            "1 k tokens · $0.38, reported by 2 of 2 runs",
         ),
     ],
 )

@@ -134,7 +134,7 @@ def test_a_list_opened_during_a_submit_shows_it_and_one_that_closed_is_left_alon
 
 def test_a_snapshot_that_was_overtaken_by_the_feed_sets_no_row_back() -> None:
     board = RunBoard(RunFilters())
-    with board.hearing():
+    with board.recording():
         board.apply(run_of(1, Status.DIED))
         board.apply(run_of(2))
         # a snapshot taken before both updates, received after them

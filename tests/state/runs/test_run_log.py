@@ -259,9 +259,12 @@ def numbered(count: int) -> bytes:
     return b"".join(b"line %06d\n" % number for number in range(count))
 
 
-@pytest.mark.parametrize("number", [0, 1, 30_000, 59_999, 100_000, 199_999])
+LONG = numbered(200_000)
+
+
+@pytest.mark.parametrize("number", [0, 1, 59_999, 199_999])
 async def test_a_jump_shows_the_lines_around_a_position_and_nothing_follows(number: int) -> None:
-    log = RunLog(GrowingLog(numbered(200_000)).read)
+    log = RunLog(GrowingLog(LONG).read)
     await log.load_end()
     await log.load_around(12 * number + 5)
     index = log.index_of(12 * number + 5)

@@ -1,0 +1,138 @@
+"""One server and one signed-in browser for the files of this folder; each test has its project."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.drivers.servers.processes import RunyardServer, running_server
+from tests.drivers.web.browsers import WIDE
+from tests.drivers.web.submits import FaultFile
+from tests.e2e.conftest import FAST, PATIENCE_MS, Consoles, OpenPage, is_error
+
+
+@pytest.fixture(scope="session")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultFile:
+    """The faults injected between pages and API."""
+    return FaultFile(tmp_path_factory.mktemp("faults") / "faults.json")
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that comes first in the server's PATH."""
+    return tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture(scope="session")
+def shared_server(
+    tmp_path_factory: pytest.TempPathFactory, faults: FaultFile, programs: Path
+) -> Iterator[RunyardServer]:
+    """The server of all files that set nothing: with faults, and with a signed-in agent."""
+    settings = {
+        **FAST,
+        **faults.settings,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "ANTHROPIC_API_KEY": "a-key-that-nobody-has-0815",
+    }
+    with running_server(tmp_path_factory.mktemp("shared"), **settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def is_shared(
+    settings: dict[str, str], begin: Callable[..., AbstractContextManager[RunyardServer]]
+) -> bool:
+    """Whether the file uses the shared server; override in a file that kills it or counts all."""
+    return not settings and begin is running_server
+
+
+@pytest.fixture(scope="module")
+def server(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    begin: Callable[..., AbstractContextManager[RunyardServer]],
+    settings: dict[str, str],
+    is_shared: bool,
+) -> Iterator[RunyardServer]:
+    """The shared server or one of this file; an ERROR in its log fails the last test."""
+    if not is_shared:
+        data = tmp_path_factory.mktemp("data")
+        faults = request.getfixturevalue("faults")
+        with begin(data, **FAST | faults.settings | settings) as running:
+            yield running
+        seen = 0
+    else:
+        running = request.getfixturevalue("shared_server")
+        seen = len(running.log)
+        yield running
+    errors = [line for line in running.log[seen:].splitlines() if is_error(line)]
+    assert not errors, "\n".join(errors)
+
+
+class SignedIn:
+    """A browser context for each server, signed in when it is first asked for."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._contexts: dict[str, BrowserContext] = {}
+
+    def at(self, server: RunyardServer) -> BrowserContext:
+        """Return the context of this server; its scripts stay in the cache."""
+        if server.url not in self._contexts:
+            # without movement a page at rest costs half
+            context = self._browser.new_context(viewport=WIDE, reduced_motion="reduce")
+            page = context.new_page()
+            page.goto(server.new_link())
+            page.close()
+            self._contexts[server.url] = context
+        return self._contexts[server.url]
+
+    def another(self, server: RunyardServer, **how: Any) -> BrowserContext:
+        """Return a new context that is signed in; the caller closes it."""
+        state = self.at(server).storage_state()
+        own = {"viewport": WIDE, "reduced_motion": "reduce", **how}
+        return self._browser.new_context(storage_state=state, **own)
+
+
+@pytest.fixture(scope="session")
+def contexts(browser: Browser) -> SignedIn:
+    """The signed-in contexts of this session."""
+    expect.set_options(timeout=PATIENCE_MS)
+    return SignedIn(browser)
+
+
+@pytest.fixture(autouse=True)
+def no_fault_is_left(faults: FaultFile) -> Iterator[None]:
+    """Remove the faults that a test has set."""
+    yield
+    faults.clear()
+
+
+@pytest.fixture
+def sign_in(open_page: OpenPage, server: RunyardServer, contexts: SignedIn) -> OpenPage:
+    """`sign_in(**context)` opens an empty page in a new context, signed in."""
+
+    def enter(**context: Any) -> Page:
+        state = contexts.at(server).storage_state()
+        return open_page(**{"storage_state": state, "reduced_motion": "reduce", **context})
+
+    return enter
+
+
+@pytest.fixture
+def signed_in(server: RunyardServer, contexts: SignedIn, consoles: Consoles) -> Iterator[Page]:
+    """An empty page in the signed-in context, which later tests use, too."""
+    context = contexts.at(server)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    consoles.watch(page)
+    yield page
+    for one in context.pages:
+        one.close()
+    context.clear_permissions()
