@@ -65,6 +65,19 @@ class House:
         assert answer.status_code == 303
         return Person(http)
 
+    async def stop_writing(self, because: str) -> None:
+        """Make the database unwritable, once no duty of the start can log that as an error."""
+        assert await asyncio.to_thread(self.plane.workers.finish, PATIENCE_SECONDS)
+        self._set_trouble(because)
+
+    def resume_writing(self) -> None:
+        """Make the database writable again."""
+        self._set_trouble("")
+
+    def _set_trouble(self, because: str) -> None:
+        self.plane.database.trouble = because
+        self.plane.services.store_watch.check_once()
+
     def api_of(self, user: User) -> ApiClient:
         """Return an API client with that person's session."""
         return ApiClient(

@@ -26,13 +26,11 @@ NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)
 async def test_the_settings_say_how_the_database_is(house: House, user: User) -> None:
     await user.open("/settings")
     assert 'data-part="database" data-health="Healthy"' in html_of(user)
-    house.plane.database.trouble = "The disk fails."
-    house.plane.services.store_watch.check_once()
+    await house.stop_writing("The disk fails.")
     await until(lambda: 'data-part="database" data-health="Degraded"' in html_of(user))
     assert "since <time data-day=" in html_of(user)
     assert "Pages can be read; nothing can be changed." in html_of(user)
-    house.plane.database.trouble = ""
-    house.plane.services.store_watch.check_once()
+    house.resume_writing()
     await until(lambda: 'data-health="Degraded"' not in html_of(user))
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from nicegui.testing.user import User
 
-from tests.pages.conftest import PATIENCE_SECONDS, House, html_of, until
+from tests.pages.conftest import House, html_of, until
 
 SENTENCE = "The disk <fails>: nothing is written any more. Look at the disk."
 SHOWN = "The disk &lt;fails&gt;: nothing is written any more. Look at the disk."
@@ -17,14 +15,10 @@ async def test_a_page_says_that_nothing_can_be_changed_and_when_it_can_again(
 ) -> None:
     await user.open("/settings")
     assert "stores-banner" not in html_of(user)
-    # a duty of the start that meets the trouble would log an error
-    assert await asyncio.to_thread(house.plane.workers.finish, PATIENCE_SECONDS)
-    house.plane.database.trouble = SENTENCE
-    house.plane.services.store_watch.check_once()
+    await house.stop_writing(SENTENCE)
     await until(lambda: SHOWN in html_of(user))
     await user.open("/")
     # a page that is opened now says so, too
     await until(lambda: SHOWN in html_of(user))
-    house.plane.database.trouble = ""
-    house.plane.services.store_watch.check_once()
+    house.resume_writing()
     await until(lambda: "stores-banner" not in html_of(user))
