@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any
 
@@ -32,11 +32,15 @@ from app.services.rows import (
 log = structlog.get_logger()
 # changes may have been missed: subscribers must fetch a snapshot
 FEED_BROKE = "feed.broke"
+# the kinds that `GET /events` sends; the feed remembers their changes
+TOLD = frozenset({"run.changed", "project.changed", "quota.changed"})
+# a project's card is rebuilt once in this time, however often the project changes
+REBUILD_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class LiveEvent:
-    """One change: its number in the feed, its kind, and its model or members."""
+    """One change: its kind, its model or members, and the number in the feed to resume after."""
 
     number: int
     kind: str
@@ -47,6 +51,65 @@ class LiveEvent:
 Hearer = Callable[[LiveEvent], None]
 
 
+class ProjectPace:
+    """Holds back changes of projects, so that each project passes once per interval.
+
+    A project's first change passes at once, its last one at the end of the interval. Times are
+    seconds of the event loop.
+    """
+
+    def __init__(self, seconds: float = REBUILD_SECONDS) -> None:
+        self._seconds = seconds
+        # project id -> when its next change may pass, soonest first
+        self._opens: dict[str, float] = {}
+        self._held: dict[str, Numbered] = {}
+        # the highest number of an event in `TOLD` that was sent
+        self._sent = 0
+
+    def pass_on(self, changes: Iterable[Numbered], now: float) -> list[Numbered]:
+        """Return these changes and the ones held until now, without those held from now on."""
+        self._forget_until(now)
+        passed: list[Numbered] = []
+        for one in changes:
+            if isinstance(one.change, ProjectChanged):
+                self._held[one.change.project_id] = one
+            else:
+                passed.append(one)
+        for project_id in [one for one in self._held if one not in self._opens]:
+            passed.append(self._held.pop(project_id))
+            self._opens[project_id] = now + self._seconds
+        return sorted(passed, key=lambda one: one.number)
+
+    @property
+    def due_at(self) -> float | None:
+        """When the next held change may pass, None if none is held."""
+        return min((self._opens[one] for one in self._held), default=None)
+
+    def numbered(self, events: Sequence[LiveEvent]) -> list[LiveEvent]:
+        """Number the events to send so that no earlier change is still unsent with any of them.
+
+        A reader who resumes after such a number misses nothing, and may get an event twice.
+        """
+        before = self._sent
+        unsent = min((one.number for one in self._held.values()), default=None)
+        found: list[LiveEvent] = []
+        for event in reversed(events):
+            number = max(event.number, before)
+            if unsent is not None:
+                number = min(number, unsent - 1)
+            found.append(replace(event, number=number))
+            unsent = event.number if unsent is None else min(unsent, event.number)
+        self._sent = max([before, *(one.number for one in events if one.kind in TOLD)])
+        return found[::-1]
+
+    def _forget_until(self, now: float) -> None:
+        while self._opens:
+            project_id = next(iter(self._opens))
+            if self._opens[project_id] > now:
+                return
+            del self._opens[project_id]
+
+
 class LiveStream:
     """Turns committed changes into events once for all subscribers, on the event loop."""
 
@@ -54,6 +117,8 @@ class LiveStream:
         self._services = services
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[Numbered] = []
+        self._pace = ProjectPace()
+        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._hearers: tuple[Hearer, ...] = ()
         self._closers: tuple[Callable[[], None], ...] = ()
@@ -68,6 +133,8 @@ class LiveStream:
         """Unsubscribe from the feed and call every `on_close`; call on the event loop."""
         self._leave()
         self._loop = None
+        if self._timer is not None:
+            self._timer.cancel()
         for on_close in self._closers:
             on_close()
 
@@ -107,29 +174,42 @@ class LiveStream:
         return told
 
     def _on_change(self, told: Numbered) -> None:
-        # called in the thread that committed
+        # called in the thread that committed; one who subscribes later will fetch this change
         loop = self._loop
-        if loop is not None and not loop.is_closed():
+        if self._hearers and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._collect, told)
 
     def _collect(self, told: Numbered) -> None:
         self._waiting.append(told)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._send())
 
     async def _send(self) -> None:
-        while self._waiting:
-            waiting, self._waiting = self._waiting, []
+        while changes := self._take():
             if not self._hearers:
                 continue
             try:
-                events = await asyncio.to_thread(self.events_of, waiting)
+                events = await asyncio.to_thread(self.events_of, changes)
             except Exception:
                 log.exception("changes_not_sent")
                 continue
-            for event in events:
+            for event in self._pace.numbered(events):
                 for hearer in self._hearers:
                     hearer(event)
+
+    def _take(self) -> list[Numbered]:
+        """Return the changes to send now, and plan when those held back are sent."""
+        loop = asyncio.get_running_loop()
+        waiting, self._waiting = self._waiting, []
+        changes = self._pace.pass_on(waiting, loop.time())
+        if self._timer is not None:
+            self._timer.cancel()
+        due_at = self._pace.due_at
+        self._timer = None if due_at is None else loop.call_at(due_at, self._wake)
+        return changes
 
 
 @singledispatch

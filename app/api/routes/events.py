@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from app.api.live import FEED_BROKE, LiveEvent, LiveStream
+from app.api.live import FEED_BROKE, TOLD, LiveEvent, LiveStream
 from app.api.views import event_out, project_out, run_item, run_out
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
@@ -23,7 +23,6 @@ from app.errors import NotFound
 from app.services.container import Services
 from app.services.rows import RunFilter
 
-TOLD = {"run.changed", "project.changed", "quota.changed"}
 LAST_WORD = "end"
 HEARTBEAT_SECONDS = 15
 QUEUE = 2000

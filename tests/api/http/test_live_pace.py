@@ -1,0 +1,158 @@
+"""Live events of projects: one per project and interval, the last change always, none lost."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api.live import REBUILD_SECONDS, TOLD, LiveEvent, LiveStream, ProjectPace
+from app.records.feed import Change, LogGrew, Numbered, ProjectChanged, QuotaChanged, RunChanged
+from app.records.tables import Project
+from tests.fakes.planes import TwinPlane, twin_plane
+
+A, B, RUN = ProjectChanged("a"), ProjectChanged("b"), RunChanged("run", "a")
+
+
+def passed(pace: ProjectPace, now: float, *changes: tuple[int, Change]) -> list[int]:
+    """Return the numbers of the changes that pass at this time."""
+    return [one.number for one in pace.pass_on([Numbered(*one) for one in changes], now)]
+
+
+def test_the_first_change_of_a_project_passes_at_once() -> None:
+    pace = ProjectPace(10)
+    assert passed(pace, 0, (1, A), (2, B)) == [1, 2]
+    assert pace.due_at is None
+
+
+def test_of_many_changes_the_last_passes_when_the_interval_ends() -> None:
+    pace = ProjectPace(10)
+    passed(pace, 0, (1, A))
+    assert passed(pace, 1, (2, A)) == passed(pace, 2, (3, A), (4, A)) == []
+    assert pace.due_at == 10
+    assert passed(pace, 9.9) == []
+    assert passed(pace, 10) == [4]
+    assert pace.due_at is None
+
+
+def test_what_passed_late_begins_an_interval_too() -> None:
+    pace = ProjectPace(10)
+    passed(pace, 0, (1, A), (2, A))
+    passed(pace, 1, (3, A))
+    assert passed(pace, 12) == [3]
+    assert passed(pace, 21, (4, A)) == []
+    assert (pace.due_at, passed(pace, 22)) == (22, [4])
+
+
+def test_a_change_of_anything_else_is_never_held() -> None:
+    pace = ProjectPace(10)
+    passed(pace, 0, (1, A))
+    assert passed(pace, 1, (2, A), (3, RUN), (4, B), (5, RUN)) == [3, 4, 5]
+    assert pace.due_at == 10
+
+
+def test_a_project_that_rested_for_an_interval_is_forgotten() -> None:
+    pace = ProjectPace(10)
+    for number in range(1, 100):
+        assert passed(pace, 10 * number, (number, ProjectChanged(f"{number}"))) == [number]
+    assert len(vars(pace)["_opens"]) == 1
+
+
+def built(changes: Iterable[Numbered]) -> list[LiveEvent]:
+    """Return one event per change, with the number of its last announcement as data."""
+    latest: dict[Change, int] = {}
+    for one in changes:
+        latest.pop(one.change, None)
+        latest[one.change] = one.number
+    return [
+        LiveEvent(number, KINDS.get(type(change), "run.log"), (change, number))
+        for change, number in latest.items()
+    ]
+
+
+KINDS: dict[type[Change], str] = {
+    ProjectChanged: "project.changed",
+    RunChanged: "run.changed",
+    QuotaChanged: "quota.changed",
+}
+CHANGES = (A, B, ProjectChanged("c"), RUN, QuotaChanged("ann"), LogGrew("run"))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 12), st.lists(st.sampled_from(CHANGES), max_size=5)), max_size=12
+    )
+)
+def test_whoever_resumes_after_any_event_misses_no_change(
+    rounds: list[tuple[int, list[Change]]],
+) -> None:
+    pace, now = ProjectPace(10), 0
+    published: list[Numbered] = []
+    sent: list[LiveEvent] = []
+    at: dict[Change, int] = {}
+    told: dict[Change, int] = {}
+    # the last round comes when nothing can be held any more
+    for pause, changes in [*rounds, (10, [])]:
+        now += pause
+        news = [Numbered(len(published) + n, one) for n, one in enumerate(changes, 1)]
+        published += news
+        for event in pace.numbered(built(pace.pass_on(news, now))):
+            if isinstance(event.data[0], ProjectChanged):
+                assert now - at.get(event.data[0], -math.inf) >= 10
+                at[event.data[0]] = now
+            sent.append(event)
+            told.update([event.data])
+            for change, number in {one.change: one.number for one in published}.items():
+                assert number > event.number or told.get(change) == number
+    numbers = [one.number for one in sent if one.kind in TOLD]
+    assert numbers == sorted(numbers)
+    assert numbers[-1:] == [one.number for one in published if type(one.change) in KINDS][-1:]
+    assert told == {one.change: one.number for one in published}
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> Iterator[TwinPlane]:
+    with twin_plane(tmp_path) as twin:
+        yield twin
+
+
+@pytest.fixture
+def project(twin: TwinPlane) -> Project:
+    return twin.add_project(name="a")
+
+
+def test_a_burst_of_changes_rebuilds_a_card_once_per_interval(
+    twin: TwinPlane, project: Project
+) -> None:
+    count, heard = 40, []
+
+    def burst() -> None:
+        for seconds in range(1, count + 1):
+            twin.ledgers.projects.change(project.id, budget_seconds=seconds)
+
+    async def story() -> float:
+        loop, live, over = asyncio.get_running_loop(), LiveStream(twin.services), asyncio.Event()
+
+        def on_event(event: LiveEvent) -> None:
+            heard.append(event)
+            if event.data.budget_seconds == count:
+                over.set()
+
+        live.open()
+        live.subscribe(on_event)
+        begun = loop.time()
+        threading.Thread(target=burst).start()
+        await asyncio.wait_for(over.wait(), 10)
+        took = loop.time() - begun
+        live.close()
+        return took
+
+    took = asyncio.run(story())
+    assert len(heard) <= took / REBUILD_SECONDS + 2
+    assert heard[-1].number == twin.feed.newest
