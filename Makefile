@@ -32,8 +32,8 @@ demo: ## watch the demo project's story in the terminal (about 40 s; nothing is 
 venv: ## make .venv with everything pinned, for running and testing
 	@scripts/make-venv test
 
-check: ## the quick tests, in two to three minutes: domain, state, records on SQLite, API, architecture
-	@scripts/run-tests $(CHECKED) -k "not postgresql" $(ARGS)
+check: ## the quick tests, about a minute: domain, state, records on SQLite, API, architecture
+	@scripts/run-tests $(CHECKED) -m "not slow and not soak" -k "not postgresql" $(ARGS)
 
 test: ## install what the tests need, run them all (ARGS="-k words")
 	@scripts/run-tests $(ARGS)

@@ -11,6 +11,9 @@ import pytest
 
 from tests.drivers.servers.workshop import Workshop, at_once, open_workshop, problem
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 LATER = 3600
 QUOTA, CONCURRENCY = 30, 2
 

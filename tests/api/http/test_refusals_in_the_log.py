@@ -14,6 +14,9 @@ from app.api.http.refusal_log import LINES
 from tests.drivers.servers.processes import RunyardServer, running_server
 from tests.native.patience import until
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:

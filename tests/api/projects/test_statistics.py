@@ -8,6 +8,9 @@ import pytest
 
 from tests.drivers.servers.workshop import Workshop, open_workshop, problem
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 NOTHING_TOLD = {"input_tokens": None, "output_tokens": None, "cost_usd": None}
 
 

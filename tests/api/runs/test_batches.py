@@ -13,6 +13,9 @@ import pytest
 from tests.drivers.servers.workshop import Workshop, at_once, open_workshop, problem
 from tests.drivers.web.batches import ended, line, made, make, runs_of, send, sent
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:

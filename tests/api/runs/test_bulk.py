@@ -12,6 +12,9 @@ from tests.drivers.servers.workshop import Workshop, open_workshop, problem
 from tests.drivers.web.batches import line, made, runs_of, sent
 from tests.fakes.agents.runs import until
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:

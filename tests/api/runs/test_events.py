@@ -15,6 +15,9 @@ import pytest
 from tests.drivers.servers.processes import running_server
 from tests.drivers.servers.workshop import Workshop, open_workshop
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 LOG = "begun\n" + bytes(range(256)).decode(errors="replace") + "ü€😀" * 1000 + "done\n"
 
 

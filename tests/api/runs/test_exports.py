@@ -16,6 +16,9 @@ import pytest
 from app.api.routes.exports import zip_pieces
 from tests.drivers.servers.workshop import Workshop, open_workshop, problem
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 MB = 1024**2
 NAMES = (
     *("about.json", "run.json", "provenance.json", "timeline.json", "report.json"),

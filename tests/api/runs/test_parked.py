@@ -9,6 +9,9 @@ import pytest
 
 from tests.drivers.servers.workshop import Workshop, open_workshop, problem
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 FAILS = "please commit\nplease fail"
 
 

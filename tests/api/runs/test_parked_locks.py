@@ -9,6 +9,9 @@ import pytest
 
 from tests.drivers.servers.workshop import Workshop, open_workshop, problem
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:

@@ -15,6 +15,9 @@ from tests.drivers.servers.processes import WAIT_SECONDS
 from tests.drivers.servers.workshop import Workshop, open_workshop, problem
 from tests.fakes.agents.replays import STREAMS, install_replay
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:

@@ -12,6 +12,9 @@ import pytest
 from app.api.routes import releases
 from tests.drivers.servers.workshop import Workshop, at_once, open_workshop, problem
 
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
 MANY = 60  # more than the server has threads for calls
 STUBBORN = [
     "/bin/sh",
