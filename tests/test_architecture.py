@@ -83,7 +83,7 @@ ROOMS = {
             *TOOLS,
         ),
         (*SERVER, *DATABASE),
-        inside_functions=("main", "app.server.application", "app.server.patches.unused_imports"),
+        inside_functions=("main", "app.server.application", "app.server.patches"),
     ),
     # the window's own process starts without the server's libraries
     "app.native": Room(

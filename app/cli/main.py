@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -13,52 +15,52 @@ from typer.main import get_command
 
 from app import __version__
 from app.cli.client.connection import Misused, Refused, Unreachable
-from app.cli.commands import (
-    access,
-    audit,
-    auto,
-    backup,
-    batch,
-    changes,
-    demo,
-    export,
-    issues,
-    limits,
-    parked,
-    projects,
-    runs,
-    system,
-)
 from app.cli.output.options import DataDir, example
 from app.cli.output.terminal import Painted, err, out
-from app.cli.server import serve
 from app.cli.server.serve import Host, Native, NoOpen, Port, serve_here
 from app.failpoints import set_failpoints
 
 REFUSED = 1
 UNREACHABLE = 3
-# In the order of the help: each adds its commands or its group to the app.
+# set by a shell that asks for completions
+COMPLETING = "_RUNYARD_COMPLETE"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Top-level commands and groups by name, and the function below app.cli that adds them."""
+
+    names: tuple[str, ...]
+    module: str
+    function: str = "register"
+
+    def add_to(self, app: typer.Typer) -> None:
+        """Import the module and add its commands."""
+        getattr(import_module(f"app.cli.{self.module}"), self.function)(app)
+
+
+# In the order of the help. Imported when needed: a command pays only for its own part.
 PARTS = (
-    serve.register,
-    access.register,
-    demo.register,
-    projects.register,
-    issues.register,
-    changes.register,
-    runs.register,
-    batch.register,
-    auto.register,
-    parked.register,
-    system.register_retention,
-    system.register_stuck,
-    limits.register_quota,
-    limits.register,
-    limits.register_keys,
-    system.register,
-    audit.register,
-    export.register,
-    backup.register,
-    backup.register_restore,
+    Part(("serve", "login-link", "doctor"), "server.serve"),
+    Part(("token", "logout"), "commands.access"),
+    Part(("demo",), "commands.demo"),
+    Part(("projects",), "commands.projects"),
+    Part(("issues",), "commands.issues"),
+    Part(("changes",), "commands.changes"),
+    Part(("runs",), "commands.runs"),
+    Part(("batch",), "commands.batch"),
+    Part(("afk",), "commands.auto"),
+    Part(("parked",), "commands.parked"),
+    Part(("retention",), "commands.system", "register_retention"),
+    Part(("stuck",), "commands.system", "register_stuck"),
+    Part(("quota",), "commands.limits", "register_quota"),
+    Part(("limits",), "commands.limits"),
+    Part(("keys",), "commands.limits", "register_keys"),
+    Part(("notifications",), "commands.system"),
+    Part(("audit",), "commands.audit"),
+    Part(("export",), "commands.export"),
+    Part(("backup",), "commands.backup"),
+    Part(("restore",), "commands.backup", "register_restore"),
 )
 
 
@@ -73,7 +75,8 @@ def main(seams: Mapping[str, Any] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(get_command(build()).main(prog_name="runyard", standalone_mode=False, obj=seams))
+        app = get_command(build(parts_for(sys.argv[1:])))
+        sys.exit(app.main(prog_name="runyard", standalone_mode=False, obj=seams))
     except Refused as refusal:
         _complain(str(refusal), refusal.correlation_id)
         sys.exit(REFUSED)
@@ -87,8 +90,18 @@ def main(seams: Mapping[str, Any] | None = None) -> None:
         sys.exit(misuse.exit_code)
 
 
-def build() -> typer.Typer:
-    """Build the whole command line."""
+def parts_for(words: Sequence[str]) -> Sequence[Part]:
+    """Return the part of the command that is called, or all parts if none is named first."""
+    # a shell that asks for completions gives the words elsewhere
+    if COMPLETING in os.environ:
+        return PARTS
+    # without words, the server is started
+    first = words[0] if words else "serve"
+    return [part for part in PARTS if first in part.names] or PARTS
+
+
+def build(parts: Sequence[Part] = PARTS) -> typer.Typer:
+    """Build the command line with these parts, by default whole."""
     # Neither rich nor its tracebacks: they would double the startup time.
     app = typer.Typer(
         invoke_without_command=True,
@@ -98,8 +111,11 @@ def build() -> typer.Typer:
         epilog=example("runyard serve", "runyard demo", "runyard runs list --help"),
     )
     app.callback()(begin)
-    for register in PARTS:
-        register(app)
+    for part in parts:
+        part.add_to(app)
+    from app.server.patches.late_conversion import convert_late
+
+    convert_late()
     return app
 
 

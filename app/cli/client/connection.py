@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import ssl
 import weakref
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -97,6 +96,8 @@ class Server:
     @cached_property
     def http(self) -> httpx.Client:
         """The HTTP client, opened at the first call and closed with this object."""
+        import ssl  # a tenth of a start, which a command that sends nothing need not pay
+
         httpx = _httpx()
         parts = urlsplit(self.url)
         client = httpx.Client(

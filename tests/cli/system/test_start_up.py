@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import typer
+from typer.main import get_command
 
+from app.cli.main import COMPLETING, PARTS, build, parts_for
 from tests.builders.api_samples import a_run
 from tests.drivers.cli.shells import DEADLINE_SECONDS, ROOT, Shell
 from tests.fakes.recorded_server import RecordedServer
@@ -64,7 +68,7 @@ HEAVY = (
     ("words", "heavy"),
     [
         (["--help"], (*HEAVY, "httpx", "pydantic")),
-        (["runs", "list"], HEAVY),
+        (["runs", "list", "--project", ""], (*HEAVY, "pydantic", "app.cli.commands.projects")),
     ],
     ids=["help", "a call"],
 )
@@ -88,3 +92,35 @@ def test_nothing_heavy_is_loaded(
         check=True,
     )
     assert done.stderr.strip() == "[]"
+
+
+def helps_below(words: str, command: Any) -> dict[str, str]:
+    """Return the help of a command and of all below it, by their words."""
+    context = typer.Context(command, info_name=f"runyard {words}")
+    found = {words: command.get_help(context)}
+    for name, child in getattr(command, "commands", {}).items():
+        found |= helps_below(f"{words} {name}", child)
+    return found
+
+
+def test_each_part_adds_what_it_names_and_nothing_else() -> None:
+    whole = get_command(build()).commands
+    assert sorted(name for part in PARTS for name in part.names) == sorted(whole)
+    for part in PARTS:
+        for name in part.names:
+            alone = get_command(build(parts_for([name, "--help"]))).commands
+            assert sorted(alone) == sorted(part.names)
+            assert helps_below(name, alone[name]) == helps_below(name, whole[name])
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--port", "1"], ["no-such-command"]], ids=str)
+def test_without_a_command_s_name_in_front_every_part_is_there(words: list[str]) -> None:
+    assert parts_for(words) == PARTS
+
+
+def test_a_shell_that_asks_for_completions_gets_every_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert [part.module for part in parts_for([])] == ["server.serve"]
+    monkeypatch.setenv(COMPLETING, "complete_bash")
+    assert parts_for([]) == PARTS
