@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,6 +41,9 @@ LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND - 1
 # exactly as in its index, and the text that an id can end with
 ENDING = "substr(runs.id, length(runs.id) - 5)"
 ENDINGS = re.compile(rf"[0-9a-v_]{{{SEEN},40}}", re.ASCII)
+ISSUES = re.compile(r"#0*([0-9]{1,9})", re.ASCII)
+# after the last character that an id can have, in every sort order
+BEYOND = "w"
 
 Conditions = list[ColumnElement[bool]]
 # builds the query for the runs after a place, in order
@@ -95,16 +98,23 @@ class Way:
         return found.where(is_beyond(place, RUNS.c.created_at, RUNS.c.id))
 
 
-def ways_to(wanted: RunFilter) -> list[Way]:
-    """Return the index scans that together find all matching runs; they may overlap."""
+def ways_to(wanted: RunFilter, *, is_named: bool = False) -> list[Way]:
+    """Return the index scans that together find all matching runs; they may overlap.
+
+    `is_named`: the text names a run, so that no title needs to be searched for it.
+    """
     statuses = _statuses(wanted)
     if statuses is not None and not statuses:
         return []
     when, passing = _created(wanted), _passing(wanted, statuses)
-    if text := (wanted.text or "").strip().lstrip("…#"):
+    if text := _words_of(wanted):
+        led_to = _named_by(_text_of(wanted)) if is_named else _led_to(text)
+        # runs that do not pass could be many
+        named = [Way([*led, *when], passing, is_bounded=bool(passing)) for led in led_to]
+        if is_named:
+            return named
         of_project = [RUNS.c.project_id == wanted.project_id] if wanted.project_id else []
-        among = Way([*of_project, *when], [_resembles(text), *passing], is_bounded=True)
-        return [among, *(Way([*led, *when], passing) for led in _led_to(text))]
+        return [Way([*of_project, *when], [_resembles(text), *passing], is_bounded=True), *named]
     if wanted.batch_id:
         return [Way([RUNS.c.batch_id == wanted.batch_id], [*when, *passing])]
     led_to = _led_to_all(wanted, statuses)
@@ -112,6 +122,14 @@ def ways_to(wanted: RunFilter) -> list[Way]:
         return [Way([*led, *when], _of_last_tries(wanted)) for led in led_to]
     led_to = _led_to_some(wanted, statuses)
     return [Way([*led, *when], passing, is_bounded=True) for led in led_to]
+
+
+def _text_of(wanted: RunFilter) -> str:
+    return (wanted.text or "").strip()
+
+
+def _words_of(wanted: RunFilter) -> str:
+    return _text_of(wanted).lstrip("…#")
 
 
 def _statuses(wanted: RunFilter) -> list[str] | None:
@@ -227,12 +245,44 @@ def _led_to(text: str) -> list[Conditions]:
         whole = runs.id.endswith(id_text, autoescape=True)
         ending = literal_column(ENDING, String)
         found.append([ending == id_text[-SEEN:], whole])
-    if (minted := minted_between(id_text)) is not None:
-        # ids start with their creation time, so ids with one prefix are adjacent in time
-        begin, end = (EPOCH + min(at, LAST) * MILLISECOND for at in minted)
-        within = runs.created_at.between(begin - MILLISECOND, end + MILLISECOND)
-        found.append([within, runs.id.startswith(id_text, autoescape=True)])
-    return found
+    return found + _of_beginning(id_text)
+
+
+def _named_by(text: str) -> list[Conditions]:
+    """Return index ranges of the runs that a text names: `#` and an issue, or an id's beginning."""
+    if issue := ISSUES.fullmatch(text):
+        return [[RUNS.c.issue == int(issue[1])]]
+    return _of_beginning(text.lower())
+
+
+def _of_beginning(id_text: str) -> list[Conditions]:
+    """Return index ranges of the runs whose id begins so."""
+    minted = minted_between(id_text)
+    if minted is None:
+        return []
+    # ids start with their creation time, so ids with one prefix are adjacent in time
+    begin, end = (EPOCH + min(at, LAST) * MILLISECOND for at in minted)
+    within = RUNS.c.created_at.between(begin - MILLISECOND, end + MILLISECOND)
+    return [[within, _begins(id_text)], *([_near(id_text)] if minted[0] == minted[1] else [])]
+
+
+def _naming(text: str) -> Select[str] | None:
+    """Build the query for a run that a text names, along its index; None if it names none."""
+    if issue := ISSUES.fullmatch(text):
+        of_issue = select(RUNS.c.id).where(RUNS.c.issue == int(issue[1]))
+        return of_issue.order_by(RUNS.c.created_at, RUNS.c.id)
+    if minted_between(text.lower()) is None:
+        return None
+    return select(RUNS.c.id).where(*_near(text.lower())).order_by(RUNS.c.id)
+
+
+def _near(id_text: str) -> Conditions:
+    # an order of letters other than that of ASCII may leave ids out: those are found by their time
+    return [RUNS.c.id >= id_text, RUNS.c.id < id_text + BEYOND, _begins(id_text)]
+
+
+def _begins(id_text: str) -> ColumnElement[bool]:
+    return RUNS.c.id.startswith(id_text, autoescape=True)
 
 
 def _resembles(text: str) -> ColumnElement[bool]:
@@ -264,16 +314,30 @@ def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | No
     is_cut = False
     # a batch and its runs are in the same store
     of_batch = [stores.owner_of(wanted.batch_id)] if wanted.batch_id else None
-    for database in of_batch or stores.holding_runs():
-        runs, is_cut_here = _ask(database, wanted, place, limit + 1)
+    databases = of_batch or stores.holding_runs()
+    ways = ways_to(wanted, is_named=names_run(databases, wanted))
+    for database in databases if ways else ():
+        runs, is_cut_here = _ask(database, ways, place, limit + 1)
         found += runs
         is_cut = is_cut or is_cut_here
     looked_among = LOOKED_THROUGH if is_cut else None
     return Page(*page_from(place, found, limit), looked_among)
 
 
+def names_run(databases: Iterable[Database], wanted: RunFilter) -> bool:
+    """Return True if the text is `#` and the issue of a run, or the beginning of a run's id."""
+    naming = _naming(_text_of(wanted))
+    if naming is None:
+        return False
+    for database in databases:
+        with database.reading() as session:
+            if session.scalar(naming.limit(1)) is not None:
+                return True
+    return False
+
+
 def _ask(
-    database: Database, wanted: RunFilter, place: Place | None, limit: int
+    database: Database, ways: Sequence[Way], place: Place | None, limit: int
 ) -> tuple[list[Run], bool]:
     """Return the first runs after a place, and if older runs were left unsearched."""
     when, which = RUNS.c.created_at, RUNS.c.id
@@ -284,9 +348,6 @@ def _ask(
             query = query.where(is_beyond(place, when, which))
         return query.order_by(*order_from(place, when, which))
 
-    ways = ways_to(wanted)
-    if not ways:
-        return [], False
     with database.reading() as session:
         read = session.connection().execute
         edges = [read(way.edge()).first() if way.is_bounded else None for way in ways]

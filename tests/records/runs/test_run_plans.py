@@ -93,9 +93,14 @@ FILTERS: dict[str, tuple[RunFilter, set[str]]] = {
         RunFilter(statuses=["died"], created_before=MIDDLE),
         BY_STATUS,
     ),
-    "an issue": (RunFilter(text="#12"), BY_ISSUE | ON_BRANCH | NEWEST),
-    "an id": (RunFilter(text=ID), BY_ENDING | ON_BRANCH | NEWEST),
-    "an id's beginning": (RunFilter(text=ID[:12]), BY_ENDING | ON_BRANCH | NEWEST),
+    "an issue": (RunFilter(text="#12"), BY_ISSUE),
+    "a project's issue as text": (RunFilter("proj_2", text="#12"), BY_ISSUE),
+    "an issue that no run has": (RunFilter(text="#13"), BY_ISSUE | ON_BRANCH | NEWEST),
+    "a number": (RunFilter(text="12"), BY_ISSUE | ON_BRANCH | NEWEST),
+    "an id": (RunFilter(text=ID), NEWEST),
+    "an id's beginning": (RunFilter(text=ID[:12]), NEWEST),
+    "an id's first letters": (RunFilter(text=ID[:5]), NEWEST),
+    "an id that no run has": (RunFilter(text=f"{ID[:12]}vvvvvv"), BY_ENDING | ON_BRANCH | NEWEST),
     "an id's ending": (RunFilter(text=ID[-6:]), BY_ENDING | ON_BRANCH | NEWEST),
     "a branch as text": (RunFilter(text="run/77"), ON_BRANCH | NEWEST),
     "a word of a title": (RunFilter(text="the greet"), ON_BRANCH | NEWEST),
@@ -229,7 +234,13 @@ def check_trees(plans: list[dict[str, Any]], wanted: RunFilter) -> None:
 
 def is_bounded(wanted: RunFilter) -> bool:
     """Return True if some of the filters only search the newest runs."""
-    return any(way.is_bounded for way in ways_to(wanted))
+    return any(way.is_bounded for way in ways_to(wanted, is_named=is_named(wanted)))
+
+
+def is_named(wanted: RunFilter) -> bool:
+    """Return True for a text that names a run here."""
+    text = wanted.text or ""
+    return text == "#12" or any(one.startswith(text) for one in IDS if text.startswith("run_"))
 
 
 @pytest.mark.parametrize("step", [SOME, pytest.param(ALL, marks=pytest.mark.soak)])
@@ -336,6 +347,7 @@ def test_pages_hold_what_is_found_by_looking_at_every_run(
 def passes(wanted: RunFilter, run: dict[str, Any]) -> bool:
     """Return True if a run with these columns matches, computed without a database."""
     word = (wanted.text or "").lstrip("#")
+    is_issue = wanted.text is not None and wanted.text.startswith("#") and is_named(wanted)
     return (
         wanted.project_id in (None, run["project_id"])
         and (not wanted.statuses or run["status"] in wanted.statuses)
@@ -351,6 +363,7 @@ def passes(wanted: RunFilter, run: dict[str, Any]) -> bool:
         and (wanted.created_after is None or run["created_at"] > wanted.created_after)
         and (wanted.created_before is None or run["created_at"] < wanted.created_before)
         and not (wanted.is_last_try and run["retried_by"])
+        and (not is_issue or str(run["issue"]) == word)
         and (
             word in run["title"].lower()
             or str(run["issue"]) == word
@@ -373,6 +386,41 @@ def test_words_of_titles_are_looked_for_among_the_newest_runs_of_the_project(
     assert not list_runs(stores, RunFilter(text="run/77"), limit=1, cursor=None).next_cursor
     [one] = list_runs(stores, RunFilter(text="run/77"), limit=2 * FEW, cursor=None).items
     assert one.id == IDS[77]
+
+
+@pytest.mark.parametrize("text", ["#12", ID, ID[:15]])
+def test_what_names_a_run_is_found_without_a_look_at_titles(
+    many: Database, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a look through as many titles would be seen
+    monkeypatch.setattr(run_pages, "LOOKED_THROUGH", MANY)
+    stores = stores_on(many)
+    ask = partial(list_runs, stores, RunFilter(text=text), limit=LIMIT, cursor=None)
+    page = ask()
+    assert page.items
+    assert page.looked_among is None
+    if many.is_sqlite:
+        assert steps_of(many, ask) < 2_000
+    for plan in explained(many, ask):
+        for node in [] if many.is_sqlite else nodes(plan):
+            assert node["Actual Rows"] + node.get("Rows Removed by Filter", 0) <= 2 * LIMIT, plan
+
+
+@pytest.mark.parametrize(("text", "found"), [("#12", "issue"), (ID, "run"), (IDS[7], "quoted")])
+def test_titles_that_quote_an_issue_or_an_id_are_found_where_no_run_has_it(
+    open_database: Callable[..., Database], text: str, found: str
+) -> None:
+    stores = stores_on(open_database("quotes"))
+    ledger = RunLedger(stores)
+    runs = {
+        "run": add_run(ledger, id=ID, created_at=MIDDLE),
+        "issue": add_run(ledger, issue=12),
+        "quoted": add_run(ledger, title=f"Continue #12, {ID} and {IDS[7]}"),
+    }
+    wanted = RunFilter(text=text)
+    [one] = list_runs(stores, wanted, limit=LIMIT, cursor=None).items
+    assert one.id == runs[found].id
+    assert not list_runs(stores, RunFilter("proj_9", text=text), limit=LIMIT, cursor=None).items
 
 
 @pytest.mark.parametrize("many", [SQLITE], indirect=True)
