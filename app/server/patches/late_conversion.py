@@ -37,7 +37,8 @@ class LateConversion(RuntimeParam):
 
 def convert_late() -> None:
     """Put the patch in; safe to call twice."""
-    core.build_runtime_param = _build
+    replaced: Any = core
+    replaced.build_runtime_param = _build
 
 
 def _build(descriptor: TypeDescriptor) -> RuntimeParam:

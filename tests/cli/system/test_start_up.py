@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import typer
 from typer.main import get_command
 
-from app.cli.main import COMPLETING, PARTS, build, parts_for
+from app.cli.main import COMPLETING, PARTS, Part, build, parts_for
 from tests.builders.api_samples import a_run
 from tests.drivers.cli.shells import DEADLINE_SECONDS, ROOT, Shell
 from tests.fakes.recorded_server import RecordedServer
@@ -103,12 +104,18 @@ def helps_below(words: str, command: Any) -> dict[str, str]:
     return found
 
 
+def commands_of(parts: Sequence[Part]) -> dict[str, Any]:
+    """Return the commands and groups of a command line with these parts."""
+    root: Any = get_command(build(parts))
+    return dict(root.commands)
+
+
 def test_each_part_adds_what_it_names_and_nothing_else() -> None:
-    whole = get_command(build()).commands
+    whole = commands_of(PARTS)
     assert sorted(name for part in PARTS for name in part.names) == sorted(whole)
     for part in PARTS:
         for name in part.names:
-            alone = get_command(build(parts_for([name, "--help"]))).commands
+            alone = commands_of(parts_for([name, "--help"]))
             assert sorted(alone) == sorted(part.names)
             assert helps_below(name, alone[name]) == helps_below(name, whole[name])
 

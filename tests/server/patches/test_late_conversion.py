@@ -72,5 +72,5 @@ def test_values_and_complaints_are_typer_s_own(
     monkeypatch.setattr(core, "build_runtime_param", build_runtime_param)
     theirs = outcome(words)
     convert_late()
-    assert core.build_runtime_param is not build_runtime_param
+    assert vars(core)["build_runtime_param"] is not build_runtime_param
     assert outcome(words) == theirs
