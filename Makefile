@@ -53,6 +53,7 @@ soak: ## the tests that take minutes, root or a whole machine
 
 bench: venv ## the figures of speed and memory (DATABASE=postgresql, ARGS="--row page")
 	@scripts/install-test-needs
+	@scripts/make-bench-client
 	@$(VENV_PYTHON) -m tests.bench $(if $(DATABASE),--database $(DATABASE)) $(ARGS)
 
 lint: venv ## style and types
@@ -69,5 +70,5 @@ lock: ## pin the newest versions that requirements/*.in allow
 	@scripts/lock-requirements
 
 clean: ## remove what was made here; your data folder stays
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis test-results *.egg-info
+	rm -rf .venv .venv-bench build dist .pytest_cache .ruff_cache .hypothesis test-results *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

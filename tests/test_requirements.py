@@ -25,8 +25,12 @@ UNIMPORTED = {
 }
 
 
-def declared(file: str) -> set[str]:
-    lines = (ROOT / "requirements" / file).read_text().splitlines()
+# has an environment of its own
+CLIENT = "tests/bench/client"
+
+
+def declared(file: str, folder: str = "requirements") -> set[str]:
+    lines = (ROOT / folder / file).read_text().splitlines()
     return {name(line) for line in lines if line and line[0].isalpha()}
 
 
@@ -43,6 +47,8 @@ def imported(*places: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for place in places:
         for file in sorted([*(ROOT / place).rglob("*.py")] or [ROOT / place]):
+            if place != CLIENT and file.is_relative_to(ROOT / CLIENT):
+                continue
             for module in modules_of(file) - sys.stdlib_module_names - {"app", "tests", "main"}:
                 for library in libraries.get(module, [module]):
                     found.setdefault(name(library), file.relative_to(ROOT).as_posix())
@@ -75,6 +81,10 @@ def test_the_tests_import_what_they_declare_and_declare_what_they_import() -> No
     assert ours & declared("run.in") == set(), "declared twice"
 
 
+def test_the_bench_client_imports_what_it_declares_and_declares_what_it_imports() -> None:
+    assert imported(CLIENT).keys() == declared("requirements.in", CLIENT)
+
+
 def test_every_explanation_is_needed() -> None:
     ours = declared("run.in") | declared("test.in")
     assert UNIMPORTED.keys() - ours == set()
@@ -83,10 +93,11 @@ def test_every_explanation_is_needed() -> None:
 
 
 def test_what_is_declared_is_pinned() -> None:
-    for file in ("run", "test", "native"):
+    files = [("requirements", file) for file in ("run", "test", "native")]
+    for folder, file in [*files, (CLIENT, "requirements")]:
         pinned = {
             name(line)
-            for line in (ROOT / f"requirements/{file}.txt").read_text().splitlines()
+            for line in (ROOT / f"{folder}/{file}.txt").read_text().splitlines()
             if "==" in line
         }
-        assert declared(f"{file}.in") - pinned == set(), file
+        assert declared(f"{file}.in", folder) - pinned == set(), file

@@ -17,15 +17,28 @@ import traceback
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.bench.machine import QUICK_MS, await_calm, time_python_start
 from tests.bench.noop import ROOT
 from tests.bench.steps import STEPS, Ground, Step
-from tests.bench.table import KINDS, KNOWN, POSTGRESQL, SQLITE, Found, Missing, Results
+from tests.bench.table import (
+    KINDS,
+    KNOWN,
+    POSTGRESQL,
+    SQLITE,
+    Found,
+    Missing,
+    Results,
+    has_absolute,
+    note_start,
+)
 from tests.drivers.servers.postgresql import PostgresServer, find_programs, postgres_server
 
 RESULTS = ROOT / "bench-results" / "results.json"
 SHORT_RESULTS = RESULTS.with_name("short.json")
 TABLE = ROOT / "docs" / "speed.md"
 TABLE_HEAD = "<!-- what `make bench` measured; written by `make bench ARGS=--write` -->\n"
+# how often a step is taken on a busy machine, and how long it waits for a calm moment before
+TRIES, CALM_WITHIN_SECONDS = 3, 60
 # Debian's defaults: no safety is traded for speed
 AS_INSTALLED = {
     "fsync": "on",
@@ -48,7 +61,7 @@ def main() -> None:
                 results.keep(asked.database, _take(step, ground), _machine(server))
     print(f"\n{results.render()}\n")
     for words in results.missed(asked.database):
-        print(f"✗ {asked.database}: {words}")
+        print(f"{asked.database}: {words}")
     print(f"{time.monotonic() - began:.0f} s")
     if asked.write:
         _write(results)
@@ -79,17 +92,33 @@ def _steps(rows: list[str]) -> list[Step]:
 
 
 def _take(step: Step, ground: Ground) -> Found:
-    print(f"measuring {step.name} …", end="", flush=True)
-    began = time.monotonic()
+    """Take a step; again, a few times at most, if the machine was too busy to judge a row."""
+    tries = 1 if ground.is_short or not has_absolute(step.keys) else TRIES
     found: Found = {}
+    for _ in range(tries):
+        if tries > 1:
+            await_calm(CALM_WITHIN_SECONDS)
+        before = time_python_start()
+        print(f"measuring {step.name} …", end="", flush=True)
+        found = _measure(step, ground)
+        started_in = max(before, time_python_start())
+        found = {key: note_start(one, started_in) for key, one in found.items()}
+        print(f"; `python -c 'print()'`: {started_in:.0f} ms", flush=True)
+        if started_in <= QUICK_MS:
+            break
+    return found
+
+
+def _measure(step: Step, ground: Ground) -> Found:
+    began = time.monotonic()
     try:
-        found = step.measure(ground)
+        return step.measure(ground)
     except Exception as problem:
         print(f"\n{traceback.format_exc()}", file=sys.stderr)
         why = f"failed: {type(problem).__name__}: {problem}".splitlines()[0][:200]
-        found = {key: Missing(why) for key in step.keys}
-    print(f" {time.monotonic() - began:.0f} s", flush=True)
-    return found
+        return {key: Missing(why) for key in step.keys}
+    finally:
+        print(f" {time.monotonic() - began:.0f} s", end="")
 
 
 def _machine(server: PostgresServer | None) -> dict[str, str | int]:

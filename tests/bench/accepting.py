@@ -1,140 +1,138 @@
 """The speed at which runs are accepted, compared with a POST that does nothing.
 
-Both are called through httpx over a kept-alive connection, as scripts do, and, for the notes, over
-a bare socket, which costs nearly nothing itself and so is the harder comparison.
+An accepted run waits, because another run has the only slot: each accept sets off a look at the
+queue, and no agent starts. Two servers are measured in turn with the reference, one where no run
+waited before, and one where many did.
 """
 
 from __future__ import annotations
 
-import asyncio
-from time import perf_counter
+import json
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 from uuid import uuid4
 
-import httpx
-
+from tests.bench.calls import await_quiet, expect, send
+from tests.bench.client.phase import BROKEN, Phase, Plan
 from tests.bench.pairs import median_of_pairs
 from tests.bench.table import Found, Measured
-from tests.bench.wire import BROKEN, Reply, build_request, drive, expect, p50, p99
-from tests.bench.yard import LATER_SECONDS, Yard
+from tests.bench.waiting import Queue
 
 CREW, CROWD = 16, 64
-POSTS_ALONE, POSTS_CREW, POSTS_CROWD = 100, 400, 2000
-NOOP = "/noop", {"task": "Measure"}
+# the server on which none waited, and the one on which many did
+NAMES = ("none", "many")
 
 
-def measure_accepting(yard: Yard, noop_port: int, project_id: str, *, is_short: bool) -> Found:
-    """Measure accept p50, rate, tail, replay and errors; none of these runs starts an agent."""
-    _by_script(yard, noop_port, project_id, posts=CREW)
-    scripted = median_of_pairs(lambda: _by_script(yard, noop_port, project_id))
-    bare = median_of_pairs(lambda: _by_socket(yard, noop_port, project_id))
-    yard.history.end_waiting_runs()
-    posts = POSTS_CROWD // 10 if is_short else POSTS_CROWD
-    crowd = drive(yard.server.port, _orders(yard, project_id, posts), clients=CROWD)
-    yard.history.end_waiting_runs()
-    times = f"{scripted['created_ms']:.1f} / {scripted['idle_ms']:.2f} ms by httpx"
-    rates = f"{scripted['per_second']:.0f} / {scripted['idle_per_second']:.0f} a second by httpx"
+@dataclass(frozen=True)
+class Posts:
+    """How many requests are sent: by one client, by 16, by 64, and each by a server at rest."""
+
+    alone: int = 100
+    crew: int = 400
+    crowd: int = 2000
+    rested: int = 30
+
+
+SHORT = Posts(alone=20, crew=64, crowd=200, rested=5)
+
+
+def measure_accepting(none: Queue, many: Queue, noop: str, *, is_short: bool) -> Found:
+    """Measure accepts: p50, rate, tail, processor time, and all of these with many runs waiting."""
+    posts = SHORT if is_short else Posts()
+    _measure_pair((none, many), noop, SHORT)  # warm-up: code paths and caches
+    values = median_of_pairs(lambda: _measure_pair((none, many), noop, posts))
+    return {
+        **_on_its_own(values, posts),
+        **_with_a_queue(values, many.depth),
+        "errors": _measure_crowd(none, posts.crowd),
+    }
+
+
+def _on_its_own(values: dict[str, float], posts: Posts) -> Found:
     return {
         "accept": Measured(
-            scripted["accept"],
-            f"{times}; {bare['created_ms']:.1f} / {bare['idle_ms']:.2f} ms over a bare socket",
+            values["none_ms"] / values["noop_ms"],
+            f"{values['none_ms']:.1f} ms / {values['noop_ms']:.2f} ms",
         ),
         "rate": Measured(
-            scripted["rate"],
-            f"{rates}; {bare['per_second']:.0f} / {bare['idle_per_second']:.0f} over bare sockets",
+            values["none_rate"] / values["noop_rate"],
+            f"{values['none_rate']:.0f} / {values['noop_rate']:.0f} a second",
         ),
-        "tail": Measured(bare["tail"], "over bare sockets"),
-        "replay": Measured(bare["replay"], "over a bare socket"),
-        "errors": Measured(sum(reply.status != 201 for reply in crowd), _worst(crowd)),
+        "tail": Measured(values["none_tail"], f"p99 {values['none_p99']:.0f} ms"),
+        "replay": Measured(values["replay"] / values["none_ms"], f"{values['replay']:.1f} ms"),
+        "accept_cpu": Measured(values["none_cpu"], "the server was at rest before each"),
+        "accept_cpu_all": Measured(
+            values["none_cpu_all"], f"{posts.crew} accepts by {CREW} clients"
+        ),
     }
 
 
-def _by_script(
-    yard: Yard, noop_port: int, project_id: str, *, posts: int = POSTS_CREW
-) -> dict[str, float]:
-    yard.history.end_waiting_runs()
-    noop = f"http://127.0.0.1:{noop_port}"
-    return asyncio.run(_ask_as_scripts(yard, noop, project_id, posts))
+def _with_a_queue(values: dict[str, float], depth: int) -> Found:
+    def compare(name: str, unit: str) -> Measured:
+        many, none = values[f"many_{name}"], values[f"none_{name}"]
+        ratio = none / many if name == "rate" else many / none
+        return Measured(ratio, f"{depth:,} waiting; {many:.1f} / {none:.1f} {unit}")
 
-
-async def _ask_as_scripts(yard: Yard, noop: str, project_id: str, crew: int) -> dict[str, float]:
-    path = "/api/v1/runs"
-    body = {"project_id": project_id, "task": "Measure", "delay": LATER_SECONDS}
-    headers = {"Authorization": f"Bearer {yard.server.token}"}
-    alone = min(POSTS_ALONE, crew)
-    async with (
-        httpx.AsyncClient(base_url=noop, trust_env=False) as idler,
-        httpx.AsyncClient(base_url=yard.server.url, headers=headers, trust_env=False) as requester,
-    ):
-        idle, _ = await _post(idler, *NOOP, count=alone, clients=1)
-        created, _ = await _post(requester, path, body, count=alone, clients=1)
-        _, idle_rate = await _post(idler, *NOOP, count=crew, clients=CREW)
-        _, rate = await _post(requester, path, body, count=crew, clients=CREW)
     return {
-        "accept": created / idle,
-        "rate": rate / idle_rate,
-        "created_ms": created * 1000,
-        "idle_ms": idle * 1000,
-        "per_second": rate,
-        "idle_per_second": idle_rate,
+        "deep_accept": compare("ms", "ms"),
+        "deep_rate": compare("rate", "a second"),
+        "deep_cpu": compare("cpu", "ms"),
+        "deep_cpu_all": compare("cpu_all", "ms"),
     }
 
 
-async def _post(
-    client: httpx.AsyncClient, path: str, body: Any, *, count: int, clients: int
-) -> tuple[float, float]:
-    """Return the median seconds of an answer, and the answers per second."""
-    replies: list[Reply] = []
-
-    async def ask(times: int) -> None:
-        for _ in range(times):
-            began = perf_counter()
-            answer = await client.post(path, json=body, headers={"x-idempotency-key": _key()})
-            taken = perf_counter() - began
-            replies.append(Reply(answer.status_code, taken, answer.content))
-
-    began = perf_counter()
-    await asyncio.gather(*(ask(count // clients) for _ in range(clients)))
-    taken = perf_counter() - began
-    return p50(expect(replies, 201)), len(replies) / taken
-
-
-def _by_socket(yard: Yard, noop_port: int, project_id: str) -> dict[str, float]:
-    yard.history.end_waiting_runs()
-    port, noop = yard.server.port, build_request("POST", NOOP[0], body=NOOP[1])
-    orders = _orders(yard, project_id, POSTS_ALONE)
-    idle = p50(expect(drive(noop_port, [noop] * POSTS_ALONE), 201))
-    created = p50(expect(drive(port, orders), 201))
-    replayed = p50(expect(drive(port, orders), 200))
-    yard.history.end_waiting_runs()
-    idle_rate, _ = _crew(noop_port, [noop] * POSTS_CREW)
-    rate, replies = _crew(port, _orders(yard, project_id, POSTS_CREW))
-    return {
-        "replay": replayed / created,
-        "tail": p99(replies) / p50(replies),
-        "created_ms": created * 1000,
-        "idle_ms": idle * 1000,
-        "per_second": rate,
-        "idle_per_second": idle_rate,
-    }
+def _measure_pair(queues: tuple[Queue, Queue], noop: str, posts: Posts) -> dict[str, float]:
+    """Measure the reference and both servers in turn; times in milliseconds."""
+    for queue in queues:
+        queue.yard.history.end_waiting_runs()
+    body = json.dumps({"project_id": "none", "task": "Measure"})
+    noop_alone = expect(send(Plan(noop, posts.alone, body=body)), 201)
+    values = {"noop_ms": 1000 * noop_alone.p50}
+    for name, queue in zip(NAMES, queues, strict=True):
+        values[f"{name}_ms"] = 1000 * expect(_send(queue, posts.alone), 201).p50
+    # the warm-up creates the run that all others return
+    replays = expect(_send(queues[0], posts.alone, key=uuid4().hex), 200)
+    values["replay"] = 1000 * replays.p50
+    for name, queue in zip(NAMES, queues, strict=True):
+        values[f"{name}_cpu"] = 1000 * _measure_rested(queue, posts.rested)
+    values["noop_rate"] = expect(send(Plan(noop, posts.crew, CREW, body=body)), 201).rate
+    for name, queue in zip(NAMES, queues, strict=True):
+        crew, cpu = _measure_crew(queue, posts.crew)
+        values |= {
+            f"{name}_rate": crew.rate,
+            f"{name}_cpu_all": 1000 * cpu,
+            f"{name}_p99": 1000 * crew.p99,
+            f"{name}_tail": crew.p99 / crew.p50,
+        }
+    return values
 
 
-def _orders(yard: Yard, project_id: str, count: int) -> list[bytes]:
-    return [yard.order_of(project_id, key=_key()) for _ in range(count)]
+def _measure_rested(queue: Queue, posts: int) -> float:
+    """Return the median processor time until the answer, in seconds.
+
+    It counts all that the server does between a request and its answer, and nothing after that.
+    """
+    await_quiet(queue.yard.pid)
+    rested = expect(_send(queue, posts, pid=queue.yard.pid), 201)
+    return median(rested.processor)
 
 
-def _key() -> str:
-    return str(uuid4())
+def _measure_crew(queue: Queue, posts: int) -> tuple[Phase, float]:
+    """Return the phase, and the processor time per accept until the server was quiet again."""
+    before = await_quiet(queue.yard.pid)
+    crew = expect(_send(queue, posts, clients=CREW), 201)
+    used = await_quiet(queue.yard.pid) - before
+    return crew, used / (posts + Plan.warm_up)
 
 
-def _crew(port: int, requests: list[bytes]) -> tuple[float, list[Reply]]:
-    """Return the answers per second with 16 clients, and the answers."""
-    began = perf_counter()
-    replies = expect(drive(port, requests, clients=CREW), 201)
-    return len(replies) / (perf_counter() - began), replies
+def _measure_crowd(queue: Queue, posts: int) -> Measured:
+    queue.yard.history.end_waiting_runs()
+    crowd = _send(queue, posts, clients=CROWD)
+    broken = crowd.answers.get(BROKEN, 0)
+    note = f"{broken} connections broke; slowest {max(crowd.times):.1f} s {crowd.first_error}"
+    return Measured(posts - crowd.answers.get("201", 0), note.strip())
 
 
-def _worst(replies: list[Reply]) -> str:
-    broken = sum(reply.status == BROKEN for reply in replies)
-    slowest = max(reply.seconds for reply in replies)
-    return f"{broken} connections broke; slowest {slowest:.1f} s"
+def _send(queue: Queue, posts: int, **more: Any) -> Phase:
+    return send(queue.yard.posting(queue.project_id, posts, **more))

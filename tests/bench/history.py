@@ -1,4 +1,4 @@
-"""Direct access to a bench server's database: end its runs, and make a long history."""
+"""Direct access to a bench server's database: a long history, a long queue, and the end of runs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,32 @@ TRIGGERS = ("manual", "auto", "retry", "api")
 # the number of branch names and of issues, in a short history as in a long one
 NAMES = 20
 AT_ONCE = 100_000
+# the beginnings of the ids of added rows
+ENDED, QUEUED = "run_c", "run_w"
 END = (
     "UPDATE runs SET status = 'stopped', cause = 'stopped', charged_to = NULL, "
-    "ended_at = created_at, released_at = created_at WHERE released_at IS NULL"
+    "ended_at = created_at, released_at = created_at "
+    "WHERE released_at IS NULL AND status IN ('delayed', 'queued')"
 )
+# what autovacuum would do within a minute
+VACUUM = "VACUUM ANALYZE runs"
+END_OTHERS = f"{END} AND substr(id, 1, {len(QUEUED)}) <> '{QUEUED}'"
 
 
 class History(Protocol):
     """The operations that depend on the kind of database."""
 
     def end_waiting_runs(self) -> None:
-        """End and release all open runs, so that each pair begins with the same tables."""
+        """End and release the runs that wait, so that each pair begins with the same queue.
+
+        What `fill_queue` added stays.
+        """
+
+    def empty_queue(self) -> None:
+        """End and release every run that waits."""
+
+    def fill_queue(self, projects: Sequence[str], rows: int) -> None:
+        """Add runs that wait for a free slot, copied from the newest run that waits."""
 
     def seed(self, projects: Sequence[str], rows: int, *, first: int = 0) -> float:
         """Add ended runs, spread evenly over the last year; return the seconds it took.
@@ -46,8 +61,16 @@ class SqliteHistory:
 
     def end_waiting_runs(self) -> None:
         """See History."""
-        with self._connected() as database, database:
-            database.execute(END)
+        self._tell(END_OTHERS)
+
+    def empty_queue(self) -> None:
+        """See History."""
+        self._tell(END)
+
+    def fill_queue(self, projects: Sequence[str], rows: int) -> None:
+        """See History."""
+        with self._connected() as database:
+            self._tell(_queueing(self._names(database), projects, self._id(QUEUED), rows))
 
     def seed(self, projects: Sequence[str], rows: int, *, first: int = 0) -> float:
         """See History."""
@@ -55,14 +78,23 @@ class SqliteHistory:
         with self._connected() as database:
             database.execute("PRAGMA synchronous = OFF")
             database.execute("PRAGMA cache_size = -400000")
-            names = [str(column[1]) for column in database.execute("PRAGMA table_info(runs)")]
-            run_id = "printf('run_c%024d', n)"
             moment = f"strftime('%Y-%m-%d %H:%M:%f000', {_second(first + rows)}, 'unixepoch')"
+            names, run_id = self._names(database), self._id(ENDED)
             for statement in _seeding(names, projects, run_id, moment, first, rows):
                 with database:
                     database.execute(statement)
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return time.perf_counter() - began
+
+    def _names(self, database: sqlite3.Connection) -> list[str]:
+        return [str(column[1]) for column in database.execute("PRAGMA table_info(runs)")]
+
+    def _id(self, beginning: str) -> str:
+        return f"printf('{beginning}%024d', n)"
+
+    def _tell(self, statement: str) -> None:
+        with self._connected() as database, database:
+            database.execute(statement)
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -78,23 +110,40 @@ class PostgresHistory:
 
     def end_waiting_runs(self) -> None:
         """See History."""
+        self._tell(END_OTHERS)
+
+    def empty_queue(self) -> None:
+        """See History."""
+        self._tell(END)
+
+    def fill_queue(self, projects: Sequence[str], rows: int) -> None:
+        """See History."""
         with psycopg.connect(self._url) as database:
-            database.execute(END)
+            self._tell(_queueing(self._names(database), projects, self._id(QUEUED), rows))
 
     def seed(self, projects: Sequence[str], rows: int, *, first: int = 0) -> float:
         """See History."""
         began = time.perf_counter()
         with psycopg.connect(self._url, autocommit=True) as database:
             database.execute("SET synchronous_commit = off")
-            columns: Any = database.execute("SELECT * FROM runs LIMIT 0").description
-            run_id = "'run_c' || lpad(n::text, 24, '0')"
             moment = f"to_timestamp({_second(first + rows)})"
-            names = [str(column.name) for column in columns]
+            names, run_id = self._names(database), self._id(ENDED)
             for statement in _seeding(names, projects, run_id, moment, first, rows):
                 database.execute(statement.encode())
-            # what autovacuum would do within a minute
-            database.execute("VACUUM ANALYZE runs")
+            database.execute(VACUUM)
         return time.perf_counter() - began
+
+    def _names(self, database: psycopg.Connection) -> list[str]:
+        columns: Any = database.execute("SELECT * FROM runs LIMIT 0").description
+        return [str(column.name) for column in columns]
+
+    def _id(self, beginning: str) -> str:
+        return f"'{beginning}' || lpad(n::text, 24, '0')"
+
+    def _tell(self, statement: str) -> None:
+        with psycopg.connect(self._url, autocommit=True) as database:
+            database.execute(statement.encode())
+            database.execute(VACUUM)
 
 
 def _second(rows: int) -> str:
@@ -116,15 +165,29 @@ def _seeding(
         **dict.fromkeys(("cause", "idempotency_key", "charged_to"), "NULL"),
         **dict.fromkeys(("created_at", "started_at", "ended_at", "released_at"), moment),
     }
-    values = ", ".join(differing.get(name, f"one.{name}") for name in names)
     for begin in range(first, first + rows, AT_ONCE):
-        end = min(begin + AT_ONCE, first + rows)
-        yield f"""
-            WITH RECURSIVE numbers(n) AS
-            (SELECT {begin} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {end})
-            INSERT INTO runs ({", ".join(names)}) SELECT {values}
-            FROM numbers, (SELECT * FROM runs ORDER BY created_at DESC LIMIT 1) AS one
-        """  # noqa: S608 - names are the table's own, values are made here
+        yield _copying(names, differing, "TRUE", begin, min(begin + AT_ONCE, first + rows))
+
+
+def _queueing(names: list[str], projects: Sequence[str], run_id: str, rows: int) -> str:
+    differing = {
+        "id": run_id,
+        "project_id": _pick(projects, "n"),
+        "work_branch": f"'run/' || {run_id}",
+        **dict.fromkeys(("hold", "idempotency_key", "charged_to"), "NULL"),
+    }
+    return _copying(names, differing, "status = 'queued'", 0, rows)
+
+
+def _copying(names: list[str], differing: dict[str, str], which: str, begin: int, end: int) -> str:
+    """Return a statement that copies the newest run of some, for each n from begin to end."""
+    values = ", ".join(differing.get(name, f"one.{name}") for name in names)
+    return f"""
+        WITH RECURSIVE numbers(n) AS
+        (SELECT {begin} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {end})
+        INSERT INTO runs ({", ".join(names)}) SELECT {values} FROM numbers,
+        (SELECT * FROM runs WHERE {which} ORDER BY created_at DESC LIMIT 1) AS one
+    """  # noqa: S608 - names are the table's own, values are made here
 
 
 def _pick(choices: Sequence[str], number: str) -> str:

@@ -15,9 +15,9 @@ import httpx
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
 from app.pages.shell.theme import look_of
+from tests.bench.pages.visitors import open_pages
 from tests.bench.pairs import median_of_pairs
 from tests.bench.table import Found, Measured
-from tests.bench.visitors import open_pages
 from tests.bench.yard import Yard
 from tests.builders.repositories import make_origin, run_git
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tests.bench.calls import expect, send
 from tests.bench.history import STATUSES
 from tests.bench.pairs import median_of_pairs
 from tests.bench.table import Found, Measured
-from tests.bench.wire import drive, expect, p50
 from tests.bench.yard import Yard
 
 READS = 40
@@ -44,5 +44,4 @@ def _paths(projects: tuple[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def _time(yard: Yard, path: str) -> float:
-    request = yard.request("GET", path)
-    return p50(expect(drive(yard.server.port, [request] * READS), 200))
+    return expect(send(yard.reading(path, READS)), 200).p50

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,21 +14,24 @@ from typing import Self
 from tests.bench.accepting import measure_accepting
 from tests.bench.commanding import measure_first_words
 from tests.bench.enclosing import measure_enclosing
-from tests.bench.flooding import SETTINGS as FLOOD_SETTINGS
-from tests.bench.flooding import measure_flood, write_flood
-from tests.bench.idling import measure_rest
+from tests.bench.idling import measure_rest, measure_starts
 from tests.bench.launching import make_large_origin, measure_launch, write_agent
 from tests.bench.listing import measure_lists
 from tests.bench.noop import running_noop
-from tests.bench.pages import CARDS, measure_page
+from tests.bench.pages.flooding import SETTINGS as FLOOD_SETTINGS
+from tests.bench.pages.flooding import measure_flood, write_flood
+from tests.bench.pages.painting import CARDS, measure_page
+from tests.bench.pages.watching import measure_pages
 from tests.bench.sweeping import measure_sweeps
 from tests.bench.table import Found
-from tests.bench.watching import measure_pages
+from tests.bench.waiting import SETTINGS as QUEUE_SETTINGS
+from tests.bench.waiting import Queue, waiting_runs
 from tests.bench.yard import Yard, running_yard
 from tests.builders.repositories import make_origin
 from tests.drivers.servers.postgresql import PostgresServer
 
 FEW_ROWS, REST_ROWS, MANY_ROWS, SHORT_ROWS = 1_000, 100_000, 1_000_000, 5_000
+LONG_QUEUE, SHORT_QUEUE = 10_000, 500
 PROJECTS_WITH_HISTORY = 4
 
 
@@ -55,12 +58,29 @@ class Ground:
         self._databases += 1
         return self._server.create(f"bench{self._databases}")
 
-    def yard(self, name: str, origin: Path, settings: dict[str, str] | None = None) -> Yard:
-        """Start a server that runs until the end of the benchmark."""
-        # a new folder, so that no step meets what a failed one left
-        folder = Path(mkdtemp(prefix=f"{name}-", dir=self.folder))
-        running = running_yard(folder, origin, self.new_url(), settings)
-        return self._until_end.enter_context(running)
+    def new_folder(self, name: str) -> Path:
+        """Create a folder, a new one each time: no step meets what another one left."""
+        return Path(mkdtemp(prefix=f"{name}-", dir=self.folder))
+
+    def yard(
+        self, name: str, origin: Path, settings: dict[str, str] | None = None
+    ) -> AbstractContextManager[Yard]:
+        """Run a server on a new folder and database."""
+        return running_yard(self.new_folder(name), origin, self.new_url(), settings)
+
+    @contextmanager
+    def queue(self, depth: int) -> Iterator[Queue]:
+        """Run a server on which so many runs wait."""
+        with (
+            self.yard("queue", self.origin, QUEUE_SETTINGS) as yard,
+            waiting_runs(yard, depth) as queue,
+        ):
+            yield queue
+
+    @property
+    def depth(self) -> int:
+        """How many runs wait where many do."""
+        return SHORT_QUEUE if self.is_short else LONG_QUEUE
 
     @cached_property
     def origin(self) -> Path:
@@ -78,7 +98,7 @@ class Ground:
         return self._with_history("many", SHORT_ROWS if self.is_short else REST_ROWS)
 
     def _with_history(self, name: str, rows: int) -> tuple[Yard, list[str]]:
-        yard = self.yard(name, self.origin)
+        yard = self._until_end.enter_context(self.yard(name, self.origin))
         projects = [yard.add_project(f"p{n}", agent_command=["/bin/true"]) for n in range(CARDS)]
         yard.leave_a_template(projects[0])
         yard.history.seed(projects[:PROJECTS_WITH_HISTORY], rows)
@@ -95,10 +115,14 @@ class Step:
 
 
 def _accepting(ground: Ground) -> Found:
-    yard = ground.yard("accepting", ground.origin)
-    project = yard.add_project("p", agent_command=["/bin/true"])
-    with running_noop() as port:
-        return measure_accepting(yard, port, project, is_short=ground.is_short)
+    with running_noop() as noop, ground.queue(0) as none, ground.queue(ground.depth) as many:
+        return measure_accepting(none, many, noop, is_short=ground.is_short)
+
+
+def _deep_start(ground: Ground) -> Found:
+    with ground.queue(ground.depth) as many:
+        cookie, note = many.yard.sign_in(), f"{many.depth:,} waiting"
+        return {"deep_start": measure_starts(many.yard, cookie, note)}
 
 
 def _first_words(ground: Ground) -> Found:
@@ -131,31 +155,34 @@ def _lists(ground: Ground) -> Found:
 
 
 def _launch(ground: Ground) -> Found:
-    folder = ground.folder
-    yard = ground.yard("launching", make_large_origin(ground.folder / "large"))
-    project = yard.add_project("large", agent_command=write_agent(folder / "agent.sh"))
-    return measure_launch(yard, project, folder)
+    folder = ground.new_folder("launch")
+    agent = write_agent(folder / "agent.sh")
+    with ground.yard("launching", make_large_origin(folder / "large")) as yard:
+        return measure_launch(yard, yard.add_project("large", agent_command=agent), folder)
 
 
 def _enclosing(ground: Ground) -> Found:
-    return measure_enclosing(ground.folder / "enclosing")
+    return measure_enclosing(ground.new_folder("enclosing"))
 
 
 def _sweeps(ground: Ground) -> Found:
-    return measure_sweeps(ground.folder / "sweeps", ground.new_url, is_short=ground.is_short)
+    folder = ground.new_folder("sweeps")
+    return measure_sweeps(folder, ground.new_url, is_short=ground.is_short)
 
 
 def _flood(ground: Ground) -> Found:
-    yard = ground.yard("flood", ground.origin, FLOOD_SETTINGS)
-    agent = write_flood(ground.folder / "flood.py")
-    return measure_flood(
-        yard, yard.add_project("flood", agent_command=agent), is_short=ground.is_short
-    )
+    agent = write_flood(ground.new_folder("flood") / "flood.py")
+    with ground.yard("flood", ground.origin, FLOOD_SETTINGS) as yard:
+        project = yard.add_project("flood", agent_command=agent)
+        return measure_flood(yard, project, is_short=ground.is_short)
 
 
+ACCEPTS = ("accept", "rate", "tail", "errors", "replay", "accept_cpu", "accept_cpu_all")
+ACCEPTS += ("deep_accept", "deep_rate", "deep_cpu", "deep_cpu_all")
 LISTS = ("newest", "by_project", "by_status", "by_trigger", "by_branch", "by_issue", "by_id")
 STEPS = (
-    Step("accepting", ("accept", "rate", "tail", "replay", "errors"), _accepting),
+    Step("accepting", ACCEPTS, _accepting),
+    Step("a start with a queue", ("deep_start",), _deep_start),
     Step("the command line", ("first_answer", "first_word"), _first_words),
     Step("the page of cards", ("page", "paint", "bytes"), _page),
     Step("a hundred open pages", ("idle_pages", "fan_out"), _open_pages),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.bench.client.phase import Plan
 from tests.bench.history import History, PostgresHistory, SqliteHistory
-from tests.bench.wire import build_request
 from tests.drivers.servers.processes import RunyardServer, wait_for
 
+KEY_HEADER = "x-idempotency-key"
 # limits that no measurement reaches; runs that wait an hour start no agent
 HUGE = "1000000"
 SETTINGS = {"RUNYARD_RUN_QUOTA": HUGE, "RUNYARD_REPO_CONCURRENCY": HUGE}
@@ -44,17 +46,24 @@ class Yard:
             client.post("/runs", json=order).raise_for_status()
         self.history.end_waiting_runs()
 
-    def order_of(self, project_id: str, *, key: str) -> bytes:
-        """Return a POST /runs for a delayed run, as bytes."""
-        body = {"project_id": project_id, "task": "Measure", "delay": LATER_SECONDS}
-        return self.request("POST", "/runs", body=body, key=key)
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self.server.process is not None
+        return self.server.process.pid
 
-    def request(self, method: str, path: str, *, body: Any = None, key: str = "") -> bytes:
-        """Return a call of the API with the operator's token, as bytes."""
+    def posting(self, project_id: str, requests: int, **more: Any) -> Plan:
+        """Return a plan to post runs, each with a key of its own, or all with one."""
+        body = json.dumps({"project_id": project_id, "task": "Measure"})
+        return self._plan("/runs", requests, body=body, key_header=KEY_HEADER, **more)
+
+    def reading(self, path: str, requests: int, **more: Any) -> Plan:
+        """Return a plan to read from the API."""
+        return self._plan(path, requests, method="GET", **more)
+
+    def _plan(self, path: str, requests: int, **more: Any) -> Plan:
         headers = {"Authorization": f"Bearer {self.server.token}"}
-        if key:
-            headers["x-idempotency-key"] = key
-        return build_request(method, f"/api/v1{path}", headers=headers, body=body)
+        return Plan(f"{self.server.url}/api/v1{path}", requests, headers=headers, **more)
 
     def sign_in(self) -> str:
         """Sign a browser in; return the value of its Cookie header."""

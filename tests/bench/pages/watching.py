@@ -8,8 +8,8 @@ from time import perf_counter
 import httpx
 import psutil
 
+from tests.bench.pages.visitors import Visitor, open_pages
 from tests.bench.table import Found, Measured
-from tests.bench.visitors import Visitor, open_pages
 from tests.bench.yard import Yard
 
 PAGES, SHORT_PAGES = 100, 10
@@ -42,8 +42,7 @@ async def _measure(yard: Yard, project_id: str, count: int, changes: int) -> Fou
 
 async def _rest(yard: Yard) -> float:
     """Return the server's CPU time in percent of a core."""
-    assert yard.server.process is not None
-    process = psutil.Process(yard.server.process.pid)
+    process = psutil.Process(yard.pid)
     await asyncio.sleep(SETTLE_SECONDS)
     before = process.cpu_times()
     await asyncio.sleep(REST_SECONDS)

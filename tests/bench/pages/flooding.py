@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from tests.bench.pages.visitors import Visitor, open_pages
 from tests.bench.table import Found, Measured
-from tests.bench.visitors import Visitor, open_pages
 from tests.bench.yard import Yard
 
 RUNS, SHORT_RUNS = 20, 3
@@ -68,8 +68,7 @@ def _start(client: httpx.Client, project_id: str, number: int) -> str:
 async def _watch(
     yard: Yard, client: httpx.Client, runs: list[str], seconds: float, warm: float
 ) -> Found:
-    assert yard.server.process is not None
-    process = psutil.Process(yard.server.process.pid)
+    process = psutil.Process(yard.pid)
     await _await_live(client, len(runs))
     paths = [f"/runs/{run_id}" for run_id in runs]
     async with open_pages(yard.server, yard.sign_in(), paths) as pages:
