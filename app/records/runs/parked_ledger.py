@@ -16,6 +16,7 @@ from app.records.feed import ProjectChanged, RunChanged
 from app.records.people.audit_ledger import Deed, write_down
 from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_ledger import RunLedger
+from app.records.runs.selections import are_few
 from app.records.tables import Run
 
 # SQLite uses the partial index only for its exact condition, not for `parked = 1`
@@ -78,6 +79,9 @@ class ParkedLedger:
         query = select(Run.project_id, Run.work_branch).where(theirs, *_PARKED)
         # deduplicated here: for DISTINCT, SQLite would scan all runs by branch
         branches: set[tuple[str, str]] = set(self._stores.everywhere(query))
+        names = {branch for _, branch in branches}
+        if are_few(project_ids, names):
+            theirs = and_(theirs, col(Run.work_branch).in_(names))
         if branches:
             branches -= self._in_use(theirs)
         return Counter(project_id for project_id, _ in branches)

@@ -21,6 +21,8 @@ ASKED_FOR = text(
 )
 # open runs that have left the queue, exactly as in the index, or SQLite does not use it
 BEGUN = text("runs.released_at IS NULL AND runs.status NOT IN ('delayed', 'queued')")
+# runs in the queue, exactly as in their indexes too
+QUEUED = text("runs.status IN ('delayed', 'queued')")
 
 
 @cache

@@ -1,7 +1,7 @@
 """Queries for runs: those on project cards, open ones, ended ones, and equals of a run.
 
 Project cards take one statement for many projects, without history. Thousands of runs may wait:
-they are grouped, and not read one by one.
+of those, only what is shown is read, from its index.
 """
 
 from __future__ import annotations
@@ -13,29 +13,22 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, CompoundSelect, func, literal_column, union_all
+from sqlalchemy import func, literal_column, union_all
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from app.domain.lifecycle import WAITING
 from app.domain.words import Cause, Status
 from app.records.runs import run_statements
-from app.records.runs.run_statements import BEGUN, cost_sum, dollars_of
+from app.records.runs.run_statements import BEGUN, QUEUED, cost_sum, dollars_of
 from app.records.stores.routing import Stores
 from app.records.stores.sessions import every
 from app.records.tables import Project, Run
 
 # index scans per statement; SQLite allows 500
 TOGETHER = 100
-_WAITING = [str(status) for status in WAITING]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A group of waiting runs with the same agent and hold."""
-
-    agent: str
-    hold: str | None
+# with more pairs of a project and a branch or issue to look up, all open runs are read instead
+FEW = 500
 
 
 class ProjectRuns:
@@ -72,27 +65,44 @@ class ProjectRuns:
             found[run.project_id].append(run)
         return found
 
-    def waiting(self, project_ids: Collection[str]) -> dict[str, list[Waiting]]:
-        """Return groups of waiting runs by project, sorted by their oldest run."""
-        alike = (col(Run.project_id), col(Run.agent), col(Run.hold))
-        oldest = func.min(col(Run.created_at)), func.min(col(Run.id))
-        query = Select[str, str, str | None, datetime, str](*alike, *oldest).group_by(*alike)
-        rows = self._stores.everywhere(
-            query.where(*_open(project_ids), col(Run.status).in_(_WAITING))
+    def first_holds(self, project_ids: Collection[str]) -> dict[str, str]:
+        """Return the hold of each project's oldest waiting run with one, by project."""
+        columns = col(Run.project_id), col(Run.hold), col(Run.created_at), col(Run.id)
+        walk = Select[str, str, datetime, str](*columns)
+        walk = walk.where(QUEUED, col(Run.hold).is_not(None)).limit(1)
+        walk = walk.order_by(col(Run.created_at), col(Run.id))
+        rows = self._each(walk.where(col(Run.project_id) == one) for one in project_ids)
+        rows.sort(key=lambda row: (row[2], row[3]), reverse=True)
+        return {row[0]: row[1] for row in rows}
+
+    def waiting_agents(
+        self, project_ids: Collection[str], agents: Collection[str]
+    ) -> dict[str, set[str]]:
+        """Return those of these agents that waiting runs are for, by project."""
+        walk = Select[str, str](col(Run.project_id), col(Run.agent)).where(QUEUED).limit(1)
+        rows = self._each(
+            walk.where(col(Run.project_id) == one, col(Run.agent) == agent)
+            for one in project_ids
+            for agent in agents
         )
-        found: dict[str, list[Waiting]] = {one: [] for one in project_ids}
-        for project_id, agent, hold, _, _ in sorted(rows, key=lambda row: (row[3], row[4])):
-            found[project_id].append(Waiting(agent, hold))
+        found: dict[str, set[str]] = {one: set() for one in project_ids}
+        for project_id, agent in rows:
+            found[project_id].add(agent)
         return found
 
-    def issues(self, project_ids: Collection[str]) -> dict[str, set[int]]:
-        """Return the issues that open runs work on, by project."""
-        query = select(Run.project_id, Run.issue).distinct()
+    def issues(self, asked: Mapping[str, Collection[int]]) -> dict[str, set[int]]:
+        """Return the issues that open runs work on, by project; perhaps more than those asked."""
+        ids = [one for one, numbers in asked.items() if numbers]
+        numbers = {number for one in ids for number in asked[one]}
         found: dict[str, set[int]] = defaultdict(set)
-        has_issue = col(Run.issue).is_not(None)
-        for project_id, number in self._stores.everywhere(
-            query.where(*_open(project_ids), has_issue)
-        ):
+        if not numbers:
+            return found
+        query = select(Run.project_id, Run.issue).distinct()
+        is_open = col(Run.released_at).is_(None), col(Run.issue).is_not(None)
+        query = query.where(*is_open, col(Run.project_id).in_(ids))
+        if are_few(ids, numbers):
+            query = query.where(col(Run.issue).in_(numbers))
+        for project_id, number in self._stores.everywhere(query):
             if number is not None:
                 found[project_id].add(number)
         return found
@@ -101,14 +111,23 @@ class ProjectRuns:
         ways = [sqlalchemy.select(walk.subquery().c.id) for walk in walks]
         found: list[Run] = []
         for begin in range(0, len(ways), TOGETHER):
-            ids: CompoundSelect[Any] = union_all(*ways[begin : begin + TOGETHER])
+            ids = union_all(*ways[begin : begin + TOGETHER])
             query = select(Run).where(col(Run.id).in_(ids))
             found += self._stores.everywhere(query)
         return found
 
+    def _each(self, walks: Iterable[Select[*tuple[Any, ...]]]) -> list[Any]:
+        ways = [sqlalchemy.select(*walk.subquery().c) for walk in walks]
+        found: list[Any] = []
+        for begin in range(0, len(ways), TOGETHER):
+            rows = union_all(*ways[begin : begin + TOGETHER]).subquery()
+            found += self._stores.everywhere(Select[*tuple[Any, ...]](*rows.c))
+        return found
 
-def _open(project_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:
-    return col(Run.released_at).is_(None), col(Run.project_id).in_(project_ids)
+
+def are_few(project_ids: Collection[str], them: Collection[object]) -> bool:
+    """Return True if it is faster to look up each of them in each project than to read all."""
+    return len(project_ids) * len(them) <= FEW
 
 
 def _first(runs: Iterable[Run], wanted: Mapping[str, int]) -> dict[str, list[Run]]:

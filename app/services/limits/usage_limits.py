@@ -179,9 +179,13 @@ class UsageLimits:
             for hold in holds
         ]
 
-    def of(self, agent: str) -> list[AccountHold]:
-        """Return the holds that an agent's runs may meet."""
-        return self._read(agent, None)
+    def held(self) -> dict[str, list[AccountHold]]:
+        """Return the holds that runs on this machine may meet, by agent, sorted by family."""
+        found: dict[str, list[AccountHold]] = {}
+        for hold in sorted(self.ledger.all(), key=lambda hold: hold.family):
+            if hold.account == self._agents.account(hold.agent):
+                found.setdefault(hold.agent, []).append(hold)
+        return found
 
     def lift(self, agent: str, family: str, deed: Deed, now: datetime) -> None:
         """Lift a hold by hand; the waiting runs start one by one. Raises NotFound."""

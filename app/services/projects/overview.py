@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from app.records.people.usage_limit_ledger import facts_of
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_ledger import RunLedger
-from app.records.runs.selections import ProjectRuns, Waiting
+from app.records.runs.selections import ProjectRuns
 from app.records.stores.routing import Stores
 from app.records.tables import AccountHold, Project, Run, Stuck
 from app.services.limits.usage_limits import UsageLimits
@@ -89,15 +89,14 @@ class ProjectViews:
         failures = self._project_runs.strikes(counted)
         # for one project read only its own rows, for several read all rows
         alone = ids[0] if len(ids) == 1 else None
-        begun, waiting = self._project_runs.begun(ids), self._project_runs.waiting(ids)
+        begun, waits = self._project_runs.begun(ids), self._project_runs.first_holds(ids)
         stuck = _by_project(self._quarantine.held(alone))
         parked, ready = self._parked.counts(ids), self._ready_counts(projects)
-        holds: dict[str, list[AccountHold]] = {}
+        holds = self._holds(projects, newest)
         views: dict[str, ProjectView] = {}
         for project in projects:
             one = project.id
             live = [run for run in begun[one] if run.status in LIVE]
-            agents = _agents(project, [*waiting[one], *newest[one][:1]])
             views[one] = ProjectView(
                 project=project,
                 live_runs=len(begun[one]),
@@ -106,10 +105,9 @@ class ProjectViews:
                 failures=tuple(failures.get(one, ())),
                 ready_count=ready[one],
                 clone_percent=self._projects.progress(one),
-                hold=next((some.hold for some in waiting[one] if some.hold), None)
-                or unreachable_words(project),
+                hold=waits.get(one) or unreachable_words(project),
                 parked_count=parked[one],
-                holds=tuple(self._holds(agents, holds)),
+                holds=holds.get(one, ()),
                 stuck=tuple(stuck[one]),
                 agent_problem=None
                 if project.archived_at
@@ -118,13 +116,18 @@ class ProjectViews:
         return views
 
     def _holds(
-        self, agents: Iterable[str], known: dict[str, list[AccountHold]]
-    ) -> list[AccountHold]:
-        found: list[AccountHold] = []
-        for agent in agents:
-            if agent not in known:
-                known[agent] = self._limits.of(agent)
-            found += known[agent]
+        self, projects: Sequence[Project], newest: Mapping[str, Sequence[Run]]
+    ) -> dict[str, tuple[AccountHold, ...]]:
+        """Return the holds on the accounts that each project's next runs need."""
+        held = self._limits.held()
+        if not held:
+            return {}
+        waiting = self._project_runs.waiting_agents([one.id for one in projects], held)
+        found: dict[str, tuple[AccountHold, ...]] = {}
+        for project in projects:
+            latest = [run.agent for run in newest[project.id][:1]]
+            agents = dict.fromkeys([project.agent, *sorted(waiting[project.id]), *latest])
+            found[project.id] = tuple(one for agent in agents for one in held.get(agent, ()))
         return found
 
     def _ready_counts(self, projects: Sequence[Project]) -> dict[str, int | None]:
@@ -143,11 +146,6 @@ class ProjectViews:
         return counts | {
             one: None if numbers is None else len(numbers) for one, numbers in found.items()
         }
-
-
-def _agents(project: Project, runs: Iterable[Run | Waiting]) -> dict[str, None]:
-    """Return the agents whose accounts the project's next runs need."""
-    return dict.fromkeys([project.agent, *(run.agent for run in runs)])
 
 
 def _by_project(rows: Iterable[Stuck]) -> dict[str | None, list[Stuck]]:

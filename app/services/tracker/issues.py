@@ -95,7 +95,9 @@ class IssueService:
     def claimable_of(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
         """Return the claimable numbers of many projects, by project id, with few calls."""
         ready = self._ready([one for one in projects if one.state != "broken"])
-        running = self._project_runs.issues([project.id for project in projects])
+        running = self._project_runs.issues(
+            {one: [issue.number for issue in told.issues] for one, told in ready.items() if told}
+        )
         return {
             project.id: self._take(project, ready.get(project.id), running[project.id])
             for project in projects
@@ -224,12 +226,13 @@ class IssueService:
         self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
     ) -> list[IssueView]:
         changes = self._ask(project, lambda forge, repo: forge.open_changes(repo))
-        running = self._project_runs.issues([project.id])[project.id]
+        asked = {project.id: [one.number for one in issues]}
+        running = self._project_runs.issues(asked)[project.id]
         around = _Around(self._claims(project), running, changes)
         named = {one.number: blockers_of(one.body) for one in issues}
-        asked = {number for numbers in named.values() for number in numbers} - {*open_numbers}
-        known = self._ask(project, lambda forge, repo: forge.known_among(repo, asked))
-        unknown = asked - known
+        away = {number for numbers in named.values() for number in numbers} - {*open_numbers}
+        known = self._ask(project, lambda forge, repo: forge.known_among(repo, away))
+        unknown = away - known
         return [
             _view(
                 one,

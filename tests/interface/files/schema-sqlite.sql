@@ -7,6 +7,7 @@ CREATE INDEX comments_of_issue ON issue_comment (project_id, number, id);
 CREATE INDEX days_of_all ON project_day (day);
 CREATE INDEX ended_runs ON runs (ended_at);
 CREATE INDEX events_of_run ON run_events (run_id, id);
+CREATE INDEX held_runs_of_project ON runs (project_id, created_at, id) WHERE status IN ('delayed', 'queued') AND hold IS NOT NULL;
 CREATE INDEX ix_login_link_expires_at ON login_link (expires_at);
 CREATE INDEX ix_session_person_id ON session (person_id);
 CREATE INDEX newest_batches ON batches (created_at, id);
@@ -25,6 +26,7 @@ CREATE INDEX newest_runs_on_branch ON runs (work_branch, created_at, id);
 CREATE UNIQUE INDEX one_open_change_per_branch ON change_request (project_id, branch) WHERE state = 'open';
 CREATE UNIQUE INDEX one_open_run_per_branch ON runs (project_id, work_branch) WHERE released_at IS NULL;
 CREATE INDEX open_issues ON issue (project_id, number) WHERE state = 'open';
+CREATE INDEX open_runs_of_project_for_issue ON runs (project_id, issue) WHERE released_at IS NULL AND issue IS NOT NULL;
 CREATE INDEX parked_runs ON runs (project_id, created_at) WHERE parked;
 CREATE INDEX pending_notifications ON notification (receiver, due_at) WHERE state = 'pending';
 CREATE INDEX resumable_runs ON runs (ended_at) WHERE may_resume;
@@ -33,6 +35,7 @@ CREATE INDEX runs_of_batch ON runs (batch_id, status) WHERE batch_id IS NOT NULL
 CREATE INDEX striking_runs ON runs (project_id, ended_at) WHERE is_strike;
 CREATE INDEX unfinished_batches ON batches (created_at) WHERE ended_at IS NULL;
 CREATE INDEX unfinished_bulk ON bulk (created_at) WHERE ended_at IS NULL;
+CREATE INDEX waiting_runs_of_project_by_agent ON runs (project_id, agent) WHERE status IN ('delayed', 'queued');
 CREATE TABLE account_hold (
 	agent VARCHAR NOT NULL, 
 	account VARCHAR NOT NULL, 

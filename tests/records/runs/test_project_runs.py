@@ -13,7 +13,7 @@ import pytest
 from app.records.database.database import Database
 from app.records.runs import selections
 from app.records.runs.run_ledger import RunLedger
-from app.records.runs.selections import ProjectRuns, Waiting
+from app.records.runs.selections import ProjectRuns
 from tests.builders.databases import SQLITE
 from tests.builders.rows import NOW, add_run, run_id, stores_on
 from tests.drivers.query_plans import explained, statements_of
@@ -87,23 +87,37 @@ def leave_open_runs(ledger: RunLedger, *, split: bool = False) -> None:
             add_run(ledger, **made | columns, project_id=project_id, work_branch=branch)
 
 
+ASKED = {one: [3, 4, 5, 6] for one in PROJECTS}
+AGENTS = ("amp", "codex", "gemini", "script")
+
+
 def check_open(ledger: RunLedger) -> None:
     runs = ProjectRuns(ledger.stores)
-    begun, waiting = runs.begun(PROJECTS), runs.waiting(PROJECTS)
-    some = [Waiting("codex", None), Waiting("amp", "late"), Waiting("codex", "full")]
-    assert list(begun) == list(waiting) == PROJECTS
-    assert waiting == {one: some if one in PROJECTS[:2] else [] for one in PROJECTS}
+    begun, busy = runs.begun(PROJECTS), PROJECTS[:2]
+    assert list(begun) == PROJECTS
+    assert runs.first_holds(PROJECTS) == dict.fromkeys(busy, "late")
+    assert runs.waiting_agents(PROJECTS, AGENTS) == {
+        one: {"amp", "codex"} if one in busy else set() for one in PROJECTS
+    }
     for one in PROJECTS:
         mine = [run for run in ledger.open_runs(one) if run.status in ("running", "died")]
         assert begun[one] == mine
-        assert runs.issues([one])[one] == runs.issues(PROJECTS)[one]
-    assert runs.issues(PROJECTS) == {one: {3, 4} for one in PROJECTS[:2]}
+    assert runs.issues(ASKED) == {one: {3, 4} for one in busy}
+    assert runs.issues({PROJECTS[0]: [4], PROJECTS[4]: [5]}) == {PROJECTS[0]: {4}}
     assert len(begun[PROJECTS[0]]) == 2
 
 
-def test_of_what_waits_it_is_told_what_is_alike(ledger: RunLedger) -> None:
+@pytest.mark.parametrize("few", [1, 500])
+@pytest.mark.parametrize("together", [1, 3, 100])
+@pytest.mark.both_databases
+def test_of_what_is_open_it_is_told_what_a_card_shows(
+    ledger: RunLedger, few: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selections, "TOGETHER", together)
     leave_open_runs(ledger)
     check_open(ledger)
+    monkeypatch.setattr(selections, "FEW", few)
+    assert ProjectRuns(ledger.stores).issues(ASKED) == {one: {3, 4} for one in PROJECTS[:2]}
 
 
 @pytest.mark.both_databases
@@ -113,15 +127,17 @@ def test_what_is_open_in_both_stores_is_told_as_of_one(
     ledger = RunLedger(stores_on(open_database("control.db"), open_database("runs.db")))
     leave_open_runs(ledger, split=True)
     runs = ProjectRuns(ledger.stores)
-    assert [one.hold for one in runs.waiting(PROJECTS)["proj_0"] if one.hold] == ["late", "full"]
+    assert runs.first_holds(PROJECTS) == dict.fromkeys(PROJECTS[:2], "late")
+    assert runs.waiting_agents(["proj_0"], AGENTS) == {"proj_0": {"amp", "codex"}}
     assert [run.status for run in runs.begun(PROJECTS)["proj_1"]] == ["running", "died"]
-    assert runs.issues(PROJECTS) == {one: {3, 4} for one in PROJECTS[:2]}
+    assert runs.issues(ASKED) == {one: {3, 4} for one in PROJECTS[:2]}
 
 
 def test_of_no_project_there_is_nothing(ledger: RunLedger) -> None:
     runs = ProjectRuns(ledger.stores)
     assert runs.newest([], limit=3) == {}
-    assert runs.strikes({}) == runs.begun([]) == runs.waiting([]) == runs.issues([]) == {}
+    assert runs.strikes({}) == runs.begun([]) == runs.first_holds([]) == runs.issues({}) == {}
+    assert runs.waiting_agents([], AGENTS) == runs.issues({"proj_x": []}) == {}
     assert runs.newest(["proj_x"], limit=3) == {"proj_x": []}
 
 
@@ -129,8 +145,10 @@ def test_many_projects_take_as_many_statements_as_one(ledger: RunLedger) -> None
     runs = ProjectRuns(ledger.stores)
     for asked in (PROJECTS, PROJECTS[:1]):
         assert len(statements_of(lambda of=asked: runs.newest(of, limit=3))) == 1
-        for ask in (runs.begun, runs.waiting, runs.issues):
+        for ask in (runs.begun, runs.first_holds):
             assert len(statements_of(partial(ask, asked))) == 1
+        assert len(statements_of(lambda of=asked: runs.waiting_agents(of, AGENTS))) == 1
+        assert len(statements_of(lambda of=asked: runs.issues({one: [1, 2] for one in of}))) == 1
 
 
 @pytest.mark.parametrize("kind", [SQLITE], indirect=True)
@@ -155,8 +173,19 @@ def test_what_is_open_is_found_without_looking_at_what_is_over(
     asked: dict[str, tuple[Callable[[], object], str]] = {
         "begun": (partial(runs.begun, PROJECTS), "begun_runs (project_id=?)"),
         "all begun": (ledger.begun_runs, "begun_runs"),
-        "waiting": (partial(runs.waiting, PROJECTS), "of_project_by_status (project_id=?"),
-        "issues": (partial(runs.issues, PROJECTS), "one_open_run_per_branch (project_id=?)"),
+        "holds": (partial(runs.first_holds, PROJECTS[:1]), "held_runs_of_project (project_id=?)"),
+        "agents": (
+            partial(runs.waiting_agents, PROJECTS[:1], AGENTS[:1]),
+            "waiting_runs_of_project_by_agent (project_id=? AND agent=?)",
+        ),
+        "issues": (
+            partial(runs.issues, ASKED),
+            "open_runs_of_project_for_issue (project_id=? AND issue=?)",
+        ),
+        "all issues": (
+            partial(runs.issues, {one: range(selections.FEW) for one in PROJECTS}),
+            "open_runs_of_project_for_issue (project_id=? AND issue>?)",
+        ),
         "active": (ledger.active_runs, "one_open_run_per_branch"),
     }
     for name, (ask, index) in asked.items():

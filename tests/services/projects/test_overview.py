@@ -16,7 +16,7 @@ from app.domain.batches import BatchStatus
 from app.errors import NotFound
 from app.records.database.database import Database
 from app.records.feed import FeedBroke, ProjectChanged
-from app.records.tables import Project, Run
+from app.records.tables import AccountHold, Project, Run
 from app.services.projects.overview import (
     BARS,
     HEARSAY_SECONDS,
@@ -25,8 +25,8 @@ from app.services.projects.overview import (
     ProjectViews,
     shown_for,
 )
-from tests.builders.rows import draft_batch, draft_run, stores_on
-from tests.drivers.query_plans import statements_of
+from tests.builders.rows import NOW, draft_batch, draft_run, stores_on
+from tests.drivers.query_plans import statements_of, steps_of
 from tests.fakes.planes import TwinPlane
 
 
@@ -123,6 +123,42 @@ def test_neither_a_card_nor_a_tick_reads_the_runs_that_wait_in_batches(
     assert (shown.live_runs, shown.hold, len(shown.newest)) == (0, "late", BARS)
     assert read_of_runs(lambda: views.build([projects[0]])) <= BARS
     assert read_of_runs(lambda: twin.services.sweep.tick_once(now)) == 0
+
+
+def test_a_card_costs_the_same_however_many_runs_wait(
+    twin: TwinPlane, projects: list[Project], views: CountedViews
+) -> None:
+    one = projects[0]
+    issue, ended = (
+        twin.add_issue(one).number,
+        {"status": "died", "ended_at": NOW, "released_at": NOW},
+    )
+    twin.finish(one)
+    hold: dict[str, Any] = {
+        "agent": "amp",
+        "account": twin.services.limits._agents.account("amp"),
+        "family": "",
+    }
+
+    def wait(count: int, **columns: Any) -> None:
+        usual = {"project_id": one.id, "created_at": twin.clock()} | columns
+        with twin.database.transaction() as tx:
+            tx.add_all([draft_run(**usual) for _ in range(count)])
+
+    with twin.database.transaction() as tx:
+        tx.add(AccountHold(**hold, since=twin.clock(), evidence="", run_id="run_1"))
+    wait(1, parked=True, work_branch="kept", **ended)
+    # the rows that a card has to find among all others
+    wait(1, hold="first")
+    wait(1, agent="amp")
+    wait(10, issue=issue)
+    few = steps_of(twin.database, lambda: views.build([one]))
+    for number in range(20):
+        wait(100, hold=f"hold {number}", agent=f"agent {number}", issue=2 + number)
+    assert steps_of(twin.database, lambda: views.build([one])) <= 1.2 * few + 100
+    shown = views.build([one])[one.id]
+    assert (shown.hold, shown.ready_count, shown.parked_count) == ("first", 0, 1)
+    assert [held.agent for held in shown.holds] == ["amp"]
 
 
 def test_a_card_says_the_same_alone_and_among_others(
