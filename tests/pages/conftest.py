@@ -165,6 +165,8 @@ async def house(tmp_path: Path, _whole_program: None) -> AsyncIterator[House]:
         try:
             async with _alive(house.app), house.people:
                 plane.begin()  # as in the server: only after NiceGUI's scan of all objects
+                # a test that changes what the start reads would race with it
+                assert await asyncio.to_thread(plane.workers.finish, PATIENCE_SECONDS)
                 yield house
                 for client in list(Client.instances.values()):
                     client.delete()

@@ -18,10 +18,10 @@ from tests.fakes.agents.runs import carrying
 # as many as wait for a deadline: the others use the processor while those wait
 AT_ONCE = 4
 EVERY = [(user, *way) for user in (ROOT, PLAIN) for way in WAYS if way[0]]
-# each user and each means; `sandboxed` hides what `contained` hides, and more
+# each user, each means and each level
 CHOSEN = {
-    (ROOT, Means.BUBBLEWRAP, SandboxLevel.CONTAINED),
-    (PLAIN, Means.NAMESPACES, SandboxLevel.CONTAINED),
+    (ROOT, Means.NAMESPACES, SandboxLevel.CONTAINED),
+    (PLAIN, Means.BUBBLEWRAP, SandboxLevel.SANDBOXED),
 }
 
 

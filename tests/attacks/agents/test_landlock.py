@@ -207,11 +207,14 @@ def test_an_agent_that_stops_all_it_can_reach_stops_its_own_run_alone(trial: Div
 def test_nothing_outlives_the_run_however_it_hides(trial: Divided) -> None:
     mark = f"4321.{os.getpid()}"
     hides = f"env -i setsid sh -c 'trap \"\" TERM HUP; sleep {mark} & sleep {mark} & wait' &"
+    before = set(Path(trial.group).glob("*/cgroup.procs"))
     tried = trial.contain(f"{hides} sleep 0.3; echo left; exit 0", grace=1)
     assert (tried.code, tried.is_gone) == (0, True)
     assert "left" in tried.log
     assert _with_argument(mark) == []
-    assert not any(one.read_text() for one in Path(trial.group).glob("*/cgroup.procs"))
+    of_run = set(Path(trial.group).glob("*/cgroup.procs")) - before
+    assert of_run
+    assert not any(one.read_text() for one in of_run)
 
 
 def test_an_agent_has_its_grace_and_so_have_its_orphans(trial: Divided) -> None:

@@ -116,6 +116,11 @@ def test_half_a_request_is_ended_in_time(waited: dict[str, tuple[float, float]],
     assert given * 0.9 <= kept
 
 
+def test_every_server_has_the_deadlines_that_are_promised() -> None:
+    # those of the servers above are shorter, but in the soak
+    assert (HEADER_SECONDS, BODY_IDLE_SECONDS) == (10.0, 30.0)
+
+
 def test_headers_without_an_end_are_not_kept(server: RunyardServer) -> None:
     line = half(server, "GET /healthz HTTP/1.1\r\n")
     line.setblocking(False)

@@ -9,7 +9,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
 
-from tests.drivers.servers.processes import ROOT, RunyardServer
+from tests.drivers.servers.processes import ROOT, RunyardServer, wait_for
 
 SCREENS = ROOT / "test-results" / "screens"
 IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
@@ -98,12 +98,17 @@ def runs_of(server: RunyardServer, project_id: str) -> list[dict[str, Any]]:
         return client.get("/runs", params={"project_id": project_id}).json()["items"]
 
 
-def stop_runs(server: RunyardServer, project_id: str) -> None:
-    """Stop every run of a project."""
+def stop_runs(server: RunyardServer, project_id: str | None = None) -> None:
+    """Stop every open run, or those of one project, and wait until they are released."""
+    asked = {"project_id": project_id} if project_id else {}
     with server.client() as client:
-        for run in client.get("/runs", params={"project_id": project_id}).json()["items"]:
+        runs = client.get("/runs", params={**asked, "limit": 100}).json()["items"]
+        open_runs = [run for run in runs if run["released_at"] is None]
+        for run in open_runs:
             if run["phase"] != "done":
                 client.post(f"/runs/{run['id']}/stop")
+        for run in open_runs:
+            wait_for(client, f"/runs/{run['id']}", lambda found: found["released_at"] is not None)
 
 
 def picture(page: Page, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.drivers.servers.processes import RunyardServer, running_server
 from tests.drivers.web.browsers import WIDE
-from tests.drivers.web.submits import FaultFile
+from tests.drivers.web.submits import FaultFile, stop_runs
 from tests.e2e.conftest import FAST, PATIENCE_MS, Consoles, OpenPage, is_error
+
+HAS_FAILED = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +31,32 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("programs")
 
 
+class LogCheck:
+    """Looks through the servers' logs, each line once."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, int] = {}
+
+    def errors_of(self, server: RunyardServer) -> list[str]:
+        """Return the lines at ERROR that were written since the last look."""
+        log, seen = server.log, self._seen.get(server.data_dir, 0)
+        # the last line may be half written
+        self._seen[server.data_dir] = end = log.rfind("\n") + 1
+        return [line for line in log[seen:end].splitlines() if is_error(line)]
+
+
+@pytest.fixture(scope="session")
+def log_check() -> LogCheck:
+    """What was seen of the servers' logs."""
+    return LogCheck()
+
+
 @pytest.fixture(scope="session")
 def shared_server(
-    tmp_path_factory: pytest.TempPathFactory, faults: FaultFile, programs: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    faults: FaultFile,
+    programs: Path,
+    log_check: LogCheck,
 ) -> Iterator[RunyardServer]:
     """The server of all files that set nothing: with faults, and with a signed-in agent."""
     settings = {
@@ -42,6 +67,8 @@ def shared_server(
     }
     with running_server(tmp_path_factory.mktemp("shared"), **settings) as running:
         yield running
+    errors = log_check.errors_of(running)
+    assert not errors, "\n".join(errors)
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +86,21 @@ def server(
     begin: Callable[..., AbstractContextManager[RunyardServer]],
     settings: dict[str, str],
     is_shared: bool,
+    log_check: LogCheck,
 ) -> Iterator[RunyardServer]:
-    """The shared server or one of this file; an ERROR in its log fails the last test."""
+    """The shared server or one of this file; an ERROR in its log fails the last test.
+
+    Of the shared one's, also an ERROR between this file and the one before.
+    """
     if not is_shared:
         data = tmp_path_factory.mktemp("data")
         faults = request.getfixturevalue("faults")
         with begin(data, **FAST | faults.settings | settings) as running:
             yield running
-        seen = 0
     else:
         running = request.getfixturevalue("shared_server")
-        seen = len(running.log)
         yield running
-    errors = [line for line in running.log[seen:].splitlines() if is_error(line)]
+    errors = log_check.errors_of(running)
     assert not errors, "\n".join(errors)
 
 
@@ -80,18 +109,26 @@ class SignedIn:
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        self._contexts: dict[str, BrowserContext] = {}
+        # not by address: a port comes back with another server
+        self._contexts: dict[Path, tuple[RunyardServer, BrowserContext]] = {}
 
     def at(self, server: RunyardServer) -> BrowserContext:
         """Return the context of this server; its scripts stay in the cache."""
-        if server.url not in self._contexts:
+        if server.data_dir not in self._contexts:
+            self._close_ended()
             # without movement a page at rest costs half
             context = self._browser.new_context(viewport=WIDE, reduced_motion="reduce")
             page = context.new_page()
             page.goto(server.new_link())
             page.close()
-            self._contexts[server.url] = context
-        return self._contexts[server.url]
+            self._contexts[server.data_dir] = (server, context)
+        return self._contexts[server.data_dir][1]
+
+    def _close_ended(self) -> None:
+        for folder, (server, context) in list(self._contexts.items()):
+            if server.process is None:
+                context.close()
+                del self._contexts[folder]
 
     def another(self, server: RunyardServer, **how: Any) -> BrowserContext:
         """Return a new context that is signed in; the caller closes it."""
@@ -107,9 +144,33 @@ def contexts(browser: Browser) -> SignedIn:
     return SignedIn(browser)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note which tests fail, for their fixtures."""
+    report = yield
+    if report.failed:
+        item.stash[HAS_FAILED] = True
+    return report
+
+
 @pytest.fixture(autouse=True)
-def no_fault_is_left(faults: FaultFile) -> Iterator[None]:
-    """Remove the faults that a test has set."""
+def no_run_is_left(request: pytest.FixtureRequest, is_shared: bool) -> Iterator[None]:
+    """Stop what a failed test leaves on the shared server: it would disturb the next ones."""
+    yield
+    server = request.node.funcargs.get("server")
+    if is_shared and server is not None and request.node.stash.get(HAS_FAILED, False):
+        with server.client() as client:
+            for project in client.get("/projects").json()["items"]:
+                if project["auto_enabled"]:
+                    client.put(f"/projects/{project['id']}/afk/auto", json={"enabled": False})
+        stop_runs(server)
+
+
+@pytest.fixture(autouse=True)
+def no_fault_is_left(faults: FaultFile, no_run_is_left: None) -> Iterator[None]:
+    """Remove the faults that a test has set; before runs are stopped, which faults could hinder."""
     yield
     faults.clear()
 

@@ -36,7 +36,7 @@ ROW_IS_FREE = """() => {
   const row = document.querySelector("[data-status=submitting]").getBoundingClientRect();
   return document.querySelector(".q-dialog .sheet").getBoundingClientRect().top >= row.bottom;
 }"""
-PHONES = (pytest.param((390, 844), marks=pytest.mark.soak), (360, 640))
+PHONES = ((390, 844), (360, 640))
 LOST_LINK = "ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INTERNET_DISCONNECTED|WebSocket|Failed to fetch"
 
 

@@ -29,12 +29,11 @@ def test_what_a_dead_run_left_is_delivered_or_discarded(
     page = signed_in
     project = add_project(server, tmp_path, DIES_WITH_A_COMMIT, name="kept-book")
     parked = page.locator("nav a", has_text="Parked")
-    with server.client() as client:
-        before = len(client.get("/parked").json()["items"])
     page.goto(server.url)
     first, second = (keep(server, project, title) for title in ("Round tax", "Export it"))
     expect(page.locator(".strip .alert")).to_contain_text("parked")
-    expect(parked).to_contain_text(str(before + 2))
+    assert branches_kept(server, project) == ["afk/1", "afk/2"]
+    expect(parked).to_contain_text(str(len(branches_kept(server))))
 
     # deliver the first run's work as a change request
     page.goto(f"{server.url}/runs/{first}")
@@ -69,7 +68,8 @@ def test_what_a_dead_run_left_is_delivered_or_discarded(
     sure.click()
     expect(row).to_have_count(0)
     expect(page.locator(".say")).to_contain_text("afk/2 was deleted.")
-    expect(parked).to_contain_text(str(before + 1))
+    assert branches_kept(server, project) == ["afk/1"]
+    expect(parked).to_contain_text(str(len(branches_kept(server))))
     with server.client() as client:
         issues = client.get(f"/projects/{project}/issues").json()["items"]
         assert {one["number"]: one["claimable"] for one in issues} == {1: False, 2: True}
@@ -158,6 +158,13 @@ def keep(server: RunyardServer, project: str, title: str) -> str:
     wait_until(server, run_id, status="died")
     wait_until_released(server, run_id)
     return run_id
+
+
+def branches_kept(server: RunyardServer, project: str | None = None) -> list[str]:
+    """Return the branches of parked work, of one project or of all, in order."""
+    with server.client() as client:
+        items = client.get("/parked").json()["items"]
+    return sorted(one["branch"] for one in items if project in (None, one["project_id"]))
 
 
 def kept(page: Page, branch: str) -> Locator:

@@ -129,7 +129,7 @@ def check(window: Window, name: str, looks: tuple[Look, ...]) -> list[str]:
     wait_until_drawn(window.page)
     found = []
     for look in looks:
-        seen = window.see(look, look.widths[-1])
+        seen = [problem for width in look.widths for problem in window.see(look, width)]
         seen += barriers(window.page, of_look=look is not looks[0])
         if seen:
             take_picture(window.page, name, look)

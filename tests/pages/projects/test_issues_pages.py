@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from nicegui.testing.user import User
 
 from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut
 from tests.builders.repositories import make_origin
-from tests.pages.conftest import House, html_of, until
+from tests.pages.conftest import PATIENCE_SECONDS, House, html_of, until
 
 READY = ["ready-for-agent"]
 
@@ -22,7 +23,7 @@ async def project(house: House, user: User, tmp_path: Path) -> ProjectOut:
     made = await api.add_project(
         NewProject(name="shop", origin=str(origin), agent="script", agent_command=["true"])
     )
-    house.plane.workers.finish(10)
+    assert await asyncio.to_thread(house.plane.workers.finish, PATIENCE_SECONDS)
     return await api.project(made.id)
 
 

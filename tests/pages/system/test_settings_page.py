@@ -14,7 +14,7 @@ from nicegui.testing.user import User
 
 from app.api.schemas import CopiesOut, LeavingOut, RetentionOut
 from app.pages.shell.page_session import PageSession
-from app.pages.system.settings import retention_html
+from app.pages.system.settings import LOOKING, retention_html
 from tests.pages.conftest import House, html_of, until
 
 
@@ -42,7 +42,7 @@ async def test_what_doctor_sees_shows_on_every_open_page(
     house: House, user: User, bin_folder: Path
 ) -> None:
     await user.open("/settings")
-    assert "Checking this machine…" in html_of(user)
+    assert LOOKING in html_of(user)
     await until(lambda: "This machine" in html_of(user))
     assert "No agent that Runyard knows was found" in html_of(user)
     assert "npm install -g @openai/codex" in html_of(user)
@@ -63,7 +63,7 @@ async def test_the_limits_come_with_their_origins(user: User) -> None:
     await user.open("/settings?tab=limits")
     assert "RUNYARD_RUN_QUOTA" in html_of(user)
     assert "default" in html_of(user)
-    assert "Looking at" not in html_of(user)
+    assert LOOKING not in html_of(user)
 
 
 @dataclass

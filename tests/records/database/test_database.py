@@ -236,6 +236,17 @@ def test_the_pragmas_that_make_an_accepted_run_last_are_set(database: Database) 
     }
 
 
+@pytest.mark.parametrize("kind", [SQLITE], indirect=True)
+def test_the_writing_connection_waits_for_the_disk(database: Database) -> None:
+    # not through SQLAlchemy's connection, which the tests' own setting changes
+    connection = database.engine.raw_connection()
+    try:
+        [found] = connection.cursor().execute("PRAGMA synchronous").fetchone()
+    finally:
+        connection.close()
+    assert found == 2
+
+
 def test_a_time_without_a_zone_cannot_be_stored(database: Database) -> None:
     naive = Person(id="person_1", name="p", created_at=datetime(2026, 1, 1))
     with pytest.raises(StatementError, match="without a zone"):
