@@ -20,7 +20,7 @@ from app.control_plane.storage import make_ledgers, make_relays, open_stores, se
 from app.logs import correlated
 from app.records.database.database import DatabaseSilent
 from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
-from app.services.concurrency import Locks, Workers
+from app.services.concurrency import Locks, Workers, guarded
 from app.services.container import SettingValue, build
 from app.services.context import Adapters, Context
 from app.services.system.ownership import RENEW_SECONDS
@@ -136,10 +136,7 @@ class ControlPlane:
             self.scheduler.repeat(self._renew_leases, RENEW_SECONDS)
         self.scheduler.start()
         for duty in (self._contain, self.recover_once, self.services.projects.resume_clones):
-            try:
-                duty()
-            except Exception:
-                log.exception("take_over_failed")
+            guarded(duty)
         # may contact origins, so nothing waits for it
         self.workers.submit(self.services.changes.finish_once, self.clock())
         tell_people = self.services.notifications.request

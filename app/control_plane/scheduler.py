@@ -9,10 +9,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from app.adapters.machine.clock_changes import ClockChanges
+from app.services.concurrency import guarded
 
 
 class Scheduler:
-    """Calls duties from its own thread; a late one is called once, never skipped."""
+    """Calls duties from its own thread; a late one is called once, never skipped.
+
+    A duty that raises is logged and affects no other.
+    """
 
     def __init__(self) -> None:
         self._scheduler = BackgroundScheduler(timezone=UTC)
@@ -36,8 +40,9 @@ class Scheduler:
     def repeat(self, duty: Callable[[], object], seconds: float) -> None:
         """Call a duty every `seconds`, never twice at once."""
         self._scheduler.add_job(
-            duty,
+            guarded,
             "interval",
+            args=[duty],
             seconds=seconds,
             coalesce=True,
             max_instances=1,
@@ -55,8 +60,9 @@ class Scheduler:
     ) -> None:
         """Call a duty once, at a moment; it replaces an earlier one of this name."""
         self._scheduler.add_job(
-            duty,
+            guarded,
             "date",
+            args=[duty],
             run_date=moment,
             id=name,
             replace_existing=True,

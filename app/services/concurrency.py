@@ -10,13 +10,14 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from functools import partial
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from app.records.database.database import DatabaseSilent
 
 log = structlog.get_logger()
+_T = TypeVar("_T")
 
 
 class Workers:
@@ -28,11 +29,11 @@ class Workers:
 
     def submit(self, duty: Callable[..., Any], *args: Any) -> None:
         """Run a duty soon on a worker thread. After `close` it is only logged."""
-        self._put(partial(_guarded, duty, *args), duty)
+        self._put(partial(guarded, duty, *args), duty)
 
     def carry_on(self, duty: Callable[..., Any], *args: Any) -> None:
         """Run a duty in the caller's context, so that log lines keep its correlation id."""
-        self._put(partial(copy_context().run, _guarded, duty, *args), duty)
+        self._put(partial(copy_context().run, guarded, duty, *args), duty)
 
     def _put(self, call: Callable[[], Any], duty: Callable[..., Any]) -> Future[Any] | None:
         try:
@@ -63,7 +64,7 @@ class Workers:
                 if ends_late:
                     afterwards()
 
-        futures = [self._put(partial(_guarded, do, duty), duty) for duty in duties]
+        futures = [self._put(partial(guarded, do, duty), duty) for duty in duties]
         in_time = wait([future for future in futures if future], seconds).done
         with guard:
             is_late, has_missed = True, ended > len(in_time)
@@ -130,7 +131,7 @@ class SingleFlight:
     def _begin(self, key: str) -> None:
         with self._guard:
             self._submitted.discard(key)
-        self._go_rounds(key, partial(_guarded, self._duty))
+        self._go_rounds(key, partial(guarded, self._duty))
 
     def _go_rounds(self, key: str, duty: Callable[[str], object]) -> bool:
         # looked up after the lock is free: requests of those that found it held are not lost
@@ -144,14 +145,19 @@ class SingleFlight:
         return True
 
 
-def _guarded(duty: Callable[..., Any], *args: Any) -> None:
+def guarded(duty: Callable[..., _T], *args: Any) -> _T | None:
+    """Do a duty and return its answer, or None if it raises, which is only logged."""
     try:
-        duty(*args)
+        return duty(*args)
     except DatabaseSilent as silent:
-        # the store watch reports it once; a trace from every duty would bury that
-        log.warning("duty_failed", duty=_name(duty), because=str(silent))
+        if not silent.lasts:
+            log.exception("duty_failed", duty=_name(duty))
+        else:
+            # the store watch reports it once; a trace from every duty would bury that
+            log.warning("duty_failed", duty=_name(duty), because=str(silent))
     except Exception:
         log.exception("duty_failed", duty=_name(duty))
+    return None
 
 
 def _name(duty: Callable[..., Any]) -> str:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from app.domain.lifecycle import DONE
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
+from app.services.concurrency import guarded
 from app.services.context import Clearing
 from app.services.lifecycle.reap import Reaper
 from app.services.ports import Engine
 from app.services.system.quarantine import Quarantine, of_run
 
 log = structlog.get_logger()
+_T = TypeVar("_T")
 
 
 class Recovery:
@@ -48,7 +51,7 @@ class Recovery:
         self._guarded("drain", self._drain)
         self._inspect("finish", [run for run in begun if run.status in DONE])
         for clear in self._clearings:
-            if count := self._guarded("clear", clear, self._is_over):
+            if count := self._guarded("clear", partial(clear, self._is_over)):
                 log.info("left_folders_deleted", count=count)
         log.info("runs_taken_over", count=len(begun), as_of=now)
         return len(begun)
@@ -58,12 +61,14 @@ class Recovery:
         return run is not None and run.released_at is not None
 
     def _is_seen(self, run: Run) -> bool:
-        observation = self._guarded("look at", self._engine.inspect, run.id, run.supervisor)
+        inspect = partial(self._engine.inspect, run.id, run.supervisor)
+        observation = self._guarded("inspect", inspect, run_id=run.id)
         return observation is not None and bool(observation.alive)
 
     def _watch(self, runs: Iterable[Run]) -> None:
         for run in runs:
-            self._guarded("watch", self._engine.watch, run.id, run.supervisor)
+            watch = partial(self._engine.watch, run.id, run.supervisor)
+            self._guarded("watch", watch, run_id=run.id)
 
     def _inspect(self, step: str, runs: Iterable[Run]) -> None:
         for run in runs:
@@ -77,11 +82,9 @@ class Recovery:
         for run_id in carried - {run.id for run in self._runs.open_runs()}:
             log.warning("stray_processes_ended", run_id=run_id)
             run = self._runs.find(run_id)
-            self._guarded("end", self._engine.kill, run_id, run.supervisor if run else None)
+            end = partial(self._engine.kill, run_id, run.supervisor if run else None)
+            self._guarded("end", end, run_id=run_id)
 
-    def _guarded(self, step: str, duty: Callable[..., Any], *args: object) -> Any:
-        try:
-            return duty(*args)
-        except Exception:
-            log.exception("take_over_step_failed", step=step, about=args)
-            return None
+    def _guarded(self, step: str, duty: Callable[[], _T], **ids: str) -> _T | None:
+        with bound_contextvars(step=step, **ids):
+            return guarded(duty)

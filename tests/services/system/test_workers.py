@@ -5,15 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from logging import LogRecord
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
+from app.control_plane.scheduler import Scheduler
 from app.records.database.database import DatabaseSilent
+from app.records.database.write_guard import WritingStopped
 from app.services import concurrency
 from app.services.concurrency import BoundedQueue, Locks, SingleFlight, Workers
+from tests.fakes.agents.runs import until
+
+STOPPED = "The database is damaged."
 
 
 @pytest.fixture
@@ -62,18 +69,53 @@ def test_a_duty_that_fails_ends_nothing_but_itself(
     assert (record.getMessage(), vars(record)["duty"].endswith("fail")) == ("duty_failed", True)
 
 
-def test_a_duty_that_meets_a_silent_database_leaves_one_line_without_a_trace(
+@pytest.mark.expects_error_log
+def test_a_duty_that_gets_no_answer_of_the_database_leaves_a_trace(
     workers: Workers, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
-        raise DatabaseSilent("The database does not answer.")
+        raise DatabaseSilent("database is locked")
 
     workers.submit(fail)
     assert workers.finish(5)
     [record] = caplog.records
+    assert (record.levelname, record.getMessage()) == ("ERROR", "duty_failed")
+    assert record.exc_info
+
+
+def test_a_duty_after_writing_has_stopped_leaves_one_line_without_a_trace(
+    workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    workers.submit(_write_after_the_end)
+    assert workers.finish(5)
+    [record] = caplog.records
     assert (record.levelname, record.getMessage()) == ("WARNING", "duty_failed")
-    assert vars(record)["because"] == "The database does not answer."
+    assert vars(record)["because"] == STOPPED
     assert record.exc_info is None
+
+
+def test_a_scheduled_duty_after_writing_has_stopped_leaves_no_trace_either(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scheduler, done = Scheduler(), threading.Event()
+    scheduler.repeat(_write_after_the_end, 3600)
+    scheduler.call_at(datetime.now(UTC), _write_after_the_end)
+    scheduler.call_at(datetime.now(UTC) + timedelta(milliseconds=1), done.set, name="last")
+    scheduler.start()
+    scheduler.clock_was_set()
+    assert done.wait(5)
+    scheduler.stop()
+    until(lambda: len(_failures(caplog)) == 2, "both have failed", 5)
+    assert all(vars(record)["because"] == STOPPED for record in _failures(caplog))
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def _write_after_the_end() -> None:
+    raise WritingStopped(STOPPED)
+
+
+def _failures(caplog: pytest.LogCaptureFixture) -> list[LogRecord]:
+    return [record for record in caplog.records if record.getMessage() == "duty_failed"]
 
 
 def test_after_closing_nothing_begins(workers: Workers) -> None:
