@@ -7,9 +7,12 @@ from fastapi import APIRouter, Request, Response
 from app.api.http.dependencies import Cursor, Key, Limit, requester_of, set_created_headers
 from app.api.http.gate import visitor_of
 from app.api.schemas import BulkFilter, BulkItemOut, BulkItems, BulkOrder, BulkOut, Bulks
-from app.domain.batches import BulkState
+from app.domain.batches import BulkAction, BulkState
 from app.services.container import Services
 from app.services.rows import Bulk, RunFilter
+
+# the reason of an action for which none is given
+DONE = {BulkAction.STOP: "stopped", BulkAction.RETRY: "retried"}
 
 
 def routes(services: Services) -> APIRouter:
@@ -35,7 +38,7 @@ def _ordering(services: Services) -> APIRouter:
 
         With a key that was used before, the answer is that bulk action with its current progress.
         """
-        because = body.because or f"stopped by {visitor_of(request).name}"
+        because = body.because or f"{DONE[body.action]} by {visitor_of(request).name}"
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
         requester = requester_of(services, request, *keys)
         wanted = _filter(body.filter)

@@ -110,3 +110,17 @@ def test_an_order_sent_again_under_its_key_is_the_one_that_it_made(
     both = shop.api.post("/bulk", json=body | {"x_idempotency_key": "night-2"}, headers=key)
     assert (both.status_code, problem(both)["error"]) == (400, "key_mismatch")
     assert shop.api.post("/bulk", json=body).json()["id"] != first.json()["id"]
+
+
+def test_an_order_without_a_reason_says_who_gave_it_and_what_was_done(
+    shop: Workshop, project: str
+) -> None:
+    name = shop.api.get("/system").json()["person"]
+    for action, done in (("stop", "stopped"), ("retry", "retried")):
+        body = {"action": action, "filter": {"project_id": project}}
+        key = {"x-idempotency-key": f"why-{action}"}
+        first = shop.api.post("/bulk", json=body, headers=key)
+        # the same order under the same key: with another reason it would be refused
+        again = shop.api.post("/bulk", json=body | {"because": f"{done} by {name}"}, headers=key)
+        assert (first.status_code, again.status_code) == (202, 202), again.text
+        assert again.json()["id"] == first.json()["id"]
