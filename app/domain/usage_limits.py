@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -176,6 +176,14 @@ class Stand(StrEnum):
     DUE = "due"
     PROBING = "probing"
     EASING = "easing"
+
+
+# what people read once the time of a hold is over
+STAND_LABELS: Mapping[str, str] = {
+    Stand.DUE: "Next to try",
+    Stand.PROBING: "Trying",
+    Stand.EASING: "Available again",
+}
 
 
 @dataclass(frozen=True)

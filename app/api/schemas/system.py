@@ -120,7 +120,10 @@ class SandboxOut(Answer):
 
 
 class SystemOut(Answer):
-    """The server's own state, for the footer of all pages; null if unknown to a silent database."""
+    """The server's own state, for the footer of all pages.
+
+    Fields are null while the database does not answer.
+    """
 
     provenance: Provenance
     base_url: str

@@ -15,12 +15,9 @@ from app.cli.output.terminal import err, out, print_json
 from app.domain.ids import shorten
 from app.domain.quota import SET_BY, Counted, own_limit
 from app.domain.text.durations import two_units
+from app.domain.usage_limits import STAND_LABELS
 
 Family = Annotated[str, typer.Option(help="The limited models (default: the limit on all).")]
-
-# holds whose time is over
-STANDS = {"due": "tried next", "probing": "being tried", "easing": "back again"}
-
 
 Batches = Annotated[bool, typer.Option("--batches", help="Show your batch item quota instead.")]
 
@@ -61,8 +58,8 @@ def list_holds(json_only: Json = False, data_dir: DataDir = None) -> None:
 
 
 def _until(hold: Mapping[str, Any]) -> str:
-    if hold["stand"] in STANDS:
-        return STANDS[hold["stand"]]
+    if hold["stand"] in STAND_LABELS:
+        return STAND_LABELS[hold["stand"]]
     return date_and_clock(hold["until"]) if hold["until"] else "you lift it"
 
 

@@ -156,7 +156,7 @@ class BatchScreen:
             self._session.refuse(problem)
         else:
             self._bulk_id = bulk.id
-            self._session.notify(f"{bulk.total} runs will be retried as slots become free.")
+            self._session.notify(f"{bulk.total} runs will be retried as other runs end.")
         await self._look()
 
     async def _abort_bulk(self) -> None:

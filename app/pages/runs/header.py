@@ -69,7 +69,7 @@ class StuckBanner:
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
         else:
-            self._session.notify("It is tried again.")
+            self._session.notify("Retrying.")
         finally:
             self._button.set_enabled(True)
 

@@ -15,6 +15,7 @@ from app.domain.formatting import iso
 from app.domain.ids import shorten
 from app.domain.quota import Counted, quota_banner
 from app.domain.text.durations import span_words
+from app.domain.usage_limits import STAND_LABELS
 from app.pages.components.banners import limits_html, own_limit_html, quota_words_html
 from app.pages.components.buttons import button
 from app.pages.components.chips import pill_of
@@ -25,8 +26,6 @@ from app.pages.shell.frame import frame, refused
 from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection
 from app.state.system.boards import Occupied, QuotaBoard
-
-STANDS = {"due": "Trying next", "probing": "Trying", "easing": "Available again"}
 
 
 class AccountHolds:
@@ -88,7 +87,7 @@ class AccountHolds:
 def hold_html(hold: AccountHoldOut, now: datetime) -> str:
     """Return `claude · Usage limit · 41:08`, the waiting runs and the agent's message."""
     what = f"{hold.agent} · {hold.family}" if hold.family else hold.agent
-    words, when = STANDS.get(hold.stand, "Usage limit"), ""
+    words, when = STAND_LABELS.get(hold.stand, "Usage limit"), ""
     if hold.stand == "held" and hold.until is not None:
         words += f" · {until_html(hold.until, now)}"
         when = f"until {at_html(hold.until)} · "

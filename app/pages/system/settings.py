@@ -94,7 +94,7 @@ class DoctorScreen:
             self._set_busy(False)
 
     def _set_busy(self, is_busy: bool) -> None:
-        self._again.set_text("Looking…" if is_busy else "Re-check")
+        self._again.set_text("Checking…" if is_busy else "Re-check")
         self._again.set_enabled(not is_busy)
 
 

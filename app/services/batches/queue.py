@@ -144,7 +144,7 @@ class BatchLine:
         active, most = run_ledger.count_open(session, project.id), project.max_concurrency
         if active < most:
             return None
-        return f"Queued: this project already runs {active} (limit {most})"
+        return f"waits for this project's other runs: {active} of {most} are active"
 
     def settle_unsealed(self, now: datetime) -> None:
         """Seal complete batches, and abort those not completed within UNSEALED."""

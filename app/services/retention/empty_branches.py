@@ -19,7 +19,7 @@ from app.services.system.ownership import Leases
 
 log = structlog.get_logger()
 AT_ONCE = 50  # runs checked per round
-LET_GO = "branch released: it had no commits or files"
+LET_GO = "branch deleted: it had no commits or files"
 
 
 class EmptyBranches:

@@ -98,7 +98,7 @@ def _sign_in(agent: AgentFinding) -> Checked:
 
 def _flags(agent: AgentFinding) -> Checked:
     if agent.unknown_flags is None:
-        found, advice = "cannot tell: its help could not be read", "Its first run will tell."
+        found, advice = "cannot tell: its help could not be read", "Its first run will show it."
         return Checked(Level.UNKNOWN, "flags", found, advice, agent.name)
     if not agent.unknown_flags:
         found = f"all supported, as in {agent.seen_with}"

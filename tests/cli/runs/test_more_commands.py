@@ -320,9 +320,9 @@ def test_a_trigger_takes_what_the_api_takes(here: Here, server: RecordedServer) 
     ("stand", "until", "told"),
     [
         ("held", None, "you lift it"),
-        ("due", AT, "tried next"),
-        ("probing", AT, "being tried"),
-        ("easing", AT, "back again"),
+        ("due", AT, "Next to try"),
+        ("probing", AT, "Trying"),
+        ("easing", AT, "Available again"),
     ],
 )
 def test_a_hold_tells_where_it_stands_and_no_time_that_is_over(

@@ -46,7 +46,7 @@ def test_an_old_run_that_kept_nothing_leaves_the_list_and_says_why(plane: RealPl
     assert listed(plane) == []
     assert plane.is_gone(run)
     assert not plane.run(run.id).parked
-    assert plane.lines(run)[-1] == "branch released: it had no commits or files"
+    assert plane.lines(run)[-1] == "branch deleted: it had no commits or files"
     assert clear(plane) == 0
 
 

@@ -11,7 +11,7 @@ from app.errors import AlreadyStarted, ConcurrencyLimit, Invalid
 from app.services.runs.requests import RunRequest
 from tests.fakes.planes import TwinPlane
 
-FULL = "Queued: this project already runs 2 (limit 2)"
+FULL = "waits for this project's other runs: 2 of 2 are active"
 
 
 def test_runs_planned_for_the_night_leave_the_repository_free(twin: TwinPlane) -> None:
