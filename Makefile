@@ -66,7 +66,7 @@ format: venv ## put the code into shape
 	@$(VENV_PYTHON) -m ruff check --fix .
 	@$(VENV_PYTHON) -m ruff format .
 
-lock: ## pin the newest versions that requirements/*.in allow
+lock: ## pin the newest versions that the files *.in allow
 	@scripts/lock-requirements
 
 clean: ## remove what was made here; your data folder stays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.bench.calls import expect, send
+from tests.bench.client.phase import processor_seconds
 from tests.bench.history import STATUSES
 from tests.bench.pairs import median_of_pairs
 from tests.bench.table import Found, Measured
@@ -19,13 +20,16 @@ def measure_lists(few: Yard, many: Yard, projects: tuple[str, str], note: str) -
     for key, (few_path, many_path) in _paths(projects).items():
 
         def pair(few_path: str = few_path, many_path: str = many_path) -> dict[str, float]:
-            little, much = _time(few, few_path), _time(many, many_path)
-            return {"ratio": much / little, "little": little * 1000, "much": much * 1000}
+            (little, _), (much, used) = _time(few, few_path), _time(many, many_path)
+            return {"ratio": much / little, "little": little, "much": much, "cpu": used}
 
         pair()  # warm-up: both have read the page once before it counts
         values = median_of_pairs(pair)
         times = f"{values['much']:.1f} ms / {values['little']:.1f} ms"
         found[key] = Measured(values["ratio"], f"{note}; {times}")
+        if key == "newest":
+            used = f"{values['cpu']:.1f} ms of processor time; {note}"
+            found["newest_time"] = Measured(values["much"], used)
     return found
 
 
@@ -43,5 +47,9 @@ def _paths(projects: tuple[str, str]) -> dict[str, tuple[str, str]]:
     return {"by_project": (few, many)} | {key: (path, path) for key, path in paths.items()}
 
 
-def _time(yard: Yard, path: str) -> float:
-    return expect(send(yard.reading(path, READS)), 200).p50
+def _time(yard: Yard, path: str) -> tuple[float, float]:
+    """Return the milliseconds until an answer, the median, and the server's processor time."""
+    plan, used = yard.reading(path, READS), processor_seconds(yard.pid)
+    phase = expect(send(plan), 200)
+    used = processor_seconds(yard.pid) - used
+    return 1000 * phase.p50, 1000 * used / (READS + plan.warm_up)

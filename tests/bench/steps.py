@@ -179,7 +179,8 @@ def _flood(ground: Ground) -> Found:
 
 ACCEPTS = ("accept", "rate", "tail", "errors", "replay", "accept_cpu", "accept_cpu_all")
 ACCEPTS += ("deep_accept", "deep_rate", "deep_cpu", "deep_cpu_all")
-LISTS = ("newest", "by_project", "by_status", "by_trigger", "by_branch", "by_issue", "by_id")
+LISTS = ("newest", "newest_time", "by_project", "by_status", "by_trigger")
+LISTS += ("by_branch", "by_issue", "by_id")
 STEPS = (
     Step("accepting", ACCEPTS, _accepting),
     Step("a start with a queue", ("deep_start",), _deep_start),
