@@ -153,7 +153,10 @@
     }
   }
 
-  // --- elements added later: update their times and badges at once
+  // --- the content so far, and elements added later: update their times and badges at once
+  learn(document);
+  tickIn(document);
+  showTab();
   new MutationObserver((changes) => {
     for (const change of changes)
       for (const node of change.addedNodes) {

@@ -45,9 +45,11 @@ from app.records.database.database import DatabaseSilent
 from app.records.database.migration import HEAD, SchemaNewer, revision_of
 from app.records.database.sqlite_files import DatabaseDamaged
 from app.records.people.audit_pages import first_misfit
+from app.server.page_files import PageFiles
 from app.server.patches.page_outboxes import let_outboxes_sleep
 from app.server.patches.page_pings import share_ping_timer
 from app.server.patches.page_sockets import bind_sockets
+from app.server.patches.page_template import render_pages
 from app.server.patches.request_deadlines import PageRequests, Waiting
 from app.server.patches.signatures import remember_signatures
 from app.server.patches.socket_shutdown import PageSocket
@@ -141,7 +143,8 @@ def build_gate(
         web.router.routes.extend(routes.routes)
     web.mount("/api/v1", api)
     web.mount("/assets/fonts", LastingFiles(directory=ASSETS / "fonts"))
-    web.mount("/assets", StaticFiles(directory=ASSETS))
+    files = PageFiles(ASSETS)
+    web.mount("/assets", files)
     problems.register(web, store_silent=DatabaseSilent)
     address = address_of(plane.settings)
     gate = Gate(
@@ -154,6 +157,7 @@ def build_gate(
         command=command,
     )
     register_pages(PageServer(live, gate, port, wrap_transport))
+    render_pages(ASSETS, files)
     _put_pages_into(web, gate)
     return gate
 

@@ -8,6 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from app.domain.own_window import is_own_window
+from app.pages.components.markup import clean
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 
@@ -44,7 +45,7 @@ def _finish(made: Any, mark: str, key: str) -> Any:
         made.props["data-key"] = key
         made.props["aria-keyshortcuts"] = key
         with made:
-            ui.html(key.upper(), sanitize=True, tag="kbd").props("aria-hidden=true")
+            ui.html(key.upper(), sanitize=clean, tag="kbd").props("aria-hidden=true")
     return testid(made, mark) if mark else made
 
 

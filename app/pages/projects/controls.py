@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nicegui import events, ui
@@ -13,6 +14,7 @@ from app.pages.components.fields import choice_field
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
 from app.pages.projects.settings import archive_button, unarchive_button
+from app.pages.shell.first_content import attributes, inert_html
 from app.pages.shell.page_session import PageSession
 from app.state.projects.card_words import Act, Press, issue_choices, presses_of
 from app.state.projects.project_actions import ProjectActs
@@ -155,6 +157,19 @@ class ProjectControls(ui.element, component="../../../assets/project_controls.js
         if any(self.props.get(name) != value for name, value in told.items()):
             self.props.update(told)
 
+    def first_html(self) -> tuple[str, str]:
+        """Return what assets/project_controls.js draws, with buttons that do not react yet."""
+        props = dict(self.props)
+        tag, about = self.TAG, attributes({"aria-label": props["about"]})
+        marks = attributes({n: v for n, v in props.items() if n.startswith("data-")})
+        alert = "alert " if props.get("alert") else ""
+        more = '<button inert type="button" class="btn ico small bare" data-testid="card-menu"'
+        before = (
+            f'<{tag} class="{alert}{" ".join(self.classes)}"{marks}>{_facts_html(props)}'
+            f'{_notice_html(props)}{_presses_html(props)}<div class="more">{more}{about}>⋯</button>'
+        )
+        return before, f"</div></{tag}>"
+
     def told(self, project: ProjectOut) -> dict[str, Any]:
         """Return the properties of assets/project_controls.js that change with the project."""
         presses = presses_of(project, self._acts.busy(project.id))
@@ -184,3 +199,41 @@ def _as_list(press: Press) -> tuple[str | bool, ...]:
     # a tuple: NiceGUI observes lists, which costs more than the rest of a card
     tone = f"{press.tone} {'weak' if press.is_weak else ''}".strip()
     return (press.act, press.head, press.rest, press.tail, press.note, tone, press.is_busy)
+
+
+def _facts_html(props: Mapping[str, Any]) -> str:
+    name, path, facts = props.get("name"), props.get("path"), props.get("facts")
+    link = attributes({"href": path, "title": name})
+    return (f'<a class="name"{link}>{text(name)}</a>' if name else "") + (
+        f'<div class="facts">{inert_html(facts)}</div>' if facts else ""
+    )
+
+
+def _notice_html(props: Mapping[str, Any]) -> str:
+    if not props.get("notice"):
+        return ""
+    return (
+        f'<div class="notice"><span>{text(props["notice"])} </span>'
+        '<button inert type="button" class="btn small bare">Undo</button>'
+        '<button inert type="button" class="btn ico small bare">×</button></div>'
+    )
+
+
+def _presses_html(props: Mapping[str, Any]) -> str:
+    made = [_press_html(*press) for press in props["presses"]]
+    return f'<div class="acts">{"".join(made)}</div>' if made else ""
+
+
+def _press_html(
+    act: str, head: str, rest: str, tail: str, note: str, tone: str, is_busy: bool
+) -> str:
+    label = f"{head}{rest}{tail} {note}".strip() if rest else None
+    busy = "true" if is_busy else None
+    marks = attributes({"aria-label": label, "aria-busy": busy, "aria-disabled": busy})
+    rest_html = f'<span class="rest">{text(rest)}</span>' if rest else ""
+    note_html = f'<span class="n" data-testid="ready-count">{text(note)}</span>' if note else ""
+    return (
+        f'<button inert type="button" class="btn {text(act)} {text(tone)}"'
+        f' data-testid="{text(act)}"{marks}>'
+        f"<span>{text(head)}{rest_html}{text(tail)}</span>{note_html}</button>"
+    )

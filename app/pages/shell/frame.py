@@ -26,14 +26,12 @@ HEAD = (
     '<link rel="preload" as="font" type="font/woff2" crossorigin'
     ' href="/assets/fonts/inter-latin-wght-normal.woff2?v=5.3.0">'
     '<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">'
-    '<link rel="stylesheet" href="/assets/theme.css"><script src="/assets/clock.js"></script>'
+    '<script src="/assets/clock.js" defer></script>'
 )
-# without scripts, NiceGUI's fallback claims that the browser is too old
 NO_SCRIPT = (
-    "<noscript><style>#esm-fallback{display:none!important}</style>"
-    '<div class="main"><div class="card"><p>This page needs JavaScript. <a href="/plain">The plain'
-    " page</a> works without: it shows every project, and starts, stops and resets.</p></div></div>"
-    "</noscript>"
+    '<noscript><div class="main"><div class="card"><p>This page needs JavaScript. <a href="/plain">'
+    "The plain page</a> works without: it shows every project, and starts, stops and resets.</p>"
+    "</div></div></noscript>"
 )
 ALERTS = {
     "notifications": "Notifications do not get through",
@@ -109,8 +107,6 @@ def _make_room_for_main(session: PageSession) -> None:
 
 def _dress(session: PageSession, title: str) -> None:
     ui.page_title(f"{title} · Runyard")
-    pinned = session.client.request.cookies.get("runyard_look")
-    ui.dark_mode({"dark": True, "light": False}.get(pinned or ""))
     ui.add_head_html(HEAD)
     ui.add_body_html(NO_SCRIPT)
 
@@ -126,7 +122,7 @@ def _rail(session: PageSession, active: str) -> ui.element:
         _draw_alerts(session)
         ui.element("span").classes("sp")
         ui.html(
-            f'<div class="look" role="group" aria-label="Look">{_look_buttons()}</div>'
+            f'<div class="look" role="group" aria-label="Look">{_look_buttons(session)}</div>'
             f'<span hidden data-now="{iso(session.now())}"></span>'
             f"{env_provenance_html(session.system.provenance)}",
             sanitize=clean,
@@ -169,9 +165,11 @@ def alerts_html(alerts: Sequence[AlertOut]) -> str:
     return f'<ul class="alerts" aria-label="Warnings" data-testid="rail-alerts">{rows}</ul>'
 
 
-def _look_buttons() -> str:
+def _look_buttons(session: PageSession) -> str:
+    pinned = session.client.request.cookies.get("runyard_look", "auto")
     return "".join(
-        f'<button type="button" data-look="{look}" aria-pressed="false">{word}</button>'
+        f'<button type="button" data-look="{look}"'
+        f' aria-pressed="{str(look == pinned).lower()}">{word}</button>'
         for look, word in LOOKS
     )
 
