@@ -171,7 +171,7 @@ def test_a_press_on_a_page_that_has_just_come_reaches_the_mounted_button(
 ) -> None:
     open_at_once(tab, f"{server.url}/")
     card(tab, projects[0]).get_by_test_id("card-menu").click()
-    expect(tab.get_by_test_id("menu-item").first).to_be_visible()
+    expect(tab.locator(".menu .item").first).to_be_visible()
     open_at_once(tab, f"{server.url}/projects/add")
     tab.get_by_test_id("project-name").fill("typed at once")
     tab.wait_for_function(IS_READY)
