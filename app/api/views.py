@@ -84,26 +84,31 @@ def label(run: Run) -> str:
 
 def run_out(run: Run, project_name: str) -> RunOut:
     """Convert a run, including its task."""
-    return RunOut.model_validate({**dict(run_item(run, project_name)), "task": run.task})
+    return RunOut(**_columns_of(run, project_name), task=run.task)
 
 
 def run_item(run: Run, project_name: str) -> RunItem:
     """Convert a run to a list item, without its task."""
-    return RunItem(
-        run_id=run.id,
-        project_name=project_name,
-        status=Status(run.status),
-        label=label(run),
-        phase=phase_of(Status(run.status)),
-        branch=run.branch_name,
-        retried_by=run.retries,
-        delivery=DeliveryOut.model_validate(run.delivery) if run.delivery else None,
-        usage=UsageOut.model_validate(run),
-        starts_at=run.due_at,
-        ttl=ttl_of(run),
-        provenance=Provenance.model_validate(run.provenance),
+    return RunItem(**_columns_of(run, project_name))
+
+
+def _columns_of(run: Run, project_name: str) -> dict[str, Any]:
+    status = Status(run.status)
+    return {
+        "run_id": run.id,
+        "project_name": project_name,
+        "status": status,
+        "label": label(run),
+        "phase": phase_of(status),
+        "branch": run.branch_name,
+        "retried_by": run.retries,
+        "delivery": DeliveryOut.model_validate(run.delivery) if run.delivery else None,
+        "usage": UsageOut.model_validate(run),
+        "starts_at": run.due_at,
+        "ttl": ttl_of(run),
+        "provenance": Provenance.model_validate(run.provenance),
         **{name: getattr(run, name) for name in SAME_NAME},
-    )
+    }
 
 
 def report_out(services: Services, run: Run) -> ReportOut:

@@ -223,10 +223,11 @@ class MaskStream:
         self._held = text[ready:]
         return self._passed(text[:ready])
 
-    def rest(self) -> bytes:
-        """Return the bytes held back, at the end of the stream."""
-        held, self._held = self._held, b""
-        return self._passed(held)
+    def end(self, content: bytes = b"") -> bytes:
+        """Return all bytes that were held back, and the last ones, if any, after them."""
+        text = self._mask.mask(self._held + content, self._before) if self._mask else content
+        self._held = b""
+        return self._passed(text)
 
     def _passed(self, content: bytes) -> bytes:
         self._before = (self._before + content)[-_LEAD:]

@@ -57,7 +57,7 @@ class CappedLog:
 
     def close(self) -> None:
         """Write what was held back, and close the file."""
-        self._keep(self._masked.rest())
+        self._keep(self._masked.end())
         self._close_file()
 
     def _keep(self, data: bytes) -> None:

@@ -60,9 +60,8 @@ class Masking:
             if message["type"] == "http.response.start":
                 is_packed = (b"content-type", _PACKED) in message["headers"]
             elif message["type"] == "http.response.body" and not is_packed:
-                body = stream.take(message.get("body", b""))
-                if not message.get("more_body"):
-                    body += stream.rest()
+                body = message.get("body", b"")
+                body = stream.take(body) if message.get("more_body") else stream.end(body)
                 message = {**message, "body": body}
             await send(message)
 

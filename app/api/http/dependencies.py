@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from app.api.http.gate import visitor_of
 from app.api.http.request_info import SAFE_METHODS
-from app.api.schemas import RunWishes
+from app.api.schemas import RunOut, RunWishes
 from app.domain.words import Trigger
 from app.errors import BrowserNeeded, Invalid, KeyMismatch
 from app.logs import correlation
@@ -83,6 +83,13 @@ def set_accepted_headers(response: Response, accepted: Accepted) -> None:
     if accepted.replayed:
         response.status_code = 200
     set_created_headers(response, f"/runs/{accepted.run.id}", replayed=accepted.replayed)
+
+
+def accepted_answer(accepted: Accepted, out: RunOut) -> Response:
+    """Build the response for an accepted run: FastAPI would validate the model a second time."""
+    answer = Response(out.model_dump_json(), status_code=201, media_type="application/json")
+    set_accepted_headers(answer, accepted)
+    return answer
 
 
 def set_created_headers(response: Response, address: str, *, replayed: bool) -> None:

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.http.dependencies import (
     Key,
+    accepted_answer,
     audited_act,
     requester_of,
-    set_accepted_headers,
     switch_auto,
 )
 from app.api.routes.releases import once_released
@@ -43,26 +43,27 @@ def _starting(services: Services) -> APIRouter:
     @router.post(
         "/projects/{project_id}/afk/start",
         status_code=201,
+        response_model=RunOut,
         responses={200: {"model": RunOut, "description": "The run that this key already created."}},
     )
     async def start(
         project_id: str,
         request: Request,
-        response: Response,
         body: AfkStart | None = None,
         x_idempotency_key: Key = None,
         idempotency_key: Key = None,
-    ) -> RunOut:
+    ) -> Response:
         """Start an AFK run on this issue, or on the lowest claimable one; works while paused."""
         in_body = body.x_idempotency_key if body else None
         requester = requester_of(services, request, x_idempotency_key, idempotency_key, in_body)
         issue = body.issue if body else None
 
-        def accept() -> RunOut:
+        def accept() -> Response:
             accepted = services.afk.start(project_id, issue, requester, services.clock())
-            set_accepted_headers(response, accepted)
             log.info("run_accepted", run_id=accepted.run.id, issue=accepted.run.issue)
-            return named_run_out(services, accepted.run)
+            return accepted_answer(
+                accepted, named_run_out(services, accepted.run, accepted.project)
+            )
 
         return await once_released(services, accept)
 

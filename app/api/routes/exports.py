@@ -88,7 +88,7 @@ def routes(services: Services) -> APIRouter:
 def _masked(pieces: Iterable[bytes], mask: SecretMask) -> Iterator[bytes]:
     stream = MaskStream(mask)
     yield from map(stream.take, pieces)
-    yield stream.rest()
+    yield stream.end()
 
 
 def _parts(services: Services, run: Run) -> Iterator[Part]:

@@ -22,6 +22,11 @@ async def once_released(services: Services, act: Callable[[], _T]) -> _T:
 
     Waits at most PATIENCE_SECONDS, without occupying a thread. Raises what `act` raises.
     """
+    try:
+        # without a subscription: hardly any call meets a release, and every listener costs
+        return await run_in_threadpool(act)
+    except BeingReleased:
+        pass
     until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:
         # subscribe before calling: a release in between is not missed

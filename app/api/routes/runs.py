@@ -13,9 +13,9 @@ from app.api.http.dependencies import (
     Cursor,
     Key,
     Limit,
+    accepted_answer,
     order_of,
     requester_of,
-    set_accepted_headers,
 )
 from app.api.http.gate import visitor_of
 from app.api.routes import exports, run_logs
@@ -103,25 +103,26 @@ def _starting(services: Services) -> APIRouter:
     @router.post(
         "/runs",
         status_code=201,
+        response_model=RunOut,
         responses={200: {"model": RunOut, "description": "The run that this key already created."}},
     )
     async def start_run(
         body: RunOrder,
         request: Request,
-        response: Response,
         x_idempotency_key: Key = None,
         idempotency_key: Key = None,
-    ) -> RunOut:
+    ) -> Response:
         """Accept a run; 200 with the existing one if this key already created it."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
         requester = requester_of(services, request, *keys)
         order = _order(body)
 
-        def accept() -> RunOut:
+        def accept() -> Response:
             accepted = services.accept.accept(order, requester, services.clock())
-            set_accepted_headers(response, accepted)
             log.info("run_accepted", run_id=accepted.run.id, is_replay=accepted.replayed)
-            return named_run_out(services, accepted.run, accepted.project)
+            return accepted_answer(
+                accepted, named_run_out(services, accepted.run, accepted.project)
+            )
 
         return await once_released(services, accept)
 

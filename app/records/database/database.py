@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import event, text
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy import Executable, event, text
+from sqlalchemy.engine import CursorResult, Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import ORMExecuteState
@@ -103,6 +103,12 @@ class Transaction(Session):
     def begin_now(self) -> None:
         """Begin, and take the write lock, before the first statement."""
         self.connection()
+
+    def write(self, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:
+        """Execute a statement on tables, not on entities, after all that was added before."""
+        self.flush()
+        self.has_written = True
+        return self.connection().execute(statement, values)
 
     def pending_changes(self) -> list[Change]:
         """Return the changes announced so far, without duplicates."""

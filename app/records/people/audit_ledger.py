@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import insert
-from sqlmodel import Session, col, select
+from sqlalchemy import Insert, Select, insert, select
+from sqlmodel import Session, SQLModel
 
 from app.domain import ids
 from app.records.stores.sessions import OnlyOneStore, control_of
-from app.records.tables import Audit, Outgoing
+from app.records.tables import Outgoing
 
 DEED = "deed"
 LOOP = "loop"
@@ -162,12 +163,24 @@ def append_details(tx: Session, data: Mapping[str, Any], now: datetime) -> None:
 def append(control: Session, act: Act) -> None:
     """Append a row to the end of the hash chain."""
     control.flush()
-    last = control.exec(select(Audit.hash).order_by(col(Audit.id).desc()).limit(1)).first()
+    last = control.connection().execute(_last_hash()).scalar()
     values = {name: value for name, value in asdict(act).items() if not name.startswith("is_")}
     values["previous"] = last or FIRST
     # normalized by JSON, so that the hash matches the row as it is read back
     values = {**values, **json.loads(json.dumps({n: values[n] for n in ("before", "after")}))}
-    control.exec(insert(Audit).values(**values, hash=hash_of(values)))
+    control.exec(_insert(), params={**values, "hash": hash_of(values)})
+
+
+# on the table and not on the entity, which costs far more: these run for every accepted run
+@cache
+def _last_hash() -> Select[Any]:
+    audit = SQLModel.metadata.tables["audit"]
+    return select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)
+
+
+@cache
+def _insert() -> Insert:
+    return insert(SQLModel.metadata.tables["audit"])
 
 
 def hash_of(values: Mapping[str, Any]) -> str:

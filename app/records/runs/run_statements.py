@@ -5,8 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, cast, func, or_, text
-from sqlmodel import col, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Insert,
+    and_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    or_,
+    text,
+)
+from sqlmodel import SQLModel, col, select
 from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from app.domain.lifecycle import WAITING
@@ -35,6 +46,18 @@ def by_key() -> SelectOfScalar[Run]:
 
 
 @cache
+def insert_run() -> Insert:
+    """Insert a run by all of its columns."""
+    return insert(SQLModel.metadata.tables["runs"])
+
+
+@cache
+def insert_event() -> Insert:
+    """Insert a line of a timeline; its id is the key that was made for it."""
+    return insert(SQLModel.metadata.tables["run_events"])
+
+
+@cache
 def open_on_branch() -> SelectOfScalar[Run]:
     """Select the open run on a branch; parameters `project_id` and `work_branch`."""
     return select(Run).where(
@@ -47,13 +70,13 @@ def open_on_branch() -> SelectOfScalar[Run]:
 @cache
 def active() -> SelectOfScalar[Run]:
     """Select all runs that count for their project's concurrency limit."""
-    return select(Run).where(col(Run.released_at).is_(None), _is_active())
+    return select(Run).where(col(Run.released_at).is_(None), counts_as_active())
 
 
 @cache
 def active_ids() -> Select[str, str]:
     """Select project id and run id of all runs that count for a concurrency limit."""
-    return select(Run.project_id, Run.id).where(col(Run.released_at).is_(None), _is_active())
+    return select(Run.project_id, Run.id).where(col(Run.released_at).is_(None), counts_as_active())
 
 
 @cache
@@ -61,7 +84,7 @@ def count_active() -> SelectOfScalar[int]:
     """Count the runs that count for the limit of `project_id`."""
     of_project = col(Run.project_id) == bindparam("project_id")
     query = select(func.count()).select_from(Run)
-    return query.where(of_project, col(Run.released_at).is_(None), _is_active())
+    return query.where(of_project, col(Run.released_at).is_(None), counts_as_active())
 
 
 def cost_sum() -> ColumnElement[int]:
@@ -84,7 +107,8 @@ def is_active(run: Run) -> bool:
     return run.status not in WAITING or is_asked_for_now
 
 
-def _is_active() -> ColumnElement[bool]:
+def counts_as_active() -> ColumnElement[bool]:
+    """Return the same condition as SQL, for runs that are known to be open."""
     is_asked_for_now = and_(col(Run.batch_id).is_(None), col(Run.due_at).is_(None))
     return or_(col(Run.status).not_in(_WAITING), is_asked_for_now)
 

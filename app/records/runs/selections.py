@@ -10,10 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import func, literal_column, union_all
+from sqlalchemy import bindparam, func, literal_column, union_all
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select, SelectOfScalar
 
@@ -246,10 +247,21 @@ SAME = (
 
 def find_twin(session: Session, run: Run) -> Run | None:
     """Return an open run of the same project with the same work, or None; the model may differ."""
-    same = [col(getattr(Run, name)).is_not_distinct_from(getattr(run, name)) for name in SAME]
-    query = select(Run).where(Run.project_id == run.project_id, col(Run.released_at).is_(None))
-    query = query.where(*same).limit(1)
-    return next((run for one in every(session) for run in one.exec(query)), None)
+    asked = {name: getattr(run, name) for name in ("project_id", *SAME)}
+    found = (twin for one in every(session) for twin in one.exec(_twin(), params=asked))
+    return next(found, None)
+
+
+@cache
+def _twin() -> SelectOfScalar[Run]:
+    same = [
+        col(getattr(Run, name)).is_not_distinct_from(bindparam(name, type_=getattr(Run, name).type))
+        for name in SAME
+    ]
+    query = select(Run).where(
+        col(Run.project_id) == bindparam("project_id"), col(Run.released_at).is_(None)
+    )
+    return query.where(*same).limit(1)
 
 
 def over_and_done(stores: Stores, ids: Collection[str]) -> dict[str, Run]:

@@ -201,6 +201,11 @@ def refuse_moved(session: Session, stores: Stores) -> None:
     `session` must be one of the control store; reads one row. Raises NewRunsMoved.
     """
     recorded = session.scalar(select(Setting.value).where(col(Setting.name) == NEW_RUNS))
+    refuse_place(recorded, stores)
+
+
+def refuse_place(recorded: str | None, stores: Stores) -> None:
+    """Refuse a new run unless the recorded place of new runs is this server's. Raises as above."""
     if recorded not in (None, _own(stores)):
         raise NewRunsMoved(str(recorded), _own(stores))
 

@@ -47,7 +47,17 @@ class QuotaWindow:
 
 
 class Rule(Protocol):
-    """Quota of one kind of window."""
+    """Quota of one kind of window: at most `limit` places in any `seconds`."""
+
+    @property
+    def limit(self) -> int:
+        """Places of the window."""
+        ...
+
+    @property
+    def seconds(self) -> int:
+        """Length of the window."""
+        ...
 
     def window(
         self, session: Session, person_id: str, now: datetime, items: int = 1
@@ -116,6 +126,17 @@ class Place:
         """Refusal that is certain without waiting for the database lock, or None."""
         return refusal_of(self._full, self._now, self._counted) if self._full else None
 
+    @property
+    def begins_at(self) -> datetime | None:
+        """Time (UTC) after which places count."""
+        return self._now - timedelta(seconds=self._rule.seconds)
+
+    def charge_counted(self, used: int, session: Session) -> None:
+        """Do the same as `charge` with the places that the table was found to hold."""
+        self.used = used
+        if used + self._items > self._rule.limit:
+            self.charge(session)
+
     def charge(self, session: Session) -> None:
         """Check the table inside the transaction. Raises RateLimited if the window is full."""
         window = self._rule.window(session, self._person_id, self._now, self._items)
@@ -132,6 +153,10 @@ class FreePlace:
     """Stand-in for Place when nobody is charged."""
 
     refusal: RateLimited | None = None
+    begins_at: datetime | None = None
+
+    def charge_counted(self, used: int, session: Session) -> None:
+        """Do nothing."""
 
     def charge(self, session: Session) -> None:
         """Do nothing."""

@@ -16,21 +16,30 @@ from app.domain.ids import shorten
 from app.domain.issues import branch_of_issue
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
-from app.errors import AlreadyRunning, BeingReleased, ConcurrencyLimit, Parked, PrLock, RateLimited
+from app.errors import (
+    AlreadyRunning,
+    BeingReleased,
+    ConcurrencyLimit,
+    NotFound,
+    Parked,
+    PrLock,
+    RateLimited,
+)
 from app.failpoints import failpoint
+from app.records.database.database import Transaction
 from app.records.feed import Change, RunAccepted
 from app.records.runs import run_ledger
+from app.records.runs.accept_guards import Guards, read_guards
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_statements import is_active
 from app.records.runs.selections import find_twin
-from app.records.stores.identity import refuse_moved
-from app.records.stores.sessions import control_of
+from app.records.stores.identity import refuse_place
 from app.records.tables import Project, Run
 from app.services.limits.quota import FreePlace, Place, Places, refusal_of
 from app.services.runs.idempotency import Keys, Sent
 from app.services.runs.planned import ttl_of
-from app.services.runs.prechecks import Checked, Prechecks
+from app.services.runs.prechecks import Checked, Prechecks, refuse_closed
 from app.services.runs.requests import (
     FROM,
     Accepted,
@@ -54,7 +63,7 @@ class _Ready:
     in_the_way: str | None
     sent: Sent | None
     may_have_twin: bool
-    project_name: str
+    project: Project
     still: Still | None
     also: Also | None
 
@@ -116,7 +125,8 @@ class AcceptService:
             raise refusal_of(window, now)
         if not self._has_room(project.id, project.max_concurrency):
             with self._runs.stores.looking() as session:
-                _refuse_crowd(session, project)
+                active = run_ledger.count_open(session, project.id)
+            _refuse_crowd(active, project.max_concurrency)
 
     def accept(
         self,
@@ -155,7 +165,7 @@ class AcceptService:
             in_the_way=_in_the_way(order, run, checked.in_the_way),
             sent=sent,
             may_have_twin=_may_have_twin(order),
-            project_name=project.name,
+            project=project,
             still=still,
             also=also,
         )
@@ -172,32 +182,39 @@ class AcceptService:
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
         run, sent = ready.run, ready.sent
         with self._runs.stores.spanning(run.id, "accept") as tx:
+            found = read_guards(tx, run, place.begins_at)
             if run.retry_of is None and run.batch_id is None:
                 # retries and batch items live in their parent's store, wherever new runs go
-                refuse_moved(control_of(tx), self._runs.stores)
+                refuse_place(found.new_runs, self._runs.stores)
             if sent is None:
                 _refuse_twin(tx, ready)
-            else:
+            elif found.is_key_known:
                 held = self._keys.claim(tx, sent, now)
                 if held is not None:
                     return Accepted(held, True)
-            place.charge(tx)
-            # checked again under the lock: from here on the project cannot be archived first
-            project = self._prechecks.project(run.project_id, tx)
-            if ready.still is not None:
-                ready.still(tx, project)
-            _refuse_locked(tx, run)
+            place.charge_counted(found.charged, tx)
+            self._refuse_by_project(tx, ready, found)
+            if found.is_branch_taken:
+                _refuse_locked(tx, run)
             if ready.in_the_way is not None:
                 raise Parked(branch=ready.in_the_way)
-            if is_active(run):
-                _refuse_crowd(tx, project)
+            if is_active(run) and found.project is not None:
+                _refuse_crowd(found.active, found.project.max_concurrency)
             self._runs.insert(tx, run, sentence=_sentence(run), data=_data(run))
             if run.retry_of is not None:
                 self._handovers.link(tx, run)
             if ready.also is not None:
                 ready.also(tx, run)
         place.keep()
-        return Accepted(run, False, project)
+        return Accepted(run, False, ready.project)
+
+    def _refuse_by_project(self, tx: Transaction, ready: _Ready, found: Guards) -> None:
+        # checked again under the lock: from here on the project cannot be archived first
+        if found.project is None:
+            raise NotFound
+        refuse_closed(found.project)
+        if ready.still is not None:
+            ready.still(tx, self._prechecks.project(ready.run.project_id, tx))
 
     def _answer_full(self, full: RateLimited, ready: _Ready, now: datetime) -> Accepted:
         # same order of checks as in the transaction: twins and replays come before the quota
@@ -291,7 +308,7 @@ def _refuse_twin(session: Session, ready: _Ready) -> None:
     if twin is not None and twin.status in DONE:
         raise being_released(twin)
     if twin is not None:
-        raise already_running(twin, ready.project_name, "An identical run is already in progress")
+        raise already_running(twin, ready.project.name, "An identical run is already in progress")
 
 
 def _refuse_locked(session: Session, run: Run) -> None:
@@ -321,7 +338,6 @@ def being_released(run: Run, sentence: str | None = None) -> BeingReleased:
     return BeingReleased(run.id, sentence, **members)
 
 
-def _refuse_crowd(session: Session, project: Project) -> None:
-    active = run_ledger.count_open(session, project.id)
-    if active >= project.max_concurrency:
-        raise ConcurrencyLimit(active=active, max=project.max_concurrency)
+def _refuse_crowd(active: int, most: int) -> None:
+    if active >= most:
+        raise ConcurrencyLimit(active=active, max=most)

@@ -29,6 +29,7 @@ from app.errors import (
     ProjectBroken,
 )
 from app.records.projects.project_ledger import ProjectLedger
+from app.records.runs.accept_guards import ProjectFacts
 from app.records.tables import Project
 from app.services.context import Adapters, repository_of
 from app.services.limits.usage_limits import UsageLimits
@@ -100,6 +101,14 @@ class _Heard:
     silent: dict[str, str] = field(default_factory=dict[str, str])
 
 
+def refuse_closed(project: Project | ProjectFacts) -> None:
+    """Refuse a project in which no run can start. Raises ProjectArchived, ProjectBroken."""
+    if project.archived_at is not None:
+        raise ProjectArchived
+    if project.state == "broken":
+        raise ProjectBroken(project.state_because)
+
+
 class Prechecks:
     """The checks of an order that need no lock."""
 
@@ -131,10 +140,7 @@ class Prechecks:
         project = self._projects.find(project_id, session)
         if project is None:
             raise NotFound
-        if project.archived_at is not None:
-            raise ProjectArchived
-        if project.state == "broken":
-            raise ProjectBroken(project.state_because)
+        refuse_closed(project)
         return project
 
     def limit(

@@ -145,6 +145,7 @@ def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: da
         work_branch=settled.work_branch,
         base_sha=again.base_sha if again else None,
         retry_of=again.run_id if again else None,
+        retries=[],  # pydantic parses the signature of a default's factory at every call
         session_id=again.session_id if again else None,
         resumes=again.resumes if again else 0,
         batch_id=settled.batch_id,

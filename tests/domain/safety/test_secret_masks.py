@@ -44,7 +44,7 @@ FORMS: dict[str, Callable[[str], bytes]] = {
 
 def in_stream(mask: SecretMask, pieces: list[bytes]) -> bytes:
     stream = MaskStream(mask)
-    return b"".join([*map(stream.take, pieces), stream.rest()])
+    return b"".join([*map(stream.take, pieces), stream.end()])
 
 
 def covered(masked: bytes) -> int:
@@ -95,7 +95,7 @@ def test_text_without_a_secret_is_passed_on_as_it_is_and_at_once() -> None:
 def test_without_secrets_nothing_is_looked_for() -> None:
     stream = MaskStream(SecretMask())
     assert stream.take(b"anything") == b"anything"
-    assert stream.rest() == b""
+    assert stream.end() == b""
 
 
 def test_short_values_are_left_in_ordinary_text() -> None:
