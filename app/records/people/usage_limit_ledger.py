@@ -6,8 +6,9 @@ from collections.abc import Collection
 from functools import cache
 from typing import Any
 
+import sqlalchemy
 from sqlalchemy import ColumnElement, bindparam, delete, update
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.usage_limits import HoldFacts, covers
@@ -73,8 +74,19 @@ def facts_of(hold: AccountHold) -> HoldFacts:
 def covering(session: Session, agent: str, account: str, model: str | None) -> list[AccountHold]:
     """Return the holds that apply to this agent and model; read in the caller's transaction."""
     asked = {"agent": agent, "account": account}
-    found = control_of(session).exec(_of_account(), params=asked)
+    control = control_of(session)
+    # hardly any account is held, and a statement for entities costs far more
+    if control.connection().execute(_family_of_account(), asked).first() is None:
+        return []
+    found = control.exec(_of_account(), params=asked)
     return [hold for hold in found if covers(hold.family, model)]
+
+
+@cache
+def _family_of_account() -> sqlalchemy.Select[str]:
+    hold = SQLModel.metadata.tables["account_hold"].c
+    query = sqlalchemy.select(hold.family).where(hold.agent == bindparam("agent"))
+    return query.where(hold.account == bindparam("account"))
 
 
 @cache

@@ -30,8 +30,8 @@ from app.records.people.audit_ledger import acting, by_loop, current_act, record
 from app.records.projects.project_reading import (
     ProjectUnreadable,
     read_all,
+    read_one,
     stand_in,
-    unreadable_named,
 )
 from app.records.stores.routing import Stores
 from app.records.stores.sessions import control_of, every
@@ -155,10 +155,9 @@ class ProjectLedger:
         Raises ProjectUnreadable.
         """
         if session is not None:
-            with unreadable_named(project_id):
-                return control_of(session).get(Project, project_id)
-        with self.stores.control.reading() as session, unreadable_named(project_id):
-            return session.get(Project, project_id)
+            return read_one(control_of(session), project_id)
+        with self.stores.control.reading() as session:
+            return read_one(session, project_id)
 
     def find_named(self, name: str) -> Project | None:
         """Return the project with this name, archived or not, or None."""

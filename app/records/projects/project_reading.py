@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 
+from sqlalchemy import bindparam
 from sqlalchemy.exc import DataError
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -34,6 +36,18 @@ def unreadable_named(project_id: str) -> Generator[None]:
         said = str(getattr(problem, "orig", problem)).partition("\n")[0]
         sentence = f"A value in its database row cannot be read: {said}."
         raise ProjectUnreadable(project_id, sentence) from problem
+
+
+def read_one(session: Session, project_id: str) -> Project | None:
+    """Return the project with this id, or None. Raises ProjectUnreadable."""
+    with unreadable_named(project_id):
+        return session.exec(_by_id(), params={"project_id": project_id}).first()
+
+
+@cache
+def _by_id() -> SelectOfScalar[Project]:
+    # built once: it is read for every accepted run, and building it costs as much as running it
+    return select(Project).where(col(Project.id) == bindparam("project_id"))
 
 
 def read_all(

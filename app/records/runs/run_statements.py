@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
+import sqlalchemy
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -43,6 +44,14 @@ def by_key() -> SelectOfScalar[Run]:
         col(Run.project_id) == bindparam("project_id"),
         col(Run.idempotency_key) == bindparam("key"),
     )
+
+
+@cache
+def id_by_key() -> sqlalchemy.Select[str]:
+    """Select the id of the run with an idempotency key, with the same parameters."""
+    runs = SQLModel.metadata.tables["runs"].c
+    query = sqlalchemy.select(runs.id).where(runs.project_id == bindparam("project_id"))
+    return query.where(runs.idempotency_key == bindparam("key"))
 
 
 @cache
