@@ -1,4 +1,4 @@
-"""What the rows say of a run that is about to be accepted: one statement per store, built once.
+"""The facts that refuse a run when it is accepted: one statement per store, built once.
 
 Read under the write lock, so that nothing can change before the commit. Rows are loaded only for
 the refusal that names them.
