@@ -20,6 +20,8 @@ from tests.bench.table import Found, Measured
 from tests.bench.waiting import Queue
 
 CREW, CROWD = 16, 64
+# few, as each waits until the server is at rest
+RESTED_WARM_UP = 3
 # the server on which none waited, and the one on which many did
 NAMES = ("none", "many")
 
@@ -114,7 +116,7 @@ def _measure_rested(queue: Queue, posts: int) -> float:
     It counts all that the server does between a request and its answer, and nothing after that.
     """
     await_quiet(queue.yard.pid)
-    rested = expect(_send(queue, posts, pid=queue.yard.pid), 201)
+    rested = expect(_send(queue, posts, warm_up=RESTED_WARM_UP, pid=queue.yard.pid), 201)
     return median(rested.processor)
 
 

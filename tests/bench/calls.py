@@ -14,7 +14,7 @@ from tests.bench.noop import ROOT
 PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 CLIENT = "tests.bench.client.load"
 # a server is quiet once it used less than this share of a core over one look
-LOOK_SECONDS, QUIET_SHARE, QUIET_WITHIN = 0.25, 0.02, 30
+LOOK_SECONDS, QUIET_SHARE, QUIET_WITHIN = 0.25, 0.02, 10
 
 
 def send(plan: Plan, python: Path = PYTHON) -> Phase:
@@ -40,7 +40,7 @@ def expect(phase: Phase, *statuses: int) -> Phase:
 
 
 def await_quiet(pid: int) -> float:
-    """Wait until a server does nothing, for half a minute at most; return its processor time."""
+    """Wait until a server does nothing, for ten seconds at most; return its processor time."""
     used, give_up_at = processor_seconds(pid), time.monotonic() + QUIET_WITHIN
     while time.monotonic() < give_up_at:
         time.sleep(LOOK_SECONDS)

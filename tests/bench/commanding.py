@@ -36,7 +36,11 @@ def _median_seconds(words: list[str], env: dict[str, str]) -> float:
 def _seconds(words: list[str], env: dict[str, str]) -> float:
     began = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, *words], cwd=ROOT, env=env, stdout=subprocess.PIPE
+        [sys.executable, *words],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.read(1)

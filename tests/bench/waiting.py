@@ -11,8 +11,8 @@ from tests.drivers.servers.processes import wait_for
 
 SETTINGS = {"RUNYARD_MAX_LIVE_RUNS": "1"}
 PROJECTS = 20
-# longer than any benchmark
-AGENT = ["/bin/sleep", "20000"]
+# until its folder is gone, so that an interrupted benchmark leaves nothing behind
+AGENT = ["/bin/sh", "-c", 'while [ -e "$PWD" ]; do sleep 10; done']
 
 
 @dataclass(frozen=True)
