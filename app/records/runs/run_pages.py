@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import sqlmodel
 from sqlalchemy import (
     ColumnElement,
+    Row,
     Select,
     String,
     Table,
@@ -46,8 +47,8 @@ ISSUES = re.compile(r"#0*([0-9]{1,9})", re.ASCII)
 BEYOND = "w"
 
 Conditions = list[ColumnElement[bool]]
-# builds the query for the runs after a place, in order
-Walk = Callable[[], Select[Any, Any]]
+# creation time and id of the newest row that a scan leaves out
+Edge = Row[datetime, str] | None
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,9 @@ class Way:
         query = select(when, which).where(*self.led).order_by(when.desc(), which.desc())
         return query.offset(LOOKED_THROUGH).limit(1)
 
-    def query(self, walk: Walk, edge: tuple[datetime, str] | None) -> Select[Any, Any]:
-        """Build the query of the scan, up to its edge if there is one."""
-        found = walk().where(*self.led, *self.passing)
+    def query(self, query: Select[Any, Any], edge: Edge) -> Select[Any, Any]:
+        """Return a query of runs, limited to those of the scan up to its edge, if it has one."""
+        found = query.where(*self.led, *self.passing)
         if edge is None:
             return found
         place = Place(forwards=False, at=edge[0], id=edge[1])
@@ -342,22 +343,24 @@ def _ask(
     """Return the first runs after a place, and if older runs were left unsearched."""
     when, which = RUNS.c.created_at, RUNS.c.id
 
-    def walk() -> Select[Any, Any]:
-        query = select(which, when).limit(limit)
+    def walk(query: Select[Any, Any]) -> Select[Any, Any]:
         if place is not None:
             query = query.where(is_beyond(place, when, which))
-        return query.order_by(*order_from(place, when, which))
+        return query.order_by(*order_from(place, when, which)).limit(limit)
 
     with database.reading() as session:
         read = session.connection().execute
         edges = [read(way.edge()).first() if way.is_bounded else None for way in ways]
-        queries = [
-            way.query(walk, (edge[0], edge[1]) if edge else None)
-            for way, edge in zip(ways, edges, strict=True)
-        ]
+        is_cut = any(edge is not None for edge in edges)
+        ways_and_edges = zip(ways, edges, strict=True)
+        if len(ways) == 1:
+            [query] = [walk(way.query(select(Run), edge)) for way, edge in ways_and_edges]
+            return list(session.scalars(query).all()), is_cut
+        keys = select(which, when)
+        queries = [walk(way.query(keys, edge)) for way, edge in ways_and_edges]
         found = read(union_all(*(select(query.subquery()) for query in queries)))
         forwards = place is None or place.forwards
-        keys = sorted({(at, run_id) for run_id, at in found}, reverse=forwards)
-        ids = [run_id for _, run_id in keys[:limit]]
+        newest = sorted({(at, run_id) for run_id, at in found}, reverse=forwards)[:limit]
+        ids = [run_id for _, run_id in newest]
         runs = session.exec(sqlmodel.select(Run).where(col(Run.id).in_(ids))).all()
-        return list(runs), any(edge is not None for edge in edges)
+        return list(runs), is_cut
