@@ -11,10 +11,8 @@ from pydantic import BaseModel
 from app.api.schemas import (
     Bar,
     ChangeOut,
-    DeliveryOut,
     LastRun,
     ProjectOut,
-    Provenance,
     QuotaOut,
     RecentFailure,
     ReportOut,
@@ -102,11 +100,11 @@ def _columns_of(run: Run, project_name: str) -> dict[str, Any]:
         "phase": phase_of(status),
         "branch": run.branch_name,
         "retried_by": run.retries,
-        "delivery": DeliveryOut.model_validate(run.delivery) if run.delivery else None,
-        "usage": UsageOut.model_validate(run),
+        "delivery": run.delivery or None,
+        "usage": {name: getattr(run, name) for name in UsageOut.model_fields},
         "starts_at": run.due_at,
         "ttl": ttl_of(run),
-        "provenance": Provenance.model_validate(run.provenance),
+        "provenance": run.provenance,
         **{name: getattr(run, name) for name in SAME_NAME},
     }
 

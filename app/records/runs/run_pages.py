@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVarTuple
 
 import sqlmodel
 from sqlalchemy import (
@@ -46,6 +46,7 @@ ISSUES = re.compile(r"#0*([0-9]{1,9})", re.ASCII)
 # after the last character that an id can have, in every sort order
 BEYOND = "w"
 
+Columns = TypeVarTuple("Columns")
 Conditions = list[ColumnElement[bool]]
 # creation time and id of the newest row that a scan leaves out
 Edge = Row[datetime, str] | None
@@ -90,7 +91,7 @@ class Way:
         query = select(when, which).where(*self.led).order_by(when.desc(), which.desc())
         return query.offset(LOOKED_THROUGH).limit(1)
 
-    def query(self, query: Select[Any, Any], edge: Edge) -> Select[Any, Any]:
+    def query(self, query: Select[*Columns], edge: Edge) -> Select[*Columns]:
         """Return a query of runs, limited to those of the scan up to its edge, if it has one."""
         found = query.where(*self.led, *self.passing)
         if edge is None:
@@ -343,7 +344,7 @@ def _ask(
     """Return the first runs after a place, and if older runs were left unsearched."""
     when, which = RUNS.c.created_at, RUNS.c.id
 
-    def walk(query: Select[Any, Any]) -> Select[Any, Any]:
+    def walk(query: Select[*Columns]) -> Select[*Columns]:
         if place is not None:
             query = query.where(is_beyond(place, when, which))
         return query.order_by(*order_from(place, when, which)).limit(limit)
