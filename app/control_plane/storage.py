@@ -54,8 +54,8 @@ def open_stores(settings: Settings, feed: Feed) -> Stores:
     if runs.is_sqlite and not control.is_sqlite:
         raise CannotStart(
             "the run store is a file and the control store PostgreSQL, which other servers may "
-            "use: the pages of one would not hear what another writes into a file. Name a "
-            "PostgreSQL database in RUNYARD_RUNS_DATABASE_URL."
+            "use: the pages of one would not show what another server writes into a file. Name "
+            "a PostgreSQL database in RUNYARD_RUNS_DATABASE_URL."
         )
     return Stores(control, runs, secrets.token_bytes, settings.runs_split, between=failpoint)
 
@@ -73,7 +73,7 @@ def make_relays(stores: Stores, feed: Feed) -> list[PgNotifyRelay]:
     if stores.control.is_sqlite:
         return []
     return [
-        PgNotifyRelay(database, feed, tells=database is stores.control) for database in stores.all()
+        PgNotifyRelay(database, feed, sends=database is stores.control) for database in stores.all()
     ]
 
 

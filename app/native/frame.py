@@ -49,7 +49,7 @@ def show(order: Order) -> None:
         WebPage=held_page(order.link, place.look),
         place=place,
         place_file=place_file,
-        told=partial(os.write, order.answers, b"shown\n"),
+        on_loaded=partial(os.write, order.answers, b"shown\n"),
     )
     webview.settings["ALLOW_DOWNLOADS"] = True
     webview.settings["ALLOW_FILE_URLS"] = False

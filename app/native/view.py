@@ -15,12 +15,12 @@ from app.native.place import Area, Place, keep
 class HeldView:
     """Mixin over pywebview's window: opens at `place` and saves its last place to `place_file`.
 
-    `told` is called once, when the first page has loaded.
+    `on_loaded` is called once, when the first page has loaded.
     """
 
     place: Place
     place_file: Path
-    told: Any
+    on_loaded: Any
 
     def __init__(self, window: Any) -> None:
         super().__init__(window)  # type: ignore[call-arg]
@@ -29,19 +29,19 @@ class HeldView:
         this.resize(area.width, area.height)
         this.move(area.x, area.y)
         page = this.webview.page()
-        page.loadFinished.connect(self._tell)
+        page.loadFinished.connect(self._on_load_finished)
         # its browser keeps no cookies: the one with the user's look is saved with the place
         self._look = self.place.look
         page.profile().cookieStore().cookieAdded.connect(self._note_look)
         page.profile().cookieStore().cookieRemoved.connect(self._forget_look)
         _add_keys(this)
 
-    def _tell(self, is_loaded: bool) -> None:
+    def _on_load_finished(self, is_loaded: bool) -> None:
         # a load that was cut short by a click does not count
         if is_loaded:
             this: Any = self
-            this.webview.page().loadFinished.disconnect(self._tell)
-            type(self).told()
+            this.webview.page().loadFinished.disconnect(self._on_load_finished)
+            type(self).on_loaded()
 
     def _note_look(self, cookie: Any) -> None:
         if cookie.name() == LOOK_COOKIE:

@@ -37,13 +37,13 @@ class RedisSets:
         """Add and remove runs in one transaction. Raises CountersSilent."""
         key = key_of(project_id)
 
-        def tell(pipeline: Pipeline) -> None:
+        def queue(pipeline: Pipeline) -> None:
             if removed:
                 pipeline.srem(key, *map(_member, removed))
             if added:
                 pipeline.sadd(key, *map(_member, added))
 
-        self._tell(tell)
+        self._send(queue)
 
     def make(self, runs: Mapping[str, Collection[str]]) -> None:
         """Replace the sets of these repositories, each atomically. Raises CountersSilent."""
@@ -51,21 +51,21 @@ class RedisSets:
         for begin in range(0, len(projects), AT_ONCE):
             some = projects[begin : begin + AT_ONCE]
 
-            def tell(pipeline: Pipeline, some: list[str] = some) -> None:
+            def queue(pipeline: Pipeline, some: list[str] = some) -> None:
                 for project_id in some:
                     pipeline.delete(key_of(project_id))
                     if members := runs[project_id]:
                         pipeline.sadd(key_of(project_id), *map(_member, members))
 
-            self._tell(tell)
+            self._send(queue)
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.disconnect()
 
-    def _tell(self, tell: Callable[[Pipeline], None]) -> None:
+    def _send(self, queue: Callable[[Pipeline], None]) -> None:
         pipeline = self._redis.pipeline(transaction=True)
-        tell(pipeline)
+        queue(pipeline)
         self._ask(pipeline.execute)
 
     def _ask(self, question: Callable[[], object]) -> object:

@@ -20,10 +20,10 @@ _FAR_AHEAD = 1 << 33
 
 
 class ClockChanges:
-    """A thread that blocks on a timer until the wall clock jumps, then calls `tell`."""
+    """A thread that blocks on a timer until the wall clock jumps, then calls `on_change`."""
 
-    def __init__(self, tell: Callable[[], object]) -> None:
-        self._tell = tell
+    def __init__(self, on_change: Callable[[], object]) -> None:
+        self._on_change = on_change
         self._thread: threading.Thread | None = None
         self._timer = self._wake = -1
 
@@ -59,7 +59,7 @@ class ClockChanges:
             with contextlib.suppress(OSError):
                 os.read(self._timer, 8)
             try:
-                self._tell()
+                self._on_change()
             except Exception:
                 log.exception("clock_change_failed")
 

@@ -69,11 +69,11 @@ class Group:
         """True if the kernel signals every event; otherwise the counters must be polled."""
         return all(event.fd >= 0 for event in self.events)
 
-    def watch(self, limit: str, name: str, counter: str, *, tells: bool) -> None:
-        """Watch a counter in a file of the group; without `tells` it must be polled."""
+    def watch(self, limit: str, name: str, counter: str, *, has_signals: bool) -> None:
+        """Watch a counter in a file of the group; without `has_signals` it must be polled."""
         file = self._open(name)
         os.read(file, 4096)  # only changes after this read are reported
-        event = Event(limit, file if tells else -1, select.POLLPRI, (file, counter))
+        event = Event(limit, file if has_signals else -1, select.POLLPRI, (file, counter))
         self.events.append(event)
 
     def watch_by_eventfd(self, limit: str, name: str, counter: str) -> None:
@@ -142,7 +142,7 @@ def look_into(folder: str, limits: Collection[str]) -> Group:
     """Open a version 2 group that systemd created for a run of ours. Raises OSError."""
     group = Group(folder, "systemd", limits, is_ours=False)
     for limit in group.limits:
-        group.watch(limit, *_COUNTERS[limit], tells=True)
+        group.watch(limit, *_COUNTERS[limit], has_signals=True)
     return group
 
 
@@ -207,10 +207,10 @@ def _set_version_2(group: Group, limits: Mapping[str, int]) -> None:
         # swap counts as memory, and a run that reaches the limit is killed whole
         write_if_able(group.folder, "memory.swap.max", "0")
         write(group.folder, "memory.oom.group", "1")
-        group.watch("memory_mb", *_COUNTERS["memory_mb"], tells=True)
+        group.watch("memory_mb", *_COUNTERS["memory_mb"], has_signals=True)
     if "processes" in limits:
         write(group.folder, "pids.max", str(limits["processes"]))
-        group.watch("processes", *_COUNTERS["processes"], tells=True)
+        group.watch("processes", *_COUNTERS["processes"], has_signals=True)
     # a writable folder does not prove that we may move a process into it
     _try_out(group)
 
@@ -219,7 +219,7 @@ def _set_version_1(group: Group, limits: Mapping[str, int]) -> None:
     if "processes" in limits:
         write(group.folder, "pids.max", str(limits["processes"]))
         # version 1 does not notify about this file
-        group.watch("processes", *_COUNTERS["processes"], tells=False)
+        group.watch("processes", *_COUNTERS["processes"], has_signals=False)
         return
     size = str(limits["memory_mb"] * _MB)
     write(group.folder, "memory.limit_in_bytes", size)

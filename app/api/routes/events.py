@@ -35,7 +35,7 @@ class StreamOver(Exception):
     """The reader is too slow or the server stops; the stream ends and the client can resume."""
 
 
-class _Hearing:
+class _Subscription:
     """A bounded queue of live events for one stream."""
 
     def __init__(self) -> None:
@@ -98,11 +98,11 @@ def _message(kind: str, data: Any, id_: str | None = None) -> str:
 
 
 @asynccontextmanager
-async def _listening(live: LiveStream) -> AsyncGenerator[_Hearing]:
-    hearing = _Hearing()
-    leave, let_go = live.subscribe(hearing.on_event), live.warn(hearing.end)
+async def _subscribed(live: LiveStream) -> AsyncGenerator[_Subscription]:
+    subscription = _Subscription()
+    leave, let_go = live.subscribe(subscription.on_event), live.warn(subscription.end)
     try:
-        yield hearing
+        yield subscription
     finally:
         leave()
         let_go()
@@ -111,7 +111,7 @@ async def _listening(live: LiveStream) -> AsyncGenerator[_Hearing]:
 async def _everything(
     services: Services, live: LiveStream, epoch: str, last_seen: str | None
 ) -> AsyncIterator[str]:
-    async with _listening(live) as hearing:
+    async with _subscribed(live) as subscription:
         yield ": from here on nothing is missed\n\n"
         number = services.feed.newest
         missed = await _missed(services, live, epoch, last_seen)
@@ -122,7 +122,7 @@ async def _everything(
                 yield _message(event.kind, event.data, f"{epoch}-{event.number}")
         while True:
             try:
-                event = await hearing.next()
+                event = await subscription.next()
             except StreamOver:
                 return
             if event is None:
@@ -177,12 +177,12 @@ class RunStream:
 
     async def events(self) -> AsyncIterator[str]:
         """Yield the stream's messages until the run ends."""
-        async with _listening(self._live) as hearing:
+        async with _subscribed(self._live) as subscription:
             async for message in self._catch_up():
                 yield message
             while not await run_in_threadpool(self._is_over):
                 try:
-                    event = await hearing.next()
+                    event = await subscription.next()
                 except StreamOver:
                     return
                 if event is None:

@@ -44,10 +44,10 @@ async def _is_released(
     """Wait until a run is released; return False on timeout."""
     while (left := until - asyncio.get_running_loop().time()) > 0:
         try:
-            told = await asyncio.wait_for(changed.get(), left)
+            changed_id = await asyncio.wait_for(changed.get(), left)
         except TimeoutError:
             break
-        if told in (run_id, None):
+        if changed_id in (run_id, None):
             run = await run_in_threadpool(services.listing.find_or_none, run_id)
             if run is None or run.released_at is not None:
                 return True
@@ -59,15 +59,15 @@ def _subscription(services: Services) -> Generator[asyncio.Queue[str | None]]:
     """Subscribe a queue to the ids of changed runs; None in it means that some were missed."""
     loop, changed = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
-    def hear(told: Numbered) -> None:
+    def on_change(one: Numbered) -> None:
         # called in the thread that committed
-        change = told.change
+        change = one.change
         if isinstance(change, FeedBroke):
             loop.call_soon_threadsafe(changed.put_nowait, None)
         elif isinstance(change, RunChanged):
             loop.call_soon_threadsafe(changed.put_nowait, change.run_id)
 
-    leave = services.feed.subscribe(hear)
+    leave = services.feed.subscribe(on_change)
     try:
         yield changed
     finally:

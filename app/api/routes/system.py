@@ -178,11 +178,11 @@ def _health_out(one: PartHealth) -> HealthOut:
 
 
 def _sandbox_out(services: Services) -> SandboxOut:
-    surroundings = services.projects.sandboxes
-    capability = surroundings.capability()
+    sandboxes = services.projects.sandboxes
+    capability = sandboxes.capability()
     return SandboxOut(
         means=capability.means,
-        default=surroundings.default,
+        default=sandboxes.default,
         levels=[level for level in SandboxLevel if capability.can(level)],
         because=capability.because,
         remedy=capability.remedy,

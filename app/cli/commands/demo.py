@@ -227,10 +227,10 @@ def demonstrate(
 ) -> None:
     """Play a demo on a small temporary repository.
 
-    A delivery, three failures, the pause, Reset, a delivery, on a server of its own.
+    A delivery, three failures, the pause, Reset, a delivery, on a separate server.
     """
     screen, begun = err() if json_only else out(), time.monotonic()
-    print_step(screen, "Starting a server of its own, in a folder of its own")
+    print_step(screen, "Starting a separate server, in a separate folder")
     otherwise = None
     with borrow_server(keep=keep) as (server, folder):
         if keep:

@@ -15,7 +15,7 @@ from app.pages.shell.frame import frame, refused
 from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection
 
-HEADINGS = ("Batch", "Project", "State", "Progress", "Came to", "Made")
+HEADINGS = ("Batch", "Project", "State", "Progress", "Result", "Created")
 EMPTY = (
     "No batches yet. Write one run per line to a file and send it: "
     '<span class="m">runyard batch night.ndjson --project NAME</span>'

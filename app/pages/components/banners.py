@@ -48,11 +48,11 @@ def draw_stores_banner(session: PageSession) -> None:
     """Draw the database banner and keep it current; empty while the databases are writable."""
     banner = ui.html(stores_html(_sentence(session)), sanitize=clean)
 
-    def hear(data: dict[str, Any]) -> None:
+    def show(data: dict[str, Any]) -> None:
         banner.set_content(stores_html(data["trouble"]))
 
-    session.on("stores.changed", hear)
-    session.on_return(lambda: hear({"trouble": _sentence(session)}))
+    session.on("stores.changed", show)
+    session.on_return(lambda: show({"trouble": _sentence(session)}))
 
 
 def _sentence(session: PageSession) -> str:

@@ -146,10 +146,10 @@ class LogPanel:
                         self._add(list(burst.lines))
                     self._show_quiet()
                 if self._pace.is_flooded:
-                    self._later = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._go_on)
+                    self._later = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._resume)
                     return
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._later = None
         if not self._session.client.is_deleted:
             background_tasks.create(self.catch_up(), context=self._session.client)

@@ -12,14 +12,14 @@ from app.state.page.connection import Connection
 
 LINES = """
 <ol>
-<li><b>Project.</b> You name a git repository. Runyard keeps a bare clone of its own, the
+<li><b>Project.</b> You name a git repository. Runyard keeps a separate bare clone, the
 <b>mirror</b>; agents never work in your folder. If you name a folder, branches and merges go
 into it, and you push them to its remote yourself. If you name the remote, they go there.</li>
 <li><b>Trigger.</b> You press <b>Run</b>: a branch to start from, a depth, and if you like an issue
 or a task in your own words. From that moment the run has a row and an id.</li>
 <li><b>Claim.</b> Runyard fetches, then creates the run's branch (<code>afk/12</code> for issue 12,
 <code>run/…</code> without one). Whoever has the branch has the issue.</li>
-<li><b>Working copy.</b> The run gets a clone of its own, prepared by the project's setup command if
+<li><b>Working copy.</b> The run gets a separate clone, prepared by the project's setup command if
 there is one.</li>
 <li><b>Agent.</b> The agent's command line starts there under a small supervisor. It goes on when
 Runyard is restarted.</li>

@@ -136,7 +136,7 @@ def _found_html(findings: Sequence[Finding], kind: str = "") -> str:
     rows = "".join(
         f'<li data-level="{text(one.level)}"><b>{text(one.check)}</b><span class="what">'
         f'<span class="sr">{MARKS[one.level]}: </span>{_found_words(one.found)}</span>'
-        + (f'<span class="mend">{_advice_html(one.advice)}</span>' if one.advice else "")
+        + (f'<span class="advice">{_advice_html(one.advice)}</span>' if one.advice else "")
         + "</li>"
         for one in findings
     )
@@ -173,7 +173,7 @@ def retention_html(kept: RetentionOut, session: PageSession) -> str:
     return (
         f'<h2 class="above">Retention</h2><p class="sub">{_logs_html(kept, session)}</p>'
         f'<p class="sub">{_copies_html(kept.copies, session)} {work}</p>{table if rows else ""}'
-        '<h2 class="above">Settings</h2>'
+        '<h2 class="above">Values in use</h2>'
     )
 
 

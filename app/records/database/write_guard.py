@@ -63,30 +63,30 @@ class WriteGuard:
         self._mark = self._file and _mark_of(self._file)
         self._nonce: str | None = None
         self._asking = Lock()
-        event.listen(database.engine, "begin", self._look, insert=True)
+        event.listen(database.engine, "begin", self._check_before_use, insert=True)
         for engine in database.engines:
-            event.listen(engine, "handle_error", self._hear)
-            event.listen(engine, "do_connect", self._open)
+            event.listen(engine, "handle_error", self._on_error)
+            event.listen(engine, "do_connect", self._before_connect)
 
-    def _look(self, connection: Connection) -> None:
-        trouble = self._stopped() or self._miss()
+    def _check_before_use(self, connection: Connection) -> None:
+        trouble = self._stopped() or self._why_missing()
         if not trouble and self._file is None:
-            trouble = self._meet(connection)
+            trouble = self._check_identity(connection)
         if trouble:
             raise WritingStopped(trouble)
 
-    def _open(self, *_: Any) -> None:
+    def _before_connect(self, *_: Any) -> None:
         # SQLite would create an empty file, even for a reader
-        if trouble := self._miss():
+        if trouble := self._why_missing():
             raise WritingStopped(trouble)
 
-    def _miss(self) -> str:
+    def _why_missing(self) -> str:
         """Return why the file is gone or replaced; empty if it is not, and for PostgreSQL."""
         if self._file is None or _mark_of(self._file) == self._mark:
             return ""
         return self._database.trouble or self._stop(f"{self._where} was taken away")
 
-    def _meet(self, connection: Connection) -> str:
+    def _check_identity(self, connection: Connection) -> str:
         """Check once per connection that it still leads to the database this server began with."""
         if KNOWN in connection.info:
             return ""
@@ -98,7 +98,7 @@ class WriteGuard:
             connection.info[KNOWN] = True
         return ""
 
-    def _hear(self, context: Any) -> None:
+    def _on_error(self, context: Any) -> None:
         error = context.original_exception
         if context.is_pre_ping:
             return  # the next connection reports the problem, if there is one
@@ -107,21 +107,21 @@ class WriteGuard:
         if getattr(error, "sqlite_errorname", "") in FULL_CODES:
             return  # works again by itself once there is room
         if self._file is None:
-            self._hear_server(error)
+            self._judge_server(error)
         else:
             is_writing = context.engine is self._database.engine
-            self._hear_file(str(error).lower(), is_writing=is_writing)
+            self._judge_file(str(error).lower(), is_writing=is_writing)
         if self._database.trouble:
             raise WritingStopped(self._database.trouble) from error
 
-    def _hear_file(self, said: str, *, is_writing: bool) -> None:
+    def _judge_file(self, said: str, *, is_writing: bool) -> None:
         if any(word in said for word in DAMAGE):
             self._stop(f"{self._where} is damaged")
         elif is_writing and any(word in said for word in UNWRITABLE):
             # after a failed fsync, a later one may succeed without having written the lost pages
             self._stop(f"{self._where} could not be written ({said})", LOOK_AT_DISK)
 
-    def _hear_server(self, error: BaseException) -> None:
+    def _judge_server(self, error: BaseException) -> None:
         code = code_of(error)
         if code == NO_TABLE:
             # the check needs another connection: if all of them fail alike, only one checks

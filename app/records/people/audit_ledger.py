@@ -82,8 +82,8 @@ class Act:
     def change(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Add changed settings with both values; a secret is only marked as changed."""
         changed = [name for name in after if before.get(name) != after[name]]
-        self.before = {**(self.before or {}), **_told(before, changed)} or None
-        self.after = {**(self.after or {}), **_told(after, changed)} or None
+        self.before = {**(self.before or {}), **_visible(before, changed)} or None
+        self.after = {**(self.after or {}), **_visible(after, changed)} or None
 
 
 _acting: ContextVar[Act | None] = ContextVar("acting", default=None)
@@ -185,9 +185,9 @@ def _insert() -> Insert:
 
 def hash_of(values: Mapping[str, Any]) -> str:
     """Return the hash of a row's values, including the hash of the row before."""
-    told = {name: values[name] for name in _COVERED}
-    told["at"] = told["at"].astimezone(UTC).isoformat(timespec="microseconds")
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    covered = {name: values[name] for name in _COVERED}
+    covered["at"] = covered["at"].astimezone(UTC).isoformat(timespec="microseconds")
+    text = json.dumps(covered, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
@@ -206,7 +206,7 @@ def _add(tx: Session, act: Act, about: str = "") -> None:
     tx.info.setdefault(PENDING, []).append(act)
 
 
-def _told(settings: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+def _visible(settings: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
     return {
         name: CHANGED if _SECRET.search(name) and settings[name] is not None else settings[name]
         for name in names

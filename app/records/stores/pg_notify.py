@@ -25,38 +25,38 @@ UNCOMMITTED = (LogGrew, RunReported, SweepWanted)
 class PgNotifyRelay:
     """Publishes other servers' changes here, and sends them changes that have no transaction."""
 
-    def __init__(self, database: Database, feed: Feed, *, tells: bool = True) -> None:
+    def __init__(self, database: Database, feed: Feed, *, sends: bool = True) -> None:
         self._wire = postgresql_wire(database.url)
         self._mark = database.mark
         self._feed = feed
         # with two databases, one relay is enough to send changes without a transaction
-        self._tells = tells
-        self._hears = False
+        self._sends = sends
+        self._is_listening = False
         self._closing = threading.Event()
         # a socket pair that wakes the listening thread when the relay closes
-        self._ears, self._mouth = socket.socketpair()
+        self._woken, self._waker = socket.socketpair()
         self._news = threading.Event()
         self._lock = threading.Lock()
         self._waiting: dict[Change, None] = {}
         self._listening = threading.Thread(target=self._listen, name="relay in", daemon=True)
-        self._telling = threading.Thread(target=self._send, name="relay out", daemon=True)
+        self._sending = threading.Thread(target=self._send, name="relay out", daemon=True)
 
     def open(self) -> None:
         """Start listening and, if this relay sends, sending, each in its own thread."""
         self._listening.start()
-        if self._tells:
-            self._telling.start()
+        if self._sends:
+            self._sending.start()
             self._feed.subscribe(self._on_published)
 
     def close(self) -> None:
         """Stop both threads and close their connections; safe if the relay was never opened."""
         self._closing.set()
         self._news.set()
-        self._mouth.close()
-        for thread in (self._listening, self._telling):
+        self._waker.close()
+        for thread in (self._listening, self._sending):
             if thread.is_alive():
                 thread.join(5)
-        self._ears.close()
+        self._woken.close()
         self._wire.dispose()
 
     def _on_published(self, one: Numbered) -> None:
@@ -97,15 +97,15 @@ class PgNotifyRelay:
             except (Error, SQLAlchemyError) as silence:
                 reason = str(silence).partition("\n")[0]
                 log.warning("other_servers_not_heard", because=reason)
-                self._grow_deaf()
+                self._lose_connection()
             except Exception:
                 log.exception("other_servers_not_heard")
-                self._grow_deaf()
+                self._lose_connection()
 
-    def _grow_deaf(self) -> None:
-        if self._hears:
+    def _lose_connection(self) -> None:
+        if self._is_listening:
             # caches that rely on receiving every change are no longer valid
-            self._hears = False
+            self._is_listening = False
             self._feed.publish([FeedBroke()])
         self._closing.wait(AGAIN_SECONDS)
 
@@ -113,14 +113,14 @@ class PgNotifyRelay:
         connection.execute(f"LISTEN {CHANNEL}")
         # changes before this LISTEN were missed, so subscribers must reload
         self._feed.publish([FeedBroke()])
-        self._hears = True
-        with DefaultSelector() as ears:
-            for one in (connection, self._ears):
-                ears.register(one, EVENT_READ)
+        self._is_listening = True
+        with DefaultSelector() as sources:
+            for one in (connection, self._woken):
+                sources.register(one, EVENT_READ)
             while not self._closing.is_set():
                 for message in connection.notifies(timeout=0):
                     self._feed.publish(read(message.payload, own=self._mark))
                     if self._closing.is_set():
                         return
                 # psycopg's own wait polls ten times a second
-                ears.select()
+                sources.select()

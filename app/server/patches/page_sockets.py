@@ -3,7 +3,7 @@
 Replaces: NiceGUI's handlers in `core.sio.handlers["/"]`, by ones that pass on valid messages.
 Why: NiceGUI trusts anyone who knows a page's id, so one session could act on another's page.
 Gain: none in speed; this is about safety.
-Tested: nicegui>=3.18,<3.19 python-socketio>=5.18,<5.19
+Tested: nicegui>=3.18,<3.19 python-socketio>=5.18,<5.19 python-engineio>=4.15,<4.16
 """
 
 from __future__ import annotations

@@ -34,9 +34,9 @@ def build(
     starts: Starts,
 ) -> AutoServices:
     """Build the loop, the sweep, and what people do with them."""
-    issues, trigger = tracker.issues, runs.accept
-    loop = AutoLoop(context, system, issues, limits.limits, trigger)
+    issues, accept = tracker.issues, runs.accept
+    loop = AutoLoop(context, system, issues, limits.limits, accept)
     reaper, launcher = lifecycle.reaper, lifecycle.launcher
     sweep = Sweep(context, system, reaper, launcher, limits.limits, loop.fill_once, starts)
-    afk = AfkService(context.ledgers, issues, trigger, loop, system.outbox, sweep.request)
+    afk = AfkService(context.ledgers, issues, accept, loop, system.outbox, sweep.request)
     return AutoServices(loop=loop, sweep=sweep, afk=afk)

@@ -129,12 +129,12 @@ class Salvage:
             raise NotDeliverable(because)
 
     def _write(
-        self, run: Run, delivery: Delivery, deed: Deed, told_of: dict[str, Any], now: datetime
+        self, run: Run, delivery: Delivery, deed: Deed, about: dict[str, Any], now: datetime
     ) -> None:
-        told = replace(deed, because=f"change request #{delivery.number} opened, {deed.because}")
+        done = replace(deed, because=f"change request #{delivery.number} opened, {deed.because}")
         columns: RunColumns = {"parked": self._copies.exists(run.id), **delivery_columns(delivery)}
-        data = {"number": delivery.number, **told_of}
-        self._parked.write([run], told, now, kind="salvage", data=data, **columns)
+        data = {"number": delivery.number, **about}
+        self._parked.write([run], done, now, kind="salvage", data=data, **columns)
         for other in self._parked.of_branch(run.project_id, run.work_branch):
             # the change request includes the commits of earlier runs of the branch
             if other.id != run.id and not self._copies.exists(other.id):

@@ -33,7 +33,7 @@ class ProjectService:
     def __init__(
         self,
         context: Context,
-        surroundings: SandboxSettings,
+        sandboxes: SandboxSettings,
     ) -> None:
         ledgers, adapters, workers = context.ledgers, context.adapters, context.workers
         self._projects = ledgers.projects
@@ -49,7 +49,7 @@ class ProjectService:
             "budget_seconds": context.settings.budget_seconds,
             "max_concurrency": context.settings.repo_concurrency,
         }
-        self.sandboxes = surroundings
+        self.sandboxes = sandboxes
         self._progress: dict[str, int] = {}
 
     def add(self, name: str, origin: str, now: datetime, **settings: Any) -> Project:

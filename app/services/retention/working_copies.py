@@ -112,11 +112,11 @@ class CopyRetention:
         with self._looking:
             over = self._over()
             self._inspect_some(over.values(), now)
-            standing = self._compute_usage(over.values(), now)
-            due = are_due(standing.leaving, now) if self._may_act(now) else []
+            usage = self._compute_usage(over.values(), now)
+            due = are_due(usage.leaving, now) if self._may_act(now) else []
             gone = {one.run_id for one in due if self._remove(over, one, now)}
             left = [run for run in over.values() if run.id not in gone]
-            self._usage = self._compute_usage(left, now) if gone else standing
+            self._usage = self._compute_usage(left, now) if gone else usage
         self._come_again(now)
         return len(gone)
 

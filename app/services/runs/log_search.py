@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby, islice
 
 from app.services.ports import LogView
-from app.services.runs.readable_log import MAX_PART_BYTES, TellLine, pieces, read_entries
+from app.services.runs.readable_log import MAX_PART_BYTES, ParseLine, pieces, read_entries
 
 # bytes of a line shown on each side of the match
 AROUND_BYTES = 160
@@ -140,7 +140,7 @@ def search_log(view: LogView, words: Words, *, after: int, limit: int) -> LogHit
 
 
 def search_entries(
-    view: LogView, words: Words, tell: TellLine, *, after: int, limit: int, is_over: bool
+    view: LogView, words: Words, parse: ParseLine, *, after: int, limit: int, is_over: bool
 ) -> LogHits:
     """Return the same among readable entries: each entry that contains the text is a hit.
 
@@ -154,7 +154,7 @@ def search_entries(
             return LogHits(None, items, last)
         found = list(some)
         read += found[-1].line_at - found[0].line_at + 1
-        items += _entries_of(view, words, tell, found, is_over=is_over)
+        items += _entries_of(view, words, parse, found, is_over=is_over)
         if len(items) > limit:
             return LogHits(None, items[:limit], items[limit - 1].offset)
         last = found[-1].line_at
@@ -162,11 +162,11 @@ def search_entries(
 
 
 def _entries_of(
-    view: LogView, words: Words, tell: TellLine, found: list[_Found], *, is_over: bool
+    view: LogView, words: Words, parse: ParseLine, found: list[_Found], *, is_over: bool
 ) -> Iterator[LogHit]:
     begin = found[0].line_at
     length = found[-1].line_at + 1 - begin
-    part = read_entries(view, tell, begin, length, is_over=is_over)
+    part = read_entries(view, parse, begin, length, is_over=is_over)
     lines = [one.line_at for one in found]
     for at, placed in groupby(part.entries, key=lambda one: one.at):
         texts = [one.entry.text for one in placed if words.text in one.entry.text.lower()]

@@ -77,10 +77,10 @@ class RunListing:
 
     def entries(self, run: Run, view: LogView, offset: int, limit: int) -> LogPart | None:
         """Return part of a run's log as readable entries, None if its agent emits no events."""
-        tell = self._adapters.agents.entry_parser(run.agent)
-        if tell is None:
+        parse = self._adapters.agents.entry_parser(run.agent)
+        if parse is None:
             return None
-        part = read_entries(view, tell, offset, limit, is_over=run.status in DONE)
+        part = read_entries(view, parse, offset, limit, is_over=run.status in DONE)
         # paths relative to the repository, wherever the copy is
         return without_folder(part, str(self._adapters.copies.path(run.id)))
 
@@ -88,12 +88,12 @@ class RunListing:
         self, run: Run, view: LogView, text: str, *, after: int, limit: int, is_readable: bool
     ) -> LogHits:
         """Search a run's log, by readable entry if `is_readable` and it has any, else by line."""
-        tell = self._adapters.agents.entry_parser(run.agent) if is_readable else None
-        words = Words(text, in_json=tell is not None)
-        if tell is None:
+        parse = self._adapters.agents.entry_parser(run.agent) if is_readable else None
+        words = Words(text, in_json=parse is not None)
+        if parse is None:
             return search_log(view, words, after=after, limit=limit)
         is_over = run.status in DONE
-        return search_entries(view, words, tell, after=after, limit=limit, is_over=is_over)
+        return search_entries(view, words, parse, after=after, limit=limit, is_over=is_over)
 
     def diff(self, run: Run) -> Diff:
         """Return the diff against the recorded base: of the copy if any, else of the commits."""

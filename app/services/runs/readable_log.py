@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from app.domain.agents.reports import MAX_TEXT_CHARS, Entry, EntryKind, PlacedEntry
 from app.services.ports import LogView
 
-TellLine = Callable[[bytes], list[Entry]]
+ParseLine = Callable[[bytes], list[Entry]]
 CHUNK_BYTES = 256 * 1024
 # longer lines hold a tool's whole output; also how far past a part its last line may extend
 MAX_LINE_BYTES = 4 * 1024 * 1024
@@ -34,7 +34,7 @@ class LogPart:
 
 
 def read_entries(
-    view: LogView, tell: TellLine, offset: int, limit: int, *, is_over: bool
+    view: LogView, parse: ParseLine, offset: int, limit: int, *, is_over: bool
 ) -> LogPart:
     """Return the entries of all lines that begin in the `limit` bytes from `offset`.
 
@@ -44,7 +44,7 @@ def read_entries(
     size = view.size
     start = max(0, size + offset) if offset < 0 else min(offset, size)
     stop = start + min(limit, MAX_PART_BYTES)
-    lines = _Lines(start, stop, tell, is_inside=start > 0 and not _ends_line(view, start))
+    lines = _Lines(start, stop, parse, is_inside=start > 0 and not _ends_line(view, start))
     for at, content, is_mark in pieces(view, start, stop + MAX_LINE_BYTES):
         if is_mark:
             lines.skip_to(at, content)
@@ -122,10 +122,10 @@ class _Blocks:
 class _Lines:
     """Splits what is read into lines and turns each into entries."""
 
-    def __init__(self, start: int, stop: int, tell: TellLine, *, is_inside: bool) -> None:
+    def __init__(self, start: int, stop: int, parse: ParseLine, *, is_inside: bool) -> None:
         self.blocks = _Blocks()
         self.is_done = False
-        self._stop, self._tell = stop, tell
+        self._stop, self._parse = stop, parse
         self._line_at = self._position = start
         # skip the rest of a line whose beginning was not read
         self._is_inside = is_inside
@@ -151,14 +151,14 @@ class _Lines:
 
     def skip_to(self, at: int, mark: bytes) -> None:
         """Note dropped bytes: the open line lost its end, and what follows lost its beginning."""
-        self._tell_of(at, Entry(EntryKind.CUT, mark.decode("utf-8", "replace").strip()))
+        self._add(at, Entry(EntryKind.CUT, mark.decode("utf-8", "replace").strip()))
         self._held.clear()
         self._is_inside = True
 
     def end(self) -> None:
         """End the open line, if any, at the current position."""
         if not self._is_inside and self._line_at < self._position:
-            self._tell_of(self._line_at, *self._tell(bytes(self._held)))
+            self._add(self._line_at, *self._parse(bytes(self._held)))
         self._held.clear()
         self._is_inside, self._line_at = False, self._position
 
@@ -168,11 +168,11 @@ class _Lines:
         self._held += part
         if len(self._held) > MAX_LINE_BYTES:
             words = f"a line of more than {MAX_LINE_BYTES >> 20} MB: see the download"
-            self._tell_of(self._line_at, Entry(EntryKind.NOTE, words))
+            self._add(self._line_at, Entry(EntryKind.NOTE, words))
             self._held.clear()
             self._is_inside = True
 
-    def _tell_of(self, at: int, *entries: Entry) -> None:
+    def _add(self, at: int, *entries: Entry) -> None:
         for entry in entries:
             self.blocks.add(at, entry)
 

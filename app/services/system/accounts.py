@@ -74,7 +74,7 @@ class Accounts:
         self._on_end: tuple[Callable[[], None], ...] = ()
 
     def on_sign_out(self, listener: Callable[[], None]) -> None:
-        """Call `hearer()`, on any thread, each time a session or the token ends early."""
+        """Call `listener()`, on any thread, each time a session or the token ends early."""
         self._on_end = (*self._on_end, listener)
 
     def operator(self, now: datetime) -> Person:
@@ -174,8 +174,8 @@ class Accounts:
         self._notify()
 
     def _notify(self) -> None:
-        for hearer in self._on_end:
-            hearer()
+        for listener in self._on_end:
+            listener()
 
     def _is_token(self, bearer: str) -> bool:
         return hmac.compare_digest(bearer.encode(), self._token)

@@ -154,5 +154,5 @@ def test_a_file_beside_a_postgresql_control_store_is_refused(tmp_path: Path) -> 
         database_url="postgresql://127.0.0.1:1/away",
         runs_database_url=f"sqlite:///{tmp_path / 'runs.db'}",
     )
-    with pytest.raises(CannotStart, match="would not hear what another writes into a file"):
+    with pytest.raises(CannotStart, match="would not show what another server writes"):
         open_stores(settings, Feed())

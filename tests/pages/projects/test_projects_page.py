@@ -294,7 +294,7 @@ async def test_the_demo_says_that_its_agent_will_run_unsandboxed_where_there_is_
 ) -> None:
     await user.open("/")
     assert "Its agent will run unsandboxed." not in html_of(user)
-    surroundings = house.plane.services.projects.sandboxes
-    monkeypatch.setattr(surroundings, "_sandbox", no_sandbox())
+    sandboxes = house.plane.services.projects.sandboxes
+    monkeypatch.setattr(sandboxes, "_sandbox", no_sandbox())
     await user.open("/")
     assert "Its agent will run unsandboxed. bubblewrap is not installed." in html_of(user)

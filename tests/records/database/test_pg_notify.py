@@ -116,6 +116,8 @@ class TestTwoServers:
     def test_what_one_commits_both_hear_once(self, both: tuple[Server, Server]) -> None:
         one, other = both
         one.commit(*CROSSING)
+        # what a server commits it hears at once, what another commits only through the database
+        until(lambda: len(other.heard) == len(CROSSING), "the other has heard it")
         other.commit(ProjectChanged("last"))
         for server in both:
             until(lambda heard=server.heard: ProjectChanged("last") in heard, "it is heard")
