@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
 from pydantic import ValidationError
@@ -176,6 +177,8 @@ def _put_pages_into(web: FastAPI, gate: Gate) -> None:
         reconnect_timeout=30,
         tailwind=False,
         show_welcome_message=False,
+        # a higher level costs twice the time for a thirtieth fewer bytes
+        gzip_middleware_factory=partial(GZipMiddleware, compresslevel=5),
     )
     core.app.add_exception_handler(404, problems.no_such_page)
     # pages use no tab storage, but NiceGUI would keep an entry per tab for a month

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nicegui import Client, client
 from starlette.requests import Request
@@ -20,6 +21,8 @@ from starlette.responses import HTMLResponse
 
 from app.pages.shell.first_content import first_content
 from app.server.page_files import SCRIPT, STYLE, VUE, PageFiles
+
+log = structlog.get_logger()
 
 TEMPLATE = "page.jinja"
 LOOKS = {"light": "False", "dark": "True"}
@@ -44,13 +47,13 @@ class PageTemplate:
         headers: Mapping[str, str],
     ) -> HTMLResponse:
         """Return the page of the client that the context names."""
-        page = Client.instances[context["socket_io_js_query_params"]["client_id"]]
+        client_id = context["socket_io_js_query_params"]["client_id"]
         look = request.cookies.get("runyard_look", "")
         imports = json.loads(context["imports"]) | {"vue": self._files.address(VUE)}
         html = self._template.render(
             {
                 **context,
-                "content": first_content(page),
+                "content": _content_of(client_id),
                 "dark": LOOKS.get(look, "None"),
                 "head_html": self._files.with_versions(context["head_html"]),
                 "imports": json.dumps(imports),
@@ -63,6 +66,15 @@ class PageTemplate:
             }
         )
         return HTMLResponse(html, status_code, headers)
+
+
+def _content_of(client_id: str) -> str:
+    try:
+        return first_content(Client.instances[client_id])
+    except Exception as error:
+        # the page is drawn all the same, once its scripts have come
+        log.error("first_content_failed", exc_info=error)
+        return ""
 
 
 def render_pages(folder: Path, files: PageFiles) -> None:

@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from nicegui import ui
 from nicegui.testing.user import User
+from structlog.testing import capture_logs
 
 from app.api.schemas import NewIssue
 from tests.pages.conftest import House
@@ -133,3 +135,14 @@ async def test_scripts_and_sheets_are_named_by_their_hash(user: User) -> None:
     assert ours
     assert [name for name in ours if not re.search(r"\?v=[0-9a-f]{16}$", name)] == []
     assert html.count("modulepreload") >= 3
+
+
+async def test_a_page_whose_content_cannot_be_drawn_is_left_to_its_scripts(user: User) -> None:
+    @ui.page("/odd")
+    def odd_page() -> None:
+        ui.html("words", sanitize=str).props["innerHTML"] = 7
+
+    with capture_logs() as said:
+        answer = await user.http_client.get("/odd")
+    assert (answer.status_code, '<div id="app"></div>' in answer.text) == (200, True)
+    assert "first_content_failed" in [line["event"] for line in said]
