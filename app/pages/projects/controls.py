@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from nicegui import events, ui
@@ -14,7 +15,7 @@ from app.pages.components.fields import choice_field
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
 from app.pages.projects.settings import archive_button, unarchive_button
-from app.pages.shell.first_content import attributes, inert_html
+from app.pages.shell.first_content import DrawsItself, attributes, inert_html
 from app.pages.shell.page_session import PageSession
 from app.state.projects.card_words import Act, Press, issue_choices, presses_of
 from app.state.projects.project_actions import ProjectActs
@@ -130,7 +131,7 @@ def _item(words: str, path: str) -> None:
     testid(ui.link(words, path).classes("item"), "menu-item")
 
 
-class ProjectControls(ui.element, component="../../../assets/project_controls.js"):
+class ProjectControls(ui.element, DrawsItself, component="../../../assets/project_controls.js"):
     """Start, Auto, Reset and the `⋯` menu of one project.
 
     The event `press` carries the test id of the pressed button.
@@ -224,6 +225,7 @@ def _presses_html(props: Mapping[str, Any]) -> str:
     return f'<div class="acts">{"".join(made)}</div>' if made else ""
 
 
+@lru_cache(256)
 def _press_html(
     act: str, head: str, rest: str, tail: str, note: str, tone: str, is_busy: bool
 ) -> str:
