@@ -47,6 +47,7 @@ from app.records.database.migration import HEAD, SchemaNewer, revision_of
 from app.records.database.sqlite_files import DatabaseDamaged
 from app.records.people.audit_pages import first_misfit
 from app.server.page_files import PageFiles
+from app.server.patches.page_escapes import escape_pages_fast
 from app.server.patches.page_outboxes import let_outboxes_sleep
 from app.server.patches.page_pings import share_ping_timer
 from app.server.patches.page_sockets import bind_sockets
@@ -165,6 +166,7 @@ def build_gate(
 
 def _put_pages_into(web: FastAPI, gate: Gate) -> None:
     remember_signatures()
+    escape_pages_fast()
     let_outboxes_sleep()
     share_ping_timer()
     send_text_packets()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
@@ -25,6 +25,8 @@ from app.api.client.protocol import (
 if TYPE_CHECKING:
     from app.api.client.protocol import Body
 
+# answers that every page fetches, and that are the same for each until something changes
+OF_ALL_PAGES = {"Projects"}
 Answer = TypeVar("Answer")
 Given = ParamSpec("Given")
 
@@ -116,6 +118,14 @@ def _asks(
     return method
 
 
+def _parsed(name: str, content: bytes) -> Any:
+    return getattr(schemas, name).model_validate_json(content)
+
+
+# answers are values that nobody changes, so pages can share them
+_parsed_once = lru_cache(maxsize=4)(_parsed)
+
+
 @dataclass
 class ApiClient:
     """The API client of one person. `http` carries the base URL, session and transport.
@@ -141,7 +151,9 @@ class ApiClient:
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Send a call and parse its answer. Raises ApiProblem or NoAnswer."""
-        answer = getattr(schemas, call.answer).model_validate_json((await self.send(call)).content)
+        content = (await self.send(call)).content
+        parse = _parsed_once if call.answer in OF_ALL_PAGES else _parsed
+        answer = parse(call.answer, content)
         return answer.items if call.takes_items else answer
 
     projects = _asks(calls.projects)

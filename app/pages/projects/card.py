@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from app.api.schemas import ProjectOut, RecentFailure, UsageLimit
@@ -28,6 +29,8 @@ from app.state.projects.sandbox_settings import MEANS, services_words
 from app.state.runs.run_form import Trouble
 
 NOTICE = "This project's agents now run contained."
+# those of a few pages: a change is drawn on all pages at once
+CARDS_KEPT = 256
 
 
 def status_html(project: ProjectOut, now: datetime) -> str:
@@ -167,6 +170,43 @@ def trouble_html(trouble: Trouble | None, now: datetime) -> str:
     return f'<div class="trouble" data-testid="card-error"><span>{words}</span>{chip}</div>'
 
 
+class _Drawn:
+    """A project as a key, equal only to itself: all pages that show it share one drawing."""
+
+    __slots__ = ("project",)
+
+    def __init__(self, project: ProjectOut) -> None:
+        self.project = project
+
+    def __hash__(self) -> int:
+        return id(self.project)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Drawn) and other.project is self.project
+
+
+@lru_cache(maxsize=CARDS_KEPT)
+def _shared_html(drawn: _Drawn, moment: datetime) -> str:
+    return clean(card_html(drawn.project, None, moment))
+
+
+def _has_clock(project: ProjectOut) -> bool:
+    is_live = project.live_runs or (project.last_run and project.last_run.status in LIVE)
+    return bool(is_live or project.usage_limit or project.recent_failures)
+
+
+def facts_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> str:
+    """Return the sanitized HTML of a card; its clocks show whole seconds, as in the browser.
+
+    All open pages hold a project as one object: its card is drawn once for all of them.
+    """
+    if trouble is not None:
+        return clean(card_html(project, trouble, now))
+    # a card without a clock looks the same at any time
+    moment = now.replace(microsecond=0) if _has_clock(project) else project.created_at
+    return _shared_html(_Drawn(project), moment)
+
+
 class ProjectCard(ProjectControls, default_classes="card project-card"):
     """The card of one project on one page."""
 
@@ -179,7 +219,7 @@ class ProjectCard(ProjectControls, default_classes="card project-card"):
         return super().told(project) | {
             "name": plain(project.name),
             "path": f"/projects/{project.id}",
-            "facts": clean(card_html(project, trouble, self._session.now())),
+            "facts": facts_html(project, trouble, self._session.now()),
             "alert": wants_person(project),
             "notice": NOTICE if project.sandbox_notice and not project.archived_at else None,
         }

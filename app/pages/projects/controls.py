@@ -148,7 +148,8 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
         self._start = AfkStart(session, acts, project.id)
         self._menu = ProjectMenu(session, acts, self._start, project.id)
         fixed = {"tag": self.TAG, "data-testid": self.MARK, "data-project": project.id}
-        self.props.update(fixed | self.told(project))
+        # a new element is sent whole: its first properties need no notice of a change
+        dict.update(self.props, fixed | self.told(project))
         self.mark(self.MARK)
         self.on("press", self._press)
 

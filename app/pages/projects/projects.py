@@ -20,6 +20,7 @@ from app.pages.shell.theme import dress_form
 from app.state.page.connection import Connection
 from app.state.projects.card_words import Need
 from app.state.projects.project_actions import ProjectActs
+from app.state.projects.project_board import Strip
 from app.state.projects.sandbox_settings import level_words
 
 CARDS_A_PAGE = 50
@@ -70,6 +71,8 @@ class ProjectsScreen:
         self._shows_archived = False
         self._limit = CARDS_A_PAGE
         self._cards: dict[str, ProjectCard] = {}
+        self._parts: tuple[bool, bool, bool] | None = None
+        self._figures: Strip | None = None
         self._draw_actions(page, quota)
         self._strip = ui.html("", sanitize=clean)
         self._needs = ui.html("", sanitize=clean)
@@ -78,8 +81,6 @@ class ProjectsScreen:
         # `over`: a countdown on a card has ended
         self._grid = ui.element("div").classes("cards").on("over", self._show_all)
         self._more = button("Show more", self._show_more)
-        with self._welcome:
-            Welcome(session)
         self._look_at_quota = session.looker(session.api.quota, self._show_quota)
         self._look_at_system = session.looker(session.api.system, self._show_system)
         self.follow(set())
@@ -100,13 +101,24 @@ class ProjectsScreen:
             if project.id in changed:
                 self._cards[project.id].show(project)
         has_any = bool(board.listing(archived=True))
+        self._show_parts(has_any, len(listing) > self._limit, board.archived_count > 0)
+        self._draw_strip()
+
+    def _show_parts(self, has_any: bool, has_more: bool, has_archived: bool) -> None:
+        # with every change of every project: each setter costs, even if nothing is new
+        parts = has_any, has_more, has_archived
+        if parts == self._parts:
+            return
+        self._parts = parts
+        if not has_any and not self._welcome.default_slot.children:
+            with self._welcome:
+                Welcome(self._session)
         self._welcome.set_visibility(not has_any)
         self._new_run.set_visibility(has_any)
         self._strip.set_visibility(has_any)
         self._needs.set_visibility(has_any)
-        self._more.set_visibility(len(listing) > self._limit)
-        self._archived.set_visibility(board.archived_count > 0)
-        self._draw_strip()
+        self._more.set_visibility(has_more)
+        self._archived.set_visibility(has_archived)
 
     def _arrange(self, shown: Sequence[ProjectOut]) -> None:
         """Make the cards match these projects, in their order."""
@@ -132,6 +144,9 @@ class ProjectsScreen:
 
     def _draw_strip(self) -> None:
         strip = self._session.board.strip(self._session.system)
+        if strip == self._figures:
+            return
+        self._figures = strip
         rate = "–" if strip.success is None else f"{strip.success * 100:.0f} %"
         boxes = (
             (strip.running, "running", ""),

@@ -129,13 +129,16 @@ def _rail(session: PageSession, active: str) -> ui.element:
         )
 
     def count(_: set[str]) -> None:
-        projects.set_text(str(len(session.board.listing())))
-        live = session.board.live_runs
-        runs.set_text(f"{live} live" if live else "")
-        ready = session.board.ready_count
-        issues.set_text(f"{ready} ready" if ready else "")
-        kept = session.board.parked_count
-        parked.set_text(str(kept) if kept else "")
+        board = session.board
+        live, ready, kept = board.live_runs, board.ready_count, board.parked_count
+        for label, words in (
+            (projects, str(len(board.listing()))),
+            (runs, f"{live} live" if live else ""),
+            (issues, f"{ready} ready" if ready else ""),
+            (parked, str(kept) if kept else ""),
+        ):
+            if label.text != words:
+                label.set_text(words)
 
     count(set())
     session.board.on_change(count)

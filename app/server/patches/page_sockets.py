@@ -63,13 +63,17 @@ class PageSockets:
         self, name: str, makes_sense: Callable[[Any], bool], sid: str, *said: Any
     ) -> None:
         data: Any = said[0] if len(said) == 1 else None
-        is_its_page = isinstance(data, dict) and data.get("client_id") in self._sio.rooms(sid)
-        if not is_its_page or not makes_sense(data):
+        if not self._is_its_page(sid, data) or not makes_sense(data):
             await self._drop(sid)
             return
         answer = self._plain[name](sid, data)
         if isinstance(answer, Awaitable):
             await answer
+
+    def _is_its_page(self, sid: str, data: Any) -> bool:
+        page = data.get("client_id") if isinstance(data, dict) else None
+        # not `rooms(sid)`: it looks through the rooms of all open pages
+        return isinstance(page, str) and sid in self._sio.manager.rooms["/"].get(page, ())
 
     async def _drop(self, sid: str) -> bool:
         now = asyncio.get_running_loop().time()

@@ -69,6 +69,10 @@ class OptimisticRows(Generic[Row]):
         rest = (row for key, row in self._seen.items() if key not in on_top)
         return [*on_top.values(), *sorted(rest, key=self._order, reverse=True)]
 
+    def unsorted(self) -> Iterable[Row]:
+        """Return the rows as shown, each once, in no order."""
+        return self._seen.values()
+
     def begin(
         self, row: Row, *, word: str = "", is_same: Callable[[Row], bool] = lambda _: False
     ) -> OptimisticMutation[Row]:

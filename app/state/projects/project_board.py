@@ -15,6 +15,7 @@ from app.state.projects.card_words import Need, NeedKind, needs_of
 
 SAVING, RESETTING = "Saving…", "Resetting…"
 SAVING_SETTINGS = "Saving settings…"
+SEVERITY = {kind: place for place, kind in enumerate(NeedKind)}
 Listener = Callable[[set[str]], None]
 
 
@@ -42,13 +43,34 @@ class Strip:
         return ", ".join(f"{counts[kind]} {kind}" for kind in NeedKind if counts[kind])
 
 
-class _Sight:
-    """Totals over all projects, each computed on first access."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One project's share of the totals, and its place in the listing."""
 
-    def __init__(self, projects: Iterable[ProjectOut]) -> None:
-        self.everything = tuple(
-            sorted(projects, key=lambda p: (p.archived_at is not None, p.name.casefold(), p.id))
-        )
+    project: ProjectOut
+    place: tuple[bool, str, str]
+    needs: tuple[Need, ...]
+
+
+def _part_of(project: ProjectOut) -> _Part:
+    place = (project.archived_at is not None, project.name.casefold(), project.id)
+    return _Part(project, place, tuple(needs_of(project)))
+
+
+class _Sight:
+    """Totals over all projects, each computed on first access.
+
+    `before` are the parts of an earlier sight: only projects that have changed since are read.
+    """
+
+    def __init__(self, projects: Iterable[ProjectOut], before: Mapping[str, _Part]) -> None:
+        self.parts: dict[str, _Part] = {}
+        for project in projects:
+            known = before.get(project.id)
+            is_same = known is not None and known.project is project
+            self.parts[project.id] = known if is_same and known else _part_of(project)
+        self._sorted = sorted(self.parts.values(), key=_place_of)
+        self.everything = tuple(part.project for part in self._sorted)
         self.shown = tuple(p for p in self.everything if p.archived_at is None)
 
     @cached_property
@@ -66,7 +88,11 @@ class _Sight:
 
     @cached_property
     def needs(self) -> tuple[Need, ...]:
-        return tuple(need for project in self.shown for need in needs_of(project))
+        return tuple(need for part in self._sorted for need in part.needs)
+
+
+def _place_of(part: _Part) -> tuple[bool, str, str]:
+    return part.place
 
 
 class ProjectBoard:
@@ -76,7 +102,7 @@ class ProjectBoard:
         self._rows: OptimisticRows[ProjectOut] = OptimisticRows(lambda p: p.id, lambda p: p.id)
         self._rows.load(items)
         self._listeners: list[Listener] = []
-        self._seen, self._sight = self._rows.version, _Sight(self._rows.visible())
+        self._seen, self._sight = self._rows.version, _Sight(self._rows.unsorted(), {})
 
     def get(self, project_id: str) -> ProjectOut | None:
         """Return one project as it is shown."""
@@ -111,7 +137,8 @@ class ProjectBoard:
     def _look(self) -> _Sight:
         """Return the totals, recomputed only after a change."""
         if self._seen != self._rows.version:
-            self._seen, self._sight = self._rows.version, _Sight(self._rows.visible())
+            rows, known = self._rows.unsorted(), self._sight.parts
+            self._seen, self._sight = self._rows.version, _Sight(rows, known)
         return self._sight
 
     def strip(self, system: SystemOut) -> Strip:
@@ -130,7 +157,7 @@ class ProjectBoard:
         if system.stuck:
             words = f"{system.stuck} stuck"
             found.append(Need(NeedKind.STUCK, "Runyard", words, "/settings", system.stuck))
-        return tuple(sorted(found, key=lambda need: list(NeedKind).index(need.kind)))
+        return tuple(sorted(found, key=lambda need: SEVERITY[need.kind]))
 
     def on_change(self, listener: Listener) -> None:
         """Call `listener` with the changed ids after every change."""

@@ -8,11 +8,14 @@ import re
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 
 from app.api import schemas
 from app.api.client import calls, system_calls
+from app.api.client.client import ApiClient
 from app.api.client.protocol import Call, change_page, problem_in, sentence_in
+from tests.builders.run_samples import project_of
 from tests.interface.described import FILES
 
 DOCUMENT = json.loads((FILES / "openapi.json").read_text())
@@ -117,3 +120,19 @@ def test_an_error_becomes_a_sentence(content: bytes, sentence: str) -> None:
 )
 def test_a_refusal_names_the_change_in_its_way(problem: dict[str, Any], page: str) -> None:
     assert change_page(problem) == page
+
+
+async def test_pages_share_the_projects_of_equal_answers_until_one_changes() -> None:
+    told = [project_of(id="1", name="a")]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        items = [one.model_dump(mode="json") for one in told]
+        return httpx.Response(200, json={"items": items})
+
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://yard") as http:
+        first, second = [await ApiClient(http).projects() for _ in range(2)]
+        told[0] = project_of(id="1", name="b")
+        third = await ApiClient(http).projects()
+    assert first[0] is second[0]
+    assert [one.name for one in (first[0], third[0])] == ["a", "b"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from nicegui.testing.user import User
 
 from app.api.schemas import NewIssue, NewProject, ProjectOut, RecentFailure
-from app.pages.projects.card import card_html
+from app.pages.projects.card import card_html, facts_html
 from app.pages.projects.project import banner_html
+from app.state.runs.run_form import Trouble, TroubleKind
 from tests.builders.repositories import make_origin
 from tests.builders.run_samples import NOON, project_of
 from tests.fakes.world import no_sandbox
@@ -287,6 +289,21 @@ def test_no_word_of_a_card_hides_anything_wherever_it_stands() -> None:
         assert tag not in html
         assert filler not in html
         assert "\\uffa0" in html
+
+
+def test_pages_that_show_a_project_in_the_same_second_share_its_drawing() -> None:
+    project, soon = project_of(name="a"), NOON + timedelta(milliseconds=900)
+    drawn = facts_html(project, None, NOON)
+    assert facts_html(project, None, NOON + timedelta(hours=1)) is drawn
+    failed = {"run_id": "run_1", "status": "died", "label": "Died", "because": "no"}
+    failure = RecentFailure.model_validate(failed | {"ended_at": NOON})
+    changed = project.model_copy(update={"paused": True, "recent_failures": [failure]})
+    failing = facts_html(changed, None, NOON)
+    assert facts_html(changed, None, soon) is failing
+    assert "1 min ago" in facts_html(changed, None, NOON + timedelta(minutes=1))
+    trouble = Trouble(TroubleKind.REFUSED, "Not now.")
+    assert "Not now." in facts_html(project, trouble, NOON)
+    assert facts_html(project, None, NOON) is drawn
 
 
 async def test_the_demo_says_that_its_agent_will_run_unsandboxed_where_there_is_no_other_way(

@@ -57,6 +57,22 @@ def test_a_change_is_told_with_its_id_and_an_equal_one_is_not() -> None:
     assert heard == [{"1"}, {"2"}]
 
 
+def test_after_many_changes_a_board_adds_up_like_a_fresh_one() -> None:
+    board = ProjectBoard([project_of(id=str(n), name=f"p{n}") for n in range(4)])
+    changes = (
+        {"id": "1", "name": "z", "live_runs": 2, "strikes": 3, "paused": True},
+        {"id": "2", "name": "p2", "archived_at": NOON, "parked_count": 4},
+        {"id": "9", "name": "b", "ready_count": 7, "agent_ready": False},
+        {"id": "1", "name": "a", "live_runs": 1, "stuck": [stuck_of()]},
+    )
+    for change in changes:
+        board.apply(project_of(**change))
+        fresh = ProjectBoard(board.listing(archived=True))
+        assert board.strip(system(stuck=1)) == fresh.strip(system(stuck=1))
+        assert board.listing() == fresh.listing()
+        assert board.parked_count == fresh.parked_count
+
+
 def test_a_fresh_snapshot_leaves_no_ghosts() -> None:
     board = ProjectBoard([project_of(id="1"), project_of(id="2"), project_of(id="3")])
     changed = board.replace([project_of(id="2"), project_of(id="3", live_runs=1)])
