@@ -8,16 +8,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.server import ServerState
 from wsproto.events import CloseConnection
 
 from app.api.live import LiveStream
+from app.domain.words import Status
 from app.server.patches.socket_shutdown import PageSocket
 from app.server.uvicorn_server import UvicornServer
+from tests.builders.databases import only_on_sqlite
+from tests.builders.rows import NOW, draft_project, draft_run
+from tests.drivers.query_plans import steps_of
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
+
+MANY = 1_000
 
 
 async def test_sweeps_begin_once_the_pages_start_is_through_and_before_anybody_is_let_in(
@@ -80,3 +87,28 @@ async def test_a_page_that_closes_its_socket_as_the_server_ends_lets_it_end_in_o
     await asyncio.wait_for(reader.read(), 20)
     writer.close()
     server.close()
+
+
+@only_on_sqlite("SQLite counts the steps of a statement")
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SUCCEEDED])
+def test_before_anybody_is_let_in_a_start_reads_no_run_however_many_wait_or_are_over(
+    tmp_path: Path, status: Status
+) -> None:
+    steps = [steps_of_a_start(tmp_path / str(count), status, count) for count in (0, MANY)]
+    assert steps[0] > 0
+    assert steps[1] <= steps[0] + 100
+
+
+def steps_of_a_start(folder: Path, status: Status, count: int) -> int:
+    """Return the SQLite steps of a start with so many runs of a status."""
+    folder.mkdir()
+    plane = FakePlane(folder, World())
+    plane.migrate()
+    ended = {} if status == Status.QUEUED else {"ended_at": NOW, "released_at": NOW}
+    with plane.database.transaction() as tx:
+        tx.add(draft_project())
+        tx.add_all(draft_run(status=status, **ended) for _ in range(count))
+    try:
+        return steps_of(plane.database, plane.start)
+    finally:
+        plane.stop()

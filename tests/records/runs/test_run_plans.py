@@ -25,7 +25,7 @@ from app.records.stores.routing import Stores
 from app.records.tables import Run
 from tests.builders.databases import KINDS, SQLITE, shared_database
 from tests.builders.rows import NOW, add_run, draft_run, run_id, stores_on
-from tests.drivers.query_plans import explained, steps_of
+from tests.drivers.query_plans import explained, statements_of, steps_of
 
 # enough rows for PostgreSQL to prefer an index over a scan; FEW of each rare value
 MANY, FEW = 8_000, 50
@@ -207,6 +207,14 @@ def test_a_page_is_read_along_indexes(
             check_lines(plans, wanted, indexes)
         else:
             check_trees(plans, wanted)
+
+
+@pytest.mark.parametrize("wanted", [RunFilter(), RunFilter("proj_1", statuses=["died"])], ids=str)
+def test_a_page_that_one_index_leads_to_is_one_statement(many: Database, wanted: RunFilter) -> None:
+    stores = stores_on(many)
+    for cursor in places_in(stores, wanted):
+        page = partial(list_runs, stores, wanted, limit=LIMIT, cursor=cursor)
+        assert len(statements_of(page)) == 1
 
 
 def check_lines(lines: list[str], wanted: RunFilter, indexes: set[str]) -> None:
