@@ -74,16 +74,6 @@ class BatchQueue:
                 list(session.exec(first).all()),
             )
 
-    def overdue(self, now: datetime) -> list[Run]:
-        """Return waiting items that have expired, at any position."""
-        query = select(Run).where(
-            col(Run.batch_id).is_not(None),
-            col(Run.released_at).is_(None),
-            col(Run.status) == Status.QUEUED,
-            col(Run.expires_at) <= now,
-        )
-        return self._stores.everywhere(query)
-
     def left_behind(self) -> list[tuple[Run, Batch]]:
         """Return runs of aborted batches that still wait or work, newest first."""
         left = self._stores.everywhere(_left_behind(select(Run, Batch)))

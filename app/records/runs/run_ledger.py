@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import and_, func, or_, update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -263,16 +263,6 @@ class RunLedger:
     def asked_for(self) -> list[Run]:
         """Return open runs, oldest first, except batch items that still wait."""
         return self._everywhere(select(Run).where(run_statements.ASKED_FOR))
-
-    def waiting(self, now: datetime) -> list[Run]:
-        """Return runs that are queued, or delayed and due, oldest first; no batch items."""
-        is_due = and_(col(Run.status) == Status.DELAYED, col(Run.due_at) <= now)
-        query = select(Run).where(
-            col(Run.released_at).is_(None),
-            col(Run.batch_id).is_(None),
-            or_(col(Run.status) == Status.QUEUED, is_due),
-        )
-        return self._everywhere(query)
 
     def newest_of(
         self, project_id: str, *, limit: int, trigger: Trigger | None = None

@@ -200,7 +200,7 @@ def _alike(rows: Iterable[tuple[str, str | None, int, int]]) -> list[EndedAlike]
 
 
 class OpenRuns:
-    """Counts of open runs, and the next time that one of them is due."""
+    """Counts of open runs, and those being launched."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
@@ -227,16 +227,6 @@ class OpenRuns:
             col(Run.released_at).is_(None), col(Run.status) == Status.STARTING
         )
         return sorted(self.stores.everywhere(query), key=lambda run: (run.created_at, run.id))
-
-    def next_of_waiting(self, now: datetime) -> datetime | None:
-        """Return the next time at which a waiting run is due or expires, or None."""
-        found: list[datetime] = []
-        for status, column in ((Status.DELAYED, Run.due_at), (Status.QUEUED, Run.expires_at)):
-            query = select(func.min(col(column))).where(
-                col(Run.released_at).is_(None), col(Run.status) == status, col(column) > now
-            )
-            found += [one for one in self.stores.everywhere(query) if one is not None]
-        return min(found, default=None)
 
 
 SAME = (

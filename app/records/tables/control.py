@@ -66,6 +66,18 @@ class Project(SQLModel, table=True):
         CheckConstraint(one_of("state", ("cloning", "ready", "broken")), name="project_state"),
         CheckConstraint("strikes >= 0", name="project_strikes"),
         CheckConstraint("budget_seconds >= 1", name="project_budget"),
+        Index(
+            "held_projects",
+            "id",
+            sqlite_where=text("state <> 'ready' OR unreachable"),
+            postgresql_where=text("state <> 'ready' OR unreachable"),
+        ),
+        Index(
+            "looped_projects",
+            "id",
+            sqlite_where=text("auto_enabled AND archived_at IS NULL"),
+            postgresql_where=text("auto_enabled AND archived_at IS NULL"),
+        ),
     )
 
     id: str = Field(primary_key=True)

@@ -18,6 +18,9 @@ from sqlmodel import Field, SQLModel
 from app.domain.words import Delivers, Depth, Status, Trigger
 from app.records.tables.stores import Moment, one_of
 
+QUEUED = "released_at IS NULL AND batch_id IS NULL AND status = 'queued'"
+EXPIRING = "released_at IS NULL AND status = 'queued' AND expires_at IS NOT NULL"
+
 
 class Run(SQLModel, table=True):
     """One execution of an agent for a project; exists from the moment it is accepted."""
@@ -67,6 +70,33 @@ class Run(SQLModel, table=True):
             "issue",
             sqlite_where=text("released_at IS NULL AND issue IS NOT NULL"),
             postgresql_where=text("released_at IS NULL AND issue IS NOT NULL"),
+        ),
+        # the order of the queue, with what blocked runs are passed over by. The status comes first
+        # in these, or SQLite prefers the index of all runs by status
+        Index(
+            "queued_runs",
+            *("status", "created_at", "id"),
+            *("project_id", "agent", "model", "trigger", "due_at"),
+            sqlite_where=text(QUEUED),
+            postgresql_where=text(QUEUED),
+        ),
+        Index(
+            "queued_runs_by_hold",
+            *("status", "hold", "project_id"),
+            sqlite_where=text(QUEUED),
+            postgresql_where=text(QUEUED),
+        ),
+        Index(
+            "delayed_runs",
+            *("status", "due_at", "batch_id"),
+            sqlite_where=text("status = 'delayed'"),
+            postgresql_where=text("status = 'delayed'"),
+        ),
+        Index(
+            "expiring_runs",
+            *("status", "expires_at"),
+            sqlite_where=text(EXPIRING),
+            postgresql_where=text(EXPIRING),
         ),
         Index("newest_runs", "created_at", "id"),
         Index("newest_runs_of_project", "project_id", "created_at", "id"),

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Unpack
+from time import monotonic
 
-from app.domain.lifecycle import DONE, Signal
-from app.domain.words import Cause, Status
+from app.domain.lifecycle import DONE
 from app.records.feed import (
     BatchSealed,
     Numbered,
@@ -19,10 +18,11 @@ from app.records.feed import (
     StartMoved,
     SweepWanted,
 )
-from app.records.runs import run_ledger
-from app.records.runs.run_columns import RunColumns
+from app.records.runs.due_work import DueWork, read_due_work
 from app.records.runs.selections import OpenRuns
 from app.records.tables import Run
+from app.services.auto.starts import Starter
+from app.services.auto.waiting_line import WaitingLine
 from app.services.batches.queue import BatchLine
 from app.services.concurrency import SingleFlight
 from app.services.context import Context
@@ -31,10 +31,11 @@ from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.reap import Reaper
 from app.services.limits.usage_limits import UsageLimits
 from app.services.system.build import SystemServices
-from app.services.system.origin_watch import unreachable_words
 from app.services.system.quarantine import of_run
 
 LOOK_SECONDS = 1.0
+# between two looks at the queue for accepted runs alone; those accepted meanwhile share one
+APART_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -66,29 +67,33 @@ class Sweep:
         fill_auto: Callable[[datetime], int],
         starts: Starts,
     ) -> None:
+        self._stores = context.stores
         self._runs = context.ledgers.runs
         self._open_runs = OpenRuns(context.stores)
-        self._projects = context.ledgers.projects
         self._reaper = reaper
         self._launcher = launcher
         self._workers = context.workers
         self._ownership = system.ownership
         self._limits = limits
         self._clock = context.clock
-        self._max_live_runs = context.settings.max_live_runs
         self._outbox = system.outbox
         self._resume = starts.resume
         self._batches = starts.batches
+        on_freed = partial(self._ask, "queue")
+        self._starter = Starter(context, system, reaper, launcher, limits, on_freed)
+        self._line = WaitingLine(context, self._starter, system.quarantine)
         self._fill_auto = fill_auto
         self._call_at = partial(context.call_at, name="sweep")
         self._publish = context.feed.publish
         self._leases = system.leases
         self._quarantine = system.quarantine
-        self._no_room = system.disk.hold
         self._guard = threading.Lock()
         self._is_open = False
         self._rounds = SingleFlight(self._go_round)
         self._wanted: set[str] = set()
+        # set while something is wanted that must not wait, and when the last look began
+        self._urgent = threading.Event()
+        self._looked_at = -APART_SECONDS
         # ticks completed since the server started
         self.done = 0
         # time of the earliest scheduled fill
@@ -121,8 +126,11 @@ class Sweep:
         self._ask("fill")
 
     def request_queue(self) -> None:
-        """Request a fill of queued runs only: nothing was freed that the loop could use."""
-        self._ask("queue")
+        """Request a fill of queued runs only: nothing was freed that the loop could use.
+
+        Requests shortly after a look share the next one.
+        """
+        self._ask("accepted")
 
     def on_change(self, one: Numbered) -> None:
         """Start what a change of the feed lets start."""
@@ -144,44 +152,67 @@ class Sweep:
 
         A check that takes more than LOOK_SECONDS does not delay the others.
         """
-        self._quarantine.refresh()
-        looks = [partial(self._inspect, run) for run in self._runs.begun_runs()]
+        due = self._read_due(now)
+        if due.failed_rows or self._quarantine.is_any_known():
+            self._quarantine.refresh()
+        looks = [partial(self._inspect, run) for run in self._begun(due)]
         self._workers.do_all(looks, LOOK_SECONDS, afterwards=self.request_fill)
         # not at every fill: a failing end causes a check, and a check requests a fill
-        self._batches.end_left_behind()
+        if due.batches:
+            self._batches.end_left_behind()
         return Swept(len(looks), self.fill_once(now))
 
     def fill_once(self, now: datetime, *, with_loop: bool = True) -> int:
         """Start what may start: resumes first, then requests of people, then the loop's."""
-        self._end_late_launches(now)
+        with self._guard:
+            self._next_at = None  # runs accepted during these reads schedule their own fill
+        due = self._read_due(now)
         try:
-            # effects of ended runs that still wait decide what may start
-            self._outbox.catch_up()
-            self._resume.continue_once(now)
-            taken = self._fill_from_queue(now)
+            if self._settle(due, now):
+                due = self._read_due(now)
+            taken = self._fill_from_queue(due, now)
             # fill again: runs that the loop adds may start at once. The clock is read anew because
             # the checks took time and the sweep lease may have moved.
-            adds = with_loop and self._fill_auto(self._clock())
-            return taken + (self._fill_from_queue(now) if adds else 0)
+            if with_loop and due.looped_projects and self._fill_auto(self._clock()):
+                taken += self._fill_from_queue(self._read_due(now), now)
+            if taken:
+                due = self._read_due(now)
+            return taken
         finally:
-            self._remember_next_moment(now)
+            self._remember_next_moment(due, now)
 
-    def _fill_from_queue(self, now: datetime) -> int:
+    def _settle(self, due: DueWork, now: datetime) -> bool:
+        """Do what decides what may start; return False if there was nothing to do."""
+        if due.late_launches:
+            self._end_late_launches(now)
+        if due.effects:
+            self._outbox.catch_up()
+        if due.account_holds or due.resumable:
+            self._resume.continue_once(now)
+        return due.late_launches or due.effects or due.account_holds or due.resumable
+
+    def _fill_from_queue(self, due: DueWork, now: datetime) -> int:
+        if (due.due or due.overdue) and self._line.end_overdue(due, now):
+            due = self._read_due(now)
         # single requests go before batch items
-        taken = sum(bool(self._guarded_start(run, now)) for run in self._runs.waiting(now))
-        return taken + self._batches.fill(now, lambda run: self._guarded_start(run, now))
+        taken, holds = self._line.fill(due, now) if due.queued else (0, None)
+        if due.batches:
+            taken += self._batches.fill(now, lambda run: self._start_item(run, now))
+        if holds is not None:
+            self._line.say_why(holds, due.live + taken)
+        return taken
 
-    def _guarded_start(self, run: Run, now: datetime) -> bool | None:
-        return self._quarantine.guard(of_run("start", run), lambda: self._start(run, now))
+    def _start_item(self, run: Run, now: datetime) -> bool | None:
+        tried = self._starter.start(run, now)
+        if tried is not None and tried.hold is not None:
+            self._runs.set_hold(run, tried.hold)
+        return tried and tried.is_taken
 
-    def _start(self, run: Run, now: datetime) -> bool:
-        """Start a waiting run if it may start; return True if it was taken."""
-        if run.status == Status.DELAYED:
-            with self._runs.stores.owner_of(run.id).transaction() as tx:
-                run = self._runs.fall_due(tx, run, now) or run
-        if run.status != Status.QUEUED or self._end_unstarted(run, now):
-            return False
-        return self._take(run, now)
+    def _read_due(self, now: datetime) -> DueWork:
+        return read_due_work(self._stores, now, now - self._launcher.launch_time)
+
+    def _begun(self, due: DueWork) -> list[Run]:
+        return self._runs.begun_runs() if due.live else []
 
     def _end_late_launches(self, now: datetime) -> None:
         for run in self._open_runs.starting():
@@ -201,16 +232,15 @@ class Sweep:
         self._launcher.halt(run.id)
         self._inspect(run)
 
-    def _remember_next_moment(self, now: datetime) -> None:
+    def _remember_next_moment(self, due: DueWork, now: datetime) -> None:
         """Schedule the next fill for when something is due, not for the next tick."""
+        moments = self._limits.moments(now) if due.account_holds else []
+        if due.next_start is not None:
+            moments.append(due.next_start)
+        if due.next_launch is not None:
+            moments.append(due.next_launch + self._launcher.launch_time)
         with self._guard:
-            self._next_at = None  # runs accepted during these reads schedule their own fill
-        starting = self._open_runs.starting()
-        moments: list[datetime | None] = [self._launcher.launch_by(run) for run in starting]
-        moments += [self._open_runs.next_of_waiting(now), *self._limits.moments(now)]
-        ahead = [moment for moment in moments if moment is not None and moment > now]
-        with self._guard:
-            self._fill_by(ahead)
+            self._fill_by([moment for moment in moments if moment > now])
 
     def _fill_by(self, moments: list[datetime]) -> None:
         soonest = min(moments, default=None)
@@ -226,13 +256,19 @@ class Sweep:
     def _ask(self, what: str) -> None:
         with self._guard:
             self._wanted.add(what)
+            if what != "accepted":
+                self._urgent.set()
             if not self._is_open:
                 return
         self._rounds.request(self._workers)
 
     def _go_round(self, _: str) -> None:
+        # many are accepted at once: the first is looked for at once, the others together
+        self._urgent.wait(max(0.0, self._looked_at + APART_SECONDS - monotonic()))
         with self._guard:
             wanted, self._wanted = self._wanted, set()
+            self._urgent.clear()
+        self._looked_at = monotonic()
         if "tick" in wanted:
             self.tick_once(self._clock())
             self.done += 1
@@ -243,96 +279,3 @@ class Sweep:
         # settling is a separate duty: a Stop can still end a run that cannot be judged
         subject = of_run("settle" if run.status in DONE else "look", run)
         self._quarantine.guard(subject, lambda: self._reaper.reap_once(run.id) or None)
-
-    def _take(self, run: Run, now: datetime) -> bool:
-        hold, is_taken = self._project_hold(run), False
-        if hold is None:
-            # announced first: after the commit another tick may find the run
-            self._launcher.promise(run.id)
-            try:
-                is_taken, hold = self._take_slot(run, now)
-            finally:
-                if not is_taken:
-                    self._launcher.withdraw(run.id)
-        if is_taken:
-            self._workers.submit(self._launch, run)
-        elif hold is not None:
-            self._runs.set_hold(run, hold)
-        return is_taken
-
-    def _take_slot(self, run: Run, now: datetime) -> tuple[bool, str | None]:
-        """Return whether the run was taken, and the hold if there was no slot."""
-        with self._runs.stores.spanning(run.id, "take") as tx:
-            live = run_ledger.count_live(tx)
-            if live >= self._max_live_runs:
-                return False, (
-                    f"waits for a free slot: {live} of {self._max_live_runs} runs are live"
-                )
-            if held := self._batches.no_room(tx, run) or self._limits.take(tx, run, now):
-                return False, held
-            columns: RunColumns = {**self._ownership.marks(), "taken_at": now, "hold": None}
-            moved = self._runs.move(
-                tx,
-                run,
-                Signal.TAKEN,
-                now=now,
-                kind="taken",
-                sentence="taken from the queue",
-                **columns,
-            )
-        return moved is not None, None
-
-    def _launch(self, run: Run) -> None:
-        is_launched = False
-        try:
-            is_launched = self._launcher.launch_once(run.id)
-        finally:
-            if not is_launched:
-                self._inspect(run)
-                # give the slot to queued runs only: asking the loop, too, would retry a failing
-                # issue without end
-                self._ask("queue")
-
-    def _project_hold(self, run: Run) -> str | None:
-        project = self._projects.find(run.project_id)
-        if project is not None and project.state == "cloning":
-            return "the repository is being cloned"
-        return (project and unreachable_words(project)) or self._no_room()
-
-    def _end_unstarted(self, run: Run, now: datetime) -> bool:
-        """End a queued run that can never start; return False if it still may."""
-        if run.expires_at is not None and run.expires_at <= now:
-            because = "it was not started in the time it was given"
-            self._end(run, Signal.TTL_OVER, now, Cause.TTL, because)
-            return True
-        project = self._projects.find(run.project_id)
-        if project is not None and project.state != "broken":
-            return False
-        because = "the repository could not be cloned"
-        if project is not None and project.state_because:
-            because += f": {project.state_because}"
-        self._end(run, Signal.REFUSED, now, Cause.LAUNCH_FAILED, because)
-        return True
-
-    def _end(self, run: Run, signal: Signal, now: datetime, cause: Cause, because: str) -> None:
-        columns: RunColumns = {"cause": cause, "because": because, "hold": None}
-        if run.server is None:
-            columns["released_at"] = now
-        self._move(run, signal, now, "reaped", because, **columns)
-        if run.server is not None:
-            # a requeued run that holds another run's work is released once that is settled
-            self._reaper.reap_once(run.id)
-
-    def _move(
-        self,
-        run: Run,
-        signal: Signal,
-        now: datetime,
-        kind: str,
-        sentence: str,
-        **columns: Unpack[RunColumns],
-    ) -> Run | None:
-        with self._runs.stores.owner_of(run.id).transaction() as tx:
-            return self._runs.move(
-                tx, run, signal, now=now, kind=kind, sentence=sentence, **columns
-            )

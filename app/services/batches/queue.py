@@ -20,7 +20,7 @@ from app.records.database.database import DatabaseSilent
 from app.records.runs import quarantine_ledger, run_ledger
 from app.records.runs.quarantine_ledger import Subject
 from app.records.runs.run_statements import is_active
-from app.records.tables import Batch, Run
+from app.records.tables import Batch, Project, Run
 from app.services.concurrency import SingleFlight
 from app.services.context import Context
 from app.services.lifecycle.stop import Stopper
@@ -117,8 +117,6 @@ class BatchLine:
         `start` takes an item, ends it or leaves it waiting, and returns True if it was taken.
         """
         self.settle_unsealed(now)
-        for run in self._queue.overdue(now):
-            start(run)
         taken, met = 0, Met(runs=set(self._quarantine.ids_held("start")))
         for _ in range(ROUNDS):
             more, continues = self._fill_round(now, start, met)
@@ -131,20 +129,6 @@ class BatchLine:
         """Request the end of runs left by aborted batches, whichever server aborted them."""
         if self._queue.has_left_behind():
             self.ends.request()
-
-    def no_room(self, session: Session, run: Run) -> str | None:
-        """Return why a run must wait for room in its project, None if it need not.
-
-        Only for runs not refused when accepted (batch items, planned runs). Call in the transaction
-        that takes the run.
-        """
-        project = self._projects.find(run.project_id)
-        if is_active(run) or project is None:
-            return None
-        active, most = run_ledger.count_open(session, project.id), project.max_concurrency
-        if active < most:
-            return None
-        return f"waits for this project's other runs: {active} of {most} are active"
 
     def settle_unsealed(self, now: datetime) -> None:
         """Seal complete batches, and abort those not completed within UNSEALED."""
@@ -170,6 +154,8 @@ class BatchLine:
     ) -> tuple[int, bool]:
         """Return how many were taken, and whether another round may find more."""
         taken, continues = 0, False
+        if self._is_full():
+            return taken, continues
         for run in in_turn(self._queue.lines(now, at_most=self._max_live_runs, but=met)):
             if self._is_full():
                 return taken, False
@@ -199,5 +185,22 @@ class BatchLine:
             return run_ledger.count_live(session) >= self._max_live_runs
 
     def _waits_for_repository(self, run: Run) -> str | None:
+        project = self._projects.find(run.project_id)
+        if project is None:
+            return None
         with self._runs.stores.looking() as session:
-            return self.no_room(session, run)
+            return no_room(session, run, project)
+
+
+def no_room(session: Session, run: Run, project: Project) -> str | None:
+    """Return why a run must wait for room in its project, None if it need not.
+
+    Only for runs not refused when accepted (batch items, planned runs). Call in the transaction
+    that takes the run.
+    """
+    if is_active(run):
+        return None
+    active, most = run_ledger.count_open(session, project.id), project.max_concurrency
+    if active < most:
+        return None
+    return f"waits for this project's other runs: {active} of {most} are active"

@@ -82,6 +82,7 @@ class Launcher:
         self._terms = terms
         self._locks = context.locks
         self._clock = clock
+        self.launch_time = timedelta(seconds=terms.launch_seconds)
         self._too_long = f"its launch took longer than {terms.launch_seconds / 60:g} minutes"
         self._promised: set[str] = set()
 
@@ -203,7 +204,7 @@ class Launcher:
 
     def launch_by(self, run: Run) -> datetime:
         """Return the time (UTC) by which the agent of a taken run must be running."""
-        return (run.taken_at or self._clock()) + timedelta(seconds=self._terms.launch_seconds)
+        return (run.taken_at or self._clock()) + self.launch_time
 
     def _launch(self, run: Run, project: Project, made: LaunchSteps) -> Launched:
         repo = repository_of(project)

@@ -11,6 +11,7 @@ from app.domain.backoff import Backoff
 from app.domain.names import OriginKind, origin_kind
 from app.domain.words import Cause
 from app.records.feed import ObstacleRemoved
+from app.records.runs.due_work import HeldProject
 from app.records.tables import Project
 from app.services.concurrency import BoundedQueue
 from app.services.context import Context
@@ -136,7 +137,7 @@ class OriginWatch:
             self._gone &= known
 
 
-def unreachable_words(project: Project) -> str | None:
+def unreachable_words(project: Project | HeldProject) -> str | None:
     """Return why nothing starts in a project whose origin is unreachable, None if it is not."""
     if not project.unreachable:
         return None

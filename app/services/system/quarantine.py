@@ -102,6 +102,11 @@ class Quarantine:
         with self._lock:
             return self._known.get(key, False)
 
+    def is_any_known(self) -> bool:
+        """Return True if a failed row was known at the last sweep, or has failed here since."""
+        with self._lock:
+            return bool(self._known)
+
     def ids_held(self, duty: str) -> list[str]:
         """Return the ids of the rows for which a duty is held."""
         begin = f"{duty}."

@@ -127,5 +127,5 @@ def test_a_run_that_nobody_is_launching_is_undone(twin: TwinPlane) -> None:
 
 def test_a_launch_of_a_run_that_is_over_does_nothing(twin: TwinPlane) -> None:
     run = twin.finish(twin.add_project())
-    assert twin.services.sweep._launcher.launch_once(run.id) is False
+    assert twin.services.sweep._starter._launcher.launch_once(run.id) is False
     assert twin.run(run.id) == run

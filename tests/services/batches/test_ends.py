@@ -72,7 +72,7 @@ def test_a_stop_ends_what_a_sweep_took_in_the_same_moment(planes: Planes, world:
         if run.status == "running":
             world.end(run.id, 1)
             plane.reaper.reap_once(run.id)
-    plane.services.sweep._start(first, plane.clock())
+    plane.services.sweep._starter._start(first, plane.clock())
     plane.rest()
     plane.tick()
     assert [run.status for run in items(plane, batch)] == ["died", "died", "stopped", "stopped"]

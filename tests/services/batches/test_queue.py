@@ -15,7 +15,8 @@ from app.errors import BatchOverQuota, KeyTaken, RateLimited
 from app.records.batches.batch_ledger import BatchLedger, Spent, list_items
 from app.records.batches.bulk_ledger import BulkLedger
 from app.records.runs.run_pages import RunFilter
-from app.records.tables import AccountHold, Batch, Run
+from app.records.tables import AccountHold, Batch, Project, Run
+from app.services.auto.starts import Tried
 from app.services.limits.quota import room_at
 from app.services.runs.requests import RunRequest
 from tests.builders.batches import a_batch
@@ -170,14 +171,15 @@ def test_items_that_cannot_be_decided_upon_let_others_pass_and_keep_their_place(
 
 def refuse_start_of(patched: pytest.MonkeyPatch, plane: FakePlane, *tasks: str) -> None:
     """Make starts of runs with these tasks fail with `OSError`."""
-    real = plane.services.sweep._take
+    starter = plane.services.sweep._starter
+    real = starter._take
 
-    def take(run: Run, now: datetime) -> bool:
+    def take(run: Run, project: Project | None, now: datetime) -> Tried:
         if run.task in tasks:
             raise OSError("does not answer")
-        return real(run, now)
+        return real(run, project, now)
 
-    patched.setattr(plane.services.sweep, "_take", take)
+    patched.setattr(starter, "_take", take)
 
 
 def test_an_item_expires_wherever_it_stands_in_the_line(plane: FakePlane, world: World) -> None:

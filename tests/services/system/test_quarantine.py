@@ -147,10 +147,10 @@ def test_a_run_that_cannot_be_started_lets_others_go_first(
     plane: FakePlane, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = plane.add_project(world)
-    monkeypatch.setattr(plane.services.sweep, "_max_live_runs", 0)
+    monkeypatch.setattr(plane.services.sweep._starter, "_max_live_runs", 0)
     sick, well = start(plane, project), start(plane, project, task="another")
-    poison(monkeypatch, plane.services.sweep, "_take_slot", sick.id, FAULT)
-    monkeypatch.setattr(plane.services.sweep, "_max_live_runs", 3)
+    poison(monkeypatch, plane.services.sweep._starter, "_take_slot", sick.id, FAULT)
+    monkeypatch.setattr(plane.services.sweep._starter, "_max_live_runs", 3)
     tick(plane, MOST_TRIES)
     assert (found(plane, sick).status, found(plane, well).status) == ("queued", "running")
     assert keys(plane) == [f"start.{sick.id}"]

@@ -112,9 +112,10 @@ def test_a_waiting_run_that_cannot_be_started_leaves_when_it_is_stopped(
     plane: FakePlane, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = plane.add_project(world)
-    monkeypatch.setattr(plane.services.sweep, "_max_live_runs", 0)
+    monkeypatch.setattr(plane.services.sweep._starter, "_max_live_runs", 0)
     run = start(plane, project)
-    poison(monkeypatch, plane.services.sweep, "_take_slot", run.id)
+    poison(monkeypatch, plane.services.sweep._starter, "_take_slot", run.id)
+    monkeypatch.setattr(plane.services.sweep._starter, "_max_live_runs", 3)
     tick(plane, MOST_TRIES)
     assert keys(plane) == [f"start.{run.id}"]
     stopped(plane, run)

@@ -1,0 +1,88 @@
+"""The line of single runs: starts the first that may start, and says why the others wait."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.records.runs.due_work import DueWork, held_projects
+from app.records.runs.waiting_queue import Holds, WaitingQueue, kind_of
+from app.records.tables import Run
+from app.services.auto.starts import Alike, Starter, Tried, hold_of
+from app.services.context import Context
+from app.services.system.quarantine import Quarantine
+
+
+class WaitingLine:
+    """Feeds the sweep with single runs, oldest first; its cost follows what can start."""
+
+    def __init__(self, context: Context, starter: Starter, quarantine: Quarantine) -> None:
+        self._queue = WaitingQueue(context.stores)
+        self._stores = context.stores
+        self._starter = starter
+        self._quarantine = quarantine
+
+    def end_overdue(self, due: DueWork, now: datetime) -> int:
+        """Queue delayed runs that are due, and end those that have expired; return how many."""
+        fallen = self._queue.due(now) if due.due else []
+        for run in fallen:
+            self._starter.fall_due(run, now)
+        # what falls due may have expired already
+        overdue = self._queue.overdue(now) if due.overdue or fallen else []
+        for run in overdue:
+            self._starter.start(run, now)
+        return len(fallen) + len(overdue)
+
+    def fill(self, due: DueWork, now: datetime) -> tuple[int, Holds]:
+        """Start runs while there is room; return how many were taken, and what holds the others."""
+        full = self._starter.full_words(due.live)
+        holds = Holds(every=self._starter.no_disk() or full)
+        holds.runs |= dict.fromkeys(self._quarantine.ids_held("start"))
+        if due.account_holds:
+            holds.probes |= self._starter.probes()
+        if due.held_projects:
+            self._meet_projects(holds, now)
+        taken = 0
+        while not holds.every:
+            runs = self._queue.first(holds, self._starter.free_slots(due.live + taken))
+            for run in runs:
+                if holds.every or holds.covers(run):
+                    continue
+                tried = self._starter.start(run, now)
+                if tried is not None and tried.is_taken:
+                    taken += 1
+                else:
+                    _note(holds, run, tried)
+            holds.every = holds.every or self._starter.full_words(due.live + taken)
+            if not runs:
+                break
+        return taken, holds
+
+    def say_why(self, holds: Holds, live: int) -> None:
+        """Write why the runs wait that are still in the queue."""
+        holds.every = holds.every or self._starter.full_words(live)
+        self._queue.write_holds(holds)
+
+    def _meet_projects(self, holds: Holds, now: datetime) -> None:
+        for project in held_projects(self._stores):
+            if hold := hold_of(project):
+                holds.projects[project.id] = hold
+            else:
+                # it could not be cloned: none of its runs can ever start
+                for run in self._queue.of_project(project.id):
+                    self._starter.start(run, now)
+
+
+def _note(holds: Holds, run: Run, tried: Tried | None) -> None:
+    """Note what a run that was not taken says of the others."""
+    hold = tried.hold if tried else None
+    match tried.alike if tried else None:
+        case Alike.EVERY:
+            holds.every = hold
+        case Alike.PROJECT if hold:
+            holds.projects[run.project_id] = hold
+        case Alike.PLANNED if hold:
+            holds.planned[run.project_id] = hold
+        case Alike.KIND if hold and run.id not in holds.probes:
+            holds.kinds[kind_of(run)] = hold
+        case _:
+            holds.runs[run.id] = hold
