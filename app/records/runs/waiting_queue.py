@@ -143,7 +143,7 @@ def _in_order(runs: list[Run]) -> list[Run]:
 
 
 def _write_some(database: Database, hold: str, ids: list[str]) -> int:
-    still = (col(Run.status) == Status.IN_LINE, col(Run.released_at).is_(None))
+    still = (col(Run.status) == Status.QUEUED, col(Run.released_at).is_(None))
     query = update(Run).where(col(Run.id).in_(ids), *still).values(hold=hold)
     query = query.execution_options(synchronize_session=False)
     with database.transaction() as tx:
