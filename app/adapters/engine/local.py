@@ -238,7 +238,7 @@ class LocalEngine:
 
     def log(self, run_id: str) -> RunLog:
         """Return the run's log, which is empty if there is none."""
-        return RunLog(self._folder(run_id), mask_of(self._secrets()))
+        return RunLog(self._folder(run_id), lambda: mask_of(self._secrets()))
 
     def refusals(self, run_id: str) -> list[Refusal]:
         """List the hosts that the run's proxy refused, each once, in order."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -62,12 +63,16 @@ def _names(folder: int) -> list[tuple[int, str]]:
 class RunLog:
     """A run's log, read anew at each call; positions count the bytes the agent wrote.
 
-    The mask hides secrets that became known after they were logged.
+    The mask, asked for at the first read, hides secrets that became known after they were logged.
     """
 
-    def __init__(self, path: Path, mask: SecretMask | None = None) -> None:
+    def __init__(self, path: Path, mask: Callable[[], SecretMask] = SecretMask) -> None:
         self._path = path
-        self._mask = mask or SecretMask()
+        self._make_mask = mask
+
+    @cached_property
+    def _mask(self) -> SecretMask:
+        return self._make_mask()
 
     @property
     def size(self) -> int:

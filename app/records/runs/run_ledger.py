@@ -256,10 +256,6 @@ class RunLedger:
         """Return open runs that have left the queue, oldest first."""
         return self._everywhere(select(Run).where(run_statements.BEGUN))
 
-    def active_runs(self) -> list[Run]:
-        """Return open runs that count for their project's concurrency limit, oldest first."""
-        return self._everywhere(run_statements.active())
-
     def asked_for(self) -> list[Run]:
         """Return open runs, oldest first, except batch items that still wait."""
         return self._everywhere(select(Run).where(run_statements.ASKED_FOR))
@@ -334,9 +330,10 @@ def find_open_retry(session: Session, run: Run) -> Run | None:
     return next((found for one in every(session) for found in one.exec(query)), None)
 
 
-def find_active(session: Session) -> list[Run]:
-    """Return open runs that count for a concurrency limit, as this transaction sees them."""
-    return [run for one in every(session) for run in one.exec(run_statements.active())]
+def count_active(session: Session) -> list[tuple[str, str, int]]:
+    """Count the runs that count for a concurrency limit: projects and triggers with their runs."""
+    query = run_statements.count_active_alike()
+    return [(*row,) for one in every(session) for row in one.connection().execute(query)]
 
 
 def charged_since(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Insert,
     and_,
     bindparam,
@@ -83,9 +85,13 @@ def open_on_branch() -> SelectOfScalar[Run]:
 
 
 @cache
-def active() -> SelectOfScalar[Run]:
-    """Select all runs that count for their project's concurrency limit."""
-    return select(Run).where(col(Run.released_at).is_(None), counts_as_active())
+def count_active_alike() -> CompoundSelect[*tuple[Any, ...]]:
+    """Count the runs that count for a concurrency limit, by project and trigger."""
+    alike = (col(Run.project_id), col(Run.trigger))
+    counted = sqlalchemy.select(*alike, func.count()).group_by(*alike)
+    # apart, so that each follows its index
+    waiting = counted.where(IN_LINE, col(Run.due_at).is_(None))
+    return sqlalchemy.union_all(counted.where(BEGUN), waiting)
 
 
 @cache

@@ -102,7 +102,7 @@ class AutoLoop:
         """Return what the loop would do with a project now."""
         # the most expensive query comes last, and only if its answer matters
         problem = self._agent_problem(project, self._agents.unready)
-        facts = self._facts(project, _Room.of(self._runs.active_runs()), problem)
+        facts = self._facts(project, self._room(), problem)
         decision = may_launch_auto(facts)
         if isinstance(decision, Hold):
             return decision
@@ -115,7 +115,7 @@ class AutoLoop:
     def fill_once(self, now: datetime) -> int:
         """Start what the loop may start, at most one run per project; return how many."""
         swept = self._projects.swept() if self._leases.may_sweep(now) else []
-        room = _Room.of(self._runs.active_runs() if swept else [])
+        room = self._room() if swept else _Room.of([])
         if not swept or room.taken >= self._max_live_runs:
             return 0
         ask = cache(self._agents.unready)
@@ -129,8 +129,12 @@ class AutoLoop:
             if room.taken >= self._max_live_runs:
                 break
             if self._is_filled(project, claimable, room, now):
-                started, room = started + 1, _Room.of(self._runs.active_runs())
+                started, room = started + 1, self._room()
         return started
+
+    def _room(self) -> _Room:
+        with self._runs.stores.looking() as session:
+            return _Room.of(run_ledger.count_active(session))
 
     def _may_be_free(self, project: Project, room: _Room, ask: Ask) -> bool:
         def may_be() -> bool:
@@ -200,8 +204,8 @@ class AutoLoop:
         is_still_ready = is_ready(issue)
 
         def still(session: Session, project: Project) -> None:
-            active = run_ledger.find_active(session)
-            facts = self._facts(project, _Room.of(active), problem)
+            active = _Room.of(run_ledger.count_active(session))
+            facts = self._facts(project, active, problem)
             hold = self._limits.reason_in(session, project.agent, None, now)
             decision = may_launch_auto(replace(facts, usage_hold=hold))
             if isinstance(decision, Hold):
@@ -247,9 +251,9 @@ class _Room:
     taken: int
 
     @classmethod
-    def of(cls, runs: list[Run]) -> _Room:
-        return cls(
-            open_runs=Counter(run.project_id for run in runs),
-            with_auto_run=frozenset(run.project_id for run in runs if run.trigger == Trigger.AUTO),
-            taken=len(runs),
-        )
+    def of(cls, counted: list[tuple[str, str, int]]) -> _Room:
+        open_runs: Counter[str] = Counter()
+        for project_id, _, count in counted:
+            open_runs[project_id] += count
+        with_auto_run = {project for project, trigger, _ in counted if trigger == Trigger.AUTO}
+        return cls(open_runs, frozenset(with_auto_run), open_runs.total())

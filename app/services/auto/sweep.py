@@ -173,13 +173,16 @@ class Sweep:
             taken = self._fill_from_queue(due, now)
             # fill again: runs that the loop adds may start at once. The clock is read anew because
             # the checks took time and the sweep lease may have moved.
-            if with_loop and due.looped_projects and self._fill_auto(self._clock()):
+            if self._may_loop(due, taken) and with_loop and self._fill_auto(self._clock()):
                 taken += self._fill_from_queue(self._read_due(now), now)
             if taken:
                 due = self._read_due(now)
             return taken
         finally:
             self._remember_next_moment(due, now)
+
+    def _may_loop(self, due: DueWork, taken: int) -> bool:
+        return due.looped_projects and self._starter.free_slots(due.live + taken) > 0
 
     def _settle(self, due: DueWork, now: datetime) -> bool:
         """Do what decides what may start; return False if there was nothing to do."""

@@ -49,12 +49,8 @@ class Kept:
     holds_work: bool = True
 
 
-def append_unreadable_records(
-    runs: RunLedger, run: Run, observation: Observation, now: datetime
-) -> None:
+def append_unreadable_records(runs: RunLedger, run: Run, now: datetime) -> None:
     """Note once on the timeline that the records of a run's processes were tampered with."""
-    if not observation.has_untrue_records:
-        return
     if not any(line.sentence == RECORD_CHANGED for line in runs.timeline(run.id)):
         runs.append_event_once(run.id, now, "note", RECORD_CHANGED)
 
@@ -128,7 +124,8 @@ class Finalizer:
         The caller holds the run's lock.
         """
         observation = self._engine.inspect(run.id, run.supervisor)
-        append_unreadable_records(self._runs, run, observation, self._clock())
+        if observation.has_untrue_records:
+            append_unreadable_records(self._runs, run, self._clock())
         if not observation.tree_gone:
             if run.id not in self._killing and not self._is_tidying(run, observation):
                 self._killing.add(run.id)

@@ -156,7 +156,8 @@ class Reaper:
 
     def _judge(self, run: Run, project: Project) -> Run:
         observation = self._engine.inspect(run.id, run.supervisor)
-        append_unreadable_records(self._runs, run, observation, self._clock())
+        if observation.has_untrue_records:
+            append_unreadable_records(self._runs, run, self._clock())
         if observation.exit is None and observation.alive is not False:
             return self._watch(run, project, observation)
         self._reporter.conclude(run)

@@ -66,7 +66,7 @@ class Quarantine:
         A duty may return None itself, to wait without clearing its failures. Exceptions of types
         `but` are raised: the caller knows what they mean for other rows.
         """
-        if self.is_held(subject.key):
+        if self.is_any_known() and self.is_held(subject.key):
             return None
         try:
             answer = duty()
@@ -76,7 +76,7 @@ class Quarantine:
             log.exception("row_failed", subject=subject.key)
             self.count(subject, problem)
             return None
-        if answer is not None:
+        if answer is not None and self.is_any_known():
             self.drop(subject.key)
         return answer
 

@@ -113,7 +113,7 @@ def test_a_log_of_before_is_masked_wherever_a_range_of_it_begins_and_ends(
     earlier: tuple[Path, bytes],
 ) -> None:
     path, expected = earlier
-    log = RunLog(path, SecretMask(SECRETS))
+    log = RunLog(path, lambda: SecretMask(SECRETS))
     assert RunLog(path).size == log.size == len(expected)
     # the end of the part that is kept after the gap
     for begin in range(log.size - 70, log.size):

@@ -113,7 +113,7 @@ def test_whatever_is_asked_for_during_a_sweep_is_one_more_round(plane: RealPlane
         return 0
 
     sweep = real_sweep(plane, hold)
-    run = plane.start_running(plane.add_project("exit 1"))
+    run = plane.start_running(plane.add_project("exit 1", auto_enabled=True))
     plane.ears.wait_for(run.id, "gone")
     sweep.request_fill()
     assert begun.acquire(timeout=10)
@@ -140,6 +140,7 @@ def test_a_sweep_that_fails_is_not_the_last_one(plane: RealPlane) -> None:
         return 0
 
     sweep = real_sweep(plane, fail_at_first)
+    plane.add_project(auto_enabled=True)
     for _ in range(2):
         sweep.request()
         plane.rest()

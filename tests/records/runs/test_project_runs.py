@@ -186,7 +186,6 @@ def test_what_is_open_is_found_without_looking_at_what_is_over(
             partial(runs.issues, {one: range(selections.FEW) for one in PROJECTS}),
             "open_runs_of_project_for_issue (project_id=? AND issue>?)",
         ),
-        "active": (ledger.active_runs, "one_open_run_per_branch"),
     }
     for name, (ask, index) in asked.items():
         [plan] = [line for line in explained(database, ask) if " runs" in line]
