@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from typing import Any
 
 import structlog
+from pydantic import BaseModel
 
 from app.api.views import event_out, masked, project_out, report_out, run_out
 from app.errors import NotFound
@@ -46,6 +48,16 @@ class LiveEvent:
     kind: str
     data: Any
     run_id: str | None = None
+
+    @cached_property
+    def json(self) -> str:
+        """The data as JSON, written once for all event streams."""
+        return json_of(self.data)
+
+
+def json_of(data: Any) -> str:
+    """Return a model or its members as JSON."""
+    return data.model_dump_json() if isinstance(data, BaseModel) else json.dumps(data)
 
 
 Hearer = Callable[[LiveEvent], None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,10 +11,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from app.api.live import FEED_BROKE, TOLD, LiveEvent, LiveStream
+from app.api.live import FEED_BROKE, TOLD, LiveEvent, LiveStream, json_of
 from app.api.views import event_out, project_out, run_item, run_out
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
@@ -92,9 +90,12 @@ def _stream(events: AsyncIterator[str]) -> StreamingResponse:
     )
 
 
-def _message(kind: str, data: Any, id_: str | None = None) -> str:
-    text = data.model_dump_json() if isinstance(data, BaseModel) else json.dumps(data)
-    return (f"id: {id_}\n" if id_ else "") + f"event: {kind}\ndata: {text}\n\n"
+def _message(kind: str, data: Any, id_: str) -> str:
+    return _packed(kind, json_of(data), id_)
+
+
+def _packed(kind: str, text: str, id_: str) -> str:
+    return f"id: {id_}\nevent: {kind}\ndata: {text}\n\n"
 
 
 @asynccontextmanager
@@ -119,7 +120,7 @@ async def _everything(
             yield _message("snapshot", missed, f"{epoch}-{number}")
         else:
             for event in missed:
-                yield _message(event.kind, event.data, f"{epoch}-{event.number}")
+                yield _packed(event.kind, event.json, f"{epoch}-{event.number}")
         while True:
             try:
                 event = await subscription.next()
@@ -128,7 +129,7 @@ async def _everything(
             if event is None:
                 yield ": still here\n\n"
             elif event.kind in TOLD:
-                yield _message(event.kind, event.data, f"{epoch}-{event.number}")
+                yield _packed(event.kind, event.json, f"{epoch}-{event.number}")
             elif event.kind == FEED_BROKE:
                 whole = await run_in_threadpool(_snapshot, services)
                 yield _message("snapshot", whole, f"{epoch}-{event.number}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import threading
 from collections.abc import Iterable, Iterator
@@ -156,3 +157,12 @@ def test_a_burst_of_changes_rebuilds_a_card_once_per_interval(
     took = asyncio.run(story())
     assert len(heard) <= took / REBUILD_SECONDS + 2
     assert heard[-1].number == twin.feed.newest
+
+
+def test_an_event_is_written_as_json_once_for_all_streams(
+    twin: TwinPlane, project: Project
+) -> None:
+    (event,) = LiveStream(twin.services).events_of([Numbered(1, ProjectChanged(project.id))])
+    assert json.loads(event.json)["id"] == project.id
+    assert event.json is event.json
+    assert LiveEvent(1, "doctor.changed", {}).json == "{}"
