@@ -137,13 +137,13 @@ def build_gate(
     command = login_command(plane.settings)
     web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living(live))
     api = build_api(services, live, port=port, store_silent=DatabaseSilent)
+    web.mount("/api/v1", api)  # first, so that a call is not compared with every form
     for routes in (
         system.open_routes(services),
         sign_in.routes(services.accounts, services.clock, port=port, command=command),
         forms.routes(services, PlainPages(ASSETS / "plain")),
     ):
         web.router.routes.extend(routes.routes)
-    web.mount("/api/v1", api)
     web.mount("/assets/fonts", LastingFiles(directory=ASSETS / "fonts"))
     files = PageFiles(ASSETS)
     web.mount("/assets", files)

@@ -134,13 +134,20 @@ class AgentPresets:
         is_root = os.geteuid() == 0
         return found | _INSIDE | dict(preset.root_environment if preset and is_root else ())
 
-    def secrets(self) -> Iterator[Secret]:
-        """Yield every secret that the environment of any agent may contain."""
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return every secret that the environment of any agent may contain."""
+        return self._secrets
+
+    @cached_property
+    def _secrets(self) -> tuple[Secret, ...]:
+        # a server's environment stays as it is; every answer about a run asks for these
         known = {name for preset in self._presets.values() for name in preset.sign_in.variables}
-        for name in dict.fromkeys((*COMMON_ENVIRONMENT, *self._passed())):
-            secret = secret_in(name, self._environment.get(name, ""), is_known=name in known)
-            if secret is not None:
-                yield secret
+        names = dict.fromkeys((*COMMON_ENVIRONMENT, *self._passed()))
+        found = (
+            secret_in(name, self._environment.get(name, ""), is_known=name in known)
+            for name in names
+        )
+        return tuple(secret for secret in found if secret is not None)
 
     def _passed(self) -> Iterator[str]:
         for preset in self._presets.values():

@@ -37,8 +37,7 @@ def add_to_day(tx: Transaction, run: Run, before: Figures = NOTHING) -> None:
 
     Call it in the transaction that changes the row, so that each run is counted exactly once.
     """
-    more = figures_of_run(run) - before
-    if run.ended_at is None or more == NOTHING:
+    if run.ended_at is None or (more := figures_of_run(run) - before) == NOTHING:
         return
     day = run.ended_at.astimezone(UTC).date()
     sums = dict(zip(NAMES, more.values, strict=True))

@@ -48,6 +48,10 @@ class RunLedger:
         with self.stores.owner_of(run_id).reading() as session:
             return session.get(Run, run_id)
 
+    def find_in(self, session: Session, run_id: str) -> Run | None:
+        """Return the same as a session sees it that sees both stores."""
+        return self.stores.part(session, run_id).get(Run, run_id)
+
     def find_all(self, run_ids: Iterable[str]) -> dict[str, Run]:
         """Return the runs that exist among these, by id, with one statement per store."""
         found: dict[str, Run] = {}
@@ -65,7 +69,6 @@ class RunLedger:
         columns = statement.table.columns.keys()  # an insert of an entity costs far more
         tx.write(statement, {name: getattr(run, name) for name in columns})
         record(tx, None if run.batch_id else run.id)
-        add_to_day(tx, run)
         self.append_event(tx, run.id, run.created_at, "accepted", sentence, data)
         tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         if run.charged_to:

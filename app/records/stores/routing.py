@@ -17,6 +17,7 @@ from app.records.database.database import Database, Transaction
 from app.records.stores.sessions import APART, every, join
 
 log = structlog.get_logger()
+S = TypeVar("S", bound=Session)
 Row = TypeVar("Row")
 Columns = TypeVarTuple("Columns")
 
@@ -131,10 +132,10 @@ class Stores:
             with self.runs.reading() as runs:
                 yield join(control, runs, control=control)
 
-    def part(self, tx: Transaction, id_: str) -> Transaction:
-        """Return the part of a spanning transaction whose store owns this id."""
+    def part(self, session: S, id_: str) -> S:
+        """Return the part of a session that spans both stores whose store owns this id."""
         store = self.owner_of(id_).info.get(APART)
-        return next(one for one in every(tx) if one.info.get(APART) == store)
+        return next(one for one in every(session) if one.info.get(APART) == store)
 
     # --- new ids -------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
+from sqlmodel import Session
 
 from app.domain.rules import Launch
 from app.errors import (
@@ -28,6 +29,7 @@ from app.records.stores.outbox import CLEAR, STRIKE
 from app.records.tables import Project
 from app.services.auto.loop import AutoLoop
 from app.services.context import Ledgers
+from app.services.ports import Issue
 from app.services.runs.accept import AcceptService
 from app.services.runs.requests import Accepted, HeldBack, Requester, is_open, is_ready, order_of
 from app.services.system.outbox import OutboxProcessor
@@ -73,30 +75,31 @@ class AfkService:
 
         Raises a Refusal; NothingReady if no issue could be taken.
         """
-        project = self._find(project_id)
         order = order_of(project_id, issue, "afk/start")
-        if issue is not None:
-            return self._accept.accept(order, requester, now, still=is_open(issue))
-        known = self._accept.replay(order, requester, now)
+        with self._projects.stores.looking() as session:
+            project = self._find(project_id, session)
+            known = self._accept.known_in(session, order, requester, now)
         if known is not None:
             return known
-        for number in self._claimable(project):
+        if issue is not None:
+            return self._accept.accept(order, requester, now, still=is_open(issue))
+        for one in self._claimable(project):
             failpoint("claim.after_select")
             try:
-                picked = replace(order, issue=number)
-                return self._accept.accept(picked, requester, now, still=is_ready(number))
+                picked = replace(order, issue=one.number, picked=one)
+                return self._accept.accept(picked, requester, now, still=is_ready(one.number))
             except (PrLock, Parked, InReview, IssueClosed, IssueBlocked, HeldBack):
                 continue  # no longer available: try the next one
         raise NothingReady
 
-    def _claimable(self, project: Project) -> list[int]:
+    def _claimable(self, project: Project) -> list[Issue]:
         if project.state == "broken":
             raise ProjectBroken(project.state_because)
-        numbers = self._issues.claimable(project)
-        if numbers is None:
+        issues = self._issues.claimable_issues(project)
+        if issues is None:
             # an unreadable list is not an empty one
             raise ForgeUnavailable("The project's issues could not be read just now. Try again.")
-        return sorted(numbers)
+        return sorted(issues, key=lambda issue: issue.number)
 
     def set_auto(self, project_id: str, deed: Deed, now: datetime, *, enabled: bool) -> None:
         """Switch the loop on or off for a project; strikes are unchanged."""
@@ -144,8 +147,8 @@ class AfkService:
             log.exception("issues_not_read", project_id=project_id)
             return []
 
-    def _find(self, project_id: str) -> Project:
-        project = self._projects.find(project_id)
+    def _find(self, project_id: str, session: Session | None = None) -> Project:
+        project = self._projects.find(project_id, session)
         if project is None:
             raise NotFound
         if project.archived_at is not None:

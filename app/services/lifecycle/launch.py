@@ -107,8 +107,9 @@ class Launcher:
             self.withdraw(run_id)
 
     def _launch_held(self, run_id: str) -> bool:
-        run = self._runs.find(run_id)
-        project = self._projects.find(run.project_id) if run else None
+        with self._runs.stores.looking() as session:
+            run = self._runs.find_in(session, run_id)
+            project = self._projects.find(run.project_id, session) if run else None
         if run is None or project is None or run.status != Status.STARTING:
             return False
         with unit_of_work("launch", run_id=run_id, project_id=project.id):
@@ -213,7 +214,7 @@ class Launcher:
             if self._parked.has_left_work(run):
                 raise NotLaunched(AWAY)
             # the mirror is in another server's runs folder
-            self._mirrors.clone(repo, progress=_without_progress)
+            self._mirrors.clone(repo, progress=lambda *_: None)  # nobody watches it
         self._mirrors.fetch(repo)
         self._origins.record_answer(project)
         self._must_be_wanted(run)
@@ -278,12 +279,15 @@ class Launcher:
             raise LaunchFailed(unready.sentence, cause=unready.cause)
 
     def _must_be_wanted(self, run: Run) -> None:
-        latest = self._runs.find(run.id)
+        now = self._clock()
+        with self._runs.stores.looking() as session:
+            latest = self._runs.find_in(session, run.id)
+            held = self._limits.stops(session, run, now)
         if latest is None or latest.status != Status.STARTING:
             raise NotLaunched("it was stopped before its agent was started")
-        if held := self._limits.stops(run, self._clock()):
+        if held:
             raise AccountFull(held)
-        if self.launch_by(run) <= self._clock():
+        if self.launch_by(run) <= now:
             raise NotLaunched(self._too_long)
 
     def _claim(self, repo: Repository, run: Run, made: LaunchSteps) -> str:
@@ -386,10 +390,6 @@ class Launcher:
 
     def _append_event(self, run: Run, kind: str, sentence: str, **data: object) -> None:
         self._runs.append_event_once(run.id, self._clock(), kind, sentence, **data)
-
-
-def _without_progress(percent: int, phase: str) -> None:
-    """Show nothing: nobody watches this clone."""
 
 
 def _continues(run: Run, timeline: Sequence[RunEvent]) -> bool | None:

@@ -151,9 +151,9 @@ class UsageLimits:
                 return False
         return True
 
-    def stops(self, run: Run, now: datetime) -> str | None:
+    def stops(self, session: Session, run: Run, now: datetime) -> str | None:
         """Return why a dequeued run must not be launched after all, or None."""
-        for hold in self._read(run.agent, run.model):
+        for hold in self._covering(session, run):
             stand = stand_of(facts_of(hold), now)
             if stand is Stand.HELD or (stand is Stand.PROBING and hold.probe_run_id != run.id):
                 return sentence_of(run.agent, hold.family, stand, hold.until)

@@ -100,8 +100,15 @@ class AcceptService:
 
         Raises KeyTaken, KeyReused.
         """
+        with self._runs.stores.looking() as session:
+            return self.known_in(session, order, requester, now)
+
+    def known_in(
+        self, session: Session, order: RunRequest, requester: Requester, now: datetime
+    ) -> Accepted | None:
+        """Do the same as `replay`, as a session sees it."""
         sent = _sent(order, requester)
-        replayed = self._keys.known(sent, now) if sent else None
+        replayed = self._keys.known_in(session, sent, now) if sent else None
         return Accepted(replayed, True) if replayed is not None else None
 
     def wrong(

@@ -165,8 +165,8 @@ class Prechecks:
         agent = self._agent(project, order.agent, branch)
         if limit is not None:
             raise limit
-        issue = None
-        if (number := order.issue) is not None:
+        issue = order.picked
+        if issue is None and (number := order.issue) is not None:
             issue = self._ask("tracker", lambda: self._issue(project, number))
         brief = Brief(
             branch="",
@@ -177,7 +177,7 @@ class Prechecks:
             issue=order.issue,
             issue_title=issue.title if issue else "",
         )
-        in_the_way = self._in_the_way(project, order.issue)
+        in_the_way = None if order.picked else self._in_the_way(project, order.issue)
         if in_the_way is not None:
             self.refuse_in_review(project, in_the_way)
         return Checked(branch, agent, brief, in_the_way)

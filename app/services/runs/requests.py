@@ -16,9 +16,12 @@ from app.errors import Invalid, IssueClosed
 from app.records.database.database import Transaction
 from app.records.stores.sessions import control_of
 from app.records.tables import IssueRow, Project, Run
+from app.services.ports import Issue
 
 # in the first event of a retry's timeline: `parked` if it continues kept work, else `fresh`
 FROM = "from"
+# fields of an order that no request contains
+_NOT_ASKED = frozenset({"again", "batch_id", "picked"})
 # called in the accepting transaction; raises if an earlier decision no longer holds
 Still = Callable[[Session, Project], None]
 # called in the accepting transaction to write more rows together with the run
@@ -68,11 +71,13 @@ class RunRequest:
     again: RetryOf | None = None
     # the batch it belongs to: a batch item is queued where another run would be refused
     batch_id: str | None = None
+    # the issue as it was just read, if it was found free to be claimed: it is not read again
+    picked: Issue | None = None
 
     def body_hash(self) -> str:
         """Return the hash that distinguishes two orders under one key."""
         asked = self.asked_as or {
-            name: it for name, it in self.__dict__.items() if name not in ("again", "batch_id")
+            name: it for name, it in self.__dict__.items() if name not in _NOT_ASKED
         }
         if isinstance(asked, dict) and self.starts_on is None:
             # keep hashes equal to those computed before this field existed

@@ -90,10 +90,21 @@ class IssueService:
 
     def claimable(self, project: Project) -> list[int] | None:
         """Return the claimable numbers, lowest first, None if they could not be read."""
-        return self.claimable_of([project])[project.id]
+        issues = self.claimable_issues(project)
+        return None if issues is None else [issue.number for issue in issues]
+
+    def claimable_issues(self, project: Project) -> list[Issue] | None:
+        """Return the claimable issues, lowest number first, None if they could not be read."""
+        return self._claimable_of([project])[project.id]
 
     def claimable_of(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
         """Return the claimable numbers of many projects, by project id, with few calls."""
+        return {
+            project_id: None if issues is None else [issue.number for issue in issues]
+            for project_id, issues in self._claimable_of(projects).items()
+        }
+
+    def _claimable_of(self, projects: Sequence[Project]) -> dict[str, list[Issue] | None]:
         ready = self._ready([one for one in projects if one.state != "broken"])
         running = self._project_runs.issues(
             {one: [issue.number for issue in told.issues] for one, told in ready.items() if told}
@@ -209,7 +220,7 @@ class IssueService:
 
     def _take(
         self, project: Project, ready: Ready | None, running: Collection[int]
-    ) -> list[int] | None:
+    ) -> list[Issue] | None:
         if ready is None:
             return None
         if not ready.issues:
@@ -219,8 +230,7 @@ class IssueService:
             return None
         around = _Around(claims, running, ready.changes)
         opened = ready.open_numbers
-        holds = ((one.number, _hold(project, one, around, opened)) for one in ready.issues)
-        return [number for number, hold in holds if hold is None]
+        return [one for one in ready.issues if _hold(project, one, around, opened) is None]
 
     def _views(
         self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
