@@ -214,7 +214,7 @@ class Launcher:
             if self._parked.has_left_work(run):
                 raise NotLaunched(AWAY)
             # the mirror is in another server's runs folder
-            self._mirrors.clone(repo, progress=lambda *_: None)  # nobody watches it
+            self._mirrors.clone(repo, progress=lambda _percent, _phase: None)  # nobody watches it
         self._mirrors.fetch(repo)
         self._origins.record_answer(project)
         self._must_be_wanted(run)
