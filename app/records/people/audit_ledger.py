@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -164,7 +164,8 @@ def append(control: Session, act: Act) -> None:
     """Append a row to the end of the hash chain."""
     control.flush()
     last = control.connection().execute(_last_hash()).scalar()
-    values = {name: value for name, value in asdict(act).items() if not name.startswith("is_")}
+    # not by `asdict`, which copies every value
+    values = {one.name: getattr(act, one.name) for one in fields(act) if one.compare}
     values["previous"] = last or FIRST
     # normalized by JSON, so that the hash matches the row as it is read back
     values = {**values, **json.loads(json.dumps({n: values[n] for n in ("before", "after")}))}

@@ -38,7 +38,8 @@ class Guards:
     """The facts that refuse a run, as a transaction sees them.
 
     `new_runs` is the recorded place of new runs, `charged` counts the runs charged to the person
-    since a moment, and `active` those that count for the project's concurrency limit.
+    since a moment, and `active` those that count for the project's concurrency limit, at most as
+    many as were asked for.
     """
 
     project: ProjectFacts | None
@@ -49,14 +50,18 @@ class Guards:
     active: int
 
 
-def read_guards(session: Session, run: Run, charged_after: datetime | None) -> Guards:
-    """Read the guards of a run in the stores that `session` sees. Raises ProjectUnreadable."""
+def read_guards(session: Session, run: Run, charged_after: datetime | None, *, most: int) -> Guards:
+    """Read the guards of a run in the stores that `session` sees. Raises ProjectUnreadable.
+
+    Counts at most `most` active runs of each store.
+    """
     asked = {
         "project_id": run.project_id,
         "key": run.idempotency_key,
         "work_branch": run.work_branch,
         "person_id": run.charged_to,
         "moment": charged_after or run.created_at,
+        "most": most,
     }
     stores = every(session)
     with unreadable_named(run.project_id):
@@ -118,12 +123,17 @@ def _run_columns() -> tuple[ScalarSelect[Any], ...]:
             col(Run.charged_to) == bindparam("person_id", type_=String),
             col(Run.created_at) > bindparam("moment"),
         ),
-        _count(of_project, is_open, counts_as_active()),
+        _count_some(of_project, is_open, counts_as_active()),
     )
 
 
 def _first_id(*conditions: ColumnElement[bool]) -> ScalarSelect[str]:
     return select(col(Run.id)).where(*conditions).limit(1).scalar_subquery()
+
+
+def _count_some(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    some = select(col(Run.id)).where(*conditions).limit(bindparam("most", type_=Integer))
+    return select(func.count(type_=Integer)).select_from(some.subquery()).scalar_subquery()
 
 
 def _count(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:

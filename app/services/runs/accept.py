@@ -189,7 +189,8 @@ class AcceptService:
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
         run, sent = ready.run, ready.sent
         with self._runs.stores.spanning(run.id, "accept") as tx:
-            found = read_guards(tx, run, place.begins_at)
+            most = ready.project.max_concurrency if is_active(run) else 0
+            found = read_guards(tx, run, place.begins_at, most=most)
             if run.retry_of is None and run.batch_id is None:
                 # retries and batch items live in their parent's store, wherever new runs go
                 refuse_place(found.new_runs, self._runs.stores)
@@ -205,8 +206,8 @@ class AcceptService:
                 _refuse_locked(tx, run)
             if ready.in_the_way is not None:
                 raise Parked(branch=ready.in_the_way)
-            if is_active(run) and found.project is not None:
-                _refuse_crowd(found.active, found.project.max_concurrency)
+            if is_active(run):
+                _refuse_crowd_at(tx, run, found, most)
             self._runs.insert(tx, run, sentence=_sentence(run), data=_data(run))
             if run.retry_of is not None:
                 self._handovers.link(tx, run)
@@ -343,6 +344,13 @@ def being_released(run: Run, sentence: str | None = None) -> BeingReleased:
     """Return the refusal that names an ended run whose processes are not proved gone yet."""
     members = {"holder": run.id, "since": run.created_at, "branch": run.work_branch}
     return BeingReleased(run.id, sentence, **members)
+
+
+def _refuse_crowd_at(session: Session, run: Run, found: Guards, counted: int) -> None:
+    """Refuse a run of a full project, of whose active runs only `counted` were counted."""
+    limit = found.project.max_concurrency if found.project else 0
+    if found.active >= min(counted, limit):
+        _refuse_crowd(run_ledger.count_open(session, run.project_id), limit)
 
 
 def _refuse_crowd(active: int, most: int) -> None:
