@@ -165,7 +165,7 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
         tag, about = self.TAG, attributes({"aria-label": props["about"]})
         marks = attributes({n: v for n, v in props.items() if n.startswith("data-")})
         alert = "alert " if props.get("alert") else ""
-        more = '<button inert type="button" class="btn ico small bare" data-testid="card-menu"'
+        more = '<button inert type="button" class="btn ico small bare"'
         before = (
             f'<{tag} class="{alert}{" ".join(self.classes)}"{marks}>{_facts_html(props)}'
             f'{_notice_html(props)}{_presses_html(props)}<div class="more">{more}{about}>⋯</button>'
@@ -236,7 +236,6 @@ def _press_html(
     rest_html = f'<span class="rest">{text(rest)}</span>' if rest else ""
     note_html = f'<span class="n" data-testid="ready-count">{text(note)}</span>' if note else ""
     return (
-        f'<button inert type="button" class="btn {text(act)} {text(tone)}"'
-        f' data-testid="{text(act)}"{marks}>'
+        f'<button inert type="button" class="btn {text(act)} {text(tone)}"{marks}>'
         f"<span>{text(head)}{rest_html}{text(tail)}</span>{note_html}</button>"
     )

@@ -33,6 +33,8 @@ FRAMES = {
 SWITCHES = {"checked", "disabled", "hidden", "inert", "open", "readonly", "required", "selected"}
 # what Quasar's fields and NiceGUI's links take for themselves
 TAKEN = {"for", "label", "loopback", "model-value", "options", "sanitize", "tag", "value"}
+# buttons that style sheets select by their test id
+STYLED = {"stop-run", "retry-run"}
 HEARD = {"click", "press", "keydown", "focus", "blur", "find", "hold", "change", "input"}
 _NAME = re.compile(r"(?!on)[a-z][a-z0-9-]*")
 _CONTROL_TAG = re.compile(r"<(button|summary)\b")
@@ -165,6 +167,8 @@ def _button(element: Element) -> tuple[str, str]:
         f"{'disabled ' if is_off else kinds}q-btn--no-uppercase"
     )
     given = {name: value for name, value in props.items() if name.startswith(("aria-", "data-"))}
+    if given.get("data-testid") not in STYLED:
+        given.pop("data-testid", None)  # who looks for a button finds the one that reacts
     label = escape(str(props.get("label") or ""), quote=False)
     words = f'<span class="block">{label}</span>' if label else ""
     return (

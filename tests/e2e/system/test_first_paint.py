@@ -158,7 +158,8 @@ def test_until_then_links_lead_on_and_buttons_do_not_react(
 ) -> None:
     with held_scripts(tab):
         open_at_once(tab, f"{server.url}/")
-        expect(tab.get_by_test_id("start-afk").first).to_be_visible()
+        expect(tab.locator(".start-afk").first).to_be_visible()
+        expect(tab.get_by_test_id("start-afk")).to_have_count(0)
         live = "button:not([inert], [inert] *), input:not([inert], [inert] *)"
         expect(tab.locator("#app").locator(live)).to_have_count(0)
         tab.get_by_role("link", name="Parked").first.click()
