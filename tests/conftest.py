@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from app.logs import formatter, route_events
 from tests.drivers.failpoints import clear_failpoints
@@ -22,6 +23,10 @@ _PRIVATE = ("PYTEST_", "NICEGUI_")
 _BROWSER = {"page", "context", "browser", "browser_type", "playwright"}
 # a few long tests: a worker that got one of these last would run on alone
 _LONG = {"test_screens.py", "test_demo_story.py"}
+
+# a busy machine must not fail a test
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:
