@@ -79,9 +79,13 @@ class Recovery:
     def _drain(self) -> None:
         # processes first: a run is open before its process exists
         carried = self._engine.owned()
-        for run_id in carried - {run.id for run in self._runs.open_runs()}:
+        # only their runs are read: however many wait, those have no process
+        known = self._runs.find_all(carried)
+        for run_id in carried:
+            run = known.get(run_id)
+            if run is not None and run.released_at is None:
+                continue
             log.warning("stray_processes_ended", run_id=run_id)
-            run = self._runs.find(run_id)
             end = partial(self._engine.kill, run_id, run.supervisor if run else None)
             self._guarded("end", end, run_id=run_id)
 

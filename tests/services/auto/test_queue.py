@@ -6,8 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from app.domain.lifecycle import Signal
+from app.records.tables import Run
 from tests.builders.waiting_runs import accept_held
 from tests.drivers.planes import real_plane
 from tests.fakes.agents.runs import shell
@@ -129,3 +131,23 @@ def test_a_launch_of_a_run_that_is_over_does_nothing(twin: TwinPlane) -> None:
     run = twin.finish(twin.add_project())
     assert twin.services.sweep._starter._launcher.launch_once(run.id) is False
     assert twin.run(run.id) == run
+
+
+def test_a_start_reads_no_run_that_waits(tmp_path: Path) -> None:
+    read: list[str] = []
+
+    def note(run: Run, *_: object) -> None:
+        read.append(run.id)
+
+    with twin_plane(tmp_path, max_live_runs=1, run_quota=99, repo_concurrency=99) as plane:
+        project = plane.add_project("sleep 60")
+        live = plane.start_running(project)
+        for number in range(20):
+            plane.launch(project, task=str(number))
+        event.listen(Run, "load", note)
+        try:
+            plane.recover_once()
+            plane.tick()
+        finally:
+            event.remove(Run, "load", note)
+    assert set(read) == {live.id}
