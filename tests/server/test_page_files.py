@@ -22,7 +22,7 @@ def files() -> PageFiles:
 
 
 @pytest.fixture
-async def browser(files: PageFiles) -> AsyncIterator[httpx.AsyncClient]:
+async def caller(files: PageFiles) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the assets that reads compressed answers."""
     web = FastAPI()
     web.mount("/assets", files)
@@ -33,35 +33,35 @@ async def browser(files: PageFiles) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.mark.parametrize("name", [STYLE, SCRIPT, VUE, "clock.js", "runs.css"])
 async def test_a_file_asked_for_by_its_hash_is_cached_for_ever(
-    files: PageFiles, browser: httpx.AsyncClient, name: str
+    files: PageFiles, caller: httpx.AsyncClient, name: str
 ) -> None:
-    answer = await browser.get(files.address(name))
+    answer = await caller.get(files.address(name))
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == FOR_EVER
     assert answer.headers["Content-Encoding"] == "gzip"
-    plain = await browser.get(files.address(name), headers={"Accept-Encoding": "identity"})
+    plain = await caller.get(files.address(name), headers={"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain.headers
     assert plain.content == answer.content
 
 
 @pytest.mark.parametrize("query", ["", "?v=0123456789abcdef", "?v="])
 async def test_under_another_address_a_file_is_asked_for_again(
-    browser: httpx.AsyncClient, query: str
+    caller: httpx.AsyncClient, query: str
 ) -> None:
-    answer = await browser.get(f"/assets/theme.css{query}")
+    answer = await caller.get(f"/assets/theme.css{query}")
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-cache")
-    again = await browser.get(
+    again = await caller.get(
         f"/assets/theme.css{query}", headers={"If-None-Match": answer.headers["ETag"]}
     )
     assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_what_is_no_script_and_no_sheet_comes_from_the_folder(
-    browser: httpx.AsyncClient,
+    caller: httpx.AsyncClient,
 ) -> None:
-    assert (await browser.get("/assets/icon.svg")).status_code == 200
-    assert (await browser.post("/assets/theme.css")).status_code == 405
-    assert (await browser.get("/assets/none.css")).status_code == 404
+    assert (await caller.get("/assets/icon.svg")).status_code == 200
+    assert (await caller.post("/assets/theme.css")).status_code == 405
+    assert (await caller.get("/assets/none.css")).status_code == 404
 
 
 def test_a_changed_file_has_another_address(files: PageFiles) -> None:
@@ -79,9 +79,9 @@ def test_only_addresses_of_our_files_get_a_hash(files: PageFiles) -> None:
 
 
 async def test_every_sheet_of_nicegui_is_in_its_layer_and_finds_its_fonts(
-    files: PageFiles, browser: httpx.AsyncClient
+    files: PageFiles, caller: httpx.AsyncClient
 ) -> None:
-    sheet = (await browser.get(files.address(STYLE))).text
+    sheet = (await caller.get(files.address(STYLE))).text
     for layer in ("base", "quasar", "quasar_importants", "nicegui"):
         assert f"@layer {layer}{{" in sheet
     assert "@import" not in sheet
