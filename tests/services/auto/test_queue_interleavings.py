@@ -45,7 +45,7 @@ class Queue(RuleBasedStateMachine):
         self.world = World()
         self.plane = FakePlane(Path(self.folder.name), self.world, **SETTINGS)
         # the second one takes one planned run or batch item at a time
-        rooms = (50, 1)
+        rooms = (1000, 1)
         self.projects = [self.plane.add_project(self.world, max_concurrency=n) for n in rooms]
         self.accepted: set[str] = set()
         self.has_looked = True
