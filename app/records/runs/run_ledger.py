@@ -69,6 +69,7 @@ class RunLedger:
         columns = statement.table.columns.keys()  # an insert of an entity costs far more
         tx.write(statement, {name: getattr(run, name) for name in columns})
         record(tx, None if run.batch_id else run.id)
+        add_to_day(tx, run)
         self.append_event(tx, run.id, run.created_at, "accepted", sentence, data)
         tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         if run.charged_to:

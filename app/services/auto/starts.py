@@ -81,7 +81,7 @@ class Starter:
         """Return why every run waits while so many are live, None if there is a free slot."""
         if self.free_slots(live):
             return None
-        return f"waits for a free slot: {live} of {self._max_live_runs} runs are live"
+        return f"waits for other runs to end: {live} of {self._max_live_runs} are live"
 
     def probes(self) -> set[str]:
         """Return the runs that go first on an account at its limit."""

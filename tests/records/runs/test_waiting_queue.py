@@ -22,7 +22,7 @@ from tests.drivers.query_plans import explained, statements_of, steps_of
 
 # enough rows for PostgreSQL to prefer an index over a scan
 MANY = 4_000
-FULL = "waits for a free slot: 3 of 3 runs are live"
+FULL = "waits for other runs to end: 3 of 3 are live"
 CLONING = "the repository is being cloned"
 # steps of SQLite's virtual machine; one for each waiting run would be MANY
 FEW_STEPS = 2_000

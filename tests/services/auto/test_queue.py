@@ -21,7 +21,7 @@ def test_more_runs_than_may_live_wait_with_a_sentence(tmp_path: Path) -> None:
         project = plane.add_project("sleep 60")
         runs = [plane.launch(project, task=str(number)) for number in range(3)]
         assert [run.status for run in runs] == ["running", "running", "queued"]
-        assert runs[2].hold == "waits for a free slot: 2 of 2 runs are live"
+        assert runs[2].hold == "waits for other runs to end: 2 of 2 are live"
         plane.tick()
         assert plane.run(runs[2].id) == runs[2]
         plane.stop_run(runs[0])

@@ -169,7 +169,7 @@ class Queue(RuleBasedStateMachine):
             if has_room:
                 assert why is not None, (run.hold, self._live())
             if run.batch_id is None:
-                full = f"waits for a free slot: {MOST_LIVE} of {MOST_LIVE} runs are live"
+                full = f"waits for other runs to end: {MOST_LIVE} of {MOST_LIVE} are live"
                 of_project = self._hold_of_project(run)
                 assert run.hold == (of_project or (why if has_room else full))
 
