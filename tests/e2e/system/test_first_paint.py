@@ -44,6 +44,7 @@ LAST_CARD = "[...document.querySelectorAll('.project-card')].at(-1).getBoundingC
 SIZES = """() => performance.getEntriesByType("resource")
   .filter((one) => /[.]m?(js|css)($|[?])/.test(one.name))
   .map((one) => [one.name, one.transferSize])"""
+FONT_COMES = """async () => { await document.fonts.load("16px 'Inter Variable'"); }"""
 Scheme = Literal["light", "dark"]
 
 
@@ -91,6 +92,12 @@ def open_at_once(page: Page, address: str) -> None:
     page.goto(address, wait_until="commit")
 
 
+def wait_until_drawn(page: Page) -> None:
+    """Wait until the whole first answer is there, in its own font."""
+    page.wait_for_function("() => document.readyState !== 'loading'")
+    page.evaluate(FONT_COMES)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_cards_are_read_without_scripts_and_stay_where_they_are(
@@ -103,7 +110,7 @@ def test_the_cards_are_read_without_scripts_and_stay_where_they_are(
         for name in NAMES:
             expect(tab.get_by_text(name, exact=True).last).to_be_visible()
         expect(tab.get_by_test_id("project-card")).to_have_count(len(projects))
-        tab.wait_for_function("() => document.fonts.status === 'loaded'")
+        wait_until_drawn(tab)
         assert tab.evaluate(IS_MOUNTED) is False
         assert tab.evaluate(GROUND) == GROUNDS[scheme]
         before = tab.evaluate(BOXES, PARTS)
@@ -146,7 +153,7 @@ def test_the_parts_of_other_pages_stay_where_they_are(
     with held_scripts(tab):
         open_at_once(tab, server.url + path.format(projects[0]))
         expect(tab.locator("h1")).to_be_visible()
-        tab.wait_for_function("() => document.fonts.status === 'loaded'")
+        wait_until_drawn(tab)
         before = tab.evaluate(PLACES)
     tab.wait_for_function(IS_READY)
     assert tab.evaluate(PLACES) == before
