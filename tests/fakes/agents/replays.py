@@ -56,6 +56,7 @@ def install_replay(
     folder.mkdir(exist_ok=True)
     gate = folder / f"{agent}.gate"
     if hold_before is not None:
+        gate.unlink(missing_ok=True)  # of a first try
         os.mkfifo(gate)
     program = folder / agent
     program.write_text(
