@@ -58,7 +58,10 @@
 
     // --- following
     toEnd() {
-      if (this.follows) this.box.scrollTop = this.box.scrollHeight;
+      if (!this.follows) return;
+      this.box.scrollTop = this.box.scrollHeight;
+      // the scroll event comes a frame later, and may by then be about the reader's move as well
+      this.top = this.box.scrollTop;
     }
     scrolled() {
       const { scrollTop, scrollHeight, clientHeight } = this.box;

@@ -185,3 +185,29 @@ def test_submitting_shows_at_once_on_the_other_page_of_the_same_browser(
     puppet.tell_to_deliver()
     expect(row).to_have_attribute("data-status", "succeeded")
     wait_until_released(server, run_id)
+
+
+def test_a_reader_who_scrolls_back_in_the_moment_lines_come_pauses_the_log(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page, puppet = signed_in, Puppet(tmp_path / "agent")
+    page.set_viewport_size({"width": 1280, "height": 500})
+    project = add_project(server, tmp_path, puppet.argv, name="scrolled")
+    run_id = start_run(server, project)
+    page.goto(f"{server.url}/runs/{run_id}")
+    log, following = page.get_by_test_id("run-log"), page.locator("[data-log-follow]")
+    expect(log).to_contain_text("ready")
+    expect(following).to_have_text("Following")
+    # the log has just moved to its end: both moves become one scroll event
+    log.evaluate(
+        """box => new MutationObserver((_, watch) => {
+            if (box.scrollHeight < 2 * box.clientHeight) return
+            watch.disconnect()
+            box.scrollTop = 0
+        }).observe(box, { childList: true, subtree: true, characterData: true })"""
+    )
+    puppet.tell("count 200", "say over")
+    expect(log.locator(".ln").last).to_have_text("over")
+    expect(following).to_have_text("Paused")
+    assert log.evaluate("box => box.scrollTop") == 0
+    puppet.tell("exit 0")
