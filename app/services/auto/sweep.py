@@ -164,9 +164,7 @@ class Sweep:
 
     def fill_once(self, now: datetime, *, with_loop: bool = True) -> int:
         """Start what may start: resumes first, then requests of people, then the loop's."""
-        with self._guard:
-            self._next_at = None  # runs accepted during these reads schedule their own fill
-        due = self._read_due(now)
+        due = self._read_anew(now)
         try:
             if self._settle(due, now):
                 due = self._read_due(now)
@@ -175,7 +173,8 @@ class Sweep:
             # the checks took time and the sweep lease may have moved.
             if self._may_loop(due, taken) and with_loop and self._fill_auto(self._clock()):
                 taken += self._fill_from_queue(self._read_due(now), now)
-            if taken:
+            # runs that fell due, also those of batches, may now expire
+            if taken or due.due or due.batches:
                 due = self._read_due(now)
             return taken
         finally:
@@ -213,6 +212,19 @@ class Sweep:
 
     def _read_due(self, now: datetime) -> DueWork:
         return read_due_work(self._stores, now, now - self._launcher.launch_time)
+
+    def _read_anew(self, now: datetime) -> DueWork:
+        """Read what is due and drop the scheduled fill, whose successor the caller schedules."""
+        with self._guard:
+            # runs accepted during this read schedule their own fill
+            dropped, self._next_at = self._next_at, None
+        try:
+            return self._read_due(now)
+        except Exception:
+            if dropped is not None and dropped > now:
+                with self._guard:
+                    self._fill_by([dropped])
+            raise
 
     def _begun(self, due: DueWork) -> list[Run]:
         return self._runs.begun_runs() if due.live else []
