@@ -248,7 +248,8 @@ def run_event_appended(
     change: RunEventAppended, number: int, services: Services
 ) -> LiveEvent | None:
     """Describe a run's new timeline event."""
-    lines = services.listing.timeline(change.run_id, after=change.event_id - 1)[:1]
+    lines = [change.event] if change.event else []
+    lines = lines or services.listing.timeline(change.run_id, after=change.event_id - 1)[:1]
     if not lines:
         return None
     event = masked(event_out(lines[0]), services.secrets.mask())

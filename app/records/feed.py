@@ -6,12 +6,12 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 
-from app.records.tables import Run
+from app.records.tables import Run, RunEvent
 
 log = structlog.get_logger()
 
@@ -29,10 +29,11 @@ class RunChanged:
 
 @dataclass(frozen=True)
 class RunEventAppended:
-    """A line was added to a run's timeline."""
+    """A line was added to a run's timeline; `event` is that line if it was added on this server."""
 
     run_id: str
     event_id: int
+    event: RunEvent | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ class FeedBroke:
 
 # not remembered: frequent, or for no page, and a snapshot contains what they announced
 FLEETING = (
-    *(LogGrew, RunReported, BulkChanged, NoticeWritten),
+    *(RunEventAppended, LogGrew, RunReported, BulkChanged, NoticeWritten),
     *(ProjectNamed, SweepWanted, FeedBroke),
     *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved),
 )

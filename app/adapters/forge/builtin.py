@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from app.domain.issues import blockers_of
 from app.domain.words import READY_LABEL
 from app.services.ports import (
     ChangeOrder,
@@ -51,16 +50,12 @@ class BuiltinForge:
 
     def ready_issues(self, repos: Collection[Repository]) -> dict[Repository, Ready | None]:
         """Return the ready issues of all `repos` and what may block them, in three queries."""
-        ids = [repo.project_id for repo in repos]
-        rows = self._store.ready_of(ids, READY_LABEL)
-        changes = self._store.open_changes_of([one for one in ids if one in rows])
-        naming = [one for one in rows if any(blockers_of(row.body) for row in rows[one])]
-        numbers = self._store.open_numbers_of(naming)
+        rows = self._store.ready_of([repo.project_id for repo in repos], READY_LABEL)
         return {
             repo: Ready(
-                tuple(_issue(row) for row in rows.get(repo.project_id, ())),
-                frozenset(numbers.get(repo.project_id, ())),
-                changes.get(repo.project_id, {}),
+                tuple(_issue(row) for row in rows.issues.get(repo.project_id, ())),
+                frozenset(rows.open_numbers.get(repo.project_id, ())),
+                rows.changes.get(repo.project_id, {}),
             )
             for repo in repos
         }

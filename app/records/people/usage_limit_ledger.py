@@ -26,10 +26,13 @@ class HoldLedger:
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
 
-    def all(self) -> list[AccountHold]:
-        """Return all holds, oldest first."""
-        with self.stores.control.reading() as session:
-            return list(session.exec(select(AccountHold).order_by(col(AccountHold.since))).all())
+    def all(self, session: Session | None = None) -> list[AccountHold]:
+        """Return all holds, oldest first; read through `session` if given."""
+        if session is None:
+            with self.stores.control.reading() as session:
+                return self.all(session)
+        query = select(AccountHold).order_by(col(AccountHold.since))
+        return list(control_of(session).exec(query).all())
 
     def resumable(self) -> list[Run]:
         """Return the runs that wait to be resumed, the earliest ended first."""

@@ -169,21 +169,22 @@ class ProjectLedger:
         with self.stores.control.reading() as session:
             return read_all(session, select(Project).order_by(col(Project.name)))[0]
 
-    def all_to_show(self) -> list[Project]:
+    def all_to_show(self, session: Session) -> list[Project]:
         """Return the same, with a stand-in for each unreadable project: for display only."""
-        with self.stores.control.reading() as session:
-            good, bad = read_all(session, select(Project).order_by(col(Project.name)))
+        query = select(Project).order_by(col(Project.name))
+        good, bad = read_all(control_of(session), query)
         if not bad:
             return good
         names = self.names.of([one.project_id for one in bad])
         shown = [stand_in(one, names.get(one.project_id, one.project_id)) for one in bad]
         return sorted([*good, *shown], key=lambda one: one.name)
 
-    def find_to_show(self, project_id: str) -> Project | None:
+    def find_to_show(self, project_id: str, session: Session) -> Project | None:
         """Return the project with this id, or a stand-in if it is unreadable: for display only."""
         try:
-            return self.find(project_id)
+            return self.find(project_id, session)
         except ProjectUnreadable as problem:
+            control_of(session).rollback()  # or PostgreSQL refuses what follows
             return stand_in(problem, self.names.one(project_id) or project_id)
 
     def is_any_unsandboxed(self) -> bool:

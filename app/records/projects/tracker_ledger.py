@@ -9,9 +9,10 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import String, Text, cast, func, literal_column, update
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
+from app.domain.issues import blockers_of
 from app.records.database.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.people.audit_ledger import record
@@ -45,6 +46,18 @@ class OpenIssue(NamedTuple):
     state: str
     created_at: datetime
     closed_at: datetime | None
+
+
+class ReadyRows(NamedTuple):
+    """Open issues with a label, and what may block them, by project.
+
+    `open_numbers` is of the projects whose issues name blockers; `changes` maps each branch to its
+    open change request.
+    """
+
+    issues: dict[str, list[OpenIssue]]
+    open_numbers: dict[str, set[int]]
+    changes: dict[str, dict[str, int]]
 
 
 class TrackerLedger:
@@ -124,35 +137,18 @@ class TrackerLedger:
 
     # --- queries over many projects --------------------------------------------------------------
 
-    def ready_of(self, project_ids: Collection[str], label: str) -> dict[str, list[OpenIssue]]:
-        """Return the open issues with a label, by project, lowest number first."""
-        found: dict[str, list[OpenIssue]] = {}
-        columns = [col(getattr(IssueRow, name)) for name in OpenIssue._fields]
-        # LIKE on the JSON text only preselects; the labels themselves are compared below
-        hint = cast(col(IssueRow.labels), Text).contains(json.dumps(label), autoescape=True)
-        for some in batched(project_ids):
-            query = (
-                Select[*tuple[Any, ...]](*columns)
-                .where(col(IssueRow.project_id).in_(some), col(IssueRow.state) == OPEN, hint)
-                .order_by(col(IssueRow.project_id), col(IssueRow.number))
-            )
-            with self.stores.control.reading() as session:
-                for row in map(OpenIssue._make, session.exec(query)):
-                    if label in row.labels:
-                        found.setdefault(row.project_id, []).append(row)
-        return found
+    def ready_of(self, project_ids: Collection[str], label: str) -> ReadyRows:
+        """Return the open issues with a label, and what may block them, in one session."""
+        with self.stores.control.reading() as session:
+            issues = _labelled(session, project_ids, label)
+            naming = [one for one in issues if any(blockers_of(row.body) for row in issues[one])]
+            numbers, changes = _open_numbers(session, naming), _open_changes(session, issues)
+        return ReadyRows(issues, numbers, changes)
 
     def open_numbers_of(self, project_ids: Collection[str]) -> dict[str, set[int]]:
         """Return the numbers of open issues, by project."""
-        found: dict[str, set[int]] = {}
-        for some in batched(project_ids):
-            query = select(IssueRow.project_id, IssueRow.number).where(
-                col(IssueRow.project_id).in_(some), col(IssueRow.state) == OPEN
-            )
-            with self.stores.control.reading() as session:
-                for project_id, number in session.exec(query):
-                    found.setdefault(project_id, set()).add(number)
-        return found
+        with self.stores.control.reading() as session:
+            return _open_numbers(session, project_ids)
 
     def numbers_among(self, project_id: str, numbers: Collection[int]) -> set[int]:
         """Return those of `numbers` that belong to an issue or a change request, open or not."""
@@ -168,15 +164,8 @@ class TrackerLedger:
 
     def open_changes_of(self, project_ids: Collection[str]) -> dict[str, dict[str, int]]:
         """Return the numbers of open change requests, by project and branch."""
-        found: dict[str, dict[str, int]] = {}
-        for some in batched(project_ids):
-            query = select(
-                ChangeRequest.project_id, ChangeRequest.branch, ChangeRequest.number
-            ).where(col(ChangeRequest.project_id).in_(some), col(ChangeRequest.state) == OPEN)
-            with self.stores.control.reading() as session:
-                for project_id, branch, number in session.exec(query):
-                    found.setdefault(project_id, {})[branch] = number
-        return found
+        with self.stores.control.reading() as session:
+            return _open_changes(session, project_ids)
 
     # --- comments --------------------------------------------------------------------------------
 
@@ -292,3 +281,45 @@ def undecided(stores: Stores, project_id: str) -> list[ChangeRequest]:
     )
     with stores.control.reading() as session:
         return list(session.exec(query.order_by(col(ChangeRequest.number))).all())
+
+
+def _labelled(
+    session: Session, project_ids: Collection[str], label: str
+) -> dict[str, list[OpenIssue]]:
+    """Return the open issues with a label, by project, lowest number first."""
+    found: dict[str, list[OpenIssue]] = {}
+    columns = [col(getattr(IssueRow, name)) for name in OpenIssue._fields]
+    # LIKE on the JSON text only preselects; the labels themselves are compared below
+    hint = cast(col(IssueRow.labels), Text).contains(json.dumps(label), autoescape=True)
+    for some in batched(project_ids):
+        query = (
+            Select[*tuple[Any, ...]](*columns)
+            .where(col(IssueRow.project_id).in_(some), col(IssueRow.state) == OPEN, hint)
+            .order_by(col(IssueRow.project_id), col(IssueRow.number))
+        )
+        for row in map(OpenIssue._make, session.exec(query)):
+            if label in row.labels:
+                found.setdefault(row.project_id, []).append(row)
+    return found
+
+
+def _open_numbers(session: Session, project_ids: Collection[str]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for some in batched(project_ids):
+        query = select(IssueRow.project_id, IssueRow.number).where(
+            col(IssueRow.project_id).in_(some), col(IssueRow.state) == OPEN
+        )
+        for project_id, number in session.exec(query):
+            found.setdefault(project_id, set()).add(number)
+    return found
+
+
+def _open_changes(session: Session, project_ids: Collection[str]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for some in batched(project_ids):
+        query = select(ChangeRequest.project_id, ChangeRequest.branch, ChangeRequest.number).where(
+            col(ChangeRequest.project_id).in_(some), col(ChangeRequest.state) == OPEN
+        )
+        for project_id, branch, number in session.exec(query):
+            found.setdefault(project_id, {})[branch] = number
+    return found

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from sqlalchemy import ColumnElement, and_, literal_column, or_, update
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from app.domain.words import Status
 from app.records.database.database import Transaction
@@ -73,17 +73,17 @@ class ParkedLedger:
         found: list[Run] = self._stores.everywhere(query)
         return sorted(found, key=lambda run: run.id)[:limit]
 
-    def counts(self, project_ids: Collection[str]) -> Counter[str]:
-        """Count the parked branches of each of these projects."""
+    def counts(self, project_ids: Collection[str], session: Session | None = None) -> Counter[str]:
+        """Count the parked branches of each of these projects; read through `session` if given."""
         theirs = col(Run.project_id).in_(project_ids)
         query = select(Run.project_id, Run.work_branch).where(theirs, *_PARKED)
         # deduplicated here: for DISTINCT, SQLite would scan all runs by branch
-        branches: set[tuple[str, str]] = set(self._stores.everywhere(query))
+        branches: set[tuple[str, str]] = set(self._stores.everywhere(query, session))
         names = {branch for _, branch in branches}
         if are_few(project_ids, names):
             theirs = and_(theirs, col(Run.work_branch).in_(names))
         if branches:
-            branches -= self._in_use(theirs)
+            branches -= self._in_use(theirs, session=session)
         return Counter(project_id for project_id, _ in branches)
 
     def has_left_work(self, successor: Run) -> bool:
@@ -171,10 +171,12 @@ class ParkedLedger:
     def _kept(self, *wanted: bool | ColumnElement[bool]) -> list[Run]:
         return sorted(self._stores.everywhere(select(Run).where(*wanted, *_PARKED)), key=_age)
 
-    def _in_use(self, *wanted: bool | ColumnElement[bool]) -> set[tuple[str, str]]:
+    def _in_use(
+        self, *wanted: bool | ColumnElement[bool], session: Session | None = None
+    ) -> set[tuple[str, str]]:
         query = select(Run.project_id, Run.work_branch)
         is_open = col(Run.released_at).is_(None)
-        return set(self._stores.everywhere(query.where(*wanted, is_open)))
+        return set(self._stores.everywhere(query.where(*wanted, is_open), session))
 
 
 def _age(run: Run) -> tuple[object, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import and_, delete, literal, or_, update
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from app.domain.batches import BatchStatus
 from app.records.database.database import Database, DatabaseSilent, Transaction
@@ -44,12 +44,17 @@ class QuarantineLedger:
         self._runs = runs
         self._stores: Stores = runs.stores
 
-    def all(self, project_id: str | None = None) -> list[Stuck]:
-        """Return failed operations, oldest first, of one project or all; held ones included."""
+    def all(self, project_id: str | None = None, session: Session | None = None) -> list[Stuck]:
+        """Return failed operations, oldest first, of one project or all; held ones included.
+
+        Reads through `session` if given.
+        """
         query = select(Stuck)
         if project_id is not None:
             query = query.where(Stuck.project_id == project_id)
-        return sorted(self._stores.everywhere(query), key=lambda one: (one.first_at, one.key))
+        return sorted(
+            self._stores.everywhere(query, session), key=lambda one: (one.first_at, one.key)
+        )
 
     def count(self, subject: Subject, because: str, version: str, now: datetime) -> Stuck:
         """Count a failed attempt; the last allowed one holds the row and notifies people.

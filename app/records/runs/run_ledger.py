@@ -34,6 +34,9 @@ from app.records.stores.routing import Stores
 from app.records.stores.sessions import every
 from app.records.tables import Run, RunEvent
 
+# columns that no project card shows
+OFF_CARDS = frozenset({"base_sha", "supervisor"})
+
 
 class RunLedger:
     """All runs of both stores. Returned rows are copies: changing one writes nothing."""
@@ -150,7 +153,9 @@ class RunLedger:
         """Update columns without changing the status, such as the host."""
         with self.stores.owner_of(run_id).transaction() as tx:
             tx.exec(update(Run).where(col(Run.id) == run_id).values(**columns))
-            tx.publish(RunChanged(run_id, project_id), ProjectChanged(project_id))
+            tx.publish(RunChanged(run_id, project_id))
+            if not OFF_CARDS.issuperset(columns):
+                tx.publish(ProjectChanged(project_id))
 
     def update_usage(self, run_id: str, **usage: Unpack[Usage]) -> None:
         """Record usage that the agent reported; if the run has ended, update its day's totals."""
@@ -229,10 +234,11 @@ class RunLedger:
         data: dict[str, Any] | None = None,
     ) -> None:
         """Append a line to a run's timeline."""
-        values = {"run_id": run_id, "at": at, "kind": kind, "sentence": sentence}
+        values: dict[str, Any] = {"run_id": run_id, "at": at, "kind": kind, "sentence": sentence}
         added = tx.write(run_statements.insert_event(), values | {"data": data or {}})
         (event_id,) = added.inserted_primary_key or (0,)
-        tx.publish(RunEventAppended(run_id, event_id))
+        event = RunEvent(id=event_id, **values, data=data or {})
+        tx.publish(RunEventAppended(run_id, event_id, event))
 
     def append_event_once(
         self, run_id: str, at: datetime, kind: str, sentence: str, **data: Any

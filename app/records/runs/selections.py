@@ -33,10 +33,11 @@ FEW = 500
 
 
 class ProjectRuns:
-    """The newest, striking and open runs of each project."""
+    """The newest, striking and open runs of each project, read through `session` if given."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, session: Session | None = None) -> None:
         self._stores = stores
+        self._session = session
 
     def newest(self, project_ids: Collection[str], *, limit: int) -> dict[str, list[Run]]:
         """Return at most `limit` runs of each project, newest first."""
@@ -60,7 +61,7 @@ class ProjectRuns:
     def begun(self, project_ids: Collection[str]) -> dict[str, list[Run]]:
         """Return open runs that have left the queue, by project, oldest first."""
         query = select(Run).where(BEGUN, col(Run.project_id).in_(project_ids))
-        runs = self._stores.everywhere(query)
+        runs = self._stores.everywhere(query, self._session)
         found: dict[str, list[Run]] = {one: [] for one in project_ids}
         for run in sorted(runs, key=lambda run: (run.created_at, run.id)):
             found[run.project_id].append(run)
@@ -103,7 +104,7 @@ class ProjectRuns:
         query = query.where(*is_open, col(Run.project_id).in_(ids))
         if are_few(ids, numbers):
             query = query.where(col(Run.issue).in_(numbers))
-        for project_id, number in self._stores.everywhere(query):
+        for project_id, number in self._stores.everywhere(query, self._session):
             if number is not None:
                 found[project_id].add(number)
         return found
@@ -114,7 +115,7 @@ class ProjectRuns:
         for begin in range(0, len(ways), TOGETHER):
             ids = union_all(*ways[begin : begin + TOGETHER])
             query = select(Run).where(col(Run.id).in_(ids))
-            found += self._stores.everywhere(query)
+            found += self._stores.everywhere(query, self._session)
         return found
 
     def _each(self, walks: Iterable[Select[*tuple[Any, ...]]]) -> list[Any]:
@@ -122,7 +123,7 @@ class ProjectRuns:
         found: list[Any] = []
         for begin in range(0, len(ways), TOGETHER):
             rows = union_all(*ways[begin : begin + TOGETHER]).subquery()
-            found += self._stores.everywhere(Select[*tuple[Any, ...]](*rows.c))
+            found += self._stores.everywhere(Select[*tuple[Any, ...]](*rows.c), self._session)
         return found
 
 

@@ -64,13 +64,26 @@ class Stores:
         return [self.control] if self.runs is None else [self.runs, self.control]
 
     @overload
-    def everywhere(self, query: SelectOfScalar[Row]) -> list[Row]: ...
+    def everywhere(
+        self, query: SelectOfScalar[Row], session: Session | None = None
+    ) -> list[Row]: ...
 
     @overload
-    def everywhere(self, query: Select[*Columns]) -> list[tuple[*Columns]]: ...
+    def everywhere(
+        self, query: Select[*Columns], session: Session | None = None
+    ) -> list[tuple[*Columns]]: ...
 
-    def everywhere(self, query: SelectOfScalar[Any] | Select[*tuple[Any, ...]]) -> list[Any]:
-        """Run a query in every store that may hold runs; return the results store by store."""
+    def everywhere(
+        self,
+        query: SelectOfScalar[Any] | Select[*tuple[Any, ...]],
+        session: Session | None = None,
+    ) -> list[Any]:
+        """Run a query in every store that may hold runs; return the results store by store.
+
+        Reads through `session` if given, which has to see both stores.
+        """
+        if session is not None:
+            return [row for one in every(session) for row in one.exec(query)]
         found: list[Any] = []
         for database in self.holding_runs():
             with database.reading() as session:

@@ -179,10 +179,13 @@ class UsageLimits:
             for hold in holds
         ]
 
-    def held(self) -> dict[str, list[AccountHold]]:
-        """Return the holds that runs on this machine may meet, by agent, sorted by family."""
+    def held(self, session: Session | None = None) -> dict[str, list[AccountHold]]:
+        """Return the holds that runs on this machine may meet, by agent, sorted by family.
+
+        Reads through `session` if given.
+        """
         found: dict[str, list[AccountHold]] = {}
-        for hold in sorted(self.ledger.all(), key=lambda hold: hold.family):
+        for hold in sorted(self.ledger.all(session), key=lambda hold: hold.family):
             if hold.account == self._agents.account(hold.agent):
                 found.setdefault(hold.agent, []).append(hold)
         return found

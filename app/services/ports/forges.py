@@ -154,8 +154,8 @@ class TrackerStore(Protocol):
         """Return a project's issues, lowest number first."""
         ...
 
-    def ready_of(self, project_ids: Collection[str], label: str) -> dict[str, list[Any]]:
-        """Return open issues with a label, lowest number first, by project."""
+    def ready_of(self, project_ids: Collection[str], label: str) -> Any:
+        """Return open issues with a label and what may block them: three members, by project."""
         ...
 
     def open_numbers_of(self, project_ids: Collection[str]) -> dict[str, set[int]]:

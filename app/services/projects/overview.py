@@ -6,11 +6,12 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
+from sqlmodel import Session
 
 from app.domain.lifecycle import LIVE
 from app.domain.usage_limits import Stand, stand_of
@@ -60,6 +61,30 @@ class ProjectView:
     agent_problem: str | None = None
 
 
+@dataclass(frozen=True)
+class CardRows:
+    """The rows behind the views of some projects, by project id, as one session saw them."""
+
+    projects: Sequence[Project]
+    newest: Mapping[str, Sequence[Run]]
+    failures: Mapping[str, Sequence[Run]]
+    begun: Mapping[str, Sequence[Run]]
+    waits: Mapping[str, str]
+    stuck: Mapping[str | None, Sequence[Stuck]]
+    parked: Mapping[str, int]
+    # the holds by agent, and the held agents that waiting runs are for
+    held: Mapping[str, Sequence[AccountHold]]
+    waiting: Mapping[str, Collection[str]]
+
+    def holds_of(self, project: Project) -> tuple[AccountHold, ...]:
+        """Return the holds on the accounts that this project's next runs need."""
+        if not self.held:
+            return ()
+        latest = [run.agent for run in self.newest[project.id][:1]]
+        agents = dict.fromkeys([project.agent, *sorted(self.waiting[project.id]), *latest])
+        return tuple(one for agent in agents for one in self.held.get(agent, ()))
+
+
 class ProjectViews:
     """Builds views from the stores, the tracker and the state of this server."""
 
@@ -71,64 +96,60 @@ class ProjectViews:
         limits: UsageLimits,
         quarantine: Quarantine,
     ) -> None:
-        self._project_runs = ProjectRuns(runs.stores)
+        self._runs = runs
         self._parked = ParkedLedger(runs)
         self._issues = issues
         self._projects = projects
         self._limits = limits
         self._quarantine = quarantine
 
-    def build(self, projects: Sequence[Project]) -> dict[str, ProjectView]:
-        """Return the views by project id. Raises DatabaseSilent."""
-        if not projects:
-            return {}
+    def read(self, session: Session, projects: Sequence[Project]) -> CardRows:
+        """Read what the views of these projects show of the stores. Raises DatabaseSilent."""
         ids = [project.id for project in projects]
-        newest = self._project_runs.newest(ids, limit=BARS)
+        runs = ProjectRuns(self._runs.stores, session)
+        newest = runs.newest(ids, limit=BARS)
         # failures before a success or a Reset no longer count
         counted = {one.id: min(one.strikes, FAILURES) for one in projects if one.strikes}
-        failures = self._project_runs.strikes(counted)
         # for one project read only its own rows, for several read all rows
         alone = ids[0] if len(ids) == 1 else None
-        begun, waits = self._project_runs.begun(ids), self._project_runs.first_holds(ids)
-        stuck = _by_project(self._quarantine.held(alone))
-        parked, ready = self._parked.counts(ids), self._ready_counts(projects)
-        holds = self._holds(projects, newest)
+        held = self._limits.held(session)
+        return CardRows(
+            projects=projects,
+            newest=newest,
+            failures=runs.strikes(counted),
+            begun=runs.begun(ids),
+            waits=runs.first_holds(ids),
+            stuck=_by_project(self._quarantine.held(alone, session)),
+            parked=self._parked.counts(ids, session),
+            held=held,
+            waiting=runs.waiting_agents(ids, held) if held else {},
+        )
+
+    def build(self, rows: CardRows) -> dict[str, ProjectView]:
+        """Return the views by project id, with what their trackers say now."""
+        ready = self._ready_counts(rows.projects)
         views: dict[str, ProjectView] = {}
-        for project in projects:
+        for project in rows.projects:
             one = project.id
-            live = [run for run in begun[one] if run.status in LIVE]
+            newest, begun = rows.newest[one], rows.begun[one]
+            live = [run for run in begun if run.status in LIVE]
             views[one] = ProjectView(
                 project=project,
-                live_runs=len(begun[one]),
-                last=next(iter([*live[-1:], *newest[one]]), None),
-                newest=tuple(newest[one]),
-                failures=tuple(failures.get(one, ())),
+                live_runs=len(begun),
+                last=next(iter([*live[-1:], *newest]), None),
+                newest=tuple(newest),
+                failures=tuple(rows.failures.get(one, ())),
                 ready_count=ready[one],
                 clone_percent=self._projects.progress(one),
-                hold=waits.get(one) or unreachable_words(project),
-                parked_count=parked[one],
-                holds=holds.get(one, ()),
-                stuck=tuple(stuck[one]),
+                hold=rows.waits.get(one) or unreachable_words(project),
+                parked_count=rows.parked[one],
+                holds=rows.holds_of(project),
+                stuck=tuple(rows.stuck[one]),
                 agent_problem=None
                 if project.archived_at
                 else self._projects.agent_problem(project),
             )
         return views
-
-    def _holds(
-        self, projects: Sequence[Project], newest: Mapping[str, Sequence[Run]]
-    ) -> dict[str, tuple[AccountHold, ...]]:
-        """Return the holds on the accounts that each project's next runs need."""
-        held = self._limits.held()
-        if not held:
-            return {}
-        waiting = self._project_runs.waiting_agents([one.id for one in projects], held)
-        found: dict[str, tuple[AccountHold, ...]] = {}
-        for project in projects:
-            latest = [run.agent for run in newest[project.id][:1]]
-            agents = dict.fromkeys([project.agent, *sorted(waiting[project.id]), *latest])
-            found[project.id] = tuple(one for agent in agents for one in held.get(agent, ()))
-        return found
 
     def _ready_counts(self, projects: Sequence[Project]) -> dict[str, int | None]:
         ready = [project for project in projects if project.state == "ready"]
@@ -220,16 +241,20 @@ class Overview:
             known = self._fresh(project_id)
         if known is not None:
             return self._as_of_now(known)
-        return self._views(lambda: [self._find(project_id)])[0]
+        return self._views(lambda session: [self._find(project_id, session)])[0]
 
-    def _views(self, read: Callable[[], list[Project]]) -> list[ProjectView]:
+    def _views(self, read: Callable[[Session], list[Project]]) -> list[ProjectView]:
         with self._lock:
             # a change during the read must not be hidden by the result
             epoch, epochs = self._epoch, dict(self._epochs)
-        projects = read()
-        with self._lock:
-            known = {one.id: view for one in projects if (view := self._fresh(one.id))}
-        built = self._project_views.build([one for one in projects if one.id not in known])
+        with self._projects.stores.looking() as session:
+            projects = read(session)
+            with self._lock:
+                known = {one.id: view for one in projects if (view := self._fresh(one.id))}
+            lacking = [one for one in projects if one.id not in known]
+            rows = self._project_views.read(session, lacking) if lacking else None
+        # outside of the session, because trackers and mirrors may take long
+        built = self._project_views.build(rows) if rows else {}
         with self._lock:
             now = self._seconds()
             for project_id, view in built.items():
@@ -266,8 +291,8 @@ class Overview:
             case _:
                 pass  # no other change is part of a view
 
-    def _find(self, project_id: str) -> Project:
-        project = self._projects.find_to_show(project_id)
+    def _find(self, project_id: str, session: Session) -> Project:
+        project = self._projects.find_to_show(project_id, session)
         if project is None:
             raise NotFound
         return project

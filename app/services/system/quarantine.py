@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlmodel import Session
 
 from app.errors import NotFound, Refusal
 from app.records.database.database import DatabaseSilent
@@ -134,9 +135,12 @@ class Quarantine:
         """Return every row that has failed, held or still tried, oldest first."""
         return self._ledger.all()
 
-    def held(self, project_id: str | None = None) -> list[Stuck]:
-        """Return the held rows, which wait for a person, oldest first."""
-        return [one for one in self._ledger.all(project_id) if one.held_at is not None]
+    def held(self, project_id: str | None = None, session: Session | None = None) -> list[Stuck]:
+        """Return the held rows, which wait for a person, oldest first.
+
+        Reads through `session` if given.
+        """
+        return [one for one in self._ledger.all(project_id, session) if one.held_at is not None]
 
     def try_again(self, key: str) -> Stuck:
         """Release a held row at a person's request. Raises NotFound, DatabaseSilent."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from app.records.tables import AccountHold, Project, Run
 from app.services.projects.overview import (
     BARS,
     HEARSAY_SECONDS,
+    CardRows,
     Overview,
     ProjectView,
     ProjectViews,
@@ -52,12 +53,19 @@ class CountedViews(ProjectViews):
             services.limits,
             services.quarantine,
         )
+        self.stores = twin.ledgers.runs.stores
         self.built: list[str] = []
         self.meanwhile: Callable[[], Any] = lambda: None
 
-    def build(self, projects: Sequence[Project]) -> dict[str, ProjectView]:
-        self.built += [project.name for project in projects]
-        views = super().build(projects)
+    def of(self, projects: list[Project]) -> dict[str, ProjectView]:
+        """Return the views of these projects, by id."""
+        with self.stores.looking() as session:
+            rows = self.read(session, projects)
+        return self.build(rows)
+
+    def build(self, rows: CardRows) -> dict[str, ProjectView]:
+        self.built += [project.name for project in rows.projects]
+        views = super().build(rows)
         self.meanwhile()
         return views
 
@@ -82,7 +90,7 @@ def test_the_cards_of_many_projects_cost_what_those_of_one_cost(
 ) -> None:
     def ask(count: int) -> int:
         views = CountedViews(twin)
-        return len(statements_of(lambda: views.build(projects[:count])))
+        return len(statements_of(lambda: views.of(projects[:count])))
 
     for project in projects:
         twin.ledgers.projects.change(project.id, strikes=2)
@@ -119,9 +127,9 @@ def test_neither_a_card_nor_a_tick_reads_the_runs_that_wait_in_batches(
         for _ in range(60):
             told = {"project_id": projects[0].id, "batch_id": batch.id, "agent": "script"}
             tx.add(draft_run(**told, status="delayed", due_at=later, hold="late"))
-    shown = views.build([projects[0]])[projects[0].id]
+    shown = views.of([projects[0]])[projects[0].id]
     assert (shown.live_runs, shown.hold, len(shown.newest)) == (0, "late", BARS)
-    assert read_of_runs(lambda: views.build([projects[0]])) <= BARS
+    assert read_of_runs(lambda: views.of([projects[0]])) <= BARS
     assert read_of_runs(lambda: twin.services.sweep.tick_once(now)) == 0
 
 
@@ -152,11 +160,11 @@ def test_a_card_costs_the_same_however_many_runs_wait(
     wait(1, hold="first")
     wait(1, agent="amp")
     wait(10, issue=issue)
-    few = steps_of(twin.database, lambda: views.build([one]))
+    few = steps_of(twin.database, lambda: views.of([one]))
     for number in range(20):
         wait(100, hold=f"hold {number}", agent=f"agent {number}", issue=2 + number)
-    assert steps_of(twin.database, lambda: views.build([one])) <= 1.2 * few + 100
-    shown = views.build([one])[one.id]
+    assert steps_of(twin.database, lambda: views.of([one])) <= 1.2 * few + 100
+    shown = views.of([one])[one.id]
     assert (shown.hold, shown.ready_count, shown.parked_count) == ("first", 0, 1)
     assert [held.agent for held in shown.holds] == ["amp"]
 
@@ -167,11 +175,11 @@ def test_a_card_says_the_same_alone_and_among_others(
     twin.start_running(projects[0])
     twin.finish(projects[1])
     twin.add_issue(projects[2])
-    together = views.build(twin.ledgers.projects.all())
+    together = views.of(twin.ledgers.projects.all())
     assert [together[one.id].live_runs for one in projects] == [1, 0, 0]
     assert [together[one.id].ready_count for one in projects] == [0, 0, 1]
     for project in twin.ledgers.projects.all():
-        assert views.build([project]) == {project.id: together[project.id]}
+        assert views.of([project]) == {project.id: together[project.id]}
 
 
 def test_what_has_not_changed_is_not_built_again(
