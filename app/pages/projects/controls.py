@@ -15,7 +15,7 @@ from app.pages.components.fields import choice_field
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
 from app.pages.projects.settings import archive_button, unarchive_button
-from app.pages.shell.first_content import DrawsItself, attributes, inert_html
+from app.pages.shell.first_content import DrawsItself, attributes, inert_html, props_of
 from app.pages.shell.page_session import PageSession
 from app.state.projects.card_words import Act, Press, issue_choices, presses_of
 from app.state.projects.project_actions import ProjectActs
@@ -156,12 +156,12 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
     def show(self, project: ProjectOut) -> None:
         """Update the element to the project's present state."""
         told = self.told(project)
-        if any(self.props.get(name) != value for name, value in told.items()):
+        if any(props_of(self).get(name) != value for name, value in told.items()):
             self.props.update(told)
 
     def first_html(self) -> tuple[str, str]:
         """Return what assets/project_controls.js draws, with buttons that do not react yet."""
-        props = dict(self.props)
+        props = props_of(self)
         tag, about = self.TAG, attributes({"aria-label": props["about"]})
         marks = attributes({n: v for n, v in props.items() if n.startswith("data-")})
         alert = "alert " if props.get("alert") else ""
@@ -195,6 +195,8 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
                 await self._acts.undo_containment(self._id)
             case Act.DISMISS:
                 await self._acts.dismiss_notice(self._id)
+            case _:
+                pass
 
 
 def _as_list(press: Press) -> tuple[str | bool, ...]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from app.pages.components.markup import clean
 
@@ -111,7 +111,7 @@ class _Drawing:
             case "nicegui-html":
                 return self._html(element)
             case "nicegui-link":
-                return _native(element, "a", element.props)
+                return _native(element, "a", props_of(element))
             case "q-btn":
                 return _button(element)
             case "nicegui-input" | "nicegui-select":
@@ -119,24 +119,32 @@ class _Drawing:
         tag, classes = FRAMES.get(element.tag, (element.tag, ""))
         if classes:
             return f'<{tag} class="{classes} {_classes(element)}">', f"</{tag}>"
-        return _native(element, "div" if "-" in tag else tag, element.props)
+        return _native(element, "div" if "-" in tag else tag, props_of(element))
 
     def _html(self, element: Element) -> tuple[str, str]:
-        before, after = _native(element, element.props["tag"], element.props)
-        html = element.props["innerHTML"] or ""
+        props = props_of(element)
+        before, after = _native(element, props["tag"], props)
+        html: str = props["innerHTML"] or ""
         if len(html) > self._room:
             return before, after
         is_clean = callable(getattr(element, "_sanitize", None))
         return before + inert_html(html if is_clean else clean(html)), after
 
 
+def props_of(element: Element) -> Mapping[str, Any]:
+    """Return an element's properties; NiceGUI gives them no types."""
+    return cast("Mapping[str, Any]", element.props)
+
+
 def _classes(element: Element, *more: str) -> str:
-    return escape(" ".join([*more, *element.classes]))
+    return escape(" ".join([*more, *cast("list[str]", element.classes)]))
 
 
 def _look(element: Element) -> str:
     """Return the attributes `class` and `style` of an element."""
-    style = "".join(f"{name}:{value};" for name, value in element.style.items())
+    style = "".join(
+        f"{name}:{value};" for name, value in cast("dict[str, str]", element.style).items()
+    )
     return (f' class="{_classes(element)}"' if element.classes else "") + (
         f' style="{escape(style)}"' if style else ""
     )
@@ -159,7 +167,7 @@ def _is_heard(element: Element) -> bool:
 
 
 def _button(element: Element) -> tuple[str, str]:
-    props = element.props
+    props = props_of(element)
     is_off = bool(props.get("disable"))
     kinds = "" if is_off else "q-btn--actionable q-focusable q-hoverable "
     classes = (
@@ -181,7 +189,7 @@ def _button(element: Element) -> tuple[str, str]:
 
 
 def _field(element: Element) -> tuple[str, str]:
-    props = element.props
+    props = props_of(element)
     kind, box = _select(props) if element.tag == "nicegui-select" else _input(props)
     has_value = bool(props.get("value") or props.get("model-value"))
     classes = f"q-field row no-wrap items-start q-field--outlined {kind} " + (
@@ -209,8 +217,11 @@ def _input(props: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _select(props: Mapping[str, Any]) -> tuple[str, str]:
-    chosen = props.get("model-value") or ()
-    labels = [one["label"] for one in ([chosen] if isinstance(chosen, Mapping) else chosen)]
+    chosen: Any = props.get("model-value") or ()
+    all_chosen = cast(
+        "list[Mapping[str, Any]]", [chosen] if isinstance(chosen, Mapping) else chosen
+    )
+    labels = [one["label"] for one in all_chosen]
     is_many, is_typed = bool(props.get("multiple")), bool(props.get("use-input"))
     kind = (
         f"q-select q-field--auto-height q-select--with{'' if is_typed else 'out'}-input "

@@ -12,7 +12,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 from nicegui import Client, core
@@ -71,7 +71,7 @@ class PageSockets:
             await answer
 
     def _is_its_page(self, sid: str, data: Any) -> bool:
-        page = data.get("client_id") if isinstance(data, dict) else None
+        page = cast("dict[str, Any]", data).get("client_id") if isinstance(data, dict) else None
         # not `rooms(sid)`: it looks through the rooms of all open pages
         return isinstance(page, str) and sid in self._sio.manager.rooms["/"].get(page, ())
 
