@@ -12,7 +12,7 @@ from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.http import problems
-from app.api.http.dependencies import refuse_unknown_words
+from app.api.http.dependencies import KnownWords
 from app.api.http.duplicate_names import refuse_doubled_names
 from app.api.http.openapi import describe
 from app.api.live import LiveStream
@@ -79,7 +79,7 @@ def build_api(
     problems.register(api, store_silent=store_silent)
     api.add_middleware(Masking, mask=services.secrets.mask)
     api.state.also_wrong = problems.finder(services)
-    looks = [Depends(refuse_unknown_words), Depends(refuse_doubled_names)]
+    looks = [Depends(KnownWords()), Depends(refuse_doubled_names)]
     for part in (
         runs.routes(services),
         batches.routes(services),

@@ -111,23 +111,33 @@ def _trigger(request: Request, *, is_browser: bool) -> Trigger:
     return Trigger.MANUAL if by_hand else Trigger.API
 
 
-async def refuse_unknown_words(request: Request) -> None:
-    """Refuse unknown query parameters of a read-only call, each by name. Raises Invalid."""
-    given = set(request.query_params)
-    if not given or request.method not in SAFE_METHODS:
-        return
-    known = _known_to(request.scope["route"])
-    unknown = sorted(given - known)
-    if not unknown:
-        return
-    message = f"Unknown query word; this call takes {', '.join(sorted(known)) or 'none'}."
-    errors = [{"field": word[:MAX_WORD], "message": message} for word in unknown[:MAX_NAMED]]
-    raise Invalid(f"{errors[0]['field']}: {message}", errors=errors)
+class KnownWords:
+    """The query parameters of each route of one API; called for each request."""
 
+    def __init__(self) -> None:
+        # by route, which lives as long as its API
+        self._known: dict[int, frozenset[str]] = {}
 
-def _known_to(route: APIRoute) -> set[str]:
-    given = get_flat_params(route.dependant)
-    return {one.alias for one in given if isinstance(one.field_info, Query)}
+    async def __call__(self, request: Request) -> None:
+        """Refuse unknown query parameters of a read-only call, each by name. Raises Invalid."""
+        given = set(request.query_params)
+        if not given or request.method not in SAFE_METHODS:
+            return
+        known = self._words_of(request.scope["route"])
+        unknown = sorted(given - known)
+        if not unknown:
+            return
+        message = f"Unknown query word; this call takes {', '.join(sorted(known)) or 'none'}."
+        errors = [{"field": word[:MAX_WORD], "message": message} for word in unknown[:MAX_NAMED]]
+        raise Invalid(f"{errors[0]['field']}: {message}", errors=errors)
+
+    def _words_of(self, route: APIRoute) -> frozenset[str]:
+        known = self._known.get(id(route))
+        if known is None:
+            given = get_flat_params(route.dependant)
+            known = frozenset(one.alias for one in given if isinstance(one.field_info, Query))
+            self._known[id(route)] = known
+        return known
 
 
 def order_of(wishes: RunWishes, project_id: str) -> RunRequest:
