@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -21,30 +22,21 @@ from app.api.schemas import (
     StuckOut,
     TimelineEvent,
     UsageLimit,
-    UsageOut,
 )
 from app.domain.lifecycle import phase_of
 from app.domain.rules import is_paused
 from app.domain.secret_masks import SecretMask
-from app.domain.words import Cause, Status, label_of
+from app.domain.words import Cause, Phase, Status, label_of
 from app.services.container import Services
 from app.services.lifecycle.owner_hooks import are_on, why_off
 from app.services.limits.quota import QuotaWindow
 from app.services.projects.overview import ProjectView
-from app.services.rows import ChangeRequest, Run, RunEvent
+from app.services.rows import ChangeRequest, ListedRun, Run, RunEvent, columns_of
 from app.services.runs.planned import ttl_of
 
 # agent-written content is never served as a document of our origin
 QUARANTINE = {"Content-Security-Policy": "sandbox; default-src 'none'"}
-SAME_NAME = (
-    *("id", "project_id", "trigger", "title", "depth_level", "target_framework", "work_branch"),
-    *("base_sha", "head_sha", "issue", "pr_number", "agent", "model", "delivers", "tags"),
-    *("retry_of", "batch_id", "created_at", "started_at", "ended_at"),
-    *("released_at", "deadline", "budget_seconds", "because", "cause", "hold", "exit_code"),
-    *("exit_signal", "pid", "parked", "may_resume", "resumes", "correlation_id", "created_by"),
-    "idempotency_key",
-)
-
+_COLUMNS = tuple(Run.model_fields)
 
 # project fields that no form edits: a form would send the mask back
 _TOLD_OF_RUNS = frozenset({"last_run", "recent_failures", "hold", "stuck"})
@@ -82,31 +74,37 @@ def label(run: Run) -> str:
 
 def run_out(run: Run, project_name: str) -> RunOut:
     """Convert a run, including its task."""
-    return RunOut(**_columns_of(run, project_name), task=run.task)
+    columns = {name: getattr(run, name) for name in _COLUMNS}
+    return RunOut.model_validate(_told(columns, project_name, ttl_of(run)))
 
 
-def run_item(run: Run, project_name: str) -> RunItem:
-    """Convert a run to a list item, without its task."""
-    return RunItem(**_columns_of(run, project_name))
+def run_item(run: ListedRun, project_name: str) -> RunItem:
+    """Convert a run of a list, without its task."""
+    return RunItem.model_validate(_told(columns_of(run), project_name, ttl_of(run)))
 
 
-def _columns_of(run: Run, project_name: str) -> dict[str, Any]:
-    status = Status(run.status)
-    return {
-        "run_id": run.id,
+def _told(run: dict[str, Any], project_name: str, ttl: int | None) -> dict[str, Any]:
+    """Add the fields that a run's columns do not hold under the same name."""
+    status, name, phase = _words_for(run["status"], run["cause"])
+    return run | {
+        "run_id": run["id"],
         "project_name": project_name,
         "status": status,
-        "label": label(run),
-        "phase": phase_of(status),
-        "branch": run.branch_name,
-        "retried_by": run.retries,
-        "delivery": run.delivery or None,
-        "usage": {name: getattr(run, name) for name in UsageOut.model_fields},
-        "starts_at": run.due_at,
-        "ttl": ttl_of(run),
-        "provenance": run.provenance,
-        **{name: getattr(run, name) for name in SAME_NAME},
+        "label": name,
+        "phase": phase,
+        "branch": run["branch_name"],
+        "retried_by": run["retries"],
+        "delivery": run["delivery"] or None,
+        "usage": run,
+        "starts_at": run["due_at"],
+        "ttl": ttl,
     }
+
+
+@cache
+def _words_for(status: str, cause: str | None) -> tuple[Status, str, Phase]:
+    known = Status(status)
+    return known, label_of(known, Cause(cause) if cause else None), phase_of(known)
 
 
 def report_out(services: Services, run: Run) -> ReportOut:

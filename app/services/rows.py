@@ -21,7 +21,7 @@ from app.records.feed import (
 from app.records.people.audit_ledger import Act, Deed, acting, current_act, nothing_done
 from app.records.people.audit_pages import AuditFilter
 from app.records.projects.project_reading import ProjectUnreadable
-from app.records.runs.run_pages import Page, RunFilter
+from app.records.runs.run_pages import ListedRun, Page, RunFilter, columns_of
 from app.records.tables import Batch, Bulk, BulkItem, ChangeRequest, Project, Run, RunEvent
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Deed",
     "FeedBroke",
     "FindingsChanged",
+    "ListedRun",
     "LogGrew",
     "Numbered",
     "Page",
@@ -53,6 +54,7 @@ __all__ = [
     "StoresChanged",
     "StuckChanged",
     "acting",
+    "columns_of",
     "current_act",
     "has_begun_to_write",
     "nothing_done",

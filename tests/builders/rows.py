@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlmodel import select
+
 from app.domain import ids
 from app.domain.batches import BatchStatus
 from app.domain.words import Status
@@ -140,3 +142,9 @@ def draft_change(**columns: Any) -> dict[str, Any]:
         "created_at": NOW,
     }
     return defaults | columns
+
+
+def runs_of(stores: Stores, project_id: str) -> list[Run]:
+    """Return all runs of a project, newest first."""
+    found = stores.everywhere(select(Run).where(Run.project_id == project_id))
+    return sorted(found, key=lambda run: (run.created_at, run.id), reverse=True)

@@ -6,6 +6,7 @@ from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
 from app.services.auto.afk import Plan
 from app.services.runs.requests import Accepted
+from tests.builders.rows import runs_of
 from tests.drivers.planes import DrivenPlane
 
 SLEEP = "sleep 60"
@@ -46,7 +47,7 @@ def tick(plane: DrivenPlane) -> None:
 
 def runs(plane: DrivenPlane, project: Project) -> list[Run]:
     """Return the project's runs, oldest first."""
-    return plane.ledgers.runs.newest_of(project.id, limit=100)[::-1]
+    return runs_of(plane.stores, project.id)[::-1]
 
 
 def add_issues(plane: DrivenPlane, project: Project, count: int) -> list[int]:

@@ -29,7 +29,7 @@ from app.records.people.audit_ledger import record
 from app.records.runs import run_statements
 from app.records.runs.daily_totals import add_to_day, figures_of_run
 from app.records.runs.run_columns import RunColumns
-from app.records.runs.run_pages import RunFilter, list_runs
+from app.records.runs.run_pages import ListedRun, RunFilter, list_runs
 from app.records.stores.routing import Stores
 from app.records.stores.sessions import every
 from app.records.tables import Run, RunEvent
@@ -272,7 +272,7 @@ class RunLedger:
 
     def newest_of(
         self, project_id: str, *, limit: int, trigger: Trigger | None = None
-    ) -> list[Run]:
+    ) -> list[ListedRun]:
         """Return a project's newest runs, newest first, of one trigger or all."""
         wanted = RunFilter(project_id, trigger=trigger)
         return list_runs(self.stores, wanted, limit=limit, cursor=None).items

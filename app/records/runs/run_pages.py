@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVarTuple
+from typing import Any, Protocol, TypeVarTuple, cast
 
-import sqlmodel
 from sqlalchemy import (
     ColumnElement,
     Row,
@@ -21,12 +20,18 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlmodel import col
 
 from app.domain.ids import SEEN, is_run_id, minted_between
 from app.domain.lifecycle import DONE, LIVE, WAITING
 from app.domain.words import Phase, Status
-from app.records.database.cursors import Place, is_beyond, order_from, page_from, read_cursor
+from app.records.database.cursors import (
+    Listed,
+    Place,
+    is_beyond,
+    order_from,
+    page_from,
+    read_cursor,
+)
 from app.records.database.database import Database
 from app.records.stores.routing import Stores
 from app.records.tables import Run
@@ -34,6 +39,10 @@ from app.records.tables.stores import holds_word, mentions_text
 
 PHASES = {Phase.WAITING: WAITING, Phase.LIVE: LIVE, Phase.DONE: DONE}
 RUNS: Table = Run.metadata.tables["runs"]
+# long, or of no use in a list
+_UNLISTED = frozenset({"task", "supervisor", "body_hash", "taken_at", "charged_to", "session_id"})
+_NAMES = tuple(column.name for column in RUNS.c if column.name not in _UNLISTED)
+_LISTED = select(*(RUNS.c[name] for name in _NAMES))
 # rows that a scan without a selective index examines at most, newest first
 LOOKED_THROUGH = 20_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,6 +59,25 @@ Columns = TypeVarTuple("Columns")
 Conditions = list[ColumnElement[bool]]
 # creation time and id of the newest row that a scan leaves out
 Edge = Row[datetime, str] | None
+
+
+class ListedRun(Listed, Iterable[Any], Protocol):
+    """A row of a list: a run without its task, and without what only the server needs."""
+
+    project_id: str
+    status: str
+    cause: str | None
+    because: str | None
+    parked: bool
+    is_strike: bool
+    due_at: datetime | None
+    expires_at: datetime | None
+    ended_at: datetime | None
+
+
+def columns_of(run: ListedRun) -> dict[str, Any]:
+    """Return the values of a listed run by the names of its columns."""
+    return dict(zip(_NAMES, run, strict=True))
 
 
 @dataclass(frozen=True)
@@ -303,7 +331,7 @@ class Page:
     `looked_among` is how many of the newest runs were searched, None if all were.
     """
 
-    items: list[Run] = field(default_factory=list[Run])
+    items: list[ListedRun] = field(default_factory=list[ListedRun])
     next_cursor: str | None = None
     prev_cursor: str | None = None
     looked_among: int | None = None
@@ -312,7 +340,7 @@ class Page:
 def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | None) -> Page:
     """Return one page of runs. Raises BadCursor."""
     place = read_cursor(cursor, is_run_id)
-    found: list[Run] = []
+    found: list[ListedRun] = []
     is_cut = False
     # a batch and its runs are in the same store
     of_batch = [stores.owner_of(wanted.batch_id)] if wanted.batch_id else None
@@ -340,7 +368,7 @@ def names_run(databases: Iterable[Database], wanted: RunFilter) -> bool:
 
 def _ask(
     database: Database, ways: Sequence[Way], place: Place | None, limit: int
-) -> tuple[list[Run], bool]:
+) -> tuple[list[ListedRun], bool]:
     """Return the first runs after a place, and if older runs were left unsearched."""
     when, which = RUNS.c.created_at, RUNS.c.id
 
@@ -355,13 +383,13 @@ def _ask(
         is_cut = any(edge is not None for edge in edges)
         ways_and_edges = zip(ways, edges, strict=True)
         if len(ways) == 1:
-            [query] = [walk(way.query(select(Run), edge)) for way, edge in ways_and_edges]
-            return list(session.scalars(query).all()), is_cut
+            [query] = [walk(way.query(_LISTED, edge)) for way, edge in ways_and_edges]
+            return cast(list[ListedRun], read(query).all()), is_cut
         keys = select(which, when)
         queries = [walk(way.query(keys, edge)) for way, edge in ways_and_edges]
         found = read(union_all(*(select(query.subquery()) for query in queries)))
         forwards = place is None or place.forwards
         newest = sorted({(at, run_id) for run_id, at in found}, reverse=forwards)[:limit]
         ids = [run_id for _, run_id in newest]
-        runs = session.exec(sqlmodel.select(Run).where(col(Run.id).in_(ids))).all()
-        return list(runs), is_cut
+        chosen = read(_LISTED.where(RUNS.c.id.in_(ids))).all()
+        return cast(list[ListedRun], chosen), is_cut

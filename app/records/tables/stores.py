@@ -1,23 +1,43 @@
 """Column types, and the tables by which two databases refer to each other and exchange effects."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, CheckConstraint, ColumnElement, DateTime, Text, literal
+from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
 
 
+class _TextInUtc(DATETIME):
+    """A time as SQLite stores it: text in UTC, without the zone."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[..., datetime | None]:
+        """Return the function that reads a stored time."""
+        return _in_utc
+
+
+def _in_utc(value: str | None) -> datetime | None:
+    # in one call: a page of runs holds hundreds of times
+    return None if value is None else datetime.fromisoformat(value + "+00:00")
+
+
 class Moment(TypeDecorator[datetime]):
-    """A point in time: aware in Python, UTC in the database, which may not store time zones."""
+    """A point in time: aware in Python, UTC in the database."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type of the column in this kind of database."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(_TextInUtc())
+        return super().load_dialect_impl(dialect)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Convert to UTC. Raises ValueError for a naive time."""
@@ -26,12 +46,6 @@ class Moment(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise ValueError("a time without a zone cannot be stored")
         return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Restore the UTC zone if the database dropped it."""
-        if value is None or value.tzinfo is not None:
-            return value
-        return value.replace(tzinfo=UTC)
 
 
 def one_of(column: str, words: Iterable[str]) -> str:

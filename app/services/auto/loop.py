@@ -23,7 +23,8 @@ from app.records.people.audit_ledger import acting, by_loop
 from app.records.runs import run_ledger
 from app.records.runs.quarantine_ledger import Subject
 from app.records.runs.run_ledger import RunLedger
-from app.records.tables import Project, Run
+from app.records.runs.run_pages import ListedRun
+from app.records.tables import Project
 from app.services.context import Context
 from app.services.limits.usage_limits import UsageLimits
 from app.services.ports import Unready
@@ -66,7 +67,7 @@ def launch_pause(runs: RunLedger, project_id: str, now: datetime) -> str | None:
     return f"the last {what} ({failed[0].because}); tried again at {until:%H:%M:%S} UTC"
 
 
-def _is_held_back(run: Run) -> bool:
+def _is_held_back(run: ListedRun) -> bool:
     if run.status == Status.NOT_STARTED:
         return not run.parked  # a claimed issue is not tried again
     return run.status == Status.DIED and run.cause in SURROUNDINGS

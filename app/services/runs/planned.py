@@ -13,6 +13,7 @@ from app.errors import AlreadyStarted, Invalid, NotFound
 from app.records.feed import Change, StartMoved
 from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_ledger import RunLedger
+from app.records.runs.run_pages import ListedRun
 from app.records.tables import Run
 
 
@@ -70,7 +71,7 @@ class PlannedRunService:
         return run
 
 
-def ttl_of(run: Run) -> int | None:
+def ttl_of(run: Run | ListedRun) -> int | None:
     """Return how many seconds a run may wait in the queue, None if there is no limit."""
     since = run.due_at or run.created_at
     return round((run.expires_at - since).total_seconds()) if run.expires_at else None

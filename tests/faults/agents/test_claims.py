@@ -16,6 +16,7 @@ from app.records.tables import Project
 from app.services.kept.retry import RetryOptions
 from app.services.runs.requests import RunRequest
 from tests.builders.databases import KINDS, POSTGRESQL, SQLITE, shared_database
+from tests.builders.rows import runs_of
 from tests.drivers.failpoints import hold_at
 from tests.fakes.agents.runs import until
 from tests.fakes.planes import FakePlane
@@ -45,7 +46,7 @@ def at_once(*deeds: Callable[[], object]) -> list[object]:
 
 
 def issues_taken(plane: FakePlane, project: Project) -> Counter[int | None]:
-    return Counter(run.issue for run in plane.ledgers.runs.newest_of(project.id, limit=1000))
+    return Counter(run.issue for run in runs_of(plane.stores, project.id))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from app.records.people.audit_ledger import Deed
 from app.services.launch_errors import cause_of, sentence_of
 from app.services.ports import CannotRead, DiskFull, LaunchFailed, OriginProblem
 from tests.builders.repositories import tip_of
+from tests.builders.rows import runs_of
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
 from tests.fakes.agents.runs import RUN, Ears, KeepingEngine, order, shell
 
@@ -251,9 +252,7 @@ def test_f30_a_project_whose_origin_is_away_is_told_and_the_others_go_on(
         plane.add_issue(project)
         plane.ledgers.projects.change(project.id, auto_enabled=True)
     plane.tick()
-    [tried], [run] = (
-        plane.ledgers.runs.newest_of(project.id, limit=9) for project in (away, sound)
-    )
+    [tried], [run] = (runs_of(plane.stores, project.id) for project in (away, sound))
     assert plane.see_end(run).cause == "exit_code"
     assert tried.status == "not_started"
     assert away.origin in (tried.because or "")

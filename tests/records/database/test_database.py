@@ -22,7 +22,7 @@ from app.records.database.engines import WRITER_LOCK
 from app.records.database.migration import migrate
 from app.records.feed import Change, ProjectChanged
 from app.records.projects.project_ledger import ProjectLedger
-from app.records.tables import Person, Project
+from app.records.tables import Outgoing, Person, Project
 from tests.builders.databases import POSTGRESQL, SQLITE, one_postgres
 from tests.builders.rows import NOW, draft_project, opened_database, stores_on
 from tests.fakes.agents.runs import until
@@ -34,7 +34,7 @@ def person(number: int = 1) -> Person:
     return Person(id=f"person_{number}", name=f"p{number}", created_at=NOW)
 
 
-def add_row(database: Database, row: Person | Project) -> None:
+def add_row(database: Database, row: Outgoing | Person | Project) -> None:
     with database.transaction() as tx:
         tx.add(row)
 
@@ -348,3 +348,10 @@ def test_a_commit_that_the_database_refused_has_changed_nothing_and_the_next_goe
         change()
         assert writing.has_begun
     database.close()
+
+
+@pytest.mark.parametrize("odd", ["half a pair: \ud800", 2**70, {"deep": [1.5, None, True]}])
+def test_json_is_read_as_it_was_written(database: Database, odd: object) -> None:
+    add_row(database, Outgoing(key="odd", kind="odd", run_id="run_1", data={"odd": odd}, at=NOW))
+    with database.reading() as session:
+        assert session.exec(select(Outgoing.data)).one() == {"odd": odd}

@@ -25,6 +25,7 @@ from app.errors import AlreadyEnded, ForgeUnavailable
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
 from app.services.runs.requests import RunRequest
+from tests.builders.rows import runs_of
 from tests.drivers.state_machines import tell
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
@@ -279,7 +280,7 @@ class Interleavings(RuleBasedStateMachine):
         return found
 
     def _runs(self) -> list[Run]:
-        return self.plane.ledgers.runs.newest_of(self.project.id, limit=1000)
+        return runs_of(self.plane.stores, self.project.id)
 
 
 def test_f12_f13_every_run_ends_once_with_the_right_count() -> None:

@@ -19,6 +19,7 @@ from app.domain.usage_limits import MAX_RESUMES, STAGGER
 from app.errors import AccountHeld, ConcurrencyLimit, Refusal
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
+from tests.builders.rows import runs_of
 from tests.drivers.state_machines import tell
 from tests.fakes.limited_agents import Limited, install_claude
 
@@ -164,7 +165,7 @@ class Limits(RuleBasedStateMachine):
         return any(view.stand == "held" for view in holds)
 
     def _runs(self) -> list[Run]:
-        return self.yard.plane.ledgers.runs.newest_of(self.project.id, limit=500)
+        return runs_of(self.yard.plane.stores, self.project.id)
 
     def _is_working(self, run: Run) -> bool:
         process = self.yard.world.processes.get(run.id)
