@@ -24,7 +24,7 @@ from app.records.database.cursors import (
     read_position,
 )
 from app.records.database.database import Transaction
-from app.records.feed import BatchEnded, ProjectChanged, QuotaChanged
+from app.records.feed import BatchEnded, BatchSealed, ProjectChanged, QuotaChanged
 from app.records.people.audit_ledger import record
 from app.records.runs.run_statements import cost_sum, dollars_of
 from app.records.stores.routing import Stores
@@ -94,7 +94,7 @@ class BatchLedger:
                 return False
             waits = (col(Run.batch_id) == batch.id, col(Run.status) == Status.QUEUED)
             tx.exec(update(Run).where(*waits).values(hold=WAITS))
-            tx.publish(ProjectChanged(batch.project_id))
+            tx.publish(ProjectChanged(batch.project_id), BatchSealed(batch.id))
             settle(tx, batch.id, now)
         log.info("batch_sealed", batch_id=batch.id)
         return True

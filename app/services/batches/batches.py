@@ -26,7 +26,6 @@ from app.records.batches.batch_ledger import (
     list_items,
 )
 from app.records.database.cursors import BadCursor
-from app.records.feed import BatchSealed
 from app.records.people.audit_ledger import record
 from app.records.tables import Batch
 from app.services.batches.filling import Filling, RefusedItems, refuse_aborted
@@ -75,7 +74,6 @@ class BatchService:
         self._refused = RefusedItems(context.ledgers.runs, context.ledgers.projects)
         settings = context.settings
         self._terms = KeyTerms(settings.key_hold_seconds, settings.key_ttl_seconds)
-        self._publish = context.feed.publish
         self._ends = ends
 
     def find(self, batch_id: str) -> Batch:
@@ -207,8 +205,8 @@ class BatchService:
         """Seal a batch if it is complete, and return its progress. Raises NotFound."""
         batch = self.find(batch_id)
         missing = len(self._ledger.missing(batch))
-        if not missing and self._ledger.seal(batch, now):
-            self._publish([BatchSealed(batch.id)])
+        if not missing:
+            self._ledger.seal(batch, now)
         is_sealed = not missing and self.find(batch_id).sealed_at is not None
         return Receipt(is_sealed, batch.run_count, batch.run_count - missing)
 

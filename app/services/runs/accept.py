@@ -27,7 +27,7 @@ from app.errors import (
 )
 from app.failpoints import failpoint
 from app.records.database.database import Transaction
-from app.records.feed import Change, RunAccepted
+from app.records.feed import RunAccepted
 from app.records.runs import run_ledger
 from app.records.runs.accept_guards import Guards, read_guards
 from app.records.runs.handover_ledger import HandoverLedger
@@ -77,7 +77,6 @@ class AcceptService:
         prechecks: Prechecks,
         places: Places,
         keys: Keys,
-        publish: Callable[[list[Change]], None],
         has_room: Callable[[str, int], bool] = lambda project_id, most: False,
     ) -> None:
         self._runs = runs
@@ -85,7 +84,6 @@ class AcceptService:
         self._prechecks = prechecks
         self._places = places
         self._keys = keys
-        self._publish = publish
         # True if there is certainly room in the project, known without reading rows
         self._has_room = has_room
 
@@ -182,8 +180,6 @@ class AcceptService:
             accepted = self._insert(ready, place, now)
         if not accepted.replayed:
             failpoint("after_accept")
-            if order.batch_id is None:
-                self._publish([RunAccepted(run.id, run.due_at)])
         return accepted
 
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
@@ -213,6 +209,9 @@ class AcceptService:
                 self._handovers.link(tx, run)
             if ready.also is not None:
                 ready.also(tx, run)
+            if run.batch_id is None:
+                # with the run, so that it is announced even if the commit's answer is lost
+                tx.publish(RunAccepted(run.id, run.due_at))
         place.keep()
         return Accepted(run, False, ready.project)
 

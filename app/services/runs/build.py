@@ -32,7 +32,7 @@ class RunServices:
 
 def build(context: Context, system: SystemServices, limits: LimitServices) -> RunServices:
     """Build the services of runs."""
-    runs, settings, publish = context.ledgers.runs, context.settings, context.feed.publish
+    runs, settings = context.ledgers.runs, context.settings
     keys = Keys(runs, KeyTerms(settings.key_hold_seconds, settings.key_ttl_seconds))
     projects, adapters = context.ledgers.projects, context.adapters
     prechecks = Prechecks(projects, adapters, limits.limits, system.origins)
@@ -41,8 +41,8 @@ def build(context: Context, system: SystemServices, limits: LimitServices) -> Ru
     return RunServices(
         keys=keys,
         prechecks=prechecks,
-        accept=AcceptService(runs, prechecks, places, keys, publish, has_room),
-        planned=PlannedRunService(runs, publish),
+        accept=AcceptService(runs, prechecks, places, keys, has_room),
+        planned=PlannedRunService(runs),
         listing=RunListing(context.ledgers, limits.quota, adapters),
         reporter=Reporter(context),
     )

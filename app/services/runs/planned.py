@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from app.domain.formatting import iso
@@ -10,7 +9,7 @@ from app.domain.lifecycle import Signal
 from app.domain.starts import moment_of
 from app.domain.words import Status
 from app.errors import AlreadyStarted, Invalid, NotFound
-from app.records.feed import Change, StartMoved
+from app.records.feed import StartMoved
 from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_pages import ListedRun
@@ -20,9 +19,8 @@ from app.records.tables import Run
 class PlannedRunService:
     """Changes when a `delayed` run starts; each change is published."""
 
-    def __init__(self, runs: RunLedger, publish: Callable[[list[Change]], None]) -> None:
+    def __init__(self, runs: RunLedger) -> None:
         self._runs = runs
-        self._publish = publish
 
     def move(self, run_id: str, start: int | str, who: str, now: datetime) -> Run:
         """Set another start time, as returned by `read_start`.
@@ -37,9 +35,9 @@ class PlannedRunService:
         said = f"moved by {who}: starts at {at:%d %b %H:%M} UTC"
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             moved = self._runs.plan(tx, run, at, now=now, sentence=said, **_from(run, at))
-        if moved is None:
-            raise AlreadyStarted
-        self._publish([StartMoved(moved.id, moved.due_at)])
+            if moved is None:
+                raise AlreadyStarted
+            tx.publish(StartMoved(moved.id, moved.due_at))
         return moved
 
     def start_now(self, run_id: str, who: str, now: datetime) -> Run:
@@ -57,9 +55,9 @@ class PlannedRunService:
                 data={"starts_at": iso(now)},
                 **columns,
             )
-        if moved is None:
-            raise AlreadyStarted
-        self._publish([StartMoved(moved.id, None)])
+            if moved is None:
+                raise AlreadyStarted
+            tx.publish(StartMoved(moved.id, None))
         return moved
 
     def _find(self, run_id: str) -> Run:

@@ -1,0 +1,90 @@
+"""Commits whose answer is lost: what they let start is announced all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
+
+from app.records.database.database import DatabaseSilent
+from app.records.feed import BatchSealed, Change, RunAccepted, StartMoved
+from app.services.batches.filling import Item
+from tests.fakes.planes import TwinPlane
+
+AN_HOUR = 3600
+
+
+@contextmanager
+def losing_answers(plane: TwinPlane) -> Iterator[None]:
+    """Let every commit be made and its answer be lost."""
+
+    def commit_and_fail(connection: Connection) -> None:
+        connection.connection.commit()
+        raise OperationalError("COMMIT", {}, OSError("the connection was lost"))
+
+    engines = [database.engine for database in plane.stores.all()]
+    for engine in engines:
+        event.listen(engine, "commit", commit_and_fail)
+    try:
+        yield
+    finally:
+        for engine in engines:
+            event.remove(engine, "commit", commit_and_fail)
+
+
+@pytest.fixture
+def quiet(twin: TwinPlane) -> TwinPlane:
+    """A plane with a project that starts nothing."""
+    twin.add_project()
+    twin.workers.close()
+    return twin
+
+
+def announced(plane: TwinPlane, act: Callable[[], object]) -> list[Change]:
+    """Return what is announced for the sweep by an act whose commit has no answer."""
+    found: list[Change] = []
+    leave = plane.feed.subscribe(lambda one: found.append(one.change))
+    with losing_answers(plane), pytest.raises(DatabaseSilent):
+        act()
+    leave()
+    return [one for one in found if isinstance(one, RunAccepted | StartMoved | BatchSealed)]
+
+
+def test_a_run_is_announced_though_the_answer_to_its_commit_is_lost(quiet: TwinPlane) -> None:
+    [project] = quiet.ledgers.projects.all()
+    found = announced(quiet, lambda: quiet.accept(quiet.order(project)))
+    assert found == [RunAccepted(run_id, None) for run_id in quiet.rows()]
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("is_now", [True, False], ids=["started-now", "moved"])
+def test_another_start_is_announced_though_the_answer_to_its_commit_is_lost(
+    quiet: TwinPlane, is_now: bool
+) -> None:
+    [project] = quiet.ledgers.projects.all()
+    run = quiet.accept(quiet.order(project, delay_seconds=AN_HOUR))
+    planned, now = quiet.services.planned, quiet.clock()
+
+    def change_start() -> None:
+        if is_now:
+            planned.start_now(run.id, "ann", now)
+        else:
+            planned.move(run.id, 2 * AN_HOUR, "ann", now)
+
+    due_at = None if is_now else now + timedelta(seconds=2 * AN_HOUR)
+    assert announced(quiet, change_start) == [StartMoved(run.id, due_at)]
+
+
+def test_a_full_batch_is_announced_though_the_answer_to_its_commit_is_lost(
+    quiet: TwinPlane,
+) -> None:
+    [project] = quiet.ledgers.projects.all()
+    desk, now = quiet.services.batches, quiet.clock()
+    batch = desk.open(project.id, 1, None, quiet.requester(), now).batch
+    filling = desk.fill(batch.id, quiet.requester())
+    filling.take(Item(0, quiet.order(project, task="a part")), now)
+    assert announced(quiet, lambda: desk.seal(batch.id, now)) == [BatchSealed(batch.id)]
