@@ -212,4 +212,5 @@ class ControlPlane:
         again = partial(self.workers.submit, self.inspect_run, run_id)
         if not self.locks.when_free(run_id, again):
             # released just now, or held by another server, which does not notify this one
-            self.scheduler.call_at(self.clock() + A_MOMENT, again, name=f"look at {run_id}")
+            # its own name, so that it does not replace the run's next planned check
+            self.scheduler.call_at(self.clock() + A_MOMENT, again, name=f"retry for {run_id}")

@@ -204,16 +204,20 @@ class AcceptService:
                 raise Parked(branch=ready.in_the_way)
             if is_active(run):
                 _refuse_crowd_at(tx, run, found, most)
-            self._runs.insert(tx, run, sentence=_sentence(run), data=_data(run))
-            if run.retry_of is not None:
-                self._handovers.link(tx, run)
-            if ready.also is not None:
-                ready.also(tx, run)
-            if run.batch_id is None:
-                # with the run, so that it is announced even if the commit's answer is lost
-                tx.publish(RunAccepted(run.id, run.due_at))
+            self._write(tx, ready)
         place.keep()
         return Accepted(run, False, ready.project)
+
+    def _write(self, tx: Transaction, ready: _Ready) -> None:
+        run = ready.run
+        self._runs.insert(tx, run, sentence=_sentence(run), data=_data(run))
+        if run.retry_of is not None:
+            self._handovers.link(tx, run)
+        if ready.also is not None:
+            ready.also(tx, run)
+        if run.batch_id is None:
+            # with the run, so that it is announced even if the commit's answer is lost
+            tx.publish(RunAccepted(run.id, run.due_at))
 
     def _refuse_by_project(self, tx: Transaction, ready: _Ready, found: Guards) -> None:
         # checked again under the lock: from here on the project cannot be archived first

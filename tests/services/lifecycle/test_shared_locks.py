@@ -19,6 +19,7 @@ from tests.builders.pushes import write_trusted_hook
 from tests.builders.repositories import tip_of
 from tests.drivers.failpoints import hold_at
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
+from tests.fakes.planes import twin_plane
 
 HOLDER = """
 import sys
@@ -98,6 +99,23 @@ def test_a_server_that_is_killed_lets_go(tmp_path: Path) -> None:
         with locks(tmp_path).holding("run_1") as held:
             assert held
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_retried_check_leaves_the_next_planned_check_of_its_run_where_it_is(
+    tmp_path: Path,
+) -> None:
+    with twin_plane(tmp_path, database_url=shared_database(tmp_path)) as plane:
+        scheduler = vars(plane.scheduler)["_scheduler"]
+        scheduler.start(paused=True)
+        run = plane.start_running(plane.add_project(stall_seconds=3600))
+        plane.reap(run)
+        planned = {job.id: job.next_run_time for job in scheduler.get_jobs()}
+        with locks(plane.settings.runs_root / "locks").holding(run.id) as held:
+            assert held
+            plane.inspect_run(run.id)
+        jobs = {job.id: job.next_run_time for job in scheduler.get_jobs()}
+        assert len(jobs) == len(planned) + 1
+        assert jobs | planned == jobs
 
 
 def test_two_servers_settle_a_run_one_after_the_other(
