@@ -19,9 +19,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import delete, event
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import delete
 from sqlmodel import SQLModel
 
 from app.config import Settings
@@ -29,6 +27,7 @@ from app.records.database.database import Database
 from app.records.database.migration import migrate
 from tests.drivers.compiled_once import share_compiled_statements
 from tests.drivers.servers.postgresql import PostgresServer, postgres_server
+from tests.drivers.spared_disk import spare_the_disk
 
 SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
 # the kind of run store for each value of RUNYARD_TEST_SPLIT; None: the usual kind
@@ -36,7 +35,6 @@ SPLITS = {"1": None, "mixed": POSTGRESQL}
 TEMPLATE = "fresh"
 # copies kept for servers that start again; older ones are dropped if nobody is connected
 KEPT = 60
-SPARED = "spares_the_disk"
 _copies: dict[Path, str] = {}
 _free: list[str] = []
 
@@ -93,24 +91,6 @@ def shared_database(folder: Path, kind: str | None = None) -> str:
     if not file.exists():
         file.write_bytes(fresh_database())
     return f"sqlite:///{file}"
-
-
-@cache
-def spare_the_disk() -> None:
-    """Let SQLite's writers of this process commit without waiting for the disk.
-
-    Like the tests' PostgreSQL: a killed process loses nothing, only a power failure would. Readers
-    keep what the product sets: tests/records/database/test_database.py looks there.
-    """
-
-    @event.listens_for(Engine, "engine_connect")
-    def spare(connection: Connection) -> None:
-        pool = connection.engine.pool
-        is_writer = isinstance(pool, QueuePool) and pool.size() == 1
-        if is_writer and connection.dialect.name == SQLITE and SPARED not in connection.info:
-            connection.info[SPARED] = True
-            # not through SQLAlchemy: that would begin a transaction
-            connection.connection.cursor().execute("PRAGMA synchronous=OFF")
 
 
 @cache

@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ ROOT = Path(__file__).parents[3]
 COMMAND, SERVER = "runyard", "main.py"
 # set: each of a server's two stores refuses the other's rows (tests/drivers/store_guard.py)
 GUARDED = "RUNYARD_TEST_GUARDED"
+# set: a server's commits wait for the disk; otherwise they need not, as it is killed but keeps its
+# power
+SYNCED = "RUNYARD_TEST_SYNCED"
 # a server's imports, and the modules that it loads while it starts
 LOADED_BY_A_SERVER = (
     *(
@@ -161,6 +165,7 @@ def load(program: str) -> None:
         main = importlib.import_module("app.cli.main")
         main.get_command(main.build())
         read_routes_once()
+        _rehearse_a_server()
     else:
         _rehearse()
     gc.enable()
@@ -196,6 +201,20 @@ def read_routes_once() -> None:
     program.system.open_routes(services)
     program.sign_in.routes(services, services, port=0, command="")
     program.forms.routes(services, services)
+
+
+def _rehearse_a_server() -> None:
+    """Start a server's inner part on an empty folder, so that no fork compiles its statements."""
+    importlib.import_module("app.logs").route_events()
+    importlib.import_module("tests.drivers.compiled_once").share_compiled_statements()
+    program: Any = importlib.import_module("app.server.application")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = importlib.import_module("app.config").Settings(data_dir=Path(folder))
+        plane = program.ControlPlane(settings)
+        plane.start()
+        plane.recover_once()
+        plane.services.sweep.tick_once(plane.clock())
+        plane.stop()
 
 
 def _rehearse() -> None:
@@ -260,6 +279,8 @@ def become(program: str, order: Order) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     look_like_new(program, order.words, order.env)
+    if program == SERVER and SYNCED not in order.env:
+        importlib.import_module("tests.drivers.spared_disk").spare_the_disk()
     if GUARDED in order.env:
         importlib.import_module("tests.drivers.store_guard").guard_stores()
     run(program)

@@ -16,6 +16,7 @@ import pytest
 from app.records.database.database import DatabaseSilent
 from app.records.database.write_guard import WritingStopped
 from tests.drivers.planes import real_plane
+from tests.drivers.servers.forked_starts import SYNCED
 from tests.drivers.servers.processes import WAIT_SECONDS, RunyardServer, running_server
 from tests.fakes.agents.runs import until
 
@@ -46,7 +47,7 @@ def disk_that_fails(pid: int, said: Path) -> Iterator[None]:
 def server(tmp_path: Path) -> Iterator[RunyardServer]:
     """A server on an SQLite file."""
     file = f"sqlite:///{tmp_path / 'data' / 'runyard.db'}"
-    with running_server(tmp_path / "data", RUNYARD_DATABASE_URL=file) as server:
+    with running_server(tmp_path / "data", RUNYARD_DATABASE_URL=file, **{SYNCED: "1"}) as server:
         yield server
 
 

@@ -6,15 +6,13 @@ each waiting run says why it waits.
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
 from app.domain.words import Depth
 from app.errors import AccountHeld, AlreadyEnded
@@ -23,13 +21,10 @@ from app.records.tables import AccountHold, Project, Run
 from app.services.runs.requests import RunRequest
 from tests.builders.batches import a_batch
 from tests.drivers.schedules import pass_time
-from tests.drivers.state_machines import tell
-from tests.fakes.planes import FakePlane
-from tests.fakes.world import World
+from tests.drivers.state_machines import PlaneMachine, tell
 
 STORIES, STORIES_OF_THE_SOAK = 12, 300
 MOST_LIVE = 2
-SETTINGS: dict[str, Any] = {"max_live_runs": MOST_LIVE, "run_quota": 10_000, "batch_quota": 10_000}
 WHICH = st.integers(0, 3)  # counted from the oldest
 WHERE = st.integers(0, 1)
 MODELS = st.sampled_from([None, "claude-opus-4"])
@@ -37,28 +32,19 @@ OBSTACLES = st.sampled_from([{"state": "cloning"}, {"unreachable": True, "origin
 CLEAR = {"state": "ready", "unreachable": False, "origin_because": None}
 
 
-class Queue(RuleBasedStateMachine):
+class Queue(PlaneMachine):
     """Requests, batches, obstacles, ends, looks and kills in any order."""
+
+    wishes: ClassVar = {"max_live_runs": MOST_LIVE, "run_quota": 10_000, "batch_quota": 10_000}
 
     @initialize()
     def begin(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.world = World()
-        self.plane = FakePlane(Path(self.folder.name), self.world, **SETTINGS)
+        self.open_plane()
         # the second one takes one planned run or batch item at a time
         rooms = (1000, 1)
         self.projects = [self.plane.add_project(self.world, max_concurrency=n) for n in rooms]
         self.accepted: set[str] = set()
         self.has_looked = True
-
-    def teardown(self) -> None:
-        if not hasattr(self, "plane"):
-            return
-        with self.folder:
-            try:
-                self._settle()
-            finally:
-                self.plane.stop()
 
     # --- people --------------------------------------------------------------------------------
 
@@ -126,7 +112,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(which=WHICH, code=st.integers(0, 1))
     def end(self, which: int, code: int) -> None:
-        live = [run for run in self._open() if self._is_working(run)]
+        live = [run for run in self._open() if self.is_working(run.id)]
         if which < len(live):
             self.world.end(live[which].id, code)
             self._tick()
@@ -150,26 +136,24 @@ class Queue(RuleBasedStateMachine):
         self.plane.rest()
         for _ in range(count):
             self._accept(self.projects[0], delay_seconds=delay)
-        self._start_anew()
+        self._come_back()
 
     @rule()
     def die(self) -> None:
         self.plane.workers.close()
         self.plane.rest()
-        self._start_anew()
+        self._come_back()
 
     # --- what holds ----------------------------------------------------------------------------
 
     @invariant()
     def nothing_runs_twice_or_beyond_the_limit(self) -> None:
-        if not hasattr(self, "plane"):
-            return
         assert len(self.world.launches) == len(set(self.world.launches))
         assert len(self._live()) <= MOST_LIVE
 
     @invariant()
     def no_run_waits_that_could_have_started(self) -> None:
-        if not hasattr(self, "plane") or not self.has_looked:
+        if not self.has_looked:
             return
         has_room = len(self._live()) < MOST_LIVE
         for run in self._queued():
@@ -226,13 +210,10 @@ class Queue(RuleBasedStateMachine):
         self.plane.tick()
         self.has_looked = True
 
-    def _start_anew(self) -> None:
+    def _come_back(self) -> None:
         for database in self.plane.stores.all():
             database.close()
-        now = self.plane.clock.now
-        self.plane = FakePlane(Path(self.folder.name), self.world, **SETTINGS)
-        self.plane.clock.now = now
-        self.plane.recover_once()
+        self.start_anew()
         self.plane.services.sweep.request_here()
         self._rest()
 
@@ -245,17 +226,13 @@ class Queue(RuleBasedStateMachine):
     def _queued(self) -> list[Run]:
         return [run for run in self._open() if run.status == "queued"]
 
-    def _is_working(self, run: Run) -> bool:
-        process = self.world.processes.get(run.id)
-        return process is not None and process.is_alive
-
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Remove every obstacle, let all runs end, and check that none was lost."""
         for project in self.projects:
             self.plane.ledgers.projects.change(project.id, **CLEAR)
         for _ in range(200):
             for run in self._open():
-                if self._is_working(run):
+                if self.is_working(run.id):
                     self.world.commit(run.id)
                     self.world.end(run.id)
             self.plane.clock.advance(60)

@@ -42,9 +42,9 @@ class Retries(Interleavings):
         self, source: str | None, is_stuck: bool, leaves: bool, is_plain: bool
     ) -> None:
         self.fall_silent(False)
-        if not self.ids or not self._is_working(self.ids[0]):
+        if not self.ids or not self.is_working(self.ids[0]):
             self.start_plain() if is_plain else self.start_afk()
-        if not self._is_working(self.ids[0]):
+        if not self.is_working(self.ids[0]):
             return  # no slot is free
         self.resist(0, True)
         self.commit(0)
@@ -60,21 +60,19 @@ class Retries(Interleavings):
     @rule(which=WHICH)
     def commit(self, which: int) -> None:
         run_id = self._id(which)
-        if run_id is not None and self._is_working(run_id):
+        if run_id is not None and self.is_working(run_id):
             self.world.commit(run_id)
             self.commits.add(self.world.copies[run_id].tip)
 
     @rule(which=WHICH)
     def leave_a_file(self, which: int) -> None:
         run_id = self._id(which)
-        if run_id is not None and self._is_working(run_id):
+        if run_id is not None and self.is_working(run_id):
             self.world.leave_file(run_id)
             self.files += 1
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        if not hasattr(self, "plane") or not hasattr(self, "files"):
-            return
         copies = self.world.copies
         assert sum(copy.uncommitted for copy in copies.values()) == self.files
         tips = [copy.tip for copy in copies.values()]
@@ -82,11 +80,9 @@ class Retries(Interleavings):
         reached = {sha for tip in tips for sha in self.world.ancestry(tip)}
         assert self.commits <= reached
 
-    def teardown(self) -> None:
-        if hasattr(self, "plane"):
-            self._settle()
-            self._see_every_piece_listed()
-        super().teardown()
+    def settle(self) -> None:
+        super().settle()
+        self._see_every_piece_listed()
 
     def _see_every_piece_listed(self) -> None:
         """Check that parked runs own all kept copies, and parked or delivered runs all branches."""

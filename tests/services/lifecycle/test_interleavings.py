@@ -6,17 +6,9 @@ processes, git and working copies are the fakes of tests/fakes/world.py.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-)
+from hypothesis.stateful import initialize, invariant, rule
 
 from app.domain.end_causes import ExitReason
 from app.domain.lifecycle import DONE
@@ -26,9 +18,7 @@ from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
 from app.services.runs.requests import RunRequest
 from tests.builders.rows import runs_of
-from tests.drivers.state_machines import tell
-from tests.fakes.planes import FakePlane
-from tests.fakes.world import World
+from tests.drivers.state_machines import PlaneMachine, tell
 
 INTERLEAVINGS, INTERLEAVINGS_OF_THE_SOAK = 12, 300
 ENDED = {"succeeded", "died", "timed_out", "stopped", "not_started"}
@@ -36,28 +26,17 @@ WHICH = st.integers(0, 3)  # counted from the newest run
 STRIKING = {"no_delivery", "exit_code", "signal", "budget"}
 
 
-class Interleavings(RuleBasedStateMachine):
+class Interleavings(PlaneMachine):
     """Actions of people, agents and the sweep, in any order."""
 
     @initialize()
     def begin(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.world = World()
-        self.plane = FakePlane(Path(self.folder.name), self.world)
+        self.open_plane()
         self.project = self.plane.add_project(self.world)
         self.ids: list[str] = []
         self.ended: dict[str, str] = {}
         self.committed: set[str] = set()
         self.strikes = 0
-
-    def teardown(self) -> None:
-        if not hasattr(self, "plane"):
-            return
-        with self.folder:
-            try:
-                self._settle()
-            finally:
-                self.plane.stop()
 
     # --- people --------------------------------------------------------------------------------
 
@@ -116,7 +95,7 @@ class Interleavings(RuleBasedStateMachine):
     def commit(self, which: int) -> None:
         if (run_id := self._id(which)) is None:
             return
-        if self._is_working(run_id):
+        if self.is_working(run_id):
             self.world.commit(run_id)
             self.committed.add(run_id)
 
@@ -124,13 +103,13 @@ class Interleavings(RuleBasedStateMachine):
     def leave_a_file(self, which: int) -> None:
         if (run_id := self._id(which)) is None:
             return
-        if self._is_working(run_id):
+        if self.is_working(run_id):
             self.world.leave_file(run_id)
 
     @rule(which=WHICH, how=st.sampled_from(["well", "badly", "killed", "late", "lost"]))
     def end(self, which: int, how: str) -> None:
         run_id = self._id(which)
-        if run_id is None or not self._is_working(run_id):
+        if run_id is None or not self.is_working(run_id):
             return
         match how:
             case "well":
@@ -187,18 +166,13 @@ class Interleavings(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.plane.stop()
-        clock = self.plane.clock
-        self.plane = FakePlane(Path(self.folder.name), self.world)
-        self.plane.clock.now = clock.now
-        self.plane.recover_once()
+        self.start_anew()
         self.plane.rest()
 
     # --- invariants ----------------------------------------------------------------------------
 
     @invariant()
     def everything_holds(self) -> None:
-        if not hasattr(self, "plane"):
-            return
         runs = self._runs()
         self._count(runs)
         assert self._project().strikes == self.strikes
@@ -237,7 +211,7 @@ class Interleavings(RuleBasedStateMachine):
         ends = [one.id or 0 for one in lines if one.kind in ("reaped", "delivered")]
         return max(ends, default=0)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Let all runs end, and check that none stays open."""
         self.world.is_silent = False
         for process in self.world.processes.values():
@@ -245,7 +219,7 @@ class Interleavings(RuleBasedStateMachine):
         self.switch(False)
         for _ in range(len(self.ids) + 3):
             for run in self._runs():
-                if self._is_working(run.id):
+                if self.is_working(run.id):
                     self.world.end(run.id)
             is_settled = all(run.released_at is not None for run in self._runs())
             self.plane.clock.advance(60)
@@ -265,9 +239,8 @@ class Interleavings(RuleBasedStateMachine):
     def _id(self, which: int) -> str | None:
         return self.ids[which % len(self.ids)] if self.ids else None
 
-    def _is_working(self, run_id: str) -> bool:
-        process = self.world.processes.get(run_id)
-        return process is not None and process.is_alive and run_id in self.world.copies
+    def is_working(self, run_id: str) -> bool:
+        return super().is_working(run_id) and run_id in self.world.copies
 
     def _project(self) -> Project:
         found = self.plane.ledgers.projects.find(self.project.id)
