@@ -12,18 +12,19 @@ _LONGEST_PATH = 200
 
 
 class RefusalLog:
-    """Writes at most LINES lines per SECONDS, then the number of lines left out."""
+    """Writes at most LINES lines per `seconds`, then the number of lines left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
         self._until = 0.0
         self._lines = self._left_out = 0
 
     def record(self, method: str, path: str, code: str) -> None:
         """Log one refusal under the correlation id of its request; call on the event loop."""
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._until or self._until > loop.time() + SECONDS:
+        if loop.time() >= self._until or self._until > loop.time() + self._seconds:
             self._sum_up()
-            self._until, self._lines = loop.time() + SECONDS, 0
+            self._until, self._lines = loop.time() + self._seconds, 0
             loop.call_at(self._until, self._sum_up)
         if self._lines >= LINES:
             self._left_out += 1

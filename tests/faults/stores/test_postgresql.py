@@ -68,7 +68,7 @@ def test_f45_of_what_was_submitted_while_postgresql_crashed_each_key_has_one_run
     shop: Workshop, postgres: PostgresServer
 ) -> None:
     project_id = str(shop.projects["shop"]["id"])
-    is_down = threading.Event()
+    is_down, is_back = threading.Event(), threading.Event()
 
     def submit(number: int) -> tuple[list[int], str]:
         said: list[int] = []
@@ -84,6 +84,7 @@ def test_f45_of_what_was_submitted_while_postgresql_crashed_each_key_has_one_run
             assert int(answer.headers["retry-after"]) >= 1
             assert answer.elapsed.total_seconds() < 10
             is_down.set()
+            assert is_back.wait(SECONDS)
 
     with ThreadPoolExecutor(4) as threads:
         answers = [threads.submit(submit, number) for number in range(40)]
@@ -96,6 +97,7 @@ def test_f45_of_what_was_submitted_while_postgresql_crashed_each_key_has_one_run
             "Unreachable: the (database|control store|run store) does not answer, ", ready.text
         )
         postgres.start()
+        is_back.set()
         told = [one.result(60) for one in answers]
     ready = partial(httpx.get, f"{shop.server.url}/readyz", timeout=SECONDS)
     until(lambda: ready().is_success, "it is ready again", SECONDS)
