@@ -22,8 +22,8 @@ _FOREIGN = ("RUNYARD_", "NICEGUI_", "GIT_")
 _OURS = ("RUNYARD_TEST_DATABASE", "RUNYARD_TEST_SPLIT")
 _PRIVATE = ("PYTEST_", "NICEGUI_")
 _BROWSER = {"page", "context", "browser", "browser_type", "playwright"}
-# a few long tests: a worker that got one of these last would run on alone
-_LONG = {"test_screens.py", "test_demo_story.py"}
+# long tests: a worker that got one of these last would run on alone
+_LONG = {"test_screens.py"}
 
 # a busy machine must not fail a test
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
 
 from tests.drivers.servers.processes import ROOT, RunyardServer, wait_for
@@ -115,14 +114,3 @@ def picture(page: Page, name: str) -> None:
     """Save a screenshot of the whole page in test-results/screens."""
     SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / f"{name}.png", full_page=True, animations="disabled")
-
-
-def grave_findings(page: Page, within: str | None = None) -> list[str]:
-    """List serious and critical axe-core violations on the page, or in a part of it."""
-    found = Axe().run(page, context=within).response["violations"]
-    return [
-        f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]

@@ -33,7 +33,8 @@ OF_LOOKS = COMMON | {
     },
 }
 _HAS_AXE = "() => 'axe' in window"
-_RUN = "(options) => axe.run(document, options).then((done) => done.violations)"
+_RUN = """([within, options]) =>
+  axe.run(within ?? document, options).then((done) => done.violations)"""
 
 # Closed elements and text for screen readers only are skipped. Other text must be inside the window
 # (or in a box with horizontal scroll that is inside it), opaque, painted, and on top of everything
@@ -179,16 +180,17 @@ def fonts_loaded(page: Page) -> set[str]:
     return {family.strip('"') for family in page.evaluate(_FONTS)}
 
 
-def barriers(page: Page, *, of_look: bool = False) -> list[str]:
+def barriers(page: Page, *, of_look: bool = False, within: str | None = None) -> list[str]:
     """List serious and critical axe-core violations, and any of RULES, with their elements.
 
     `of_look`: only those that depend on width, on a page that was checked whole in another look.
+    `within`: only in the part of the page that this selector finds.
     `too_faint` checks the contrast in all of them.
     """
     if not page.evaluate(_HAS_AXE):
         page.evaluate(AXE_SCRIPT)
     return [
         f"{page.url} {each['id']}: {[node['html'][:160] for node in each['nodes'][:4]]}"
-        for each in page.evaluate(_RUN, OF_LOOKS if of_look else OPTIONS)
+        for each in page.evaluate(_RUN, [within, OF_LOOKS if of_look else OPTIONS])
         if each["impact"] in ("serious", "critical") or each["id"] in RULES
     ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.builders.scenes import wait_for_run_page
 from tests.drivers.servers.processes import RunyardServer, fresh_server
@@ -30,11 +30,8 @@ def set_budget(server: RunyardServer, project: str, seconds: int) -> None:
         assert answer.status_code == 200, answer.text
 
 
-@pytest.mark.timeout(MINUTES_SECONDS + 30)
-def test_a_few_clicks_show_a_delivery_three_failures_the_pause_reset_and_a_delivery(
-    tab: Page, server: RunyardServer
-) -> None:
-    begun, page = time.monotonic(), tab
+def make_and_deliver(page: Page, server: RunyardServer) -> Locator:
+    """Make the demo project and have its first issue delivered; return its card."""
     page.goto(server.url)
     expect(page.get_by_test_id("demo-project")).to_be_visible()
     demo = page.get_by_test_id("project-card")
@@ -57,6 +54,23 @@ def test_a_few_clicks_show_a_delivery_three_failures_the_pause_reset_and_a_deliv
     page.goto(server.url)
     expect(demo).to_contain_text("Last: Succeeded")
     expect(demo.get_by_test_id("ready-count")).to_contain_text("4 ready")
+    return demo
+
+
+# the rest of the story: tests/cli/system/test_demo.py, and on a card test_afk_cards.py
+def test_a_few_clicks_make_the_demo_project_and_show_a_delivery(
+    tab: Page, server: RunyardServer
+) -> None:
+    make_and_deliver(tab, server)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(MINUTES_SECONDS + 30)
+def test_a_few_clicks_show_a_delivery_three_failures_the_pause_reset_and_a_delivery(
+    tab: Page, server: RunyardServer
+) -> None:
+    begun = time.monotonic()
+    demo = make_and_deliver(tab, server)
 
     demo.get_by_test_id("auto-toggle").click()
     expect(demo.get_by_test_id("auto-toggle")).to_contain_text("On")

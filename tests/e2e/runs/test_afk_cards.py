@@ -14,11 +14,11 @@ from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.submits import (
     IS_DRAWN,
     FaultFile,
-    grave_findings,
     picture,
     runs_of,
     stop_runs,
 )
+from tests.drivers.web.visibility import barriers
 from tests.e2e.conftest import Consoles, OpenPage
 from tests.e2e.runs.conftest import SignedIn
 from tests.e2e.system.test_two_people import NOTE_PRESSES, NOTE_WORDS, Report, check_delay
@@ -118,7 +118,7 @@ def check_card_on_a_phone(page: Page, server: RunyardServer, project: str) -> No
               box.height < 43.5 || box.width < 43.5).map(([words]) => words)"""
         )
         assert small == []
-        assert grave_findings(page) == []
+        assert barriers(page) == []
         picture(page, f"card-phone-{look}")
     page.close()
 
@@ -156,7 +156,7 @@ def test_a_run_is_started_from_a_card_and_nothing_ready_is_an_answer(
     expect(status).to_have_text("Idle")
     expect(choose).to_be_visible()
     picture(bob, "card-menu")
-    assert grave_findings(bob) == []
+    assert barriers(bob) == []
     choose.click()
     sheet = bob.get_by_role("dialog", name="Start AFK run in starting")
     expect(sheet.get_by_test_id("issue-picker")).to_be_visible()
@@ -239,7 +239,7 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
     expect(plan.get_by_role("listitem").first).to_have_text("#1: parked: afk/1")
     picture(ann, "card-paused")
     picture(bob, "project-paused")
-    assert grave_findings(bob) == []
+    assert barriers(bob) == []
 
     part(ann, project, "reset").click()
     # the next timed sweep would be much later

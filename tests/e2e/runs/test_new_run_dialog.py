@@ -22,12 +22,12 @@ from tests.drivers.web.submits import (
     IS_DRAWN,
     START,
     FaultFile,
-    grave_findings,
     key_of,
     picture,
     runs_of,
     stop_runs,
 )
+from tests.drivers.web.visibility import barriers
 from tests.e2e.conftest import Consoles, OpenPage
 
 SLEEPS = ["/bin/sh", "-c", "exec sleep 600"]
@@ -70,7 +70,7 @@ def test_the_submitter_sees_submitting_on_top_of_the_list_and_then_the_run(
     expect(dialog.get_by_test_id("task")).to_be_focused()
     dialog.get_by_test_id("task").fill("Round the tax")
     picture(page, "new-run-over-list")
-    assert grave_findings(page, ".q-dialog") == []
+    assert barriers(page, within=".q-dialog") == []
     gate = faults.gate()
     faults.set({START: {"gate": gate}})
     dialog.get_by_test_id("run-submit").click()
@@ -182,7 +182,7 @@ def test_a_submit_that_waits_for_its_branch_goes_by_itself_also_after_a_lost_lin
     expect(error).to_contain_text("Waiting: the run starts by itself when the branch is free.")
     expect(error.get_by_role("button", name="Stop waiting")).to_be_focused()
     picture(page, "new-run-lock-waits")
-    assert grave_findings(page, ".q-dialog") == []
+    assert barriers(page, within=".q-dialog") == []
     consoles.expect(LOST_LINK)
     page.context.set_offline(True)
     page.evaluate("window.socket.io.engine.close()")

@@ -19,12 +19,12 @@ from tests.drivers.web.submits import (
     IS_DRAWN,
     WATCH_ROWS,
     FaultFile,
-    grave_findings,
     picture,
     row,
     rows_seen,
     runs_of,
 )
+from tests.drivers.web.visibility import barriers
 
 RETRY = "POST /api/v1/runs/.*/retry"
 # the first run leaves a commit and an uncommitted file, the next one commits the file
@@ -56,7 +56,7 @@ def test_a_run_goes_on_with_what_the_one_before_left(
     again = page.get_by_test_id("retry-run")
     expect(again).to_have_attribute("title", "Continues on afk/1")
     picture(page, "retry-parked")
-    assert grave_findings(page) == []
+    assert barriers(page) == []
     page.set_viewport_size({"width": 360, "height": 800})
     expect_no_sideways_scroll(page)
     picture(page, "retry-parked-360")

@@ -14,7 +14,6 @@ from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.submits import (
     START,
     FaultFile,
-    grave_findings,
     key_of,
     open_form,
     open_list,
@@ -24,6 +23,7 @@ from tests.drivers.web.submits import (
     runs_of,
     stop_runs,
 )
+from tests.drivers.web.visibility import barriers
 
 SLEEPS = ["/bin/sh", "-c", "exec sleep 600"]
 AGAIN = "POST /api/v1/run[s]"
@@ -61,7 +61,7 @@ def test_a_run_shows_as_submitting_and_then_once_however_late_the_answer_is(
     expect(top).to_have_attribute("data-status", "submitting")
     expect(top).to_contain_text("Submitting…")
     picture(listed, "runs-submitting")
-    assert grave_findings(listed) == []
+    assert barriers(listed) == []
 
     # the feed is faster than the answer
     sent.touch()
@@ -101,7 +101,7 @@ def test_a_failed_submit_takes_only_its_own_row_away_and_keeps_what_was_typed(
         expect(listed.get_by_test_id("run-row")).to_have_count(1)
         expect(task).to_have_value("Kept over errors")
         assert key_of(page) == key
-    assert grave_findings(page) == []
+    assert barriers(page) == []
 
     # the answer is lost after the commit: the run is there, and found again with the same key
     faults.set({START: {"drop": "answer", "times": 1}, AGAIN: {"delay_seconds": 0.5}})

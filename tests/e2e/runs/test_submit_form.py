@@ -18,7 +18,8 @@ from tests.builders.scenes import (
     wait_until_released,
 )
 from tests.drivers.servers.processes import RunyardServer
-from tests.drivers.web.submits import grave_findings, key_of, open_form, picture, runs_of
+from tests.drivers.web.submits import key_of, open_form, picture, runs_of
+from tests.drivers.web.visibility import barriers
 
 BRANCHES = 2000
 FAST_SECONDS = 3.0  # from the last key until one branch is left, allowing for a busy machine
@@ -134,7 +135,7 @@ def test_a_full_repository_is_said_inline_and_the_chip_copies_the_whole_id(
     expect(page.get_by_role("radio", name="quick")).to_have_attribute("aria-checked", "true")
     expect(page.get_by_test_id("run-submit")).to_be_enabled()
     picture(page, "new-run-concurrency-limit")
-    assert grave_findings(page) == []
+    assert barriers(page) == []
     chip = error.get_by_test_id("correlation-chip")
     expect(chip).to_have_text(re.compile(r"^corr \w{4}…\w{2}$"))
     chip.click()
@@ -166,7 +167,7 @@ def test_a_locked_branch_leads_to_the_pull_request_of_its_holder(
     error = page.get_by_test_id("form-error")
     expect(error).to_contain_text("pr_lock contention")
     picture(page, "new-run-pr-lock")
-    assert grave_findings(page) == []
+    assert barriers(page) == []
     error.get_by_role("link").click()
     page.wait_for_url(f"**/runs/{holder}?show=pull-request")
     expect(page.get_by_test_id("pr-card")).to_be_visible()
@@ -190,7 +191,7 @@ def test_a_changed_form_whose_run_exists_leads_to_it_or_begins_anew(
     expect(error).to_contain_text("This form has already started a run.")
     expect(error.get_by_role("link")).to_have_attribute("href", f"/runs/{first}")
     picture(page, "new-run-key-reused")
-    assert grave_findings(page) == []
+    assert barriers(page) == []
     page.get_by_role("button", name="Reset form").click()
     expect(page.get_by_test_id("task")).to_have_value("")
     expect(error).to_have_count(0)
@@ -224,7 +225,7 @@ def test_an_issue_is_run_from_its_row_in_a_dialog_over_the_page(
     page.get_by_test_id("run-issue").click()
     expect(dialog.get_by_text("#1 Round tax")).to_be_visible()
     picture(page, "new-run-dialog")
-    assert grave_findings(page) == []
+    assert barriers(page) == []
     dialog.get_by_test_id("run-submit").click()
     run_id = wait_for_run_page(page)
     assert wait_until(server, run_id, status="running")["issue"] == 1

@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 
 from tests.builders.scenes import Puppet, add_project, start_run, stop_here, wait_until_released
 from tests.drivers.servers.processes import RunyardServer
-from tests.drivers.web.submits import grave_findings, picture
+from tests.drivers.web.submits import picture
+from tests.drivers.web.visibility import barriers
 from tests.e2e.conftest import OpenPage
 
 DROP = "() => window.socket.io.engine.close()"
@@ -37,7 +38,7 @@ def test_a_silent_agent_is_told_apart_from_a_lost_link_and_then_stopped(
     expect(quiet.locator(".quiet")).to_be_visible()
     expect(badge).to_have_text("Live")
     picture(page, "run-quiet")
-    assert grave_findings(page) == []
+    assert barriers(page) == []
     page.evaluate(DROP)
     expect(badge).to_have_text("Reconnecting…")
     expect(quiet.locator(".quiet")).to_be_hidden()
@@ -55,5 +56,5 @@ def test_a_silent_agent_is_told_apart_from_a_lost_link_and_then_stopped(
     for words in ("Reconnecting…", "Live", "Say little: Stopped"):
         assert any(words in one for one in said), said
     picture(page, "run-stopped")
-    assert grave_findings(page) == []
+    assert barriers(page) == []
     wait_until_released(server, run_id)
