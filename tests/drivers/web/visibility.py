@@ -22,7 +22,7 @@ COMMON = {"resultTypes": ["violations"], "preload": False}
 OPTIONS = COMMON | {
     "rules": {"target-size": {"enabled": True}} | {name: {"enabled": False} for name in MILD}
 }
-# the rules whose findings depend on the window's width, or on colors (beside `too_faint`)
+# the rules whose findings depend on the window's width, or on colors (beside `flaws`)
 OF_LOOKS = COMMON | {
     "runOnly": {
         "type": "rule",
@@ -111,12 +111,6 @@ _UNSEEN = """async () => {
 }"""
 
 
-def unseen(page: Page) -> list[str]:
-    """List headings, paragraphs and list items that cannot be seen, each with the cause."""
-    width = page.evaluate("innerWidth")
-    return [f"{page.url} at {width} px: {each}" for each in page.evaluate(_UNSEEN)]
-
-
 # Exempt: links in a sentence, which are as high as its line, and links stretched over their row.
 _SMALL = """() => {
   const least = 24, found = []
@@ -134,11 +128,7 @@ _SMALL = """() => {
 }"""
 
 
-def too_small(page: Page) -> list[str]:
-    """List links and buttons lower or narrower than 24 px, with their sizes."""
-    return [f"{page.url}: {each}" for each in page.evaluate(_SMALL)]
-
-
+# the contrast of texts with what is behind them
 _FAINT = """() => {
     const light = (c) => {
         const v = c.match(/[\\d.]+/g).slice(0, 3).map((x) => x / 255)
@@ -164,9 +154,17 @@ _FAINT = """() => {
 }"""
 
 
-def too_faint(page: Page) -> list[str]:
-    """List texts with less than 4.5 : 1 of contrast with what is behind them, with their ratio."""
-    return [f"{page.url}: {each}" for each in page.evaluate(_FAINT)]
+# one call, as each takes as long as its check
+_FLAWS = f"async () => [await ({_UNSEEN})(), ({_SMALL})(), ({_FAINT})()].flat()"
+
+
+def flaws(page: Page, width: int) -> list[str]:
+    """List what cannot be seen, pressed or read in a window of this width, each with the cause.
+
+    Headings, paragraphs and list items that cannot be seen; links and buttons lower or narrower
+    than 24 px, with their sizes; texts with less than 4.5 : 1 of contrast, with their ratio.
+    """
+    return [f"{page.url} at {width} px: {each}" for each in page.evaluate(_FLAWS)]
 
 
 _FONTS = """async () => {
@@ -185,7 +183,7 @@ def barriers(page: Page, *, of_look: bool = False, within: str | None = None) ->
 
     `of_look`: only those that depend on width, on a page that was checked whole in another look.
     `within`: only in the part of the page that this selector finds.
-    `too_faint` checks the contrast in all of them.
+    `flaws` checks the contrast in all of them.
     """
     if not page.evaluate(_HAS_AXE):
         page.evaluate(AXE_SCRIPT)

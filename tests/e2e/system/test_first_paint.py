@@ -98,8 +98,15 @@ def wait_until_drawn(page: Page) -> None:
     page.evaluate(FONT_COMES)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (390, "light"),
+        (1280, "dark"),
+        pytest.param(390, "dark", marks=pytest.mark.soak),
+        pytest.param(1280, "light", marks=pytest.mark.soak),
+    ],
+)
 def test_the_cards_are_read_without_scripts_and_stay_where_they_are(
     tab: Page, server: RunyardServer, projects: list[str], width: int, scheme: Scheme
 ) -> None:

@@ -19,7 +19,7 @@ from tests.builders.scenes import HOSTILE, expect_no_sideways_scroll, wait_until
 from tests.builders.screens import IS_DRAWN, Yard, fill
 from tests.drivers.servers.processes import ROOT, RunyardServer
 from tests.drivers.web.browsers import WIDE
-from tests.drivers.web.visibility import barriers, fonts_loaded, too_faint, too_small, unseen
+from tests.drivers.web.visibility import barriers, flaws, fonts_loaded
 from tests.e2e.conftest import OpenPage
 
 DEAD_LINKS = "[...document.querySelectorAll(`a[href=''], a[href^='#'], a:not([href])`)].length"
@@ -77,21 +77,26 @@ class Window:
 
     def become(self, look: Look, width: int) -> None:
         """Take the look's device, color scheme, and this width, unless it has them."""
-        if (look, width) == self._is:
+        before, self._is = self._is, (look, width)
+        if before == self._is:
             return
-        self._is = (look, width)
         is_phone = look.device == "phone"
         size = {"width": width, "height": HEIGHT[look.device], "deviceScaleFactor": 1}
-        self._devtools.send("Emulation.setTouchEmulationEnabled", {"enabled": is_phone})
         self._devtools.send("Emulation.setDeviceMetricsOverride", {**size, "mobile": is_phone})
-        self.page.emulate_media(color_scheme=look.scheme)
+        if before is None or before[0] is not look:
+            self._devtools.send("Emulation.setTouchEmulationEnabled", {"enabled": is_phone})
+            self.page.emulate_media(color_scheme=look.scheme)
+
+    def wear(self, look: Look) -> None:
+        """Take the look, and wait until the loaded page has its colors."""
+        self.become(look, look.widths[0])
+        expect(self.page.locator("body.body--dark")).to_have_count(int(look.scheme == "dark"))
 
     def see(self, look: Look, width: int) -> list[str]:
         """Check the page's layout in this look and width; list what cannot be seen."""
         self.become(look, width)
-        expect(self.page.locator("body.body--dark")).to_have_count(int(look.scheme == "dark"))
         expect_no_sideways_scroll(self.page, width)
-        return unseen(self.page) + too_small(self.page) + too_faint(self.page)
+        return flaws(self.page, width)
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +134,7 @@ def check(window: Window, name: str, looks: tuple[Look, ...]) -> list[str]:
     wait_until_drawn(window.page)
     found = []
     for look in looks:
+        window.wear(look)
         seen = [problem for width in look.widths for problem in window.see(look, width)]
         seen += barriers(window.page, of_look=look is not looks[0])
         if seen:
@@ -142,6 +148,7 @@ def check_whole(window: Window, name: str, looks: tuple[Look, ...]) -> list[str]
     wait_until_drawn(window.page)
     found = []
     for look in looks:
+        window.wear(look)
         for width in look.widths:
             found += window.see(look, width)
         take_picture(window.page, name, look)
