@@ -126,8 +126,8 @@ def plain(value: object) -> str:
 
 def plain_html(value: object) -> str:
     """Escape text for HTML and mark hidden characters as visible escapes."""
-    parts, end = [], 0
-    words = str(value)
+    parts: list[str] = []
+    words, end = str(value), 0
     for match in UNSAFE.finditer(words):
         parts += [text(words[end : match.start()]), f'<i class="esc">{escape_of(match[0])}</i>']
         end = match.end()

@@ -156,7 +156,7 @@ def _bars(series: Series) -> dict[str, Any]:
 def outcome_series(days: Sequence[DayFigures]) -> list[Series]:
     """Return one series per final status, in the status's color."""
     seen: set[str] = set()
-    made = []
+    made: list[Series] = []
     for name in OUTCOMES:
         look = look_of(Status(name))
         counts = [getattr(day, name) or None for day in days]

@@ -51,7 +51,8 @@ def read_diff(diff: str) -> list[FileDiff]:
 
 def diff_html(diff: str, whole_at: str = "") -> str:
     """Return the diff as HTML, at most `MAX_LINES` lines; `whole_at` is the download's address."""
-    left, parts, hidden = MAX_LINES, [], 0
+    left, hidden = MAX_LINES, 0
+    parts: list[str] = []
     for part in read_diff(diff):
         shown = part.lines[:left]
         left -= len(shown)

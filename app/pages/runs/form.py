@@ -332,7 +332,7 @@ class RunFormView:
         if name in PICKED:
             control.on("update:model-value", js_handler=PICKED[name])
 
-        def take(change: ValueChangeEventArguments) -> None:
+        def take(change: ValueChangeEventArguments[Any]) -> None:
             setattr(self._form, name, change.value or empty)
             self._notice_change()
 

@@ -252,7 +252,7 @@ def _branch_path(run: RunOut) -> str:
 
 def retried_html(run: RunOut) -> str:
     """Return `Retried by …7f3k1a, …9d1f2a` as links, oldest first."""
-    links = []
+    links: list[str] = []
     for run_id in run.retried_by:
         words = text(shorten(run_id)) if links else f"Retried by {text(shorten(run_id))}"
         named = f'aria-label="Retried by {text(shorten(run_id))}"'

@@ -125,7 +125,7 @@ class RunsScreen:
 
     def _links(self, part: str, choices: list[tuple[str, str]], chosen: str) -> str:
         query = self.board.filters.at(None).to_query()
-        made = []
+        made: list[str] = []
         for value, word in choices:
             others = {name: kept for name, kept in query.items() if name != part}
             href = _address({**others, part: value} if value else others)

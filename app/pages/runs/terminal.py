@@ -22,7 +22,7 @@ _CLASSES = {
 
 def lines_html(lines: Iterable[LogLine], style: Style = PLAIN) -> tuple[str, Style]:
     """Return lines as HTML, and the style at the start of the next line."""
-    made = []
+    made: list[str] = []
     for line in lines:
         inner, style = line_html(line.text, style)
         if line.hidden:

@@ -12,14 +12,14 @@ Tested: nicegui>=3.18,<3.19 httpx>=0.28,<0.29 python-socketio>=5.18,<5.19
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 UNUSED = ("aiohttp", "requests", "redis", "rich", "httpx._main", "webview")
 
 
 @contextmanager
-def hiding(*names: str) -> Iterator[None]:
+def hiding(*names: str) -> Generator[None]:
     """Hide these modules from imports inside the block; later imports find them again."""
     absent = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
