@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.cli.main import main
 from tests.drivers.cli.live_shell import LiveShell, a_live_shell
-from tests.drivers.cli.shells import Ended, Shell
+from tests.drivers.cli.shells import Ended, Here, Shell
 from tests.drivers.servers.forked_starts import read_commands_once
 from tests.fakes.recorded_server import RecordedServer
 
@@ -94,18 +95,17 @@ def lonely_shell(tmp_path: Path) -> Shell:
 
 
 @pytest.fixture
-def here(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., Ended]:
+def here(shell: Shell, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Here:
     """Run the shell's commands in this process; a process for each would be slow."""
     read_commands_once()
 
-    def run(*words: str) -> Ended:
+    def run(*words: str, stdin: str = "") -> Ended:
         for name in ("RUNYARD_URL", "RUNYARD_TOKEN", "NO_COLOR", "FORCE_COLOR"):
             monkeypatch.delenv(name, raising=False)
         for name, value in shell.env.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr("sys.argv", ["runyard", *words])
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         capfd.readouterr()
         with pytest.raises(SystemExit) as left:
             main()

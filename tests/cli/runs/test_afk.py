@@ -17,7 +17,7 @@ from tests.builders.api_samples import (
     a_running_run,
     some_stages,
 )
-from tests.drivers.cli.shells import Shell
+from tests.drivers.cli.shells import Here, Shell
 from tests.fakes.recorded_server import RecordedServer, Reply
 
 START, AUTO = "/projects/proj_1/afk/start", "/projects/proj_1/afk/auto"
@@ -65,9 +65,9 @@ def yard(server: RecordedServer) -> RecordedServer:
     ids=lambda one: one if isinstance(one, str) else " ".join(one),
 )
 def test_json_is_the_apis_own_and_nothing_else(
-    words: list[str], method: str, path: str, shell: Shell, yard: RecordedServer
+    words: list[str], method: str, path: str, here: Here, yard: RecordedServer
 ) -> None:
-    ended = shell.run("afk", *words, "--json")
+    ended = here("afk", *words, "--json")
     assert (ended.code, ended.err) == (0, "")
     assert ended.json == yard.script[method, f"/api/v1{path}"][0].body
 
@@ -77,36 +77,36 @@ def test_json_is_the_apis_own_and_nothing_else(
     ("words", "sent"), [([], {}), (["--issue", "12"], {"issue": 12})], ids=["lowest", "chosen"]
 )
 def test_a_start_sends_its_issue_and_key_and_prints_the_run(
-    project: str, words: list[str], sent: dict[str, Any], shell: Shell, yard: RecordedServer
+    project: str, words: list[str], sent: dict[str, Any], here: Here, yard: RecordedServer
 ) -> None:
-    ended = shell.run("afk", "start", project, *words, "--key", "my-key")
+    ended = here("afk", "start", project, *words, "--key", "my-key")
     assert (ended.code, ended.out, ended.err) == (0, RUN_ID + "\n", "")
     [call] = yard.calls("POST", START)
     assert (call.body, call.headers["x-idempotency-key"]) == (sent, "my-key")
 
 
-def test_a_start_without_a_key_makes_one(shell: Shell, yard: RecordedServer) -> None:
+def test_a_start_without_a_key_makes_one(here: Here, yard: RecordedServer) -> None:
     for _ in range(2):
-        assert shell.run("afk", "start", "demo").code == 0
+        assert here("afk", "start", "demo").code == 0
     keys = {call.headers["x-idempotency-key"] for call in yard.calls("POST", START)}
     assert {len(key) for key in keys} == {36}
     assert len(keys) == 2
 
 
 def test_a_lost_answer_is_asked_again_once_under_the_same_key(
-    shell: Shell, yard: RecordedServer
+    here: Here, yard: RecordedServer
 ) -> None:
     replay = Reply(200, a_run(), {"Idempotency-Replayed": "true"})
     yard.on("POST", START, Reply(dropped=True), replay)
-    ended = shell.run("afk", "start", "demo")
+    ended = here("afk", "start", "demo")
     assert (ended.code, ended.out, ended.err) == (0, RUN_ID + "\n", "")
     first, second = (one.headers["x-idempotency-key"] for one in yard.calls("POST", START))
     assert first == second
 
 
-def test_a_replay_is_said_to_be_one(shell: Shell, yard: RecordedServer) -> None:
+def test_a_replay_is_said_to_be_one(here: Here, yard: RecordedServer) -> None:
     yard.on("POST", START, Reply(200, a_run(), {"Idempotency-Replayed": "true"}))
-    ended = shell.run("afk", "start", "demo", "--key", "k")
+    ended = here("afk", "start", "demo", "--key", "k")
     assert (ended.code, ended.out) == (0, RUN_ID + "\n")
     assert "no second run was started" in ended.err
 
@@ -120,12 +120,12 @@ def test_a_replay_is_said_to_be_one(shell: Shell, yard: RecordedServer) -> None:
     ids=["succeeded", "died"],
 )
 def test_a_start_that_is_waited_for_ends_as_its_run_did(
-    run: dict[str, Any], code: int, last: str, shell: Shell, yard: RecordedServer
+    run: dict[str, Any], code: int, last: str, here: Here, yard: RecordedServer
 ) -> None:
     yard.on("GET", f"/runs/{RUN_ID}", run)
     yard.on("GET", f"/runs/{RUN_ID}/timeline", {"items": some_stages("accepted", "exited")})
     yard.on("GET", f"/runs/{RUN_ID}/events", Reply(204))
-    ended = shell.run("afk", "start", "demo", "--wait")
+    ended = here("afk", "start", "demo", "--wait")
     assert ended.code == code
     assert ended.out.splitlines() == [RUN_ID, last]
     assert "This was exited." in ended.err
@@ -133,20 +133,20 @@ def test_a_start_that_is_waited_for_ends_as_its_run_did(
 
 @pytest.mark.parametrize("words", [[], ["--json"], ["--wait"]], ids=["plain", "json", "wait"])
 def test_nothing_to_start_is_exit_1_with_the_servers_sentence(
-    words: list[str], shell: Shell, yard: RecordedServer
+    words: list[str], here: Here, yard: RecordedServer
 ) -> None:
     yard.on("POST", START, Reply(409, NOTHING_READY, {"X-Correlation-Id": "corr-1"}))
-    ended = shell.run("afk", "start", "demo", *words)
+    ended = here("afk", "start", "demo", *words)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines() == ["No ready-for-agent issues to start.", "corr corr-1"]
 
 
 @pytest.mark.parametrize("words", [["start"], ["auto", "x"], ["reset"], ["next"]], ids=" ".join)
 def test_an_unknown_project_is_refused_with_the_known_ones(
-    words: list[str], shell: Shell, yard: RecordedServer
+    words: list[str], here: Here, yard: RecordedServer
 ) -> None:
     command, *rest = words
-    ended = shell.run("afk", command, "shop", *(["on"] if rest else []))
+    ended = here("afk", command, "shop", *(["on"] if rest else []))
     assert (ended.code, ended.out) == (1, "")
     assert "There is no project shop. The projects are: demo." in ended.err
 
@@ -163,9 +163,9 @@ def test_an_unknown_project_is_refused_with_the_known_ones(
     ids=" ".join,
 )
 def test_misuse_is_exit_2_and_asks_nobody(
-    words: list[str], shell: Shell, yard: RecordedServer
+    words: list[str], here: Here, yard: RecordedServer
 ) -> None:
-    ended = shell.run(*words)
+    ended = here(*words)
     assert ended.code == 2
     assert ended.err
     assert yard.asked == []
@@ -173,10 +173,10 @@ def test_misuse_is_exit_2_and_asks_nobody(
 
 @pytest.mark.parametrize(("word", "enabled"), [("on", True), ("off", False)])
 def test_the_loop_is_switched_and_says_how_it_stands(
-    word: str, enabled: bool, shell: Shell, yard: RecordedServer
+    word: str, enabled: bool, here: Here, yard: RecordedServer
 ) -> None:
     yard.on("PUT", AUTO, a_project(auto_enabled=enabled, strikes=1))
-    ended = shell.run("afk", "auto", "demo", word)
+    ended = here("afk", "auto", "demo", word)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == f"demo: Auto AFK runs: {word.title()} · 1 fail in a row\n"
     [call] = yard.calls("PUT", AUTO)
@@ -184,10 +184,10 @@ def test_the_loop_is_switched_and_says_how_it_stands(
 
 
 def test_switching_a_paused_loop_tells_the_pause_its_reasons_and_the_way_out(
-    shell: Shell, yard: RecordedServer
+    here: Here, yard: RecordedServer
 ) -> None:
     yard.on("PUT", AUTO, a_paused_project())
-    ended = shell.run("afk", "auto", "demo", "on")
+    ended = here("afk", "auto", "demo", "on")
     assert ended.code == 0
     assert lines_without_ages(ended.out) == [
         "demo: Auto AFK runs: On · 4 fails in a row",
@@ -203,29 +203,29 @@ def lines_without_ages(text: str) -> list[str]:
 
 
 def test_the_failures_that_are_counted_are_told_newest_first(
-    shell: Shell, yard: RecordedServer
+    here: Here, yard: RecordedServer
 ) -> None:
     yard.on("GET", "/projects", {"items": [a_paused_project(name="my shop")]})
-    ended = shell.run("afk", "failures", "my shop")
+    ended = here("afk", "failures", "my shop")
     assert lines_without_ages(ended.out) == [
         *FAILURES,
         "Go on with: runyard afk reset 'my shop'",
     ]
-    as_json = shell.run("afk", "failures", "my shop", "--json").json
+    as_json = here("afk", "failures", "my shop", "--json").json
     assert as_json == {"items": a_paused_project()["recent_failures"]}
 
 
-def test_no_failures_are_said_to_be_none(shell: Shell, yard: RecordedServer) -> None:
-    ended = shell.run("afk", "failures", "demo")
+def test_no_failures_are_said_to_be_none(here: Here, yard: RecordedServer) -> None:
+    ended = here("afk", "failures", "demo")
     assert (ended.code, ended.out, ended.err) == (0, "", "No failures counted.\n")
 
 
 def test_a_paused_project_tells_its_failures_with_what_comes_next(
-    shell: Shell, yard: RecordedServer
+    here: Here, yard: RecordedServer
 ) -> None:
     yard.on("GET", "/projects", {"items": [a_paused_project()]})
     yard.on("GET", NEXT, HELD)
-    assert lines_without_ages(shell.run("afk", "next", "demo").out) == [
+    assert lines_without_ages(here("afk", "next", "demo").out) == [
         "auto runs are paused after 3 fails",
         "Auto paused · 4 fails",
         *FAILURES,
@@ -233,22 +233,22 @@ def test_a_paused_project_tells_its_failures_with_what_comes_next(
     ]
 
 
-def test_a_reset_says_that_nothing_is_counted_any_more(shell: Shell, yard: RecordedServer) -> None:
-    ended = shell.run("afk", "reset", "demo")
+def test_a_reset_says_that_nothing_is_counted_any_more(here: Here, yard: RecordedServer) -> None:
+    ended = here("afk", "reset", "demo")
     assert (ended.code, ended.out) == (0, "demo: Auto AFK runs: On · 0 fails in a row\n")
     assert len(yard.calls("POST", RESET)) == 1
 
 
 def test_what_comes_next_is_told_with_every_issue_that_waits(
-    shell: Shell, yard: RecordedServer
+    here: Here, yard: RecordedServer
 ) -> None:
-    ended = shell.run("afk", "next", "demo")
+    ended = here("afk", "next", "demo")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines() == [
         *("would start #12", "  #9: parked: afk/9", "  #14: blocked by #12")
     ]
     yard.on("GET", NEXT, HELD)
-    assert shell.run("afk", "next", "demo").out == "auto runs are paused after 3 fails\n"
+    assert here("afk", "next", "demo").out == "auto runs are paused after 3 fails\n"
 
 
 def test_each_issue_that_waits_takes_one_line_of_the_terminal(
@@ -274,11 +274,11 @@ def test_colours_are_for_terminals_that_want_them(shell: Shell, yard: RecordedSe
 
 
 def test_a_hostile_reason_keeps_its_text_and_loses_its_teeth(
-    shell: Shell, yard: RecordedServer
+    here: Here, yard: RecordedServer
 ) -> None:
     failure = a_failure("a\x1b]0;owned\x07b\nforged")
     yard.on("PUT", AUTO, a_paused_project(recent_failures=[failure]))
-    assert "…000000  #1  Died  ab\\nforged" in shell.run("afk", "auto", "demo", "on").out
+    assert "…000000  #1  Died  ab\\nforged" in here("afk", "auto", "demo", "on").out
 
 
 @pytest.mark.parametrize(
@@ -292,19 +292,19 @@ def test_a_hostile_reason_keeps_its_text_and_loses_its_teeth(
     ids=["quiet", "on", "paused", "paused and off"],
 )
 def test_the_list_of_projects_tells_how_each_loop_stands(
-    project: dict[str, Any], row: str, shell: Shell, server: RecordedServer
+    project: dict[str, Any], row: str, here: Here, server: RecordedServer
 ) -> None:
     server.on("GET", "/projects", {"items": [project]})
-    header, told = shell.run("projects", "list").out.splitlines()
+    header, told = here("projects", "list").out.splitlines()
     assert header.split()[4:] == ["READY", "LIVE", "AUTO", "STRIKES"]
     assert re.search(row, told)
 
 
 def test_the_list_of_projects_names_those_whose_agents_are_unsandboxed(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     projects = [a_project(), a_project(name="bare", sandbox="none")]
     server.on("GET", "/projects", {"items": projects})
-    _, demo, bare = shell.run("projects", "list").out.splitlines()
+    _, demo, bare = here("projects", "list").out.splitlines()
     assert "unsandboxed" not in demo
     assert re.search(r"^bare +ready +main +script, unsandboxed +", bare)

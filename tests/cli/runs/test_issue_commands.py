@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.builders.api_samples import AT, a_project, an_issue
-from tests.drivers.cli.shells import Shell
+from tests.drivers.cli.shells import Here, Shell
 from tests.fakes.recorded_server import RecordedServer, Reply
 
 PATH = "/projects/proj_1/issues/3"
@@ -31,8 +31,8 @@ def tracker(server: RecordedServer) -> RecordedServer:
     return server
 
 
-def test_an_issue_is_shown_with_what_was_said_on_it(shell: Shell, tracker: RecordedServer) -> None:
-    ended = shell.run("issues", "show", "3", "-p", "demo")
+def test_an_issue_is_shown_with_what_was_said_on_it(here: Here, tracker: RecordedServer) -> None:
+    ended = here("issues", "show", "3", "-p", "demo")
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.splitlines()
     assert lines[0].startswith("#3  ")
@@ -44,13 +44,13 @@ def test_an_issue_is_shown_with_what_was_said_on_it(shell: Shell, tracker: Recor
     assert "\x1b" not in ended.out
 
 
-def test_a_blocker_that_does_not_exist_is_named(shell: Shell, tracker: RecordedServer) -> None:
+def test_a_blocker_that_does_not_exist_is_named(here: Here, tracker: RecordedServer) -> None:
     issue = an_issue(3, unknown_blockers=[998, 999])
     tracker.on("GET", PATH, issue)
     tracker.on("GET", "/projects/proj_1/issues", {"items": [issue]})
     words = "#998, #999 do not exist, so they block nothing"
-    assert f"note: {words}" in shell.run("issues", "show", "3", "-p", "demo").out
-    assert words in shell.run("issues", "list", "-p", "demo").out
+    assert f"note: {words}" in here("issues", "show", "3", "-p", "demo").out
+    assert words in here("issues", "list", "-p", "demo").out
 
 
 @pytest.mark.parametrize(
@@ -70,34 +70,34 @@ def test_a_blocker_that_does_not_exist_is_named(shell: Shell, tracker: RecordedS
     ],
 )
 def test_only_what_is_given_is_changed(
-    shell: Shell, tracker: RecordedServer, words: list[str], body: dict[str, Any]
+    here: Here, tracker: RecordedServer, words: list[str], body: dict[str, Any]
 ) -> None:
-    ended = shell.run("issues", *words, "-p", "demo")
+    ended = here("issues", *words, "-p", "demo")
     assert (ended.code, ended.err) == (0, "")
     assert "closed" in ended.out
     assert [call.body for call in tracker.calls("PATCH", PATH)] == [body]
 
 
-def test_a_text_may_come_from_standard_input(shell: Shell, tracker: RecordedServer) -> None:
-    shell.run("issues", "edit", "3", "-p", "demo", "--body", "-", stdin="From\na file")
+def test_a_text_may_come_from_standard_input(here: Here, tracker: RecordedServer) -> None:
+    here("issues", "edit", "3", "-p", "demo", "--body", "-", stdin="From\na file")
     assert tracker.calls("PATCH", PATH)[0].body == {"body": "From\na file"}
-    ended = shell.run("issues", "comment", "3", "-", "-p", "demo", stdin="Said\nso")
+    ended = here("issues", "comment", "3", "-", "-p", "demo", stdin="Said\nso")
     assert (ended.code, ended.out) == (0, "Commented on #3.\n")
     assert tracker.calls("POST", f"{PATH}/comments")[0].body == {"body": "Said\nso"}
 
 
 @pytest.mark.parametrize("words", [["edit", "3"], ["edit", "0", "--title", "x"], ["close", "x"]])
 def test_what_says_nothing_to_do_is_a_mistake(
-    shell: Shell, tracker: RecordedServer, words: list[str]
+    here: Here, tracker: RecordedServer, words: list[str]
 ) -> None:
-    ended = shell.run("issues", *words, "-p", "demo")
+    ended = here("issues", *words, "-p", "demo")
     assert ended.code == 2
     assert tracker.calls("PATCH", PATH) == []
 
 
-def test_json_is_the_apis_own(shell: Shell, tracker: RecordedServer) -> None:
+def test_json_is_the_apis_own(here: Here, tracker: RecordedServer) -> None:
     for words in (["show", "3"], ["close", "3"], ["comment", "3", "x"]):
-        ended = shell.run("issues", *words, "-p", "demo", "--json")
+        ended = here("issues", *words, "-p", "demo", "--json")
         assert (ended.code, ended.err) == (0, "")
         assert ended.json
 

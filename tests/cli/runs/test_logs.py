@@ -10,7 +10,7 @@ import subprocess
 import threading
 
 from tests.builders.api_samples import RUN_ID, a_run, a_running_run, an_event
-from tests.drivers.cli.shells import DEADLINE_SECONDS, ROOT, Shell
+from tests.drivers.cli.shells import DEADLINE_SECONDS, ROOT, Here, Shell
 from tests.fakes.recorded_server import RecordedServer, Reply
 
 RUN = f"/runs/{RUN_ID}"
@@ -31,7 +31,7 @@ def a_log(content: bytes, offset: int, until: int, *, is_cut: bool = False) -> R
 
 
 def test_a_followed_log_is_read_on_at_each_event_until_the_run_has_ended(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     content = b"one\ntwo\nthree\n"
     server.on("GET", RUN, a_run())
@@ -54,14 +54,14 @@ def test_a_followed_log_is_read_on_at_each_event_until_the_run_has_ended(
             ],
         ),
     )
-    done = shell.run("runs", "logs", RUN_ID, "--follow")
+    done = here("runs", "logs", RUN_ID, "--follow")
     assert (done.code, done.out) == (0, content.decode())
     offsets = [one.query["offset"] for one in server.calls("GET", f"{RUN}/log")]
     assert offsets == [["0"], ["4"], ["4"], ["8"], ["14"]]
 
 
 def test_a_log_is_followed_over_a_server_that_starts_again(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     content = b"one\ntwo\n"
     stream = Reply(headers=STREAM, chunks=[an_event("log", 1)])
@@ -69,7 +69,7 @@ def test_a_log_is_followed_over_a_server_that_starts_again(
     server.on("GET", RUN, a_running_run(), Reply(dropped=True), Reply(503, b"soon"), a_run())
     log = [a_log(content, 0, 4), Reply(dropped=True), Reply(503, b"soon"), a_log(content, 4, 8)]
     server.on("GET", f"{RUN}/log", *log, a_log(content, 8, 8))
-    done = shell.run("runs", "logs", RUN_ID, "-f")
+    done = here("runs", "logs", RUN_ID, "-f")
     assert (done.code, done.out, done.err) == (0, content.decode(), "")
 
 
@@ -143,11 +143,11 @@ def test_a_log_in_a_pipe_of_a_terminal_holds_nothing_that_can_act_but_by_raw(
         assert done.stdout == shown
 
 
-def test_a_log_that_ended_needs_no_stream(shell: Shell, server: RecordedServer) -> None:
+def test_a_log_that_ended_needs_no_stream(here: Here, server: RecordedServer) -> None:
     server.on("GET", f"{RUN}/log", a_log(b"all\n", 0, 4), a_log(b"all\n", 4, 4))
     server.on("GET", RUN, a_run())
     server.on("GET", f"{RUN}/events", Reply(204))
-    assert shell.run("runs", "logs", RUN_ID, "--follow").out == "all\n"
+    assert here("runs", "logs", RUN_ID, "--follow").out == "all\n"
 
 
 def entries(*told: tuple[str, str, str]) -> bytes:
@@ -199,7 +199,7 @@ def test_a_readable_log_is_what_the_agent_said_and_did_and_nothing_in_it_can_act
 
 
 def test_a_readable_log_is_followed_past_lines_that_tell_nothing(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     server.on("GET", RUN, a_run())
     server.on(
@@ -214,28 +214,28 @@ def test_a_readable_log_is_followed_past_lines_that_tell_nothing(
     )
     stream = [an_event("log", 1, {"next": 950}), an_event("run_succeeded", 2)]
     server.on("GET", f"{RUN}/events", Reply(headers=STREAM, chunks=[*stream]))
-    assert shell.run("runs", "logs", RUN_ID, "--readable", "--follow").out == "one\ntwo\n"
+    assert here("runs", "logs", RUN_ID, "--readable", "--follow").out == "one\ntwo\n"
     offsets = [one.query["offset"] for one in server.calls("GET", f"{RUN}/log")]
     assert offsets[:4] == [["0"], ["500"], ["800"], ["800"]]
 
 
 def test_the_log_of_an_agent_without_events_is_shown_as_it_is(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     server.on("GET", f"{RUN}/log", a_log(b"one\ntwo\n", 0, 8))
-    done = shell.run("runs", "logs", RUN_ID, "--readable")
+    done = here("runs", "logs", RUN_ID, "--readable")
     assert (done.code, done.out) == (0, "one\ntwo\n")
     assert done.err == "This run's agent writes no events: showing the raw log.\n"
 
 
-def test_a_log_is_raw_or_readable(shell: Shell) -> None:
-    done = shell.run("runs", "logs", RUN_ID, "--readable", "--raw")
+def test_a_log_is_raw_or_readable(here: Here) -> None:
+    done = here("runs", "logs", RUN_ID, "--readable", "--raw")
     assert (done.code, done.out) == (2, "")
     assert "Give --readable or --raw, not both." in done.err
 
 
 def test_words_are_looked_for_in_the_whole_log_on_the_server(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     hits = [
         {"offset": 40 * line, "line": line, "text": f"the \x1b[31merror {line}"} for line in (3, 70)
@@ -247,7 +247,7 @@ def test_words_are_looked_for_in_the_whole_log_on_the_server(
         {"total": 2, "items": hits[1:], "next_cursor": None},
         {"total": 0, "items": [], "next_cursor": None},
     )
-    answer = shell.run("runs", "logs", RUN_ID, "--search", "Error")
+    answer = here("runs", "logs", RUN_ID, "--search", "Error")
     assert answer.code == 0
     assert [line.replace("\x1b[31m", "") for line in answer.out.splitlines()] == [
         "3:the error 3",
@@ -255,6 +255,6 @@ def test_words_are_looked_for_in_the_whole_log_on_the_server(
     ]
     calls = server.calls("GET", f"{RUN}/log/search")
     assert [call.query.get("cursor") for call in calls] == [None, ["120"]]
-    answer = shell.run("runs", "logs", RUN_ID, "--search", "x")
+    answer = here("runs", "logs", RUN_ID, "--search", "x")
     assert (answer.out, answer.err) == ("", "The log does not contain these words.\n")
-    assert shell.run("runs", "logs", RUN_ID, "--search", "x", "--follow").code == 2
+    assert here("runs", "logs", RUN_ID, "--search", "x", "--follow").code == 2

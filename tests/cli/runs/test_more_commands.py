@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,10 +19,9 @@ from tests.builders.api_samples import (
     kept_work,
     some_stages,
 )
-from tests.drivers.cli.shells import Ended, Shell
+from tests.drivers.cli.shells import Here, Shell
 from tests.fakes.recorded_server import RecordedServer, Reply
 
-Here = Callable[..., Ended]
 CHANGE, RUN = "/projects/proj_1/changes/4", f"/runs/{RUN_ID}"
 DIFF = "diff --git a/x b/x\n-old\x1b[2J\n+new\u202e\n"
 FREED = {"key": "a/b", "project_id": "proj_1", "run_id": RUN_ID}

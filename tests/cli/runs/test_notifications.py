@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.builders.api_samples import AT
-from tests.drivers.cli.shells import Shell
+from tests.drivers.cli.shells import Here
 from tests.fakes.recorded_server import RecordedServer
 
 ARRANGED = {"kinds": ["delivered"], "quiet_hours": "", "digest_at": "", "zone": "UTC"}
@@ -19,12 +19,12 @@ READY = {
 
 
 def test_receivers_are_listed_with_what_waits_and_what_went_wrong(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     late = READY | {"pending": 2, "last_taken": False, "last_because": "It answered 500."}
     odd = READY | {"receiver": "nonsense://…", "problem": "It cannot be used."}
     server.on("GET", "/notifications", ARRANGED | {"items": [READY, late, odd]})
-    ended = shell.run("notifications", "list")
+    ended = here("notifications", "list")
     assert (ended.code, ended.err) == (0, "")
     rows = [line.split(maxsplit=2) for line in ended.out.splitlines()]
     assert rows == [
@@ -36,24 +36,24 @@ def test_receivers_are_listed_with_what_waits_and_what_went_wrong(
 
 
 def test_where_they_are_off_it_says_how_to_switch_them_on(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     server.on("GET", "/notifications", ARRANGED | {"items": []})
-    ended = shell.run("notifications", "list")
+    ended = here("notifications", "list")
     assert (ended.code, ended.out) == (0, "")
     assert "set RUNYARD_NOTIFY_URLS" in ended.err
 
 
 def test_a_test_says_who_took_it_and_fails_where_one_did_not(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     took = {"receiver": "slack://…", "taken": True, "because": None}
     not_taken = {"receiver": "json://x/…", "taken": False, "because": "It answered 403."}
     server.on("POST", "/notifications/test", {"items": [took]})
-    assert shell.run("notifications", "test").code == 0
+    assert here("notifications", "test").code == 0
     server.script.clear()
     server.on("POST", "/notifications/test", {"items": [took, not_taken]})
-    ended = shell.run("notifications", "test")
+    ended = here("notifications", "test")
     assert ended.code == 1
     assert "It answered 403." in ended.out
     assert "Not every receiver took the message." in ended.err

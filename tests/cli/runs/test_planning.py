@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 
 from tests.builders.api_samples import RUN_ID, a_project, a_run
-from tests.drivers.cli.shells import Ended
+from tests.drivers.cli.shells import Here
 from tests.fakes.recorded_server import RecordedServer, Reply
 
-Here = Callable[..., Ended]
 TRIGGER = ("runs", "trigger", "--project", "demo", "--agent-type", "script", "--delay")
 RUN = f"/runs/{RUN_ID}"
 LATER = "2030-01-02T02:00:00.000Z"

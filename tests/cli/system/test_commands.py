@@ -17,7 +17,7 @@ from tests.builders.api_samples import (
     an_issue,
     some_stages,
 )
-from tests.drivers.cli.shells import Shell
+from tests.drivers.cli.shells import Here
 from tests.fakes.recorded_server import RecordedServer, Reply
 
 OTHER_ID = "run_c0123456789abcdefgi7f3k1a"
@@ -67,54 +67,54 @@ PRINTING = [
     ("words", "expected"), PRINTING, ids=[" ".join(words) for words, _ in PRINTING]
 )
 def test_json_is_the_apis_own_and_nothing_else(
-    words: list[str], expected: Any, shell: Shell, full_server: RecordedServer
+    words: list[str], expected: Any, here: Here, full_server: RecordedServer
 ) -> None:
-    ended = shell.run(*words, "--json")
+    ended = here(*words, "--json")
     assert (ended.code, ended.err) == (0, "")
     assert ended.json == expected(full_server)
 
 
 @pytest.mark.parametrize("typed", ["7f3k1a", "…7f3k1a", "...7f3k1a", RUN_ID[4:], RUN_ID])
 def test_a_run_is_found_by_its_id_or_any_ending(
-    typed: str, shell: Shell, full_server: RecordedServer
+    typed: str, here: Here, full_server: RecordedServer
 ) -> None:
-    ended = shell.run("runs", "show", typed)
+    ended = here("runs", "show", typed)
     assert ended.code == 0
     assert RUN_ID in ended.out
     assert "This was delivered." in ended.out
 
 
-def test_an_ambiguous_ending_names_the_candidates(shell: Shell, server: RecordedServer) -> None:
+def test_an_ambiguous_ending_names_the_candidates(here: Here, server: RecordedServer) -> None:
     server.on("GET", "/runs", {"items": [a_run(), a_run(id=OTHER_ID)]})
-    ended = shell.run("runs", "stop", "7f3k1a")
+    ended = here("runs", "stop", "7f3k1a")
     assert ended.code == 1
     assert RUN_ID in ended.err
     assert OTHER_ID in ended.err
     assert all(one.method == "GET" for one in server.asked)
 
 
-def test_a_match_elsewhere_than_at_the_end_is_none(shell: Shell, server: RecordedServer) -> None:
+def test_a_match_elsewhere_than_at_the_end_is_none(here: Here, server: RecordedServer) -> None:
     server.on("GET", "/runs", {"items": [a_run(title="about 123456")]})
-    ended = shell.run("runs", "stop", "123456")
+    ended = here("runs", "stop", "123456")
     assert ended.code == 1
     assert "There is no run whose id ends in 123456." in ended.err
 
 
 def test_an_unknown_project_is_refused_with_the_near_or_the_known_ones(
-    shell: Shell, full_server: RecordedServer
+    here: Here, full_server: RecordedServer
 ) -> None:
-    ended = shell.run("issues", "list", "--project", "demi")
+    ended = here("issues", "list", "--project", "demi")
     assert ended.code == 1
     assert "There is no project demi. Did you mean demo?" in ended.err
-    ended = shell.run("issues", "list", "--project", "elsewhere")
+    ended = here("issues", "list", "--project", "elsewhere")
     assert "There is no project elsewhere. The projects are: demo." in ended.err
 
 
 def test_a_trigger_sends_what_was_asked_and_no_more(
-    shell: Shell, full_server: RecordedServer
+    here: Here, full_server: RecordedServer
 ) -> None:
     words = ["--issue", "3", "--depth-level", "deep", "--model", "large", "--key", "my-key"]
-    ended = shell.run("runs", "trigger", "--project", "demo", "--agent-type", "claude", *words)
+    ended = here("runs", "trigger", "--project", "demo", "--agent-type", "claude", *words)
     assert (ended.code, ended.out) == (0, RUN_ID + "\n")
     [call] = full_server.calls("POST", "/runs")
     assert call.headers["x-idempotency-key"] == "my-key"
@@ -127,17 +127,17 @@ def test_a_trigger_sends_what_was_asked_and_no_more(
     }
 
 
-def test_a_replay_is_said_to_be_one(shell: Shell, full_server: RecordedServer) -> None:
+def test_a_replay_is_said_to_be_one(here: Here, full_server: RecordedServer) -> None:
     replay = Reply(200, a_run(), {"Idempotency-Replayed": "true"})
     full_server.on("POST", "/runs", replay)
-    ended = shell.run("runs", "trigger", "-p", "demo", "--agent-type", "x", "--key", "k")
+    ended = here("runs", "trigger", "-p", "demo", "--agent-type", "x", "--key", "k")
     assert ended.out == RUN_ID + "\n"
     assert "no second run was started" in ended.err
 
 
-def test_filters_of_a_list_reach_the_server(shell: Shell, full_server: RecordedServer) -> None:
+def test_filters_of_a_list_reach_the_server(here: Here, full_server: RecordedServer) -> None:
     words = ["--project", "demo", "--status", "died", "--status", "running", "--limit", "7"]
-    ended = shell.run("runs", "list", *words)
+    ended = here("runs", "list", *words)
     assert ended.code == 0
     assert full_server.calls("GET", "/runs")[0].query == {
         "project_id": ["proj_1"],
@@ -157,19 +157,19 @@ def test_filters_of_a_list_reach_the_server(shell: Shell, full_server: RecordedS
     ],
 )
 def test_a_project_takes_its_repositorys_name(
-    typed: str, origin: str | None, name: str, shell: Shell, full_server: RecordedServer
+    typed: str, origin: str | None, name: str, here: Here, full_server: RecordedServer
 ) -> None:
-    assert shell.run("projects", "add", typed).out == "proj_1\n"
+    assert here("projects", "add", typed).out == "proj_1\n"
     [call] = full_server.calls("POST", "/projects")
     assert call.body == {"name": name, "origin": origin or typed}
 
 
 def test_a_folder_that_is_added_is_told_with_the_remote_it_has(
-    shell: Shell, full_server: RecordedServer
+    here: Here, full_server: RecordedServer
 ) -> None:
     found = {"folder": "/srv/shop", "remote": "git@example.org:me/shop.git"}
     full_server.on("GET", "/origins", found)
-    ended = shell.run("projects", "add", "/srv/shop")
+    ended = here("projects", "add", "/srv/shop")
     assert (ended.code, ended.out) == (0, "proj_1\n")
     assert "add git@example.org:me/shop.git" in " ".join(ended.err.split())
 
@@ -182,20 +182,18 @@ def test_a_folder_that_is_added_is_told_with_the_remote_it_has(
     ],
 )
 def test_an_agents_command_is_words_or_json(
-    command: list[str], shell: Shell, full_server: RecordedServer, tmp_path: Path
+    command: list[str], here: Here, full_server: RecordedServer, tmp_path: Path
 ) -> None:
-    ended = shell.run("projects", "add", str(tmp_path), *command, "--budget-seconds", "60")
+    ended = here("projects", "add", str(tmp_path), *command, "--budget-seconds", "60")
     assert ended.code == 0
     [call] = full_server.calls("POST", "/projects")
     assert call.body["agent_command"] == ["agent", "{prompt}"]
     assert (call.body["agent"], call.body["budget_seconds"]) == ("script", 60)
 
 
-def test_an_issue_can_be_ready_and_told_at_length(
-    shell: Shell, full_server: RecordedServer
-) -> None:
+def test_an_issue_can_be_ready_and_told_at_length(here: Here, full_server: RecordedServer) -> None:
     words = ["issues", "add", "-p", "demo", "New", "--body", "-", "--label", "bug", "--ready"]
-    assert shell.run(*words, stdin="Much\nmore").out == "5\n"
+    assert here(*words, stdin="Much\nmore").out == "5\n"
     assert full_server.calls("POST", "/projects/proj_1/issues")[0].body == {
         "title": "New",
         "body": "Much\nmore",
@@ -203,8 +201,8 @@ def test_an_issue_can_be_ready_and_told_at_length(
     }
 
 
-def test_a_stop_carries_its_reason(shell: Shell, full_server: RecordedServer) -> None:
-    ended = shell.run("runs", "stop", "7f3k1a", "--reason", "wrong issue")
+def test_a_stop_carries_its_reason(here: Here, full_server: RecordedServer) -> None:
+    ended = here("runs", "stop", "7f3k1a", "--reason", "wrong issue")
     assert (ended.code, ended.out) == (0, "Stopped  …7f3k1a\n")
     [call] = full_server.calls("POST", f"/runs/{RUN_ID}/stop")
     assert call.body == {"because": "wrong issue"}
@@ -214,20 +212,20 @@ def test_a_stop_carries_its_reason(shell: Shell, full_server: RecordedServer) ->
     ("words", "code"), [([], 0), (["--strict"], 1), (["--strict", "--json"], 1)]
 )
 def test_doctor_fails_only_where_it_is_told_to_be_strict(
-    words: list[str], code: int, shell: Shell, full_server: RecordedServer
+    words: list[str], code: int, here: Here, full_server: RecordedServer
 ) -> None:
-    assert shell.run("doctor", *words).code == code
+    assert here("doctor", *words).code == code
 
 
-def test_a_page_of_a_dead_run_says_why(shell: Shell, full_server: RecordedServer) -> None:
+def test_a_page_of_a_dead_run_says_why(here: Here, full_server: RecordedServer) -> None:
     full_server.on("GET", f"/runs/{RUN_ID}", a_dead_run())
-    shown = shell.run("runs", "show", RUN_ID).out
+    shown = here("runs", "show", RUN_ID).out
     assert "The agent ended with exit code 3." in shown
     assert "corr-of-the-run" in shown
 
 
 def test_what_surrounds_agents_is_said_by_options_and_taken_back_by_empty_ones(
-    full_server: RecordedServer, shell: Shell, tmp_path: Path
+    full_server: RecordedServer, here: Here, tmp_path: Path
 ) -> None:
     full_server.on("PATCH", "/projects/proj_1", a_project())
     edit = ["projects", "edit", "demo"]
@@ -240,9 +238,9 @@ def test_what_surrounds_agents_is_said_by_options_and_taken_back_by_empty_ones(
         "--toolchain",
         str(tmp_path / "tools"),
     ]
-    shell.run(*edit, *given, "--memory-mb", "2048", "--processes", "64")
+    here(*edit, *given, "--memory-mb", "2048", "--processes", "64")
     taken = ["--allow-host", "", "--allow", "", "--toolchain", "", "--file-mb", ""]
-    shell.run(*edit, *taken)
+    here(*edit, *taken)
     first, second = (call.body for call in full_server.calls("PATCH", "/projects/proj_1"))
     assert first == {
         "sandbox": "sandboxed",
@@ -254,5 +252,5 @@ def test_what_surrounds_agents_is_said_by_options_and_taken_back_by_empty_ones(
     }
     lists = {"allowed_hosts": [], "allow": [], "toolchains": []}
     assert second == lists | {"limits": {"file_mb": None}}
-    refused = shell.run(*edit, "--memory-mb", "much")
+    refused = here(*edit, "--memory-mb", "much")
     assert (refused.code, "--memory-mb takes a whole number." in refused.err) == (2, True)

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.builders.api_samples import RUN_ID, a_dead_run, a_project, a_run
-from tests.drivers.cli.shells import DEADLINE_SECONDS, ROOT, Ended, Shell
+from tests.drivers.cli.shells import DEADLINE_SECONDS, ROOT, Here, Shell
 from tests.fakes.recorded_server import RecordedServer, Reply
 
-Here = Callable[..., Ended]
 OTHER_ID = "run_c0123456789abcdefghabc123"
 R_ID = "run_c0123456789abcdefghr4c123"
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 
 from tests.drivers.cli.click_tree import every_command
-from tests.drivers.cli.shells import Ended
+from tests.drivers.cli.shells import Ended, Here
 
-Here = Callable[..., Ended]
 TREE = every_command()
 _told: dict[str, Ended] = {}
 

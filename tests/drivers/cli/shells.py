@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,10 @@ class Ended:
     def json(self) -> Any:
         """Standard output parsed as JSON; fails if it holds anything else."""
         return json.loads(self.out)
+
+
+# runs a shell's commands in this process: the fixture `here`
+Here = Callable[..., Ended]
 
 
 @dataclass
