@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, bindparam, delete, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, or_, update
 from sqlmodel import Session, SQLModel, col, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from app.domain.usage_limits import HoldFacts, covers
 from app.domain.words import Status
@@ -18,6 +18,8 @@ from app.records.feed import ProjectChanged, RunChanged
 from app.records.stores.routing import Stores
 from app.records.stores.sessions import control_of
 from app.records.tables import AccountHold, Project, Run
+
+_QUEUED = (col(Run.released_at).is_(None), col(Run.status) == Status.QUEUED)
 
 
 class HoldLedger:
@@ -39,10 +41,30 @@ class HoldLedger:
         found = self.stores.everywhere(select(Run).where(col(Run.may_resume)))
         return sorted(found, key=lambda run: (run.ended_at or run.created_at, run.id))
 
-    def queued(self) -> list[Run]:
-        """Return the queued runs."""
-        query = select(Run).where(col(Run.released_at).is_(None), Run.status == Status.QUEUED)
-        return self.stores.everywhere(query)
+    def has_queued(self, hold: AccountHold) -> bool:
+        """Return True if a queued run needs the account; reads up to the first that does."""
+        query = select(Run.id).where(*_QUEUED, Run.agent == hold.agent).limit(1)
+        if hold.family:
+            # as `covers` says
+            of_family = func.lower(Run.model).contains(hold.family, autoescape=True)
+            query = query.where(or_(col(Run.model).is_(None), of_family))
+        return bool(self.stores.everywhere(query))
+
+    def count_waiting(self, holds: Sequence[AccountHold]) -> list[int]:
+        """Return for each hold how many runs are queued or wait to be resumed on its account."""
+        columns = col(Run.agent), col(Run.model)
+        found: list[tuple[str, str | None, int]] = []
+        for those in (_QUEUED, [col(Run.may_resume)]) if holds else ():
+            query = Select[str, str | None, int](*columns, func.count()).where(*those)
+            found += self.stores.everywhere(query.group_by(*columns))
+        return [
+            sum(
+                count
+                for agent, model, count in found
+                if agent == hold.agent and covers(hold.family, model)
+            )
+            for hold in holds
+        ]
 
     def set_resumable(self, run: Run, *, may_resume: bool) -> bool:
         """Set if a run waits to be resumed; return False if it was set so already."""

@@ -246,7 +246,9 @@ class ResumeService:
 
     def _end_if_over(self, hold: AccountHold, now: datetime) -> None:
         """Drop a hold that no run waits for."""
-        waiting = [*self._ledger.queued(), *filter(self._may_be_wanted, self._ledger.resumable())]
+        if self._ledger.has_queued(hold):
+            return
+        waiting = filter(self._may_be_wanted, self._ledger.resumable())
         if not any(needs(hold, run) for run in waiting):
             self._ledger.drop(hold)
 

@@ -173,10 +173,10 @@ class UsageLimits:
     def views(self, now: datetime) -> list[HoldView]:
         """Return every hold of this machine's accounts, oldest first."""
         holds = [one for one in self.ledger.all() if one.account == self._agents.account(one.agent)]
-        waiting = [*self.ledger.queued(), *self.ledger.resumable()] if holds else []
+        waiting = self.ledger.count_waiting(holds)
         return [
-            HoldView(hold, stand_of(facts_of(hold), now), sum(needs(hold, one) for one in waiting))
-            for hold in holds
+            HoldView(hold, stand_of(facts_of(hold), now), count)
+            for hold, count in zip(holds, waiting, strict=True)
         ]
 
     def held(self, session: Session | None = None) -> dict[str, list[AccountHold]]:
