@@ -178,6 +178,10 @@ def test_a_submit_that_waits_for_its_branch_goes_by_itself_also_after_a_lost_lin
     link = error.get_by_role("link")
     expect(link).to_have_attribute("href", f"/runs/{holder}?show=pull-request")
     picture(page, "new-run-lock")
+    with page.context.expect_page() as opened:
+        link.click(modifiers=["ControlOrMeta"])
+    expect(opened.value.get_by_test_id("pr-card")).to_be_visible()
+    opened.value.close()
     error.get_by_role("button", name="Wait").click()
     expect(error).to_contain_text("Waiting: the run starts by itself when the branch is free.")
     expect(error.get_by_role("button", name="Stop waiting")).to_be_focused()

@@ -19,7 +19,7 @@ from tests.builders.scenes import (
 )
 from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.submits import key_of, open_form, picture, runs_of
-from tests.e2e.conftest import Consoles, OpenPage
+from tests.e2e.conftest import Consoles
 
 LOST_LINK = "ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INTERNET_DISCONNECTED|WebSocket|Failed to fetch"
 
@@ -115,53 +115,3 @@ def test_a_restarted_server_finds_the_form_as_it_was_left_with_its_key(
     page.go_back()
     expect(page.get_by_test_id("task")).to_have_value("")
     assert key_of(page) != key, "a form that made its run is forgotten"
-
-
-# in `make test`: the test above (typed and inert), and test_new_run_dialog.py (sent when back)
-@pytest.mark.soak
-def test_a_form_out_of_reach_keeps_what_is_typed_and_sends_it_when_it_is_back(
-    sign_in: OpenPage, server: RunyardServer, tmp_path: Path, puppet: Puppet, consoles: Consoles
-) -> None:
-    page = sign_in()
-    project = add_project(server, tmp_path, puppet.argv, name="offline")
-    open_form(page, server, project)
-    key = key_of(page)
-    consoles.expect(LOST_LINK)
-    page.context.set_offline(True)
-    page.evaluate("window.socket.io.engine.close()")
-    expect(page.get_by_test_id("live-badge")).to_have_text("Reconnecting…")
-    page.get_by_test_id("task").fill("Typed in a tunnel")
-    assert page.get_by_test_id("run-submit").evaluate("(e) => Boolean(e.closest('[inert]'))")
-    page.context.set_offline(False)
-    expect(page.get_by_test_id("live-badge")).to_have_text("Live")
-    expect(page.get_by_test_id("task")).to_have_value("Typed in a tunnel")
-    assert key_of(page) == key
-    page.get_by_test_id("run-submit").click()
-    run_id = wait_for_run_page(page)
-    (listed,) = runs_of(server, project)
-    assert wait_until(server, run_id, id=listed["id"])["task"] == "Typed in a tunnel"
-    stop_here(page)
-    wait_until_released(server, run_id)
-
-
-def test_a_form_that_is_opened_anew_is_empty_and_has_a_key_of_its_own(
-    signed_in: Page, server: RunyardServer, tmp_path: Path, puppet: Puppet
-) -> None:
-    page = signed_in
-    project = add_project(server, tmp_path, puppet.argv, name="anew")
-    open_form(page, server, project)
-    key = key_of(page)
-    page.get_by_test_id("task").fill("half a sentence")
-    page.reload()
-    expect(page.get_by_test_id("form-restored")).to_be_visible()
-    expect(page.get_by_test_id("task")).to_have_value("half a sentence")
-    assert key_of(page) == key
-    page.get_by_test_id("form-reset").click()
-    expect(page.get_by_test_id("form-restored")).to_have_count(0)
-    expect(page.get_by_test_id("task")).to_have_value("")
-    second = key_of(page)
-    assert second != key
-    page.reload()
-    open_form(page, server, project)
-    expect(page.get_by_test_id("form-restored")).to_have_count(0)
-    assert key_of(page) not in (key, second)
