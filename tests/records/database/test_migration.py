@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -24,11 +24,16 @@ from app.records.database.migration import HEAD, REVISIONS, SchemaNewer, migrate
 from app.records.tables import Person
 from tests.builders.databases import SQLITE, one_postgres
 from tests.builders.rows import NOW
+from tests.drivers.servers.forked_starts import (
+    SERVER,
+    ForkedProcess,
+    clean_environment,
+    start_forked,
+)
 
 pytestmark = pytest.mark.both_databases
 
 MIGRATIONS = Path(migration.__file__).parent / "migrations"
-ROOT = Path(__file__).parents[3]
 COMING = f"{int(HEAD) + 1:04}"
 NEXT = f"""
 import sqlalchemy as sa
@@ -212,20 +217,23 @@ migrate(database, backups=Path(sys.argv[2]), now=datetime.now(UTC))
 """
 
 
+@contextmanager
+def about_to_migrate(url: str, backups: Path) -> Iterator[tuple[IO[bytes], ForkedProcess]]:
+    """Start a process that migrates once it reads a line from the file; wait until it is ready."""
+    (theirs, line), (told, tells) = os.pipe(), os.pipe()
+    with os.fdopen(line, "wb", 0) as go, os.fdopen(told, "rb", 0) as ready:
+        words = ["-c", START, url, str(backups)]
+        process = start_forked(SERVER, words, clean_environment(), (theirs, tells, 2))
+        os.close(theirs)
+        os.close(tells)
+        assert ready.readline() == b"ready\n"
+        yield go, process
+
+
 def test_two_servers_that_start_at_once_make_one_schema(bare: Database, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", START, bare.url, str(tmp_path / "backups")]
-    pipe = subprocess.PIPE
-    servers = [
-        subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-        for _ in range(2)
-    ]
-    for server in servers:
-        assert server.stdout is not None
-        assert server.stdout.readline() == "ready\n"
-    for server in servers:
-        assert server.stdin is not None
-        server.stdin.write("\n")
-        server.stdin.flush()
-    errors = [server.communicate(timeout=30)[1] for server in servers]
-    assert [server.returncode for server in servers] == [0, 0], errors
+    backups = tmp_path / "backups"
+    with about_to_migrate(bare.url, backups) as first, about_to_migrate(bare.url, backups) as other:
+        for go, _ in (first, other):
+            go.write(b"\n")
+        assert [process.wait(30) for _, process in (first, other)] == [0, 0]
     assert revision_of(bare) == HEAD
