@@ -97,7 +97,6 @@ class TwinPlane(DrivenPlane):
         )
         # the database, of whatever kind, is this test's own: no lease is needed
         self.leases.is_alone = True
-        self.migrate()
         self.services.sweep.open()
         self.leases.renew_once(self.clock())
         self.person = self.services.accounts.operator(self.clock()).id

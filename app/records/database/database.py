@@ -283,9 +283,9 @@ class Database:
         return isinstance(pool, QueuePool) and pool.checkedout() > 0
 
     def close(self) -> None:
-        """Close all connections."""
-        self._writer.dispose()
+        """Close all connections, last the one that writes: SQLite then empties its log."""
         self._reader.dispose()
+        self._writer.dispose()
 
 
 @contextmanager
