@@ -23,6 +23,7 @@ from app.records.database.change_codec import notify_others
 from app.records.database.engines import is_cramped, postgresql_engine, sqlite_engine
 from app.records.feed import Change, Happening
 from app.records.people.audit_ledger import PENDING
+from app.records.stores.sessions import SHARED
 
 log = structlog.get_logger()
 BUSY_SECONDS = 30
@@ -78,6 +79,11 @@ def has_begun_to_write() -> bool:
     return writing is not None and writing.has_begun
 
 
+def watched() -> Writing | None:
+    """Return the state of the watched operation, None if it is not watched."""
+    return _watched.get()
+
+
 def begin_to_write() -> None:
     """Mark the watched operation as having side effects. Call it before a push to origin.
 
@@ -115,15 +121,18 @@ class Transaction(Session):
         return list(dict.fromkeys(self.info.get("changes", [])))
 
     def commit(self) -> None:
-        """Commit; mark the watched operation as begun if anything was written or announced."""
-        writing = _watched.get() or Writing()
-        had_begun = writing.has_begun
-        writing.has_begun = had_begun or self.has_written or bool(self.pending_changes())
+        """Commit; mark the watched operations as begun if anything was written or announced."""
+        shared: list[Writing] = self.info.get(SHARED, [])
+        before = [(one, one.has_begun) for one in shared or [_watched.get() or Writing()]]
+        begins = self.has_written or bool(self.pending_changes())
+        for writing, had_begun in before:
+            writing.has_begun = had_begun or begins
         try:
             super().commit()
         except DBAPIError as error:
             if _sentence_of(error) is not None:
-                writing.has_begun = had_begun  # refused with a reason: not committed
+                for writing, had_begun in before:
+                    writing.has_begun = had_begun  # refused with a reason: not committed
             raise
         for act in self.info.pop(PENDING, ()):
             act.is_written = True
@@ -141,7 +150,7 @@ class Transaction(Session):
             with self.begin_nested():
                 witness(self, happening)
         except Exception as problem:
-            is_silent = isinstance(problem, DBAPIError) and _is_silence(problem)
+            is_silent = isinstance(problem, DBAPIError) and is_silence(problem)
             if is_silent or isinstance(problem, DatabaseSilent):
                 raise
             log.exception("notification_not_queued", about=type(happening).__name__)
@@ -296,7 +305,7 @@ def silence_named() -> Generator[None]:
     except PoolTimeout as error:
         raise DatabaseSilent(str(error).splitlines()[0], BUSY) from error
     except DBAPIError as error:
-        if not _is_silence(error):
+        if not is_silence(error):
             raise
         said = str(error.orig or error).splitlines()[0]
         raise DatabaseSilent(said, _sentence_of(error)) from error
@@ -313,7 +322,8 @@ def _sentence_of(error: DBAPIError) -> str | None:
     return BUSY if any(name in BUSY_CODES for name in names) else None
 
 
-def _is_silence(error: DBAPIError) -> bool:
+def is_silence(error: DBAPIError) -> bool:
+    """Return True if the database did not answer, False if it refused the statement."""
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         return True
     # a read-only replica answers at this address after a failover

@@ -16,14 +16,17 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Insert, Select, insert, select
 from sqlmodel import Session, SQLModel
 
 from app.domain import ids
-from app.records.stores.sessions import OnlyOneStore, control_of
+from app.records.stores.sessions import SHARED, OnlyOneStore, control_of
 from app.records.tables import Outgoing
+
+if TYPE_CHECKING:
+    from app.records.database.database import Transaction
 
 DEED = "deed"
 LOOP = "loop"
@@ -31,6 +34,7 @@ FIRST = "0" * 64
 CHANGED = "changed"
 # acts written in this transaction; they count as recorded once it commits
 PENDING = "deeds"
+_LAST = "last_deed"
 _SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
 _COVERED = (
     *("at", "person", "role", "via", "token", "address", "deed", "object"),
@@ -116,7 +120,7 @@ def nothing_done() -> None:
 
 
 def record(
-    tx: Session,
+    tx: Transaction,
     object_id: str | None = None,
     *,
     before: Mapping[str, Any] | None = None,
@@ -125,7 +129,7 @@ def record(
 ) -> None:
     """Write the current act in the transaction that performs it; do nothing without an act."""
     act = _acting.get()
-    if act is None or act.is_written or act in tx.info.get(PENDING, ()):
+    if act is None or _is_recorded(tx, act):
         return
     if object_id is not None:
         act.name(object_id)
@@ -135,7 +139,7 @@ def record(
     _add(tx, act)
 
 
-def write_down(tx: Session, deed: Deed, now: datetime, *, about: str = "") -> None:
+def write_down(tx: Transaction, deed: Deed, now: datetime, *, about: str = "") -> None:
     """Write an act with the deed's name and reason, in the transaction that performs it.
 
     `about` is the run or batch whose store's transaction `tx` may be.
@@ -143,7 +147,7 @@ def write_down(tx: Session, deed: Deed, now: datetime, *, about: str = "") -> No
     act = _acting.get()
     if act is None:
         act = Act(now, deed.person_id, None, LOOP, deed.what, deed.correlation_id)
-    elif act.is_written or act in tx.info.get(PENDING, ()):
+    elif _is_recorded(tx, act):
         return
     act.deed = deed.what
     act.object = deed.run_id or deed.project_id or act.object
@@ -151,7 +155,12 @@ def write_down(tx: Session, deed: Deed, now: datetime, *, about: str = "") -> No
     _add(tx, act, about)
 
 
-def append_details(tx: Session, data: Mapping[str, Any], now: datetime) -> None:
+def _is_recorded(tx: Session, act: Act) -> bool:
+    # not by equality: calls that share a transaction may be alike in everything
+    return act.is_written or any(one is act for one in tx.info.get(PENDING, ()))
+
+
+def append_details(tx: Transaction, data: Mapping[str, Any], now: datetime) -> None:
     """Append an act that came through the outbox to the control store's audit."""
     if "what" in data:  # the format of an older Runyard
         write_down(tx, Deed(**data), now)
@@ -160,16 +169,19 @@ def append_details(tx: Session, data: Mapping[str, Any], now: datetime) -> None:
         append(tx, Act(**columns))
 
 
-def append(control: Session, act: Act) -> None:
+def append(control: Transaction, act: Act) -> None:
     """Append a row to the end of the hash chain."""
-    control.flush()
-    last = control.connection().execute(_last_hash()).scalar()
+    # of a shared transaction's acts, each knows the one before
+    last = control.info.get(_LAST) or control.connection().execute(_last_hash()).scalar()
     # not by `asdict`, which copies every value
     values = {one.name: getattr(act, one.name) for one in fields(act) if one.compare}
     values["previous"] = last or FIRST
     # normalized by JSON, so that the hash matches the row as it is read back
     values = {**values, **json.loads(json.dumps({n: values[n] for n in ("before", "after")}))}
-    control.exec(_insert(), params={**values, "hash": hash_of(values)})
+    values["hash"] = hash_of(values)
+    control.write(_insert(), values)
+    if SHARED in control.info:
+        control.info[_LAST] = values["hash"]
 
 
 # on the table and not on the entity, which costs far more: these run for every accepted run
@@ -192,7 +204,7 @@ def hash_of(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def _add(tx: Session, act: Act, about: str = "") -> None:
+def _add(tx: Transaction, act: Act, about: str = "") -> None:
     try:
         append(control_of(tx), act)
     except OnlyOneStore:

@@ -12,7 +12,8 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Insert,
-    and_,
+    Integer,
+    String,
     bindparam,
     cast,
     func,
@@ -27,7 +28,6 @@ from app.domain.lifecycle import WAITING
 from app.domain.statistics import MICROS
 from app.records.tables import Run
 
-_WAITING = [str(status) for status in WAITING]
 # open runs, except batch items that still wait
 ASKED_FOR = text(
     "runs.released_at IS NULL"
@@ -40,6 +40,11 @@ QUEUED = text("runs.status IN ('delayed', 'queued')")
 # likewise: queued runs, except batch items; delayed runs; queued runs with a time to live
 IN_LINE = text("runs.released_at IS NULL AND runs.batch_id IS NULL AND runs.status = 'queued'")
 DELAYED = text("runs.status = 'delayed'")
+# likewise: those in the queue that count for a concurrency limit
+ASKED_FOR_NOW = text(
+    "runs.released_at IS NULL AND runs.status IN ('delayed', 'queued')"
+    " AND runs.batch_id IS NULL AND runs.due_at IS NULL"
+)
 EXPIRING = text(
     "runs.released_at IS NULL AND runs.status = 'queued' AND runs.expires_at IS NOT NULL"
 )
@@ -97,15 +102,18 @@ def count_active_alike() -> CompoundSelect[*tuple[Any, ...]]:
 @cache
 def active_ids() -> Select[str, str]:
     """Select project id and run id of all runs that count for a concurrency limit."""
-    return select(Run.project_id, Run.id).where(col(Run.released_at).is_(None), counts_as_active())
+    query = select(Run.project_id, Run.id).where(col(Run.released_at).is_(None))
+    return query.where(or_(BEGUN, ASKED_FOR_NOW))
 
 
 @cache
 def count_active() -> SelectOfScalar[int]:
     """Count the runs that count for the limit of `project_id`."""
-    of_project = col(Run.project_id) == bindparam("project_id")
-    query = select(func.count()).select_from(Run)
-    return query.where(of_project, col(Run.released_at).is_(None), counts_as_active())
+    of_project = col(Run.project_id) == bindparam("project_id", type_=String)
+    query = sqlalchemy.select(func.count(type_=Integer)).select_from(Run).where(of_project)
+    # apart, so that each follows its index
+    begun, waiting = query.where(BEGUN), query.where(ASKED_FOR_NOW)
+    return select(begun.scalar_subquery() + waiting.scalar_subquery())
 
 
 def cost_sum() -> ColumnElement[int]:
@@ -126,12 +134,6 @@ def is_active(run: Run) -> bool:
     """
     is_asked_for_now = run.batch_id is None and run.due_at is None
     return run.status not in WAITING or is_asked_for_now
-
-
-def counts_as_active() -> ColumnElement[bool]:
-    """Return the same condition as SQL, for runs that are known to be open."""
-    is_asked_for_now = and_(col(Run.batch_id).is_(None), col(Run.due_at).is_(None))
-    return or_(col(Run.status).not_in(_WAITING), is_asked_for_now)
 
 
 @cache

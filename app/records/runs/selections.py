@@ -230,25 +230,31 @@ class OpenRuns:
         return sorted(self.stores.everywhere(query), key=lambda run: (run.created_at, run.id))
 
 
-SAME = (
-    *("agent", "issue", "pr_number", "branch_name"),
-    *("task", "depth_level", "target_framework"),
-)
+SAME = ("agent", "pr_number", "branch_name", "task", "depth_level", "target_framework")
+# exactly as in its index, or neither kind of database uses it
+_BEGINNING = "coalesce(substr({}, 1, 60), '')"
 
 
 def find_twin(session: Session, run: Run) -> Run | None:
     """Return an open run of the same project with the same work, or None; the model may differ."""
-    asked = {name: getattr(run, name) for name in ("project_id", *SAME)}
-    found = (twin for one in every(session) for twin in one.exec(_twin(), params=asked))
+    asked = {name: getattr(run, name) for name in ("project_id", "issue", *SAME)}
+    query = _twin(run.issue is not None)
+    found = (twin for one in every(session) for twin in one.exec(query, params=asked))
     return next(found, None)
 
 
 @cache
-def _twin() -> SelectOfScalar[Run]:
-    same = [
-        col(getattr(Run, name)).is_not_distinct_from(bindparam(name, type_=getattr(Run, name).type))
-        for name in SAME
-    ]
+def _twin(has_issue: bool) -> SelectOfScalar[Run]:
+    given = {name: bindparam(name, type_=getattr(Run, name).type) for name in SAME}
+    same = [col(getattr(Run, name)).is_not_distinct_from(one) for name, one in given.items()]
+    if has_issue:
+        same.append(col(Run.issue) == bindparam("issue"))
+    else:
+        beginning = func.coalesce(func.substr(given["task"], 1, 60), "")
+        same += [
+            col(Run.issue).is_(None),
+            literal_column(_BEGINNING.format("runs.task")) == beginning,
+        ]
     query = select(Run).where(
         col(Run.project_id) == bindparam("project_id"), col(Run.released_at).is_(None)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, TypeVarTuple, overload
@@ -113,14 +113,18 @@ class Stores:
 
     # --- spanning both stores ------------------------------------------------------------------
 
-    @contextmanager
-    def spanning(self, id_: str, act: str) -> Generator[Transaction]:
+    def spanning(self, id_: str, act: str) -> AbstractContextManager[Transaction]:
         """Open a transaction in the store that owns this id, linked to one in the other store.
 
         Takes the write lock of both. The control store commits first: write there only what repairs
         itself if the run store's commit fails. `act` names the operation for the failpoint between
         the two. Raises DatabaseSilent, for either store.
         """
+        return self.writing_to(self.owner_of(id_), act)
+
+    @contextmanager
+    def writing_to(self, owner: Database, act: str) -> Generator[Transaction]:
+        """Do the same in this store, linked to the other one."""
         if self.runs is None:
             with self.control.transaction() as tx:
                 yield tx
@@ -129,7 +133,7 @@ class Stores:
         with self.control.transaction() as control, self.runs.transaction() as runs:
             control.begin_now()
             runs.begin_now()
-            own, other = (runs, control) if self.owner_of(id_) is self.runs else (control, runs)
+            own, other = (runs, control) if owner is self.runs else (control, runs)
             yield join(own, other, control=control)
             runs.flush()
             self.control.end(control)

@@ -14,6 +14,8 @@ S = TypeVar("S", bound=Session)
 APART = "is_one_of_two"
 BESIDE = "beside"
 CONTROL = "control"
+# of a transaction that several operations share: the states of those that wrote in it
+SHARED = "shared"
 
 
 class OnlyOneStore(LookupError):

@@ -20,6 +20,13 @@ from app.records.tables.stores import Moment, one_of
 
 QUEUED = "released_at IS NULL AND batch_id IS NULL AND status = 'queued'"
 EXPIRING = "released_at IS NULL AND status = 'queued' AND expires_at IS NOT NULL"
+# those in the queue that count for their project's concurrency limit
+ASKED_FOR_NOW = (
+    "released_at IS NULL AND status IN ('delayed', 'queued')"
+    " AND batch_id IS NULL AND due_at IS NULL"
+)
+# the beginning of a task, because PostgreSQL refuses long texts in an index
+TASK_BEGINNING = "coalesce(substr(task, 1, 60), '')"
 
 
 class Run(SQLModel, table=True):
@@ -97,6 +104,20 @@ class Run(SQLModel, table=True):
             *("status", "expires_at"),
             sqlite_where=text(EXPIRING),
             postgresql_where=text(EXPIRING),
+        ),
+        # what an accept counts and compares, however many runs wait
+        Index(
+            "runs_of_project_asked_for_now",
+            *("project_id", "status", "batch_id", "due_at"),
+            sqlite_where=text(ASKED_FOR_NOW),
+            postgresql_where=text(ASKED_FOR_NOW),
+        ),
+        Index(
+            "open_runs_of_project_by_task",
+            "project_id",
+            text(TASK_BEGINNING),
+            sqlite_where=text("released_at IS NULL AND issue IS NULL"),
+            postgresql_where=text("released_at IS NULL AND issue IS NULL"),
         ),
         Index("newest_runs", "created_at", "id"),
         Index("newest_runs_of_project", "project_id", "created_at", "id"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlmodel import Session
@@ -24,17 +25,19 @@ from app.errors import (
     Parked,
     PrLock,
     RateLimited,
+    Refusal,
 )
 from app.failpoints import failpoint
 from app.records.database.database import Transaction
 from app.records.feed import RunAccepted
 from app.records.runs import run_ledger
-from app.records.runs.accept_guards import Guards, read_guards
+from app.records.runs.accept_guards import Guards, note_added, read_guards
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_statements import is_active
 from app.records.runs.selections import find_twin
 from app.records.stores.identity import refuse_place
+from app.records.stores.shared_transactions import SharedTransactions
 from app.records.tables import Project, Run
 from app.services.limits.quota import FreePlace, Place, Places, refusal_of
 from app.services.runs.idempotency import Keys, Sent
@@ -86,6 +89,12 @@ class AcceptService:
         self._keys = keys
         # True if there is certainly room in the project, known without reading rows
         self._has_room = has_room
+        stores = runs.stores
+        # runs that are accepted at the same time are written together, by the store they live in
+        self._shared = {
+            one: SharedTransactions(partial(stores.writing_to, one, "accept"), Refusal)
+            for one in stores.all()
+        }
 
     def asking_once(self) -> AcceptService:
         """Return a copy for many orders in one call: external lookups are made once and shared."""
@@ -183,34 +192,42 @@ class AcceptService:
         return accepted
 
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
+        shared = self._shared[self._runs.stores.owner_of(ready.run.id)]
+        accepted = shared.write(lambda tx: self._decide(tx, ready, place, now))
+        if not accepted.replayed:
+            place.keep()
+        return accepted
+
+    def _decide(
+        self, tx: Transaction, ready: _Ready, place: Place | FreePlace, now: datetime
+    ) -> Accepted:
         run, sent = ready.run, ready.sent
-        with self._runs.stores.spanning(run.id, "accept") as tx:
-            most = ready.project.max_concurrency if is_active(run) else 0
-            found = read_guards(tx, run, place.begins_at, most=most)
-            if run.retry_of is None and run.batch_id is None:
-                # retries and batch items live in their parent's store, wherever new runs go
-                refuse_place(found.new_runs, self._runs.stores)
-            if sent is None:
-                _refuse_twin(tx, ready)
-            elif found.is_key_known:
-                held = self._keys.claim(tx, sent, now)
-                if held is not None:
-                    return Accepted(held, True)
-            place.charge_counted(found.charged, tx)
-            self._refuse_by_project(tx, ready, found)
-            if found.is_branch_taken:
-                _refuse_locked(tx, run)
-            if ready.in_the_way is not None:
-                raise Parked(branch=ready.in_the_way)
-            if is_active(run):
-                _refuse_crowd_at(tx, run, found, most)
-            self._write(tx, ready)
-        place.keep()
+        most = ready.project.max_concurrency if is_active(run) else 0
+        found = read_guards(tx, run, place.begins_at, most=most)
+        if run.retry_of is None and run.batch_id is None:
+            # retries and batch items live in their parent's store, wherever new runs go
+            refuse_place(found.new_runs, self._runs.stores)
+        if sent is None:
+            _refuse_twin(tx, ready)
+        elif found.is_key_known:
+            held = self._keys.claim(tx, sent, now)
+            if held is not None:
+                return Accepted(held, True)
+        place.charge_counted(found.charged, tx)
+        self._refuse_by_project(tx, ready, found)
+        if found.is_branch_taken:
+            _refuse_locked(tx, run)
+        if ready.in_the_way is not None:
+            raise Parked(branch=ready.in_the_way)
+        if is_active(run):
+            _refuse_crowd_at(tx, run, found, most)
+        self._write(tx, ready)
         return Accepted(run, False, ready.project)
 
     def _write(self, tx: Transaction, ready: _Ready) -> None:
         run = ready.run
         self._runs.insert(tx, run, sentence=_sentence(run), data=_data(run))
+        note_added(tx, run)
         if run.retry_of is not None:
             self._handovers.link(tx, run)
         if ready.also is not None:

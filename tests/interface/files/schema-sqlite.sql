@@ -30,6 +30,7 @@ CREATE INDEX newest_runs_on_branch ON runs (work_branch, created_at, id);
 CREATE UNIQUE INDEX one_open_change_per_branch ON change_request (project_id, branch) WHERE state = 'open';
 CREATE UNIQUE INDEX one_open_run_per_branch ON runs (project_id, work_branch) WHERE released_at IS NULL;
 CREATE INDEX open_issues ON issue (project_id, number) WHERE state = 'open';
+CREATE INDEX open_runs_of_project_by_task ON runs (project_id, coalesce(substr(task, 1, 60), '')) WHERE released_at IS NULL AND issue IS NULL;
 CREATE INDEX open_runs_of_project_for_issue ON runs (project_id, issue) WHERE released_at IS NULL AND issue IS NOT NULL;
 CREATE INDEX parked_runs ON runs (project_id, created_at) WHERE parked;
 CREATE INDEX pending_notifications ON notification (receiver, due_at) WHERE state = 'pending';
@@ -38,6 +39,7 @@ CREATE INDEX queued_runs_by_hold ON runs (status, hold, project_id) WHERE releas
 CREATE INDEX resumable_runs ON runs (ended_at) WHERE may_resume;
 CREATE INDEX runs_by_ending ON runs (substr(id, length(id) - 5));
 CREATE INDEX runs_of_batch ON runs (batch_id, status) WHERE batch_id IS NOT NULL;
+CREATE INDEX runs_of_project_asked_for_now ON runs (project_id, status, batch_id, due_at) WHERE released_at IS NULL AND status IN ('delayed', 'queued') AND batch_id IS NULL AND due_at IS NULL;
 CREATE INDEX striking_runs ON runs (project_id, ended_at) WHERE is_strike;
 CREATE INDEX unfinished_batches ON batches (created_at) WHERE ended_at IS NULL;
 CREATE INDEX unfinished_bulk ON bulk (created_at) WHERE ended_at IS NULL;
