@@ -160,9 +160,11 @@ def signed_in(sign_in: OpenPage) -> Page:
 
 
 @contextmanager
-def signed_in_browser(browser: Browser, server: RunyardServer) -> Iterator[BrowserContext]:
+def signed_in_browser(
+    browser: Browser, server: RunyardServer, **how: Any
+) -> Iterator[BrowserContext]:
     """Open a browser context and sign it in, without drawing a page."""
-    context = browser.new_context(viewport=WIDE)
+    context = browser.new_context(**{"viewport": WIDE, **how})
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     first = context.new_page()
@@ -176,7 +178,8 @@ def signed_in_browser(browser: Browser, server: RunyardServer) -> Iterator[Brows
 @pytest.fixture(scope="module")
 def known_browser(browser: Browser, server: RunyardServer) -> Iterator[BrowserContext]:
     """A browser context that signs in once for all tests of a file, and keeps its cache."""
-    with signed_in_browser(browser, server) as context:
+    # without movement a page at rest costs half
+    with signed_in_browser(browser, server, reduced_motion="reduce") as context:
         yield context
 
 

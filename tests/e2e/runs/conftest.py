@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.drivers.servers.processes import RunyardServer, running_server
 from tests.drivers.web.browsers import WIDE
 from tests.drivers.web.submits import FaultFile, stop_runs
-from tests.e2e.conftest import FAST, PATIENCE_MS, Consoles, OpenPage, is_error
+from tests.e2e.conftest import (
+    FAST,
+    PATIENCE_MS,
+    Consoles,
+    OpenPage,
+    is_error,
+    signed_in_browser,
+)
 
 HAS_FAILED = pytest.StashKey[bool]()
 
@@ -110,24 +117,22 @@ class SignedIn:
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         # not by address: a port comes back with another server
-        self._contexts: dict[Path, tuple[RunyardServer, BrowserContext]] = {}
+        self._contexts: dict[Path, tuple[RunyardServer, BrowserContext, ExitStack]] = {}
 
     def at(self, server: RunyardServer) -> BrowserContext:
         """Return the context of this server; its scripts stay in the cache."""
         if server.data_dir not in self._contexts:
             self._close_ended()
-            # without movement a page at rest costs half
-            context = self._browser.new_context(viewport=WIDE, reduced_motion="reduce")
-            page = context.new_page()
-            page.goto(server.new_link())
-            page.close()
-            self._contexts[server.data_dir] = (server, context)
+            closing = ExitStack()
+            signed_in = signed_in_browser(self._browser, server, reduced_motion="reduce")
+            context = closing.enter_context(signed_in)
+            self._contexts[server.data_dir] = (server, context, closing)
         return self._contexts[server.data_dir][1]
 
     def _close_ended(self) -> None:
-        for folder, (server, context) in list(self._contexts.items()):
+        for folder, (server, _, closing) in list(self._contexts.items()):
             if server.process is None:
-                context.close()
+                closing.close()
                 del self._contexts[folder]
 
     def another(self, server: RunyardServer, **how: Any) -> BrowserContext:

@@ -26,7 +26,7 @@ from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.browsers import WIDE
 from tests.drivers.web.submits import picture
 from tests.drivers.web.visibility import barriers, fonts_loaded
-from tests.e2e.conftest import PATIENCE_MS, Consoles
+from tests.e2e.conftest import Consoles, signed_in_browser
 
 LOOKS = (
     ("plain", {"color_scheme": "light"}, 1280),
@@ -38,16 +38,13 @@ LOOKS = (
 @pytest.fixture(scope="module")
 def without_scripts(browser: Browser, server: RunyardServer) -> Iterator[BrowserContext]:
     """A browser without scripts, signed in for all tests of the file."""
-    context = browser.new_context(viewport=WIDE, java_script_enabled=False)
-    context.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
-    page = context.new_page()
-    page.goto(server.new_link())
-    page.get_by_role("link", name="The plain page").click()
-    expect(page).to_have_url(f"{server.page_url}/plain")
-    page.close()
-    yield context
-    context.close()
+    with signed_in_browser(browser, server, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(server.url)
+        page.get_by_role("link", name="The plain page").click()
+        expect(page).to_have_url(f"{server.page_url}/plain")
+        page.close()
+        yield context
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ Report = Callable[[str, object], None]
 @pytest.fixture(scope="module")
 def bobs_browser(browser: Browser, server: RunyardServer) -> Iterator[BrowserContext]:
     """The other person's browser, signed in for all tests of the file."""
-    with signed_in_browser(browser, server) as context:
+    with signed_in_browser(browser, server, reduced_motion="reduce") as context:
         yield context
 
 
