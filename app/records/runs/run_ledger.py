@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Unpack
 
@@ -36,6 +36,7 @@ from app.records.tables import Run, RunEvent
 
 # columns that no project card shows
 OFF_CARDS = frozenset({"base_sha", "supervisor"})
+DUE_NOW = "due now"
 
 
 class RunLedger:
@@ -123,7 +124,26 @@ class RunLedger:
         latest = tx.get(Run, run.id, with_for_update=True, populate_existing=True)
         if latest is None or latest.due_at is None or latest.due_at > now:
             return None
-        return self.move(tx, latest, Signal.DUE, now=now, kind="note", sentence="due now")
+        return self.move(tx, latest, Signal.DUE, now=now, kind="note", sentence=DUE_NOW)
+
+    def fall_due_together(self, tx: Transaction, run_ids: Collection[str], now: datetime) -> int:
+        """Queue those of a store's delayed runs that are due, at once; return how many."""
+        is_due = (col(Run.status) == Status.DELAYED, col(Run.due_at) <= now)
+        moved = tx.exec(
+            update(Run)
+            .where(col(Run.id).in_(run_ids), *is_due)
+            .values(status=next_status(Status.DELAYED, Signal.DUE))
+            .returning(col(Run.id), col(Run.project_id))
+            .execution_options(synchronize_session=False)
+        ).all()
+        if moved:
+            lines = run_statements.insert_event_of_each()
+            values: dict[str, Any] = {"at": now, "kind": "note", "sentence": DUE_NOW, "data": {}}
+            added = tx.connection().execute(lines, [{"run_id": one, **values} for one, _ in moved])
+            tx.publish(*(RunEventAppended(run_id, event_id) for event_id, run_id in added))
+            tx.publish(*(RunChanged(*one) for one in moved))
+            tx.publish(*(ProjectChanged(one) for one in sorted({one for _, one in moved})))
+        return len(moved)
 
     def plan(
         self,

@@ -21,6 +21,7 @@ from sqlalchemy import (
     or_,
     text,
 )
+from sqlalchemy.sql.dml import ReturningInsert
 from sqlmodel import SQLModel, col, select
 from sqlmodel.sql.expression import Select, SelectOfScalar
 
@@ -77,6 +78,13 @@ def insert_run() -> Insert:
 def insert_event() -> Insert:
     """Insert a line of a timeline; its id is the key that was made for it."""
     return insert(SQLModel.metadata.tables["run_events"])
+
+
+@cache
+def insert_event_of_each() -> ReturningInsert[int, str]:
+    """Insert lines of many timelines; select their ids and the runs' ids."""
+    events = SQLModel.metadata.tables["run_events"]
+    return insert(events).returning(events.c.id, events.c.run_id)
 
 
 @cache

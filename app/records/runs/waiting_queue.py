@@ -87,10 +87,12 @@ class WaitingQueue:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
-    def due(self, now: datetime) -> list[Run]:
-        """Return the delayed runs that are due, oldest first."""
-        query = select(Run).where(DELAYED, col(Run.due_at) <= now, col(Run.batch_id).is_(None))
-        return self._ordered(query)
+    def due(self, now: datetime) -> list[tuple[str, str]]:
+        """Return the ids and projects of the delayed runs that are due, the first due first."""
+        query = select(Run.id, Run.project_id).where(
+            DELAYED, col(Run.due_at) <= now, col(Run.batch_id).is_(None)
+        )
+        return self._stores.everywhere(query.order_by(col(Run.due_at), col(Run.id)))
 
     def overdue(self, now: datetime) -> list[Run]:
         """Return the queued runs that have expired, batch items included, oldest first."""

@@ -88,10 +88,6 @@ class Starter:
         holds = self._limits.ledger.all()
         return {hold.probe_run_id for hold in holds if hold.probe_run_id is not None}
 
-    def fall_due(self, run: Run, now: datetime) -> Run | None:
-        """Queue a delayed run that is due; None if that failed, or failed too often before."""
-        return self._quarantine.guard(of_run("start", run), lambda: self._fall_due(run, now))
-
     def _fall_due(self, run: Run, now: datetime) -> Run:
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             return self._runs.fall_due(tx, run, now) or run

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
+import structlog
+
+from app.records.database.database import Database, DatabaseSilent
 from app.records.runs.due_work import DueWork, held_projects
-from app.records.runs.waiting_queue import Holds, WaitingQueue, kind_of
+from app.records.runs.quarantine_ledger import Subject
+from app.records.runs.waiting_queue import TOGETHER, Holds, WaitingQueue, kind_of
 from app.records.tables import Run
 from app.services.auto.starts import Alike, Starter, Tried, hold_of
 from app.services.context import Context
 from app.services.system.quarantine import Quarantine
+
+log = structlog.get_logger()
 
 
 class WaitingLine:
@@ -17,20 +24,47 @@ class WaitingLine:
 
     def __init__(self, context: Context, starter: Starter, quarantine: Quarantine) -> None:
         self._queue = WaitingQueue(context.stores)
+        self._runs = context.ledgers.runs
         self._stores = context.stores
         self._starter = starter
         self._quarantine = quarantine
 
     def end_overdue(self, due: DueWork, now: datetime) -> int:
         """Queue delayed runs that are due, and end those that have expired; return how many."""
-        fallen = self._queue.due(now) if due.due else []
-        for run in fallen:
-            self._starter.fall_due(run, now)
+        fallen = self._fall_due(now) if due.due else 0
         # what falls due may have expired already
         overdue = self._queue.overdue(now) if due.overdue or fallen else []
         for run in overdue:
             self._starter.start(run, now)
-        return len(fallen) + len(overdue)
+        return fallen + len(overdue)
+
+    def _fall_due(self, now: datetime) -> int:
+        held = set(self._quarantine.ids_held("start"))
+        projects = {one: project for one, project in self._queue.due(now) if one not in held}
+        return sum(
+            self._fall_due_together(database, ids[begin : begin + TOGETHER], projects, now)
+            for database, ids in self._stores.by_owner(projects).items()
+            for begin in range(0, len(ids), TOGETHER)
+        )
+
+    def _fall_due_together(
+        self, database: Database, ids: list[str], projects: dict[str, str], now: datetime
+    ) -> int:
+        def fall_due(*some: str) -> int:
+            with database.transaction() as tx:
+                return self._runs.fall_due_together(tx, some, now)
+
+        try:
+            return fall_due(*ids)
+        except DatabaseSilent:
+            raise
+        except Exception as problem:
+            log.warning("runs_fall_due_one_by_one", count=len(ids), because=problem)
+        one_by_one = ((Subject("start", one, one, projects[one], one), one) for one in ids)
+        return sum(
+            self._quarantine.guard(subject, partial(fall_due, one)) or 0
+            for subject, one in one_by_one
+        )
 
     def fill(self, due: DueWork, now: datetime) -> tuple[int, Holds]:
         """Start runs while there is room; return how many were taken, and what holds the others."""

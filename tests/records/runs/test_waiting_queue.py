@@ -11,7 +11,7 @@ from sqlalchemy import insert, text
 
 from app.domain.words import Status
 from app.records.database.database import Database
-from app.records.feed import Change, ProjectChanged, RunChanged
+from app.records.feed import Change, ProjectChanged, RunChanged, RunEventAppended
 from app.records.runs.due_work import DueWork, HeldProject, held_projects, read_due_work
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.waiting_queue import Holds, Kind, WaitingQueue
@@ -179,10 +179,36 @@ def test_what_is_due_is_read_at_its_time(stores: Stores, ledger: RunLedger) -> N
     assert not soon.late_launches
     due = read(stores, 60)
     assert (due.due, due.overdue, due.next_start) == (True, False, later(120))
-    assert WaitingQueue(stores).due(later(60)) == [delayed]
+    assert WaitingQueue(stores).due(later(60)) == [(delayed.id, delayed.project_id)]
     late = read(stores, 930)
     assert (late.overdue, late.late_launches, late.next_launch) == (True, True, None)
     assert WaitingQueue(stores).overdue(later(930)) == [expiring]
+
+
+@pytest.mark.both_databases
+def test_delayed_runs_fall_due_together_unless_one_changed_meanwhile(
+    database: Database, ledger: RunLedger, told: list[Change]
+) -> None:
+    delayed = {"status": Status.DELAYED, "due_at": later(60)}
+    due = [add_run(ledger, **delayed, project_id=f"proj_{number}") for number in (1, 2)]
+    moved = add_run(ledger, **delayed | {"due_at": later(61)})
+    stopped = add_run(ledger, **delayed | {"status": Status.STOPPED})
+    asked = [run.id for run in (*due, moved, stopped)]
+    told.clear()
+    with database.transaction() as tx:
+        assert ledger.fall_due_together(tx, asked, later(60)) == 2
+    assert told.count(ProjectChanged("proj_2")) == 1
+    lines = [line for run in due for line in ledger.timeline(run.id)[1:]]
+    assert {(line.kind, line.sentence, line.at) for line in lines} == {
+        ("note", "due now", later(60))
+    }
+    assert {RunChanged(run.id, run.project_id) for run in due} <= {*told}
+    assert {RunEventAppended(line.run_id, line.id or 0) for line in lines} <= {*told}
+    found = ledger.find_all(asked)
+    statuses = [found[one].status for one in asked]
+    assert statuses == ["queued", "queued", "delayed", "stopped"]
+    with database.transaction() as tx:
+        assert ledger.fall_due_together(tx, asked, later(60)) == 0
 
 
 @pytest.mark.both_databases

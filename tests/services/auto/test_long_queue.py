@@ -1,0 +1,86 @@
+"""Many runs that fall due, fail or wait at once: the others start soon all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from app.domain.words import Status
+from app.records.tables import Run
+from tests.builders.long_queues import put_runs
+from tests.fakes.planes import FakePlane
+from tests.fakes.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def plane(tmp_path: Path, world: World) -> Iterator[FakePlane]:
+    plane = FakePlane(tmp_path, world, max_live_runs=2)
+    yield plane
+    plane.rest()
+    plane.stop()
+
+
+def count_of(what: str, duty: Callable[[], object]) -> int:
+    """Return how often connections do something, such as commit, during a duty."""
+    seen: list[None] = []
+
+    def note(*_: Any) -> None:
+        seen.append(None)
+
+    event.listen(Engine, what, note)
+    try:
+        duty()
+    finally:
+        event.remove(Engine, what, note)
+    return len(seen)
+
+
+def statuses(plane: FakePlane, ids: list[str]) -> list[str]:
+    found = plane.ledgers.runs.find_all(ids)
+    return [found[one].status for one in ids]
+
+
+def test_many_planned_runs_fall_due_in_few_transactions(plane: FakePlane, world: World) -> None:
+    project = plane.add_project(world, max_concurrency=1000)
+    due = plane.clock() + timedelta(seconds=60)
+    ids = put_runs(plane, project.id, 1200, status=Status.DELAYED, due_at=due)
+    later = put_runs(plane, project.id, 1, status=Status.DELAYED, due_at=due + timedelta(seconds=1))
+    plane.clock.advance(60)
+    assert count_of("commit", lambda: plane.services.sweep.fill_once(plane.clock())) < 20
+    plane.rest()
+    assert statuses(plane, ids + later) == ["running"] * 2 + ["queued"] * 1198 + ["delayed"]
+    [line] = plane.ledgers.runs.timeline(ids[-1])
+    assert (line.at, line.kind, line.sentence, line.data) == (due, "note", "due now", {})
+
+
+@pytest.mark.expects_error_log
+def test_a_run_that_cannot_fall_due_lets_those_beside_it_fall_due(
+    plane: FakePlane, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plane.add_project(world, max_concurrency=1000)
+    ids = put_runs(plane, project.id, 5, status=Status.DELAYED, due_at=plane.clock())
+    ledger = plane.ledgers.runs
+    real = ledger.fall_due_together
+
+    def refuse(tx: Any, run_ids: Any, now: Any) -> int:
+        fallen = real(tx, run_ids, now)
+        if ids[2] in run_ids:
+            raise KeyError("delivery")
+        return fallen
+
+    monkeypatch.setattr(ledger, "fall_due_together", refuse)
+    for _ in range(6):
+        plane.tick()
+    assert statuses(plane, ids) == ["running", "running", "delayed", "queued", "queued"]
+    assert [one.key for one in plane.services.quarantine.held()] == [f"start.{ids[2]}"]
