@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -102,14 +102,21 @@ class WaitingQueue:
         """Return the queued runs of a project, oldest first."""
         return self._ordered(select(Run).where(IN_LINE, col(Run.project_id) == project_id))
 
-    def first(self, holds: Holds, at_most: int) -> list[Run]:
-        """Return the first queued runs that `holds` does not cover, in their order."""
+    def first(
+        self, holds: Holds, at_most: int, behind: Mapping[Database, Run] | None = None
+    ) -> list[Run]:
+        """Return the first queued runs in their order, in each store behind a run.
+
+        Passes over those that `holds` covers, except single ones.
+        """
+        behind = behind or {}
         order = (col(Run.created_at), col(Run.id))
         found: list[Run] = []
         for database in self._stores.holding_runs():
             free = _not_covered(holds, lambda one, own=database: self._stores.owner_of(one) is own)
             # found by the index alone, also where many are passed over
-            ids = select(Run.id).where(IN_LINE, *free).order_by(*order).limit(at_most)
+            ids = select(Run.id).where(IN_LINE, *_behind(behind.get(database)), *free)
+            ids = ids.order_by(*order).limit(at_most)
             with database.reading() as session:
                 found += session.exec(select(Run).where(col(Run.id).in_(ids)))
         return _in_order(found)[:at_most]
@@ -155,9 +162,14 @@ def _write_some(database: Database, hold: str, ids: list[str]) -> int:
     return len(changed)
 
 
+def _behind(run: Run | None) -> Iterator[ColumnElement[bool]]:
+    if run is not None:
+        # apart, so that the index begins there
+        yield col(Run.created_at) >= run.created_at
+        yield or_(col(Run.created_at) > run.created_at, col(Run.id) > run.id)
+
+
 def _not_covered(holds: Holds, is_own: Callable[[str], bool]) -> Iterator[ColumnElement[bool]]:
-    if runs := list(filter(is_own, holds.runs)):
-        yield col(Run.id).not_in(runs)
     if holds.projects:
         yield col(Run.project_id).not_in(holds.projects)
     if holds.planned:

@@ -10,6 +10,7 @@ from typing import Unpack
 
 from app.domain.lifecycle import Signal
 from app.domain.words import Cause, Status
+from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs import run_ledger
 from app.records.runs.due_work import HeldProject
 from app.records.runs.run_columns import RunColumns
@@ -24,6 +25,7 @@ from app.services.system.origin_watch import unreachable_words
 from app.services.system.quarantine import of_run
 
 CLONING = "the repository is being cloned"
+UNREADABLE = "a value in the project's database row cannot be read"
 
 
 class Alike(Enum):
@@ -95,7 +97,11 @@ class Starter:
     def _start(self, run: Run, now: datetime) -> Tried:
         if run.status == Status.DELAYED:
             run = self._fall_due(run, now)
-        project = self._projects.find(run.project_id)
+        try:
+            project = self._projects.find(run.project_id)
+        except ProjectUnreadable:
+            # none of its runs is at fault, and its card says what is
+            return Tried(False, UNREADABLE, Alike.PROJECT)
         if run.status != Status.QUEUED or self._is_ended(run, project, now):
             return Tried()
         return self._take(run, project, now)

@@ -75,21 +75,27 @@ class WaitingLine:
             holds.probes |= self._starter.probes()
         if due.held_projects:
             self._meet_projects(holds, now)
-        taken = 0
-        while not holds.every:
-            runs = self._queue.first(holds, self._starter.free_slots(due.live + taken))
+        return self._fill(holds, due.live, now), holds
+
+    def _fill(self, holds: Holds, live: int, now: datetime) -> int:
+        taken, reach = 0, self._starter.free_slots(live)
+        tried_last: dict[Database, Run] = {}
+        while not holds.every and (runs := self._queue.first(holds, reach, tried_last)):
+            tried_last |= {self._stores.owner_of(run.id): run for run in runs}
+            before = taken
             for run in runs:
                 if holds.every or holds.covers(run):
                     continue
                 tried = self._starter.start(run, now)
                 if tried is not None and tried.is_taken:
                     taken += 1
+                    holds.every = self._starter.full_words(live + taken)
                 else:
                     _note(holds, run, tried)
-            holds.every = holds.every or self._starter.full_words(due.live + taken)
-            if not runs:
-                break
-        return taken, holds
+            # where many fail, a few at a time would take as many reads
+            free = self._starter.free_slots(live + taken)
+            reach = free if taken > before else min(2 * reach, TOGETHER)
+        return taken
 
     def say_why(self, holds: Holds, live: int) -> None:
         """Write why the runs wait that are still in the queue."""

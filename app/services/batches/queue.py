@@ -17,6 +17,7 @@ from app.errors import AlreadyEnded
 from app.records.batches.batch_ledger import BatchLedger
 from app.records.batches.batch_queue import BatchQueue, Met
 from app.records.database.database import DatabaseSilent
+from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs import quarantine_ledger, run_ledger
 from app.records.runs.quarantine_ledger import Subject
 from app.records.runs.run_statements import is_active
@@ -185,7 +186,10 @@ class BatchLine:
             return run_ledger.count_live(session) >= self._max_live_runs
 
     def _waits_for_repository(self, run: Run) -> str | None:
-        project = self._projects.find(run.project_id)
+        try:
+            project = self._projects.find(run.project_id)
+        except ProjectUnreadable:
+            return None  # the start says so
         if project is None:
             return None
         with self._runs.stores.looking() as session:

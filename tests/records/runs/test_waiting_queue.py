@@ -81,6 +81,8 @@ def test_reads_of_a_long_queue_look_at_few_rows(database: Database, stores: Stor
     wait_in_line(database, MANY, hold=FULL)
     check_cost(database, lambda: read(stores))
     check_cost(database, lambda: queue.first(Holds(), 3))
+    last = queue.first(Holds(), MANY - 100)[-1]
+    check_cost(database, lambda: queue.first(Holds(), 3, {database: last}))
     check_cost(database, lambda: queue.due(NOW))
     check_cost(database, lambda: queue.overdue(NOW))
     full = Holds(every=FULL)
@@ -126,7 +128,10 @@ def test_the_first_runs_come_in_order_and_held_ones_are_passed_over(
         probes={probe.id},
         runs={failed.id: None},
     )
-    assert queue.first(holds, 99) == [probe, resumed, other]
+    # single ones are left to the caller, who goes on behind the last one that it tried
+    assert queue.first(holds, 99) == [probe, resumed, other, failed]
+    assert queue.first(holds, 2, {stores.control: probe}) == [resumed, other]
+    assert queue.first(holds, 2, {stores.control: failed}) == []
     assert [one for one in everyone if not holds.covers(one)] == [probe, resumed, other]
 
 
@@ -232,6 +237,11 @@ def test_both_stores_are_read_as_one(open_database: Callable[..., Database]) -> 
     new = add_run(ledger, id=run_id(later(1), split=True), created_at=later(1))
     assert queue.first(Holds(), 9) == [old, new]
     assert queue.first(Holds(), 1) == [old]
-    assert queue.first(Holds(runs={old.id: None, new.id: None}), 9) == []
-    assert queue.write_holds(Holds(every=FULL)) == 2
+    at_once = add_run(ledger, id=run_id(later(1)), created_at=later(1))
+    behind = {both.owner_of(old.id): old}
+    assert queue.first(Holds(), 1, behind) == [new]
+    assert queue.first(Holds(), 9, behind) == [new, at_once]
+    behind = {both.owner_of(run.id): run for run in (new, old)}
+    assert queue.first(Holds(), 9, behind) == [at_once]
+    assert queue.write_holds(Holds(every=FULL)) == 3
     assert (read(both).queued, read(both).live) == (True, 0)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 
 from app.domain.words import Status
-from app.records.tables import Run
+from app.records.tables import Project, Run
+from app.services.auto.starts import Tried
+from tests.builders.batches import a_batch
 from tests.builders.long_queues import put_runs
+from tests.drivers.query_plans import statements_of
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
 
@@ -84,3 +88,68 @@ def test_a_run_that_cannot_fall_due_lets_those_beside_it_fall_due(
         plane.tick()
     assert statuses(plane, ids) == ["running", "running", "delayed", "queued", "queued"]
     assert [one.key for one in plane.services.quarantine.held()] == [f"start.{ids[2]}"]
+
+
+@pytest.mark.expects_error_log
+def test_many_runs_that_fail_to_start_are_passed_over_in_few_reads(
+    plane: FakePlane, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plane.add_project(world)
+    failing = {*put_runs(plane, project.id, 300)}
+    plane.clock.advance(1)
+    [well] = put_runs(plane, project.id, 1)
+    starter = plane.services.sweep._starter
+    real = starter._take
+
+    def take(run: Run, project: Any, now: Any) -> Tried:
+        if run.id in failing:
+            raise OSError("does not answer")
+        return real(run, project, now)
+
+    monkeypatch.setattr(starter, "_take", take)
+    asked = statements_of(lambda: plane.services.sweep.fill_once(plane.clock()))
+    plane.rest()
+    assert statuses(plane, [well]) == ["running"]
+    assert max(len(given) for _, given in asked) < 50
+    assert len([one for one, _ in asked if "ORDER BY runs.created_at" in one]) < 15
+
+
+def test_runs_of_a_project_that_cannot_be_read_are_passed_over_together(
+    plane: FakePlane, world: World
+) -> None:
+    sick, well = plane.add_project(world), plane.add_project(world)
+    plane.ledgers.projects.change(sick.id, state="cloning")
+    ids = put_runs(plane, sick.id, 100)
+    a_batch(plane, sick, 3)
+    plane.ledgers.projects.change(sick.id, state="ready")
+    plane.clock.advance(1)
+    [other] = put_runs(plane, well.id, 1)
+    items = [run.id for run in plane.ledgers.runs.open_runs() if run.batch_id]
+    with spoiled(plane, sick):
+        assert len(statements_of(plane.tick)) < 60
+        found = plane.ledgers.runs.find_all([*ids, *items, other])
+        assert found.pop(other).status == "running"
+        words = "a value in the project's database row cannot be read"
+        assert {found[one].hold for one in ids} == {words}
+        assert [found[one].hold for one in items].count(words) == 1
+        assert plane.services.quarantine.known() == []
+    plane.tick()
+    assert statuses(plane, ids)[:2] == ["running", "queued"]
+
+
+@contextmanager
+def spoiled(plane: FakePlane, project: Project) -> Iterator[None]:
+    """Put a value that Python cannot decode into a project's row inside the block."""
+    is_sqlite = plane.database.is_sqlite
+    column, bad = ("frameworks", "'{'") if is_sqlite else ("created_at", "'infinity'")
+
+    def write(value: str) -> None:
+        with plane.database.engine.begin() as connection:
+            words = f"UPDATE project SET {column} = {value} WHERE id = :id"  # noqa: S608
+            connection.execute(text(words), {"id": project.id})
+
+    write(bad)
+    try:
+        yield
+    finally:
+        write("'[]'" if is_sqlite else "now()")
