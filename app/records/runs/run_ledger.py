@@ -138,9 +138,11 @@ class RunLedger:
         ).all()
         if moved:
             lines = run_statements.insert_event_of_each()
-            values: dict[str, Any] = {"at": now, "kind": "note", "sentence": DUE_NOW, "data": {}}
-            added = tx.connection().execute(lines, [{"run_id": one, **values} for one, _ in moved])
-            tx.publish(*(RunEventAppended(run_id, event_id) for event_id, run_id in added))
+            line: dict[str, Any] = {"at": now, "kind": "note", "sentence": DUE_NOW, "data": {}}
+            added = tx.connection().execute(lines, [{"run_id": one, **line} for one, _ in moved])
+            for event_id, run_id in added:
+                event = RunEvent(id=event_id, run_id=run_id, **line)
+                tx.publish(RunEventAppended(run_id, event_id, event))
             tx.publish(*(RunChanged(*one) for one in moved))
             tx.publish(*(ProjectChanged(one) for one in sorted({one for _, one in moved})))
         return len(moved)
