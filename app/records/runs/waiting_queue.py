@@ -25,6 +25,8 @@ from app.records.tables import Run
 TOGETHER = 500
 # ranges per statement; SQLite allows 500
 MOST_RANGES = 100
+# parameters per statement, at most that of one range more; SQLite allows 32,766
+MOST_PARAMETERS = 10_000
 
 
 class Kind(NamedTuple):
@@ -58,7 +60,8 @@ class Holds:
 
     `every` holds all runs, `projects` those of a project, `planned` those of a project that had a
     start time, `kinds` those of a kind, but none of `probes`, which go first on their account.
-    `runs` holds single ones, None if they were tried in vain.
+    `runs` holds single ones, None if they were tried in vain. `every` replaces none of the others,
+    and no hold of an earlier look that is `still_true`.
     """
 
     every: str | None = None
@@ -67,6 +70,7 @@ class Holds:
     kinds: dict[Kind, str] = field(default_factory=dict[Kind, str])
     probes: set[str] = field(default_factory=set[str])
     runs: dict[str, str | None] = field(default_factory=dict[str, str | None])
+    still_true: set[str] = field(default_factory=set[str])
 
     def of(self, run: Run | Queued) -> str | None:
         """Return why a run waits, None if nothing is known to hold it."""
@@ -74,7 +78,13 @@ class Holds:
             return self.runs[run.id]
         planned = self.planned.get(run.project_id) if run.due_at is not None else None
         kind = None if run.id in self.probes else self.kinds.get(kind_of(run))
-        return self.projects.get(run.project_id) or self.every or planned or kind
+        still = run.hold if run.hold in self.still_true else None
+        return (
+            self.projects.get(run.project_id)
+            or planned
+            or kind
+            or (self.every and (still or self.every))
+        )
 
     def covers(self, run: Run) -> bool:
         """Return True if a run need not be tried."""
@@ -192,24 +202,40 @@ def _unlike(holds: Holds) -> Iterator[CompoundSelect[*tuple[Any, ...]]]:
     """
     of_all = {*([holds.every] if holds.every else ()), *holds.planned.values()}
     of_all |= {*holds.kinds.values(), *filter(None, holds.runs.values())}
+    of_all |= holds.still_true if holds.every else set()
     of_projects: dict[str, list[str]] = defaultdict(list)
     for project_id, text in holds.projects.items():
         of_projects[text].append(project_id)
     if not of_all and not of_projects:
         return
-    hold, project_id = col(Run.hold), col(Run.project_id)
-    ranges = [hold.is_(None), *_between(sorted({*of_all, *of_projects}))]
-    ranges += [
-        and_(hold == text, project_id.not_in(theirs))
-        for text, theirs in of_projects.items()
-        if text not in of_all
-    ]
-    if holds.projects:
-        ranges += [and_(hold == text, project_id.in_(holds.projects)) for text in of_all]
     columns = [col(getattr(Run, name)) for name in Queued._fields]
-    found = [sqlalchemy.select(*columns).where(IN_LINE, one) for one in ranges]
-    for begin in range(0, len(found), MOST_RANGES):
-        yield union_all(*found[begin : begin + MOST_RANGES])
+    found: list[sqlalchemy.Select[*tuple[Any, ...]]] = []
+    parameters = 0
+    for count, one in _ranges(of_all, of_projects):
+        if found and (len(found) == MOST_RANGES or parameters + count > MOST_PARAMETERS):
+            yield union_all(*found)
+            found, parameters = [], 0
+        found.append(sqlalchemy.select(*columns).where(IN_LINE, one))
+        parameters += count
+    yield union_all(*found)
+
+
+def _ranges(
+    of_all: set[str], of_projects: dict[str, list[str]]
+) -> Iterator[tuple[int, ColumnElement[bool]]]:
+    """Yield the ranges of holds in which a run may have another one, each with its parameters."""
+    hold, project_id = col(Run.hold), col(Run.project_id)
+    yield 0, hold.is_(None)
+    for one in _between(sorted({*of_all, *of_projects})):
+        yield 2, one
+    for text, theirs in of_projects.items():
+        if text not in of_all:
+            yield 1 + len(theirs), and_(hold == text, project_id.not_in(theirs))
+    held = [one for theirs in of_projects.values() for one in theirs]
+    for begin in range(0, len(held), MOST_PARAMETERS):
+        some = held[begin : begin + MOST_PARAMETERS]
+        for text in of_all:
+            yield 1 + len(some), and_(hold == text, project_id.in_(some))
 
 
 def _between(texts: list[str]) -> Iterator[ColumnElement[bool]]:

@@ -19,7 +19,7 @@ from app.services.batches.queue import no_room
 from app.services.context import Context
 from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.reap import Reaper
-from app.services.limits.usage_limits import UsageLimits
+from app.services.limits.usage_limits import UsageLimits, current_sentence
 from app.services.system.build import SystemServices
 from app.services.system.origin_watch import unreachable_words
 from app.services.system.quarantine import of_run
@@ -85,10 +85,11 @@ class Starter:
             return None
         return f"waits for other runs to end: {live} of {self._max_live_runs} are live"
 
-    def probes(self) -> set[str]:
-        """Return the runs that go first on an account at its limit."""
-        holds = self._limits.ledger.all()
-        return {hold.probe_run_id for hold in holds if hold.probe_run_id is not None}
+    def of_accounts(self, now: datetime) -> tuple[set[str], set[str]]:
+        """Return the runs that go first on an account at its limit, and why the others wait."""
+        held = self._limits.ledger.all()
+        probes = {one.probe_run_id for one in held if one.probe_run_id is not None}
+        return probes, {current_sentence(one, now) for one in held}
 
     def _fall_due(self, run: Run, now: datetime) -> Run:
         with self._runs.stores.owner_of(run.id).transaction() as tx:

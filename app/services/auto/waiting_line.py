@@ -72,7 +72,7 @@ class WaitingLine:
         holds = Holds(every=self._starter.no_disk() or full)
         holds.runs |= dict.fromkeys(self._quarantine.ids_held("start"))
         if due.account_holds:
-            holds.probes |= self._starter.probes()
+            holds.probes, holds.still_true = self._starter.of_accounts(now)
         if due.held_projects:
             self._meet_projects(holds, now)
         return self._fill(holds, due.live, now), holds

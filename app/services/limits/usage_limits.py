@@ -211,6 +211,11 @@ class UsageLimits:
         )
 
 
+def current_sentence(hold: AccountHold, now: datetime) -> str:
+    """Return why runs wait for a hold, as a sentence for people."""
+    return sentence_of(hold.agent, hold.family, stand_of(facts_of(hold), now), hold.until)
+
+
 def needs(hold: AccountHold, run: Run) -> bool:
     """Return True if a run needs the account of this hold."""
     return run.agent == hold.agent and covers(hold.family, run.model)

@@ -162,6 +162,39 @@ def test_every_run_gets_the_hold_that_it_meets_first(stores: Stores, ledger: Run
     assert holds_after(Holds(projects=gone))[:3] == ["away 1", "away 2", "away 3"]
 
 
+def test_holds_of_ten_thousand_projects_are_written_in_statements_of_bounded_size(
+    stores: Stores, ledger: RunLedger
+) -> None:
+    texts = [f"the repository cannot be reached: {why}" for why in ("away", "denied", "gone")]
+    projects = {f"proj_{number}": texts[number % 3] for number in range(10_000)}
+    held = [add_run(ledger, project_id=f"proj_{number}", hold=texts[0]) for number in (0, 1)]
+    waiting = [add_run(ledger, project_id=name, hold=texts[1]) for name in ("proj_2", "proj_x")]
+    limits = {Kind(agent, None, False): f"limit of {agent}" for agent in "ab"}
+    holds, queue = Holds(every=FULL, projects=projects, kinds=limits), WaitingQueue(stores)
+    asked = statements_of(lambda: queue.write_holds(holds))
+    assert max(len(given) for _, given in asked) < 25_000
+    found = ledger.find_all(run.id for run in (*held, *waiting))
+    assert [found[run.id].hold for run in (*held, *waiting)] == [*texts, FULL]
+
+
+@pytest.mark.both_databases
+def test_a_hold_that_is_still_true_is_not_replaced_while_every_slot_is_taken(
+    database: Database, stores: Stores, ledger: RunLedger
+) -> None:
+    wait_in_line(database, MANY, agent="a", hold="limit")
+    old = add_run(ledger, agent="b", hold="old limit", created_at=later(MANY))
+    queue, full = WaitingQueue(stores), Holds(every=FULL, still_true={"limit"})
+    assert queue.write_holds(full) == 1
+    found = ledger.find(old.id)
+    assert found is not None
+    assert found.hold == FULL
+    check_cost(database, lambda: queue.write_holds(full))
+    # also where a fill has found both
+    both = Holds(every=FULL, kinds={Kind("a", None, False): "limit"})
+    assert queue.write_holds(both) == 0
+    assert queue.write_holds(Holds(every=FULL)) == MANY
+
+
 def test_a_run_that_was_taken_meanwhile_keeps_no_hold(stores: Stores, ledger: RunLedger) -> None:
     batched = add_run(ledger, batch_id="batch_1")
     taken = add_run(ledger, status=Status.STARTING)

@@ -13,7 +13,8 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 
 from app.domain.words import Status
-from app.records.tables import Project, Run
+from app.records.feed import Numbered, RunChanged
+from app.records.tables import AccountHold, Project, Run
 from app.services.auto.starts import Tried
 from tests.builders.batches import a_batch
 from tests.builders.long_queues import put_runs
@@ -135,6 +136,39 @@ def test_runs_of_a_project_that_cannot_be_read_are_passed_over_together(
         assert plane.services.quarantine.known() == []
     plane.tick()
     assert statuses(plane, ids)[:2] == ["running", "queued"]
+
+
+def test_runs_that_wait_for_their_account_keep_their_hold_while_others_take_every_slot(
+    plane: FakePlane, world: World
+) -> None:
+    limited, now = plane.add_project(world), plane.clock()
+    hold = AccountHold(
+        agent=limited.agent,
+        account=plane.services.limits._agents.account(limited.agent),
+        family="opus",
+        since=now,
+        until=now + timedelta(hours=1),
+        evidence="told by a test",
+        run_id="run_0",
+    )
+    with plane.stores.control.transaction() as tx:
+        tx.add(hold)
+    ids = put_runs(plane, limited.id, 50, agent=limited.agent, model="opus")
+    plane.tick()
+    [words] = {plane.ledgers.runs.find_all(ids)[one].hold for one in ids}
+    assert words is not None
+    assert "usage limit" in words
+    told: list[Numbered] = []
+    plane.feed.subscribe(told.append)
+    others = put_runs(plane, limited.id, 3, agent=limited.agent, model="haiku")
+    plane.tick()
+    assert statuses(plane, others) == ["running", "running", "queued"]
+    plane.tick()
+    world.end(others[0], 1)
+    plane.tick()
+    assert statuses(plane, others)[2] == "running"
+    assert {plane.ledgers.runs.find_all(ids)[one].hold for one in ids} == {words}
+    assert {one.change for one in told}.isdisjoint(RunChanged(one, limited.id) for one in ids)
 
 
 @contextmanager

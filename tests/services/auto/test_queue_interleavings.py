@@ -163,7 +163,12 @@ class Queue(PlaneMachine):
             if run.batch_id is None:
                 full = f"waits for other runs to end: {MOST_LIVE} of {MOST_LIVE} are live"
                 of_project = self._hold_of_project(run)
-                assert run.hold == (of_project or (why if has_room else full))
+                # a narrower hold may stay while all slots are taken
+                accounts = [
+                    one.sentence for one in self.plane.services.limits.views(self.plane.clock())
+                ]
+                allowed = [why] if has_room else [full, why, *accounts]
+                assert run.hold in ([of_project] if of_project else allowed)
 
     # --- the model -----------------------------------------------------------------------------
 
