@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count, cycle
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from app.records.database.database import Database
 from app.records.tables import Run
 from tests.builders.databases import own_database
 from tests.builders.repositories import make_origin
-from tests.builders.rows import draft_project, draft_run
+from tests.builders.rows import NOW, draft_project, draft_run
 from tests.drivers.servers.processes import WAIT_SECONDS, RunyardServer
+from tests.fakes.agents.runs import until
 from tests.faults.servers.test_restarts import add_project, killable_server, post_run, see
 
 CLIENTS, RESTARTS = 16, 3
-PROJECTS, WAITING = 60, 2_000
+PROJECTS, WAITING, STARTABLE = 60, 2_000, 500
 PLENTY = {"RUNYARD_RUN_QUOTA": "1000000", "RUNYARD_REPO_CONCURRENCY": "100"}
 IDS = [f"proj_{number:024}" for number in range(PROJECTS)]
 
@@ -114,8 +116,23 @@ class Load:
         return None
 
 
-def seed_queue(folder: Path) -> None:
-    """Put projects and waiting runs into the database of a server that is down."""
+def see_starts(server: RunyardServer, project: str) -> None:
+    """Wait until two more runs of the project have been started and have ended."""
+
+    def count_ended() -> int:
+        asked = {"project_id": project, "status": "died", "limit": 100}
+        return len(client.get("/runs", params=asked).json()["items"])
+
+    with server.client() as client:
+        enough = count_ended() + 2
+        until(lambda: count_ended() >= enough, "starts from the queue", WAIT_SECONDS)
+
+
+def seed_queue(folder: Path, startable: str, provenance: dict[str, str]) -> None:
+    """Put projects and waiting runs into the database of a server that is down.
+
+    The first of them are of a project that has a repository, so that they can start.
+    """
     address = own_database(folder).get("database_url") or f"sqlite:///{folder / 'runyard.db'}"
     with closing(Database(address, publish=lambda _: None)) as database:
         with database.transaction() as tx:
@@ -124,8 +141,12 @@ def seed_queue(folder: Path) -> None:
                 drafted.agent_command, drafted.max_concurrency = ["/bin/true"], 100_000
                 tx.add(drafted)
         rows = [
-            draft_run(project_id=project_id).model_dump()
+            draft_run(project_id=project_id, created_at=NOW + timedelta(seconds=1)).model_dump()
             for _, project_id in zip(range(WAITING), cycle(IDS), strict=False)
+        ]
+        rows += [
+            draft_run(project_id=startable, provenance=provenance).model_dump()
+            for _ in range(STARTABLE)
         ]
         with database.engine.begin() as connection:
             connection.execute(insert(Run), rows)
@@ -150,23 +171,26 @@ def rows_by_key(folder: Path, server: RunyardServer) -> dict[str, int]:
 
 
 @pytest.mark.timeout(300)
-def test_clients_are_answered_soon_after_each_of_three_kills_and_no_run_is_lost_or_doubled(
+def test_clients_are_answered_and_runs_start_after_each_of_three_kills_and_none_is_doubled(
     tmp_path: Path,
 ) -> None:
-    with killable_server(tmp_path, RUNYARD_MAX_LIVE_RUNS="1", **PLENTY) as server:
+    with killable_server(tmp_path, RUNYARD_MAX_LIVE_RUNS="2", **PLENTY) as server:
         with server.client() as client:
-            # this run takes the only slot, and outlives the servers
+            # this run takes one of two slots, and outlives the servers
             project = add_project(client, make_origin(tmp_path / "origin"), "exec sleep 3600")
-            see(client, post_run(client, project), "running")
+            run = see(client, post_run(client, project), "running")
+            startable = add_project(client, make_origin(tmp_path / "short"), "exit 1")
         server.stop()
-        seed_queue(tmp_path / "data")
+        seed_queue(tmp_path / "data", startable, run["provenance"])
         server.start()
         load = Load(server)
         with load.posted():
             load.see_answers()
+            see_starts(server, startable)
             for _ in range(RESTARTS):
                 load.restart()
                 load.see_answers()
+                see_starts(server, startable)
         assert not load.failures
         with server.client() as client:
             for key in [f"client-{one}-{one}" for one in range(CLIENTS)]:

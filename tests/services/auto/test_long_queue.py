@@ -17,7 +17,7 @@ from app.records.feed import Numbered, RunChanged
 from app.records.tables import AccountHold, Project, Run
 from app.services.auto.starts import Tried
 from tests.builders.batches import a_batch
-from tests.builders.long_queues import put_runs
+from tests.builders.waiting_runs import put_runs
 from tests.drivers.query_plans import statements_of
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
