@@ -23,8 +23,11 @@ class _TextInUtc(DATETIME):
 
 
 def _in_utc(value: str | None) -> datetime | None:
-    # in one call: a page of runs holds hundreds of times
-    return None if value is None else datetime.fromisoformat(value + "+00:00")
+    # without SQLAlchemy's regular expression: a page of runs holds hundreds of times
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Moment(TypeDecorator[datetime]):
