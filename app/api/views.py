@@ -31,8 +31,8 @@ from app.services.container import Services
 from app.services.lifecycle.owner_hooks import are_on, why_off
 from app.services.limits.quota import QuotaWindow
 from app.services.projects.overview import ProjectView
-from app.services.rows import ChangeRequest, ListedRun, Run, RunEvent, columns_of
-from app.services.runs.planned import ttl_of
+from app.services.rows import ChangeRequest, ListedRun, Project, Run, RunEvent, columns_of
+from app.services.runs.requests import ttl_of
 
 # agent-written content is never served as a document of our origin
 QUARANTINE = {"Content-Security-Policy": "sandbox; default-src 'none'"}
@@ -76,6 +76,11 @@ def run_out(run: Run, project_name: str) -> RunOut:
     """Convert a run, including its task."""
     columns = {name: getattr(run, name) for name in _COLUMNS}
     return RunOut.model_validate(_told(columns, project_name, ttl_of(run)))
+
+
+def named_run_out(services: Services, run: Run, project: Project | None = None) -> RunOut:
+    """Convert a run with its project's name, which is looked up unless `project` is given."""
+    return run_out(run, project.name if project else services.projects.name_of(run.project_id))
 
 
 def run_item(run: ListedRun, project_name: str) -> RunItem:

@@ -65,28 +65,13 @@ class Services(
     """Every service of a running Runyard, under the names that its capability gives them."""
 
     context: Context
+    # what routes need of it
+    identity: Identity
+    clock: Callable[[], datetime]
+    feed: Feed
+    secrets: SecretValues
     doctor: Doctor
     settings: tuple[SettingValue, ...]
-
-    @property
-    def identity(self) -> Identity:
-        """Identity of this server."""
-        return self.context.identity
-
-    @property
-    def clock(self) -> Callable[[], datetime]:
-        """The clock of this server, UTC."""
-        return self.context.clock
-
-    @property
-    def feed(self) -> Feed:
-        """The feed of changes."""
-        return self.context.feed
-
-    @property
-    def secrets(self) -> SecretValues:
-        """The secrets to mask."""
-        return self.context.adapters.secrets
 
     def limits_mode(self) -> LimitsMode:
         """Return how quotas are counted, after probing counters that were lost."""
@@ -127,6 +112,10 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
         **vars(batching),
         **vars(starting),
         context=context,
+        identity=context.identity,
+        clock=context.clock,
+        feed=context.feed,
+        secrets=context.adapters.secrets,
         doctor=system.build_doctor(context, base, sources),
         settings=settings,
     )

@@ -96,14 +96,15 @@ class PrivateHomes:
 
     def keep_in_step(self, project_id: str, agent: str) -> list[str]:
         """Copy renewed sign-ins either way; return a sentence for each one not copied back."""
-        home = self._place(project_id, agent)
+        renewed = [lent for lent in self._lent(agent) if lent.renewal is not None]
         refused: list[str] = []
+        if not renewed:
+            return refused
+        home = self._place(project_id, agent)
         if not home.is_dir() or home.is_symlink():
             return refused
         with self._locks.holding(agent, wait=True):
-            for lent in self._lent(agent):
-                if lent.renewal is None:
-                    continue
+            for lent in renewed:
                 try:
                     self._exchange(home, lent)
                 except renewals.NotRenewed as why:

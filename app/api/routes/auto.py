@@ -13,7 +13,6 @@ from app.api.http.dependencies import (
     switch_auto,
 )
 from app.api.routes.releases import once_released
-from app.api.routes.runs import named_run_out
 from app.api.schemas import (
     AfkStart,
     AutoSwitch,
@@ -23,7 +22,7 @@ from app.api.schemas import (
     RunOut,
     WouldStart,
 )
-from app.api.views import project_out
+from app.api.views import named_run_out, project_out
 from app.services.container import Services
 
 log = structlog.get_logger()

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Path, Request, Response
 from app.api.http.dependencies import Key, audited_act, requester_of, set_accepted_headers
 from app.api.http.gate import visitor_of
 from app.api.routes.releases import once_released
-from app.api.routes.runs import named_run_out
 from app.api.schemas import (
     AccountHoldOut,
     AccountHolds,
@@ -20,6 +19,7 @@ from app.api.schemas import (
     ResumeOrder,
     RunOut,
 )
+from app.api.views import named_run_out
 from app.services.container import Services
 
 log = structlog.get_logger()

@@ -17,7 +17,6 @@ from app.api.http.dependencies import (
 from app.api.http.gate import visitor_of
 from app.api.http.openapi import IN_A_BROWSER
 from app.api.routes.releases import once_released
-from app.api.routes.runs import named_run_out
 from app.api.schemas import (
     DeliverOrder,
     Discard,
@@ -29,6 +28,7 @@ from app.api.schemas import (
     RunOut,
     StuckOut,
 )
+from app.api.views import named_run_out
 from app.services.container import Services
 from app.services.kept.retry import RetryOptions
 

@@ -31,11 +31,11 @@ from app.api.schemas import (
     Timeline,
 )
 from app.api.schemas.parts import InUtc, NoNul
-from app.api.views import QUARANTINE, event_out, report_out, run_item, run_out
+from app.api.views import QUARANTINE, event_out, named_run_out, report_out, run_item
 from app.domain.words import Depth, Phase, Status, Trigger
 from app.errors import Invalid, NotFound
 from app.services.container import Services
-from app.services.rows import Project, Run, RunFilter
+from app.services.rows import RunFilter
 from app.services.runs.requests import RunRequest
 
 log = structlog.get_logger()
@@ -90,11 +90,6 @@ def routes(services: Services) -> APIRouter:
     for some in (_starting, _listing, _read_routes, _content, run_logs.routes, exports.routes):
         router.routes.extend(some(services).routes)
     return router
-
-
-def named_run_out(services: Services, run: Run, project: Project | None = None) -> RunOut:
-    """Convert a run with its project's name, which is looked up unless `project` is given."""
-    return run_out(run, project.name if project else services.projects.name_of(run.project_id))
 
 
 def _starting(services: Services) -> APIRouter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from nicegui import events, ui
 
@@ -156,7 +156,8 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
     def show(self, project: ProjectOut) -> None:
         """Update the element to the project's present state."""
         told = self.told(project)
-        if any(props_of(self).get(name) != value for name, value in told.items()):
+        shown = cast("dict[str, Any]", self.props)
+        if any(shown.get(name) != value for name, value in told.items()):
             self.props.update(told)
 
     def first_html(self) -> tuple[str, str]:

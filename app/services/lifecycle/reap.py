@@ -99,8 +99,9 @@ class Reaper:
         return self._rounds.run(run_id)
 
     def _inspect(self, run_id: str) -> None:
-        run = self._runs.find(run_id)
-        project = self._projects.find(run.project_id) if run else None
+        with self._runs.stores.looking() as session:
+            run = self._runs.find_in(session, run_id)
+            project = self._projects.find(run.project_id, session) if run else None
         if run is None or project is None or run.released_at is not None:
             return
         with (

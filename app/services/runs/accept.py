@@ -41,7 +41,6 @@ from app.records.stores.shared_transactions import SharedTransactions
 from app.records.tables import Project, Run
 from app.services.limits.quota import FreePlace, Place, Places, refusal_of
 from app.services.runs.idempotency import Keys, Sent
-from app.services.runs.planned import ttl_of
 from app.services.runs.prechecks import Checked, Prechecks, refuse_closed
 from app.services.runs.requests import (
     FROM,
@@ -52,6 +51,7 @@ from app.services.runs.requests import (
     Settled,
     Still,
     draft_run,
+    ttl_of,
 )
 from app.services.tracing import unit_of_work
 

@@ -12,8 +12,8 @@ from app.errors import AlreadyStarted, Invalid, NotFound
 from app.records.feed import StartMoved
 from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_ledger import RunLedger
-from app.records.runs.run_pages import ListedRun
 from app.records.tables import Run
+from app.services.runs.requests import ttl_of
 
 
 class PlannedRunService:
@@ -67,12 +67,6 @@ class PlannedRunService:
         if run.status != Status.DELAYED:
             raise AlreadyStarted
         return run
-
-
-def ttl_of(run: Run | ListedRun) -> int | None:
-    """Return how many seconds a run may wait in the queue, None if there is no limit."""
-    since = run.due_at or run.created_at
-    return round((run.expires_at - since).total_seconds()) if run.expires_at else None
 
 
 def _from(run: Run, moment: datetime) -> RunColumns:

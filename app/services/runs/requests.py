@@ -14,6 +14,7 @@ from app.domain.starts import moment_of
 from app.domain.words import READY_LABEL, Delivers, Depth, Status, Trigger
 from app.errors import Invalid, IssueClosed
 from app.records.database.database import Transaction
+from app.records.runs.run_pages import ListedRun
 from app.records.stores.sessions import control_of
 from app.records.tables import IssueRow, Project, Run
 from app.services.ports import Issue
@@ -202,3 +203,9 @@ def is_ready(number: int) -> Still:
             raise HeldBack(f"#{number} is not ready any more")
 
     return still
+
+
+def ttl_of(run: Run | ListedRun) -> int | None:
+    """Return how many seconds a run may wait in the queue, None if there is no limit."""
+    since = run.due_at or run.created_at
+    return round((run.expires_at - since).total_seconds()) if run.expires_at else None

@@ -10,7 +10,7 @@ import pytest
 from nicegui.testing.user import User
 
 from app.api.client import calls
-from app.services.runs.planned import ttl_of
+from app.services.runs.requests import ttl_of
 from app.state.runs.run_form import BAD_TTL, options_of
 from tests.builders.run_scenes import WAITS, add_project, until_status
 from tests.pages.conftest import House, html_of, until

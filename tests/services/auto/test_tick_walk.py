@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.drivers.planes import real_plane
 from tests.drivers.walks import walk
 
-MOST_FILES, MOST_SESSIONS = 34, 6
+MOST_FILES, MOST_SESSIONS = 34, 5
 
 
 def test_a_tick_with_one_live_run_is_a_short_walk(tmp_path: Path) -> None:
