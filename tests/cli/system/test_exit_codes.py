@@ -12,7 +12,7 @@ import pytest
 from app import __version__
 from tests.builders.api_samples import RUN_ID, a_project, a_run
 from tests.cli.conftest import TOKEN
-from tests.drivers.cli.shells import Shell
+from tests.drivers.cli.shells import Here, Shell
 from tests.fakes.recorded_server import RecordedServer, Reply
 
 REFUSAL = {
@@ -43,10 +43,10 @@ def test_the_way_out_names_the_folder_that_was_named(lonely_shell: Shell) -> Non
     assert ended.err.endswith(f"start it with: runyard serve --data-dir '{folder}'\n")
 
 
-def test_a_token_of_another_server_is_said_to_be_one(shell: Shell, server: RecordedServer) -> None:
+def test_a_token_of_another_server_is_said_to_be_one(here: Here, server: RecordedServer) -> None:
     problem = {"detail": "Sign in first.", "error": "not_signed_in"}
     server.on("GET", "/runs", Reply(401, problem, {"X-Correlation-Id": "c1"}))
-    ended = shell.run("runs", "list")
+    ended = here("runs", "list")
     assert ended.code == 1
     first, second, last = ended.err.splitlines()
     assert (first, last) == ("Sign in first.", "corr c1")
@@ -54,17 +54,17 @@ def test_a_token_of_another_server_is_said_to_be_one(shell: Shell, server: Recor
 
 
 def test_a_refusal_is_exit_1_with_the_servers_sentence_and_the_correlation_id(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     server.on("GET", "/projects", {"items": [a_project()]})
     server.on("POST", "/runs", Reply(409, REFUSAL, {"X-Correlation-Id": "01HFABCDEF9Q"}))
-    ended = shell.run("runs", "trigger", "--project", "demo", "--agent-type", "script", "--json")
+    ended = here("runs", "trigger", "--project", "demo", "--agent-type", "script", "--json")
     assert ended.code == 1
     assert ended.out == ""
     assert ended.err.splitlines() == [REFUSAL["detail"], "corr 01HFABCDEF9Q"]
 
 
-def test_a_malformed_order_names_every_field(shell: Shell, server: RecordedServer) -> None:
+def test_a_malformed_order_names_every_field(here: Here, server: RecordedServer) -> None:
     problem = {
         "detail": "The request is malformed.",
         "error": "invalid",
@@ -72,7 +72,7 @@ def test_a_malformed_order_names_every_field(shell: Shell, server: RecordedServe
     }
     server.on("GET", "/projects", {"items": [a_project()]})
     server.on("POST", "/runs", Reply(422, problem))
-    ended = shell.run("runs", "trigger", "-p", "demo", "--agent-type", "script", "--branch", "x")
+    ended = here("runs", "trigger", "-p", "demo", "--agent-type", "script", "--branch", "x")
     assert ended.code == 1
     assert "branch: Origin has no such branch." in ended.err.splitlines()
 
@@ -94,9 +94,9 @@ def test_a_malformed_order_names_every_field(shell: Shell, server: RecordedServe
     ids=" ".join,
 )
 def test_misuse_is_exit_2_and_asks_nobody(
-    words: list[str], shell: Shell, server: RecordedServer
+    words: list[str], here: Here, server: RecordedServer
 ) -> None:
-    ended = shell.run(*words)
+    ended = here(*words)
     assert ended.code == 2
     assert ended.err
     assert server.asked == []
@@ -111,17 +111,17 @@ def test_an_address_that_is_none_is_misuse(url: str, lonely_shell: Shell) -> Non
 
 
 def test_something_else_at_the_address_is_said_to_be_something_else(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     server.on("GET", "/runs", Reply(200, b"<html>hello</html>"))
-    ended = shell.run("runs", "list")
+    ended = here("runs", "list")
     assert ended.code == 1
     assert f"What answers at {server.url} is not a Runyard." in ended.err
 
 
-def test_the_folders_own_token_signs_every_call(shell: Shell, server: RecordedServer) -> None:
+def test_the_folders_own_token_signs_every_call(here: Here, server: RecordedServer) -> None:
     server.on("GET", "/runs", {"items": [a_run()]})
-    assert shell.run("runs", "list").code == 0
+    assert here("runs", "list").code == 0
     assert server.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
@@ -135,31 +135,31 @@ def test_the_environment_names_server_and_token(
 
 
 def test_a_folder_on_the_command_line_wins_over_the_environment(
-    shell: Shell, server: RecordedServer
+    here: Here, shell: Shell, server: RecordedServer
 ) -> None:
     server.on("GET", "/runs", {"items": []})
     folder = str(shell.folder)
     shell.extra |= {"RUNYARD_URL": "http://127.0.0.1:1", "RUNYARD_TOKEN": "ry_other"}
     shell.extra["RUNYARD_DATA_DIR"] = "/nowhere"
-    assert shell.run("runs", "list", "--data-dir", folder).code == 0
+    assert here("runs", "list", "--data-dir", folder).code == 0
     assert server.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
 def test_a_proxy_of_the_environment_never_sees_the_local_token(
-    shell: Shell, server: RecordedServer
+    here: Here, shell: Shell, server: RecordedServer
 ) -> None:
     server.on("GET", "/runs", {"items": []})
     shell.extra |= {"HTTP_PROXY": "http://127.0.0.1:1", "ALL_PROXY": "http://127.0.0.1:1"}
-    assert shell.run("runs", "list").code == 0
+    assert here("runs", "list").code == 0
 
 
 def test_a_dead_servers_address_is_not_given_our_token(
-    shell: Shell, server: RecordedServer
+    here: Here, shell: Shell, server: RecordedServer
 ) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     (shell.folder / "server.json").write_text(json.dumps({"pid": gone.pid, "url": server.url}))
-    ended = shell.run("runs", "list")
+    ended = here("runs", "list")
     assert ended.code == 3
     assert server.url in ended.err
     assert server.asked == []
@@ -167,13 +167,13 @@ def test_a_dead_servers_address_is_not_given_our_token(
 
 @pytest.mark.parametrize("holder", ["nobody", "another process"])
 def test_a_stranger_at_a_servers_address_is_not_given_our_token(
-    holder: str, shell: Shell, server: RecordedServer
+    holder: str, here: Here, shell: Shell, server: RecordedServer
 ) -> None:
     # the pid was reused by a process that is no server
     (shell.folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "url": server.url}))
     if holder == "nobody":
         (shell.folder / "lock").unlink()
-    ended = shell.run("runs", "list")
+    ended = here("runs", "list")
     assert (ended.code, server.asked) == (3, [])
     assert f"server not reachable at {server.url}" in ended.err
 
@@ -204,12 +204,12 @@ def test_an_address_of_the_environment_is_given_the_folders_token_where_it_is_it
 
 
 def test_a_lost_answer_is_asked_again_once_under_the_same_key(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     server.on("GET", "/projects", {"items": [a_project()]})
     replay = Reply(200, a_run(), {"Idempotency-Replayed": "true"})
     server.on("POST", "/runs", Reply(dropped=True), replay)
-    ended = shell.run("runs", "trigger", "-p", "proj_1", "--agent-type", "script")
+    ended = here("runs", "trigger", "-p", "proj_1", "--agent-type", "script")
     assert (ended.code, ended.out, ended.err) == (0, RUN_ID + "\n", "")
     keys = [one.headers["x-idempotency-key"] for one in server.calls("POST", "/runs")]
     assert len(keys) == 2
@@ -218,11 +218,11 @@ def test_a_lost_answer_is_asked_again_once_under_the_same_key(
 
 
 def test_an_answer_lost_twice_is_not_asked_for_a_third_time(
-    shell: Shell, server: RecordedServer
+    here: Here, server: RecordedServer
 ) -> None:
     server.on("GET", "/projects", {"items": [a_project()]})
     server.on("POST", "/runs", Reply(dropped=True))
-    ended = shell.run("runs", "trigger", "-p", "demo", "--agent-type", "script")
+    ended = here("runs", "trigger", "-p", "demo", "--agent-type", "script")
     assert ended.code == 3
     assert len(server.calls("POST", "/runs")) == 2
 
