@@ -125,21 +125,24 @@ def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: flo
         connection.execute("SET timezone TO 'UTC'")
         for limit, longest in limits.items():
             connection.execute(f"SET {limit} TO {longest}")
-        connection.autocommit = False
         if not may_write:
+            connection.autocommit = False
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             connection.read_only = True
 
     if may_write:
         # under READ COMMITTED two writers could both count, then both insert: so they take turns
-        @event.listens_for(engine, "begin")
-        def _take_turn(connection: Any) -> None:
-            if connection.get_execution_options().get(PATIENT):
-                connection.exec_driver_sql("SET LOCAL lock_timeout TO 0")
-                connection.exec_driver_sql("SET LOCAL statement_timeout TO 0")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
-
+        event.listen(engine, "begin", _take_turn)
     return engine
+
+
+def _take_turn(connection: Any) -> None:
+    # all in one message: each statement would wait for its own answer
+    steps = ["BEGIN"]
+    if connection.get_execution_options().get(PATIENT):
+        steps += ["SET LOCAL lock_timeout TO 0", "SET LOCAL statement_timeout TO 0"]
+    steps.append(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+    connection.exec_driver_sql("; ".join(steps))
 
 
 def postgresql_wire(url: str) -> Engine:
