@@ -71,7 +71,8 @@ class RunLedger:
         """Add an accepted run and the first line of its timeline."""
         statement = run_statements.insert_run()
         columns = statement.table.columns.keys()  # an insert of an entity costs far more
-        tx.write(statement, {name: getattr(run, name) for name in columns})
+        values = {name: getattr(run, name) for name in columns}
+        tx.write(statement, {name: one for name, one in values.items() if one is not None})
         record(tx, None if run.batch_id else run.id)
         add_to_day(tx, run)
         self.append_event(tx, run.id, run.created_at, "accepted", sentence, data)

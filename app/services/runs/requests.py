@@ -14,6 +14,7 @@ from app.domain.starts import moment_of
 from app.domain.words import READY_LABEL, Delivers, Depth, Status, Trigger
 from app.errors import Invalid, IssueClosed
 from app.records.database.database import Transaction
+from app.records.runs.run_columns import drafted_run
 from app.records.runs.run_pages import ListedRun
 from app.records.stores.sessions import control_of
 from app.records.tables import IssueRow, Project, Run
@@ -139,36 +140,37 @@ class Settled:
 def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: datetime) -> Run:
     """Draft the row of a new run, queued to start at once."""
     again = order.again
-    return Run(
-        id=settled.run_id,
-        project_id=settled.project_id,
-        status=Status.QUEUED,
-        trigger=requester.trigger,
-        title=settled.title,
-        depth_level=order.depth,
-        target_framework=order.framework,
-        branch_name=settled.branch,
-        work_branch=settled.work_branch,
-        base_sha=again.base_sha if again else None,
-        retry_of=again.run_id if again else None,
-        retries=[],  # pydantic parses the signature of a default's factory at every call
-        session_id=again.session_id if again else None,
-        resumes=again.resumes if again else 0,
-        batch_id=settled.batch_id,
-        issue=order.issue,
-        task=order.task,
-        agent=settled.agent,
-        model=order.model,
-        delivers=order.delivers,
-        tags=list(order.tags),
-        budget_seconds=settled.budget_seconds,
-        idempotency_key=requester.key,
-        body_hash=order.body_hash(),
-        correlation_id=requester.correlation_id,
-        created_by=requester.person_id,
-        charged_to=requester.person_id if requester.is_charged else None,
-        provenance=requester.provenance,
-        created_at=now,
+    return drafted_run(
+        {
+            "id": settled.run_id,
+            "project_id": settled.project_id,
+            "status": Status.QUEUED,
+            "trigger": requester.trigger,
+            "title": settled.title,
+            "depth_level": order.depth,
+            "target_framework": order.framework,
+            "branch_name": settled.branch,
+            "work_branch": settled.work_branch,
+            "base_sha": again.base_sha if again else None,
+            "retry_of": again.run_id if again else None,
+            "session_id": again.session_id if again else None,
+            "resumes": again.resumes if again else 0,
+            "batch_id": settled.batch_id,
+            "issue": order.issue,
+            "task": order.task,
+            "agent": settled.agent,
+            "model": order.model,
+            "delivers": order.delivers,
+            "tags": list(order.tags),
+            "budget_seconds": settled.budget_seconds,
+            "idempotency_key": requester.key,
+            "body_hash": order.body_hash(),
+            "correlation_id": requester.correlation_id,
+            "created_by": requester.person_id,
+            "charged_to": requester.person_id if requester.is_charged else None,
+            "provenance": requester.provenance,
+            "created_at": now,
+        }
     )
 
 
