@@ -152,11 +152,13 @@ def _listing(services: Services) -> APIRouter:
         """Runs, newest first.
 
         `q` finds runs by issue number, by work branch or its beginning, by the beginning or ending
-        of the id, and by words of the title or of a tag. Searches by project, status, phase,
-        trigger, batch, issue, branch, or branch and project cover all runs. Words of titles and
-        tags, other filters, and an issue or branch combined with others are matched only in the
-        newest 20,000 runs of that project, issue or branch, or of all; then `looked_among` says so.
-        With `created_before` those are the newest before that time.
+        of the id, and by words of the title or of a tag. `#7` means issue 7, or a title or tag that
+        says `#7`. Without `project_id`, titles and tags are not searched for `#` and an issue, or
+        for the beginning of an id, if the other filters let a run of it pass. Searches by project,
+        status, phase, trigger, batch, issue, branch, or branch and project cover all runs. Words of
+        titles and tags, other filters, and an issue or branch combined with others are matched only
+        in the newest 20,000 runs of that project, issue or branch, or of all; then `looked_among`
+        says so. With `created_before` those are the newest before that time.
         """
         page = services.listing.page(wanted, limit=limit, cursor=cursor)
         names = services.projects.names_of({run.project_id for run in page.items})

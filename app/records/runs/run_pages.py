@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol, TypeVarTuple, cast
 
 from sqlalchemy import (
     ColumnElement,
     Row,
     Select,
-    String,
     Table,
     func,
-    literal_column,
     or_,
     select,
     union_all,
 )
 
-from app.domain.ids import SEEN, is_run_id, minted_between
+from app.domain.ids import is_run_id
 from app.domain.lifecycle import DONE, LIVE, WAITING
 from app.domain.words import Phase, Status
 from app.records.database.cursors import (
@@ -33,9 +30,11 @@ from app.records.database.cursors import (
     read_cursor,
 )
 from app.records.database.database import Database
+from app.records.runs import search_texts
+from app.records.runs.search_texts import Conditions
 from app.records.stores.routing import Stores
 from app.records.tables import Run
-from app.records.tables.stores import holds_word, mentions_text
+from app.records.tables.stores import holds_word
 
 PHASES = {Phase.WAITING: WAITING, Phase.LIVE: LIVE, Phase.DONE: DONE}
 RUNS: Table = Run.metadata.tables["runs"]
@@ -45,18 +44,7 @@ _NAMES = tuple(column.name for column in RUNS.c if column.name not in _UNLISTED)
 _LISTED = select(*(RUNS.c[name] for name in _NAMES))
 # rows that a scan without a selective index examines at most, newest first
 LOOKED_THROUGH = 20_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
-LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND - 1
-# exactly as in its index, and the text that an id can end with
-ENDING = "substr(runs.id, length(runs.id) - 5)"
-ENDINGS = re.compile(rf"[0-9a-v_]{{{SEEN},40}}", re.ASCII)
-ISSUES = re.compile(r"#0*([0-9]{1,9})", re.ASCII)
-# after the last character that an id can have, in every sort order
-BEYOND = "w"
-
 Columns = TypeVarTuple("Columns")
-Conditions = list[ColumnElement[bool]]
 # creation time and id of the newest row that a scan leaves out
 Edge = Row[datetime, str] | None
 
@@ -137,14 +125,15 @@ def ways_to(wanted: RunFilter, *, is_named: bool = False) -> list[Way]:
     if statuses is not None and not statuses:
         return []
     when, passing = _created(wanted), _passing(wanted, statuses)
-    if text := _words_of(wanted):
-        led_to = _named_by(_text_of(wanted)) if is_named else _led_to(text)
+    if text := search_texts.trimmed(wanted.text):
+        led_to = search_texts.naming(text) if is_named else search_texts.leading_to(text)
         # runs that do not pass could be many
         named = [Way([*led, *when], passing, is_bounded=bool(passing)) for led in led_to]
         if is_named:
             return named
         of_project = [RUNS.c.project_id == wanted.project_id] if wanted.project_id else []
-        return [Way([*of_project, *when], [_resembles(text), *passing], is_bounded=True), *named]
+        resembling = [search_texts.resembles(text), *passing]
+        return [Way([*of_project, *when], resembling, is_bounded=True), *named]
     if wanted.batch_id:
         return [Way([RUNS.c.batch_id == wanted.batch_id], [*when, *passing])]
     led_to = _led_to_all(wanted, statuses)
@@ -152,14 +141,6 @@ def ways_to(wanted: RunFilter, *, is_named: bool = False) -> list[Way]:
         return [Way([*led, *when], _of_last_tries(wanted)) for led in led_to]
     led_to = _led_to_some(wanted, statuses)
     return [Way([*led, *when], passing, is_bounded=True) for led in led_to]
-
-
-def _text_of(wanted: RunFilter) -> str:
-    return (wanted.text or "").strip()
-
-
-def _words_of(wanted: RunFilter) -> str:
-    return _text_of(wanted).lstrip("…#")
 
 
 def _statuses(wanted: RunFilter) -> list[str] | None:
@@ -265,65 +246,6 @@ def _is_found(name: str, *values: str) -> ColumnElement[bool]:
     return column == values[0] if len(values) == 1 else column.in_(values)
 
 
-def _led_to(text: str) -> list[Conditions]:
-    """Return index ranges for a search text: a branch, an issue, or either end of an id."""
-    runs, id_text = RUNS.c, text.lower()
-    found: list[Conditions] = [[runs.work_branch == text]]
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        found.append([runs.issue == int(text)])
-    if ENDINGS.fullmatch(id_text):
-        whole = runs.id.endswith(id_text, autoescape=True)
-        ending = literal_column(ENDING, String)
-        found.append([ending == id_text[-SEEN:], whole])
-    return found + _of_beginning(id_text)
-
-
-def _named_by(text: str) -> list[Conditions]:
-    """Return index ranges of the runs that a text names: `#` and an issue, or an id's beginning."""
-    if issue := ISSUES.fullmatch(text):
-        return [[RUNS.c.issue == int(issue[1])]]
-    return _of_beginning(text.lower())
-
-
-def _of_beginning(id_text: str) -> list[Conditions]:
-    """Return index ranges of the runs whose id begins so."""
-    minted = minted_between(id_text)
-    if minted is None:
-        return []
-    # ids start with their creation time, so ids with one prefix are adjacent in time
-    begin, end = (EPOCH + min(at, LAST) * MILLISECOND for at in minted)
-    within = RUNS.c.created_at.between(begin - MILLISECOND, end + MILLISECOND)
-    return [[within, _begins(id_text)], *([_near(id_text)] if minted[0] == minted[1] else [])]
-
-
-def _naming(text: str) -> Select[str] | None:
-    """Build the query for a run that a text names, along its index; None if it names none."""
-    if issue := ISSUES.fullmatch(text):
-        of_issue = select(RUNS.c.id).where(RUNS.c.issue == int(issue[1]))
-        return of_issue.order_by(RUNS.c.created_at, RUNS.c.id)
-    if minted_between(text.lower()) is None:
-        return None
-    return select(RUNS.c.id).where(*_near(text.lower())).order_by(RUNS.c.id)
-
-
-def _near(id_text: str) -> Conditions:
-    # an order of letters other than that of ASCII may leave ids out: those are found by their time
-    return [RUNS.c.id >= id_text, RUNS.c.id < id_text + BEYOND, _begins(id_text)]
-
-
-def _begins(id_text: str) -> ColumnElement[bool]:
-    return RUNS.c.id.startswith(id_text, autoescape=True)
-
-
-def _resembles(text: str) -> ColumnElement[bool]:
-    return or_(
-        RUNS.c.id.endswith(text.lower(), autoescape=True),
-        RUNS.c.work_branch.istartswith(text, autoescape=True),
-        RUNS.c.title.icontains(text, autoescape=True),
-        mentions_text(RUNS.c.tags, text),
-    )
-
-
 @dataclass(frozen=True)
 class Page:
     """Runs, newest first, with the cursors of the previous and the next page.
@@ -355,13 +277,21 @@ def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | No
 
 
 def names_run(databases: Iterable[Database], wanted: RunFilter) -> bool:
-    """Return True if the text is `#` and the issue of a run, or the beginning of a run's id."""
-    naming = _naming(_text_of(wanted))
-    if naming is None:
+    """Return True if titles need no search: the text names a run that the other filters let pass.
+
+    It names a run by `#` and its issue, or by the beginning of its id. In one project, whose titles
+    are searched fast, they are always searched.
+    """
+    text = search_texts.trimmed(wanted.text)
+    query = None if wanted.project_id else search_texts.query_of_named(text)
+    if query is None:
         return False
+    if _created(wanted) or _passing(wanted, _statuses(wanted)):
+        ways = ways_to(wanted, is_named=True)
+        return bool(ways) and any(_ask(database, ways, None, 1)[0] for database in databases)
     for database in databases:
         with database.reading() as session:
-            if session.scalar(naming.limit(1)) is not None:
+            if session.scalar(query.limit(1)) is not None:
                 return True
     return False
 

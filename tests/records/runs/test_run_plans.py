@@ -94,12 +94,19 @@ FILTERS: dict[str, tuple[RunFilter, set[str]]] = {
         BY_STATUS,
     ),
     "an issue": (RunFilter(text="#12"), BY_ISSUE),
-    "a project's issue as text": (RunFilter("proj_2", text="#12"), BY_ISSUE),
-    "an issue that no run has": (RunFilter(text="#13"), BY_ISSUE | ON_BRANCH | NEWEST),
+    "a project's issue as text": (RunFilter("proj_2", text="#12"), BY_ISSUE | PROJECTS),
+    "an issue of runs by hand": (RunFilter(text="#12", trigger="manual"), BY_ISSUE),
+    "an issue of no run by hand": (RunFilter(text="#12", trigger="auto"), BY_ISSUE | NEWEST),
+    "an issue that no run has": (RunFilter(text="#13"), BY_ISSUE | NEWEST),
     "a number": (RunFilter(text="12"), BY_ISSUE | ON_BRANCH | NEWEST),
     "an id": (RunFilter(text=ID), NEWEST),
     "an id's beginning": (RunFilter(text=ID[:12]), NEWEST),
     "an id's first letters": (RunFilter(text=ID[:5]), NEWEST),
+    "an id's first letters in a project": (
+        RunFilter("proj_2", text=ID[:5]),
+        PROJECTS | ON_BRANCH | NEWEST,
+    ),
+    "an id's first letters and a tag": (RunFilter(text=ID[:5], tag="nightly"), NEWEST),
     "an id that no run has": (RunFilter(text=f"{ID[:12]}vvvvvv"), BY_ENDING | ON_BRANCH | NEWEST),
     "an id's ending": (RunFilter(text=ID[-6:]), BY_ENDING | ON_BRANCH | NEWEST),
     "a branch as text": (RunFilter(text="run/77"), ON_BRANCH | NEWEST),
@@ -246,7 +253,9 @@ def is_bounded(wanted: RunFilter) -> bool:
 
 
 def is_named(wanted: RunFilter) -> bool:
-    """Return True for a text that names a run here."""
+    """Return True for a text that names a run here, so that titles are not searched."""
+    if wanted.project_id or wanted.trigger == "auto":
+        return False
     return _names_a_run(wanted.text or "")
 
 
@@ -359,7 +368,7 @@ def test_pages_hold_what_is_found_by_looking_at_every_run(
 def passes(wanted: RunFilter, run: dict[str, Any]) -> bool:
     """Return True if a run with these columns matches, computed without a database."""
     word = (wanted.text or "").lstrip("#")
-    is_issue = wanted.text is not None and wanted.text.startswith("#") and is_named(wanted)
+    is_issue = (wanted.text or "").startswith("#")
     return (
         wanted.project_id in (None, run["project_id"])
         and (not wanted.statuses or run["status"] in wanted.statuses)
@@ -432,7 +441,31 @@ def test_titles_that_quote_an_issue_or_an_id_are_found_where_no_run_has_it(
     wanted = RunFilter(text=text)
     [one] = list_runs(stores, wanted, limit=LIMIT, cursor=None).items
     assert one.id == runs[found].id
+    # other filters may leave only the title
+    tagged = add_run(ledger, title=f"Continue #12, {ID} and {IDS[7]}", tags=["nightly"])
+    [one] = list_runs(stores, RunFilter(text=text, tag="nightly"), limit=LIMIT, cursor=None).items
+    assert one.id == tagged.id
     assert not list_runs(stores, RunFilter("proj_9", text=text), limit=LIMIT, cursor=None).items
+
+
+@pytest.mark.parametrize("text", ["#12", ID, ID[:20]])
+def test_a_search_in_one_project_finds_its_titles_whatever_other_runs_are_named_so(
+    open_database: Callable[..., Database], text: str
+) -> None:
+    stores = stores_on(open_database("projects"))
+    ledger = RunLedger(stores)
+
+    def found(project_id: str) -> set[str]:
+        page = list_runs(stores, RunFilter(project_id, text=text), limit=LIMIT, cursor=None)
+        return {run.id for run in page.items}
+
+    quoting = add_run(ledger, title=f"Follow up on #12 and {ID}")
+    add_run(ledger, title="Use Python 3.12", work_branch="12-factors")
+    assert found("proj_1") == {quoting.id}
+    other = add_run(ledger, id=ID, created_at=MIDDLE, issue=12, project_id="proj_2")
+    assert (found("proj_1"), found("proj_2")) == ({quoting.id}, {other.id})
+    own = add_run(ledger, issue=12)
+    assert found("proj_1") == {quoting.id, *([own.id] if text == "#12" else [])}
 
 
 @pytest.mark.parametrize("many", [SQLITE], indirect=True)
