@@ -3,64 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import json
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, singledispatch
-from typing import Any
+from dataclasses import replace
+from heapq import heappop, heappush
+from itertools import islice
 
 import structlog
-from pydantic import BaseModel
 
-from app.api.views import event_out, masked, project_out, report_out, run_out
-from app.errors import NotFound
+from app.api.live_events import STREAMED, STREAMED_CHANGES, LiveEvent, build_events
 from app.services.container import Services
 from app.services.rows import (
-    BulkChanged,
     Change,
-    FeedBroke,
-    FindingsChanged,
     LogGrew,
     Numbered,
     ProjectChanged,
-    QuotaChanged,
     RunChanged,
     RunEventAppended,
     RunReported,
-    StoresChanged,
-    StuckChanged,
 )
 
 log = structlog.get_logger()
-# changes may have been missed: subscribers must fetch a snapshot
-FEED_BROKE = "feed.broke"
-# the kinds that `GET /events` sends; the feed remembers their changes
-TOLD = frozenset({"run.changed", "project.changed", "quota.changed"})
 # a project's card is rebuilt once in this time, however often the project changes
 REBUILD_SECONDS = 0.1
+# changes whose rows are read together, and after which newer changes have their turn
+SLICE = 100
 
-
-@dataclass(frozen=True)
-class LiveEvent:
-    """One change: its kind, its model or members, and the number in the feed to resume after."""
-
-    number: int
-    kind: str
-    data: Any
-    run_id: str | None = None
-
-    @cached_property
-    def json(self) -> str:
-        """The data as JSON, written once for all event streams."""
-        return json_of(self.data)
-
-
-def json_of(data: Any) -> str:
-    """Return a model or its members as JSON."""
-    return data.model_dump_json() if isinstance(data, BaseModel) else json.dumps(data)
-
-
-Hearer = Callable[[LiveEvent], None]
+Listener = Callable[[LiveEvent], None]
 
 
 class ProjectPace:
@@ -75,7 +44,7 @@ class ProjectPace:
         # project id -> when its next change may pass, soonest first
         self._opens: dict[str, float] = {}
         self._held: dict[str, Numbered] = {}
-        # the highest number of an event in `TOLD` that was sent
+        # the highest number of an event in `STREAMED` that was sent
         self._sent = 0
 
     def pass_on(self, changes: Iterable[Numbered], now: float) -> list[Numbered]:
@@ -97,21 +66,24 @@ class ProjectPace:
         """When the next held change may pass, None if none is held."""
         return min((self._opens[one] for one in self._held), default=None)
 
-    def numbered(self, events: Sequence[LiveEvent]) -> list[LiveEvent]:
+    def numbered(self, events: Sequence[LiveEvent], unsent: int | None = None) -> list[LiveEvent]:
         """Number the events to send so that no earlier change is still unsent with any of them.
 
-        A reader who resumes after such a number misses nothing, and may get an event twice.
+        `unsent` is the lowest number of a streamed change that passed but is sent later. A reader
+        who resumes after such a number misses nothing, and may get an event twice.
         """
         before = self._sent
-        unsent = min((one.number for one in self._held.values()), default=None)
+        waiting = [one.number for one in self._held.values()]
+        unsent = min(waiting if unsent is None else [*waiting, unsent], default=None)
         found: list[LiveEvent] = []
         for event in reversed(events):
             number = max(event.number, before)
             if unsent is not None:
                 number = min(number, unsent - 1)
             found.append(replace(event, number=number))
-            unsent = event.number if unsent is None else min(unsent, event.number)
-        self._sent = max([before, *(one.number for one in events if one.kind in TOLD)])
+            if event.kind in STREAMED:
+                unsent = event.number if unsent is None else min(unsent, event.number)
+        self._sent = max([before, *(one.number for one in events if one.kind in STREAMED)])
         return found[::-1]
 
     def _forget_until(self, now: float) -> None:
@@ -122,6 +94,68 @@ class ProjectPace:
             del self._opens[project_id]
 
 
+class Backlog:
+    """Changes that are to be sent, each once with its last number, run by run.
+
+    However many wait, the runs that changed last and those that wait longest have their turns.
+    """
+
+    def __init__(self) -> None:
+        # run id, empty for changes of no run -> change -> number; the run that changed last is last
+        self._runs: OrderedDict[str, OrderedDict[Change, int]] = OrderedDict()
+        # a heap of what is streamed; also of changes that were taken or have a newer number
+        self._numbers: list[tuple[int, Change]] = []
+
+    def add(self, changes: Iterable[Numbered]) -> None:
+        """Add changes, each in place of an equal one."""
+        for one in changes:
+            if isinstance(one.change, STREAMED_CHANGES):
+                heappush(self._numbers, (one.number, one.change))
+            run_id = _run_of(one.change)
+            of_run = self._runs.setdefault(run_id, OrderedDict())
+            of_run[one.change] = one.number
+            of_run.move_to_end(one.change)
+            self._runs.move_to_end(run_id)
+
+    def take(self, most: int) -> list[Numbered]:
+        """Remove and return the changes to send next, by number: those of no run come first."""
+        taken: list[Numbered] = []
+        is_newest = True
+        while self._runs and len(taken) < most:
+            in_turn = reversed(self._runs) if is_newest else iter(self._runs)
+            taken += self._take_of("" if "" in self._runs else next(in_turn), most - len(taken))
+            is_newest = not is_newest
+        return sorted(taken, key=lambda one: one.number)
+
+    @property
+    def oldest(self) -> int | None:
+        """The lowest number of a change in it that event streams are to get, or None."""
+        while self._numbers:
+            number, change = self._numbers[0]
+            of_run = self._runs.get(_run_of(change))
+            if of_run is not None and of_run.get(change) == number:
+                return number
+            heappop(self._numbers)
+        return None
+
+    def _take_of(self, run_id: str, most: int) -> list[Numbered]:
+        of_run = self._runs[run_id]
+        taken = [Numbered(number, one) for one, number in islice(of_run.items(), most)]
+        for one in taken:
+            del of_run[one.change]
+        if not of_run:
+            del self._runs[run_id]
+        return taken
+
+
+def _run_of(change: Change) -> str:
+    match change:
+        case RunChanged() | RunEventAppended() | RunReported() | LogGrew():
+            return change.run_id
+        case _:
+            return ""
+
+
 class LiveStream:
     """Turns committed changes into events once for all subscribers, on the event loop."""
 
@@ -129,10 +163,11 @@ class LiveStream:
         self._services = services
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[Numbered] = []
+        self._backlog = Backlog()
         self._pace = ProjectPace()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self._hearers: tuple[Hearer, ...] = ()
+        self._listeners: tuple[Listener, ...] = ()
         self._closers: tuple[Callable[[], None], ...] = ()
         self._leave: Callable[[], None] = lambda: None
 
@@ -150,12 +185,12 @@ class LiveStream:
         for on_close in self._closers:
             on_close()
 
-    def subscribe(self, on_event: Hearer) -> Callable[[], None]:
+    def subscribe(self, on_event: Listener) -> Callable[[], None]:
         """Call `on_event` with each event, on the event loop; return the unsubscribe function."""
-        self._hearers = (*self._hearers, on_event)
+        self._listeners = (*self._listeners, on_event)
 
         def leave() -> None:
-            self._hearers = tuple(one for one in self._hearers if one is not on_event)
+            self._listeners = tuple(one for one in self._listeners if one is not on_event)
 
         return leave
 
@@ -174,25 +209,20 @@ class LiveStream:
         for one in changes:
             latest.pop(one.change, None)
             latest[one.change] = one.number
-        told: list[LiveEvent] = []
-        for change, number in latest.items():
-            try:
-                event = _event_of(change, number, self._services)
-            except Exception:
-                # one failing event must not block the others
-                log.exception("change_not_sent", change=change)
-            else:
-                told += [event] if event is not None else []
-        return told
+        events: list[LiveEvent] = []
+        different = [Numbered(number, change) for change, number in latest.items()]
+        for begin in range(0, len(different), SLICE):
+            events += build_events(different[begin : begin + SLICE], self._services)
+        return events
 
-    def _on_change(self, told: Numbered) -> None:
+    def _on_change(self, one: Numbered) -> None:
         # called in the thread that committed; one who subscribes later will fetch this change
         loop = self._loop
-        if self._hearers and loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._collect, told)
+        if self._listeners and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._collect, one)
 
-    def _collect(self, told: Numbered) -> None:
-        self._waiting.append(told)
+    def _collect(self, one: Numbered) -> None:
+        self._waiting.append(one)
         self._wake()
 
     def _wake(self) -> None:
@@ -201,120 +231,24 @@ class LiveStream:
 
     async def _send(self) -> None:
         while changes := self._take():
-            if not self._hearers:
+            if not self._listeners:
                 continue
             try:
-                events = await asyncio.to_thread(self.events_of, changes)
+                events = await asyncio.to_thread(build_events, changes, self._services)
             except Exception:
                 log.exception("changes_not_sent")
                 continue
-            for event in self._pace.numbered(events):
-                for hearer in self._hearers:
-                    hearer(event)
+            for event in self._pace.numbered(events, self._backlog.oldest):
+                for listener in self._listeners:
+                    listener(event)
 
     def _take(self) -> list[Numbered]:
-        """Return the changes to send now, and plan when those held back are sent."""
+        """Return the changes to send next, and plan when those held back are sent."""
         loop = asyncio.get_running_loop()
         waiting, self._waiting = self._waiting, []
-        changes = self._pace.pass_on(waiting, loop.time())
+        self._backlog.add(self._pace.pass_on(waiting, loop.time()))
         if self._timer is not None:
             self._timer.cancel()
         due_at = self._pace.due_at
         self._timer = None if due_at is None else loop.call_at(due_at, self._wake)
-        return changes
-
-
-@singledispatch
-def _event_of(change: Change, number: int, services: Services) -> LiveEvent | None:
-    """Return the event of a change, by its type; None for one that no page shows.
-
-    Texts are masked here, because pages get them without passing the API's masking middleware.
-    """
-    return None
-
-
-@_event_of.register
-def run_changed(change: RunChanged, number: int, services: Services) -> LiveEvent | None:
-    """Describe a run by its current row."""
-    run = services.listing.find_or_none(change.run_id)
-    if run is None:
-        return None
-    out = run_out(run, services.projects.name_of(change.project_id))
-    return LiveEvent(number, "run.changed", masked(out, services.secrets.mask()), run.id)
-
-
-@_event_of.register
-def run_event_appended(
-    change: RunEventAppended, number: int, services: Services
-) -> LiveEvent | None:
-    """Describe a run's new timeline event."""
-    lines = [change.event] if change.event else []
-    lines = lines or services.listing.timeline(change.run_id, after=change.event_id - 1)[:1]
-    if not lines:
-        return None
-    event = masked(event_out(lines[0]), services.secrets.mask())
-    data = {"run_id": change.run_id, "event": event}
-    return LiveEvent(number, "run.event", data, change.run_id)
-
-
-@_event_of.register
-def run_reported(change: RunReported, number: int, services: Services) -> LiveEvent | None:
-    """Describe what a run's agent has reported so far."""
-    run = services.listing.find_or_none(change.run_id)
-    if run is None:
-        return None
-    report = masked(report_out(services, run), services.secrets.mask())
-    return LiveEvent(number, "run.report", {"run_id": run.id, "report": report}, run.id)
-
-
-@_event_of.register
-def log_grew(change: LogGrew, number: int, services: Services) -> LiveEvent:
-    """Name the run whose log grew."""
-    return LiveEvent(number, "run.log", {"run_id": change.run_id}, change.run_id)
-
-
-@_event_of.register
-def project_changed(change: ProjectChanged, number: int, services: Services) -> LiveEvent | None:
-    """Describe a project by its current rows."""
-    try:
-        view = services.overview.of(change.project_id)
-        out = project_out(view, services.secrets.mask())
-    except NotFound:
-        return None
-    return LiveEvent(number, "project.changed", out)
-
-
-@_event_of.register
-def bulk_changed(change: BulkChanged, number: int, services: Services) -> LiveEvent:
-    """Name the bulk action that changed."""
-    return LiveEvent(number, "bulk.changed", {"bulk_id": change.bulk_id})
-
-
-@_event_of.register
-def quota_changed(change: QuotaChanged, number: int, services: Services) -> LiveEvent:
-    """Name the person whose quota changed."""
-    return LiveEvent(number, "quota.changed", {"person_id": change.person_id})
-
-
-@_event_of.register
-def stores_changed(change: StoresChanged, number: int, services: Services) -> LiveEvent:
-    """Say why nothing can be written, or None once it can."""
-    return LiveEvent(number, "stores.changed", {"trouble": change.trouble or None})
-
-
-@_event_of.register
-def findings_changed(change: FindingsChanged, number: int, services: Services) -> LiveEvent:
-    """Announce that doctor's findings changed."""
-    return LiveEvent(number, "doctor.changed", {})
-
-
-@_event_of.register
-def stuck_changed(change: StuckChanged, number: int, services: Services) -> LiveEvent:
-    """Announce that the quarantine changed."""
-    return LiveEvent(number, "quarantine.changed", {})
-
-
-@_event_of.register
-def feed_broke(change: FeedBroke, number: int, services: Services) -> LiveEvent:
-    """Announce that changes may have been missed."""
-    return LiveEvent(number, FEED_BROKE, {})
+        return self._backlog.take(SLICE)

@@ -13,7 +13,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from app.api.live import FEED_BROKE, TOLD, LiveEvent, LiveStream, json_of
+from app.api.live import LiveStream
+from app.api.live_events import FEED_BROKE, STREAMED, LiveEvent, json_of
 from app.api.views import event_out, project_out, run_item, run_out
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
@@ -128,7 +129,7 @@ async def _everything(
                 return
             if event is None:
                 yield ": still here\n\n"
-            elif event.kind in TOLD:
+            elif event.kind in STREAMED:
                 yield _packed(event.kind, event.json, f"{epoch}-{event.number}")
             elif event.kind == FEED_BROKE:
                 whole = await run_in_threadpool(_snapshot, services)
@@ -147,7 +148,7 @@ async def _missed(
     if changes is None:
         return await run_in_threadpool(_snapshot, services)
     events = await run_in_threadpool(live.events_of, changes)
-    return [event for event in events if event.kind in TOLD]
+    return [event for event in events if event.kind in STREAMED]
 
 
 def _snapshot(services: Services) -> dict[str, Any]:

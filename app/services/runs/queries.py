@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from app.domain.lifecycle import DONE
@@ -43,6 +44,10 @@ class RunListing:
     def find_or_none(self, run_id: str) -> Run | None:
         """Return one run, or None."""
         return self._runs.find(run_id)
+
+    def find_all(self, run_ids: Iterable[str]) -> dict[str, Run]:
+        """Return the runs that exist among these, by id."""
+        return self._runs.find_all(run_ids)
 
     def timeline(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
         """Return the events of a run with ids above `after`, oldest first."""

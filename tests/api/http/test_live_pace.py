@@ -13,9 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.live import REBUILD_SECONDS, TOLD, LiveEvent, LiveStream, ProjectPace
-from app.records.feed import Change, LogGrew, Numbered, ProjectChanged, QuotaChanged, RunChanged
+from app.api.live import REBUILD_SECONDS, SLICE, Backlog, LiveStream, ProjectPace
+from app.api.live_events import STREAMED, LiveEvent
+from app.records.feed import (
+    Change,
+    LogGrew,
+    Numbered,
+    ProjectChanged,
+    QuotaChanged,
+    RunChanged,
+    RunEventAppended,
+)
 from app.records.tables import Project
+from tests.builders.rows import add_run
+from tests.drivers.query_plans import statements_of
 from tests.fakes.planes import TwinPlane, twin_plane
 
 A, B, RUN = ProjectChanged("a"), ProjectChanged("b"), RunChanged("run", "a")
@@ -88,33 +99,74 @@ CHANGES = (A, B, ProjectChanged("c"), RUN, QuotaChanged("ann"), LogGrew("run"))
 @given(
     st.lists(
         st.tuples(st.integers(0, 12), st.lists(st.sampled_from(CHANGES), max_size=5)), max_size=12
-    )
+    ),
+    st.integers(1, 4),
 )
 def test_whoever_resumes_after_any_event_misses_no_change(
-    rounds: list[tuple[int, list[Change]]],
+    rounds: list[tuple[int, list[Change]]], most: int
 ) -> None:
-    pace, now = ProjectPace(10), 0
+    pace, backlog, now = ProjectPace(10), Backlog(), 0
     published: list[Numbered] = []
     sent: list[LiveEvent] = []
     at: dict[Change, int] = {}
     told: dict[Change, int] = {}
+
+    def send() -> bool:
+        passed = backlog.take(most)
+        for event in pace.numbered(built(passed), backlog.oldest):
+            sent.append(event)
+            told.update([event.data])
+            for change, number in {one.change: one.number for one in published}.items():
+                is_streamed = type(change) in KINDS
+                assert not is_streamed or number > event.number or told.get(change) == number
+        return bool(passed)
+
     # the last round comes when nothing can be held any more
     for pause, changes in [*rounds, (10, [])]:
         now += pause
         news = [Numbered(len(published) + n, one) for n, one in enumerate(changes, 1)]
         published += news
-        for event in pace.numbered(built(pace.pass_on(news, now))):
-            if isinstance(event.data[0], ProjectChanged):
-                assert now - at.get(event.data[0], -math.inf) >= 10
-                at[event.data[0]] = now
-            sent.append(event)
-            told.update([event.data])
-            for change, number in {one.change: one.number for one in published}.items():
-                assert number > event.number or told.get(change) == number
-    numbers = [one.number for one in sent if one.kind in TOLD]
+        passing = pace.pass_on(news, now)
+        for one in passing:
+            if isinstance(one.change, ProjectChanged):
+                assert now - at.get(one.change, -math.inf) >= 10
+                at[one.change] = now
+        backlog.add(passing)
+        # one slice a round: a backlog is left when the next changes come
+        send()
+    while send():
+        pass
+    numbers = [one.number for one in sent if one.kind in STREAMED]
     assert numbers == sorted(numbers)
     assert numbers[-1:] == [one.number for one in published if type(one.change) in KINDS][-1:]
     assert told == {one.change: one.number for one in published}
+
+
+def test_a_new_change_of_a_run_does_not_wait_for_those_of_a_thousand_others() -> None:
+    backlog = Backlog()
+    crowd = [Numbered(number, RunChanged(f"run_{number}", "a")) for number in range(1, 1001)]
+    backlog.add(crowd)
+    first = backlog.take(10)
+    news = [
+        Numbered(number, change)
+        for number, change in enumerate(
+            [RunChanged("run", "a"), RunEventAppended("run", 7), LogGrew("run")], 1001
+        )
+    ]
+    backlog.add(news)
+    second = backlog.take(10)
+    assert second[-3:] == news
+    # those that wait longest have their turns in each slice, too
+    assert [one.number for one in first[:5]] == [1, 2, 3, 4, 5]
+    assert [one.number for one in second[:4]] == [6, 7, 8, 9]
+    assert backlog.oldest == 10
+
+
+def test_a_change_of_no_run_comes_before_all_runs() -> None:
+    backlog = Backlog()
+    backlog.add([Numbered(number, RunChanged(f"run_{number}", "a")) for number in range(1, 101)])
+    backlog.add([Numbered(101, A), Numbered(102, QuotaChanged("ann"))])
+    assert [one.number for one in backlog.take(4)] == [1, 100, 101, 102]
 
 
 @pytest.fixture
@@ -157,6 +209,57 @@ def test_a_burst_of_changes_rebuilds_a_card_once_per_interval(
     took = asyncio.run(story())
     assert len(heard) <= took / REBUILD_SECONDS + 2
     assert heard[-1].number == twin.feed.newest
+
+
+def add_runs(twin: TwinPlane, project: Project, count: int) -> list[str]:
+    """Add queued runs that nothing starts; return their ids."""
+    columns = {"project_id": project.id, "provenance": twin.services.identity.as_dict()}
+    return [add_run(twin.ledgers.runs, **columns).id for _ in range(count)]
+
+
+def test_a_large_backlog_is_sent_in_slices_that_later_events_do_not_wait_for(
+    twin: TwinPlane, project: Project
+) -> None:
+    twin.workers.close()
+    ids = add_runs(twin, project, 6 * SLICE)
+    watched = ids[SLICE]
+    kinds: list[tuple[str, str | None]] = []
+
+    async def story() -> None:
+        live, over = LiveStream(twin.services), asyncio.Event()
+
+        def on_event(event: LiveEvent) -> None:
+            if not kinds:
+                # while the first slice is being sent
+                twin.feed.publish([LogGrew(watched)])
+            kinds.append((event.kind, event.run_id))
+            if len(kinds) == len(ids) + 1:
+                over.set()
+
+        live.open()
+        live.subscribe(on_event)
+        twin.feed.publish([RunChanged(run_id, project.id) for run_id in ids])
+        await asyncio.wait_for(over.wait(), 20)
+        live.close()
+
+    asyncio.run(story())
+    # the next slice may have been taken before
+    assert kinds.index(("run.log", watched)) < 3 * SLICE
+    assert {run_id for kind, run_id in kinds if kind == "run.changed"} == set(ids)
+
+
+def test_the_runs_of_many_events_are_read_by_one_statement(
+    twin: TwinPlane, project: Project
+) -> None:
+    twin.workers.close()
+    ids = add_runs(twin, project, SLICE)
+    changes = [Numbered(n, RunChanged(run_id, project.id)) for n, run_id in enumerate(ids)]
+    live = LiveStream(twin.services)
+    live.events_of(changes)
+    found: list[LiveEvent] = []
+    asked = statements_of(lambda: found.extend(live.events_of(changes)))
+    assert len(asked) == 1
+    assert [one.run_id for one in found] == ids
 
 
 def test_an_event_is_written_as_json_once_for_all_streams(
