@@ -122,8 +122,8 @@ def _parsed(name: str, content: bytes) -> Any:
     return getattr(schemas, name).model_validate_json(content)
 
 
-# answers are values that nobody changes, so pages can share them
-_parsed_once = lru_cache(maxsize=4)(_parsed)
+# pages share the models, which are frozen; only the newest answer is kept
+_parsed_once = lru_cache(maxsize=1)(_parsed)
 
 
 @dataclass
@@ -154,7 +154,11 @@ class ApiClient:
         content = (await self.send(call)).content
         parse = _parsed_once if call.answer in OF_ALL_PAGES else _parsed
         answer = parse(call.answer, content)
-        return answer.items if call.takes_items else answer
+        if not call.takes_items:
+            return answer
+        # a list of the caller's own: the answer may be shared
+        own: Any = list(answer.items)
+        return own
 
     projects = _asks(calls.projects)
     project = _asks(calls.project)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Dollars, Moment, Prose, TaskText, Text
@@ -167,6 +174,9 @@ class LimitsOut(Answer):
 
 class ProjectOut(Answer):
     """A project."""
+
+    # pages share one model
+    model_config = ConfigDict(frozen=True)
 
     id: str
     name: str

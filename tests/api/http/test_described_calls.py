@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from app.api import schemas
 from app.api.client import calls, system_calls
@@ -135,4 +136,8 @@ async def test_pages_share_the_projects_of_equal_answers_until_one_changes() -> 
         told[0] = project_of(id="1", name="b")
         third = await ApiClient(http).projects()
     assert first[0] is second[0]
+    # no page changes another one's list or models
+    assert first is not second
+    with pytest.raises(ValidationError, match="frozen"):
+        first[0].name = "c"
     assert [one.name for one in (first[0], third[0])] == ["a", "b"]
