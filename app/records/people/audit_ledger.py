@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from app.records.database.database import Transaction
 
 DEED = "deed"
+# marks fields of an act that its row does not have
+IS_COLUMN = "is_column"
+NO_COLUMN = {IS_COLUMN: False}
 LOOP = "loop"
 FIRST = "0" * 64
 CHANGED = "changed"
@@ -73,8 +76,8 @@ class Act:
     object: str = ""
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
-    is_written: bool = field(default=False, compare=False)
-    is_nothing: bool = field(default=False, compare=False)
+    is_written: bool = field(default=False, metadata=NO_COLUMN)
+    is_nothing: bool = field(default=False, metadata=NO_COLUMN)
 
     def name(self, object_id: str) -> None:
         """Set the object; if it already is a run or a batch, add the new one as `led_to`."""
@@ -174,7 +177,9 @@ def append(control: Transaction, act: Act) -> None:
     # of a shared transaction's acts, each knows the one before
     last = control.info.get(_LAST) or control.connection().execute(_last_hash()).scalar()
     # not by `asdict`, which copies every value
-    values = {one.name: getattr(act, one.name) for one in fields(act) if one.compare}
+    values = {
+        one.name: getattr(act, one.name) for one in fields(act) if one.metadata.get(IS_COLUMN, True)
+    }
     values["previous"] = last or FIRST
     # normalized by JSON, so that the hash matches the row as it is read back
     values = {**values, **json.loads(json.dumps({n: values[n] for n in ("before", "after")}))}
