@@ -38,7 +38,7 @@ or your own), with `RUNYARD_TOKEN` or the folder's own token. `serve`, `demo`, `
 | 2 | the command line makes no sense: how it is used, and an example |
 | 3 | no server answers; how to start it |
 | 4 | the run that was waited for did not succeed |
-| 130 | interrupted; a run that was waited for goes on |
+| 130 | interrupted; a run that was waited for keeps running |
 
 - **JSON.** With `--json`, standard output is the API's own answer and nothing else: one object, a
   list as `{"items": [...]}`. Everything else goes to standard error.

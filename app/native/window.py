@@ -29,14 +29,14 @@ _NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_", "PYTHON")
 
 
 def obstacle(
-    surroundings: Mapping[str, str],
+    environment: Mapping[str, str],
     is_installed: Callable[[str], object] = find_spec,
     platform: str = sys.platform,
 ) -> str | None:
     """Return why this environment allows no window, None if one can be tried."""
     if not all(is_installed(name) for name in LIBRARIES):
         return NOT_INSTALLED
-    if platform.startswith("linux") and not any(surroundings.get(name) for name in DISPLAYS):
+    if platform.startswith("linux") and not any(environment.get(name) for name in DISPLAYS):
         return NO_DISPLAY
     return None
 

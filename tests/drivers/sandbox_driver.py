@@ -146,7 +146,7 @@ def obey(asked: dict[str, Any]) -> dict[str, Any]:
         "signal": sight.exit.signal if sight.exit else None,
         "reason": sight.exit.reason if sight.exit else None,
         "limit": sight.exit.limit if sight.exit else None,
-        "limits": launched.surroundings["limits"],
+        "limits": launched.sandbox_facts["limits"],
         "groups": groups_of(instance),
         "is_gone": sight.tree_gone,
         "is_untrue": sight.has_untrue_records,

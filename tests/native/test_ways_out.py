@@ -13,7 +13,7 @@ ALL = {"webview", "PySide6"}
 
 
 @pytest.mark.parametrize(
-    ("installed", "surroundings", "platform", "sentence"),
+    ("installed", "environment", "platform", "sentence"),
     [
         (ALL, {"DISPLAY": ":0"}, "linux", None),
         (ALL, {"WAYLAND_DISPLAY": "wayland-0"}, "linux", None),
@@ -26,9 +26,9 @@ ALL = {"webview", "PySide6"}
     ],
 )
 def test_a_window_is_tried_where_it_can_be(
-    installed: set[str], surroundings: dict[str, str], platform: str, sentence: str | None
+    installed: set[str], environment: dict[str, str], platform: str, sentence: str | None
 ) -> None:
-    assert obstacle(surroundings, installed.__contains__, platform) == sentence
+    assert obstacle(environment, installed.__contains__, platform) == sentence
 
 
 @pytest.mark.parametrize(

@@ -124,10 +124,10 @@ class LocalEngine:
                     keep(ended(kept))
             raise
         known = _known({**told, **ours}, order)
-        surroundings = self._surroundings(order, str(told.get("limits", "")))
-        return Launched(known.supervisor, known.as_kept(), surroundings)
+        sandbox_facts = self._sandbox_facts(order, str(told.get("limits", "")))
+        return Launched(known.supervisor, known.as_kept(), sandbox_facts)
 
-    def _surroundings(self, order: LaunchOrder, limits: str) -> dict[str, str]:
+    def _sandbox_facts(self, order: LaunchOrder, limits: str) -> dict[str, str]:
         """Return the sandbox, network and limits for the run's provenance."""
         policy = order.policy
         is_sandboxed = policy.level is SandboxLevel.SANDBOXED

@@ -133,15 +133,16 @@ class Git:
         env: Mapping[str, str] | None = None,
         check: bool = True,
         output_cap: int = OUTPUT_CAP,
-        hear: Callable[[bytes], None] | None = None,
+        on_stderr: Callable[[bytes], None] | None = None,
         take: Callable[[bytes], None] | None = None,
     ) -> GitAnswer:
         """Run one git command; without `git_dir` it sees no repository at all.
 
         `origin` is the only address it may contact (None: no transport). `output` is a file for
-        standard output, capped too; `take` receives it in chunks without a cap, `hear` standard
-        error. `timeout` is in seconds, `output_cap` in bytes. Raises UnsafeArgument, GitTimedOut,
-        and with `check` GitFailed, GitToldTooMuch past the cap, GitHadNoRoom on a full disk.
+        standard output, capped too; `take` receives it in chunks without a cap, `on_stderr`
+        standard error. `timeout` is in seconds, `output_cap` in bytes. Raises UnsafeArgument,
+        GitTimedOut, and with `check` GitFailed, GitToldTooMuch past the cap, GitHadNoRoom on a full
+        disk.
         """
         argv = ["git", *(part for setting in SETTINGS for part in ("-c", setting)), *args]
         if any("\0" in part for part in argv):
@@ -153,9 +154,8 @@ class Git:
             full |= network_environment(origin, self.identity)
         full |= env or {}
         place = str(cwd or "/")
-        call = _Call(
-            argv, full, place, timeout, output_cap, feed=input, store=output, hear=hear, take=take
-        )
+        ways = {"on_stderr": on_stderr, "take": take}
+        call = _Call(argv, full, place, timeout, output_cap, feed=input, store=output, **ways)
         answer = call.answer()
         if check and (answer.code or answer.is_cut):
             raise _kind(answer)(_sentence(args[0], answer), answer.err)
@@ -213,11 +213,12 @@ class _Call:
         output_cap: int,
         feed: bytes | IO[bytes] | None = None,
         store: IO[bytes] | None = None,
-        hear: Callable[[bytes], None] | None = None,
+        on_stderr: Callable[[bytes], None] | None = None,
         take: Callable[[bytes], None] | None = None,
     ) -> None:
         self._deadline = time.monotonic() + timeout
-        self._cap, self._store, self._hear, self._give_on = output_cap, store, hear, take
+        self._cap, self._store = output_cap, store
+        self._on_stderr, self._give_on = on_stderr, take
         self._out, self._err, self._is_cut = bytearray(), bytearray(), False
         self._todo = memoryview(feed if isinstance(feed, bytes) else b"")
         stdin = subprocess.PIPE if isinstance(feed, bytes) else feed or subprocess.DEVNULL
@@ -298,8 +299,8 @@ class _Call:
         chunk = os.read(pipe.fileno(), _CHUNK)
         self._err += chunk
         del self._err[:-_ERR_CAP]
-        if chunk and self._hear:
-            self._hear(chunk)
+        if chunk and self._on_stderr:
+            self._on_stderr(chunk)
         return bool(chunk)
 
     def _give(self, pipe: IO[bytes]) -> bool:

@@ -327,7 +327,7 @@ class GitMirrors:
                 git_dir=mirror,
                 origin=origin,
                 timeout=timeout,
-                hear=listen_for(progress) if progress else None,
+                on_stderr=listen_for(progress) if progress else None,
             )
         except GitFailed as failure:
             raise explain(failure) from failure

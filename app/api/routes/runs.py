@@ -162,13 +162,13 @@ def _listing(services: Services) -> APIRouter:
         """
         page = services.listing.page(wanted, limit=limit, cursor=cursor)
         names = services.projects.names_of({run.project_id for run in page.items})
-        told = RunsPage(
+        found = RunsPage(
             items=[run_item(run, names.get(run.project_id, "")) for run in page.items],
             next_cursor=page.next_cursor,
             prev_cursor=page.prev_cursor,
             looked_among=page.looked_among,
         )
-        return Response(told.model_dump_json(), media_type="application/json")
+        return Response(found.model_dump_json(), media_type="application/json")
 
     return router
 

@@ -254,7 +254,7 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "stall", two_units(stall) if stall else ""
     yield "at once", str(project["max_concurrency"])
     yield "branches", str(project["branch_pattern"])
-    yield from _surroundings(project)
+    yield from _sandbox_lines(project)
     yield "frameworks", ", ".join(project["frameworks"])
     yield "auto", "on" if project["auto_enabled"] else "off"
     ready = project.get("ready_count")
@@ -264,7 +264,7 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "waits", str(project.get("hold") or "")
 
 
-def _surroundings(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _sandbox_lines(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if project.get("owner_hooks") or project.get("owner_hooks_because"):
         yield "hooks", str(project.get("owner_hooks_because") or "run as they are")
     level = str(project["sandbox"])

@@ -165,7 +165,7 @@ def _moment(text: str | None) -> datetime | None:
     return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
 
 
-def _surroundings(made: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _sandbox_lines(made: dict[str, Any]) -> Iterator[tuple[str, str]]:
     level = str(made.get("sandbox") or "")
     held = " by ".join(filter(None, (level, str(made.get("sandbox_means") or ""))))
     yield "sandbox", "none: unsandboxed" if level == SandboxLevel.NONE else held
@@ -183,7 +183,7 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "agent", " ".join(str(run[name]) for name in ("agent", "model") if run.get(name))
     yield "depth", f"{run.get('depth_level')}, {run.get('target_framework')}"
     yield "trigger", str(run.get("trigger") or "")
-    yield from _surroundings(run.get("provenance") or {})
+    yield from _sandbox_lines(run.get("provenance") or {})
     yield "created", date_and_clock(run.get("created_at"))
     yield "starts", date_and_clock(run["starts_at"]) if run.get("starts_at") else ""
     yield "ttl", f"{two_units(run['ttl'])} in the queue" if run.get("ttl") else ""

@@ -84,7 +84,7 @@ class AddProjectForm:
             mark="project-command",
         )
         self._fields["agent_command"].box.set_visibility(False)
-        self._surroundings = SandboxFields(self._fields, self._session.system.sandbox)
+        self._sandbox = SandboxFields(self._fields, self._session.system.sandbox)
 
     def _draw_more_fields(self) -> None:
         self._fields["base_branch"] = text_field(
@@ -97,7 +97,7 @@ class AddProjectForm:
         )
         self._fields["budget_minutes"] = text_field("Time for a run, in minutes", placeholder="120")
         self._fields["prompt"] = area_field("Prompt", hint=PROJECT_SETTINGS["prompt"].hint)
-        self._surroundings.draw_more()
+        self._sandbox.draw_more()
 
     def _suggest_name(self, event: Any) -> None:
         # a placeholder, never a value: it must not overwrite what the person types
@@ -135,7 +135,7 @@ class AddProjectForm:
             return
         self._error.set_content("")
         self._add.disable()
-        self._add.set_text("Looking at the repository…")
+        self._add.set_text("Checking the repository…")
         try:
             project = await self._session.api.add_project(form.body())
         except (ApiProblem, NoAnswer) as problem:

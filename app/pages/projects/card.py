@@ -213,10 +213,10 @@ class ProjectCard(ProjectControls, default_classes="card project-card"):
     MARK = "project-card"
     TAG = "article"
 
-    def told(self, project: ProjectOut) -> dict[str, Any]:
+    def changing_props(self, project: ProjectOut) -> dict[str, Any]:
         """Return the element's properties: buttons, name, address, card HTML and notice."""
         trouble = self._acts.trouble(project.id)
-        return super().told(project) | {
+        return super().changing_props(project) | {
             "name": plain(project.name),
             "path": f"/projects/{project.id}",
             "facts": facts_html(project, trouble, self._session.now()),

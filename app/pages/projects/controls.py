@@ -149,16 +149,16 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
         self._menu = ProjectMenu(session, acts, self._start, project.id)
         fixed = {"tag": self.TAG, "data-testid": self.MARK, "data-project": project.id}
         # a new element is sent whole: its first properties need no notice of a change
-        dict.update(self.props, fixed | self.told(project))
+        dict.update(self.props, fixed | self.changing_props(project))
         self.mark(self.MARK)
         self.on("press", self._press)
 
     def show(self, project: ProjectOut) -> None:
         """Update the element to the project's present state."""
-        told = self.told(project)
+        values = self.changing_props(project)
         shown = cast("dict[str, Any]", self.props)
-        if any(shown.get(name) != value for name, value in told.items()):
-            self.props.update(told)
+        if any(shown.get(name) != value for name, value in values.items()):
+            self.props.update(values)
 
     def first_html(self) -> tuple[str, str]:
         """Return what assets/project_controls.js draws, with buttons that do not react yet."""
@@ -173,7 +173,7 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
         )
         return before, f"</div></{tag}>"
 
-    def told(self, project: ProjectOut) -> dict[str, Any]:
+    def changing_props(self, project: ProjectOut) -> dict[str, Any]:
         """Return the properties of assets/project_controls.js that change with the project."""
         presses = presses_of(project, self._acts.busy(project.id))
         return {

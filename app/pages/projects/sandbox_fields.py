@@ -54,10 +54,10 @@ class SandboxFields:
         def typed(name: str) -> str:
             return words_of(self._fields[name].control.value)
 
-        show_surroundings(self._fields, typed, self._here)
+        show_sandbox_fields(self._fields, typed, self._here)
 
 
-def show_surroundings(
+def show_sandbox_fields(
     fields: Mapping[str, Field], typed: Callable[[str], str], here: SandboxOut
 ) -> None:
     """Show the fields that apply to the chosen level and network, and explain the values."""

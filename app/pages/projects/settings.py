@@ -19,7 +19,7 @@ from app.pages.components.testids import testid
 from app.pages.projects.sandbox_fields import (
     chosen_field,
     rows_of,
-    show_surroundings,
+    show_sandbox_fields,
     value_of,
     words_of,
 )
@@ -165,7 +165,7 @@ class SettingsFormView:
         is_script = self._form.typed("agent").strip() == "script"
         has_command = bool(self._form.typed("agent_command")) or "agent_command" in edited
         self._fields["agent_command"].box.set_visibility(is_script or has_command)
-        show_surroundings(self._fields, self._form.typed, self._session.system.sandbox)
+        show_sandbox_fields(self._fields, self._form.typed, self._session.system.sandbox)
         self._show_disputed()
         self._told.set_text(f"{counted(len(edited), 'change')} not saved" if edited else "")
         for pressed in (self._discard_button, self._save_button):

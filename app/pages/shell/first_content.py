@@ -35,7 +35,7 @@ SWITCHES = {"checked", "disabled", "hidden", "inert", "open", "readonly", "requi
 TAKEN = {"for", "label", "loopback", "model-value", "options", "sanitize", "tag", "value"}
 # buttons that style sheets select by their test id
 STYLED = {"stop-run", "retry-run"}
-HEARD = {"click", "press", "keydown", "focus", "blur", "find", "hold", "change", "input"}
+REACTED_TO = {"click", "press", "keydown", "focus", "blur", "find", "hold", "change", "input"}
 _NAME = re.compile(r"(?!on)[a-z][a-z0-9-]*")
 _CONTROL_TAG = re.compile(r"<(button|summary)\b")
 _OPEN_SCHEME = re.compile(r"(?:https?|mailto):|[^:]*(?:[/?#]|$)", re.IGNORECASE)
@@ -140,7 +140,7 @@ def _classes(element: Element, *more: str) -> str:
     return escape(" ".join([*more, *cast("list[str]", element.classes)]))
 
 
-def _look(element: Element) -> str:
+def _class_and_style(element: Element) -> str:
     """Return the attributes `class` and `style` of an element."""
     style = "".join(
         f"{name}:{value};" for name, value in cast("dict[str, str]", element.style).items()
@@ -152,18 +152,18 @@ def _look(element: Element) -> str:
 
 def _native(element: Element, tag: str, values: Mapping[str, Any]) -> tuple[str, str]:
     given = {name: value for name, value in values.items() if name not in TAKEN or tag in CONTROLS}
-    if tag in CONTROLS or _is_heard(element):
+    if tag in CONTROLS or _reacts(element):
         given["inert"] = True
     if tag in ("input", "textarea"):
         given["readonly"] = True
     text = escape(getattr(element, "_text", None) or "", quote=False)
-    before = f"<{tag}{_look(element)}{attributes(given)}>{text}"
+    before = f"<{tag}{_class_and_style(element)}{attributes(given)}>{text}"
     return before, "" if tag in BARE else f"</{tag}>"
 
 
-def _is_heard(element: Element) -> bool:
+def _reacts(element: Element) -> bool:
     listeners = element._event_listeners.values()
-    return any(one.type.partition(".")[0] in HEARD for one in listeners)
+    return any(one.type.partition(".")[0] in REACTED_TO for one in listeners)
 
 
 def _button(element: Element) -> tuple[str, str]:

@@ -21,8 +21,8 @@ or a task in your own words. From that moment the run has a row and an id.</li>
 <code>run/…</code> without one). Whoever has the branch has the issue.</li>
 <li><b>Working copy.</b> The run gets a separate clone, prepared by the project's setup command if
 there is one.</li>
-<li><b>Agent.</b> The agent's command line starts there under a small supervisor. It goes on when
-Runyard is restarted.</li>
+<li><b>Agent.</b> The agent's command line starts there under a small supervisor. It keeps
+running when Runyard is restarted.</li>
 <li><b>Watch.</b> Timeline and log are live. <b>Stop</b> ends the whole tree of processes and keeps
 the work.</li>
 <li><b>Delivery.</b> When the agent exits with commits, Runyard checks them, pushes the branch and
@@ -45,7 +45,7 @@ issues.</li>
 <li><b>Pause.</b> After three failed AFK runs in a row nothing more starts by itself. The card says
 <code>Auto paused · 3 fails</code> and the reason of each.</li>
 <li><b>Reset.</b> Look at the reasons, change what has to be changed, then press <b>Reset</b>: the
-count is zero and the loop goes on. A success does the same.</li>
+count is zero and the loop continues. A success does the same.</li>
 </ol>
 <p><b>Try the demo project</b>, on the page of projects while it is empty, shows all of this in
 three minutes: a delivery by hand, three failures by the loop, the pause, Reset, a delivery. So does

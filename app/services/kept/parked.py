@@ -75,7 +75,7 @@ class _Seen:
 
 
 class Holdings:
-    """Measures parked runs one by one in the background; publishes changes through `tell`."""
+    """Measures parked runs one by one in the background; publishes changes through `publish`."""
 
     def __init__(
         self,

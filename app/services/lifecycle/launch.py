@@ -336,7 +336,7 @@ class Launcher:
                 deadline=now + timedelta(seconds=run.budget_seconds),
                 pid=launched.mark.pid,
                 supervisor=dict(launched.kept),
-                provenance={**run.provenance, **launched.surroundings},
+                provenance={**run.provenance, **launched.sandbox_facts},
                 hold=None,
             )
         return moved is not None

@@ -58,7 +58,7 @@ def charged_batches(ledger: BatchLedger, seconds: int) -> Charged:
 class CounterService:
     """Access to the counters; without them, or while they are lost, the tables count alone.
 
-    `tell` gets a QuotaChanged for no particular person at each change of `mode`.
+    `publish` gets a QuotaChanged for no particular person at each change of `mode`.
     """
 
     def __init__(

@@ -107,13 +107,13 @@ class Launched:
     """A started agent: its supervisor's mark, and the data to keep in the run's row.
 
     `kept` is JSON that only the engine reads. It is in the row before the agent starts, so that
-    identifying its processes needs nothing that an agent writes. `surroundings` are fields of the
+    identifying its processes needs nothing that an agent writes. `sandbox_facts` are fields of the
     run's provenance: sandbox, sandbox_means, network, allow, limits.
     """
 
     mark: ProcessMark
     kept: Kept
-    surroundings: Mapping[str, str] = field(default_factory=dict[str, str])
+    sandbox_facts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class LaunchFailed(Exception):

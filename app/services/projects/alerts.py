@@ -30,7 +30,7 @@ class Alert:
 class Alerts:
     """Collects alerts from notifications, projects and disks, with the start of each.
 
-    `tell` gets a change when a check finds a different set of alerts than the one before.
+    `publish` gets a change when a check finds a different set of alerts than the one before.
     """
 
     def __init__(

@@ -148,8 +148,8 @@ class Quarantine:
         if known is None:
             raise NotFound("Nothing in quarantine has this name.")
         self._let_go(key)
-        for tell in self._on_free:
-            tell(key)
+        for on_free in self._on_free:
+            on_free(key)
         return known
 
     def drop(self, key: str) -> None:
@@ -160,9 +160,9 @@ class Quarantine:
             self._ledger.forget(key)
             self._let_go(key)
 
-    def on_free(self, tell: Callable[[str], None]) -> None:
-        """Call `tell` with the key of each row that a person releases."""
-        self._on_free.append(tell)
+    def on_free(self, on_free: Callable[[str], None]) -> None:
+        """Call `on_free` with the key of each row that a person releases."""
+        self._on_free.append(on_free)
 
     def _let_go(self, key: str) -> None:
         with self._lock:

@@ -98,9 +98,9 @@ class ProjectForm:
                 given[name] = arguments
         if minutes := self._text("budget_minutes"):
             given["budget_seconds"] = int(minutes) * 60
-        return NewProject.model_validate(given | self._surroundings())
+        return NewProject.model_validate(given | self._sandbox_settings())
 
-    def _surroundings(self) -> dict[str, Any]:
+    def _sandbox_settings(self) -> dict[str, Any]:
         """Return the given sandbox settings, without those that the chosen level ignores."""
         level, network = self._text("sandbox"), self._text("network")
         said = {"sandbox": level, "network": network}
