@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from app.api.client.client import ApiClient
 from tests.builders.databases import put_database
 from tests.drivers.compiled_once import share_parameters
 from tests.drivers.servers.processes import WAIT_SECONDS
+from tests.drivers.walks import Walk, walk
 
 PORT = 8080
 # the same limit as for server tests: a single wait may last a whole run on a busy machine
@@ -186,3 +187,10 @@ async def house(tmp_path: Path, _whole_program: None) -> AsyncIterator[House]:
 async def user(house: House) -> User:
     """A signed-in person."""
     return await house.sign_in()
+
+
+@pytest.fixture
+def seen() -> Iterator[Walk]:
+    """The walk of a test's server: ask for it before the house, whose threads it follows."""
+    with walk() as seen:
+        yield seen

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from nicegui.testing.user import User
 
 from tests.builders.run_scenes import WAITS, add_project
-from tests.drivers.walks import Walk, walk
+from tests.drivers.walks import Walk
 from tests.pages.conftest import PATIENCE_SECONDS, House, until
 from tests.pages.projects.test_projects_page import facts, press, write_issues
 
 MOST_FILES, MOST_SESSIONS = 137, 32
-
-
-@pytest.fixture
-def seen() -> Iterator[Walk]:
-    """The walk of a test's server: ask for it before the house, whose threads it follows."""
-    with walk() as seen:
-        yield seen
 
 
 async def test_a_press_of_start_is_a_short_walk_to_the_run_on_the_card(

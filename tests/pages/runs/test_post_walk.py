@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 from nicegui.testing.user import User
 
 from tests.builders.run_scenes import WAITS, add_project
-from tests.drivers.walks import Walk, walk
+from tests.drivers.walks import Walk
 from tests.pages.conftest import PATIENCE_SECONDS, PORT, House
 
 HOUR = 3600
-
-
-@pytest.fixture
-def seen() -> Iterator[Walk]:
-    """The walk of a test's server: ask for it before the house, whose threads it follows."""
-    with walk() as seen:
-        yield seen
 
 
 async def test_an_accepted_run_is_one_look_and_one_transaction(
