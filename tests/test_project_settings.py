@@ -9,7 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from app.api.schemas.projects import LimitSettings, LimitsOut, NewProject, ProjectChange, ProjectOut
-from app.domain.projects.settings import PROJECT_SETTINGS, Kind, Part, ProjectSetting
+from app.domain.projects.setting import Kind, Part, ProjectSetting
+from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.sandbox.levels import Limits
 from app.pages.projects.sandbox_fields import rows_of
 from app.records.tables.control import Project

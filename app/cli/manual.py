@@ -17,7 +17,8 @@ from typer.main import get_command
 
 from app.cli.main import build
 from app.config import Settings
-from app.domain.projects.settings import PROJECT_SETTINGS, Kind, ProjectSetting
+from app.domain.projects.setting import Kind, ProjectSetting
+from app.domain.projects.settings import PROJECT_SETTINGS
 
 _EVERYWHERE = {"--help", "--data-dir", "--install-completion", "--show-completion"}
 _HEAD = """\

@@ -17,7 +17,8 @@ from pydantic import (
 from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Dollars, Moment, Prose, TaskText, Text
 from app.api.schemas.system import StuckOut
-from app.domain.projects.settings import PROJECT_SETTINGS, Kind
+from app.domain.projects.setting import Kind
+from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.sandbox.levels import (
     DEFAULT_PROCESSES,
     HostService,

@@ -15,7 +15,8 @@ import typer
 
 from app.cli.client.connection import Misused
 from app.cli.output.options import OptionSet
-from app.domain.projects.settings import PROJECT_SETTINGS, Kind, Part, ProjectSetting
+from app.domain.projects.setting import Kind, Part, ProjectSetting
+from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.text.argv import read_json_argv
 
 _TYPES = {

@@ -27,7 +27,8 @@ from app.cli.commands.project_options import BaseBranch, Settings, option_of, se
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
 from app.cli.output.run_view import age
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
-from app.domain.projects.settings import PROJECT_SETTINGS, Tracker
+from app.domain.projects.setting import Tracker
+from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.sandbox.settings import limits_words
 from app.domain.text.durations import two_units

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from nicegui import ui
 
 from app.api.schemas import SandboxOut
-from app.domain.projects.settings import PROJECT_SETTINGS, Part
+from app.domain.projects.setting import Part
+from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.sandbox.settings import LIMIT_BOUNDS
 from app.pages.components.fields import Field, area_field, choice_field, text_field
 from app.state.projects.project_settings import SETTINGS, Setting

@@ -9,7 +9,7 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut
-from app.domain.projects.settings import Kind, Part
+from app.domain.projects.setting import Kind, Part
 from app.domain.sandbox.settings import LIMIT_BOUNDS
 from app.pages.components.buttons import ConfirmButton, button
 from app.pages.components.chips import correlation_chip_html

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api.schemas import ProjectOut
-from app.domain.projects.settings import PROJECT_SETTINGS, Kind, Part, ProjectSetting
+from app.domain.projects.setting import Kind, Part, ProjectSetting
+from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.text.argv import argv_words, read_argv
 from app.domain.text.durations import clock_words, read_clock
 from app.domain.words import FRAMEWORKS
