@@ -18,12 +18,18 @@ class Signal(StrEnum):
     REFUSED = "refused by a pre-check"
     AGENT_ALIVE = "agent alive"
     LAUNCH_FAILED = "launch failed or too slow, undone"
+    CHECKS_TO_RUN = "agent done, checks to run"
     WORK_TO_DELIVER = "agent done, work to deliver"
     DELIVERED = "delivered"
     GONE = "gone, nothing delivered"
     DEADLINE = "deadline"
     USAGE_LIMIT = "agent's usage limit"
     PUSH_REFUSED = "refused for good"
+    CHECKS_PASSED = "all required pass"
+    FOLLOW_UP = "a follow-up begins"
+    CHECKS_RED = "red to the end"
+    RED_DRAFT = "red to the end, as a draft"
+    CHECKS_BROKEN = "a check cannot start"
 
 
 MOVES: dict[tuple[Status, Signal], Status] = {
@@ -37,19 +43,27 @@ MOVES: dict[tuple[Status, Signal], Status] = {
     (Status.STARTING, Signal.LAUNCH_FAILED): Status.NOT_STARTED,
     (Status.STARTING, Signal.CUT_SHORT): Status.QUEUED,
     (Status.STARTING, Signal.STOP): Status.STOPPED,
+    (Status.RUNNING, Signal.CHECKS_TO_RUN): Status.CHECKING,
     (Status.RUNNING, Signal.WORK_TO_DELIVER): Status.DELIVERING,
     (Status.RUNNING, Signal.DELIVERED): Status.SUCCEEDED,
     (Status.RUNNING, Signal.GONE): Status.DIED,
     (Status.RUNNING, Signal.DEADLINE): Status.TIMED_OUT,
     (Status.RUNNING, Signal.USAGE_LIMIT): Status.LIMITED,
     (Status.RUNNING, Signal.STOP): Status.STOPPED,
+    (Status.CHECKING, Signal.CHECKS_PASSED): Status.DELIVERING,
+    (Status.CHECKING, Signal.FOLLOW_UP): Status.RUNNING,
+    (Status.CHECKING, Signal.CHECKS_RED): Status.DIED,
+    (Status.CHECKING, Signal.RED_DRAFT): Status.DELIVERING,
+    (Status.CHECKING, Signal.CHECKS_BROKEN): Status.DIED,
+    (Status.CHECKING, Signal.DEADLINE): Status.TIMED_OUT,
+    (Status.CHECKING, Signal.STOP): Status.STOPPED,
     (Status.DELIVERING, Signal.DELIVERED): Status.SUCCEEDED,
     (Status.DELIVERING, Signal.PUSH_REFUSED): Status.DIED,
     (Status.DELIVERING, Signal.STOP): Status.STOPPED,
 }
 
 WAITING = frozenset({Status.DELAYED, Status.QUEUED})
-LIVE = frozenset({Status.STARTING, Status.RUNNING, Status.DELIVERING})
+LIVE = frozenset({Status.STARTING, Status.RUNNING, Status.CHECKING, Status.DELIVERING})
 DONE = frozenset(Status) - WAITING - LIVE
 
 

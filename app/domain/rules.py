@@ -46,6 +46,15 @@ class RunFacts:
     is_overdue: bool = False
 
 
+# after these the run is still live
+CONTINUING = frozenset(
+    {
+        *(Signal.WORK_TO_DELIVER, Signal.CHECKS_TO_RUN, Signal.FOLLOW_UP),
+        *(Signal.CHECKS_PASSED, Signal.RED_DRAFT),
+    }
+)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The decision from the facts: a signal for MOVES with its cause, or no signal yet.
@@ -64,7 +73,7 @@ class Verdict:
     @property
     def is_final(self) -> bool:
         """True if the run ends with this verdict."""
-        return self.signal is not None and self.signal is not Signal.WORK_TO_DELIVER
+        return self.signal is not None and self.signal not in CONTINUING
 
 
 STILL_GOING = Verdict(None, because="still going")
@@ -184,6 +193,7 @@ STRIKING = frozenset(
         (Status.DIED, Cause.OUT_OF_MEMORY),
         (Status.DIED, Cause.TOO_MANY_PROCESSES),
         (Status.DIED, Cause.DISK_QUOTA),
+        (Status.DIED, Cause.CHECKS_FAILED),
         (Status.TIMED_OUT, Cause.BUDGET),
     }
 )
@@ -194,7 +204,8 @@ def strike_effect(status: Status, cause: Cause, *, resolves_issue: bool) -> Stri
     if not resolves_issue:
         return Strike.NONE
     if status is Status.SUCCEEDED:
-        return Strike.CLEAR
+        # a draft that its checks failed proves nothing either way
+        return Strike.NONE if cause is Cause.DELIVERED_RED else Strike.CLEAR
     return Strike.ADD if (status, cause) in STRIKING else Strike.NONE
 
 

@@ -12,6 +12,7 @@ class Status(StrEnum):
     QUEUED = "queued"
     STARTING = "starting"
     RUNNING = "running"
+    CHECKING = "checking"
     DELIVERING = "delivering"
     SUCCEEDED = "succeeded"
     DIED = "died"
@@ -39,6 +40,7 @@ class Trigger(StrEnum):
     RESUME = "resume"
     BATCH = "batch"
     API = "api"
+    REVIEW = "review"
 
 
 class Depth(StrEnum):
@@ -56,10 +58,22 @@ class Delivers(StrEnum):
     REPORT = "report"
 
 
+class CheckStatus(StrEnum):
+    """The status of one check in one round of a run."""
+
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    TIMED_OUT = "timed_out"
+    STOPPED = "stopped"
+
+
 class Cause(StrEnum):
     """The cause of a run's end."""
 
     DELIVERED = "delivered"
+    DELIVERED_RED = "delivered_red"
     REPORTED = "reported"
     NO_DELIVERY = "no_delivery"
     EXIT_CODE = "exit_code"
@@ -68,6 +82,8 @@ class Cause(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     TOO_MANY_PROCESSES = "too_many_processes"
     DISK_QUOTA = "disk_quota"
+    CHECKS_FAILED = "checks_failed"
+    CHECKS_ERROR = "checks_error"
     HOST_RESTARTED = "host_restarted"
     SESSION_GONE = "session_gone"
     AUTH = "auth"
@@ -91,6 +107,7 @@ LABELS: dict[Status, str] = {
     Status.QUEUED: "Queued",
     Status.STARTING: "Starting",
     Status.RUNNING: "Running",
+    Status.CHECKING: "Checking",
     Status.DELIVERING: "Delivering",
     Status.SUCCEEDED: "Succeeded",
     Status.DIED: "Died",

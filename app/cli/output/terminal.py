@@ -25,6 +25,7 @@ STATUS_COLOURS = {
     "expired": "yellow",
     "starting": "cyan",
     "running": "cyan",
+    "checking": "cyan",
     "delivering": "cyan",
 }
 

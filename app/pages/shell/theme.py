@@ -14,6 +14,7 @@ TONES: dict[Status, tuple[str, str]] = {
     Status.QUEUED: ("wait", "◷"),
     Status.STARTING: ("acc", "▸"),
     Status.RUNNING: ("acc", "▸"),
+    Status.CHECKING: ("acc", "◇"),
     Status.DELIVERING: ("acc", "▴"),
     Status.SUCCEEDED: ("go", "✓"),
     Status.DIED: ("stop", "✕"),

@@ -69,6 +69,9 @@ class RunColumns(TypedDict, total=False):
     session_id: str | None
     resumes: int
     may_resume: bool
+    turn: int
+    check_round: int
+    checks: dict[str, Any] | None
 
 
 def drafted_run(columns: dict[str, Any]) -> Run:

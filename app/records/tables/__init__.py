@@ -11,7 +11,7 @@ from app.records.tables.control import (
     Project,
     SignIn,
 )
-from app.records.tables.runs import ProjectDay, Run, RunEvent
+from app.records.tables.runs import CheckResult, ProjectDay, Run, RunEvent
 from app.records.tables.stores import Applied, Moment, Outgoing, Setting, Stuck
 from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
 
@@ -24,6 +24,7 @@ __all__ = [
     "Bulk",
     "BulkItem",
     "ChangeRequest",
+    "CheckResult",
     "IssueComment",
     "IssueRow",
     "Lease",

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from app.domain.words import Delivers, Depth, Status, Trigger
+from app.domain.words import CheckStatus, Delivers, Depth, Status, Trigger
 from app.records.tables.stores import Moment, one_of
 
 QUEUED = "released_at IS NULL AND batch_id IS NULL AND status = 'queued'"
@@ -252,6 +252,10 @@ class Run(SQLModel, table=True):
     # how many resumed runs precede it in a row, and if it waits to be resumed
     resumes: int = 0
     may_resume: bool = False
+    # the agent's turns so far, the rounds of checks, and what those were begun with
+    turn: int = 1
+    check_round: int = 0
+    checks: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
 
 
 class RunEvent(SQLModel, table=True):
@@ -269,6 +273,36 @@ class RunEvent(SQLModel, table=True):
     kind: str
     sentence: str
     data: dict[str, Any] = Field(sa_type=JSON)
+
+
+class CheckResult(SQLModel, table=True):
+    """One check in one round of a run; written before its process begins.
+
+    `exit_code` is None for a check that did not exit by itself. `changed_files` are tracked files
+    that it changed; `log_from` and `log_to` are its part of the run's log.
+    """
+
+    __tablename__ = "check_result"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        ForeignKeyConstraint(["run_id"], ["runs.id"], name="check_of_run"),
+        CheckConstraint(one_of("status", CheckStatus), name="check_status"),
+        CheckConstraint("(status = 'running') = (ended_at IS NULL)", name="check_runs_until_ended"),
+    )
+
+    run_id: str = Field(primary_key=True)
+    round: int = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    name: str
+    required: bool
+    status: str
+    sha: str
+    exit_code: int | None = None
+    because: str | None = None
+    changed_files: list[str] = Field(default_factory=list, sa_type=JSON)
+    log_from: int | None = Field(default=None, sa_type=BigInteger)
+    log_to: int | None = Field(default=None, sa_type=BigInteger)
+    started_at: datetime = Field(sa_type=Moment)
+    ended_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
 class ProjectDay(SQLModel, table=True):

@@ -134,7 +134,7 @@ class ResumeService:
         return False
 
     def _has_shown_that_it_works(self, probe: Run, now: datetime) -> bool:
-        if probe.status in (Status.DELIVERING, Status.SUCCEEDED):
+        if probe.status in (Status.CHECKING, Status.DELIVERING, Status.SUCCEEDED):
             return True
         if probe.started_at is None or probe.status == Status.LIMITED:
             return False

@@ -24,12 +24,20 @@ starting    agent alive                      running
 starting    launch failed or too slow, undone  not_started
 starting    no agent began, proved after a restart, first time  queued
 starting    stop                             stopped
+running     agent done, checks to run        checking
 running     agent done, work to deliver      delivering
 running     delivered                        succeeded
 running     gone, nothing delivered          died
 running     deadline                         timed_out
 running     agent's usage limit              limited
 running     stop                             stopped
+checking    all required pass                delivering
+checking    a follow-up begins               running
+checking    red to the end                   died
+checking    red to the end, as a draft       delivering
+checking    a check cannot start             died
+checking    deadline                         timed_out
+checking    stop                             stopped
 delivering  delivered                        succeeded
 delivering  refused for good                 died
 delivering  stop                             stopped
@@ -47,7 +55,7 @@ def test_a_move_is_legal_exactly_where_the_table_has_it(status: Status, signal: 
 
 
 def test_the_table_is_whole() -> None:
-    assert len(LEGAL) == len(MOVES) == 19
+    assert len(LEGAL) == len(MOVES) == 27
 
 
 def test_no_move_leads_out_of_an_end() -> None:
@@ -62,7 +70,7 @@ def test_every_status_can_be_reached() -> None:
 
 PHASES = {
     Phase.WAITING: {"delayed", "queued"},
-    Phase.LIVE: {"starting", "running", "delivering"},
+    Phase.LIVE: {"starting", "running", "checking", "delivering"},
     Phase.DONE: {
         *("succeeded", "died", "timed_out", "limited"),
         *("stopped", "not_started", "expired"),
@@ -82,6 +90,7 @@ def test_every_status_has_one_phase(status: Status) -> None:
         ("queued", "Queued"),
         ("starting", "Starting"),
         ("running", "Running"),
+        ("checking", "Checking"),
         ("delivering", "Delivering"),
         ("succeeded", "Succeeded"),
         ("died", "Died"),
@@ -94,7 +103,7 @@ def test_every_status_has_one_phase(status: Status) -> None:
 )
 def test_every_status_has_its_label(status: str, label: str) -> None:
     assert label_of(Status(status)) == LABELS[Status(status)] == label
-    assert len(LABELS) == 12
+    assert len(LABELS) == 13
 
 
 @pytest.mark.parametrize("cause", Cause)

@@ -140,6 +140,12 @@ def test_an_end_that_somebody_outside_asked_for_is_no_evidence_against_the_agent
     [
         (Verdict(None), False),
         (Verdict(Signal.WORK_TO_DELIVER), False),
+        (Verdict(Signal.CHECKS_TO_RUN), False),
+        (Verdict(Signal.FOLLOW_UP), False),
+        (Verdict(Signal.CHECKS_PASSED), False),
+        (Verdict(Signal.RED_DRAFT), False),
+        (Verdict(Signal.CHECKS_RED, Cause.CHECKS_FAILED), True),
+        (Verdict(Signal.CHECKS_BROKEN, Cause.CHECKS_ERROR), True),
         (Verdict(Signal.DELIVERED, Cause.DELIVERED), True),
         (Verdict(Signal.GONE, Cause.SIGNAL), True),
     ],
@@ -156,6 +162,7 @@ STRIKES = {
     (Status.DIED, Cause.OUT_OF_MEMORY),
     (Status.DIED, Cause.TOO_MANY_PROCESSES),
     (Status.DIED, Cause.DISK_QUOTA),
+    (Status.DIED, Cause.CHECKS_FAILED),
     (Status.TIMED_OUT, Cause.BUDGET),
 }
 
@@ -163,7 +170,7 @@ STRIKES = {
 @pytest.mark.parametrize(("status", "cause"), list(product(Status, Cause)))
 def test_an_end_strikes_exactly_where_the_table_has_it(status: Status, cause: Cause) -> None:
     expected = Strike.ADD if (status, cause) in STRIKES else Strike.NONE
-    if status is Status.SUCCEEDED:
+    if status is Status.SUCCEEDED and cause is not Cause.DELIVERED_RED:
         expected = Strike.CLEAR
     assert strike_effect(status, cause, resolves_issue=True) is expected
     assert strike_effect(status, cause, resolves_issue=False) is Strike.NONE

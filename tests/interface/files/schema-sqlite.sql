@@ -161,6 +161,26 @@ CREATE TABLE change_request (
 	FOREIGN KEY(project_id) REFERENCES project (id), 
 	CONSTRAINT one_change_per_run UNIQUE (run_id)
 );
+CREATE TABLE check_result (
+	run_id VARCHAR NOT NULL, 
+	round INTEGER NOT NULL, 
+	position INTEGER NOT NULL, 
+	name VARCHAR NOT NULL, 
+	required BOOLEAN NOT NULL, 
+	status VARCHAR NOT NULL, 
+	sha VARCHAR NOT NULL, 
+	exit_code INTEGER, 
+	because VARCHAR, 
+	changed_files JSON NOT NULL, 
+	log_from BIGINT, 
+	log_to BIGINT, 
+	started_at DATETIME NOT NULL, 
+	ended_at DATETIME, 
+	PRIMARY KEY (run_id, round, position), 
+	CONSTRAINT check_status CHECK (status IN ('running', 'passed', 'failed', 'error', 'timed_out', 'stopped')), 
+	CONSTRAINT check_runs_until_ended CHECK ((status = 'running') = (ended_at IS NULL)), 
+	CONSTRAINT check_of_run FOREIGN KEY(run_id) REFERENCES runs (id)
+);
 CREATE TABLE issue (
 	project_id VARCHAR NOT NULL, 
 	number INTEGER NOT NULL, 
@@ -363,12 +383,12 @@ CREATE TABLE runs (
 	parked BOOLEAN NOT NULL, 
 	input_tokens INTEGER, 
 	output_tokens INTEGER, 
-	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, 
+	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, turn INTEGER DEFAULT '1' NOT NULL, check_round INTEGER DEFAULT '0' NOT NULL, checks JSON, 
 	PRIMARY KEY (id), 
 	CONSTRAINT run_delivers CHECK (delivers IN ('change', 'report')), 
 	CONSTRAINT run_depth CHECK (depth_level IN ('quick', 'standard', 'deep')), 
-	CONSTRAINT run_status CHECK (status IN ('delayed', 'queued', 'starting', 'running', 'delivering', 'succeeded', 'died', 'timed_out', 'limited', 'stopped', 'not_started', 'expired')), 
-	CONSTRAINT run_trigger CHECK (trigger IN ('manual', 'auto', 'retry', 'resume', 'batch', 'api')), 
+	CONSTRAINT run_status CHECK (status IN ('delayed', 'queued', 'starting', 'running', 'checking', 'delivering', 'succeeded', 'died', 'timed_out', 'limited', 'stopped', 'not_started', 'expired')), 
+	CONSTRAINT run_trigger CHECK (trigger IN ('manual', 'auto', 'retry', 'resume', 'batch', 'api', 'review')), 
 	CONSTRAINT released_once_ended CHECK (released_at IS NULL OR ended_at IS NOT NULL), 
 	CONSTRAINT one_run_per_key UNIQUE (project_id, idempotency_key)
 );

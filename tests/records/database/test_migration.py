@@ -14,16 +14,18 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import column, insert, inspect, text
+from sqlalchemy import table as table_of
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
 from app.records.database import migration
 from app.records.database.database import Database
 from app.records.database.integrity import newest_backup
-from app.records.database.migration import HEAD, REVISIONS, SchemaNewer, migrate
-from app.records.tables import Person
+from app.records.database.migration import HEAD, REVISIONS, SchemaNewer, migrate, migrate_to
+from app.records.tables import Person, Run
 from tests.builders.databases import SQLITE, one_postgres
-from tests.builders.rows import NOW
+from tests.builders.rows import NOW, draft_run
 from tests.drivers.servers.forked_starts import (
     SERVER,
     ForkedProcess,
@@ -199,6 +201,34 @@ def test_f48_a_newer_database_is_refused_and_untouched(bare: Database, tmp_path:
         migrate(bare, backups=tmp_path / "backups", now=NOW)
     assert revision_of(bare) == "9999"
     assert not (tmp_path / "backups").exists()
+
+
+def test_runs_of_before_stay_and_may_be_checked(bare: Database, tmp_path: Path) -> None:
+    backups = tmp_path / "backups"
+    migrate_to(bare, "0019", backups=backups, now=NOW)
+    row = draft_run(id="run_1").model_dump(exclude={"turn", "check_round", "checks"})
+    described = SQLModel.metadata.tables["runs"].c
+    runs = table_of("runs", *(column(name, described[name].type) for name in row))
+    with bare.transaction() as tx:
+        tx.execute(insert(runs).values(row))
+    migrate(bare, backups=backups, now=NOW)
+    with bare.transaction() as tx:
+        tx.execute(text("UPDATE runs SET status = 'checking', trigger = 'review'"))
+    with pytest.raises(IntegrityError), bare.transaction() as tx:
+        tx.execute(text("UPDATE runs SET status = 'cheking'"))
+    with bare.reading() as session:
+        run = session.get_one(Run, "run_1")
+    assert (run.status, run.trigger, run.turn, run.checks) == ("checking", "review", 1, None)
+    assert problems_of(bare) == []
+
+
+def problems_of(database: Database) -> list[str]:
+    """Return what SQLite finds wrong in its file, nothing for PostgreSQL."""
+    if not database.is_sqlite:
+        return []
+    with database.reading() as session:
+        found = session.execute(text("PRAGMA integrity_check")).scalars().all()
+        return [one for one in found if one != "ok"]
 
 
 START = """
