@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import islice
@@ -101,8 +101,11 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        # run id, empty for changes of no run -> change -> number; the run that changed last is last
+        # run id, empty for changes of no run -> change -> number, the one that waits longest first;
+        # the run that changed last is last
         self._runs: OrderedDict[str, OrderedDict[Change, int]] = OrderedDict()
+        # the same runs, the one that waits longest first: a new change moves none of them
+        self._since: OrderedDict[str, None] = OrderedDict()
         # a heap of what is streamed; also of changes that were taken or have a newer number
         self._numbers: list[tuple[int, Change]] = []
 
@@ -112,19 +115,21 @@ class Backlog:
             if isinstance(one.change, STREAMED_CHANGES):
                 heappush(self._numbers, (one.number, one.change))
             run_id = _run_of(one.change)
-            of_run = self._runs.setdefault(run_id, OrderedDict())
-            of_run[one.change] = one.number
-            of_run.move_to_end(one.change)
+            self._runs.setdefault(run_id, OrderedDict())[one.change] = one.number
             self._runs.move_to_end(run_id)
+            self._since.setdefault(run_id)
 
     def take(self, most: int) -> list[Numbered]:
-        """Remove and return the changes to send next, by number: those of no run come first."""
+        """Remove and return the changes to send next, by number.
+
+        Those of no run have the first turn. Each turn takes at most half of what is left, so that
+        nothing fills slice after slice.
+        """
         taken: list[Numbered] = []
-        is_newest = True
-        while self._runs and len(taken) < most:
-            in_turn = reversed(self._runs) if is_newest else iter(self._runs)
-            taken += self._take_of("" if "" in self._runs else next(in_turn), most - len(taken))
-            is_newest = not is_newest
+        for run_id in self._turns():
+            taken += self._take_of(run_id, (most - len(taken) + 1) // 2)
+            if len(taken) == most:
+                break
         return sorted(taken, key=lambda one: one.number)
 
     @property
@@ -138,13 +143,22 @@ class Backlog:
             heappop(self._numbers)
         return None
 
+    def _turns(self) -> Iterator[str]:
+        while self._runs:
+            if "" in self._runs:
+                yield ""
+            if newest := next(filter(None, reversed(self._runs)), None):
+                yield newest
+            if longest := next(filter(None, self._since), None):
+                yield longest
+
     def _take_of(self, run_id: str, most: int) -> list[Numbered]:
         of_run = self._runs[run_id]
         taken = [Numbered(number, one) for one, number in islice(of_run.items(), most)]
         for one in taken:
             del of_run[one.change]
         if not of_run:
-            del self._runs[run_id]
+            del self._runs[run_id], self._since[run_id]
         return taken
 
 

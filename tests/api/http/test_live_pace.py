@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,10 @@ KINDS: dict[type[Change], str] = {
     RunChanged: "run.changed",
     QuotaChanged: "quota.changed",
 }
-CHANGES = (A, B, ProjectChanged("c"), RUN, QuotaChanged("ann"), LogGrew("run"))
+CHANGES = (
+    *(A, B, ProjectChanged("c"), QuotaChanged("ann")),
+    *(RUN, RunChanged("other", "b"), RunChanged("third", "b"), LogGrew("run")),
+)
 
 
 @given(
@@ -167,6 +171,34 @@ def test_a_change_of_no_run_comes_before_all_runs() -> None:
     backlog.add([Numbered(number, RunChanged(f"run_{number}", "a")) for number in range(1, 101)])
     backlog.add([Numbered(101, A), Numbered(102, QuotaChanged("ann"))])
     assert [one.number for one in backlog.take(4)] == [1, 100, 101, 102]
+
+
+@pytest.mark.parametrize("kind", [ProjectChanged, lambda name: RunChanged(name, "a")])
+def test_changes_that_come_again_and_again_all_have_their_turns(
+    kind: Callable[[str], Change],
+) -> None:
+    backlog, crowd = Backlog(), [kind(f"{number}") for number in range(100)]
+    numbers, sent = itertools.count(1), set[Change]()
+    for _ in range(20):
+        # faster than they are sent, always in the same order
+        backlog.add(Numbered(next(numbers), one) for one in crowd)
+        sent |= {one.change for one in backlog.take(10)}
+    assert sent == {*crowd}
+
+
+@pytest.mark.parametrize(
+    "crowd",
+    [
+        [ProjectChanged(f"{number}") for number in range(100)],
+        [RunEventAppended("busy", number) for number in range(100)],
+    ],
+    ids=["projects", "a run"],
+)
+def test_no_crowd_of_changes_fills_a_slice_alone(crowd: list[Change]) -> None:
+    backlog, numbers = Backlog(), itertools.count(1)
+    backlog.add([Numbered(next(numbers), RUN)])
+    backlog.add(Numbered(next(numbers), one) for one in crowd)
+    assert RUN in [one.change for one in backlog.take(10)]
 
 
 @pytest.fixture
