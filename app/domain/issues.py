@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from app.domain.words import READY_LABEL
 
 BLOCKING_WORDS = ("blocked by", "depends on")
+_WITH_SIGN = re.compile(r"#0*([0-9]{1,9})", re.ASCII)
 _LINES = re.compile(r"\r\n|\r|\n")
 _HEADING = re.compile(r"^ {0,3}#{1,6}(?P<rest>[ \t].*)?$")
 _UNDERLINE = re.compile(r"^ {0,3}(?:=+|-+)[ \t]*$")
@@ -114,6 +115,12 @@ def ignored_words(unknown: Sequence[int]) -> str:
     if len(unknown) == 1:
         return f"{numbers} does not exist, so it blocks nothing"
     return f"{numbers} do not exist, so they block nothing"
+
+
+def issue_named(text: str) -> int | None:
+    """Return the issue that a search text names by `#` and its number; None for any other text."""
+    named = _WITH_SIGN.fullmatch(text)
+    return int(named[1]) if named else None
 
 
 def branch_of_issue(pattern: str, number: int) -> str:

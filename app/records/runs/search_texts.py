@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, Select, String, Table, literal_column, or_, select
 
 from app.domain.ids import SEEN, minted_between
+from app.domain.issues import issue_named
 from app.records.tables import Run
 from app.records.tables.stores import mentions_text
 
@@ -18,7 +19,6 @@ LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND - 1
 # exactly as in its index, and the text that an id can end with
 ENDING = "substr(runs.id, length(runs.id) - 5)"
 ENDINGS = re.compile(rf"[0-9a-v_]{{{SEEN},40}}", re.ASCII)
-ISSUES = re.compile(r"#0*([0-9]{1,9})", re.ASCII)
 # after the last character that an id can have, in every sort order
 BEYOND = "w"
 
@@ -37,7 +37,7 @@ def _words_of(text: str) -> str:
 
 def leading_to(text: str) -> list[Conditions]:
     """Return index ranges for a search text: a branch, an issue, or either end of an id."""
-    if ISSUES.fullmatch(text):
+    if issue_named(text) is not None:
         return naming(text)
     text = _words_of(text)
     runs, id_text = RUNS.c, text.lower()
@@ -53,8 +53,8 @@ def leading_to(text: str) -> list[Conditions]:
 
 def naming(text: str) -> list[Conditions]:
     """Return index ranges of the runs that a text names: `#` and an issue, or an id's beginning."""
-    if issue := ISSUES.fullmatch(text):
-        return [[RUNS.c.issue == int(issue[1])]]
+    if (issue := issue_named(text)) is not None:
+        return [[RUNS.c.issue == issue]]
     return _of_beginning(text.lower())
 
 
@@ -71,8 +71,8 @@ def _of_beginning(id_text: str) -> list[Conditions]:
 
 def query_of_named(text: str) -> Select[str] | None:
     """Build the query for a run that a text names, along its index; None if it names none."""
-    if issue := ISSUES.fullmatch(text):
-        of_issue = select(RUNS.c.id).where(RUNS.c.issue == int(issue[1]))
+    if (issue := issue_named(text)) is not None:
+        of_issue = select(RUNS.c.id).where(RUNS.c.issue == issue)
         return of_issue.order_by(RUNS.c.created_at, RUNS.c.id)
     if minted_between(text.lower()) is None:
         return None
@@ -90,7 +90,7 @@ def _begins(id_text: str) -> ColumnElement[bool]:
 
 def resembles(text: str) -> ColumnElement[bool]:
     """Build the condition that a run's title, a tag, its branch or its id resembles a text."""
-    if ISSUES.fullmatch(text):
+    if issue_named(text) is not None:
         # `#12` is an issue: a 12 in a branch or in an id is something else
         return _mentions(text)
     text = _words_of(text)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from app.api.schemas import FiguresOut, ReportOut, RunItem, RunsPage
 from app.domain.agents.reports import usage_words
 from app.domain.formatting import iso
+from app.domain.issues import issue_named
 from app.domain.lifecycle import phase_of
 from app.domain.words import Depth, Phase, Status, Trigger
 from app.state.page.optimistic import OptimisticMutation, OptimisticRows
@@ -176,7 +177,10 @@ def _moment(text: str) -> datetime | None:
 
 
 def _is_meant(text: str, run: RunItem) -> bool:
-    """Return True if `GET /runs?q=` would find the run."""
+    """Return True if `GET /runs?q=` would find the run where no other run is named so."""
+    if (issue := issue_named(text)) is not None:
+        # a 12 in a branch, an id or a title is not `#12`
+        return run.issue == issue or _mentions(text, run)
     word = text.lstrip("…#")
     low, branch = word.lower(), run.work_branch.lower()
     return (
@@ -184,9 +188,12 @@ def _is_meant(text: str, run: RunItem) -> bool:
         or run.id.endswith(low)
         or (word.isdecimal() and run.issue == int(word))
         or branch.startswith(low)
-        or low in run.title.lower()
-        or any(low in tag.lower() for tag in run.tags)
+        or _mentions(low, run)
     )
+
+
+def _mentions(low: str, run: RunItem) -> bool:
+    return any(low in one.lower() for one in (run.title, *run.tags))
 
 
 class RunBoard:

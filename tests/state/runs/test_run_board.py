@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.api.schemas import RunOut, RunsPage
@@ -62,6 +64,25 @@ def test_a_run_of_the_feed_is_shown_where_it_is_what_is_searched_for(
     run = run_of(7, title="Say the greeting", issue=12, work_branch="run/mend-it", tags=["nightly"])
     filters = RunFilters().find(f" {text}")
     assert (filters.text, filters.show(run)) == (text, is_shown)
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_shown"),
+    [
+        ({"issue": 7}, True),
+        ({"title": "Continue #7"}, True),
+        ({"tags": ["after #7"]}, True),
+        ({}, False),
+        ({"title": "Use Python 3.7"}, False),
+        ({"work_branch": "7-factors"}, False),
+        ({"issue": 77}, False),
+    ],
+)
+def test_an_issue_with_its_sign_is_no_other_seven(columns: dict[str, Any], is_shown: bool) -> None:
+    usual: dict[str, Any] = {"issue": None, "title": "Say it", "work_branch": "run/x", "tags": []}
+    run = run_of(7, **usual | columns)
+    assert run.id.endswith("7")
+    assert RunFilters(text="#7").show(run) is is_shown
 
 
 @pytest.mark.parametrize("text", ["None", "run", "r", "²"])
