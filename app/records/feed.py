@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -29,7 +29,10 @@ class RunChanged:
 
 @dataclass(frozen=True)
 class RunEventAppended:
-    """A line was added to a run's timeline; `event` is that line if it was added on this server."""
+    """A line was added to a run's timeline.
+
+    `event` is that line if it was added on this server and is known to be committed.
+    """
 
     run_id: str
     event_id: int
@@ -175,6 +178,13 @@ Change = (
     | StoresChanged
     | FeedBroke
 )
+
+
+def without_rows(changes: Iterable[Change]) -> list[Change]:
+    """Return changes that carry no row, for a commit that may have failed."""
+    return [
+        replace(one, event=None) if isinstance(one, RunEventAppended) else one for one in changes
+    ]
 
 
 @dataclass(frozen=True)

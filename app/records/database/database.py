@@ -21,7 +21,7 @@ from sqlmodel import Session
 
 from app.records.database.change_codec import notify_others
 from app.records.database.engines import is_cramped, postgresql_engine, sqlite_engine
-from app.records.feed import Change, Happening
+from app.records.feed import Change, Happening, without_rows
 from app.records.people.audit_ledger import PENDING
 from app.records.stores.sessions import SHARED
 
@@ -238,10 +238,10 @@ class Database:
                         self.end(tx)
             finally:
                 # published only once the connection is free, because a listener may write; and also
-                # if the commit's answer was lost or the other store's commit failed, because
-                # listeners reload the rows
+                # if the commit's answer was lost or the other store's commit failed: listeners then
+                # read every row
                 if tx.is_committing and (changes := tx.pending_changes()):
-                    self._publish(changes)
+                    self._publish(changes if tx.is_ended else without_rows(changes))
 
     def end(self, tx: Transaction) -> None:
         """Commit a transaction now, with the notifications for other servers.

@@ -1,4 +1,4 @@
-"""Commits whose answer is lost: what they let start is announced all the same."""
+"""Commits whose answer is lost: what they changed is announced all the same, if it is there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
+from app.api.live import LiveStream
 from app.records.database.database import DatabaseSilent
-from app.records.feed import BatchSealed, Change, RunAccepted, StartMoved
+from app.records.feed import (
+    BatchSealed,
+    Change,
+    Numbered,
+    RunAccepted,
+    RunEventAppended,
+    StartMoved,
+)
 from app.services.batches.filling import Item
 from tests.fakes.planes import TwinPlane
 
@@ -19,11 +27,12 @@ AN_HOUR = 3600
 
 
 @contextmanager
-def losing_answers(plane: TwinPlane) -> Iterator[None]:
-    """Let every commit be made and its answer be lost."""
+def failing_commits(plane: TwinPlane, *, made: bool) -> Iterator[None]:
+    """Let every commit have no answer; `made` says whether it was made all the same."""
 
     def commit_and_fail(connection: Connection) -> None:
-        connection.connection.commit()
+        if made:
+            connection.connection.commit()
         raise OperationalError("COMMIT", {}, OSError("the connection was lost"))
 
     engines = [database.engine for database in plane.stores.all()]
@@ -48,7 +57,7 @@ def announced(plane: TwinPlane, act: Callable[[], object]) -> list[Change]:
     """Return what is announced for the sweep by an act whose commit has no answer."""
     found: list[Change] = []
     leave = plane.feed.subscribe(lambda one: found.append(one.change))
-    with losing_answers(plane), pytest.raises(DatabaseSilent):
+    with failing_commits(plane, made=True), pytest.raises(DatabaseSilent):
         act()
     leave()
     return [one for one in found if isinstance(one, RunAccepted | StartMoved | BatchSealed)]
@@ -88,3 +97,18 @@ def test_a_full_batch_is_announced_though_the_answer_to_its_commit_is_lost(
     filling = desk.fill(batch.id, quiet.requester())
     filling.take(Item(0, quiet.order(project, task="a part")), now)
     assert announced(quiet, lambda: desk.seal(batch.id, now)) == [BatchSealed(batch.id)]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_pages_get_a_timeline_line_whose_commit_had_no_answer_only_if_it_is_there(
+    quiet: TwinPlane, made: bool
+) -> None:
+    [project] = quiet.ledgers.projects.all()
+    ledger, run = quiet.ledgers.runs, quiet.accept(quiet.order(project))
+    published: list[Numbered] = []
+    quiet.feed.subscribe(published.append)
+    with failing_commits(quiet, made=made), pytest.raises(DatabaseSilent):
+        ledger.append_event_once(run.id, quiet.clock(), "note", "perhaps written")
+    assert [type(one.change) for one in published] == [RunEventAppended]
+    sent = LiveStream(quiet.services).events_of(published)
+    assert [one.data["event"].sentence for one in sent] == ["perhaps written"] * made
