@@ -36,6 +36,8 @@ from app.services.system.quarantine import of_run
 LOOK_SECONDS = 1.0
 # between two looks at the queue for accepted runs alone; those accepted meanwhile share one
 APART_SECONDS = 0.05
+# from an accept until the look at it, so that the accept is answered first
+ANSWER_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class Sweep:
             self._is_open = True
             wanted = bool(self._wanted)
         if wanted:
-            self._ask("queue")
+            self._urgent.set()
+            self._rounds.request(self._workers)
 
     def request(self) -> None:
         """Request a tick, here and on the server that runs the loop."""
@@ -126,9 +129,9 @@ class Sweep:
         self._ask("fill")
 
     def request_queue(self) -> None:
-        """Request a fill of queued runs only: nothing was freed that the loop could use.
+        """Request a fill of queued runs only, soon: nothing was freed that the loop could use.
 
-        Requests shortly after a look share the next one.
+        Requests that come before it, or shortly after a look, share one.
         """
         self._ask("accepted")
 
@@ -270,16 +273,17 @@ class Sweep:
 
     def _ask(self, what: str) -> None:
         with self._guard:
+            is_known = what in self._wanted
             self._wanted.add(what)
             if what != "accepted":
                 self._urgent.set()
-            if not self._is_open:
-                return
+            if is_known or not self._is_open:
+                return  # the round that is to do it has yet to begin
         self._rounds.request(self._workers)
 
     def _go_round(self, _: str) -> None:
-        # many are accepted at once: the first is looked for at once, the others together
-        self._urgent.wait(max(0.0, self._looked_at + APART_SECONDS - monotonic()))
+        # a look beside an accept would hold its answer up, and many are accepted at once
+        self._urgent.wait(max(ANSWER_SECONDS, self._looked_at + APART_SECONDS - monotonic()))
         with self._guard:
             wanted, self._wanted = self._wanted, set()
             self._urgent.clear()
