@@ -24,7 +24,8 @@ ACTS = {"origin", "archived", "sandbox_notice"}
 OWN_COLUMNS = {
     *("id", "origin", "sandbox_chosen", "sandbox_notice", "state", "state_because", "strikes"),
     *("paused_because", "origin_because", "origin_since", "unreachable", "known_branches"),
-    *("next_number", "archived_at", "created_at"),
+    *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),
+    *("checks_answered", "checks", "check_rounds", "on_red"),
 }
 every_setting = pytest.mark.parametrize("one", PROJECT_SETTINGS.values(), ids=PROJECT_SETTINGS)
 

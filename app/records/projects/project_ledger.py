@@ -130,7 +130,7 @@ CONTAIN = "contain"
 _FOUND = frozenset(
     {
         *("id", "state", "state_because", "strikes", "paused_because", "known_branches"),
-        *("next_number", "archived_at", "created_at"),
+        *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),
     }
 )
 

@@ -14,6 +14,7 @@ from app.records.stores.routing import Stores
 from app.records.tables import Applied, Outgoing
 
 STRIKE, CLEAR, LIMIT = "strike", "clear", "limit"
+CHECK_HOLD = "check_hold"
 
 # applies an entry in a transaction of the control store; returns the run's timeline sentence
 Deliver = Callable[[Transaction, Outgoing], str | None]

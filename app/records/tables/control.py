@@ -7,6 +7,7 @@ from sqlalchemy import JSON, CheckConstraint, Index, Text, UniqueConstraint, tex
 from sqlmodel import Field, SQLModel
 
 from app.domain.notifications import Kind, State
+from app.domain.projects.checks import CHECK_ROUNDS, OnRed
 from app.records.tables.stores import Moment, one_of
 
 
@@ -106,6 +107,17 @@ class Project(SQLModel, table=True):
     limits: dict[str, int | None] = Field(default_factory=dict, sa_type=JSON)
     # fingerprint of a local origin's hooks when a person allowed them
     owner_hooks: str | None = None
+    checks: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    check_rounds: int = CHECK_ROUNDS
+    on_red: str = OnRed.PARK.value
+    # why a check could not be started, which holds the loop
+    checks_error: str | None = Field(default=None, sa_type=Text)
+    # checks found in the repository (None: not looked for yet), and if a person answered them
+    suggested_checks: list[dict[str, Any]] | None = Field(
+        default=None,
+        sa_type=JSON(none_as_null=True),  # pyright: ignore[reportArgumentType]
+    )
+    checks_answered: bool = False
     auto_enabled: bool = False
     resume_after_limit: bool = True
     state: str

@@ -236,6 +236,7 @@ class AutoLoop:
             claimable=(0,),
             unreachable=unreachable_words(project),
             no_room=self._no_room(),
+            checks_error=project.checks_error,
         )
 
 

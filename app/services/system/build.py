@@ -11,9 +11,10 @@ from app.config import Settings
 from app.records.database.sqlite_files import file_of
 from app.records.feed import FindingsChanged
 from app.records.people.account_ledger import AccountLedger
+from app.records.projects.check_holds import hold_for_check
 from app.records.runs.quarantine_ledger import QuarantineLedger
 from app.records.stores.leases import LeaseLedger
-from app.records.stores.outbox import CLEAR, STRIKE
+from app.records.stores.outbox import CHECK_HOLD, CLEAR, STRIKE
 from app.services.context import Context
 from app.services.system.accounts import Accounts
 from app.services.system.audit import AuditService
@@ -83,6 +84,7 @@ def _build_outbox(context: Context, quarantine: Quarantine) -> OutboxProcessor:
         lambda tx, run, data, _: projects.add_strike(tx, run.project_id, data["because"]),
     )
     outbox.register(CLEAR, lambda tx, run, _data, _: projects.clear_strikes(tx, run.project_id))
+    outbox.register(CHECK_HOLD, lambda tx, run, data, _: hold_for_check(tx, run.project_id, data))
     return outbox
 
 

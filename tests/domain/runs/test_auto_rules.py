@@ -35,6 +35,10 @@ HOLDS: list[tuple[dict[str, Any], str]] = [
     ({"auto_enabled": False}, "auto runs are off"),
     ({"strikes": 3}, "auto runs are paused after 3 fails"),
     ({"strikes": 4}, "auto runs are paused after 4 fails"),
+    (
+        {"checks_error": "Check “tests” could not be started: no make."},
+        "Check “tests” could not be started: no make.",
+    ),
     ({"has_open_auto_run": True}, "an auto run is under way"),
     ({"repository_room": 0}, "the repository is at its limit of runs"),
     ({"repository_room": -1}, "the repository is at its limit of runs"),
