@@ -42,7 +42,12 @@ class Check:
 
 def read_checks(stored: Iterable[Mapping[str, Any]] | None) -> tuple[Check, ...]:
     """Return stored checks, in order."""
-    return tuple(Check(**{**one, "command": tuple(one["command"])}) for one in stored or ())
+    return tuple(map(_read_check, stored or ()))
+
+
+def _read_check(stored: Mapping[str, Any]) -> Check:
+    command = tuple(stored["command"])
+    return Check(stored["name"], command, stored["timeout_seconds"], stored["required"])
 
 
 def checks_problem(checks: Sequence[Check]) -> str | None:

@@ -22,8 +22,9 @@ def hold_for_check(tx: Transaction, project_id: str, data: Mapping[str, Any]) ->
     `data` holds the check's `name`, `because`, and `checks` as the run knew them: where a person
     has changed the project's checks since, nothing is held.
     """
-    query = select(Project.checks).where(Project.id == project_id)
-    if tx.exec(query).one_or_none() != data["checks"]:
+    query = select(col(Project.checks)).where(col(Project.id) == project_id)
+    found: list[dict[str, Any]] | None = tx.scalars(query).one_or_none()
+    if found != data["checks"]:
         return
     sentence = not_started_words(str(data["name"]), str(data["because"]))
     tx.exec(update(Project).where(col(Project.id) == project_id).values(checks_error=sentence))
