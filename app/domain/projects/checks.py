@@ -20,7 +20,7 @@ MAX_CHECK_ROUNDS = 5
 
 
 class OnRed(StrEnum):
-    """What becomes of work whose required checks fail to the end."""
+    """The end of a run whose required checks still fail: parked, or delivered as a draft."""
 
     PARK = "park"
     DELIVER = "deliver"
