@@ -141,8 +141,7 @@ class Git:
         `origin` is the only address it may contact (None: no transport). `output` is a file for
         standard output, capped too; `take` receives it in chunks without a cap, `on_stderr`
         standard error. `timeout` is in seconds, `output_cap` in bytes. Raises UnsafeArgument,
-        GitTimedOut, and with `check` GitFailed, GitToldTooMuch past the cap, GitHadNoRoom on a full
-        disk.
+        GitTimedOut, and with `check` GitFailed, GitToldTooMuch past the cap, GitHadNoRoom.
         """
         argv = ["git", *(part for setting in SETTINGS for part in ("-c", setting)), *args]
         if any("\0" in part for part in argv):
@@ -154,8 +153,9 @@ class Git:
             full |= network_environment(origin, self.identity)
         full |= env or {}
         place = str(cwd or "/")
-        ways = {"on_stderr": on_stderr, "take": take}
-        call = _Call(argv, full, place, timeout, output_cap, feed=input, store=output, **ways)
+        call = _Call(
+            argv, full, place, timeout, output_cap, input, output, on_stderr=on_stderr, take=take
+        )
         answer = call.answer()
         if check and (answer.code or answer.is_cut):
             raise _kind(answer)(_sentence(args[0], answer), answer.err)
