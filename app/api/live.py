@@ -230,9 +230,11 @@ class LiveStream:
         return events
 
     def _on_change(self, one: Numbered) -> None:
-        # called in the thread that committed; one who subscribes later will fetch this change
+        # called in the thread that committed; one who subscribes later will fetch this change, but
+        # may then be sent an older row of it that is being read now
         loop = self._loop
-        if self._listeners and loop is not None and not loop.is_closed():
+        is_wanted = self._listeners or not (self._task is None or self._task.done())
+        if is_wanted and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._collect, one)
 
     def _collect(self, one: Numbered) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event as database_events
 
 from app.api.live import REBUILD_SECONDS, SLICE, Backlog, LiveStream, ProjectPace
 from app.api.live_events import STREAMED, LiveEvent
@@ -278,6 +279,36 @@ def test_a_large_backlog_is_sent_in_slices_that_later_events_do_not_wait_for(
     # the next slice may have been taken before
     assert kinds.index(("run.log", watched)) < 3 * SLICE
     assert {run_id for kind, run_id in kinds if kind == "run.changed"} == set(ids)
+
+
+def test_one_who_subscribes_while_a_row_is_read_is_not_left_with_that_row(
+    twin: TwinPlane, project: Project
+) -> None:
+    twin.workers.close()
+    [run_id] = add_runs(twin, project, 1)
+    is_read, goes_on = threading.Event(), threading.Event()
+
+    def hold_up(*asked: object) -> None:
+        if "FROM runs" in str(asked[2]) and not is_read.is_set():
+            is_read.set()
+            goes_on.wait(20)
+
+    async def story() -> None:
+        live, over = LiveStream(twin.services), asyncio.Event()
+        live.open()
+        leave = live.subscribe(lambda _: None)
+        twin.feed.publish([RunChanged(run_id, project.id)])
+        assert await asyncio.to_thread(is_read.wait, 20)
+        leave()
+        twin.ledgers.runs.update_fields(run_id, project.id, hold="new")
+        live.subscribe(lambda one: over.set() if one.data.hold == "new" else None)
+        goes_on.set()
+        await asyncio.wait_for(over.wait(), 20)
+        live.close()
+
+    reader = twin.stores.owner_of(run_id).engines[1]
+    database_events.listen(reader, "after_cursor_execute", hold_up)
+    asyncio.run(story())
 
 
 def test_the_runs_of_many_events_are_read_by_one_statement(
