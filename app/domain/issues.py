@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from app.domain.words import READY_LABEL
+from app.domain.words import READY_LABEL, Priority
 
 BLOCKING_WORDS = ("blocked by", "depends on")
 _WITH_SIGN = re.compile(r"#0*([0-9]{1,9})", re.ASCII)
@@ -121,6 +122,44 @@ def issue_named(text: str) -> int | None:
     """Return the issue that a search text names by `#` and its number; None for any other text."""
     named = _WITH_SIGN.fullmatch(text)
     return int(named[1]) if named else None
+
+
+class Queued(Protocol):
+    """Facts of an issue that decide when its turn comes."""
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def priority(self) -> str:
+        """A value of Priority."""
+        ...
+
+    @property
+    def rank(self) -> int | None:
+        """The place that a person gave it among those of its priority, lowest first."""
+        ...
+
+
+_URGENCIES: dict[str, int] = {priority: place for place, priority in enumerate(Priority)}
+
+
+def queue_order(issue: Queued) -> tuple[int, bool, int, int]:
+    """Return the sort key of the queue: priority, then the places people gave, then number."""
+    return _URGENCIES[issue.priority], issue.rank is None, issue.rank or 0, issue.number
+
+
+def queue_words(issue: Queued) -> str:
+    """Return why an issue goes before lower numbers; empty if only its number decides."""
+    urgent = "" if issue.priority == Priority.NORMAL else f"{issue.priority} priority"
+    return ", ".join(filter(None, (urgent, "" if issue.rank is None else "placed by hand")))
+
+
+def notes_of(unknown_blockers: Sequence[int]) -> list[str]:
+    """Return a sentence about each number that an issue names as a blocker without effect."""
+    return [f"#{number} does not exist" for number in unknown_blockers]
 
 
 def branch_of_issue(pattern: str, number: int) -> str:

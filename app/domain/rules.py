@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +20,7 @@ from app.domain.end_causes import (
     ending_of_reason,
     ending_without_room,
 )
+from app.domain.issues import Queued, queue_order, queue_words
 from app.domain.lifecycle import Signal
 from app.domain.words import PAUSE_THRESHOLD, Cause, Delivers, Status
 
@@ -231,7 +232,7 @@ class AutoFacts:
     agent_problem: str | None
     usage_hold: str | None
     launch_pause: str | None
-    claimable: Collection[int] | None
+    claimable: Iterable[Queued] | None
     unreachable: str | None = None
     no_room: str | None = None
     checks_error: str | None = None
@@ -239,9 +240,10 @@ class AutoFacts:
 
 @dataclass(frozen=True)
 class Launch:
-    """The decision to start this issue."""
+    """The decision to start this issue; `because` says what else than its number decided it."""
 
     issue: int
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -251,9 +253,9 @@ class Hold:
     reason: str
 
 
-def pick_issue(claimable: Collection[int]) -> int | None:
-    """Return the lowest issue number, or None; a tracker's own order does not matter."""
-    return min(claimable, default=None)
+def pick_issue(claimable: Iterable[Queued]) -> Queued | None:
+    """Return the issue first in the queue, or None; a tracker's own order does not matter."""
+    return min(claimable, key=queue_order, default=None)
 
 
 def may_launch_auto(facts: AutoFacts) -> Launch | Hold:
@@ -264,7 +266,9 @@ def may_launch_auto(facts: AutoFacts) -> Launch | Hold:
     if facts.claimable is None:
         return Hold("its issues could not be read")
     issue = pick_issue(facts.claimable)
-    return Hold("no issue is claimable") if issue is None else Launch(issue)
+    if issue is None:
+        return Hold("no issue is claimable")
+    return Launch(issue.number, queue_words(issue))
 
 
 def _what_holds(facts: AutoFacts) -> str | None:

@@ -43,6 +43,15 @@ class Trigger(StrEnum):
     REVIEW = "review"
 
 
+class Priority(StrEnum):
+    """The urgency of an issue; the first in this order goes first."""
+
+    URGENT = "urgent"
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
 class Depth(StrEnum):
     """The thoroughness that the agent is asked for."""
 

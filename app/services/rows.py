@@ -20,6 +20,7 @@ from app.records.feed import (
 )
 from app.records.people.audit_ledger import Act, Deed, acting, current_act, nothing_done
 from app.records.people.audit_pages import AuditFilter
+from app.records.projects.issue_queue import Beside
 from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs.run_pages import ListedRun, Page, RunFilter, columns_of
 from app.records.tables import Batch, Bulk, BulkItem, ChangeRequest, Project, Run, RunEvent
@@ -28,6 +29,7 @@ __all__ = [
     "Act",
     "AuditFilter",
     "Batch",
+    "Beside",
     "Bulk",
     "BulkChanged",
     "BulkItem",

@@ -100,6 +100,8 @@ def _issue(row: Any) -> Issue:
         state=row.state,
         created_at=row.created_at,
         closed_at=row.closed_at,
+        priority=row.priority,
+        rank=row.rank,
     )
 
 

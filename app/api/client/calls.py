@@ -105,7 +105,7 @@ def reset_key(project_id: str, key: str) -> Call[schemas.KeyOut]:
 def start_afk(
     project_id: str, *, issue: int | None = None, key: str | None = None
 ) -> Call[schemas.RunOut]:
-    """Start an AFK run for the given issue, or for the lowest claimable one."""
+    """Start an AFK run for the given issue, or for the first claimable one."""
     body = only_given({"issue": issue})
     return Call("POST", _project(project_id, "/afk/start"), "RunOut", body=body, key=key)
 

@@ -52,7 +52,7 @@ def _starting(services: Services) -> APIRouter:
         x_idempotency_key: Key = None,
         idempotency_key: Key = None,
     ) -> Response:
-        """Start an AFK run on this issue, or on the lowest claimable one; works while paused."""
+        """Start an AFK run on this issue, or on the first claimable one; works while paused."""
         in_body = body.x_idempotency_key if body else None
         requester = requester_of(services, request, x_idempotency_key, idempotency_key, in_body)
         issue = body.issue if body else None

@@ -24,7 +24,7 @@ from app.api.schemas import (
 )
 from app.api.views import QUARANTINE, change_out
 from app.services.container import Services
-from app.services.rows import current_act
+from app.services.rows import Beside, current_act
 from app.services.tracker.issues import IssueView
 
 Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -51,7 +51,10 @@ def _issue_routes(services: Services) -> APIRouter:
     def write(project_id: str, body: NewIssue) -> IssueOut:
         """Create an issue in the built-in tracker."""
         now = services.clock()
-        return _issue_out(services.issues.add(project_id, body.title, body.body, body.labels, now))
+        new = services.issues.add(
+            project_id, body.title, body.body, body.labels, now, body.priority
+        )
+        return _issue_out(new)
 
     @router.get("/projects/{project_id}/issues/{number}")
     def show(project_id: str, number: Numbered) -> IssueOut:
@@ -60,10 +63,15 @@ def _issue_routes(services: Services) -> APIRouter:
 
     @router.patch("/projects/{project_id}/issues/{number}")
     def change(project_id: str, number: Numbered, body: IssueChange) -> IssueOut:
-        """Edit, label, close or reopen an issue; with `was`, only if those values are current."""
-        changes = body.model_dump(exclude_none=True, exclude={"was"})
+        """Edit, label, close or reopen an issue, or move it in the queue.
+
+        With `was`, only if those values are current.
+        """
+        changes = body.model_dump(exclude_none=True, exclude={"was", "before", "after"})
         was = body.was.model_dump(exclude_none=True) if body.was else None
-        changed = services.issues.change(project_id, number, changes, services.clock(), was)
+        changed = services.issues.change(
+            project_id, number, changes, services.clock(), was, _place_of(body)
+        )
         return _issue_out(changed)
 
     return router
@@ -132,6 +140,12 @@ def _change_routes(services: Services) -> APIRouter:
         return change_out(services.changes.close(project_id, number, services.clock()))
 
     return router
+
+
+def _place_of(body: IssueChange) -> Beside | None:
+    if body.before is not None:
+        return Beside(body.before)
+    return None if body.after is None else Beside(body.after, is_after=True)
 
 
 def _issue_out(view: IssueView) -> IssueOut:

@@ -8,7 +8,7 @@ from app.api.schemas.parts import Answer, Body, BranchName, KeyedBody, Moment, N
 
 
 class AfkStart(KeyedBody):
-    """The body of `POST /projects/{id}/afk/start`; without an issue, the lowest starts."""
+    """The body of `POST /projects/{id}/afk/start`; without an issue, the first starts."""
 
     issue: Number | None = None
 

@@ -18,7 +18,7 @@ class NothingMore(Body):
 
 
 class StartForm(KeyedBody):
-    """The content of `POST /afk/start/{project}`; without an issue the lowest is taken."""
+    """The content of `POST /afk/start/{project}`; without an issue the first is taken."""
 
     issue: Number | None = None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.api.schemas.parts import Answer, Body, Moment, NoNul, Title
+from app.api.schemas.parts import Answer, Body, Moment, NoNul, Number, Title
 from app.api.schemas.runs import DeliveryOut
 from app.domain.safe_text import UNSAFE
+from app.domain.words import Priority
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_LABELS = 50
@@ -51,6 +52,7 @@ class NewIssue(Body):
     title: Title
     body: IssueText = ""
     labels: Labels = Field(default_factory=list)
+    priority: Priority = Priority.NORMAL
 
 
 class IssueSeen(Body):
@@ -65,14 +67,24 @@ class IssueSeen(Body):
 class IssueChange(Body):
     """The body of `PATCH /projects/{id}/issues/{n}`; fields that are not given stay as they are.
 
-    With `was`, nothing is changed if these values are no longer current (409).
+    `before` and `after` name an open issue beside which it goes in the queue; it takes that one's
+    priority. With `was`, nothing is changed if these values are no longer current (409).
     """
 
     title: Title | None = None
     body: IssueText | None = None
     labels: Labels | None = None
     state: Literal["open", "closed"] | None = None
+    priority: Priority | None = None
+    before: Number | None = None
+    after: Number | None = None
     was: IssueSeen | None = None
+
+    @model_validator(mode="after")
+    def _is_at_one_place(self) -> Self:
+        if self.before is not None and self.after is not None:
+            raise ValueError("An issue goes before one or after one, not both.")
+        return self
 
 
 class IssueOut(Answer):
@@ -83,6 +95,11 @@ class IssueOut(Answer):
     body: str
     labels: list[str]
     state: Literal["open", "closed"]
+    priority: Priority = Priority.NORMAL
+    rank: int | None = Field(
+        default=None,
+        description="The place that a person gave it among those of its priority, lowest first.",
+    )
     ready: bool
     claimable: bool
     hold: str | None = None
@@ -92,6 +109,9 @@ class IssueOut(Answer):
     unknown_blockers: list[int] = Field(
         default_factory=list[int],
         description="Numbers it says it is blocked by that do not exist here; they do not block.",
+    )
+    notes: list[str] = Field(
+        default_factory=list[str], description="Sentences about it: `#999 does not exist`."
     )
 
 

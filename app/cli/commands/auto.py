@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
 def start_run(
     project: ProjectArgument,
     issue: Annotated[
-        int | None, typer.Option(min=1, help="The issue (default: the lowest ready one).")
+        int | None, typer.Option(min=1, help="The issue (default: the first in the queue).")
     ] = None,
     *,
     starting: Starting,

@@ -93,7 +93,7 @@ class Story:
             self._screen.print(f"  #{issue['number']}  ", mark, f"  {issue['title']}")
 
     def _start_by_hand(self) -> None:
-        self._step("Start AFK run: by hand, the lowest claimable issue")
+        self._step("Start AFK run: by hand, the claimable issue first in the queue")
         # a run that is still being accepted can be neither listed nor stopped
         with signals_waiting():
             run, _ = submit_run(self._server, partial(calls.start_afk, self._id), None)

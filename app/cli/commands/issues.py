@@ -13,11 +13,14 @@ from app.cli.client.connection import Misused, connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, example, group
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.issues import ignored_words
-from app.domain.words import READY_LABEL
+from app.domain.words import READY_LABEL, Priority
 
 Number = Annotated[
     int,
     typer.Argument(metavar="NUMBER", help="The issue's number.", min=1, show_default=False),
+]
+PriorityWord = Annotated[
+    Priority | None, typer.Option(help="When its turn comes: urgent first, low last.")
 ]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="A label; may be repeated.")]
 
@@ -38,6 +41,8 @@ def register(app: typer.Typer) -> None:
     issues.command("show", epilog=example("runyard issues show 12 -p shop"))(show_issue)
     edit_example = example("runyard issues edit 12 -p shop --ready --unlabel needs-info")
     issues.command("edit", epilog=edit_example)(edit_issue)
+    move_example = example("runyard issues move 12 -p shop --before 3")
+    issues.command("move", epilog=move_example)(move_issue)
     issues.command("close", epilog=example("runyard issues close 12 -p shop"))(close_issue)
     issues.command("reopen", epilog=example("runyard issues reopen 12 -p shop"))(reopen_issue)
     say_example = example("runyard issues comment 12 -p shop 'Use Decimal, please'")
@@ -74,6 +79,7 @@ def add_issue(
     ready: Annotated[
         bool, typer.Option("--ready", help=f"Label it {READY_LABEL}: agents may take it.")
     ] = False,
+    priority: PriorityWord = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -82,7 +88,8 @@ def add_issue(
     labels = list(dict.fromkeys([*(label or []), *([READY_LABEL] if ready else [])]))
     text = _given(body)
     project_id = find_project(server, project)["id"]
-    new = {"title": title, "body": text, "labels": labels}
+    new: dict[str, Any] = {"title": title, "body": text, "labels": labels}
+    new |= {"priority": priority} if priority else {}
     issue = server.ask(calls.add_issue(project_id, new))
     if json_only:
         print_json(issue)
@@ -104,6 +111,7 @@ def show_issue(
     out().print(f"#{issue['number']}  ", _state(issue), f"  {issue['title']}")
     facts = (
         ("labels", ", ".join(issue["labels"])),
+        ("priority", issue.get("priority")),
         ("waits", issue.get("hold")),
         ("note", ignored_words(issue.get("unknown_blockers") or [])),
     )
@@ -130,21 +138,48 @@ def edit_issue(
         bool | None,
         typer.Option("--ready/--not-ready", help=f"Label it {READY_LABEL}, or no longer."),
     ] = None,
+    priority: PriorityWord = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Change an issue's title, text or labels."""
-    if title is body is label is unlabel is ready is None:
-        raise Misused("Say what to change: --title, --body, --label, --unlabel, --ready.")
+    """Change an issue's title, text, labels or priority."""
+    if title is body is label is unlabel is ready is priority is None:
+        options = "--title, --body, --label, --unlabel, --ready, --priority"
+        raise Misused(f"Say what to change: {options}.")
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
-    given = {"title": title, "body": None if body is None else _given(body)}
+    text = None if body is None else _given(body)
+    given = {"title": title, "body": text, "priority": priority}
     change: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if label or unlabel or ready is not None:
         before = list(server.ask(calls.issue(project_id, number))["labels"])
         # the server refuses if the labels were changed in between
         change |= {"labels": _labels(before, label, unlabel, ready), "was": {"labels": before}}
     changed = server.ask(calls.change_issue(project_id, number, **change))
+    _print_changed(changed, json_only=json_only)
+
+
+def move_issue(
+    project: ProjectName,
+    number: Number,
+    before: Annotated[
+        int | None,
+        typer.Option(min=1, help="The issue that comes next after it.", show_default=False),
+    ] = None,
+    after: Annotated[
+        int | None,
+        typer.Option(min=1, help="The issue that comes right before it.", show_default=False),
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Move an issue in the queue, beside another one, whose priority it takes."""
+    if (before is None) == (after is None):
+        raise Misused("Name one issue, with --before or --after.")
+    place = {"after": after} if before is None else {"before": before}
+    server = connect(data_dir)
+    project_id = find_project(server, project)["id"]
+    changed = server.ask(calls.change_issue(project_id, number, **place))
     _print_changed(changed, json_only=json_only)
 
 
@@ -216,9 +251,18 @@ def _print_text(text: str) -> None:
 
 
 def _row(issue: dict[str, Any]) -> list[Piece]:
-    notes = [issue.get("hold"), ignored_words(issue.get("unknown_blockers") or [])]
+    notes = [
+        _turn_words(issue),
+        issue.get("hold"),
+        ignored_words(issue.get("unknown_blockers") or []),
+    ]
     waits = "; ".join(filter(None, notes))
     return [f"#{issue['number']}", _state(issue), str(issue["title"]), waits]
+
+
+def _turn_words(issue: dict[str, Any]) -> str:
+    priority = issue.get("priority") or Priority.NORMAL
+    return "" if priority == Priority.NORMAL else f"{priority} priority"
 
 
 def _state(issue: dict[str, Any]) -> Painted:

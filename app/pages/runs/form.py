@@ -11,6 +11,7 @@ from nicegui.events import ValueChangeEventArguments
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import BranchOut, IssueOut, ProjectOut, QuotaOut, RunOut
+from app.domain.issues import queue_order
 from app.domain.words import Depth
 from app.pages.components.buttons import button
 from app.pages.components.fields import area_field, choice_field, text_field
@@ -272,7 +273,7 @@ class RunFormView:
         form = self._form
         names = {NO_ISSUE: "No issue"}
         still_open = [issue for issue in self._issues if issue.state == "open"]
-        for issue in sorted(still_open, key=lambda i: (not i.claimable, i.number)):
+        for issue in sorted(still_open, key=lambda i: (not i.claimable, queue_order(i))):
             why = f" — {plain(issue.hold)}" if issue.hold and not issue.claimable else ""
             names[issue.number] = f"#{issue.number} {plain(issue.title)}{why}"
         if form.issue is not None:

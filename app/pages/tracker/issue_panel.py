@@ -12,6 +12,7 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ChangeOut, CommentOut, IssueOut, ProjectOut
+from app.domain.words import Priority
 from app.pages.components.buttons import button
 from app.pages.components.countdown import ago_html
 from app.pages.components.markup import clean, plain, text
@@ -25,6 +26,7 @@ from app.pages.tracker.words import change_html, hold_html, labels_html, state_h
 from app.state.tracker.issue_list import labelled, toggled_ready, turned
 
 MAX_LABEL = 100
+PRIORITIES = {str(one): one.capitalize() for one in Priority}
 
 
 Look = tuple[IssueOut, list[CommentOut], list[ChangeOut]]
@@ -99,6 +101,9 @@ class IssuePanel:
         self._draw_acts(page)
         with testid(ui.element("div").classes("issue"), "issue", issue=str(issue.number)):
             self._under = ui.html("", sanitize=clean).classes("line")
+            self._priority = ui.select(PRIORITIES, value=issue.priority, label="Priority")
+            testid(self._priority, "issue-priority").props("outlined dense options-dense")
+            self._priority.on_value_change(self._prioritize)
             self._labels = IssueLabels(self._change)
             self._text = IssueText(session, project.id, issue, html, self.load)
             with self._text.foot:
@@ -156,6 +161,8 @@ class IssuePanel:
             shown.set_visibility(is_shown)
         self._ready.set_text("Mark not ready" if issue.ready else "Mark ready")
         self._turn.set_text("Close" if is_open else "Open again")
+        self._priority.set_value(issue.priority)
+        self._priority.set_enabled(may_write)
         self._labels.show(issue, is_archived=self._is_archived)
         self._text.show(issue, is_archived=self._is_archived)
 
@@ -199,6 +206,11 @@ class IssuePanel:
 
     async def _toggle_ready(self) -> None:
         await self._change(toggled_ready(self._issue), self._ready)
+
+    async def _prioritize(self) -> None:
+        # also called when somebody else's choice is shown
+        if self._priority.value != self._issue.priority:
+            await self._change({"priority": self._priority.value})
 
     async def _turn_over(self) -> None:
         await self._change(turned(self._issue), self._turn)

@@ -22,7 +22,7 @@ ROWS = 50
 
 
 class IssuesTab:
-    """Open or closed issues, lowest number first, each with the reason why it waits."""
+    """Open issues in the order of the queue, or closed ones, each with why it waits."""
 
     def __init__(self, session: PageSession, project: ProjectOut) -> None:
         self._session = session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.api.schemas import ChangeOut, IssueOut
 from app.domain.issues import ignored_words
-from app.domain.words import READY_LABEL
+from app.domain.words import READY_LABEL, Priority
 from app.pages.components.chips import pill_html
 from app.pages.components.markup import counted, plain_html, text
 
@@ -22,6 +22,13 @@ def labels_html(labels: list[str]) -> str:
         f'<span class="chip{" ready" if label == READY_LABEL else ""}">{plain_html(label)}</span>'
         for label in labels
     )
+
+
+def priority_html(issue: IssueOut) -> str:
+    """Return an issue's priority as a chip; empty for the usual one."""
+    if issue.priority == Priority.NORMAL:
+        return ""
+    return f'<span class="chip" data-testid="priority">{issue.priority.capitalize()}</span>'
 
 
 def state_html(issue: IssueOut) -> str:
@@ -48,7 +55,7 @@ def ignored_html(issue: IssueOut) -> str:
 
 def issue_html(issue: IssueOut, project_id: str) -> str:
     """Return two lines: number and title, then labels and why the issue waits."""
-    labels, waits = labels_html(issue.labels), hold_html(issue)
+    labels, waits = priority_html(issue) + labels_html(issue.labels), hold_html(issue)
     return (
         f'<div><span class="m sub">{issue.number}</span>'
         f' <a href="{text(issue_path(project_id, issue.number))}">'

@@ -8,14 +8,16 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import String, Text, cast, func, literal_column, update
+from sqlalchemy import Text, cast, func, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
 from app.domain.issues import blockers_of
+from app.domain.words import Priority
 from app.records.database.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.people.audit_ledger import record
+from app.records.projects.issue_queue import OPEN, Beside, leaves_place, lock_queue, take_place
 from app.records.stores.routing import Stores
 from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project
 
@@ -23,8 +25,6 @@ _Id = TypeVar("_Id", str, int)
 
 
 BATCH = 500
-# exactly as in the partial indexes' conditions, or SQLite does not use them
-OPEN = literal_column("'open'", String)
 
 
 class Overtaken(Exception):
@@ -46,6 +46,8 @@ class OpenIssue(NamedTuple):
     state: str
     created_at: datetime
     closed_at: datetime | None
+    priority: str
+    rank: int | None
 
 
 class ReadyRows(NamedTuple):
@@ -88,7 +90,14 @@ class TrackerLedger:
         return issues, changes
 
     def add_issue(
-        self, project_id: str, *, title: str, body: str, labels: list[str], now: datetime
+        self,
+        project_id: str,
+        *,
+        title: str,
+        body: str,
+        labels: list[str],
+        now: datetime,
+        priority: str = Priority.NORMAL,
     ) -> IssueRow:
         """Create an issue with the project's next number."""
         with self.stores.control.transaction() as tx:
@@ -98,6 +107,7 @@ class TrackerLedger:
                 title=title,
                 body=body,
                 labels=labels,
+                priority=priority,
                 created_at=now,
             )
             tx.add(issue)
@@ -112,19 +122,28 @@ class TrackerLedger:
         now: datetime,
         *,
         was: Mapping[str, Any] | None = None,
+        place: Beside | None = None,
         **columns: Any,
     ) -> IssueRow | None:
         """Update columns of an issue; return the new row, or None if there is no such issue.
 
-        `was` has the values that the writer last saw. Raises Overtaken if they have changed.
+        `was` has the values that the writer last saw, `place` is where it goes in the queue.
+        Raises Overtaken if those have changed, NoPlace.
         """
         with self.stores.control.transaction() as tx:
+            if place is not None:
+                # before the issue's own row: two people may move two issues
+                lock_queue(tx, project_id)
             row = tx.get(IssueRow, (project_id, number), with_for_update=True)
             if row is None:
                 return None
             if any(getattr(row, name) != value for name, value in (was or {}).items()):
                 tx.expunge(row)
                 raise Overtaken(row)
+            if place is not None:
+                columns |= take_place(tx, row, place, columns)
+            elif leaves_place(row, columns):
+                columns["rank"] = None
             told = {name: columns[name] for name in columns if name != "body"}
             record(tx, before={name: getattr(row, name) for name in told}, after=told)
             state = columns.get("state", row.state)
@@ -243,7 +262,7 @@ class TrackerLedger:
                         col(IssueRow.number) == ended.closes,
                         col(IssueRow.state) == "open",
                     )
-                    .values(state="closed", closed_at=now)
+                    .values(state="closed", closed_at=now, rank=None)
                 )
             tx.publish(ProjectChanged(project_id))
             return ended

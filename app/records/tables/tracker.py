@@ -13,6 +13,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from app.domain.words import Priority
 from app.records.tables.stores import Moment, one_of
 
 
@@ -22,6 +23,7 @@ class IssueRow(SQLModel, table=True):
     __tablename__ = "issue"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
         CheckConstraint(one_of("state", ("open", "closed")), name="issue_state"),
+        CheckConstraint(one_of("priority", tuple(Priority)), name="issue_priority"),
         Index(
             "open_issues",
             "project_id",
@@ -37,6 +39,9 @@ class IssueRow(SQLModel, table=True):
     body: str = Field(sa_type=Text)
     labels: list[str] = Field(sa_type=JSON)
     state: str = "open"
+    priority: str = Priority.NORMAL
+    # the place that a person gave it within its priority; None until somebody has
+    rank: int | None = None
     created_at: datetime = Field(sa_type=Moment)
     closed_at: datetime | None = Field(default=None, sa_type=Moment)
 

@@ -71,7 +71,7 @@ class AfkService:
     def start(
         self, project_id: str, issue: int | None, requester: Requester, now: datetime
     ) -> Accepted:
-        """Start the chosen issue or the lowest claimable one, in a paused project too.
+        """Start the chosen issue or the first claimable one, in a paused project too.
 
         Raises a Refusal; NothingReady if no issue could be taken.
         """
@@ -99,7 +99,7 @@ class AfkService:
         if issues is None:
             # an unreadable list is not an empty one
             raise ForgeUnavailable("The project's issues could not be read just now. Try again.")
-        return sorted(issues, key=lambda issue: issue.number)
+        return issues
 
     def set_auto(self, project_id: str, deed: Deed, now: datetime, *, enabled: bool) -> None:
         """Switch the loop on or off for a project; strikes are unchanged."""
@@ -123,6 +123,7 @@ class AfkService:
         decision = self._loop.decide(project, now)
         if isinstance(decision, Launch):
             would, because = decision.issue, f"would start #{decision.issue}"
+            because += f": {decision.because}" if decision.because else ""
             waits = f"#{would} goes first"
         else:
             would, because = None, decision.reason

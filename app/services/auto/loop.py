@@ -27,7 +27,7 @@ from app.records.runs.run_pages import ListedRun
 from app.records.tables import Project
 from app.services.context import Context
 from app.services.limits.usage_limits import UsageLimits
-from app.services.ports import Unready
+from app.services.ports import Issue, Unready
 from app.services.runs.accept import AcceptService
 from app.services.runs.prechecks import Readiness
 from app.services.runs.requests import HeldBack, Requester, Still, is_ready, order_of
@@ -44,7 +44,9 @@ MOST = 8
 # environmental causes: not the agent's fault, and the next issue's run would hit them too
 SURROUNDINGS = {Cause.PUSH_REFUSED, Cause.AUTH, Cause.NETWORK, Cause.DISK_FULL, Cause.AGENT_MISSING}
 LOOP = "auto"
-Claimable = list[int] | None
+# stands for an issue while nobody has looked if there is one
+ANY_ISSUE = Issue(0, "", "", (), "open")
+Claimable = list[Issue] | None
 Ask = Callable[[str, tuple[str, ...] | None], Unready | None]
 
 
@@ -148,7 +150,7 @@ class AutoLoop:
 
     def _with_claimable(self, projects: list[Project]) -> Iterator[tuple[Project, Claimable]]:
         try:
-            found = self._issues.claimable_of(projects)
+            found = self._issues.claimable_issues_of(projects)
         except Exception:
             log.exception("issues_not_read_together")
             found = {project.id: self._claimable_alone(project) for project in projects}
@@ -157,7 +159,7 @@ class AutoLoop:
 
     def _claimable_alone(self, project: Project) -> Claimable:
         try:
-            return self._issues.claimable(project)
+            return self._issues.claimable_issues(project)
         except Exception:
             log.exception("issues_not_read", project_id=project.id)
             return None
@@ -181,7 +183,8 @@ class AutoLoop:
 
     def _untried(self, project: Project, claimable: Claimable) -> Claimable:
         # an issue left to a person must not block the others
-        return claimable and [one for one in claimable if not self.is_given_up(project, one)]
+        free = (one for one in claimable or () if not self.is_given_up(project, one.number))
+        return None if claimable is None else list(free)
 
     def _is_started(
         self, project: Project, decision: Launch, problem: str | None, now: datetime
@@ -233,7 +236,7 @@ class AutoLoop:
             agent_problem=problem,
             usage_hold=None,
             launch_pause=None,
-            claimable=(0,),
+            claimable=(ANY_ISSUE,),
             unreachable=unreachable_words(project),
             no_room=self._no_room(),
             checks_error=project.checks_error,

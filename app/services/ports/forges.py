@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from app.domain.words import Priority
 from app.services.ports.repositories import DiffStat, Repository
 
 
@@ -22,6 +23,8 @@ class Issue:
     url: str | None = None
     created_at: datetime | None = None
     closed_at: datetime | None = None
+    priority: str = Priority.NORMAL
+    rank: int | None = None
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,18 @@ from typing import Any, TypeVar
 
 import structlog
 
-from app.domain.issues import IssueFacts, blockers_of, branch_of_issue, issue_hold
+from app.domain.issues import (
+    IssueFacts,
+    blockers_of,
+    branch_of_issue,
+    issue_hold,
+    notes_of,
+    queue_order,
+)
 from app.domain.names import TakenNames
-from app.domain.words import READY_LABEL
+from app.domain.words import READY_LABEL, Priority
 from app.errors import EditedMeanwhile, ForgeUnavailable, Invalid, NotFound, ProjectArchived
+from app.records.projects.issue_queue import Beside, NoPlace
 from app.records.projects.tracker_ledger import Overtaken
 from app.records.runs.selections import ProjectRuns
 from app.records.tables import IssueComment, Project
@@ -44,6 +52,13 @@ class IssueView:
     created_at: datetime | None = None
     closed_at: datetime | None = None
     unknown_blockers: tuple[int, ...] = ()
+    priority: str = Priority.NORMAL
+    rank: int | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what people should know of it."""
+        return notes_of(self.unknown_blockers)
 
     @property
     def claimable(self) -> bool:
@@ -89,22 +104,23 @@ class IssueService:
         return self._views(project, [found], is_open)[0]
 
     def claimable(self, project: Project) -> list[int] | None:
-        """Return the claimable numbers, lowest first, None if they could not be read."""
+        """Return the claimable numbers in the queue's order, None if they could not be read."""
         issues = self.claimable_issues(project)
         return None if issues is None else [issue.number for issue in issues]
 
     def claimable_issues(self, project: Project) -> list[Issue] | None:
-        """Return the claimable issues, lowest number first, None if they could not be read."""
-        return self._claimable_of([project])[project.id]
+        """Return the claimable issues in the queue's order, None if they could not be read."""
+        return self.claimable_issues_of([project])[project.id]
 
     def claimable_of(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
         """Return the claimable numbers of many projects, by project id, with few calls."""
         return {
             project_id: None if issues is None else [issue.number for issue in issues]
-            for project_id, issues in self._claimable_of(projects).items()
+            for project_id, issues in self.claimable_issues_of(projects).items()
         }
 
-    def _claimable_of(self, projects: Sequence[Project]) -> dict[str, list[Issue] | None]:
+    def claimable_issues_of(self, projects: Sequence[Project]) -> dict[str, list[Issue] | None]:
+        """Return the claimable issues of many projects, by project id, with few calls."""
         ready = self._ready([one for one in projects if one.state != "broken"])
         running = self._project_runs.issues(
             {one: [issue.number for issue in told.issues] for one, told in ready.items() if told}
@@ -129,12 +145,23 @@ class IssueService:
     # --- editing -------------------------------------------------------------------------------
 
     def add(
-        self, project_id: str, title: str, body: str, labels: list[str], now: datetime
+        self,
+        project_id: str,
+        title: str,
+        body: str,
+        labels: list[str],
+        now: datetime,
+        priority: str = Priority.NORMAL,
     ) -> IssueView:
         """Add an issue. Raises a Refusal."""
         self.writable(project_id)
         row = self._tracker.add_issue(
-            project_id, title=title, body=body, labels=list(dict.fromkeys(labels)), now=now
+            project_id,
+            title=title,
+            body=body,
+            labels=list(dict.fromkeys(labels)),
+            now=now,
+            priority=priority,
         )
         return self.one(project_id, row.number)
 
@@ -145,16 +172,23 @@ class IssueService:
         changes: dict[str, Any],
         now: datetime,
         was: dict[str, Any] | None = None,
+        place: Beside | None = None,
     ) -> IssueView:
-        """Edit, label, close or reopen an issue; `was` holds the values the editor saw.
+        """Edit, label, close or reopen an issue, or move it to a place in the queue.
 
-        Raises a Refusal: EditedMeanwhile if those have changed since.
+        `was` holds the values the editor saw. Raises a Refusal: EditedMeanwhile if those have
+        changed since, Invalid if the place is none for it.
         """
         project = self.writable(project_id)
         if "labels" in changes:
             changes = changes | {"labels": list(dict.fromkeys(changes["labels"]))}
         try:
-            row = self._tracker.change_issue(project_id, number, now, was=was, **changes)
+            row = self._tracker.change_issue(
+                project_id, number, now, was=was, place=place, **changes
+            )
+        except NoPlace as problem:
+            side = "after" if place is not None and place.is_after else "before"
+            raise Invalid.field(side, str(problem)) from problem
         except Overtaken as overtaken:
             names = ("title", "body", "labels", "state")
             stands = {name: getattr(overtaken.row, name) for name in names}
@@ -230,7 +264,8 @@ class IssueService:
             return None
         around = _Around(claims, running, ready.changes)
         opened = ready.open_numbers
-        return [one for one in ready.issues if _hold(project, one, around, opened) is None]
+        free = [one for one in ready.issues if _hold(project, one, around, opened) is None]
+        return sorted(free, key=queue_order)
 
     def _views(
         self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
@@ -299,4 +334,6 @@ def _view(issue: Issue, hold: str | None, unknown: tuple[int, ...]) -> IssueView
         created_at=issue.created_at,
         closed_at=issue.closed_at,
         unknown_blockers=unknown,
+        priority=issue.priority,
+        rank=issue.rank,
     )

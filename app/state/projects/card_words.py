@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from app.api.schemas import Bar, IssueOut, LastRun, ProjectOut
 from app.domain.ids import shorten
+from app.domain.issues import queue_order
 from app.domain.lifecycle import LIVE, WAITING
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.text.durations import clock_words
@@ -233,7 +234,7 @@ def issue_choices(issues: Iterable[IssueOut]) -> dict[int, str]:
     return {
         issue.number: f"#{issue.number} {issue.title}"
         + (f" — {issue.hold}" if issue.hold and not issue.claimable else "")
-        for issue in sorted(still_open, key=lambda i: (not i.claimable, i.number))
+        for issue in sorted(still_open, key=lambda i: (not i.claimable, queue_order(i)))
     }
 
 

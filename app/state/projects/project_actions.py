@@ -72,7 +72,7 @@ class ProjectActs:
         return None if is_past else trouble
 
     async def start(self, project_id: str, issue: int | None = None) -> RunOut | None:
-        """Start the given issue, or the lowest claimable one; return None if nothing was started.
+        """Start the given issue, or the first claimable one; return None if nothing was started.
 
         The key of a call without a response is kept, so a second click cannot start a second run.
         """

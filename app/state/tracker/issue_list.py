@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from app.api.schemas import IssueOut
+from app.domain.issues import queue_order
 from app.domain.words import READY_LABEL
 from app.state.page.optimistic import OptimisticRows
 
@@ -72,8 +73,9 @@ class IssueList:
         self.is_known = True
 
     def shown(self) -> list[IssueOut]:
-        """Return the issues that the filter shows, lowest number first."""
-        return [one for one in self._rows.visible() if self.filter.lets(one)]
+        """Return the issues that the filter shows: open ones in the queue's order."""
+        shown = [one for one in self._rows.visible() if self.filter.lets(one)]
+        return shown if self.filter.closed else sorted(shown, key=queue_order)
 
     def word_of(self, issue: IssueOut) -> str:
         """Return the busy word of an issue with a pending change."""

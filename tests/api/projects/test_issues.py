@@ -257,11 +257,51 @@ def test_a_blocker_that_does_not_exist_is_told_and_blocks_nothing(shop: Workshop
     waits = shop.api.post(path, json={"title": "Then", "body": "Blocked by #1, #999", **ready})
     assert waits.json()["hold"] == "blocked by #1"
     assert waits.json()["unknown_blockers"] == [999]
+    assert waits.json()["notes"] == ["#999 does not exist"]
     free = shop.api.post(path, json={"title": "Free", "body": "- Depends on #999", **ready}).json()
     assert (free["claimable"], free["unknown_blockers"]) == (True, [999])
     shop.api.patch(f"{path}/1", json={"state": "closed"})
     freed = {one["number"]: one for one in shop.api.get(path).json()["items"]}[2]
     assert (freed["claimable"], freed["unknown_blockers"]) == (True, [999])
+
+
+def test_an_issue_is_placed_in_the_queue_over_http(shop: Workshop) -> None:
+    project_id = shop.add_project("queue")
+    path = f"/projects/{project_id}/issues"
+    made = shop.api.post(path, json={"title": "Later", "priority": "low"}).json()
+    assert (made["priority"], made["rank"], made["notes"]) == ("low", None, [])
+    for title in ("Two", "Three"):
+        new = shop.api.post(path, json={"title": title, "labels": ["ready-for-agent"]}).json()
+        assert (new["priority"], new["rank"]) == ("normal", None)
+    moved = shop.api.patch(f"{path}/3", json={"before": 2}).json()
+    assert (moved["priority"], moved["rank"]) == ("normal", 1)
+    said = shop.api.get(f"/projects/{project_id}/next").json()["holds"]
+    assert [one["issue"] for one in said] == [1, 2, 3]
+    raised = shop.api.patch(f"{path}/1", json={"before": 3}).json()
+    assert (raised["priority"], raised["rank"]) == ("normal", 1)
+    behind = shop.api.patch(f"{path}/1", json={"after": 2}).json()
+    assert (behind["priority"], behind["rank"]) == ("normal", 3)
+    urgent = shop.api.patch(f"{path}/2", json={"priority": "urgent"}).json()
+    assert (urgent["priority"], urgent["rank"]) == ("urgent", None)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"priority": "soon"}, "priority"),
+        ({"before": 0}, "before"),
+        ({"before": 10**7}, "before"),
+        ({"after": 10**7}, "after"),
+        ({"before": 1, "after": 2}, "body"),
+    ],
+)
+def test_a_place_or_priority_that_is_none_is_refused_by_name(
+    shop: Workshop, one: str, body: dict[str, Any], field: str
+) -> None:
+    refused = shop.api.patch(one, json=body)
+    assert refused.status_code == 422
+    assert problem(refused)["error"] == "invalid"
+    assert [wrong["field"] for wrong in problem(refused)["errors"]] == [field]
 
 
 def test_a_number_that_a_project_has_not_is_named_with_its_project(

@@ -58,6 +58,9 @@ def test_a_blocker_that_does_not_exist_is_named(here: Here, tracker: RecordedSer
     [
         (["close", "3"], {"state": "closed"}),
         (["reopen", "3"], {"state": "open"}),
+        (["move", "3", "--before", "1"], {"before": 1}),
+        (["move", "3", "--after", "1"], {"after": 1}),
+        (["edit", "3", "--priority", "urgent"], {"priority": "urgent"}),
         (["edit", "3", "--title", "New", "--body", ""], {"title": "New", "body": ""}),
         (
             ["edit", "3", "--label", "x", "--label", "bug", "--not-ready"],

@@ -17,6 +17,7 @@ class Mill:
     """A project with an object for every command to work on."""
 
     issue: str
+    issue_too: str
     delivered: str
     delivered_too: str
     failed: str
@@ -47,6 +48,7 @@ COMMANDS: dict[str, list[str]] = {
     "issues add": ["-p", "mill", "Made by the table", "--json"],
     "issues show": ["{issue}", "-p", "mill", "--json"],
     "issues edit": ["{issue}", "-p", "mill", "--label", "bug", "--json"],
+    "issues move": ["{issue}", "-p", "mill", "--before", "{issue_too}", "--json"],
     "issues comment": ["{issue}", "-p", "mill", "Said so", "--json"],
     "issues close": ["{issue}", "-p", "mill", "--json"],
     "issues reopen": ["{issue}", "-p", "mill", "--json"],
@@ -116,6 +118,7 @@ def mill(live: LiveShell) -> Mill:
     live.run("projects", "add", str(spare), "--agent", "claude")
     return Mill(
         issue=live.run("issues", "add", "-p", "mill", "Grind").out.strip(),
+        issue_too=live.run("issues", "add", "-p", "mill", "Sift").out.strip(),
         delivered=delivered["id"],
         delivered_too=delivered_too["id"],
         failed=failed["id"][-6:],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.rules import AutoFacts, Hold, Launch, may_launch_auto, pick_issue
-from app.domain.words import PAUSE_THRESHOLD
+from app.domain.words import PAUSE_THRESHOLD, Priority
+
+
+@dataclass(frozen=True)
+class AnIssue:
+    """An issue in the queue."""
+
+    number: int
+    priority: str = Priority.NORMAL
+    rank: int | None = None
+
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FREE = AutoFacts(
@@ -26,7 +36,7 @@ FREE = AutoFacts(
     agent_problem=None,
     usage_hold=None,
     launch_pause=None,
-    claimable=(12, 9, 14),
+    claimable=(AnIssue(12), AnIssue(9), AnIssue(14)),
 )
 HOLDS: list[tuple[dict[str, Any], str]] = [
     ({"is_archived": True}, "the project is archived"),
@@ -56,6 +66,19 @@ def test_the_lowest_claimable_number_goes_first() -> None:
     assert pick_issue([]) is None
 
 
+@pytest.mark.parametrize(
+    ("first", "because"),
+    [
+        (AnIssue(20, "urgent"), "urgent priority"),
+        (AnIssue(20, "high", 3), "high priority, placed by hand"),
+        (AnIssue(20, rank=7), "placed by hand"),
+    ],
+)
+def test_priority_then_place_then_number_decides_and_is_named(first: AnIssue, because: str) -> None:
+    others = [AnIssue(1), AnIssue(2, "low", 1), AnIssue(3, rank=8), AnIssue(21, first.priority)]
+    assert may_launch_auto(replace(FREE, claimable=[*others, first])) == Launch(20, because)
+
+
 @pytest.mark.parametrize(("change", "reason"), HOLDS, ids=[reason for _, reason in HOLDS])
 def test_one_term_that_is_not_met_holds(change: dict[str, Any], reason: str) -> None:
     assert may_launch_auto(replace(FREE, **change)) == Hold(reason)
@@ -75,4 +98,4 @@ def test_fewer_than_three_strikes_hold_nothing(strikes: int) -> None:
 
 @given(st.lists(st.integers(1, 10**6), min_size=1, unique=True))
 def test_the_order_in_which_a_tracker_lists_its_issues_does_not_matter(numbers: list[int]) -> None:
-    assert may_launch_auto(replace(FREE, claimable=numbers)) == Launch(min(numbers))
+    assert may_launch_auto(replace(FREE, claimable=map(AnIssue, numbers))) == Launch(min(numbers))

@@ -189,7 +189,7 @@ CREATE TABLE issue (
 	labels JSON NOT NULL, 
 	state VARCHAR NOT NULL, 
 	created_at DATETIME NOT NULL, 
-	closed_at DATETIME, 
+	closed_at DATETIME, priority VARCHAR DEFAULT 'normal' NOT NULL CONSTRAINT issue_priority CHECK (priority IN ('urgent', 'high', 'normal', 'low')), rank INTEGER, 
 	PRIMARY KEY (project_id, number), 
 	CONSTRAINT issue_state CHECK (state IN ('open', 'closed')), 
 	FOREIGN KEY(project_id) REFERENCES project (id)

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from nicegui import ui
 from nicegui.testing.user import User
 
 from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut
@@ -214,6 +215,21 @@ async def test_labels_are_added_and_taken_away_and_anothers_stay(
     user.find("urgent").click()
     await until(lambda: len(user.find(marker="label").elements) == 1)
     assert (await stands(house, user, project)).labels == ["theirs"]
+
+
+async def test_a_priority_is_chosen_on_the_issues_page_and_anothers_is_shown(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await write(house, user, project, "Waits its turn")
+    await user.open(await write(house, user, project, "Urgent"))
+    [field] = user.find(marker="issue-priority").elements
+    assert isinstance(field, ui.select)
+    assert field.value == "normal"
+    field.set_value("high")
+    tracker = house.plane.ledgers.tracker
+    await until(lambda: [one.priority for one in tracker.issues(project.id)] == ["normal", "high"])
+    await house.api_of(user).change_issue(project.id, 2, priority="low")
+    await until(lambda: field.value == "low")
 
 
 async def test_a_text_is_edited_and_an_empty_title_is_refused(

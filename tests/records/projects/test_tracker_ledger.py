@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from app.domain.issues import queue_order
 from app.domain.words import READY_LABEL
 from app.records.database.database import Database
 from app.records.feed import Change, ProjectChanged
+from app.records.projects.issue_queue import Beside, NoPlace
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import Overtaken, TrackerLedger
 from app.records.stores.routing import Stores
@@ -155,6 +157,86 @@ def test_comments_are_told_oldest_first_each_to_its_issue(
     assert [one.body for one in tracker.comments("proj_1", 1)] == ["first", "second"]
     assert tracker.comments("proj_1", 3) == []
     assert told == [ProjectChanged("proj_1")] * 3
+
+
+def ranks_of(tracker: TrackerLedger) -> dict[int, tuple[str, int | None]]:
+    """Return priority and rank of every issue, first in the queue first."""
+    issues = sorted(tracker.issues("proj_1"), key=queue_order)
+    return {one.number: (one.priority, one.rank) for one in issues}
+
+
+@pytest.mark.both_databases
+def test_an_issue_moved_in_the_queue_stands_where_it_was_put(tracker: TrackerLedger) -> None:
+    for _ in range(5):
+        tracker.add_issue("proj_1", title="t", body="", labels=[], now=NOW)
+    tracker.change_issue("proj_1", 4, NOW, place=Beside(2))
+    # those that nobody moved need no place: a new issue comes after them, by its number
+    order: dict[int, int | None] = {1: 1, 4: 2, 2: None, 3: None, 5: None}
+    assert ranks_of(tracker) == {number: ("normal", rank) for number, rank in order.items()}
+    tracker.change_issue("proj_1", 1, NOW, place=Beside(5, is_after=True))
+    assert list(ranks_of(tracker)) == [4, 2, 3, 5, 1]
+    tracker.change_issue("proj_1", 3, NOW, place=Beside(4, is_after=True))
+    assert list(ranks_of(tracker)) == [4, 3, 2, 5, 1]
+    tracker.change_issue("proj_1", 1, NOW, place=Beside(4))
+    assert list(ranks_of(tracker)) == [1, 4, 3, 2, 5]
+
+
+@pytest.mark.both_databases
+def test_an_issue_moved_beside_one_of_another_priority_takes_it(tracker: TrackerLedger) -> None:
+    for priority in ("normal", "high", "high", "urgent"):
+        tracker.add_issue("proj_1", title="t", body="", labels=[], now=NOW, priority=priority)
+    tracker.change_issue("proj_1", 1, NOW, place=Beside(3))
+    assert list(ranks_of(tracker).items()) == [
+        *[(4, ("urgent", None)), (2, ("high", 1)), (1, ("high", 2)), (3, ("high", None))]
+    ]
+    moved = tracker.change_issue("proj_1", 1, NOW, priority="low")
+    assert moved is not None
+    assert (moved.priority, moved.rank) == ("low", None)
+    tracker.change_issue("proj_1", 2, NOW, state="closed")
+    assert ranks_of(tracker)[2] == ("high", None)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize(
+    ("number", "place", "columns", "because"),
+    [
+        (1, Beside(1), {}, "#1 is not another open issue of this project."),
+        (1, Beside(9), {}, "#9 is not another open issue of this project."),
+        (1, Beside(3), {}, "#3 is not another open issue of this project."),
+        (1, Beside(2), {"priority": "high"}, "#2 has the priority low."),
+        (3, Beside(1), {}, "#3 is closed, so it has no place in the queue."),
+    ],
+)
+def test_a_place_that_an_issue_cannot_have_is_refused(
+    tracker: TrackerLedger, number: int, place: Beside, columns: dict[str, Any], because: str
+) -> None:
+    for priority in ("normal", "low", "normal"):
+        tracker.add_issue("proj_1", title="t", body="", labels=[], now=NOW, priority=priority)
+    tracker.change_issue("proj_1", 3, NOW, state="closed")
+    before = ranks_of(tracker)
+    with pytest.raises(NoPlace, match=re.escape(because)):
+        tracker.change_issue("proj_1", number, NOW, place=place, **columns)
+    assert ranks_of(tracker) == before
+
+
+@pytest.mark.both_databases
+def test_two_people_who_move_issues_at_once_leave_one_order(tracker: TrackerLedger) -> None:
+    for _ in range(6):
+        tracker.add_issue("proj_1", title="t", body="", labels=[], now=NOW)
+    start = threading.Barrier(4)
+
+    def move(number: int) -> None:
+        start.wait()
+        tracker.change_issue("proj_1", number, NOW, place=Beside(1))
+
+    threads = [threading.Thread(target=move, args=[number]) for number in (3, 4, 5, 6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    ranks = [rank for _, rank in ranks_of(tracker).values() if rank is not None]
+    assert ranks == [1, 2, 3, 4]
+    assert list(ranks_of(tracker))[4:] == [1, 2]
 
 
 @pytest.mark.parametrize("kind", [SQLITE], indirect=True)

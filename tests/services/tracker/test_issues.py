@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.errors import ForgeUnavailable, Invalid, Parked, ProjectArchived, Refusal
+from app.records.projects.issue_queue import Beside
 from app.services.ports import ForgeSilent, Ready, Repository
 from app.services.runs.prechecks import Prechecks
 from app.services.tracker.issues import IssueService
@@ -44,6 +45,23 @@ def test_what_a_run_could_take_is_told_lowest_first(twin: TwinPlane) -> None:
     assert issues.claimable(project) == [5]
     issues.change(project.id, 1, {"state": "closed"}, twin.clock())
     assert issues.claimable(project) == [2, 5]
+
+
+def test_the_first_in_the_queue_is_started_by_hand_and_by_the_loop(twin: TwinPlane) -> None:
+    project = twin.add_project("exec sleep 60", auto_enabled=True, max_concurrency=3)
+    for title in ("One", "Two", "Three", "Four"):
+        twin.add_issue(project, title)
+    issues = twin.services.issues
+    issues.change(project.id, 3, {"priority": "high"}, twin.clock())
+    issues.change(project.id, 2, {}, twin.clock(), place=Beside(1))
+    assert issues.claimable(project) == [3, 2, 1, 4]
+    plan = twin.services.afk.plan(project.id, twin.clock())
+    assert (plan.would, plan.because) == (3, "would start #3: high priority")
+    started = twin.services.afk.start(project.id, None, twin.requester(), twin.clock())
+    assert started.run.issue == 3
+    assert twin.services.loop.fill_once(twin.clock()) == 1
+    running = [run.issue for run in twin.ledgers.runs.open_runs(project.id)]
+    assert sorted(one for one in running if one) == [2, 3]
 
 
 def test_many_projects_are_told_apart(twin: TwinPlane) -> None:
