@@ -26,6 +26,7 @@ OWN_COLUMNS = {
     *("paused_because", "origin_because", "origin_since", "unreachable", "known_branches"),
     *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),
     *("checks_answered", "checks", "check_rounds", "on_red"),
+    *("prompt_version", "default_template"),
 }
 every_setting = pytest.mark.parametrize("one", PROJECT_SETTINGS.values(), ids=PROJECT_SETTINGS)
 

@@ -45,6 +45,7 @@ PARTS = (
     Part(("token", "logout"), "commands.access"),
     Part(("demo",), "commands.demo"),
     Part(("projects",), "commands.projects"),
+    Part(("templates",), "commands.templates"),
     Part(("issues",), "commands.issues"),
     Part(("changes",), "commands.changes"),
     Part(("runs",), "commands.runs"),
@@ -58,7 +59,7 @@ PARTS = (
     Part(("keys",), "commands.limits", "register_keys"),
     Part(("notifications",), "commands.system"),
     Part(("audit",), "commands.audit"),
-    Part(("export",), "commands.export"),
+    Part(("export",), "commands.runs_read", "register_export"),
     Part(("backup",), "commands.backup"),
     Part(("restore",), "commands.backup", "register_restore"),
 )

@@ -21,7 +21,9 @@ from app.records.stores.sessions import APART
 from app.records.tables import Run
 
 ASTRAY = "a statement went astray"
-OF_RUNS = {"runs", "run_events", "batches", "batch_items", "outbox", "check_result"}
+OF_RUNS = {
+    *("runs", "run_events", "batches", "batch_items", "outbox", "check_result", "run_prompt"),
+}
 # both stores have these tables
 OF_BOTH = {"setting", "notification", "quarantine", "project_day"}
 OF_CONTROL = set(Run.metadata.tables) - OF_RUNS - OF_BOTH

@@ -24,6 +24,7 @@ from app.services.ports import (
     Diff,
     DiffStat,
     Enclosure,
+    FileText,
     LargeFile,
     LaunchOrder,
     Leak,
@@ -75,6 +76,8 @@ class World:
     words: dict[str, bytes] = field(default_factory=dict)
     refusals: dict[str, list[Refusal]] = field(default_factory=dict)
     while_fetching: Callable[[], None] = lambda: None
+    # the files of every commit, by name
+    files: dict[str, str] = field(default_factory=dict)
     large_files: list[LargeFile] = field(default_factory=list)
     leak: Leak | None = None
     # the sentence with which every launch fails, if any
@@ -188,6 +191,10 @@ class FakeMirrors:
 
     def has_any(self, repo: Repository, branch: str, paths: Sequence[str]) -> bool:
         return False
+
+    def read_file(self, repo: Repository, sha: str, name: str, *, most: int) -> FileText | None:
+        text = self._world.files.get(name)
+        return None if text is None else FileText(text[:most], len(text) > most)
 
     def tip(self, repo: Repository, branch: str) -> str | None:
         return self._world.mirrors[repo.project_id].get(branch)

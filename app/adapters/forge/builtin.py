@@ -13,8 +13,11 @@ from app.services.ports import (
     DiffStat,
     Issue,
     Ready,
+    Remark,
     Repository,
+    Said,
     TrackerStore,
+    Unwanted,
 )
 
 
@@ -32,6 +35,17 @@ class BuiltinForge:
     def issues(self, repo: Repository) -> list[Issue]:
         """List all issues, lowest number first."""
         return [_issue(row) for row in self._store.issues(repo.project_id)]
+
+    def said_about(self, repo: Repository, number: int) -> Said:
+        """Return what people said about an issue, oldest first."""
+        comments, closed = self._store.said_about(repo.project_id, number)
+        return Said(
+            tuple(Remark(row.author, row.body, row.created_at) for row in comments),
+            tuple(
+                Unwanted(row.number, row.closed_because or "", row.ended_at or row.created_at)
+                for row in closed
+            ),
+        )
 
     def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
         """Return those of the numbers that are open issues."""

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.adapters.git.command import Git, GitFailed
-from app.services.ports import Diff, DiffStat, Tampered
+from app.services.ports import Diff, DiffStat, FileText, Tampered
 
 DIFF_CAP = 2 * 1024 * 1024
 PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=dirty")
 _SHAPE = ("--src-prefix=a/", "--dst-prefix=b/", "-M", "-l400")
 _COUNT = re.compile(r"(\d+) (file|insertion|deletion)")
+_FILE_MODES = ("100644", "100755")
 _LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 _INDEX_CAP = 128 * 1024 * 1024
 _MOST_NEW_FILES = 20_000
@@ -50,6 +51,23 @@ def run_diff(
         raise GitFailed("git diff failed", answer.err)
     out = answer.out[: answer.out.rfind(b"\n") + 1] if answer.is_cut else answer.out
     return Diff(out.decode("utf-8", "replace"), answer.is_cut)
+
+
+def read_file(git: Git, git_dir: Path, sha: str, name: str, most: int) -> FileText | None:
+    """Return up to `most` bytes of a file at the top of a commit, None if it has no such file.
+
+    A link or a folder of this name is no file. Raises GitFailed.
+    """
+    listed = git.run(["ls-tree", "-z", sha, "--", name], git_dir=git_dir, env=_LITERAL).text
+    mode, kind, blob = (*listed.partition("\t")[0].split(), "", "", "")[:3]
+    if kind != "blob" or mode not in _FILE_MODES:
+        return None
+    answer = git.run(["cat-file", "blob", blob], git_dir=git_dir, check=False, output_cap=most)
+    if answer.code and not answer.is_cut:
+        raise GitFailed("git cat-file failed", answer.err)
+    # a character that the cut went through is dropped
+    text = answer.out.decode("utf-8", "ignore" if answer.is_cut else "replace")
+    return FileText(text.removeprefix("\ufeff"), answer.is_cut)
 
 
 def stat_between(git: Git, git_dir: Path, base: str, tip: str) -> DiffStat:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.adapters.git.command import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
 from app.adapters.git.config_guard import keep_mirror
-from app.adapters.git.diffs import diff_between, stat_between
+from app.adapters.git.diffs import diff_between, read_file, stat_between
 from app.adapters.git.layout import (
     agreed_ref,
     checked_sha,
@@ -51,6 +51,7 @@ from app.services.ports import (
     BranchTaken,
     Diff,
     DiffStat,
+    FileText,
     LargeFile,
     Leak,
     MergeAnswer,
@@ -175,6 +176,14 @@ class GitMirrors:
         with or_cannot_read("The mirror"):
             tip = self.origin_tip(repo, branch)
             return tip is not None and bool(self._run(repo, "ls-tree", "-z", tip, "--", *paths))
+
+    def read_file(self, repo: Repository, sha: str, name: str, *, most: int) -> FileText | None:
+        """Return up to `most` bytes of a file at the top of a commit, None if it has no such file.
+
+        Raises CannotRead.
+        """
+        with or_cannot_read("The mirror"):
+            return read_file(self._git, self._dir(repo), checked_sha(sha), name, most)
 
     def tip(self, repo: Repository, branch: str) -> str | None:
         """Return the commit of a claim; None if the branch is not claimed."""

@@ -176,9 +176,12 @@ def change_diff(project_id: str, number: int) -> Call[bytes]:
     return Call("GET", _project(project_id, f"/changes/{number}/diff"))
 
 
-def close_change(project_id: str, number: int) -> Call[schemas.ChangeOut]:
-    """Close a change request without merging it."""
-    return Call("POST", _project(project_id, f"/changes/{number}/close"), "ChangeOut")
+def close_change(
+    project_id: str, number: int, because: str | None = None
+) -> Call[schemas.ChangeOut]:
+    """Close a change request without merging it, for a reason."""
+    body = only_given({"because": because})
+    return Call("POST", _project(project_id, f"/changes/{number}/close"), "ChangeOut", body=body)
 
 
 def merge(project_id: str, number: int, *, push_anyway: bool = False) -> Call[schemas.ChangeOut]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import httpx
 
 from app.api import schemas
-from app.api.client import calls, system_calls
+from app.api.client import calls, prompt_calls, system_calls
 from app.api.client.protocol import (
     CORRELATION,
     Call,
@@ -200,6 +200,10 @@ class ApiClient:
     timeline = _asks(calls.timeline)
     report = _asks(calls.report)
     search_log = _asks(calls.search_log)
+
+    preview = _asks(prompt_calls.preview)
+    prompt = _asks(prompt_calls.prompt)
+    templates = _asks(prompt_calls.templates)
 
     parked = _asks(calls.parked)
     discard = _asks(calls.discard)

@@ -24,6 +24,7 @@ from app.api.routes import (
     limits,
     parked,
     projects,
+    prompts,
     runs,
     sign_in,
     system,
@@ -82,6 +83,7 @@ def build_api(
     looks = [Depends(KnownWords()), Depends(refuse_doubled_names)]
     for part in (
         runs.routes(services),
+        prompts.routes(services),
         batches.routes(services),
         bulk.routes(services),
         limits.key_routes(services),

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from app.api.http.gate import visitor_of
 from app.api.http.request_info import SAFE_METHODS
-from app.api.schemas import RunOut, RunWishes
+from app.api.schemas import RunOrder, RunOut, RunWishes
 from app.domain.words import Trigger
 from app.errors import BrowserNeeded, Invalid, KeyMismatch
 from app.logs import correlation
@@ -149,6 +149,7 @@ def order_of(wishes: RunWishes, project_id: str) -> RunRequest:
         branch=wishes.branch,
         issue=wishes.issue,
         task=wishes.task,
+        template=wishes.template,
         agent=wishes.agent,
         model=wishes.model,
         delivers=wishes.delivers,
@@ -157,3 +158,10 @@ def order_of(wishes: RunWishes, project_id: str) -> RunRequest:
         ttl_seconds=wishes.ttl,
         tags=tuple(wishes.tags),
     )
+
+
+def order_of_run(body: RunOrder) -> RunRequest:
+    """Build the order of a single run. Raises Invalid."""
+    if body.pr_number is not None:
+        raise Invalid.field("pr_number", "Runs on an existing request cannot be started yet.")
+    return order_of(body, body.project_id)

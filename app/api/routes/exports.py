@@ -71,7 +71,7 @@ def routes(services: Services) -> APIRouter:
         responses={200: {"content": {"application/zip": {}}}},
     )
     def export(run_id: str) -> StreamingResponse:
-        """A zip file of the run: row, provenance, timeline, report, diff and log."""
+        """A zip file of the run: row, provenance, timeline, report, prompts, diff and log."""
         run = services.listing.find(run_id)
         mask = services.secrets.mask()
         parts = [(name, _masked(pieces, mask)) for name, pieces in _parts(services, run)]
@@ -96,6 +96,7 @@ def _parts(services: Services, run: Run) -> Iterator[Part]:
     name = services.projects.name_of(run.project_id)
     row = run_out(run, name).model_dump(mode="json")
     timeline = Timeline(items=[event_out(one) for one in services.listing.timeline(run.id)])
+    turns = services.prompts.of_run(run.id)
     diff, problem = _diff(services, run)
     log = services.listing.log(run.id)
     size = log.size
@@ -110,6 +111,9 @@ def _parts(services: Services, run: Run) -> Iterator[Part]:
     yield f"{run.id}/provenance.json", [_json(run.provenance)]
     yield f"{run.id}/timeline.json", [_json(timeline.model_dump(mode="json"))]
     yield f"{run.id}/report.json", [_json(report_out(services, run).model_dump(mode="json"))]
+    for turn in turns:
+        number = "" if turn.n == 1 else f".{turn.n}"
+        yield f"{run.id}/prompt{number}.md", [turn.text.encode("utf-8", "replace")]
     yield f"{run.id}/diff.patch", [diff.encode("utf-8", "replace")]
     yield f"{run.id}/log.txt", _log_pieces(log, size)
 

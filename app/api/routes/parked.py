@@ -143,6 +143,7 @@ def retry_routes(services: Services) -> APIRouter:
             model=body.model,
             source=body.source,
             task=body.task,
+            template=body.template,
             branch=body.branch,
             beside=body.again,
         )

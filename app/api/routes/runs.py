@@ -14,7 +14,7 @@ from app.api.http.dependencies import (
     Key,
     Limit,
     accepted_answer,
-    order_of,
+    order_of_run,
     requester_of,
 )
 from app.api.http.gate import visitor_of
@@ -33,10 +33,9 @@ from app.api.schemas import (
 from app.api.schemas.parts import InUtc, NoNul
 from app.api.views import QUARANTINE, event_out, named_run_out, report_out, run_item
 from app.domain.words import Depth, Phase, Status, Trigger
-from app.errors import Invalid, NotFound
+from app.errors import NotFound
 from app.services.container import Services
 from app.services.rows import RunFilter
-from app.services.runs.requests import RunRequest
 
 log = structlog.get_logger()
 
@@ -110,7 +109,7 @@ def _starting(services: Services) -> APIRouter:
         """Accept a run; 200 with the existing one if this key already created it."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
         requester = requester_of(services, request, *keys)
-        order = _order(body)
+        order = order_of_run(body)
 
         def accept() -> Response:
             accepted = services.accept.accept(order, requester, services.clock())
@@ -215,9 +214,3 @@ def _content(services: Services) -> APIRouter:
         return PlainTextResponse(found.text, headers=cut | QUARANTINE)
 
     return router
-
-
-def _order(body: RunOrder) -> RunRequest:
-    if body.pr_number is not None:
-        raise Invalid.field("pr_number", "Runs on an existing request cannot be started yet.")
-    return order_of(body, body.project_id)

@@ -13,6 +13,7 @@ from app.api.http.openapi import IN_A_BROWSER
 from app.api.schemas import (
     ChangeOut,
     Changes,
+    CloseOrder,
     CommentOut,
     Comments,
     IssueChange,
@@ -36,6 +37,7 @@ def routes(services: Services) -> APIRouter:
     router.routes.extend(_issue_routes(services).routes)
     router.routes.extend(_comment_routes(services).routes)
     router.routes.extend(_change_routes(services).routes)
+    router.routes.extend(_closing(services).routes)
     return router
 
 
@@ -133,11 +135,21 @@ def _change_routes(services: Services) -> APIRouter:
         merged = services.changes.merge(project_id, number, now, push_anyway=push_anyway)
         return change_out(merged)
 
+    return router
+
+
+def _closing(services: Services) -> APIRouter:
+    router = APIRouter(tags=["changes"])
+
     @router.post("/projects/{project_id}/changes/{number}/close", responses=IN_A_BROWSER)
-    def close(project_id: str, number: Numbered, request: Request) -> ChangeOut:
-        """Close a change request without merging it."""
+    def close(
+        project_id: str, number: Numbered, request: Request, body: CloseOrder | None = None
+    ) -> ChangeOut:
+        """Close a change request without merging it; the next run of its issue is told why."""
         require_browser(services, request, f"/projects/{project_id}/changes/{number}")
-        return change_out(services.changes.close(project_id, number, services.clock()))
+        because = body.because if body else None
+        closed = services.changes.close(project_id, number, services.clock(), because)
+        return change_out(closed)
 
     return router
 

@@ -30,7 +30,7 @@ from app.domain.sandbox.settings import limit_problem
 from app.domain.words import Status
 
 Argument = Annotated[str, StringConstraints(max_length=4000)]
-CLEARABLE = frozenset({"agent_command", "setup_command", "prompt", "stall_seconds"})
+CLEARABLE = frozenset({"agent_command", "setup_command", "prompt", "instructions", "stall_seconds"})
 Tracker = Literal["builtin", "forgejo", "github"]
 Folder = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
@@ -83,6 +83,7 @@ class ProjectSettings(Body):
     agent_command: list[Argument] | None = _setting("agent_command")
     setup_command: list[Argument] | None = _setting("setup_command")
     prompt: TaskText | None = _setting("prompt")
+    instructions: TaskText | None = _setting("instructions")
     budget_seconds: int | None = _setting("budget_seconds")
     stall_seconds: int | None = _setting("stall_seconds")
     max_concurrency: int | None = _setting("max_concurrency")
@@ -188,6 +189,7 @@ class ProjectOut(Answer):
     agent_command: list[str] | None = None
     setup_command: list[str] | None = None
     prompt: str | None = None
+    instructions: str | None = None
     budget_seconds: int
     stall_seconds: int | None = None
     max_concurrency: int

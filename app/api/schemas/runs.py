@@ -32,6 +32,9 @@ class RunWishes(Body):
     branch: BranchName | None = None
     issue: Number | None = None
     task: TaskText | None = None
+    template: Text | None = Field(
+        default=None, description="The template that makes its prompt: a name, or `name@version`."
+    )
     agent: Text | None = None
     model: Text | None = None
     delivers: Delivers = Delivers.CHANGE
@@ -63,6 +66,7 @@ class RetryOrder(KeyedBody):
     agent: Text | None = None
     model: Text | None = None
     task: TaskText | None = None
+    template: Text | None = None
     branch: BranchName | None = None
     again: bool = False
     source: Literal["parked", "fresh"] | None = Field(default=None, alias="from")
@@ -139,6 +143,11 @@ class Provenance(Answer):
     network: str = Field(default="", description="What the agent could reach.")
     allow: str = Field(
         default="", description="The services of the machine that it could use: `docker, dbus`."
+    )
+    template: str | None = Field(
+        default=None,
+        description="The template that makes its prompt, as `name@version`; null for the built-in "
+        "text of an issue or a task.",
     )
     limits: str = Field(default="", description="What it could use, and what saw to that.")
 

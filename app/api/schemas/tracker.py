@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.api.schemas.parts import Answer, Body, Moment, NoNul, Number, Title
+from app.api.schemas.parts import Answer, Body, Moment, NoNul, Number, Remark, Title
 from app.api.schemas.runs import DeliveryOut
 from app.domain.safe_text import UNSAFE
 from app.domain.words import Priority
@@ -142,6 +142,14 @@ class Comments(Answer):
     items: list[CommentOut]
 
 
+class CloseOrder(Body):
+    """The optional body of `POST /projects/{id}/changes/{n}/close`."""
+
+    because: Remark | None = Field(
+        default=None, description="The reason, which the next run of its issue is told."
+    )
+
+
 class ChangeOut(DeliveryOut):
     """A change request of the built-in tracker."""
 
@@ -153,6 +161,7 @@ class ChangeOut(DeliveryOut):
     merged_sha: str | None = None
     created_at: Moment
     ended_at: Moment | None = None
+    closed_because: str | None = None
 
 
 class Changes(Answer):

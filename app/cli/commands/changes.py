@@ -87,11 +87,18 @@ def merge_change(
 
 
 def close_change(
-    project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
+    project: ProjectName,
+    number: Number,
+    because: Annotated[
+        str | None, typer.Option(help="The reason, which the next run of its issue is told.")
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Close a change request without merging it."""
     server, project_id = _place(project, data_dir)
-    _print_result(server.ask(calls.close_change(project_id, number)), json_only=json_only)
+    closed = server.ask(calls.close_change(project_id, number, because or None))
+    _print_result(closed, json_only=json_only)
 
 
 def _place(project: str, data_dir: Path | None) -> tuple[Server, str]:

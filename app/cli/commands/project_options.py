@@ -80,8 +80,17 @@ def settings_from(typed: Mapping[str, Any]) -> dict[str, Any]:
     return given | {
         "toolchains": _folders(given["toolchains"]),
         "limits": limits or None,
-        "prompt": sys.stdin.read() if given["prompt"] == "-" else given["prompt"],
+        **_texts(given),
     }
+
+
+def _texts(given: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the long texts, of which one may be on standard input. Raises Misused."""
+    texts = {name: given[name] for name in ("prompt", "instructions")}
+    piped = [name for name, text in texts.items() if text == "-"]
+    if len(piped) > 1:
+        raise Misused("Only one text can be read from standard input.")
+    return {name: sys.stdin.read() if name in piped else text for name, text in texts.items()}
 
 
 def _number(one: ProjectSetting, words: str) -> int | None:

@@ -250,6 +250,7 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "not ready", str(project.get("agent_problem") or "")
     yield "setup", join(project.get("setup_command") or ())
     yield "prompt", str(project.get("prompt") or "")
+    yield "instructions", str(project.get("instructions") or "")
     yield "budget", two_units(project["budget_seconds"])
     stall = project.get("stall_seconds")
     yield "stall", two_units(stall) if stall else ""

@@ -1,22 +1,45 @@
-"""`runyard runs show|timeline|report|diff`: read one run; its log is in runs_log."""
+"""`runyard runs show|prompt|timeline|report|diff` and `export`: one run; its log is in runs_log."""
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Annotated
 
 import typer
 
-from app.api.client import calls
-from app.cli.client.connection import connect, find_run
+from app.api.client import calls, prompt_calls
+from app.cli.client.connection import Refused, Server, connect, find_run
 from app.cli.commands.runs_log import read_log
 from app.cli.output.options import DataDir, Json, RunId, example
-from app.cli.output.run_view import print_report, print_run, print_timeline, show_diff
-from app.cli.output.terminal import err, out, print_json
+from app.cli.output.run_view import (
+    print_prompt,
+    print_report,
+    print_run,
+    print_timeline,
+    show_diff,
+)
+from app.cli.output.terminal import Painted, err, out, print_json
+from app.domain.formatting import size_words
+
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="A new file, or - for standard output (default: named after the run).",
+        show_default=False,
+    ),
+]
 
 
 def register(runs: typer.Typer) -> None:
     """Add the commands to the group `runs`."""
     runs.command("show", epilog=example("runyard runs show …7f3k1a"))(show_run)
+    runs.command("prompt", epilog=example("runyard runs prompt 7f3k1a"))(show_prompt)
     runs.command("timeline", epilog=example("runyard runs timeline 7f3k1a"))(show_timeline)
     runs.command("report", epilog=example("runyard runs report 7f3k1a --json"))(show_report)
     logs_example = example(
@@ -29,8 +52,14 @@ def register(runs: typer.Typer) -> None:
     runs.command("diff", epilog=diff_example)(read_diff)
 
 
+def register_export(app: typer.Typer) -> None:
+    """Add the command `export`."""
+    export_example = example("runyard export 7f3k1a", "runyard export 7f3k1a -o run.zip")
+    app.command("export", epilog=export_example)(export_run)
+
+
 def show_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show a run, what its agent reported, and its timeline."""
+    """Show a run, its report, its timeline and its prompts."""
     server = connect(data_dir)
     whole_id = find_run(server, run_id)
     run = server.ask(calls.run(whole_id))
@@ -42,6 +71,22 @@ def show_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -
     print_report(screen, server.ask(calls.report(whole_id)))
     screen.print()
     print_timeline(screen, server.ask(calls.timeline(whole_id))["items"])
+    turns = server.ask(prompt_calls.prompt(whole_id))["turns"]
+    if turns:
+        screen.print()
+        print_prompt(screen, turns)
+
+
+def show_prompt(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Show the prompts that a run's agent got."""
+    server = connect(data_dir)
+    answer = server.ask(prompt_calls.prompt(find_run(server, run_id)))
+    if json_only:
+        print_json(answer)
+    elif answer["turns"]:
+        print_prompt(out(), answer["turns"])
+    else:
+        err().print("This run's agent was told nothing yet.")
 
 
 def show_timeline(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
@@ -84,3 +129,43 @@ def print_diff(content: bytes, *, is_cut: bool) -> None:
         err().print("No changes.")
     if is_cut:
         err().print("This diff is cut off: it is too long to show in full.")
+
+
+def export_run(
+    run_id: RunId, output: Output = None, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Write a run's row, timeline, log and diff into a file."""
+    server = connect(data_dir)
+    whole_id = find_run(server, run_id)
+    if output == "-":
+        _copy(server, whole_id, sys.stdout.buffer)
+        return
+    file = Path(output or f"{whole_id}.zip").expanduser().absolute()
+    size = _write(server, whole_id, file)
+    if json_only:
+        print_json({"run_id": whole_id, "file": str(file), "bytes": size})
+    else:
+        out().print(str(file))
+        err().print(Painted(size_words(size), "dim"))
+
+
+def _write(server: Server, run_id: str, file: Path) -> int:
+    """Write a new, complete file by a temporary name; return its size in bytes."""
+    if os.path.lexists(file):
+        raise Refused(f"{file} is there already: give another name with -o.")
+    if not file.parent.is_dir():
+        raise Refused(f"There is no folder {file.parent}: make it first.")
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".runyard-export-") as part:
+        _copy(server, run_id, part)
+        try:
+            os.link(part.name, file)
+        except FileExistsError as error:
+            raise Refused(f"{file} is there already: give another name with -o.") from error
+    return file.stat().st_size
+
+
+def _copy(server: Server, run_id: str, into: IO[bytes]) -> None:
+    with server.stream(calls.export(run_id)) as answer:
+        for piece in answer.iter_bytes():
+            into.write(piece)
+    into.flush()

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.api.client import calls
+from app.api.client import calls, prompt_calls
 from app.api.client.protocol import Call, only_given
 from app.cli.client.connection import (
     Server,
@@ -38,6 +38,9 @@ Wait = Annotated[
 ]
 Issue = Annotated[int | None, typer.Option(min=1, help="The issue to resolve.")]
 Task = Annotated[str | None, typer.Option(help="The task; - reads standard input.")]
+Template = Annotated[
+    str | None, typer.Option(help="The template of its prompt: a name, or name@version.")
+]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")]
 Ttl = Annotated[
     int | None,
@@ -71,6 +74,7 @@ def register(runs: typer.Typer) -> None:
         "runyard runs trigger --project demo --agent-type claude --issue 3 --wait",
         "runyard runs trigger --project demo --agent-type script --task 'Tidy the README'",
         "runyard runs trigger --project demo --agent-type claude --delay 'tomorrow 02:00'",
+        "runyard runs trigger --project demo --agent-type claude --issue 3 --preview",
     )
     runs.command("trigger", epilog=trigger_example)(spread(trigger_run))
     retry_example = example(
@@ -93,12 +97,16 @@ def trigger_run(
     target_framework: Annotated[str | None, typer.Option(help="The test framework.")] = None,
     model: Annotated[str | None, typer.Option(help="The agent's model.")] = None,
     task: Task = None,
+    template: Template = None,
     delivers: Annotated[
         Delivers | None, typer.Option(help="What counts as success: a change, or a report alone.")
     ] = None,
     delay: Delay = None,
     ttl: Ttl = None,
     tag: Tags = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only print the prompt that its agent would get.")
+    ] = False,
     *,
     starting: Starting,
 ) -> None:
@@ -113,12 +121,28 @@ def trigger_run(
         "target_framework": target_framework,
         "model": model,
         "task": sys.stdin.read() if task == "-" else task,
+        "template": template,
         "delivers": delivers,
         "delay": None if delay is None else read_when(delay),
         "ttl": ttl,
         "tags": tag or None,
     }
+    if preview:
+        _print_preview(server, only_given(order), json_only=starting.json_only)
+        return
     start(server, partial(calls.start_run, only_given(order)), starting)
+
+
+def _print_preview(server: Server, order: dict[str, Any], *, json_only: bool) -> None:
+    made = server.ask(prompt_calls.preview(order))
+    if json_only:
+        print_json(made)
+    elif sys.stdout.isatty():
+        out().print_lines(str(made["text"]))
+    else:
+        sys.stdout.write(str(made["text"]))
+    if made["template"]:
+        err().print(f"By the template {made['template']}@{made['version']}.")
 
 
 def retry_run(
@@ -129,6 +153,9 @@ def retry_run(
     model: Annotated[str | None, typer.Option(help="A different model.")] = None,
     task: Annotated[
         str | None, typer.Option(help="A different task; - reads standard input.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="A different template: a name, or name@version.")
     ] = None,
     branch: Annotated[str | None, typer.Option(help="A different branch to start from.")] = None,
     source: Annotated[
@@ -150,6 +177,7 @@ def retry_run(
         "agent": agent_type,
         "model": model,
         "task": sys.stdin.read() if task == "-" else task,
+        "template": template,
         "branch": branch,
         "from": source,
         "again": again or None,

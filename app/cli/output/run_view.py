@@ -131,6 +131,15 @@ def print_report(screen: Screen, report: dict[str, Any]) -> None:
             screen.print(f"  | {line}")  # marks agent text: it cannot pass for our output
 
 
+def print_prompt(screen: Screen, turns: list[dict[str, Any]]) -> None:
+    """Print what a run's agent was told, turn by turn."""
+    for turn in turns:
+        by = f", by {turn['template']}@{turn['version']}" if turn.get("template") else ""
+        screen.print(Painted(f"What it was told, turn {turn['n']}{by}:", "dim"))
+        for line in str(turn["text"]).splitlines():
+            screen.print(f"  | {line}")  # marked like an agent's text: it may hold anybody's words
+
+
 def print_timeline(screen: Screen, events: list[dict[str, Any]]) -> None:
     """Print a run's events, oldest first."""
     for event in events:

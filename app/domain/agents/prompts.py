@@ -1,9 +1,27 @@
-"""Prompts for agents, from the project's template or Runyard's own."""
+"""Prompts for agents: one maker for launch, preview and the page of a run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.agents.prompt_parts import (
+    INSTRUCTIONS_FILE,
+    ClosedChange,
+    Comment,
+    ReviewComment,
+    as_text,
+    closed_text,
+    comments_text,
+    instructions_text,
+    review_text,
+)
+from app.domain.agents.templates import (
+    BUILT_IN,
+    BUILT_IN_NAME,
+    BUILT_IN_REPORT,
+    Template,
+    fill,
+)
 from app.domain.words import Delivers, Depth
 
 DEPTHS = {
@@ -26,7 +44,10 @@ CONTINUE = (
 
 @dataclass(frozen=True)
 class Brief:
-    """The facts that a prompt is built from."""
+    """The facts that a prompt is made from.
+
+    `guide` is the repository's own file of instructions, `instructions` the project's setting.
+    """
 
     branch: str
     depth: Depth
@@ -37,21 +58,70 @@ class Brief:
     issue_title: str = ""
     issue_body: str = ""
     continues: bool = False
+    project: str = ""
+    base: str = ""
+    comments: tuple[Comment, ...] = ()
+    closed: tuple[ClosedChange, ...] = ()
+    review: tuple[ReviewComment, ...] = ()
+    guide: str = ""
+    instructions: str = ""
 
 
-def title_of(brief: Brief) -> str:
-    """Return a run's title: the issue's title, or the first line of its task."""
+@dataclass(frozen=True)
+class Prompt:
+    """The text for an agent, and the template that made it; None for the built-in text."""
+
+    text: str
+    template: str | None = None
+    version: int | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The template with its version, as in a run's provenance."""
+        return f"{self.template}@{self.version}" if self.template else None
+
+
+def title_of(brief: Brief, template: Template | None = None) -> str:
+    """Return a run's title: the issue's title, the first line of its task, or its template."""
     if brief.issue is not None:
         return brief.issue_title[:200]
     first = (brief.task or "").strip().partition("\n")[0].strip()
-    return first[:120] or f"{brief.depth.capitalize()} run, {brief.framework}"
+    return first[:120] or (template.name if template else BUILT_IN_NAME)
 
 
-def compose(brief: Brief, template: str | None) -> str:
-    """Return the prompt; in a template, `{task}`, `{issue}`, `{branch}` … are replaced as text."""
-    if template:
-        return _fill(template, brief)
-    parts = [_what(brief), DEPTHS[brief.depth]]
+def template_for(
+    brief: Brief, chosen: Template | None, setting: Template | None, default: Template | None
+) -> Template | None:
+    """Return the template that makes a run's prompt, None for the built-in text.
+
+    A template that was `chosen` comes first. Otherwise an issue or a task goes into the project's
+    setting `prompt`, if it has one; without both it is the project's `default` template, its
+    setting, or the built-in template.
+    """
+    if chosen is not None:
+        found = chosen
+    elif brief.issue is not None or (brief.task or "").strip():
+        return setting
+    else:
+        found = default or setting or BUILT_IN
+    is_report = brief.delivers is Delivers.REPORT
+    return BUILT_IN_REPORT if found == BUILT_IN and is_report else found
+
+
+def make_prompt(brief: Brief, template: Template | None) -> Prompt:
+    """Make the prompt of a run's first turn."""
+    if template is None:
+        return Prompt(as_text(_built_in(brief)))
+    text = fill(template, _values(brief))
+    if not template.is_older:
+        text = f"{text.strip()}\n"
+    if brief.continues:
+        text = f"{text.rstrip()}\n\n{GOES_ON}\n"
+    return Prompt(as_text(text), template.name, template.version)
+
+
+def _built_in(brief: Brief) -> str:
+    parts = [_what(brief), *_around(brief), DEPTHS[brief.depth]]
     if brief.continues:
         parts.append(GOES_ON)
     if brief.framework != "auto":
@@ -63,6 +133,10 @@ def compose(brief: Brief, template: str | None) -> str:
         )
     else:
         parts.append("Report what you find; nothing you change will be delivered.")
+    told = instructions_text(brief.guide, brief.instructions)
+    if told:
+        parts.append(f"Instructions of this project ({INSTRUCTIONS_FILE} and its settings):")
+        parts.append(told)
     return "\n\n".join(parts) + "\n"
 
 
@@ -73,24 +147,31 @@ def _what(brief: Brief) -> str:
     return f"{text}\n\n{brief.task}" if brief.task else text
 
 
-def _fill(template: str, brief: Brief) -> str:
-    values = {
-        "{task}": brief.task or "",
-        "{issue}": "" if brief.issue is None else str(brief.issue),
-        "{title}": brief.issue_title,
-        "{body}": brief.issue_body,
-        "{branch}": brief.branch,
-        "{depth}": str(brief.depth),
-        "{framework}": brief.framework,
+def _around(brief: Brief) -> list[str]:
+    """Return what people said about it, each kind under a line of its own."""
+    said = (
+        ("Comments on the issue:", comments_text(brief.comments)),
+        ("Earlier changes for it that were not wanted:", closed_text(brief.closed)),
+        ("Comments of the review:", review_text(brief.review)),
+    )
+    return [f"{heading}\n\n{text}" for heading, text in said if text]
+
+
+def _values(brief: Brief) -> dict[str, str]:
+    # what was wrong with earlier changes belongs to what people said about the issue
+    said = (comments_text(brief.comments), closed_text(brief.closed))
+    return {
+        "project.name": brief.project,
+        "branch": brief.branch,
+        "base": brief.base,
+        "depth": str(brief.depth),
+        "framework": brief.framework,
+        "issue.number": "" if brief.issue is None else str(brief.issue),
+        "issue.title": brief.issue_title,
+        "issue.body": brief.issue_body,
+        "issue.comments": "\n\n".join(part for part in said if part),
+        "task": brief.task or "",
+        "instructions": instructions_text(brief.guide, brief.instructions),
+        "review": review_text(brief.review),
+        "checks": "",
     }
-    # single pass, so that braces in a value are not replaced
-    pieces: list[str] = []
-    rest = template
-    while rest:
-        found = [(rest.find(name), name) for name in values if name in rest]
-        if not found:
-            break
-        at, name = min(found)
-        pieces += [rest[:at], values[name]]
-        rest = rest[at + len(name) :]
-    return "".join([*pieces, rest])

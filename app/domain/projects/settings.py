@@ -109,13 +109,27 @@ _OF_THE_AGENT = (
     ProjectSetting(
         name="prompt",
         kind=Kind.TEXT,
-        means="The prompt's template",
-        usual="the default one",
+        means="The prompt of runs for which no template is chosen",
+        more="Variables stand in double braces, or, without any such, in single ones.",
+        usual="the built-in one",
         label="Prompt",
-        hint="The agent's instructions if a run has no task. Empty: the default ones.",
-        empty="the default one",
+        hint="The whole prompt of runs for which no template is chosen, with {{issue.title}}, "
+        "{{task}} and other variables. Empty: the built-in one.",
+        empty="the built-in one",
         part=Part.AGENT,
         usage="; - reads it from standard input",
+    ),
+    ProjectSetting(
+        name="instructions",
+        kind=Kind.TEXT,
+        means="Instructions for each agent of the project",
+        more="They follow those of the file RUNYARD.md in the repository.",
+        usual="only RUNYARD.md",
+        label="Instructions",
+        hint="For each agent of this project, after those of RUNYARD.md in the repository.",
+        empty="only RUNYARD.md",
+        part=Part.AGENT,
+        usage="; - reads them from standard input",
     ),
 )
 _OF_ITS_RUNS = (

@@ -20,6 +20,7 @@ from app.pages.components.testids import testid
 from app.pages.runs.form_notices import DraftKeeper, RunFormNotices
 from app.pages.runs.plan import PLACEHOLDER as START
 from app.pages.runs.plan import zone_of_reader
+from app.pages.runs.told import PromptBox
 from app.pages.shell.page_session import PageSession, open_submits, owner_of
 from app.state.runs.lock_wait import LockWait
 from app.state.runs.run_form import RunForm
@@ -56,6 +57,7 @@ class RunFormView:
                 self._notices = RunFormNotices(session, form, self._lock, self.submit, self._reset)
                 self._fields_box = ui.element("div")
                 self._draw_fields()
+                self._prompt = PromptBox(session, form)
                 self._notices.draw_trouble()
                 self._draw_foot(lambda: self._leave(cancel))
             self._notices.draw_rate_limit()
@@ -248,6 +250,7 @@ class RunFormView:
 
     def _notice_change(self) -> None:
         """Stop waiting for the branch if the form no longer equals what was sent."""
+        self._prompt.later()
         self._lock.check()
         self._notices.show_wait()
 
@@ -286,7 +289,7 @@ class RunFormView:
         field = area_field(
             "Task (optional)",
             form.task,
-            placeholder="What to do. Empty: the project's own prompt.",
+            placeholder="What to do. Empty: the project's default template.",
             mark="task",
         )
         field.control.props("rows=2" if self._is_page else "rows=2 autofocus")

@@ -23,6 +23,7 @@ from app.pages.runs.facts import Facts, LastWords, title_of
 from app.pages.runs.header import RESETTING_KEY, RunHeader, export_html
 from app.pages.runs.log_panel import LogPanel
 from app.pages.runs.tabs import RunTabs
+from app.pages.runs.told import Told
 from app.pages.shell.frame import frame, refused
 from app.pages.shell.page_session import PageSession, open_submits, owner_of, page_at
 from app.pages.shell.theme import dress_log, dress_runs, look_of
@@ -131,6 +132,7 @@ class RunScreen:
                     self._timeline = TimelineView(session)
                     self._delivery = PullRequestCard(session, self._merge, self._deliver_or_ask)
                     self._words = LastWords()
+                    self._told = Told(session, run.id)
                     self._facts = Facts(session)
                 with ui.element("div"):
                     self._draw_right(two)
@@ -208,6 +210,7 @@ class RunScreen:
         self._take(run)
         if has_moved:
             await self._load_report()
+            await self._told.refresh()
         if run.phase is Phase.DONE:
             # the last lines may have been written after the last log event
             await self._log.catch_up()

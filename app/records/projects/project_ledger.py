@@ -131,6 +131,7 @@ _FOUND = frozenset(
     {
         *("id", "state", "state_because", "strikes", "paused_because", "known_branches"),
         *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),
+        *("prompt_version", "default_template"),
     }
 )
 
@@ -244,7 +245,7 @@ class ProjectLedger:
                 changed = tx.scalars(
                     update(Project)
                     .where(col(Project.id) == project_id)
-                    .values(**columns)
+                    .values(**columns, **_counted(columns))
                     .returning(Project)
                 ).one_or_none()
                 tx.publish(ProjectChanged(project_id))
@@ -384,6 +385,10 @@ class ProjectLedger:
         tx.publish(ProjectChanged(project_id))
         if strikes == PAUSE_THRESHOLD:
             tx.record_event(ProjectPaused(project_id, because))
+
+
+def _counted(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {"prompt_version": col(Project.prompt_version) + 1} if "prompt" in columns else {}
 
 
 def _settings_of(columns: Mapping[str, Any]) -> dict[str, Any]:

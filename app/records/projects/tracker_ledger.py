@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Text, cast, func, update
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import Select
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from app.domain.issues import blockers_of
 from app.domain.words import Priority
@@ -190,11 +190,23 @@ class TrackerLedger:
 
     def comments(self, project_id: str, number: int) -> list[IssueComment]:
         """Return an issue's comments, oldest first."""
-        query = select(IssueComment).where(
-            IssueComment.project_id == project_id, IssueComment.number == number
+        with self.stores.control.reading() as session:
+            return list(session.exec(_comments_of(project_id, number)).all())
+
+    def said_about(
+        self, project_id: str, number: int
+    ) -> tuple[list[IssueComment], list[ChangeRequest]]:
+        """Return an issue's comments, and its change requests that were closed unmerged."""
+        closed = select(ChangeRequest).where(
+            ChangeRequest.project_id == project_id,
+            ChangeRequest.closes == number,
+            ChangeRequest.state == "closed",
         )
         with self.stores.control.reading() as session:
-            return list(session.exec(query.order_by(col(IssueComment.id))).all())
+            return (
+                list(session.exec(_comments_of(project_id, number)).all()),
+                list(session.exec(closed.order_by(col(ChangeRequest.number))).all()),
+            )
 
     def add_comment(self, comment: IssueComment) -> IssueComment:
         """Add a comment to an existing issue."""
@@ -235,7 +247,14 @@ class TrackerLedger:
         return opened
 
     def end_change(
-        self, project_id: str, number: int, *, state: str, now: datetime, merged_sha: str | None
+        self,
+        project_id: str,
+        number: int,
+        *,
+        state: str,
+        now: datetime,
+        merged_sha: str | None,
+        because: str | None = None,
     ) -> ChangeRequest | None:
         """End an open change request; if it is merged, also close the issue that it closes.
 
@@ -249,7 +268,7 @@ class TrackerLedger:
                     col(ChangeRequest.number) == number,
                     col(ChangeRequest.state) == "open",
                 )
-                .values(state=state, ended_at=now, merged_sha=merged_sha)
+                .values(state=state, ended_at=now, merged_sha=merged_sha, closed_because=because)
                 .returning(ChangeRequest)
             ).one_or_none()
             if ended is not None:
@@ -300,6 +319,14 @@ def undecided(stores: Stores, project_id: str) -> list[ChangeRequest]:
     )
     with stores.control.reading() as session:
         return list(session.exec(query.order_by(col(ChangeRequest.number))).all())
+
+
+def _comments_of(project_id: str, number: int) -> SelectOfScalar[IssueComment]:
+    return (
+        select(IssueComment)
+        .where(IssueComment.project_id == project_id, IssueComment.number == number)
+        .order_by(col(IssueComment.id))
+    )
 
 
 def _labelled(

@@ -10,8 +10,9 @@ from app.records.tables.control import (
     Person,
     Project,
     SignIn,
+    TemplateRow,
 )
-from app.records.tables.runs import CheckResult, ProjectDay, Run, RunEvent
+from app.records.tables.runs import CheckResult, ProjectDay, Run, RunEvent, RunPrompt
 from app.records.tables.stores import Applied, Moment, Outgoing, Setting, Stuck
 from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
 
@@ -37,7 +38,9 @@ __all__ = [
     "ProjectDay",
     "Run",
     "RunEvent",
+    "RunPrompt",
     "Setting",
     "SignIn",
     "Stuck",
+    "TemplateRow",
 ]

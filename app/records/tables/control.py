@@ -90,6 +90,11 @@ class Project(SQLModel, table=True):
     agent_command: list[str] | None = Field(default=None, sa_type=JSON)
     setup_command: list[str] | None = Field(default=None, sa_type=JSON)
     prompt: str | None = Field(default=None, sa_type=Text)
+    # raised with each change of `prompt`
+    prompt_version: int = 1
+    instructions: str | None = Field(default=None, sa_type=Text)
+    # the name of the template for runs without a task and an issue, if it has one of its own
+    default_template: str | None = None
     budget_seconds: int
     stall_seconds: int | None = None
     max_concurrency: int
@@ -132,6 +137,24 @@ class Project(SQLModel, table=True):
     next_number: int = 1
     archived_at: datetime | None = Field(default=None, sa_type=Moment)
     created_at: datetime = Field(sa_type=Moment)
+
+
+class TemplateRow(SQLModel, table=True):
+    """One version of a template for prompts; its text never changes.
+
+    A removed template keeps its versions, so that a later one of its name counts on.
+    """
+
+    __tablename__ = "template"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (CheckConstraint("version >= 1", name="template_version"),)
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    name: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    text: str = Field(sa_type=Text)
+    created_by: str
+    created_at: datetime = Field(sa_type=Moment)
+    removed_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
 class Audit(SQLModel, table=True):

@@ -305,6 +305,23 @@ class CheckResult(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
+class RunPrompt(SQLModel, table=True):
+    """The prompt of one turn of a run, written before its agent starts.
+
+    `template` and `version` are None for the built-in text.
+    """
+
+    __tablename__ = "run_prompt"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (ForeignKeyConstraint(["run_id"], ["runs.id"], name="prompt_of_run"),)
+
+    run_id: str = Field(primary_key=True)
+    n: int = Field(primary_key=True)
+    text: str = Field(sa_type=Text)
+    template: str | None = None
+    version: int | None = None
+    at: datetime = Field(sa_type=Moment)
+
+
 class ProjectDay(SQLModel, table=True):
     """The totals of a project's runs that ended on one UTC day.
 

@@ -100,3 +100,5 @@ class ChangeRequest(SQLModel, table=True):
     merged_sha: str | None = None
     created_at: datetime = Field(sa_type=Moment)
     ended_at: datetime | None = Field(default=None, sa_type=Moment)
+    # why a person closed it without a merge
+    closed_because: str | None = Field(default=None, sa_type=Text)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from sqlmodel import Session
 
+from app.domain.agents.templates import RESERVED, read_label
 from app.domain.ids import shorten
 from app.domain.lifecycle import DONE
 from app.domain.words import Delivers, Depth, Trigger
@@ -42,7 +43,15 @@ from app.services.runs.accept import (
     work_branch_of,
 )
 from app.services.runs.prechecks import ASK_AGAIN_SECONDS, Prechecks
-from app.services.runs.requests import Accepted, Also, Requester, RetryOf, RunRequest, Still
+from app.services.runs.requests import (
+    TEMPLATE,
+    Accepted,
+    Also,
+    Requester,
+    RetryOf,
+    RunRequest,
+    Still,
+)
 
 Source = Literal["parked", "fresh"]
 
@@ -55,6 +64,7 @@ class RetryOptions:
     model: str | None = None
     source: Source | None = None
     task: str | None = None
+    template: str | None = None
     branch: str | None = None
     # allowed even while another retry of the run is open
     beside: bool = False
@@ -282,6 +292,7 @@ def _continued_work(again: RetryOf, continued: ContinuedWork | None) -> RetryOf:
 def _same_again(first: Run, options: RetryOptions, asked: tuple[str]) -> RunRequest:
     words = (*asked, first.id, options.agent, options.model, options.source)
     also = {"task": options.task, "branch": options.branch, "again": options.beside}
+    also |= {"template": options.template}
     words += tuple((name, wish) for name, wish in also.items() if wish)
     return RunRequest(
         project_id=first.project_id,
@@ -290,6 +301,7 @@ def _same_again(first: Run, options: RetryOptions, asked: tuple[str]) -> RunRequ
         branch=options.branch or first.branch_name,
         issue=first.issue,
         task=options.task or first.task,
+        template=options.template or _template_of(first, options),
         agent=options.agent or first.agent,
         model=options.model or first.model,
         delivers=Delivers(first.delivers),
@@ -297,6 +309,16 @@ def _same_again(first: Run, options: RetryOptions, asked: tuple[str]) -> RunRequ
         asked_as=repr(words),
         again=RetryOf(first.id),
     )
+
+
+def _template_of(first: Run, options: RetryOptions) -> str | None:
+    """Return the template of the first run, in the same version; None to choose again."""
+    label = first.provenance.get(TEMPLATE)
+    found = read_label(label) if label else None
+    had_none = first.issue is None and not (first.task or "").strip()
+    if found is None or found[0] in RESERVED or (had_none and options.task):
+        return None
+    return label
 
 
 def _shared_branch(project: Project, first: Run) -> str | None:

@@ -45,7 +45,7 @@ def build(
     push_checks = PushChecks((secrets.check, sizes.check))
     deliverer = Deliverer(ledger, adapters, push_checks, clock)
     transitions = Transitions(context.ledgers, clock, system.outbox)
-    launcher = Launcher(context, limits.limits, _terms(context), system.origins)
+    launcher = Launcher(context, limits.limits, _terms(context), system.origins, runs.prompts)
     steps = EndSteps(
         transitions,
         Deliveries(context, deliverer, transitions, system.quarantine),

@@ -31,6 +31,7 @@ from app.services.ports import (
     Repository,
 )
 from app.services.runs.prechecks import Readiness
+from app.services.runs.prompting import Prompts
 from app.services.runs.requests import FROM
 from app.services.system.origin_watch import OriginWatch
 from app.services.tracing import unit_of_work
@@ -40,8 +41,6 @@ AWAY = (
     "Runyard's own clone of this repository is not in its folder, and work is kept in it; "
     "restore or mount the folder, then start this run again"
 )
-
-
 NEVER_STARTED = "Runyard was restarted before the agent had started"
 # marks the timeline event of a run that was requeued
 REQUEUED = "requeued"
@@ -64,6 +63,7 @@ class Launcher:
         limits: UsageLimits,
         terms: LaunchTerms,
         origins: OriginWatch,
+        prompts: Prompts,
     ) -> None:
         ledgers, adapters, clock = context.ledgers, context.adapters, context.clock
         self._origins = origins
@@ -75,7 +75,7 @@ class Launcher:
         self._engine = adapters.engine
         self._refusals = Refusals(ledgers.runs, adapters.engine, clock)
         self._readiness = Readiness(adapters)
-        self._specs = LaunchSpecs(adapters, terms)
+        self._specs = LaunchSpecs(adapters, terms, prompts)
         self._handover = Handover(ledgers.runs, adapters, clock)
         self._rollback = Rollback(adapters, self._handover)
         self._parked = ParkedLedger(ledgers.runs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.agents import prompts
+from app.domain.agents.prompts import Prompt
 from app.domain.sandbox.levels import (
     HostService,
     Limits,
@@ -16,7 +16,7 @@ from app.domain.sandbox.levels import (
 )
 from app.domain.sandbox.network_rules import NetworkRules, WrongHost
 from app.domain.sandbox.registries import registries_of
-from app.domain.words import READY_LABEL, Delivers, Depth, Trigger
+from app.domain.words import READY_LABEL, Trigger
 from app.records.tables import Project, Run
 from app.services.context import Adapters, repository_of
 from app.services.lifecycle.handover import continues
@@ -28,6 +28,8 @@ from app.services.ports import (
     PrivateHome,
     PrivateHomeUnavailable,
 )
+from app.services.runs.prompting import Prompts
+from app.services.runs.requests import TEMPLATE
 
 
 def policy_of(project: Project) -> SandboxPolicy:
@@ -58,7 +60,8 @@ class NotLaunched(Exception):
 class LaunchSpecs:
     """Composes launch orders; asks the tracker for the issue's text."""
 
-    def __init__(self, adapters: Adapters, terms: LaunchTerms) -> None:
+    def __init__(self, adapters: Adapters, terms: LaunchTerms, prompts: Prompts) -> None:
+        self._prompts = prompts
         self._mirrors = adapters.mirrors
         self._copies = adapters.copies
         self._engine = adapters.engine
@@ -70,10 +73,10 @@ class LaunchSpecs:
     def order(self, run: Run, project: Project, base: str, *, seconds: float) -> LaunchOrder:
         """Return the order for a run whose copy is prepared, to start within `seconds`.
 
-        Raises NotLaunched, PromptTooLong, CannotRead.
+        Its prompt is kept with the run. Raises NotLaunched, PromptTooLong, CannotRead.
         """
-        brief = self._brief(run, project)
-        prompt = prompts.CONTINUE if run.session_id else prompts.compose(brief, project.prompt)
+        made = self._prompt(run, project, base)
+        prompt = made.text
         path = self._copies.path(run.id)
         policy = policy_of(project)
         job = Job(
@@ -88,6 +91,7 @@ class LaunchSpecs:
         known, listed = self._hosts(run, policy)
         argv = self._agents.command(run.agent, job, project.agent_command)
         private_home = self._lodge(run, project, policy, argv)
+        self._keep(run, made)
         return LaunchOrder(
             run_id=run.id,
             argv=argv,
@@ -141,27 +145,29 @@ class LaunchSpecs:
         except PrivateHomeUnavailable as problem:
             raise NotLaunched(str(problem)) from problem
 
-    def _brief(self, run: Run, project: Project) -> prompts.Brief:
-        issue = None
-        if run.issue is not None:
-            try:
-                issue = self._forge_of(project).issue(repository_of(project), run.issue)
-            except ForgeSilent as silence:
-                raise NotLaunched("the tracker did not answer") from silence
-            if issue is None:
-                raise NotLaunched(f"issue #{run.issue} is gone")
-            _must_be_wanted(run, issue)
-        return prompts.Brief(
-            branch=run.work_branch,
-            depth=Depth(run.depth_level),
-            framework=run.target_framework,
-            delivers=Delivers(run.delivers),
-            task=run.task,
-            issue=run.issue,
-            issue_title=issue.title if issue else "",
-            issue_body=issue.body if issue else "",
-            continues=continues(run),
-        )
+    def _prompt(self, run: Run, project: Project, base: str) -> Prompt:
+        """Return the first prompt of a run. Raises NotLaunched, CannotRead."""
+        try:
+            issue = self._issue(run, project)
+            going_on = continues(run)
+            return self._prompts.first_turn(run, project, issue, base, continues=going_on)
+        except ForgeSilent as silence:
+            raise NotLaunched("the tracker did not answer") from silence
+
+    def _keep(self, run: Run, prompt: Prompt) -> None:
+        self._prompts.keep(run.id, 1, prompt)
+        others = {name: value for name, value in run.provenance.items() if name != TEMPLATE}
+        # written with the move to `running`: the project may have changed since the acceptance
+        run.provenance = others | ({TEMPLATE: prompt.label} if prompt.label else {})
+
+    def _issue(self, run: Run, project: Project) -> Issue | None:
+        if run.issue is None:
+            return None
+        issue = self._forge_of(project).issue(repository_of(project), run.issue)
+        if issue is None:
+            raise NotLaunched(f"issue #{run.issue} is gone")
+        _must_be_wanted(run, issue)
+        return issue
 
 
 def _facts(run: Run, project: Project, base: str) -> dict[str, str]:

@@ -28,6 +28,32 @@ class Issue:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """A comment on an issue, by a person that the tracker knows."""
+
+    author: str
+    body: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Unwanted:
+    """A change for an issue that was closed without a merge, and why, empty if nobody said."""
+
+    number: int
+    because: str
+    closed_at: datetime
+
+
+@dataclass(frozen=True)
+class Said:
+    """The comments on an issue and the unwanted changes for it, oldest first."""
+
+    comments: tuple[Remark, ...] = ()
+    unwanted: tuple[Unwanted, ...] = ()
+
+
+@dataclass(frozen=True)
 class Ready:
     """Tracker data that a sweep needs for one project.
 
@@ -105,6 +131,10 @@ class Forge(Protocol):
         """Return every issue, closed ones too, lowest number first. Raises ForgeSilent."""
         ...
 
+    def said_about(self, repo: Repository, number: int) -> Said:
+        """Return what people said about an issue. Raises ForgeSilent."""
+        ...
+
     def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
         """Return those of these numbers that are open issues. Raises ForgeSilent."""
         ...
@@ -155,6 +185,10 @@ class TrackerStore(Protocol):
 
     def issues(self, project_id: str) -> list[Any]:
         """Return a project's issues, lowest number first."""
+        ...
+
+    def said_about(self, project_id: str, number: int) -> tuple[list[Any], list[Any]]:
+        """Return an issue's comments, and its change requests that were closed unmerged."""
         ...
 
     def ready_of(self, project_ids: Collection[str], label: str) -> Any:

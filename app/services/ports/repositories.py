@@ -147,6 +147,14 @@ class MergeAnswer:
     brings_more: bool = False
 
 
+@dataclass(frozen=True)
+class FileText:
+    """The text of a file in a commit; `is_cut` if the file is longer."""
+
+    text: str = ""
+    is_cut: bool = False
+
+
 class Mirrors(Protocol):
     """Runyard's bare clones: claims in `refs/heads/*`, origin's in `refs/remotes/origin/*`."""
 
@@ -198,6 +206,13 @@ class Mirrors(Protocol):
         """Return True if origin's branch, as last fetched, has any of these files.
 
         Raises CannotRead.
+        """
+        ...
+
+    def read_file(self, repo: Repository, sha: str, name: str, *, most: int) -> FileText | None:
+        """Return the first `most` bytes of a file at the top of a commit.
+
+        None if it has no such file; links are no files. Raises CannotRead.
         """
         ...
 

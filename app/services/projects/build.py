@@ -14,6 +14,7 @@ from app.services.projects.overview import Overview, ProjectViews, shown_for
 from app.services.projects.projects import ProjectService
 from app.services.projects.sandbox_settings import SandboxSettings
 from app.services.projects.statistics import StatisticsService
+from app.services.projects.templates import TemplateService
 from app.services.system.build import SystemServices
 from app.services.tracker.build import TrackerServices
 
@@ -28,6 +29,7 @@ class ProjectServices:
     statistics: StatisticsService
     demo: DemoService
     browser_rule: BrowserRule
+    templates: TemplateService
 
 
 def build(
@@ -57,6 +59,7 @@ def build(
             context.settings.data_root / "demo",
             machine.demo_agent,
         ),
+        templates=TemplateService(ledgers.projects),
         browser_rule=BrowserRule(
             ledgers.projects, ledgers.runs.begun_runs, machine.link_reader, machine.is_of_a_run
         ),

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from app.domain.agents.templates import setting_problem
 from app.domain.names import OriginKind, branch_problem, origin_kind, origin_problem
 from app.domain.names import project_name_problem as name_problem
 from app.domain.projects.settings import PROJECT_SETTINGS
@@ -250,6 +251,7 @@ class ProjectService:
             found["agent"] = f"No agent is called {agent!r}."
         if isinstance(pattern := settings.get("branch_pattern"), str):
             found["branch_pattern"] = _pattern_problem(pattern)
+        found["prompt"] = setting_problem(settings.get("prompt") or "")
         for name in ("agent_command", "setup_command"):
             if any("\0" in str(word) for word in settings.get(name) or ()):
                 found[name] = "A command must not contain NUL."

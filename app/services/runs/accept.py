@@ -44,6 +44,7 @@ from app.services.runs.idempotency import Keys, Sent
 from app.services.runs.prechecks import Checked, Prechecks, refuse_closed
 from app.services.runs.requests import (
     FROM,
+    TEMPLATE,
     Accepted,
     Also,
     Requester,
@@ -270,13 +271,15 @@ class AcceptService:
             run_id=run_id,
             project_id=project.id,
             batch_id=order.batch_id,
-            title=prompts.title_of(checked.brief),
+            title=prompts.title_of(checked.brief, checked.template),
             branch=checked.branch,
             work_branch=kept or work_branch_of(project, order.issue, run_id),
             agent=checked.agent,
             budget_seconds=project.budget_seconds,
         )
         run = draft_run(order, requester, settled, now)
+        if checked.template is not None:
+            run.provenance = {**run.provenance, TEMPLATE: checked.template.label}
         run.due_at = order.due_at(now)
         run.status = Status.DELAYED if run.due_at else Status.QUEUED
         run.hold = INCOMPLETE if order.batch_id else None

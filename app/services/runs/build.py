@@ -14,6 +14,7 @@ from app.services.runs.agent_reports import Reporter
 from app.services.runs.idempotency import Keys
 from app.services.runs.planned import PlannedRunService
 from app.services.runs.prechecks import Prechecks
+from app.services.runs.prompting import Prompts
 from app.services.runs.queries import RunListing
 from app.services.system.build import SystemServices
 
@@ -28,6 +29,7 @@ class RunServices:
     planned: PlannedRunService
     listing: RunListing
     reporter: Reporter
+    prompts: Prompts
 
 
 def build(context: Context, system: SystemServices, limits: LimitServices) -> RunServices:
@@ -45,4 +47,5 @@ def build(context: Context, system: SystemServices, limits: LimitServices) -> Ru
         planned=PlannedRunService(runs),
         listing=RunListing(context.ledgers, limits.quota, adapters),
         reporter=Reporter(context),
+        prompts=Prompts(context, prechecks),
     )

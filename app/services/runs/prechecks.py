@@ -1,4 +1,4 @@
-"""Checks before a run is accepted: external calls, never made inside a transaction."""
+"""Checks before a run is accepted, and its template: never made inside a transaction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import structlog
 from sqlmodel import Session
 
 from app.domain import issues
-from app.domain.agents.prompts import Brief
+from app.domain.agents import templates
+from app.domain.agents.prompts import Brief, template_for
+from app.domain.agents.templates import Template
 from app.domain.names import TakenNames, branch_problem
 from app.domain.sandbox.levels import read_level
 from app.domain.words import Cause
@@ -29,8 +31,9 @@ from app.errors import (
     ProjectBroken,
 )
 from app.records.projects.project_ledger import ProjectLedger
+from app.records.projects.template_ledger import TemplateLedger
 from app.records.runs.accept_guards import ProjectFacts
-from app.records.tables import Project
+from app.records.tables import Project, TemplateRow
 from app.services.context import Adapters, repository_of
 from app.services.limits.usage_limits import UsageLimits
 from app.services.ports import INCLUDE_LIST, CannotRead, ForgeSilent, Issue, OriginProblem, Unready
@@ -80,6 +83,69 @@ class Readiness:
             return True
 
 
+class TemplateChoice:
+    """Finds a project's templates: its own, its setting `prompt`, and the built-in one."""
+
+    def __init__(self, ledger: TemplateLedger) -> None:
+        self._ledger = ledger
+
+    def for_order(self, project: Project, brief: Brief, wanted: str | None) -> Template | None:
+        """Return the template of an order, None if its task or issue makes the built-in text.
+
+        `wanted` is a name, or a name with a version. Raises Invalid for one that does not exist.
+        """
+        chosen = None
+        if wanted is not None:
+            chosen = self._named(project, wanted) or self._labelled(project, wanted)
+            if chosen is None:
+                raise Invalid.field("template", f"This project has no template {wanted}.")
+        return self._best(project, brief, chosen)
+
+    def for_run(self, project: Project, brief: Brief, label: str | None) -> Template | None:
+        """Return the template of a run whose acceptance chose the one with this label, if any.
+
+        A version stays as it was; of the setting `prompt` only the present text is known.
+        """
+        return self._best(project, brief, self._labelled(project, label) if label else None)
+
+    def _best(self, project: Project, brief: Brief, chosen: Template | None) -> Template | None:
+        default = None
+        name = project.default_template
+        if name and chosen is None and brief.issue is None and not (brief.task or "").strip():
+            row = self._ledger.find(project.id, name)
+            default = row and _template(row)
+        return template_for(brief, chosen, setting_of(project), default)
+
+    def _named(self, project: Project, name: str) -> Template | None:
+        if name == templates.BUILT_IN_NAME:
+            return templates.BUILT_IN
+        if name == templates.SETTING_NAME:
+            return setting_of(project)
+        row = self._ledger.find(project.id, name)
+        return row and _template(row)
+
+    def _labelled(self, project: Project, label: str) -> Template | None:
+        found = templates.read_label(label)
+        if found is None:
+            return None
+        name, version = found
+        if name in templates.RESERVED:
+            return self._named(project, name)
+        row = self._ledger.find(project.id, name, version)
+        return row and _template(row)
+
+
+def setting_of(project: Project) -> Template | None:
+    """Return the project's setting `prompt` as a template, None if it is empty."""
+    if not (project.prompt or "").strip():
+        return None
+    return templates.setting_as_template(project.prompt or "", project.prompt_version)
+
+
+def _template(row: TemplateRow) -> Template:
+    return Template(row.name, row.version, row.text)
+
+
 @dataclass(frozen=True)
 class Checked:
     """Results of the checks that the run needs later.
@@ -91,6 +157,8 @@ class Checked:
     agent: str
     brief: Brief
     in_the_way: str | None
+    issue: Issue | None = None
+    template: Template | None = None
 
 
 @dataclass
@@ -126,6 +194,7 @@ class Prechecks:
         self._agents = adapters.agents
         self._readiness = Readiness(adapters)
         self._forge_of = adapters.forge_of
+        self._templates = TemplateChoice(TemplateLedger(projects.stores))
         # None if each order makes its own calls
         self._heard: _Heard | None = None
 
@@ -177,10 +246,11 @@ class Prechecks:
             issue=order.issue,
             issue_title=issue.title if issue else "",
         )
+        template = self._templates.for_order(project, brief, order.template)
         in_the_way = None if order.picked else self._in_the_way(project, order.issue)
         if in_the_way is not None:
             self.refuse_in_review(project, in_the_way)
-        return Checked(branch, agent, brief, in_the_way)
+        return Checked(branch, agent, brief, in_the_way, issue, template)
 
     def refuse_in_review(self, project: Project, branch: str) -> None:
         """Raise InReview if a change on this branch is open for review."""

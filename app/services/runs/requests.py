@@ -22,6 +22,8 @@ from app.services.ports import Issue
 
 # in the first event of a retry's timeline: `parked` if it continues kept work, else `fresh`
 FROM = "from"
+# in a run's provenance: the template that makes its prompt, as `name@version`
+TEMPLATE = "template"
 # fields of an order that no request contains
 _NOT_ASKED = frozenset({"again", "batch_id", "picked"})
 # called in the accepting transaction; raises if an earlier decision no longer holds
@@ -61,6 +63,8 @@ class RunRequest:
     branch: str | None = None
     issue: int | None = None
     task: str | None = None
+    # the name of a template, or the name with a version
+    template: str | None = None
     agent: str | None = None
     model: str | None = None
     delivers: Delivers = Delivers.CHANGE
@@ -81,9 +85,11 @@ class RunRequest:
         asked = self.asked_as or {
             name: it for name, it in self.__dict__.items() if name not in _NOT_ASKED
         }
-        if isinstance(asked, dict) and self.starts_on is None:
-            # keep hashes equal to those computed before this field existed
-            del asked["starts_on"]
+        if isinstance(asked, dict):
+            # keep hashes equal to those computed before these fields existed
+            for name in ("starts_on", "template"):
+                if asked[name] is None:
+                    del asked[name]
         text = json.dumps(asked, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -107,8 +107,10 @@ class ChangeService:
         self._publish([ObstacleRemoved()])
         return merged
 
-    def close(self, project_id: str, number: int, now: datetime) -> ChangeRequest:
-        """Close without merging; the branch stays, parked. Raises a Refusal.
+    def close(
+        self, project_id: str, number: int, now: datetime, because: str | None = None
+    ) -> ChangeRequest:
+        """Close without merging, for a reason; the branch stays, parked. Raises a Refusal.
 
         If origin's base holds it already, record the merge and raise AlreadyEnded.
         """
@@ -116,7 +118,7 @@ class ChangeService:
         with self._locks.holding(f"merge {project_id}"):
             change = self._open(project_id, number)
             if not self._merged_at_origin(project, [change]):
-                return self._end(change, "closed", now, None)
+                return self._end(change, "closed", now, None, because)
         self.merge(project_id, number, now, push_anyway=True)
         raise AlreadyEnded("Origin already shows this change as merged; it is now marked so here.")
 
@@ -211,10 +213,20 @@ class ChangeService:
             raise refusal_of(objection.cause, objection.sentence)
 
     def _end(
-        self, change: ChangeRequest, state: str, now: datetime, sha: str | None
+        self,
+        change: ChangeRequest,
+        state: str,
+        now: datetime,
+        sha: str | None,
+        because: str | None = None,
     ) -> ChangeRequest:
         ended = self._tracker.end_change(
-            change.project_id, change.number, state=state, now=now, merged_sha=sha
+            change.project_id,
+            change.number,
+            state=state,
+            now=now,
+            merged_sha=sha,
+            because=because,
         )
         if ended is None:
             raise AlreadyEnded("This change request was ended a moment ago.")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 MB = 1024**2
 NAMES = (
     *("about.json", "run.json", "provenance.json", "timeline.json", "report.json"),
-    *("diff.patch", "log.txt"),
+    *("prompt.md", "diff.patch", "log.txt"),
 )
 
 

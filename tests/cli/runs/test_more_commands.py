@@ -51,6 +51,8 @@ KEPT = {
         "leaving": [GOES | {"because": "size"}],
     },
 }
+TOLD = {"n": 1, "text": "Do it.\n\x1b[2JNow.\n", "template": "small", "version": 2, "at": AT}
+PREVIEW = {"text": "Do only this.\n", "template": "small", "version": 2, "bytes": 14}
 QUOTA = {
     "limit": 20,
     "remaining": 3,
@@ -105,6 +107,8 @@ def yard(server: RecordedServer) -> RecordedServer:
     server.on("POST", "/idempotency-keys/a%2Fb/reset", FREED)
     server.on("GET", RUN, a_run(provenance=MADE))
     server.on("GET", f"{RUN}/report", a_report())
+    server.on("GET", f"{RUN}/prompt", {"turns": [TOLD, TOLD | {"n": 2, "template": None}]})
+    server.on("POST", "/runs/preview", PREVIEW)
     server.on("GET", f"{RUN}/timeline", {"items": some_stages("accepted")})
     server.on("GET", f"{RUN}/diff", Reply(200, DIFF.encode(), {"X-Diff-Truncated": "true"}))
     server.on("POST", f"{RUN}/deliver", a_run())
@@ -158,6 +162,12 @@ def yard(server: RecordedServer) -> RecordedServer:
             r"sandbox +contained by bubblewrap\nnetwork +all\nallows +docker\n"
             r"limits +4096 processes\n",
         ),
+        (
+            f"runs show {RUN_ID}",
+            r"What it was told, turn 1, by small@2:\n  \| Do it\.\n  \| Now\.\n"
+            r"What it was told, turn 2:\n  \| Do it\.",
+        ),
+        (f"runs prompt {RUN_ID}", r"turn 1, by small@2:\n  \| Do it\."),
         (f"runs show {RUN_ID}", r"usage +120 tokens in, 45 out\n(.*\n)+.*12 tools used"),
         (f"runs deliver {RUN_ID}", r"Succeeded  …7f3k1a  42 s  change #1 open"),
         (f"runs release {RUN_ID}", r"Succeeded  …7f3k1a\n"),
@@ -356,3 +366,22 @@ def test_runs_are_listed_by_what_the_server_can_filter_and_a_short_look_is_told(
         "batch_id": ["batch_1"],
     }
     assert shell.run("runs", "list", "--created-before", "tomorrow-ish").code == 2
+
+
+def test_a_preview_prints_the_prompt_alone_and_starts_nothing(
+    here: Here, yard: RecordedServer
+) -> None:
+    words = ["--project", "demo", "--agent-type", "claude", "--task", "this", "--template", "small"]
+    ended = here("runs", "trigger", *words, "--preview")
+    assert (ended.code, ended.out) == (0, "Do only this.\n")
+    assert ended.err == "By the template small@2.\n"
+    [call] = yard.calls("POST", "/runs/preview")
+    assert (call.body["task"], call.body["template"]) == ("this", "small")
+    assert yard.calls("POST", "/runs") == []
+
+
+@pytest.mark.parametrize("words", [["add", "small"], ["edit", "small"]])
+def test_a_template_without_a_text_is_a_mistake(words: list[str], here: Here) -> None:
+    ended = here("templates", *words, "-p", "shop")
+    assert ended.code == 2
+    assert "--text" in ended.err

@@ -38,6 +38,7 @@ def full_server(server: RecordedServer) -> RecordedServer:
     server.on("POST", f"/runs/{RUN_ID}/stop", a_run(status="stopped", label="Stopped"))
     server.on("GET", f"/runs/{RUN_ID}/timeline", {"items": some_stages("accepted", "delivered")})
     server.on("GET", f"/runs/{RUN_ID}/report", a_report())
+    server.on("GET", f"/runs/{RUN_ID}/prompt", {"turns": []})
     server.on("POST", "/login-links", {"url": server.url + "/login?token=once"})
     finding = {"level": "look", "check": "git", "found": "2.30", "advice": "Install git 2.39."}
     setting = {"name": "port", "value": "8080", "origin": "default"}

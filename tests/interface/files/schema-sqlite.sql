@@ -155,7 +155,7 @@ CREATE TABLE change_request (
 	state VARCHAR NOT NULL, 
 	merged_sha VARCHAR, 
 	created_at DATETIME NOT NULL, 
-	ended_at DATETIME, 
+	ended_at DATETIME, closed_because TEXT, 
 	PRIMARY KEY (project_id, number), 
 	CONSTRAINT change_state CHECK (state IN ('open', 'merged', 'closed')), 
 	FOREIGN KEY(project_id) REFERENCES project (id), 
@@ -283,7 +283,7 @@ CREATE TABLE project (
 	known_branches JSON NOT NULL, 
 	next_number INTEGER NOT NULL, 
 	archived_at DATETIME, 
-	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, 
+	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, 
 	PRIMARY KEY (id), 
 	CONSTRAINT project_state CHECK (state IN ('cloning', 'ready', 'broken')), 
 	CONSTRAINT project_budget CHECK (budget_seconds >= 1), 
@@ -332,6 +332,16 @@ CREATE TABLE run_events (
 	data JSON NOT NULL, 
 	PRIMARY KEY (id), 
 	CONSTRAINT event_of_run FOREIGN KEY(run_id) REFERENCES runs (id)
+);
+CREATE TABLE run_prompt (
+	run_id VARCHAR NOT NULL, 
+	n INTEGER NOT NULL, 
+	text TEXT NOT NULL, 
+	template VARCHAR, 
+	version INTEGER, 
+	at DATETIME NOT NULL, 
+	PRIMARY KEY (run_id, n), 
+	CONSTRAINT prompt_of_run FOREIGN KEY(run_id) REFERENCES runs (id)
 );
 CREATE TABLE runs (
 	id VARCHAR NOT NULL, 
@@ -405,6 +415,18 @@ CREATE TABLE setting (
 	name VARCHAR NOT NULL, 
 	value VARCHAR NOT NULL, 
 	PRIMARY KEY (name)
+);
+CREATE TABLE template (
+	project_id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	version INTEGER NOT NULL, 
+	text TEXT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	removed_at DATETIME, 
+	PRIMARY KEY (project_id, name, version), 
+	CONSTRAINT template_version CHECK (version >= 1), 
+	FOREIGN KEY(project_id) REFERENCES project (id)
 );
 CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit WHEN OLD.at >= datetime('now', '-30 days') BEGIN SELECT RAISE(ABORT, 'the audit is kept'); END;
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is never changed'); END;

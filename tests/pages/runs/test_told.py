@@ -1,0 +1,79 @@
+"""Prompts on pages: the folded section of a run's page, and the preview in the form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nicegui.testing.user import User
+
+from app.api.schemas import TurnOut
+from app.pages.runs.told import NOTHING, turns_html
+from tests.builders.run_scenes import DIES, add_project, start, until_status
+from tests.pages.conftest import House, html_of, until
+
+AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def turn(**values: Any) -> TurnOut:
+    return TurnOut(**{"n": 1, "text": "Do it.", "at": AT} | values)
+
+
+def open_section(user: User) -> None:
+    (fold,) = user.find(marker="told").elements
+    assert fold.client
+    for listener in fold._event_listeners.values():
+        if listener.type == "toggle":
+            fold._handle_event({"listener_id": listener.id, "args": True})
+
+
+async def test_a_run_page_says_what_it_was_told_once_the_section_is_opened(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DIES)
+    run = await start(house, user, project, "k1", task="Reject <b>expired</b> coupons")
+    await until_status(house, run.id, "died")
+    await user.open(f"/runs/{run.id}")
+    await user.should_see("What it was told")
+    assert "You are on branch" not in html_of(user)
+    open_section(user)
+    await until(lambda: "You are on branch" in html_of(user))
+    assert "Reject &lt;b&gt;expired&lt;/b&gt; coupons" in html_of(user)
+
+
+async def test_the_form_shows_the_prompt_and_follows_what_is_typed(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DIES)
+    await user.open(f"/projects/{project.id}/run")
+    await until(lambda: "Run the tests of this repository" in html_of(user))
+    await user.should_see("Prompt · fix-tests@1")
+    user.find(marker="task").type("Reject expired coupons")
+    await until(lambda: "Reject expired coupons\n\nWork as you would" in html_of(user))
+    await user.should_not_see("fix-tests@1")
+
+
+@pytest.mark.parametrize(
+    ("turns", "html"),
+    [
+        ([], f'<p class="sub">{NOTHING}</p>'),
+        ([turn()], '<pre class="task told" tabindex="0">Do it.</pre>'),
+        (
+            [turn(template="a", version=3, text="1\n\x1b[2J\u202e<b>")],
+            '<p class="sub">by the template a@3</p>'
+            '<pre class="task told" tabindex="0">1\n<i class="esc">\\x1b</i>[2J'
+            '<i class="esc">\\u202e</i>&lt;b&gt;</pre>',
+        ),
+        (
+            [turn(), turn(n=2, text="Go on.")],
+            '<p class="sub">Turn 1</p><pre class="task told" tabindex="0">Do it.</pre>'
+            '<p class="sub">Turn 2</p><pre class="task told" tabindex="0">Go on.</pre>',
+        ),
+    ],
+)
+def test_turns_are_shown_with_their_templates_and_hidden_characters(
+    turns: list[TurnOut], html: str
+) -> None:
+    assert turns_html(turns) == html
