@@ -72,8 +72,10 @@ def read_file(git: Git, git_dir: Path, sha: str, name: str, most: int) -> FileTe
 
 def stat_between(git: Git, git_dir: Path, base: str, tip: str) -> DiffStat:
     """Count the commits of `base..tip`, and the files and lines that `diff_between` shows."""
-    commits = git.run(["rev-list", "--count", f"{base}..{tip}"], git_dir=git_dir).text
-    fork = _fork(git, git_dir, base, tip)
+    count = ["rev-list", "--count", "--left-right", f"{base}...{tip}"]
+    missing, commits = git.run(count, git_dir=git_dir).text.split()
+    # a tip that has all commits of the base forked there
+    fork = _fork(git, git_dir, base, tip) if int(missing) else base
     line = git.run(["diff", *PLAIN, "-M", "-l400", "--shortstat", fork, tip], git_dir=git_dir).text
     counts = {what: int(number) for number, what in _COUNT.findall(line)}
     return DiffStat(

@@ -18,7 +18,7 @@ from app.adapters.git.layout import (
     remove_tree,
     set_aside,
 )
-from app.adapters.git.remotes import tip_among
+from app.adapters.git.refs import ref_tip
 from app.services.ports import CannotRead, Tampered
 
 _TAKE_SECONDS = 300.0
@@ -74,7 +74,7 @@ def is_whole(git: Git, mirror: Path, tip: str, env: dict[str, str] | None = None
 
     Raises GitFailed, CannotRead.
     """
-    kind = git.run(["cat-file", "-t", tip], git_dir=mirror, env=env, check=False)
+    kind = _kind(git, mirror, tip, env)
     if not kind.code and kind.text == "commit":
         walk = ["rev-list", "--objects", "--quiet", tip, "--not", "--all"]
         kind = git.run(walk, git_dir=mirror, env=env, timeout=_TAKE_SECONDS, check=False)
@@ -83,6 +83,10 @@ def is_whole(git: Git, mirror: Path, tip: str, env: dict[str, str] | None = None
     if proves_nothing(kind):
         raise CannotRead(f"git could not look through the commits: {_last_line(kind)}")
     return False
+
+
+def _kind(git: Git, mirror: Path, sha: str, env: dict[str, str] | None = None) -> GitAnswer:
+    return git.run(["cat-file", "-t", sha], git_dir=mirror, env=env, check=False)
 
 
 def proves_nothing(answer: GitAnswer) -> bool:
@@ -182,11 +186,18 @@ def _quoted(path: Path) -> str:
     return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def is_claimed(git: Git, mirror: Path, branch: str, tip: str) -> bool:
+    """Return True if the claim is at the commit `tip`, which was then taken. Raises GitFailed."""
+    if ref_tip(git, mirror, head_ref(branch)) != tip:
+        return False
+    kind = _kind(git, mirror, tip)
+    return not kind.code and kind.text == "commit"
+
+
 def move_claim(git: Git, mirror: Path, branch: str, tip: str) -> None:
     """Point the claim at `tip`. Raises CannotRead if it is gone, GitFailed if it just moved."""
     ref = head_ref(branch)
-    form = "--format=%(objectname) %(refname)"
-    old = tip_among(git.run(["for-each-ref", form, "--", ref], git_dir=mirror).text, ref)
+    old = ref_tip(git, mirror, ref)
     if old is None:
         raise CannotRead(f"Nothing claims {branch} any more.")
     if old != tip:

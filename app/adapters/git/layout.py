@@ -11,6 +11,7 @@ import shutil
 import stat
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from app.adapters.git.command import Git, GitFailed
@@ -55,10 +56,11 @@ def head_ref(branch: str) -> str:
     return f"refs/heads/{branch}"
 
 
-def agreed_ref(git: Git, branch: str) -> str:
+@lru_cache(1024)
+def agreed_ref(branch: str) -> str:
     """Return the full ref of a branch that our rules and git's allow. Raises UnsafeArgument."""
     ref = head_ref(branch)
-    if git.run(["check-ref-format", "--branch", branch], check=False).code:
+    if Git(Identity()).run(["check-ref-format", "--branch", branch], check=False).code:
         raise UnsafeArgument("git refuses this branch name.")
     return ref
 

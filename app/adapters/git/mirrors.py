@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Generator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 from app.adapters.git.command import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
@@ -30,7 +31,7 @@ from app.adapters.git.push import (
     shown_at,
 )
 from app.adapters.git.receive import hooks_digest
-from app.adapters.git.refs import read_claims
+from app.adapters.git.refs import read_claims, ref_tip
 from app.adapters.git.remotes import (
     HEADS,
     TRACKED,
@@ -41,7 +42,6 @@ from app.adapters.git.remotes import (
     read_remote,
     read_tracked,
     remote_of,
-    tip_among,
 )
 from app.adapters.git.secret_scan import find_leak, large_files
 from app.adapters.git.temp_folders import aside, clear_asides, clear_unused
@@ -78,6 +78,8 @@ class GitMirrors:
     def __init__(self, root: Path, *, git: Git) -> None:
         self._root = Path(os.path.abspath(root))
         self._git = git.keeping(keep_mirror)
+        # what two commits differ by never changes, and each run asks twice
+        self._stat = lru_cache(1024)(partial(stat_between, self._git))
 
     def inspect_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
         """List origin's branches. Raises OriginProblem."""
@@ -195,7 +197,7 @@ class GitMirrors:
 
     def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
         """Create the run's branch at `base_sha`. Raises BranchTaken."""
-        sha, ref = checked_sha(base_sha), agreed_ref(self._git, branch)
+        sha, ref = checked_sha(base_sha), agreed_ref(branch)
         try:
             self._run(repo, "update-ref", ref, sha, "0" * len(sha))
         except GitFailed:
@@ -220,7 +222,7 @@ class GitMirrors:
 
     def rename(self, repo: Repository, branch: str, new_name: str) -> None:
         """Rename a claim in one transaction. Raises BranchTaken, GitFailed without a claim."""
-        old, new = head_ref(branch), agreed_ref(self._git, new_name)
+        old, new = head_ref(branch), agreed_ref(new_name)
         sha = self._tip(repo, old)
         if sha is None:
             raise GitFailed(f"There is no branch {branch} to rename.")
@@ -234,7 +236,7 @@ class GitMirrors:
 
     def stat(self, repo: Repository, base_sha: str, tip: str) -> DiffStat:
         """Count the commits, files and lines of `base_sha..tip`. Raises GitFailed."""
-        return stat_between(self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip))
+        return self._stat(self._dir(repo), checked_sha(base_sha), checked_sha(tip))
 
     def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
         """Return the unified diff from the merge base to `tip`. Raises GitFailed."""
@@ -262,7 +264,7 @@ class GitMirrors:
 
         Raises OriginProblem if origin does not answer, GitFailed without a claim.
         """
-        tip = self._tip(repo, agreed_ref(self._git, branch))
+        tip = self._tip(repo, agreed_ref(branch))
         if tip is None:
             raise GitFailed(f"There is no branch {branch} to push.")
         return self._push(repo, Push(branch, tip if sha is None else checked_sha(sha)))
@@ -272,7 +274,7 @@ class GitMirrors:
 
         Raises OriginProblem.
         """
-        ref = agreed_ref(self._git, branch)
+        ref = agreed_ref(branch)
         if not self._push(repo, Push(branch, None, lease=checked_sha(expected_sha))).accepted:
             remote = self.inspect_origin(repo.origin, timeout_seconds=NETWORK_SECONDS)
             if any(found.name == branch for found in remote.branches):
@@ -296,7 +298,7 @@ class GitMirrors:
         With `base_sha`, only into a base that contains it. If merged already, return the existing
         merge commit. Raises OriginProblem, GitFailed.
         """
-        agreed_ref(self._git, base)
+        agreed_ref(base)
         self.fetch(repo)
         mirror, tip = self._dir(repo), self.tip(repo, branch)
         # ask origin, not the mirror: an unsandboxed agent can move fetched refs
@@ -355,7 +357,7 @@ class GitMirrors:
         return self._run(repo, "for-each-ref", f"--format={form}", "--", pattern)
 
     def _tip(self, repo: Repository, ref: str) -> str | None:
-        return tip_among(self._refs(repo, "%(objectname) %(refname)", ref), ref)
+        return ref_tip(self._git, self._dir(repo), ref)
 
     def _stands_in_the_way(self, repo: Repository, branch: str) -> bool:
         return any(branches_collide(name, branch) for name in self.claims(repo))

@@ -14,10 +14,12 @@ from pathlib import Path
 from app.adapters.git.command import Git
 from app.adapters.git.environment import UnsafeArgument
 from app.adapters.git.layout import checked_sha, head_ref, opened, opened_file, read_file
-from app.adapters.git.remotes import HEADS
+from app.adapters.git.remotes import HEADS, tip_among
 from app.services.ports import CannotRead, Tampered
 
 _SHA = re.compile(r"\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b")
+_LOOSE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\n")
+_HEAD = re.compile(r"ref: refs/heads/")
 _REF_CAP = 1000
 _COPY_CAP, _MIRROR_CAP = 8 * 1024 * 1024, 256 * 1024 * 1024
 _DEEPEST_IN_COPY, _DEEPEST_IN_MIRROR = 12, 120
@@ -74,6 +76,22 @@ def read_claims(mirror: Path) -> set[str]:
             return found | {ref.removeprefix(HEADS) for ref in packed}
     except OSError as problem:
         raise CannotRead(f"The mirror could not be read: {problem}") from problem
+
+
+def ref_tip(git: Git, mirror: Path, ref: str) -> str | None:
+    """Return the commit of a ref, or None. Raises GitFailed.
+
+    Git is asked only where the ref is no plain file with a commit id, as a packed or missing one.
+    """
+    text = None
+    with suppress(OSError), opened(mirror) as git_dir:
+        # without a HEAD git could read this is no repository, and git shall say so
+        if _HEAD.match(read_file(git_dir, "HEAD", cap=_REF_CAP) or ""):
+            text = _loose_ref(git_dir, ref)
+    if text and _LOOSE.fullmatch(text):
+        return text.strip()
+    form = "--format=%(objectname) %(refname)"
+    return tip_among(git.run(["for-each-ref", form, "--", ref], git_dir=mirror).text, ref)
 
 
 def _all_loose(heads: int) -> set[str]:

@@ -13,7 +13,13 @@ from pathlib import Path
 from app.adapters.git.command import Git, GitFailed
 from app.adapters.git.config_guard import keep_look, keep_mirror
 from app.adapters.git.diffs import Look
-from app.adapters.git.import_commits import check_objects, is_whole, move_claim, pack_into
+from app.adapters.git.import_commits import (
+    check_objects,
+    is_claimed,
+    is_whole,
+    move_claim,
+    pack_into,
+)
 from app.adapters.git.include_list import copy_included
 from app.adapters.git.layout import (
     agreed_ref,
@@ -72,7 +78,7 @@ class GitWorkingCopies:
 
         A failure leaves nothing behind. Raises LaunchFailed, UnsafeArgument.
         """
-        agreed_ref(self._git, branch)
+        agreed_ref(branch)
         path, look = self._root / checked_id(run_id), self._look_dir(run_id)
         for folder in (self._root, self._looks):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -122,6 +128,8 @@ class GitWorkingCopies:
             with opened(copy, ".git") as git_dir:
                 tip = read_tip(git_dir, branch)
                 seen = check_objects(git_dir, mirror)
+            if is_claimed(self._git, mirror, branch, tip):
+                return tip
             if not is_whole(self._git, mirror, tip):
                 objects = self.path(run_id) / ".git" / "objects"
                 pack_into(self._git, mirror, objects, tip)

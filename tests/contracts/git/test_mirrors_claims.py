@@ -117,3 +117,42 @@ def test_claims_are_read_without_a_process(place: Place, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
     assert place.mirrors.claims(place.repo) == {"afk/1"}
+
+
+def test_a_tip_is_what_git_says_however_its_branch_is_stored(place: Place) -> None:
+    def tip_by_git() -> str:
+        return run_git(place.mirror, "for-each-ref", "--format=%(objectname)", "refs/heads/afk/1")
+
+    def tip() -> str | None:
+        return place.mirrors.tip(place.repo, "afk/1")
+
+    assert (tip(), place.mirrors.tip(place.repo, "afk")) == (None, None)
+    place.deliver({"new.txt": "new"})
+    assert tip() == tip_by_git() != place.base_sha
+    assert place.mirrors.tip(place.repo, "afk") is None  # a folder of branches
+    run_git(place.mirror, "pack-refs", "--all", "--prune")
+    assert not (place.mirror / "refs" / "heads" / "afk" / "1").exists()
+    assert tip() == tip_by_git()
+    run_git(place.mirror, "symbolic-ref", "refs/heads/afk/1", "refs/remotes/origin/main")
+    assert tip() == tip_by_git() == place.base_sha
+
+
+def test_of_a_mirror_that_git_cannot_read_no_tip_is_told(place: Place) -> None:
+    place.mirrors.claim(place.repo, "afk/1", place.base_sha)
+    (place.mirror / "HEAD").unlink()
+    with pytest.raises(CannotRead):
+        place.mirrors.tip(place.repo, "afk/1")
+
+
+def test_what_is_known_of_a_delivery_is_not_asked_of_git_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tip = place.deliver({"new.txt": "new"})
+    stat = place.mirrors.stat(place.repo, place.base_sha, tip)
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert place.mirrors.tip(place.repo, "afk/1") == tip
+    assert place.mirrors.stat(place.repo, place.base_sha, tip) == stat

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from tests.builders.repositories import commit_file, run_git
 from tests.drivers.gates import Gate
 from tests.drivers.planes import RealPlane
 
+# git processes of a run from its start to its release
+MOST_GIT = 28
 REFUSES = "echo 'main is protected here' >&2; exit 1"
 
 
@@ -209,3 +213,18 @@ def test_an_earlier_change_request_of_the_same_issue_is_no_delivery(
     plane.ledgers.projects.change(project.id, agent_command=["/bin/true"])
     again = plane.finish(project, issue=1)
     assert (again.status, again.cause) == ("died", "no_delivery")
+
+
+def test_a_delivered_run_takes_few_git_processes(
+    plane: RealPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, program = tmp_path / "asked", tmp_path / "programs" / "git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$*" >>"{asked}"\nexec "{shutil.which("git")}" "$@"\n')
+    program.chmod(0o755)
+    project = plane.add_project()
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    assert plane.finish(project).status == "succeeded"
+    # an agent's own calls come without settings
+    ours = [line for line in asked.read_text().splitlines() if line.startswith("-c ")]
+    assert 0 < len(ours) <= MOST_GIT, "\n".join(ours)
