@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from functools import cache
+from functools import cache, lru_cache, partial
+from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from types import FunctionType
 from typing import Any, get_args
 
@@ -24,6 +25,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.util import LRUCache
 
 STATEMENTS = 3000
+ANSWERS = 1000
 
 
 class Compiled(LRUCache[Any, Any]):
@@ -61,10 +63,56 @@ def _share_validators() -> None:
     v2.TypeAdapter = adapter  # pyright: ignore[reportPrivateImportUsage]
 
 
+def _share_answers() -> None:
+    """Make all APIs share the fields of equal answers."""
+    make = routing.__dict__["create_model_field"]
+
+    @lru_cache(ANSWERS)
+    def field(name: str, type_: Any, mode: Any) -> Any:
+        return make(name=name, type_=type_, mode=mode)
+
+    routing.__dict__["create_model_field"] = field
+
+
+def _look_at_code() -> None:
+    """Tell generators by the flags of their code: FastAPI unwraps each function eight times."""
+    for name, flag in (
+        ("_is_gen_callable", CO_GENERATOR),
+        ("_is_async_gen_callable", CO_ASYNC_GENERATOR),
+    ):
+        routing.__dict__[name] = partial(_has_flag, flag, routing.__dict__[name])
+
+
+def _has_flag(flag: int, ask: Callable[[Any], bool], call: Any) -> bool:
+    if isinstance(call, FunctionType) and not hasattr(call, "__wrapped__"):
+        return bool(call.__code__.co_flags & flag)
+    return ask(call)
+
+
+def _share_return_types() -> None:
+    """Make all APIs share the return types of routes made by the same code."""
+    made: dict[Any, tuple[Any, Any]] = {}
+    read = routing.__dict__["get_typed_return_annotation"]
+
+    def return_type(call: Callable[..., Any]) -> Any:
+        if not isinstance(call, FunctionType) or not _is_read_from_its_code(call):
+            return read(call)
+        key = (call.__code__, id(call.__globals__), call.__annotations__.get("return"))
+        if key not in made:
+            # the globals are kept, so that no others get their id
+            made[key] = read(call), call.__globals__
+        return made[key][0]
+
+    routing.__dict__["get_typed_return_annotation"] = return_type
+
+
 @cache
 def share_parameters() -> None:
-    """Make all APIs share the parameters of routes made by the same code, and their validators."""
+    """Make all APIs share the parameters and answers of routes made by the same code."""
     _share_validators()
+    _share_answers()
+    _look_at_code()
+    _share_return_types()
     made: dict[Any, tuple[Dependant, Any]] = {}
     read = utils.get_dependant
 
