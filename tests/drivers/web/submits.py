@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,8 @@ def stop_runs(server: RunyardServer, project_id: str | None = None) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Save a screenshot of the whole page in test-results/screens."""
+    """Save a screenshot of the whole page in test-results/screens, if they are asked for."""
+    if not os.environ.get("RUNYARD_TEST_PICTURES"):
+        return
     SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / f"{name}.png", full_page=True, animations="disabled")

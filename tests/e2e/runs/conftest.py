@@ -19,6 +19,7 @@ from tests.e2e.conftest import (
     PATIENCE_MS,
     Consoles,
     OpenPage,
+    close_tabs,
     is_error,
     signed_in_browser,
 )
@@ -199,6 +200,5 @@ def signed_in(server: RunyardServer, contexts: SignedIn, consoles: Consoles) -> 
     page.set_default_timeout(PATIENCE_MS)
     consoles.watch(page)
     yield page
-    for one in context.pages:
-        one.close()
+    close_tabs(context)
     context.clear_permissions()

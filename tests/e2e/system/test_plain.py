@@ -26,7 +26,7 @@ from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.browsers import WIDE
 from tests.drivers.web.submits import picture
 from tests.drivers.web.visibility import barriers, fonts_loaded
-from tests.e2e.conftest import Consoles, signed_in_browser
+from tests.e2e.conftest import Consoles, close_tabs, signed_in_browser
 
 LOOKS = (
     ("plain", {"color_scheme": "light"}, 1280),
@@ -53,8 +53,7 @@ def plain(without_scripts: BrowserContext, consoles: Consoles) -> Iterator[Page]
     page = without_scripts.new_page()
     consoles.watch(page)
     yield page
-    for each in without_scripts.pages:
-        each.close()
+    close_tabs(without_scripts)
 
 
 def write_issue(server: RunyardServer, project: str, title: str = "Repair it") -> int:
