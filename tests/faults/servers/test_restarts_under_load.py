@@ -25,7 +25,7 @@ from tests.drivers.servers.processes import WAIT_SECONDS, RunyardServer
 from tests.fakes.agents.runs import until
 from tests.faults.servers.test_restarts import add_project, killable_server, post_run, see
 
-CLIENTS, RESTARTS = 16, 3
+CLIENTS, RESTARTS, RESTARTS_OF_THE_SOAK = 16, 1, 3
 PROJECTS, WAITING, STARTABLE = 60, 2_000, 500
 PLENTY = {"RUNYARD_RUN_QUOTA": "1000000", "RUNYARD_REPO_CONCURRENCY": "100"}
 IDS = [f"proj_{number:024}" for number in range(PROJECTS)]
@@ -171,8 +171,11 @@ def rows_by_key(folder: Path, server: RunyardServer) -> dict[str, int]:
 
 
 @pytest.mark.timeout(300)
-def test_clients_are_answered_and_runs_start_after_each_of_three_kills_and_none_is_doubled(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    "restarts", [RESTARTS, pytest.param(RESTARTS_OF_THE_SOAK, marks=pytest.mark.soak)]
+)
+def test_clients_are_answered_and_runs_start_after_each_kill_and_none_is_doubled(
+    tmp_path: Path, restarts: int
 ) -> None:
     with killable_server(tmp_path, RUNYARD_MAX_LIVE_RUNS="2", **PLENTY) as server:
         with server.client() as client:
@@ -187,7 +190,7 @@ def test_clients_are_answered_and_runs_start_after_each_of_three_kills_and_none_
         with load.posted():
             load.see_answers()
             see_starts(server, startable)
-            for _ in range(RESTARTS):
+            for _ in range(restarts):
                 load.restart()
                 load.see_answers()
                 see_starts(server, startable)

@@ -165,7 +165,7 @@ def test_f5_each_ready_issue_is_started_once_and_a_sweeper_that_was_killed_is_fo
     begun = pair.sweeps(1 - lost)
     for run_id in under_way:
         see_one_end(pair, run_id)
-    pair.wait_until(lambda: pair.sweeps(1 - lost) >= begun + 10, "it sweeps on")
+    pair.wait_until(lambda: pair.sweeps(1 - lost) >= begun + 3, "it sweeps on")
     of_issues = pair.of_issues()
     assert Counter(issue for _, _, issue, _ in of_issues) == dict.fromkeys(range(1, 6), 1)
     assert all(pair.starts(run_id) == 1 for run_id, *_ in of_issues)

@@ -23,7 +23,7 @@ from tests.builders.batches import a_batch
 from tests.drivers.schedules import pass_time
 from tests.drivers.state_machines import PlaneMachine, tell
 
-STORIES, STORIES_OF_THE_SOAK = 12, 300
+STORIES, STORIES_OF_THE_SOAK = 8, 300
 MOST_LIVE = 2
 WHICH = st.integers(0, 3)  # counted from the oldest
 WHERE = st.integers(0, 1)
