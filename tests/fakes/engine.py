@@ -60,7 +60,7 @@ class FakeEngine:
             self._world.orders[order.run_id] = order
         return Launched(self._mark(pid), {"pid": pid})
 
-    def prompt_file(self, run_id: str) -> Path:
+    def prompt_file(self, run_id: str, turn: int = 1) -> Path:
         return Path("/nowhere") / run_id / "prompt"
 
     def inspect(self, run_id: str, kept: Kept | None) -> Observation:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from app.adapters.engine import records
 from app.adapters.engine.records import is_number, mark_of
 from app.adapters.supervisor.record_files import EXIT, GONE, STARTED
 from app.domain.end_causes import ExitRecord
-from app.services.ports import Kept, ProcessMark
+from app.services.ports import Kept, ProcessMark, Step, step_of
 
 _WORD_BYTES = 32
 # how many times a record's word is hashed to get the seal
@@ -29,7 +29,8 @@ class KnownProcesses:
 
     `init` is process 1 of its sandbox, if any: nothing inside outlives it. `seal` verifies the
     last records; None: they are believed unchecked. `is_landlocked`: the whole run is in a control
-    group that no process can leave and that remains if the supervisor is lost.
+    group that no process can leave and that remains if the supervisor is lost. `step` is the step
+    that they belong to.
     """
 
     supervisor: ProcessMark
@@ -38,6 +39,7 @@ class KnownProcesses:
     until: float | None = None
     seal: str | None = None
     is_landlocked: bool = False
+    step: Step = field(default_factory=Step)
 
     def as_kept(self) -> dict[str, Any]:
         """Return the JSON for the row."""
@@ -48,6 +50,8 @@ class KnownProcesses:
             "until": self.until,
             "seal": self.seal,
             "landlocked": self.is_landlocked,
+            "turn": self.step.turn,
+            "check": self.step.check,
         }
 
 
@@ -65,6 +69,7 @@ def read_known(kept: Kept | None) -> KnownProcesses | None:
         float(until) if is_number(until) else None,
         seal if isinstance(seal, str) else None,
         fields.get("landlocked") is True,
+        step_of(fields) or Step(),
     )
 
 
@@ -98,7 +103,8 @@ def _hash(word: str) -> str:
 class CheckedRecords:
     """The verified records of a run; `untrue` names the forged ones, which are ignored.
 
-    `is_started`: there is a `started` record; `agent` is in it once the agent was executed.
+    `is_started`: there is a `started` record; `agent` is in it once the agent was executed, and
+    `log_from` is the position in the log at which the step begins.
     """
 
     is_started: bool
@@ -106,13 +112,15 @@ class CheckedRecords:
     exit: ExitRecord | None
     has_gone: bool
     untrue: tuple[str, ...] = ()
+    log_from: int | None = None
 
 
 def read_checked_records(
     folder: Path, run_id: str, instance: str, known: KnownProcesses
 ) -> CheckedRecords:
-    """Read a run's records and verify them against `known`. Raises RecordUnreadable."""
+    """Read the records of a run's step and verify them against `known`. Raises RecordUnreadable."""
     untrue: list[str] = []
+    ending = known.step.suffix
 
     def is_true(name: str, fields: Mapping[str, Any]) -> bool:
         if fits(name, fields.get("proof"), known.seal):
@@ -120,10 +128,18 @@ def read_checked_records(
         untrue.append(name)
         return False
 
-    started = records.read_started(folder, run_id, instance)
+    started = records.read_started(folder, run_id, instance, ending)
     is_started = started is not None and started.supervisor == known.supervisor
     if started is not None and not is_started:
         untrue.append(STARTED)
-    ended, has_gone = records.read_exit(folder, is_true), records.has_gone(folder, is_true)
-    agent = started.agent if started and is_started else None
-    return CheckedRecords(is_started, agent, ended, has_gone, tuple(untrue))
+    ended = records.read_exit(folder, is_true, ending)
+    has_gone = records.has_gone(folder, is_true, ending)
+    believed = started if is_started else None
+    return CheckedRecords(
+        is_started,
+        believed.agent if believed else None,
+        ended,
+        has_gone,
+        tuple(untrue),
+        believed.log_from if believed else None,
+    )

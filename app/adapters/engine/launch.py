@@ -16,8 +16,10 @@ from typing import IO, Any
 
 from app.adapters import supervisor
 from app.adapters.engine.processes import INSTANCE, RUN_ID, TableUnreadable
+from app.adapters.engine.records import FIRST, read_started
 from app.adapters.engine.run_groups import scope_of
 from app.adapters.supervisor.daemon import GO
+from app.adapters.supervisor.record_files import EXIT, GONE, STARTED
 from app.domain.end_causes import limit_words
 from app.domain.sandbox.network_rules import (
     PROXY_PORT,
@@ -31,6 +33,7 @@ from app.services.ports import LaunchFailed, LaunchOrder
 
 PROMPT_FILE = "prompt.md"
 ERRORS_FILE = "supervisor.err"
+_RECORDS = (STARTED, EXIT, GONE)
 _PROGRAM = Path(supervisor.__file__).with_name("__main__.py")
 # test runs and NiceGUI servers set variables that keep a server started by an agent from serving
 _NEVER_PASSED = ("PYTEST_", "NICEGUI_", "RUNYARD_")
@@ -42,6 +45,11 @@ _PIECE_BYTES = 65536
 _SILENT = "it ended without a word"
 _SEE_DOCTOR = "`runyard doctor` says what this machine can do."
 _ISOLATED = ("-I", "-S", "-X", "utf8")
+
+
+def prompt_name(turn: int) -> str:
+    """Return the name of the file with the prompt of a turn."""
+    return PROMPT_FILE if turn == 1 else f"prompt.{turn}.md"
 
 
 def agent_environment(order: LaunchOrder, instance: str, prompt_file: Path) -> dict[str, str]:
@@ -116,6 +124,66 @@ def is_as_before_start(folder: Path) -> bool:
         return False  # replaced by a file: not untouched
 
 
+def make_folder(folder: Path, order: LaunchOrder) -> None:
+    """Create the folder of a run's records, and write the prompt of a turn. Raises LaunchFailed."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        step = order.step
+        endings = (step.suffix, FIRST) if step.is_first else (step.suffix,)
+        if any(os.path.lexists(folder / f"{STARTED}{ending}") for ending in endings):
+            raise LaunchFailed("This run was started before.")
+        if step.check is not None:
+            return
+        if not step.is_first:
+            _number_first_turn(folder)
+        no_links = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        file = os.open(folder / prompt_name(step.turn), no_links, 0o600)
+        with os.fdopen(file, "w", encoding="utf-8", errors="replace") as prompt:
+            prompt.write(order.prompt)
+    except OSError as problem:
+        raise LaunchFailed(
+            f"The run's folder could not be written: {problem.strerror}."
+        ) from problem
+
+
+def _number_first_turn(folder: Path) -> None:
+    """Give the first turn's records its number, since there is a second turn. Raises OSError."""
+    for name in _RECORDS:
+        if os.path.lexists(folder / name):
+            os.rename(folder / name, folder / f"{name}{FIRST}")
+
+
+def forget_step(
+    folder: Path, order: LaunchOrder, instance: str, carriers: Collection[object]
+) -> None:
+    """Remove the records of a step whose supervisor ended before it was told to begin.
+
+    Raises LaunchFailed if processes of the run are left, or the step did begin.
+    """
+    if carriers:
+        raise LaunchFailed("Processes of the step before are still there.")
+    ending = order.step.suffix
+    started = read_started(folder, order.run_id, instance, ending)
+    if started is not None and started.agent is not None:
+        return
+    for name in _RECORDS:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            (folder / f"{name}{ending}").unlink()
+
+
+def refuse_unusable(order: LaunchOrder, env: Mapping[str, str]) -> None:
+    """Raise LaunchFailed for a command or an environment that no process can have."""
+    texts = [*order.argv, *order.setup, *env, *env.values(), str(order.workdir)]
+    if not order.argv or not order.argv[0]:
+        raise LaunchFailed("The agent has no command.")
+    try:
+        is_unusable = any(b"\0" in os.fsencode(text) for text in texts)
+    except UnicodeEncodeError:
+        is_unusable = True
+    if is_unusable or any(not name or "=" in name for name in env):
+        raise LaunchFailed("The agent's command or environment holds a character it cannot hold.")
+
+
 def forget_supervisor(folder: Path, carriers: Callable[[], Collection[object]]) -> None:
     """Remove what a supervisor wrote that was killed before it was told to begin.
 
@@ -133,8 +201,10 @@ def _fields(order: LaunchOrder, instance: str, env: Mapping[str, str]) -> dict[s
     return {
         "run_id": order.run_id,
         "instance": instance,
+        "ending": order.step.suffix,
+        "label": order.step.label,
         "argv": list(order.argv),
-        "input": PROMPT_FILE if order.reads_prompt else None,
+        "input": prompt_name(order.step.turn) if order.reads_prompt else None,
         "setup": list(order.setup),
         "network": _network(order),
         "limits": asdict(order.policy.limits),

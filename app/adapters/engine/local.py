@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -20,10 +19,13 @@ from app.adapters.engine.kept_records import (
     read_known,
 )
 from app.adapters.engine.launch import (
-    PROMPT_FILE,
     agent_environment,
+    forget_step,
     forget_supervisor,
     is_as_before_start,
+    make_folder,
+    prompt_name,
+    refuse_unusable,
     start_supervisor,
 )
 from app.adapters.engine.processes import ProcessTable, TableUnreadable, ask_to_end, open_process
@@ -33,7 +35,6 @@ from app.adapters.engine.run_log import RunLog
 from app.adapters.engine.watcher import Watcher
 from app.adapters.sandbox.programs import command_of
 from app.adapters.supervisor.kernel import boot_clock, read_boot_id
-from app.adapters.supervisor.record_files import STARTED
 from app.domain.sandbox.levels import Means, NetworkRule, SandboxLevel, SandboxPolicy
 from app.domain.secret_masks import Secret, mask_of
 from app.domain.words import Cause
@@ -89,11 +90,15 @@ class LocalEngine:
 
     def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
         """Start the agent under its supervisor and wait until it runs. Raises LaunchFailed."""
-        folder = self._folder(order.run_id)
-        self._make_folder(folder, order)
-        env = agent_environment(order, self._instance, folder / PROMPT_FILE)
+        folder, step = self._folder(order.run_id), order.step
+        if not step.is_first:
+            self._forget_attempt(folder, order)
+        make_folder(folder, order)
+        prompt = self.prompt_file(order.run_id, step.turn)
+        env = agent_environment(order, self._instance, prompt)
         proofs, seal = new_proofs()
         ours = {"seal": seal, "landlocked": self._means(order.policy) is Means.LANDLOCK}
+        ours |= {"turn": step.turn, "check": step.check}
         kept: Kept | None = None
 
         def keep_first(told: Mapping[str, Any]) -> None:
@@ -102,7 +107,7 @@ class LocalEngine:
             keep(kept)
 
         try:
-            _refuse_unusable(order, env)
+            refuse_unusable(order, env)
             told = start_supervisor(
                 self._python,
                 folder,
@@ -111,12 +116,12 @@ class LocalEngine:
                 self._instance,
                 proofs=proofs,
                 keep=keep_first,
-                wrap=self._wrap(order, folder / PROMPT_FILE),
+                wrap=self._wrap(order, prompt),
                 secrets=self._secrets(),
             )
         except BaseException:
             is_gone = self.kill(order.run_id, kept)
-            if kept is None and not is_gone:
+            if kept is None and not is_gone and step.is_first:
                 forget_supervisor(folder, partial(self._table.carriers, order.run_id))
             elif kept is not None and is_gone:
                 # a killed supervisor writes no last record, so the row keeps the proof
@@ -126,6 +131,11 @@ class LocalEngine:
         known = _known({**told, **ours}, order)
         sandbox_facts = self._sandbox_facts(order, str(told.get("limits", "")))
         return Launched(known.supervisor, known.as_kept(), sandbox_facts)
+
+    def _forget_attempt(self, folder: Path, order: LaunchOrder) -> None:
+        """Remove what is left of a later step that was never told to begin. Raises LaunchFailed."""
+        self._table.end(order.run_id, None)
+        forget_step(folder, order, self._instance, self._table.carriers(order.run_id))
 
     def _sandbox_facts(self, order: LaunchOrder, limits: str) -> dict[str, str]:
         """Return the sandbox, network and limits for the run's provenance."""
@@ -146,9 +156,9 @@ class LocalEngine:
             return None
         return self._sandbox.probe().means
 
-    def prompt_file(self, run_id: str) -> Path:
-        """Return the path of the run's prompt file."""
-        return self._folder(run_id) / PROMPT_FILE
+    def prompt_file(self, run_id: str, turn: int = 1) -> Path:
+        """Return the path of the file with the prompt of a turn."""
+        return self._folder(run_id) / prompt_name(turn)
 
     def inspect(self, run_id: str, kept: Kept | None) -> Observation:
         """Inspect the run's records and processes; what cannot be read is unknown, not gone."""
@@ -165,8 +175,12 @@ class LocalEngine:
             return self._find_unrecorded(run_id)
         if known.supervisor.boot_id != self._boot_id():
             checked = self._checked_records(run_id, known)
-            mark = known.supervisor if checked.agent else None
-            return Observation(False, checked.exit, mark, tree_gone=True, host_restarted=True)
+            return Observation(
+                *(False, checked.exit, known.supervisor if checked.agent else None),
+                tree_gone=True,
+                host_restarted=True,
+                log_from=checked.log_from,
+            )
         try:
             # before the records: those of a dead supervisor are complete
             alive = self._table.is_alive(known.supervisor)
@@ -178,6 +192,7 @@ class LocalEngine:
                 tree_gone=self._is_tree_gone(run_id, known, checked, alive),
                 overrun=boot_clock() - known.until if known.until is not None else None,
                 has_untrue_records=bool(checked.untrue),
+                log_from=checked.log_from,
             )
         except TableUnreadable:
             checked = self._checked_records(run_id, known)
@@ -192,7 +207,12 @@ class LocalEngine:
         checked = self._checked_records(run_id, known)
         mark = known.supervisor if checked.agent else None
         is_untrue = bool(checked.untrue)
-        return Observation(False, checked.exit, mark, tree_gone=True, has_untrue_records=is_untrue)
+        return Observation(
+            *(False, checked.exit, mark),
+            tree_gone=True,
+            has_untrue_records=is_untrue,
+            log_from=checked.log_from,
+        )
 
     def _find_unrecorded(self, run_id: str) -> Observation:
         """Inspect a run without known processes: it never started, or its records are lost."""
@@ -246,7 +266,9 @@ class LocalEngine:
 
     def watch(self, run_id: str, kept: Kept | None) -> None:
         """Start reporting this run's changes to the listener set by `listen`."""
-        self._watcher.watch(run_id, partial(self._open_supervisor, run_id, read_known(kept)))
+        known = read_known(kept)
+        ending = known.step.suffix if known else ""
+        self._watcher.watch(run_id, partial(self._open_supervisor, run_id, known), ending)
 
     def unwatch(self, run_id: str) -> None:
         """Stop reporting this run's changes."""
@@ -284,20 +306,6 @@ class LocalEngine:
             return self._started(run_id), True
         except records.RecordUnreadable:
             return None, False
-
-    def _make_folder(self, folder: Path, order: LaunchOrder) -> None:
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if os.path.lexists(folder / STARTED):
-                raise LaunchFailed("This run was started before.")
-            no_links = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-            file = os.open(folder / PROMPT_FILE, no_links, 0o600)
-            with os.fdopen(file, "w", encoding="utf-8", errors="replace") as prompt:
-                prompt.write(order.prompt)
-        except OSError as problem:
-            raise LaunchFailed(
-                f"The run's folder could not be written: {problem.strerror}."
-            ) from problem
 
     def _wrap(self, order: LaunchOrder, prompt: Path) -> list[str]:
         """Return the command of the run's sandbox, empty for none. Raises LaunchFailed."""
@@ -382,15 +390,3 @@ def _known(told: Mapping[str, Any], order: LaunchOrder, *, before: float = 0.0) 
     if known is None:
         raise LaunchFailed("The supervisor did not identify itself.")
     return known
-
-
-def _refuse_unusable(order: LaunchOrder, env: dict[str, str]) -> None:
-    texts = [*order.argv, *order.setup, *env, *env.values(), str(order.workdir)]
-    if not order.argv or not order.argv[0]:
-        raise LaunchFailed("The agent has no command.")
-    try:
-        is_unusable = any(b"\0" in os.fsencode(text) for text in texts)
-    except UnicodeEncodeError:
-        is_unusable = True
-    if is_unusable or any(not name or "=" in name for name in env):
-        raise LaunchFailed("The agent's command or environment holds a character it cannot hold.")

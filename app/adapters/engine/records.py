@@ -32,6 +32,8 @@ _NOT_THERE = {
     *(errno.ENXIO, errno.ENODEV),
 }
 _MAX_BYTES = 65536
+# the ending of the records of a first turn that was not the last
+FIRST = ".1"
 _MAX_GRACE = 3600.0
 
 # returns True if the record of that name with these fields is the supervisor's
@@ -54,6 +56,7 @@ class Started:
     supervisor: ProcessMark
     agent: ProcessMark | None
     grace_seconds: float
+    log_from: int | None = None
 
 
 def open_folder(path: Path) -> int | None:
@@ -76,9 +79,9 @@ def open_plain_file(folder: int, name: str) -> int | None:
     return None
 
 
-def read_started(path: Path, run_id: str, instance: str) -> Started | None:
+def read_started(path: Path, run_id: str, instance: str, ending: str = "") -> Started | None:
     """Read the `started` record of this run and instance. Raises RecordUnreadable."""
-    fields = _read(path, record_files.STARTED)
+    fields = _read(path, record_files.STARTED, ending)
     if fields is None or fields.get("run_id") != run_id or fields.get("instance") != instance:
         return None
     boot_id = fields.get("boot_id")
@@ -86,12 +89,14 @@ def read_started(path: Path, run_id: str, instance: str) -> Started | None:
     grace = fields.get("grace")
     if supervisor is None or not is_number(grace) or not 0 <= grace <= _MAX_GRACE:
         return None
-    return Started(supervisor, mark_of(fields.get("agent"), boot_id), float(grace))
+    begins = fields.get("log_from")
+    log_from = begins if _is_int(begins) and 0 <= begins < 2**63 else None
+    return Started(supervisor, mark_of(fields.get("agent"), boot_id), float(grace), log_from)
 
 
-def read_exit(path: Path, is_true: Doubt = _believe) -> ExitRecord | None:
+def read_exit(path: Path, is_true: Doubt = _believe, ending: str = "") -> ExitRecord | None:
     """Read the `exit` record if it `is_true`. Raises RecordUnreadable."""
-    fields = _read(path, record_files.EXIT)
+    fields = _read(path, record_files.EXIT, ending)
     if fields is None or not is_true(record_files.EXIT, fields):
         return None
     code, signal = fields.get("code"), fields.get("signal")
@@ -112,18 +117,19 @@ def read_exit(path: Path, is_true: Doubt = _believe) -> ExitRecord | None:
     return ExitRecord(code, signal, reason, at.astimezone(UTC), place, figure)
 
 
-def has_gone(path: Path, is_true: Doubt = _believe) -> bool:
+def has_gone(path: Path, is_true: Doubt = _believe, ending: str = "") -> bool:
     """Return True if a record that `is_true` says that no process of the run is left.
 
     Raises RecordUnreadable.
     """
-    fields = _read(path, record_files.GONE)
+    fields = _read(path, record_files.GONE, ending)
     return fields is not None and is_true(record_files.GONE, fields)
 
 
-def _read(path: Path, name: str) -> dict[str, Any] | None:
+def _read(path: Path, name: str, ending: str) -> dict[str, Any] | None:
     try:
-        text = _text(path, name)
+        # the first turn's records get its number once another turn begins
+        text = _text(path, name + ending) or (b"" if ending else _text(path, name + FIRST))
     except OSError as problem:
         raise RecordUnreadable(str(problem)) from problem
     try:

@@ -75,10 +75,14 @@ class Inotify:
 
 
 class Watched:
-    """A watched run: its inotify watch, its supervisor's pidfd, and if its exit was reported."""
+    """A watched run: its inotify watch, its supervisor's pidfd, and if its exit was reported.
 
-    def __init__(self, folder: Path) -> None:
+    `ending` ends the names of the records of the step that it is in.
+    """
+
+    def __init__(self, folder: Path, ending: str) -> None:
         self.folder = folder
+        self.ending = ending
         self.watch: int | None = None
         self.pidfd: int | None = None
         self.is_exit_told = False
@@ -102,12 +106,14 @@ class Watcher:
         """Set the callback, which is called in the watcher's thread."""
         self._listener = listener
 
-    def watch(self, run_id: str, open_supervisor: Callable[[], int | None]) -> None:
-        """Start reporting on a run.
+    def watch(
+        self, run_id: str, open_supervisor: Callable[[], int | None], ending: str = ""
+    ) -> None:
+        """Start reporting on a run, in the step whose records have this ending.
 
         `open_supervisor` returns a pidfd of its supervisor, or None if that is gone.
         """
-        self._ask(partial(self._arm, run_id, open_supervisor))
+        self._ask(partial(self._arm, run_id, open_supervisor, ending))
 
     def unwatch(self, run_id: str) -> None:
         """Stop reporting on a run."""
@@ -167,9 +173,9 @@ class Watcher:
                 # a run that cannot be watched must not stop the watching of others
                 log.exception("run_watching_failed")
 
-    def _arm(self, run_id: str, open_supervisor: Callable[[], int | None]) -> None:
+    def _arm(self, run_id: str, open_supervisor: Callable[[], int | None], ending: str) -> None:
         self._disarm(run_id)
-        watched = self._watched[run_id] = Watched(self._folder_of(run_id))
+        watched = self._watched[run_id] = Watched(self._folder_of(run_id), ending)
         if self._inotify is not None:
             try:
                 watched.watch = self._inotify.add(watched.folder)
@@ -200,7 +206,7 @@ class Watcher:
             self._notify(run_id, "log")
         if os.path.lexists(watched.folder / REFUSED):
             self._notify(run_id, REFUSED)
-        if _has_exit(watched.folder):
+        if _has_exit(watched):
             watched.is_exit_told = True
             self._notify(run_id, "exit")
 
@@ -211,7 +217,8 @@ class Watcher:
                 for run_id, watched in list(self._watched.items()):
                     self._notify_existing(run_id, watched)
             run_id = self._run_of_watch.get(watch)
-            what = _meaning(mask, name)
+            ending = self._watched[run_id].ending if run_id is not None else ""
+            what = _meaning(mask, name, ending)
             if run_id is not None and what is not None:
                 told.add((run_id, what))
         for run_id, what in sorted(told, reverse=True):
@@ -224,7 +231,7 @@ class Watcher:
         if watched is None:
             return
         if what == "exit":
-            if not _has_exit(watched.folder):
+            if not _has_exit(watched):
                 return
             watched.is_exit_told = True
         self._notify(run_id, what)
@@ -250,16 +257,17 @@ class Watcher:
             log.exception("run_listener_failed", what=what, run_id=run_id)
 
 
-def _has_exit(folder: Path) -> bool:
+def _has_exit(watched: Watched) -> bool:
     try:
-        return read_exit(folder) is not None
+        return read_exit(watched.folder, ending=watched.ending) is not None
     except RecordUnreadable:
         return False
 
 
-def _meaning(mask: int, name: str) -> str | None:
-    if name in (EXIT, STARTED):
-        return None if mask & MODIFIED else name
+def _meaning(mask: int, name: str, ending: str) -> str | None:
+    record = name.removesuffix(ending)
+    if record in (EXIT, STARTED) and name == record + ending:
+        return None if mask & MODIFIED else record
     if name == REFUSED:
         return name
     return "log" if name == HEAD or name.startswith(TAIL_PREFIX) else None

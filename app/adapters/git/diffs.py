@@ -101,12 +101,15 @@ class Look:
     git_dir: Path
     files: Path
 
-    def count_uncommitted(self, tip: str) -> int:
-        """Count files that differ from `tip` or are new and not ignored. Raises GitFailed."""
+    def uncommitted(self, tip: str) -> tuple[set[str], set[str]]:
+        """Return the tracked files that differ from `tip`, and new ones that are not ignored.
+
+        Raises GitFailed.
+        """
         with self._index(tip) as env:
-            listed = ["ls-files", "-z", "--modified", "--others", "--exclude-standard"]
-            changed = set(self._names(listed, env))
-            return len(changed | self._filled_submodules(env))
+            changed = set(self._names(["ls-files", "-z", "--modified"], env))
+            new = set(self._names(["ls-files", "-z", "--others", "--exclude-standard"], env))
+            return changed | self._filled_submodules(env), new
 
     def diff(self, base: str) -> Diff:
         """Return the unified diff of the files against `base`. Raises GitFailed, Tampered."""

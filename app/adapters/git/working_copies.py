@@ -146,10 +146,11 @@ class GitWorkingCopies:
         """
         mirror = mirror_path(self._mirrors, repo)
         with or_cannot_read("The working copy"), self._opened(run_id) as copy:
-            uncommitted = self._look(repo, run_id).count_uncommitted(checked_sha(tip))
+            changed, new = self._look(repo, run_id).uncommitted(checked_sha(tip))
             with opened(copy, ".git") as git_dir:
                 named = named_commits(git_dir)
-            return CopyState(uncommitted, count_missing(self._git, mirror, named))
+            missing = count_missing(self._git, mirror, named)
+            return CopyState(len(changed | new), missing, frozenset(changed), frozenset(new))
 
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
         """Return the unified diff of the files, committed or not. Raises CannotRead."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections import deque
 
 from app.domain.secret_masks import MaskStream, SecretMask
@@ -15,6 +16,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LAST_BYTES = 4096
 _NO_ROOM = os.strerror(errno.ENOSPC).encode("ascii", "replace").lower()
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_MORE = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class CappedLog:
@@ -24,7 +26,8 @@ class CappedLog:
     disk refuses are dropped, like those above the cap: the writer never blocks and never fails.
     `is_disk_full` is True if the latest bytes were refused for lack of space, `says_disk_full` if
     the latest output reports such an error. Secrets never reach the disk: `mask` replaces them with
-    dots, and bytes that may begin one are held back until more arrive.
+    dots, and bytes that may begin one are held back until more arrive. A log that an earlier step
+    of the run has left is continued.
     """
 
     def __init__(self, folder: int, cap: int, mask: SecretMask | None = None) -> None:
@@ -38,7 +41,14 @@ class CappedLog:
         self._room = max(1, cap // 2)
         self.is_disk_full = False
         self._last = b""
-        self._open(HEAD)
+        if not self._resume():
+            self._open(HEAD)
+
+    def begin(self, label: str) -> int:
+        """Write the line with which a step begins, if any; return the step's position."""
+        if label:
+            self._keep(memoryview(f"--- {label} ---\n".encode(errors="replace")))
+        return self._position
 
     @property
     def last(self) -> bytes:
@@ -60,7 +70,40 @@ class CappedLog:
         self._keep(self._masked.end())
         self._close_file()
 
-    def _keep(self, data: bytes) -> None:
+    def _resume(self) -> bool:
+        """Continue what an earlier step wrote; return False if there is nothing."""
+        found = [(HEAD, 0)]
+        for name in os.listdir(self._folder):
+            place = name.removeprefix(TAIL_PREFIX)
+            if place != name and place.isascii() and place.isdecimal() and len(place) < 19:
+                found.append((name, int(place)))
+        found.sort(key=lambda one: one[1])
+        self._tails.extend(name for name, _ in found[1:])
+        name, begin = found[-1]
+        try:
+            self._file = os.open(name, _MORE, dir_fd=self._folder)
+            seen = os.fstat(self._file)
+        except OSError:
+            if name == HEAD:
+                return False
+            # the next write begins a file of its own, as where the disk refuses one
+            self._position, self._room = begin, 0
+            return True
+        if not stat.S_ISREG(seen.st_mode):
+            self._close_file()
+            return False
+        size = self._room if name == HEAD else self._tail_size
+        self._written = seen.st_size
+        self._position = begin + seen.st_size
+        self._room = max(0, size - seen.st_size)
+        self._end_line()
+        return True
+
+    def _end_line(self) -> None:
+        if self._written and os.pread(self._file, 1, self._written - 1) != b"\n":
+            self._keep(memoryview(b"\n"))
+
+    def _keep(self, data: bytes | memoryview) -> None:
         rest = memoryview(data)
         while rest:
             if self._room == 0 or self._file < 0:

@@ -38,6 +38,8 @@ from app.domain.secret_masks import Secret, SecretMask
 # stands in for typing.TYPE_CHECKING: importing typing would take half as long as all the rest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from app.adapters.supervisor.enclosure import Enclosure
 
 _PAGE_BYTES = 4096
@@ -49,7 +51,7 @@ _MARKS = ("RUNYARD_RUN_ID", "RUNYARD_INSTANCE")
 _NOT_SPAWNED = {"code": None, "signal": None, "reason": "not_spawned"}
 
 
-def supervise(run_folder: str, order: dict) -> None:
+def supervise(run_folder: str, order: dict[str, Any]) -> None:
     """Run the agent of `order` until it and everything it started have ended."""
     orders = os.dup(0)
     answers = leave_caller()
@@ -59,9 +61,10 @@ def supervise(run_folder: str, order: dict) -> None:
         wake = open_signals()
         mine = identify(order)
         # written before the agent starts, so that this process can always be identified
-        record_files.write(folder, record_files.STARTED, mine, durable=False)
+        ending: str = order["ending"]
+        record_files.write(folder, record_files.STARTED + ending, mine, durable=False)
         for name in (record_files.EXIT, record_files.GONE):
-            record_files.reserve(folder, name)
+            record_files.reserve(folder, name + ending)
         run = Supervision(folder, order, mine, umask)
         answer = run.enclose()
         if answer is None:
@@ -106,7 +109,9 @@ class Supervision:
     `_main` is the process whose exit counts: first the setup command, if any, then the agent.
     """
 
-    def __init__(self, folder: int, order: dict, mine: dict[str, object], umask: int) -> None:
+    def __init__(
+        self, folder: int, order: dict[str, Any], mine: dict[str, object], umask: int
+    ) -> None:
         self._folder = folder
         self._order = order
         self._mine = mine
@@ -115,6 +120,9 @@ class Supervision:
         self._proofs = order["proofs"]
         mask = SecretMask(Secret("", value) for value in order["secrets"])
         self._log = CappedLog(folder, order["log_cap_bytes"], mask)
+        label: str = order["label"]
+        self._mine["log_from"] = self._log.begin(label)
+        self._ending: str = order["ending"]
         self._output, self._agent_side = open_output()
         self._alarm = Alarm()
         name = name_of(order["instance"], order["run_id"])
@@ -212,7 +220,7 @@ class Supervision:
         os.close(self._agent_side)
         begun = self._begun
         self._mine["agent"] = {"pid": begun.pid, "started": begun.started} if begun else None
-        record_files.write(self._folder, record_files.STARTED, self._mine)
+        record_files.write(self._folder, record_files.STARTED + self._ending, self._mine)
         self._to_answer = self._mine
 
     def _start(self, argv: list[str], seconds: float, reads: str | None = None) -> None:
@@ -369,7 +377,8 @@ class Supervision:
             return True
         try:
             proof = {"proof": self._proofs[record_files.EXIT]}
-            record_files.write(self._folder, record_files.EXIT, {**self._ended, **proof})
+            name = record_files.EXIT + self._ending
+            record_files.write(self._folder, name, {**self._ended, **proof})
         except OSError:
             return False
         self._exit_kept = True
@@ -382,7 +391,7 @@ class Supervision:
                 if self._keep_exit():
                     proof = self._proofs[record_files.GONE]
                     last = {"at": record_files.timestamp(), "proof": proof}
-                    record_files.write(self._folder, record_files.GONE, last)
+                    record_files.write(self._folder, record_files.GONE + self._ending, last)
                     return
             except OSError:
                 pass

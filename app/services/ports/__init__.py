@@ -36,8 +36,10 @@ from app.services.ports.processes import (
     Observation,
     ProcessMark,
     Refusal,
+    Step,
     ended,
     is_ended,
+    step_of,
 )
 from app.services.ports.repositories import (
     INCLUDE_LIST,
@@ -118,6 +120,7 @@ __all__ = [
     "Sandbox",
     "SandboxUnavailable",
     "SignedIn",
+    "Step",
     "Tampered",
     "TrackerStore",
     "Unfinished",
@@ -128,4 +131,5 @@ __all__ = [
     "ended",
     "is_ended",
     "root_remedy",
+    "step_of",
 ]

@@ -29,6 +29,40 @@ def is_ended(kept: Kept | None) -> bool:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One order to the engine within a run: a turn of the agent, or a check after that turn.
+
+    Turns and checks count from 1; `label` is the line in the log where the step begins, empty for
+    none.
+    """
+
+    turn: int = 1
+    check: int | None = None
+    label: str = field(default="", compare=False)
+
+    @property
+    def is_first(self) -> bool:
+        """True for the first turn, which begins a run."""
+        return self.turn == 1 and self.check is None
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the names of its records; the first turn gets its own only later."""
+        if self.check is not None:
+            return f".{self.turn}.c{self.check}"
+        return "" if self.is_first else f".{self.turn}"
+
+
+def step_of(kept: Kept | None) -> Step | None:
+    """Return the step that an engine's data is about; None before the first one."""
+    if kept is None:
+        return None
+    turn, check = (kept.get(name) for name in ("turn", "check"))
+    is_check = isinstance(check, int)
+    return Step(turn if isinstance(turn, int) else 1, check if is_check else None)
+
+
+@dataclass(frozen=True)
 class ProcessMark:
     """Identity of a process, distinct from another one with the same number.
 
@@ -70,6 +104,8 @@ class LaunchOrder:
     private_home: PrivateHome | None = None
     # more variables for the agent; the engine prefixes each name with RUNYARD_
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    # a later step belongs to a run whose earlier steps are proved gone, and has no set-up
+    step: Step = field(default_factory=Step)
 
 
 @dataclass(frozen=True)
@@ -80,7 +116,8 @@ class Observation:
     seconds of the boot clock its supervisor is past the run's time and grace, negative before.
     `tree_gone` proves that nothing of the run is left, `is_untouched` that no supervisor of it
     ever began. `has_untrue_records`: records exist that its supervisor did not write; they are
-    ignored.
+    ignored. `log_from` is the position in the log at which the step begins. All of it is about the
+    step named by the engine's data.
     """
 
     alive: bool | None
@@ -91,6 +128,7 @@ class Observation:
     is_untouched: bool = False
     overrun: float | None = None
     has_untrue_records: bool = False
+    log_from: int | None = None
 
 
 @dataclass(frozen=True)
@@ -173,8 +211,8 @@ class Engine(Protocol):
         """
         ...
 
-    def prompt_file(self, run_id: str) -> Path:
-        """Return the path where the agent of this run will find its prompt."""
+    def prompt_file(self, run_id: str, turn: int = 1) -> Path:
+        """Return the path where the agent of this run will find the prompt of a turn."""
         ...
 
     def inspect(self, run_id: str, kept: Kept | None) -> Observation:

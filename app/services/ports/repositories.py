@@ -290,10 +290,15 @@ class Mirrors(Protocol):
 
 @dataclass(frozen=True)
 class CopyState:
-    """Contents of a working copy that its branch's commits do not have."""
+    """Contents of a working copy that its branch's commits do not have.
+
+    `changed` names tracked files that differ, `new` those that are not tracked and not ignored.
+    """
 
     uncommitted_files: int
     untaken_commits: int = 0
+    changed: frozenset[str] = frozenset()
+    new: frozenset[str] = frozenset()
 
     @property
     def is_clean(self) -> bool:
