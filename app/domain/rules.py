@@ -70,6 +70,8 @@ class Verdict:
     evidence: str = ""
     limit: LimitReached | None = None
     ends_tree: bool = False
+    # name of the check that could not be started, and why
+    broken: tuple[str, str] | None = None
 
     @property
     def is_final(self) -> bool:

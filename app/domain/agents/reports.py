@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from app.domain.agents.final_output import (
     Failure,
@@ -22,6 +22,7 @@ from app.domain.agents.final_output import (
 # the largest value of the runs' columns; files beyond MAX_FILES are not counted
 MAX_COUNT = 2**31 - 1
 MAX_FILES = 10_000
+_N = TypeVar("_N", int, float)
 
 
 class Usage(TypedDict, total=False):
@@ -132,6 +133,26 @@ class Report:
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON data for a timeline event."""
         return asdict(self)
+
+
+def added(before: Report, turn: Report) -> Report:
+    """Return the totals after a further turn: figures add up, the newest words count."""
+    return replace(
+        turn,
+        tools_used=before.tools_used + turn.tools_used,
+        files_edited=before.files_edited + turn.files_edited,
+        input_tokens=_sum(before.input_tokens, turn.input_tokens),
+        output_tokens=_sum(before.output_tokens, turn.output_tokens),
+        cost_usd=_sum(before.cost_usd, turn.cost_usd),
+        session_id=turn.session_id or before.session_id,
+        final_message=turn.final_message or before.final_message,
+    )
+
+
+def _sum(before: _N | None, turn: _N | None) -> _N | None:
+    if before is None or turn is None:
+        return turn if before is None else before
+    return before + turn
 
 
 def usage_words(tokens: int, cost_usd: float | None) -> str:

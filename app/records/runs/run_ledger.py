@@ -180,6 +180,14 @@ class RunLedger:
             if not OFF_CARDS.issuperset(columns):
                 tx.publish(ProjectChanged(project_id))
 
+    def record_proof(self, run: Run, kept: dict[str, Any]) -> None:
+        """Record that the step that was read is proved gone, unless another one has begun."""
+        with self.stores.owner_of(run.id).transaction() as tx:
+            latest = tx.get_one(Run, run.id, with_for_update=True)
+            if latest.supervisor == run.supervisor:
+                latest.supervisor = kept
+                tx.publish(RunChanged(run.id, run.project_id))
+
     def update_usage(self, run_id: str, **usage: Unpack[Usage]) -> None:
         """Record usage that the agent reported; if the run has ended, update its day's totals."""
         with self.stores.owner_of(run_id).transaction() as tx:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.records.runs.check_ledger import CheckLedger
 from app.services.context import Context
+from app.services.lifecycle.checks import Checking
 from app.services.lifecycle.deliver import Deliverer, Deliveries
 from app.services.lifecycle.delivery_checks import DeliveredFiles, SecretCheck
 from app.services.lifecycle.finalize import Finalizer
+from app.services.lifecycle.follow_ups import FollowUps
 from app.services.lifecycle.launch import Launcher
-from app.services.lifecycle.launch_spec import LaunchTerms
+from app.services.lifecycle.launch_spec import LaunchSpecs, LaunchTerms
 from app.services.lifecycle.reap import EndSteps, Reaper
 from app.services.lifecycle.recovery import Recovery
 from app.services.lifecycle.refused_hosts import Refusals
 from app.services.lifecycle.stall_monitor import Clocks, StallMonitor
+from app.services.lifecycle.steps import Steps
 from app.services.lifecycle.stop import Stopper
 from app.services.lifecycle.transitions import Transitions
 from app.services.limits.build import LimitServices
@@ -45,8 +49,13 @@ def build(
     push_checks = PushChecks((secrets.check, sizes.check))
     deliverer = Deliverer(ledger, adapters, push_checks, clock)
     transitions = Transitions(context.ledgers, clock, system.outbox)
+    ledger_of_checks = CheckLedger(ledger)
+    steps_of_runs = Steps(context, ledger_of_checks)
+    specs = LaunchSpecs(adapters, _terms(context), runs.prompts)
     launcher = Launcher(context, limits.limits, _terms(context), system.origins, runs.prompts)
     steps = EndSteps(
+        Checking(context, specs, steps_of_runs, ledger_of_checks, runs.reporter, transitions),
+        FollowUps(context, specs, steps_of_runs, ledger_of_checks, transitions),
         transitions,
         Deliveries(context, deliverer, transitions, system.quarantine),
         Finalizer(context),

@@ -11,8 +11,9 @@ import structlog
 from app.domain.backoff import Backoff
 from app.domain.lifecycle import Signal
 from app.domain.rules import Verdict
-from app.domain.words import Cause, Status
+from app.domain.words import Cause, CheckStatus, Status
 from app.failpoints import failpoint
+from app.records.runs.check_ledger import CheckLedger, outcome_of
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
@@ -57,6 +58,7 @@ class Deliverer:
     ) -> None:
         self._runs = runs
         self._handovers = HandoverLedger(runs)
+        self._results = CheckLedger(runs)
         self._mirrors = adapters.mirrors
         self._checks = checks
         self._forge_of = adapters.forge_of
@@ -149,7 +151,7 @@ class Deliverer:
         order = ChangeOrder(
             run_id=run.id,
             title=run.title,
-            body=f"Made by run {run.id} with {run.agent}.{closing}",
+            body=f"Made by run {run.id} with {run.agent}.{self._marks(run)}{closing}",
             base=run.branch_name,
             branch=run.work_branch,
             base_sha=run.base_sha,
@@ -158,6 +160,14 @@ class Deliverer:
             closes=run.issue,
         )
         return self._forge_of(project).open_change(repo, order, now=self._clock())
+
+    def _marks(self, run: Run) -> str:
+        """Return the results of the run's last round of checks, for the change's text."""
+        rows = [one for one in self._results.of(run.id) if one.round == run.check_round]
+        found = [outcome_of(one) for one in rows]
+        marks = {CheckStatus.PASSED: "✓"}
+        lines = [f"- {marks.get(one.end.status, '✗')} {one.sentence}" for one in found]
+        return "\n\n" + "\n".join(lines) if lines else ""
 
     def _given_up(self, run: Run, outcome: Delivery | NotDelivered) -> Delivery | NotDelivered:
         unchecked = outcome.unchecked if isinstance(outcome, NotDelivered) else None
@@ -233,8 +243,11 @@ class Deliveries:
     def _write(self, run: Run, project: Project) -> None:
         outcome = self._deliverer.deliver(run, project)
         if not isinstance(outcome, NotDelivered):
-            verdict = Verdict(Signal.DELIVERED, Cause.DELIVERED, f"delivered #{outcome.number}")
-            line = Line("delivered", f"change request #{outcome.number} opened")
+            is_red = bool((run.checks or {}).get("red"))
+            cause = Cause.DELIVERED_RED if is_red else Cause.DELIVERED
+            how = " as a draft" if is_red else ""
+            verdict = Verdict(Signal.DELIVERED, cause, f"delivered #{outcome.number}{how}")
+            line = Line("delivered", f"change request #{outcome.number} opened{how}")
             self._transitions.write(run, verdict, line, **delivery_columns(outcome))
         elif outcome.for_good:
             verdict = Verdict(Signal.PUSH_REFUSED, outcome.cause, outcome.because)

@@ -85,6 +85,11 @@ def judge_delivered(run: Run, tip: str) -> Kept:
     return Kept(False, "")
 
 
+def holds_only_leftovers(run: Run) -> bool:
+    """Return True if a delivered run's copy was clean before its checks wrote to it."""
+    return run.delivery is not None and (run.checks or {}).get("clean") is True
+
+
 def let_go(mirrors: Mirrors, repo: Repository, branch: str, head_sha: str) -> None:
     """Delete a merged branch at origin, then its claim, each only if it has not moved."""
     try:
@@ -174,7 +179,7 @@ class Finalizer:
                 self._runs.set_hold(run, UNPROVED)
                 return
             # a killed supervisor leaves no record of its end
-            self._runs.update_fields(run.id, run.project_id, supervisor=ended(run.supervisor))
+            self._runs.record_proof(run, ended(run.supervisor))
         finally:
             self._killing.discard(run.id)
         self._inspect_run(run.id)
@@ -211,7 +216,7 @@ class Finalizer:
         if run.base_sha is None:
             return Kept(False, "")
         repo = repository_of(project)
-        if self._copies.exists(run.id):
+        if self._copies.exists(run.id) and not holds_only_leftovers(run):
             try:
                 tip = self._copies.import_work(repo, run.id, run.work_branch)
                 state = self._copies.inspect(repo, run.id, tip=tip)

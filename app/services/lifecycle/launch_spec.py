@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.domain.agents.prompts import Prompt
 from app.domain.sandbox.levels import (
@@ -27,6 +27,7 @@ from app.services.ports import (
     LaunchOrder,
     PrivateHome,
     PrivateHomeUnavailable,
+    Step,
 )
 from app.services.runs.prompting import Prompts
 from app.services.runs.requests import TEMPLATE
@@ -110,6 +111,59 @@ class LaunchSpecs:
             private_home=private_home,
             readable=[self._mirrors.objects(repository_of(project))],
             facts=_facts(run, project, base),
+        )
+
+    def check(
+        self, run: Run, project: Project, step: Step, command: Sequence[str], seconds: float
+    ) -> LaunchOrder:
+        """Return the order for a check, in the agent's surroundings. Raises as `order` does."""
+        return self._later(run, project, step, list(command), "", seconds)
+
+    def turn(
+        self, run: Run, project: Project, step: Step, words: str, seconds: float
+    ) -> LaunchOrder:
+        """Return the order for a follow-up with these words. Raises as `order` does.
+
+        An agent that resumes its session knows the rest; another gets its first prompt again.
+        """
+        kept = self._prompts.of_run(run.id) if run.session_id is None else []
+        prompt = f"{kept[0].text}\n{words}" if kept else words
+        job = Job(
+            prompt=prompt,
+            prompt_file=self._engine.prompt_file(run.id, step.turn),
+            workdir=self._copies.path(run.id),
+            branch=run.work_branch,
+            issue=run.issue,
+            model=run.model,
+            session=run.session_id,
+        )
+        argv = self._agents.command(run.agent, job, project.agent_command)
+        order = self._later(run, project, step, argv, prompt, seconds)
+        self._prompts.keep(run.id, step.turn, Prompt(prompt))
+        return replace(order, reads_prompt=self._agents.reads_stdin(run.agent))
+
+    def _later(
+        self, run: Run, project: Project, step: Step, argv: list[str], prompt: str, seconds: float
+    ) -> LaunchOrder:
+        policy = policy_of(project)
+        known, listed = self._hosts(run, policy)
+        private_home = self._lodge(run, project, policy, argv)
+        return LaunchOrder(
+            run_id=run.id,
+            argv=argv,
+            workdir=self._copies.path(run.id),
+            env=_environment(self._agents.environment(run.agent, policy.level), private_home),
+            budget_seconds=seconds,
+            grace_seconds=self._terms.grace_seconds,
+            log_cap_bytes=self._terms.log_cap_bytes,
+            prompt=prompt,
+            policy=policy,
+            known_hosts=known,
+            listed_hosts=listed,
+            private_home=private_home,
+            readable=[self._mirrors.objects(repository_of(project))],
+            facts=_facts(run, project, run.base_sha or ""),
+            step=step,
         )
 
     def _hosts(self, run: Run, policy: SandboxPolicy) -> tuple[list[str], list[str]]:

@@ -18,19 +18,20 @@ from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run
 from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
+from app.services.lifecycle.checks import Checking, with_checks
 from app.services.lifecycle.deliver import Deliveries
 from app.services.lifecycle.finalize import TIDYING, Finalizer, append_unreadable_records
+from app.services.lifecycle.follow_ups import FollowUps
 from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.refused_hosts import Refusals
 from app.services.lifecycle.stall_monitor import StallMonitor
+from app.services.lifecycle.steps import OVERDUE_SECONDS
 from app.services.lifecycle.transitions import Line, Transitions
 from app.services.ports import CannotRead, ForgeSilent, Observation, Repository, Tampered
 from app.services.runs.agent_reports import Reporter
 from app.services.system.ownership import Ownership
 from app.services.tracing import unit_of_work
 
-# seconds that an overdue supervisor gets before its server kills the run
-OVERDUE_SECONDS = 30
 LONG_TAKE = timedelta(seconds=4)
 REST_FACTOR = 4
 LONGEST_REST = timedelta(minutes=10)
@@ -50,8 +51,10 @@ class Work:
 
 @dataclass(frozen=True)
 class EndSteps:
-    """The steps of a run's end, in order: its transition, its delivery, its release."""
+    """The steps of a run's end, in order: its checks, its transition, its delivery, its release."""
 
+    checking: Checking
+    follow_ups: FollowUps
     transitions: Transitions
     deliveries: Deliveries
     finalizer: Finalizer
@@ -79,6 +82,8 @@ class Reaper:
         self._homes = adapters.homes
         self._forge_of = adapters.forge_of
         self._launcher = launcher
+        self._checking = steps.checking
+        self._follow_ups = steps.follow_ups
         self._transitions = steps.transitions
         self._deliveries = steps.deliveries
         self._finalizer = steps.finalizer
@@ -117,12 +122,17 @@ class Reaper:
             run = self._adopt(run)
         if run.status == Status.RUNNING:
             run = self._judge(run, project)
+        if run.status == Status.CHECKING:
+            run = self._checking.advance(run, project)
+            if run.status == Status.RUNNING:
+                run = self._follow_ups.begin(run, project)
         if run.status == Status.DELIVERING:
             self._deliveries.begin(run)
         if run.status in DONE:
             self._deliveries.forget(run.id)
             self._rests.pop(run.id, None)
             self._stall_monitor.forget(run.id)
+            self._checking.close(run)
             self._reporter.conclude_if_gone(run)
             self._finalizer.settle(run, project)
 
@@ -157,6 +167,8 @@ class Reaper:
 
     def _judge(self, run: Run, project: Project) -> Run:
         observation = self._engine.inspect(run.id, run.supervisor)
+        if run.turn > 1 and not self._follow_ups.has_begun(run, observation):
+            return self._follow_ups.begin(run, project)
         if observation.has_untrue_records:
             append_unreadable_records(self._runs, run, self._clock())
         if observation.exit is None and observation.alive is not False:
@@ -173,18 +185,27 @@ class Reaper:
         if verdict.cause is Cause.NO_DELIVERY and work.because:
             verdict = replace(verdict, because=f"{verdict.because}: {work.because}")
         columns: RunColumns = {"head_sha": work.tip}
+        before = self._lines_before(run, observation.exit, word, work, columns)
+        if verdict.signal is Signal.WORK_TO_DELIVER:
+            verdict = with_checks(run, project, verdict, columns)
+        return self._transitions.write(run, verdict, _line_of(verdict), before, **columns)
+
+    def _lines_before(
+        self, run: Run, ended: ExitRecord | None, word: LastWord, work: Work, columns: RunColumns
+    ) -> list[Line]:
+        """Return the timeline's lines about the agent's end; `columns` gets its exit status."""
         before: list[Line] = []
-        if observation.exit is not None:
+        if ended is not None:
             # if it was killed after its final message, its exit status says nothing about it
-            is_told = observation.exit.reason is not ExitReason.STOPPED or not word.is_final
+            is_told = ended.reason is not ExitReason.STOPPED or not word.is_final
             if is_told:
-                columns["exit_code"] = observation.exit.code
-                columns["exit_signal"] = observation.exit.signal
-            sentence = self._exit_sentence(run, observation.exit) if is_told else "agent was ended"
-            before.append(Line("exited", sentence, observation.exit.at))
+                columns["exit_code"] = ended.code
+                columns["exit_signal"] = ended.signal
+            sentence = self._exit_sentence(run, ended) if is_told else "agent was ended"
+            before.append(Line("exited", sentence, ended.at))
         if work.because and work.has_commits is False:
             before.append(Line("note", f"not taken over: {work.because}"))
-        return self._transitions.write(run, verdict, _line_of(verdict), before, **columns)
+        return before
 
     def _watch(self, run: Run, project: Project, observation: Observation) -> Run:
         """Judge a run whose agent is alive, or may be."""

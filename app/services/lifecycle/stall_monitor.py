@@ -110,7 +110,7 @@ class StallMonitor:
                 self._runs.set_hold(run, UNPROVED)
                 return
             # a killed supervisor leaves no record of its end
-            self._runs.update_fields(run.id, run.project_id, supervisor=ended(run.supervisor))
+            self._runs.record_proof(run, ended(run.supervisor))
         finally:
             self._ending.discard(run.id)
         self._again(run.id)

@@ -16,7 +16,7 @@ from app.failpoints import failpoint
 from app.records.database.database import Transaction
 from app.records.people import usage_limit_ledger
 from app.records.runs.run_columns import RunColumns
-from app.records.stores.outbox import CLEAR, LIMIT, STRIKE
+from app.records.stores.outbox import CHECK_HOLD, CLEAR, LIMIT, STRIKE
 from app.records.tables import Run
 from app.services.context import Ledgers
 from app.services.system.outbox import OutboxProcessor
@@ -103,6 +103,10 @@ class Transitions:
             follow(tx, ended, STRIKE, {"because": verdict.because}, now)
         elif effect is Strike.CLEAR:
             follow(tx, ended, CLEAR, {}, now)
+        if verdict.broken is not None:
+            name, because = verdict.broken
+            data = {"name": name, "because": because, "checks": (ended.checks or {})["checks"]}
+            follow(tx, ended, CHECK_HOLD, data, now)
         if verdict.limit is not None:
             may_resume = ended.resumes < MAX_RESUMES
             usage_limit_ledger.mark_resumable(tx, ended, may_resume=may_resume)

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from app.domain.agents.liveness import Pulse, Vitals
-from app.domain.agents.reports import Report, Tally, Usage
+from app.domain.agents.reports import Report, Tally, Usage, added
 from app.domain.words import Status
 from app.records.feed import RunReported
 from app.records.tables import Run, RunEvent
@@ -32,12 +32,16 @@ _MEMBERS = frozenset(one.name for one in fields(Report))
 
 @dataclass
 class Reading:
-    """Progress of reading one run's log; `position` is a log offset (dropped bytes count)."""
+    """Progress of reading one run's log; `position` is a log offset (dropped bytes count).
+
+    `before` are the totals of the agent's earlier turns.
+    """
 
     run: Run
     reader: OutputReader
     pulse: Pulse
     tally: Tally = field(default_factory=Tally)
+    before: Report | None = None
     position: int = 0
     written: Usage = field(default_factory=Usage)
     written_at: float = 0.0
@@ -52,6 +56,8 @@ class Reading:
     def report(self) -> Report:
         """The report so far, never below what was known before."""
         told = self.tally.report
+        if self.before is not None:
+            told = added(self.before, told)
         known = told.usage | self.floor
         least = {name: max(told.usage.get(name, 0), known[name]) for name in known}
         return replace(told, **least)
@@ -133,6 +139,12 @@ class Reporter:
         else:
             self._quiet.discard(run_id)
 
+    def begin_turn(self, run: Run) -> None:
+        """Read the further turn of a run's agent, whose earlier turns are concluded."""
+        with self._guard:
+            self._concluded.pop(run.id, None)
+            self._readings.pop(run.id, None)
+
     def continue_command(self, run: Run, report: Report) -> str:
         """Return the command that continues the agent's session, empty if it has none."""
         session = report.session_id
@@ -176,8 +188,11 @@ class Reporter:
         if reader is None:
             self._remember(run.id)  # do not look up its reader at every notification
             return None
-        pulse = Pulse(run.started_at or self._clock())
-        reading = self._readings[run.id] = Reading(run, reader, pulse)
+        turn = (run.checks or {}).get("turn") if run.turn > 1 else None
+        began = datetime.fromisoformat(turn["at"]) if turn else run.started_at or self._clock()
+        reading = self._readings[run.id] = Reading(run, reader, Pulse(began))
+        if turn:
+            reading.before, reading.position = Report(**turn["report"]), turn["from"]
         if self._engine.log(run.id).is_cut:
             known = {name: getattr(run, name) for name in Usage.__annotations__}
             reading.floor = {name: value for name, value in known.items() if value is not None}
@@ -240,7 +255,7 @@ class Reporter:
     def _conclude(self, run: Run) -> None:
         with self._guard:
             reading = self._readings.get(run.id)
-            if reading is None and not any(map(is_report, self._runs.timeline(run.id))):
+            if reading is None and not self._is_reported(run):
                 reading = self._begin(run)
         if reading is not None:
             with reading.lock:
@@ -252,6 +267,15 @@ class Reporter:
             self._readings.pop(run.id, None)
             self._quiet.discard(run.id)
             self._remember(run.id)
+
+    def _is_reported(self, run: Run) -> bool:
+        """Return True if the timeline has the totals of the agent's newest turn."""
+        for event in reversed(self._runs.timeline(run.id)):
+            if is_report(event):
+                return True
+            if event.kind == "followed_up":
+                return False
+        return False
 
     def _remember(self, run_id: str) -> None:
         self._concluded[run_id] = None

@@ -1,0 +1,107 @@
+"""Rounds of checks: what one was begun with, how a check ended, and what a round decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.end_causes import ExitReason, ExitRecord, ending_of_reason
+from app.domain.lifecycle import Signal
+from app.domain.projects.checks import Check, OnRed, not_started_words, read_checks
+from app.domain.rules import Verdict
+from app.domain.words import Cause, CheckStatus
+
+# names of uncommitted files that a run remembers; with more of them its copy is kept
+MOST_FILES = 2000
+
+
+@dataclass(frozen=True)
+class CheckPlan:
+    """The project's checks and their terms, as they were when a run's first round began."""
+
+    checks: tuple[Check, ...]
+    rounds: int
+    on_red: OnRed
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the plan as it is stored with the run."""
+        checks = [check.as_data() for check in self.checks]
+        return {"checks": checks, "rounds": self.rounds, "on_red": str(self.on_red)}
+
+
+def read_plan(stored: Mapping[str, Any]) -> CheckPlan:
+    """Return the plan that is stored with a run."""
+    return CheckPlan(read_checks(stored["checks"]), stored["rounds"], OnRed(stored["on_red"]))
+
+
+@dataclass(frozen=True)
+class CheckEnd:
+    """The end of a check; `exit_code` is None if it did not exit by itself."""
+
+    status: CheckStatus
+    because: str
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """A check of a round with its end."""
+
+    name: str
+    required: bool
+    end: CheckEnd
+
+    @property
+    def is_red(self) -> bool:
+        """True if it holds back the delivery."""
+        return self.required and self.end.status in (CheckStatus.FAILED, CheckStatus.TIMED_OUT)
+
+    @property
+    def sentence(self) -> str:
+        """`Check “tests” failed: exit code 1`."""
+        words = self.end.status.replace("_", " ")
+        because = f": {self.end.because}" if self.end.because else ""
+        return f"check “{self.name}” {words}{because}"
+
+
+def end_of(record: ExitRecord, timeout_seconds: int) -> CheckEnd:
+    """Judge a check by the record of its exit."""
+    match record.reason:
+        case ExitReason.DEADLINE:
+            return CheckEnd(CheckStatus.TIMED_OUT, f"it ran for more than {timeout_seconds:,} s")
+        case ExitReason.EXITED if record.code == 0:
+            return CheckEnd(CheckStatus.PASSED, "", 0)
+        case ExitReason.EXITED if record.code is not None:
+            return CheckEnd(CheckStatus.FAILED, f"exit code {record.code}", record.code)
+        case ExitReason.EXITED:
+            return CheckEnd(CheckStatus.FAILED, f"killed by signal {record.signal}")
+        case ExitReason.STOPPED:
+            return CheckEnd(CheckStatus.FAILED, "it was ended from outside of Runyard")
+        case ExitReason.DISK_FULL:
+            return CheckEnd(CheckStatus.ERROR, "the disk is full", record.code)
+        case _:
+            return CheckEnd(CheckStatus.FAILED, ending_of_reason(record).because, record.code)
+
+
+def decide(plan: CheckPlan, outcomes: Sequence[CheckOutcome], number: int) -> Verdict | None:
+    """Decide what round `number` means; None while checks are still to be run."""
+    broken = next((one for one in outcomes if one.end.status is CheckStatus.ERROR), None)
+    if broken is not None:
+        because = not_started_words(broken.name, broken.end.because)
+        named = (broken.name, broken.end.because)
+        return Verdict(Signal.CHECKS_BROKEN, Cause.CHECKS_ERROR, because, broken=named)
+    if len(outcomes) < len(plan.checks):
+        return None
+    red = [one for one in outcomes if one.is_red]
+    if not red:
+        passed = sum(one.end.status is CheckStatus.PASSED for one in outcomes)
+        return Verdict(Signal.CHECKS_PASSED, None, f"{passed} of {len(outcomes)} checks passed")
+    because = "; ".join(one.sentence for one in red)
+    if number <= plan.rounds:
+        return Verdict(
+            Signal.FOLLOW_UP, None, f"{because}; follow-up {number} of {plan.rounds} begins"
+        )
+    if plan.on_red is OnRed.DELIVER:
+        return Verdict(Signal.RED_DRAFT, None, f"{because}; delivered as a draft")
+    return Verdict(Signal.CHECKS_RED, Cause.CHECKS_FAILED, because)

@@ -1,0 +1,308 @@
+"""The checks of a run before its delivery: one step at a time, decided after each round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from app.domain.end_causes import TIME_USED_UP, ExitReason, ExitRecord
+from app.domain.lifecycle import Signal
+from app.domain.projects.check_rounds import (
+    MOST_FILES,
+    CheckEnd,
+    CheckPlan,
+    decide,
+    end_of,
+    read_plan,
+)
+from app.domain.projects.checks import Check, OnRed, read_checks
+from app.domain.rules import Verdict
+from app.domain.words import Cause, CheckStatus, Delivers, Status
+from app.failpoints import failpoint
+from app.records.runs.check_ledger import CheckLedger, outcome_of
+from app.records.runs.run_columns import RunColumns
+from app.records.tables import CheckResult, Project, Run
+from app.services.context import Context, repository_of
+from app.services.lifecycle.launch_spec import LaunchSpecs, NotLaunched
+from app.services.lifecycle.steps import OVERDUE_SECONDS, NotWanted, Steps
+from app.services.lifecycle.transitions import Line, Transitions
+from app.services.ports import CannotRead, LaunchFailed, Observation, Step
+from app.services.runs.agent_reports import Reporter
+
+log = structlog.get_logger()
+OUT_OF_TIME = Verdict(TIME_USED_UP.signal, TIME_USED_UP.cause, TIME_USED_UP.because)
+STATUS_OF_END = {Status.STOPPED: CheckStatus.STOPPED, Status.TIMED_OUT: CheckStatus.TIMED_OUT}
+
+
+def with_checks(run: Run, project: Project, verdict: Verdict, columns: RunColumns) -> Verdict:
+    """Return the verdict for a good end with commits: checks first, if the project has some.
+
+    A run keeps the checks of its first round; `columns` gets what its next round begins with.
+    """
+    stored = run.checks
+    if stored is None:
+        checks = read_checks(project.checks)
+        if not checks or run.delivers != Delivers.CHANGE:
+            return verdict
+        stored = CheckPlan(checks, project.check_rounds, OnRed(project.on_red)).as_data()
+    columns["check_round"], columns["checks"] = run.check_round + 1, stored
+    because = f"{verdict.because.removesuffix(' to deliver')} to check"
+    return replace(verdict, signal=Signal.CHECKS_TO_RUN, because=because)
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round as the tables have it; `results` are in the order of the plan."""
+
+    plan: CheckPlan
+    results: list[CheckResult]
+
+    @property
+    def running(self) -> CheckResult | None:
+        """The check that has begun and not ended, or None."""
+        return next((one for one in self.results if one.status == CheckStatus.RUNNING), None)
+
+
+class Checking:
+    """Leads a run through its checks; the caller holds the run's lock."""
+
+    def __init__(
+        self,
+        context: Context,
+        specs: LaunchSpecs,
+        steps: Steps,
+        ledger: CheckLedger,
+        reporter: Reporter,
+        transitions: Transitions,
+    ) -> None:
+        self._runs = context.ledgers.runs
+        self._mirrors = context.adapters.mirrors
+        self._copies = context.adapters.copies
+        self._engine = context.adapters.engine
+        self._clock = context.clock
+        self._specs = specs
+        self._steps = steps
+        self._ledger = ledger
+        self._reporter = reporter
+        self._transitions = transitions
+
+    def advance(self, run: Run, project: Project) -> Run:
+        """Do what a run that is being checked needs next; return it as it is then."""
+        observation = self._engine.inspect(run.id, run.supervisor)
+        found = self._round_of(run)
+        if found.running is not None:
+            verdict = self._look(run, project, found, found.running, observation)
+            if verdict is not None:
+                return self._move(run, found, verdict)
+            run = self._runs.find(run.id) or run
+            found = self._round_of(run)
+            if found.running is not None or run.status != Status.CHECKING:
+                return run
+        elif not self._steps.must_be_gone(run, observation):
+            if observation.overrun is None or observation.overrun < OVERDUE_SECONDS:
+                return self._steps.hold(run, "waits for the end of its agent's processes")
+            return run
+        verdict = decide(found.plan, [outcome_of(one) for one in found.results], run.check_round)
+        if verdict is None and self._steps.left(run) <= 0:
+            verdict = OUT_OF_TIME
+        if verdict is not None:
+            return self._move(run, found, verdict)
+        return self._begin(run, project, found)
+
+    def close(self, run: Run) -> None:
+        """End the check that a run was in when it ended."""
+        if not run.check_round:
+            return
+        for row in self._ledger.of(run.id):
+            if row.status == CheckStatus.RUNNING:
+                status = STATUS_OF_END.get(Status(run.status), CheckStatus.ERROR)
+                end = CheckEnd(status, run.because or "")
+                self._ledger.finish(run, row, end, now=self._clock())
+
+    # --- one check -----------------------------------------------------------------------------
+
+    def _begin(self, run: Run, project: Project, found: Round) -> Run:
+        """Write down the next check, then begin it."""
+        check, position = found.plan.checks[len(found.results)], len(found.results) + 1
+        try:
+            sha, stored = self._prepared(run, project, found)
+        except (CannotRead, OSError) as problem:
+            return self._steps.hold(run, f"its work could not be read; retrying: {problem}")
+        now = self._clock()
+        if not self._ledger.begin(run, check, position, sha=sha, now=now, checks=stored):
+            return self._runs.find(run.id) or run
+        failpoint("check.begun")
+        latest = self._runs.find(run.id) or run
+        return self.advance(latest, project) if latest.status == Status.CHECKING else latest
+
+    def _prepared(self, run: Run, project: Project, found: Round) -> tuple[str, dict[str, Any]]:
+        """Return the commit to check, and what is known of the files that are in no commit.
+
+        The first check of a round takes the agent's commits; nothing is taken after it. Raises
+        CannotRead.
+        """
+        stored = dict(run.checks or {})
+        if found.results:
+            return found.results[0].sha, stored
+        repo = repository_of(project)
+        tip = self._copies.import_work(repo, run.id, run.work_branch)
+        state = self._copies.inspect(repo, run.id, tip=tip)
+        files = state.changed | state.new
+        own = sorted(files - set(stored.get("left", ())))
+        is_clean = not own and not state.untaken_commits and len(files) <= MOST_FILES
+        stored |= {"clean": is_clean, "own": own[:MOST_FILES]}
+        stored["changed"] = sorted(state.changed)[:MOST_FILES]
+        return tip, stored
+
+    def _look(
+        self,
+        run: Run,
+        project: Project,
+        found: Round,
+        row: CheckResult,
+        observation: Observation,
+    ) -> Verdict | None:
+        """Begin, watch or end the running check; return a verdict if it ends the whole run."""
+        check, step = found.plan.checks[row.position - 1], _step_of(run, row)
+        if not self._steps.has_begun(run, step, observation):
+            if not self._steps.must_be_gone(run, observation):
+                return None
+            return self._launch(run, project, check, row, step)
+        ended = observation.exit
+        if not self._steps.must_be_gone(run, observation):
+            return None
+        if observation.host_restarted or (ended is None and not self._is_late(row, check)):
+            return _lost(observation)
+        if ended is None or (ended.reason is ExitReason.STOPPED and self._is_late(row, check)):
+            # its supervisor did not end it in time, and the server did
+            ended = ExitRecord(None, None, ExitReason.DEADLINE, self._clock())
+        self._finish(run, project, row, end_of(ended, check.timeout_seconds), observation)
+        if ended.reason is ExitReason.DEADLINE and _had_less(run, row, check):
+            return OUT_OF_TIME
+        if ended.reason is ExitReason.DISK_FULL:
+            because = f"the disk is full: check “{check.name}” could not be finished"
+            return Verdict(Signal.CHECKS_BROKEN, Cause.DISK_FULL, because)
+        return None
+
+    def _is_late(self, row: CheckResult, check: Check) -> bool:
+        return self._clock() - row.started_at >= timedelta(seconds=check.timeout_seconds)
+
+    def _launch(
+        self, run: Run, project: Project, check: Check, row: CheckResult, step: Step
+    ) -> Verdict | None:
+        left = self._steps.left(run)
+        if left <= 0:
+            return OUT_OF_TIME
+        try:
+            seconds = min(float(check.timeout_seconds), left)
+            self._steps.launch(run, self._specs.check(run, project, step, check.command, seconds))
+        except NotWanted:
+            return None
+        except (LaunchFailed, NotLaunched) as failure:
+            end = CheckEnd(CheckStatus.ERROR, str(failure))
+            self._ledger.finish(run, row, end, now=self._clock())
+            if isinstance(failure, LaunchFailed) and failure.cause is Cause.DISK_FULL:
+                return Verdict(Signal.CHECKS_BROKEN, Cause.DISK_FULL, str(failure))
+        except (CannotRead, OSError) as problem:
+            log.warning("check_not_begun", run_id=run.id, exc_info=True)
+            self._steps.hold(run, f"check “{check.name}” could not be begun; retrying: {problem}")
+        return None
+
+    def _finish(
+        self, run: Run, project: Project, row: CheckResult, end: CheckEnd, seen: Observation
+    ) -> None:
+        """Write down the end of a check, its part of the log, and the files that it changed."""
+        stored = dict(run.checks or {})
+        changed: list[str] = []
+        try:
+            state = self._copies.inspect(repository_of(project), run.id, tip=row.sha)
+        except (CannotRead, OSError) as problem:
+            log.warning("copy_not_read_after_check", run_id=run.id, because=problem)
+            stored["clean"] = False
+        else:
+            changed = sorted(state.changed - set(stored.get("changed", ())))
+            left = (state.changed | state.new) - set(stored.get("own", ()))
+            stored["changed"] = sorted(state.changed)[:MOST_FILES]
+            stored["left"] = sorted(left)[:MOST_FILES]
+        written = (seen.log_from, self._engine.log(run.id).size)
+        self._ledger.finish(
+            run,
+            row,
+            end,
+            now=self._clock(),
+            log=written,
+            changed_files=changed[:MOST_FILES],
+            checks=stored,
+        )
+        failpoint("check.ended")
+
+    # --- the round -----------------------------------------------------------------------------
+
+    def _round_of(self, run: Run) -> Round:
+        results = [one for one in self._ledger.of(run.id) if one.round == run.check_round]
+        return Round(read_plan(run.checks or {}), results)
+
+    def _move(self, run: Run, found: Round, verdict: Verdict) -> Run:
+        """Write what a round decided."""
+        latest = self._runs.find(run.id) or run
+        if latest.status != Status.CHECKING or latest.check_round != run.check_round:
+            return latest
+        columns: RunColumns = {}
+        line = Line("reaped" if verdict.is_final else "progress", verdict.because)
+        if verdict.signal is Signal.FOLLOW_UP:
+            if self._steps.left(run) <= 0:
+                verdict, line = OUT_OF_TIME, Line("reaped", OUT_OF_TIME.because)
+            else:
+                columns = self._next_turn(latest)
+                line = Line("followed_up", verdict.because, data={"turn": latest.turn + 1})
+        elif verdict.signal is Signal.RED_DRAFT:
+            red = [outcome_of(one).sentence for one in found.results if outcome_of(one).is_red]
+            columns = {"checks": {**(latest.checks or {}), "red": red}}
+        failpoint("check.decided")
+        moved = self._transitions.write(latest, verdict, line, **columns)
+        if verdict.is_final:
+            self.close(moved)
+        if verdict.signal is Signal.FOLLOW_UP and moved.turn > latest.turn:
+            self._reporter.begin_turn(moved)
+        return moved
+
+    def _next_turn(self, run: Run) -> RunColumns:
+        """Return the columns with which the agent's next turn begins."""
+        report = self._reporter.of(run)
+        session = report.session_id or run.session_id
+        can_resume = bool(session) and bool(
+            self._reporter.continue_command(run, replace(report, session_id=session))
+        )
+        told = {
+            "from": self._engine.log(run.id).size,
+            "at": self._clock().isoformat(),
+            "report": report.as_data(),
+        }
+        return {
+            "turn": run.turn + 1,
+            "session_id": session if can_resume else None,
+            "checks": {**(run.checks or {}), "turn": told},
+        }
+
+
+def _had_less(run: Run, row: CheckResult, check: Check) -> bool:
+    """Return True if the run's deadline left less time than the check's own timeout."""
+    limit = timedelta(seconds=check.timeout_seconds)
+    return run.deadline is not None and run.deadline - row.started_at <= limit
+
+
+def _step_of(run: Run, row: CheckResult) -> Step:
+    label = f"check “{row.name}”, round {row.round}"
+    return Step(run.turn, row.position, label)
+
+
+def _lost(observation: Observation) -> Verdict:
+    """Return the end of a run whose check ended without a record."""
+    if observation.host_restarted:
+        because = "the machine was restarted"
+        return Verdict(Signal.CHECKS_BROKEN, Cause.HOST_RESTARTED, because)
+    because = "the processes of its check are gone and left no exit record"
+    return Verdict(Signal.CHECKS_BROKEN, Cause.SESSION_GONE, because)

@@ -1,0 +1,97 @@
+"""Follow-ups inside a run: a further turn of the agent, with what its checks said."""
+
+from __future__ import annotations
+
+import structlog
+
+from app.domain.agents.follow_ups import RedCheck, follow_up
+from app.domain.end_causes import TIME_USED_UP
+from app.domain.lifecycle import Signal
+from app.domain.projects.check_rounds import read_plan
+from app.domain.rules import Verdict
+from app.domain.words import Cause
+from app.records.runs.check_ledger import CheckLedger, outcome_of
+from app.records.tables import CheckResult, Project, Run
+from app.services.context import Context
+from app.services.lifecycle.launch_spec import LaunchSpecs, NotLaunched
+from app.services.lifecycle.steps import NotWanted, Steps
+from app.services.lifecycle.transitions import Line, Transitions
+from app.services.ports import CannotRead, LaunchFailed, Observation, PromptTooLong, Step
+
+log = structlog.get_logger()
+# the end of an output that is read to find its last lines
+_READ_BYTES = 256 * 1024
+
+
+class FollowUps:
+    """Begins the further turns of agents; the caller holds the run's lock."""
+
+    def __init__(
+        self,
+        context: Context,
+        specs: LaunchSpecs,
+        steps: Steps,
+        ledger: CheckLedger,
+        transitions: Transitions,
+    ) -> None:
+        self._runs = context.ledgers.runs
+        self._engine = context.adapters.engine
+        self._specs = specs
+        self._steps = steps
+        self._ledger = ledger
+        self._transitions = transitions
+
+    def has_begun(self, run: Run, observation: Observation) -> bool:
+        """Return True if the further turn that the run is in has begun."""
+        return self._steps.has_begun(run, Step(run.turn), observation)
+
+    def begin(self, run: Run, project: Project) -> Run:
+        """Begin the agent's next turn; return the run as it is then."""
+        observation = self._engine.inspect(run.id, run.supervisor)
+        if not self._steps.must_be_gone(run, observation):
+            return run
+        left = self._steps.left(run)
+        if left <= 0:
+            ending = TIME_USED_UP
+            verdict = Verdict(ending.signal, ending.cause, ending.because)
+            return self._transitions.write(run, verdict, Line("reaped", ending.because))
+        step = Step(run.turn, None, f"turn {run.turn}")
+        try:
+            words = follow_up(self._red_checks(run))
+            self._steps.launch(run, self._specs.turn(run, project, step, words, left))
+        except NotWanted:
+            return self._runs.find(run.id) or run
+        except (LaunchFailed, NotLaunched, PromptTooLong) as failure:
+            cause = getattr(failure, "cause", None) or Cause.AGENT_MISSING
+            because = f"the agent's follow-up could not be started: {failure}"
+            verdict = Verdict(Signal.GONE, cause, because)
+            return self._transitions.write(run, verdict, Line("reaped", because))
+        except (CannotRead, OSError) as problem:
+            log.warning("follow_up_not_begun", run_id=run.id, exc_info=True)
+            return self._steps.hold(run, f"its follow-up could not be begun; retrying: {problem}")
+        self._runs.append_event_once(
+            run.id, self._steps.now(), "spawned", f"{run.agent} · turn {run.turn}", turn=run.turn
+        )
+        return self._runs.find(run.id) or run
+
+    def _red_checks(self, run: Run) -> list[RedCheck]:
+        plan = read_plan(run.checks or {})
+        found = [one for one in self._ledger.of(run.id) if one.round == run.check_round]
+        return [
+            RedCheck(
+                one.name,
+                plan.checks[one.position - 1].command,
+                one.because or one.status.replace("_", " "),
+                self._output(run, one),
+            )
+            for one in found
+            if outcome_of(one).is_red
+        ]
+
+    def _output(self, run: Run, row: CheckResult) -> str:
+        """Return the end of a check's output, whole lines of at most 256 KiB."""
+        if row.log_from is None or row.log_to is None:
+            return ""
+        begin = max(row.log_from, row.log_to - _READ_BYTES)
+        piece = self._engine.log(run.id).read(begin, row.log_to - begin)
+        return piece.content.decode("utf-8", "replace")

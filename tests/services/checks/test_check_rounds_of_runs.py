@@ -1,0 +1,206 @@
+"""Checks between a run's good end and its delivery: rounds, follow-ups, causes, and what is left.
+
+The agents of these tests act only on what their prompts say.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.projects.checks import Check
+from app.records.runs.check_ledger import CheckLedger
+from app.records.tables import CheckResult, Run
+from tests.builders.repositories import tip_of
+from tests.drivers.planes import COMMIT, RealPlane
+
+# commits the word that a check expects, or another one where the prompt names none
+OBEDIENT = r"""
+word=$(sed -n 's/^answer.txt:1: expected //p' "$RUNYARD_PROMPT_FILE" | tail -n 1)
+echo "${word:-wrong}" > answer.txt && git add -A && git commit -qm "Answer ${word:-wrong}"
+"""
+# tries anew in each turn, without ever hearing
+DEAF = 'date +%N > answer.txt && git add -A && git commit -qm "Answer"'
+EXPECTS = "grep -qx right answer.txt || { echo 'answer.txt:1: expected right'; exit 3; }"
+
+
+def check(line: str, name: str = "tests", **terms: Any) -> Check:
+    """Return a check that is a line of shell."""
+    return Check(name, ("/bin/sh", "-c", line), **terms)
+
+
+def begin(plane: RealPlane, agent: str, *checks: Check, **settings: Any) -> Run:
+    """Start a run of an issue in a project with these checks."""
+    stored = [one.as_data() for one in checks]
+    project = plane.add_project(agent, checks=stored, **settings)
+    return plane.start_running_issue(project)
+
+
+def to_the_end(plane: RealPlane, run: Run) -> Run:
+    """Reap the run after the end of each of its steps, until it is released."""
+
+    def is_released() -> bool:
+        if plane.look(run).tree_gone:
+            plane.reap(run)
+        return plane.run(run.id).released_at is not None
+
+    plane.wait(is_released, "the release")
+    return plane.run(run.id)
+
+
+def results(plane: RealPlane, run: Run) -> list[CheckResult]:
+    return CheckLedger(plane.ledgers.runs).of(run.id)
+
+
+def ends(plane: RealPlane, run: Run) -> list[tuple[int, str, str]]:
+    """Return round, name and status of each check of a run."""
+    return [(one.round, one.name, one.status) for one in results(plane, run)]
+
+
+def at_origin(plane: RealPlane, run: Run) -> str:
+    """Return the commit of a run's branch at origin, empty if it is not there."""
+    return tip_of(Path(plane.project(run.project_id).origin), run.work_branch)
+
+
+def strikes(plane: RealPlane, run: Run) -> int:
+    return plane.project(run.project_id).strikes
+
+
+def log_of(plane: RealPlane, run: Run) -> str:
+    return plane.adapters.engine.log(run.id).read().content.decode()
+
+
+def test_commits_that_pass_are_delivered_and_the_copy_is_not_kept(plane: RealPlane) -> None:
+    run = begin(plane, COMMIT, check("echo built > left_by_build"), check("true", "lint"))
+    run = to_the_end(plane, run)
+    assert (run.status, run.cause) == ("succeeded", "delivered"), run.because
+    assert ends(plane, run) == [(1, "tests", "passed"), (1, "lint", "passed")]
+    assert not run.parked
+    assert not plane.copy(run).exists()
+    kinds = plane.kinds(run)
+    assert kinds.index("check_started") < kinds.index("check_ended") < kinds.index("delivered")
+    assert "--- check “tests”, round 1 ---" in log_of(plane, run)
+
+
+def test_an_agent_hears_what_failed_and_corrects_it(plane: RealPlane) -> None:
+    run = to_the_end(plane, begin(plane, OBEDIENT, check(EXPECTS)))
+    assert (run.status, run.cause) == ("succeeded", "delivered"), run.because
+    assert ends(plane, run) == [(1, "tests", "failed"), (2, "tests", "passed")]
+    assert run.turn == 2
+    first, second = results(plane, run)
+    assert first.sha != second.sha == run.head_sha
+    assert at_origin(plane, run) == second.sha
+    assert "followed_up" in plane.kinds(run)
+    assert strikes(plane, run) == 0
+
+
+def test_red_to_the_end_parks_the_work_and_strikes(plane: RealPlane) -> None:
+    run = to_the_end(plane, begin(plane, DEAF, check(EXPECTS), check_rounds=1))
+    assert (run.status, run.cause) == ("died", "checks_failed")
+    assert run.because == "check “tests” failed: exit code 3"
+    assert ends(plane, run) == [(1, "tests", "failed"), (2, "tests", "failed")]
+    assert run.parked
+    assert strikes(plane, run) == 1
+    assert not at_origin(plane, run)
+
+
+def test_red_to_the_end_is_delivered_as_a_draft_where_the_project_says_so(
+    plane: RealPlane,
+) -> None:
+    terms = {"check_rounds": 0, "on_red": "deliver"}
+    run = begin(plane, COMMIT, check(EXPECTS), check("true", "lint"), **terms)
+    run = to_the_end(plane, run)
+    assert (run.status, run.cause) == ("succeeded", "delivered_red")
+    assert strikes(plane, run) == 0
+    change = plane.services.changes.all(run.project_id)[0]
+    assert "✗ check “tests” failed: exit code 3" in change.body
+    assert "✓ check “lint” passed" in change.body
+
+
+def test_a_check_that_is_not_there_ends_the_run_and_holds_the_loop(plane: RealPlane) -> None:
+    missing = Check("tests", ("/nowhere/pytest",))
+    run = to_the_end(plane, begin(plane, COMMIT, missing, check("true", "lint")))
+    assert (run.status, run.cause) == ("died", "checks_error")
+    assert ends(plane, run) == [(1, "tests", "error")]
+    assert strikes(plane, run) == 0
+    hold = plane.project(run.project_id).checks_error
+    assert hold is not None
+    assert hold.startswith("Check “tests” could not be started: The command was not found")
+    assert run.parked
+
+
+def test_a_check_that_is_not_required_never_holds_a_delivery(plane: RealPlane) -> None:
+    run = to_the_end(plane, begin(plane, COMMIT, check("exit 1", "style", required=False)))
+    assert (run.status, run.cause) == ("succeeded", "delivered")
+    assert ends(plane, run) == [(1, "style", "failed")]
+
+
+def test_a_check_over_its_own_time_has_failed(plane: RealPlane) -> None:
+    slow = check("sleep 60", timeout_seconds=1)
+    run = to_the_end(plane, begin(plane, COMMIT, slow, check_rounds=0))
+    assert (run.status, run.cause) == ("died", "checks_failed")
+    assert ends(plane, run) == [(1, "tests", "timed_out")]
+
+
+def test_the_runs_own_deadline_ends_its_checks(plane: RealPlane) -> None:
+    run = to_the_end(plane, begin(plane, COMMIT, check("sleep 60"), budget_seconds=3))
+    assert (run.status, run.cause) == ("timed_out", "budget")
+    assert ends(plane, run) == [(1, "tests", "timed_out")]
+    assert run.parked
+
+
+@pytest.mark.parametrize("step", ["check", "turn"])
+def test_a_stop_ends_a_run_in_any_step(plane: RealPlane, step: str) -> None:
+    if step == "check":
+        run = begin(plane, COMMIT, check("echo here; sleep 60"))
+    else:
+        agent = f"[ -e new.txt ] && {{ echo here; sleep 60; }}; {COMMIT}"
+        run = begin(plane, agent, check("false"))
+
+    def is_there() -> bool:
+        if plane.look(run).tree_gone:
+            plane.reap(run)
+        return "\nhere" in log_of(plane, run)
+
+    plane.wait(is_there, "the step")
+    assert plane.run(run.id).status == ("checking" if step == "check" else "running")
+    plane.stop_run(run)
+    ended = to_the_end(plane, run)
+    assert (ended.status, ended.cause) == ("stopped", "stopped")
+    assert {one.status for one in results(plane, run)} == {
+        "stopped" if step == "check" else "failed"
+    }
+    assert strikes(plane, run) == 0
+    assert ended.parked
+
+
+def test_what_a_check_changes_is_told_and_not_delivered(plane: RealPlane) -> None:
+    formatter = check("echo formatted > new.txt; git commit -qam 'Format'", "format")
+    run = to_the_end(plane, begin(plane, COMMIT, formatter, check("true")))
+    assert (run.status, run.cause) == ("succeeded", "delivered")
+    first, second = results(plane, run)
+    assert (first.changed_files, second.changed_files) == (["new.txt"], [])
+    assert "check “format” changed new.txt; not delivered" in plane.lines(run)
+    assert at_origin(plane, run) == first.sha == run.head_sha
+
+
+def test_a_daemon_of_a_check_is_ended_before_the_next_one(plane: RealPlane) -> None:
+    daemon = check("setsid sh -c 'echo $$ > ../daemon; sleep 300' & sleep 0.3; true", "serve")
+    run = to_the_end(plane, begin(plane, COMMIT, daemon, check("! kill -0 $(cat ../daemon)")))
+    assert (run.status, run.cause) == ("succeeded", "delivered"), plane.lines(run)
+
+
+def test_a_follow_up_that_dies_is_judged_by_its_own_end(plane: RealPlane) -> None:
+    agent = f"[ -e new.txt ] && exit 7; {COMMIT}"
+    run = to_the_end(plane, begin(plane, agent, check("false")))
+    assert (run.status, run.cause, run.exit_code) == ("died", "exit_code", 7)
+    assert strikes(plane, run) == 1
+
+
+def test_a_follow_up_without_a_commit_is_checked_again_and_counts(plane: RealPlane) -> None:
+    agent = f"[ -e new.txt ] || {{ {COMMIT}; }}"
+    run = to_the_end(plane, begin(plane, agent, check("false"), check_rounds=2))
+    assert (run.status, run.cause) == ("died", "checks_failed")
+    assert [number for number, _, _ in ends(plane, run)] == [1, 2, 3]
