@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Executable, event, text
+from sqlalchemy import Connection, Executable, event, text
 from sqlalchemy.engine import CursorResult, Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,7 +20,12 @@ from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
 from app.records.database.change_codec import notify_others
-from app.records.database.engines import is_cramped, postgresql_engine, sqlite_engine
+from app.records.database.engines import (
+    GLANCE,
+    is_cramped,
+    postgresql_engine,
+    sqlite_engine,
+)
 from app.records.feed import Change, Happening, without_rows
 from app.records.people.audit_ledger import PENDING
 from app.records.stores.sessions import SHARED
@@ -199,6 +204,8 @@ class Database:
             self._writer = postgresql_engine(url, size=1, may_write=True, **wait)
             self._reader = postgresql_engine(url, size=READERS, may_write=False, **wait)
 
+        self._glances = self._reader.execution_options(**{GLANCE: True})
+
     @property
     def engine(self) -> Engine:
         """The writing engine, for migrations."""
@@ -220,6 +227,12 @@ class Database:
         info = dict(self.info)
         with silence_named(), Session(self._reader, expire_on_commit=False, info=info) as session:
             yield session
+
+    @contextmanager
+    def glancing(self) -> Generator[Connection]:
+        """Open a connection for one SELECT, without a transaction. Raises DatabaseSilent."""
+        with silence_named(), self._glances.connect() as connection:
+            yield connection
 
     @contextmanager
     def transaction(self) -> Generator[Transaction]:

@@ -76,6 +76,8 @@ def cramped_uri(file: Path) -> str:
 WRITER_LOCK = 0x52756E79617264
 # an engine with this option waits for the write lock without limit
 PATIENT = "is_patient"
+# connections with this option read by one statement each, which needs no transaction around it
+GLANCE = "is_glance"
 SWITCHES = 10
 CONNECT_SECONDS = 5
 _JSON = TypeAdapter[Any](Any)
@@ -133,7 +135,20 @@ def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: flo
     if may_write:
         # under READ COMMITTED two writers could both count, then both insert: so they take turns
         event.listen(engine, "begin", _take_turn)
+    else:
+        event.listen(engine, "begin", _begin_to_read)
+        event.listen(engine, "checkin", _end_glance)
     return engine
+
+
+def _begin_to_read(connection: Any) -> None:
+    if connection.get_execution_options().get(GLANCE):
+        connection.connection.dbapi_connection.autocommit = True
+
+
+def _end_glance(connection: Any, _: Any) -> None:
+    if connection is not None and connection.autocommit:
+        connection.autocommit = False
 
 
 def _take_turn(connection: Any) -> None:
@@ -217,7 +232,6 @@ def sqlite_engine(
         json_deserializer=_read_json,
         connect_args={"check_same_thread": False, "timeout": busy_seconds},
     )
-
     if file:
         _keep_index_in_memory(engine, Path(file).absolute(), is_cramped)
 
@@ -231,7 +245,8 @@ def sqlite_engine(
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        if not connection.get_execution_options().get(GLANCE):
+            connection.exec_driver_sql(begin)
 
     event.listen(engine, "checkin", _end)
     return engine

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from sqlalchemy import func, update
+from sqlalchemy.orm.base import instance_dict
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -33,6 +34,7 @@ from app.records.runs.run_pages import ListedRun, RunFilter, list_runs
 from app.records.stores.routing import Stores
 from app.records.stores.sessions import every
 from app.records.tables import Run, RunEvent
+from app.records.tables.drafts import drafted
 
 # columns that no project card shows
 OFF_CARDS = frozenset({"base_sha", "supervisor"})
@@ -70,9 +72,10 @@ class RunLedger:
     ) -> None:
         """Add an accepted run and the first line of its timeline."""
         statement = run_statements.insert_run()
-        columns = statement.table.columns.keys()  # an insert of an entity costs far more
-        values = {name: getattr(run, name) for name in columns}
-        tx.write(statement, {name: one for name, one in values.items() if one is not None})
+        given = instance_dict(run)  # by the entity, the insert and each of its values cost far more
+        columns = statement.table.columns.keys()
+        values = ((name, given[name]) for name in columns)
+        tx.write(statement, {name: one for name, one in values if one is not None})
         record(tx, None if run.batch_id else run.id)
         add_to_day(tx, run)
         self.append_event(tx, run.id, run.created_at, "accepted", sentence, data)
@@ -142,7 +145,7 @@ class RunLedger:
             line: dict[str, Any] = {"at": now, "kind": "note", "sentence": DUE_NOW, "data": {}}
             added = tx.connection().execute(lines, [{"run_id": one, **line} for one, _ in moved])
             for event_id, run_id in added:
-                event = RunEvent(id=event_id, run_id=run_id, **line)
+                event = drafted(RunEvent, {"id": event_id, "run_id": run_id, **line})
                 tx.publish(RunEventAppended(run_id, event_id, event))
             tx.publish(*(RunChanged(*one) for one in moved))
             tx.publish(*(ProjectChanged(one) for one in sorted({one for _, one in moved})))
@@ -268,7 +271,7 @@ class RunLedger:
         values: dict[str, Any] = {"run_id": run_id, "at": at, "kind": kind, "sentence": sentence}
         added = tx.write(run_statements.insert_event(), values | {"data": data or {}})
         (event_id,) = added.inserted_primary_key or (0,)
-        event = RunEvent(id=event_id, **values, data=data or {})
+        event = drafted(RunEvent, {"id": event_id, **values, "data": data or {}})
         tx.publish(RunEventAppended(run_id, event_id, event))
 
     def append_event_once(

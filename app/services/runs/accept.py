@@ -33,6 +33,7 @@ from app.records.feed import RunAccepted
 from app.records.runs import run_ledger
 from app.records.runs.accept_guards import Guards, note_added, read_guards
 from app.records.runs.handover_ledger import HandoverLedger
+from app.records.runs.order_facts import read_order_facts
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_statements import is_active
 from app.records.runs.selections import find_twin
@@ -41,7 +42,7 @@ from app.records.stores.shared_transactions import SharedTransactions
 from app.records.tables import Project, Run
 from app.services.limits.quota import FreePlace, Place, Places, refusal_of
 from app.services.runs.idempotency import Keys, Sent
-from app.services.runs.prechecks import Checked, Prechecks, refuse_closed
+from app.services.runs.prechecks import Checked, Prechecks, opened, refuse_closed
 from app.services.runs.requests import (
     FROM,
     TEMPLATE,
@@ -166,13 +167,13 @@ class AcceptService:
         also: Also | None,
     ) -> Accepted:
         sent = _sent(order, requester)
-        with self._runs.stores.looking() as session:
-            # before all other checks: a replay succeeds even if the project has changed since
-            replayed = self._keys.known_in(session, sent, now) if sent else None
-            if replayed is not None:
-                return Accepted(replayed, True)
-            project = self._prechecks.project(order.project_id, session)
-            limit = self._prechecks.limit(session, project, order, now)
+        facts = read_order_facts(self._runs.stores, order.project_id, requester.key)
+        # before all other checks: a replay succeeds even if the project has changed since
+        replayed = self._keys.known(sent, now) if sent and facts.may_have_key else None
+        if replayed is not None:
+            return Accepted(replayed, True)
+        project = opened(facts)
+        limit = self._prechecks.limit(project, order, now) if facts.is_any_held else None
         checked = self._prechecks.order(project, order, limit)
         run = self._draft(project, order, checked, requester, now)
         ready = _Ready(

@@ -33,6 +33,7 @@ from app.errors import (
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.template_ledger import TemplateLedger
 from app.records.runs.accept_guards import ProjectFacts
+from app.records.runs.order_facts import OrderFacts
 from app.records.tables import Project, TemplateRow
 from app.services.context import Adapters, repository_of
 from app.services.limits.usage_limits import UsageLimits
@@ -177,6 +178,17 @@ def refuse_closed(project: Project | ProjectFacts) -> None:
         raise ProjectBroken(project.state_because)
 
 
+def opened(facts: OrderFacts) -> Project:
+    """Return the project of an order if runs can start in it. Raises a Refusal, ProjectUnreadable.
+    """
+    if facts.unreadable is not None:
+        raise facts.unreadable
+    if facts.project is None:
+        raise NotFound
+    refuse_closed(facts.project)
+    return facts.project
+
+
 class Prechecks:
     """The checks of an order that need no lock."""
 
@@ -212,15 +224,14 @@ class Prechecks:
         refuse_closed(project)
         return project
 
-    def limit(
-        self, session: Session, project: Project, order: RunRequest, now: datetime
-    ) -> AccountHeld | None:
+    def limit(self, project: Project, order: RunRequest, now: datetime) -> AccountHeld | None:
         """Return the refusal of an order whose account is at its usage limit, or None."""
         is_resume = order.again is not None and order.again.is_resume
         if is_resume or order.batch_id is not None:
             return None
         due_at = order.due_at(now) or now
-        return self._limits.refusal(session, order.agent or project.agent, order.model, due_at)
+        with self._projects.stores.looking() as session:
+            return self._limits.refusal(session, order.agent or project.agent, order.model, due_at)
 
     def order(self, project: Project, order: RunRequest, limit: AccountHeld | None) -> Checked:
         """Check that agent, framework, branch and issue exist and are usable. Raises a Refusal."""
