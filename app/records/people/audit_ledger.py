@@ -174,8 +174,8 @@ def append_details(tx: Transaction, data: Mapping[str, Any], now: datetime) -> N
 
 def append(control: Transaction, act: Act) -> None:
     """Append a row to the end of the hash chain."""
-    # of a shared transaction's acts, each knows the one before
-    last = control.info.get(_LAST) or control.connection().execute(_last_hash()).scalar()
+    # read with the guards of an accept; of a shared transaction's acts, each knows the one before
+    last = control.info.pop(_LAST, None) or control.connection().execute(last_hash()).scalar()
     # not by `asdict`, which copies every value
     values = {
         one.name: getattr(act, one.name) for one in fields(act) if one.metadata.get(IS_COLUMN, True)
@@ -191,9 +191,15 @@ def append(control: Transaction, act: Act) -> None:
 
 # on the table and not on the entity, which costs far more: these run for every accepted run
 @cache
-def _last_hash() -> Select[Any]:
+def last_hash() -> Select[str]:
+    """Select the hash of the last row, to which `append` links the next one."""
     audit = SQLModel.metadata.tables["audit"]
     return select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)
+
+
+def expect_append(control: Session, last: str | None) -> None:
+    """Tell a transaction the last hash, as it has just read it, for the next `append`."""
+    control.info[_LAST] = last
 
 
 @cache

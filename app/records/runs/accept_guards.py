@@ -1,7 +1,7 @@
 """The facts that refuse a run when it is accepted: one statement per store, built once.
 
 Read under the write lock, so that nothing can change before the commit. Rows are loaded only for
-the refusal that names them.
+the refusal that names them. The end of the audit is read along, for the row that an accept appends.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import Select
 from sqlmodel import Session, SQLModel, col
 
+from app.records.people.audit_ledger import expect_append, last_hash
 from app.records.projects.project_reading import unreadable_named
 from app.records.runs.run_statements import ASKED_FOR_NOW, BEGUN, is_active
 from app.records.stores.identity import NEW_RUNS
@@ -156,10 +157,12 @@ def _read(session: Session, asked: _Asked) -> tuple[Sequence[Any] | None, Guards
     stores = every(session)
     if len(stores) == 1:
         both = _row(session, _of_both(), asked)
-        project, rows = (both[:5], [both[5:]]) if both else (None, [])
+        project, rows = (both[:6], [both[6:]]) if both else (None, [])
     else:
         project = _row(control_of(session), _of_project(), asked)
         rows = [_row(one, _of_runs(), asked) for one in stores]
+    if project is not None:
+        expect_append(control_of(session), project[5])
     return project, _guards(project, rows)
 
 
@@ -208,7 +211,8 @@ def _where_project(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
 def _project_columns() -> tuple[ColumnElement[Any], ...]:
     new_runs = select(col(Setting.value)).where(col(Setting.name) == NEW_RUNS).scalar_subquery()
     columns = SQLModel.metadata.tables["project"].c
-    return (*(columns[field.name] for field in fields(ProjectFacts)), new_runs)
+    last = last_hash().scalar_subquery()
+    return (*(columns[field.name] for field in fields(ProjectFacts)), new_runs, last)
 
 
 def _run_columns() -> tuple[ColumnElement[Any], ...]:
