@@ -22,6 +22,8 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
 from pydantic import ValidationError
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from app.api.client.client import ApiClient
 from app.api.http import problems
@@ -92,6 +94,23 @@ class LastingFiles(StaticFiles):
         return answer
 
 
+class Web(FastAPI):
+    """The application of pages and forms; its first route is the API, mounted.
+
+    Calls of the API go there at once: only pages need the middleware in between.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call on."""
+        mounted = self.routes[0]
+        match, own = mounted.matches(scope)
+        if match is not Match.FULL:
+            await super().__call__(scope, receive, send)
+            return
+        scope.update(own)
+        await mounted.handle(scope, receive, send)
+
+
 @dataclass(frozen=True)
 class PageServer:
     """The server as pages see it: the live feed, and an API client for each visitor."""
@@ -138,9 +157,9 @@ def build_gate(
     services, port = plane.services, plane.settings.port
     live = live or LiveStream(services)
     command = login_command(plane.settings)
-    web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living(live))
+    web = Web(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living(live))
     api = build_api(services, live, port=port, store_silent=DatabaseSilent)
-    web.mount("/api/v1", api)  # first, so that a call is not compared with every form
+    web.mount("/api/v1", api)
     for routes in (
         system.open_routes(services),
         sign_in.routes(services.accounts, services.clock, port=port, command=command),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.http import problems
@@ -69,6 +69,18 @@ class Masking:
         await self._app(scope, receive, answer)
 
 
+def _look() -> Callable[[Request], Awaitable[None]]:
+    words = KnownWords()
+
+    async def look(request: Request) -> None:
+        """Refuse what a route would pass over: unknown query words, and names given twice."""
+        # one dependency, because solving another one costs more than either check
+        await words(request)
+        await refuse_doubled_names(request)
+
+    return look
+
+
 def build_api(
     services: Any, live: LiveStream, *, port: int, store_silent: type[Exception]
 ) -> FastAPI:
@@ -80,7 +92,7 @@ def build_api(
     problems.register(api, store_silent=store_silent)
     api.add_middleware(Masking, mask=services.secrets.mask)
     api.state.also_wrong = problems.finder(services)
-    looks = [Depends(KnownWords()), Depends(refuse_doubled_names)]
+    looks = [Depends(_look())]
     for part in (
         runs.routes(services),
         prompts.routes(services),
