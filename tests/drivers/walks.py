@@ -12,11 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, Engine, event
 from sqlmodel import Session
 
 import app
 from app.records.database.database import Transaction
+from app.records.database.engines import GLANCE
 
 OURS = f"{Path(app.__file__).parent}/"
 
@@ -26,12 +27,14 @@ class Walk:
     """What was entered since the last `restart`: functions by file, and sessions that asked.
 
     `calls` counts by the file's path below `app/`; imports are left out. `read_sessions` and
-    `transactions` count those that began on a database, one for each store that they asked.
+    `transactions` count those that began on a database, one for each store that they asked;
+    `glances` counts the statements that read outside of both.
     """
 
     calls: Counter[str] = field(default_factory=Counter[str])
     read_sessions: int = 0
     transactions: int = 0
+    glances: int = 0
     is_over: bool = False
 
     @property
@@ -41,7 +44,8 @@ class Walk:
 
     def restart(self) -> None:
         """Forget what was entered so far."""
-        self.calls, self.read_sessions, self.transactions = Counter(), 0, 0
+        self.calls = Counter()
+        self.read_sessions = self.transactions = self.glances = 0
 
     def on_call(self, frame: FrameType, kind: str, _: Any) -> None:
         """Note one call; a thread that outlives the walk is no longer followed."""
@@ -60,6 +64,10 @@ class Walk:
         else:
             self.read_sessions += 1
 
+    def on_connection(self, connection: Connection) -> None:
+        """Note a connection that reads by one statement."""
+        self.glances += bool(connection.get_execution_options().get(GLANCE))
+
 
 @contextmanager
 def walk() -> Iterator[Walk]:
@@ -70,6 +78,7 @@ def walk() -> Iterator[Walk]:
     """
     seen = Walk()
     event.listen(Session, "after_begin", seen.on_begin)
+    event.listen(Engine, "begin", seen.on_connection)
     threading.setprofile(seen.on_call)
     sys.setprofile(seen.on_call)
     try:
@@ -79,3 +88,4 @@ def walk() -> Iterator[Walk]:
         threading.setprofile(None)  # pyright: ignore[reportArgumentType]
         seen.is_over = True
         event.remove(Session, "after_begin", seen.on_begin)
+        event.remove(Engine, "begin", seen.on_connection)

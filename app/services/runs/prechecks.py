@@ -179,8 +179,7 @@ def refuse_closed(project: Project | ProjectFacts) -> None:
 
 
 def opened(facts: OrderFacts) -> Project:
-    """Return the project of an order if runs can start in it. Raises a Refusal, ProjectUnreadable.
-    """
+    """Return the project of an order, if runs can start in it. Raises what refuses them."""
     if facts.unreadable is not None:
         raise facts.unreadable
     if facts.project is None:

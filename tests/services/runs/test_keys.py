@@ -14,7 +14,9 @@ import pytest
 from app.domain.lifecycle import DONE
 from app.domain.words import Depth, Status
 from app.errors import ConcurrencyLimit, KeyReused, KeyTaken, RateLimited, Refusal
+from app.records.projects.project_reading import ProjectUnreadable
 from app.records.tables import Project, Run
+from tests.builders.poison import unreadable
 from tests.fakes.planes import TwinPlane, twin_plane
 
 HOLD, LIFETIME = 600, 30 * 86400
@@ -83,6 +85,16 @@ def test_a_replay_passes_whatever_has_changed_since(
     with pytest.raises(Refusal):
         still.accept(still.order(project, depth=Depth.DEEP), "other")
     assert still.accept(still.order(project), "k").id == run.id
+
+
+def test_a_replay_passes_even_if_its_project_cannot_be_read(
+    still: TwinPlane, project: Project
+) -> None:
+    run = still.accept(still.order(project), "k")
+    with unreadable(still, project):
+        with pytest.raises(ProjectUnreadable):
+            still.accept(still.order(project, depth=Depth.DEEP), "other")
+        assert still.accept(still.order(project), "k").id == run.id
 
 
 @pytest.mark.parametrize(
