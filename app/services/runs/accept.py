@@ -16,7 +16,6 @@ from app.domain.formatting import iso
 from app.domain.ids import shorten
 from app.domain.issues import branch_of_issue
 from app.domain.lifecycle import DONE
-from app.domain.words import Status
 from app.errors import (
     AlreadyRunning,
     BeingReleased,
@@ -268,6 +267,7 @@ class AcceptService:
         beside = order.again.run_id if order.again else order.batch_id
         run_id = self._runs.stores.mint_run_id(now, beside=beside)
         kept = order.again.branch if order.again else None
+        due_at = order.due_at(now)
         settled = Settled(
             run_id=run_id,
             project_id=project.id,
@@ -277,14 +277,13 @@ class AcceptService:
             work_branch=kept or work_branch_of(project, order.issue, run_id),
             agent=checked.agent,
             budget_seconds=project.budget_seconds,
+            due_at=due_at,
+            expires_at=_later(due_at or now, order.ttl_seconds),
+            hold=INCOMPLETE if order.batch_id else None,
         )
         run = draft_run(order, requester, settled, now)
         if checked.template is not None:
             run.provenance = {**run.provenance, TEMPLATE: checked.template.label}
-        run.due_at = order.due_at(now)
-        run.status = Status.DELAYED if run.due_at else Status.QUEUED
-        run.hold = INCOMPLETE if order.batch_id else None
-        run.expires_at = _later(run.due_at or now, order.ttl_seconds)
         return run
 
 

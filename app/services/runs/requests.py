@@ -131,7 +131,7 @@ class HeldBack(Exception):
 
 @dataclass(frozen=True)
 class Settled:
-    """Facts settled of a new run besides its order: its place, title, agent and budget."""
+    """Facts settled of a new run besides its order: its place, title, agent, budget and start."""
 
     run_id: str
     project_id: str
@@ -141,16 +141,19 @@ class Settled:
     work_branch: str
     agent: str
     budget_seconds: int
+    due_at: datetime | None = None
+    expires_at: datetime | None = None
+    hold: str | None = None
 
 
 def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: datetime) -> Run:
-    """Draft the row of a new run, queued to start at once."""
+    """Draft the row of a new run: delayed until its start, or queued to start at once."""
     again = order.again
     return drafted_run(
         {
             "id": settled.run_id,
             "project_id": settled.project_id,
-            "status": Status.QUEUED,
+            "status": Status.DELAYED if settled.due_at else Status.QUEUED,
             "trigger": requester.trigger,
             "title": settled.title,
             "depth_level": order.depth,
@@ -176,6 +179,9 @@ def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: da
             "charged_to": requester.person_id if requester.is_charged else None,
             "provenance": requester.provenance,
             "created_at": now,
+            "due_at": settled.due_at,
+            "expires_at": settled.expires_at,
+            "hold": settled.hold,
         }
     )
 
