@@ -14,7 +14,8 @@ import pytest
 from app.adapters.forge.builtin import BuiltinForge
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import TrackerLedger
-from app.services.ports import ChangeOrder, DiffStat, Forge, ForgeSilent, Repository
+from app.records.tables import IssueComment
+from app.services.ports import ChangeOrder, DiffStat, Forge, ForgeSilent, Repository, Said
 from tests.builders.rows import draft_project, opened_database, stores_on
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -40,8 +41,12 @@ class FarSide(Protocol):
         """Close an issue."""
         ...
 
-    def end(self, repo: Repository, number: int, state: str) -> None:
+    def end(self, repo: Repository, number: int, state: str, because: str = "") -> None:
         """Merge a change request (`merged`) or close it unmerged (`closed`)."""
+        ...
+
+    def say(self, repo: Repository, number: int, author: str, body: str) -> None:
+        """Comment on an issue."""
         ...
 
 
@@ -72,10 +77,20 @@ class BuiltinSide:
         """Close an issue."""
         self._tracker.change_issue(repo.project_id, number, NOW, state="closed")
 
-    def end(self, repo: Repository, number: int, state: str) -> None:
+    def end(self, repo: Repository, number: int, state: str, because: str = "") -> None:
         """Merge a change request or close it unmerged."""
         sha = "c" * 40 if state == "merged" else None
-        self._tracker.end_change(repo.project_id, number, state=state, now=NOW, merged_sha=sha)
+        self._tracker.end_change(
+            repo.project_id, number, state=state, now=NOW, merged_sha=sha, because=because or None
+        )
+
+    def say(self, repo: Repository, number: int, author: str, body: str) -> None:
+        """Comment on an issue."""
+        self._tracker.add_comment(
+            IssueComment(
+                project_id=repo.project_id, number=number, author=author, body=body, created_at=NOW
+            )
+        )
 
     def leave(self) -> None:
         """Close the database."""
@@ -305,3 +320,37 @@ def test_silence_says_how_long_to_wait_and_whether_a_person_is_needed() -> None:
     plain = ForgeSilent()
     assert (plain.retry_after, plain.needs_attention) == (None, False)
     assert str(plain)
+
+
+# --- words about an issue ----------------------------------------------------------------------
+
+
+def test_comments_are_told_in_their_order_and_as_they_were_written(
+    side: FarSide, repo: Repository
+) -> None:
+    number, other = side.write(repo, "One"), side.write(repo, "Other")
+    side.say(repo, number, "ada", HOSTILE)
+    side.say(repo, other, "bob", "elsewhere")
+    side.say(repo, number, "bob", "second")
+    said = side.forge.said_about(repo, number).comments
+    assert [(one.author, one.body) for one in said] == [("ada", HOSTILE), ("bob", "second")]
+    assert all(one.created_at.tzinfo for one in said)
+    assert side.forge.said_about(repo, 999) == Said()
+
+
+def test_only_changes_that_were_closed_unmerged_are_unwanted(
+    side: FarSide, repo: Repository
+) -> None:
+    number = side.write(repo, "One")
+    opened = [
+        side.forge.open_change(
+            repo, order(f"run_{n}", f"afk/{n}", closes=None if n == 3 else number), now=NOW
+        )
+        for n in range(4)
+    ]
+    side.end(repo, opened[0].number, "closed", "Wrong file.")
+    side.end(repo, opened[1].number, "merged")
+    side.end(repo, opened[3].number, "closed", "Of no issue.")
+    unwanted = side.forge.said_about(repo, number).unwanted
+    assert [(one.number, one.because) for one in unwanted] == [(opened[0].number, "Wrong file.")]
+    assert all(one.closed_at.tzinfo for one in unwanted)

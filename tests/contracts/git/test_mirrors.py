@@ -11,7 +11,14 @@ import pytest
 from app.adapters.git.command import Git
 from app.adapters.git.environment import Identity
 from app.adapters.git.mirrors import GitMirrors
-from app.services.ports import BranchTaken, CannotRead, Mirrors, OriginProblem, Repository
+from app.services.ports import (
+    BranchTaken,
+    CannotRead,
+    FileText,
+    Mirrors,
+    OriginProblem,
+    Repository,
+)
 from tests.builders.repositories import (
     Place,
     commit_file,
@@ -219,3 +226,57 @@ def test_a_rename_moves_the_claim_in_one_step(place: Place) -> None:
         place.mirrors.rename(place.repo, "afk/1", "other")
     place.mirrors.rename(place.repo, "afk/1", "parked/afk/1/run_1")
     assert place.mirrors.claims(place.repo) == {"parked/afk/1/run_1", "other"}
+
+
+# --- files of a commit -------------------------------------------------------------------------
+
+
+def guide_of(mirrors: Mirrors, repo: Repository, most: int = 100) -> FileText | None:
+    tip = mirrors.origin_tip(repo, "main")
+    assert tip
+    return mirrors.read_file(repo, tip, "RUNYARD.md", most=most)
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "is_cut"),
+    [
+        (b"Use tabs.\n", "Use tabs.\n", False),
+        (b"\xef\xbb\xbfHi", "Hi", False),
+        (b"a\xffb", "a\ufffdb", False),
+        (b"x" * 100, "x" * 100, False),
+        (b"x" * 101, "x" * 100, True),
+        ("é".encode() * 80, "é" * 50, True),
+        (b"y" + "é".encode() * 80, "y" + "é" * 49, True),
+        (b"", "", False),
+    ],
+)
+def test_a_file_at_the_top_of_a_commit_is_read_up_to_its_cap(
+    mirrors: Mirrors, tmp_path: Path, content: bytes, text: str, is_cut: bool
+) -> None:
+    origin = make_origin(tmp_path / "origin")
+    commit_file(origin, "RUNYARD.md", content)
+    assert guide_of(mirrors, clone(mirrors, origin)) == FileText(text, is_cut)
+
+
+def test_a_link_a_folder_and_a_missing_file_are_no_file(mirrors: Mirrors, tmp_path: Path) -> None:
+    origin = make_origin(tmp_path / "origin")
+    repo = clone(mirrors, origin)
+    assert guide_of(mirrors, repo) is None
+    (origin / "RUNYARD.md").symlink_to("/etc/passwd")
+    commit_file(origin, "a.txt")
+    mirrors.fetch(repo)
+    assert guide_of(mirrors, repo) is None
+    (origin / "RUNYARD.md").unlink()
+    (origin / "RUNYARD.md").mkdir()
+    commit_file(origin, "RUNYARD.md/a.txt")
+    mirrors.fetch(repo)
+    assert guide_of(mirrors, repo) is None
+
+
+@pytest.mark.parametrize("sha", ["main", "--all", "0" * 40])
+def test_a_file_is_read_only_from_a_commit_that_there_is(
+    mirrors: Mirrors, tmp_path: Path, sha: str
+) -> None:
+    repo = clone(mirrors, make_origin(tmp_path / "origin"))
+    with pytest.raises(CannotRead):
+        mirrors.read_file(repo, sha, "RUNYARD.md", most=100)
