@@ -23,7 +23,7 @@ class Told:
 
     def __init__(self, session: PageSession, run_id: str) -> None:
         self._session, self._id, self._is_open = session, run_id, False
-        with ui.element("details").classes("fold told") as fold:
+        with ui.element("details").classes("fold") as fold:
             ui.html("What it was told", sanitize=clean, tag="summary")
             self._box = testid(ui.html("", sanitize=clean), "told-text")
         testid(fold, "told")
@@ -64,7 +64,7 @@ def _turn_html(turn: TurnOut, *, is_only: bool) -> str:
 
 def _text_html(words: str) -> str:
     lines = "\n".join(plain_html(line) for line in words.split("\n"))
-    return f'<pre class="task told" tabindex="0">{lines}</pre>'
+    return f'<pre class="task prompt-text" tabindex="0">{lines}</pre>'
 
 
 class PromptBox:
@@ -73,7 +73,7 @@ class PromptBox:
     def __init__(self, session: PageSession, form: RunForm) -> None:
         self._session, self._form = session, form
         self._timer: ui.timer | None = None
-        with ui.element("div").classes("f told") as self._box:
+        with ui.element("div").classes("f prompt-box") as self._box:
             self._head = testid(ui.label("Prompt").classes("label"), "prompt-template")
             self._text = testid(ui.html("", sanitize=clean), "prompt-preview")
         self.later(0)

@@ -59,17 +59,17 @@ async def test_the_form_shows_the_prompt_and_follows_what_is_typed(
     ("turns", "html"),
     [
         ([], f'<p class="sub">{NOTHING}</p>'),
-        ([turn()], '<pre class="task told" tabindex="0">Do it.</pre>'),
+        ([turn()], '<pre class="task prompt-text" tabindex="0">Do it.</pre>'),
         (
             [turn(template="a", version=3, text="1\n\x1b[2J\u202e<b>")],
             '<p class="sub">by the template a@3</p>'
-            '<pre class="task told" tabindex="0">1\n<i class="esc">\\x1b</i>[2J'
+            '<pre class="task prompt-text" tabindex="0">1\n<i class="esc">\\x1b</i>[2J'
             '<i class="esc">\\u202e</i>&lt;b&gt;</pre>',
         ),
         (
             [turn(), turn(n=2, text="Go on.")],
-            '<p class="sub">Turn 1</p><pre class="task told" tabindex="0">Do it.</pre>'
-            '<p class="sub">Turn 2</p><pre class="task told" tabindex="0">Go on.</pre>',
+            '<p class="sub">Turn 1</p><pre class="task prompt-text" tabindex="0">Do it.</pre>'
+            '<p class="sub">Turn 2</p><pre class="task prompt-text" tabindex="0">Go on.</pre>',
         ),
     ],
 )
