@@ -19,14 +19,14 @@ from tests.drivers.cli.click_tree import every_command
 
 LIMITS = {name for name, one in PROJECT_SETTINGS.items() if one.kind is Kind.LIMIT}
 # in requests, but no settings: what a new project is made of, and acts on a project
-ACTS = {"origin", "archived", "sandbox_notice"}
+ACTS = {"origin", "archived", "sandbox_notice", "suggested_checks"}
 # columns that the server fills
 OWN_COLUMNS = {
     *("id", "origin", "sandbox_chosen", "sandbox_notice", "state", "state_because", "strikes"),
     *("paused_because", "origin_because", "origin_since", "unreachable", "known_branches"),
     *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),
-    *("checks_answered", "checks", "check_rounds", "on_red"),
     *("prompt_version", "default_template"),
+    "checks_answered",
 }
 every_setting = pytest.mark.parametrize("one", PROJECT_SETTINGS.values(), ids=PROJECT_SETTINGS)
 

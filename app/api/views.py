@@ -39,7 +39,7 @@ QUARANTINE = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 _COLUMNS = tuple(Run.model_fields)
 
 # project fields that no form edits: a form would send the mask back
-_TOLD_OF_RUNS = frozenset({"last_run", "recent_failures", "hold", "stuck"})
+_TOLD_OF_RUNS = frozenset({"last_run", "recent_failures", "hold", "stuck", "checks_error"})
 Maskable = (
     BaseModel | Mapping[str, "Maskable"] | Sequence["Maskable"] | str | float | datetime | None
 )
@@ -134,6 +134,8 @@ def project_out(view: ProjectView, mask: SecretMask) -> ProjectOut:
     row = view.project
     columns = {name: value for name, value in row.model_dump().items() if name in _PROJECT_NAMES}
     columns["owner_hooks"] = are_on(row)
+    is_answered = row.checks_answered or bool(row.checks)
+    columns["suggested_checks"] = [] if is_answered else row.suggested_checks or []
     out = ProjectOut(
         **columns,
         owner_hooks_because=why_off(row),

@@ -87,6 +87,11 @@ def branches(project_id: str) -> Call[list[schemas.BranchOut]]:
     return Call("GET", _project(project_id, "/branches"), "Branches", takes_items=True)
 
 
+def try_checks_again(project_id: str) -> Call[schemas.ProjectOut]:
+    """Have the loop go on although a check could not be started."""
+    return Call("POST", _project(project_id, "/checks/try-again"), "ProjectOut")
+
+
 def concurrency(project_id: str) -> Call[schemas.ConcurrencyOut]:
     """Return a project's open runs and its concurrency limit."""
     params = {"project_id": project_id}

@@ -176,6 +176,7 @@ class ApiClient:
     start_afk = _asks(calls.start_afk)
     set_auto = _asks(calls.set_auto)
     reset = _asks(calls.reset)
+    try_checks_again = _asks(calls.try_checks_again)
     next_plan = _asks(calls.next_plan)
 
     issues = _asks(calls.issues)

@@ -40,6 +40,7 @@ WORDS = {
     "/logout": "sign_out",
     "/notifications/test": "test_notifications",
     "/quarantine/{key}/retry": "retry_stuck",
+    "/projects/{project_id}/checks/try-again": "try_checks_again",
 }
 _VERBS = {"POST": "add", "PATCH": "change", "PUT": "set", "DELETE": "remove"}
 _SINGULAR = re.compile(r"(?<=ch)es$|(?<=[^s])s$")

@@ -37,6 +37,7 @@ def routes(services: Services) -> APIRouter:
     router = APIRouter()
     router.routes.extend(_project_routes(services).routes)
     router.routes.extend(_setting_routes(services).routes)
+    router.routes.extend(_check_routes(services).routes)
     return router
 
 
@@ -121,6 +122,18 @@ def _setting_routes(services: Services) -> APIRouter:
                 for one in services.projects.branches(project_id)
             ]
         )
+
+    return router
+
+
+def _check_routes(services: Services) -> APIRouter:
+    router = APIRouter(tags=["projects"])
+
+    @router.post("/projects/{project_id}/checks/try-again")
+    def try_checks_again(project_id: str) -> ProjectOut:
+        """Have the loop go on although a check could not be started; without a hold, do nothing."""
+        services.projects.try_checks_again(project_id)
+        return _project_out_of(services, project_id)
 
     return router
 

@@ -35,6 +35,8 @@ from app.api.schemas.projects import (
     Bar,
     Branches,
     BranchOut,
+    CheckOut,
+    CheckSetting,
     DayFigures,
     FiguresOut,
     LastRun,
@@ -47,6 +49,7 @@ from app.api.schemas.projects import (
     Projects,
     ProjectSettings,
     RecentFailure,
+    SuggestedCheck,
     Tracker,
 )
 from app.api.schemas.prompts import (
@@ -155,6 +158,8 @@ __all__ = [
     "ChangeOut",
     "Changes",
     "CloseOrder",
+    "CheckOut",
+    "CheckSetting",
     "CommentOut",
     "Comments",
     "ConcurrencyOut",
@@ -224,6 +229,7 @@ __all__ = [
     "SignedOut",
     "StopOrder",
     "StuckOut",
+    "SuggestedCheck",
     "SystemOut",
     "Tags",
     "TemplateChange",

@@ -17,6 +17,15 @@ from pydantic import (
 from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Dollars, Moment, Prose, TaskText, Text
 from app.api.schemas.system import StuckOut
+from app.domain.projects.checks import (
+    CHECK_ROUNDS,
+    CHECK_SECONDS,
+    MAX_CHECK_NAME,
+    MAX_CHECK_SECONDS,
+    MAX_WORD,
+    MAX_WORDS,
+    OnRed,
+)
 from app.domain.projects.setting import Kind
 from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.sandbox.levels import (
@@ -29,8 +38,11 @@ from app.domain.sandbox.levels import (
 from app.domain.sandbox.settings import limit_problem
 from app.domain.words import Status
 
-Argument = Annotated[str, StringConstraints(max_length=4000)]
 CLEARABLE = frozenset({"agent_command", "setup_command", "prompt", "instructions", "stall_seconds"})
+Argument = Annotated[str, StringConstraints(max_length=MAX_WORD)]
+CheckName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CHECK_NAME)
+]
 Tracker = Literal["builtin", "forgejo", "github"]
 Folder = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
@@ -75,6 +87,22 @@ class LimitSettings(Body):
         return value
 
 
+class CheckSetting(Body):
+    """A command that runs before a delivery."""
+
+    name: CheckName
+    command: list[Argument] = Field(min_length=1, max_length=MAX_WORDS)
+    timeout_seconds: int = Field(
+        default=CHECK_SECONDS,
+        ge=1,
+        le=MAX_CHECK_SECONDS,
+        description="A check that takes longer has failed.",
+    )
+    required: bool = Field(
+        default=True, description="Whether its failure holds a delivery, or is only shown."
+    )
+
+
 class ProjectSettings(Body):
     """Settings of a project; every field is optional, for POST and PATCH alike."""
 
@@ -84,6 +112,9 @@ class ProjectSettings(Body):
     setup_command: list[Argument] | None = _setting("setup_command")
     prompt: TaskText | None = _setting("prompt")
     instructions: TaskText | None = _setting("instructions")
+    checks: list[CheckSetting] | None = _setting("checks")
+    check_rounds: int | None = _setting("check_rounds")
+    on_red: OnRed | None = _setting("on_red")
     budget_seconds: int | None = _setting("budget_seconds")
     stall_seconds: int | None = _setting("stall_seconds")
     max_concurrency: int | None = _setting("max_concurrency")
@@ -117,6 +148,11 @@ class ProjectChange(ProjectSettings):
     archived: bool | None = None
     sandbox_notice: Literal[False] | None = Field(
         default=None, description="`false` dismisses the notice of its changed level."
+    )
+    suggested_checks: list[CheckSetting] | None = Field(
+        default=None,
+        max_length=0,
+        description="`[]` dismisses the suggested checks; to set `checks` does so, too.",
     )
 
     @field_validator("*", mode="before")
@@ -174,6 +210,22 @@ class LimitsOut(Answer):
     disk_mb: int | None = None
 
 
+class CheckOut(Answer):
+    """A command that runs before a delivery."""
+
+    name: str
+    command: list[str]
+    timeout_seconds: int = CHECK_SECONDS
+    required: bool = True
+
+
+class SuggestedCheck(Answer):
+    """A check that the files of the repository suggest."""
+
+    name: str
+    command: list[str]
+
+
 class ProjectOut(Answer):
     """A project."""
 
@@ -190,6 +242,18 @@ class ProjectOut(Answer):
     setup_command: list[str] | None = None
     prompt: str | None = None
     instructions: str | None = None
+    checks: list[CheckOut] = Field(default_factory=list[CheckOut])
+    check_rounds: int = CHECK_ROUNDS
+    on_red: OnRed = OnRed.PARK
+    checks_error: str | None = Field(
+        default=None,
+        description="Why a check could not be started. The loop waits until the checks or the "
+        "sandbox are changed, or a person has them tried again.",
+    )
+    suggested_checks: list[SuggestedCheck] = Field(
+        default_factory=list[SuggestedCheck],
+        description="Checks that the files of the repository suggest, until a person answers.",
+    )
     budget_seconds: int
     stall_seconds: int | None = None
     max_concurrency: int

@@ -5,6 +5,8 @@ They are made from the table of settings, `app.domain.projects.settings`.
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
 from collections.abc import Mapping
 from inspect import Parameter
@@ -15,6 +17,7 @@ import typer
 
 from app.cli.client.connection import Misused
 from app.cli.output.options import OptionSet
+from app.domain.json.values import JsonValue
 from app.domain.projects.setting import Kind, Part, ProjectSetting
 from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.text.argv import read_json_argv
@@ -26,6 +29,7 @@ _TYPES = {
     Kind.COMMAND: list[str],
     Kind.LINES: list[str],
     Kind.CHOICES: list[str],
+    Kind.CHECKS: list[str],
 }
 _USAGE = {
     Kind.COMMAND: ": one word each time, or one JSON list.",
@@ -79,6 +83,7 @@ def settings_from(typed: Mapping[str, Any]) -> dict[str, Any]:
     given |= {one.name: read_argv(one.flag, given[one.name]) for one in _COMMANDS}
     return given | {
         "toolchains": _folders(given["toolchains"]),
+        "checks": _checks(given["checks"]),
         "limits": limits or None,
         **_texts(given),
     }
@@ -105,6 +110,29 @@ def _number(one: ProjectSetting, words: str) -> int | None:
 def _listed(given: list[str] | None) -> list[str] | None:
     # a single empty value clears the list
     return [one for one in given if one.strip()] if given else None
+
+
+def _checks(given: list[str] | None) -> list[dict[str, Any]] | None:
+    listed = _listed(given)
+    return [_check(words) for words in listed] if listed is not None else None
+
+
+def _check(words: str) -> dict[str, Any]:
+    option = PROJECT_SETTINGS["checks"].flag
+    if words.lstrip().startswith("{"):
+        try:
+            check: JsonValue = json.loads(words)
+        except ValueError as error:
+            raise Misused(f"{option} takes a JSON object with name and command.") from error
+        return check if isinstance(check, dict) else {}
+    name, equals, command = words.partition("=")
+    try:
+        argv = shlex.split(command)
+    except ValueError as error:
+        raise Misused(f"A quote in {option} {words} is not closed.") from error
+    if not equals or not name.strip() or not argv:
+        raise Misused(f"{option} takes a name and a command, such as tests='make test'.")
+    return {"name": name.strip(), "command": argv}
 
 
 def _folders(folders: list[str] | None) -> list[str] | None:

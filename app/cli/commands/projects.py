@@ -27,6 +27,7 @@ from app.cli.commands.project_options import BaseBranch, Settings, option_of, se
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
 from app.cli.output.run_view import age
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
+from app.domain.projects.checks import OnRed
 from app.domain.projects.setting import Tracker
 from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.sandbox.levels import SandboxLevel
@@ -64,9 +65,12 @@ def register(app: typer.Typer) -> None:
     edit_example = example(
         "runyard projects edit shop --agent codex --budget-seconds 3600",
         "runyard projects edit shop --prompt - < prompt.md",
+        "runyard projects edit shop --check tests='make test' --check lint='ruff check .'",
         "runyard projects edit shop --sandbox sandboxed --network allowed --allow-host example.org",
     )
     projects.command("edit", epilog=edit_example)(spread(edit_project))
+    try_example = example("runyard projects try-checks shop")
+    projects.command("try-checks", epilog=try_example)(try_checks)
     projects.command("branches", epilog=example("runyard projects branches shop"))(list_branches)
     projects.command("archive", epilog=example("runyard projects archive shop"))(archive_project)
     unarchive_example = example("runyard projects unarchive shop")
@@ -175,6 +179,16 @@ def list_branches(
     out().print_table(["BRANCH", "", "CHANGED"], rows)
 
 
+def try_checks(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Let the loop go on after a check that could not be started."""
+    server = connect(data_dir)
+    answer = server.ask(calls.try_checks_again(find_project(server, project)["id"]))
+    if json_only:
+        print_json(answer)
+    else:
+        out().print(f"The checks of {answer['name']} are tried again with its next run.")
+
+
 def archive_project(
     project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
@@ -251,6 +265,7 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "setup", join(project.get("setup_command") or ())
     yield "prompt", str(project.get("prompt") or "")
     yield "instructions", str(project.get("instructions") or "")
+    yield from _check_lines(project)
     yield "budget", two_units(project["budget_seconds"])
     stall = project.get("stall_seconds")
     yield "stall", two_units(stall) if stall else ""
@@ -264,6 +279,21 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "live", str(project["live_runs"])
     yield "parked", str(project["parked_count"] or "")
     yield "waits", str(project.get("hold") or "")
+
+
+def _check_lines(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for one in project["checks"]:
+        required = "" if one["required"] else ", not required"
+        limit = two_units(one["timeout_seconds"])
+        yield "check", f"{one['name']}: {join(one['command'])} (at most {limit}{required})"
+    if project["checks"]:
+        end = "delivered as a draft" if project["on_red"] == OnRed.DELIVER else "parked"
+        yield "if red", f"{project['check_rounds']} follow-ups, then {end}"
+    if suggested := project["suggested_checks"]:
+        yield "suggested", "; ".join(join(one["command"]) for one in suggested)
+    if project.get("checks_error"):
+        again = f"after a change: projects try-checks {project['id']}"
+        yield "checks", f"{project['checks_error']} ({again})"
 
 
 def _sandbox_lines(project: dict[str, Any]) -> Iterator[tuple[str, str]]:

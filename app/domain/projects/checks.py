@@ -41,13 +41,13 @@ class Check:
 
 
 def read_checks(stored: Iterable[Mapping[str, Any]] | None) -> tuple[Check, ...]:
-    """Return stored checks, in order."""
+    """Return checks as they are stored or sent, in order; what a check lacks has its default."""
     return tuple(map(_read_check, stored or ()))
 
 
 def _read_check(stored: Mapping[str, Any]) -> Check:
-    command = tuple(stored["command"])
-    return Check(stored["name"], command, stored["timeout_seconds"], stored["required"])
+    seconds, required = stored.get("timeout_seconds", CHECK_SECONDS), stored.get("required", True)
+    return Check(stored["name"], tuple(stored["command"]), seconds, required)
 
 
 def checks_problem(checks: Sequence[Check]) -> str | None:

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CHOICES = "any of"
     LINES = "a list"
     LIMIT = "a number or no limit"
+    CHECKS = "a list of checks"
 
 
 class Part(StrEnum):
@@ -29,6 +30,7 @@ class Part(StrEnum):
 
     PROJECT = "Project"
     AGENT = "Agent"
+    CHECKS = "Checks before delivery"
     LIMITS = "Limits"
     TOUCHED = "What agents may touch"
     CAPS = "Memory, processes, files"  # folded, below the group before it

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from app.domain.projects.checks import CHECK_ROUNDS, MAX_CHECK_ROUNDS, MOST_CHECKS, OnRed
 from app.domain.projects.setting import Kind, OpenPr, Part, ProjectSetting, Tracker
 from app.domain.sandbox.levels import (
     DEFAULT_PROCESSES,
@@ -130,6 +131,49 @@ _OF_THE_AGENT = (
         empty="only RUNYARD.md",
         part=Part.AGENT,
         usage="; - reads them from standard input",
+    ),
+)
+_OF_ITS_CHECKS = (
+    ProjectSetting(
+        name="checks",
+        kind=Kind.CHECKS,
+        means="Commands that run in the working copy before a delivery",
+        more="They run in order, inside the sandbox of the run; each has a name, a command, a "
+        "timeout in seconds, and whether it is required.",
+        default=(),
+        label="Checks",
+        hint="They run in this order in the working copy, before anything is pushed. No shell "
+        "reads a command: quotes only keep words together.",
+        part=Part.CHECKS,
+        option="--check",
+        metavar="NAME=COMMAND",
+        usage=", or a JSON object with name, command, timeout_seconds and required; may be "
+        'repeated, replaces the list. "" empties it',
+        most=MOST_CHECKS,
+    ),
+    ProjectSetting(
+        name="check_rounds",
+        kind=Kind.NUMBER,
+        means="How many times a run's agent is asked to repair required checks that failed",
+        default=CHECK_ROUNDS,
+        label="Follow-ups",
+        hint=f"How many times the agent may repair what failed, 0 to {MAX_CHECK_ROUNDS}.",
+        part=Part.CHECKS,
+        least=0,
+        most=MAX_CHECK_ROUNDS,
+    ),
+    ProjectSetting(
+        name="on_red",
+        kind=Kind.CHOICE,
+        means="What becomes of work whose required checks fail to the end",
+        more="It is parked, or delivered as a draft.",
+        default=OnRed.PARK.value,
+        label="If they still fail",
+        hint="What becomes of the work.",
+        part=Part.CHECKS,
+        beside=True,
+        choices=OnRed,
+        labels={OnRed.PARK.value: "Park it", OnRed.DELIVER.value: "Deliver it as a draft"},
     ),
 )
 _OF_ITS_RUNS = (
@@ -320,6 +364,7 @@ PROJECT_SETTINGS: Mapping[str, ProjectSetting] = MappingProxyType(
         for one in (
             *_OF_THE_PROJECT,
             *_OF_THE_AGENT,
+            *_OF_ITS_CHECKS,
             *_OF_ITS_RUNS,
             *_OF_THE_SANDBOX,
             *_OF_THE_LOOP,

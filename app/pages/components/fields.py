@@ -20,13 +20,16 @@ class Field:
         self._words, self._hint, self._note, self._tone = label, hint, "", ""
         self.control: Any = None
 
-    def hold(self, control: Any, *, mark: str = "") -> Any:
-        """Adopt the control, created inside `with field.box:`."""
+    def hold(self, control: Any, *, mark: str = "", is_group: bool = False) -> Any:
+        """Adopt the control, created inside `with field.box:`; a group has controls inside."""
         self.control = control
         name = f"f{control.id}"
-        control.props["for"] = name
-        control.props("outlined dense hide-bottom-space").classes("in")
-        self._label.set_content(f'<label for="{name}">{text(self._words)}</label>')
+        if is_group:
+            self._label.set_content(f'<span class="label">{text(self._words)}</span>')
+        else:
+            control.props["for"] = name
+            control.props("outlined dense hide-bottom-space").classes("in")
+            self._label.set_content(f'<label for="{name}">{text(self._words)}</label>')
         with self.box:
             self._below = ui.html("", sanitize=clean)
         self.clear()

@@ -192,6 +192,8 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
                 await self._acts.toggle(self._id)
             case Act.RESET:
                 await self._acts.reset(self._id)
+            case Act.TRY_CHECKS:
+                await self._acts.try_checks(self._id)
             case Act.UNDO:
                 await self._acts.undo_containment(self._id)
             case Act.DISMISS:

@@ -17,6 +17,7 @@ from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.components.testids import testid
 from app.pages.projects.card import failures_html, setting_words, status_html, trouble_html
 from app.pages.projects.charts import ChartsTab
+from app.pages.projects.checks import SuggestedChecks
 from app.pages.projects.controls import ProjectControls
 from app.pages.projects.settings import SettingsTab
 from app.pages.runs.new_run import can_start, opens_dialog
@@ -200,6 +201,7 @@ class ProjectScreen:
             self._run = opens_dialog(session, link, project.id)
             self._controls = ProjectControls(session, self._acts, project).classes("controls")
         self._banner = ui.html("", sanitize=clean).on("over", self._redraw)
+        self._suggested = SuggestedChecks(session, project)
         self._draw(project)
         session.board.on_change(self._follow)
         session.on_return(self._redraw)
@@ -219,6 +221,7 @@ class ProjectScreen:
         self._pill.set_content(status_html(project, now))
         self._run.set_visibility(can_start(project))
         self._controls.show(project)
+        self._suggested.show(project)
         trouble = trouble_html(self._acts.trouble(project.id), now)
         self._banner.set_content(trouble + banner_html(project, now))
 
@@ -243,4 +246,6 @@ def banner_html(project: ProjectOut, now: datetime) -> str:
             f'{settings}<div class="banner stop tall"><b>{title} {words}</b>'
             f"{failures_html(project, now)}</div>"
         )
+    if project.checks_error:
+        return f'{settings}<div class="banner stop">{plain_html(project.checks_error)}</div>'
     return settings

@@ -16,6 +16,7 @@ from app.pages.components.chips import correlation_chip_html
 from app.pages.components.fields import Field, area_field, text_field
 from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
+from app.pages.projects.checks import checks_field
 from app.pages.projects.sandbox_fields import (
     chosen_field,
     rows_of,
@@ -88,15 +89,19 @@ class SettingsFormView:
         setting, words = SETTINGS[name], self._form.typed(name)
         mark = MARKS.get(name, f"setting-{name}")
         about = setting.about
-        if about.labels:
+        is_rows = about.kind is Kind.CHECKS
+        if is_rows:
+            field = checks_field(about.label, words, hint=about.hint, mark=mark)
+        elif about.labels:
             field = chosen_field(setting, words, mark=mark)
         else:
             make, mono = area_field if about.kind in AREAS else text_field, about.kind in MONO
             field = make(about.label, words, hint=about.hint, mono=mono, mark=mark)
         control = field.control
         control.on_value_change(lambda change: self._put(name, words_of(change.value)))
-        control.on("focus", partial(self._form.enter, name))
-        control.on("blur", lambda: self._show(self._form.leave(name)))
+        # of a group only these events arrive from the controls inside
+        control.on("focusin" if is_rows else "focus", partial(self._form.enter, name))
+        control.on("focusout" if is_rows else "blur", lambda: self._show(self._form.leave(name)))
         if isinstance(control, ui.input):
             control.on("keydown.enter", self._save)
         return field

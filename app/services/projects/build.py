@@ -9,6 +9,7 @@ from app.services.limits.build import LimitServices
 from app.services.notifications.build import NotificationServices
 from app.services.projects.alerts import Alerts
 from app.services.projects.browser_rule import BrowserRule
+from app.services.projects.checks import ProjectChecks
 from app.services.projects.demo import DemoService
 from app.services.projects.overview import Overview, ProjectViews, shown_for
 from app.services.projects.projects import ProjectService
@@ -41,7 +42,8 @@ def build(
 ) -> ProjectServices:
     """Build the services of projects."""
     ledgers, machine, clock = context.ledgers, context.adapters.machine, context.clock
-    projects = ProjectService(context, _build_sandbox_settings(context))
+    checks = ProjectChecks(context, system.outbox)
+    projects = ProjectService(context, _build_sandbox_settings(context), checks)
     views = ProjectViews(ledgers.runs, tracker.issues, projects, limits.limits, system.quarantine)
     lifetime = shown_for(context.stores, is_alone=system.leases.is_alone)
     overview = Overview(ledgers.projects, views, context.feed, clock, lifetime=lifetime)

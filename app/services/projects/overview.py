@@ -141,7 +141,7 @@ class ProjectViews:
                 failures=tuple(rows.failures.get(one, ())),
                 ready_count=ready[one],
                 clone_percent=self._projects.progress(one),
-                hold=rows.waits.get(one) or unreachable_words(project),
+                hold=rows.waits.get(one) or unreachable_words(project) or project.checks_error,
                 parked_count=rows.parked[one],
                 holds=rows.holds_of(project),
                 stuck=tuple(rows.stuck[one]),

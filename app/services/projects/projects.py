@@ -20,6 +20,7 @@ from app.services.concurrency import BoundedQueue
 from app.services.context import Context, repository_of
 from app.services.lifecycle.owner_hooks import FIELD, hooks_problem, trusted_hooks
 from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
+from app.services.projects.checks import ProjectChecks
 from app.services.projects.sandbox_settings import SandboxSettings
 from app.services.runs.prechecks import Readiness
 
@@ -35,6 +36,7 @@ class ProjectService:
         self,
         context: Context,
         sandboxes: SandboxSettings,
+        checks: ProjectChecks,
     ) -> None:
         ledgers, adapters, workers = context.ledgers, context.adapters, context.workers
         self._projects = ledgers.projects
@@ -51,6 +53,7 @@ class ProjectService:
             "max_concurrency": context.settings.repo_concurrency,
         }
         self.sandboxes = sandboxes
+        self._checks = checks
         self._progress: dict[str, int] = {}
 
     def add(self, name: str, origin: str, now: datetime, **settings: Any) -> Project:
@@ -61,7 +64,7 @@ class ProjectService:
             raise Invalid.fields(wrong)
         if self._projects.find_named(name) is not None:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
-        settings |= self.sandboxes.settle_new(settings)
+        settings |= self.sandboxes.settle_new(settings) | self._checks.settle(settings)
         remote = self._inspect(origin)
         names = [branch.name for branch in remote.branches]
         base = _base_of(remote, settings.get("base_branch"))
@@ -152,18 +155,29 @@ class ProjectService:
         if settings.keys() & {"agent", "agent_command"}:
             command = settings.get("agent_command", project.agent_command)
             _refuse_no_command(settings.get("agent", project.agent), command)
-        settings |= self.sandboxes.settle_change(project, settings)
-        if FIELD in settings:
-            settings[FIELD] = trusted_hooks(self._mirrors, project.origin, wanted=settings[FIELD])
+        settings |= self._settled(project, settings)
         if not settings:
             return project
         if settings.get("branch_pattern", project.branch_pattern) != project.branch_pattern:
             self._refuse_while_claimed(project)
+        lifted = self._checks.lifted(project, settings)
         try:
-            changed = self._projects.change(project_id, **settings)
+            changed = self._projects.change(project_id, **settings, **lifted)
         except NameInUse as error:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}]) from error
+        if lifted:
+            self._publish([ObstacleRemoved()])
         return changed or project
+
+    def _settled(self, project: Project, settings: dict[str, Any]) -> dict[str, Any]:
+        columns = self.sandboxes.settle_change(project, settings) | self._checks.settle(settings)
+        if FIELD in settings:
+            columns[FIELD] = trusted_hooks(self._mirrors, project.origin, wanted=settings[FIELD])
+        return columns
+
+    def try_checks_again(self, project_id: str) -> None:
+        """Lift the loop's hold after a check that could not be started. Raises a Refusal."""
+        self._checks.try_again(self.find(project_id))
 
     def _refuse_while_claimed(self, project: Project) -> None:
         # under another pattern the branches that claim issues now would claim nothing
@@ -238,7 +252,7 @@ class ProjectService:
 
     def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
         """Return a sentence for each invalid setting of a project (None: a new one), by name."""
-        found = self.sandboxes.wrong(project, settings)
+        found = self.sandboxes.wrong(project, settings) | self._checks.wrong(settings)
         for name, problem_of in (("name", name_problem), ("origin", origin_problem)):
             if isinstance(words := settings.get(name), str):
                 found[name] = problem_of(words)

@@ -103,6 +103,8 @@ def sentence_of(project: ProjectOut) -> str:
         return f"{what} · {project.hold}" if project.hold else what
     if project.paused:
         return "Automatic runs wait until you press Reset."
+    if project.checks_error:
+        return project.checks_error
     return f"Last: {_ending(last)}"
 
 
@@ -124,6 +126,7 @@ def _ending(last: LastRun) -> str:
 def wants_person(project: ProjectOut) -> bool:
     """Return True if the project stands still until a person acts."""
     needs_act = project.paused or project.unreachable or project.state == "broken"
+    needs_act = needs_act or project.checks_error is not None
     return project.archived_at is None and (needs_act or not project.agent_ready)
 
 
@@ -133,6 +136,7 @@ class NeedKind(StrEnum):
     BROKEN = "broken"
     UNREACHABLE = "unreachable"
     PAUSED = "paused"
+    CHECKS = "check not started"
     AGENT = "without agent"
     STUCK = "stuck"
     PARKED = "parked"
@@ -161,6 +165,8 @@ def needs_of(project: ProjectOut) -> list[Need]:
         needs.append(Need(NeedKind.UNREACHABLE, name, "repository unreachable", path))
     elif project.paused:
         needs.append(Need(NeedKind.PAUSED, name, f"paused · {project.strikes} fails", path))
+    elif project.checks_error:
+        needs.append(Need(NeedKind.CHECKS, name, "a check could not be started", path))
     elif not project.agent_ready:
         needs.append(Need(NeedKind.AGENT, name, f"{project.agent} not ready", path))
     if project.stuck:
@@ -181,6 +187,7 @@ class Act(StrEnum):
     """The buttons of a project, by test id."""
 
     RESET = "reset"
+    TRY_CHECKS = "try-checks"
     START = "start-afk"
     AUTO = "auto-toggle"
     UNDO = "sandbox-undo"
@@ -217,6 +224,8 @@ def presses_of(project: ProjectOut, busy: Mapping[Act, str]) -> list[Press]:
     ]
     if project.paused or Act.RESET in busy:
         presses.insert(0, Press(Act.RESET, "Reset", tone="pri"))
+    if project.checks_error or Act.TRY_CHECKS in busy:
+        presses.insert(0, Press(Act.TRY_CHECKS, "Try again", tone="" if project.paused else "pri"))
     return [
         replace(one, head=busy[one.act], rest="", tail="", is_busy=True) if one.act in busy else one
         for one in presses

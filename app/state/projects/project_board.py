@@ -13,7 +13,7 @@ from app.api.schemas import ProjectOut, SystemOut
 from app.state.page.optimistic import OptimisticRows
 from app.state.projects.card_words import Need, NeedKind, needs_of
 
-SAVING, RESETTING = "Saving…", "Resetting…"
+SAVING, RESETTING, TRYING = "Saving…", "Resetting…", "Trying again…"
 SAVING_SETTINGS = "Saving settings…"
 SEVERITY = {kind: place for place, kind in enumerate(NeedKind)}
 Listener = Callable[[set[str]], None]
@@ -209,6 +209,10 @@ class ProjectBoard:
         """Show zero strikes at once, and roll back if `act` fails. Raises what `act` raises."""
         clean: dict[str, Any] = {"strikes": 0, "paused": False, "recent_failures": []}
         await self._attempt(project_id, clean, act, RESETTING)
+
+    async def try_checks(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
+        """Lift the hold of a check at once, and roll back if `act` fails. Raises its errors."""
+        await self._attempt(project_id, {"checks_error": None}, act, TRYING)
 
     def word_of(self, project_id: str) -> str:
         """Return the busy word of a project with a pending change (`Saving…`), "" otherwise."""

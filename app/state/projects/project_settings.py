@@ -12,6 +12,7 @@ from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.text.argv import argv_words, read_argv
 from app.domain.text.durations import clock_words, read_clock
 from app.domain.words import FRAMEWORKS
+from app.state.projects.check_rows import checks_of_words, shown_checks, words_of_checks
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Setting:
         return self.about.kind is Kind.CHOICES
 
     def in_words(self, written: str) -> str:
-        """Return a written value with each choice replaced by its label."""
+        """Return a written value for display: choices by their labels, a check per line."""
+        if self.about.kind is Kind.CHECKS:
+            return shown_checks(written)
         return "\n".join(self.about.labels.get(word, word) for word in written.split("\n"))
 
 
@@ -70,6 +73,7 @@ _FORMS: dict[Kind, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
     Kind.CHOICE: (str, lambda words: words),
     Kind.CHOICES: (_joined, _lines),
     Kind.LINES: (_joined, _lines),
+    Kind.CHECKS: (words_of_checks, checks_of_words),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.api.schemas import ProjectOut, SandboxOut
+from app.api.schemas import CheckOut, ProjectOut, SandboxOut
 from app.domain.projects.settings import UNSEEN
 from app.domain.sandbox.levels import OPENS, NetworkRule, SandboxLevel
 from app.domain.sandbox.settings import LIMIT_BOUNDS
@@ -66,6 +66,9 @@ def settled(change: Mapping[str, Any], level: str, network: str) -> dict[str, An
 
 def as_shown(change: Mapping[str, Any], project: ProjectOut | None) -> dict[str, Any]:
     """Convert a change to columns of the board's row."""
-    if "limits" not in change or project is None:
-        return dict(change)
-    return {**change, "limits": project.limits.model_copy(update=change["limits"])}
+    shown = dict(change)
+    if "checks" in change:
+        shown["checks"] = [CheckOut(**one) for one in change["checks"]]
+    if "limits" in change and project is not None:
+        shown["limits"] = project.limits.model_copy(update=change["limits"])
+    return shown

@@ -31,7 +31,7 @@ VALUES: dict[str, Any] = {
     "agent": "script",
     "agent_command": ["/bin/true", "{prompt_file}"],
     "setup_command": ["/bin/true"],
-    "checks": [["/bin/true"]],
+    "checks": [{"name": "tests", "command": ["/bin/true"]}],
     "owner_hooks": True,
     "sandbox": "none",
     "network": "all",

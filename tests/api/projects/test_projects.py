@@ -20,6 +20,7 @@ NAMED = (
     *("strikes", "paused", "recent_failures", "ready_count", "live_runs", "last_run"),
     *("hold", "archived_at", "created_at"),
 )
+TESTS = {"name": "tests", "command": ["make", "test"]}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
@@ -114,6 +115,16 @@ def test_a_project_is_answered_whole_from_the_first_moment(shop: Workshop) -> No
         ({"frameworks": [""]}, "frameworks.0"),
         ({"prompt": "€" * 11000}, "prompt"),
         ({"strikes": 0}, "strikes"),
+        ({"checks": [{"name": "a", "command": []}]}, "checks.0.command"),
+        ({"checks": [{"name": " ", "command": ["x"]}]}, "checks.0.name"),
+        ({"checks": [{"name": "a", "command": ["x"], "shell": True}]}, "checks.0.shell"),
+        ({"checks": [TESTS | {"timeout_seconds": 0}]}, "checks.0.timeout_seconds"),
+        ({"checks": [TESTS | {"name": "a\u202eb"}]}, "checks"),
+        ({"checks": [TESTS, TESTS]}, "checks"),
+        ({"checks": [TESTS | {"name": f"{n}"} for n in range(11)]}, "checks"),
+        ({"check_rounds": 6}, "check_rounds"),
+        ({"check_rounds": -1}, "check_rounds"),
+        ({"on_red": "merge"}, "on_red"),
     ],
     ids=lambda given: repr(given)[:40],
 )
@@ -166,6 +177,21 @@ def test_only_what_is_given_is_changed(shop: Workshop) -> None:
     assert shop.api.patch(f"/projects/{project_id}", json={}).json() == after
     told = problem(shop.api.patch(f"/projects/{project_id}", json={"budget_seconds": None}))
     assert (told["status"], told["errors"][0]["field"]) == (422, "budget_seconds")
+
+
+def test_checks_are_settings_like_others(shop: Workshop) -> None:
+    project_id = shop.add_project("checked", checks=[TESTS], check_rounds=0, on_red="deliver")
+    path = f"/projects/{project_id}"
+    before = shop.api.get(path).json()
+    assert before["checks"] == [TESTS | {"timeout_seconds": 600, "required": True}]
+    assert (before["check_rounds"], before["on_red"]) == (0, "deliver")
+    assert (before["checks_error"], before["suggested_checks"]) == (None, [])
+    lint = {"name": "lint", "command": ["true"], "timeout_seconds": 5, "required": False}
+    assert shop.api.patch(path, json={"checks": [lint]}).json() == before | {"checks": [lint]}
+    assert shop.api.post(f"{path}/checks/try-again").json() == before | {"checks": [lint]}
+    assert shop.api.patch(path, json={"checks": []}).json()["checks"] == []
+    assert problem(shop.api.patch(path, json={"checks": None}))["status"] == 422
+    assert problem(shop.api.post("/projects/proj_none/checks/try-again"))["status"] == 404
 
 
 def test_the_loop_may_be_on_from_the_start_and_is_a_setting_like_others(shop: Workshop) -> None:

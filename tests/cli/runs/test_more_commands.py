@@ -69,7 +69,19 @@ SURROUNDED = {
     "allow": ["docker"],
     "toolchains": ["/opt/go"],
     "limits": {"memory_mb": 2048, "processes": 4096, "file_mb": None, "disk_mb": None},
+    "checks": [
+        {
+            "name": "tests",
+            "command": ["make", "test"],
+            "timeout_seconds": 600,
+            "required": True,
+        },
+        {"name": "lint", "command": ["ruff"], "timeout_seconds": 5, "required": False},
+    ],
+    "suggested_checks": [{"name": "pytest", "command": ["pytest"]}],
+    "checks_error": "Check “tests” could not be started: make was not found.",
 }
+LINT = '{"name": "lint", "command": ["ruff"], "required": false}'
 MADE = {
     "sandbox": "contained",
     "sandbox_means": "bubblewrap",
@@ -86,6 +98,7 @@ def yard(server: RecordedServer) -> RecordedServer:
     server.on("GET", "/projects", {"items": [a_project()]})
     server.on("GET", "/projects/proj_1", a_paused_project(**SURROUNDED))
     server.on("PATCH", "/projects/proj_1", a_project(agent="codex"))
+    server.on("POST", "/projects/proj_1/checks/try-again", a_project())
     base = {"name": "main", "is_base": True, "updated_at": AT}
     server.on("GET", "/projects/proj_1/branches", {"items": [base]})
     changes = [a_change(), a_change(number=3, state="merged", title="Older")]
@@ -119,7 +132,7 @@ def yard(server: RecordedServer) -> RecordedServer:
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
-        ("projects show demo", r"agent +script my-agent '\{prompt\}'\n.*budget +2 h\n"),
+        ("projects show demo", r"agent +script my-agent '\{prompt\}'\n(.*\n)+budget +2 h\n"),
         ("projects show demo", r"Auto paused · 4 fails\n  …000000  #1  Died  agent exited 1"),
         ("projects edit demo --agent codex", r"agent +codex"),
         (
@@ -127,6 +140,14 @@ def yard(server: RecordedServer) -> RecordedServer:
             r"sandbox +sandboxed\nnetwork +allowed\nhosts +example\.org\nallows +docker\n"
             r"toolchains +/opt/go\nlimits +2,048 MB of memory · 4,096 processes\n",
         ),
+        (
+            "projects show demo",
+            r"check +tests: make test \(at most 10 min\)\n"
+            r"check +lint: ruff \(at most 5 s, not required\)\n"
+            r"if red +2 follow-ups, then parked\nsuggested +pytest\n"
+            r"checks +Check “tests” could not",
+        ),
+        ("projects try-checks demo", r"The checks of demo are tried again with its next run\."),
         ("projects list", r"demo +ready +main +script +2"),
         ("projects branches demo", r"main +base +\d+ \w+ ago\n"),
         ("changes list -p demo", r"#4 +open +afk/3 +\+10 -2 +Fix the parser\n\Z"),
@@ -202,6 +223,18 @@ def test_a_command_tells_people_in_few_lines(
             "/projects/proj_1",
             {"frameworks": ["jest", "pytest"]},
         ),
+        (
+            ["projects", "edit", "demo", "--check", "tests=make 'all tests'", "--check", LINT],
+            "PATCH",
+            "/projects/proj_1",
+            {
+                "checks": [
+                    {"name": "tests", "command": ["make", "all tests"]},
+                    {"name": "lint", "command": ["ruff"], "required": False},
+                ]
+            },
+        ),
+        (["projects", "edit", "demo", "--check", ""], "PATCH", "/projects/proj_1", {"checks": []}),
         (
             ["parked", "discard", "afk/3", "-p", "demo", "--confirm", "afk/4"],
             "POST",

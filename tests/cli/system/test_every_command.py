@@ -41,6 +41,7 @@ COMMANDS: dict[str, list[str]] = {
     "projects show": ["mill", "--json"],
     "projects add": ["{spare}", "--name", "another", "--agent", "claude", "--json"],
     "projects edit": ["mill", "--budget-seconds", "600", "--json"],
+    "projects try-checks": ["mill", "--json"],
     "projects branches": ["mill", "--json"],
     "projects archive": ["spare", "--json"],
     "projects unarchive": ["spare", "--json"],

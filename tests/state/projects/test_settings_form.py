@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from app.api.client.client import ApiClient, ApiProblem, NoAnswer
-from app.api.schemas import ProjectChange, ProjectOut
+from app.api.schemas import CheckOut, ProjectChange, ProjectOut
 from app.api.schemas.projects import LimitSettings, LimitsOut
+from app.state.projects.check_rows import CheckRow, words_of_rows
 from app.state.projects.project_board import ProjectBoard
 from app.state.projects.project_settings import SETTINGS, settings_in_words
 from app.state.projects.sandbox_settings import is_asked
@@ -21,7 +22,8 @@ from tests.builders.run_samples import NOON, project_of
 
 SHOP = project_of(agent="script", agent_command=["make"], budget_seconds=7200, stall_seconds=None)
 # fields of PATCH that this form lacks: those with a button on the page, and unused ones
-ELSEWHERE = {"archived", "auto_enabled", "open_pr", "sandbox_notice"}
+CHECK = {"name": "tests", "command": ["make"], "timeout_seconds": 60, "required": True}
+ELSEWHERE = {"archived", "auto_enabled", "open_pr", "sandbox_notice", "suggested_checks"}
 
 
 class Server:
@@ -89,10 +91,12 @@ def test_what_a_project_has_is_read_back_as_it_is() -> None:
         allow=["docker", "dbus"],
         toolchains=["/opt/go"],
         limits={"memory_mb": 2048, "processes": None, "file_mb": 10, "disk_mb": None},
+        checks=[CHECK, {**CHECK, "name": "lint", "command": ["sh", "-c", "a b"]}],
+        on_red="deliver",
     )
     for name, setting in SETTINGS.items():
         row = project.limits if name in LimitSettings.model_fields else project
-        told = ["own"] if name == "frameworks" else getattr(row, name)
+        told = ["own"] if name == "frameworks" else row.model_dump()[name]
         assert setting.read(setting.write(project)) == told, name
 
 
@@ -304,3 +308,44 @@ def test_only_what_means_something_at_a_level_is_asked_for(
     chosen = {"sandbox": level, "network": network}
     names = ("allow", "network", "toolchains", "allowed_hosts")
     assert {name for name in names if is_asked(name, chosen)} == asked
+
+
+def test_checks_are_typed_as_command_lines_and_saved_as_words(server: Server) -> None:
+    row = CheckRow("unit tests", "make 'all tests'", "1:30", required=False)
+    server.form.put("checks", words_of_rows([row, CheckRow()]))
+    server.will_answer(checks=[CheckOut(name="unit tests", command=["make", "all tests"])])
+    assert asyncio.run(server.save())
+    check = {"name": "unit tests", "command": ["make", "all tests"], "timeout_seconds": 90}
+    assert server.sent == [{"checks": [check | {"required": False}]}]
+    at_once = server.shown[0]
+    assert at_once is not None
+    assert at_once.checks == [CheckOut(**check, required=False)]
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (CheckRow("", "make"), "Give the check “make” a name."),
+        (CheckRow("tests", " "), "The command of “tests” is missing."),
+        (CheckRow("tests", "make 'x"), "A quote in the command of “tests” is not closed."),
+        (
+            CheckRow("tests", "make", "soon"),
+            "The timeout of “tests”: Write it as 2:00:00, or in whole minutes.",
+        ),
+        (CheckRow("tests", "make", "0"), "Must be 1 or more."),
+        (CheckRow("x" * 81, "make"), "Must have at most 80 characters."),
+    ],
+    ids=lambda one: str(one)[:40],
+)
+def test_what_is_wrong_with_a_row_is_said_at_the_checks(
+    form: SettingsForm, row: CheckRow, sentence: str
+) -> None:
+    form.put("checks", words_of_rows([row]))
+    assert form.check()[1] == {"checks": sentence}
+
+
+def test_checks_are_shown_one_per_line(form: SettingsForm) -> None:
+    shop = project_of(checks=[CHECK, CHECK | {"name": "lint", "required": False}])
+    told = dict(settings_in_words(shop, only_fixed=False))
+    assert told["Checks"] == "tests: make (01:00, required)\nlint: make (01:00, optional)"
+    assert dict(settings_in_words(SHOP, only_fixed=False))["Checks"] == "none"

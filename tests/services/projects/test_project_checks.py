@@ -1,0 +1,105 @@
+"""Checks of projects: what lifts the hold of one that could not be started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.domain.projects.checks import Check
+from app.errors import Invalid, ProjectArchived
+from app.records.stores.outbox import CHECK_HOLD
+from app.records.tables import Project
+from tests.drivers.afk import SLEEP, add_issues, plan, reset, runs, switch, tick
+from tests.fakes.planes import TwinPlane
+
+TESTS = Check("tests", ("make", "test")).as_data()
+SENTENCE = "Check “tests” could not be started: make was not found."
+
+
+def held(twin: TwinPlane) -> Project:
+    """Return a project with a ready issue whose loop is held by a check, Auto switched on."""
+    project = twin.add_project(SLEEP)
+    change(twin, project, checks=[TESTS])
+    run = twin.stop_run(twin.accept(twin.order(project)))
+    add_issues(twin, project, 1)
+    data = {"name": "tests", "because": "make was not found.", "checks": [TESTS]}
+    with twin.stores.control.transaction() as tx:
+        twin.services.outbox.follow(tx, twin.run(run.id), CHECK_HOLD, data, twin.clock())
+    switch(twin, project, on=True)
+    return twin.project(project.id)
+
+
+def change(twin: TwinPlane, project: Project, **settings: Any) -> Project:
+    changed = twin.services.projects.change(project.id, **settings)
+    twin.rest()
+    return changed
+
+
+def auto_runs(twin: TwinPlane, project: Project) -> int:
+    return sum(run.trigger == "auto" for run in runs(twin, project))
+
+
+def test_the_loop_waits_with_the_sentence_and_a_person_may_start_anyway(twin: TwinPlane) -> None:
+    project = held(twin)
+    tick(twin)
+    assert (project.checks_error, plan(twin, project).because) == (SENTENCE, SENTENCE)
+    assert twin.services.overview.of(project.id).hold == SENTENCE
+    assert auto_runs(twin, project) == 0
+    twin.accept(twin.order(project))
+
+
+def test_trying_again_lets_the_loop_go_on_at_once(twin: TwinPlane) -> None:
+    project = held(twin)
+    twin.services.projects.try_checks_again(project.id)
+    twin.rest()
+    assert twin.project(project.id).checks_error is None
+    assert auto_runs(twin, project) == 1
+    twin.services.projects.try_checks_again(project.id)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"checks": []},
+        {"checks": [{**TESTS, "command": ["pytest"]}]},
+        {"sandbox": "contained"},
+        {"limits": {"processes": 100}},
+    ],
+    ids=str,
+)
+def test_a_change_of_checks_or_sandbox_lifts_the_hold(
+    twin: TwinPlane, settings: dict[str, Any]
+) -> None:
+    project = held(twin)
+    assert change(twin, project, **settings).checks_error is None
+    assert auto_runs(twin, project) == 1
+
+
+@pytest.mark.parametrize(
+    "settings", [{"checks": [TESTS]}, {"check_rounds": 0}, {"prompt": "Do it"}], ids=str
+)
+def test_any_other_change_leaves_the_hold(twin: TwinPlane, settings: dict[str, Any]) -> None:
+    project = held(twin)
+    assert change(twin, project, **settings).checks_error == SENTENCE
+
+
+def test_reset_leaves_the_hold(twin: TwinPlane) -> None:
+    project = held(twin)
+    reset(twin, project)
+    assert twin.project(project.id).checks_error == SENTENCE
+
+
+def test_checks_of_an_archived_project_are_not_tried(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    twin.services.projects.archive(project.id, twin.clock())
+    with pytest.raises(ProjectArchived):
+        twin.services.projects.try_checks_again(project.id)
+
+
+def test_what_a_check_lacks_has_its_default_and_wrong_checks_are_refused(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    changed = change(twin, project, checks=[{"name": "tests", "command": ["make", "test"]}])
+    assert (changed.checks, changed.checks_answered) == ([TESTS], True)
+    with pytest.raises(Invalid, match="give each its own name"):
+        change(twin, project, checks=[TESTS, TESTS])
