@@ -20,7 +20,7 @@ from app.services.concurrency import BoundedQueue
 from app.services.context import Context, repository_of
 from app.services.lifecycle.owner_hooks import FIELD, hooks_problem, trusted_hooks
 from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
-from app.services.projects.checks import ProjectChecks
+from app.services.projects.checks import ProjectChecks, wants_suggestion
 from app.services.projects.sandbox_settings import SandboxSettings
 from app.services.runs.prechecks import Readiness
 
@@ -88,10 +88,11 @@ class ProjectService:
         try:
             if not self._mirrors.exists(repo):
                 self._mirrors.clone(repo, progress=lambda p, _: self._on_progress(project_id, p))
-            names = [branch.name for branch in self._mirrors.branches(repo)]
-            self._projects.change(
-                project_id, state="ready", state_because=None, known_branches=names
-            )
+            found = {
+                "known_branches": [branch.name for branch in self._mirrors.branches(repo)],
+                "suggested_checks": self._checks.suggested(repo, project.base_branch),
+            }
+            self._projects.change(project_id, state="ready", state_because=None, **found)
         except OriginProblem as problem:
             self._projects.change(project_id, state="broken", state_because=problem.sentence)
             return False
@@ -105,8 +106,14 @@ class ProjectService:
         return True
 
     def resume_clones(self) -> int:
-        """Restart the clones that a restart interrupted. Return how many."""
-        cloning = [one for one in self._projects.all() if one.state == "cloning"]
+        """Restart the clones that a restart interrupted. Return how many.
+
+        Projects of an earlier version are looked at for checks to suggest, once.
+        """
+        projects = self._projects.all()
+        for project in filter(wants_suggestion, projects):
+            self._clones.submit(self._checks.suggest_once, project.id)
+        cloning = [one for one in projects if one.state == "cloning"]
         for project in cloning:
             self._clones.submit(self.clone_once, project.id)
         return len(cloning)
@@ -171,6 +178,9 @@ class ProjectService:
 
     def _settled(self, project: Project, settings: dict[str, Any]) -> dict[str, Any]:
         columns = self.sandboxes.settle_change(project, settings) | self._checks.settle(settings)
+        base = settings.get("base_branch", project.base_branch)
+        if base != project.base_branch and project.state == "ready":
+            columns["suggested_checks"] = self._checks.suggested(repository_of(project), base)
         if FIELD in settings:
             columns[FIELD] = trusted_hooks(self._mirrors, project.origin, wanted=settings[FIELD])
         return columns

@@ -337,3 +337,14 @@ def test_a_folder_is_asked_for_its_own_remote(shop: Workshop) -> None:
     elsewhere = shop.api.get("/origins", params={"folder": "git@example.org:me/shop.git"}).json()
     assert elsewhere["remote"] is None
     assert shop.api.get("/origins").status_code == 422
+
+
+def test_suggested_checks_are_told_until_somebody_answers(shop: Workshop) -> None:
+    for name, answer in (("keeps", {"checks": [TESTS]}), ("declines", {"suggested_checks": []})):
+        origin = shop.origin(name, files={"Makefile": "test:\n\ttrue\n"})
+        path = f"/projects/{shop.add_project(name, origin=origin)}"
+        told = {"name": "make test", "command": ["make", "test"]}
+        assert shop.api.get(path).json()["suggested_checks"] == [told]
+        assert problem(shop.api.patch(path, json={"suggested_checks": [told]}))["status"] == 422
+        assert shop.api.patch(path, json=answer).json()["suggested_checks"] == []
+        assert shop.api.get(path).json()["suggested_checks"] == []

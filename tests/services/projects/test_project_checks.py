@@ -10,7 +10,9 @@ from app.domain.projects.checks import Check
 from app.errors import Invalid, ProjectArchived
 from app.records.stores.outbox import CHECK_HOLD
 from app.records.tables import Project
+from tests.builders.repositories import make_origin, run_git
 from tests.drivers.afk import SLEEP, add_issues, plan, reset, runs, switch, tick
+from tests.drivers.planes import RealPlane
 from tests.fakes.planes import TwinPlane
 
 TESTS = Check("tests", ("make", "test")).as_data()
@@ -103,3 +105,50 @@ def test_what_a_check_lacks_has_its_default_and_wrong_checks_are_refused(twin: T
     assert (changed.checks, changed.checks_answered) == ([TESTS], True)
     with pytest.raises(Invalid, match="give each its own name"):
         change(twin, project, checks=[TESTS, TESTS])
+
+
+SUGGESTING = {"Makefile": "test:\n\ttrue\n", "go.mod": "module shop\n"}
+
+
+def suggested(plane: RealPlane, project: Project) -> list[str] | None:
+    """Return the names of the checks that a project's files suggested."""
+    found = plane.project(project.id).suggested_checks
+    return None if found is None else [one["name"] for one in found]
+
+
+def register(plane: RealPlane, files: dict[str, str]) -> Project:
+    origin = make_origin(plane.folder / "shop", files=files, bare=True)
+    project = plane.services.projects.add("shop", str(origin), plane.clock(), agent="claude")
+    plane.rest()
+    return plane.project(project.id)
+
+
+def test_the_files_at_the_base_suggest_checks_once_they_are_cloned(plane: RealPlane) -> None:
+    assert suggested(plane, register(plane, SUGGESTING)) == ["make test", "go test"]
+
+
+def test_a_repository_without_such_files_suggests_nothing(plane: RealPlane) -> None:
+    assert suggested(plane, register(plane, {"README.md": "make test\n"})) == []
+
+
+def test_projects_of_an_earlier_version_are_looked_at_once(plane: RealPlane) -> None:
+    project = register(plane, SUGGESTING)
+    plane.ledgers.projects.change(project.id, suggested_checks=None)
+    plane.services.projects.resume_clones()
+    plane.rest()
+    assert suggested(plane, project) == ["make test", "go test"]
+    answered = {"suggested_checks": None, "checks_answered": True}
+    plane.ledgers.projects.change(project.id, **answered)
+    plane.services.projects.resume_clones()
+    plane.rest()
+    assert suggested(plane, project) is None
+
+
+def test_another_base_branch_suggests_what_its_files_say(plane: RealPlane) -> None:
+    project = register(plane, SUGGESTING)
+    origin = plane.folder / "shop"
+    run_git(origin, "branch", "empty", "main")
+    plane.ledgers.projects.change(project.id, known_branches=["main", "empty"])
+    plane.services.projects.change(project.id, base_branch="empty")
+    # not fetched yet: nothing is known of it
+    assert suggested(plane, project) is None
