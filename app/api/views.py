@@ -17,6 +17,7 @@ from app.api.schemas import (
     QuotaOut,
     RecentFailure,
     ReportOut,
+    RunCheck,
     RunItem,
     RunOut,
     StuckOut,
@@ -31,7 +32,15 @@ from app.services.container import Services
 from app.services.lifecycle.owner_hooks import are_on, why_off
 from app.services.limits.quota import QuotaWindow
 from app.services.projects.overview import ProjectView
-from app.services.rows import ChangeRequest, ListedRun, Project, Run, RunEvent, columns_of
+from app.services.rows import (
+    ChangeRequest,
+    CheckResult,
+    ListedRun,
+    Project,
+    Run,
+    RunEvent,
+    columns_of,
+)
 from app.services.runs.requests import ttl_of
 
 # agent-written content is never served as a document of our origin
@@ -122,6 +131,16 @@ def report_out(services: Services, run: Run) -> ReportOut:
         working_copy=services.listing.working_copy(run),
         **report.as_data(),
     )
+
+
+def check_out(check: CheckResult, mask: SecretMask) -> RunCheck:
+    """Convert a check of a run."""
+    told = {name: getattr(check, name) for name in RunCheck.model_fields if hasattr(check, name)}
+    seconds = None
+    if check.ended_at is not None:
+        seconds = max(0.0, (check.ended_at - check.started_at).total_seconds())
+    out = RunCheck(**told, seconds=seconds, commit=check.sha)
+    return masked(out, mask)
 
 
 def event_out(event: RunEvent) -> TimelineEvent:

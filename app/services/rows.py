@@ -23,7 +23,16 @@ from app.records.people.audit_pages import AuditFilter
 from app.records.projects.issue_queue import Beside
 from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs.run_pages import ListedRun, Page, RunFilter, columns_of
-from app.records.tables import Batch, Bulk, BulkItem, ChangeRequest, Project, Run, RunEvent
+from app.records.tables import (
+    Batch,
+    Bulk,
+    BulkItem,
+    ChangeRequest,
+    CheckResult,
+    Project,
+    Run,
+    RunEvent,
+)
 
 __all__ = [
     "Act",
@@ -35,6 +44,7 @@ __all__ = [
     "BulkItem",
     "Change",
     "ChangeRequest",
+    "CheckResult",
     "DatabaseSilent",
     "Deed",
     "FeedBroke",

@@ -263,6 +263,11 @@ def timeline(run_id: str) -> Call[list[schemas.TimelineEvent]]:
     return Call("GET", _run(run_id, "/timeline"), "Timeline", takes_items=True)
 
 
+def checks(run_id: str) -> Call[list[schemas.RunCheck]]:
+    """Return the checks of a run with their results."""
+    return Call("GET", _run(run_id, "/checks"), "RunChecks", takes_items=True)
+
+
 def report(run_id: str) -> Call[schemas.ReportOut]:
     """Return the agent's report on a run so far."""
     return Call("GET", _run(run_id, "/report"), "ReportOut")

@@ -200,6 +200,7 @@ class ApiClient:
     release = _asks(calls.release)
     timeline = _asks(calls.timeline)
     report = _asks(calls.report)
+    checks = _asks(calls.checks)
     search_log = _asks(calls.search_log)
 
     preview = _asks(prompt_calls.preview)

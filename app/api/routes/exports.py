@@ -12,8 +12,8 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from app.api.schemas import Timeline
-from app.api.views import QUARANTINE, event_out, report_out, run_out
+from app.api.schemas import RunChecks, Timeline
+from app.api.views import QUARANTINE, check_out, event_out, report_out, run_out
 from app.domain.secret_masks import MaskStream, SecretMask
 from app.services.container import Services
 from app.services.ports import CannotRead, LogView
@@ -71,7 +71,7 @@ def routes(services: Services) -> APIRouter:
         responses={200: {"content": {"application/zip": {}}}},
     )
     def export(run_id: str) -> StreamingResponse:
-        """A zip file of the run: row, provenance, timeline, report, prompts, diff and log."""
+        """A zip file of the run: row, provenance, timeline, checks, report, prompts, diff, log."""
         run = services.listing.find(run_id)
         mask = services.secrets.mask()
         parts = [(name, _masked(pieces, mask)) for name, pieces in _parts(services, run)]
@@ -97,6 +97,9 @@ def _parts(services: Services, run: Run) -> Iterator[Part]:
     row = run_out(run, name).model_dump(mode="json")
     timeline = Timeline(items=[event_out(one) for one in services.listing.timeline(run.id)])
     turns = services.prompts.of_run(run.id)
+    checks = RunChecks(
+        items=[check_out(one, SecretMask()) for one in services.listing.checks(run.id)]
+    )
     diff, problem = _diff(services, run)
     log = services.listing.log(run.id)
     size = log.size
@@ -110,6 +113,7 @@ def _parts(services: Services, run: Run) -> Iterator[Part]:
     yield f"{run.id}/run.json", [_json(row)]
     yield f"{run.id}/provenance.json", [_json(run.provenance)]
     yield f"{run.id}/timeline.json", [_json(timeline.model_dump(mode="json"))]
+    yield f"{run.id}/checks.json", [_json(checks.model_dump(mode="json"))]
     yield f"{run.id}/report.json", [_json(report_out(services, run).model_dump(mode="json"))]
     for turn in turns:
         number = "" if turn.n == 1 else f".{turn.n}"

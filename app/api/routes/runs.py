@@ -23,6 +23,7 @@ from app.api.routes.releases import once_released
 from app.api.schemas import (
     DeliveryOut,
     ReportOut,
+    RunChecks,
     RunOrder,
     RunOut,
     RunPlan,
@@ -31,7 +32,7 @@ from app.api.schemas import (
     Timeline,
 )
 from app.api.schemas.parts import InUtc, NoNul
-from app.api.views import QUARANTINE, event_out, named_run_out, report_out, run_item
+from app.api.views import QUARANTINE, check_out, event_out, named_run_out, report_out, run_item
 from app.domain.words import Depth, Phase, Status, Trigger
 from app.errors import NotFound
 from app.services.container import Services
@@ -185,6 +186,14 @@ def _read_routes(services: Services) -> APIRouter:
         """A run's events, oldest first."""
         services.listing.find(run_id)
         return Timeline(items=[event_out(event) for event in services.listing.timeline(run_id)])
+
+    @router.get("/runs/{run_id}/checks")
+    def checks(run_id: str) -> RunChecks:
+        """The checks of a run with their results, one per check and round, oldest first."""
+        services.listing.find(run_id)
+        mask = services.secrets.mask()
+        found = services.listing.checks(run_id)
+        return RunChecks(items=[check_out(one, mask) for one in found])
 
     @router.get("/runs/{run_id}/report")
     def report(run_id: str) -> ReportOut:

@@ -21,7 +21,7 @@ from app.api.schemas.parts import (
     Text,
 )
 from app.domain.agents.reports import EntryKind
-from app.domain.words import Cause, Delivers, Depth, Phase, Status, Trigger
+from app.domain.words import Cause, CheckStatus, Delivers, Depth, Phase, Status, Trigger
 
 
 class RunWishes(Body):
@@ -230,6 +230,33 @@ class TimelineEvent(Answer):
     kind: str
     sentence: str
     data: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class RunCheck(Answer):
+    """One check in one round of a run; `exit_code` is null if it did not exit by itself."""
+
+    name: str
+    round: int = Field(description="1 for the first; each follow-up is checked in a new one.")
+    status: CheckStatus
+    required: bool
+    exit_code: int | None = None
+    because: str | None = Field(default=None, description="Why it did not pass.")
+    seconds: float | None = Field(default=None, description="Null while it is running.")
+    commit: str
+    changed_files: list[str] = Field(
+        default_factory=list[str],
+        description="Tracked files that it changed, which are not delivered.",
+    )
+    log_from: int | None = Field(default=None, description="Its part of the run's log, in bytes.")
+    log_to: int | None = None
+    started_at: Moment
+    ended_at: Moment | None = None
+
+
+class RunChecks(Answer):
+    """The checks of a run, one per check and round, oldest first."""
+
+    items: list[RunCheck]
 
 
 class ReportOut(Answer):

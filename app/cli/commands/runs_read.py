@@ -1,4 +1,4 @@
-"""`runyard runs show|prompt|timeline|report|diff` and `export`: one run; its log is in runs_log."""
+"""`runyard runs show|prompt|timeline|report|checks|diff` and `export`: read one run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Any
 
 import typer
 
@@ -21,8 +21,9 @@ from app.cli.output.run_view import (
     print_timeline,
     show_diff,
 )
-from app.cli.output.terminal import Painted, err, out, print_json
+from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.formatting import size_words
+from app.domain.text.durations import two_units
 
 Output = Annotated[
     str | None,
@@ -34,6 +35,7 @@ Output = Annotated[
         show_default=False,
     ),
 ]
+CHECK_COLOURS = {"passed": "green", "running": "cyan", "stopped": "dim"}
 
 
 def register(runs: typer.Typer) -> None:
@@ -42,6 +44,7 @@ def register(runs: typer.Typer) -> None:
     runs.command("prompt", epilog=example("runyard runs prompt 7f3k1a"))(show_prompt)
     runs.command("timeline", epilog=example("runyard runs timeline 7f3k1a"))(show_timeline)
     runs.command("report", epilog=example("runyard runs report 7f3k1a --json"))(show_report)
+    runs.command("checks", epilog=example("runyard runs checks 7f3k1a"))(show_checks)
     logs_example = example(
         "runyard runs logs 7f3k1a --follow",
         "runyard runs logs 7f3k1a --readable",
@@ -109,6 +112,34 @@ def show_report(run_id: RunId, json_only: Json = False, data_dir: DataDir = None
         print_report(out(), report)
     else:
         err().print("This run's agent has not reported anything.")
+
+
+def show_checks(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Show the checks of a run, with their results."""
+    server = connect(data_dir)
+    checks = server.ask(calls.checks(find_run(server, run_id)))
+    if json_only:
+        print_json(checks)
+    elif checks["items"]:
+        header = ["ROUND", "CHECK", "RESULT", "TIME", "COMMIT", ""]
+        out().print_table(header, [_check_row(one) for one in checks["items"]])
+    else:
+        err().print("This run has no checks.")
+
+
+def _check_row(check: dict[str, Any]) -> list[Piece]:
+    seconds = check["seconds"]
+    said = [] if check["required"] else ["not required"]
+    said += [str(check["because"])] if check.get("because") else []
+    said += [f"changed {', '.join(check['changed_files'])}"] if check["changed_files"] else []
+    return [
+        str(check["round"]),
+        str(check["name"]),
+        Painted(check["status"], CHECK_COLOURS.get(check["status"], "red")),
+        "" if seconds is None else two_units(seconds),
+        str(check["commit"])[:7],
+        "; ".join(said),
+    ]
 
 
 def read_diff(run_id: RunId, data_dir: DataDir = None) -> None:

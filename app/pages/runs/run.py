@@ -17,6 +17,7 @@ from app.domain.words import Phase
 from app.pages.components.countdown import at_html, since_html
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
+from app.pages.runs.checks import ChecksCard
 from app.pages.runs.delivery import PullRequestCard
 from app.pages.runs.diff_panel import DiffPanel
 from app.pages.runs.facts import Facts, LastWords, title_of
@@ -130,6 +131,7 @@ class RunScreen:
             with ui.element("div").classes("two") as two:
                 with ui.element("div").classes("left"):
                     self._timeline = TimelineView(session)
+                    self._checks = ChecksCard(session, run.id)
                     self._delivery = PullRequestCard(session, self._merge, self._deliver_or_ask)
                     self._words = LastWords()
                     self._told = Told(session, run.id)
@@ -144,6 +146,7 @@ class RunScreen:
         session.on("run.report", self._on_report)
         session.on("project.changed", self._on_project)
         session.on_return(self._come_back)
+        session.on_arrival(self._show_checks)
 
     def _draw_right(self, two: ui.element) -> None:
         query = self.session.client.request.query_params
@@ -220,9 +223,13 @@ class RunScreen:
         if project.id == self.run.project_id:
             self._show_header()
 
-    def _on_timeline_event(self, data: dict[str, Any]) -> None:
+    async def _on_timeline_event(self, data: dict[str, Any]) -> None:
         self._record.add([data["event"]])
         self._show_timeline()
+        await self._show_checks()
+
+    async def _show_checks(self) -> None:
+        await self._checks.show(self._record.events)
 
     def _on_report(self, data: dict[str, Any]) -> None:
         self._record.report = data["report"]
@@ -250,6 +257,7 @@ class RunScreen:
             return
         with self.session.client:
             self._show()
+        await self._show_checks()
         await self._log.catch_up()
 
     async def _stop(self) -> None:

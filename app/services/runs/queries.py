@@ -9,8 +9,9 @@ from app.domain.lifecycle import DONE
 from app.errors import Invalid, NotFound
 from app.records.database.cursors import BadCursor
 from app.records.runs import run_ledger, run_pages
+from app.records.runs.check_ledger import CheckLedger
 from app.records.runs.run_pages import Page, RunFilter
-from app.records.tables import Run, RunEvent
+from app.records.tables import CheckResult, Run, RunEvent
 from app.services.context import Adapters, Ledgers, repository_of
 from app.services.limits.quota import Quota, QuotaWindow
 from app.services.ports import CannotRead, Diff, LogView
@@ -23,6 +24,7 @@ class RunListing:
 
     def __init__(self, ledgers: Ledgers, quota: Quota, adapters: Adapters) -> None:
         self._runs = ledgers.runs
+        self._checks = CheckLedger(ledgers.runs)
         self._projects = ledgers.projects
         self._quota = quota
         self._adapters = adapters
@@ -52,6 +54,10 @@ class RunListing:
     def timeline(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
         """Return the events of a run with ids above `after`, oldest first."""
         return self._runs.timeline(run_id, after=after)
+
+    def checks(self, run_id: str) -> list[CheckResult]:
+        """Return the checks of a run, by round and in order."""
+        return self._checks.of(run_id)
 
     def open_runs(self, project_id: str) -> list[Run]:
         """Return a project's runs that are accepted and not yet released, oldest first."""

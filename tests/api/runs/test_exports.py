@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 
 MB = 1024**2
 NAMES = (
-    *("about.json", "run.json", "provenance.json", "timeline.json", "report.json"),
-    *("prompt.md", "diff.patch", "log.txt"),
+    *("about.json", "run.json", "provenance.json", "timeline.json", "checks.json"),
+    *("report.json", "prompt.md", "diff.patch", "log.txt"),
 )
 
 

@@ -73,6 +73,7 @@ COMMANDS: dict[str, list[str]] = {
     "runs prompt": ["{delivered}", "--json"],
     "runs timeline": ["{delivered}", "--json"],
     "runs report": ["{delivered}", "--json"],
+    "runs checks": ["{delivered}", "--json"],
     "runs logs": ["{delivered}", "--follow"],
     "runs diff": ["{delivered}"],
     "export": ["{delivered}", "-o", "{spare}.zip", "--json"],

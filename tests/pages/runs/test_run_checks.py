@@ -1,0 +1,51 @@
+"""The checks on a run's page: words for each result, and links into the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nicegui.testing.user import User
+
+from app.domain.projects.checks import Check
+from app.domain.words import CheckStatus
+from app.records.tables import CheckResult
+from tests.builders.run_scenes import DIES, add_project, start, until_status
+from tests.pages.conftest import House, html_of, until
+
+TESTS = Check("tests <b>", ("make", "test"))
+
+
+def add_check(house: House, run_id: str, position: int, **columns: Any) -> None:
+    """Add an ended check to a run, as the engine does, with the event that announces it."""
+    plane = house.plane
+    now = plane.clock()
+    defaults: dict[str, Any] = {
+        "name": TESTS.name,
+        "required": True,
+        "status": CheckStatus.PASSED,
+        "sha": "5" * 40,
+        "started_at": now,
+        "ended_at": now,
+    }
+    with plane.stores.owner_of(run_id).transaction() as tx:
+        row = CheckResult(run_id=run_id, round=1, position=position, **defaults | columns)
+        tx.add(row)
+        plane.ledgers.runs.append_event(tx, run_id, now, "check_ended", "check ended", {})
+
+
+async def test_a_runs_checks_are_listed_as_they_end(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DIES)
+    run = await start(house, user, project, "k1")
+    await until_status(house, run.id, "died")
+    await user.open(f"/runs/{run.id}")
+    await user.should_not_see(marker="run-checks")
+    add_check(house, run.id, 1, log_from=10, log_to=30)
+    await user.should_see(marker="run-checks")
+    assert "tests &lt;b&gt;" in html_of(user)
+    assert f'href="/api/v1/runs/{run.id}/log?offset=10&amp;limit=20"' in html_of(user)
+    failed = {"status": CheckStatus.FAILED, "because": "exited 3", "required": False}
+    add_check(house, run.id, 2, name="lint", changed_files=list("abcd"), **failed)
+    await until(lambda: "not required · exited 3 · changed a, b, c and 1 more" in html_of(user))
