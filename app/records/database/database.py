@@ -127,8 +127,10 @@ class Transaction(Session):
 
     def commit(self) -> None:
         """Commit; mark the watched operations as begun if anything was written or announced."""
-        shared: list[Writing] = self.info.get(SHARED, [])
-        before = [(one, one.has_begun) for one in shared or [_watched.get() or Writing()]]
+        # one that commits for others may have written nothing itself
+        shared: list[Writing] | None = self.info.get(SHARED)
+        writings = [_watched.get() or Writing()] if shared is None else shared
+        before = [(one, one.has_begun) for one in writings]
         begins = self.has_written or bool(self.pending_changes())
         for writing, had_begun in before:
             writing.has_begun = had_begun or begins

@@ -119,7 +119,8 @@ class SharedTransactions:
             raise
         except Exception as error:
             for seat in seats:
-                seat.error = seat.error or error
+                # also instead of a refusal, whose reason may be a row that was not committed
+                seat.error = error
 
     def _has_done(self, tx: Transaction, seat: _Seat[Any]) -> bool:
         """Do an act; return False if it was refused. Raises _Spoiled."""

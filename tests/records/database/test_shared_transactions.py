@@ -98,6 +98,11 @@ def refuses(tx: Transaction) -> None:
     raise Refused
 
 
+def refuses_a_double(tx: Transaction) -> None:
+    if tx.get(Person, "a") is not None:
+        raise Refused
+
+
 def refuses_late(tx: Transaction) -> None:
     adds("late")(tx)
     raise Refused
@@ -150,11 +155,17 @@ def test_one_that_fails_writes_nothing_and_fails_nobody_else(
 def test_a_database_that_falls_silent_fails_them_all_and_nothing_is_written(desk: Desk) -> None:
     desk.write(lambda _: None).result()
     desk.fails = True
-    first, refused, last = desk.together(adds("a"), refuses, adds("b"))
-    for one in (first, last):
+    for one in desk.together(adds("a"), adds("b"), adds("c")):
         with pytest.raises(DatabaseSilent):
             one.result()
-    with pytest.raises(Refused):
+    assert desk.names() == []
+
+
+def test_nobody_is_refused_for_a_row_that_was_never_committed(desk: Desk) -> None:
+    desk.write(lambda _: None).result()
+    desk.fails = True
+    _, refused = desk.together(adds("a"), refuses_a_double)
+    with pytest.raises(DatabaseSilent):
         refused.result()
     assert desk.names() == []
 
@@ -177,21 +188,36 @@ def test_each_act_runs_in_its_callers_context(desk: Desk) -> None:
     assert [one.result() for one in calls] == ["ann is ann", "bob is bob"]
 
 
-def test_only_those_that_wrote_are_known_to_have_begun(desk: Desk) -> None:
-    def has_begun(act: Callable[[Transaction], Any]) -> bool:
-        with watched_writing() as writing:
-            with suppress(Refused):
-                desk.shared.write(act)
-            return writing.has_begun
+def has_begun(desk: Desk, act: Callable[[Transaction], Any]) -> bool:
+    """Do an act as a request does; return if that request is known to have begun to write."""
+    with watched_writing() as writing:
+        with suppress(Refused):
+            desk.shared.write(act)
+        return writing.has_begun
 
+
+def test_only_those_that_wrote_are_known_to_have_begun(desk: Desk) -> None:
     goes_on = threading.Event()
     first = desk.write(lambda _: goes_on.wait(30))
     until(lambda: desk.opened == 1, "the first has begun")
-    calls = [desk.pool.submit(has_begun, act) for act in (adds("a"), refuses, adds("b"))]
+    calls = [desk.pool.submit(has_begun, desk, act) for act in (adds("a"), refuses, adds("b"))]
     until(lambda: len(desk.shared._waiting) == 3, "all wait")
     goes_on.set()
     first.result()
     assert [one.result() for one in calls] == [True, False, True]
+
+
+def test_one_that_is_refused_has_not_begun_though_it_commits_for_another(desk: Desk) -> None:
+    goes_on = threading.Event()
+    first = desk.write(lambda _: goes_on.wait(30))
+    until(lambda: desk.opened == 1, "the first has begun")
+    refused = desk.pool.submit(has_begun, desk, refuses)
+    until(lambda: len(desk.shared._waiting) == 1, "it waits, and will lead")
+    unwatched = desk.write(adds("a"))
+    until(lambda: len(desk.shared._waiting) == 2, "both wait")
+    goes_on.set()
+    assert (first.result(), unwatched.result()) == (True, "a")
+    assert refused.result() is False
 
 
 def test_a_crowd_of_callers_is_written_in_few_transactions(desk: Desk) -> None:
