@@ -98,12 +98,14 @@ class Starter:
     def _start(self, run: Run, now: datetime) -> Tried:
         if run.status == Status.DELAYED:
             run = self._fall_due(run, now)
+        if self._has_expired(run, now):
+            return Tried()
         try:
             project = self._projects.find(run.project_id)
         except ProjectUnreadable:
             # none of its runs is at fault, and its card says what is
             return Tried(False, UNREADABLE, Alike.PROJECT)
-        if run.status != Status.QUEUED or self._is_ended(run, project, now):
+        if run.status != Status.QUEUED or self._is_hopeless(run, project, now):
             return Tried()
         return self._take(run, project, now)
 
@@ -155,12 +157,16 @@ class Starter:
                 )
                 self._on_freed()
 
-    def _is_ended(self, run: Run, project: Project | None, now: datetime) -> bool:
-        """End a queued run that can never start; return False if it still may."""
-        if run.expires_at is not None and run.expires_at <= now:
-            because = "it was not started in the time it was given"
-            self._end(run, Signal.TTL_OVER, now, Cause.TTL, because)
-            return True
+    def _has_expired(self, run: Run, now: datetime) -> bool:
+        """End a queued run whose time to live is over; return False if it may still wait."""
+        if run.status != Status.QUEUED or run.expires_at is None or run.expires_at > now:
+            return False
+        because = "it was not started in the time it was given"
+        self._end(run, Signal.TTL_OVER, now, Cause.TTL, because)
+        return True
+
+    def _is_hopeless(self, run: Run, project: Project | None, now: datetime) -> bool:
+        """End a queued run whose project can never start it; return False if it still may."""
         if project is not None and project.state != "broken":
             return False
         because = "the repository could not be cloned"

@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from app.domain.lifecycle import Signal
 from app.records.tables import Run
+from tests.builders.poison import unreadable
 from tests.builders.waiting_runs import accept_held
 from tests.drivers.planes import real_plane
 from tests.fakes.agents.runs import shell
@@ -56,6 +57,16 @@ def test_a_run_that_was_not_started_in_time_expires(twin: TwinPlane, delay: int 
     run = twin.run(run.id)
     assert (run.status, run.cause) == ("expired", "ttl")
     assert run.released_at == run.ended_at == twin.clock()
+
+
+def test_a_run_expires_though_its_project_cannot_be_read(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    twin.ledgers.projects.change(project.id, state="cloning")
+    run = twin.launch(project, ttl_seconds=60)
+    twin.clock.advance(60)
+    with unreadable(twin, project):
+        twin.tick()
+    assert (twin.run(run.id).status, twin.run(run.id).cause) == ("expired", "ttl")
 
 
 def test_runs_start_in_the_order_of_their_acceptance(tmp_path: Path) -> None:
