@@ -65,10 +65,11 @@ class ProjectNames:
         self._epochs: dict[str, int] = {}
         self._epoch = 0
 
-    def of(self, project_ids: Collection[str]) -> dict[str, str]:
+    def of(self, project_ids: Collection[str], session: Session | None = None) -> dict[str, str]:
         """Return the names of the projects that exist, by id. Raises DatabaseSilent.
 
-        Takes one statement for all names that are not cached, none if all are.
+        Takes one statement for all names that are not cached, none if all are; through `session` if
+        given, which must have read nothing yet, because what it reads is kept.
         """
         wanted, now = dict.fromkeys(project_ids), self._seconds()
         with self._lock:
@@ -76,7 +77,7 @@ class ProjectNames:
             lacking = {one: self._epoch_of(one) for one in wanted if one not in known}
         names = {one: kept.name for one, kept in known.items()}
         if lacking:
-            names |= self._ask(lacking, now)
+            names |= self._ask(lacking, now, session)
         return {one: name for one in wanted if (name := names[one]) is not None}
 
     def one(self, project_id: str) -> str:
@@ -96,10 +97,14 @@ class ProjectNames:
             if is_full:
                 self._forget_all()
 
-    def _ask(self, lacking: dict[str, tuple[int, int]], now: float) -> dict[str, str | None]:
+    def _ask(
+        self, lacking: dict[str, tuple[int, int]], now: float, session: Session | None
+    ) -> dict[str, str | None]:
+        if session is None:
+            with self._control.reading() as session:
+                return self._ask(lacking, now, session)
         query = select(Project.id, Project.name).where(col(Project.id).in_(lacking))
-        with self._control.reading() as session:
-            there = dict(session.exec(query).all())
+        there = dict(session.exec(query).all())
         names = {one: there.get(one) for one in lacking}
         with self._lock:
             for one, name in names.items():
@@ -172,11 +177,12 @@ class ProjectLedger:
 
     def all_to_show(self, session: Session) -> list[Project]:
         """Return the same, with a stand-in for each unreadable project: for display only."""
-        query = select(Project).order_by(col(Project.name))
-        good, bad = read_all(control_of(session), query)
+        query, control = select(Project).order_by(col(Project.name)), control_of(session)
+        good, bad = read_all(control, query)
         if not bad:
             return good
-        names = self.names.of([one.project_id for one in bad])
+        control.rollback()  # for names as they are now; the good rows are not in it anymore
+        names = self.names.of([one.project_id for one in bad], control)
         shown = [stand_in(one, names.get(one.project_id, one.project_id)) for one in bad]
         return sorted([*good, *shown], key=lambda one: one.name)
 
@@ -185,8 +191,10 @@ class ProjectLedger:
         try:
             return self.find(project_id, session)
         except ProjectUnreadable as problem:
-            control_of(session).rollback()  # or PostgreSQL refuses what follows
-            return stand_in(problem, self.names.one(project_id) or project_id)
+            control = control_of(session)
+            control.rollback()  # or PostgreSQL refuses what follows
+            names = self.names.of([project_id], control)
+            return stand_in(problem, names.get(project_id, project_id))
 
     def is_any_unsandboxed(self) -> bool:
         """Return True if a project that is not archived runs its agents without a sandbox.

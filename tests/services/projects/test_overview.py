@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.pool import QueuePool
 
 from app.domain.batches import BatchStatus
 from app.errors import NotFound
 from app.records.database.database import Database
-from app.records.feed import FeedBroke, ProjectChanged
+from app.records.feed import FeedBroke, Numbered, ProjectChanged
 from app.records.tables import AccountHold, Project, Run
 from app.services.projects.overview import (
     BARS,
@@ -26,6 +27,7 @@ from app.services.projects.overview import (
     ProjectViews,
     shown_for,
 )
+from tests.builders.poison import unreadable
 from tests.builders.rows import NOW, draft_batch, draft_run, stores_on
 from tests.drivers.query_plans import statements_of, steps_of
 from tests.fakes.planes import TwinPlane
@@ -96,6 +98,25 @@ def test_the_cards_of_many_projects_cost_what_those_of_one_cost(
         twin.ledgers.projects.change(project.id, strikes=2)
     projects[:] = twin.ledgers.projects.all()
     assert ask(3) == ask(2) <= ask(1) + 1
+
+
+def test_a_card_takes_one_reader_at_a_time_though_its_project_cannot_be_read(
+    twin: TwinPlane, projects: list[Project], views: CountedViews
+) -> None:
+    cards, pool = overview(twin, views), twin.stores.control.engines[1].pool
+    assert isinstance(pool, QueuePool)
+    taken: list[int] = []
+
+    def note(*_: object) -> None:
+        taken.append(pool.checkedout())
+
+    event.listen(pool, "checkout", note)
+    with unreadable(twin, projects[1]):
+        for show in (cards.all, lambda: cards.of(projects[1].id)):
+            twin.ledgers.projects.names.on_change(Numbered(1, FeedBroke()))
+            show()
+    event.remove(pool, "checkout", note)
+    assert max(taken) == 1
 
 
 def read_of_runs(ask: Callable[[], object]) -> int:
