@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 from sqlalchemy import text
 
+from app.control_plane.plane import ControlPlane
 from app.records.tables import Project
-from tests.drivers.planes import DrivenPlane
 
 
 @contextmanager
-def unreadable(plane: DrivenPlane, project: Project) -> Iterator[None]:
+def unreadable(plane: ControlPlane, project: Project) -> Iterator[None]:
     """Make every read of this project's row fail until the block ends."""
 
     def write(change: str) -> None:
