@@ -12,13 +12,9 @@ from sqlalchemy import event
 from app.records.database.change_codec import read, written
 from app.records.database.database import Database
 from app.records.feed import Change, Feed, FeedBroke
-from app.records.projects import project_ledger
-from app.records.projects.project_ledger import (
-    LIFETIME_SECONDS,
-    NameInUse,
-    ProjectLedger,
-    ProjectNames,
-)
+from app.records.projects import project_names
+from app.records.projects.project_ledger import NameInUse, ProjectLedger
+from app.records.projects.project_names import LIFETIME_SECONDS, ProjectNames
 from tests.builders.rows import draft_project, stores_on
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -177,7 +173,7 @@ def test_what_is_written_while_it_is_asked_for_is_not_hidden_by_the_answer(
 def test_no_more_than_so_many_are_remembered(
     servers: list[Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(project_ledger, "MOST", 3)
+    monkeypatch.setattr(project_names, "MOST", 3)
     server = servers[0]
     for number in range(8):
         server.projects.insert(draft_project(id=f"proj_{number}", name=f"{number}"))
