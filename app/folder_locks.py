@@ -22,18 +22,24 @@ _FORM, _PID, _KIND = ("@hhqqi", 4, 0) if sys.platform == "linux" else ("@qqihh",
 
 def holder_of(lock: Path) -> int | None:
     """Return the pid of the process that holds a file's lock, None if there is none."""
-    fields: list[Any] = [0] * 5
-    fields[_KIND] = fcntl.F_WRLCK
     try:
         file = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
     try:
+        return holder_of_open(file)
+    finally:
+        os.close(file)
+
+
+def holder_of_open(file: int) -> int | None:
+    """Return the same for an open file; a lock of this process does not count."""
+    fields: list[Any] = [0] * 5
+    fields[_KIND] = fcntl.F_WRLCK
+    try:
         answer = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(_FORM, *fields))
     except OSError:
         return None
-    finally:
-        os.close(file)
     found = struct.unpack(_FORM, answer)
     return int(found[_PID]) if found[_KIND] != fcntl.F_UNLCK else None
 

@@ -14,16 +14,18 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 
 import structlog
 
 from app.config import Settings, default_data_dir
-from app.folder_locks import SERVER_LOCK
+from app.folder_locks import SERVER_LOCK, holder_of_open
 
 log = structlog.get_logger()
 # addresses to which browsers resolve names below .localhost
 BROWSERS_OWN = ("127.0.0.1", "localhost", "::1")
 ADDRESS_ROOM = 1024
+LEFT_BEHIND_SECONDS, LOCK_AGAIN_SECONDS = 1.0, 0.02
 _PAGE_NAME = re.compile(r"[0-9a-f]{12}\.localhost")
 
 
@@ -113,13 +115,29 @@ def only_server(settings: Settings) -> Generator[None]:
     # never closed: a thread may still be at work when the rest of this process has ended
     file = os.open(settings.data_root / SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(file)
         # a second kind of lock, whose holder the command line can ask the kernel for
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(file)
         raise CannotStart(_other_server(settings.data_root)) from error
     yield
+
+
+def _lock(file: int) -> None:
+    """Take the lock of this file. Raises OSError if another server holds it."""
+    until = monotonic() + LEFT_BEHIND_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            # without such a holder it was left behind: a server was killed while it started a
+            # program, which has the lock until it is executed
+            if holder_of_open(file) is not None or monotonic() >= until:
+                raise
+            sleep(LOCK_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _other_server(data_dir: Path) -> str:
