@@ -127,6 +127,17 @@ class InReview(Refusal):
         return cls(sentence, change=number, project_id=project_id)
 
 
+class ChangeClosed(Refusal):
+    """This change request is no longer open."""
+
+    code = "change_closed"
+
+    @classmethod
+    def of(cls, number: int, state: str) -> ChangeClosed:
+        """Return the refusal that names the change and its state."""
+        return cls(f"Change request #{number} is {state}.", change=number, state=state)
+
+
 class IssueClosed(Refusal):
     """This issue is closed."""
 

@@ -220,6 +220,14 @@ class FakeMirrors:
             del heads[branch]
             return True
 
+    def move(self, repo: Repository, branch: str, sha: str, *, expected_sha: str) -> bool:
+        with self._world.lock:
+            heads = self._world.mirrors[repo.project_id]
+            is_there = heads.get(branch) == expected_sha
+            if is_there:
+                heads[branch] = sha
+            return is_there
+
     def rename(self, repo: Repository, branch: str, new_name: str) -> None:
         heads = self._world.mirrors[repo.project_id]
         heads[new_name] = heads.pop(branch)

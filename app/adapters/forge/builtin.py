@@ -8,6 +8,7 @@ from typing import Any
 
 from app.domain.words import READY_LABEL
 from app.services.ports import (
+    Change,
     ChangeOrder,
     Delivery,
     DiffStat,
@@ -83,6 +84,28 @@ class BuiltinForge:
         """
         row = self._store.change_of_run(run_id)
         return None if row is None or row.state == "closed" else _delivery(row)
+
+    def change(self, repo: Repository, number: int) -> Change | None:
+        """Return one change request, or None."""
+        row = self._store.change(repo.project_id, number)
+        if row is None:
+            return None
+        return Change(row.number, row.state, row.base, row.branch, row.base_sha, row.head_sha)
+
+    def update_change(
+        self, repo: Repository, number: int, *, head_sha: str, stat: DiffStat
+    ) -> Delivery | None:
+        """Record the new head of a change request, None if it is not open."""
+        row = self._store.update_change(
+            repo.project_id,
+            number,
+            head_sha=head_sha,
+            commits=stat.commits,
+            files_changed=stat.files_changed,
+            additions=stat.additions,
+            deletions=stat.deletions,
+        )
+        return None if row is None else _delivery(row)
 
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
         """Open a change request for the run, or return its existing one."""

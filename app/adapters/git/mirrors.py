@@ -220,6 +220,17 @@ class GitMirrors:
             return False
         return True
 
+    def move(self, repo: Repository, branch: str, sha: str, *, expected_sha: str) -> bool:
+        """Point a claim that is at `expected_sha` at `sha`; return False if it is elsewhere."""
+        ref, expected = head_ref(branch), checked_sha(expected_sha)
+        try:
+            self._run(repo, "update-ref", ref, checked_sha(sha), expected)
+        except GitFailed:
+            if self._tip(repo, ref) == expected:
+                raise
+            return False
+        return True
+
     def rename(self, repo: Repository, branch: str, new_name: str) -> None:
         """Rename a claim in one transaction. Raises BranchTaken, GitFailed without a claim."""
         old, new = head_ref(branch), agreed_ref(new_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import quote
 
@@ -161,7 +162,5 @@ def order_of(wishes: RunWishes, project_id: str) -> RunRequest:
 
 
 def order_of_run(body: RunOrder) -> RunRequest:
-    """Build the order of a single run. Raises Invalid."""
-    if body.pr_number is not None:
-        raise Invalid.field("pr_number", "Runs on an existing request cannot be started yet.")
-    return order_of(body, body.project_id)
+    """Build the order of a single run."""
+    return replace(order_of(body, body.project_id), pr_number=body.pr_number)

@@ -41,6 +41,12 @@ Task = Annotated[str | None, typer.Option(help="The task; - reads standard input
 Template = Annotated[
     str | None, typer.Option(help="The template of its prompt: a name, or name@version.")
 ]
+PrNumber = Annotated[
+    int | None, typer.Option(min=1, help="An open change request on whose branch to work.")
+]
+Preview = Annotated[
+    bool, typer.Option("--preview", help="Only print the prompt that its agent would get.")
+]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")]
 Ttl = Annotated[
     int | None,
@@ -104,9 +110,8 @@ def trigger_run(
     delay: Delay = None,
     ttl: Ttl = None,
     tag: Tags = None,
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Only print the prompt that its agent would get.")
-    ] = False,
+    preview: Preview = False,
+    pr_number: PrNumber = None,
     *,
     starting: Starting,
 ) -> None:
@@ -116,6 +121,7 @@ def trigger_run(
         "project_id": find_project(server, project)["id"],
         "agent": agent_type,
         "issue": issue,
+        "pr_number": pr_number,
         "branch": branch,
         "depth_level": depth_level,
         "target_framework": target_framework,

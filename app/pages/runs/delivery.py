@@ -95,11 +95,11 @@ class PullRequestCard:
 
 def card_html(run: RunOut) -> str:
     """Return the card's text for the run's state."""
-    if run.delivery is not None:
-        return _delivery_html(run, run.delivery)
     existing = ""
     if run.pr_number:
         existing = f"<span>An open PR already exists for this branch. (#{run.pr_number})</span>"
+    if run.delivery is not None:
+        return _delivery_html(run, run.delivery) + existing
     if run.status is Status.DELIVERING:
         return f"<b>Creating pull request…</b>{existing}"
     if run.delivers is Delivers.REPORT:

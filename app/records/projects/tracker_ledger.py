@@ -246,6 +246,23 @@ class TrackerLedger:
             tx.publish(ProjectChanged(project_id))
         return opened
 
+    def update_change(self, project_id: str, number: int, **columns: Any) -> ChangeRequest | None:
+        """Update columns of an open change request; return the new row, None if it is not open."""
+        with self.stores.control.transaction() as tx:
+            updated = tx.scalars(
+                update(ChangeRequest)
+                .where(
+                    col(ChangeRequest.project_id) == project_id,
+                    col(ChangeRequest.number) == number,
+                    col(ChangeRequest.state) == "open",
+                )
+                .values(**columns)
+                .returning(ChangeRequest)
+            ).one_or_none()
+            if updated is not None:
+                tx.publish(ProjectChanged(project_id))
+            return updated
+
     def end_change(
         self,
         project_id: str,

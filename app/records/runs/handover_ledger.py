@@ -100,10 +100,14 @@ class HandoverLedger:
                     self._write(tx, run, work_branch=branch)
                     self._runs.append_event(tx, run.id, now, "note", sentence)
 
+    def of_branch(self, project_id: str, branch: str) -> list[Run]:
+        """Return all runs that have worked on a branch, unordered."""
+        query = select(Run).where(Run.project_id == project_id, Run.work_branch == branch)
+        return list(self._stores.everywhere(query))
+
     def heads(self, project_id: str, branch: str) -> Heads:
         """Return the heads that all our runs have left on a branch."""
-        query = select(Run).where(Run.project_id == project_id, Run.work_branch == branch)
-        runs = self._stores.everywhere(query)
+        runs = self.of_branch(project_id, branch)
         made, pushed = {run.head_sha for run in runs if run.head_sha}, self.pushed_by(runs)
         return Heads(frozenset(made) | pushed, pushed)
 

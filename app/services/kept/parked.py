@@ -19,6 +19,7 @@ from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
 from app.services.concurrency import Workers
 from app.services.context import Adapters, Context, repository_of
+from app.services.lifecycle.change_heads import ChangeHeads
 from app.services.ports import CannotRead, CopyState, OriginProblem, Repository
 from app.services.push_checks import awaits_word
 from app.services.runs.accept import locked_by
@@ -206,6 +207,7 @@ class ParkedService:
         self._handovers = HandoverLedger(ledgers.runs)
         self._mirrors = adapters.mirrors
         self._copies = adapters.copies
+        self._heads = ChangeHeads(adapters)
         self._holdings = holdings
         self._locks = context.locks
         self._publish = context.feed.publish
@@ -241,7 +243,7 @@ class ParkedService:
             if confirm is None and not self._holds_nothing(runs, project):
                 raise ConfirmMismatch(NAME_IT)
             refuse_in_use(self._parked, project_id, branch)
-            self._delete(repository_of(project), runs, branch)
+            self._delete(project, runs, branch)
             failpoint("discard.after_claim")
             self._parked.write(runs, deed, now, kind="note", parked=False)
         self._publish([ObstacleRemoved()])
@@ -250,8 +252,9 @@ class ParkedService:
     def _holds_nothing(self, runs: list[Run], project: Project) -> bool:
         return all(self._holdings.measure(run, project).is_nothing for run in runs)
 
-    def _delete(self, repo: Repository, runs: list[Run], branch: str) -> None:
-        claim = self._claim_of(repo, runs, branch)
+    def _delete(self, project: Project, runs: list[Run], branch: str) -> None:
+        repo, head = repository_of(project), self._open_head(project, runs)
+        claim = None if head else self._claim_of(repo, runs, branch)
         for run in runs:
             with self._locks.holding(run.id):
                 try:
@@ -263,10 +266,18 @@ class ParkedService:
             failpoint("discard.after_copy")
         # a run may have taken the branch while the copies were deleted
         refuse_in_use(self._parked, repo.project_id, branch)
-        if claim is not None and not _open_change(runs):
+        if head is not None:
+            # others' work is under review there: only what these runs added goes
+            self._heads.put_back(repo, branch, head)
+        elif claim is not None and not _open_change(runs):
             self._clear_origin(repo, runs)
             if not self._mirrors.release(repo, branch, expected_sha=claim):
                 raise NotDiscarded(f"The branch {branch} has moved. Discard it again.")
+
+    def _open_head(self, project: Project, runs: list[Run]) -> str | None:
+        """Return the head of the open change request that these runs worked on, None if none."""
+        found = (self._heads.find(project, run) for run in runs)
+        return next((one.head_sha for one in found if one and one.state == "open"), None)
 
     def _claim_of(self, repo: Repository, runs: list[Run], branch: str) -> str | None:
         """Return the commit of the claim, None if there is none."""

@@ -167,10 +167,11 @@ class RetryService:
                 _refuse_repeated(session, project, first, rule)
             again = self._again(first, project, options)
             branch = again.branch or _shared_branch(project, first)
-            if branch is not None:
+            if branch is not None and first.pr_number is None:
                 # delivered work that awaits a decision is neither continued nor done again
                 self._prechecks.refuse_in_review(project, branch)
-            self._refuse_gone(project, order.branch or "", branch, again)
+            theirs = branch if first.pr_number is None else None
+            self._refuse_gone(project, order.branch or "", theirs, again)
             also = continued.also if continued else None
             order = replace(order, again=_continued_work(again, continued))
             failpoint("claim.after_select")
@@ -180,8 +181,6 @@ class RetryService:
         run = self._runs.find(run_id)
         if run is None:
             raise NotFound
-        if run.pr_number is not None:
-            raise Invalid.field("run_id", "Runs on an existing request cannot be retried yet.")
         return run
 
     def _project_of(self, first: Run) -> Project:
@@ -201,6 +200,9 @@ class RetryService:
 
     def _again(self, first: Run, project: Project, options: RetryOptions) -> RetryOf:
         kept = self._parked.of_branch(project.id, first.work_branch)
+        if first.pr_number is not None:
+            # what the change request shows already is not continued, but added to
+            kept = [run for run in kept if run.delivery is None]
         moves = options.branch not in (None, first.branch_name)
         source = options.source
         if source is None:
@@ -300,6 +302,7 @@ def _same_again(first: Run, options: RetryOptions, asked: tuple[str]) -> RunRequ
         framework=first.target_framework,
         branch=options.branch or first.branch_name,
         issue=first.issue,
+        pr_number=first.pr_number,
         task=options.task or first.task,
         template=options.template or _template_of(first, options),
         agent=options.agent or first.agent,

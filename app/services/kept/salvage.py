@@ -13,6 +13,7 @@ from app.domain.lifecycle import DONE
 from app.domain.words import Delivers
 from app.errors import (
     AlreadyEnded,
+    ChangeClosed,
     ForgeUnavailable,
     NotChecked,
     NotDeliverable,
@@ -29,6 +30,7 @@ from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run
 from app.services.context import Context, repository_of
 from app.services.kept.parked import refuse_in_use
+from app.services.lifecycle.change_heads import ChangeHeads
 from app.services.lifecycle.deliver import Deliverer, NotDelivered
 from app.services.lifecycle.finalize import delivery_columns, judge_delivered
 from app.services.ports import CannotRead, Delivery
@@ -54,6 +56,7 @@ class Salvage:
         self._mirrors = adapters.mirrors
         self._copies = adapters.copies
         self._engine = adapters.engine
+        self._heads = ChangeHeads(adapters)
         self._deliverer = deliverer
         self._keys = keys
         self._locks = context.locks
@@ -85,6 +88,9 @@ class Salvage:
             self._refuse_used(run, key, deed.person_id, now)
             self._refuse_undeliverable(run)
             self._refuse_empty(run, project)
+            change = self._heads.find(project, run)
+            if change is not None and change.state != "open":
+                raise ChangeClosed.of(change.number, change.state)
             outcome = self._deliverer.deliver_now(run, project, push_anyway=push_anyway)
             if isinstance(outcome, NotDelivered):
                 raise _refusal(outcome)
@@ -131,7 +137,8 @@ class Salvage:
     def _write(
         self, run: Run, delivery: Delivery, deed: Deed, about: dict[str, Any], now: datetime
     ) -> None:
-        done = replace(deed, because=f"change request #{delivery.number} opened, {deed.because}")
+        word = "opened" if run.pr_number is None else "updated"
+        done = replace(deed, because=f"change request #{delivery.number} {word}, {deed.because}")
         columns: RunColumns = {"parked": self._copies.exists(run.id), **delivery_columns(delivery)}
         data = {"number": delivery.number, **about}
         self._parked.write([run], done, now, kind="salvage", data=data, **columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,7 +17,9 @@ from app.records.runs.check_ledger import CheckLedger, outcome_of
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
+from app.services.concurrency import Locks
 from app.services.context import Adapters, Context, repository_of
+from app.services.lifecycle.change_heads import ChangeHeads, closed_words
 from app.services.lifecycle.finalize import delivery_columns
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
 from app.services.lifecycle.transitions import Line, Transitions
@@ -55,8 +57,11 @@ class Deliverer:
         adapters: Adapters,
         checks: PushChecks,
         clock: Callable[[], datetime],
+        locks: Locks,
     ) -> None:
         self._runs = runs
+        self._heads = ChangeHeads(adapters)
+        self._locks = locks
         self._handovers = HandoverLedger(runs)
         self._results = CheckLedger(runs)
         self._mirrors = adapters.mirrors
@@ -113,7 +118,11 @@ class Deliverer:
         raised; only a silent database is (DatabaseSilent).
         """
         try:
-            return self._push_and_open(run, project, push_anyway=push_anyway)
+            if run.pr_number is None:
+                return self._push_and_open(run, project, push_anyway=push_anyway)
+            # a merge at the same time would delete the branch, or leave out what is pushed
+            with self._locks.holding(f"merge {project.id}"):
+                return self._push_and_update(run, project, push_anyway=push_anyway)
         except OriginProblem as problem:
             return NotDelivered(problem.sentence, problem.for_good)
         except ForgeSilent as silence:
@@ -128,6 +137,45 @@ class Deliverer:
     def _push_and_open(
         self, run: Run, project: Project, *, push_anyway: bool
     ) -> Delivery | NotDelivered:
+        tip = self._push(run, project, push_anyway=push_anyway)
+        if isinstance(tip, NotDelivered):
+            return tip
+        repo, base = repository_of(project), run.base_sha or tip
+        closing = f"\n\nCloses #{run.issue}" if run.issue else ""
+        order = ChangeOrder(
+            run_id=run.id,
+            title=run.title,
+            body=f"Made by run {run.id} with {run.agent}.{self._marks(run)}{closing}",
+            base=run.branch_name,
+            branch=run.work_branch,
+            base_sha=base,
+            head_sha=tip,
+            stat=self._mirrors.stat(repo, base, tip),
+            closes=run.issue,
+        )
+        return self._forge_of(project).open_change(repo, order, now=self._clock())
+
+    def _push_and_update(
+        self, run: Run, project: Project, *, push_anyway: bool
+    ) -> Delivery | NotDelivered:
+        """Push new commits to the branch of the run's change request, and update that."""
+        repo, change = repository_of(project), self._heads.find(project, run)
+        closed = closed_words(run.pr_number, change)
+        if change is None or closed is not None:
+            return NotDelivered(f"not pushed: {closed}", for_good=True)
+        tip = self._push(run, project, push_anyway=push_anyway)
+        if isinstance(tip, NotDelivered):
+            return tip
+        whole = self._mirrors.stat(repo, change.base_sha, tip)
+        updated = self._forge_of(project).update_change(
+            repo, change.number, head_sha=tip, stat=whole
+        )
+        if updated is None:
+            return NotDelivered(f"change request #{change.number} is no longer open", for_good=True)
+        return replace(updated, stat=self._mirrors.stat(repo, run.base_sha or tip, tip))
+
+    def _push(self, run: Run, project: Project, *, push_anyway: bool) -> str | NotDelivered:
+        """Check and push the run's commits; return the commit that origin has now."""
         repo = repository_of(project)
         tip = self._mirrors.tip(repo, run.work_branch)
         if tip is None or run.base_sha is None:
@@ -147,19 +195,7 @@ class Deliverer:
         if not pushed.accepted:
             return NotDelivered(f"push refused: {pushed.because}", for_good=True)
         failpoint("delivery.after_push")
-        closing = f"\n\nCloses #{run.issue}" if run.issue else ""
-        order = ChangeOrder(
-            run_id=run.id,
-            title=run.title,
-            body=f"Made by run {run.id} with {run.agent}.{self._marks(run)}{closing}",
-            base=run.branch_name,
-            branch=run.work_branch,
-            base_sha=run.base_sha,
-            head_sha=tip,
-            stat=self._mirrors.stat(repo, run.base_sha, tip),
-            closes=run.issue,
-        )
-        return self._forge_of(project).open_change(repo, order, now=self._clock())
+        return tip
 
     def _marks(self, run: Run) -> str:
         """Return the results of the run's last round of checks, for the change's text."""
@@ -247,7 +283,8 @@ class Deliveries:
             cause = Cause.DELIVERED_RED if is_red else Cause.DELIVERED
             how = " as a draft" if is_red else ""
             verdict = Verdict(Signal.DELIVERED, cause, f"delivered #{outcome.number}{how}")
-            line = Line("delivered", f"change request #{outcome.number} opened{how}")
+            done = "opened" if run.pr_number is None else "updated"
+            line = Line("delivered", f"change request #{outcome.number} {done}{how}")
             self._transitions.write(run, verdict, line, **delivery_columns(outcome))
         elif outcome.for_good:
             verdict = Verdict(Signal.PUSH_REFUSED, outcome.cause, outcome.because)

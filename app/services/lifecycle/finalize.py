@@ -13,6 +13,7 @@ from app.records.runs.run_columns import RunColumns
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.context import Context, repository_of
+from app.services.lifecycle.change_heads import ChangeHeads
 from app.services.lifecycle.handover import Handover
 from app.services.lifecycle.rollback import UNPROVED, Rollback
 from app.services.ports import (
@@ -119,6 +120,7 @@ class Finalizer:
         self._workers = context.workers
         self._clock = clock
         self._inspect_run = context.inspect_run
+        self._heads = ChangeHeads(adapters)
         self._handover = Handover(runs, adapters, clock)
         self._rollback = Rollback(adapters, self._handover)
         self._killing: set[str] = set()
@@ -253,6 +255,8 @@ class Finalizer:
                 # merged before the run was proved gone: deleting the branch was left to this
                 self._workers.carry_on(let_go, self._mirrors, repo, run.work_branch, tip)
             return kept
+        if run.pr_number is not None:
+            return self._judge_head(run, project, tip)
         if run.cause == Cause.REPORTED and tip == run.base_sha:
             # a report has nothing to deliver and nothing for a later run to continue
             self._mirrors.release(repo, run.work_branch, expected_sha=tip)
@@ -265,5 +269,22 @@ class Finalizer:
         if not commits:
             because = f"{run.work_branch} is kept as a claim, without commits"
             return Kept(True, because, holds_work=False)
-        counted = "1 commit" if commits == 1 else f"{commits} commits"
-        return Kept(True, f"{run.work_branch} holds {counted}")
+        return _holding(run, commits)
+
+    def _judge_head(self, run: Run, project: Project, tip: str) -> Kept:
+        """Judge the branch of a change request, to which its run has added nothing at origin."""
+        repo, base = repository_of(project), run.base_sha or tip
+        commits = self._mirrors.stat(repo, base, tip).commits
+        if commits:
+            return _holding(run, commits)
+        self._heads.put_back(repo, run.work_branch, base)
+        change = self._heads.find(project, run)
+        if change is not None and change.state == "merged" and change.head_sha == base:
+            # merged while this run worked on it: deleting the branch was left to this
+            self._workers.carry_on(let_go, self._mirrors, repo, run.work_branch, base)
+        return Kept(False, "")
+
+
+def _holding(run: Run, commits: int) -> Kept:
+    counted = "1 commit" if commits == 1 else f"{commits} commits"
+    return Kept(True, f"{run.work_branch} holds {counted}")

@@ -6,7 +6,7 @@ from what was written, and at every moment exactly one run holds the work.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -16,9 +16,10 @@ from app.failpoints import failpoint
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_ledger import RunLedger
-from app.records.tables import Run
+from app.records.tables import Run, RunEvent
 from app.services.context import Adapters
 from app.services.ports import BranchTaken, CannotRead, OriginProblem, Repository
+from app.services.runs.requests import FROM
 
 log = structlog.get_logger()
 ASIDE = "parked"
@@ -42,6 +43,14 @@ def is_aside(run: Run) -> bool:
 def continues(run: Run) -> bool:
     """Return True for a run that is to continue kept work and has not begun."""
     return run.retry_of is not None and run.base_sha is not None
+
+
+def was_to_continue(run: Run, timeline: Sequence[RunEvent]) -> bool | None:
+    """Return whether a run was accepted to continue kept work, None if that was not recorded."""
+    if run.retry_of is None:
+        return False
+    source = next((line.data.get(FROM) for line in timeline if line.kind == "accepted"), None)
+    return None if source is None else source == "parked"
 
 
 def _stays(successor: Run) -> bool:
@@ -72,6 +81,8 @@ class Handover:
         Raises CannotRead, and NothingKept, which leaves everything as it was.
         """
         kept = self._parked.of_branch(successor.project_id, successor.work_branch)
+        if successor.pr_number is not None:
+            kept = [run for run in kept if run.delivery is None]
         tip = self._mirrors.tip(repo, successor.work_branch)
         if tip is not None and successor.base_sha is not None and self.complete(successor):
             return successor.base_sha, tip  # an earlier launch was cut short after the move

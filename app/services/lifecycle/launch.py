@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -12,10 +11,11 @@ from app.domain.words import Cause, Status, Trigger
 from app.failpoints import failpoint
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_columns import RunColumns
-from app.records.tables import Project, Run, RunEvent
+from app.records.tables import Project, Run
 from app.services.context import Context, repository_of
 from app.services.launch_errors import cause_of, sentence_of
-from app.services.lifecycle.handover import Handover, NothingKept, continues
+from app.services.lifecycle.change_heads import HeadClaims
+from app.services.lifecycle.handover import Handover, NothingKept, continues, was_to_continue
 from app.services.lifecycle.launch_spec import LaunchSpecs, LaunchTerms, NotLaunched
 from app.services.lifecycle.refused_hosts import Refusals
 from app.services.lifecycle.rollback import LaunchSteps, Rollback, RollbackResult
@@ -32,7 +32,6 @@ from app.services.ports import (
 )
 from app.services.runs.prechecks import Readiness
 from app.services.runs.prompting import Prompts
-from app.services.runs.requests import FROM
 from app.services.system.origin_watch import OriginWatch
 from app.services.tracing import unit_of_work
 
@@ -78,6 +77,7 @@ class Launcher:
         self._specs = LaunchSpecs(adapters, terms, prompts)
         self._handover = Handover(ledgers.runs, adapters, clock)
         self._rollback = Rollback(adapters, self._handover)
+        self._heads = HeadClaims(ledgers.runs, adapters, clock)
         self._parked = ParkedLedger(ledgers.runs)
         self._terms = terms
         self._locks = context.locks
@@ -157,7 +157,7 @@ class Launcher:
         If no agent can have begun, the run is queued again, once; otherwise it ends.
         """
         timeline = self._runs.timeline(run.id)
-        continues = _continues(run, timeline)
+        continues = was_to_continue(run, timeline)
         if not is_untouched or continues is None or any(REQUEUED in line.data for line in timeline):
             self._end_undone(run.id, NEVER_STARTED, LaunchSteps())
             return
@@ -218,7 +218,13 @@ class Launcher:
         self._mirrors.fetch(repo)
         self._origins.record_answer(project)
         self._must_be_wanted(run)
-        base, tip = self._take_over(repo, run) if continues(run) else self._begin(repo, run, made)
+        change = self._heads.open_change(project, run)
+        if continues(run):
+            base, tip = self._take_over(repo, run)
+        elif change is not None:
+            base = tip = self._heads.begin(repo, run, change)
+        else:
+            base, tip = self._begin(repo, run, made)
         made.claim = True
         failpoint("after_claim")
         self._prepare(repo, run, project, tip, made)
@@ -390,11 +396,3 @@ class Launcher:
 
     def _append_event(self, run: Run, kind: str, sentence: str, **data: object) -> None:
         self._runs.append_event_once(run.id, self._clock(), kind, sentence, **data)
-
-
-def _continues(run: Run, timeline: Sequence[RunEvent]) -> bool | None:
-    """Return whether a run was accepted to continue kept work, None if that was not recorded."""
-    if run.retry_of is None:
-        return False
-    source = next((line.data.get(FROM) for line in timeline if line.kind == "accepted"), None)
-    return None if source is None else source == "parked"

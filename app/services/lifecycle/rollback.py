@@ -106,8 +106,8 @@ class Rollback:
         return True
 
     def _release(self, run: Run, project: Project | None) -> bool:
-        if project is None or run.base_sha is None:
-            return True
+        if project is None or run.base_sha is None or run.pr_number is not None:
+            return True  # a change request's branch is not this run's
         repo = repository_of(project)
         if self._mirrors.exists(repo) and not self._handover.is_anothers(run):
             # a branch that points elsewhere was not created by this launch

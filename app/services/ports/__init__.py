@@ -12,6 +12,7 @@ from app.services.ports.agents import (
 )
 from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, WindowState
 from app.services.ports.forges import (
+    Change,
     ChangeOrder,
     Delivery,
     Forge,
@@ -73,6 +74,7 @@ __all__ = [
     "BranchTaken",
     "CannotRead",
     "Capability",
+    "Change",
     "ChangeOrder",
     "Charge",
     "CopyState",

@@ -80,6 +80,18 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A change or pull request on which a run can work; `state` is open, merged or closed."""
+
+    number: int
+    state: str
+    base: str
+    branch: str
+    base_sha: str
+    head_sha: str
+
+
+@dataclass(frozen=True)
 class ChangeOrder:
     """A change request to open for a run."""
 
@@ -168,6 +180,16 @@ class Forge(Protocol):
         """
         ...
 
+    def change(self, repo: Repository, number: int) -> Change | None:
+        """Return one change request, None if there is none. Raises ForgeSilent."""
+        ...
+
+    def update_change(
+        self, repo: Repository, number: int, *, head_sha: str, stat: DiffStat
+    ) -> Delivery | None:
+        """Record the new head of a change request, None if it is not open. Raises ForgeSilent."""
+        ...
+
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
         """Open a change request for the run, or return the one it has. Raises ForgeSilent.
 
@@ -205,6 +227,14 @@ class TrackerStore(Protocol):
 
     def open_changes_of(self, project_ids: Collection[str]) -> dict[str, dict[str, int]]:
         """Return numbers of open change requests by branch, by project."""
+        ...
+
+    def change(self, project_id: str, number: int) -> Any:
+        """Return the row of a change request, or None."""
+        ...
+
+    def update_change(self, project_id: str, number: int, **columns: Any) -> Any:
+        """Update columns of an open change request; return its row, None if it is not open."""
         ...
 
     def change_of_run(self, run_id: str) -> Any:

@@ -232,6 +232,10 @@ class Mirrors(Protocol):
         """Delete a claim that still points at `expected_sha` (None: anywhere). False if kept."""
         ...
 
+    def move(self, repo: Repository, branch: str, sha: str, *, expected_sha: str) -> bool:
+        """Point a claim that is still at `expected_sha` at another commit. False if it is not."""
+        ...
+
     def rename(self, repo: Repository, branch: str, new_name: str) -> None:
         """Rename a claim."""
         ...

@@ -100,6 +100,7 @@ class EmptyBranches:
             latest is not None
             and latest.parked
             and latest.delivery is None
+            and latest.pr_number is None  # the branch is a change request's
             and is_here
             and run.base_sha is not None
             and self._parked.open_run(run.project_id, run.work_branch) is None

@@ -33,6 +33,7 @@ from app.records.runs import run_ledger
 from app.records.runs.accept_guards import Guards, note_added, read_guards
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.order_facts import read_order_facts
+from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_statements import is_active
 from app.records.runs.selections import find_twin
@@ -40,6 +41,7 @@ from app.records.stores.identity import refuse_place
 from app.records.stores.shared_transactions import SharedTransactions
 from app.records.tables import Project, Run
 from app.services.limits.quota import FreePlace, Place, Places, refusal_of
+from app.services.ports import Change
 from app.services.runs.idempotency import Keys, Sent
 from app.services.runs.prechecks import Checked, Prechecks, opened, refuse_closed
 from app.services.runs.requests import (
@@ -52,6 +54,7 @@ from app.services.runs.requests import (
     Settled,
     Still,
     draft_run,
+    has_open_change,
     ttl_of,
 )
 from app.services.tracing import unit_of_work
@@ -85,6 +88,7 @@ class AcceptService:
     ) -> None:
         self._runs = runs
         self._handovers = HandoverLedger(runs)
+        self._parked = ParkedLedger(runs)
         self._prechecks = prechecks
         self._places = places
         self._keys = keys
@@ -175,9 +179,13 @@ class AcceptService:
         limit = self._prechecks.limit(project, order, now) if facts.is_any_held else None
         checked = self._prechecks.order(project, order, limit)
         run = self._draft(project, order, checked, requester, now)
+        in_the_way = _in_the_way(order, run, checked.in_the_way)
+        if checked.change is not None:
+            still = has_open_change(checked.change.number, still)
+            in_the_way = self._kept_on(order, checked.change)
         ready = _Ready(
             run=run,
-            in_the_way=_in_the_way(order, run, checked.in_the_way),
+            in_the_way=in_the_way,
             sent=sent,
             may_have_twin=_may_have_twin(order),
             project=project,
@@ -191,6 +199,12 @@ class AcceptService:
         if not accepted.replayed:
             failpoint("after_accept")
         return accepted
+
+    def _kept_on(self, order: RunRequest, change: Change) -> str | None:
+        """Return a change's branch if an earlier run left work on it that was not delivered."""
+        is_continued = order.again is not None and order.again.branch is not None
+        kept = [] if is_continued else self._parked.of_branch(order.project_id, change.branch)
+        return change.branch if any(run.delivery is None for run in kept) else None
 
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
         shared = self._shared[self._runs.stores.owner_of(ready.run.id)]
@@ -266,6 +280,7 @@ class AcceptService:
     ) -> Run:
         beside = order.again.run_id if order.again else order.batch_id
         run_id = self._runs.stores.mint_run_id(now, beside=beside)
+        head = checked.change.branch if checked.change else None
         kept = order.again.branch if order.again else None
         due_at = order.due_at(now)
         settled = Settled(
@@ -274,7 +289,7 @@ class AcceptService:
             batch_id=order.batch_id,
             title=prompts.title_of(checked.brief, checked.template),
             branch=checked.branch,
-            work_branch=kept or work_branch_of(project, order.issue, run_id),
+            work_branch=kept or head or work_branch_of(project, order.issue, run_id),
             agent=checked.agent,
             budget_seconds=project.budget_seconds,
             due_at=due_at,
@@ -320,6 +335,8 @@ def _later(moment: datetime, seconds: int | None) -> datetime | None:
 
 def _sentence(run: Run) -> str:
     what = f"issue #{run.issue}" if run.issue else f"branch {run.branch_name}"
+    if run.pr_number:
+        what = f"change request #{run.pr_number} on {run.work_branch}"
     of = f" of {shorten(run.retry_of)}" if run.retry_of else ""
     continued = f" · continues on {run.work_branch}" if run.retry_of and run.base_sha else ""
     starts = f" · starts at {run.due_at:%d %b %H:%M} UTC" if run.due_at else ""

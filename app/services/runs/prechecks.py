@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 from sqlmodel import Session
@@ -37,11 +37,17 @@ from app.records.runs.order_facts import OrderFacts
 from app.records.tables import Project, TemplateRow
 from app.services.context import Adapters, repository_of
 from app.services.limits.usage_limits import UsageLimits
-from app.services.ports import INCLUDE_LIST, CannotRead, ForgeSilent, Issue, OriginProblem, Unready
+from app.services.ports import (
+    INCLUDE_LIST,
+    CannotRead,
+    Change,
+    ForgeSilent,
+    Issue,
+    OriginProblem,
+    Unready,
+)
+from app.services.runs.requests import RunRequest, open_change_of
 from app.services.system.origin_watch import OriginWatch
-
-if TYPE_CHECKING:
-    from app.services.runs.requests import RunRequest
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -151,7 +157,8 @@ def _template(row: TemplateRow) -> Template:
 class Checked:
     """Results of the checks that the run needs later.
 
-    `in_the_way` is an existing branch that keeps the issue's own branch from being created.
+    `in_the_way` is an existing branch that keeps the issue's own branch from being created;
+    `change` is the change request on whose branch the run works.
     """
 
     branch: str
@@ -160,6 +167,7 @@ class Checked:
     in_the_way: str | None
     issue: Issue | None = None
     template: Template | None = None
+    change: Change | None = None
 
 
 @dataclass
@@ -235,12 +243,16 @@ class Prechecks:
     def order(self, project: Project, order: RunRequest, limit: AccountHeld | None) -> Checked:
         """Check that agent, framework, branch and issue exist and are usable. Raises a Refusal."""
         self._must_be_reached(project)
+        change = open_change_of(order, project, self._forge_of)
         wrong = self.wrong(
-            project, agent=order.agent, framework=order.framework, branch=order.branch
+            project,
+            agent=order.agent,
+            framework=order.framework,
+            branch=change.base if change else order.branch,
         )
         if wrong:
             raise Invalid.fields(wrong)
-        branch = order.branch or project.base_branch
+        branch = change.base if change else order.branch or project.base_branch
         agent = self._agent(project, order.agent, branch)
         if limit is not None:
             raise limit
@@ -260,7 +272,7 @@ class Prechecks:
         in_the_way = None if order.picked else self._in_the_way(project, order.issue)
         if in_the_way is not None:
             self.refuse_in_review(project, in_the_way)
-        return Checked(branch, agent, brief, in_the_way, issue, template)
+        return Checked(branch, agent, brief, in_the_way, issue, template, change)
 
     def refuse_in_review(self, project: Project, branch: str) -> None:
         """Raise InReview if a change on this branch is open for review."""

@@ -11,14 +11,15 @@ from datetime import datetime
 from sqlmodel import Session
 
 from app.domain.starts import moment_of
-from app.domain.words import READY_LABEL, Delivers, Depth, Status, Trigger
-from app.errors import Invalid, IssueClosed
+from app.domain.words import BUILTIN, READY_LABEL, Delivers, Depth, Status, Trigger
+from app.errors import ChangeClosed, ForgeUnavailable, Invalid, IssueClosed
 from app.records.database.database import Transaction
 from app.records.runs.run_columns import drafted_run
 from app.records.runs.run_pages import ListedRun
 from app.records.stores.sessions import control_of
-from app.records.tables import IssueRow, Project, Run
-from app.services.ports import Issue
+from app.records.tables import ChangeRequest, IssueRow, Project, Run
+from app.services.context import repository_of
+from app.services.ports import Change, Forge, ForgeSilent, Issue
 
 # in the first event of a retry's timeline: `parked` if it continues kept work, else `fresh`
 FROM = "from"
@@ -62,6 +63,8 @@ class RunRequest:
     framework: str
     branch: str | None = None
     issue: int | None = None
+    # the change request on whose branch it works
+    pr_number: int | None = None
     task: str | None = None
     # the name of a template, or the name with a version
     template: str | None = None
@@ -87,7 +90,7 @@ class RunRequest:
         }
         if isinstance(asked, dict):
             # keep hashes equal to those computed before these fields existed
-            for name in ("starts_on", "template"):
+            for name in ("starts_on", "template", "pr_number"):
                 if asked[name] is None:
                     del asked[name]
         text = json.dumps(asked, sort_keys=True, default=str)
@@ -154,7 +157,7 @@ def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: da
             "id": settled.run_id,
             "project_id": settled.project_id,
             "status": Status.DELAYED if settled.due_at else Status.QUEUED,
-            "trigger": requester.trigger,
+            "trigger": _trigger_of(order, requester),
             "title": settled.title,
             "depth_level": order.depth,
             "target_framework": order.framework,
@@ -166,6 +169,7 @@ def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: da
             "resumes": again.resumes if again else 0,
             "batch_id": settled.batch_id,
             "issue": order.issue,
+            "pr_number": order.pr_number,
             "task": order.task,
             "agent": settled.agent,
             "model": order.model,
@@ -184,6 +188,11 @@ def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: da
             "hold": settled.hold,
         }
     )
+
+
+def _trigger_of(order: RunRequest, requester: Requester) -> Trigger:
+    is_review = order.pr_number is not None and order.again is None
+    return Trigger.REVIEW if is_review else requester.trigger
 
 
 def order_of(project_id: str, issue: int | None, asked: str) -> RunRequest:
@@ -217,6 +226,45 @@ def is_ready(number: int) -> Still:
             raise HeldBack(f"#{number} is not ready any more")
 
     return still
+
+
+def has_open_change(number: int, then: Still | None) -> Still:
+    """Return the check that a change request is still open, followed by another check."""
+
+    def still(session: Session, project: Project) -> None:
+        change = control_of(session).get(ChangeRequest, (project.id, number))
+        if change is not None and change.state != "open":
+            raise ChangeClosed.of(number, change.state)
+        if then is not None:
+            then(session, project)
+
+    return still
+
+
+def open_change_of(
+    order: RunRequest, project: Project, forge_of: Callable[[Project], Forge]
+) -> Change | None:
+    """Return the open change request that an order names, if any. Raises a Refusal."""
+    number = order.pr_number
+    if number is None:
+        return None
+    if project.tracker != BUILTIN:
+        sentence = "Runs on a pull request of this tracker cannot be started yet."
+        raise Invalid.field("pr_number", sentence)
+    if order.issue is not None:
+        raise Invalid.field("pr_number", "Name an issue or a change request, not both.")
+    try:
+        change = forge_of(project).change(repository_of(project), number)
+    except ForgeSilent as silence:
+        raise ForgeUnavailable from silence
+    if change is None:
+        raise Invalid.field("pr_number", f"There is no change request #{number}.")
+    if change.state != "open":
+        raise ChangeClosed.of(number, change.state)
+    if order.branch not in (None, change.base, change.branch):
+        sentence = f"Change request #{number} is of {change.branch}, for {change.base}."
+        raise Invalid.field("branch", sentence)
+    return change
 
 
 def ttl_of(run: Run | ListedRun) -> int | None:

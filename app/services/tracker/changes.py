@@ -12,9 +12,10 @@ from app.failpoints import failpoint
 from app.records.database.database import begin_to_write
 from app.records.feed import ObstacleRemoved
 from app.records.projects.tracker_ledger import newest_ended, undecided
+from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_columns import RunColumns
-from app.records.tables import ChangeRequest, Project
+from app.records.tables import ChangeRequest, Project, Run
 from app.services.context import Context, repository_of
 from app.services.lifecycle.finalize import let_go
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
@@ -46,6 +47,7 @@ class ChangeService:
         self._copies = adapters.copies
         self._checks = checks
         self._parked = ParkedLedger(ledgers.runs)
+        self._handovers = HandoverLedger(ledgers.runs)
         self._locks = context.locks
         self._publish = context.feed.publish
 
@@ -235,6 +237,10 @@ class ChangeService:
         return ended
 
     def _append_event(self, ended: ChangeRequest, now: datetime) -> None:
+        for run in self._handovers.of_branch(ended.project_id, ended.branch):
+            if run.pr_number == ended.number and run.delivery is not None:
+                delivery = run.delivery | {"state": ended.state}
+                self._runs.update_fields(run.id, run.project_id, delivery=delivery)
         run = self._runs.find(ended.run_id)
         if run is None or run.delivery is None:
             return
@@ -253,13 +259,11 @@ class ChangeService:
             run = self._runs.find(run_id)
             if run is None or run.released_at is None:
                 return False  # it may still be alive: its finalizer keeps or clears the copy
+            if self._parked.open_run(project.id, change.branch) is not None:
+                return False  # another run works on the branch, and lets go of it when it ends
             try:
-                if self._copies.exists(run_id):
-                    tip = self._copies.import_work(repo, run_id, change.branch)
-                    state = self._copies.inspect(repo, run_id, tip=tip)
-                    if tip != change.head_sha or not state.is_clean:
-                        return False
-                    self._copies.remove(run_id)
+                if self._copies.exists(run_id) and not self._is_cleared(repo, run, change):
+                    return False
             except (CannotRead, OSError) as problem:
                 log.info("work_kept_after_merge", because=problem)
                 return False
@@ -267,6 +271,19 @@ class ChangeService:
             self._runs.update_fields(run_id, project.id, parked=False)
         let_go(self._mirrors, repo, change.branch, change.head_sha)
         return True
+
+    def _is_cleared(self, repo: Repository, run: Run, change: ChangeRequest) -> bool:
+        """Remove the copy of the run that opened a change, unless it holds more than that."""
+        head = (run.delivery or {}).get("head_sha")
+        if head == change.head_sha:
+            head = self._copies.import_work(repo, run.id, change.branch)
+            if head != change.head_sha:
+                return False
+        # other runs have added to the change since: the claim must not move back to this copy
+        state = self._copies.inspect(repo, run.id, tip=head or change.head_sha)
+        if state.is_clean:
+            self._copies.remove(run.id)
+        return state.is_clean
 
     def _project(self, project_id: str) -> Project:
         project = self._projects.find(project_id)

@@ -108,7 +108,7 @@ def test_times_of_a_whole_life_are_utc(shop: Workshop, project_id: str) -> None:
         ({"issue": 10**30}, "issue"),
         ({"issue": "1; --"}, "issue"),
         ({"pr_number": 10**30}, "pr_number"),
-        ({"pr_number": 1}, "pr_number"),
+        ({"pr_number": 99}, "pr_number"),
         ({"task": "x" * 32769}, "task"),
         ({"task": "€" * 11000}, "task"),
         ({"task": "\ud800"}, "task"),
@@ -137,6 +137,28 @@ def test_a_malformed_order_is_refused_before_anything_is_written(
     assert told["errors"][0]["field"] == field
     assert told["errors"][0]["message"]
     assert count(shop) == before
+
+
+def test_a_run_on_a_change_request_is_a_review_until_that_is_merged(shop: Workshop) -> None:
+    project_id = shop.add_project("reviewed")
+    shop.issue(project_id, "First")
+    shop.delivered(project_id)
+    [change] = shop.api.get(f"/projects/{project_id}/changes").json()["items"]
+    body = {"project_id": project_id, "pr_number": change["number"], "delay": LATER}
+    run = shop.api.post("/runs", json=body)
+    assert run.status_code == 201
+    told = run.json()
+    assert (told["trigger"], told["pr_number"]) == ("review", change["number"])
+    assert (told["work_branch"], told["branch"]) == (change["branch"], change["base"])
+    found = shop.api.get("/runs", params={"trigger": "review"}).json()["items"]
+    assert [one["id"] for one in found] == [told["id"]]
+    locked = problem(shop.api.post("/runs", json={**body, "task": "another"}))
+    assert (locked["error"], locked["holder"]) == ("pr_lock", told["id"])
+    shop.api.post(f"/runs/{told['id']}/stop")
+    merge = f"/projects/{project_id}/changes/{change['number']}/merge"
+    assert shop.api.post(merge).status_code == 200
+    refused = problem(shop.api.post("/runs", json=body))
+    assert (refused["status"], refused["error"]) == (409, "change_closed")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b"1" * 5000])

@@ -264,3 +264,15 @@ def test_a_run_is_not_started_twice(yard: Yard) -> None:
     with pytest.raises(LaunchFailed):
         yard.launch("run_1", "sleep 60")
     yard.kill("run_1")
+
+
+def test_a_claim_moves_only_from_where_it_is_thought_to_be(git: Git) -> None:
+    git.mirrors.claim(git.repo, BRANCH, git.base)
+    git.copies.prepare(git.repo, "run_1", branch=BRANCH, sha=git.base)
+    git.commit("run_1")
+    tip = git.copies.import_work(git.repo, "run_1", BRANCH)
+    assert not git.mirrors.move(git.repo, BRANCH, git.base, expected_sha=git.base)
+    assert git.mirrors.tip(git.repo, BRANCH) == tip
+    assert git.mirrors.move(git.repo, BRANCH, git.base, expected_sha=tip)
+    assert git.mirrors.tip(git.repo, BRANCH) == git.base
+    assert not git.mirrors.move(git.repo, f"{BRANCH}-2", git.base, expected_sha=tip)

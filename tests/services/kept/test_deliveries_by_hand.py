@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.records.tables import Project, Run
+from app.services.concurrency import Locks
 from app.services.lifecycle.deliver import Deliverer, NotDelivered
 from app.services.ports import Delivery
 from tests.builders.pushes import write_trusted_hook
@@ -22,7 +23,7 @@ def salvage(plane: RealPlane) -> tuple[Project, Run]:
 
 def deliver(plane: RealPlane, project: Project, run: Run) -> Delivery | NotDelivered:
     checks = plane.services.push_checks
-    deliverer = Deliverer(plane.ledgers.runs, plane.adapters, checks, plane.clock)
+    deliverer = Deliverer(plane.ledgers.runs, plane.adapters, checks, plane.clock, Locks())
     return deliverer.deliver_now(run, project)
 
 
