@@ -12,7 +12,7 @@ from tests.drivers.walks import Walk
 from tests.pages.conftest import PATIENCE_SECONDS, House, until
 from tests.pages.projects.test_projects_page import facts, press, write_issues
 
-MOST_FILES, MOST_SESSIONS = 137, 32
+MOST_FILES, MOST_SESSIONS = 146, 32
 
 
 async def test_a_press_of_start_is_a_short_walk_to_the_run_on_the_card(
@@ -28,4 +28,4 @@ async def test_a_press_of_start_is_a_short_walk_to_the_run_on_the_card(
     await until(lambda: "Running #1" in facts(user, project.id))
     assert await asyncio.to_thread(house.plane.workers.finish, PATIENCE_SECONDS)
     assert len(seen.files) <= MOST_FILES, seen.files
-    assert (seen.read_sessions <= MOST_SESSIONS, seen.transactions <= 7) == (True, True), seen
+    assert (seen.read_sessions <= MOST_SESSIONS, seen.transactions <= 8) == (True, True), seen
