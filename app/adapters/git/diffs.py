@@ -23,6 +23,8 @@ _FILE_MODES = ("100644", "100755")
 _LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 _INDEX_CAP = 128 * 1024 * 1024
 _MOST_NEW_FILES = 20_000
+# the mark of an untracked file in a list by `ls-files -t`
+_NEW = "?"
 
 
 def diff_between(git: Git, git_dir: Path, base: str, tip: str) -> Diff:
@@ -107,8 +109,10 @@ class Look:
         Raises GitFailed.
         """
         with self._index(tip) as env:
-            changed = set(self._names(["ls-files", "-z", "--modified"], env))
-            new = set(self._names(["ls-files", "-z", "--others", "--exclude-standard"], env))
+            listed = ["ls-files", "-z", "-t", "--modified", "--others", "--exclude-standard"]
+            marked = [entry.partition(" ")[::2] for entry in self._names(listed, env)]
+            new = {name for mark, name in marked if mark == _NEW}
+            changed = {name for mark, name in marked if mark != _NEW}
             return changed | self._filled_submodules(env), new
 
     def diff(self, base: str) -> Diff:
