@@ -314,4 +314,6 @@ class Reaper:
 def _line_of(verdict: Verdict) -> Line:
     kind = "reaped" if verdict.is_final else "progress"
     data = {"evidence": verdict.evidence} if verdict.evidence else {}
+    if verdict.signal is Signal.CHECKS_TO_RUN:
+        data["status"] = str(Status.CHECKING)
     return Line(kind, verdict.because, data=data)

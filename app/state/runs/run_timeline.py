@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.api.schemas import RunOut, TimelineEvent
-from app.domain.words import Delivers, Phase, Status
+from app.domain.words import CheckStatus, Delivers, Phase, Status
 
 HEADINGS = {
     "accepted": "Accepted",
@@ -18,6 +18,9 @@ HEADINGS = {
     "spawned": "Agent started",
     "progress": "Working",
     "exited": "Agent ended",
+    "check_started": "Check",
+    "check_ended": "Check",
+    "followed_up": "Back to the agent",
     "delivered": "Delivered",
     "kill_sent": "Stopping",
     "kill_verified": "All processes gone",
@@ -56,18 +59,22 @@ class Step:
 def steps_of(events: Sequence[TimelineEvent], run: RunOut, reported: str = "") -> list[Step]:
     """Return the steps so far, with consecutive progress merged, and the upcoming ones.
 
-    `reported` is a short summary of the agent's report on a running run.
+    A check that has ended is one step. `reported` is a short summary of the agent's report on a
+    running run.
     """
+    ended = {_check_of(event) for event in events if event.kind == "check_ended"}
     kept = [
         event
         for event, after in zip(events, [*events[1:], None], strict=True)
         if not (event.kind == "progress" and after is not None and after.kind == "progress")
+        and not (event.kind == "check_started" and _check_of(event) in ended)
     ]
     steps: list[Step] = []
     before: datetime | None = None
     for event in kept:
         seconds = None if before is None else max(0.0, (event.at - before).total_seconds())
-        has_exited = any(step.kind == "exited" for step in steps)
+        turns = [step.kind for step in steps if step.kind in ("spawned", "exited")]
+        has_exited = turns[-1:] == ["exited"]
         steps.append(_step(event, run, seconds, is_last=event is kept[-1], has_exited=has_exited))
         before = event.at
     if reported and steps and run.status is Status.RUNNING:
@@ -91,6 +98,10 @@ def is_refusal(event: TimelineEvent) -> bool:
     return event.kind == "note" and "refused" in event.data
 
 
+def _check_of(event: TimelineEvent) -> tuple[object, object]:
+    return event.data.get("check"), event.data.get("round")
+
+
 def _step(
     event: TimelineEvent, run: RunOut, seconds: float | None, *, is_last: bool, has_exited: bool
 ) -> Step:
@@ -100,15 +111,17 @@ def _step(
     elif is_refusal(event):
         heading = "Network"
     elif event.kind == "progress" and has_exited:
-        heading = "Delivering"
+        heading = "Checking" if event.data.get("status") == Status.CHECKING else "Delivering"
     return Step(event.kind, heading, event.sentence, _tone(event, run, is_last), event.at, seconds)
 
 
 def _tone(event: TimelineEvent, run: RunOut, is_last: bool) -> Tone:
     if is_last and run.phase is not Phase.DONE:
         return Tone.NOW
-    if is_refusal(event):
+    if is_refusal(event) or event.kind == "followed_up":
         return Tone.WAIT
+    if event.kind == "check_ended" and event.data.get("status") != CheckStatus.PASSED:
+        return Tone.STOP
     if event.kind != "reaped":
         return Tone.DONE
     if run.status in _ENDED_BADLY:

@@ -74,6 +74,34 @@ def test_work_after_the_agent_ended_is_delivering() -> None:
     assert [step.heading for step in steps][2] == "Delivering"
 
 
+def test_a_check_is_one_step_once_it_has_ended_and_a_red_one_stands_out() -> None:
+    events = events_of(
+        *("spawned", "exited", "progress", "check_started", "note", "check_ended", "followed_up"),
+        *("spawned", "exited", "progress", "check_started", "check_ended", "progress", "delivered"),
+    )
+    for at, status in ((2, "checking"), (5, "failed"), (9, "checking"), (11, "passed")):
+        events[at].data["status"] = status
+    for at in (3, 5, 10, 11):
+        events[at].data |= {"check": "tests", "round": 1 if at < 8 else 2}
+    steps = steps_of(events, run_of(1, Status.SUCCEEDED))
+    assert [(step.heading, step.tone) for step in steps] == [
+        ("Agent started", Tone.DONE),
+        ("Agent ended", Tone.DONE),
+        ("Checking", Tone.DONE),
+        ("Note", Tone.DONE),
+        ("Check", Tone.STOP),
+        ("Back to the agent", Tone.WAIT),
+        ("Agent started", Tone.DONE),
+        ("Agent ended", Tone.DONE),
+        ("Checking", Tone.DONE),
+        ("Check", Tone.DONE),
+        ("Delivering", Tone.DONE),
+        ("Delivered", Tone.DONE),
+    ]
+    going = steps_of(events[:4], run_of(1, Status.CHECKING))
+    assert [step.kind for step in going if step.tone is Tone.NOW] == ["check_started"]
+
+
 def test_events_come_once_and_in_order() -> None:
     first, second, third = events_of("accepted", "taken", "claimed")
     assert in_order([third, first, second, first]) == [first, second, third]
