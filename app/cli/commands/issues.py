@@ -173,7 +173,7 @@ def move_issue(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Move an issue in the queue, beside another one, whose priority it takes."""
+    """Move an issue in the queue; it takes the other's priority."""
     if (before is None) == (after is None):
         raise Misused("Name one issue, with --before or --after.")
     place = {"after": after} if before is None else {"before": before}

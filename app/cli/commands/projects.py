@@ -180,7 +180,7 @@ def list_branches(
 
 
 def try_checks(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Let the loop go on after a check that could not be started."""
+    """Let the loop continue after a check that could not be started."""
     server = connect(data_dir)
     answer = server.ask(calls.try_checks_again(find_project(server, project)["id"]))
     if json_only:

@@ -105,7 +105,8 @@ def test_a03_no_reading_call_changes_anything(shop: Workshop) -> None:
     with browser(shop) as caller:
         for path, calls in paths.items():
             if "get" not in calls and "{" not in path:
-                assert caller.get(f"/api/v1{path}").status_code == 405
+                # 404 where the last word could be an id, as in /runs/preview
+                assert caller.get(f"/api/v1{path}").status_code in (404, 405)
     assert (shop.api.get("/runs").json(), shop.api.get("/projects").json()) == before
 
 
