@@ -14,6 +14,7 @@ import pytest
 
 from app.config import Settings
 from app.folder_locks import SERVER_LOCK
+from app.server import startup
 from app.server.startup import CannotStart, only_server
 
 # holds both locks as a server does, until its input ends
@@ -59,7 +60,7 @@ def test_a_killed_server_whose_child_has_the_lock_for_a_moment_holds_nobody_up(
 ) -> None:
     with lock_left_behind(settings.data_root / SERVER_LOCK) as end:
         # the child ends when the new server waits for it
-        monkeypatch.setattr("app.server.startup.sleep", lambda _: end())
+        monkeypatch.setattr(startup, "sleep", lambda _: end())
         with only_server(settings):
             pass
 
@@ -67,7 +68,7 @@ def test_a_killed_server_whose_child_has_the_lock_for_a_moment_holds_nobody_up(
 def test_a_second_server_is_refused_at_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.server.startup.sleep", lambda _: pytest.fail("it waited"))
+    monkeypatch.setattr(startup, "sleep", lambda _: pytest.fail("it waited"))
     argv = [sys.executable, "-c", SERVER, str(settings.data_root / SERVER_LOCK)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdout

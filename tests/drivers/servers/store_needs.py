@@ -57,14 +57,19 @@ NDJSON = (("Content-Type", "application/x-ndjson"),)
 OVER = (("Last-Event-ID", "end"),)
 PROJECT, ISSUE = "/projects/{project_id}", "/projects/{project_id}/issues/{number}"
 CHANGE, OF_CHANGE = "/projects/{project_id}/changes/{number}", (("number", "change"),)
+TEMPLATE, OF_TEMPLATE = "/projects/{project_id}/templates/{name}", (("name", "template"),)
+KNOWN_TEMPLATE = {"name": "known", "text": "Do {{task}}."}
 IN_PROJECT = {"project_id": "{project_id}"}
 
 RUN_CALLS = (
     Call("GET", "/runs", BOTH),
     Call("POST", "/runs", BOTH, 201, IN_PROJECT | {"task": "please wait once more"}),
+    Call("POST", "/runs/preview", CONTROL, body=IN_PROJECT | {"task": "please wait once more"}),
     Call("GET", "/runs/{run_id}", RUNS, tells=CONTROL, may_know=True),
     Call("GET", "/runs/{run_id}/timeline", RUNS),
     Call("GET", "/runs/{run_id}/report", RUNS),
+    Call("GET", "/runs/{run_id}/prompt", RUNS),
+    Call("GET", "/runs/{run_id}/checks", RUNS),
     Call("GET", "/runs/{run_id}/pull_request", RUNS, ids=of_run("delivered")),
     Call("GET", "/runs/{run_id}/diff", BOTH),
     Call("GET", "/runs/{run_id}/log", RUNS),
@@ -131,6 +136,12 @@ PROJECT_CALLS = (
     Call("GET", f"{CHANGE}/diff", CONTROL, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/merge", BOTH, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/close", BOTH, ids=OF_CHANGE),
+    Call("GET", f"{PROJECT}/templates", CONTROL),
+    Call("POST", f"{PROJECT}/templates", CONTROL, 409, KNOWN_TEMPLATE),
+    Call("GET", TEMPLATE, CONTROL, ids=OF_TEMPLATE),
+    Call("PATCH", TEMPLATE, CONTROL, body={"text": "Do {{task}} soon."}, ids=OF_TEMPLATE),
+    Call("DELETE", TEMPLATE, CONTROL, 404, ids=(("name", "key"),)),
+    Call("POST", f"{PROJECT}/checks/try-again", BOTH),
     Call("POST", f"{PROJECT}/afk/start", BOTH, 201),
     Call("PUT", f"{PROJECT}/afk/auto", CONTROL, body={"enabled": False}, tells=RUNS),
     Call("POST", f"{PROJECT}/afk/reset", BOTH),

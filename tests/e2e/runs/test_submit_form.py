@@ -106,6 +106,8 @@ def test_the_keyboard_alone_fills_the_form_and_starts_the_run(
     keys.press("Tab")
     expect(page.get_by_test_id("run-options").locator("summary")).to_be_focused()
     keys.press("Tab")
+    expect(page.get_by_test_id("prompt-preview").locator("pre")).to_be_focused()
+    keys.press("Tab")
     expect(page.get_by_role("button", name="Cancel")).to_be_focused()
     keys.press("Tab")
     expect(page.get_by_test_id("run-submit")).to_be_focused()

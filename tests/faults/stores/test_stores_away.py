@@ -16,7 +16,16 @@ from sqlalchemy.engine import make_url
 
 from app.api.http.request_info import SIGN_IN_PATH
 from tests.builders.databases import POSTGRESQL, one_postgres, shared_database
-from tests.drivers.servers.store_needs import API_CALLS, BOTH, CONTROL, OPEN_CALLS, PAGE, RUNS, Call
+from tests.drivers.servers.store_needs import (
+    API_CALLS,
+    BOTH,
+    CONTROL,
+    KNOWN_TEMPLATE,
+    OPEN_CALLS,
+    PAGE,
+    RUNS,
+    Call,
+)
 from tests.drivers.servers.workshop import Workshop, open_workshop
 from tests.drivers.source_tree import sources
 from tests.drivers.web.batches import line, made, sent
@@ -24,7 +33,7 @@ from tests.fakes.agents.runs import until
 
 NOTHING_CHANGED, NOT_KNOWN = "Nothing was changed", "Check whether it was done"
 SNAPSHOT = ("/projects", "/runs?limit=100", "/parked", "/batches", "/bulk", "/quarantine")
-IN_PROJECT = ("issues", "changes", "issues/1/comments")
+IN_PROJECT = ("issues", "changes", "issues/1/comments", "templates")
 # fields that change by themselves
 VOLATILE = {"now", "age_seconds", "hold", "liveness", "provenance", "usage"}
 # not part of the API
@@ -44,6 +53,7 @@ class Scene:
         shop = self.shop
         project = shop.add_project("yard", max_concurrency=50)
         number = shop.issue(project)
+        shop.api.post(f"/projects/{project}/templates", json=KNOWN_TEMPLATE).raise_for_status()
         delivered = shop.delivered(project, "please commit")
         failed = shop.ended(shop.start(project, "please fail")["id"])["id"]
         retry_of_none = {"project_id": project, "status": ["timed_out"]}
@@ -60,6 +70,7 @@ class Scene:
             "project_id": project,
             "project:path": project,
             "number": str(number),
+            "template": KNOWN_TEMPLATE["name"],
             "change": str(delivered["delivery"]["number"]),
             "run_id": failed,
             "delivered": delivered["id"],
