@@ -93,9 +93,16 @@ class BuiltinForge:
         return Change(row.number, row.state, row.base, row.branch, row.base_sha, row.head_sha)
 
     def update_change(
-        self, repo: Repository, number: int, *, head_sha: str, stat: DiffStat
+        self,
+        repo: Repository,
+        number: int,
+        *,
+        head_sha: str,
+        stat: DiffStat,
+        draft: bool | None = None,
     ) -> Delivery | None:
         """Record the new head of a change request, None if it is not open."""
+        known = {} if draft is None else {"draft": draft}
         row = self._store.update_change(
             repo.project_id,
             number,
@@ -104,6 +111,7 @@ class BuiltinForge:
             files_changed=stat.files_changed,
             additions=stat.additions,
             deletions=stat.deletions,
+            **known,
         )
         return None if row is None else _delivery(row)
 
@@ -123,6 +131,7 @@ class BuiltinForge:
             additions=order.stat.additions,
             deletions=order.stat.deletions,
             closes=order.closes,
+            draft=order.draft,
             created_at=now,
         )
         return _delivery(row)

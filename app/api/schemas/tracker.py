@@ -162,6 +162,7 @@ class ChangeOut(DeliveryOut):
     created_at: Moment
     ended_at: Moment | None = None
     closed_because: str | None = None
+    draft: bool = False
 
 
 class Changes(Answer):

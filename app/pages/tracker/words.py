@@ -67,10 +67,11 @@ def change_html(change: ChangeOut, path: str) -> str:
     """Return two lines on a change; `path` is the address of its page."""
     size = f"{counted(change.commits, 'commit')} · {counted(change.files_changed, 'file')}"
     closes = f" · closes #{change.closes}" if change.closes else ""
+    draft = pill_html("Draft", "wait", testid="change-draft") if change.draft else ""
     return (
         f'<div class="line"><span class="m sub">{change.number}</span>'
         f'<a href="{text(path)}"><b>{plain_html(change.title)}</b></a>'
-        f"{pill_html(change.state, TONES[change.state])}</div>"
+        f"{pill_html(change.state, TONES[change.state])}{draft}</div>"
         f'<div class="sub"><span class="m">{plain_html(f"{change.branch} → {change.base}")}</span>'
         f' · {size} · <span class="plus">+{change.additions}</span>'
         f' <span class="minus">−{change.deletions}</span>{closes}</div>'

@@ -102,3 +102,5 @@ class ChangeRequest(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=Moment)
     # why a person closed it without a merge
     closed_because: str | None = Field(default=None, sa_type=Text)
+    # delivered although required checks were red
+    draft: bool = False

@@ -152,6 +152,7 @@ class Deliverer:
             head_sha=tip,
             stat=self._mirrors.stat(repo, base, tip),
             closes=run.issue,
+            draft=_is_red(run),
         )
         return self._forge_of(project).open_change(repo, order, now=self._clock())
 
@@ -168,7 +169,11 @@ class Deliverer:
             return tip
         whole = self._mirrors.stat(repo, change.base_sha, tip)
         updated = self._forge_of(project).update_change(
-            repo, change.number, head_sha=tip, stat=whole
+            repo,
+            change.number,
+            head_sha=tip,
+            stat=whole,
+            draft=None if run.checks is None else _is_red(run),
         )
         if updated is None:
             return NotDelivered(f"change request #{change.number} is no longer open", for_good=True)
@@ -279,7 +284,7 @@ class Deliveries:
     def _write(self, run: Run, project: Project) -> None:
         outcome = self._deliverer.deliver(run, project)
         if not isinstance(outcome, NotDelivered):
-            is_red = bool((run.checks or {}).get("red"))
+            is_red = _is_red(run)
             cause = Cause.DELIVERED_RED if is_red else Cause.DELIVERED
             how = " as a draft" if is_red else ""
             verdict = Verdict(Signal.DELIVERED, cause, f"delivered #{outcome.number}{how}")
@@ -289,3 +294,8 @@ class Deliveries:
         elif outcome.for_good:
             verdict = Verdict(Signal.PUSH_REFUSED, outcome.cause, outcome.because)
             self._transitions.write(run, verdict, Line("reaped", outcome.because))
+
+
+def _is_red(run: Run) -> bool:
+    """Return True if required checks of the run were red to the end."""
+    return bool((run.checks or {}).get("red"))

@@ -104,6 +104,7 @@ class ChangeOrder:
     head_sha: str
     stat: DiffStat
     closes: int | None
+    draft: bool = False
 
 
 class ForgeSilent(Exception):
@@ -185,9 +186,18 @@ class Forge(Protocol):
         ...
 
     def update_change(
-        self, repo: Repository, number: int, *, head_sha: str, stat: DiffStat
+        self,
+        repo: Repository,
+        number: int,
+        *,
+        head_sha: str,
+        stat: DiffStat,
+        draft: bool | None = None,
     ) -> Delivery | None:
-        """Record the new head of a change request, None if it is not open. Raises ForgeSilent."""
+        """Record the new head of a change request, None if it is not open. Raises ForgeSilent.
+
+        `draft` is whether it is a draft from now on; None leaves that as it is.
+        """
         ...
 
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:

@@ -115,8 +115,23 @@ def test_red_to_the_end_is_delivered_as_a_draft_where_the_project_says_so(
     assert (run.status, run.cause) == ("succeeded", "delivered_red")
     assert strikes(plane, run) == 0
     change = plane.services.changes.all(run.project_id)[0]
+    assert change.draft
     assert "✗ check “tests” failed: exit code 3" in change.body
     assert "✓ check “lint” passed" in change.body
+
+
+def test_a_draft_is_one_until_a_later_run_on_it_passes_the_checks(plane: RealPlane) -> None:
+    terms = {"check_rounds": 0, "on_red": "deliver"}
+    first = to_the_end(plane, begin(plane, COMMIT, check(EXPECTS), **terms))
+    assert first.delivery is not None
+    project, number = plane.project(first.project_id), first.delivery["number"]
+    for answer, is_draft in (("wrong", True), ("right", False)):
+        agent = f"echo {answer} > answer.txt; git add -A; git commit -qm {answer}"
+        plane.ledgers.projects.change(project.id, agent_command=["sh", "-c", agent])
+        run = to_the_end(plane, plane.start_running(project, pr_number=number))
+        assert run.status == "succeeded", run.because
+        [change] = plane.services.changes.all(project.id)
+        assert (change.draft, change.head_sha) == (is_draft, run.head_sha)
 
 
 def test_a_check_that_is_not_there_ends_the_run_and_holds_the_loop(plane: RealPlane) -> None:
