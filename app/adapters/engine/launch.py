@@ -98,7 +98,7 @@ def start_supervisor(
     }
     patience = order.launch_seconds + order.grace_seconds + _START_SECONDS
     heard = bytearray()
-    argv = [python, *_ISOLATED, str(_PROGRAM), str(folder)]
+    argv = _command(python, instance, folder)
     with (
         open(folder / ERRORS_FILE, "wb") as errors,
         _executed(argv, errors, {RUN_ID: order.run_id, INSTANCE: instance}) as (orders, answers),

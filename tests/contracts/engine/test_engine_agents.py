@@ -68,6 +68,14 @@ def test_no_secret_is_in_the_run_folder_or_with_the_supervisor(
     assert not any(b"canary" in text for text in held)
 
 
+def test_a_supervisor_is_known_by_its_arguments_where_its_environment_is_closed(
+    engine: KeepingEngine, workdir: Path, tmp_path: Path
+) -> None:
+    mark = engine.start(order(RUN, workdir, script("stubborn")))
+    words = Path(f"/proc/{mark.pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    assert words[-2:] == [engine._instance.encode(), bytes(tmp_path / "runs" / RUN)]
+
+
 def test_a_prompt_of_any_length_can_be_the_agents_input_and_is_in_no_process_list(
     engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
