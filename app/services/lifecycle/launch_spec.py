@@ -78,46 +78,32 @@ class LaunchSpecs:
         """
         made = self._prompt(run, project, base)
         prompt = made.text
-        path = self._copies.path(run.id)
-        policy = policy_of(project)
         job = Job(
             prompt=prompt,
             prompt_file=self._engine.prompt_file(run.id),
-            workdir=path,
+            workdir=self._copies.path(run.id),
             branch=run.work_branch,
             issue=run.issue,
             model=run.model,
             session=run.session_id,
         )
-        known, listed = self._hosts(run, policy)
         argv = self._agents.command(run.agent, job, project.agent_command)
-        private_home = self._lodge(run, project, policy, argv)
-        self._keep(run, made)
-        return LaunchOrder(
-            run_id=run.id,
-            argv=argv,
+        order = replace(
+            self._in_copy(run, project, argv, prompt, base=base, seconds=run.budget_seconds),
             setup=project.setup_command or (),
             launch_seconds=seconds,
-            workdir=path,
-            env=_environment(self._agents.environment(run.agent, policy.level), private_home),
-            budget_seconds=run.budget_seconds,
-            grace_seconds=self._terms.grace_seconds,
-            log_cap_bytes=self._terms.log_cap_bytes,
-            prompt=prompt,
             reads_prompt=self._agents.reads_stdin(run.agent),
-            policy=policy,
-            known_hosts=known,
-            listed_hosts=listed,
-            private_home=private_home,
-            readable=[self._mirrors.objects(repository_of(project))],
-            facts=_facts(run, project, base),
         )
+        self._keep(run, made)
+        return order
 
     def check(
         self, run: Run, project: Project, step: Step, command: Sequence[str], seconds: float
     ) -> LaunchOrder:
         """Return the order for a check, in the agent's surroundings. Raises as `order` does."""
-        return self._later(run, project, step, list(command), "", seconds)
+        base = run.base_sha or ""
+        order = self._in_copy(run, project, command, "", base=base, seconds=seconds)
+        return replace(order, step=step)
 
     def turn(
         self, run: Run, project: Project, step: Step, words: str, seconds: float
@@ -138,13 +124,22 @@ class LaunchSpecs:
             session=run.session_id,
         )
         argv = self._agents.command(run.agent, job, project.agent_command)
-        order = self._later(run, project, step, argv, prompt, seconds)
+        base = run.base_sha or ""
+        order = self._in_copy(run, project, argv, prompt, base=base, seconds=seconds)
         self._prompts.keep(run.id, step.turn, Prompt(prompt))
-        return replace(order, reads_prompt=self._agents.reads_stdin(run.agent))
+        return replace(order, step=step, reads_prompt=self._agents.reads_stdin(run.agent))
 
-    def _later(
-        self, run: Run, project: Project, step: Step, argv: list[str], prompt: str, seconds: float
+    def _in_copy(
+        self,
+        run: Run,
+        project: Project,
+        argv: Sequence[str],
+        prompt: str,
+        *,
+        base: str,
+        seconds: float,
     ) -> LaunchOrder:
+        """Return what the orders for an agent and for a check have in common."""
         policy = policy_of(project)
         known, listed = self._hosts(run, policy)
         private_home = self._lodge(run, project, policy, argv)
@@ -162,8 +157,7 @@ class LaunchSpecs:
             listed_hosts=listed,
             private_home=private_home,
             readable=[self._mirrors.objects(repository_of(project))],
-            facts=_facts(run, project, run.base_sha or ""),
-            step=step,
+            facts=_facts(run, project, base),
         )
 
     def _hosts(self, run: Run, policy: SandboxPolicy) -> tuple[list[str], list[str]]:
