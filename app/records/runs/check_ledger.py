@@ -128,7 +128,7 @@ class CheckLedger:
     def keep(self, run: Run, kept: Mapping[str, Any]) -> bool:
         """Record a step's processes before it begins; return False if the run has moved on."""
         with self._runs.stores.owner_of(run.id).transaction() as tx:
-            return self._write(tx, run, {"supervisor": dict(kept)})
+            return self._write(tx, run, {"supervisor": dict(kept), "hold": None})
 
     def _write(self, tx: Transaction, run: Run, columns: Mapping[str, Any]) -> bool:
         """Write a run's columns if it is in the turn and round that were read, and still ours."""

@@ -79,7 +79,6 @@ class Checking:
         transitions: Transitions,
     ) -> None:
         self._runs = context.ledgers.runs
-        self._mirrors = context.adapters.mirrors
         self._copies = context.adapters.copies
         self._engine = context.adapters.engine
         self._clock = context.clock

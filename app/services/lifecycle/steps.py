@@ -45,6 +45,8 @@ class Steps:
         """Return True if the newest step is proved gone; otherwise end what is left of it."""
         if observation.has_untrue_records:
             append_unreadable_records(self._runs, run, self._clock())
+        if run.id in self._ending:
+            return False  # a kill that is still to come would end the next step
         if observation.tree_gone:
             return True
         is_due = observation.exit is not None or observation.alive is False

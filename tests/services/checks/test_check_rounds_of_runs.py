@@ -207,6 +207,21 @@ def test_a_daemon_of_a_check_is_ended_before_the_next_one(plane: RealPlane) -> N
     assert (run.status, run.cause) == ("succeeded", "delivered"), plane.lines(run)
 
 
+def test_no_check_begins_while_a_kill_of_the_step_before_it_is_still_to_come(
+    plane: RealPlane,
+) -> None:
+    run = begin(plane, COMMIT, check("true"))
+    plane.wait(lambda: plane.look(run).tree_gone, "the end of its agent")
+    ending = plane.reaper._checking._steps._ending
+    ending.add(run.id)
+    plane.reap(run)
+    assert (plane.run(run.id).status, results(plane, run)) == ("checking", [])
+    assert plane.run(run.id).hold is not None
+    ending.remove(run.id)
+    ended = to_the_end(plane, run)
+    assert (ended.status, ended.hold) == ("succeeded", None)
+
+
 def test_a_follow_up_that_dies_is_judged_by_its_own_end(plane: RealPlane) -> None:
     agent = f"[ -e new.txt ] && exit 7; {COMMIT}"
     run = to_the_end(plane, begin(plane, agent, check("false")))
