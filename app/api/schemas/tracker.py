@@ -146,7 +146,7 @@ class CloseOrder(Body):
     """The optional body of `POST /projects/{id}/changes/{n}/close`."""
 
     because: Remark | None = Field(
-        default=None, description="The reason, which the next run of its issue is told."
+        default=None, description="The reason; the issue's next run is told it."
     )
 
 

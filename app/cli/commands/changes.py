@@ -90,7 +90,7 @@ def close_change(
     project: ProjectName,
     number: Number,
     because: Annotated[
-        str | None, typer.Option(help="The reason, which the next run of its issue is told.")
+        str | None, typer.Option(help="The reason; the issue's next run is told it.")
     ] = None,
     json_only: Json = False,
     data_dir: DataDir = None,

@@ -117,7 +117,7 @@ def edit_template(
 def remove_template(
     project: ProjectName, name: Name, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Remove a template; runs that wait keep it."""
+    """Remove a template; waiting runs keep it."""
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
     removed = server.ask(prompt_calls.remove_template(project_id, name))

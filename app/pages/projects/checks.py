@@ -21,10 +21,10 @@ from app.state.projects.check_rows import CheckRow, command_words, rows_of, word
 
 QUESTION = "Run these before delivery?"
 ASKED = (
-    "Found in the repository. A run is delivered once they pass; until then its agent is told "
-    "what failed. They can be changed in the settings."
+    "Found in the repository. A run is delivered once they pass; if one fails, its agent is told "
+    "what failed. You can change them in Settings."
 )
-UNREQUIRED = "If it is not required, its failure is shown and holds nothing."
+UNREQUIRED = "If a check is not required, its failure is shown but does not block delivery."
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,9 @@ class SuggestedChecks:
             await self._answer(ProjectChange.model_validate({"checks": kept}), "Kept.")
 
     async def _decline(self) -> None:
-        await self._answer(ProjectChange(suggested_checks=[]), "Nothing runs before delivery.")
+        await self._answer(
+            ProjectChange(suggested_checks=[]), "No checks will run before delivery."
+        )
 
     async def _answer(self, change: ProjectChange, words: str) -> None:
         try:

@@ -15,7 +15,7 @@ from app.pages.shell.page_session import PageSession
 from app.state.runs.run_form import RunForm
 
 PAUSE = 0.4  # seconds without typing, after which the prompt is made again
-NOTHING = "Nothing yet: its agent has not started."
+NOTHING = "Nothing yet: the agent has not started."
 
 
 class Told:
@@ -56,7 +56,7 @@ def turns_html(turns: Sequence[TurnOut]) -> str:
 
 def _turn_html(turn: TurnOut, *, is_only: bool) -> str:
     by = f"{turn.template}@{turn.version}" if turn.template else ""
-    heads = ["" if is_only else f"Turn {turn.n}", f"by the template {by}" if by else ""]
+    heads = ["" if is_only else f"Turn {turn.n}", f"from template {by}" if by else ""]
     head = " · ".join(part for part in heads if part)
     above = f'<p class="sub">{plain_html(head)}</p>' if head else ""
     return f"{above}{_text_html(turn.text)}"

@@ -40,8 +40,8 @@ made for.</li>
 unless its branch exists or an open issue blocks it.</li>
 <li><b>Start AFK run.</b> It takes the first such issue, once, at your word.</li>
 <li><b>Auto AFK runs: On.</b> The next one starts by itself whenever the last one has ended: the
-most urgent first, then as you have moved them, then the lowest number. What would start now, and
-why each other issue waits, is told with the issues.</li>
+most urgent first, then in the order you have put them, then the lowest number. What would start
+now, and why each other issue waits, is shown with the issues.</li>
 <li><b>Pause.</b> After three failed AFK runs in a row nothing more starts by itself. The card says
 <code>Auto paused · 3 fails</code> and the reason of each.</li>
 <li><b>Reset.</b> Look at the reasons, change what has to be changed, then press <b>Reset</b>: the

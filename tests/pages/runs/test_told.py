@@ -62,7 +62,7 @@ async def test_the_form_shows_the_prompt_and_follows_what_is_typed(
         ([turn()], '<pre class="task prompt-text" tabindex="0">Do it.</pre>'),
         (
             [turn(template="a", version=3, text="1\n\x1b[2J\u202e<b>")],
-            '<p class="sub">by the template a@3</p>'
+            '<p class="sub">from template a@3</p>'
             '<pre class="task prompt-text" tabindex="0">1\n<i class="esc">\\x1b</i>[2J'
             '<i class="esc">\\u202e</i>&lt;b&gt;</pre>',
         ),
