@@ -52,6 +52,14 @@ class Priority(StrEnum):
     LOW = "low"
 
 
+class AfterClose(StrEnum):
+    """The place of an issue whose change request is closed without merging."""
+
+    QUEUE = "queue"
+    PARK = "park"
+    CLOSE = "close"
+
+
 class Depth(StrEnum):
     """The thoroughness that the agent is asked for."""
 

@@ -182,10 +182,10 @@ def change_diff(project_id: str, number: int) -> Call[bytes]:
 
 
 def close_change(
-    project_id: str, number: int, because: str | None = None
+    project_id: str, number: int, because: str | None = None, issue: str | None = None
 ) -> Call[schemas.ChangeOut]:
-    """Close a change request without merging it, for a reason."""
-    body = only_given({"because": because})
+    """Close a change request without merging it; `issue` is `queue`, `park` or `close`."""
+    body = only_given({"because": because, "issue": issue})
     return Call("POST", _project(project_id, f"/changes/{number}/close"), "ChangeOut", body=body)
 
 

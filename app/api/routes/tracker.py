@@ -24,6 +24,7 @@ from app.api.schemas import (
     NewIssue,
 )
 from app.api.views import QUARANTINE, change_out
+from app.domain.words import AfterClose
 from app.services.container import Services
 from app.services.rows import Beside, current_act
 from app.services.tracker.issues import IssueView
@@ -145,10 +146,17 @@ def _closing(services: Services) -> APIRouter:
     def close(
         project_id: str, number: Numbered, request: Request, body: CloseOrder | None = None
     ) -> ChangeOut:
-        """Close a change request without merging it; the next run of its issue is told why."""
+        """Close a change request without merging it; the next run of its issue is told why.
+
+        Its issue goes back to the queue, stays out of it with the branch, or is closed.
+        """
         require_browser(services, request, f"/projects/{project_id}/changes/{number}")
-        because = body.because if body else None
-        closed = services.changes.close(project_id, number, services.clock(), because)
+        order = body or CloseOrder()
+        if order.issue is not AfterClose.PARK:
+            services.issues.writable(project_id)
+        closed = services.changes.close(
+            project_id, number, services.clock(), order.because, order.issue
+        )
         return change_out(closed)
 
     return router

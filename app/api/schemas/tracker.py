@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from app.api.schemas.parts import Answer, Body, Moment, NoNul, Number, Remark, Title
 from app.api.schemas.runs import DeliveryOut
 from app.domain.safe_text import UNSAFE
-from app.domain.words import Priority
+from app.domain.words import AfterClose, Priority
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_LABELS = 50
@@ -147,6 +147,13 @@ class CloseOrder(Body):
 
     because: Remark | None = Field(
         default=None, description="The reason; the issue's next run is told it."
+    )
+    issue: AfterClose = Field(
+        default=AfterClose.PARK,
+        description=(
+            "`queue`: its branch is deleted, so that a run can start again. `park`: the branch is"
+            " kept until a person discards it. `close`: the same, and the issue is closed."
+        ),
     )
 
 

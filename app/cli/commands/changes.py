@@ -14,6 +14,7 @@ from app.cli.output.options import DataDir, Json, ProjectName, PushAnyway, examp
 from app.cli.output.run_view import size_of
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.ids import shorten
+from app.domain.words import AfterClose
 
 Number = Annotated[
     int,
@@ -31,7 +32,8 @@ def register(app: typer.Typer) -> None:
     changes.command("show", epilog=example("runyard changes show 4 -p shop"))(show_change)
     changes.command("diff", epilog=example("runyard changes diff 4 -p shop"))(read_diff)
     changes.command("merge", epilog=example("runyard changes merge 4 -p shop"))(merge_change)
-    changes.command("close", epilog=example("runyard changes close 4 -p shop"))(close_change)
+    closing = example('runyard changes close 4 -p shop --because "Too slow." --issue queue')
+    changes.command("close", epilog=closing)(close_change)
     app.add_typer(changes, name="changes")
 
 
@@ -92,12 +94,15 @@ def close_change(
     because: Annotated[
         str | None, typer.Option(help="The reason; the issue's next run is told it.")
     ] = None,
+    issue: Annotated[
+        AfterClose, typer.Option(help="Its issue: back to the queue, kept parked, or closed.")
+    ] = AfterClose.PARK,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Close a change request without merging it."""
     server, project_id = _place(project, data_dir)
-    closed = server.ask(calls.close_change(project_id, number, because or None))
+    closed = server.ask(calls.close_change(project_id, number, because or None, issue))
     _print_result(closed, json_only=json_only)
 
 

@@ -13,10 +13,11 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from app.domain.issues import blockers_of
-from app.domain.words import Priority
+from app.domain.words import AfterClose, Priority
 from app.records.database.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.people.audit_ledger import record
+from app.records.projects.change_ends import settle_issue
 from app.records.projects.issue_queue import OPEN, Beside, leaves_place, lock_queue, take_place
 from app.records.stores.routing import Stores
 from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project
@@ -272,8 +273,9 @@ class TrackerLedger:
         now: datetime,
         merged_sha: str | None,
         because: str | None = None,
+        after: AfterClose | None = None,
     ) -> ChangeRequest | None:
-        """End an open change request; if it is merged, also close the issue that it closes.
+        """End an open change request, and settle its issue; of a closed one, as `after` says.
 
         Returns None if it was not open.
         """
@@ -285,21 +287,19 @@ class TrackerLedger:
                     col(ChangeRequest.number) == number,
                     col(ChangeRequest.state) == "open",
                 )
-                .values(state=state, ended_at=now, merged_sha=merged_sha, closed_because=because)
+                .values(
+                    state=state,
+                    ended_at=now,
+                    merged_sha=merged_sha,
+                    closed_because=because,
+                    issue_after=after,
+                )
                 .returning(ChangeRequest)
             ).one_or_none()
             if ended is not None:
-                record(tx, before={"state": "open"}, after={"state": state})
-            if ended is not None and state == "merged" and ended.closes is not None:
-                tx.exec(
-                    update(IssueRow)
-                    .where(
-                        col(IssueRow.project_id) == project_id,
-                        col(IssueRow.number) == ended.closes,
-                        col(IssueRow.state) == "open",
-                    )
-                    .values(state="closed", closed_at=now, rank=None)
-                )
+                told = {"state": state} | ({} if after is None else {"issue": after.value})
+                record(tx, before={"state": "open"}, after=told)
+                settle_issue(tx, ended, now)
             tx.publish(ProjectChanged(project_id))
             return ended
 
@@ -319,23 +319,6 @@ def _take_number(tx: Transaction, project_id: str) -> int:
         .returning(col(Project.next_number))
     ).one()
     return taken - 1
-
-
-def newest_ended(stores: Stores, *, limit: int) -> list[ChangeRequest]:
-    """Return change requests of all projects that were merged or closed, latest first."""
-    query = select(ChangeRequest).where(ChangeRequest.state != "open")
-    query = query.order_by(col(ChangeRequest.ended_at).desc()).limit(limit)
-    with stores.control.reading() as session:
-        return list(session.exec(query).all())
-
-
-def undecided(stores: Stores, project_id: str) -> list[ChangeRequest]:
-    """Return a project's open change requests, oldest first."""
-    query = select(ChangeRequest).where(
-        ChangeRequest.project_id == project_id, ChangeRequest.state == "open"
-    )
-    with stores.control.reading() as session:
-        return list(session.exec(query.order_by(col(ChangeRequest.number))).all())
 
 
 def _comments_of(project_id: str, number: int) -> SelectOfScalar[IssueComment]:

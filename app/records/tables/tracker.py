@@ -102,5 +102,7 @@ class ChangeRequest(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=Moment)
     # why a person closed it without a merge
     closed_because: str | None = Field(default=None, sa_type=Text)
+    # the place of its issue then: queue, park or close
+    issue_after: str | None = None
     # delivered although required checks were red
     draft: bool = False

@@ -7,11 +7,20 @@ from datetime import datetime
 
 import structlog
 
-from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotChecked, NotFound
+from app.domain.words import AfterClose
+from app.errors import (
+    AlreadyEnded,
+    ForgeUnavailable,
+    Invalid,
+    MergeConflict,
+    NotChecked,
+    NotDiscarded,
+    NotFound,
+)
 from app.failpoints import failpoint
 from app.records.database.database import begin_to_write
 from app.records.feed import ObstacleRemoved
-from app.records.projects.tracker_ledger import newest_ended, undecided
+from app.records.projects.change_ends import newest_ended, undecided
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_columns import RunColumns
@@ -21,6 +30,7 @@ from app.services.lifecycle.finalize import let_go
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
 from app.services.push_checks import PUSH_ANYWAY, PushChecks, Unchecked, refusal_of
+from app.services.runs.accept import locked_by
 
 log = structlog.get_logger()
 # more than can be in progress when a server is killed
@@ -104,25 +114,43 @@ class ChangeService:
                 raise _conflict_of(answer)
             begin_to_write()
             failpoint("merge.after_push")
-            merged = self._end(change, "merged", now, answer.sha)
+            merged = self._end(change, "merged", now, merged_sha=answer.sha)
         self._clear(project, merged)
         self._publish([ObstacleRemoved()])
         return merged
 
     def close(
-        self, project_id: str, number: int, now: datetime, because: str | None = None
+        self,
+        project_id: str,
+        number: int,
+        now: datetime,
+        because: str | None = None,
+        after: AfterClose = AfterClose.PARK,
     ) -> ChangeRequest:
-        """Close without merging, for a reason; the branch stays, parked. Raises a Refusal.
+        """Close without merging, for a reason; `after` is the place of its issue.
 
-        If origin's base holds it already, record the merge and raise AlreadyEnded.
+        The branch stays, parked, unless the issue goes back to the queue. If origin's base holds
+        the change already, record the merge and raise AlreadyEnded. Raises a Refusal.
         """
         project = self._project(project_id)
         with self._locks.holding(f"merge {project_id}"):
             change = self._open(project_id, number)
-            if not self._merged_at_origin(project, [change]):
-                return self._end(change, "closed", now, None, because)
-        self.merge(project_id, number, now, push_anyway=True)
-        raise AlreadyEnded("Origin already shows this change as merged; it is now marked so here.")
+            is_merged = bool(self._merged_at_origin(project, [change]))
+            if not is_merged:
+                if change.closes is None and after is not AfterClose.PARK:
+                    raise Invalid.field("issue", "This change request closes no issue.")
+                if after is AfterClose.QUEUE:
+                    self._refuse_more(project, change)
+                change = self._end(change, "closed", now, because=because, after=after)
+        if is_merged:
+            self.merge(project_id, number, now, push_anyway=True)
+            raise AlreadyEnded(
+                "Origin already shows this change as merged; it is now marked so here."
+            )
+        if after is AfterClose.QUEUE:
+            self._clear(project, change)
+        self._publish([ObstacleRemoved()])
+        return change
 
     def finish_once(self, now: datetime) -> int:
         """Complete merges and closes that a crash interrupted. Return how many.
@@ -178,8 +206,8 @@ class ChangeService:
         is_told = run.delivery is None or run.delivery["state"] == change.state
         if not is_told:
             self._append_event(change, now)
-        is_left = change.state == "merged" and self._is_left(project, change)
-        is_cleared = is_left and self._clear(project, change)
+        is_over = change.state == "merged" or change.issue_after == AfterClose.QUEUE
+        is_cleared = is_over and self._is_left(project, change) and self._clear(project, change)
         return is_cleared or not is_told
 
     def _open(self, project_id: str, number: int) -> ChangeRequest:
@@ -201,6 +229,31 @@ class ChangeService:
             return True
         return self._mirrors.tip(repository_of(project), change.branch) == change.head_sha
 
+    def _refuse_more(self, project: Project, change: ChangeRequest) -> None:
+        """Raise PrLock or NotDiscarded if a change's branch must stay for what else it holds."""
+        holder = self._parked.open_run(project.id, change.branch)
+        if holder is not None:
+            raise locked_by(holder)
+        if not self._is_all_of_it(project, change):
+            raise NotDiscarded(
+                f"{change.branch} holds more than change request #{change.number} shows, or cannot"
+                " be read. Discard the rest first, or keep the issue parked."
+            )
+
+    def _is_all_of_it(self, project: Project, change: ChangeRequest) -> bool:
+        """Return True if a change request shows all the work that its branch and copy hold."""
+        run, repo = self._runs.find(change.run_id), repository_of(project)
+        others = {one.id for one in self._parked.of_branch(project.id, change.branch)}
+        if run is None or others - {run.id}:
+            return False
+        try:
+            if self._mirrors.tip(repo, change.branch) != change.head_sha:
+                return False
+            return not self._copies.exists(run.id) or self._holds_only(repo, run, change)
+        except (CannotRead, OSError) as problem:
+            log.info("work_not_read_before_close", because=problem)
+            return False
+
     def _refuse_unchecked(self, repo: Repository, change: ChangeRequest) -> None:
         """Raise a Refusal if a push check objects or cannot read, unless a person overrode it."""
         if any(line.data.get(PUSH_ANYWAY) for line in self._runs.timeline(change.run_id)):
@@ -219,16 +272,19 @@ class ChangeService:
         change: ChangeRequest,
         state: str,
         now: datetime,
-        sha: str | None,
+        *,
+        merged_sha: str | None = None,
         because: str | None = None,
+        after: AfterClose | None = None,
     ) -> ChangeRequest:
         ended = self._tracker.end_change(
             change.project_id,
             change.number,
             state=state,
             now=now,
-            merged_sha=sha,
+            merged_sha=merged_sha,
             because=because,
+            after=after,
         )
         if ended is None:
             raise AlreadyEnded("This change request was ended a moment ago.")
@@ -274,16 +330,20 @@ class ChangeService:
 
     def _is_cleared(self, repo: Repository, run: Run, change: ChangeRequest) -> bool:
         """Remove the copy of the run that opened a change, unless it holds more than that."""
+        is_all = self._holds_only(repo, run, change)
+        if is_all:
+            self._copies.remove(run.id)
+        return is_all
+
+    def _holds_only(self, repo: Repository, run: Run, change: ChangeRequest) -> bool:
+        """Return True if a run's copy holds nothing that its change does not show."""
         head = (run.delivery or {}).get("head_sha")
         if head == change.head_sha:
             head = self._copies.import_work(repo, run.id, change.branch)
             if head != change.head_sha:
                 return False
         # other runs have added to the change since: the claim must not move back to this copy
-        state = self._copies.inspect(repo, run.id, tip=head or change.head_sha)
-        if state.is_clean:
-            self._copies.remove(run.id)
-        return state.is_clean
+        return self._copies.inspect(repo, run.id, tip=head or change.head_sha).is_clean
 
     def _project(self, project_id: str) -> Project:
         project = self._projects.find(project_id)

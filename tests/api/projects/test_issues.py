@@ -320,3 +320,17 @@ def test_a_number_that_a_project_has_not_is_named_with_its_project(
         body = {"title": "x"} if method == "PATCH" else {} if method == "POST" else None
         told = problem(shop.api.request(method, where, json=body))
         assert (told["error"], told["detail"]) == ("not_found", sentence), (method, where)
+
+
+def test_an_issue_goes_back_to_the_queue_when_its_change_is_closed(shop: Workshop) -> None:
+    project_id = shop.add_project("again")
+    number = shop.issue(project_id)
+    run = shop.delivered(project_id, issue=number)
+    path = f"/projects/{project_id}/changes/{run['delivery']['number']}/close"
+    told = problem(shop.api.post(path, json={"issue": "later"}))
+    assert (told["status"], told["errors"][0]["field"]) == (422, "issue")
+    answer = shop.api.post(path, json={"because": "Too slow.", "issue": "queue"})
+    assert (answer.status_code, answer.json()["closed_because"]) == (200, "Too slow.")
+    issue = shop.api.get(f"/projects/{project_id}/issues/{number}").json()
+    assert (issue["claimable"], issue["hold"]) == (True, None)
+    assert shop.api.get("/parked").json()["items"] == []

@@ -242,6 +242,12 @@ def test_a_command_tells_people_in_few_lines(
             {"project_id": "proj_1", "branch": "afk/3", "confirm": "afk/4"},
         ),
         (
+            ["changes", "close", "4", "-p", "demo", "--because", "Slow.", "--issue", "queue"],
+            "POST",
+            f"{CHANGE}/close",
+            {"because": "Slow.", "issue": "queue"},
+        ),
+        (
             ["keys", "reset", "a/b", "-p", "demo"],
             "POST",
             "/idempotency-keys/a%2Fb/reset",
