@@ -20,6 +20,7 @@ from app.services.ports import (
     BranchTaken,
     CannotRead,
     Capability,
+    CopyChange,
     CopyState,
     Diff,
     DiffStat,
@@ -43,11 +44,12 @@ BOOT = "boot-1"
 
 @dataclass
 class Copy:
-    """A working copy: its branch, its commit and its number of uncommitted files."""
+    """A working copy: its branch, its commit, its number of uncommitted files, its kept state."""
 
     branch: str
     tip: str
     uncommitted: int = 0
+    before: tuple[str, int] | None = None
 
 
 @dataclass
@@ -324,6 +326,8 @@ class FakeCopies:
     def import_work(self, repo: Repository, run_id: str, branch: str) -> str:
         copy = self._copy(run_id)
         heads = self._world.mirrors[repo.project_id]
+        if copy.before is not None:
+            raise CannotRead("What its checks changed is not put back yet.")
         if branch not in heads:
             raise CannotRead("Nobody claims this branch.")
         heads[branch] = copy.tip
@@ -331,6 +335,21 @@ class FakeCopies:
 
     def inspect(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
         return CopyState(self._copy(run_id).uncommitted)
+
+    def keep_state(self, repo: Repository, run_id: str, *, branch: str, tip: str) -> None:
+        copy = self._copy(run_id)
+        copy.before = (tip, copy.uncommitted)
+
+    def changes_since(self, repo: Repository, run_id: str) -> CopyChange:
+        copy = self._copy(run_id)
+        return CopyChange((), copy.before is not None and copy.tip != copy.before[0])
+
+    def put_back(self, repo: Repository, run_id: str, *, is_over: bool) -> None:
+        copy = self._copy(run_id)
+        if copy.before is not None:
+            copy.tip, copy.uncommitted = copy.before[0], max(copy.before[1], copy.uncommitted)
+        if copy.before is not None and is_over:
+            copy.uncommitted, copy.before = copy.before[1], None
 
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
         return Diff(f"{base_sha}..{self._copy(run_id).tip}")

@@ -100,9 +100,13 @@ class BuiltinForge:
         head_sha: str,
         stat: DiffStat,
         draft: bool | None = None,
+        note: str = "",
     ) -> Delivery | None:
         """Record the new head of a change request, None if it is not open."""
-        known = {} if draft is None else {"draft": draft}
+        known: dict[str, Any] = {} if draft is None else {"draft": draft}
+        change = self._store.change(repo.project_id, number) if note else None
+        if change is not None and note not in change.body:
+            known["body"] = f"{change.body}\n\n{note}"
         row = self._store.update_change(
             repo.project_id,
             number,

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +115,17 @@ class Look:
             changed = {name for mark, name in marked if mark != _NEW}
             return changed | self._filled_submodules(env), new
 
+    def links(self, tip: str) -> set[str]:
+        """Return the paths of the submodules of `tip`. Raises GitFailed."""
+        with self._index(tip) as env:
+            return self._submodules(env)
+
+    def check_out(self, tip: str, names: Collection[str]) -> None:
+        """Write these files as they are in `tip`, whatever stands there. Raises GitFailed."""
+        with self._index(tip) as env:
+            feed = "\0".join(names).encode("utf-8", "surrogateescape")
+            self._run(["checkout-index", "-f", "-q", "-z", "--stdin"], env, feed)
+
     def diff(self, base: str) -> Diff:
         """Return the unified diff of the files against `base`. Raises GitFailed, Tampered."""
         with self._index(base) as env:
@@ -159,9 +170,11 @@ class Look:
 
     def _filled_submodules(self, env: dict[str, str]) -> set[str]:
         # never entered: anything inside counts as uncommitted work
+        return {name for name in self._submodules(env) if _holds_something(self.files / name)}
+
+    def _submodules(self, env: dict[str, str]) -> set[str]:
         entries = self._names(["ls-files", "-z", "--stage"], env)
-        links = [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
-        return {name for name in links if _holds_something(self.files / name)}
+        return {entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")}
 
     def _check_kinds(self, names: list[str]) -> None:
         # reading a pipe or a device could block forever

@@ -37,8 +37,9 @@ from app.adapters.git.layout import (
 )
 from app.adapters.git.refs import count_missing, named_commits, read_tip
 from app.adapters.git.remotes import is_local
+from app.adapters.git.snapshots import CopySnapshot
 from app.adapters.git.temp_folders import aside, clear_asides, in_use
-from app.services.ports import CannotRead, CopyState, Diff, LaunchFailed, Repository
+from app.services.ports import CannotRead, CopyChange, CopyState, Diff, LaunchFailed, Repository
 
 _CHECKOUT_SECONDS = 600.0
 _MOST_NAMES = 10_000
@@ -121,9 +122,11 @@ class GitWorkingCopies:
     def import_work(self, repo: Repository, run_id: str, branch: str) -> str:
         """Import the branch's commits into the mirror, checked; return its tip.
 
-        The claim moves to the tip. Raises CannotRead.
+        The claim moves to the tip. Raises CannotRead, also while a state is kept.
         """
         mirror = mirror_path(self._mirrors, repo)
+        if self._snapshot(repo, run_id).is_kept:
+            raise CannotRead("What its checks changed in the working copy is not put back yet.")
         with or_cannot_read("The working copy"), in_use(mirror), self._opened(run_id) as copy:
             with opened(copy, ".git") as git_dir:
                 tip = read_tip(git_dir, branch)
@@ -151,6 +154,30 @@ class GitWorkingCopies:
                 named = named_commits(git_dir)
             missing = count_missing(self._git, mirror, named)
             return CopyState(len(changed | new), missing, frozenset(changed), frozenset(new))
+
+    def keep_state(self, repo: Repository, run_id: str, *, branch: str, tip: str) -> None:
+        """Keep the copy's state in our folder for it. Raises CannotRead."""
+        with or_cannot_read("The working copy"), self._opened(run_id) as copy:
+            self._snapshot(repo, run_id).keep(copy, branch=branch, tip=checked_sha(tip))
+
+    def changes_since(self, repo: Repository, run_id: str) -> CopyChange:
+        """Compare the copy with its kept state, if one is kept. Raises CannotRead."""
+        snapshot = self._snapshot(repo, run_id)
+        if not snapshot.is_kept:
+            return CopyChange()
+        with or_cannot_read("The working copy"), self._opened(run_id) as copy:
+            return snapshot.compare(copy)
+
+    def put_back(self, repo: Repository, run_id: str, *, is_over: bool) -> None:
+        """Put the copy back into its kept state, if one is kept. Raises CannotRead."""
+        snapshot = self._snapshot(repo, run_id)
+        if not snapshot.is_kept:
+            return
+        with or_cannot_read("The working copy"):
+            with self._opened(run_id) as copy:
+                snapshot.put_back(copy, is_over=is_over)
+            if is_over:
+                snapshot.drop()
 
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
         """Return the unified diff of the files, committed or not. Raises CannotRead."""
@@ -261,6 +288,9 @@ class GitWorkingCopies:
 
     def _look(self, repo: Repository, run_id: str) -> Look:
         return Look(self._look_git(repo), self._look_dir(run_id), self.path(run_id))
+
+    def _snapshot(self, repo: Repository, run_id: str) -> CopySnapshot:
+        return CopySnapshot(self._look(repo, run_id))
 
     def _look_git(self, repo: Repository) -> Git:
         return self._git.keeping(partial(keep_look, mirror_path(self._mirrors, repo)))

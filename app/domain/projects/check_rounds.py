@@ -12,8 +12,9 @@ from app.domain.projects.checks import Check, OnRed, not_started_words, read_che
 from app.domain.rules import Verdict
 from app.domain.words import Cause, CheckStatus
 
-# names of uncommitted files that a run remembers; with more of them its copy is kept
+# names of changed files that are stored with the result of a check
 MOST_FILES = 2000
+NO_TIME = "no time was left for a follow-up"
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,13 @@ def end_of(record: ExitRecord, timeout_seconds: int) -> CheckEnd:
             return CheckEnd(CheckStatus.FAILED, ending_of_reason(record).because, record.code)
 
 
-def decide(plan: CheckPlan, outcomes: Sequence[CheckOutcome], number: int) -> Verdict | None:
-    """Decide what round `number` means; None while checks are still to be run."""
+def decide(
+    plan: CheckPlan, outcomes: Sequence[CheckOutcome], number: int, *, has_time: bool = True
+) -> Verdict | None:
+    """Decide what round `number` means; None while checks are still to be run.
+
+    Without time for a follow-up, red checks are red to the end.
+    """
     broken = next((one for one in outcomes if one.end.status is CheckStatus.ERROR), None)
     if broken is not None:
         because = not_started_words(broken.name, broken.end.because)
@@ -97,11 +103,49 @@ def decide(plan: CheckPlan, outcomes: Sequence[CheckOutcome], number: int) -> Ve
     if not red:
         passed = sum(one.end.status is CheckStatus.PASSED for one in outcomes)
         return Verdict(Signal.CHECKS_PASSED, None, f"{passed} of {len(outcomes)} checks passed")
-    because = "; ".join(one.sentence for one in red)
-    if number <= plan.rounds:
-        return Verdict(
-            Signal.FOLLOW_UP, None, f"{because}; follow-up {number} of {plan.rounds} begins"
-        )
+    if number <= plan.rounds and has_time:
+        told = f"{_words(red)}; follow-up {number} of {plan.rounds} begins"
+        return Verdict(Signal.FOLLOW_UP, None, told)
+    return red_to_the_end(plan, outcomes, is_cut_short=number <= plan.rounds)
+
+
+def red_to_the_end(
+    plan: CheckPlan, outcomes: Sequence[CheckOutcome], *, is_cut_short: bool
+) -> Verdict:
+    """Return the end of red work, as `on_red` says; `is_cut_short`: the time allows no turn."""
+    because = _words([one for one in outcomes if one.is_red])
+    if is_cut_short:
+        because = f"{because}; {NO_TIME}"
     if plan.on_red is OnRed.DELIVER:
         return Verdict(Signal.RED_DRAFT, None, f"{because}; delivered as a draft")
     return Verdict(Signal.CHECKS_RED, Cause.CHECKS_FAILED, because)
+
+
+def _words(red: Sequence[CheckOutcome]) -> str:
+    return "; ".join(one.sentence for one in red)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The results of a round as a change request shows them, one line per check.
+
+    `is_red` if a required check did not pass, or did not run: the change request is a draft.
+    """
+
+    lines: tuple[str, ...] = ()
+    is_red: bool = False
+
+
+def marks_of(plan: CheckPlan, outcomes: Sequence[CheckOutcome]) -> Marks:
+    """Return the marks of a round, which may have ended before all of its checks were run."""
+    passed = [one.end.status is CheckStatus.PASSED for one in outcomes]
+    left = plan.checks[len(outcomes) :]
+    lines = [
+        f"{'✓' if is_good else '✗'} {one.sentence}"
+        for one, is_good in zip(outcomes, passed, strict=True)
+    ]
+    lines += [f"✗ check “{one.name}” was not run" for one in left]
+    is_red = any(
+        one.required and not is_good for one, is_good in zip(outcomes, passed, strict=True)
+    )
+    return Marks(tuple(lines), is_red or any(one.required for one in left))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from app.domain.projects.check_rounds import CheckEnd, CheckOutcome
+from app.domain.projects.check_rounds import MOST_FILES, CheckEnd, CheckOutcome
 from app.domain.projects.checks import Check
 from app.domain.words import CheckStatus, Status
 from app.records.database.database import Transaction
@@ -37,6 +37,11 @@ class CheckLedger:
         with self._runs.stores.owner_of(run_id).reading() as session:
             return list(session.exec(query).all())
 
+    def last_round(self, run_id: str) -> list[CheckResult]:
+        """Return the checks of the last round in which one began, by position."""
+        found = self.of(run_id)
+        return [one for one in found if one.round == found[-1].round]
+
     def begin(
         self,
         run: Run,
@@ -45,11 +50,10 @@ class CheckLedger:
         *,
         sha: str,
         now: datetime,
-        checks: dict[str, Any] | None = None,
     ) -> bool:
         """Add a check that is about to begin; return False if its run is not in that round."""
         with self._runs.stores.owner_of(run.id).transaction() as tx:
-            if not self._write(tx, run, {"head_sha": sha, "hold": None, "checks": checks}):
+            if not self._write(tx, run, {"head_sha": sha, "hold": None}):
                 return False
             tx.add(
                 CheckResult(
@@ -77,10 +81,10 @@ class CheckLedger:
         *,
         now: datetime,
         log: tuple[int | None, int | None] = (None, None),
-        changed_files: list[str] | None = None,
-        checks: dict[str, Any] | None = None,
+        changed_files: Sequence[str] = (),
+        has_moved: bool = False,
     ) -> bool:
-        """End a check, once; return False if it had ended."""
+        """End a check, once; return False if it had ended. `has_moved`: it moved the branch."""
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             ended = tx.scalars(
                 update(CheckResult)
@@ -96,19 +100,17 @@ class CheckLedger:
                     exit_code=end.exit_code,
                     log_from=log[0],
                     log_to=log[1],
-                    changed_files=changed_files or [],
+                    changed_files=list(changed_files[:MOST_FILES]),
                     ended_at=now,
                 )
                 .returning(col(CheckResult.run_id))
             ).one_or_none()
             if ended is None:
                 return False
-            if checks is not None:
-                self._write(tx, run, {"checks": checks})
             self._append_end(tx, run, CheckOutcome(row.name, row.required, end), row, now)
-            if changed_files:
-                sentence = f"check “{row.name}” changed {_named(changed_files)}; not delivered"
-                data = {"check": row.name, "changed_files": changed_files[:100]}
+            if changed_files or has_moved:
+                sentence = f"check “{row.name}” {_deeds(changed_files, has_moved)}; not delivered"
+                data = {"check": row.name, "changed_files": list(changed_files[:100])}
                 self._runs.append_event(tx, run.id, now, "note", sentence, data)
             tx.publish(RunChanged(run.id, run.project_id))
         return True
@@ -143,6 +145,11 @@ class CheckLedger:
         return tx.scalars(query.returning(col(Run.id))).one_or_none() is not None
 
 
-def _named(files: list[str]) -> str:
+def _deeds(files: Sequence[str], has_moved: bool) -> str:
+    changed = [f"changed {_named(files)}"] if files else []
+    return " and ".join([*changed, *(["moved the branch"] if has_moved else [])])
+
+
+def _named(files: Sequence[str]) -> str:
     names = ", ".join(files[:3])
-    return names if len(files) <= 3 else f"{names} and {len(files) - 3} more"
+    return names if len(files) <= 3 else f"{names} and {len(files) - 3:,} more"

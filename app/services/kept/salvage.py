@@ -138,7 +138,9 @@ class Salvage:
         self, run: Run, delivery: Delivery, deed: Deed, about: dict[str, Any], now: datetime
     ) -> None:
         word = "opened" if run.pr_number is None else "updated"
-        done = replace(deed, because=f"change request #{delivery.number} {word}, {deed.because}")
+        how = " as a draft" if self._deliverer.is_red(run) else ""
+        told = f"change request #{delivery.number} {word}{how}, {deed.because}"
+        done = replace(deed, because=told)
         columns: RunColumns = {"parked": self._copies.exists(run.id), **delivery_columns(delivery)}
         data = {"number": delivery.number, **about}
         self._parked.write([run], done, now, kind="salvage", data=data, **columns)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 import structlog
 
 from app.domain.end_causes import TIME_USED_UP, ExitReason, ExitRecord
 from app.domain.lifecycle import Signal
 from app.domain.projects.check_rounds import (
-    MOST_FILES,
     CheckEnd,
     CheckPlan,
     decide,
@@ -29,7 +27,7 @@ from app.services.context import Context, repository_of
 from app.services.lifecycle.launch_spec import LaunchSpecs, NotLaunched
 from app.services.lifecycle.steps import OVERDUE_SECONDS, NotWanted, Steps
 from app.services.lifecycle.transitions import Line, Transitions
-from app.services.ports import CannotRead, LaunchFailed, Observation, Step
+from app.services.ports import CannotRead, CopyChange, LaunchFailed, Observation, Step
 from app.services.runs.agent_reports import Reporter
 
 log = structlog.get_logger()
@@ -95,7 +93,7 @@ class Checking:
         if found.running is not None:
             verdict = self._look(run, project, found, found.running, observation)
             if verdict is not None:
-                return self._move(run, found, verdict)
+                return self._move(run, verdict)
             run = self._runs.find(run.id) or run
             found = self._round_of(run)
             if found.running is not None or run.status != Status.CHECKING:
@@ -104,11 +102,19 @@ class Checking:
             if observation.overrun is None or observation.overrun < OVERDUE_SECONDS:
                 return self._steps.hold(run, "waits for the end of its agent's processes")
             return run
-        verdict = decide(found.plan, [outcome_of(one) for one in found.results], run.check_round)
-        if verdict is None and self._steps.left(run) <= 0:
+        outcomes, has_time = [outcome_of(one) for one in found.results], self._steps.left(run) > 0
+        verdict = decide(found.plan, outcomes, run.check_round, has_time=has_time)
+        if verdict is None and not has_time:
             verdict = OUT_OF_TIME
+        if found.results and (verdict is None or verdict.signal is Signal.FOLLOW_UP):
+            try:
+                repo = repository_of(project)
+                self._copies.put_back(repo, run.id, is_over=verdict is not None)
+            except (CannotRead, OSError) as problem:
+                because = f"what its check changed could not be put back; retrying: {problem}"
+                return self._steps.hold(run, because)
         if verdict is not None:
-            return self._move(run, found, verdict)
+            return self._move(run, verdict)
         return self._begin(run, project, found)
 
     def close(self, run: Run) -> None:
@@ -127,34 +133,27 @@ class Checking:
         """Write down the next check, then begin it."""
         check, position = found.plan.checks[len(found.results)], len(found.results) + 1
         try:
-            sha, stored = self._prepared(run, project, found)
+            sha = found.results[0].sha if found.results else self._prepared(run, project)
         except (CannotRead, OSError) as problem:
             return self._steps.hold(run, f"its work could not be read; retrying: {problem}")
-        now = self._clock()
-        if not self._ledger.begin(run, check, position, sha=sha, now=now, checks=stored):
+        if not self._ledger.begin(run, check, position, sha=sha, now=self._clock()):
             return self._runs.find(run.id) or run
         failpoint("check.begun")
         latest = self._runs.find(run.id) or run
         return self.advance(latest, project) if latest.status == Status.CHECKING else latest
 
-    def _prepared(self, run: Run, project: Project, found: Round) -> tuple[str, dict[str, Any]]:
-        """Return the commit to check, and what is known of the files that are in no commit.
+    def _prepared(self, run: Run, project: Project) -> str:
+        """Take the agent's commits, keep its copy's state, and return the commit to check.
 
-        The first check of a round takes the agent's commits; nothing is taken after it. Raises
-        CannotRead.
+        Raises CannotRead.
         """
-        stored = dict(run.checks or {})
-        if found.results:
-            return found.results[0].sha, stored
         repo = repository_of(project)
+        # a state that is kept here is this round's: the server was killed before its first check
+        self._copies.put_back(repo, run.id, is_over=True)
         tip = self._copies.import_work(repo, run.id, run.work_branch)
-        state = self._copies.inspect(repo, run.id, tip=tip)
-        files = state.changed | state.new
-        own = sorted(files - set(stored.get("left", ())))
-        is_clean = not own and not state.untaken_commits and len(files) <= MOST_FILES
-        stored |= {"clean": is_clean, "own": own[:MOST_FILES]}
-        stored["changed"] = sorted(state.changed)[:MOST_FILES]
-        return tip, stored
+        self._copies.keep_state(repo, run.id, branch=run.work_branch, tip=tip)
+        failpoint("check.state_kept")
+        return tip
 
     def _look(
         self,
@@ -214,27 +213,19 @@ class Checking:
         self, run: Run, project: Project, row: CheckResult, end: CheckEnd, seen: Observation
     ) -> None:
         """Write down the end of a check, its part of the log, and the files that it changed."""
-        stored = dict(run.checks or {})
-        changed: list[str] = []
         try:
-            state = self._copies.inspect(repository_of(project), run.id, tip=row.sha)
+            change = self._copies.changes_since(repository_of(project), run.id)
         except (CannotRead, OSError) as problem:
             log.warning("copy_not_read_after_check", run_id=run.id, because=problem)
-            stored["clean"] = False
-        else:
-            changed = sorted(state.changed - set(stored.get("changed", ())))
-            left = (state.changed | state.new) - set(stored.get("own", ()))
-            stored["changed"] = sorted(state.changed)[:MOST_FILES]
-            stored["left"] = sorted(left)[:MOST_FILES]
-        written = (seen.log_from, self._engine.log(run.id).size)
+            change = CopyChange()
         self._ledger.finish(
             run,
             row,
             end,
             now=self._clock(),
-            log=written,
-            changed_files=changed[:MOST_FILES],
-            checks=stored,
+            log=(seen.log_from, self._engine.log(run.id).size),
+            changed_files=change.files,
+            has_moved=change.is_branch_moved,
         )
         failpoint("check.ended")
 
@@ -244,7 +235,7 @@ class Checking:
         results = [one for one in self._ledger.of(run.id) if one.round == run.check_round]
         return Round(read_plan(run.checks or {}), results)
 
-    def _move(self, run: Run, found: Round, verdict: Verdict) -> Run:
+    def _move(self, run: Run, verdict: Verdict) -> Run:
         """Write what a round decided."""
         latest = self._runs.find(run.id) or run
         if latest.status != Status.CHECKING or latest.check_round != run.check_round:
@@ -252,14 +243,8 @@ class Checking:
         columns: RunColumns = {}
         line = Line("reaped" if verdict.is_final else "progress", verdict.because)
         if verdict.signal is Signal.FOLLOW_UP:
-            if self._steps.left(run) <= 0:
-                verdict, line = OUT_OF_TIME, Line("reaped", OUT_OF_TIME.because)
-            else:
-                columns = self._next_turn(latest)
-                line = Line("followed_up", verdict.because, data={"turn": latest.turn + 1})
-        elif verdict.signal is Signal.RED_DRAFT:
-            red = [outcome_of(one).sentence for one in found.results if outcome_of(one).is_red]
-            columns = {"checks": {**(latest.checks or {}), "red": red}}
+            columns = self._next_turn(latest)
+            line = Line("followed_up", verdict.because, data={"turn": latest.turn + 1})
         failpoint("check.decided")
         moved = self._transitions.write(latest, verdict, line, **columns)
         if verdict.is_final:

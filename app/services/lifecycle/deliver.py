@@ -10,13 +10,14 @@ import structlog
 
 from app.domain.backoff import Backoff
 from app.domain.lifecycle import Signal
+from app.domain.projects.check_rounds import Marks, marks_of, read_plan
 from app.domain.rules import Verdict
-from app.domain.words import Cause, CheckStatus, Status
+from app.domain.words import Cause, Status
 from app.failpoints import failpoint
 from app.records.runs.check_ledger import CheckLedger, outcome_of
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.run_ledger import RunLedger
-from app.records.tables import Project, Run
+from app.records.tables import CheckResult, Project, Run
 from app.services.concurrency import Locks
 from app.services.context import Adapters, Context, repository_of
 from app.services.lifecycle.change_heads import ChangeHeads, closed_words
@@ -145,14 +146,14 @@ class Deliverer:
         order = ChangeOrder(
             run_id=run.id,
             title=run.title,
-            body=f"Made by run {run.id} with {run.agent}.{self._marks(run)}{closing}",
+            body=f"Made by run {run.id} with {run.agent}.{self._marks_text(run, tip)}{closing}",
             base=run.branch_name,
             branch=run.work_branch,
             base_sha=base,
             head_sha=tip,
             stat=self._mirrors.stat(repo, base, tip),
             closes=run.issue,
-            draft=_is_red(run),
+            draft=self.is_red(run),
         )
         return self._forge_of(project).open_change(repo, order, now=self._clock())
 
@@ -167,13 +168,14 @@ class Deliverer:
         tip = self._push(run, project, push_anyway=push_anyway)
         if isinstance(tip, NotDelivered):
             return tip
-        whole = self._mirrors.stat(repo, change.base_sha, tip)
+        whole, marks = self._mirrors.stat(repo, change.base_sha, tip), self._marks_text(run, tip)
         updated = self._forge_of(project).update_change(
             repo,
             change.number,
             head_sha=tip,
             stat=whole,
-            draft=None if run.checks is None else _is_red(run),
+            draft=None if run.checks is None else self.is_red(run),
+            note=f"Updated by run {run.id} with {run.agent}.{marks}" if marks else "",
         )
         if updated is None:
             return NotDelivered(f"change request #{change.number} is no longer open", for_good=True)
@@ -202,12 +204,16 @@ class Deliverer:
         failpoint("delivery.after_push")
         return tip
 
-    def _marks(self, run: Run) -> str:
+    def is_red(self, run: Run) -> bool:
+        """Return True if a required check of the run's last round did not pass."""
+        return _marks(run, self._results.last_round(run.id)).is_red
+
+    def _marks_text(self, run: Run, tip: str) -> str:
         """Return the results of the run's last round of checks, for the change's text."""
-        rows = [one for one in self._results.of(run.id) if one.round == run.check_round]
-        found = [outcome_of(one) for one in rows]
-        marks = {CheckStatus.PASSED: "✓"}
-        lines = [f"- {marks.get(one.end.status, '✗')} {one.sentence}" for one in found]
+        rows = self._results.last_round(run.id)
+        lines = [f"- {line}" for line in _marks(run, rows).lines]
+        if rows and rows[0].sha != tip:
+            lines = [f"Checked at {rows[0].sha[:7]}, before its last commits:\n", *lines]
         return "\n\n" + "\n".join(lines) if lines else ""
 
     def _given_up(self, run: Run, outcome: Delivery | NotDelivered) -> Delivery | NotDelivered:
@@ -284,7 +290,7 @@ class Deliveries:
     def _write(self, run: Run, project: Project) -> None:
         outcome = self._deliverer.deliver(run, project)
         if not isinstance(outcome, NotDelivered):
-            is_red = _is_red(run)
+            is_red = self._deliverer.is_red(run)
             cause = Cause.DELIVERED_RED if is_red else Cause.DELIVERED
             how = " as a draft" if is_red else ""
             verdict = Verdict(Signal.DELIVERED, cause, f"delivered #{outcome.number}{how}")
@@ -296,6 +302,7 @@ class Deliveries:
             self._transitions.write(run, verdict, Line("reaped", outcome.because))
 
 
-def _is_red(run: Run) -> bool:
-    """Return True if required checks of the run were red to the end."""
-    return bool((run.checks or {}).get("red"))
+def _marks(run: Run, rows: list[CheckResult]) -> Marks:
+    if run.checks is None:
+        return Marks()
+    return marks_of(read_plan(run.checks), [outcome_of(one) for one in rows])

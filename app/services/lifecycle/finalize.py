@@ -86,11 +86,6 @@ def judge_delivered(run: Run, tip: str) -> Kept:
     return Kept(False, "")
 
 
-def holds_only_leftovers(run: Run) -> bool:
-    """Return True if a delivered run's copy was clean before its checks wrote to it."""
-    return run.delivery is not None and (run.checks or {}).get("clean") is True
-
-
 def let_go(mirrors: Mirrors, repo: Repository, branch: str, head_sha: str) -> None:
     """Delete a merged branch at origin, then its claim, each only if it has not moved."""
     try:
@@ -218,8 +213,9 @@ class Finalizer:
         if run.base_sha is None:
             return Kept(False, "")
         repo = repository_of(project)
-        if self._copies.exists(run.id) and not holds_only_leftovers(run):
+        if self._copies.exists(run.id):
             try:
+                self._copies.put_back(repo, run.id, is_over=True)
                 tip = self._copies.import_work(repo, run.id, run.work_branch)
                 state = self._copies.inspect(repo, run.id, tip=tip)
             except (CannotRead, OSError) as problem:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from app.domain.agents.follow_ups import RedCheck, follow_up
-from app.domain.end_causes import TIME_USED_UP
 from app.domain.lifecycle import Signal
-from app.domain.projects.check_rounds import read_plan
+from app.domain.projects.check_rounds import read_plan, red_to_the_end
 from app.domain.rules import Verdict
 from app.domain.words import Cause
 from app.records.runs.check_ledger import CheckLedger, outcome_of
@@ -52,9 +53,7 @@ class FollowUps:
             return run
         left = self._steps.left(run)
         if left <= 0:
-            ending = TIME_USED_UP
-            verdict = Verdict(ending.signal, ending.cause, ending.because)
-            return self._transitions.write(run, verdict, Line("reaped", ending.because))
+            return self._give_up(run)
         step = Step(run.turn, None, f"turn {run.turn}")
         try:
             words = follow_up(self._red_checks(run))
@@ -74,9 +73,19 @@ class FollowUps:
         )
         return self._runs.find(run.id) or run
 
+    def _give_up(self, run: Run) -> Run:
+        """End a run whose time was used up before its follow-up began, as `on_red` says."""
+        outcomes = [outcome_of(one) for one in self._ledger.last_round(run.id)]
+        verdict = red_to_the_end(read_plan(run.checks or {}), outcomes, is_cut_short=True)
+        if verdict.is_final:
+            ended = replace(verdict, signal=Signal.GONE)
+            return self._transitions.write(run, ended, Line("reaped", verdict.because))
+        ended = replace(verdict, signal=Signal.WORK_TO_DELIVER)
+        return self._transitions.write(run, ended, Line("progress", verdict.because))
+
     def _red_checks(self, run: Run) -> list[RedCheck]:
         plan = read_plan(run.checks or {})
-        found = [one for one in self._ledger.of(run.id) if one.round == run.check_round]
+        found = self._ledger.last_round(run.id)
         return [
             RedCheck(
                 one.name,

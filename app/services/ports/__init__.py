@@ -46,7 +46,6 @@ from app.services.ports.repositories import (
     INCLUDE_LIST,
     BranchTaken,
     CannotRead,
-    CopyState,
     Diff,
     DiffStat,
     DiskFull,
@@ -62,9 +61,9 @@ from app.services.ports.repositories import (
     Repository,
     Tampered,
     Unfinished,
-    WorkingCopies,
 )
 from app.services.ports.sandboxes import Capability, Enclosure, Sandbox, SandboxUnavailable
+from app.services.ports.working_copies import CopyChange, CopyState, WorkingCopies
 
 __all__ = [
     "INCLUDE_LIST",
@@ -77,6 +76,7 @@ __all__ = [
     "Change",
     "ChangeOrder",
     "Charge",
+    "CopyChange",
     "CopyState",
     "Counters",
     "CountersSilent",

@@ -193,10 +193,12 @@ class Forge(Protocol):
         head_sha: str,
         stat: DiffStat,
         draft: bool | None = None,
+        note: str = "",
     ) -> Delivery | None:
         """Record the new head of a change request, None if it is not open. Raises ForgeSilent.
 
-        `draft` is whether it is a draft from now on; None leaves that as it is.
+        `draft` is whether it is a draft from now on; None leaves that as it is. `note` is added at
+        the end of its text unless it is there already.
         """
         ...
 

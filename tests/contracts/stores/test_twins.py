@@ -276,3 +276,22 @@ def test_a_claim_moves_only_from_where_it_is_thought_to_be(git: Git) -> None:
     assert git.mirrors.move(git.repo, BRANCH, git.base, expected_sha=tip)
     assert git.mirrors.tip(git.repo, BRANCH) == git.base
     assert not git.mirrors.move(git.repo, f"{BRANCH}-2", git.base, expected_sha=tip)
+
+
+def test_nothing_is_taken_from_a_copy_until_its_kept_state_is_put_back(git: Git) -> None:
+    git.start()
+    git.commit("run_1")
+    tip = git.copies.import_work(git.repo, "run_1", BRANCH)
+    git.copies.keep_state(git.repo, "run_1", branch=BRANCH, tip=tip)
+    assert not git.copies.changes_since(git.repo, "run_1").is_branch_moved
+    git.commit("run_1")
+    git.leave_file("run_1")
+    assert git.copies.changes_since(git.repo, "run_1").is_branch_moved
+    with pytest.raises(CannotRead):
+        git.copies.import_work(git.repo, "run_1", BRANCH)
+    git.copies.put_back(git.repo, "run_1", is_over=False)
+    assert not git.copies.inspect(git.repo, "run_1", tip=tip).is_clean
+    for _ in range(2):
+        git.copies.put_back(git.repo, "run_1", is_over=True)
+        assert git.copies.inspect(git.repo, "run_1", tip=tip).is_clean
+        assert git.copies.import_work(git.repo, "run_1", BRANCH) == tip

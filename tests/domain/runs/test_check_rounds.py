@@ -13,8 +13,10 @@ from app.domain.projects.check_rounds import (
     CheckEnd,
     CheckOutcome,
     CheckPlan,
+    Marks,
     decide,
     end_of,
+    marks_of,
     read_plan,
 )
 from app.domain.projects.checks import Check, OnRed
@@ -65,6 +67,62 @@ def test_a_round_decides_as_the_table_says(
     verdict = decide(plan(on_red=on_red), outcomes(*ends), number)
     found = (verdict.signal, verdict.cause) if verdict else (None, None)
     assert found == (signal, cause)
+
+
+@pytest.mark.parametrize(
+    ("on_red", "number", "because"),
+    [
+        (OnRed.PARK, 1, "check “tests” failed: exit code 1; no time was left for a follow-up"),
+        (OnRed.PARK, 3, "check “tests” failed: exit code 1"),
+        (
+            OnRed.DELIVER,
+            2,
+            "check “tests” failed: exit code 1; no time was left for a follow-up; delivered as a"
+            " draft",
+        ),
+    ],
+)
+def test_without_time_for_a_follow_up_red_is_red_to_the_end(
+    on_red: OnRed, number: int, because: str
+) -> None:
+    verdict = decide(plan(on_red=on_red), outcomes(FAILED, PASSED), number, has_time=False)
+    assert verdict is not None
+    assert verdict.signal is (Signal.CHECKS_RED if on_red is OnRed.PARK else Signal.RED_DRAFT)
+    assert verdict.because == because
+
+
+def test_a_round_that_needs_no_follow_up_needs_no_time() -> None:
+    passed = decide(plan(), outcomes(PASSED, PASSED), 1, has_time=False)
+    assert passed is not None
+    assert passed.signal is Signal.CHECKS_PASSED
+    assert decide(plan(), outcomes(FAILED), 1, has_time=False) is None
+
+
+@pytest.mark.parametrize(
+    ("ends", "is_red", "lines"),
+    [
+        ((PASSED, PASSED), False, ("✓ check “tests” passed", "✓ check “lint” passed")),
+        (
+            (PASSED, FAILED),
+            False,
+            ("✓ check “tests” passed", "✗ check “lint” failed: exit code 1"),
+        ),
+        ((PASSED,), False, ("✓ check “tests” passed", "✗ check “lint” was not run")),
+        (
+            (ERROR,),
+            True,
+            (
+                "✗ check “tests” error: The command was not found: make.",
+                "✗ check “lint” was not run",
+            ),
+        ),
+        ((), True, ("✗ check “tests” was not run", "✗ check “lint” was not run")),
+    ],
+)
+def test_a_change_shows_every_check_and_is_red_until_required_ones_have_passed(
+    ends: tuple[CheckEnd, ...], is_red: bool, lines: tuple[str, ...]
+) -> None:
+    assert marks_of(plan(), outcomes(*ends)) == Marks(lines, is_red)
 
 
 @pytest.mark.parametrize("rounds", range(6))

@@ -5,71 +5,25 @@ The agents of these tests act only on what their prompts say.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from app.domain.projects.checks import Check
-from app.records.runs.check_ledger import CheckLedger
-from app.records.tables import CheckResult, Run
-from tests.builders.repositories import tip_of
+from app.failpoints import FailpointHit
+from tests.drivers.checked_runs import (
+    DEAF,
+    EXPECTS,
+    OBEDIENT,
+    at_origin,
+    begin,
+    check,
+    ends,
+    log_of,
+    results,
+    strikes,
+    to_the_end,
+)
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, RealPlane
-
-# commits the word that a check expects, or another one where the prompt names none
-OBEDIENT = r"""
-word=$(sed -n 's/^answer.txt:1: expected //p' "$RUNYARD_PROMPT_FILE" | tail -n 1)
-echo "${word:-wrong}" > answer.txt && git add -A && git commit -qm "Answer ${word:-wrong}"
-"""
-# tries anew in each turn, without ever hearing
-DEAF = 'date +%N > answer.txt && git add -A && git commit -qm "Answer"'
-EXPECTS = "grep -qx right answer.txt || { echo 'answer.txt:1: expected right'; exit 3; }"
-
-
-def check(line: str, name: str = "tests", **terms: Any) -> Check:
-    """Return a check that is a line of shell."""
-    return Check(name, ("/bin/sh", "-c", line), **terms)
-
-
-def begin(plane: RealPlane, agent: str, *checks: Check, **settings: Any) -> Run:
-    """Start a run of an issue in a project with these checks."""
-    stored = [one.as_data() for one in checks]
-    project = plane.add_project(agent, checks=stored, **settings)
-    return plane.start_running_issue(project)
-
-
-def to_the_end(plane: RealPlane, run: Run) -> Run:
-    """Reap the run after the end of each of its steps, until it is released."""
-
-    def is_released() -> bool:
-        if plane.look(run).tree_gone:
-            plane.reap(run)
-        return plane.run(run.id).released_at is not None
-
-    plane.wait(is_released, "the release")
-    return plane.run(run.id)
-
-
-def results(plane: RealPlane, run: Run) -> list[CheckResult]:
-    return CheckLedger(plane.ledgers.runs).of(run.id)
-
-
-def ends(plane: RealPlane, run: Run) -> list[tuple[int, str, str]]:
-    """Return round, name and status of each check of a run."""
-    return [(one.round, one.name, one.status) for one in results(plane, run)]
-
-
-def at_origin(plane: RealPlane, run: Run) -> str:
-    """Return the commit of a run's branch at origin, empty if it is not there."""
-    return tip_of(Path(plane.project(run.project_id).origin), run.work_branch)
-
-
-def strikes(plane: RealPlane, run: Run) -> int:
-    return plane.project(run.project_id).strikes
-
-
-def log_of(plane: RealPlane, run: Run) -> str:
-    return plane.adapters.engine.log(run.id).read().content.decode()
 
 
 def test_commits_that_pass_are_delivered_and_the_copy_is_not_kept(plane: RealPlane) -> None:
@@ -126,12 +80,14 @@ def test_a_draft_is_one_until_a_later_run_on_it_passes_the_checks(plane: RealPla
     assert first.delivery is not None
     project, number = plane.project(first.project_id), first.delivery["number"]
     for answer, is_draft in (("wrong", True), ("right", False)):
+        mark = "✗ check “tests” failed: exit code 3" if is_draft else "✓ check “tests” passed"
         agent = f"echo {answer} > answer.txt; git add -A; git commit -qm {answer}"
         plane.ledgers.projects.change(project.id, agent_command=["sh", "-c", agent])
         run = to_the_end(plane, plane.start_running(project, pr_number=number))
         assert run.status == "succeeded", run.because
         [change] = plane.services.changes.all(project.id)
         assert (change.draft, change.head_sha) == (is_draft, run.head_sha)
+        assert change.body.endswith(f"Updated by run {run.id} with {run.agent}.\n\n- {mark}")
 
 
 def test_a_check_that_is_not_there_ends_the_run_and_holds_the_loop(plane: RealPlane) -> None:
@@ -166,6 +122,34 @@ def test_the_runs_own_deadline_ends_its_checks(plane: RealPlane) -> None:
     assert run.parked
 
 
+@pytest.mark.parametrize("moment", ["check", "turn"])
+@pytest.mark.parametrize("on_red", ["park", "deliver"])
+def test_red_work_ends_as_the_project_says_where_no_time_is_left_for_a_follow_up(
+    plane: RealPlane, moment: str, on_red: str
+) -> None:
+    run = begin(plane, COMMIT, check("false"), on_red=on_red)
+    plane.wait(lambda: plane.look(run).tree_gone, "the end of its agent")
+    plane.reap(run)
+    plane.wait(lambda: plane.look(run).tree_gone, "the end of its check")
+    if moment == "turn":
+        fail_at("step.before_launch")
+        with pytest.raises(FailpointHit):
+            plane.reap(run)
+        clear_failpoints()
+        assert (plane.run(run.id).status, plane.run(run.id).turn) == ("running", 2)
+    plane.clock.advance(run.budget_seconds + 1)
+    ended = to_the_end(plane, run)
+    because = "check “tests” failed: exit code 1; no time was left for a follow-up"
+    if on_red == "park":
+        assert (ended.status, ended.cause, ended.because) == ("died", "checks_failed", because)
+        assert strikes(plane, run) == 1
+    else:
+        assert (ended.status, ended.cause) == ("succeeded", "delivered_red")
+        assert f"{because}; delivered as a draft" in plane.lines(run)
+        assert plane.services.changes.all(run.project_id)[0].draft
+    assert ends(plane, run) == [(1, "tests", "failed")]
+
+
 @pytest.mark.parametrize("step", ["check", "turn"])
 def test_a_stop_ends_a_run_in_any_step(plane: RealPlane, step: str) -> None:
     if step == "check":
@@ -197,7 +181,7 @@ def test_what_a_check_changes_is_told_and_not_delivered(plane: RealPlane) -> Non
     assert (run.status, run.cause) == ("succeeded", "delivered")
     first, second = results(plane, run)
     assert (first.changed_files, second.changed_files) == (["new.txt"], [])
-    assert "check “format” changed new.txt; not delivered" in plane.lines(run)
+    assert "check “format” changed new.txt and moved the branch; not delivered" in plane.lines(run)
     assert at_origin(plane, run) == first.sha == run.head_sha
 
 
