@@ -6,12 +6,13 @@ import gc
 import logging
 import os
 import signal
-import socket
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pytest_rerunfailures import StatusDB
 
 from app.logs import formatter, route_events
 from tests.drivers.failpoints import clear_failpoints
@@ -25,6 +26,9 @@ _PRIVATE = ("PYTEST_", "NICEGUI_")
 _BROWSER = {"page", "context", "browser", "browser_type", "playwright"}
 # long tests: a worker that got one of these last would run on alone
 _LONG = {"test_screens.py"}
+
+# ten times Python's: a twentieth of the CPU time of tests went into looking for garbage
+COLLECTED_AFTER = (10_000, 10, 10)
 
 # a busy machine must not fail a test
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -52,15 +56,17 @@ def pytest_configure(config: pytest.Config) -> None:
     route_events()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Let a worker ask for a test's reruns at once.
+    """Let a worker count a test's failures itself.
 
-    pytest-rerunfailures sends two small messages over one socket. Without this, the second one
-    waits for the acknowledgement of the first, which takes 40 ms for every test.
+    pytest-rerunfailures asks the controller for them and reports each test to it, byte by byte over
+    a socket, to run a test again whose worker has crashed. `--dist loadfile` never does that.
     """
-    link = getattr(getattr(session.config, "failures_db", None), "sock", None)
-    if link is not None:
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    config: Any = session.config
+    if hasattr(config, "workerinput"):
+        config.failures_db.sock.close()
+        config.failures_db = StatusDB()
 
 
 @pytest.hookimpl(trylast=True)
@@ -78,6 +84,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Exempt all imported objects from garbage collection: they stay for the whole session."""
     gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
     gc.enable()
 
 
