@@ -15,7 +15,7 @@ from typing import Any
 from app.adapters.engine import records
 from app.adapters.engine.records import is_number, mark_of
 from app.adapters.supervisor.record_files import EXIT, GONE, STARTED
-from app.domain.end_causes import ExitRecord
+from app.domain.end_causes import ExitReason, ExitRecord
 from app.services.ports import Kept, ProcessMark, Step, step_of
 
 _WORD_BYTES = 32
@@ -30,7 +30,7 @@ class KnownProcesses:
     `init` is process 1 of its sandbox, if any: nothing inside outlives it. `seal` verifies the
     last records; None: they are believed unchecked. `is_landlocked`: the whole run is in a control
     group that no process can leave and that remains if the supervisor is lost. `step` is the step
-    that they belong to.
+    that they belong to; `has_begun`: its supervisor said that it executed the agent.
     """
 
     supervisor: ProcessMark
@@ -40,6 +40,7 @@ class KnownProcesses:
     seal: str | None = None
     is_landlocked: bool = False
     step: Step = field(default_factory=Step)
+    has_begun: bool = False
 
     def as_kept(self) -> dict[str, Any]:
         """Return the JSON for the row."""
@@ -52,6 +53,7 @@ class KnownProcesses:
             "landlocked": self.is_landlocked,
             "turn": self.step.turn,
             "check": self.step.check,
+            "begun": self.has_begun,
         }
 
 
@@ -70,6 +72,7 @@ def read_known(kept: Kept | None) -> KnownProcesses | None:
         seal if isinstance(seal, str) else None,
         fields.get("landlocked") is True,
         step_of(fields) or Step(),
+        fields.get("begun") is True,
     )
 
 
@@ -143,3 +146,20 @@ def read_checked_records(
         tuple(untrue),
         believed.log_from if believed else None,
     )
+
+
+def is_told_begun(known: KnownProcesses, checked: CheckedRecords) -> bool:
+    """Return True if the row or a record says that the agent was executed."""
+    if checked.exit is not None:
+        return checked.exit.reason is not ExitReason.NOT_SPAWNED
+    return known.has_begun or checked.agent is not None
+
+
+def has_begun(known: KnownProcesses, checked: CheckedRecords) -> bool:
+    """Return True unless records prove that the agent of a supervisor that is gone never began.
+
+    Each supervisor writes that it started before its row is written: if that record is missing, it
+    was removed, and only an agent could do that.
+    """
+    is_removed = not checked.is_started and checked.exit is None
+    return is_removed or is_told_begun(known, checked)

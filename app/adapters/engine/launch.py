@@ -153,15 +153,8 @@ def _number_first_turn(folder: Path) -> None:
             os.rename(folder / name, folder / f"{name}{FIRST}")
 
 
-def forget_step(
-    folder: Path, order: LaunchOrder, instance: str, carriers: Collection[object]
-) -> None:
-    """Remove the records of a step whose supervisor ended before it was told to begin.
-
-    Raises LaunchFailed if processes of the run are left, or the step did begin.
-    """
-    if carriers:
-        raise LaunchFailed("Processes of the step before are still there.")
+def forget_step(folder: Path, order: LaunchOrder, instance: str) -> None:
+    """Remove the records of a step unless it began. Raises RecordUnreadable."""
     ending = order.step.suffix
     started = read_started(folder, order.run_id, instance, ending)
     if started is not None and started.agent is not None:

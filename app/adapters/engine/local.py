@@ -14,6 +14,8 @@ from app.adapters.engine import records
 from app.adapters.engine.kept_records import (
     CheckedRecords,
     KnownProcesses,
+    has_begun,
+    is_told_begun,
     new_proofs,
     read_checked_records,
     read_known,
@@ -44,6 +46,7 @@ from app.services.ports import (
     Launched,
     LaunchFailed,
     LaunchOrder,
+    NotYet,
     Observation,
     ProcessMark,
     Refusal,
@@ -89,7 +92,7 @@ class LocalEngine:
         self._watcher = Watcher(self._folder)
 
     def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
-        """Start the agent under its supervisor and wait until it runs. Raises LaunchFailed."""
+        """Start the agent and wait until it runs. Raises LaunchFailed, NotYet for a later step."""
         folder, step = self._folder(order.run_id), order.step
         if not step.is_first:
             self._forget_attempt(folder, order)
@@ -128,14 +131,19 @@ class LocalEngine:
                 with suppress(Exception):
                     keep(ended(kept))
             raise
-        known = _known({**told, **ours}, order)
+        known = _known({**told, **ours, "begun": True}, order)
         sandbox_facts = self._sandbox_facts(order, str(told.get("limits", "")))
         return Launched(known.supervisor, known.as_kept(), sandbox_facts)
 
     def _forget_attempt(self, folder: Path, order: LaunchOrder) -> None:
-        """Remove what is left of a later step that was never told to begin. Raises LaunchFailed."""
-        self._table.end(order.run_id, None)
-        forget_step(folder, order, self._instance, self._table.carriers(order.run_id))
+        """Remove what is left of a later step that was never told to begin. Raises NotYet."""
+        try:
+            self._table.end(order.run_id, None)
+            if self._table.carriers(order.run_id):
+                raise NotYet("processes of the step before it are still there")
+            forget_step(folder, order, self._instance)
+        except (TableUnreadable, records.RecordUnreadable) as unreadable:
+            raise NotYet("the process table or its records could not be read") from unreadable
 
     def _sandbox_facts(self, order: LaunchOrder, limits: str) -> dict[str, str]:
         """Return the sandbox, network and limits for the run's provenance."""
@@ -176,7 +184,7 @@ class LocalEngine:
         if known.supervisor.boot_id != self._boot_id():
             checked = self._checked_records(run_id, known)
             return Observation(
-                *(False, checked.exit, known.supervisor if checked.agent else None),
+                *(False, checked.exit, known.supervisor if is_told_begun(known, checked) else None),
                 tree_gone=True,
                 host_restarted=True,
                 log_from=checked.log_from,
@@ -188,7 +196,7 @@ class LocalEngine:
             return Observation(
                 alive,
                 None if alive and self._is_untrue(checked) else checked.exit,
-                known.supervisor if self._has_begun(known, checked, alive) else None,
+                known.supervisor if self._is_begun(known, checked, alive) else None,
                 tree_gone=self._is_tree_gone(run_id, known, checked, alive),
                 overrun=boot_clock() - known.until if known.until is not None else None,
                 has_untrue_records=bool(checked.untrue),
@@ -196,7 +204,7 @@ class LocalEngine:
             )
         except TableUnreadable:
             checked = self._checked_records(run_id, known)
-            mark = known.supervisor if checked.agent else None
+            mark = known.supervisor if is_told_begun(known, checked) else None
             return Observation(None, checked.exit, mark, tree_gone=False)
 
     def _inspect_past(self, run_id: str, known: KnownProcesses | None) -> Observation:
@@ -205,12 +213,10 @@ class LocalEngine:
         if known is None:
             return Observation(False, records.read_exit(self._folder(run_id)), None, tree_gone=True)
         checked = self._checked_records(run_id, known)
-        mark = known.supervisor if checked.agent else None
-        is_untrue = bool(checked.untrue)
         return Observation(
-            *(False, checked.exit, mark),
+            *(False, checked.exit, known.supervisor if has_begun(known, checked) else None),
             tree_gone=True,
-            has_untrue_records=is_untrue,
+            has_untrue_records=bool(checked.untrue),
             log_from=checked.log_from,
         )
 
@@ -229,10 +235,10 @@ class LocalEngine:
             False, exit_record, None, tree_gone=is_untouched, is_untouched=is_untouched
         )
 
-    def _has_begun(self, known: KnownProcesses, checked: CheckedRecords, alive: bool) -> bool:
-        if checked.is_started:
-            return checked.agent is not None
-        return alive and self._table.has_descendants(known.supervisor)
+    def _is_begun(self, known: KnownProcesses, checked: CheckedRecords, alive: bool) -> bool:
+        if alive and not checked.is_started and not known.has_begun:
+            return self._table.has_descendants(known.supervisor)
+        return has_begun(known, checked)
 
     def kill(self, run_id: str, kept: Kept | None) -> bool:
         """Kill the whole tree (TERM, grace, KILL); False if its end could not be proved."""

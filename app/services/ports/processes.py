@@ -112,8 +112,9 @@ class LaunchOrder:
 class Observation:
     """Result of inspecting a run's processes; `alive` is None if the process table was unreadable.
 
-    `mark` is set once the agent itself has started, not during its set-up. `overrun` is how many
-    seconds of the boot clock its supervisor is past the run's time and grace, negative before.
+    `mark` is set once the agent itself has started, not during its set-up; a record that is missing
+    does not take it back. `overrun` is how many seconds of the boot clock its supervisor is past
+    the run's time and grace, negative before.
     `tree_gone` proves that nothing of the run is left, `is_untouched` that no supervisor of it
     ever began. `has_untrue_records`: records exist that its supervisor did not write; they are
     ignored. `log_from` is the position in the log at which the step begins. All of it is about the
@@ -162,6 +163,10 @@ class LaunchFailed(Exception):
         self.cause = cause
 
 
+class NotYet(Exception):
+    """A later step cannot be begun now and nothing of it has begun; the message says why."""
+
+
 @dataclass(frozen=True)
 class LogPiece:
     """Bytes of a log and the position after them."""
@@ -205,9 +210,10 @@ class Engine(Protocol):
     """Executes runs; `kept` is the engine's data in a run's row, None if nothing has begun."""
 
     def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
-        """Start the agent under its supervisor and wait until it runs. Raises LaunchFailed.
+        """Start the agent under its supervisor and wait until it runs.
 
         `keep` writes to the run's row before the agent begins; if it raises, the launch ends.
+        Raises LaunchFailed, and NotYet for a later step.
         """
         ...
 

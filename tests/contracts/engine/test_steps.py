@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.engine.processes import ProcessTable, TableUnreadable
 from app.domain.end_causes import ExitReason
-from app.services.ports import LaunchFailed, Observation, Step, step_of
+from app.domain.sandbox.levels import SandboxLevel
+from app.services.ports import LaunchFailed, NotYet, Observation, Step, step_of
 from tests.fakes.agents.runs import RUN, Ears, KeepingEngine, order, run_to_end, shell, until
 
 CHECK = Step(1, 1, 'check "tests", round 1')
@@ -94,3 +96,42 @@ def test_the_log_of_all_steps_keeps_to_one_cap(
     assert engine.log(RUN).size > 1_200_000
     assert last.log_from is not None
     assert last.log_from > 300_000
+
+
+@pytest.mark.parametrize("engine", [(None, SandboxLevel.NONE)], indirect=True)
+@pytest.mark.parametrize("end", ["exit 3", "exec sleep 60"])
+def test_a_step_that_removes_the_record_of_its_start_has_begun_all_the_same(
+    engine: KeepingEngine, ears: Ears, workdir: Path, tmp_path: Path, end: str
+) -> None:
+    run_to_end(engine, ears, workdir, shell("exit 0"))
+    record = tmp_path / "runs" / RUN / f"started{CHECK.suffix}"
+    removal = f"until grep -q 'agent.: *{{' {record}; do sleep 0.01; done; rm {record}"
+    engine.start(replace(order(RUN, workdir, shell(f"{removal}; {end}")), step=CHECK))
+    until(lambda: not record.exists(), "the removal")
+    assert engine.end(RUN)
+    assert engine.see(RUN).mark is not None
+    # a server that was killed before it had read the supervisor's second answer knows less
+    early = {**(engine.kept(RUN) or {}), "begun": False}
+    engine.keep(RUN, early)
+    assert engine.see(RUN).mark is not None
+
+
+@pytest.mark.parametrize("engine", [(None, SandboxLevel.NONE)], indirect=True)
+def test_a_step_waits_while_processes_of_the_one_before_may_be_left(
+    engine: KeepingEngine, ears: Ears, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_to_end(engine, ears, workdir, shell("exit 0"))
+    check = replace(order(RUN, workdir, shell("exit 0")), step=CHECK)
+
+    def unreadable(*_: object) -> bool:
+        raise TableUnreadable
+
+    with monkeypatch.context() as hindered:
+        hindered.setattr(ProcessTable, "end", lambda *_: False)
+        hindered.setattr(ProcessTable, "carriers", lambda *_: ["a process that cannot be killed"])
+        with pytest.raises(NotYet, match="still there"):
+            engine.start(check)
+        hindered.setattr(ProcessTable, "end", unreadable)
+        with pytest.raises(NotYet, match="could not be read"):
+            engine.start(check)
+    assert engine.start(check)
