@@ -7,17 +7,22 @@ from datetime import datetime
 from pathlib import Path
 
 from app.domain.end_causes import ExitReason
+from app.domain.words import Cause
 from app.services.ports import (
     Kept,
     Launched,
     LaunchFailed,
     LaunchOrder,
     LogPiece,
+    NotYet,
     Observation,
     ProcessMark,
     Refusal,
+    Step,
+    is_ended,
+    step_of,
 )
-from tests.fakes.world import BOOT, Process, World
+from tests.fakes.world import Process, World
 
 
 class FakeLog:
@@ -35,6 +40,7 @@ class FakeLog:
         return len(self._words)
 
     def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
+        offset = offset if offset >= 0 else max(0, self.size + offset)
         end = self.size if limit is None else offset + limit
         piece = self._words[offset:end]
         return LogPiece(piece, offset + len(piece))
@@ -48,34 +54,71 @@ class FakeEngine:
 
     def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
         if self._world.launch_problem:
-            raise LaunchFailed(self._world.launch_problem)
+            raise LaunchFailed(self._world.launch_problem, cause=self._world.launch_cause)
+        step = order.step
         with self._world.lock:
-            if order.run_id in self._world.processes:
-                raise LaunchFailed("this run has been started before")
-            pid = 1000 + len(self._world.processes)
-        keep({"pid": pid})
+            self._must_be_new(order.run_id, step)
+            pid = 1000 + len(self._world.steps)
+        kept = {"pid": pid, "turn": step.turn, "check": step.check}
+        keep(kept)
         with self._world.lock:
-            self._world.processes[order.run_id] = Process(pid)
-            self._world.launches.append(order.run_id)
+            begins = self._begin_log(order)
+            process = Process(pid, step, begins, self._world.boot)
+            self._world.processes[order.run_id] = process
+            self._world.steps[order.run_id, step.suffix] = process
             self._world.orders[order.run_id] = order
-        return Launched(self._mark(pid), {"pid": pid})
+            self._refuse_missing(order)
+            self._world.launches.append(order.run_id)
+        return Launched(self._mark(process), kept)
+
+    def _must_be_new(self, run_id: str, step: Step) -> None:
+        known = self._world.steps.get((run_id, step.suffix))
+        if known is not None and (step.is_first or known.has_begun):
+            raise LaunchFailed("This run was started before.")
+        if not step.is_first and self._world.not_yet:
+            raise NotYet(self._world.not_yet)
+
+    def _begin_log(self, order: LaunchOrder) -> int:
+        words = self._world.words.get(order.run_id, b"")
+        if label := order.step.label:
+            words += b"\n" * (words[-1:] not in (b"", b"\n")) + f"--- {label} ---\n".encode()
+            self._world.words[order.run_id] = words
+        return len(words)
+
+    def _refuse_missing(self, order: LaunchOrder) -> None:
+        command = order.argv[0]
+        if command.startswith("/") and not Path(command).exists():
+            self._world.end(order.run_id, None, reason=ExitReason.NOT_SPAWNED)
+            sentence = f"The command was not found: {command}."
+            raise LaunchFailed(sentence, cause=Cause.AGENT_MISSING)
 
     def prompt_file(self, run_id: str, turn: int = 1) -> Path:
-        return Path("/nowhere") / run_id / "prompt"
+        return Path("/nowhere") / run_id / ("prompt" if turn == 1 else f"prompt.{turn}")
 
     def inspect(self, run_id: str, kept: Kept | None) -> Observation:
-        process = self._world.processes.get(run_id)
+        step = step_of(kept) or Step()
+        process = self._world.steps.get((run_id, step.suffix))
         if self._world.is_silent:
             return Observation(None, None, None, tree_gone=False)
         if process is None:
             return Observation(False, None, None, tree_gone=True, is_untouched=True)
-        gone = not process.is_alive and process.is_proved_gone
-        return Observation(process.is_alive, process.exit, self._mark(process.pid), tree_gone=gone)
+        is_rebooted = process.boot != self._world.boot
+        is_gone = is_rebooted or (not process.is_alive and process.is_proved_gone)
+        return Observation(
+            process.is_alive,
+            process.exit,
+            self._mark(process) if process.has_begun else None,
+            tree_gone=is_gone or is_ended(kept),
+            host_restarted=is_rebooted and not is_ended(kept),
+            overrun=process.overrun,
+            log_from=process.log_from,
+        )
 
     def kill(self, run_id: str, kept: Kept | None) -> bool:
         process = self._world.processes.get(run_id)
-        if process is None:
+        if process is None or is_ended(kept):
             return True
+        self._world.while_killing()
         if self._world.is_silent or not process.can_be_killed:
             return False
         if not process.is_alive:
@@ -105,5 +148,5 @@ class FakeEngine:
         """Do nothing: no thread or process is open."""
 
     @staticmethod
-    def _mark(pid: int) -> ProcessMark:
-        return ProcessMark(pid, pid, BOOT)
+    def _mark(process: Process) -> ProcessMark:
+        return ProcessMark(process.pid, process.pid, process.boot)

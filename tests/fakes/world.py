@@ -16,6 +16,7 @@ from pathlib import Path
 from app.domain.end_causes import ExitReason, ExitRecord
 from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
 from app.domain.secret_masks import SecretMask
+from app.domain.words import Cause
 from app.services.ports import (
     BranchTaken,
     CannotRead,
@@ -36,6 +37,7 @@ from app.services.ports import (
     Remote,
     RemoteBranch,
     Repository,
+    Step,
 )
 
 BASE = "main"
@@ -54,13 +56,25 @@ class Copy:
 
 @dataclass
 class Process:
-    """An agent process and the state of its process tree."""
+    """The process of a run's step, and the state of its process tree.
+
+    `overrun`: how many seconds it is past its time, while it lives.
+    """
 
     pid: int
+    step: Step = field(default_factory=Step)
+    log_from: int = 0
+    boot: str = BOOT
+    overrun: float | None = None
     is_alive: bool = True
     exit: ExitRecord | None = None
     can_be_killed: bool = True
     is_proved_gone: bool = True
+
+    @property
+    def has_begun(self) -> bool:
+        """True unless its command could not be executed."""
+        return self.exit is None or self.exit.reason is not ExitReason.NOT_SPAWNED
 
 
 @dataclass
@@ -72,7 +86,10 @@ class World:
     mirrors: dict[str, dict[str, str]] = field(default_factory=dict)
     fetched: dict[str, dict[str, str]] = field(default_factory=dict)
     copies: dict[str, Copy] = field(default_factory=dict)
+    # of each run's newest step, and of every step by its run and the ending of its records
     processes: dict[str, Process] = field(default_factory=dict)
+    steps: dict[tuple[str, str], Process] = field(default_factory=dict)
+    boot: str = BOOT
     launches: list[str] = field(default_factory=list)
     orders: dict[str, LaunchOrder] = field(default_factory=dict)
     words: dict[str, bytes] = field(default_factory=dict)
@@ -82,8 +99,12 @@ class World:
     files: dict[str, str] = field(default_factory=dict)
     large_files: list[LargeFile] = field(default_factory=list)
     leak: Leak | None = None
-    # the sentence with which every launch fails, if any
+    # the sentence with which every launch fails, if any, and its cause
     launch_problem: str = ""
+    launch_cause: Cause | None = None
+    # why no later step can be begun now, if so
+    not_yet: str = ""
+    while_killing: Callable[[], None] = lambda: None
     is_silent: bool = False
     is_stuck: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -139,6 +160,12 @@ class World:
         if process.is_alive:
             process.is_alive = False
             process.exit = ExitRecord(code, signal, reason, datetime.now(UTC))
+
+    def reboot(self) -> None:
+        """Restart the machine: no process outlives that, and no supervisor records an end."""
+        self.boot += "+"
+        for process in self.steps.values():
+            process.is_alive = False
 
     def lose(self, run_id: str, *, is_proved: bool = True) -> None:
         """End agent and supervisor without an exit record; `is_proved`: their end is proved."""
@@ -308,7 +335,8 @@ class FakeCopies:
         self._world = world
 
     def path(self, run_id: str) -> Path:
-        return Path("/nowhere") / run_id
+        # in a folder that is there: copies are in memory, but their disk is not away
+        return Path("/") / f"nowhere-{run_id}"
 
     def exists(self, run_id: str) -> bool:
         return run_id in self._world.copies

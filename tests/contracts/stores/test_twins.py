@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from app.domain.end_causes import ExitReason
 from app.services.ports import (
     BranchTaken,
     CannotRead,
-    Engine,
-    Kept,
-    LaunchFailed,
-    LaunchOrder,
     Mirrors,
-    Observation,
     OriginProblem,
     Repository,
     WorkingCopies,
@@ -26,8 +20,6 @@ from app.services.ports import (
 from tests.builders.repositories import commit_files, set_up_place
 from tests.builders.retries import TWO_TRIES, died, retry
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
-from tests.fakes.agents.runs import Ears, local_engine, shell
-from tests.fakes.engine import FakeEngine
 from tests.fakes.planes import TwinPlane, twin_plane
 from tests.fakes.world import FakeCopies, FakeMirrors, World
 
@@ -173,97 +165,6 @@ def test_a_push_brings_the_branch_to_origin_and_a_deletion_needs_its_commit(git:
     assert git.mirrors.origin_tip(git.repo, BRANCH) == tip
     assert not git.mirrors.delete_at_origin(git.repo, BRANCH, expected_sha=git.base)
     assert git.mirrors.delete_at_origin(git.repo, BRANCH, expected_sha=tip)
-
-
-# --- processes ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Yard:
-    """An engine, and a function that lets its agents end."""
-
-    engine: Engine
-    workdir: Path
-    let_end: Callable[[str, int], None]
-    rows: dict[str, Kept] = field(default_factory=dict)
-
-    def look(self, run_id: str) -> Observation:
-        return self.engine.inspect(run_id, self.rows.get(run_id))
-
-    def kill(self, run_id: str) -> bool:
-        return self.engine.kill(run_id, self.rows.get(run_id))
-
-    def launch(self, run_id: str, command: str) -> None:
-        launched = self.engine.launch(
-            LaunchOrder(
-                run_id=run_id,
-                argv=shell(command),
-                workdir=self.workdir,
-                env={"PATH": "/usr/bin:/bin"},
-                budget_seconds=60,
-                grace_seconds=0.3,
-                log_cap_bytes=10_000,
-                prompt="",
-            ),
-            lambda kept: self.rows.update({run_id: kept}),
-        )
-        self.rows[run_id] = launched.kept
-
-
-@pytest.fixture(params=["real", "twin"])
-def yard(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Yard]:
-    workdir = tmp_path / "copy"
-    workdir.mkdir()
-    if request.param == "twin":
-        world = World()
-        yield Yard(FakeEngine(world), workdir, world.end)
-        return
-    with local_engine(tmp_path / "records", uuid.uuid4().hex) as engine:
-        ears = Ears(engine, engine.kept)
-
-        def let_end(run_id: str, code: int) -> None:
-            engine.watch(run_id, yard.rows[run_id])
-            (workdir / "code").write_text(str(code))
-            ears.wait_for(run_id, "gone")
-
-        yard = Yard(engine, workdir, let_end)
-        yield yard
-
-
-WAIT = "until [ -s code ]; do sleep 0.02; done; exit $(cat code)"
-
-
-def test_what_never_was_is_gone_and_killing_it_is_proved(yard: Yard) -> None:
-    sight = yard.look("run_1")
-    assert (sight.alive, sight.exit, sight.tree_gone) == (False, None, True)
-    assert yard.kill("run_1")
-
-
-def test_an_agent_lives_until_it_ends_and_its_end_is_recorded(yard: Yard) -> None:
-    yard.launch("run_1", WAIT)
-    assert yard.look("run_1").alive
-    assert yard.engine.owned() == {"run_1"}
-    yard.let_end("run_1", 7)
-    sight = yard.look("run_1")
-    assert sight.exit is not None
-    assert (sight.exit.code, sight.exit.reason) == (7, ExitReason.EXITED)
-    assert (sight.alive, sight.tree_gone) == (False, True)
-
-
-def test_a_kill_is_proved_and_recorded(yard: Yard) -> None:
-    yard.launch("run_1", "sleep 60")
-    assert yard.kill("run_1")
-    sight = yard.look("run_1")
-    assert sight.exit is not None
-    assert (sight.exit.reason, sight.tree_gone) == (ExitReason.STOPPED, True)
-    assert yard.engine.owned() == set()
-
-
-def test_a_run_is_not_started_twice(yard: Yard) -> None:
-    yard.launch("run_1", "sleep 60")
-    with pytest.raises(LaunchFailed):
-        yard.launch("run_1", "sleep 60")
-    yard.kill("run_1")
 
 
 def test_a_claim_moves_only_from_where_it_is_thought_to_be(git: Git) -> None:
