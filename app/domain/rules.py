@@ -79,6 +79,7 @@ class Verdict:
         return self.signal is not None and self.signal not in CONTINUING
 
 
+OUT_OF_TIME = Verdict(TIME_USED_UP.signal, TIME_USED_UP.cause, TIME_USED_UP.because)
 STILL_GOING = Verdict(None, because="still going")
 LINGERS = Verdict(None, because="the agent has finished but does not exit", ends_tree=True)
 
@@ -101,14 +102,14 @@ def classify(facts: RunFacts) -> Verdict:
     if not facts.alive:
         return _classify_gone(facts, "its process is gone and left no exit record")
     if facts.is_overdue or (facts.deadline is not None and facts.now >= facts.deadline):
-        return _verdict(TIME_USED_UP)
+        return OUT_OF_TIME
     return STILL_GOING if facts.vitals is None else _classify_alive(facts, facts.vitals)
 
 
 def _classify_exit(facts: RunFacts, record: ExitRecord) -> Verdict:
     word, reason = facts.word, record.reason
     if reason is ExitReason.DEADLINE:
-        return _verdict(REASONS[reason])
+        return OUT_OF_TIME
     if reason is ExitReason.STOPPED and not word.is_final:
         # not a stop by Runyard, which the row would show: a shutdown, or an external kill
         return _classify_gone(facts, "it was ended from outside of Runyard")

@@ -17,7 +17,7 @@ from app.services.lifecycle.reap import EndSteps, Reaper
 from app.services.lifecycle.recovery import Recovery
 from app.services.lifecycle.refused_hosts import Refusals
 from app.services.lifecycle.stall_monitor import Clocks, StallMonitor
-from app.services.lifecycle.steps import Steps
+from app.services.lifecycle.steps import Kills, Steps
 from app.services.lifecycle.stop import Stopper
 from app.services.lifecycle.transitions import Transitions
 from app.services.limits.build import LimitServices
@@ -50,24 +50,24 @@ def build(
     deliverer = Deliverer(ledger, adapters, push_checks, clock, context.locks)
     transitions = Transitions(context.ledgers, clock, system.outbox)
     ledger_of_checks = CheckLedger(ledger)
-    steps_of_runs = Steps(context, ledger_of_checks)
+    kills = Kills(context)
+    steps_of_runs = Steps(context, ledger_of_checks, kills)
     specs = LaunchSpecs(adapters, _terms(context), runs.prompts)
     launcher = Launcher(context, limits.limits, _terms(context), system.origins, runs.prompts)
     steps = EndSteps(
+        kills,
         Checking(context, specs, steps_of_runs, ledger_of_checks, runs.reporter, transitions),
         FollowUps(context, specs, steps_of_runs, ledger_of_checks, transitions),
         transitions,
         Deliveries(context, deliverer, transitions, system.quarantine),
-        Finalizer(context),
+        Finalizer(context, kills),
     )
     clocks = Clocks(
         clock,
         adapters.machine.seconds_ahead,
         lambda name, at, duty: context.call_at(at, duty, name=name),
     )
-    monitor = StallMonitor(
-        ledger, adapters.engine, runs.reporter, context.workers, clocks, context.inspect_run
-    )
+    monitor = StallMonitor(ledger, runs.reporter, context.workers, clocks, context.inspect_run)
     reaper = Reaper(context, system.ownership, launcher, runs.reporter, monitor, steps)
     return LifecycleServices(
         launcher=launcher,

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from app.domain.end_causes import TIME_USED_UP, ExitReason, ExitRecord
+from app.domain.end_causes import ExitReason, ExitRecord
 from app.domain.lifecycle import Signal
 from app.domain.projects.check_rounds import (
     CheckEnd,
@@ -17,7 +17,7 @@ from app.domain.projects.check_rounds import (
     read_plan,
 )
 from app.domain.projects.checks import Check, OnRed, read_checks
-from app.domain.rules import Verdict
+from app.domain.rules import OUT_OF_TIME, Verdict
 from app.domain.words import Cause, CheckStatus, Delivers, Status
 from app.failpoints import failpoint
 from app.records.runs.check_ledger import CheckLedger, outcome_of
@@ -27,11 +27,10 @@ from app.services.context import Context, repository_of
 from app.services.lifecycle.launch_spec import LaunchSpecs, NotLaunched
 from app.services.lifecycle.steps import OVERDUE_SECONDS, NotWanted, Steps
 from app.services.lifecycle.transitions import Line, Transitions
-from app.services.ports import CannotRead, CopyChange, LaunchFailed, Observation, Step
+from app.services.ports import CannotRead, CopyChange, LaunchFailed, NotYet, Observation, Step
 from app.services.runs.agent_reports import Reporter
 
 log = structlog.get_logger()
-OUT_OF_TIME = Verdict(TIME_USED_UP.signal, TIME_USED_UP.cause, TIME_USED_UP.because)
 STATUS_OF_END = {Status.STOPPED: CheckStatus.STOPPED, Status.TIMED_OUT: CheckStatus.TIMED_OUT}
 
 
@@ -100,7 +99,7 @@ class Checking:
                 return run
         elif not self._steps.must_be_gone(run, observation):
             if observation.overrun is None or observation.overrun < OVERDUE_SECONDS:
-                return self._steps.hold(run, "waits for the end of its agent's processes")
+                self._runs.set_hold(run, "waits for the end of its agent's processes")
             return run
         outcomes, has_time = [outcome_of(one) for one in found.results], self._steps.left(run) > 0
         verdict = decide(found.plan, outcomes, run.check_round, has_time=has_time)
@@ -112,7 +111,8 @@ class Checking:
                 self._copies.put_back(repo, run.id, is_over=verdict is not None)
             except (CannotRead, OSError) as problem:
                 because = f"what its check changed could not be put back; retrying: {problem}"
-                return self._steps.hold(run, because)
+                self._runs.set_hold(run, because)
+                return run
         if verdict is not None:
             return self._move(run, verdict)
         return self._begin(run, project, found)
@@ -135,7 +135,8 @@ class Checking:
         try:
             sha = found.results[0].sha if found.results else self._prepared(run, project)
         except (CannotRead, OSError) as problem:
-            return self._steps.hold(run, f"its work could not be read; retrying: {problem}")
+            self._runs.set_hold(run, f"its work could not be read; retrying: {problem}")
+            return run
         if not self._ledger.begin(run, check, position, sha=sha, now=self._clock()):
             return self._runs.find(run.id) or run
         failpoint("check.begun")
@@ -204,9 +205,10 @@ class Checking:
             self._ledger.finish(run, row, end, now=self._clock())
             if isinstance(failure, LaunchFailed) and failure.cause is Cause.DISK_FULL:
                 return Verdict(Signal.CHECKS_BROKEN, Cause.DISK_FULL, str(failure))
-        except (CannotRead, OSError) as problem:
+        except (CannotRead, NotYet, OSError) as problem:
             log.warning("check_not_begun", run_id=run.id, exc_info=True)
-            self._steps.hold(run, f"check “{check.name}” could not be begun; retrying: {problem}")
+            because = f"check “{check.name}” could not be begun; retrying: {problem}"
+            self._runs.set_hold(run, because)
         return None
 
     def _finish(

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import structlog
 
 from app.domain.words import Cause, Status
 from app.failpoints import failpoint
 from app.records.runs.run_columns import RunColumns
-from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.context import Context, repository_of
 from app.services.lifecycle.change_heads import ChangeHeads
 from app.services.lifecycle.handover import Handover
-from app.services.lifecycle.rollback import UNPROVED, Rollback
+from app.services.lifecycle.rollback import Rollback
+from app.services.lifecycle.steps import Kills, append_unreadable_records, is_tidying
 from app.services.ports import (
     CannotRead,
     Delivery,
     Mirrors,
-    Observation,
     OriginProblem,
     Repository,
-    ended,
 )
 
 log = structlog.get_logger()
-TIDYING = timedelta(seconds=30)
-RECORD_CHANGED = (
-    "a record of its processes was changed while the run was going, and is not believed"
-)
 LOG_REPLACED = "the log was replaced while the run was going"
 
 
@@ -48,12 +41,6 @@ class Kept:
     parked: bool
     because: str
     holds_work: bool = True
-
-
-def append_unreadable_records(runs: RunLedger, run: Run, now: datetime) -> None:
-    """Note once on the timeline that the records of a run's processes were tampered with."""
-    if not any(line.sentence == RECORD_CHANGED for line in runs.timeline(run.id)):
-        runs.append_event_once(run.id, now, "note", RECORD_CHANGED)
 
 
 def delivery_columns(delivery: Delivery) -> RunColumns:
@@ -102,10 +89,7 @@ def let_go(mirrors: Mirrors, repo: Repository, branch: str, head_sha: str) -> No
 class Finalizer:
     """Ends leftover processes, then rolls back or tears down; repeated until proved gone."""
 
-    def __init__(
-        self,
-        context: Context,
-    ) -> None:
+    def __init__(self, context: Context, kills: Kills) -> None:
         runs, adapters, clock = context.ledgers.runs, context.adapters, context.clock
         self._runs = runs
         self._mirrors = adapters.mirrors
@@ -114,11 +98,10 @@ class Finalizer:
         self._homes = adapters.homes
         self._workers = context.workers
         self._clock = clock
-        self._inspect_run = context.inspect_run
+        self._kills = kills
         self._heads = ChangeHeads(adapters)
         self._handover = Handover(runs, adapters, clock)
         self._rollback = Rollback(adapters, self._handover)
-        self._killing: set[str] = set()
 
     def settle(self, run: Run, project: Project) -> None:
         """Release an ended run if proved gone, otherwise kill what is left of it.
@@ -129,9 +112,9 @@ class Finalizer:
         if observation.has_untrue_records:
             append_unreadable_records(self._runs, run, self._clock())
         if not observation.tree_gone:
-            if run.id not in self._killing and not self._is_tidying(run, observation):
-                self._killing.add(run.id)
-                self._workers.carry_on(self._kill, run)
+            now = self._clock()
+            if not is_tidying(observation, run.ended_at or now, now):
+                self._kills.begin(run, "stopping the rest of it")
             return
         self._collect_sign_in(run)
         try:
@@ -160,26 +143,6 @@ class Finalizer:
     def _collect_sign_in(self, run: Run) -> None:
         for sentence in self._homes.keep_in_step(run.project_id, run.agent):
             self._runs.append_event_once(run.id, self._clock(), "note", sentence)
-
-    def _is_tidying(self, run: Run, observation: Observation) -> bool:
-        # the supervisor is ending what its agent left behind, and reports when done
-        age = self._clock() - (run.ended_at or self._clock())
-        # abs: with a clock set back, a process that never ends must not be spared forever
-        return observation.exit is not None and bool(observation.alive) and abs(age) < TIDYING
-
-    def _kill(self, run: Run) -> None:
-        try:
-            if not any(event.kind == "kill_sent" for event in self._runs.timeline(run.id)):
-                now = self._clock()
-                self._runs.append_event_once(run.id, now, "kill_sent", "stopping the rest of it")
-            if not self._engine.kill(run.id, run.supervisor):
-                self._runs.set_hold(run, UNPROVED)
-                return
-            # a killed supervisor leaves no record of its end
-            self._runs.record_proof(run, ended(run.supervisor))
-        finally:
-            self._killing.discard(run.id)
-        self._inspect_run(run.id)
 
     def _judge(self, run: Run, project: Project) -> Kept:
         """Roll back a run that never started, tear down one that did. Raises StillThere."""

@@ -17,7 +17,7 @@ from app.services.context import Context
 from app.services.lifecycle.launch_spec import LaunchSpecs, NotLaunched
 from app.services.lifecycle.steps import NotWanted, Steps
 from app.services.lifecycle.transitions import Line, Transitions
-from app.services.ports import CannotRead, LaunchFailed, Observation, PromptTooLong, Step
+from app.services.ports import CannotRead, LaunchFailed, NotYet, Observation, PromptTooLong, Step
 
 log = structlog.get_logger()
 # the end of an output that is read to find its last lines
@@ -37,6 +37,7 @@ class FollowUps:
     ) -> None:
         self._runs = context.ledgers.runs
         self._engine = context.adapters.engine
+        self._clock = context.clock
         self._specs = specs
         self._steps = steps
         self._ledger = ledger
@@ -65,11 +66,12 @@ class FollowUps:
             because = f"the agent's follow-up could not be started: {failure}"
             verdict = Verdict(Signal.GONE, cause, because)
             return self._transitions.write(run, verdict, Line("reaped", because))
-        except (CannotRead, OSError) as problem:
+        except (CannotRead, NotYet, OSError) as problem:
             log.warning("follow_up_not_begun", run_id=run.id, exc_info=True)
-            return self._steps.hold(run, f"its follow-up could not be begun; retrying: {problem}")
+            self._runs.set_hold(run, f"its follow-up could not be begun; retrying: {problem}")
+            return run
         self._runs.append_event_once(
-            run.id, self._steps.now(), "spawned", f"{run.agent} · turn {run.turn}", turn=run.turn
+            run.id, self._clock(), "spawned", f"{run.agent} · turn {run.turn}", turn=run.turn
         )
         return self._runs.find(run.id) or run
 

@@ -20,12 +20,17 @@ from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
 from app.services.lifecycle.checks import Checking, with_checks
 from app.services.lifecycle.deliver import Deliveries
-from app.services.lifecycle.finalize import TIDYING, Finalizer, append_unreadable_records
+from app.services.lifecycle.finalize import Finalizer
 from app.services.lifecycle.follow_ups import FollowUps
 from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.refused_hosts import Refusals
 from app.services.lifecycle.stall_monitor import StallMonitor
-from app.services.lifecycle.steps import OVERDUE_SECONDS
+from app.services.lifecycle.steps import (
+    OVERDUE_SECONDS,
+    Kills,
+    append_unreadable_records,
+    is_tidying,
+)
 from app.services.lifecycle.transitions import Line, Transitions
 from app.services.ports import CannotRead, ForgeSilent, Observation, Repository, Tampered
 from app.services.runs.agent_reports import Reporter
@@ -51,8 +56,9 @@ class Work:
 
 @dataclass(frozen=True)
 class EndSteps:
-    """The steps of a run's end, in order: its checks, its transition, its delivery, its release."""
+    """The steps of a run's end: its kill, its checks, its transition, its delivery, its release."""
 
+    kills: Kills
     checking: Checking
     follow_ups: FollowUps
     transitions: Transitions
@@ -82,6 +88,7 @@ class Reaper:
         self._homes = adapters.homes
         self._forge_of = adapters.forge_of
         self._launcher = launcher
+        self._kills = steps.kills
         self._checking = steps.checking
         self._follow_ups = steps.follow_ups
         self._transitions = steps.transitions
@@ -220,7 +227,7 @@ class Reaper:
         if observation.alive and observation.overrun is not None:
             self._stall_monitor.expect(run, OVERDUE_SECONDS - observation.overrun)
         if verdict.ends_tree:
-            self._stall_monitor.end(run)
+            self._kills.begin(run, "the agent finished but did not exit; stopping it")
         elif vitals is not None:
             self._stall_monitor.keep(run, vitals, project.stall_seconds)
         return run
@@ -286,17 +293,14 @@ class Reaper:
             tip = self._copies.import_work(repo, run.id, run.work_branch)
             commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
         except Tampered as problem:
-            if self._is_tidying(observation):
+            since = observation.exit.at if observation.exit else None
+            if is_tidying(observation, since, self._clock()):
                 return Work(None, None)  # its last processes are being ended and may still write
             # if something of ours is missing too, the copy proves nothing
             return Work(None, False if self._has_claim(repo, run) else None, str(problem))
         except (CannotRead, OSError) as problem:
             return Work(None, None, str(problem))
         return Work(tip, commits > 0)
-
-    def _is_tidying(self, observation: Observation) -> bool:
-        at = observation.exit.at if observation.exit else None
-        return bool(observation.alive) and at is not None and abs(self._clock() - at) < TIDYING
 
     def _has_claim(self, repo: Repository, run: Run) -> bool:
         try:

@@ -12,11 +12,11 @@ from app.domain.end_causes import ExitReason
 from app.records.tables import Project, Run
 from app.services.context import Adapters, repository_of
 from app.services.lifecycle.handover import Handover
+from app.services.lifecycle.steps import UNPROVED
 from app.services.ports import Observation
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
-UNPROVED = "Couldn't confirm that its processes have exited"
 
 
 @dataclass

@@ -11,8 +11,6 @@ from app.domain.agents.liveness import Vitals, next_look, quiet_words
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
 from app.services.concurrency import Workers
-from app.services.lifecycle.rollback import UNPROVED
-from app.services.ports import Engine, ended
 from app.services.runs.agent_reports import Reporter
 
 # if the wall clock gains this many seconds on the waking clock, it was set or the machine slept
@@ -37,14 +35,12 @@ class StallMonitor:
     def __init__(
         self,
         runs: RunLedger,
-        engine: Engine,
         reporter: Reporter,
         workers: Workers,
         clocks: Clocks,
         again: Callable[[str], None],
     ) -> None:
         self._runs = runs
-        self._engine = engine
         self._reporter = reporter
         self._workers = workers
         self._clocks = clocks
@@ -53,7 +49,6 @@ class StallMonitor:
         self._not_before: datetime | None = None
         self._due: dict[str, datetime] = {}
         self._last: dict[str, datetime] = {}
-        self._ending: set[str] = set()
 
     def vitals_of(self, run: Run) -> Vitals | None:
         """Return the vitals of a live run's agent, None if they are unknown right now."""
@@ -90,30 +85,11 @@ class StallMonitor:
             look = partial(self._workers.submit, self._again, run.id)
             self._clocks.call_at(f"deadline of {run.id}", due, look)
 
-    def end(self, run: Run) -> None:
-        """Kill an agent that has finished but does not exit; the run is judged afterwards."""
-        if run.id not in self._ending:
-            self._ending.add(run.id)
-            self._workers.carry_on(self._end, run)
-
     def forget(self, run_id: str) -> None:
         """Stop watching this run: its agent has exited."""
         self._due.pop(run_id, None)
         self._last.pop(run_id, None)
         self._reporter.record_quiet(run_id, is_quiet=False)
-
-    def _end(self, run: Run) -> None:
-        try:
-            sentence = "the agent finished but did not exit; stopping it"
-            self._runs.append_event_once(run.id, self._clocks.now(), "kill_sent", sentence)
-            if not self._engine.kill(run.id, run.supervisor):
-                self._runs.set_hold(run, UNPROVED)
-                return
-            # a killed supervisor leaves no record of its end
-            self._runs.record_proof(run, ended(run.supervisor))
-        finally:
-            self._ending.discard(run.id)
-        self._again(run.id)
 
     def _forgive_lost_time(self) -> None:
         # time asleep or a changed clock is not silence: count from now

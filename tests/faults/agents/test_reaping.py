@@ -18,7 +18,7 @@ from app.adapters.engine.processes import ProcessTable
 from app.adapters.supervisor.kernel import read_stat
 from app.control_plane.adapters import find_place
 from app.records.tables import Run
-from app.services.lifecycle.rollback import UNPROVED
+from app.services.lifecycle.steps import UNPROVED
 from tests.builders.databases import only_on_sqlite, shared_database
 from tests.drivers.failpoints import clear_failpoints, hold_at
 from tests.drivers.planes import RealPlane, real_plane

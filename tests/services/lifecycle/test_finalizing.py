@@ -14,7 +14,7 @@ from app.domain.end_causes import ExitReason, ExitRecord
 from app.failpoints import FailpointHit
 from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.lifecycle.rollback import UNPROVED
+from app.services.lifecycle.steps import UNPROVED
 from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.drivers.planes import COMMIT, RealPlane
 from tests.fakes.planes import FakePlane, TwinPlane

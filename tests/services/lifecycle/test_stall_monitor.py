@@ -246,9 +246,8 @@ def test_time_that_the_machine_slept_is_nobodys_silence(plane: RealPlane, tmp_pa
     run, _ = begin_silent(plane, tmp_path)
     slips, calls = [0.0], []
     clocks = Clocks(plane.clock, lambda: slips[0], lambda name, at, _: calls.append((name, at)))
-    services, engine = plane.services, plane.adapters.engine
     stall_monitor = StallMonitor(
-        plane.ledgers.runs, engine, services.reporter, plane.workers, clocks, lambda _: None
+        plane.ledgers.runs, plane.services.reporter, plane.workers, clocks, lambda _: None
     )
     plane.clock.advance(3600)
     vitals: Any = stall_monitor.vitals_of(run)
