@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from app.control_plane import ControlPlane
 from app.domain.projects.checks import Check
 from app.records.runs.check_ledger import CheckLedger
 from app.records.tables import CheckResult, Run
@@ -16,8 +17,6 @@ OBEDIENT = r"""
 word=$(sed -n 's/^answer.txt:1: expected //p' "$RUNYARD_PROMPT_FILE" | tail -n 1)
 echo "${word:-wrong}" > answer.txt && git add -A && git commit -qm "Answer ${word:-wrong}"
 """
-# tries anew in each turn, without ever hearing
-DEAF = 'date +%N > answer.txt && git add -A && git commit -qm "Answer"'
 EXPECTS = "grep -qx right answer.txt || { echo 'answer.txt:1: expected right'; exit 3; }"
 
 
@@ -45,11 +44,12 @@ def to_the_end(plane: RealPlane, run: Run) -> Run:
     return plane.run(run.id)
 
 
-def results(plane: RealPlane, run: Run) -> list[CheckResult]:
+def results(plane: ControlPlane, run: Run) -> list[CheckResult]:
+    """Return the checks of a run, by round and position."""
     return CheckLedger(plane.ledgers.runs).of(run.id)
 
 
-def ends(plane: RealPlane, run: Run) -> list[tuple[int, str, str]]:
+def ends(plane: ControlPlane, run: Run) -> list[tuple[int, str, str]]:
     """Return round, name and status of each check of a run."""
     return [(one.round, one.name, one.status) for one in results(plane, run)]
 
@@ -57,10 +57,6 @@ def ends(plane: RealPlane, run: Run) -> list[tuple[int, str, str]]:
 def at_origin(plane: RealPlane, run: Run) -> str:
     """Return the commit of a run's branch at origin, empty if it is not there."""
     return tip_of(Path(plane.project(run.project_id).origin), run.work_branch)
-
-
-def strikes(plane: RealPlane, run: Run) -> int:
-    return plane.project(run.project_id).strikes
 
 
 def log_of(plane: RealPlane, run: Run) -> str:

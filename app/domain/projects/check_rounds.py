@@ -14,16 +14,22 @@ from app.domain.words import Cause, CheckStatus
 
 # names of changed files that are stored with the result of a check
 MOST_FILES = 2000
+# the name of what a run remembers of the cause of a check that could not be run
+BROKEN_BY = "broken_by"
 NO_TIME = "no time was left for a follow-up"
 
 
 @dataclass(frozen=True)
 class CheckPlan:
-    """The project's checks and their terms, as they were when a run's first round began."""
+    """The project's checks and their terms, as they were when a run's first round began.
+
+    `broken_by` is why a check of the run could not be run, once there is one.
+    """
 
     checks: tuple[Check, ...]
     rounds: int
     on_red: OnRed
+    broken_by: Cause = Cause.CHECKS_ERROR
 
     def as_data(self) -> dict[str, Any]:
         """Return the plan as it is stored with the run."""
@@ -33,16 +39,25 @@ class CheckPlan:
 
 def read_plan(stored: Mapping[str, Any]) -> CheckPlan:
     """Return the plan that is stored with a run."""
-    return CheckPlan(read_checks(stored["checks"]), stored["rounds"], OnRed(stored["on_red"]))
+    return CheckPlan(
+        read_checks(stored["checks"]),
+        stored["rounds"],
+        OnRed(stored["on_red"]),
+        Cause(stored.get(BROKEN_BY, Cause.CHECKS_ERROR)),
+    )
 
 
 @dataclass(frozen=True)
 class CheckEnd:
-    """The end of a check; `exit_code` is None if it did not exit by itself."""
+    """The end of a check; `exit_code` is None if it did not exit by itself.
+
+    `cause` is that of an `error`, if it is the machine's and not the check's.
+    """
 
     status: CheckStatus
     because: str
     exit_code: int | None = None
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -66,9 +81,11 @@ class CheckOutcome:
         return f"check “{self.name}” {words}{because}"
 
 
-def end_of(record: ExitRecord, timeout_seconds: int) -> CheckEnd:
-    """Judge a check by the record of its exit."""
+def end_of(record: ExitRecord, timeout_seconds: int | None) -> CheckEnd:
+    """Judge a check by the record of its exit; without a timeout it had what the run had left."""
     match record.reason:
+        case ExitReason.DEADLINE if timeout_seconds is None:
+            return CheckEnd(CheckStatus.TIMED_OUT, "the run's time was used up")
         case ExitReason.DEADLINE:
             return CheckEnd(CheckStatus.TIMED_OUT, f"it ran for more than {timeout_seconds:,} s")
         case ExitReason.EXITED if record.code == 0:
@@ -80,7 +97,8 @@ def end_of(record: ExitRecord, timeout_seconds: int) -> CheckEnd:
         case ExitReason.STOPPED:
             return CheckEnd(CheckStatus.FAILED, "it was ended from outside of Runyard")
         case ExitReason.DISK_FULL:
-            return CheckEnd(CheckStatus.ERROR, "the disk is full", record.code)
+            full = "the disk is full"
+            return CheckEnd(CheckStatus.ERROR, full, record.code, Cause.DISK_FULL)
         case _:
             return CheckEnd(CheckStatus.FAILED, ending_of_reason(record).because, record.code)
 
@@ -93,6 +111,9 @@ def decide(
     Without time for a follow-up, red checks are red to the end.
     """
     broken = next((one for one in outcomes if one.end.status is CheckStatus.ERROR), None)
+    if broken is not None and plan.broken_by is Cause.DISK_FULL:
+        because = f"the disk is full: check “{broken.name}” could not be run to its end"
+        return Verdict(Signal.CHECKS_BROKEN, Cause.DISK_FULL, because)
     if broken is not None:
         because = not_started_words(broken.name, broken.end.because)
         named = (broken.name, broken.end.because)

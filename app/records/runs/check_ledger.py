@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from app.domain.projects.check_rounds import MOST_FILES, CheckEnd, CheckOutcome
+from app.domain.projects.check_rounds import BROKEN_BY, MOST_FILES, CheckEnd, CheckOutcome
 from app.domain.projects.checks import Check
 from app.domain.words import CheckStatus, Status
 from app.records.database.database import Transaction
@@ -107,6 +107,9 @@ class CheckLedger:
             ).one_or_none()
             if ended is None:
                 return False
+            if end.cause is not None:
+                # kept with the run: what is decided from it must be the same after a crash
+                self._write(tx, run, {"checks": {**(run.checks or {}), BROKEN_BY: str(end.cause)}})
             self._append_end(tx, run, CheckOutcome(row.name, row.required, end), row, now)
             if changed_files or has_moved:
                 sentence = f"check “{row.name}” {_deeds(changed_files, has_moved)}; not delivered"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -103,7 +103,7 @@ class Checking:
             return run
         outcomes, has_time = [outcome_of(one) for one in found.results], self._steps.left(run) > 0
         verdict = decide(found.plan, outcomes, run.check_round, has_time=has_time)
-        if verdict is None and not has_time:
+        if _is_out_of_time(run, found) or (verdict is None and not has_time):
             verdict = OUT_OF_TIME
         if found.results and (verdict is None or verdict.signal is Signal.FOLLOW_UP):
             try:
@@ -170,24 +170,21 @@ class Checking:
             if not self._steps.must_be_gone(run, observation):
                 return None
             return self._launch(run, project, check, row, step)
-        ended = observation.exit
         if not self._steps.must_be_gone(run, observation):
             return None
-        if observation.host_restarted or (ended is None and not self._is_late(row, check)):
-            return _lost(observation)
-        if ended is None or (ended.reason is ExitReason.STOPPED and self._is_late(row, check)):
-            # its supervisor did not end it in time, and the server did
-            ended = ExitRecord(None, None, ExitReason.DEADLINE, self._clock())
-        self._finish(run, project, row, end_of(ended, check.timeout_seconds), observation)
-        if ended.reason is ExitReason.DEADLINE and _had_less(run, row, check):
-            return OUT_OF_TIME
-        if ended.reason is ExitReason.DISK_FULL:
-            because = f"the disk is full: check “{check.name}” could not be finished"
-            return Verdict(Signal.CHECKS_BROKEN, Cause.DISK_FULL, because)
+        ended = observation.exit
+        if ended is None or ended.reason is ExitReason.STOPPED:
+            # a machine that is shut down ends all processes, and some supervisors can record it
+            if observation.host_restarted:
+                return _lost(observation)
+            if self._clock() >= _due(run, row, check):
+                # its supervisor did not end it in time, and the server did
+                ended = ExitRecord(None, None, ExitReason.DEADLINE, self._clock())
+            elif ended is None:
+                return _lost(observation)
+        seconds = None if _had_less(run, row, check) else check.timeout_seconds
+        self._finish(run, project, row, end_of(ended, seconds), observation)
         return None
-
-    def _is_late(self, row: CheckResult, check: Check) -> bool:
-        return self._clock() - row.started_at >= timedelta(seconds=check.timeout_seconds)
 
     def _launch(
         self, run: Run, project: Project, check: Check, row: CheckResult, step: Step
@@ -201,10 +198,10 @@ class Checking:
         except NotWanted:
             return None
         except (LaunchFailed, NotLaunched) as failure:
-            end = CheckEnd(CheckStatus.ERROR, str(failure))
+            is_full = isinstance(failure, LaunchFailed) and failure.cause is Cause.DISK_FULL
+            cause = Cause.DISK_FULL if is_full else None
+            end = CheckEnd(CheckStatus.ERROR, str(failure), cause=cause)
             self._ledger.finish(run, row, end, now=self._clock())
-            if isinstance(failure, LaunchFailed) and failure.cause is Cause.DISK_FULL:
-                return Verdict(Signal.CHECKS_BROKEN, Cause.DISK_FULL, str(failure))
         except (CannotRead, NotYet, OSError) as problem:
             log.warning("check_not_begun", run_id=run.id, exc_info=True)
             because = f"check “{check.name}” could not be begun; retrying: {problem}"
@@ -274,10 +271,23 @@ class Checking:
         }
 
 
+def _due(run: Run, row: CheckResult, check: Check) -> datetime:
+    """Return when a check is to end at the latest."""
+    due = row.started_at + timedelta(seconds=check.timeout_seconds)
+    return due if run.deadline is None else min(due, run.deadline)
+
+
 def _had_less(run: Run, row: CheckResult, check: Check) -> bool:
     """Return True if the run's deadline left less time than the check's own timeout."""
-    limit = timedelta(seconds=check.timeout_seconds)
-    return run.deadline is not None and run.deadline - row.started_at <= limit
+    return _due(run, row, check) == run.deadline
+
+
+def _is_out_of_time(run: Run, found: Round) -> bool:
+    """Return True if the run's deadline ended a check of the round."""
+    return any(
+        row.status == CheckStatus.TIMED_OUT and _had_less(run, row, check)
+        for row, check in zip(found.results, found.plan.checks, strict=False)
+    )
 
 
 def _step_of(run: Run, row: CheckResult) -> Step:

@@ -10,6 +10,7 @@ from app.domain.agents.follow_ups import LAST_LINES, RedCheck, follow_up, last_l
 from app.domain.end_causes import ExitReason, ExitRecord
 from app.domain.lifecycle import Signal
 from app.domain.projects.check_rounds import (
+    BROKEN_BY,
     CheckEnd,
     CheckOutcome,
     CheckPlan,
@@ -152,11 +153,28 @@ def record(reason: ExitReason, code: int | None = None, signum: int | None = Non
             record(ExitReason.STOPPED, None, 15),
             CheckEnd(CheckStatus.FAILED, "it was ended from outside of Runyard"),
         ),
-        (record(ExitReason.DISK_FULL, 1), CheckEnd(CheckStatus.ERROR, "the disk is full", 1)),
+        (
+            record(ExitReason.DISK_FULL, 1),
+            CheckEnd(CheckStatus.ERROR, "the disk is full", 1, Cause.DISK_FULL),
+        ),
     ],
 )
 def test_a_check_is_judged_by_the_record_of_its_exit(ended: ExitRecord, expected: CheckEnd) -> None:
     assert end_of(ended, 600) == expected
+
+
+def test_a_check_that_had_only_the_rest_of_the_runs_time_does_not_name_its_own_timeout() -> None:
+    ended = end_of(record(ExitReason.DEADLINE, None, 15), None)
+    assert ended == CheckEnd(CheckStatus.TIMED_OUT, "the run's time was used up")
+
+
+def test_a_full_disk_is_the_machines_cause_and_not_the_checks() -> None:
+    stored = {**plan().as_data(), BROKEN_BY: str(Cause.DISK_FULL)}
+    verdict = decide(read_plan(stored), outcomes(PASSED, ERROR), 1)
+    assert verdict is not None
+    assert (verdict.signal, verdict.cause) == (Signal.CHECKS_BROKEN, Cause.DISK_FULL)
+    # without a check to blame, the loop is not held
+    assert verdict.broken is None
 
 
 @pytest.mark.parametrize("reason", [it for it in ExitReason if it != ExitReason.NOT_SPAWNED])
@@ -179,7 +197,7 @@ def test_a_follow_up_names_the_check_its_command_its_end_and_its_last_lines() ->
 
 
 def test_a_follow_up_fits_into_an_argument_however_much_was_written() -> None:
-    output = "\n".join("é" * 5000 for _ in range(1000))
+    output = "\n".join("é" * 5000 for _ in range(50))
     checks = [RedCheck(f"check {n}", ("make",), "exit code 1", output) for n in range(10)]
     assert len(follow_up(checks).encode()) < 60_000
 
