@@ -9,19 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# the driver sends COMMIT as a simple query: type byte, length, text
-COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+# the end of a simple query, which may say more before it
+COMMIT = b"COMMIT\x00"
 
 
 class CommitCutter:
-    """A proxy that forwards everything; once armed, it drops a connection at a commit."""
+    """A proxy that forwards everything; once armed, it drops a connection at a commit.
+
+    `messages` counts what clients sent, each time before they waited for an answer.
+    """
 
     def __init__(self, server: Path) -> None:
         self._server = server
         self._is_armed = threading.Event()
         self._passes_on = True
         self._first = 0
-        self.cuts = 0
+        self.cuts = self.messages = 0
 
     def arm(self, *, passes_on: bool, after: int = 0) -> None:
         """Cut the next commit, or the one `after` more, once it is made (`passes_on`) or before."""
@@ -46,6 +49,7 @@ class CommitCutter:
             back = threading.Thread(target=_carry_back, args=(far, near, is_cut))
             back.start()
             while data := near.recv(65536):
+                self.messages += 1
                 if COMMIT in data and self._is_due():
                     self._is_armed.clear()
                     self.cuts += 1

@@ -59,6 +59,16 @@ def notify_others(connection: Connection, changes: Iterable[Change], by: str) ->
         connection.execute(text("SELECT pg_notify(:channel, :message)"), told)
 
 
+def commit_with(connection: Connection, messages: Iterable[str]) -> None:
+    """Send messages to the other servers and commit, all in one message to PostgreSQL."""
+    from psycopg import sql
+
+    steps = [sql.SQL("SELECT pg_notify({}, {})").format(CHANNEL, one) for one in messages]
+    wire = connection.connection.driver_connection
+    command = sql.SQL("; ").join([*steps, sql.SQL("COMMIT")]).as_string(wire)
+    connection.exec_driver_sql(command, execution_options={"no_parameters": True})
+
+
 def read(message: str, *, own: str) -> list[Change]:
     """Decode another server's message; change types that only a newer version knows are skipped."""
     try:

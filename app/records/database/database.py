@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,25 +12,28 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Executable, event, text
-from sqlalchemy.engine import CursorResult, Engine, make_url
+from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
-from app.records.database.change_codec import notify_others
+from app.records.database.change_codec import commit_with, written
 from app.records.database.engines import (
     GLANCE,
     is_cramped,
     postgresql_engine,
     sqlite_engine,
 )
+from app.records.database.new_rows import NewRow, insert_rows
 from app.records.feed import Change, Happening, without_rows
 from app.records.people.audit_ledger import PENDING
 from app.records.stores.sessions import SHARED
 
 log = structlog.get_logger()
+# of a transaction on PostgreSQL: its messages to other servers
+NEWS = "news"
 BUSY_SECONDS = 30
 READERS = 8
 READ_ONLY = "25006"
@@ -107,6 +110,10 @@ class Transaction(Session):
     is_committing = False
     has_written = False
 
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._rows: list[NewRow] = []
+
     def publish(self, *changes: Change) -> None:
         """Add changes to publish after the commit."""
         self.info.setdefault("changes", []).extend(changes)
@@ -115,11 +122,34 @@ class Transaction(Session):
         """Begin, and take the write lock, before the first statement."""
         self.connection()
 
-    def write(self, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:
-        """Execute a statement on tables, not on entities, after all that was added before."""
-        self.flush()
+    def insert(
+        self, table: str, values: Mapping[str, Any], then: Callable[[int], None] | None = None
+    ) -> None:
+        """Insert a row by its table's columns, not as an entity, which costs far more.
+
+        It is written before the next statement or the commit, together with others that wait for
+        that. `then` is called with its id.
+        """
+        if self.new or self.dirty or self.deleted:
+            self.flush()  # rows are written in the order in which they were added
         self.has_written = True
-        return self.connection().execute(statement, values)
+        self._rows.append(NewRow(table, values, then))
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Write all that was added."""
+        self.insert_rows()
+        super().flush(objects)
+
+    def connection(self, *given: Any, **more: Any) -> Connection:
+        """Return the connection, after writing the rows that wait."""
+        self.insert_rows()
+        return super().connection(*given, **more)
+
+    def insert_rows(self) -> None:
+        """Write the rows that wait."""
+        rows, self._rows = self._rows, []
+        if rows:
+            insert_rows(super().connection(), rows)
 
     def pending_changes(self) -> list[Change]:
         """Return the changes announced so far, without duplicates."""
@@ -135,6 +165,8 @@ class Transaction(Session):
         for writing, had_begun in before:
             writing.has_begun = had_begun or begins
         try:
+            if news := self.info.pop(NEWS, ()):
+                commit_with(self.connection(), news)
             super().commit()
         except DBAPIError as error:
             if _sentence_of(error) is not None:
@@ -170,9 +202,10 @@ def _note_flushed(session: Transaction, _: object) -> None:
 
 @event.listens_for(Transaction, "do_orm_execute")
 def _note_executed(asked: ORMExecuteState) -> None:
-    # raw SQL may do anything: only a known SELECT counts as no write
-    if not asked.is_select and isinstance(asked.session, Transaction):
-        asked.session.has_written = True
+    if isinstance(asked.session, Transaction):
+        asked.session.insert_rows()
+        # raw SQL may do anything: only a known SELECT counts as no write
+        asked.session.has_written |= not asked.is_select
 
 
 class Database:
@@ -230,11 +263,20 @@ class Database:
         with silence_named(), Session(self._reader, expire_on_commit=False, info=info) as session:
             yield session
 
-    @contextmanager
-    def glancing(self) -> Generator[Connection]:
-        """Open a connection for one SELECT, without a transaction. Raises DatabaseSilent."""
-        with silence_named(), self._glances.connect() as connection:
-            yield connection
+    def glance(self, query: Executable, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Return the first row of one SELECT, without a transaction. Raises DatabaseSilent."""
+        with silence_named():
+            try:
+                return self._glance(query, values)
+            except DBAPIError as error:
+                # the pool replaces connections that have died, and reading twice changes nothing
+                if not error.connection_invalidated:
+                    raise
+                return self._glance(query, values)
+
+    def _glance(self, query: Executable, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        with self._glances.connect() as connection:
+            return connection.execute(query, values).first()
 
     @contextmanager
     def transaction(self) -> Generator[Transaction]:
@@ -266,7 +308,7 @@ class Database:
         """
         tx.flush()
         if not self.is_sqlite:
-            notify_others(tx.connection(), tx.pending_changes(), self.mark)
+            tx.info[NEWS] = list(written(tx.pending_changes(), self.mark))
         tx.is_committing = True
         tx.commit()
         tx.is_ended = True

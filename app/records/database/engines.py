@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 from sqlalchemy import create_engine, event
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from app.domain.json.values import JsonValue
@@ -101,16 +102,14 @@ def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: flo
     """Return an engine with serialized writers and snapshot readers, the same as SQLite's.
 
     A wait of more than `busy_seconds` for a lock fails; a statement, and idling inside a
-    transaction, may take three times as long.
+    transaction, may take three times as long. A pooled connection is not probed before its use:
+    one that has died since is replaced when it is asked to begin.
     """
-    from psycopg import IsolationLevel
-
     engine = create_engine(
         postgresql_url(url),
         pool_size=size,
         max_overflow=0,
         pool_timeout=busy_seconds,
-        pool_pre_ping=True,
         json_serializer=_json_without_nul,
         json_deserializer=_read_json,
     )
@@ -127,37 +126,35 @@ def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: flo
         connection.execute("SET timezone TO 'UTC'")
         for limit, longest in limits.items():
             connection.execute(f"SET {limit} TO {longest}")
-        if not may_write:
-            connection.autocommit = False
-            connection.isolation_level = IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
 
-    if may_write:
-        # under READ COMMITTED two writers could both count, then both insert: so they take turns
-        event.listen(engine, "begin", _take_turn)
-    else:
-        event.listen(engine, "begin", _begin_to_read)
-        event.listen(engine, "checkin", _end_glance)
+    # under READ COMMITTED two writers could both count, then both insert: so they take turns
+    event.listen(engine, "begin", _take_turn if may_write else _begin_to_read)
     return engine
 
 
-def _begin_to_read(connection: Any) -> None:
-    if connection.get_execution_options().get(GLANCE):
-        connection.connection.dbapi_connection.autocommit = True
+def _begin_to_read(connection: Connection) -> None:
+    if not connection.get_execution_options().get(GLANCE):
+        _begin_with(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
-def _end_glance(connection: Any, _: Any) -> None:
-    if connection is not None and connection.autocommit:
-        connection.autocommit = False
-
-
-def _take_turn(connection: Any) -> None:
+def _take_turn(connection: Connection) -> None:
     # all in one message: each statement would wait for its own answer
     steps = ["BEGIN"]
     if connection.get_execution_options().get(PATIENT):
         steps += ["SET LOCAL lock_timeout TO 0", "SET LOCAL statement_timeout TO 0"]
     steps.append(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
-    connection.exec_driver_sql("; ".join(steps))
+    _begin_with(connection, "; ".join(steps))
+
+
+def _begin_with(connection: Connection, command: str) -> None:
+    """Begin a transaction; if the pooled connection has died, begin on a new one."""
+    try:
+        connection.exec_driver_sql(command)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        # nothing had begun, so nothing is done twice
+        connection.exec_driver_sql(command)
 
 
 def postgresql_wire(url: str) -> Engine:

@@ -63,7 +63,8 @@ class WriteGuard:
         self._mark = self._file and _mark_of(self._file)
         self._nonce: str | None = None
         self._asking = Lock()
-        event.listen(database.engine, "begin", self._check_before_use, insert=True)
+        # after the engine's own listener, which may replace a connection that has died
+        event.listen(database.engine, "begin", self._check_before_use)
         for engine in database.engines:
             event.listen(engine, "handle_error", self._on_error)
             event.listen(engine, "do_connect", self._before_connect)

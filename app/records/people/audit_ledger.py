@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Insert, Select, insert, select
+from sqlalchemy import Select, select
 from sqlmodel import Session, SQLModel
 
 from app.domain import ids
@@ -184,7 +184,7 @@ def append(control: Transaction, act: Act) -> None:
     # normalized by JSON, so that the hash matches the row as it is read back
     values = {**values, **json.loads(json.dumps({n: values[n] for n in ("before", "after")}))}
     values["hash"] = hash_of(values)
-    control.write(_insert(), values)
+    control.insert("audit", values)
     if SHARED in control.info:
         control.info[_LAST] = values["hash"]
 
@@ -200,11 +200,6 @@ def last_hash() -> Select[str]:
 def expect_append(control: Session, last: str | None) -> None:
     """Tell a transaction the last hash, as it has just read it, for the next `append`."""
     control.info[_LAST] = last
-
-
-@cache
-def _insert() -> Insert:
-    return insert(SQLModel.metadata.tables["audit"])
 
 
 def hash_of(values: Mapping[str, Any]) -> str:

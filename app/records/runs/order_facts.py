@@ -7,7 +7,6 @@ The transaction reads again what may refuse the run: see accept_guards.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, bindparam, exists, null, select
 from sqlmodel import SQLModel
 
-from app.records.database.database import Database
 from app.records.projects.project_reading import ProjectUnreadable, unreadable_named
 from app.records.runs.run_statements import id_by_key
 from app.records.stores.routing import Stores
@@ -45,7 +43,7 @@ def read_order_facts(stores: Stores, project_id: str, key: str | None) -> OrderF
     is_one = stores.runs is None
     try:
         with unreadable_named(project_id):
-            row = _row(stores.control, _of_control(is_one), asked)
+            row = stores.control.glance(_of_control(is_one), asked)
     except ProjectUnreadable as problem:
         return OrderFacts(None, True, True, problem)
     if row is None:
@@ -53,15 +51,10 @@ def read_order_facts(stores: Stores, project_id: str, key: str | None) -> OrderF
         return OrderFacts(None, True, True)
     *columns, is_any_held, run_id = row
     if not is_one and key is not None:
-        found = (_row(one, id_by_key(), asked) for one in stores.holding_runs())
+        found = (one.glance(id_by_key(), asked) for one in stores.holding_runs())
         run_id = next((one for one in found if one is not None), None)
     project = drafted(Project, dict(zip(_COLUMNS, columns, strict=True)))
     return OrderFacts(project, run_id is not None, bool(is_any_held))
-
-
-def _row(database: Database, query: Select[*tuple[Any, ...]], asked: Mapping[str, Any]) -> Any:
-    with database.glancing() as connection:
-        return connection.execute(query, asked).first()
 
 
 @cache

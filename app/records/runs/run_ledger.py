@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from sqlalchemy import func, update
 from sqlalchemy.orm.base import instance_dict
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.agents.reports import Usage
@@ -71,11 +71,10 @@ class RunLedger:
         self, tx: Transaction, run: Run, *, sentence: str, data: dict[str, Any] | None = None
     ) -> None:
         """Add an accepted run and the first line of its timeline."""
-        statement = run_statements.insert_run()
-        given = instance_dict(run)  # by the entity, the insert and each of its values cost far more
-        columns = statement.table.columns.keys()
+        given = instance_dict(run)  # by the entity, each value costs far more
+        columns = SQLModel.metadata.tables["runs"].columns.keys()
         values = ((name, given[name]) for name in columns)
-        tx.write(statement, {name: one for name, one in values if one is not None})
+        tx.insert("runs", {name: one for name, one in values if one is not None})
         record(tx, None if run.batch_id else run.id)
         add_to_day(tx, run)
         self.append_event(tx, run.id, run.created_at, "accepted", sentence, data)
@@ -269,10 +268,13 @@ class RunLedger:
     ) -> None:
         """Append a line to a run's timeline."""
         values: dict[str, Any] = {"run_id": run_id, "at": at, "kind": kind, "sentence": sentence}
-        added = tx.write(run_statements.insert_event(), values | {"data": data or {}})
-        (event_id,) = added.inserted_primary_key or (0,)
-        event = drafted(RunEvent, {"id": event_id, **values, "data": data or {}})
-        tx.publish(RunEventAppended(run_id, event_id, event))
+        values["data"] = data or {}
+
+        def publish(event_id: int) -> None:
+            event = drafted(RunEvent, {"id": event_id, **values})
+            tx.publish(RunEventAppended(run_id, event_id, event))
+
+        tx.insert("run_events", values, publish)
 
     def append_event_once(
         self, run_id: str, at: datetime, kind: str, sentence: str, **data: Any

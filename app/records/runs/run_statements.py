@@ -11,7 +11,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     CompoundSelect,
-    Insert,
     Integer,
     String,
     bindparam,
@@ -66,18 +65,6 @@ def id_by_key() -> sqlalchemy.Select[str]:
     runs = SQLModel.metadata.tables["runs"].c
     query = sqlalchemy.select(runs.id).where(runs.project_id == bindparam("project_id"))
     return query.where(runs.idempotency_key == bindparam("key"))
-
-
-@cache
-def insert_run() -> Insert:
-    """Insert a run by all of its columns."""
-    return insert(SQLModel.metadata.tables["runs"])
-
-
-@cache
-def insert_event() -> Insert:
-    """Insert a line of a timeline; its id is the key that was made for it."""
-    return insert(SQLModel.metadata.tables["run_events"])
 
 
 @cache

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, func, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import StatementError
 from sqlmodel import col, select
@@ -46,6 +47,15 @@ def add_person(database: Database, number: int = 1) -> None:
 def count(database: Database) -> int:
     with database.reading() as session:
         return len(session.exec(select(Person)).all())
+
+
+def cut_off(database: Database) -> int:
+    """End all sessions of a PostgreSQL database; return how many there were."""
+    query = (
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE datname = %s AND pid <> pg_backend_pid()"
+    )
+    return len(one_postgres().tell(query, str(make_url(database.url).database)))
 
 
 def test_a_transaction_is_there_once_it_ended(database: Database) -> None:
@@ -219,6 +229,20 @@ def test_a_database_that_cannot_be_opened_is_silent(tmp_path: Path, address: str
     with pytest.raises(DatabaseSilent):
         migrate(database, backups=tmp_path, now=NOW)
     database.close()
+
+
+@pytest.mark.parametrize("kind", [POSTGRESQL], indirect=True)
+def test_connections_that_died_idle_are_replaced_unnoticed(database: Database) -> None:
+    asked = select(func.count(col(Person.id)))
+    seen: list[tuple[int, Any]] = []
+    for number in (1, 2, 3):
+        add_person(database, number)
+        seen += [(count(database), *(database.glance(asked, {}) or ()))]
+        assert cut_off(database) == 2
+        # after it, each of the two begins with something else
+        if number == 2:
+            assert database.glance(asked, {}) == (2,)
+    assert seen == [(1, 1), (2, 2), (3, 3)]
 
 
 @pytest.mark.parametrize("kind", [SQLITE], indirect=True)
