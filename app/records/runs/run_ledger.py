@@ -76,7 +76,8 @@ class RunLedger:
         values = ((name, given[name]) for name in columns)
         tx.insert("runs", {name: one for name, one in values if one is not None})
         record(tx, None if run.batch_id else run.id)
-        add_to_day(tx, run)
+        if run.ended_at is not None:
+            add_to_day(tx, run)  # an item of a batch that is refused at once
         self.append_event(tx, run.id, run.created_at, "accepted", sentence, data)
         tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         if run.charged_to:
