@@ -54,7 +54,7 @@ def copy_folder(
         elif stat.S_ISREG(mode):
             with opened_file(source, name) as fd:
                 allowed.use(os.fstat(fd).st_size)
-                write_copy(fd, target, name)
+                write_new(fd, target, name)
 
 
 def match_folder(source: int, target: int, *, skip: Collection[str] = ()) -> None:
@@ -74,7 +74,7 @@ def match_folder(source: int, target: int, *, skip: Collection[str] = ()) -> Non
                 write_link(link, target, name)
         else:
             with opened_file(source, name) as fd:
-                if digest_of(target, name) != _digest(fd) or _differ(fd, target, name):
+                if not _is_same(fd, target, name):
                     write_copy(fd, target, name)
 
 
@@ -107,18 +107,23 @@ def made_folder(root: int, *parts: str) -> Generator[int]:
         yield folder
 
 
-def write_copy(source: int, folder: int, name: str) -> str:
-    """Replace `folder/name` by a copy of an open file, times too; return its digest."""
-    seen, whole = os.fstat(source), hashlib.sha256()
+def write_copy(source: int, folder: int, name: str) -> None:
+    """Replace `folder/name` by a copy of an open file, times too."""
     with _replaced(folder, name) as new:
-        fd = os.open(new, _NEW_FILE, 0o600, dir_fd=folder)
-        with os.fdopen(fd, "wb") as file:
-            for piece in _pieces(source):
-                whole.update(piece)
-                file.write(piece)
-            os.fchmod(fd, stat.S_IMODE(seen.st_mode) & 0o777)
-            file.flush()
-            os.utime(fd, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+        write_new(source, folder, new)
+
+
+def write_new(source: int, folder: int, name: str) -> str:
+    """Copy an open file to the new file `folder/name`, times too; return its digest."""
+    seen, whole = os.fstat(source), hashlib.sha256()
+    fd = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
+    with os.fdopen(fd, "wb") as file:
+        for piece in _pieces(source):
+            whole.update(piece)
+            file.write(piece)
+        os.fchmod(fd, stat.S_IMODE(seen.st_mode) & 0o777)
+        file.flush()
+        os.utime(fd, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     return whole.hexdigest()
 
 
@@ -162,10 +167,24 @@ def _replaced(folder: int, name: str) -> Generator[str]:
             os.unlink(new, dir_fd=folder)
 
 
-def _differ(fd: int, folder: int, name: str) -> bool:
-    """Return True if permissions or times differ: git compares an index's with its files'."""
-    ours, theirs = os.fstat(fd), os.stat(name, dir_fd=folder, follow_symlinks=False)
-    return (ours.st_mode & 0o777, ours.st_mtime_ns) != (theirs.st_mode & 0o777, theirs.st_mtime_ns)
+def _is_same(fd: int, folder: int, name: str) -> bool:
+    """Compare a file with an open one: type, size, permissions, then content.
+
+    Times, too: git compares an index's with those of the files in it.
+    """
+    try:
+        theirs = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(fd)
+    # a file of another size is not read: it may be larger than any disk
+    return (
+        stat.S_ISREG(theirs.st_mode)
+        and ours.st_size == theirs.st_size
+        and ours.st_mode & 0o777 == theirs.st_mode & 0o777
+        and ours.st_mtime_ns == theirs.st_mtime_ns
+        and digest_of(folder, name) == _digest(fd)
+    )
 
 
 def _digest(fd: int) -> str:

@@ -177,6 +177,7 @@ class Deliverer:
             draft=None if run.checks is None else self.is_red(run),
             note=f"Updated by run {run.id} with {run.agent}.{marks}" if marks else "",
         )
+        failpoint("delivery.after_update")
         if updated is None:
             return NotDelivered(f"change request #{change.number} is no longer open", for_good=True)
         return replace(updated, stat=self._mirrors.stat(repo, run.base_sha or tip, tip))
@@ -195,6 +196,7 @@ class Deliverer:
             return NotDelivered(objection.sentence, True, objection.cause)
         # written before the push: if we crash after it, a discard must know the branch is ours
         self._handovers.record_push(run, tip, self._clock())
+        failpoint("delivery.before_push")
         # push exactly the commit that was checked, even if the branch has moved since
         pushed = self._mirrors.push(repo, run.work_branch, sha=tip)
         if pushed.hooks_changed:

@@ -96,13 +96,20 @@ def hides(copy: Path) -> None:
     write_files(copy, {".git/config": "[core]\n\tbare = true\n", ".git/index.lock": ""})
 
 
+def swells(copy: Path) -> None:
+    for name in (".git/HEAD", "left/one.txt", "a.txt", "run.sh"):
+        os.truncate(copy / name, 8 * 1024**4)
+
+
 def makes_repositories(copy: Path) -> None:
     for folder in ("nested", "left"):
         run_git(copy, "init", "-q", folder)
     write_files(copy, {"nested/file": "x"})
 
 
-@pytest.mark.parametrize("meddle", [commits, cleans, swaps_kinds, hides, makes_repositories])
+@pytest.mark.parametrize(
+    "meddle", [commits, cleans, swaps_kinds, hides, swells, makes_repositories]
+)
 def test_whatever_a_check_does_is_put_back(place: Place, meddle: Callable[[Path], None]) -> None:
     copy = agents_work(place)
     before, tip = look(copy), keep(place)
@@ -154,6 +161,18 @@ def test_changes_are_told_by_file(place: Place) -> None:
     assert compare().is_branch_moved
     put_back(place)
     assert compare() == CopyChange()
+
+
+def test_many_files_in_no_commit_are_told_from_those_of_a_check(place: Place) -> None:
+    copy = place.start()
+    names = {f"many/{number}" for number in range(2500)}
+    write_files(copy, dict.fromkeys(names, ""))
+    keep(place)
+    (copy / "many/1").unlink()
+    write_files(copy, {"many/2": "check", "many/by-check": ""})
+    assert place.copies.changes_since(place.repo, "run_1").files == ("many/1", "many/2")
+    put_back(place)
+    assert {f"many/{path.name}" for path in (copy / "many").iterdir()} == names
 
 
 def test_a_submodule_that_a_check_filled_is_empty_again(place: Place) -> None:

@@ -21,9 +21,12 @@ echo agent >> {begun}
 word=$(sed -n 's/^answer:1: expected //p' "$RUNYARD_PROMPT_FILE" | tail -n 1)
 echo "${{word:-wrong}}" > answer && git add -A && git commit -qm "Answer ${{word:-wrong}}"
 """
-CHECK = (
-    "echo check >> {begun}; grep -qx right answer || {{ echo 'answer:1: expected right'; exit 1; }}"
-)
+# meddles with the commits and files it was begun with
+CHECK = """
+echo check >> {begun}; grep -qx right answer; code=$?
+echo check > by_check; echo check >> answer; git add -A; git commit -qm 'By a check'
+echo check >> answer; echo 'answer:1: expected right'; exit $code
+"""
 
 
 @dataclass
@@ -69,11 +72,13 @@ def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
 @pytest.mark.parametrize(
     "point",
     [
+        pytest.param("check.state_kept", marks=pytest.mark.soak),
         "check.begun",
         pytest.param("step.before_launch", marks=pytest.mark.soak),
         "step.after_keep",
         "step.after_launch",
         pytest.param("check.ended", marks=pytest.mark.soak),
+        "copy.half_put_back",
         "check.decided",
         "delivery.after_push",
     ],
@@ -91,3 +96,6 @@ def test_a_crash_while_a_run_is_checked_costs_nothing_and_repeats_nothing(
     tip = run_git(doomed.folder / "origin", "rev-parse", f"refs/heads/{run['work_branch']}")
     assert tip == run["delivery"]["head_sha"]
     assert run_git(doomed.folder / "origin", "show", f"{tip}:answer") == "right"
+    files = run_git(doomed.folder / "origin", "ls-tree", "--name-only", tip)
+    assert files.split() == ["README.md", "answer"]
+    assert not run["parked"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from app.records.tables import Run
 from tests.builders.parked import deed
 from tests.builders.repositories import run_git
@@ -88,6 +86,21 @@ def test_commits_that_a_person_adds_to_red_work_are_delivered_too(plane: RealPla
     assert f"Checked at {checked[:7]}, before its last commit" in change.body
 
 
+def test_a_follow_up_that_died_is_delivered_as_the_draft_that_its_last_checks_made_it(
+    plane: RealPlane,
+) -> None:
+    more = "git commit -q --allow-empty -m More; exit 7"
+    run = begin(plane, f"[ -e new.txt ] && {{ {more}; }}; {COMMIT}", check("false"))
+    run = to_the_end(plane, run)
+    assert (run.status, run.cause, run.turn) == ("died", "exit_code", 2)
+    checked = results(plane, run)[0].sha
+    delivered = deliver(plane, run)
+    [change] = plane.services.changes.all(run.project_id)
+    assert (change.draft, change.head_sha) == (True, delivered.head_sha)
+    assert delivered.head_sha != checked
+    assert f"Checked at {checked[:7]}, before its last commits:" in change.body
+
+
 def test_what_an_agent_left_is_kept_whatever_its_checks_do_to_it(plane: RealPlane) -> None:
     agent = f"{COMMIT}; echo more >> README.md; mkdir d; echo a > d/a; ln -s a d/b; rm new.txt"
     wipes = check("git checkout -q .; git clean -qfd; echo b > d; false")
@@ -105,12 +118,8 @@ def test_what_an_agent_left_is_kept_whatever_its_checks_do_to_it(plane: RealPlan
     ]
 
 
-@pytest.mark.parametrize("end", ["stop", "deadline"])
-def test_a_run_that_ends_in_a_check_keeps_only_what_is_the_agents(
-    plane: RealPlane, end: str
-) -> None:
-    lasting = check(f"{MEDDLES}\necho here; sleep 60")
-    run = begin(plane, COMMIT, lasting, budget_seconds=4 if end == "deadline" else 3600)
+def test_a_run_that_is_stopped_in_a_check_keeps_only_what_is_the_agents(plane: RealPlane) -> None:
+    run = begin(plane, COMMIT, check(f"{MEDDLES}\necho here; sleep 60"))
 
     def is_there() -> bool:
         if plane.look(run).tree_gone:
@@ -118,23 +127,12 @@ def test_a_run_that_ends_in_a_check_keeps_only_what_is_the_agents(
         return "\nhere" in log_of(plane, run)
 
     plane.wait(is_there, "the check")
-    if end == "stop":
-        plane.stop_run(run)
+    plane.stop_run(run)
     ended = to_the_end(plane, run)
-    assert ended.status == ("stopped" if end == "stop" else "timed_out")
-    assert ended.parked
+    assert (ended.status, ended.parked) == ("stopped", True)
     assert not plane.copy(run).exists(), plane.lines(run)
     checked = results(plane, run)[0].sha
     assert deliver(plane, ended).head_sha == checked == at_origin(plane, run)
-
-
-def test_many_uncommitted_files_change_nothing_about_who_keeps_what(plane: RealPlane) -> None:
-    agent = f"{COMMIT}; mkdir many; cd many; seq 2500 | xargs touch"
-    wipes = check("rm -r many; mkdir many; touch many/1 many/by_check; false")
-    run = to_the_end(plane, begin(plane, agent, wipes, check_rounds=0))
-    assert (run.cause, run.parked) == ("checks_failed", True)
-    names = {path.name for path in (plane.copy(run) / "many").iterdir()}
-    assert names == {str(number) for number in range(1, 2501)}
 
 
 def test_nothing_of_a_copy_is_taken_while_a_checks_changes_could_not_be_put_back(
