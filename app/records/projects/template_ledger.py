@@ -95,7 +95,12 @@ class TemplateLedger:
                 return None
             tx.exec(
                 update(TemplateRow)
-                .where(col(TemplateRow.project_id) == project_id, col(TemplateRow.name) == name)
+                .where(
+                    col(TemplateRow.project_id) == project_id,
+                    col(TemplateRow.name) == name,
+                    # versions of an earlier template of this name keep their own moment
+                    col(TemplateRow.removed_at).is_(None),
+                )
                 .values(removed_at=now)
             )
             _set_default(project, name, False)
