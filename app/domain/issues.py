@@ -108,16 +108,6 @@ def blocked_by(body: str, open_issues: Collection[int], *, itself: int = 0) -> i
     return min(numbers, default=None)
 
 
-def ignored_words(unknown: Sequence[int]) -> str:
-    """Return a sentence about named blockers that do not exist; empty if there are none."""
-    if not unknown:
-        return ""
-    numbers = ", ".join(f"#{one}" for one in unknown)
-    if len(unknown) == 1:
-        return f"{numbers} does not exist, so it blocks nothing"
-    return f"{numbers} do not exist, so they block nothing"
-
-
 def issue_named(text: str) -> int | None:
     """Return the issue that a search text names by `#` and its number; None for any other text."""
     named = _WITH_SIGN.fullmatch(text)

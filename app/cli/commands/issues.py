@@ -12,7 +12,6 @@ from app.api.client import calls
 from app.cli.client.connection import Misused, connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, example, group
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
-from app.domain.issues import ignored_words
 from app.domain.words import READY_LABEL, Priority
 
 Number = Annotated[
@@ -113,7 +112,7 @@ def show_issue(
         ("labels", ", ".join(issue["labels"])),
         ("priority", issue.get("priority")),
         ("waits", issue.get("hold")),
-        ("note", ignored_words(issue.get("unknown_blockers") or [])),
+        ("note", "; ".join(issue.get("notes") or [])),
     )
     for name, value in facts:
         if value:
@@ -251,11 +250,7 @@ def _print_text(text: str) -> None:
 
 
 def _row(issue: dict[str, Any]) -> list[Piece]:
-    notes = [
-        _turn_words(issue),
-        issue.get("hold"),
-        ignored_words(issue.get("unknown_blockers") or []),
-    ]
+    notes = [_turn_words(issue), issue.get("hold"), *(issue.get("notes") or [])]
     waits = "; ".join(filter(None, notes))
     return [f"#{issue['number']}", _state(issue), str(issue["title"]), waits]
 

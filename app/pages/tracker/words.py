@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from app.api.schemas import ChangeOut, IssueOut
-from app.domain.issues import ignored_words
 from app.domain.words import READY_LABEL, Priority
 from app.pages.components.chips import pill_html
 from app.pages.components.markup import counted, plain_html, text
@@ -48,8 +47,8 @@ def hold_html(issue: IssueOut) -> str:
 
 
 def ignored_html(issue: IssueOut) -> str:
-    """Return the named blockers that do not exist: `#999 does not exist, …`."""
-    words = ignored_words(issue.unknown_blockers) if issue.state == "open" else ""
+    """Return the named blockers that do not exist: `#999 does not exist`."""
+    words = "; ".join(map(plain_html, issue.notes)) if issue.state == "open" else ""
     return f'<span class="sub" data-testid="unknown-blockers">{words}</span>' if words else ""
 
 

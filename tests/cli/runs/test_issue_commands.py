@@ -45,10 +45,10 @@ def test_an_issue_is_shown_with_what_was_said_on_it(here: Here, tracker: Recorde
 
 
 def test_a_blocker_that_does_not_exist_is_named(here: Here, tracker: RecordedServer) -> None:
-    issue = an_issue(3, unknown_blockers=[998, 999])
+    issue = an_issue(3, notes=["#998 does not exist", "#999 does not exist"])
     tracker.on("GET", PATH, issue)
     tracker.on("GET", "/projects/proj_1/issues", {"items": [issue]})
-    words = "#998, #999 do not exist, so they block nothing"
+    words = "#998 does not exist; #999 does not exist"
     assert f"note: {words}" in here("issues", "show", "3", "-p", "demo").out
     assert words in here("issues", "list", "-p", "demo").out
 
