@@ -41,12 +41,11 @@ from app.services.ports import (
     INCLUDE_LIST,
     CannotRead,
     Change,
-    ForgeSilent,
     Issue,
     OriginProblem,
     Unready,
 )
-from app.services.runs.requests import RunRequest, open_change_of
+from app.services.runs.requests import RunRequest, as_unavailable, open_change_of
 from app.services.system.origin_watch import OriginWatch
 
 log = structlog.get_logger()
@@ -109,9 +108,10 @@ class TemplateChoice:
         return self._best(project, brief, chosen)
 
     def for_run(self, project: Project, brief: Brief, label: str | None) -> Template | None:
-        """Return the template of a run whose acceptance chose the one with this label, if any.
+        """Return the template of a run whose acceptance chose the one with this label.
 
-        A version stays as it was; of the setting `prompt` only the present text is known.
+        A version stays as it was. The setting `prompt` has one text at a time: the present one
+        counts, also for a run that was accepted without a template.
         """
         return self._best(project, brief, self._labelled(project, label) if label else None)
 
@@ -276,11 +276,8 @@ class Prechecks:
 
     def refuse_in_review(self, project: Project, branch: str) -> None:
         """Raise InReview if a change on this branch is open for review."""
-        repo = repository_of(project)
-        try:
-            number = self._forge_of(project).open_changes(repo).get(branch)
-        except ForgeSilent as silence:
-            raise ForgeUnavailable("This project's tracker did not answer.") from silence
+        with as_unavailable():
+            number = self._forge_of(project).open_changes(repository_of(project)).get(branch)
         if number is not None:
             raise InReview.of(project.id, number)
 
@@ -355,7 +352,7 @@ class Prechecks:
 
     def _issue(self, project: Project, number: int) -> Issue:
         forge, repo = self._forge_of(project), repository_of(project)
-        try:
+        with as_unavailable():
             issue = forge.issue(repo, number)
             if issue is None:
                 raise Invalid.field("issue", f"There is no issue #{number}.")
@@ -363,8 +360,6 @@ class Prechecks:
                 raise IssueClosed(f"Issue #{number} is closed.")
             named = [one for one in issues.blockers_of(issue.body) if one != number]
             blocker = min(forge.open_among(repo, named), default=None) if named else None
-        except ForgeSilent as silence:
-            raise ForgeUnavailable from silence
         if blocker is not None:
             raise IssueBlocked(f"Issue #{number} is blocked by #{blocker}.", by=blocker)
         return issue

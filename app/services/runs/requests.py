@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -241,6 +242,16 @@ def has_open_change(number: int, then: Still | None) -> Still:
     return still
 
 
+@contextmanager
+def as_unavailable() -> Generator[None]:
+    """Turn ForgeSilent into ForgeUnavailable, the refusal for people."""
+    try:
+        yield
+    except ForgeSilent as silence:
+        members = {"retry_after": silence.retry_after} if silence.retry_after else {}
+        raise ForgeUnavailable("This project's tracker did not answer.", **members) from silence
+
+
 def open_change_of(
     order: RunRequest, project: Project, forge_of: Callable[[Project], Forge]
 ) -> Change | None:
@@ -253,10 +264,8 @@ def open_change_of(
         raise Invalid.field("pr_number", sentence)
     if order.issue is not None:
         raise Invalid.field("pr_number", "Name an issue or a change request, not both.")
-    try:
+    with as_unavailable():
         change = forge_of(project).change(repository_of(project), number)
-    except ForgeSilent as silence:
-        raise ForgeUnavailable from silence
     if change is None:
         raise Invalid.field("pr_number", f"There is no change request #{number}.")
     if change.state != "open":

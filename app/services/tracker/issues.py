@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -20,17 +19,17 @@ from app.domain.issues import (
     queue_order,
 )
 from app.domain.names import TakenNames
-from app.domain.words import READY_LABEL, Priority
-from app.errors import EditedMeanwhile, ForgeUnavailable, Invalid, NotFound, ProjectArchived
+from app.domain.words import BUILTIN, READY_LABEL, Priority
+from app.errors import EditedMeanwhile, Invalid, NotFound, ProjectArchived
 from app.records.projects.issue_queue import Beside, NoPlace
 from app.records.projects.tracker_ledger import Overtaken
 from app.records.runs.selections import ProjectRuns
 from app.records.tables import IssueComment, Project
 from app.services.context import Adapters, Ledgers, repository_of
-from app.services.ports import CannotRead, Forge, ForgeSilent, Issue, Ready, Repository
+from app.services.ports import CannotRead, Forge, Issue, Ready, Repository
+from app.services.runs.requests import as_unavailable
 
 log = structlog.get_logger()
-BUILTIN = "builtin"
 Answer = TypeVar("Answer")
 
 
@@ -286,16 +285,6 @@ class IssueService:
             )
             for one in issues
         ]
-
-
-@contextmanager
-def as_unavailable() -> Generator[None]:
-    """Turn ForgeSilent into ForgeUnavailable, the refusal for people."""
-    try:
-        yield
-    except ForgeSilent as silence:
-        members = {"retry_after": silence.retry_after} if silence.retry_after else {}
-        raise ForgeUnavailable("This project's tracker did not answer.", **members) from silence
 
 
 def _no_issue(project: Project, number: int) -> NotFound:
