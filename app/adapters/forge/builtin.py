@@ -90,7 +90,16 @@ class BuiltinForge:
         row = self._store.change(repo.project_id, number)
         if row is None:
             return None
-        return Change(row.number, row.state, row.base, row.branch, row.base_sha, row.head_sha)
+        return Change(
+            number=row.number,
+            title=row.title,
+            state=row.state,
+            base=row.base,
+            branch=row.branch,
+            base_sha=row.base_sha,
+            head_sha=row.head_sha,
+            closes=row.closes,
+        )
 
     def update_change(
         self,

@@ -46,7 +46,10 @@ def _of_runs(services: Services) -> APIRouter:
         made = services.prompts.preview(order_of_run(body), services.clock())
         size = len(made.text.encode())
         return PromptPreview(
-            text=made.text, template=made.template, version=made.version, bytes=size
+            text=made.text,
+            template=made.template and made.template.name,
+            version=made.template and made.template.version,
+            bytes=size,
         )
 
     @router.get("/runs/{run_id}/prompt")

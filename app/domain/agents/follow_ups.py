@@ -1,4 +1,4 @@
-"""The words that tell an agent which checks its work has failed."""
+"""What an agent is told about the required checks that did not pass."""
 
 from __future__ import annotations
 
@@ -15,27 +15,39 @@ _MOST_BYTES = 48_000
 
 @dataclass(frozen=True)
 class RedCheck:
-    """A required check that did not pass: its command, its end in words, and its output."""
+    """A required check that did not pass: its command, its end in words, and its output.
+
+    The output is None if it cannot be read any more.
+    """
 
     name: str
     command: Sequence[str]
     because: str
-    output: str
+    output: str | None
 
 
 def follow_up(checks: Sequence[RedCheck]) -> str:
     """Return the prompt for an agent whose work did not pass these checks."""
-    most = _MOST_BYTES // max(1, len(checks))
-    parts = [
+    return (
         "Your commits were checked before their delivery, and not all checks passed. Correct the "
         "cause, and commit the correction to the same branch. The checks run again afterwards."
-    ]
-    for one in checks:
-        parts.append(
-            f"Check “{one.name}” failed: {one.because}\nCommand: {shlex.join(one.command)}\n"
-            f"The last lines of its output:\n\n{last_lines(one.output, most)}"
-        )
-    return "\n\n".join(parts) + "\n"
+        f"\n\n{checks_text(checks)}\n"
+    )
+
+
+def checks_text(checks: Sequence[RedCheck]) -> str:
+    """Return each check with its command and the last lines of its output; empty without any."""
+    most = _MOST_BYTES // max(1, len(checks))
+    return "\n\n".join(_check_text(one, most) for one in checks)
+
+
+def _check_text(one: RedCheck, most: int) -> str:
+    lines = None if one.output is None else last_lines(one.output, most)
+    if lines is None:
+        said = "Its output is not available."
+    else:
+        said = f"The last lines of its output:\n\n{lines}" if lines else "It wrote nothing."
+    return f"Check “{one.name}” failed: {one.because}\nCommand: {shlex.join(one.command)}\n{said}"
 
 
 def last_lines(output: str, most: int) -> str:

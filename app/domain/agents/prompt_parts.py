@@ -1,11 +1,11 @@
-"""The parts of a prompt that come from people: comments, reviews, closed changes, instructions."""
+"""The parts of a prompt that come from people and earlier runs, each quoted or on one line."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from app.domain.safe_text import blank
 
@@ -14,7 +14,8 @@ MAX_INSTRUCTIONS_BYTES = 32 * 1024
 # of all comments together; the newest are kept
 MAX_COMMENTS_BYTES = 256 * 1024
 AROUND = 3
-_LINES = re.compile(r"\r\n|\r|\n")
+# of a line of code that a review quotes
+MAX_LINE = 500
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,53 @@ class ClosedChange:
     because: str
 
 
+class Side(StrEnum):
+    """The side of a diff: the file before the change, or with it."""
+
+    OLD = "old"
+    NEW = "new"
+
+
 @dataclass(frozen=True)
 class ReviewComment:
-    """A comment on line `line` of a file of which `lines` is the whole text; 0: on all of it."""
+    """A comment on a line of a change; without a line on the whole file, without a file on all.
 
-    path: str
-    line: int
-    body: str
+    `lines` are lines of the file on that side, from line number `first` on; the prompt quotes three
+    before and after the commented one.
+    """
+
+    text: str
+    author: str
+    file: str = ""
+    line: int | None = None
+    side: Side = Side.NEW
     lines: tuple[str, ...] = ()
+    first: int = 1
+
+
+@dataclass(frozen=True)
+class DeliveredRound:
+    """Commits that an earlier run added to a change, up to the commit `head`."""
+
+    title: str
+    at: datetime
+    head: str
+    commits: int
+    files_changed: int
+    additions: int
+    deletions: int
+
+
+@dataclass(frozen=True)
+class ChangeBrief:
+    """The change request on whose branch a run works, with what earlier runs added to it."""
+
+    number: int
+    title: str
+    branch: str
+    base: str
+    closes: int | None = None
+    rounds: tuple[DeliveredRound, ...] = ()
 
 
 def as_text(words: str) -> str:
@@ -90,10 +130,50 @@ def review_text(comments: Sequence[ReviewComment]) -> str:
 
 
 def _review_text(one: ReviewComment) -> str:
-    place = f"{_one_line(one.path)}:{one.line}" if one.line else _one_line(one.path)
-    around = one.lines[max(0, one.line - 1 - AROUND) : one.line + AROUND] if one.line else ()
-    quoted = [f"> {_one_line(line)}" if line.strip() else ">" for line in around]
-    return "\n".join((place, *quoted, one.body.strip()))
+    file = _one_line(one.file)
+    place = f"{file}:{one.line}" if file and one.line else file or "The whole change"
+    before = ", on this line as it was before the change" if one.side is Side.OLD else ""
+    words = f"{_one_line(one.author)}{before}:"
+    return "\n".join((place, *_around(one), words, _quoted(one.text)))
+
+
+def _around(one: ReviewComment) -> Iterable[str]:
+    """Return the lines around a comment, each quoted."""
+    if not (one.file and one.line):
+        return ()
+    at = one.line - one.first
+    lines = one.lines[max(0, at - AROUND) : max(0, at + 1 + AROUND)]
+    return (f"> {_cut(_one_line(line))}".rstrip() for line in lines)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}…"
+
+
+def change_text(change: ChangeBrief, *, takes_commits: bool = True) -> str:
+    """Return which change a run works on, and what earlier runs delivered to it.
+
+    `takes_commits` is False for a run that only reports.
+    """
+    closes = f" It closes issue #{change.closes}." if change.closes else ""
+    parts = [
+        f"You work on change request #{change.number}, “{_one_line(change.title)}”: branch "
+        f"{change.branch}, to be merged into {change.base}.{closes}"
+    ]
+    if takes_commits:
+        parts[0] += (
+            " Your commits go to this change request: Runyard adds them to it when you are done."
+        )
+    if change.rounds:
+        parts.append("What earlier runs delivered to it:")
+        parts.append("\n".join(map(_round_text, change.rounds)))
+    return "\n\n".join(parts)
+
+
+def _round_text(one: DeliveredRound) -> str:
+    size = f"commits: {one.commits}, files: {one.files_changed}"
+    lines = f"+{one.additions} −{one.deletions}"
+    return f"- {_when(one.at)}, “{_one_line(one.title)}”: {size} ({lines}), up to {one.head[:7]}"
 
 
 def instructions_text(from_repository: str, from_settings: str) -> str:
@@ -112,6 +192,6 @@ def _one_line(words: str) -> str:
 
 
 def _quoted(words: str) -> str:
-    # so that no line of a comment looks like the head line of another one
-    lines = _LINES.split(words.strip())
+    # so that no line of a comment looks like the head line of another one, wherever a line may end
+    lines = words.strip().splitlines() or [""]
     return "\n".join(f"> {line}".rstrip() for line in lines)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from app.domain.agents.follow_ups import RedCheck, checks_text
 from app.domain.agents.prompt_parts import (
     INSTRUCTIONS_FILE,
+    ChangeBrief,
     ClosedChange,
     Comment,
     ReviewComment,
     as_text,
+    change_text,
     closed_text,
     comments_text,
     instructions_text,
@@ -21,6 +25,7 @@ from app.domain.agents.templates import (
     BUILT_IN_REPORT,
     Template,
     fill,
+    variables_in,
 )
 from app.domain.words import Delivers, Depth
 
@@ -47,6 +52,8 @@ class Brief:
     """The facts that a prompt is made from.
 
     `guide` is the repository's own file of instructions, `instructions` the project's setting.
+    `checks` are the required ones that failed in the last round of the work that the run continues,
+    `review` the comments of people on it.
     """
 
     branch: str
@@ -63,6 +70,8 @@ class Brief:
     comments: tuple[Comment, ...] = ()
     closed: tuple[ClosedChange, ...] = ()
     review: tuple[ReviewComment, ...] = ()
+    checks: tuple[RedCheck, ...] = ()
+    change: ChangeBrief | None = None
     guide: str = ""
     instructions: str = ""
 
@@ -72,13 +81,7 @@ class Prompt:
     """The text for an agent, and the template that made it; None for the built-in text."""
 
     text: str
-    template: str | None = None
-    version: int | None = None
-
-    @property
-    def label(self) -> str | None:
-        """The template with its version, as in a run's provenance."""
-        return f"{self.template}@{self.version}" if self.template else None
+    template: Template | None = None
 
 
 def title_of(brief: Brief, template: Template | None = None) -> str:
@@ -109,15 +112,28 @@ def template_for(
 
 
 def make_prompt(brief: Brief, template: Template | None) -> Prompt:
-    """Make the prompt of a run's first turn."""
+    """Make the prompt of a run's first turn.
+
+    What a template has no variable for follows its text, so that nothing people said is lost.
+    """
     if template is None:
         return Prompt(as_text(_built_in(brief)))
     text = fill(template, _values(brief))
     if not template.is_older:
         text = f"{text.strip()}\n"
+    rest = _left_out(brief, variables_in(template))
     if brief.continues:
-        text = f"{text.rstrip()}\n\n{GOES_ON}\n"
-    return Prompt(as_text(text), template.name, template.version)
+        rest.append(GOES_ON)
+    if rest:
+        text = "\n\n".join([text.rstrip(), *rest]).lstrip() + "\n"
+    return Prompt(as_text(text), template)
+
+
+def continue_prompt(comments: Sequence[Comment]) -> Prompt:
+    """Make the prompt of an agent that resumes its session, with comments that are new to it."""
+    said = comments_text([one for one in comments if one.is_new])
+    new = f"\nComments on the issue since then:\n\n{said}\n" if said else ""
+    return Prompt(as_text(CONTINUE + new))
 
 
 def _built_in(brief: Brief) -> str:
@@ -133,11 +149,7 @@ def _built_in(brief: Brief) -> str:
         )
     else:
         parts.append("Report what you find; nothing you change will be delivered.")
-    told = instructions_text(brief.guide, brief.instructions)
-    if told:
-        parts.append(f"Instructions of this project ({INSTRUCTIONS_FILE} and its settings):")
-        parts.append(told)
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *_instructions(brief)]) + "\n"
 
 
 def _what(brief: Brief) -> str:
@@ -147,14 +159,51 @@ def _what(brief: Brief) -> str:
     return f"{text}\n\n{brief.task}" if brief.task else text
 
 
-def _around(brief: Brief) -> list[str]:
-    """Return what people said about it, each kind under a line of its own."""
+def _left_out(brief: Brief, named: Collection[str]) -> list[str]:
+    """Return the parts for which a template with these variables has no place."""
+    task = (brief.task or "").strip() if "task" not in named else ""
+    parts = [_issue_left_out(brief, named), f"Task:\n\n{task}" if task else ""]
+    parts += _around(brief, named)
+    if "instructions" not in named:
+        parts += _instructions(brief)
+    return [part for part in parts if part]
+
+
+def _issue_left_out(brief: Brief, named: Collection[str]) -> str:
+    if brief.issue is None:
+        return ""
+    head = "" if "issue.title" in named else f"Issue #{brief.issue}: {brief.issue_title}"
+    body = "" if "issue.body" in named else brief.issue_body.strip()
+    if body and not head:
+        head = f"Text of issue #{brief.issue}:"
+    return "\n\n".join(part for part in (head, body) if part)
+
+
+def _around(brief: Brief, named: Collection[str] = ()) -> list[str]:
+    """Return the change and what people and checks said, each kind under a line of its own.
+
+    A kind that is among the `named` variables is left out.
+    """
     said = (
-        ("Comments on the issue:", comments_text(brief.comments)),
-        ("Earlier changes for it that were not wanted:", closed_text(brief.closed)),
-        ("Comments of the review:", review_text(brief.review)),
+        ("issue.comments", "Comments on the issue:", comments_text(brief.comments)),
+        (
+            "issue.comments",
+            "Earlier changes for it that were not wanted:",
+            closed_text(brief.closed),
+        ),
+        ("review", "Comments of the review:", review_text(brief.review)),
+        ("checks", "Required checks that failed in the last round:", checks_text(brief.checks)),
     )
-    return [f"{heading}\n\n{text}" for heading, text in said if text]
+    is_change = brief.delivers is Delivers.CHANGE
+    change = [change_text(brief.change, takes_commits=is_change)] if brief.change else []
+    told = [f"{heading}\n\n{text}" for name, heading, text in said if text and name not in named]
+    return change + told
+
+
+def _instructions(brief: Brief) -> list[str]:
+    told = instructions_text(brief.guide, brief.instructions)
+    heading = f"Instructions of this project ({INSTRUCTIONS_FILE} and its settings):"
+    return [heading, told] if told else []
 
 
 def _values(brief: Brief) -> dict[str, str]:
@@ -173,5 +222,5 @@ def _values(brief: Brief) -> dict[str, str]:
         "task": brief.task or "",
         "instructions": instructions_text(brief.guide, brief.instructions),
         "review": review_text(brief.review),
-        "checks": "",
+        "checks": checks_text(brief.checks),
     }

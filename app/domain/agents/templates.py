@@ -51,7 +51,11 @@ Report what you find; nothing you change will be delivered.
 """
 # the project setting `prompt`, as a template
 SETTING_NAME = "prompt"
-RESERVED = frozenset({BUILT_IN_NAME, SETTING_NAME})
+# names that no template of a project can have, and what to change instead
+RESERVED: Mapping[str, str] = {
+    BUILT_IN_NAME: "This template is built in: add one of your own, as the default.",
+    SETTING_NAME: "This template is the project's setting `prompt`: change it there.",
+}
 
 
 @dataclass(frozen=True)
@@ -116,11 +120,16 @@ def template_problem(text: str) -> str | None:
 def setting_problem(text: str) -> str | None:
     """Return the first mistake in the project setting `prompt`, None if there is none.
 
-    Only names in double braces are checked: single ones are the older kind.
+    Without a name in double braces it is of the older kind, which may have any in single ones.
     """
-    names = (found[1].strip() for found in _VARIABLE.finditer(text))
-    unknown = next((one for one in names if one not in VARIABLES and one not in OLDER), None)
-    return None if unknown is None else template_problem(text)
+    return template_problem(text) if _VARIABLE.search(text) else None
+
+
+def variables_in(template: Template) -> frozenset[str]:
+    """Return the names of the variables that stand in a template."""
+    if template.is_older:
+        return frozenset(OLDER[found[1]] for found in _OLDER.finditer(template.text))
+    return frozenset(found[1].strip() for found in _VARIABLE.finditer(template.text))
 
 
 def fill(template: Template, values: Mapping[str, str]) -> str:

@@ -23,8 +23,8 @@ class PromptLedger:
             run_id=run_id,
             n=n,
             text=prompt.text,
-            template=prompt.template,
-            version=prompt.version,
+            template=prompt.template and prompt.template.name,
+            version=prompt.template and prompt.template.version,
             at=now,
         )
         with self._stores.owner_of(run_id).transaction() as tx:

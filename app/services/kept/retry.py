@@ -11,7 +11,7 @@ from typing import Literal
 
 from sqlmodel import Session
 
-from app.domain.agents.templates import RESERVED, read_label
+from app.domain.agents import templates
 from app.domain.ids import shorten
 from app.domain.lifecycle import DONE
 from app.domain.words import Delivers, Depth, Trigger
@@ -42,7 +42,7 @@ from app.services.runs.accept import (
     locked_by,
     work_branch_of,
 )
-from app.services.runs.prechecks import ASK_AGAIN_SECONDS, Prechecks
+from app.services.runs.prechecks import ASK_AGAIN_SECONDS, Prechecks, setting_of
 from app.services.runs.requests import (
     TEMPLATE,
     Accepted,
@@ -156,6 +156,8 @@ class RetryService:
         if replayed is not None:
             return replayed
         project = self._project_of(first)
+        if order.template is None:
+            order = replace(order, template=_template_of(first, options, project))
         if wrong := self._prechecks.wrong(project, agent=order.agent):
             raise Invalid.fields(wrong)
         with self._alone_with(first, project):
@@ -304,7 +306,7 @@ def _same_again(first: Run, options: RetryOptions, asked: tuple[str]) -> RunRequ
         issue=first.issue,
         pr_number=first.pr_number,
         task=options.task or first.task,
-        template=options.template or _template_of(first, options),
+        template=options.template,
         agent=options.agent or first.agent,
         model=options.model or first.model,
         delivers=Delivers(first.delivers),
@@ -314,14 +316,16 @@ def _same_again(first: Run, options: RetryOptions, asked: tuple[str]) -> RunRequ
     )
 
 
-def _template_of(first: Run, options: RetryOptions) -> str | None:
+def _template_of(first: Run, options: RetryOptions, project: Project) -> str | None:
     """Return the template of the first run, in the same version; None to choose again."""
     label = first.provenance.get(TEMPLATE)
-    found = read_label(label) if label else None
+    found = templates.read_label(label) if label else None
     had_none = first.issue is None and not (first.task or "").strip()
-    if found is None or found[0] in RESERVED or (had_none and options.task):
+    if found is None or (had_none and options.task):
         return None
-    return label
+    # the setting has one text at a time, and may be empty by now
+    is_gone = found[0] == templates.SETTING_NAME and setting_of(project) is None
+    return None if is_gone else label
 
 
 def _shared_branch(project: Project, first: Run) -> str | None:

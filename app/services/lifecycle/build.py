@@ -57,7 +57,7 @@ def build(
     steps = EndSteps(
         kills,
         Checking(context, specs, steps_of_runs, ledger_of_checks, runs.reporter, transitions),
-        FollowUps(context, specs, steps_of_runs, ledger_of_checks, transitions),
+        FollowUps(context, specs, steps_of_runs, ledger_of_checks, runs.red_checks, transitions),
         transitions,
         Deliveries(context, deliverer, transitions, system.quarantine),
         Finalizer(context, kills),

@@ -6,22 +6,21 @@ from dataclasses import replace
 
 import structlog
 
-from app.domain.agents.follow_ups import RedCheck, follow_up
+from app.domain.agents.follow_ups import follow_up
 from app.domain.lifecycle import Signal
 from app.domain.projects.check_rounds import read_plan, red_to_the_end
 from app.domain.rules import Verdict
 from app.domain.words import Cause
 from app.records.runs.check_ledger import CheckLedger, outcome_of
-from app.records.tables import CheckResult, Project, Run
+from app.records.tables import Project, Run
 from app.services.context import Context
 from app.services.lifecycle.launch_spec import LaunchSpecs, NotLaunched
 from app.services.lifecycle.steps import NotWanted, Steps
 from app.services.lifecycle.transitions import Line, Transitions
 from app.services.ports import CannotRead, LaunchFailed, NotYet, Observation, PromptTooLong, Step
+from app.services.runs.red_checks import RedChecks
 
 log = structlog.get_logger()
-# the end of an output that is read to find its last lines
-_READ_BYTES = 256 * 1024
 
 
 class FollowUps:
@@ -33,6 +32,7 @@ class FollowUps:
         specs: LaunchSpecs,
         steps: Steps,
         ledger: CheckLedger,
+        red_checks: RedChecks,
         transitions: Transitions,
     ) -> None:
         self._runs = context.ledgers.runs
@@ -41,6 +41,7 @@ class FollowUps:
         self._specs = specs
         self._steps = steps
         self._ledger = ledger
+        self._red_checks = red_checks
         self._transitions = transitions
 
     def has_begun(self, run: Run, observation: Observation) -> bool:
@@ -57,7 +58,7 @@ class FollowUps:
             return self._give_up(run)
         step = Step(run.turn, None, f"turn {run.turn}")
         try:
-            words = follow_up(self._red_checks(run))
+            words = follow_up(self._red_checks.of(run))
             self._steps.launch(run, self._specs.turn(run, project, step, words, left))
         except NotWanted:
             return self._runs.find(run.id) or run
@@ -84,25 +85,3 @@ class FollowUps:
             return self._transitions.write(run, ended, Line("reaped", verdict.because))
         ended = replace(verdict, signal=Signal.WORK_TO_DELIVER)
         return self._transitions.write(run, ended, Line("progress", verdict.because))
-
-    def _red_checks(self, run: Run) -> list[RedCheck]:
-        plan = read_plan(run.checks or {})
-        found = self._ledger.last_round(run.id)
-        return [
-            RedCheck(
-                one.name,
-                plan.checks[one.position - 1].command,
-                one.because or one.status.replace("_", " "),
-                self._output(run, one),
-            )
-            for one in found
-            if outcome_of(one).is_red
-        ]
-
-    def _output(self, run: Run, row: CheckResult) -> str:
-        """Return the end of a check's output, whole lines of at most 256 KiB."""
-        if row.log_from is None or row.log_to is None:
-            return ""
-        begin = max(row.log_from, row.log_to - _READ_BYTES)
-        piece = self._engine.log(run.id).read(begin, row.log_to - begin)
-        return piece.content.decode("utf-8", "replace")

@@ -204,9 +204,11 @@ class LaunchSpecs:
 
     def _keep(self, run: Run, prompt: Prompt) -> None:
         self._prompts.keep(run.id, 1, prompt)
+        if run.session_id is not None:
+            return  # it resumes what the template of its acceptance began
         others = {name: value for name, value in run.provenance.items() if name != TEMPLATE}
         # written with the move to `running`: the project may have changed since the acceptance
-        run.provenance = others | ({TEMPLATE: prompt.label} if prompt.label else {})
+        run.provenance = others | ({TEMPLATE: prompt.template.label} if prompt.template else {})
 
     def _issue(self, run: Run, project: Project) -> Issue | None:
         if run.issue is None:

@@ -81,14 +81,19 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Change:
-    """A change or pull request on which a run can work; `state` is open, merged or closed."""
+    """A change or pull request on which a run can work; `state` is open, merged or closed.
+
+    `closes` is the issue that its merge closes, if any.
+    """
 
     number: int
+    title: str
     state: str
     base: str
     branch: str
     base_sha: str
     head_sha: str
+    closes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,6 @@ from app.records.projects.template_ledger import TemplateInUse, TemplateLedger
 from app.records.tables import Project, TemplateRow
 from app.services.runs.prechecks import setting_of
 
-RESERVED = {
-    templates.BUILT_IN_NAME: "This template is built in: add one of your own, as the default.",
-    templates.SETTING_NAME: "This template is the project's setting `prompt`: change it there.",
-}
-
 
 @dataclass(frozen=True)
 class TemplateView:
@@ -53,7 +48,7 @@ class TemplateService:
     def one(self, project_id: str, name: str, version: int | None = None) -> TemplateView:
         """Return a template, or an earlier version of it. Raises NotFound."""
         project = self._find(project_id)
-        if name not in RESERVED:
+        if name not in templates.RESERVED:
             row = self._ledger.find(project_id, name, version)
             if row is not None:
                 return _view(row, project)
@@ -131,8 +126,8 @@ class TemplateService:
 
 
 def _refuse_reserved(name: str) -> None:
-    if name in RESERVED:
-        raise Invalid.field("name", RESERVED[name])
+    if name in templates.RESERVED:
+        raise Invalid.field("name", templates.RESERVED[name])
 
 
 def _refuse(wrong: dict[str, str | None]) -> None:

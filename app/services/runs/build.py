@@ -16,6 +16,7 @@ from app.services.runs.planned import PlannedRunService
 from app.services.runs.prechecks import Prechecks
 from app.services.runs.prompting import Prompts
 from app.services.runs.queries import RunListing
+from app.services.runs.red_checks import RedChecks
 from app.services.system.build import SystemServices
 
 
@@ -30,6 +31,7 @@ class RunServices:
     listing: RunListing
     reporter: Reporter
     prompts: Prompts
+    red_checks: RedChecks
 
 
 def build(context: Context, system: SystemServices, limits: LimitServices) -> RunServices:
@@ -39,6 +41,7 @@ def build(context: Context, system: SystemServices, limits: LimitServices) -> Ru
     projects, adapters = context.ledgers.projects, context.adapters
     prechecks = Prechecks(projects, adapters, limits.limits, system.origins)
     places = Places(limits.quota, Counted.RUNS, context.stores, limits.counters)
+    red_checks = RedChecks(context)
     has_room = limits.active_run_counts.has_room
     return RunServices(
         keys=keys,
@@ -47,5 +50,6 @@ def build(context: Context, system: SystemServices, limits: LimitServices) -> Ru
         planned=PlannedRunService(runs),
         listing=RunListing(context.ledgers, limits.quota, adapters),
         reporter=Reporter(context),
-        prompts=Prompts(context, prechecks),
+        prompts=Prompts(context, prechecks, red_checks),
+        red_checks=red_checks,
     )

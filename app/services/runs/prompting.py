@@ -8,23 +8,29 @@ from datetime import datetime
 from app.domain.agents.prompt_parts import (
     INSTRUCTIONS_FILE,
     MAX_INSTRUCTIONS_BYTES,
+    ChangeBrief,
     ClosedChange,
     Comment,
+    DeliveredRound,
 )
-from app.domain.agents.prompts import CONTINUE, Brief, Prompt, make_prompt
+from app.domain.agents.prompts import Brief, Prompt, continue_prompt, make_prompt
 from app.domain.issues import branch_of_issue
 from app.domain.words import Delivers, Depth
 from app.errors import ForgeUnavailable
 from app.records.projects.template_ledger import TemplateLedger
+from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.prompt_ledger import PromptLedger, last_start_of_issue
 from app.records.tables import Project, Run, RunPrompt
 from app.services.context import Context, repository_of
-from app.services.ports import CannotRead, ForgeSilent, Issue, Said
+from app.services.ports import CannotRead, Change, Issue, Said
 from app.services.runs.prechecks import UNREADABLE, Prechecks, TemplateChoice
-from app.services.runs.requests import TEMPLATE, RunRequest
+from app.services.runs.red_checks import RedChecks
+from app.services.runs.requests import TEMPLATE, RunRequest, as_unavailable
 
 # the branch of a run that has no id yet
 UNNAMED = "run/<run id>"
+# deliveries to a change that a prompt names, the newest ones
+MOST_ROUNDS = 20
 _KIB = MAX_INSTRUCTIONS_BYTES // 1024
 CUT = f"({INSTRUCTIONS_FILE} is longer than {_KIB} KiB: the rest is left out.)"
 
@@ -32,11 +38,13 @@ CUT = f"({INSTRUCTIONS_FILE} is longer than {_KIB} KiB: the rest is left out.)"
 class Prompts:
     """Makes the prompts of runs, and keeps them before their agents start."""
 
-    def __init__(self, context: Context, prechecks: Prechecks) -> None:
+    def __init__(self, context: Context, prechecks: Prechecks, red_checks: RedChecks) -> None:
         self._stores, self._clock = context.stores, context.clock
         self._kept = PromptLedger(context.stores)
         self._choice = TemplateChoice(TemplateLedger(context.stores))
         self._prechecks = prechecks
+        self._red_checks = red_checks
+        self._handovers = HandoverLedger(context.ledgers.runs)
         self._mirrors = context.adapters.mirrors
         self._forge_of = context.adapters.forge_of
 
@@ -53,11 +61,11 @@ class Prompts:
     ) -> Prompt:
         """Make the first prompt of a run that is being launched; it began at the commit `base`.
 
-        The template is the one of its acceptance, in the same version. Raises ForgeSilent,
-        CannotRead.
+        A template is the one of its acceptance: in the same version, or the setting `prompt` as it
+        is now. An agent that resumes its session knows the rest. Raises ForgeSilent, CannotRead.
         """
         if run.session_id:
-            return Prompt(CONTINUE)
+            return continue_prompt(self._new_comments(run, project))
         brief = Brief(
             branch=run.work_branch,
             depth=Depth(run.depth_level),
@@ -68,6 +76,13 @@ class Prompts:
             continues=continues,
             base=base,
         )
+        if run.pr_number is not None:
+            change = self._forge_of(project).change(repository_of(project), run.pr_number)
+            brief = self._on_change(brief, project, change)
+        if continues:
+            before = self._handovers.of_branch(project.id, run.work_branch)
+            checked = [one for one in before if one.check_round and one.id != run.id]
+            brief = replace(brief, checks=tuple(self._red_checks.of_newest(checked)))
         template = self._choice.for_run(project, brief, run.provenance.get(TEMPLATE))
         return make_prompt(self._informed(brief, project, issue, besides=run.id), template)
 
@@ -86,12 +101,28 @@ class Prompts:
             has_mirror = self._mirrors.exists(repo)
             base = self._mirrors.origin_tip(repo, checked.branch) if has_mirror else None
             brief = replace(checked.brief, branch=branch, base=base or "")
-            whole = self._informed(brief, project, checked.issue)
-        except ForgeSilent as silence:
-            raise ForgeUnavailable("This project's tracker did not answer.") from silence
+            with as_unavailable():
+                whole = self._informed(brief, project, checked.issue)
         except CannotRead as problem:
             raise ForgeUnavailable(UNREADABLE) from problem
         return make_prompt(whole, checked.template)
+
+    def _on_change(self, brief: Brief, project: Project, change: Change | None) -> Brief:
+        """Add the change that a run works on, and the checks that failed for what it holds."""
+        if change is None:
+            return brief
+        runs = self._handovers.of_branch(project.id, change.branch)
+        done = [one for one in runs if (one.delivery or {}).get("number") == change.number]
+        rounds = [_round_of(one) for one in sorted(done, key=lambda one: (one.created_at, one.id))]
+        told = ChangeBrief(
+            number=change.number,
+            title=change.title,
+            branch=change.branch,
+            base=change.base,
+            closes=change.closes,
+            rounds=tuple(rounds[-MOST_ROUNDS:]),
+        )
+        return replace(brief, change=told, checks=tuple(self._red_checks.of_newest(done)))
 
     def _informed(
         self, brief: Brief, project: Project, issue: Issue | None, *, besides: str | None = None
@@ -117,6 +148,13 @@ class Prompts:
                 if one.because.strip()
             ),
         )
+
+    def _new_comments(self, run: Run, project: Project) -> tuple[Comment, ...]:
+        """Return the comments on a run's issue, those after the last run marked as new."""
+        if run.issue is None:
+            return ()
+        said = self._forge_of(project).said_about(repository_of(project), run.issue)
+        return self._comments(project, run.issue, said, run.id)
 
     def _comments(
         self, project: Project, issue: int, said: Said, besides: str | None
@@ -144,3 +182,17 @@ class Prompts:
         if found is None:
             return ""
         return f"{found.text.rstrip()}\n\n{CUT}" if found.is_cut else found.text
+
+
+def _round_of(run: Run) -> DeliveredRound:
+    """Return what a run delivered to its change."""
+    done = run.delivery or {}
+    return DeliveredRound(
+        title=run.title,
+        at=run.ended_at or run.created_at,
+        head=done["head_sha"],
+        commits=done["commits"],
+        files_changed=done["files_changed"],
+        additions=done["additions"],
+        deletions=done["deletions"],
+    )

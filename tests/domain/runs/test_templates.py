@@ -52,12 +52,15 @@ def test_the_built_in_templates_would_be_accepted(built_in: object) -> None:
     [
         ("", False),
         ("{task} {anything} {{", False),
-        ("{{issue}} {{task}}", False),
         ("{{issue.title}}", False),
         ("{{issue.titel}}", True),
+        ("{{issue.titel}} {{task}}", True),
+        ("{{issue}} {{task}}", True),
+        ("{{title}}", True),
+        ("{{task}} {{", True),
     ],
 )
-def test_the_setting_is_checked_only_for_names_in_double_braces(text: str, is_wrong: bool) -> None:
+def test_a_setting_with_a_name_in_double_braces_is_as_strict(text: str, is_wrong: bool) -> None:
     assert bool(setting_problem(text)) is is_wrong
 
 

@@ -383,3 +383,38 @@ def test_a_clock_that_is_set_back_makes_nobody_wait_a_day_for_a_turn(yard: Limit
     yard.tick(after=-24 * HOUR)
     yard.tick(after=STAGGER)
     assert [yard.heirs(run)[0].status for run in runs] == ["running"] * 3
+
+
+@pytest.mark.parametrize("template", ["nightly", "fix-tests", "prompt"])
+def test_a_resume_keeps_the_template_of_its_run_and_is_only_told_to_continue(
+    yard: Limited, template: str
+) -> None:
+    project = yard.project(prompt="Mine: {{task}}")
+    yard.plane.services.templates.add(
+        project.id, "nightly", "Do {{task}}", "ann", yard.now, is_default=True
+    )
+    run = yard.order(project, template=template)
+    yard.meet_limit(run)
+    yard.pass_limit()
+    (heir,) = yard.heirs(run)
+    assert (heir.status, heir.session_id) == ("running", SESSION)
+    assert yard.world.orders[heir.id].prompt == CONTINUE
+    assert heir.provenance["template"] == run.provenance["template"] == f"{template}@1"
+
+
+def test_what_was_said_while_the_account_was_held_reaches_the_agent_that_resumes(
+    yard: Limited,
+) -> None:
+    project = yard.project()
+    issue = yard.plane.add_issue(project)
+    yard.plane.services.issues.comment(project.id, issue, "ada", "Before.", yard.now)
+    yard.plane.clock.advance(1)
+    run = yard.meet_limit(yard.order(project, issue=issue, task=None))
+    later = yard.plane.clock.advance(1)
+    yard.plane.services.issues.comment(project.id, issue, "bob", "Only on Mondays.", later)
+    yard.pass_limit()
+    (heir,) = yard.heirs(run)
+    told = yard.world.orders[heir.id].prompt
+    assert told.startswith(CONTINUE)
+    assert told.endswith(" (new)\n> Only on Mondays.\n")
+    assert "Before." not in told

@@ -11,6 +11,7 @@ from app.errors import Invalid, IssueClosed
 from app.records.tables import Project, Run, RunPrompt
 from tests.builders.repositories import commit_file, run_git
 from tests.drivers.planes import RealPlane
+from tests.fakes.planes import TwinPlane
 
 READS = 'cat "$RUNYARD_PROMPT_FILE" > told.txt; git add -A; git commit -qm "Read it"'
 
@@ -141,13 +142,30 @@ def test_a_preview_is_refused_as_the_run_would_be(plane: RealPlane) -> None:
         preview(plane, project, branch="nowhere")
 
 
-def test_a_retry_has_the_template_of_its_run(plane: RealPlane) -> None:
-    project = plane.add_project("exit 1")
-    now = plane.clock()
-    plane.services.templates.add(project.id, "small", "Only {{task}}", "a", now, is_default=False)
-    died = plane.finish(project, task="this", template="small")
-    again = plane.services.retry.retry_once(died.id, plane.requester(), plane.clock()).run
-    assert again.provenance["template"] == "small@1"
+@pytest.mark.parametrize(
+    ("first", "task", "label"),
+    [
+        ("small", "this", "small@1"),
+        ("fix-tests", "this", "fix-tests@1"),
+        (None, None, "fix-tests@1"),
+        ("prompt", "this", None),
+    ],
+)
+def test_a_retry_has_the_template_of_its_run(
+    twin: TwinPlane, first: str | None, task: str | None, label: str | None
+) -> None:
+    project, now = twin.add_project("exit 1", prompt="Mine: {{task}}"), twin.clock()
+    templates = twin.services.templates
+    templates.add(project.id, "small", "Only {{task}}", "a", now, is_default=False)
+    if task is None:
+        twin.services.projects.change(project.id, prompt="")
+    died = twin.finish(project, task=task, template=first)
+    # what new runs get by now is another text
+    templates.add(project.id, "other", "Else: {{task}}", "a", now, is_default=True)
+    templates.remove(project.id, "small", now)
+    twin.services.projects.change(project.id, prompt="")
+    again = twin.services.retry.retry_once(died.id, twin.requester(), twin.clock()).run
+    assert again.provenance.get("template") == label
 
 
 def test_an_agent_that_resumes_is_only_told_to_continue(plane: RealPlane) -> None:
@@ -155,4 +173,4 @@ def test_an_agent_that_resumes_is_only_told_to_continue(plane: RealPlane) -> Non
     run = plane.finish(project, task="Do it.")
     run.session_id = "s-1"
     made = plane.services.prompts.first_turn(run, project, None, run.base_sha or "", continues=True)
-    assert (made.text, made.label) == (CONTINUE, None)
+    assert (made.text, made.template) == (CONTINUE, None)
