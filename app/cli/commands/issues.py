@@ -112,7 +112,7 @@ def show_issue(
         ("labels", ", ".join(issue["labels"])),
         ("priority", issue.get("priority")),
         ("waits", issue.get("hold")),
-        ("note", "; ".join(issue.get("notes") or [])),
+        ("note", "; ".join(_notes(issue))),
     )
     for name, value in facts:
         if value:
@@ -249,8 +249,13 @@ def _print_text(text: str) -> None:
         out().print(f"  {line}")
 
 
+def _notes(issue: dict[str, Any]) -> list[str]:
+    found: list[str] = issue.get("notes") or []
+    return found
+
+
 def _row(issue: dict[str, Any]) -> list[Piece]:
-    notes = [_turn_words(issue), issue.get("hold"), *(issue.get("notes") or [])]
+    notes = [_turn_words(issue), issue.get("hold"), *_notes(issue)]
     waits = "; ".join(filter(None, notes))
     return [f"#{issue['number']}", _state(issue), str(issue["title"]), waits]
 
