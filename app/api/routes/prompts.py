@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from app.api.http.dependencies import order_of_run
+from app.api.http.dependencies import Key, order_of_run, requester_of
 from app.api.http.gate import visitor_of
 from app.api.schemas import (
     NewTemplate,
@@ -37,13 +37,20 @@ def _of_runs(services: Services) -> APIRouter:
     router = APIRouter(tags=["runs"])
 
     @router.post("/runs/preview")
-    def preview(body: RunOrder) -> PromptPreview:
+    def preview(
+        body: RunOrder,
+        request: Request,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> PromptPreview:
         """The prompt that a run of this body would get now; nothing is written.
 
         The body is checked as by `POST /runs`, apart from quota and limits.
         """
         nothing_done()
-        made = services.prompts.preview(order_of_run(body), services.clock())
+        keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        requester = requester_of(services, request, *keys)
+        made = services.prompts.preview(order_of_run(body), requester, services.clock())
         size = len(made.text.encode())
         return PromptPreview(
             text=made.text,

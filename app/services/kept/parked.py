@@ -22,7 +22,7 @@ from app.services.context import Adapters, Context, repository_of
 from app.services.lifecycle.change_heads import ChangeHeads
 from app.services.ports import CannotRead, CopyState, OriginProblem, Repository
 from app.services.push_checks import awaits_word
-from app.services.runs.accept import locked_by
+from app.services.runs.open_runs import locked_by
 
 log = structlog.get_logger()
 

@@ -35,13 +35,8 @@ from app.services.concurrency import Locks
 from app.services.context import Adapters, Ledgers, repository_of
 from app.services.lifecycle.handover import is_aside
 from app.services.ports import CannotRead, OriginProblem, RemoteBranch
-from app.services.runs.accept import (
-    AcceptService,
-    already_running,
-    being_released,
-    locked_by,
-    work_branch_of,
-)
+from app.services.runs.accept import AcceptService, work_branch_of
+from app.services.runs.open_runs import already_running, being_released, locked_by
 from app.services.runs.prechecks import ASK_AGAIN_SECONDS, Prechecks, setting_of
 from app.services.runs.requests import (
     TEMPLATE,

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from sqlmodel import Session
 
 from app.domain.agents import prompts
-from app.domain.formatting import iso
-from app.domain.ids import shorten
 from app.domain.issues import branch_of_issue
-from app.domain.lifecycle import DONE
 from app.errors import (
-    AlreadyRunning,
     BeingReleased,
     ConcurrencyLimit,
     NotFound,
     Parked,
-    PrLock,
     RateLimited,
     Refusal,
 )
@@ -36,16 +31,15 @@ from app.records.runs.order_facts import read_order_facts
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_statements import is_active
-from app.records.runs.selections import find_twin
 from app.records.stores.identity import refuse_place
 from app.records.stores.shared_transactions import SharedTransactions
 from app.records.tables import Project, Run
 from app.services.limits.quota import FreePlace, Place, Places, refusal_of
 from app.services.ports import Change
 from app.services.runs.idempotency import Keys, Sent
+from app.services.runs.open_runs import refuse_locked, refuse_twin
 from app.services.runs.prechecks import Checked, Prechecks, opened, refuse_closed
 from app.services.runs.requests import (
-    FROM,
     TEMPLATE,
     Accepted,
     Also,
@@ -53,9 +47,10 @@ from app.services.runs.requests import (
     RunRequest,
     Settled,
     Still,
+    accepted_data,
+    accepted_words,
     draft_run,
     has_open_change,
-    ttl_of,
 )
 from app.services.tracing import unit_of_work
 
@@ -71,8 +66,16 @@ class _Ready:
     sent: Sent | None
     may_have_twin: bool
     project: Project
-    still: Still | None
-    also: Also | None
+    stills: tuple[Still, ...]
+    also: Also | None = None
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """An order that would be accepted now, if quota and limits allow it."""
+
+    project: Project
+    checked: Checked
 
 
 class AcceptService:
@@ -178,20 +181,9 @@ class AcceptService:
         project = opened(facts)
         limit = self._prechecks.limit(project, order, now) if facts.is_any_held else None
         checked = self._prechecks.order(project, order, limit)
-        run = self._draft(project, order, checked, requester, now)
-        in_the_way = _in_the_way(order, run, checked.in_the_way)
-        if checked.change is not None:
-            still = has_open_change(checked.change.number, still)
-            in_the_way = self._kept_on(order, checked.change)
-        ready = _Ready(
-            run=run,
-            in_the_way=in_the_way,
-            sent=sent,
-            may_have_twin=_may_have_twin(order),
-            project=project,
-            still=still,
-            also=also,
-        )
+        ready = self._ready(order, requester, project, checked, now)
+        ready = replace(ready, stills=(*ready.stills, *filter(None, [still])), also=also)
+        run = ready.run
         with self._places.place(run.charged_to, run.id, now) as place:
             if place.refusal is not None:
                 return self._answer_full(place.refusal, ready, now)
@@ -199,6 +191,44 @@ class AcceptService:
         if not accepted.replayed:
             failpoint("after_accept")
         return accepted
+
+    def rehearse(self, order: RunRequest, requester: Requester, now: datetime) -> Rehearsed:
+        """Check an order as `accept` does, apart from quota and limits, and write nothing.
+
+        Raises a Refusal.
+        """
+        checks = self._prechecks.only_reading()
+        project = checks.project(order.project_id)
+        checked = checks.order(project, order, None)
+        ready = self._ready(order, requester, project, checked, now)
+        with self._runs.stores.looking() as session:
+            is_known = ready.sent and self._keys.known_in(session, ready.sent, now) is not None
+            if not is_known:
+                # a run that is just ending is waited for, and refuses nothing
+                with suppress(BeingReleased):
+                    _refuse_as_taken(session, ready)
+        return Rehearsed(project, checked)
+
+    def _ready(
+        self,
+        order: RunRequest,
+        requester: Requester,
+        project: Project,
+        checked: Checked,
+        now: datetime,
+    ) -> _Ready:
+        run = self._draft(project, order, checked, requester, now)
+        in_the_way, change = _in_the_way(order, run, checked.in_the_way), checked.change
+        if change is not None:
+            in_the_way = self._kept_on(order, change)
+        return _Ready(
+            run=run,
+            in_the_way=in_the_way,
+            sent=_sent(order, requester),
+            may_have_twin=_may_have_twin(order),
+            project=project,
+            stills=(has_open_change(change.number),) if change else (),
+        )
 
     def _kept_on(self, order: RunRequest, change: Change) -> str | None:
         """Return a change's branch if an earlier run left work on it that was not delivered."""
@@ -223,7 +253,7 @@ class AcceptService:
             # retries and batch items live in their parent's store, wherever new runs go
             refuse_place(found.new_runs, self._runs.stores)
         if sent is None:
-            _refuse_twin(tx, ready)
+            _refuse_twin_of(tx, ready)
         elif found.is_key_known:
             held = self._keys.claim(tx, sent, now)
             if held is not None:
@@ -231,7 +261,7 @@ class AcceptService:
         place.charge_counted(found.charged, tx)
         self._refuse_by_project(tx, ready, found)
         if found.is_branch_taken:
-            _refuse_locked(tx, run)
+            refuse_locked(tx, run)
         if ready.in_the_way is not None:
             raise Parked(branch=ready.in_the_way)
         if is_active(run):
@@ -241,7 +271,7 @@ class AcceptService:
 
     def _write(self, tx: Transaction, ready: _Ready) -> None:
         run = ready.run
-        self._runs.insert(tx, run, sentence=_sentence(run), data=_data(run))
+        self._runs.insert(tx, run, sentence=accepted_words(run), data=accepted_data(run))
         note_added(tx, run)
         if run.retry_of is not None:
             self._handovers.link(tx, run)
@@ -256,14 +286,16 @@ class AcceptService:
         if found.project is None:
             raise NotFound
         refuse_closed(found.project)
-        if ready.still is not None:
-            ready.still(tx, self._prechecks.project(ready.run.project_id, tx))
+        if ready.stills:
+            project = self._prechecks.project(ready.run.project_id, tx)
+            for still in ready.stills:
+                still(tx, project)
 
     def _answer_full(self, full: RateLimited, ready: _Ready, now: datetime) -> Accepted:
         # same order of checks as in the transaction: twins and replays come before the quota
         if ready.sent is None:
             with self._runs.stores.looking() as session:
-                _refuse_twin(session, ready)
+                _refuse_twin_of(session, ready)
             raise full
         replayed = self._keys.known(ready.sent, now)
         if replayed is None:
@@ -333,57 +365,20 @@ def _later(moment: datetime, seconds: int | None) -> datetime | None:
     return moment + timedelta(seconds=seconds) if seconds else None
 
 
-def _sentence(run: Run) -> str:
-    what = f"issue #{run.issue}" if run.issue else f"branch {run.branch_name}"
-    if run.pr_number:
-        what = f"change request #{run.pr_number} on {run.work_branch}"
-    of = f" of {shorten(run.retry_of)}" if run.retry_of else ""
-    continued = f" · continues on {run.work_branch}" if run.retry_of and run.base_sha else ""
-    starts = f" · starts at {run.due_at:%d %b %H:%M} UTC" if run.due_at else ""
-    return f"{run.trigger}{of} · {what}{continued}{starts}"
+def _refuse_twin_of(session: Session, ready: _Ready) -> None:
+    if not ready.may_have_twin:
+        refuse_twin(session, ready.run, ready.project)
 
 
-def _data(run: Run) -> dict[str, Any]:
-    source = ("parked" if run.base_sha else "fresh") if run.retry_of else None
-    told = {"starts_at": run.due_at and iso(run.due_at), "ttl": ttl_of(run), FROM: source}
-    return {name: it for name, it in told.items() if it is not None}
-
-
-def _refuse_twin(session: Session, ready: _Ready) -> None:
-    if ready.may_have_twin:
-        return
-    twin = find_twin(session, ready.run)
-    if twin is not None and twin.status in DONE:
-        raise being_released(twin)
-    if twin is not None:
-        raise already_running(twin, ready.project.name, "An identical run is already in progress")
-
-
-def _refuse_locked(session: Session, run: Run) -> None:
-    holder = run_ledger.find_open_on_branch(session, run.project_id, run.work_branch)
-    if holder is not None:
-        raise locked_by(holder)
-
-
-def already_running(run: Run, project_name: str, what: str) -> AlreadyRunning:
-    """Return the refusal that names an open run with its project, agent, issue and request."""
-    issue = "no issue" if run.issue is None else f"issue #{run.issue}"
-    request = "no request" if run.pr_number is None else f"request #{run.pr_number}"
-    facts = f"project {project_name}, agent {run.agent}, {issue}, {request}"
-    return AlreadyRunning(f"{what}, as {shorten(run.id)}: {facts}.", run_id=run.id)
-
-
-def locked_by(holder: Run) -> PrLock:
-    """Return the refusal that names the open run holding the branch."""
-    if holder.status in DONE:
-        return being_released(holder)
-    return PrLock(holder=holder.id, since=holder.created_at, branch=holder.work_branch)
-
-
-def being_released(run: Run, sentence: str | None = None) -> BeingReleased:
-    """Return the refusal that names an ended run whose processes are not proved gone yet."""
-    members = {"holder": run.id, "since": run.created_at, "branch": run.work_branch}
-    return BeingReleased(run.id, sentence, **members)
+def _refuse_as_taken(session: Session, ready: _Ready) -> None:
+    """Refuse a run whose work another run has, or whose branch holds kept work."""
+    if ready.sent is None:
+        _refuse_twin_of(session, ready)
+    for still in ready.stills:
+        still(session, ready.project)
+    refuse_locked(session, ready.run)
+    if ready.in_the_way is not None:
+        raise Parked(branch=ready.in_the_way)
 
 
 def _refuse_crowd_at(session: Session, run: Run, found: Guards, counted: int) -> None:

@@ -43,13 +43,14 @@ def build(context: Context, system: SystemServices, limits: LimitServices) -> Ru
     places = Places(limits.quota, Counted.RUNS, context.stores, limits.counters)
     red_checks = RedChecks(context)
     has_room = limits.active_run_counts.has_room
+    accept = AcceptService(runs, prechecks, places, keys, has_room)
     return RunServices(
         keys=keys,
         prechecks=prechecks,
-        accept=AcceptService(runs, prechecks, places, keys, has_room),
+        accept=accept,
         planned=PlannedRunService(runs),
         listing=RunListing(context.ledgers, limits.quota, adapters),
         reporter=Reporter(context),
-        prompts=Prompts(context, prechecks, red_checks),
+        prompts=Prompts(context, accept, red_checks),
         red_checks=red_checks,
     )

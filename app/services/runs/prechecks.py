@@ -216,11 +216,19 @@ class Prechecks:
         self._templates = TemplateChoice(TemplateLedger(projects.stores))
         # None if each order makes its own calls
         self._heard: _Heard | None = None
+        # False if nothing of what origin answers is written
+        self._notes_answers = True
 
     def asking_once(self) -> Prechecks:
         """Return a copy for many orders of a project that asks origin and silent services once."""
         checks = copy(self)
         checks._heard = _Heard()
+        return checks
+
+    def only_reading(self) -> Prechecks:
+        """Return a copy that writes nothing: what origin answers counts for one order alone."""
+        checks = copy(self)
+        checks._notes_answers = False
         return checks
 
     def project(self, project_id: str, session: Session | None = None) -> Project:
@@ -287,7 +295,8 @@ class Prechecks:
         # the person wants the current state, not that of the last periodic check
         silent = {} if self._heard is None else self._heard.silent
         if PLACE not in silent:
-            silent[PLACE] = self._origins.check_now(project, ASK_AGAIN_SECONDS) or ""
+            seconds, notes = ASK_AGAIN_SECONDS, self._notes_answers
+            silent[PLACE] = self._origins.check_now(project, seconds, notes_it=notes) or ""
         if silent[PLACE]:
             raise ProjectBroken(f"Repository unreachable: {silent[PLACE]}")
 
@@ -347,7 +356,8 @@ class Prechecks:
         except OriginProblem as problem:
             raise ForgeUnavailable(problem.sentence) from problem
         names = [branch.name for branch in remote.branches]
-        self._projects.change(project.id, known_branches=names)
+        if self._notes_answers:
+            self._projects.change(project.id, known_branches=names)
         return names
 
     def _issue(self, project: Project, number: int) -> Issue:

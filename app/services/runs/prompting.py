@@ -23,9 +23,10 @@ from app.records.runs.prompt_ledger import PromptLedger, last_start_of_issue
 from app.records.tables import Project, Run, RunPrompt
 from app.services.context import Context, repository_of
 from app.services.ports import CannotRead, Change, Issue, Said
-from app.services.runs.prechecks import UNREADABLE, Prechecks, TemplateChoice
+from app.services.runs.accept import AcceptService
+from app.services.runs.prechecks import UNREADABLE, Checked, TemplateChoice
 from app.services.runs.red_checks import RedChecks
-from app.services.runs.requests import TEMPLATE, RunRequest, as_unavailable
+from app.services.runs.requests import TEMPLATE, Requester, RunRequest, as_unavailable
 
 # the branch of a run that has no id yet
 UNNAMED = "run/<run id>"
@@ -38,11 +39,11 @@ CUT = f"({INSTRUCTIONS_FILE} is longer than {_KIB} KiB: the rest is left out.)"
 class Prompts:
     """Makes the prompts of runs, and keeps them before their agents start."""
 
-    def __init__(self, context: Context, prechecks: Prechecks, red_checks: RedChecks) -> None:
+    def __init__(self, context: Context, accept: AcceptService, red_checks: RedChecks) -> None:
         self._stores, self._clock = context.stores, context.clock
         self._kept = PromptLedger(context.stores)
         self._choice = TemplateChoice(TemplateLedger(context.stores))
-        self._prechecks = prechecks
+        self._accept = accept
         self._red_checks = red_checks
         self._handovers = HandoverLedger(context.ledgers.runs)
         self._mirrors = context.adapters.mirrors
@@ -86,26 +87,35 @@ class Prompts:
         template = self._choice.for_run(project, brief, run.provenance.get(TEMPLATE))
         return make_prompt(self._informed(brief, project, issue, besides=run.id), template)
 
-    def preview(self, order: RunRequest, now: datetime) -> Prompt:
+    def preview(self, order: RunRequest, requester: Requester, now: datetime) -> Prompt:
         """Make the prompt that a run of this order would get now, and write nothing.
 
         The order is checked like one that is to be accepted, apart from quota and limits. Raises a
         Refusal.
         """
-        project = self._prechecks.project(order.project_id)
-        order.due_at(now)
-        checked = self._prechecks.order(project, order, None)
-        repo, number = repository_of(project), order.issue
-        branch = UNNAMED if number is None else branch_of_issue(project.branch_pattern, number)
+        rehearsed = self._accept.rehearse(order, requester, now)
+        project, checked = rehearsed.project, rehearsed.checked
         try:
-            has_mirror = self._mirrors.exists(repo)
-            base = self._mirrors.origin_tip(repo, checked.branch) if has_mirror else None
-            brief = replace(checked.brief, branch=branch, base=base or "")
             with as_unavailable():
+                brief = self._placed(project, checked)
                 whole = self._informed(brief, project, checked.issue)
         except CannotRead as problem:
             raise ForgeUnavailable(UNREADABLE) from problem
         return make_prompt(whole, checked.template)
+
+    def _placed(self, project: Project, checked: Checked) -> Brief:
+        """Add the branch and the commit on which a checked order would begin now."""
+        repo, number, change = repository_of(project), checked.brief.issue, checked.change
+        start, branch = checked.branch, UNNAMED
+        if change is not None:
+            start = branch = change.branch
+        elif number is not None:
+            branch = branch_of_issue(project.branch_pattern, number)
+        base = self._mirrors.origin_tip(repo, start) if self._mirrors.exists(repo) else None
+        if change is not None:
+            base = base or change.head_sha
+        brief = replace(checked.brief, branch=branch, base=base or "")
+        return self._on_change(brief, project, change)
 
     def _on_change(self, brief: Brief, project: Project, change: Change | None) -> Brief:
         """Add the change that a run works on, and the checks that failed for what it holds."""

@@ -8,9 +8,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session
 
+from app.domain.formatting import iso
+from app.domain.ids import shorten
 from app.domain.starts import moment_of
 from app.domain.words import BUILTIN, READY_LABEL, Delivers, Depth, Status, Trigger
 from app.errors import ChangeClosed, ForgeUnavailable, Invalid, IssueClosed
@@ -229,15 +232,13 @@ def is_ready(number: int) -> Still:
     return still
 
 
-def has_open_change(number: int, then: Still | None) -> Still:
-    """Return the check that a change request is still open, followed by another check."""
+def has_open_change(number: int) -> Still:
+    """Return the check that a change request is still open."""
 
     def still(session: Session, project: Project) -> None:
         change = control_of(session).get(ChangeRequest, (project.id, number))
         if change is not None and change.state != "open":
             raise ChangeClosed.of(number, change.state)
-        if then is not None:
-            then(session, project)
 
     return still
 
@@ -280,3 +281,21 @@ def ttl_of(run: Run | ListedRun) -> int | None:
     """Return how many seconds a run may wait in the queue, None if there is no limit."""
     since = run.due_at or run.created_at
     return round((run.expires_at - since).total_seconds()) if run.expires_at else None
+
+
+def accepted_words(run: Run) -> str:
+    """Return the first sentence of a run's timeline."""
+    what = f"issue #{run.issue}" if run.issue else f"branch {run.branch_name}"
+    if run.pr_number:
+        what = f"change request #{run.pr_number} on {run.work_branch}"
+    of = f" of {shorten(run.retry_of)}" if run.retry_of else ""
+    continued = f" · continues on {run.work_branch}" if run.retry_of and run.base_sha else ""
+    starts = f" · starts at {run.due_at:%d %b %H:%M} UTC" if run.due_at else ""
+    return f"{run.trigger}{of} · {what}{continued}{starts}"
+
+
+def accepted_data(run: Run) -> dict[str, Any]:
+    """Return the data of the first event of a run's timeline."""
+    source = ("parked" if run.base_sha else "fresh") if run.retry_of else None
+    told = {"starts_at": run.due_at and iso(run.due_at), "ttl": ttl_of(run), FROM: source}
+    return {name: it for name, it in told.items() if it is not None}

@@ -57,14 +57,19 @@ class OriginWatch:
             self._queue.submit(self._check, project)
         return len(due)
 
-    def check_now(self, project: Project, seconds: float) -> str | None:
-        """Check origin now, within `seconds`. Return why it cannot be reached, None if it can."""
+    def check_now(self, project: Project, seconds: float, *, notes_it: bool = True) -> str | None:
+        """Check origin now, within `seconds`. Return why it cannot be reached, None if it can.
+
+        The answer is kept in the project's row unless `notes_it` is False.
+        """
         try:
             self._mirrors.inspect_origin(project.origin, timeout_seconds=seconds)
         except OriginProblem as problem:
-            self.record_trouble(project, problem)
+            if notes_it:
+                self.record_trouble(project, problem)
             return problem.sentence
-        self.record_answer(project)
+        if notes_it:
+            self.record_answer(project)
         return None
 
     def record_answer(self, project: Project) -> None:

@@ -30,7 +30,7 @@ from app.services.lifecycle.finalize import let_go
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
 from app.services.push_checks import PUSH_ANYWAY, PushChecks, Unchecked, refusal_of
-from app.services.runs.accept import locked_by
+from app.services.runs.open_runs import locked_by
 
 log = structlog.get_logger()
 # more than can be in progress when a server is killed

@@ -64,7 +64,7 @@ IN_PROJECT = {"project_id": "{project_id}"}
 RUN_CALLS = (
     Call("GET", "/runs", BOTH),
     Call("POST", "/runs", BOTH, 201, IN_PROJECT | {"task": "please wait once more"}),
-    Call("POST", "/runs/preview", CONTROL, body=IN_PROJECT | {"task": "please wait once more"}),
+    Call("POST", "/runs/preview", BOTH, body=IN_PROJECT | {"task": "please wait once more"}),
     Call("GET", "/runs/{run_id}", RUNS, tells=CONTROL, may_know=True),
     Call("GET", "/runs/{run_id}/timeline", RUNS),
     Call("GET", "/runs/{run_id}/report", RUNS),

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.domain.agents.prompts import CONTINUE
-from app.errors import Invalid, IssueClosed
+from app.errors import Invalid
 from app.records.tables import Project, Run, RunPrompt
 from tests.builders.repositories import commit_file, run_git
-from tests.drivers.planes import RealPlane
+from tests.drivers.planes import DrivenPlane, RealPlane
 from tests.fakes.planes import TwinPlane
 
 READS = 'cat "$RUNYARD_PROMPT_FILE" > told.txt; git add -A; git commit -qm "Read it"'
@@ -29,8 +29,9 @@ def say(plane: RealPlane, project: Project, issue: int, words: str) -> None:
     plane.services.issues.comment(project.id, issue, "ada", words, plane.clock.advance(60))
 
 
-def preview(plane: RealPlane, project: Project, **wishes: object) -> str:
-    return plane.services.prompts.preview(plane.order(project, **wishes), plane.clock()).text
+def preview(plane: DrivenPlane, project: Project, **wishes: object) -> str:
+    order = plane.order(project, **wishes)
+    return plane.services.prompts.preview(order, plane.requester(), plane.clock()).text
 
 
 def close_change(plane: RealPlane, project: Project, because: str) -> None:
@@ -123,23 +124,15 @@ def test_the_setting_prompt_makes_the_prompt_of_tasks_too(plane: RealPlane) -> N
 
 @pytest.mark.parametrize("wanted", ["nightly", "nightly@9", "prompt", "x" * 200])
 def test_an_unknown_template_is_refused_before_anything_is_written(
-    plane: RealPlane, wanted: str
+    twin: TwinPlane, wanted: str
 ) -> None:
-    project = plane.add_project(READS)
-    for ask in (plane.accept, lambda o: plane.services.prompts.preview(o, plane.clock())):
-        with pytest.raises(Invalid, match="no template"):
-            ask(plane.order(project, task="Do it.", template=wanted))
-    assert plane.rows() == []
-
-
-def test_a_preview_is_refused_as_the_run_would_be(plane: RealPlane) -> None:
-    project = plane.add_project(READS)
-    issue = plane.add_issue(project).number
-    plane.services.issues.change(project.id, issue, {"state": "closed"}, plane.clock())
-    with pytest.raises(IssueClosed):
-        preview(plane, project, issue=issue)
-    with pytest.raises(Invalid, match="no branch nowhere"):
-        preview(plane, project, branch="nowhere")
+    project = twin.add_project(READS)
+    wishes = {"task": "Do it.", "template": wanted}
+    with pytest.raises(Invalid, match="no template"):
+        twin.accept(twin.order(project, **wishes))
+    with pytest.raises(Invalid, match="no template"):
+        preview(twin, project, **wishes)
+    assert twin.rows() == []
 
 
 @pytest.mark.parametrize(
