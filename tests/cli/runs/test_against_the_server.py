@@ -29,6 +29,24 @@ def test_an_issue_becomes_a_delivered_change(live: LiveShell) -> None:
     assert listed.count(f"#{number} Greet people") == 1
 
 
+def test_a_run_on_a_change_is_started_by_its_number_and_adds_to_it(live: LiveShell) -> None:
+    number = live.run("issues", "add", "-p", "shop", "Greet twice", "--ready").out.strip()
+    code, [first, *_], told = trigger(live, "--issue", number, "--wait")
+    assert code == 0, told
+    change = live.run("runs", "show", first, "--json").json["delivery"]
+    words = ("--pr-number", str(change["number"]), "--task", "please commit")
+    code, [second, *_], told = trigger(live, *words, "--wait")
+    assert code == 0, told
+    run = live.run("runs", "show", second, "--json").json
+    assert (run["trigger"], run["pr_number"]) == ("review", change["number"])
+    assert run["delivery"]["head_sha"] != change["head_sha"]
+    text = live.run("runs", "prompt", second).out
+    assert f"You work on change request #{change['number']}, “Greet twice”" in text
+    refused = trigger(live, "--pr-number", "999")
+    assert (refused[0], refused[1]) == (1, [])
+    assert "There is no change request #999." in refused[2]
+
+
 def test_the_loop_is_driven_from_the_command_line(live: LiveShell) -> None:
     number = live.run("issues", "add", "-p", "shop", "Greet once more", "--ready").out.strip()
     assert live.run("afk", "next", "shop").out.startswith("auto runs are off\n")

@@ -353,9 +353,11 @@ def test_a_trigger_takes_what_the_api_takes(here: Here, server: RecordedServer) 
     server.on("GET", "/projects", {"items": [a_project()]})
     server.on("POST", "/runs", Reply(201, a_run()))
     words = ["--delivers", "report", "--delay", "60", "--ttl", "600", "--tag", "a", "--tag", "b"]
+    words += ["--pr-number", "7"]
     assert here("runs", "trigger", "-p", "demo", "--agent-type", "x", *words).code == 0
     body = server.calls("POST", "/runs")[0].body
-    assert {name: body[name] for name in ("delivers", "delay", "ttl", "tags")} == {
+    assert {name: body[name] for name in ("pr_number", "delivers", "delay", "ttl", "tags")} == {
+        "pr_number": 7,
         "delivers": "report",
         "delay": 60,
         "ttl": 600,
