@@ -1,4 +1,4 @@
-"""What an agent is told about the required checks that did not pass."""
+"""The words that tell an agent which required checks did not pass, and what they wrote."""
 
 from __future__ import annotations
 
