@@ -123,3 +123,12 @@ def wait_for_run_page(page: Page) -> str:
     page.wait_for_url("**/runs/run_*")
     expect(page.get_by_test_id("run-status")).to_be_visible()
     return page.url.rpartition("/")[2]
+
+
+def tab_to(page: Page, wanted: Locator, presses: int = 40) -> None:
+    """Press Tab until an element has the focus."""
+    for _ in range(presses):
+        if wanted.evaluate("(e) => e === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{wanted} cannot be reached with Tab")

@@ -34,98 +34,161 @@ class Changed:
     value: str
 
 
-class CheckRows(ui.element):
-    """The rows of a project's checks; its value is their text, as `words_of_rows` writes it."""
+class CheckRowView:
+    """One check of the editor: its fields, and the buttons that move and remove it."""
 
-    def __init__(self, words: str, about: str) -> None:
+    def __init__(self, row: CheckRow, rows: CheckRows) -> None:
+        self.row, self._rows = row, rows
+        with testid(ui.element("div").classes("check-row"), "check-row") as self.box:
+            self.box.props("role=group")
+            self._draw_fields()
+            with ui.element("div").classes("check-acts"):
+                switch = testid(ui.switch("Required", value=row.required), "check-required")
+                switch.props("dense").tooltip(UNREQUIRED)
+                switch.on_value_change(self._require)
+                ui.element("span").classes("sp")
+                self.up = self._move_button("↑", -1, "move-check")
+                self.down = self._move_button("↓", 1, "move-check-down")
+                self.remove = button(
+                    "Remove", partial(rows.remove_row, self), kind="small", mark="remove-check"
+                )
+        self._name_parts()
+
+    @property
+    def words(self) -> str:
+        """The check's name for people, also while it has none."""
+        name = plain(self.row.name.strip())
+        return f"“{name}”" if name else "the check without a name"
+
+    def settle(self, place: int, count: int) -> None:
+        """Bring the buttons in line with the row's place; at an end one of them does nothing."""
+        for made, is_at_end in ((self.up, place == 0), (self.down, place == count - 1)):
+            made.classes(add="off" if is_at_end else "", remove="" if is_at_end else "off")
+            made.props["aria-disabled"] = str(is_at_end).lower()
+            made.set_visibility(count > 1)
+
+    def _draw_fields(self) -> None:
+        row = self.row
+        self.name = text_field("Name", row.name, placeholder="tests", mark="check-name").control
+        self.name.props["maxlength"] = MAX_CHECK_NAME
+        line = text_field(
+            "Command", row.command, placeholder="make test", mono=True, mark="check-command"
+        )
+        timeout = text_field("Timeout", row.timeout, mark="check-timeout")
+        for control, name in ((self.name, "name"), (line.control, "command")):
+            control.on_value_change(partial(self._put, name))
+        timeout.control.on_value_change(partial(self._put, "timeout"))
+
+    def _move_button(self, sign: str, by: int, mark: str) -> ui.button:
+        return button(sign, partial(self._rows.move_row, self, by), kind="ico small", mark=mark)
+
+    def _name_parts(self) -> None:
+        self.box.props["aria-label"] = f"Check {self.words}"
+        for made, act in ((self.up, "Move {} up"), (self.down, "Move {} down")):
+            made.props["aria-label"] = act.format(self.words)
+        self.remove.props["aria-label"] = f"Remove {self.words}"
+
+    def _put(self, name: str, change: Changed) -> None:
+        setattr(self.row, name, change.value or "")
+        if name == "name":
+            self._name_parts()
+        self._rows.notify()
+
+    def _require(self, change: ValueChangeEventArguments[bool | None]) -> None:
+        self.row.required = bool(change.value)
+        self._rows.notify()
+
+
+class CheckRows(ui.element):
+    """The rows of a project's checks; its value is their text, as `words_of_rows` writes it.
+
+    `say` has a sentence read aloud: what a press moved or removed is not where the focus is.
+    """
+
+    def __init__(self, words: str, about: str, say: Callable[[str], None]) -> None:
         super().__init__("div")
         self.classes("check-rows").props("role=group tabindex=-1")
         self.props["aria-label"] = about
+        self._say = say
         self._listeners: list[Callable[[Changed], object]] = []
-        self._rows = rows_of(words)
         with self:
             self._list = ui.element("div")
             self._add = button("Add a check", self._add_row, kind="small", mark="add-check")
-        self._draw()
+        self._draw(words)
 
     @property
     def value(self) -> str:
         """The text of the rows; empty rows are left out."""
-        return words_of_rows(self._rows)
+        return words_of_rows(shown.row for shown in self._shown)
 
     def set_value(self, words: str) -> None:
         """Show other rows."""
         if words != self.value:
-            self._rows = rows_of(words)
-            self._draw()
+            self._draw(words)
 
     def on_value_change(self, listener: Callable[[Changed], object]) -> None:
         """Call `listener` after each change that a person makes."""
         self._listeners.append(listener)
 
-    def _draw(self) -> None:
-        self._list.clear()
-        with self._list:
-            for row in self._rows:
-                self._draw_row(row)
-        self._add.set_visibility(len(self._rows) < MOST_CHECKS)
-
-    def _draw_row(self, row: CheckRow) -> None:
-        with testid(ui.element("div").classes("check-row"), "check-row"):
-            name = text_field("Name", row.name, placeholder="tests", mark="check-name")
-            name.control.props["maxlength"] = MAX_CHECK_NAME
-            name.control.on_value_change(partial(self._put, row, "name"))
-            line = text_field(
-                "Command", row.command, placeholder="make test", mono=True, mark="check-command"
-            )
-            line.control.on_value_change(partial(self._put, row, "command"))
-            timeout = text_field("Timeout", row.timeout, mark="check-timeout")
-            timeout.control.on_value_change(partial(self._put, row, "timeout"))
-            with ui.element("div").classes("check-acts"):
-                switch = testid(ui.switch("Required", value=row.required), "check-required")
-                switch.props("dense").tooltip(UNREQUIRED)
-                switch.on_value_change(partial(self._require, row))
-                ui.element("span").classes("sp")
-                if row is not self._rows[0]:
-                    move = button(
-                        "↑", partial(self._move, row), kind="ico small", mark="move-check"
-                    )
-                    move.props["aria-label"] = f"Move {plain(row.name) or 'this check'} up"
-                button("Remove", partial(self._remove, row), kind="small", mark="remove-check")
-
-    def _put(self, row: CheckRow, name: str, change: Changed) -> None:
-        setattr(row, name, change.value or "")
-        self._notify()
-
-    def _require(self, row: CheckRow, change: ValueChangeEventArguments[bool | None]) -> None:
-        row.required = bool(change.value)
-        self._notify()
-
-    def _add_row(self) -> None:
-        self._rows.append(CheckRow())
-        self._draw()
-
-    def _remove(self, row: CheckRow) -> None:
-        self._rows.remove(row)
-        self._draw()
-        self._notify()
-
-    def _move(self, row: CheckRow) -> None:
-        place = self._rows.index(row)
-        self._rows.insert(place - 1, self._rows.pop(place))
-        self._draw()
-        self._notify()
-
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Tell the listeners the present value."""
         for listener in self._listeners:
             listener(Changed(self.value))
 
+    def move_row(self, shown: CheckRowView, by: int) -> None:
+        """Move a row up (-1) or down (1); the pressed button keeps the focus."""
+        place = self._shown.index(shown) + by
+        if not 0 <= place < len(self._shown):
+            return
+        self._shown.remove(shown)
+        self._shown.insert(place, shown)
+        shown.box.move(target_index=place)
+        self._settle()
+        _focus(shown.up if by < 0 else shown.down)
+        self._say(f"{shown.words} is check {place + 1} of {len(self._shown)} now.")
+        self.notify()
 
-def checks_field(label: str, words: str, *, hint: str, mark: str) -> Field:
-    """Create the editor of a project's checks."""
+    def remove_row(self, shown: CheckRowView) -> None:
+        """Remove a row; the focus goes to the same button of the next one."""
+        place = self._shown.index(shown)
+        self._shown.remove(shown)
+        shown.box.delete()
+        self._settle()
+        _focus(self._shown[min(place, len(self._shown) - 1)].remove if self._shown else self._add)
+        self._say(f"Removed {shown.words}.")
+        self.notify()
+
+    def _draw(self, words: str) -> None:
+        self._list.clear()
+        with self._list:
+            self._shown = [CheckRowView(row, self) for row in rows_of(words)]
+        self._settle()
+
+    def _add_row(self) -> None:
+        with self._list:
+            self._shown.append(CheckRowView(CheckRow(), self))
+        self._shown[-1].name.props("autofocus")
+        self._settle()
+
+    def _settle(self) -> None:
+        for place, shown in enumerate(self._shown):
+            shown.settle(place, len(self._shown))
+        self._add.set_visibility(len(self._shown) < MOST_CHECKS)
+
+
+def _focus(made: ui.element) -> None:
+    # after the browser has moved or removed the row, which takes the focus away; by the client, as
+    # the pressed button may be gone
+    made.client.run_javascript(f"requestAnimationFrame(() => getHtmlElement({made.id})?.focus())")
+
+
+def checks_field(
+    label: str, words: str, say: Callable[[str], None], *, hint: str, mark: str
+) -> Field:
+    """Create the editor of a project's checks; `say` has a sentence read aloud."""
     field = Field(label, hint=hint)
     with field.box:
-        control = CheckRows(words, label)
+        control = CheckRows(words, label, say)
     field.hold(control, mark=mark, is_group=True)
     control.on_value_change(lambda _: field.clear())
     return field

@@ -33,6 +33,8 @@ from app.state.projects.settings_form import SettingsForm
 AREAS = frozenset({Kind.COMMAND, Kind.TEXT, Kind.LINES})
 MONO = frozenset({Kind.BRANCH, Kind.COMMAND, Kind.LINES})
 MARKS = {"sandbox": "project-sandbox"}
+# moving between the controls of a group does not leave it
+LEFT = "(e) => { if (!e.currentTarget.contains(e.relatedTarget)) emit(); }"
 NO_ANSWER = "The server did not answer. What you typed is still here: press Save again."
 SOMETHING_ELSE = "Another change to this project is being saved. Press Save again."
 
@@ -91,7 +93,8 @@ class SettingsFormView:
         about = setting.about
         is_rows = about.kind is Kind.CHECKS
         if is_rows:
-            field = checks_field(about.label, words, hint=about.hint, mark=mark)
+            say = self._session.announce
+            field = checks_field(about.label, words, say, hint=about.hint, mark=mark)
         elif about.labels:
             field = chosen_field(setting, words, mark=mark)
         else:
@@ -101,7 +104,11 @@ class SettingsFormView:
         control.on_value_change(lambda change: self._put(name, words_of(change.value)))
         # of a group only these events arrive from the controls inside
         control.on("focusin" if is_rows else "focus", partial(self._form.enter, name))
-        control.on("focusout" if is_rows else "blur", lambda: self._show(self._form.leave(name)))
+        control.on(
+            "focusout" if is_rows else "blur",
+            lambda: self._show(self._form.leave(name)),
+            js_handler=LEFT if is_rows else None,
+        )
         if isinstance(control, ui.input):
             control.on("keydown.enter", self._save)
         return field

@@ -30,19 +30,18 @@ class CheckRow:
     def read(self) -> dict[str, Any]:
         """Return the check as the API takes it. Raises ValueError with a sentence."""
         name = self.name.strip()
-        shown = f"“{name}”" if name else "the check without a name"
         if not name:
             raise ValueError(f"Give the check “{self.command.strip()}” a name.")
         try:
             command = shlex.split(self.command)
         except ValueError as error:
-            raise ValueError(f"A quote in the command of {shown} is not closed.") from error
+            raise ValueError(f"A quote in the command of “{name}” is not closed.") from error
         if not command:
-            raise ValueError(f"The command of {shown} is missing.")
+            raise ValueError(f"The command of “{name}” is missing.")
         try:
             seconds = read_clock(self.timeout) if self.timeout.strip() else CHECK_SECONDS
         except ValueError as error:
-            raise ValueError(f"The timeout of {shown}: {error}") from error
+            raise ValueError(f"The timeout of “{name}”: {error}") from error
         return {
             "name": name,
             "command": command,

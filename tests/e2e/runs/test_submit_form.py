@@ -7,12 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, Request, WebSocket, expect
+from playwright.sync_api import Page, Request, WebSocket, expect
 
 from tests.builders.scenes import (
     Puppet,
     add_project,
     start_run,
+    tab_to,
     wait_for_run_page,
     wait_until,
     wait_until_released,
@@ -81,7 +82,12 @@ def test_the_keyboard_alone_fills_the_form_and_starts_the_run(
     dialog = page.get_by_role("dialog", name="New run")
     picker = dialog.get_by_test_id("branch-picker")
     expect(dialog.get_by_test_id("task")).to_be_focused()
-    tab_to(page, picker)
+    keys.type("Typed without a mouse")
+    for name in ("Issue (optional)", "Template"):
+        keys.press("Tab")
+        expect(dialog.get_by_role("combobox", name=name)).to_be_focused()
+    keys.press("Tab")
+    expect(picker).to_be_focused()
     keys.type("dev")
     expect(page.get_by_role("option")).to_have_text(["dev"])
     keys.press("ArrowDown")
@@ -96,10 +102,6 @@ def test_the_keyboard_alone_fills_the_form_and_starts_the_run(
     expect(deep).to_have_attribute("aria-checked", "true")
     keys.press("Tab")
     expect(page.get_by_role("combobox", name="Target framework")).to_be_focused()
-    keys.press("Tab")
-    expect(page.get_by_role("combobox", name="Issue (optional)")).to_be_focused()
-    keys.press("Tab")
-    keys.type("Typed without a mouse")
     for mark in ("agent", "model"):
         keys.press("Tab")
         expect(page.get_by_test_id(mark)).to_be_focused()
@@ -163,10 +165,14 @@ def test_a_form_begins_anew_with_a_key_of_its_own_also_where_its_run_exists(
     open_form(page, server, project)
     keys, task = [key_of(page)], page.get_by_test_id("task")
     task.fill("half a sentence")
+    template = page.get_by_role("combobox", name="Template")
+    template.click()
+    page.get_by_role("option", name="fix-tests", exact=True).click()
     page.reload()
     restored = page.get_by_test_id("form-restored")
     expect(restored).to_be_visible()
     expect(task).to_have_value("half a sentence")
+    expect(template).to_have_value("fix-tests")
     assert key_of(page) == keys[0]
     page.get_by_test_id("form-reset").click()
     expect(restored).to_have_count(0)
@@ -224,12 +230,3 @@ def test_an_issue_is_run_from_its_row_in_a_dialog_over_the_page(
     assert wait_until(server, run_id, status="running")["issue"] == 1
     puppet.tell("exit 0")
     wait_until_released(server, run_id)
-
-
-def tab_to(page: Page, wanted: Locator, presses: int = 40) -> None:
-    """Press Tab until an element has the focus."""
-    for _ in range(presses):
-        if wanted.evaluate("(e) => e === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"{wanted} cannot be reached with Tab")

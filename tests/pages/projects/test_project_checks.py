@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from nicegui.testing.user import User
 
-from app.api.schemas import CheckOut, NewProject, ProjectChange, ProjectOut
-from tests.builders.repositories import make_origin
+from app.api.schemas import CheckOut, ProjectChange, ProjectOut
 from tests.pages.conftest import House, html_of, until
+from tests.pages.projects.conftest import open_settings
 
 SENTENCE = "Check “tests” could not be started: make was not found."
 SUGGESTED = [{"name": "make test", "command": ["make", "test"]}]
-
-
-@pytest.fixture
-async def project(house: House, user: User, tmp_path: Path) -> ProjectOut:
-    """A ready project."""
-    origin = make_origin(tmp_path / "shop", bare=True)
-    made = await house.api_of(user).add_project(
-        NewProject(name="shop", origin=str(origin), agent="script", agent_command=["make"])
-    )
-    await until(lambda: house.plane.ledgers.projects.find(made.id).state == "ready")
-    return made
-
-
-async def open_settings(person: User, project: ProjectOut) -> None:
-    await person.open(f"/projects/{project.id}?tab=settings")
 
 
 def marked(person: User, mark: str) -> list[Any]:
@@ -51,7 +35,7 @@ async def test_rows_are_added_moved_and_saved(
         await until(lambda place=place: len(user.find(marker="check-name").elements) > place)
         type_row(user, place, name, command)
     marked(user, "check-required")[1].set_value(False)
-    user.find(marker="move-check").click()
+    _press(marked(user, "move-check")[1])
     await user.should_see("1 change not saved")
     user.find(marker="save-settings").click()
     await user.should_see("Saved.")
@@ -60,6 +44,45 @@ async def test_rows_are_added_moved_and_saved(
         CheckOut(name="lint", command=["ruff", "check", "."], required=False),
         CheckOut(name="tests", command=["make", "test"]),
     ]
+
+
+async def test_a_row_is_moved_and_removed_where_it_stands(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    checks = [{"name": name, "command": ["make", name]} for name in ("a", "b", "c")]
+    change = ProjectChange.model_validate({"checks": checks})
+    await house.api_of(user).change_project(project.id, change)
+    await open_settings(user, project)
+    rows = dict(zip("abc", marked(user, "check-row"), strict=True))
+    up, down, remove = (
+        marked(user, mark) for mark in ("move-check", "move-check-down", "remove-check")
+    )
+    _press(up[0])  # does nothing: it is the first
+    assert up[0].props["aria-disabled"] == "true"
+    await user.should_not_see("1 change not saved")
+    _press(down[0])
+    assert _order(rows) == "bac"
+    assert "“a” is check 2 of 3 now." in html_of(user)
+    _press(remove[1])
+    assert "Removed “b”." in html_of(user)
+    _press(up[2])
+    user.find(marker="save-settings").click()
+    await user.should_see("Saved.")
+    now = await house.api_of(user).project(project.id)
+    assert [one.name for one in now.checks] == ["c", "a"]
+
+
+def _press(made: Any) -> None:
+    """Press one of several buttons of the same kind."""
+    for listener in list(made._event_listeners.values()):
+        if listener.type == "click":
+            made._handle_event({"listener_id": listener.id, "args": {}})
+
+
+def _order(rows: dict[str, Any]) -> str:
+    """Return the names of the rows in the order of the page."""
+    shown = rows["a"].parent_slot.children
+    return "".join(sorted(rows, key=lambda name: shown.index(rows[name])))
 
 
 async def test_a_row_that_is_wrong_is_told_and_kept(user: User, project: ProjectOut) -> None:

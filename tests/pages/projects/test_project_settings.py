@@ -5,28 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from nicegui import ui
 from nicegui.testing.user import User
 
 from app.api.schemas import NewProject, ProjectChange, ProjectOut
 from tests.builders.repositories import make_origin
 from tests.pages.conftest import House, html_of, until
-
-
-@pytest.fixture
-async def project(house: House, user: User, tmp_path: Path) -> ProjectOut:
-    """A ready project with an agent command."""
-    origin = make_origin(tmp_path / "shop", bare=True)
-    made = await house.api_of(user).add_project(
-        NewProject(name="shop", origin=str(origin), agent="script", agent_command=["make"])
-    )
-    await until(lambda: house.plane.ledgers.projects.find(made.id).state == "ready")
-    return made
-
-
-async def open_settings(person: User, project: ProjectOut) -> None:
-    await person.open(f"/projects/{project.id}?tab=settings")
+from tests.pages.projects.conftest import open_settings
 
 
 def only(person: User, marker: str) -> Any:
