@@ -57,3 +57,13 @@ async def until_status(house: House, run_id: str, *statuses: str) -> None:
     """Wait until the run has one of the statuses."""
     find = house.plane.ledgers.runs.find
     await until(lambda: find(run_id).status in statuses)
+
+
+async def ended_run(
+    house: House, user: User, folder: Path, agent: str = DIES, status: str = "died", **order: Any
+) -> RunOut:
+    """Run a new project's agent once, to its end."""
+    project = await add_project(house, user, folder, agent)
+    run = await start(house, user, project, "k1", **order)
+    await until_status(house, run.id, status)
+    return run

@@ -31,6 +31,7 @@ PICKED = {
     "branch": "(option) => window.runyardDraft?.put('branch', option?.label ?? '')",
     "framework": "(option) => window.runyardDraft?.put('framework', option?.label ?? '')",
     "issue": "(option) => window.runyardDraft?.put('issue', option?.label ?? '')",
+    "template": "(option) => window.runyardDraft?.put('template', option?.label ?? '')",
 }
 
 
@@ -197,6 +198,7 @@ class RunFormView:
         form = self._form
         self._key.set_content(self._key_html())
         self._choose_depth(form.depth)
+        self._name_templates()
         for name, control in self._controls.items():
             value = getattr(form, name) or (NO_ISSUE if name == "issue" else "")
             if isinstance(control, ui.select) and value not in control.options:
@@ -204,15 +206,19 @@ class RunFormView:
                 control.set_options(dict(control.options) | {value: shown}, value=value)
             else:
                 control.set_value(value)
+        self._prompt.now()
 
     def _draw_fields(self) -> None:
         self._fields_box.clear()
         with self._fields_box:
-            self._draw_branch()
-            self._draw_depth()
-            self._draw_framework()
-            self._draw_issue()
             self._draw_task()
+            with ui.element("div").classes("pair"):
+                self._draw_issue()
+                self._draw_template()
+            with ui.element("div").classes("trio"):
+                self._draw_branch()
+                self._draw_depth()
+                self._draw_framework()
             with ui.element("div").classes("pair"):
                 self._draw_agent()
             self._draw_options()
@@ -250,6 +256,7 @@ class RunFormView:
 
     def _notice_change(self) -> None:
         """Stop waiting for the branch if the form no longer equals what was sent."""
+        self._name_templates()
         self._prompt.later()
         self._lock.check()
         self._notices.show_wait()
@@ -284,12 +291,25 @@ class RunFormView:
         field = choice_field("Issue (optional)", names, form.issue or NO_ISSUE, mark="issue-picker")
         self._keep(field.control, "issue", empty=None)
 
+    def _draw_template(self) -> None:
+        form = self._form
+        field = choice_field(
+            "Template", form.template_names(), form.template, mark="template-picker"
+        )
+        self._keep(field.control, "template")
+
+    def _name_templates(self) -> None:
+        """Name the template of a run without a choice: task and issue decide which one it is."""
+        control, names = self._controls["template"], self._form.template_names()
+        if control.options != names:
+            control.set_options(names)
+
     def _draw_task(self) -> None:
         form = self._form
         field = area_field(
             "Task (optional)",
             form.task,
-            placeholder="What to do. Empty: the project's default template.",
+            placeholder="What to do. Empty: the template alone.",
             mark="task",
         )
         field.control.props("rows=2" if self._is_page else "rows=2 autofocus")

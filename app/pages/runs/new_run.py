@@ -9,7 +9,7 @@ from typing import TypeVar
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import BranchOut, IssueOut, ProjectOut, QuotaOut
+from app.api.schemas import BranchOut, IssueOut, ProjectOut
 from app.pages.components.buttons import button
 from app.pages.components.markup import clean, plain, plain_html
 from app.pages.components.testids import testid
@@ -37,9 +37,9 @@ def register(connection: Connection) -> None:
         if entered is None:
             return
         session, project = entered
-        branches, issues, quota, unknown = await _ask(session, project)
-        form = RunForm.open(project, session.client.request.query_params)
-        form.quota = quota
+        branches, issues, form, unknown = await _ask(
+            session, project, session.client.request.query_params
+        )
         title = f"Run {plain(project.name)}"
         dress_form()
         crumbs = [("Projects", "/"), (plain(project.name), f"/projects/{project.id}")]
@@ -64,15 +64,13 @@ async def open_run_dialog(
         sheet = ui.element("div").classes("sheet")
     dialog.on("hide", dialog.delete)
     try:
-        branches, issues, quota, unknown = await _ask(session, project)
+        branches, issues, form, unknown = await _ask(session, project, query or {})
     except NoAnswer as silence:
         dialog.delete()
         session.refuse(silence)
         return
     if session.client.is_deleted:
         return
-    form = RunForm.open(project, query or {})
-    form.quota = quota
     with sheet:
         ui.html(f"<h2>Run {plain_html(project.name)}</h2>", sanitize=clean).classes("stack")
         if unknown:
@@ -133,9 +131,9 @@ def can_start(project: ProjectOut) -> bool:
 
 
 async def _ask(
-    session: PageSession, project: ProjectOut
-) -> tuple[list[BranchOut], list[IssueOut], QuotaOut | None, str]:
-    """Fetch branches, issues and quota; a failed part is empty, with the first reason why."""
+    session: PageSession, project: ProjectOut, query: Mapping[str, str]
+) -> tuple[list[BranchOut], list[IssueOut], RunForm, str]:
+    """Fetch what a form needs, and fill it; a failed part is empty, with the first reason why."""
     api, reasons = session.api, list[str]()
 
     async def if_possible(asked: Awaitable[Answer]) -> Answer | None:
@@ -145,9 +143,12 @@ async def _ask(
             reasons.append(problem.detail)
             return None
 
-    branches, issues, quota = await asyncio.gather(
+    branches, issues, quota, templates = await asyncio.gather(
         if_possible(api.branches(project.id)),
         if_possible(api.issues(project.id)),
         if_possible(api.quota()),
+        if_possible(api.templates(project.id)),
     )
-    return branches or [], issues or [], quota, reasons[0] if reasons else ""
+    form = RunForm.open(project, query, templates or ())
+    form.quota = quota
+    return branches or [], issues or [], form, reasons[0] if reasons else ""

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from nicegui import ui
 from nicegui.events import GenericEventArguments
+from pydantic import ValidationError
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import TurnOut
+from app.api.schemas import PromptOut, PromptPreview, TurnOut
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
+from app.state.page.refused_input import messages_of
 from app.state.runs.run_form import RunForm
 
 PAUSE = 0.4  # seconds without typing, after which the prompt is made again
 NOTHING = "Nothing yet: the agent has not started."
+WILL_BE_TOLD = "What it will be told"
 
 
 class Told:
     """A folded section with the prompts of a run, fetched when it is opened."""
 
     def __init__(self, session: PageSession, run_id: str) -> None:
-        self._session, self._id, self._is_open = session, run_id, False
-        with ui.element("details").classes("fold") as fold:
+        self._is_open = False
+        self._look = session.looker(partial(session.api.prompt, run_id), self._draw)
+        with ui.element("details").classes("fold told") as fold:
             ui.html("What it was told", sanitize=clean, tag="summary")
             self._box = testid(ui.html("", sanitize=clean), "told-text")
         testid(fold, "told")
@@ -35,16 +40,11 @@ class Told:
 
     async def refresh(self) -> None:
         """Fetch the prompts if the section is open: a turn may have begun."""
-        if not self._is_open:
-            return
-        try:
-            turns = (await self._session.api.prompt(self._id)).turns
-        except (ApiProblem, NoAnswer) as problem:
-            self._session.refuse(problem)
-            return
-        if not self._session.client.is_deleted:
-            with self._session.client:
-                self._box.set_content(turns_html(turns))
+        if self._is_open:
+            await self._look()
+
+    def _draw(self, prompt: PromptOut) -> None:
+        self._box.set_content(turns_html(prompt.turns))
 
 
 def turns_html(turns: Sequence[TurnOut]) -> str:
@@ -71,11 +71,17 @@ class PromptBox:
     """The prompt that the form's run would get, made again while the person types."""
 
     def __init__(self, session: PageSession, form: RunForm) -> None:
-        self._session, self._form = session, form
+        self._api, self._form = session.api, form
         self._timer: ui.timer | None = None
+        self._look = session.looker(self._ask, self._draw)
         with ui.element("div").classes("f prompt-box") as self._box:
-            self._head = testid(ui.label("Prompt").classes("label"), "prompt-template")
+            self._head = testid(ui.label(WILL_BE_TOLD).classes("label"), "prompt-template")
             self._text = testid(ui.html("", sanitize=clean), "prompt-preview")
+        self.now()
+        session.on_return(self.now)
+
+    def now(self) -> None:
+        """Make the prompt again."""
         self.later(0)
 
     def later(self, seconds: float = PAUSE) -> None:
@@ -85,24 +91,27 @@ class PromptBox:
         if self._timer is not None:
             self._timer.cancel()
         with self._box:
-            self._timer = ui.timer(seconds, self._refresh, once=True)
+            self._timer = ui.timer(seconds, self._look, once=True)
 
-    async def _refresh(self) -> None:
+    async def _ask(self) -> PromptPreview | str | None:
+        """Return the prompt, the sentence why there is none, or None if nobody answered."""
         try:
-            order = self._form.order(self._session.now())
-        except ValueError:
-            return  # the form says what is wrong when it is sent
-        head, html = "Prompt", ""
-        try:
-            made = await self._session.api.preview(order)
+            return await self._api.preview(self._form.wishes())
+        except ValidationError as error:
+            return messages_of(error)
         except ApiProblem as problem:
-            html = f'<p class="sub">{plain_html(problem.detail)}</p>'
+            return problem.detail
         except NoAnswer:
+            return None
+
+    def _draw(self, made: PromptPreview | str | None) -> None:
+        if made is None or self._box.is_deleted:
             return
+        head, html = WILL_BE_TOLD, ""
+        if isinstance(made, str):
+            html = f'<p class="sub">{plain_html(made)}</p>'
         else:
-            head = f"Prompt · {made.template}@{made.version}" if made.template else head
+            head += f" · {made.template}@{made.version}" if made.template else ""
             html = _text_html(made.text)
-        if not self._session.client.is_deleted and not self._box.is_deleted:
-            with self._session.client:
-                self._head.set_text(head)
-                self._text.set_content(html)
+        self._head.set_text(head)
+        self._text.set_content(html)

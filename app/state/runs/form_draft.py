@@ -65,6 +65,8 @@ class FormDraft:
             form.branch = _named(branch, branches, shown) or branch
         if framework := self.fields.get("framework"):
             form.framework = _named(framework, form.frameworks(), shown) or form.framework
+        if template := self.fields.get("template"):
+            form.template = template if template in form.template_names() else ""
         if (depth := self.fields.get("depth")) in set(Depth):
             form.depth = Depth(depth)
         if issue := self.fields.get("issue"):
@@ -78,7 +80,7 @@ def _named(words: str, names: Iterable[str], shown: Callable[[str], str]) -> str
 
 
 def _state_of(form: RunForm) -> tuple[object, ...]:
-    fields = (form.branch, form.framework, form.depth, form.issue)
+    fields = (form.branch, form.framework, form.depth, form.issue, form.template)
     return (form.key, form.sent, *fields, *(getattr(form, name) for name in TEXTS))
 
 

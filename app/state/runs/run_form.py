@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.client.protocol import new_correlation_id
-from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, UsageLimit
+from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, TemplateOut, UsageLimit
+from app.domain.agents.templates import SETTING_NAME
 from app.domain.formatting import iso
 from app.domain.quota import QuotaBanner, QuotaLevel, quota_banner
 from app.domain.starts import moment_of, read_start
@@ -25,6 +26,7 @@ from app.state.page.submits import Submits
 from app.state.runs.run_board import Submitting
 
 BAD_TTL = "Expires after: write a span as 30m, 2h or 1d."
+NO_TEMPLATE = "no template"
 
 
 NO_ANSWER = "The server did not answer. Retry sends the same key, so nothing can start twice."
@@ -91,6 +93,7 @@ class RunForm:
     """One open form. The key stays the same until `reset`, however often it is submitted.
 
     `sent` holds the correlation id of every submit under this key, `ordered` the body of the last.
+    `template` is empty for the one that the run gets without a choice.
     """
 
     project: ProjectOut
@@ -99,6 +102,7 @@ class RunForm:
     framework: str = "auto"
     issue: int | None = None
     task: str = ""
+    template: str = ""
     agent: str = ""
     model: str = ""
     delay: str = ""
@@ -111,22 +115,39 @@ class RunForm:
     busy: bool = False
     trouble: Trouble | None = None
     quota: QuotaOut | None = None
+    templates: Sequence[TemplateOut] = ()
 
     @classmethod
-    def open(cls, project: ProjectOut, query: Mapping[str, str]) -> RunForm:
+    def open(
+        cls, project: ProjectOut, query: Mapping[str, str], templates: Sequence[TemplateOut] = ()
+    ) -> RunForm:
         """Create a form with a new key, filled from the query of a URL."""
-        form = cls(project, project.base_branch)
+        form = cls(project, project.base_branch, templates=templates)
         form._fill(query)
         return form
 
     def reset(self) -> None:
         """Clear the form and take a new key, so that the next submit is another run."""
-        fresh = RunForm(self.project, self.project.base_branch, quota=self.quota, zone=self.zone)
+        fresh = RunForm.open(self.project, {}, self.templates)
+        fresh.quota, fresh.zone = self.quota, self.zone
         self.__dict__.update(fresh.__dict__)
 
     def frameworks(self) -> tuple[str, ...]:
         """Return the available frameworks: the known ones, then the project's own."""
         return tuple(dict.fromkeys((*FRAMEWORKS, *self.project.frameworks)))
+
+    def template_names(self) -> dict[str, str]:
+        """Return the templates to choose from, by value; the first one is what a run gets without.
+
+        Without a task and an issue that is the project's default. A task or an issue goes into the
+        project's own prompt if it has one, else it needs no template.
+        """
+        names = [one.name for one in self.templates]
+        if self.issue is None and not self.task.strip():
+            usual = next((one.name for one in self.templates if one.default), "")
+        else:
+            usual = SETTING_NAME if SETTING_NAME in names else NO_TEMPLATE
+        return {"": f"Default ({usual})" if usual else "Default"} | {name: name for name in names}
 
     def order(self, now: datetime | None = None) -> RunOrder:
         """Build the body of the submit, without empty fields.
@@ -134,10 +155,21 @@ class RunForm:
         Raises ValueError or its subclass ValidationError.
         """
         options = options_of(self.delay, self.ttl, self.tags, now or datetime.now(UTC), self.zone)
+        return self._body(options)
+
+    def wishes(self) -> RunOrder:
+        """Build the body without the options: a start time that cannot be read changes no prompt.
+
+        Raises ValidationError.
+        """
+        return self._body({})
+
+    def _body(self, options: Mapping[str, Any]) -> RunOrder:
         given: dict[str, Any] = {
             "branch": self.branch.strip(),
             "issue": self.issue,
             "task": self.task.strip(),
+            "template": self.template,
             "agent": self.agent.strip(),
             "model": self.model.strip(),
         }
@@ -259,6 +291,8 @@ class RunForm:
         if issue.isascii() and issue.isdigit() and len(issue) < 10 and int(issue) > 0:
             self.issue = int(issue)
         self.task = query.get("task", "")
+        if (template := query.get("template", "")) in self.template_names():
+            self.template = template
         self.agent = query.get("agent", "").strip()
         self.model = query.get("model", "").strip()
 

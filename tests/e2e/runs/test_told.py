@@ -21,15 +21,15 @@ def test_a_long_prompt_is_shown_before_and_after_the_run_within_the_screen(
     project = add_project(server, tmp_path, NEVER_COMMITS, name=f"told-{width}")
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{server.url}/projects/{project}/run")
-    expect(page.get_by_test_id("prompt-template")).to_have_text("Prompt · fix-tests@1")
+    expect(page.get_by_test_id("prompt-template")).to_have_text(
+        "What it will be told · fix-tests@1"
+    )
     page.get_by_test_id("task").fill(LONG)
     shown = page.get_by_test_id("prompt-preview").locator("pre")
     expect(shown).to_contain_text("The end.")
-    _fits(page, shown, 200)
+    _fits(page, shown, 330)
     page.get_by_test_id("run-submit").click()
     wait_for_run_page(page)
-    if width < 600:
-        page.get_by_role("tab", name="Timeline").click()
     page.get_by_text("What it was told").click()
     told = page.get_by_test_id("told-text").locator("pre")
     expect(told).to_contain_text("You are on branch")

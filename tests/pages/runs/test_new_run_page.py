@@ -10,8 +10,9 @@ import pytest
 from nicegui import Client, ui
 from nicegui.testing.user import User
 
-from app.api.schemas import NewIssue, ProjectOut, RunOut
+from app.api.schemas import NewIssue, ProjectChange, ProjectOut, RunOut
 from tests.builders.run_scenes import DAY, DIES, WAITS, add_project, start, until_status
+from tests.drivers.web.page_calls import come_back
 from tests.pages.conftest import House, html_of, until
 
 
@@ -194,6 +195,49 @@ async def test_a_changed_form_whose_submit_was_answered_elsewhere_leads_to_its_r
     user.find(marker="run-submit").click()
     await until(lambda: user.back_history[-1].startswith("/runs/run_"))
     assert user.back_history[-1] != f"/runs/{first.id}"
+
+
+async def test_the_form_shows_what_it_will_be_told_after_a_reset_and_a_lost_link(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DIES)
+    await open_form(user, project, "?depth=deep")
+    await until(lambda: "Depth: deep" in html_of(user))
+    await start(house, user, project, key_of(user), task="the answer to this was lost")
+    user.find(marker="run-submit").click()
+    await user.should_see("Reset form")
+    user.find("Reset form").click()
+    await until(lambda: "Depth: standard" in html_of(user))
+    await house.api_of(user).change_project(project.id, ProjectChange(instructions="Be kind."))
+    await come_back(user)
+    await until(lambda: "Be kind." in html_of(user))
+
+
+async def test_a_template_is_chosen_by_name_and_the_default_one_is_named(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DIES)
+    add, now = house.plane.services.templates.add, house.plane.clock()
+    add(project.id, "nightly", "Look for <flaky> tests.", "me", now, is_default=True)
+    add(project.id, "review", "Review {{branch}}. {{task}}", "me", now, is_default=False)
+    await open_form(user, project)
+    picker = only(user, "template-picker")
+    assert picker.options == {
+        "": "Default (nightly)",
+        "fix-tests": "fix-tests",
+        "nightly": "nightly",
+        "review": "review",
+    }
+    await until(lambda: "Look for &lt;flaky&gt; tests.\n" in html_of(user))
+    user.find(marker="task").type("Twice")
+    await until(lambda: picker.options[""] == "Default (no template)")
+    picker.set_value("review")
+    await until(lambda: "Review run/&lt;run id&gt;. Twice\n" in html_of(user))
+    await user.should_see("What it will be told · review@1")
+    user.find(marker="run-submit").click()
+    await until(lambda: user.back_history[-1].startswith("/runs/run_"))
+    run = await house.api_of(user).run(user.back_history[-1].removeprefix("/runs/"))
+    assert (run.provenance.template, run.task) == ("review@1", "Twice")
 
 
 async def test_the_same_submit_again_leads_to_the_run_it_already_made(

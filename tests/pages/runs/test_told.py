@@ -10,8 +10,10 @@ import pytest
 from nicegui.testing.user import User
 
 from app.api.schemas import TurnOut
-from app.pages.runs.told import NOTHING, turns_html
-from tests.builders.run_scenes import DIES, add_project, start, until_status
+from app.domain.agents.prompts import Prompt
+from app.pages.runs.told import NOTHING, PAUSE, turns_html
+from tests.builders.run_scenes import DIES, add_project, ended_run
+from tests.drivers.web.page_calls import HeldCalls, come_back
 from tests.pages.conftest import House, html_of, until
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -32,15 +34,16 @@ def open_section(user: User) -> None:
 async def test_a_run_page_says_what_it_was_told_once_the_section_is_opened(
     house: House, user: User, tmp_path: Path
 ) -> None:
-    project = await add_project(house, user, tmp_path, DIES)
-    run = await start(house, user, project, "k1", task="Reject <b>expired</b> coupons")
-    await until_status(house, run.id, "died")
+    run = await ended_run(house, user, tmp_path, task="Reject <b>expired</b> coupons")
     await user.open(f"/runs/{run.id}")
     await user.should_see("What it was told")
     assert "You are on branch" not in html_of(user)
     open_section(user)
     await until(lambda: "You are on branch" in html_of(user))
     assert "Reject &lt;b&gt;expired&lt;/b&gt; coupons" in html_of(user)
+    house.plane.services.prompts.keep(run.id, 2, Prompt("Go on."))
+    await come_back(user)
+    await until(lambda: "Go on." in html_of(user))
 
 
 async def test_the_form_shows_the_prompt_and_follows_what_is_typed(
@@ -49,10 +52,25 @@ async def test_the_form_shows_the_prompt_and_follows_what_is_typed(
     project = await add_project(house, user, tmp_path, DIES)
     await user.open(f"/projects/{project.id}/run")
     await until(lambda: "Run the tests of this repository" in html_of(user))
-    await user.should_see("Prompt · fix-tests@1")
+    await user.should_see("What it will be told · fix-tests@1")
     user.find(marker="task").type("Reject expired coupons")
     await until(lambda: "Reject expired coupons\n\nWork as you would" in html_of(user))
     await user.should_not_see("fix-tests@1")
+
+
+async def test_a_late_answer_never_shows_an_older_prompt(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DIES)
+    await user.open(f"/projects/{project.id}/run?task=the+first")
+    calls = HeldCalls(user, "/api/v1/runs/preview")
+    await until(lambda: calls.asked)
+    user.find(marker="task").clear().type("the second")
+    with pytest.raises(TimeoutError):
+        await calls.next_asked(2 * PAUSE)
+    calls.let_go()
+    await until(lambda: "the second\n" in html_of(user))
+    assert "the first" not in html_of(user)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.api.schemas import TemplateOut
 from app.domain.words import Depth
 from app.state.runs.form_draft import MAX_TEXT, FormDraft
 from app.state.runs.run_form import RunForm
@@ -45,6 +46,15 @@ def test_what_was_emptied_stays_empty_and_what_was_not_touched_stays() -> None:
     form = RunForm.open(project_of(), {"task": "of the address", "model": "m", "issue": "3"})
     assert take(kept(task="", issue="No issue"), form)
     assert (form.task, form.model, form.issue) == ("", "m", None)
+
+
+def test_a_template_comes_back_by_its_name_and_another_choice_is_the_default() -> None:
+    known = [TemplateOut(name="review", version=2, text="Review.", default=False)]
+    form = RunForm.open(project_of(), {}, known)
+    assert take(kept(template="review"), form)
+    assert form.template == "review"
+    assert take(kept(template="Default (no template)"), form)
+    assert form.template == ""
 
 
 def test_a_branch_that_is_no_longer_listed_is_kept() -> None:
