@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from nicegui import ui
 
 from app.api.schemas import RunCheck, TimelineEvent
 from app.domain.text.durations import step_words
 from app.domain.words import CheckStatus
-from app.pages.components.chips import pill_of
-from app.pages.components.markup import clean, plain_html, text
+from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 
+# the mark, the word and the tone of each result
 LOOKS = {
-    CheckStatus.RUNNING: ("Running", "acc"),
-    CheckStatus.PASSED: ("Passed", "go"),
-    CheckStatus.FAILED: ("Failed", "stop"),
-    CheckStatus.ERROR: ("Could not be started", "stop"),
-    CheckStatus.TIMED_OUT: ("Timed out", "stop"),
-    CheckStatus.STOPPED: ("Stopped", "idle"),
+    CheckStatus.RUNNING: ("◇", "Running", "acc"),
+    CheckStatus.PASSED: ("✓", "Passed", "go"),
+    CheckStatus.FAILED: ("✕", "Failed", "stop"),
+    CheckStatus.ERROR: ("∅", "Could not be started", "stop"),
+    CheckStatus.TIMED_OUT: ("◔", "Timed out", "stop"),
+    CheckStatus.STOPPED: ("■", "Stopped", "idle"),
 }
 NAMED = 3
 # events after which the checks are read again
@@ -32,42 +31,61 @@ class ChecksCard:
     """The list of a run's checks; hidden while it has none."""
 
     def __init__(self, session: PageSession, run_id: str) -> None:
-        self._id = run_id
-        self._known = 0
-        self._look = session.looker(partial(session.api.checks, run_id), self._draw)
+        self._id, self._api = run_id, session.api
+        self._told = self._known = 0
+        self._look = session.looker(self._ask, self._draw)
         self._box = testid(ui.element("section").classes("card checks"), "run-checks")
         self._box.props('aria-label="Checks"').set_visibility(False)
         with self._box:
             ui.html("Checks", sanitize=clean, tag="h2")
-            self._list = ui.html("", sanitize=clean)
+            self._last = ui.html("", sanitize=clean)
+            with ui.element("details").classes("fold") as self._fold:
+                self._count = ui.html("", sanitize=clean, tag="summary")
+                self._earlier = ui.html("", sanitize=clean)
 
     async def show(self, events: Sequence[TimelineEvent]) -> None:
         """Read the checks if the timeline has more of them than before."""
-        known = sum(event.kind in _KINDS for event in events)
-        if known != self._known:
-            self._known = known
+        self._told = sum(event.kind in _KINDS for event in events)
+        if self._told != self._known:
             await self._look()
+
+    async def _ask(self) -> list[RunCheck]:
+        told = self._told
+        checks = await self._api.checks(self._id)
+        self._known = told
+        return checks
 
     def _draw(self, checks: list[RunCheck]) -> None:
         self._box.set_visibility(bool(checks))
-        rows = "".join(_check_html(self._id, one) for one in checks)
-        self._list.set_content(f'<ul class="check-list">{rows}</ul>')
+        rounds = sorted({one.round for one in checks}, reverse=True)
+        last, *earlier = (rounds_html(self._id, checks, number) for number in rounds or [1])
+        self._last.set_content(last)
+        self._fold.set_visibility(bool(earlier))
+        self._count.set_content(counted(len(earlier), "earlier round") if earlier else "")
+        self._earlier.set_content("".join(earlier))
+
+
+def rounds_html(run_id: str, checks: Sequence[RunCheck], number: int) -> str:
+    """Return the checks of a round as a list, under its number if there was more than one."""
+    rows = "".join(_check_html(run_id, one) for one in checks if one.round == number)
+    is_only = all(one.round == number for one in checks)
+    head = "" if is_only else f'<h3 class="sub">Round {number}</h3>'
+    return f'{head}<ul class="check-list">{rows}</ul>'
 
 
 def _check_html(run_id: str, check: RunCheck) -> str:
-    words, tone = LOOKS[check.status]
-    facts = [] if check.round == 1 else [f"round {check.round}"]
-    facts += [] if check.seconds is None else [step_words(check.seconds)]
+    mark, word, tone = LOOKS[check.status]
+    facts = [] if check.seconds is None else [step_words(check.seconds)]
     facts += [] if check.required else ["not required"]
     if check.because and check.status is not CheckStatus.PASSED:
         facts.append(check.because)
     if check.changed_files:
         facts.append(f"changed {_named(check.changed_files)}, which is not delivered")
-    below = f'<div class="sub">{plain_html(" · ".join(facts))}</div>' if facts else ""
+    below = " · ".join([f'<span class="{tone}">{text(word)}</span>', *map(plain_html, facts)])
     return (
-        f'<li data-check="{text(check.name)}" data-status="{check.status}">'
-        f'<span class="pills">{pill_of(text(words), tone)} <b>{plain_html(check.name)}</b>'
-        f"{_log_html(run_id, check)}</span>{below}</li>"
+        f'<li class="{tone}" data-check="{text(check.name)}" data-status="{check.status}">'
+        f'<i aria-hidden="true">{mark}</i><b>{plain_html(check.name)}</b>'
+        f'{_log_html(run_id, check)}<span class="sub">{below}</span></li>'
     )
 
 
@@ -82,4 +100,5 @@ def _log_html(run_id: str, check: RunCheck) -> str:
         return ""
     size = check.log_to - check.log_from
     path = f"/api/v1/runs/{text(run_id)}/log?offset={check.log_from}&amp;limit={size}"
-    return f' <a href="{path}" target="_blank">Log</a>'
+    about = f"Log of {text(plain(check.name))}, round {check.round}"
+    return f'<a href="{path}" target="_blank" aria-label="{about}">Log</a>'

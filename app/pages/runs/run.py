@@ -130,11 +130,10 @@ class RunScreen:
             )
             with ui.element("div").classes("two") as two:
                 with ui.element("div").classes("left"):
-                    self._timeline = TimelineView(session)
                     self._checks = ChecksCard(session, run.id)
+                    self._timeline = TimelineView(session)
                     self._delivery = PullRequestCard(session, self._merge, self._deliver_or_ask)
                     self._words = LastWords()
-                    self._told = Told(session, run.id)
                     self._facts = Facts(session)
                 with ui.element("div"):
                     self._draw_right(two)
@@ -153,6 +152,7 @@ class RunScreen:
         shown = TAB_OF.get(query.get("show", ""), "log")
         self._tabs = RunTabs(two, shown)
         with self._tabs.panel("log"):
+            self._told = Told(self.session, self.run.id)
             self._used = ui.html("", sanitize=clean).classes("sub only-narrow used")
             self._log.draw()
         with self._tabs.panel("diff"):
@@ -258,6 +258,7 @@ class RunScreen:
         with self.session.client:
             self._show()
         await self._show_checks()
+        await self._told.refresh()
         await self._log.catch_up()
 
     async def _stop(self) -> None:

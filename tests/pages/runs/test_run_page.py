@@ -6,7 +6,6 @@ import asyncio
 import re
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +20,15 @@ from app.pages.runs.diff_panel import save_html
 from app.pages.runs.facts import short_facts
 from app.pages.runs.header import chips_html
 from tests.builders.run_samples import project_of, run_of
-from tests.builders.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
+from tests.builders.run_scenes import (
+    DELIVERS,
+    WAITS,
+    add_project,
+    ended_run,
+    start,
+    until_status,
+)
+from tests.drivers.web.page_calls import session_of
 from tests.pages.conftest import PATIENCE_SECONDS, House, html_of, until
 
 
@@ -67,9 +74,7 @@ async def test_a_delivered_run_shows_its_change_request_and_merges_it(
 async def test_the_diff_is_text_and_read_when_it_is_looked_at(
     house: House, user: User, tmp_path: Path
 ) -> None:
-    project = await add_project(house, user, tmp_path, DELIVERS)
-    run = await start(house, user, project, "k1")
-    await until_status(house, run.id, "succeeded")
+    run = await ended_run(house, user, tmp_path, DELIVERS, "succeeded")
     await user.open(f"/runs/{run.id}")
     assert "fixed.txt" not in html_of(user)
     user.find(marker="tab-diff").click()
@@ -111,9 +116,7 @@ async def test_a_working_copy_can_be_gone_to_while_it_is_there(
 async def test_a_death_says_why_in_the_head_and_in_the_timeline(
     house: House, user: User, tmp_path: Path
 ) -> None:
-    project = await add_project(house, user, tmp_path, DIES)
-    run = await start(house, user, project, "k1")
-    await until_status(house, run.id, "died")
+    run = await ended_run(house, user, tmp_path)
     await user.open(f"/runs/{run.id}")
     assert "Agent exited 3." in html_of(user)
     assert "fatal: boom" in html_of(user)
@@ -125,20 +128,10 @@ async def test_a_death_says_why_in_the_head_and_in_the_timeline(
 async def test_a_run_that_ended_without_a_word_promises_no_more_of_them(
     house: House, user: User, tmp_path: Path
 ) -> None:
-    project = await add_project(house, user, tmp_path, "exit 3")
-    run = await start(house, user, project, "k1")
-    await until_status(house, run.id, "died")
+    run = await ended_run(house, user, tmp_path, "exit 3")
     await user.open(f"/runs/{run.id}")
     await user.should_see("Nothing was written.")
     await user.should_not_see("Nothing was written yet.")
-
-
-def visit_of(user: User) -> Any:
-    """Return the open page's `PageSession`."""
-    assert user.client is not None
-    handlers = user.client.connect_handlers
-    visits = [getattr(handler, "__self__", None) for handler in handlers]
-    return next(session for session in visits if type(session).__name__ == "PageSession")
 
 
 async def test_a_snapshot_that_comes_late_takes_nothing_back_that_was_told_meanwhile(
@@ -154,7 +147,7 @@ async def test_a_snapshot_that_comes_late_takes_nothing_back_that_was_told_meanw
         asked.set()
         await may_answer.wait()
 
-    session = visit_of(user)
+    session = session_of(user)
     hooks = session.api.http.event_hooks["response"]
     hooks.append(hold_back)
     returning = [
