@@ -12,7 +12,6 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ChangeOut, CommentOut, IssueOut, ProjectOut
-from app.domain.words import Priority
 from app.pages.components.buttons import button
 from app.pages.components.countdown import ago_html
 from app.pages.components.markup import clean, plain, text
@@ -21,12 +20,11 @@ from app.pages.runs.new_run import open_run_dialog
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession, runs_path
 from app.pages.tracker.comments import IssueComments
-from app.pages.tracker.issue_text import IssueText
+from app.pages.tracker.issue_text import IssueText, priority_field
 from app.pages.tracker.words import change_html, hold_html, labels_html, state_html
 from app.state.tracker.issue_list import labelled, toggled_ready, turned
 
 MAX_LABEL = 100
-PRIORITIES = {str(one): one.capitalize() for one in Priority}
 
 
 Look = tuple[IssueOut, list[CommentOut], list[ChangeOut]]
@@ -101,8 +99,7 @@ class IssuePanel:
         self._draw_acts(page)
         with testid(ui.element("div").classes("issue"), "issue", issue=str(issue.number)):
             self._under = ui.html("", sanitize=clean).classes("line")
-            self._priority = ui.select(PRIORITIES, value=issue.priority, label="Priority")
-            testid(self._priority, "issue-priority").props("outlined dense options-dense")
+            self._priority = priority_field(issue.priority).control
             self._priority.on_value_change(self._prioritize)
             self._labels = IssueLabels(self._change)
             self._text = IssueText(session, project.id, issue, html, self.load)

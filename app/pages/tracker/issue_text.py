@@ -8,9 +8,9 @@ from nicegui import background_tasks, ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import IssueOut, NewIssue
-from app.domain.words import READY_LABEL
+from app.domain.words import READY_LABEL, Priority
 from app.pages.components.buttons import button
-from app.pages.components.fields import area_field, text_field
+from app.pages.components.fields import Field, area_field, choice_field, text_field
 from app.pages.components.markup import clean, format_markdown, plain_html
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
@@ -22,6 +22,14 @@ BLOCKED_HINT = "A heading “Blocked by” with #12 below it makes it wait for i
 
 
 NOTHING = '<p class="sub">Nothing more is said.</p>'
+
+
+def priority_field(chosen: Priority) -> Field:
+    """Create the select of an issue's priority."""
+    names = {str(one): one.capitalize() for one in Priority}
+    field = choice_field("Priority", names, str(chosen), mark="issue-priority")
+    field.box.classes("priority")
+    return field
 
 
 class IssueForm:
@@ -40,6 +48,7 @@ class IssueForm:
             self._title.control.props("autofocus")
             self._title.control.props(f"maxlength={MAX_TITLE}")
             self._body = area_field("What to do", hint=BLOCKED_HINT, mark="issue-body")
+            self._priority = priority_field(Priority.NORMAL).control
             self._ready = testid(ui.checkbox("Ready for an agent", value=True), "issue-ready")
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
@@ -61,7 +70,10 @@ class IssueForm:
         self._add.disable()
         try:
             new = NewIssue.model_construct(
-                title=title, body=self._body.control.value or "", labels=labels
+                title=title,
+                body=self._body.control.value or "",
+                labels=labels,
+                priority=Priority(self._priority.value),
             )
             issue = await self._session.api.add_issue(self._id, new)
         except (ApiProblem, NoAnswer) as problem:
@@ -69,6 +81,7 @@ class IssueForm:
         else:
             self._title.control.set_value("")
             self._body.control.set_value("")
+            self._priority.set_value(str(Priority.NORMAL))
             self._dialog.close()
             go = ("Open it", issue_path(self._id, issue.number))
             self._session.notify(f"Issue #{issue.number} is written.", go=go)

@@ -52,6 +52,9 @@ async def test_an_issue_is_written_labelled_closed_and_opened_again(
     user.find(marker="issue-submit").click()
     await user.should_see("An issue needs a title.")
     user.find(marker="issue-title").type("Greet <b>people</b> \u202e")
+    [priority] = user.find(marker="issue-priority").elements
+    assert isinstance(priority, ui.select)
+    priority.set_value("high")
     user.find(marker="issue-submit").click()
     await user.should_see(marker="issue-row")
     assert 'Greet &lt;b&gt;people&lt;/b&gt; <i class="esc">\\u202e</i>' in html_of(user)
@@ -66,7 +69,7 @@ async def test_an_issue_is_written_labelled_closed_and_opened_again(
     user.find(marker="turn-issue").click()
     await user.should_see("No issue is closed yet.")
     found = await stands(house, user, project)
-    assert (found.state, found.labels) == ("open", [])
+    assert (found.state, found.labels, found.priority) == ("open", [], "high")
 
 
 async def test_the_address_says_which_issues_are_shown(
