@@ -42,6 +42,12 @@ class Field:
         said = f'<div class="wrong" data-testid="field-error">{text(sentence)}</div>'
         self._below.set_content(said + self._note)
 
+    def go_to(self) -> None:
+        """Move the focus here, and scroll clear of what sticks to the window's edge."""
+        self.control.run_method("focus")
+        # also if it already had the focus
+        self.box.run_method("scrollIntoView", {"block": "center"})
+
     def explain(self, sentence: str, tone: str = "") -> None:
         """Set the hint for the present value; `tone` is stop, wait or empty."""
         if (self._hint, self._tone) == (sentence, tone):

@@ -159,5 +159,5 @@ class AddProjectForm:
         if problems.keys() & FOLDED:
             self._fold.props("open")
         for name in list(problems)[:1]:
-            self._fields[name].control.run_method("focus")
+            self._fields[name].go_to()
         return bool(problems)

@@ -17,12 +17,22 @@ from app.pages.components.fields import Field, text_field
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
-from app.state.projects.check_rows import CheckRow, command_words, rows_of, words_of_rows
+from app.state.projects.check_rows import (
+    CheckRow,
+    WrongField,
+    command_words,
+    rows_of,
+    words_of_rows,
+)
 
 QUESTION = "Run these before delivery?"
 ASKED = (
     "Found in the repository. A run is delivered once they pass; if one fails, its agent is told "
     "what failed. You can change them in Settings."
+)
+# after the browser has moved or removed the row, which takes the focus away
+FOCUS_WANTED = (
+    "requestAnimationFrame(() => document.querySelector('.check-rows [data-wanted]')?.focus())"
 )
 UNREQUIRED = "If a check is not required, its failure is shown but does not block delivery."
 
@@ -60,6 +70,18 @@ class CheckRowView:
         name = plain(self.row.name.strip())
         return f"“{name}”" if name else "the check without a name"
 
+    def refuse(self) -> Field | None:
+        """Show what is wrong at its field, and return that field; None if all can be read."""
+        for field in self.fields.values():
+            field.clear()
+        try:
+            if not self.row.is_empty:
+                self.row.read()
+        except WrongField as wrong:
+            self.fields[wrong.field].refuse(str(wrong))
+            return self.fields[wrong.field]
+        return None
+
     def settle(self, place: int, count: int) -> None:
         """Bring the buttons in line with the row's place; at an end one of them does nothing."""
         for made, is_at_end in ((self.up, place == 0), (self.down, place == count - 1)):
@@ -69,15 +91,16 @@ class CheckRowView:
 
     def _draw_fields(self) -> None:
         row = self.row
-        self.name = text_field("Name", row.name, placeholder="tests", mark="check-name").control
-        self.name.props["maxlength"] = MAX_CHECK_NAME
-        line = text_field(
-            "Command", row.command, placeholder="make test", mono=True, mark="check-command"
-        )
-        timeout = text_field("Timeout", row.timeout, mark="check-timeout")
-        for control, name in ((self.name, "name"), (line.control, "command")):
-            control.on_value_change(partial(self._put, name))
-        timeout.control.on_value_change(partial(self._put, "timeout"))
+        self.fields = {
+            "name": text_field("Name", row.name, placeholder="tests", mark="check-name"),
+            "command": text_field(
+                "Command", row.command, placeholder="make test", mono=True, mark="check-command"
+            ),
+            "timeout": text_field("Timeout", row.timeout, mark="check-timeout"),
+        }
+        self.fields["name"].control.props["maxlength"] = MAX_CHECK_NAME
+        for name, field in self.fields.items():
+            field.control.on_value_change(partial(self._put, name))
 
     def _move_button(self, sign: str, by: int, mark: str) -> ui.button:
         return button(sign, partial(self._rows.move_row, self, by), kind="ico small", mark=mark)
@@ -111,6 +134,7 @@ class CheckRows(ui.element):
         self.props["aria-label"] = about
         self._say = say
         self._listeners: list[Callable[[Changed], object]] = []
+        self._focused: ui.element | None = None
         with self:
             self._list = ui.element("div")
             self._add = button("Add a check", self._add_row, kind="small", mark="add-check")
@@ -130,6 +154,11 @@ class CheckRows(ui.element):
         """Call `listener` after each change that a person makes."""
         self._listeners.append(listener)
 
+    def refuse(self) -> Field | None:
+        """Show what is wrong in the rows; return the first such field, None if there is none."""
+        wrong = [shown.refuse() for shown in self._shown]
+        return next((field for field in wrong if field is not None), None)
+
     def notify(self) -> None:
         """Tell the listeners the present value."""
         for listener in self._listeners:
@@ -144,7 +173,7 @@ class CheckRows(ui.element):
         self._shown.insert(place, shown)
         shown.box.move(target_index=place)
         self._settle()
-        _focus(shown.up if by < 0 else shown.down)
+        self._focus(shown.up if by < 0 else shown.down)
         self._say(f"{shown.words} is check {place + 1} of {len(self._shown)} now.")
         self.notify()
 
@@ -154,7 +183,8 @@ class CheckRows(ui.element):
         self._shown.remove(shown)
         shown.box.delete()
         self._settle()
-        _focus(self._shown[min(place, len(self._shown) - 1)].remove if self._shown else self._add)
+        after = self._shown[place : place + 1] or self._shown[-1:]
+        self._focus(after[0].remove if after else self._add)
         self._say(f"Removed {shown.words}.")
         self.notify()
 
@@ -167,8 +197,15 @@ class CheckRows(ui.element):
     def _add_row(self) -> None:
         with self._list:
             self._shown.append(CheckRowView(CheckRow(), self))
-        self._shown[-1].name.props("autofocus")
+        self._shown[-1].fields["name"].control.props("autofocus")
         self._settle()
+
+    def _focus(self, made: ui.element) -> None:
+        if self._focused is not None and not self._focused.is_deleted:
+            self._focused.props(remove="data-wanted")
+        self._focused = made.props("data-wanted")
+        # by the client, as the pressed button may be gone
+        made.client.run_javascript(FOCUS_WANTED)
 
     def _settle(self) -> None:
         for place, shown in enumerate(self._shown):
@@ -176,17 +213,30 @@ class CheckRows(ui.element):
         self._add.set_visibility(len(self._shown) < MOST_CHECKS)
 
 
-def _focus(made: ui.element) -> None:
-    # after the browser has moved or removed the row, which takes the focus away; by the client, as
-    # the pressed button may be gone
-    made.client.run_javascript(f"requestAnimationFrame(() => getHtmlElement({made.id})?.focus())")
+class ChecksField(Field):
+    """The labeled editor of checks; what is wrong stands in its row, if it is in one."""
+
+    _wrong: Field | None = None
+
+    def refuse(self, sentence: str) -> None:
+        """Show an error where it is."""
+        self._wrong = self.control.refuse()
+        if self._wrong is None:
+            super().refuse(sentence)
+
+    def go_to(self) -> None:
+        """Move the focus to the error."""
+        if self._wrong is None:
+            super().go_to()
+        else:
+            self._wrong.go_to()
 
 
 def checks_field(
     label: str, words: str, say: Callable[[str], None], *, hint: str, mark: str
 ) -> Field:
     """Create the editor of a project's checks; `say` has a sentence read aloud."""
-    field = Field(label, hint=hint)
+    field = ChecksField(label, hint=hint)
     with field.box:
         control = CheckRows(words, label, say)
     field.hold(control, mark=mark, is_group=True)

@@ -226,9 +226,7 @@ class SettingsFormView:
         if known.keys() & LIMIT_BOUNDS.keys():
             self._caps.props("open")
         for name in list(known)[:1]:
-            self._fields[name].control.run_method("focus")
-            # scroll it clear of the sticky bar, even if it already had the focus
-            self._fields[name].box.run_method("scrollIntoView", {"block": "center"})
+            self._fields[name].go_to()
         return bool(known)
 
     def _show_error(self, words: str, correlation_id: str = "") -> None:

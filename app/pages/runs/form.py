@@ -48,7 +48,7 @@ class RunFormView:
         *,
         is_page: bool = False,
     ) -> None:
-        self._session, self._form, self._is_page = session, form, is_page
+        self._session, self._form = session, form
         self._branches, self._issues = branches, issues
         self._lock = LockWait(form)
         self._timer: ui.timer | None = None
@@ -312,7 +312,7 @@ class RunFormView:
             placeholder="What to do. Empty: the template alone.",
             mark="task",
         )
-        field.control.props("rows=2" if self._is_page else "rows=2 autofocus")
+        field.control.props("rows=2 autofocus")
         self._keep(field.control, "task")
 
     def _draw_agent(self) -> None:

@@ -13,6 +13,14 @@ from app.domain.projects.checks import CHECK_SECONDS
 from app.domain.text.durations import clock_words, read_clock
 
 
+class WrongField(ValueError):
+    """A field of a row that cannot be read, with the sentence that says why."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
 @dataclass
 class CheckRow:
     """One row of the form, as typed."""
@@ -28,20 +36,21 @@ class CheckRow:
         return not (self.name.strip() or self.command.strip())
 
     def read(self) -> dict[str, Any]:
-        """Return the check as the API takes it. Raises ValueError with a sentence."""
+        """Return the check as the API takes it. Raises WrongField."""
         name = self.name.strip()
         if not name:
-            raise ValueError(f"Give the check “{self.command.strip()}” a name.")
+            raise WrongField("name", f"Give the check “{self.command.strip()}” a name.")
         try:
             command = shlex.split(self.command)
         except ValueError as error:
-            raise ValueError(f"A quote in the command of “{name}” is not closed.") from error
+            sentence = f"A quote in the command of “{name}” is not closed."
+            raise WrongField("command", sentence) from error
         if not command:
-            raise ValueError(f"The command of “{name}” is missing.")
+            raise WrongField("command", f"The command of “{name}” is missing.")
         try:
             seconds = read_clock(self.timeout) if self.timeout.strip() else CHECK_SECONDS
         except ValueError as error:
-            raise ValueError(f"The timeout of “{name}”: {error}") from error
+            raise WrongField("timeout", f"The timeout of “{name}”: {error}") from error
         return {
             "name": name,
             "command": command,

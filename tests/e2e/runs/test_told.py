@@ -24,6 +24,7 @@ def test_a_long_prompt_is_shown_before_and_after_the_run_within_the_screen(
     expect(page.get_by_test_id("prompt-template")).to_have_text(
         "What it will be told · fix-tests@1"
     )
+    expect(page.get_by_test_id("task")).to_be_focused()
     page.get_by_test_id("task").fill(LONG)
     shown = page.get_by_test_id("prompt-preview").locator("pre")
     expect(shown).to_contain_text("The end.")
