@@ -28,6 +28,8 @@ from app.services.projects.alerts import AGENT, DISK
 from app.services.projects.build import ProjectServices
 from app.services.retention import build as retention
 from app.services.retention.build import RetentionServices
+from app.services.review import build as review
+from app.services.review.build import ReviewServices
 from app.services.runs import build as runs
 from app.services.runs.build import RunServices
 from app.services.secret_values import SecretValues
@@ -59,6 +61,7 @@ class Services(
     ProjectServices,
     KeptServices,
     RetentionServices,
+    ReviewServices,
     BatchServices,
     AutoServices,
 ):
@@ -89,6 +92,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     of_projects = projects.build(context, base, limiting, notifying, tracking)
     keeping = kept.build(context, base, limiting, running, living)
     retaining = retention.build(context, base)
+    reviewing = review.build(context, base, limiting, of_projects)
     batching = batches.build(context, base, limiting, running, living, keeping)
     starts = Starts(keeping.resume, batching.batch_line)
     starting = auto.build(context, base, limiting, running, living, tracking, starts)
@@ -109,6 +113,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
         **vars(of_projects),
         **vars(keeping),
         **vars(retaining),
+        **vars(reviewing),
         **vars(batching),
         **vars(starting),
         context=context,

@@ -25,6 +25,7 @@ from app.api.routes import (
     parked,
     projects,
     prompts,
+    review,
     runs,
     sign_in,
     system,
@@ -34,7 +35,7 @@ from app.domain.secret_masks import MaskStream, SecretMask
 
 # paths with data of runs; texts that a person edits would come back with the mask in them
 _TOLD = re.compile(
-    r"/(?:runs|parked|batches|bulk|events|audit|quarantine|projects/[^/]+/changes)(?:/|\Z)"
+    r"/(?:runs|parked|inbox|batches|bulk|events|audit|quarantine|projects/[^/]+/changes)(?:/|\Z)"
 )
 # the parts of a zip file are masked before they are packed
 _PACKED = b"application/zip"
@@ -107,6 +108,7 @@ def build_api(
         parked.routes(services),
         parked.quarantine_routes(services),
         parked.retry_routes(services),
+        review.routes(services),
         limits.routes(services),
         events.routes(services, live, epoch=secrets.token_hex(4)),
         system.routes(services),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
@@ -52,19 +53,27 @@ class HoldLedger:
 
     def count_waiting(self, holds: Sequence[AccountHold]) -> list[int]:
         """Return for each hold how many runs are queued or wait to be resumed on its account."""
-        columns = col(Run.agent), col(Run.model)
-        found: list[tuple[str, str | None, int]] = []
-        for those in (_QUEUED, [col(Run.may_resume)]) if holds else ():
-            query = Select[str, str | None, int](*columns, func.count()).where(*those)
-            found += self.stores.everywhere(query.group_by(*columns))
+        found = self._waiting() if holds else []
         return [
-            sum(
-                count
-                for agent, model, count in found
-                if agent == hold.agent and covers(hold.family, model)
-            )
+            sum(count for _, agent, model, count in found if _is_on(hold, agent, model))
             for hold in holds
         ]
+
+    def waiting_by_project(self, holds: Sequence[AccountHold]) -> Counter[str]:
+        """Count the runs that are queued or wait to be resumed on any of these, by project."""
+        found: Counter[str] = Counter()
+        for project_id, agent, model, count in self._waiting() if holds else ():
+            if any(_is_on(hold, agent, model) for hold in holds):
+                found[project_id] += count
+        return found
+
+    def _waiting(self) -> list[tuple[str, str, str | None, int]]:
+        columns = col(Run.project_id), col(Run.agent), col(Run.model)
+        found: list[tuple[str, str, str | None, int]] = []
+        for those in (_QUEUED, [col(Run.may_resume)]):
+            query = Select[str, str, str | None, int](*columns, func.count()).where(*those)
+            found += self.stores.everywhere(query.group_by(*columns))
+        return found
 
     def set_resumable(self, run: Run, *, may_resume: bool) -> bool:
         """Set if a run waits to be resumed; return False if it was set so already."""
@@ -94,6 +103,10 @@ class HoldLedger:
 def facts_of(hold: AccountHold) -> HoldFacts:
     """Return the facts that determine a hold's state."""
     return HoldFacts(hold.until, hold.probe_run_id, hold.next_at)
+
+
+def _is_on(hold: AccountHold, agent: str, model: str | None) -> bool:
+    return agent == hold.agent and covers(hold.family, model)
 
 
 def covering(session: Session, agent: str, account: str, model: str | None) -> list[AccountHold]:

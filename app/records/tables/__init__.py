@@ -11,6 +11,7 @@ from app.records.tables.control import (
     Project,
     SignIn,
     TemplateRow,
+    Visit,
 )
 from app.records.tables.runs import CheckResult, ProjectDay, Run, RunEvent, RunPrompt
 from app.records.tables.stores import Applied, Moment, Outgoing, Setting, Stuck
@@ -43,4 +44,5 @@ __all__ = [
     "SignIn",
     "Stuck",
     "TemplateRow",
+    "Visit",
 ]

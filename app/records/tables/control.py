@@ -33,6 +33,16 @@ class SignIn(SQLModel, table=True):
     expires_at: datetime = Field(sa_type=Moment)
 
 
+class Visit(SQLModel, table=True):
+    """A person's visit: since when the report counts, and when a page of theirs was last open."""
+
+    __tablename__ = "visit"  # pyright: ignore[reportAssignmentType]
+
+    person_id: str = Field(primary_key=True, foreign_key="person.id")
+    since: datetime = Field(sa_type=Moment)
+    seen_at: datetime = Field(sa_type=Moment)
+
+
 class LoginLink(SQLModel, table=True):
     """A link that signs a browser in once; only the hash of its token is stored."""
 

@@ -332,7 +332,7 @@ def _view(run: Run, project: Project, holding: Holding | None, now: datetime) ->
         run_id=run.id,
         issue=run.issue,
         holds=holding.words if holding else NOT_KNOWN_YET,
-        because=_because(run),
+        because=why_kept(run),
         kept_since=since,
         age_seconds=max(0, int((now - since).total_seconds())),
         bytes=holding.bytes if holding else None,
@@ -342,7 +342,8 @@ def _view(run: Run, project: Project, holding: Holding | None, now: datetime) ->
     )
 
 
-def _because(run: Run) -> str:
+def why_kept(run: Run) -> str:
+    """Return why a run's work is kept, for people."""
     if run.delivery is not None:
         number, state = run.delivery["number"], run.delivery["state"]
         if state == "closed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -178,6 +179,11 @@ class UsageLimits:
             HoldView(hold, stand_of(facts_of(hold), now), count)
             for hold, count in zip(holds, waiting, strict=True)
         ]
+
+    def waiting_by_project(self, now: datetime) -> Counter[str]:
+        """Count the runs that wait for an account at its limit, by project."""
+        held = [one.hold for one in self.views(now) if one.stand is Stand.HELD]
+        return self.ledger.waiting_by_project(held)
 
     def held(self, session: Session | None = None) -> dict[str, list[AccountHold]]:
         """Return the holds that runs on this machine may meet, by agent, sorted by family.

@@ -1,0 +1,146 @@
+"""The items of the inbox: what waits for a person, by kind and group."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.words import Cause
+
+
+class Group(StrEnum):
+    """The groups of the inbox, in the order of the page."""
+
+    ATTENTION = "attention"
+    REVIEW = "review"
+    PARKED = "parked"
+
+
+class ItemKind(StrEnum):
+    """The kinds of inbox items, most urgent first."""
+
+    PAUSED = "paused"
+    ACCOUNT_LIMIT = "account_limit"
+    REPOSITORY_UNREACHABLE = "repository_unreachable"
+    REPOSITORY_BROKEN = "repository_broken"
+    PUSH_REFUSED = "push_refused"
+    SECRET_FOUND = "secret_found"  # noqa: S105 - a kind, no secret
+    SANDBOX_UNAVAILABLE = "sandbox_unavailable"
+    CHECKS_FAILED = "checks_failed"
+    CHECKS_ERROR = "checks_error"
+    QUESTION = "question"
+    APPROVAL = "approval"
+    QUARANTINED = "quarantined"
+    NOTIFICATIONS_FAILING = "notifications_failing"
+    DISK_LOW = "disk_low"
+    CHANGE = "change"
+    PARKED = "parked"
+
+
+GROUPS = {ItemKind.CHANGE: Group.REVIEW, ItemKind.PARKED: Group.PARKED}
+# the main action of each kind, as its button says
+ACTIONS = {
+    ItemKind.PAUSED: "Reset",
+    ItemKind.ACCOUNT_LIMIT: "Try now",
+    ItemKind.REPOSITORY_UNREACHABLE: "Locate…",
+    ItemKind.REPOSITORY_BROKEN: "Locate…",
+    ItemKind.PUSH_REFUSED: "Push again",
+    ItemKind.SECRET_FOUND: "Open",
+    ItemKind.SANDBOX_UNAVAILABLE: "Set up…",
+    ItemKind.CHECKS_FAILED: "Retry",
+    ItemKind.CHECKS_ERROR: "Try again",
+    ItemKind.QUESTION: "Answer",
+    ItemKind.APPROVAL: "Approve",
+    ItemKind.QUARANTINED: "Try again",
+    ItemKind.NOTIFICATIONS_FAILING: "Settings",
+    ItemKind.DISK_LOW: "Settings",
+    ItemKind.CHANGE: "Merge",
+    ItemKind.PARKED: "Open",
+}
+# causes of an end that need a person at once; other kept work can wait in its own group
+KIND_OF_CAUSE = {
+    Cause.PUSH_REFUSED: ItemKind.PUSH_REFUSED,
+    Cause.SECRET_FOUND: ItemKind.SECRET_FOUND,
+    Cause.FILE_TOO_LARGE: ItemKind.PUSH_REFUSED,
+    Cause.CHECKS_FAILED: ItemKind.CHECKS_FAILED,
+    Cause.SANDBOX_UNAVAILABLE: ItemKind.SANDBOX_UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True)
+class ChangeFacts:
+    """Facts about an open change, for its row.
+
+    `checks` counts the required checks of the last round, `red` those of them that did not pass.
+    `cost_usd` adds the runs that worked on it, None if none of them reported a cost.
+    """
+
+    branch: str
+    base: str
+    agent: str | None
+    model: str | None
+    commits: int
+    files_changed: int
+    additions: int
+    deletions: int
+    draft: bool
+    checks: int = 0
+    red: int = 0
+    cost_usd: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The size of the change and what its checks said."""
+        files = f"{self.files_changed} file{'s' * (self.files_changed != 1)}"
+        words = [f"{files}, +{self.additions} −{self.deletions}"]
+        if self.checks:
+            passed = self.checks - self.red
+            words.append(f"{passed} of {self.checks} checks passed")
+        return " · ".join(words)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that waits for a person; `at` (UTC) is since when, `id` stays the same.
+
+    `project_id` is None for what concerns all projects.
+    """
+
+    id: str
+    kind: ItemKind
+    project_id: str | None
+    title: str
+    sentence: str
+    at: datetime
+    url: str
+    run_id: str | None = None
+    change: int | None = None
+    issue: int | None = None
+    until: datetime | None = None
+    facts: ChangeFacts | None = None
+
+    @property
+    def group(self) -> Group:
+        """The group that it is listed in."""
+        return GROUPS.get(self.kind, Group.ATTENTION)
+
+    @property
+    def action(self) -> str:
+        """The words of its main action."""
+        return ACTIONS[self.kind]
+
+
+def arranged(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Return items by group, the newest first in each."""
+    order = list(Group)
+    newest_first = sorted(items, key=lambda one: (one.at, one.id), reverse=True)
+    return tuple(sorted(newest_first, key=lambda one: order.index(one.group)))
+
+
+def counts_of(items: Iterable[Item]) -> dict[Group, int]:
+    """Return how many items each group has."""
+    found = Counter(one.group for one in items)
+    return {group: found[group] for group in Group}

@@ -1,0 +1,1 @@
+"""What the inbox, reviews and reports read and keep."""

@@ -1,0 +1,1 @@
+"""The inbox and the report: what waits for a person."""

@@ -1,0 +1,41 @@
+"""The services of the inbox, of visits and of reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.services.context import Context
+from app.services.limits.build import LimitServices
+from app.services.projects.build import ProjectServices
+from app.services.projects.overview import shown_for
+from app.services.review.inbox import Inbox
+from app.services.review.report import ReportService
+from app.services.review.visits import Visits
+from app.services.system.build import SystemServices
+
+
+@dataclass(frozen=True)
+class ReviewServices:
+    """The services of the inbox, of visits and of reports."""
+
+    inbox: Inbox
+    visits: Visits
+    reports: ReportService
+
+
+def build(
+    context: Context, system: SystemServices, limits: LimitServices, projects: ProjectServices
+) -> ReviewServices:
+    """Build the services of the inbox, of visits and of reports."""
+    return ReviewServices(
+        inbox=Inbox(
+            context,
+            projects.overview,
+            limits.limits,
+            projects.alerts,
+            system.quarantine,
+            lifetime=shown_for(context.stores, is_alone=system.leases.is_alone),
+        ),
+        visits=Visits(context),
+        reports=ReportService(context.ledgers.projects, limits.limits, context.stores),
+    )

@@ -1,0 +1,179 @@
+"""Inbox items made from rows: titles and sentences that say what is so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from app.domain.review.inbox import KIND_OF_CAUSE, ChangeFacts, Item, ItemKind
+from app.domain.rules import is_paused
+from app.domain.usage_limits import Stand
+from app.domain.words import Cause, Status
+from app.records.review.open_changes import Work
+from app.records.tables import ChangeRequest, Run, Stuck
+from app.services.kept.parked import why_kept
+from app.services.limits.usage_limits import HoldView
+from app.services.projects.alerts import DISK, NOTIFICATIONS, Alert
+from app.services.projects.overview import ProjectView
+
+_ALERTS = {
+    NOTIFICATIONS: (ItemKind.NOTIFICATIONS_FAILING, "Notifications do not get through"),
+    DISK: (ItemKind.DISK_LOW, "Low disk space"),
+}
+_KEPT = {
+    ItemKind.PUSH_REFUSED: "push refused",
+    ItemKind.SECRET_FOUND: "secret found",
+    ItemKind.SANDBOX_UNAVAILABLE: "did not start",
+    ItemKind.CHECKS_FAILED: "checks failed",
+}
+
+
+def of_project(view: ProjectView) -> Iterator[Item]:
+    """Yield what a project needs a person for."""
+    project = view.project
+    path, name = f"/projects/{project.id}", project.name
+
+    def item(kind: ItemKind, what: str, sentence: str, at: datetime | None) -> Item:
+        since = at or _last_end(view) or project.created_at
+        return Item(
+            f"{kind}:{project.id}", kind, project.id, f"{name} {what}", sentence, since, path
+        )
+
+    if is_paused(project.strikes):
+        what = f"is paused: {project.strikes} failures in a row"
+        at = view.failures[0].ended_at if view.failures else None
+        yield item(ItemKind.PAUSED, what, _waiting_issues(view.ready_count), at)
+    if project.state == "broken":
+        because = project.state_because or "Its repository could not be cloned."
+        yield item(ItemKind.REPOSITORY_BROKEN, "could not be cloned", because, None)
+    if project.unreachable:
+        because = project.origin_because or "Its repository does not answer."
+        what = "cannot reach its repository"
+        yield item(ItemKind.REPOSITORY_UNREACHABLE, what, because, project.origin_since)
+    if project.checks_error is not None:
+        yield item(ItemKind.CHECKS_ERROR, "cannot run its checks", project.checks_error, None)
+    if last := _without_sandbox(view):
+        yield _of_run(ItemKind.SANDBOX_UNAVAILABLE, last, name)
+
+
+def of_account(hold: HoldView, views: Iterable[ProjectView]) -> Item | None:
+    """Return the item of an account at its usage limit, None if runs may try it by themselves."""
+    row = hold.hold
+    if hold.stand is not Stand.HELD:
+        return None
+    projects = sum(any(one.agent == row.agent for one in view.holds) for view in views)
+    what = f"{row.agent} ({row.family})" if row.family else row.agent
+    waiting = [_counted(hold.waiting, "run")] if hold.waiting else []
+    waiting += [_counted(projects, "project")] if projects else []
+    verb = "waits" if hold.waiting + projects == 1 else "wait"
+    return Item(
+        id=f"{ItemKind.ACCOUNT_LIMIT}:{row.agent}:{row.family}",
+        kind=ItemKind.ACCOUNT_LIMIT,
+        project_id=None,
+        title=f"{what} reached its usage limit",
+        sentence=f"{' and '.join(waiting)} {verb}." if waiting else "Nothing waits for it.",
+        at=row.since,
+        url="/quota",
+        until=row.until,
+    )
+
+
+def of_alert(alert: Alert) -> Item | None:
+    """Return the item of an alert, None for one that its projects show themselves."""
+    if alert.part not in _ALERTS:
+        return None
+    kind, title = _ALERTS[alert.part]
+    return Item(f"{kind}:{alert.what}", kind, None, title, alert.what, alert.since, "/settings")
+
+
+def of_stuck(row: Stuck, names: Mapping[str, str]) -> Item:
+    """Return the item of a row that Runyard could not work on."""
+    name = names.get(row.project_id or "", "Runyard")
+    path = f"/runs/{row.run_id}" if row.run_id else f"/projects/{row.project_id}"
+    return Item(
+        id=f"{ItemKind.QUARANTINED}:{row.key}",
+        kind=ItemKind.QUARANTINED,
+        project_id=row.project_id,
+        title=f"{name}: one step failed {_counted(row.tries, 'time')}",
+        sentence=row.because,
+        at=row.held_at or row.last_at,
+        url=path if row.run_id or row.project_id else "/settings",
+        run_id=row.run_id,
+    )
+
+
+def of_kept_work(run: Run, name: str) -> Item:
+    """Return the item of a branch or copy that a run left behind."""
+    # a change that was closed keeps its branch, whatever its run ended with
+    cause = Cause(run.cause) if run.cause and not run.delivery else None
+    kind = KIND_OF_CAUSE.get(cause, ItemKind.PARKED) if cause else ItemKind.PARKED
+    return _of_run(kind, run, name)
+
+
+def of_change(change: ChangeRequest, work: Work | None) -> Item:
+    """Return the item of an open change request."""
+    facts = ChangeFacts(
+        branch=change.branch,
+        base=change.base,
+        agent=work.agent if work else None,
+        model=work.model if work else None,
+        commits=change.commits,
+        files_changed=change.files_changed,
+        additions=change.additions,
+        deletions=change.deletions,
+        draft=change.draft,
+        checks=work.checks if work else 0,
+        red=work.red if work else 0,
+        cost_usd=work.cost_usd if work else None,
+    )
+    return Item(
+        id=f"{ItemKind.CHANGE}:{change.project_id}:{change.number}",
+        kind=ItemKind.CHANGE,
+        project_id=change.project_id,
+        title=change.title,
+        sentence=facts.sentence,
+        at=change.created_at,
+        url=f"/projects/{change.project_id}/changes/{change.number}",
+        run_id=work.run_id if work else change.run_id,
+        change=change.number,
+        issue=change.closes,
+        facts=facts,
+    )
+
+
+def _of_run(kind: ItemKind, run: Run, name: str) -> Item:
+    subject = run.title if run.issue is None else f"#{run.issue}"
+    title = f"{name} {subject}: {_KEPT[kind]}" if kind in _KEPT else run.title
+    return Item(
+        id=f"{kind}:{run.id}",
+        kind=kind,
+        project_id=run.project_id,
+        title=title,
+        sentence=why_kept(run),
+        at=run.ended_at or run.created_at,
+        url=f"/runs/{run.id}",
+        run_id=run.id,
+        issue=run.issue,
+    )
+
+
+def _without_sandbox(view: ProjectView) -> Run | None:
+    """Return the project's newest run if it did not start for want of a sandbox."""
+    last = next(iter(view.newest), None)
+    if last is None or last.status != Status.NOT_STARTED:
+        return None
+    return last if last.cause == Cause.SANDBOX_UNAVAILABLE else None
+
+
+def _last_end(view: ProjectView) -> datetime | None:
+    return next((run.ended_at for run in view.newest if run.ended_at is not None), None)
+
+
+def _waiting_issues(ready: int | None) -> str:
+    if not ready:
+        return "Auto runs wait."
+    return f"Auto runs wait. {_counted(ready, 'issue')} {'is' if ready == 1 else 'are'} ready."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -1,0 +1,144 @@
+"""The inbox: what waits for a person, over all projects, one item for each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event
+
+from app.domain.review.inbox import Group, Item, ItemKind, counts_of
+from app.domain.words import Cause, Status
+from app.records.tables import Project, Run
+from tests.drivers.planes import COMMIT
+from tests.fakes.planes import TwinPlane
+
+
+def items(twin: TwinPlane) -> list[Item]:
+    """Return the items of the inbox as they are now."""
+    return list(twin.services.inbox.all())
+
+
+def kinds(twin: TwinPlane) -> list[ItemKind]:
+    """Return the kinds of the items, in their order."""
+    return [one.kind for one in items(twin)]
+
+
+def died(twin: TwinPlane, project: Project, cause: Cause, **columns: object) -> Run:
+    """Return a run whose work is kept and that ended with this cause."""
+    run = twin.finish(project, issue=twin.add_issue(project).number)
+    kept = {"delivery": None, "parked": True, "status": Status.DIED, "cause": cause} | columns
+    twin.ledgers.runs.update_fields(run.id, project.id, **kept)
+    return run
+
+
+def test_a_delivered_run_waits_for_a_review_with_its_facts(twin: TwinPlane) -> None:
+    project = twin.add_project(name="shop")
+    issue = twin.add_issue(project)
+    run = twin.finish(project, issue=issue.number)
+    twin.ledgers.runs.update_fields(run.id, project.id, cost_usd=0.38)
+    [item] = items(twin)
+    assert (item.kind, item.group, item.action) == (ItemKind.CHANGE, Group.REVIEW, "Merge")
+    assert (item.id, item.url) == (f"change:{project.id}:2", f"/projects/{project.id}/changes/2")
+    assert (item.title, item.run_id, item.change, item.issue) == (issue.title, run.id, 2, 1)
+    assert item.facts is not None
+    assert (item.facts.branch, item.facts.base, item.facts.agent) == ("afk/1", "main", "script")
+    assert item.facts.cost_usd == pytest.approx(0.38)
+    assert item.sentence == "1 file, +1 −0"
+
+
+def test_a_merged_or_closed_change_leaves_the_reviews_at_once(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    for _ in range(2):
+        twin.finish(project, issue=twin.add_issue(project).number)
+    merged, closed = (item.change for item in items(twin))
+    assert merged is not None
+    assert closed is not None
+    twin.services.changes.merge(project.id, merged, twin.clock())
+    assert [item.change for item in items(twin)] == [closed]
+    twin.services.changes.close(project.id, closed, twin.clock())
+    # the work of a closed change is kept
+    assert kinds(twin) == [ItemKind.PARKED]
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind", "group"),
+    [
+        (Cause.PUSH_REFUSED, ItemKind.PUSH_REFUSED, Group.ATTENTION),
+        (Cause.FILE_TOO_LARGE, ItemKind.PUSH_REFUSED, Group.ATTENTION),
+        (Cause.SECRET_FOUND, ItemKind.SECRET_FOUND, Group.ATTENTION),
+        (Cause.CHECKS_FAILED, ItemKind.CHECKS_FAILED, Group.ATTENTION),
+        (Cause.EXIT_CODE, ItemKind.PARKED, Group.PARKED),
+    ],
+)
+def test_kept_work_needs_attention_by_what_ended_its_run(
+    twin: TwinPlane, cause: Cause, kind: ItemKind, group: Group
+) -> None:
+    project = twin.add_project(name="shop")
+    run = died(twin, project, cause, because="develop is protected")
+    twin.services.changes.close(project.id, 2, twin.clock())
+    twin.ledgers.runs.update_fields(run.id, project.id, delivery=None)
+    [item] = items(twin)
+    assert (item.kind, item.group, item.run_id) == (kind, group, run.id)
+    assert item.sentence == "develop is protected"
+
+
+def test_a_paused_project_needs_attention_until_it_is_reset(twin: TwinPlane) -> None:
+    project = twin.add_project(name="ledger")
+    twin.ledgers.projects.change(project.id, strikes=3)
+    twin.add_issue(project)
+    [item] = items(twin)
+    assert (item.kind, item.action) == (ItemKind.PAUSED, "Reset")
+    assert item.title == "ledger is paused: 3 failures in a row"
+    assert item.sentence == "Auto runs wait. 1 issue is ready."
+
+
+def test_what_concerns_a_project_names_the_project(twin: TwinPlane) -> None:
+    project = twin.add_project(name="legacy")
+    since = twin.clock() - timedelta(hours=2)
+    twin.ledgers.projects.change(
+        project.id,
+        unreachable=True,
+        origin_because="There is no repository at /srv/legacy.",
+        origin_since=since,
+        checks_error="Check “tests” could not be started: make: not found",
+    )
+    checks, origin = items(twin)
+    assert (checks.kind, checks.title) == (ItemKind.CHECKS_ERROR, "legacy cannot run its checks")
+    assert (origin.kind, origin.at) == (ItemKind.REPOSITORY_UNREACHABLE, since)
+    assert origin.sentence == "There is no repository at /srv/legacy."
+
+
+def test_an_archived_project_asks_for_nobody(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    twin.finish(project, issue=twin.add_issue(project).number)
+    twin.services.projects.archive(project.id, twin.clock())
+    assert items(twin) == []
+
+
+def test_groups_come_in_order_and_the_newest_first_in_each(twin: TwinPlane) -> None:
+    project, other = twin.add_project(name="one"), twin.add_project(name="two")
+    for at in (project, other, project):
+        twin.clock.advance(60)
+        twin.finish(at, issue=twin.add_issue(at).number)
+    twin.ledgers.projects.change(other.id, strikes=3)
+    found = items(twin)
+    assert [one.group for one in found] == [Group.ATTENTION, *[Group.REVIEW] * 3]
+    assert [one.project_id for one in found[1:]] == [project.id, other.id, project.id]
+    assert counts_of(found) == {Group.ATTENTION: 1, Group.REVIEW: 3, Group.PARKED: 0}
+
+
+def test_an_unchanged_inbox_is_not_read_again(twin: TwinPlane) -> None:
+    project = twin.add_project(COMMIT)
+    twin.finish(project, issue=twin.add_issue(project).number)
+    first = items(twin)
+    statements: list[str] = []
+
+    def count(*args: object) -> None:
+        statements.append(str(args[2]))
+
+    engine = twin.stores.control.engine
+    event.listen(engine, "before_cursor_execute", count)
+    assert items(twin) == first
+    event.remove(engine, "before_cursor_execute", count)
+    assert statements == []
