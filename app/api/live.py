@@ -12,6 +12,7 @@ from itertools import islice
 import structlog
 
 from app.api.live_events import STREAMED, STREAMED_CHANGES, LiveEvent, build_events
+from app.api.live_inbox import InboxNews
 from app.services.container import Services
 from app.services.rows import (
     Change,
@@ -44,7 +45,7 @@ class ProjectPace:
         # project id -> when its next change may pass, soonest first
         self._opens: dict[str, float] = {}
         self._held: dict[str, Numbered] = {}
-        # the highest number of an event in `STREAMED` that was sent
+        # the highest number of a streamed change whose event was sent
         self._sent = 0
 
     def pass_on(self, changes: Iterable[Numbered], now: float) -> list[Numbered]:
@@ -85,6 +86,15 @@ class ProjectPace:
                 unsent = event.number if unsent is None else min(unsent, event.number)
         self._sent = max([before, *(one.number for one in events if one.kind in STREAMED)])
         return found[::-1]
+
+    def resumable_from(self, unsent: int | None) -> int:
+        """Return the highest number after which a reader can resume and miss nothing.
+
+        `unsent` is the lowest number of a streamed change that passed but is not sent yet.
+        """
+        waiting = [one.number for one in self._held.values()]
+        unsent = min(waiting if unsent is None else [*waiting, unsent], default=None)
+        return self._sent if unsent is None else min(self._sent, unsent - 1)
 
     def _forget_until(self, now: float) -> None:
         while self._opens:
@@ -183,6 +193,7 @@ class LiveStream:
         self._task: asyncio.Task[None] | None = None
         self._listeners: tuple[Listener, ...] = ()
         self._closers: tuple[Callable[[], None], ...] = ()
+        self._inbox = InboxNews(services, self._pass_on, self._resumable_from)
         self._leave: Callable[[], None] = lambda: None
 
     def open(self) -> None:
@@ -194,6 +205,7 @@ class LiveStream:
         """Unsubscribe from the feed and call every `on_close`; call on the event loop."""
         self._leave()
         self._loop = None
+        self._inbox.close()
         if self._timer is not None:
             self._timer.cancel()
         for on_close in self._closers:
@@ -239,6 +251,7 @@ class LiveStream:
 
     def _collect(self, one: Numbered) -> None:
         self._waiting.append(one)
+        self._inbox.on_change(one.change)
         self._wake()
 
     def _wake(self) -> None:
@@ -255,8 +268,14 @@ class LiveStream:
                 log.exception("changes_not_sent")
                 continue
             for event in self._pace.numbered(events, self._backlog.oldest):
-                for listener in self._listeners:
-                    listener(event)
+                self._pass_on(event)
+
+    def _pass_on(self, event: LiveEvent) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    def _resumable_from(self) -> int:
+        return self._pace.resumable_from(self._backlog.oldest)
 
     def _take(self) -> list[Numbered]:
         """Return the changes to send next, and plan when those held back are sent."""

@@ -12,6 +12,7 @@ import structlog
 from pydantic import BaseModel
 
 from app.api.views import event_out, masked, project_out, report_out, run_out
+from app.domain.review.inbox import Item, counts_of
 from app.domain.secret_masks import SecretMask
 from app.errors import NotFound
 from app.services.container import Services
@@ -36,7 +37,8 @@ log = structlog.get_logger()
 # changes may have been missed: subscribers must fetch a snapshot
 FEED_BROKE = "feed.broke"
 # the kinds that `GET /events` streams; the feed remembers their changes
-STREAMED = frozenset({"run.changed", "project.changed", "quota.changed"})
+INBOX_CHANGED = "inbox.changed"
+STREAMED = frozenset({"run.changed", "project.changed", "quota.changed", INBOX_CHANGED})
 STREAMED_CHANGES = (RunChanged, ProjectChanged, QuotaChanged)
 
 
@@ -53,6 +55,11 @@ class LiveEvent:
     def json(self) -> str:
         """The data as JSON, written once for all event streams."""
         return json_of(self.data)
+
+
+def inbox_event(items: Sequence[Item], number: int) -> LiveEvent:
+    """Announce that the inbox changed, with its counts by group."""
+    return LiveEvent(number, INBOX_CHANGED, {"counts": counts_of(items)})
 
 
 def json_of(data: Any) -> str:

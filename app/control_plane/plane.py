@@ -23,6 +23,7 @@ from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
 from app.services.concurrency import Locks, Workers, guarded
 from app.services.container import SettingValue, build
 from app.services.context import Adapters, Context
+from app.services.review.visits import RECORDED_SECONDS
 from app.services.system.ownership import RENEW_SECONDS
 from app.services.system.store_health import WATCH_SECONDS
 
@@ -114,6 +115,7 @@ class ControlPlane:
         self.adapters.engine.close()
         self.workers.close()
         self.workers.finish(5)
+        self.services.visits.record_once()
         with contextlib.suppress(DatabaseSilent):
             self.leases.release(self.clock())
         self.services.counters.close()
@@ -152,6 +154,7 @@ class ControlPlane:
         ):
             self.scheduler.repeat(duty, self.settings.sweep_seconds)
         self.scheduler.repeat(self.services.store_watch.check_once, WATCH_SECONDS)
+        self.scheduler.repeat(self.services.visits.record_once, RECORDED_SECONDS)
         clear_logs = self.services.retention.request
         clear_logs()
         self.scheduler.repeat(clear_logs, ROUND_SECONDS)

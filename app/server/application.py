@@ -29,7 +29,7 @@ from app.api.client.client import ApiClient
 from app.api.http import problems
 from app.api.http.app import build_api
 from app.api.http.audit_recorder import Recorder
-from app.api.http.gate import Gate, cookie_name
+from app.api.http.gate import Gate, cookie_name, visitor_of
 from app.api.live import LiveStream
 from app.api.plain import forms
 from app.api.routes import sign_in, system
@@ -73,6 +73,7 @@ from app.server.startup import (
 from app.server.uvicorn_server import END_SECONDS, UvicornServer, end_on_signals
 from app.server.welcome import Welcome, login_link
 from app.services.ports import CannotRead
+from app.services.review.visits import Visits
 from app.services.system.accounts import TOKEN_FILE, rotate_token
 from app.services.system.doctor import Look
 
@@ -117,9 +118,14 @@ class PageServer:
 
     live: LiveStream
     gate: Gate
+    visits: Visits
     port: int
     wrap_transport: WrapTransport | None = None
     waiting: WaitingPages = field(default_factory=WaitingPages)
+
+    def begin_visit(self, request: Request) -> Callable[[], None]:
+        """Record that the person who made `request` has a page open, until the result is called."""
+        return self.visits.begin(visitor_of(request).person_id)
 
     def client_for(self, request: Request) -> ApiClient:
         """Return an in-process API client that carries the session of `request`."""
@@ -180,7 +186,7 @@ def build_gate(
         allowed_hosts={address.removeprefix("http://")},
         command=command,
     )
-    register_pages(PageServer(live, gate, port, wrap_transport))
+    register_pages(PageServer(live, gate, services.visits, port, wrap_transport))
     render_pages(ASSETS, files)
     _put_pages_into(web, gate)
     return gate

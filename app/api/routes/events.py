@@ -14,12 +14,13 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from app.api.live import LiveStream
-from app.api.live_events import FEED_BROKE, STREAMED, LiveEvent, json_of
+from app.api.live_events import FEED_BROKE, STREAMED, LiveEvent, inbox_event, json_of
 from app.api.views import event_out, project_out, run_item, run_out
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
 from app.errors import NotFound
 from app.services.container import Services
+from app.services.review.inbox import INBOX_CHANGES
 from app.services.rows import RunFilter
 
 LAST_WORD = "end"
@@ -148,6 +149,9 @@ async def _missed(
     if changes is None:
         return await run_in_threadpool(_snapshot, services)
     events = await run_in_threadpool(live.events_of, changes)
+    if any(isinstance(one.change, INBOX_CHANGES) for one in changes):
+        items = await run_in_threadpool(services.inbox.all)
+        events.append(inbox_event(items, changes[-1].number))
     return [event for event in events if event.kind in STREAMED]
 
 

@@ -98,6 +98,7 @@ class PageSession:
         session = cls(client, connection.client_for(client.request), run_id)
         session._on_drawn = partial(connection.waiting.add, client)
         client.on_delete(connection.live.subscribe(session._on_event))
+        client.on_delete(connection.begin_visit(client.request))
         client.on_connect(session._come_back)
         client.on_delete(session._end)
         dispose_on_delete(client)

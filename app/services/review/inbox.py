@@ -18,7 +18,7 @@ from app.services.review import items
 from app.services.system.quarantine import Quarantine
 
 # changes after which an item may have come, gone or changed
-_TELLING = (ProjectChanged, StuckChanged, FindingsChanged, FeedBroke)
+INBOX_CHANGES = (ProjectChanged, StuckChanged, FindingsChanged, FeedBroke)
 
 
 class Inbox:
@@ -65,7 +65,7 @@ class Inbox:
         return found
 
     def _on_change(self, one: Numbered) -> None:
-        if isinstance(one.change, _TELLING):
+        if isinstance(one.change, INBOX_CHANGES):
             with self._lock:
                 self._changes += 1
 

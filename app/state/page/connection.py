@@ -64,6 +64,10 @@ class Connection(Protocol):
         """The pages whose browser has not connected yet."""
         ...
 
+    def begin_visit(self, request: Any) -> Callable[[], None]:
+        """Record that the person who made `request` has a page open, until the result is called."""
+        ...
+
     def client_for(self, request: Any) -> ApiClient:
         """Return a client with the session of the person who made `request`."""
         ...

@@ -226,6 +226,8 @@ def test_a_burst_of_changes_rebuilds_a_card_once_per_interval(
         loop, live, over = asyncio.get_running_loop(), LiveStream(twin.services), asyncio.Event()
 
         def on_event(event: LiveEvent) -> None:
+            if event.kind != "project.changed":
+                return
             heard.append(event)
             if event.data.budget_seconds == count:
                 over.set()
