@@ -38,7 +38,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/report")
     def report(request: Request, since: Since = None) -> ReportOfRuns:
-        """What runs came to since a moment."""
+        """The sums of the runs that ended since a moment, in all and by project."""
         moment = since or services.visits.since(visitor_of(request).person_id)
         found = services.reports.since(moment, services.clock())
         return ReportOfRuns(

@@ -84,7 +84,7 @@ class ProjectReportOut(ReportSums):
 
 
 class ReportOfRuns(ReportSums):
-    """What runs came to since a moment, in all and by project."""
+    """The sums of the runs that ended since a moment, in all and by project."""
 
     since: Moment
     until: Moment

@@ -1,1 +1,1 @@
-"""What the inbox, reviews and reports read and keep."""
+"""Open changes, visits, and the sums of reports."""

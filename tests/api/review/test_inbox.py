@@ -65,7 +65,7 @@ def test_a_report_counts_since_a_moment_or_since_the_last_visit(
     assert shop.api.get("/report").json()["delivered"] >= 1
 
 
-@pytest.mark.parametrize("since", ["yesterday", "", "2026-13-01T00:00:00Z", "12"])
+@pytest.mark.parametrize("since", ["yesterday", "", "2026-13-01T00:00:00Z"])
 def test_a_report_since_no_moment_is_refused(shop: Workshop, since: str) -> None:
     answer = shop.api.get("/report", params={"since": since})
     assert (answer.status_code, answer.json()["error"]) == (422, "invalid")

@@ -86,6 +86,8 @@ RUN_CALLS = (
     Call("POST", "/runs/{run_id}/resume", RUNS, 409),
     Call("POST", "/runs/{run_id}/deliver", BOTH, 409),
     Call("POST", "/runs/{run_id}/release", BOTH, 409),
+    Call("GET", "/inbox", BOTH, may_know=True),
+    Call("GET", "/report", BOTH),
     Call("GET", "/parked", BOTH),
     Call("POST", "/parked/discard", BOTH, body=IN_PROJECT | {"branch": "-", "confirm": "-"}),
     Call("POST", "/idempotency-keys/{key}/reset", BOTH, body=IN_PROJECT),

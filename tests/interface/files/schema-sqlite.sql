@@ -428,5 +428,12 @@ CREATE TABLE template (
 	CONSTRAINT template_version CHECK (version >= 1), 
 	FOREIGN KEY(project_id) REFERENCES project (id)
 );
+CREATE TABLE visit (
+	person_id VARCHAR NOT NULL, 
+	since DATETIME NOT NULL, 
+	seen_at DATETIME NOT NULL, 
+	PRIMARY KEY (person_id), 
+	FOREIGN KEY(person_id) REFERENCES person (id)
+);
 CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit WHEN OLD.at >= datetime('now', '-30 days') BEGIN SELECT RAISE(ABORT, 'the audit is kept'); END;
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is never changed'); END;
