@@ -9,9 +9,10 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, DiffText, NoAnswer
 from app.api.schemas import RunOut
+from app.domain.review.diffs import diff_size
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
-from app.pages.runs.diff_view import diff_html, diff_size
+from app.pages.runs.diff_view import diff_html
 from app.pages.shell.page_session import PageSession
 
 
