@@ -21,6 +21,7 @@ from app.services.ports import (
     BranchTaken,
     CannotRead,
     Capability,
+    ChangedFile,
     CopyChange,
     CopyState,
     Diff,
@@ -266,8 +267,13 @@ class FakeMirrors:
         commits = sum(sha not in before for sha in self._world.ancestry(tip))
         return DiffStat(commits, commits, commits, 0)
 
-    def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
+    def diff(self, repo: Repository, base_sha: str, tip: str, paths: Sequence[str] = ()) -> Diff:
         return Diff(f"{base_sha}..{tip}")
+
+    def changed_files(self, repo: Repository, base_sha: str, tip: str) -> list[ChangedFile]:
+        before = set(self._world.ancestry(base_sha))
+        new = sorted(sha for sha in self._world.ancestry(tip) if sha not in before)
+        return [ChangedFile(f"{sha[:7]}.txt", sha, additions=1) for sha in new]
 
     def large_files(
         self, repo: Repository, base_sha: str, tip: str, *, above: int

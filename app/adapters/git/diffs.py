@@ -7,13 +7,13 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.adapters.git.command import Git, GitFailed
-from app.services.ports import Diff, DiffStat, FileText, Tampered
+from app.services.ports import ChangedFile, Diff, DiffStat, FileText, Tampered
 
 DIFF_CAP = 2 * 1024 * 1024
 PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=dirty")
@@ -27,9 +27,32 @@ _MOST_NEW_FILES = 20_000
 _NEW = "?"
 
 
-def diff_between(git: Git, git_dir: Path, base: str, tip: str) -> Diff:
+def diff_between(git: Git, git_dir: Path, base: str, tip: str, paths: Sequence[str] = ()) -> Diff:
     """Return the unified diff from the merge base to `tip`, at most 2 MiB. Raises GitFailed."""
-    return run_diff(git, [_fork(git, git_dir, base, tip), tip], git_dir)
+    return run_diff(git, [_fork(git, git_dir, base, tip), tip], git_dir, paths=paths, env=_LITERAL)
+
+
+def changed_files(git: Git, git_dir: Path, base: str, tip: str) -> list[ChangedFile]:
+    """Return the files that `diff_between` shows, by path. Raises GitFailed."""
+    what = ["diff", *PLAIN, "-M", "-l400", "-z", "--raw", "--numstat", "--no-abbrev"]
+    answer = git.run(
+        [*what, _fork(git, git_dir, base, tip), tip, "--"], git_dir=git_dir, output_cap=_INDEX_CAP
+    )
+    fields = iter(answer.out.decode("utf-8", "replace").split("\0"))
+    found: dict[str, ChangedFile] = {}
+    for one in fields:
+        if one.startswith(":"):
+            _, _, _, blob, status = one.split(" ")
+            previous = next(fields) if status[0] in "RC" else None
+            path = next(fields)
+            found[path] = ChangedFile(path, "" if status == "D" else blob, previous)
+        elif one:
+            added, deleted, path = one.split("\t", 2)
+            if not path:  # of a rename both paths follow
+                _, path = next(fields), next(fields)
+            counts = [None if count == "-" else int(count) for count in (added, deleted)]
+            found[path] = replace(found[path], additions=counts[0], deletions=counts[1])
+    return sorted(found.values(), key=lambda one: one.path)
 
 
 def run_diff(
@@ -39,10 +62,14 @@ def run_diff(
     *,
     work_tree: Path | None = None,
     env: Mapping[str, str] | None = None,
+    paths: Sequence[str] = (),
 ) -> Diff:
-    """Run `git diff` on `what`, cut at the last whole line within 2 MiB. Raises GitFailed."""
+    """Run `git diff` on `what`, cut at the last whole line within 2 MiB. Raises GitFailed.
+
+    `paths` limit it to these files; `env` must then have git take them literally.
+    """
     answer = git.run(
-        ["diff", *PLAIN, *_SHAPE, *what, "--"],
+        ["diff", *PLAIN, *_SHAPE, *what, "--", *paths],
         git_dir=git_dir,
         work_tree=work_tree,
         env=env,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.adapters.git.command import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
 from app.adapters.git.config_guard import keep_mirror
-from app.adapters.git.diffs import diff_between, read_file, stat_between
+from app.adapters.git.diffs import changed_files, diff_between, read_file, stat_between
 from app.adapters.git.layout import (
     agreed_ref,
     checked_sha,
@@ -49,6 +49,7 @@ from app.domain.names import branches_collide
 from app.domain.secret_masks import SecretMask
 from app.services.ports import (
     BranchTaken,
+    ChangedFile,
     Diff,
     DiffStat,
     FileText,
@@ -249,9 +250,16 @@ class GitMirrors:
         """Count the commits, files and lines of `base_sha..tip`. Raises GitFailed."""
         return self._stat(self._dir(repo), checked_sha(base_sha), checked_sha(tip))
 
-    def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
+    def diff(self, repo: Repository, base_sha: str, tip: str, paths: Sequence[str] = ()) -> Diff:
         """Return the unified diff from the merge base to `tip`. Raises GitFailed."""
-        return diff_between(self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip))
+        base, last = checked_sha(base_sha), checked_sha(tip)
+        return diff_between(self._git, self._dir(repo), base, last, paths)
+
+    def changed_files(self, repo: Repository, base_sha: str, tip: str) -> list[ChangedFile]:
+        """Return the files of that diff, by path. Raises CannotRead."""
+        with or_cannot_read("The mirror"):
+            base, last = checked_sha(base_sha), checked_sha(tip)
+            return changed_files(self._git, self._dir(repo), base, last)
 
     def large_files(
         self, repo: Repository, base_sha: str, tip: str, *, above: int

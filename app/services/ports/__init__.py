@@ -10,6 +10,7 @@ from app.services.ports.agents import (
     Unready,
     root_remedy,
 )
+from app.services.ports.commits import ChangedFile, Diff, DiffStat, FileText, LargeFile, Leak
 from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, WindowState
 from app.services.ports.forges import (
     Change,
@@ -47,12 +48,7 @@ from app.services.ports.repositories import (
     INCLUDE_LIST,
     BranchTaken,
     CannotRead,
-    Diff,
-    DiffStat,
     DiskFull,
-    FileText,
-    LargeFile,
-    Leak,
     MergeAnswer,
     Mirrors,
     OriginProblem,
@@ -76,6 +72,7 @@ __all__ = [
     "Capability",
     "Change",
     "ChangeOrder",
+    "ChangedFile",
     "Charge",
     "CopyChange",
     "CopyState",

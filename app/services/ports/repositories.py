@@ -10,6 +10,7 @@ from typing import Protocol
 
 from app.domain.secret_masks import SecretMask
 from app.domain.words import Cause
+from app.services.ports.commits import ChangedFile, Diff, DiffStat, FileText, LargeFile, Leak
 
 # a repository's list of files outside git that working copies need too
 INCLUDE_LIST = ".runyardinclude"
@@ -79,45 +80,6 @@ class Remote:
 
 
 @dataclass(frozen=True)
-class DiffStat:
-    """The size of a change: counts of commits, files and lines."""
-
-    commits: int = 0
-    files_changed: int = 0
-    additions: int = 0
-    deletions: int = 0
-
-
-@dataclass(frozen=True)
-class Diff:
-    """A unified diff; `is_cut` if it was longer than the cap."""
-
-    text: str
-    is_cut: bool = False
-
-
-@dataclass(frozen=True)
-class LargeFile:
-    """A file in commits, with its size in bytes."""
-
-    name: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Leak:
-    """A secret in a commit, by its name: in a line of a file, or (line 0) in the file's name.
-
-    Without a path it is in the commit itself, such as its message or author.
-    """
-
-    name: str
-    commit: str
-    path: str = ""
-    line: int = 0
-
-
-@dataclass(frozen=True)
 class PushAnswer:
     """Result of a push: accepted, or refused for good with the remote's message.
 
@@ -145,14 +107,6 @@ class MergeAnswer:
     conflicts: tuple[str, ...] = ()
     hooks_changed: bool = False
     brings_more: bool = False
-
-
-@dataclass(frozen=True)
-class FileText:
-    """The text of a file in a commit; `is_cut` if the file is longer."""
-
-    text: str = ""
-    is_cut: bool = False
 
 
 class Mirrors(Protocol):
@@ -244,8 +198,15 @@ class Mirrors(Protocol):
         """Return the size of `base_sha..tip`."""
         ...
 
-    def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
-        """Return the unified diff from the merge base of the two to `tip`."""
+    def diff(self, repo: Repository, base_sha: str, tip: str, paths: Sequence[str] = ()) -> Diff:
+        """Return the unified diff from the merge base of the two to `tip`.
+
+        With `paths`, of these files only; a rename needs both its paths.
+        """
+        ...
+
+    def changed_files(self, repo: Repository, base_sha: str, tip: str) -> list[ChangedFile]:
+        """Return the files of that diff, all of them, by path. Raises CannotRead."""
         ...
 
     def large_files(

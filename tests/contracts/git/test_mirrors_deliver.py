@@ -55,6 +55,36 @@ def test_a_change_is_measured_from_the_fork(place: Place) -> None:
     assert not diff.is_cut
 
 
+def test_the_files_of_a_change_are_listed_and_read_one_by_one(place: Place) -> None:
+    files = {"a.txt": "one\n2\nthree\n", "new [1].txt": "x\ny\n", "raw.bin": "\0" * 9}
+    tip = place.deliver(files | {"q\tü.txt": ""})
+    found = {one.path: one for one in place.mirrors.changed_files(place.repo, place.base_sha, tip)}
+    assert list(found) == ["a.txt", "new [1].txt", "q\tü.txt", "raw.bin"]
+    counts = [(one.additions, one.deletions) for one in found.values()]
+    assert counts == [(1, 1), (2, 0), (0, 0), (None, None)]
+    assert all(len(one.blob) == 40 for one in found.values())
+    one = place.mirrors.diff(place.repo, place.base_sha, tip, ["new [1].txt"])
+    assert one.text.count("diff --git") == 1
+    assert "+++ b/new [1].txt" in one.text
+
+
+def test_a_renamed_and_a_deleted_file_are_listed_as_such(place: Place) -> None:
+    first = place.deliver({"old.txt": "".join(f"{one}\n" for one in range(50)), "gone.txt": "x\n"})
+    desk = place.origin.with_name("renaming")
+    run_git(place.origin.parent, "clone", "-q", "--shared", str(place.mirror), str(desk))
+    run_git(desk, "checkout", "-q", first)
+    run_git(desk, "mv", "old.txt", "new.txt")
+    run_git(desk, "rm", "-q", "gone.txt")
+    run_git(desk, "commit", "-qm", "rename")
+    run_git(desk, "push", "-q", "origin", "HEAD:refs/heads/renamed")
+    tip = run_git(desk, "rev-parse", "HEAD")
+    gone, new = place.mirrors.changed_files(place.repo, first, tip)
+    assert (gone.path, gone.blob, gone.deletions) == ("gone.txt", "", 1)
+    assert (new.path, new.previous, new.additions, new.deletions) == ("new.txt", "old.txt", 0, 0)
+    both = place.mirrors.diff(place.repo, first, tip, ["old.txt", "new.txt"])
+    assert "rename from old.txt" in both.text
+
+
 def test_a_diff_beyond_the_cap_is_cut_at_a_line(place: Place) -> None:
     tip = place.deliver({"big.txt": "0123456789\n" * 300_000})
     diff = place.mirrors.diff(place.repo, place.base_sha, tip)
