@@ -60,6 +60,13 @@ class AfterClose(StrEnum):
     CLOSE = "close"
 
 
+class Side(StrEnum):
+    """The side of a diff: the file before the change, or after it."""
+
+    OLD = "old"
+    NEW = "new"
+
+
 class Depth(StrEnum):
     """The thoroughness that the agent is asked for."""
 

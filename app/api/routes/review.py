@@ -1,69 +1,127 @@
-"""Routes of the inbox and the report."""
+"""Routes of reviews: the files of a change request, and comments on it."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Request, Response
 
 from app.api.http.gate import visitor_of
-from app.api.schemas.parts import InUtc
 from app.api.schemas.review import (
-    InboxCounts,
-    InboxItem,
-    InboxOut,
-    ProjectReportOut,
-    ReportOfRuns,
+    ChangeCommentOut,
+    ChangeComments,
+    ChangeFile,
+    ChangeFiles,
+    CommentChange,
+    NewChangeComment,
+    ViewedMark,
 )
-from app.domain.review.inbox import counts_of
-from app.domain.statistics import Figures
+from app.domain.words import Side
 from app.services.container import Services
+from app.services.review.reviews import CommentView, FileView, NewComment
 
-Since = Annotated[datetime | None, Query(description="Left out: since your last visit."), InUtc]
+Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
+_CHANGE = "/projects/{project_id}/changes/{number}"
 
 
 def routes(services: Services) -> APIRouter:
-    """Build `GET /inbox` and `GET /report`."""
-    router = APIRouter(tags=["inbox"])
+    """Build the routes of a change request's files and comments."""
+    router = APIRouter()
+    for some in (_files, _comments):
+        router.routes.extend(some(services).routes)
+    return router
 
-    @router.get("/inbox")
-    def inbox() -> InboxOut:
-        """Everything over all projects that waits for a person."""
-        items = services.inbox.all()
-        return InboxOut(
-            items=[InboxItem.model_validate(one) for one in items],
-            counts=InboxCounts.model_validate(counts_of(items)),
-        )
 
-    @router.get("/report")
-    def report(request: Request, since: Since = None) -> ReportOfRuns:
-        """The sums of the runs that ended since a moment, in all and by project."""
-        moment = since or services.visits.since(visitor_of(request).person_id)
-        found = services.reports.since(moment, services.clock())
-        return ReportOfRuns(
-            since=found.since,
-            until=found.until,
-            **_sums(found.figures, found.waiting_for_limit),
-            projects=[
-                ProjectReportOut(
-                    project_id=one.project_id,
-                    project_name=one.project_name,
-                    **_sums(one.figures, one.waiting_for_limit),
-                )
-                for one in found.projects
-            ],
+def _files(services: Services) -> APIRouter:
+    router = APIRouter(tags=["changes"])
+
+    @router.get(f"{_CHANGE}/files")
+    def list_them(project_id: str, number: Numbered, request: Request) -> ChangeFiles:
+        """The files of a change request, by path, with the marks that you set."""
+        person_id = visitor_of(request).person_id
+        found = services.reviews.files(project_id, number, person_id)
+        return ChangeFiles(items=[_file_out(one) for one in found])
+
+    @router.put(f"{_CHANGE}/files/viewed", status_code=204)
+    def mark(project_id: str, number: Numbered, body: ViewedMark, request: Request) -> Response:
+        """Mark a file as viewed, or not; the mark counts until its content changes."""
+        services.reviews.set_viewed(
+            project_id, number, visitor_of(request).person_id, body.path, is_viewed=body.viewed
         )
+        return Response(status_code=204)
 
     return router
 
 
-def _sums(figures: Figures, waiting_for_limit: int) -> dict[str, Any]:
-    return {
-        "delivered": figures.succeeded,
-        "failed": figures.died + figures.timed_out + figures.not_started,
-        "waiting_for_limit": waiting_for_limit,
-        "agent_seconds": figures.worked_ms / 1000,
-        "cost_usd": figures.cost_usd,
-        "cost_unknown": figures.began - figures.told_cost,
-    }
+def _comments(services: Services) -> APIRouter:
+    router = APIRouter(tags=["changes"])
+    every, one = f"{_CHANGE}/comments", f"{_CHANGE}/comments/{{comment_id}}"
+
+    @router.get(every)
+    def list_them(project_id: str, number: Numbered, request: Request) -> ChangeComments:
+        """The comments on a change request that were sent, and your drafts, oldest first."""
+        person_id = visitor_of(request).person_id
+        found = services.reviews.comments(project_id, number, person_id)
+        return ChangeComments(items=[_comment_out(view) for view in found])
+
+    @router.post(every, status_code=201)
+    def write(
+        project_id: str, number: Numbered, body: NewChangeComment, request: Request
+    ) -> ChangeCommentOut:
+        """Write a draft: on a line, on a file, or on the whole change."""
+        visitor = visitor_of(request)
+        new = NewComment(body.text, body.file, body.line, body.side)
+        author = visitor.person_id, visitor.name
+        return _comment_out(
+            services.reviews.comment(project_id, number, author, new, services.clock())
+        )
+
+    @router.patch(one)
+    def edit(
+        project_id: str,
+        number: Numbered,
+        comment_id: Numbered,
+        body: CommentChange,
+        request: Request,
+    ) -> ChangeCommentOut:
+        """Change the text of your draft."""
+        person_id = visitor_of(request).person_id
+        edited = services.reviews.edit(project_id, number, person_id, comment_id, body.text)
+        return _comment_out(edited)
+
+    @router.delete(one, status_code=204)
+    def remove(
+        project_id: str, number: Numbered, comment_id: Numbered, request: Request
+    ) -> Response:
+        """Delete your draft."""
+        services.reviews.remove(project_id, number, visitor_of(request).person_id, comment_id)
+        return Response(status_code=204)
+
+    return router
+
+
+def _file_out(view: FileView) -> ChangeFile:
+    return ChangeFile(
+        path=view.file.path,
+        previous=view.file.previous,
+        additions=view.file.additions,
+        deletions=view.file.deletions,
+        folded=view.is_folded,
+        viewed=view.is_viewed,
+    )
+
+
+def _comment_out(view: CommentView) -> ChangeCommentOut:
+    row = view.row
+    return ChangeCommentOut(
+        id=row.id or 0,
+        file=view.file,
+        line=view.line,
+        side=Side(row.side),
+        text=row.text,
+        draft=view.is_draft,
+        outdated=view.is_outdated,
+        author=row.author,
+        created_at=row.created_at,
+        round=row.round,
+    )

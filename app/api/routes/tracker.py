@@ -23,6 +23,7 @@ from app.api.schemas import (
     NewComment,
     NewIssue,
 )
+from app.api.schemas.review import FilePath
 from app.api.views import QUARANTINE, change_out
 from app.domain.words import AfterClose
 from app.services.container import Services
@@ -113,9 +114,12 @@ def _change_routes(services: Services) -> APIRouter:
         return change_out(services.changes.find(project_id, number))
 
     @router.get("/projects/{project_id}/changes/{number}/diff", response_class=PlainTextResponse)
-    def diff(project_id: str, number: Numbered) -> Response:
-        """The diff of a change request."""
-        found = services.changes.diff(project_id, number)
+    def diff(project_id: str, number: Numbered, file: FilePath | None = None) -> Response:
+        """The diff of a change request, or of one of its files."""
+        if file is None:
+            found = services.changes.diff(project_id, number)
+        else:
+            found = services.reviews.diff(project_id, number, file)
         cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
         return PlainTextResponse(found.text, headers=cut | QUARANTINE)
 

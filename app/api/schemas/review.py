@@ -1,91 +1,81 @@
-"""Schemas of the inbox and the report."""
+"""Schemas of reviews: the files of a change request, and comments on it."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Self
 
-from app.api.schemas.parts import Answer, Dollars, Moment
-from app.domain.review.inbox import Group, ItemKind
+from pydantic import Field, StringConstraints, model_validator
 
+from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, Moment, NoNul, Number, TaskText
+from app.domain.words import Side
 
-class ChangeFactsOut(Answer):
-    """Facts about an open change request, for its row."""
-
-    branch: str
-    base: str
-    agent: str | None = None
-    model: str | None = None
-    commits: int
-    files_changed: int
-    additions: int
-    deletions: int
-    draft: bool
-    checks: int = Field(description="Required checks of the last round.")
-    red: int = Field(description="Those of them that did not pass.")
-    cost_usd: Dollars | None = Field(
-        default=None, description="Cost of all runs that worked on it; null if none reported one."
-    )
+FilePath = Annotated[str, StringConstraints(min_length=1, max_length=4096), NoNul]
+ReviewText = Annotated[
+    TaskText, StringConstraints(min_length=1, max_length=MAX_TASK_BYTES, pattern=r"\S")
+]
 
 
-class InboxItem(Answer):
-    """One thing that waits for a person."""
+class ChangeFile(Answer):
+    """A file of a change request."""
 
-    id: str
-    kind: ItemKind
-    group: Group
-    project_id: str | None = Field(
-        default=None, description="Null for what concerns all projects, such as a full disk."
-    )
-    title: str
-    sentence: str
-    at: Moment = Field(description="Since when it waits.")
-    action: str = Field(description="The words of its main action.")
-    url: str = Field(description="The path of its page.")
-    run_id: str | None = None
-    change: int | None = Field(default=None, description="Number of the change request.")
-    issue: int | None = None
-    until: Moment | None = Field(
-        default=None, description="When it resolves itself, such as a usage limit that ends."
-    )
-    facts: ChangeFactsOut | None = Field(default=None, description="Of a change request.")
+    path: str
+    previous: str | None = Field(default=None, description="Its path before a rename.")
+    additions: int | None = Field(description="Null for a binary file.")
+    deletions: int | None
+    folded: bool = Field(description="Generated or a lock file, shown when a person asks.")
+    viewed: bool = Field(description="You have viewed it, and it has not changed since.")
 
 
-class InboxCounts(Answer):
-    """How many items each group has."""
+class ChangeFiles(Answer):
+    """The files of a change request, by path."""
 
-    attention: int = 0
-    review: int = 0
-    parked: int = 0
+    items: list[ChangeFile]
 
 
-class InboxOut(Answer):
-    """Everything that waits for a person, by group, newest first in each."""
+class ViewedMark(Body):
+    """The body of `PUT /projects/{id}/changes/{n}/files/viewed`."""
 
-    items: list[InboxItem]
-    counts: InboxCounts
-
-
-class ReportSums(Answer):
-    """Sums of the runs that ended; `failed` counts died, timed out and not started ones."""
-
-    delivered: int
-    failed: int
-    waiting_for_limit: int = Field(description="Runs that wait for an account at its limit now.")
-    agent_seconds: float
-    cost_usd: Dollars | None = Field(default=None, description="Null if no run reported a cost.")
-    cost_unknown: int = Field(description="Runs that began and did not report a cost.")
+    path: FilePath
+    viewed: bool
 
 
-class ProjectReportOut(ReportSums):
-    """A project's part of a report."""
+class NewChangeComment(Body):
+    """The body of `POST /projects/{id}/changes/{n}/comments`: on a line, a file, or all of it."""
 
-    project_id: str
-    project_name: str
+    text: ReviewText
+    file: FilePath | None = None
+    line: Number | None = None
+    side: Side = Side.NEW
+
+    @model_validator(mode="after")
+    def _is_on_a_file(self) -> Self:
+        if self.line is not None and self.file is None:
+            raise ValueError("A line needs its file.")
+        return self
 
 
-class ReportOfRuns(ReportSums):
-    """The sums of the runs that ended since a moment, in all and by project."""
+class CommentChange(Body):
+    """The body of `PATCH /projects/{id}/changes/{n}/comments/{id}`."""
 
-    since: Moment
-    until: Moment
-    projects: list[ProjectReportOut]
+    text: ReviewText
+
+
+class ChangeCommentOut(Answer):
+    """A comment on a change request, at the place that it has now."""
+
+    id: int
+    file: str | None = Field(default=None, description="Null: on the whole change.")
+    line: int | None = Field(default=None, description="Null: on the whole file.")
+    side: Side
+    text: str
+    draft: bool = Field(description="Not sent yet: only you see it.")
+    outdated: bool = Field(description="Its line has changed since; this is where it was.")
+    author: str
+    created_at: Moment
+    round: int | None = Field(default=None, description="The round that it was sent in.")
+
+
+class ChangeComments(Answer):
+    """The comments on a change request that you see, oldest first."""
+
+    items: list[ChangeCommentOut]

@@ -15,7 +15,13 @@ from app.records.tables.control import (
 )
 from app.records.tables.runs import CheckResult, ProjectDay, Run, RunEvent, RunPrompt
 from app.records.tables.stores import Applied, Moment, Outgoing, Setting, Stuck
-from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
+from app.records.tables.tracker import (
+    ChangeComment,
+    ChangeRequest,
+    IssueComment,
+    IssueRow,
+    ViewedFile,
+)
 
 __all__ = [
     "AccountHold",
@@ -25,6 +31,7 @@ __all__ = [
     "BatchItem",
     "Bulk",
     "BulkItem",
+    "ChangeComment",
     "ChangeRequest",
     "CheckResult",
     "IssueComment",
@@ -44,5 +51,6 @@ __all__ = [
     "SignIn",
     "Stuck",
     "TemplateRow",
+    "ViewedFile",
     "Visit",
 ]

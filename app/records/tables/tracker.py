@@ -1,4 +1,4 @@
-"""The built-in tracker, in the control store: issues, comments, change requests."""
+"""The built-in tracker, in the control store: issues, change requests, and comments on both."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from app.domain.words import Priority
+from app.domain.words import Priority, Side
 from app.records.tables.stores import Moment, one_of
 
 
@@ -106,3 +106,57 @@ class ChangeRequest(SQLModel, table=True):
     issue_after: str | None = None
     # delivered although required checks were red
     draft: bool = False
+
+
+class ChangeComment(SQLModel, table=True):
+    """A comment on a change request: on a line, on a file, or (no file) on all of it.
+
+    `line` counts in the file as the commit `sha` has it: the change's head on the side `new`, its
+    base on the side `old`. Until it is sent, with no `round`, only its author sees it.
+    """
+
+    __tablename__ = "change_comment"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        CheckConstraint(one_of("side", tuple(Side)), name="comment_side"),
+        CheckConstraint("(line IS NULL) OR (file IS NOT NULL)", name="line_of_file"),
+        ForeignKeyConstraint(
+            ["project_id", "number"],
+            ["change_request.project_id", "change_request.number"],
+            name="comment_of_change",
+        ),
+        Index("comments_of_change", "project_id", "number", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: str
+    number: int
+    person_id: str
+    author: str
+    file: str | None = None
+    line: int | None = None
+    side: str
+    sha: str
+    text: str = Field(sa_type=Text)
+    # the round of the change that it was sent in, and the run that got it
+    round: int | None = None
+    run_id: str | None = None
+    created_at: datetime = Field(sa_type=Moment)
+
+
+class ViewedFile(SQLModel, table=True):
+    """A file of a change that a person has viewed; it counts until its content changes."""
+
+    __tablename__ = "viewed_file"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "number"],
+            ["change_request.project_id", "change_request.number"],
+            name="viewed_of_change",
+        ),
+    )
+
+    person_id: str = Field(primary_key=True, foreign_key="person.id")
+    project_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    path: str = Field(primary_key=True)
+    blob: str

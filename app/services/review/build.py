@@ -1,4 +1,4 @@
-"""The services of the inbox, of visits and of reports."""
+"""The services of the inbox, of reports and of reviews."""
 
 from __future__ import annotations
 
@@ -10,23 +10,30 @@ from app.services.projects.build import ProjectServices
 from app.services.projects.overview import shown_for
 from app.services.review.inbox import Inbox
 from app.services.review.report import ReportService
+from app.services.review.reviews import Reviews
 from app.services.review.visits import Visits
 from app.services.system.build import SystemServices
+from app.services.tracker.build import TrackerServices
 
 
 @dataclass(frozen=True)
 class ReviewServices:
-    """The services of the inbox, of visits and of reports."""
+    """The services of the inbox, of reports and of reviews."""
 
     inbox: Inbox
     visits: Visits
     reports: ReportService
+    reviews: Reviews
 
 
 def build(
-    context: Context, system: SystemServices, limits: LimitServices, projects: ProjectServices
+    context: Context,
+    system: SystemServices,
+    limits: LimitServices,
+    tracker: TrackerServices,
+    projects: ProjectServices,
 ) -> ReviewServices:
-    """Build the services of the inbox, of visits and of reports."""
+    """Build the services of the inbox, of reports and of reviews."""
     return ReviewServices(
         inbox=Inbox(
             context,
@@ -38,4 +45,5 @@ def build(
         ),
         visits=Visits(context),
         reports=ReportService(context.ledgers.projects, limits.limits, context.stores),
+        reviews=Reviews(context, tracker.changes),
     )
