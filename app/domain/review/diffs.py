@@ -24,7 +24,7 @@ class FileDiff:
     """One file's part of a diff; `previous` is its path before a rename, else None."""
 
     path: str
-    lines: list[DiffLine] = field(default_factory=list)
+    lines: list[DiffLine] = field(default_factory=list[DiffLine])
     additions: int = 0
     deletions: int = 0
     previous: str | None = None

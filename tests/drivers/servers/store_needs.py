@@ -57,6 +57,7 @@ NDJSON = (("Content-Type", "application/x-ndjson"),)
 OVER = (("Last-Event-ID", "end"),)
 PROJECT, ISSUE = "/projects/{project_id}", "/projects/{project_id}/issues/{number}"
 CHANGE, OF_CHANGE = "/projects/{project_id}/changes/{number}", (("number", "change"),)
+COMMENT, VIEWED = f"{CHANGE}/comments/{{comment_id}}", {"path": "none.txt", "viewed": True}
 TEMPLATE, OF_TEMPLATE = "/projects/{project_id}/templates/{name}", (("name", "template"),)
 KNOWN_TEMPLATE = {"name": "known", "text": "Do {{task}}."}
 IN_PROJECT = {"project_id": "{project_id}"}
@@ -136,6 +137,12 @@ PROJECT_CALLS = (
     Call("GET", f"{PROJECT}/changes", CONTROL),
     Call("GET", CHANGE, CONTROL, ids=OF_CHANGE),
     Call("GET", f"{CHANGE}/diff", CONTROL, ids=OF_CHANGE),
+    Call("GET", f"{CHANGE}/files", CONTROL, ids=OF_CHANGE),
+    Call("PUT", f"{CHANGE}/files/viewed", CONTROL, 404, VIEWED, ids=OF_CHANGE),
+    Call("GET", f"{CHANGE}/comments", CONTROL, ids=OF_CHANGE),
+    Call("POST", f"{CHANGE}/comments", CONTROL, 201, {"text": "Why?"}, ids=OF_CHANGE),
+    Call("PATCH", COMMENT, CONTROL, 404, {"text": "Why?"}, ids=OF_CHANGE),
+    Call("DELETE", COMMENT, CONTROL, 404, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/merge", BOTH, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/close", BOTH, ids=OF_CHANGE),
     Call("GET", f"{PROJECT}/templates", CONTROL),

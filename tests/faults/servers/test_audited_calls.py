@@ -8,7 +8,17 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.drivers.servers.store_needs import API_CALLS, OPEN_CALLS, PROJECT, Call, of_run
+from tests.drivers.servers.store_needs import (
+    API_CALLS,
+    CHANGE,
+    COMMENT,
+    OF_CHANGE,
+    OPEN_CALLS,
+    PROJECT,
+    VIEWED,
+    Call,
+    of_run,
+)
 from tests.drivers.servers.workshop import open_workshop
 from tests.faults.stores.test_stores_away import Scene
 
@@ -19,6 +29,7 @@ MORE_CALLS = (
     Call("PATCH", "/runs/{run_id}", "", body={"start_now": True}, ids=of_run("planned")),
     Call("POST", "/parked/discard", "", body=PARKED),
     Call("POST", f"{PROJECT}/templates", "", body={"name": "added", "text": "Do {{task}}."}),
+    Call("PUT", f"{CHANGE}/files/viewed", "", body=VIEWED | {"path": "{file}"}, ids=OF_CHANGE),
     Call("DELETE", PROJECT, "", ids=SPARE),
 )
 # these need another fault, an interrupted agent, or a second open change
@@ -52,11 +63,14 @@ DEEDS = {
     "/projects/{project_id}/issues": "add_issue",
     "/projects/{project_id}/issues/{number}": "change_issue",
     "/projects/{project_id}/issues/{number}/comments": "add_comment",
+    "/projects/{project_id}/changes/{number}/comments": "add_comment",
+    "/projects/{project_id}/changes/{number}/comments/{comment_id}": "change_comment",
     "/afk/start/{project:path}": "start",
     "/afk/reset/{project:path}": "reset",
     "/afk/auto/{project:path}": "auto",
     "/afk/stop/{run}": "stop",
 }
+REMOVALS = {PROJECT: "archive", COMMENT: "remove_comment"}
 OF_THE_WHOLE_SERVER = {"test_notifications", "sign_out", "rotate"}
 
 
@@ -72,12 +86,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         shop.issue(scene.ids["project_id"], "Another")  # one for the form and one for the API
         planned = shop.start(scene.ids["project_id"], "please wait until later", delay=3600)
         scene.ids |= {"spare": spare, "branch": parked["work_branch"], "planned": planned["id"]}
+        change = f"/projects/{scene.ids['project_id']}/changes/{scene.ids['change']}"
+        draft = shop.api.post(f"{change}/comments", json={"text": "Why?"}).json()
+        [file] = shop.api.get(f"{change}/files").json()["items"]
+        scene.ids |= {"comment_id": str(draft["id"]), "file": file["path"]}
         yield scene
 
 
 def deed_of(call: Call) -> str:
     if call.method == "DELETE":
-        return "archive"
+        return REMOVALS[call.route]
     if call.route == PROJECT:
         return "change_project"
     return DEEDS.get(call.route) or call.route.rsplit("/", 1)[-1]

@@ -80,6 +80,7 @@ class Scene:
             "unsealed": made(shop, project, 1),
             "bulk_id": bulk["id"],
             "key": "queued",
+            "comment_id": "1000",
             "origin": str(shop.origin("more")),
         }
 

@@ -3,6 +3,7 @@ CREATE INDEX audit_by_object ON audit (object, id);
 CREATE INDEX begun_runs ON runs (project_id, created_at) WHERE released_at IS NULL AND status NOT IN ('delayed', 'queued');
 CREATE INDEX charged_batches ON batches (created_by, created_at);
 CREATE INDEX charged_runs ON runs (charged_to, created_at);
+CREATE INDEX comments_of_change ON change_comment (project_id, number, id);
 CREATE INDEX comments_of_issue ON issue_comment (project_id, number, id);
 CREATE INDEX days_of_all ON project_day (day);
 CREATE INDEX delayed_runs ON runs (status, due_at, batch_id) WHERE status = 'delayed';
@@ -136,6 +137,25 @@ CREATE TABLE bulk_items (
 	PRIMARY KEY (bulk_id, position), 
 	CONSTRAINT bulk_item_state CHECK (state IN ('pending', 'done', 'refused', 'left')), 
 	CONSTRAINT item_of_bulk FOREIGN KEY(bulk_id) REFERENCES bulk (id)
+);
+CREATE TABLE change_comment (
+	id INTEGER NOT NULL, 
+	project_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	author VARCHAR NOT NULL, 
+	file VARCHAR, 
+	line INTEGER, 
+	side VARCHAR NOT NULL, 
+	sha VARCHAR NOT NULL, 
+	text TEXT NOT NULL, 
+	round INTEGER, 
+	run_id VARCHAR, 
+	created_at DATETIME NOT NULL, 
+	PRIMARY KEY (id), 
+	CONSTRAINT comment_side CHECK (side IN ('old', 'new')), 
+	CONSTRAINT line_of_file CHECK ((line IS NULL) OR (file IS NOT NULL)), 
+	CONSTRAINT comment_of_change FOREIGN KEY(project_id, number) REFERENCES change_request (project_id, number)
 );
 CREATE TABLE change_request (
 	project_id VARCHAR NOT NULL, 
@@ -427,6 +447,16 @@ CREATE TABLE template (
 	PRIMARY KEY (project_id, name, version), 
 	CONSTRAINT template_version CHECK (version >= 1), 
 	FOREIGN KEY(project_id) REFERENCES project (id)
+);
+CREATE TABLE viewed_file (
+	person_id VARCHAR NOT NULL, 
+	project_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	path VARCHAR NOT NULL, 
+	blob VARCHAR NOT NULL, 
+	PRIMARY KEY (person_id, project_id, number, path), 
+	FOREIGN KEY(person_id) REFERENCES person (id), 
+	CONSTRAINT viewed_of_change FOREIGN KEY(project_id, number) REFERENCES change_request (project_id, number)
 );
 CREATE TABLE visit (
 	person_id VARCHAR NOT NULL, 

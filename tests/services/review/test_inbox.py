@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from app.domain.review.inbox import Group, Item, ItemKind, counts_of
-from app.domain.words import Cause, Status
+from app.domain.words import Cause
 from app.records.tables import Project, Run
 from tests.drivers.planes import COMMIT
 from tests.fakes.planes import TwinPlane
@@ -24,11 +24,10 @@ def kinds(twin: TwinPlane) -> list[ItemKind]:
     return [one.kind for one in items(twin)]
 
 
-def died(twin: TwinPlane, project: Project, cause: Cause, **columns: object) -> Run:
+def died(twin: TwinPlane, project: Project, cause: Cause, because: str) -> Run:
     """Return a run whose work is kept and that ended with this cause."""
     run = twin.finish(project, issue=twin.add_issue(project).number)
-    kept = {"delivery": None, "parked": True, "status": Status.DIED, "cause": cause} | columns
-    twin.ledgers.runs.update_fields(run.id, project.id, **kept)
+    twin.ledgers.runs.update_fields(run.id, project.id, parked=True, cause=cause, because=because)
     return run
 
 
@@ -75,7 +74,7 @@ def test_kept_work_needs_attention_by_what_ended_its_run(
     twin: TwinPlane, cause: Cause, kind: ItemKind, group: Group
 ) -> None:
     project = twin.add_project(name="shop")
-    run = died(twin, project, cause, because="develop is protected")
+    run = died(twin, project, cause, "develop is protected")
     twin.services.changes.close(project.id, 2, twin.clock())
     twin.ledgers.runs.update_fields(run.id, project.id, delivery=None)
     [item] = items(twin)
