@@ -14,8 +14,8 @@ from app.services.review.inbox import INBOX_CHANGES
 from app.services.rows import Change
 
 log = structlog.get_logger()
-# at most one look at the inbox per interval, however often it changes
-INTERVAL_SECONDS = 0.25
+# how soon after a change the inbox is read, and at most how often
+SOON_SECONDS, INTERVAL_SECONDS = 0.1, 0.3
 
 
 class InboxNews:
@@ -53,7 +53,7 @@ class InboxNews:
     def _plan(self) -> None:
         if self._timer is None and (self._task is None or self._task.done()):
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(max(loop.time(), self._opens_at), self._begin)
+            self._timer = loop.call_at(max(loop.time() + SOON_SECONDS, self._opens_at), self._begin)
 
     def _begin(self) -> None:
         self._timer = None

@@ -40,12 +40,15 @@ class ParkedLedger:
         self._runs = runs
         self._stores = runs.stores
 
-    def all(self) -> list[Run]:
-        """Return the newest parked run of every branch, oldest first."""
+    def all(self, session: Session | None = None) -> list[Run]:
+        """Return the newest parked run of every branch, oldest first.
+
+        Reads through `session` if given.
+        """
         newest: dict[tuple[str, str], Run] = {}
-        for run in self._kept():
+        for run in self._kept(session=session):
             newest[run.project_id, run.work_branch] = run
-        for place in self._in_use():
+        for place in self._in_use(session=session) if newest else ():
             newest.pop(place, None)
         return sorted(newest.values(), key=_age)
 
@@ -168,8 +171,11 @@ class ParkedLedger:
         self._runs.append_event(tx, run.id, now, kind, deed.because, data)
         tx.publish(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
 
-    def _kept(self, *wanted: bool | ColumnElement[bool]) -> list[Run]:
-        return sorted(self._stores.everywhere(select(Run).where(*wanted, *_PARKED)), key=_age)
+    def _kept(
+        self, *wanted: bool | ColumnElement[bool], session: Session | None = None
+    ) -> list[Run]:
+        query = select(Run).where(*wanted, *_PARKED)
+        return sorted(self._stores.everywhere(query, session), key=_age)
 
     def _in_use(
         self, *wanted: bool | ColumnElement[bool], session: Session | None = None

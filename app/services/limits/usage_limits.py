@@ -171,9 +171,13 @@ class UsageLimits:
 
     # --- for people ----------------------------------------------------------------------------
 
-    def views(self, now: datetime) -> list[HoldView]:
-        """Return every hold of this machine's accounts, oldest first."""
-        holds = [one for one in self.ledger.all() if one.account == self._agents.account(one.agent)]
+    def views(self, now: datetime, session: Session | None = None) -> list[HoldView]:
+        """Return every hold of this machine's accounts, oldest first.
+
+        Reads the holds through `session` if given.
+        """
+        known = self.ledger.all(session)
+        holds = [one for one in known if one.account == self._agents.account(one.agent)]
         waiting = self.ledger.count_waiting(holds)
         return [
             HoldView(hold, stand_of(facts_of(hold), now), count)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from app.domain.review.inbox import Item, arranged
-from app.records.feed import FeedBroke, FindingsChanged, Numbered, ProjectChanged, StuckChanged
+from app.records.feed import FeedBroke, FindingsChanged, ProjectChanged, StuckChanged
 from app.records.review.open_changes import open_changes, work_on
 from app.records.runs.parked_ledger import ParkedLedger
 from app.services.context import Context
@@ -45,51 +45,45 @@ class Inbox:
         self._stores = context.stores
         self._clock = context.clock
         self._lifetime = lifetime
+        self._newest = lambda: context.feed.newest
         self._lock = threading.Lock()
-        self._changes = 0
-        # the items, with the count of changes and the time (monotonic) at which they were read
+        # the items, with the newest change and the time (monotonic) at which they were read
         self._known: tuple[tuple[Item, ...], int, float] = ((), -1, 0.0)
-        context.feed.subscribe(self._on_change)
 
     def all(self) -> tuple[Item, ...]:
         """Return all items by group, newest first in each. Raises DatabaseSilent."""
-        now = time.monotonic()
-        with self._lock:
-            (known, read_at_change, read_at), changes = self._known, self._changes
-        if read_at_change == changes and now - read_at < self._lifetime:
-            return known
         # a change during the read must not be hidden by the result
+        newest, now = self._newest(), time.monotonic()
+        with self._lock:
+            known, change, read_at = self._known
+        if change == newest and now - read_at < self._lifetime:
+            return known
         found = arranged({one.id: one for one in self._collect()}.values())
         with self._lock:
-            self._known = (found, changes, now)
+            self._known = (found, newest, now)
         return found
-
-    def _on_change(self, one: Numbered) -> None:
-        if isinstance(one.change, INBOX_CHANGES):
-            with self._lock:
-                self._changes += 1
 
     def _collect(self) -> Iterator[Item]:
         views = [one for one in self._overview.all() if one.project.archived_at is None]
+        names = {view.project.id: view.project.name for view in views}
         for view in views:
             yield from items.of_project(view)
-        for hold in self._limits.views(self._clock()):
-            if item := items.of_account(hold, views):
-                yield item
         for alert in self._alerts.all():
             if item := items.of_alert(alert):
                 yield item
-        names = {view.project.id: view.project.name for view in views}
-        for row in self._quarantine.held():
+        with self._stores.looking() as session:
+            holds = self._limits.views(self._clock(), session)
+            stuck = self._quarantine.held(session=session)
+            kept = self._parked.all(session)
+            changes = open_changes(session)
+            works = work_on(self._stores, session, changes) if changes else {}
+        for hold in holds:
+            if item := items.of_account(hold, views):
+                yield item
+        for row in stuck:
             yield items.of_stuck(row, names)
-        for run in self._parked.all():
+        for run in kept:
             if run.project_id in names:
                 yield items.of_kept_work(run, names[run.project_id])
-        yield from self._of_changes()
-
-    def _of_changes(self) -> Iterator[Item]:
-        with self._stores.looking() as session:
-            changes = open_changes(session)
-            works = work_on(self._stores, session, changes)
         for change in changes:
             yield items.of_change(change, works.get((change.project_id, change.number)))
