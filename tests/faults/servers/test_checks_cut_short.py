@@ -69,18 +69,24 @@ def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
         yield one
 
 
+# the twin of this story goes through all points: tests/services/checks/test_checks_taken_over.py
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param("check.state_kept", marks=pytest.mark.soak),
-        "check.begun",
-        pytest.param("step.before_launch", marks=pytest.mark.soak),
         "step.after_keep",
-        "step.after_launch",
-        pytest.param("check.ended", marks=pytest.mark.soak),
         "copy.half_put_back",
-        "check.decided",
-        "delivery.after_push",
+        *(
+            pytest.param(point, marks=pytest.mark.soak)
+            for point in (
+                "check.state_kept",
+                "check.begun",
+                "step.before_launch",
+                "step.after_launch",
+                "check.ended",
+                "check.decided",
+                "delivery.after_push",
+            )
+        ),
     ],
 )
 def test_a_crash_while_a_run_is_checked_costs_nothing_and_repeats_nothing(

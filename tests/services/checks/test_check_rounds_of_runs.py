@@ -56,9 +56,3 @@ def test_what_a_check_changes_is_told_and_not_delivered(plane: RealPlane) -> Non
     assert (first.changed_files, second.changed_files) == (["new.txt"], [])
     assert "check “format” changed new.txt and moved the branch; not delivered" in plane.lines(run)
     assert at_origin(plane, run) == first.sha == run.head_sha
-
-
-def test_a_daemon_of_a_check_is_ended_before_the_next_one(plane: RealPlane) -> None:
-    daemon = check("setsid sh -c 'echo $$ > ../daemon; sleep 300' & sleep 0.3; true", "serve")
-    run = to_the_end(plane, begin(plane, COMMIT, daemon, check("! kill -0 $(cat ../daemon)")))
-    assert (run.status, run.cause) == ("succeeded", "delivered"), plane.lines(run)
