@@ -10,7 +10,8 @@ from app.domain.projects.checks import Check
 from app.records.runs.check_ledger import CheckLedger
 from app.records.tables import CheckResult, Run
 from tests.builders.repositories import tip_of
-from tests.drivers.planes import RealPlane
+from tests.drivers.planes import SECONDS, RealPlane
+from tests.fakes.agents.runs import until
 
 # commits the word that a check expects, or another one where the prompt names none
 OBEDIENT = r"""
@@ -32,7 +33,7 @@ def begin(plane: RealPlane, agent: str, *checks: Check, **settings: Any) -> Run:
     return plane.start_running_issue(project)
 
 
-def to_the_end(plane: RealPlane, run: Run) -> Run:
+def to_the_end(plane: RealPlane, run: Run, seconds: float = SECONDS) -> Run:
     """Reap the run after the end of each of its steps, until it is released."""
 
     def is_released() -> bool:
@@ -40,7 +41,7 @@ def to_the_end(plane: RealPlane, run: Run) -> Run:
             plane.reap(run)
         return plane.run(run.id).released_at is not None
 
-    plane.wait(is_released, "the release")
+    until(is_released, "the release", seconds)
     return plane.run(run.id)
 
 

@@ -49,7 +49,8 @@ def test_f25_a_check_that_floods_its_log_is_cut_and_its_last_lines_are_told(
     # the second prompt replaces the first one
     agent = "cp $RUNYARD_PROMPT_FILE ../told; echo $$ > new.txt; git add -A; git commit -qm Work"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    run = to_the_end(plane, begin(plane, agent, check(flood), check_rounds=1))
+    run = begin(plane, agent, check(flood), check_rounds=1)
+    run = to_the_end(plane, run, seconds=60 + megabytes / 4)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert (run.status, run.cause) == ("died", "checks_failed")
     log = plane.adapters.engine.log(run.id)
