@@ -69,7 +69,7 @@ def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
         yield one
 
 
-# the twin of this story goes through all points: tests/services/checks/test_checks_taken_over.py
+# its twin goes through every point but those in git: tests/services/checks/test_checks_taken_over.py
 @pytest.mark.parametrize(
     "point",
     [
