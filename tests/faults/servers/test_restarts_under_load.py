@@ -20,7 +20,7 @@ from app.records.database.database import Database
 from app.records.tables import Run
 from tests.builders.databases import own_database
 from tests.builders.repositories import make_origin
-from tests.builders.rows import NOW, draft_project, draft_run
+from tests.builders.rows import NOW, draft_project, draft_run, run_id
 from tests.drivers.servers.processes import WAIT_SECONDS, RunyardServer
 from tests.fakes.agents.runs import until
 from tests.faults.servers.test_restarts import add_project, killable_server, post_run, see
@@ -140,13 +140,16 @@ def seed_queue(folder: Path, startable: str, provenance: dict[str, str]) -> None
                 drafted = draft_project(id=project_id, name=f"Project {number}")
                 drafted.agent_command, drafted.max_concurrency = ["/bin/true"], 100_000
                 tx.add(drafted)
+        later = NOW + timedelta(seconds=1)
+        usual = draft_run(created_at=later).model_dump()
         rows = [
-            draft_run(project_id=project_id, created_at=NOW + timedelta(seconds=1)).model_dump()
-            for _, project_id in zip(range(WAITING), cycle(IDS), strict=False)
+            usual | {"id": run_id(later), "project_id": one, "work_branch": f"waiting/{number}"}
+            for number, one in zip(range(WAITING), cycle(IDS), strict=False)
         ]
+        usual |= {"created_at": NOW, "project_id": startable, "provenance": provenance}
         rows += [
-            draft_run(project_id=startable, provenance=provenance).model_dump()
-            for _ in range(STARTABLE)
+            usual | {"id": run_id(NOW), "work_branch": f"startable/{number}"}
+            for number in range(STARTABLE)
         ]
         with database.engine.begin() as connection:
             connection.execute(insert(Run), rows)

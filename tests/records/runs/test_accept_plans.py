@@ -15,7 +15,7 @@ from app.records.runs.accept_guards import read_guards
 from app.records.runs.selections import find_twin
 from app.records.tables import Project, Run
 from tests.builders.databases import KINDS, shared_database
-from tests.builders.rows import NOW, draft_project, draft_run
+from tests.builders.rows import NOW, draft_project, draft_run, run_id
 from tests.drivers.query_plans import explained, steps_of
 
 MANY = 4_000
@@ -32,13 +32,15 @@ def database(
         with database.transaction() as tx:
             tx.add(draft_project(id="proj_1"))
             tx.flush()
+            usual = draft_run(
+                status="delayed",
+                due_at=NOW + timedelta(hours=1),
+                created_at=NOW - timedelta(days=1),
+            ).model_dump()
             some = [
-                draft_run(
-                    status="delayed",
-                    task=f"Task {number}",
-                    due_at=NOW + timedelta(hours=1),
-                    created_at=NOW - timedelta(days=1),
-                ).model_dump()
+                usual
+                | {"id": run_id(usual["created_at"]), "work_branch": f"run/{number}"}
+                | {"task": f"Task {number}"}
                 for number in range(MANY)
             ]
             tx.connection().execute(insert(Run), some)
