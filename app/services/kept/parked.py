@@ -20,6 +20,7 @@ from app.records.tables import Project, Run
 from app.services.concurrency import Workers
 from app.services.context import Adapters, Context, repository_of
 from app.services.lifecycle.change_heads import ChangeHeads
+from app.services.lifecycle.handover import is_aside
 from app.services.ports import CannotRead, CopyState, OriginProblem, Repository
 from app.services.push_checks import awaits_word
 from app.services.runs.open_runs import locked_by
@@ -277,7 +278,9 @@ class ParkedService:
     def _open_head(self, project: Project, runs: list[Run]) -> str | None:
         """Return the head of the open change request that these runs worked on, None if none."""
         found = (self._heads.find(project, run) for run in runs)
-        return next((one.head_sha for one in found if one and one.state == "open"), None)
+        branches = {run.work_branch for run in runs}
+        ours = (one for one in found if one and one.state == "open" and one.branch in branches)
+        return next((one.head_sha for one in ours), None)
 
     def _claim_of(self, repo: Repository, runs: list[Run], branch: str) -> str | None:
         """Return the commit of the claim, None if there is none."""
@@ -315,7 +318,13 @@ def refuse_in_use(parked: ParkedLedger, project_id: str, branch: str) -> None:
 
 def may_deliver(run: Run, commits: int | None) -> bool:
     """Return True if an undelivered run left commits that a change request could be made of."""
-    return run.delivery is None and run.delivers == Delivers.CHANGE and bool(commits)
+    is_wanted = run.delivers == Delivers.CHANGE and not is_aside_of_change(run)
+    return run.delivery is None and is_wanted and bool(commits)
+
+
+def is_aside_of_change(run: Run) -> bool:
+    """Return True for work on a change request that a retry from its head has set aside."""
+    return run.pr_number is not None and is_aside(run)
 
 
 def _open_change(runs: list[Run]) -> dict[str, object] | None:

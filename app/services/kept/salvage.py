@@ -29,7 +29,7 @@ from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run
 from app.services.context import Context, repository_of
-from app.services.kept.parked import refuse_in_use
+from app.services.kept.parked import is_aside_of_change, refuse_in_use
 from app.services.lifecycle.change_heads import ChangeHeads
 from app.services.lifecycle.deliver import Deliverer, NotDelivered
 from app.services.lifecycle.finalize import delivery_columns, judge_delivered
@@ -108,6 +108,9 @@ class Salvage:
             raise NotDeliverable("This run has not ended yet.")
         if run.delivers != Delivers.CHANGE:
             raise NotDeliverable("This run reports; it opens no change request.")
+        if is_aside_of_change(run):
+            sentence = f"It was set aside: a retry started from change request #{run.pr_number}."
+            raise NotDeliverable(f"{sentence} Discard it.")
         if run.released_at is None:
             raise NotDeliverable("Its processes may still be running. Try again in a moment.")
         refuse_in_use(self._parked, run.project_id, run.work_branch)

@@ -80,9 +80,7 @@ class Handover:
 
         Raises CannotRead, and NothingKept, which leaves everything as it was.
         """
-        kept = self._parked.of_branch(successor.project_id, successor.work_branch)
-        if successor.pr_number is not None:
-            kept = [run for run in kept if run.delivery is None]
+        kept = self._kept_for(successor)
         tip = self._mirrors.tip(repo, successor.work_branch)
         if tip is not None and successor.base_sha is not None and self.complete(successor):
             return successor.base_sha, tip  # an earlier launch was cut short after the move
@@ -122,10 +120,9 @@ class Handover:
 
     def set_aside(self, repo: Repository, successor: Run) -> None:
         """Rename the kept branch, which frees its name. Raises NothingKept, CannotRead."""
-        branch = successor.work_branch
-        kept = self._parked.of_branch(successor.project_id, branch)
+        branch, kept = successor.work_branch, self._kept_for(successor)
         tip = self._mirrors.tip(repo, branch)
-        if not kept and tip is None:
+        if not kept and (tip is None or successor.pr_number is not None):
             return
         name = aside_name(branch, kept[-1].id if kept else successor.retry_of or successor.id)
         # written first: after a crash past the rename, it says what to undo
@@ -139,7 +136,8 @@ class Handover:
         failpoint("retry.after_rename")
         pushed = self._ledger.heads(successor.project_id, branch).pushed
         self._ledger.rename(kept, name, now, sentence=f"set aside as {name}: a retry starts again")
-        self._clear_origin(repo, branch, pushed)
+        if successor.pr_number is None:
+            self._clear_origin(repo, branch, pushed)
 
     def bring_back(self, repo: Repository, successor: Run) -> None:
         """Undo `set_aside` if the successor did it and its branch is gone again; safe to repeat.
@@ -147,14 +145,31 @@ class Handover:
         Raises CannotRead.
         """
         for name in self._recorded(successor, "set_aside"):
-            branch = successor.work_branch
-            if self._mirrors.tip(repo, name) is not None:
-                if self._mirrors.tip(repo, branch) is not None:
-                    return  # the successor's own work is kept there: leave both as they are
-                self._mirrors.rename(repo, name, branch)
+            branch, aside = successor.work_branch, self._mirrors.tip(repo, name)
+            if aside is not None and not self._is_back(repo, successor, name, aside):
+                return  # the successor's own work is kept there: leave both as they are
             kept = self._parked.of_branch(successor.project_id, name)
             sentence = f"back as {branch}: the retry came to nothing"
             self._ledger.rename(kept, branch, self._clock(), sentence=sentence)
+
+    def _kept_for(self, successor: Run) -> list[Run]:
+        """Return the parked runs of a run's branch; on a change's, those that it does not show."""
+        kept = self._parked.of_branch(successor.project_id, successor.work_branch)
+        return [run for run in kept if successor.pr_number is None or run.delivery is None]
+
+    def _is_back(self, repo: Repository, successor: Run, name: str, aside: str) -> bool:
+        """Give the branch `name`, at `aside`, its old name back; False if that is in use."""
+        branch = successor.work_branch
+        here = self._mirrors.tip(repo, branch)
+        if here is None:
+            self._mirrors.rename(repo, name, branch)
+            return True
+        # the branch of a change request outlives a launch that came to nothing
+        if successor.pr_number is None or here not in (successor.base_sha, aside):
+            return False
+        if here != aside and not self._mirrors.move(repo, branch, aside, expected_sha=here):
+            return False
+        return self._mirrors.release(repo, name, expected_sha=aside)
 
     def _clear_origin(self, repo: Repository, branch: str, pushed: frozenset[str]) -> None:
         """Delete our pushed branch at origin unless it has moved: it would reject the new work."""

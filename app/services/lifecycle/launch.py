@@ -23,6 +23,7 @@ from app.services.limits.usage_limits import UsageLimits
 from app.services.ports import (
     BranchTaken,
     CannotRead,
+    Change,
     Kept,
     Launched,
     LaunchFailed,
@@ -221,10 +222,8 @@ class Launcher:
         change = self._heads.open_change(project, run)
         if continues(run):
             base, tip = self._take_over(repo, run)
-        elif change is not None:
-            base = tip = self._heads.begin(repo, run, change)
         else:
-            base, tip = self._begin(repo, run, made)
+            base = tip = self._begin(repo, run, change, made)
         made.claim = True
         failpoint("after_claim")
         self._prepare(repo, run, project, tip, made)
@@ -252,17 +251,19 @@ class Launcher:
         except NothingKept as reason:
             raise NotLaunched(str(reason)) from reason
 
-    def _begin(self, repo: Repository, run: Run, made: LaunchSteps) -> tuple[str, str]:
-        """Claim a branch at the current base; a retry first sets the kept work aside."""
+    def _begin(self, repo: Repository, run: Run, change: Change | None, made: LaunchSteps) -> str:
+        """Claim a branch at its current base; a retry first sets the kept work aside."""
         if run.retry_of is not None:
             try:
                 self._handover.set_aside(repo, run)
             except NothingKept as reason:
                 raise NotLaunched(str(reason)) from reason
+        if change is not None:
+            return self._heads.begin(repo, run, change)
         base = self._claim(repo, run, made)
         origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
         self._append_event(run, "claimed", origin, branch=run.work_branch, base_sha=base)
-        return base, base
+        return base
 
     def _prepare(
         self, repo: Repository, run: Run, project: Project, tip: str, made: LaunchSteps

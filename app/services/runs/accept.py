@@ -232,8 +232,8 @@ class AcceptService:
 
     def _kept_on(self, order: RunRequest, change: Change) -> str | None:
         """Return a change's branch if an earlier run left work on it that was not delivered."""
-        is_continued = order.again is not None and order.again.branch is not None
-        kept = [] if is_continued else self._parked.of_branch(order.project_id, change.branch)
+        # a retry continues it, or sets it aside when it is launched
+        kept = [] if order.again else self._parked.of_branch(order.project_id, change.branch)
         return change.branch if any(run.delivery is None for run in kept) else None
 
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import ChangeClosed, Invalid, Parked, PrLock
+from app.errors import ChangeClosed, Invalid, NotDeliverable, Parked, PrLock
 from app.failpoints import FailpointHit
 from app.records.tables import Project, Run
 from app.services.kept.retry import RetryOptions
@@ -111,6 +111,56 @@ def test_a_retry_continues_the_work_left_on_a_change(
     again = plane.see_end(plane.run(accepted.run.id))
     assert (again.status, again.pr_number, again.base_sha) == ("succeeded", 2, failed.base_sha)
     assert plane.services.changes.find(project.id, 2).head_sha == again.head_sha
+
+
+def retry_afresh(plane: RealPlane, project: Project, failed: Run, script: str) -> Run:
+    """Retry a follow-up from the head of its change; return the retry as it ended."""
+    plane.ledgers.projects.change(project.id, agent_command=["sh", "-c", script])
+    options = RetryOptions(source="fresh")
+    accepted = plane.services.retry.retry(failed.id, options, plane.requester(), plane.clock())
+    plane.rest()
+    run = plane.run(accepted.run.id)
+    return run if run.status == "not_started" else plane.see_end(run)
+
+
+def test_a_retry_that_starts_afresh_sets_the_work_left_on_a_change_aside(
+    plane: RealPlane, delivered: tuple[Project, Run]
+) -> None:
+    project, first = delivered
+    head = plane.services.changes.find(project.id, 2).head_sha
+    failed = follow_up(plane, project, f"{MORE}; exit 1")
+    again = retry_afresh(plane, project, failed, "echo other > o.txt; git add -A; git commit -qm o")
+    assert (again.status, again.base_sha) == ("succeeded", head)
+    assert plane.services.changes.find(project.id, 2).head_sha == again.head_sha
+    assert at_origin(project, first.work_branch) == again.head_sha
+    aside = plane.run(failed.id)
+    assert aside.work_branch == f"parked/{first.work_branch}/{failed.id}"
+    assert (aside.parked, plane.tip(aside)) == (True, failed.head_sha)
+    [view] = plane.services.parked.all(plane.clock())
+    assert (view.branch, view.can_deliver) == (aside.work_branch, False)
+    with pytest.raises(NotDeliverable, match="set aside"):
+        plane.services.salvage.deliver(aside.id, deed(plane, "deliver"), None, plane.clock())
+    branch = aside.work_branch
+    plane.services.parked.discard(project.id, branch, branch, deed(plane), plane.clock())
+    assert plane.tip(aside) is None
+    assert plane.adapters.mirrors.tip(plane.repository(project), first.work_branch) == (
+        again.head_sha
+    )
+
+
+def test_work_left_on_a_change_comes_back_where_a_fresh_retry_does_not_start(
+    plane: RealPlane, delivered: tuple[Project, Run]
+) -> None:
+    project, first = delivered
+    failed = follow_up(plane, project, f"{MORE}; exit 1")
+    plane.ledgers.projects.change(project.id, setup_command=["false"])
+    again = retry_afresh(plane, project, failed, "true")
+    assert again.status == "not_started"
+    kept = plane.run(failed.id)
+    assert (kept.work_branch, plane.tip(kept)) == (first.work_branch, failed.head_sha)
+    branches = plane.adapters.mirrors.claims(plane.repository(project))
+    assert branches == {first.work_branch}
+    assert at_origin(project, first.work_branch) == failed.base_sha
 
 
 @pytest.mark.parametrize("end", ["merge", "close"])
