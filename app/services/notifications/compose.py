@@ -47,10 +47,13 @@ FAILED_WORDS = {
     Outcome.NO_CHANGE: "made no change: nothing is kept",
 }
 WORK_IS_KEPT = "needs you: work is kept until you decide"
-NOT_PUSHED_WORDS = {
+KEPT_WORDS = {
     Cause.SECRET_FOUND: "needs you: its commits contain a secret and were not pushed",
     Cause.FILE_TOO_LARGE: "needs you: a file in its commits is too large, so they were not pushed",
+    Cause.CHECKS_FAILED: "needs you: its checks failed, and its work is kept until you decide",
+    Cause.CHECKS_ERROR: "needs you: a check could not be started, and its work is kept",
 }
+RED_DRAFT = "delivered as a draft: its checks failed"
 ISSUE_IS_HELD = "needs you: the issue stays out of the queue until you free it"
 LIMIT_IS_MET = "needs you: it waits at its usage limit until you resume it"
 
@@ -161,7 +164,8 @@ class Notices:
 
     def _write_end(self, run: Run, now: datetime) -> Iterator[tuple[Kind, str, Told]]:
         if run.status == Status.SUCCEEDED:
-            yield Kind.DELIVERED, f"delivered:{run.id}", self.describe(run, "delivered")
+            what = RED_DRAFT if run.cause == Cause.DELIVERED_RED else "delivered"
+            yield Kind.DELIVERED, f"delivered:{run.id}", self.describe(run, what)
         if run.cause in AGENT_WORDS:
             told = Told(
                 self._name(run.project_id),
@@ -185,9 +189,11 @@ class Notices:
         if continues or _is_limited_for_good(run):
             return  # no person is needed, or the run's end has notified already
         empty = LIMIT_IS_MET if run.issue is None else ISSUE_IS_HELD
-        kept = NOT_PUSHED_WORDS.get(Cause(run.cause), WORK_IS_KEPT) if run.cause else WORK_IS_KEPT
+        kept = KEPT_WORDS.get(Cause(run.cause), WORK_IS_KEPT) if run.cause else WORK_IS_KEPT
         what = kept if holds_work else empty
-        told = Told(self._name(run.project_id), what, run.work_branch, run.because or "", "/parked")
+        # `Try again` is on the project's page
+        path = f"/projects/{run.project_id}" if run.cause == Cause.CHECKS_ERROR else "/parked"
+        told = Told(self._name(run.project_id), what, run.work_branch, run.because or "", path)
         yield Kind.NEEDS_YOU, f"parked:{run.id}", told
 
     def _write_failure(self, run: Run) -> Iterator[tuple[Kind, str, Told]]:
@@ -211,7 +217,8 @@ class Notices:
     def line_of(self, run: Run) -> Told:
         """Return an ended run as a line of a digest."""
         cause = Cause(run.cause) if run.cause else None
-        return self.describe(run, outcome_of(Status(run.status), cause))
+        is_red = cause is Cause.DELIVERED_RED
+        return self.describe(run, RED_DRAFT if is_red else outcome_of(Status(run.status), cause))
 
     def describe(self, run: Run, what: str) -> Told:
         """Return a run as one message, with `what` happened to it."""

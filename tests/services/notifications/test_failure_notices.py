@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.domain.words import Depth
+from app.domain.lifecycle import Signal
+from app.domain.projects.check_rounds import CheckEnd, CheckOutcome, CheckPlan, decide
+from app.domain.projects.checks import Check, OnRed
+from app.domain.words import CheckStatus, Depth
+from app.records.runs.run_columns import RunColumns
 from app.records.tables import Run
-from app.services.ports import LargeFile, Leak
+from app.services.lifecycle.transitions import Line
+from app.services.ports import LargeFile, Leak, Repository
 from app.services.runs.requests import RunRequest
 from tests.builders.notifications import HOURS, MORNING, NIGHT, PHONE, Telling, telling
 
@@ -129,3 +136,69 @@ def test_a_night_of_failures_is_in_the_digest_once(tmp_path: Path) -> None:
         (digest,) = yard.taken()
         assert digest.title == "Runyard: 1 failed"
         assert digest.body.count(f"/runs/{run.id}") == 1
+
+
+PLAN = CheckPlan((Check("tests", ("make", "test")),), 0, OnRed.PARK)
+AS_DRAFT = replace(PLAN, on_red=OnRed.DELIVER)
+FAILED = CheckEnd(CheckStatus.FAILED, "exit code 2", 2)
+MISSING = CheckEnd(CheckStatus.ERROR, "make was not found")
+
+
+@pytest.mark.parametrize(
+    ("plan", "end", "kind", "title", "subject", "place"),
+    [
+        (
+            *(PLAN, FAILED, "needs_you"),
+            "needs you: its checks failed, and its work is kept until you decide",
+            *("afk/1", "/parked"),
+        ),
+        (
+            *(PLAN, MISSING, "needs_you"),
+            "needs you: a check could not be started, and its work is kept",
+            *("afk/1", "/projects/{project}"),
+        ),
+        (
+            *(AS_DRAFT, FAILED, "delivered"),
+            "delivered as a draft: its checks failed",
+            *("#1 Mend it", "/runs/{run}"),
+        ),
+    ],
+    ids=["parked", "not started", "draft"],
+)
+def test_red_checks_are_told_once_with_what_became_of_the_work(
+    tmp_path: Path, plan: CheckPlan, end: CheckEnd, kind: str, title: str, subject: str, place: str
+) -> None:
+    with telling(tmp_path) as yard:
+        plane, project = yard.plane, yard.project()
+        number = plane.add_issue(project)
+        run = plane.services.afk.start(project.id, number, plane.requester(), plane.clock()).run
+        plane.rest()
+        yard.world.commit(run.id)
+        yard.world.end(run.id)
+        judge(yard, run.id, plan, end)
+        yard.go_round()
+        assert yard.titles() == [f"Runyard: yard0 {title}"]
+        assert yard.states() == [(kind, "sent")]
+        lines = yard.taken()[0].body.splitlines()
+        path = place.format(project=project.id, run=run.id)
+        assert (lines[0], lines[2]) == (subject, f"http://127.0.0.1:8080{path}")
+
+
+def judge(yard: Telling, run_id: str, plan: CheckPlan, end: CheckEnd) -> None:
+    """Decide a run's round by the end of its only check, and look at the run after that."""
+    plane = yard.plane
+    run = plane.ledgers.runs.find(run_id)
+    assert run is not None
+    repo = Repository(run.project_id, "yard0")
+    tip = plane.adapters.copies.import_work(repo, run.id, run.work_branch)
+    begun: Any = {"status": "checking", "check_round": 1, "head_sha": tip}
+    plane.ledgers.runs.update_fields(run_id, "", checks=plan.as_data(), **begun)
+    run = plane.ledgers.runs.find(run_id) or run
+    verdict = decide(plan, [CheckOutcome("tests", True, end)], run.check_round)
+    assert verdict is not None
+    columns: RunColumns = {}
+    if verdict.signal is Signal.RED_DRAFT:
+        columns = {"checks": {**plan.as_data(), "red": [verdict.because]}}
+    plane.reaper._checking._transitions.write(run, verdict, Line("reaped", "judged"), **columns)
+    plane.reaper.reap_once(run_id)
+    plane.rest()
