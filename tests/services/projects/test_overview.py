@@ -27,6 +27,7 @@ from app.services.projects.overview import (
     ProjectViews,
     shown_for,
 )
+from tests.builders.databases import only_on_sqlite
 from tests.builders.poison import unreadable
 from tests.builders.rows import NOW, draft_batch, draft_run, stores_on
 from tests.drivers.query_plans import statements_of, steps_of
@@ -154,6 +155,7 @@ def test_neither_a_card_nor_a_tick_reads_the_runs_that_wait_in_batches(
     assert read_of_runs(lambda: twin.services.sweep.tick_once(now)) == 0
 
 
+@only_on_sqlite("SQLite counts the steps of a statement")
 def test_a_card_costs_the_same_however_many_runs_wait(
     twin: TwinPlane, projects: list[Project], views: CountedViews
 ) -> None:
