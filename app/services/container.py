@@ -88,7 +88,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     running = runs.build(context, base, limiting)
     notifying = notifications.build(context, base)
     living = lifecycle.build(context, base, limiting, running)
-    tracking = tracker.build(context, living)
+    tracking = tracker.build(context, base, living)
     of_projects = projects.build(context, base, limiting, notifying, tracking)
     keeping = kept.build(context, base, limiting, running, living)
     retaining = retention.build(context, base)

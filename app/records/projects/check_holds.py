@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import col, select
+from sqlmodel.sql.expression import Select
 
 from app.domain.projects.checks import not_started_words
 from app.records.database.database import Transaction
@@ -19,12 +21,17 @@ from app.records.tables import Project
 def hold_for_check(tx: Transaction, project_id: str, data: Mapping[str, Any]) -> None:
     """Hold the loop for a check that could not be started.
 
-    `data` holds the check's `name`, `because`, and `checks` as the run knew them: where a person
-    has changed the project's checks since, nothing is held.
+    `data` holds the check's `name`, `because`, when it `began`, and `checks` as the run knew them:
+    where a person has changed the project's checks or sandbox since, nothing is held.
     """
-    query = select(col(Project.checks)).where(col(Project.id) == project_id)
-    found: list[dict[str, Any]] | None = tx.scalars(query).one_or_none()
-    if found != data["checks"]:
+    asked = col(Project.checks), col(Project.checks_changed_at)
+    found = tx.exec(Select[*tuple[Any, ...]](*asked).where(col(Project.id) == project_id)).first()
+    checks, changed_at = found or (None, None)
+    if checks != data["checks"]:
+        return
+    # an effect of an earlier version does not say when its check began
+    began = data.get("began")
+    if began and changed_at and changed_at > datetime.fromisoformat(began):
         return
     sentence = not_started_words(str(data["name"]), str(data["because"]))
     tx.exec(update(Project).where(col(Project.id) == project_id).values(checks_error=sentence))

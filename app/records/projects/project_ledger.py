@@ -34,12 +34,13 @@ from app.records.stores.sessions import control_of, every
 from app.records.tables import IssueRow, Project, Run
 
 CONTAIN = "contain"
+CHANGED_AT = "checks_changed_at"
 # columns that Runyard sets, not people
 _FOUND = frozenset(
     {
         *("id", "state", "state_because", "strikes", "paused_because", "known_branches"),
         *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),
-        *("prompt_version", "default_template"),
+        *(CHANGED_AT, "prompt_version", "default_template"),
     }
 )
 
@@ -152,7 +153,8 @@ class ProjectLedger:
         try:
             with self.stores.control.transaction() as tx:
                 if _settings_of(columns):
-                    record(tx, before=self._before(tx, project_id, columns), after=columns)
+                    told = {name: columns[name] for name in columns if name != CHANGED_AT}
+                    record(tx, before=self._before(tx, project_id, told), after=told)
                 changed = tx.scalars(
                     update(Project)
                     .where(col(Project.id) == project_id)
@@ -206,7 +208,7 @@ class ProjectLedger:
             found = tx.scalars(
                 update(Project)
                 .where(col(Project.id) == project_id, *terms)
-                .values(**columns)
+                .values(**columns, checks_error=None, checks_changed_at=now)
                 .returning(col(Project.id))
             ).one_or_none()
             if found is None:

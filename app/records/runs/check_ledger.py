@@ -24,6 +24,12 @@ def outcome_of(row: CheckResult) -> CheckOutcome:
     return CheckOutcome(row.name, row.required, end)
 
 
+def last_begun(tx: Transaction, run_id: str) -> datetime | None:
+    """Return when the run's last check began, None if it has none."""
+    query = select(CheckResult.started_at).where(CheckResult.run_id == run_id)
+    return tx.scalars(query.order_by(col(CheckResult.started_at).desc()).limit(1)).first()
+
+
 class CheckLedger:
     """The results of the checks of runs, in the store of their run."""
 

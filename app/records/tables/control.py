@@ -127,6 +127,8 @@ class Project(SQLModel, table=True):
     on_red: str = OnRed.PARK.value
     # why a check could not be started, which holds the loop
     checks_error: str | None = Field(default=None, sa_type=Text)
+    # the last change of the checks or of the sandbox that they run in
+    checks_changed_at: datetime | None = Field(default=None, sa_type=Moment)
     # checks found in the repository (None: not looked for yet), and if a person answered them
     suggested_checks: list[dict[str, Any]] | None = Field(
         default=None,

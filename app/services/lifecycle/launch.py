@@ -217,7 +217,7 @@ class Launcher:
             # the mirror is in another server's runs folder
             self._mirrors.clone(repo, progress=lambda _percent, _phase: None)  # nobody watches it
         self._mirrors.fetch(repo)
-        self._origins.record_answer(project)
+        self._origins.record_fetch(project)
         self._must_be_wanted(run)
         change = self._heads.open_change(project, run)
         if continues(run):

@@ -15,6 +15,7 @@ from app.domain.words import Cause, Status
 from app.failpoints import failpoint
 from app.records.database.database import Transaction
 from app.records.people import usage_limit_ledger
+from app.records.runs.check_ledger import last_begun
 from app.records.runs.run_columns import RunColumns
 from app.records.stores.outbox import CHECK_HOLD, CLEAR, LIMIT, STRIKE
 from app.records.tables import Run
@@ -106,6 +107,8 @@ class Transitions:
         if verdict.broken is not None:
             name, because = verdict.broken
             data = {"name": name, "because": because, "checks": (ended.checks or {})["checks"]}
+            if began := last_begun(tx, ended.id):
+                data["began"] = began.isoformat()
             follow(tx, ended, CHECK_HOLD, data, now)
         if verdict.limit is not None:
             may_resume = ended.resumes < MAX_RESUMES

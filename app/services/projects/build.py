@@ -43,6 +43,7 @@ def build(
     """Build the services of projects."""
     ledgers, machine, clock = context.ledgers, context.adapters.machine, context.clock
     checks = ProjectChecks(context, system.outbox)
+    system.origins.on_fetched(checks.suggest_once)
     projects = ProjectService(context, _build_sandbox_settings(context), checks)
     views = ProjectViews(ledgers.runs, tracker.issues, projects, limits.limits, system.quarantine)
     lifetime = shown_for(context.stores, is_alone=system.leases.is_alone)

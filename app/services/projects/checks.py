@@ -26,10 +26,9 @@ _SURROUNDINGS = ("checks", "sandbox", "network", "allowed_hosts", "allow", "tool
 
 
 def wants_suggestion(project: Project) -> bool:
-    """Return True for a project in use whose files were not looked at for checks yet."""
+    """Return True for a project in use to whose suggestions nobody has answered yet."""
     is_open = project.state == "ready" and project.archived_at is None
-    is_answered = project.checks_answered or bool(project.checks)
-    return is_open and not is_answered and project.suggested_checks is None
+    return is_open and not project.checks_answered and not project.checks
 
 
 class ProjectChecks:
@@ -40,6 +39,9 @@ class ProjectChecks:
         self._outbox = outbox
         self._publish = context.feed.publish
         self._mirrors = context.adapters.mirrors
+        self._clock = context.clock
+        # by project id: the commit whose files were looked at last
+        self._seen: dict[str, str] = {}
 
     @staticmethod
     def wrong(settings: Mapping[str, Any]) -> dict[str, str | None]:
@@ -57,12 +59,12 @@ class ProjectChecks:
         checks = [one.as_data() for one in read_checks(settings["checks"])]
         return {"checks": checks, "checks_answered": True}
 
-    @staticmethod
-    def lifted(project: Project, columns: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the column that lifts the hold, if these columns change what could cause it."""
+    def lifted(self, project: Project, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns that lift the hold, if these columns change what could cause it."""
         changed = [one for one in _SURROUNDINGS if one in columns]
         is_other = any(columns[one] != getattr(project, one) for one in changed)
-        return {"checks_error": None} if project.checks_error and is_other else {}
+        # also where nothing is held: a check that began before may still fail
+        return {"checks_error": None, "checks_changed_at": self._clock()} if is_other else {}
 
     def suggested(self, repo: Repository, base: str) -> list[dict[str, Any]] | None:
         """Return the checks that the files of origin's branch suggest, None if it is unreadable."""
@@ -70,6 +72,7 @@ class ProjectChecks:
             sha = self._mirrors.origin_tip(repo, base)
             if sha is None:
                 return None
+            self._seen[repo.project_id] = sha
             if not self._mirrors.has_any(repo, base, FILES):
                 return []
             read = partial(self._mirrors.read_file, repo, sha, most=MOST_BYTES)
@@ -80,15 +83,25 @@ class ProjectChecks:
         texts = {name: file.text for name, file in found.items() if file is not None}
         return [one.as_data() for one in suggest_checks(texts)]
 
-    def suggest_once(self, project_id: str) -> bool:
-        """Look for checks to suggest in a project where nobody looked yet. Return True if found."""
+    def suggest_once(self, project_id: str) -> None:
+        """Look for checks to suggest, if origin's base has moved since the last look."""
         project = self._projects.find(project_id)
         if project is None or not wants_suggestion(project):
-            return False
-        found = self.suggested(repository_of(project), project.base_branch)
-        if found is not None:
+            return
+        repo = repository_of(project)
+        found = self.suggested(repo, project.base_branch) if self._is_news(project, repo) else None
+        if found is not None and found != project.suggested_checks:
             self._projects.change(project_id, suggested_checks=found)
-        return bool(found)
+
+    def _is_news(self, project: Project, repo: Repository) -> bool:
+        """Return True unless the files at the base are the ones looked at last."""
+        if project.suggested_checks is None:
+            return True
+        try:
+            return self._mirrors.origin_tip(repo, project.base_branch) != self._seen.get(project.id)
+        except CannotRead as problem:
+            log.info("checks_not_suggested", project_id=project.id, because=problem)
+            return False
 
     def try_again(self, project: Project) -> None:
         """Lift the hold of a check that could not be started, also one not applied yet."""

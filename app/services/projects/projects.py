@@ -112,7 +112,8 @@ class ProjectService:
         """
         projects = self._projects.all()
         for project in filter(wants_suggestion, projects):
-            self._clones.submit(self._checks.suggest_once, project.id)
+            if project.suggested_checks is None:
+                self._clones.submit(self._checks.suggest_once, project.id)
         cloning = [one for one in projects if one.state == "cloning"]
         for project in cloning:
             self._clones.submit(self.clone_once, project.id)
@@ -172,7 +173,7 @@ class ProjectService:
             changed = self._projects.change(project_id, **settings, **lifted)
         except NameInUse as error:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}]) from error
-        if lifted:
+        if lifted and project.checks_error:
             self._publish([ObstacleRemoved()])
         return changed or project
 

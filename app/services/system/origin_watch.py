@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -36,7 +37,9 @@ class OriginWatch:
     def __init__(self, context: Context, leases: Leases) -> None:
         self._projects = context.ledgers.projects
         self._mirrors = context.adapters.mirrors
+        self._workers = context.workers
         self._queue = BoundedQueue(context.workers, LOOKS_AT_ONCE)
+        self._listeners: list[Callable[[str], None]] = []
         self._leases = leases
         self._clock = context.clock
         self._publish = context.feed.publish
@@ -82,6 +85,16 @@ class OriginWatch:
         if self._projects.set_origin(project.id, None, None, unreachable=False):
             log.info("origin_reached_again", project_id=project.id)
             self._publish([ObstacleRemoved()])
+
+    def on_fetched(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with a project's id when its mirror has origin's latest commits."""
+        self._listeners.append(listener)
+
+    def record_fetch(self, project: Project) -> None:
+        """Record that origin answered, and that its mirror has its latest commits."""
+        self.record_answer(project)
+        for listener in self._listeners:
+            self._workers.submit(listener, project.id)
 
     def record_trouble(self, project: Project, problem: OriginProblem) -> None:
         """Record that origin failed; the first silence of a host proves nothing."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.services.context import Context
 from app.services.lifecycle.build import LifecycleServices
+from app.services.system.build import SystemServices
 from app.services.tracker.changes import ChangeService
 from app.services.tracker.issues import IssueService
 
@@ -18,9 +19,11 @@ class TrackerServices:
     changes: ChangeService
 
 
-def build(context: Context, lifecycle: LifecycleServices) -> TrackerServices:
+def build(
+    context: Context, system: SystemServices, lifecycle: LifecycleServices
+) -> TrackerServices:
     """Build the services of the tracker."""
     return TrackerServices(
         issues=IssueService(context.ledgers, context.adapters),
-        changes=ChangeService(context, lifecycle.push_checks),
+        changes=ChangeService(context, lifecycle.push_checks, system.origins),
     )

@@ -31,6 +31,7 @@ from app.services.lifecycle.owner_hooks import append_left_out_hooks
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
 from app.services.push_checks import PUSH_ANYWAY, PushChecks, Unchecked, refusal_of
 from app.services.runs.open_runs import locked_by
+from app.services.system.origin_watch import OriginWatch
 
 log = structlog.get_logger()
 # more than can be in progress when a server is killed
@@ -48,6 +49,7 @@ class ChangeService:
         self,
         context: Context,
         checks: PushChecks,
+        origins: OriginWatch,
     ) -> None:
         ledgers, adapters = context.ledgers, context.adapters
         self._tracker = ledgers.tracker
@@ -56,6 +58,7 @@ class ChangeService:
         self._mirrors = adapters.mirrors
         self._copies = adapters.copies
         self._checks = checks
+        self._origins = origins
         self._parked = ParkedLedger(ledgers.runs)
         self._handovers = HandoverLedger(ledgers.runs)
         self._locks = context.locks
@@ -116,6 +119,7 @@ class ChangeService:
             failpoint("merge.after_push")
             merged = self._end(change, "merged", now, merged_sha=answer.sha)
         self._clear(project, merged)
+        self._origins.record_fetch(project)
         self._publish([ObstacleRemoved()])
         return merged
 

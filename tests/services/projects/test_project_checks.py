@@ -10,7 +10,7 @@ from app.domain.projects.checks import Check
 from app.errors import Invalid, ProjectArchived
 from app.records.stores.outbox import CHECK_HOLD
 from app.records.tables import Project
-from tests.builders.repositories import make_origin, run_git
+from tests.builders.repositories import commit_files, make_origin, run_git
 from tests.drivers.afk import SLEEP, add_issues, plan, reset, runs, switch, tick
 from tests.drivers.planes import RealPlane
 from tests.fakes.planes import TwinPlane
@@ -86,6 +86,40 @@ def test_any_other_change_leaves_the_hold(twin: TwinPlane, settings: dict[str, A
     assert change(twin, project, **settings).checks_error == SENTENCE
 
 
+@pytest.mark.parametrize(
+    ("settings", "hold"),
+    [
+        ({"sandbox": "contained"}, None),
+        ({"checks": [{**TESTS, "timeout_seconds": 60}]}, None),
+        ({"prompt": "Do it"}, SENTENCE),
+    ],
+    ids=str,
+)
+def test_what_was_changed_while_the_check_was_running_is_not_held_against_the_next_one(
+    twin: TwinPlane, settings: dict[str, Any], hold: str | None
+) -> None:
+    project = twin.add_project(SLEEP)
+    change(twin, project, checks=[TESTS])
+    run = twin.start_running(project)
+    began = twin.clock.advance(5)
+    twin.clock.advance(5)
+    change(twin, project, **settings)
+    data = {"name": "tests", "because": "make was not found.", "checks": [TESTS]}
+    with twin.stores.control.transaction() as tx:
+        data |= {"began": began.isoformat()}
+        twin.services.outbox.follow(tx, twin.run(run.id), CHECK_HOLD, data, twin.clock())
+    assert twin.project(project.id).checks_error == hold
+    twin.stop_run(run)
+
+
+def test_a_start_that_contains_agents_again_lifts_the_hold(twin: TwinPlane) -> None:
+    project = held(twin)
+    unchosen = {"sandbox": "none", "sandbox_chosen": False, "checks_error": SENTENCE}
+    twin.ledgers.projects.change(project.id, **unchosen)
+    assert twin.services.projects.sandboxes.contain_once(twin.clock()) == 1
+    assert twin.project(project.id).checks_error is None
+
+
 def test_reset_leaves_the_hold(twin: TwinPlane) -> None:
     project = held(twin)
     reset(twin, project)
@@ -142,6 +176,37 @@ def test_projects_of_an_earlier_version_are_looked_at_once(plane: RealPlane) -> 
     plane.services.projects.resume_clones()
     plane.rest()
     assert suggested(plane, project) is None
+
+
+MAKEFILE = {"Makefile": "test:\n\ttrue\n"}
+
+
+@pytest.mark.parametrize("answer", ["none", "No"])
+def test_later_commits_suggest_checks_until_somebody_answers(plane: RealPlane, answer: str) -> None:
+    project = register(plane, {"README.md": "A shop.\n"})
+    if answer == "No":
+        plane.services.projects.change(project.id, suggested_checks=[])
+    bare, desk = plane.folder / "shop", plane.folder / "desk"
+    run_git(plane.folder, "clone", "-q", str(bare), str(desk))
+    commit_files(desk, MAKEFILE)
+    run_git(desk, "push", "-q", "origin", "HEAD:main")
+    assert suggested(plane, project) == []
+    plane.ledgers.projects.change(
+        project.id, agent="script", agent_command=["true"], sandbox="none"
+    )
+    plane.finish(plane.project(project.id))
+    assert suggested(plane, project) == ([] if answer == "No" else ["make test"])
+
+
+def test_a_merge_suggests_the_checks_that_it_brings(plane: RealPlane) -> None:
+    agent = "printf 'test:\\n\\ttrue\\n' > Makefile; git add -A; git commit -qm Makefile"
+    project = plane.add_project(agent)
+    run = plane.finish(project)
+    assert run.delivery is not None
+    assert suggested(plane, project) == []
+    plane.services.changes.merge(project.id, run.delivery["number"], plane.clock())
+    plane.rest()
+    assert suggested(plane, project) == ["make test"]
 
 
 def test_another_base_branch_suggests_what_its_files_say(plane: RealPlane) -> None:
