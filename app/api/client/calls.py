@@ -1,7 +1,7 @@
-"""Every call of the API that Runyard's own clients make, each described once.
+"""The calls of the API that Runyard's own clients make, each described once.
 
 A function returns the call; a client sends it. Ids are escaped here. Calls that create a run take
-an idempotency key.
+an idempotency key. Here are those of projects and runs; the modules beside it have the others.
 """
 
 from __future__ import annotations
@@ -129,70 +129,6 @@ def reset(project_id: str) -> Call[schemas.ProjectOut]:
 def next_plan(project_id: str) -> Call[schemas.NextPlan]:
     """Return what the next sweep would do with a project."""
     return Call("GET", _project(project_id, "/next"), "NextPlan")
-
-
-# --- issues and changes --------------------------------------------------------------------------
-
-
-def issues(project_id: str) -> Call[list[schemas.IssueOut]]:
-    """Return the issues of the project's tracker, lowest number first."""
-    return Call("GET", _project(project_id, "/issues"), "Issues", takes_items=True)
-
-
-def issue(project_id: str, number: int) -> Call[schemas.IssueOut]:
-    """Return one issue."""
-    return Call("GET", _project(project_id, f"/issues/{number}"), "IssueOut")
-
-
-def add_issue(project_id: str, new: Body) -> Call[schemas.IssueOut]:
-    """Create an issue in the built-in tracker."""
-    return Call("POST", _project(project_id, "/issues"), "IssueOut", body=new)
-
-
-def change_issue(project_id: str, number: int, **changes: Any) -> Call[schemas.IssueOut]:
-    """Change title, body, labels or state; `was` holds the values the editor saw."""
-    return Call("PATCH", _project(project_id, f"/issues/{number}"), "IssueOut", body=changes)
-
-
-def comments(project_id: str, number: int) -> Call[list[schemas.CommentOut]]:
-    """Return the comments on an issue, oldest first."""
-    path = _project(project_id, f"/issues/{number}/comments")
-    return Call("GET", path, "Comments", takes_items=True)
-
-
-def comment(project_id: str, number: int, body: str) -> Call[schemas.CommentOut]:
-    """Add a comment to an issue."""
-    path = _project(project_id, f"/issues/{number}/comments")
-    return Call("POST", path, "CommentOut", body={"body": body})
-
-
-def changes(project_id: str) -> Call[list[schemas.ChangeOut]]:
-    """Return the change requests of the built-in tracker."""
-    return Call("GET", _project(project_id, "/changes"), "Changes", takes_items=True)
-
-
-def change(project_id: str, number: int) -> Call[schemas.ChangeOut]:
-    """Return one change request."""
-    return Call("GET", _project(project_id, f"/changes/{number}"), "ChangeOut")
-
-
-def change_diff(project_id: str, number: int) -> Call[bytes]:
-    """Return the unified diff of a change request."""
-    return Call("GET", _project(project_id, f"/changes/{number}/diff"))
-
-
-def close_change(
-    project_id: str, number: int, because: str | None = None, issue: str | None = None
-) -> Call[schemas.ChangeOut]:
-    """Close a change request without merging it; `issue` is `queue`, `park` or `close`."""
-    body = only_given({"because": because, "issue": issue})
-    return Call("POST", _project(project_id, f"/changes/{number}/close"), "ChangeOut", body=body)
-
-
-def merge(project_id: str, number: int, *, push_anyway: bool = False) -> Call[schemas.ChangeOut]:
-    """Merge a change request; `push_anyway` overrides a failed check."""
-    body = {"push_anyway": True} if push_anyway else {}
-    return Call("POST", _project(project_id, f"/changes/{number}/merge"), "ChangeOut", body=body)
 
 
 # --- runs ----------------------------------------------------------------------------------------
@@ -329,61 +265,3 @@ def stuck() -> Call[list[schemas.StuckOut]]:
 def try_again(key: str) -> Call[schemas.StuckOut]:
     """Take an item out of quarantine so that it is tried again."""
     return Call("POST", f"/quarantine/{quote(key, safe='')}/retry", "StuckOut")
-
-
-# --- batches and bulk actions --------------------------------------------------------------------
-
-
-def batches(cursor: str = "") -> Call[schemas.Batches]:
-    """Return a page of batches, newest first."""
-    return Call("GET", "/batches", "Batches", params={"cursor": cursor})
-
-
-def make_batch(project_id: str, run_count: int, key: str | None = None) -> Call[schemas.BatchMade]:
-    """Order a batch of so many items, which are sent next."""
-    body = {"project_id": project_id, "run_count": run_count}
-    return Call("POST", "/batches", "BatchMade", body=body, key=key)
-
-
-def add_items(batch_id: str, lines: bytes) -> Call[schemas.BatchReceipt]:
-    """Send items of a batch as NDJSON; no lines seal a batch that has all of them."""
-    return Call("POST", f"/batches/{batch_id}/items", "BatchReceipt", lines=lines)
-
-
-def batch(batch_id: str) -> Call[schemas.BatchReport]:
-    """Return a batch with its results."""
-    return Call("GET", f"/batches/{batch_id}", "BatchReport")
-
-
-def batch_items(
-    batch_id: str, *, limit: int, cursor: str | None = "", status: str = ""
-) -> Call[schemas.BatchItems]:
-    """Return a page of a batch's items, in index order."""
-    params = {"limit": limit, "cursor": cursor, "status": status}
-    return Call("GET", f"/batches/{batch_id}/items", "BatchItems", params=params)
-
-
-def batch_quota() -> Call[schemas.QuotaOut]:
-    """Return this person's quota window for batch items."""
-    return Call("GET", "/quota/batches", "QuotaOut")
-
-
-def stop_batch(batch_id: str) -> Call[schemas.BatchOut]:
-    """Stop a batch, including its waiting and live runs."""
-    return Call("POST", f"/batches/{batch_id}/stop", "BatchOut", body={})
-
-
-def order_bulk(action: str, key: str, **filters: Any) -> Call[schemas.BulkOut]:
-    """Stop or retry every run that matches the filters now; idempotent under `key`."""
-    body = {"action": action, "filter": filters}
-    return Call("POST", "/bulk", "BulkOut", body=body, key=key)
-
-
-def bulk(bulk_id: str) -> Call[schemas.BulkOut]:
-    """Return the progress of a bulk action."""
-    return Call("GET", f"/bulk/{bulk_id}", "BulkOut")
-
-
-def abort_bulk(bulk_id: str) -> Call[schemas.BulkOut]:
-    """Abort a bulk action; runs not reached yet stay as they are."""
-    return Call("POST", f"/bulk/{bulk_id}/abort", "BulkOut")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import httpx
 
 from app.api import schemas
-from app.api.client import calls, prompt_calls, system_calls
+from app.api.client import batch_calls, calls, prompt_calls, system_calls, tracker_calls
 from app.api.client.protocol import (
     CORRELATION,
     Call,
@@ -179,16 +179,16 @@ class ApiClient:
     try_checks_again = _asks(calls.try_checks_again)
     next_plan = _asks(calls.next_plan)
 
-    issues = _asks(calls.issues)
-    issue = _asks(calls.issue)
-    add_issue = _asks(calls.add_issue)
-    change_issue = _asks(calls.change_issue)
-    comments = _asks(calls.comments)
-    comment = _asks(calls.comment)
-    changes = _asks(calls.changes)
-    change = _asks(calls.change)
-    close_change = _asks(calls.close_change)
-    merge = _asks(calls.merge)
+    issues = _asks(tracker_calls.issues)
+    issue = _asks(tracker_calls.issue)
+    add_issue = _asks(tracker_calls.add_issue)
+    change_issue = _asks(tracker_calls.change_issue)
+    comments = _asks(tracker_calls.comments)
+    comment = _asks(tracker_calls.comment)
+    changes = _asks(tracker_calls.changes)
+    change = _asks(tracker_calls.change)
+    close_change = _asks(tracker_calls.close_change)
+    merge = _asks(tracker_calls.merge)
 
     runs = _asks(calls.runs)
     run = _asks(calls.run)
@@ -212,14 +212,14 @@ class ApiClient:
     stuck = _asks(calls.stuck)
     try_again = _asks(calls.try_again)
 
-    batches = _asks(calls.batches)
-    batch = _asks(calls.batch)
-    batch_items = _asks(calls.batch_items)
-    batch_quota = _asks(calls.batch_quota)
-    stop_batch = _asks(calls.stop_batch)
-    order_bulk = _asks(calls.order_bulk)
-    bulk = _asks(calls.bulk)
-    abort_bulk = _asks(calls.abort_bulk)
+    batches = _asks(batch_calls.batches)
+    batch = _asks(batch_calls.batch)
+    batch_items = _asks(batch_calls.batch_items)
+    batch_quota = _asks(batch_calls.batch_quota)
+    stop_batch = _asks(batch_calls.stop_batch)
+    order_bulk = _asks(batch_calls.order_bulk)
+    bulk = _asks(batch_calls.bulk)
+    abort_bulk = _asks(batch_calls.abort_bulk)
 
     quota = _asks(system_calls.quota)
     account_holds = _asks(system_calls.account_holds)
@@ -247,7 +247,7 @@ class ApiClient:
 
     async def change_diff(self, project_id: str, number: int) -> str:
         """Return the unified diff of a change request."""
-        return (await self.send(calls.change_diff(project_id, number))).text
+        return (await self.send(tracker_calls.change_diff(project_id, number))).text
 
     async def log(self, run_id: str, *, offset: int, limit: int) -> LogPiece:
         """Return bytes of a run's log; a negative offset counts from the end."""

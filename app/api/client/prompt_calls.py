@@ -1,5 +1,4 @@
 """The calls of prompts and templates; see `app/api/client/calls.py`."""
-# stands alone: that file is full
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.api.client import calls
+from app.api.client import batch_calls
 from app.cli.client.completion import project_names
 from app.cli.client.connection import (
     Misused,
@@ -134,14 +134,14 @@ def _own_key(content: BatchFile, project_id: str) -> str:
 
 
 def _make(server: Server, project_id: str, count: int, key: str) -> str:
-    batch = _patiently(lambda: server.ask(calls.make_batch(project_id, count, key)))
+    batch = _patiently(lambda: server.ask(batch_calls.make_batch(project_id, count, key)))
     if batch["replayed"]:
         err().print(f"This key already created batch {shorten(str(batch['id']))}.")
     return str(batch["id"])
 
 
 def _look(server: Server, batch_id: str) -> dict[str, Any]:
-    return dict(_patiently(lambda: server.ask(calls.batch(batch_id))))
+    return dict(_patiently(lambda: server.ask(batch_calls.batch(batch_id))))
 
 
 def _send_missing(
@@ -156,7 +156,7 @@ def _send_missing(
         # nothing missing but not sealed yet: a request without lines seals it
         for piece in content.pieces(missing) if missing else (b"",):
             try:
-                receipt = server.ask(calls.add_items(batch_id, piece))
+                receipt = server.ask(batch_calls.add_items(batch_id, piece))
             except Unreachable:
                 break  # a part may have arrived: ask the server again what is missing
             except Refused as refusal:
@@ -173,7 +173,7 @@ def _send_missing(
 
 def _print_refused(server: Server, batch_id: str, content: BatchFile, meter: Meter) -> None:
     """Print the lines that were not started, including those whose answer was lost or a 502."""
-    refused = partial(calls.batch_items, batch_id, limit=100, status=Status.NOT_STARTED)
+    refused = partial(batch_calls.batch_items, batch_id, limit=100, status=Status.NOT_STARTED)
     cursor: str | None = None
     while True:
         page = _patiently(partial(server.ask, refused(cursor=cursor)))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.api.client import calls
+from app.api.client import tracker_calls
 from app.cli.client.connection import Server, connect, find_project
 from app.cli.commands.runs_read import print_diff
 from app.cli.output.options import DataDir, Json, ProjectName, PushAnyway, example, group
@@ -47,7 +47,7 @@ def list_changes(
 ) -> None:
     """List a project's change requests, newest first."""
     server = connect(data_dir)
-    answer = server.ask(calls.changes(find_project(server, project)["id"]))
+    answer = server.ask(tracker_calls.changes(find_project(server, project)["id"]))
     if json_only:
         print_json(answer)
         return
@@ -65,13 +65,13 @@ def show_change(
 ) -> None:
     """Show a change request."""
     server, project_id = _place(project, data_dir)
-    _print_result(server.ask(calls.change(project_id, number)), json_only=json_only)
+    _print_result(server.ask(tracker_calls.change(project_id, number)), json_only=json_only)
 
 
 def read_diff(project: ProjectName, number: Number, data_dir: DataDir = None) -> None:
     """Print what a change request changes, as a unified diff."""
     server, project_id = _place(project, data_dir)
-    answer = server.send(calls.change_diff(project_id, number))
+    answer = server.send(tracker_calls.change_diff(project_id, number))
     print_diff(answer.content, is_cut=answer.headers.get("X-Diff-Truncated") == "true")
 
 
@@ -84,7 +84,7 @@ def merge_change(
 ) -> None:
     """Merge a change request, push it to origin, close its issue."""
     server, project_id = _place(project, data_dir)
-    merged = server.ask(calls.merge(project_id, number, push_anyway=push_anyway))
+    merged = server.ask(tracker_calls.merge(project_id, number, push_anyway=push_anyway))
     _print_result(merged, json_only=json_only)
 
 
@@ -102,7 +102,7 @@ def close_change(
 ) -> None:
     """Close a change request without merging it."""
     server, project_id = _place(project, data_dir)
-    closed = server.ask(calls.close_change(project_id, number, because or None, issue))
+    closed = server.ask(tracker_calls.close_change(project_id, number, because or None, issue))
     _print_result(closed, json_only=json_only)
 
 

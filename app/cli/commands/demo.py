@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.api.client import calls
+from app.api.client import calls, tracker_calls
 from app.cli.client.connection import Refused, Server, Unreachable
 from app.cli.client.feed import follow_run
 from app.cli.commands.auto import print_pause, print_plan
@@ -87,7 +87,7 @@ class Story:
         if self._project["sandbox"] == SandboxLevel.NONE:
             told = "Its agent runs unsandboxed: `runyard doctor` says why, and what helps."
             self._screen.print(Painted(told, "red"))
-        for issue in self._server.ask(calls.issues(self._id))["items"]:
+        for issue in self._server.ask(tracker_calls.issues(self._id))["items"]:
             self._issues[issue["number"]] = issue
             mark = Painted("claimable", "green") if issue["claimable"] else Painted("waits", "dim")
             self._screen.print(f"  #{issue['number']}  ", mark, f"  {issue['title']}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.api.client import calls
+from app.api.client import tracker_calls
 from app.cli.client.connection import Misused, connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, example, group
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
@@ -57,7 +57,7 @@ def list_issues(
 ) -> None:
     """List a project's issues, lowest number first."""
     server = connect(data_dir)
-    answer = server.ask(calls.issues(find_project(server, project)["id"]))
+    answer = server.ask(tracker_calls.issues(find_project(server, project)["id"]))
     if json_only:
         print_json(answer)
         return
@@ -89,7 +89,7 @@ def add_issue(
     project_id = find_project(server, project)["id"]
     new: dict[str, Any] = {"title": title, "body": text, "labels": labels}
     new |= {"priority": priority} if priority else {}
-    issue = server.ask(calls.add_issue(project_id, new))
+    issue = server.ask(tracker_calls.add_issue(project_id, new))
     if json_only:
         print_json(issue)
     else:
@@ -102,11 +102,11 @@ def show_issue(
     """Show an issue and its comments."""
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
-    issue = server.ask(calls.issue(project_id, number))
+    issue = server.ask(tracker_calls.issue(project_id, number))
     if json_only:
         print_json(issue)
         return
-    said = server.ask(calls.comments(project_id, number))["items"]
+    said = server.ask(tracker_calls.comments(project_id, number))["items"]
     out().print(f"#{issue['number']}  ", _state(issue), f"  {issue['title']}")
     facts = (
         ("labels", ", ".join(issue["labels"])),
@@ -151,10 +151,10 @@ def edit_issue(
     given = {"title": title, "body": text, "priority": priority}
     change: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if label or unlabel or ready is not None:
-        before = list(server.ask(calls.issue(project_id, number))["labels"])
+        before = list(server.ask(tracker_calls.issue(project_id, number))["labels"])
         # the server refuses if the labels were changed in between
         change |= {"labels": _labels(before, label, unlabel, ready), "was": {"labels": before}}
-    changed = server.ask(calls.change_issue(project_id, number, **change))
+    changed = server.ask(tracker_calls.change_issue(project_id, number, **change))
     _print_changed(changed, json_only=json_only)
 
 
@@ -178,7 +178,7 @@ def move_issue(
     place = {"after": after} if before is None else {"before": before}
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
-    changed = server.ask(calls.change_issue(project_id, number, **place))
+    changed = server.ask(tracker_calls.change_issue(project_id, number, **place))
     _print_changed(changed, json_only=json_only)
 
 
@@ -211,7 +211,7 @@ def comment_on_issue(
     """Comment on an issue."""
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
-    said = server.ask(calls.comment(project_id, number, _given(text)))
+    said = server.ask(tracker_calls.comment(project_id, number, _given(text)))
     if json_only:
         print_json(said)
     else:
@@ -221,7 +221,7 @@ def comment_on_issue(
 def _turn(project: str, number: int, state: str, data_dir: Path | None, *, json_only: bool) -> None:
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
-    changed = server.ask(calls.change_issue(project_id, number, state=state))
+    changed = server.ask(tracker_calls.change_issue(project_id, number, state=state))
     _print_changed(changed, json_only=json_only)
 
 

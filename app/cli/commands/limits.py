@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.api.client import calls, system_calls
+from app.api.client import batch_calls, calls, system_calls
 from app.cli.client.connection import connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, example, group
 from app.cli.output.run_view import clock, date_and_clock
@@ -102,7 +102,7 @@ def show(
         quota = server.ask(calls.concurrency(project_id))
         told = f"{quota['active']} of {quota['max']} runs at once are open."
     elif batches:
-        quota = server.ask(calls.batch_quota())
+        quota = server.ask(batch_calls.batch_quota())
         told = _of_batches(quota)
     else:
         quota = server.ask(system_calls.quota())
@@ -116,7 +116,7 @@ def show(
     if batches:
         _print_own(Counted.BATCHES, quota)
     else:
-        out().print(_of_batches(server.ask(calls.batch_quota())))
+        out().print(_of_batches(server.ask(batch_calls.batch_quota())))
         _print_own(Counted.RUNS, quota)
 
 

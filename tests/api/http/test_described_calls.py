@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.api import schemas
-from app.api.client import calls, system_calls
+from app.api.client import batch_calls, calls, prompt_calls, system_calls, tracker_calls
 from app.api.client.client import ApiClient
 from app.api.client.protocol import Call, change_page, problem_in, sentence_in
 from tests.builders.run_samples import project_of
@@ -37,7 +37,8 @@ def described(module: ModuleType) -> list[Any]:
     ]
 
 
-EVERY = [*described(calls), *described(system_calls)]
+MODULES = calls, tracker_calls, prompt_calls, batch_calls, system_calls
+EVERY = [one for module in MODULES for one in described(module)]
 
 
 def call_of(describe: Any) -> Call[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.api.client import calls
+from app.api.client import batch_calls, calls
 from app.cli.client.connection import connect
 from tests.builders.api_samples import a_project
 from tests.drivers.cli.live_shell import LiveShell
@@ -47,9 +47,9 @@ def test_only_what_is_missing_is_sent(live: LiveShell, tmp_path: Path) -> None:
     file, key = write(tmp_path, *lines), f"half-{tmp_path.name}"
     server = connect(live.folder)
     project = next(one for one in server.ask(calls.projects())["items"] if one["name"] == "shop")
-    batch = server.ask(calls.make_batch(project["id"], 30, key))["id"]
+    batch = server.ask(batch_calls.make_batch(project["id"], 30, key))["id"]
     some = "\n".join(json.dumps(lines[n]) for n in (0, 5, 29)).encode()
-    server.send(calls.add_items(batch, some))
+    server.send(batch_calls.add_items(batch, some))
     done = live.run("batch", file, "-p", "shop", "--key", key)
     assert (done.code, done.out.strip()) == (0, batch)
     assert [line for line in done.err.splitlines() if line.startswith("sent ")] == [
@@ -57,7 +57,7 @@ def test_only_what_is_missing_is_sent(live: LiveShell, tmp_path: Path) -> None:
         "sent 28 of 30",
         "sent 30 of 30",
     ]
-    server.send(calls.stop_batch(batch))
+    server.send(batch_calls.stop_batch(batch))
 
 
 def test_what_cannot_be_started_is_told_with_its_place_and_is_exit_4_when_waited_for(

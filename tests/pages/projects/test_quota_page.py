@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from nicegui.testing.user import User
 
-from app.api.client import calls
+from app.api.client import batch_calls
 from app.pages.components.banners import limits_html
 from tests.builders.run_scenes import WAITS, add_project, start, until_status
 from tests.pages.conftest import House, html_of, until
@@ -46,7 +46,7 @@ async def test_the_window_of_batches_stands_beside_it(
     await user.open("/quota")
     assert "of 1000 batch items used" in html_of(user)
     assert "1000 items left in a rolling window of 1 hour. A batch counts" in html_of(user)
-    await house.api_of(user).ask(calls.make_batch(project.id, 40))
+    await house.api_of(user).ask(batch_calls.make_batch(project.id, 40))
     await until(lambda: '<b class="figure">40 ' in html_of(user))
     assert "960 items left" in html_of(user)
     assert "The oldest batch stops counting in" in html_of(user)

@@ -9,7 +9,7 @@ from typing import Any
 
 from nicegui.testing.user import User
 
-from app.api.client import calls
+from app.api.client import batch_calls, calls
 from tests.builders.repositories import make_origin
 from tests.pages.conftest import House, html_of, until
 
@@ -28,9 +28,9 @@ async def a_project(user: User, house: House, folder: Path, command: list[str]) 
 
 async def a_batch(user: User, house: House, project: str, *lines: dict[str, Any]) -> str:
     api = house.api_of(user)
-    batch = (await api.ask(calls.make_batch(project, len(lines)))).id
+    batch = (await api.ask(batch_calls.make_batch(project, len(lines)))).id
     content = "\n".join(json.dumps({"index": n, **one}) for n, one in enumerate(lines))
-    receipt = await api.ask(calls.add_items(batch, content.encode()))
+    receipt = await api.ask(batch_calls.add_items(batch, content.encode()))
     assert receipt.sealed, receipt
     return batch
 
