@@ -151,24 +151,24 @@ def start_run(
     order: Body, key: str | None, correlation_id: str | None = None
 ) -> Call[schemas.RunOut]:
     """Submit a run; it carries the correlation id of the first submit under its key."""
-    told = correlation_id or ""
-    return Call("POST", "/runs", "RunOut", body=order, key=key, correlation_id=told)
+    known = correlation_id or ""
+    return Call("POST", "/runs", "RunOut", body=order, key=key, correlation_id=known)
 
 
 def retry(
     run_id: str, *, key: str | None = None, correlation_id: str | None = None, **wishes: Any
 ) -> Call[schemas.RunOut]:
     """Retry a run as a new run; `agent`, `model` and `from` override the copied values."""
-    body, told = only_given(wishes), correlation_id or ""
-    return Call("POST", _run(run_id, "/retry"), "RunOut", body=body, key=key, correlation_id=told)
+    body, known = only_given(wishes), correlation_id or ""
+    return Call("POST", _run(run_id, "/retry"), "RunOut", body=body, key=key, correlation_id=known)
 
 
 def resume(
     run_id: str, *, key: str | None = None, correlation_id: str | None = None
 ) -> Call[schemas.RunOut]:
     """Resume a run that ended at a usage limit, now and as a new run."""
-    told = correlation_id or ""
-    return Call("POST", _run(run_id, "/resume"), "RunOut", body={}, key=key, correlation_id=told)
+    known = correlation_id or ""
+    return Call("POST", _run(run_id, "/resume"), "RunOut", body={}, key=key, correlation_id=known)
 
 
 def plan_run(run_id: str, plan: dict[str, Any]) -> Call[schemas.RunOut]:

@@ -76,33 +76,33 @@ class _Done:
 def routes(services: Services, plain: Plain) -> APIRouter:
     """Build `/plain` and the four actions below `/afk`; the gate must be in front of them."""
     router = APIRouter(include_in_schema=False)
-    desk = _FormDesk(services, plain)
+    forms = _Forms(services, plain)
 
     @router.api_route("/plain", methods=["GET", "HEAD"])
     def page(request: Request, notice: str = "") -> Response:
         try:
-            return HTMLResponse(desk.page(request, notice), headers=_HEADERS)
+            return HTMLResponse(forms.page(request, notice), headers=_HEADERS)
         except DatabaseSilent as error:
             return pages.refusal_page(refusal_of_silence(error))
 
     @router.post("/afk/reset/{project:path}")
     def reset(project: str, sent: Sent) -> Response:
-        return desk.answer(sent, lambda: desk.reset(project, sent))
+        return forms.answer(sent, lambda: forms.reset(project, sent))
 
     @router.post("/afk/start/{project:path}")
     def start(
         project: str, sent: Sent, x_idempotency_key: Key = None, idempotency_key: Key = None
     ) -> Response:
         keys = (x_idempotency_key, idempotency_key)
-        return desk.answer(sent, lambda: desk.start(project, sent, *keys))
+        return forms.answer(sent, lambda: forms.start(project, sent, *keys))
 
     @router.post("/afk/auto/{project:path}")
     def set_auto(project: str, sent: Sent) -> Response:
-        return desk.answer(sent, lambda: desk.set_auto(project, sent))
+        return forms.answer(sent, lambda: forms.set_auto(project, sent))
 
     @router.post("/afk/stop/{run}")
     def stop(run: str, sent: Sent) -> Response:
-        return desk.answer(sent, lambda: desk.stop(run, sent))
+        return forms.answer(sent, lambda: forms.stop(run, sent))
 
     # explicit, since the page routes behind these would answer other methods with 404
     for path in ("reset/{it:path}", "start/{it:path}", "auto/{it:path}", "stop/{it:path}"):
@@ -114,7 +114,7 @@ def _refuse_method() -> Response:
     raise HTTPException(405, "Send this as a form, with POST.", {"Allow": "POST"})
 
 
-class _FormDesk:
+class _Forms:
     """Executes form actions and builds their responses."""
 
     def __init__(self, services: Services, plain: Plain) -> None:

@@ -150,7 +150,7 @@ def _closing(services: Services) -> APIRouter:
     def close(
         project_id: str, number: Numbered, request: Request, body: CloseOrder | None = None
     ) -> ChangeOut:
-        """Close a change request without merging it; the next run of its issue is told why.
+        """Close a change request without merging it; its issue's next prompt says why.
 
         Its issue goes back to the queue, stays out of it with the branch, or is closed.
         """

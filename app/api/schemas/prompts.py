@@ -59,7 +59,7 @@ class TemplateChange(Body):
 class TemplateOut(Answer):
     """A template of a project, in its newest version.
 
-    `default` marks the one for runs without a task and an issue. `built_in` ones belong to every
+    `default` marks the one for runs without a task or an issue. `built_in` ones belong to every
     project, or are its setting `prompt`; they are not changed here.
     """
 

@@ -146,7 +146,7 @@ class CloseOrder(Body):
     """The optional body of `POST /projects/{id}/changes/{n}/close`."""
 
     because: Remark | None = Field(
-        default=None, description="The reason; the issue's next run is told it."
+        default=None, description="The reason; the prompt of the issue's next run holds it."
     )
     issue: AfterClose = Field(
         default=AfterClose.PARK,

@@ -92,7 +92,7 @@ def close_change(
     project: ProjectName,
     number: Number,
     because: Annotated[
-        str | None, typer.Option(help="The reason; the issue's next run is told it.")
+        str | None, typer.Option(help="The reason; the prompt of the issue's next run holds it.")
     ] = None,
     issue: Annotated[
         AfterClose, typer.Option(help="Its issue: back to the queue, kept parked, or closed.")

@@ -19,7 +19,8 @@ Number = Annotated[
     typer.Argument(metavar="NUMBER", help="The issue's number.", min=1, show_default=False),
 ]
 PriorityWord = Annotated[
-    Priority | None, typer.Option(help="When its turn comes: urgent first, low last.")
+    Priority | None,
+    typer.Option(help="Urgent issues go first in the queue, low ones last."),
 ]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="A label; may be repeated.")]
 

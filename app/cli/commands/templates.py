@@ -76,7 +76,7 @@ def add_template(
     name: Name,
     text: Body = None,
     default: Annotated[
-        bool, typer.Option("--default", help="Use it for runs without a task and an issue.")
+        bool, typer.Option("--default", help="Use it for runs without a task or an issue.")
     ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
@@ -98,7 +98,7 @@ def edit_template(
     default: Annotated[
         bool | None,
         typer.Option(
-            "--default/--no-default", help="Whether runs without a task and an issue use it."
+            "--default/--no-default", help="Whether runs without a task or an issue use it."
         ),
     ] = None,
     json_only: Json = False,

@@ -103,7 +103,7 @@ class Project(SQLModel, table=True):
     # raised with each change of `prompt`
     prompt_version: int = 1
     instructions: str | None = Field(default=None, sa_type=Text)
-    # the name of the template for runs without a task and an issue, if it has one of its own
+    # the name of the template for runs without a task or an issue, if it has one of its own
     default_template: str | None = None
     budget_seconds: int
     stall_seconds: int | None = None

@@ -15,7 +15,7 @@ from app.records.people.notification_ledger import NoticeLedger
 from app.records.runs.selections import EndedRuns
 from app.services.context import Context
 from app.services.notifications.compose import Digests, NoticeRules, Notices, Receiver
-from app.services.notifications.desk import Arrangement, NotificationService
+from app.services.notifications.notifications import Arrangement, NotificationService
 from app.services.notifications.sender import NotificationSender
 from app.services.system.build import SystemServices
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from app.domain.formatting import size_words
 from app.records.database.database import DatabaseSilent
 from app.records.feed import Change, FindingsChanged
-from app.services.notifications.desk import NotificationService
+from app.services.notifications.notifications import NotificationService
 from app.services.projects.overview import Overview
 from app.services.system.disk_room import DiskRoom
 

@@ -106,9 +106,9 @@ class AcceptService:
 
     def asking_once(self) -> AcceptService:
         """Return a copy for many orders in one call: external lookups are made once and shared."""
-        desk = copy(self)
-        desk._prechecks = self._prechecks.asking_once()
-        return desk
+        shared = copy(self)
+        shared._prechecks = self._prechecks.asking_once()
+        return shared
 
     def replay(self, order: RunRequest, requester: Requester, now: datetime) -> Accepted | None:
         """Return the run that this order already created under its key, or None.

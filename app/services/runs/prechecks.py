@@ -171,7 +171,7 @@ class Checked:
 
 
 @dataclass
-class _Heard:
+class _Answers:
     """Answers shared by many orders: origin's branches, and the error of each silent service."""
 
     branches: list[str] | None = None
@@ -215,14 +215,14 @@ class Prechecks:
         self._forge_of = adapters.forge_of
         self._templates = TemplateChoice(TemplateLedger(projects.stores))
         # None if each order makes its own calls
-        self._heard: _Heard | None = None
+        self._answers: _Answers | None = None
         # False if nothing of what origin answers is written
         self._notes_answers = True
 
     def asking_once(self) -> Prechecks:
         """Return a copy for many orders of a project that asks origin and silent services once."""
         checks = copy(self)
-        checks._heard = _Heard()
+        checks._answers = _Answers()
         return checks
 
     def only_reading(self) -> Prechecks:
@@ -293,7 +293,7 @@ class Prechecks:
         if not project.unreachable:
             return
         # the person wants the current state, not that of the last periodic check
-        silent = {} if self._heard is None else self._heard.silent
+        silent = {} if self._answers is None else self._answers.silent
         if PLACE not in silent:
             seconds, notes = ASK_AGAIN_SECONDS, self._notes_answers
             silent[PLACE] = self._origins.check_now(project, seconds, notes_it=notes) or ""
@@ -332,16 +332,16 @@ class Prechecks:
         return wrong
 
     def _ask_again(self, project: Project) -> list[str]:
-        heard = self._heard
-        if heard is not None and heard.branches is not None:
-            return heard.branches
+        answers = self._answers
+        if answers is not None and answers.branches is not None:
+            return answers.branches
         branches = self._ask("origin", lambda: self._read_origin(project))
-        if heard is not None:
-            heard.branches = branches
+        if answers is not None:
+            answers.branches = branches
         return branches
 
     def _ask(self, whom: str, ask: Callable[[], _T]) -> _T:
-        silent = {} if self._heard is None else self._heard.silent
+        silent = {} if self._answers is None else self._answers.silent
         if whom in silent:
             raise ForgeUnavailable(silent[whom])
         try:
