@@ -69,7 +69,7 @@ def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
         yield one
 
 
-# its twin goes through every point but those in git: tests/services/checks/test_checks_taken_over.py
+# its twin goes through all points but those in git: services/checks/test_checks_taken_over.py
 @pytest.mark.parametrize(
     "point",
     [
