@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import httpx
 
 from app.api import schemas
-from app.api.client import batch_calls, calls, prompt_calls, system_calls, tracker_calls
+from app.api.client import (
+    batch_calls,
+    calls,
+    prompt_calls,
+    review_calls,
+    system_calls,
+    tracker_calls,
+)
 from app.api.client.protocol import (
     CORRELATION,
     Call,
@@ -202,6 +209,9 @@ class ApiClient:
     report = _asks(calls.report)
     checks = _asks(calls.checks)
     search_log = _asks(calls.search_log)
+
+    inbox = _asks(review_calls.inbox)
+    report_since = _asks(review_calls.report)
 
     preview = _asks(prompt_calls.preview)
     prompt = _asks(prompt_calls.prompt)

@@ -38,10 +38,12 @@ from app.api.schemas import (
     TriedOut,
     TroubleOut,
 )
+from app.api.schemas.inbox import InboxCounts
 from app.api.schemas.parts import InUtc
 from app.api.schemas.system import AuditOut, AuditRow
 from app.api.views import quota_out
 from app.domain.formatting import iso
+from app.domain.review.inbox import counts_of
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Status
 from app.logs import correlation
@@ -139,6 +141,7 @@ def routes(services: Services) -> APIRouter:
         week = _known(lambda: services.statistics.week(now))
         held = _known(services.quarantine.held)
         views = _known(services.overview.all)
+        items = _known(services.inbox.all)
         return SystemOut(
             provenance=Provenance.model_validate(services.identity),
             base_url=f"{request.url.scheme}://{request.headers['host']}",
@@ -153,6 +156,7 @@ def routes(services: Services) -> APIRouter:
             trouble=[TroubleOut.model_validate(one) for one in trouble],
             health=[_health_out(one) for one in services.health.inspect(trouble, mode)],
             alerts=[AlertOut.model_validate(one) for one in _known(services.alerts.all) or ()],
+            inbox=None if items is None else InboxCounts.model_validate(counts_of(items)),
             sandbox=_sandbox_out(services),
             key_hold_seconds=services.keys.terms.hold_seconds,
             key_ttl_seconds=services.keys.terms.ttl_seconds,

@@ -29,6 +29,7 @@ from app.api.schemas.batches import (
     BulkOut,
     Bulks,
 )
+from app.api.schemas.inbox import InboxItem, InboxOut, ReportOfRuns
 from app.api.schemas.limits import AccountHoldOut, AccountHolds, HoldLift, ResumeOrder, UsageLimit
 from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, BranchName, Key, Moment, Tags, Text
 from app.api.schemas.projects import (
@@ -176,6 +177,8 @@ __all__ = [
     "Finding",
     "HealthOut",
     "HoldLift",
+    "InboxItem",
+    "InboxOut",
     "IssueChange",
     "IssueHold",
     "IssueOut",
@@ -215,6 +218,7 @@ __all__ = [
     "QuotaOut",
     "ReceiverOut",
     "RecentFailure",
+    "ReportOfRuns",
     "ReportOut",
     "ResumeOrder",
     "RetentionOut",

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from app.api.schemas.inbox import InboxCounts
 from app.api.schemas.parts import Answer, Body, Moment
 from app.api.schemas.runs import Provenance
 from app.domain.sandbox.levels import SandboxLevel
@@ -144,6 +145,7 @@ class SystemOut(Answer):
         description="What a person is warned of: messages that do not get through, agents that "
         "projects need and that are not ready, disks with little room.",
     )
+    inbox: InboxCounts | None = None
     sandbox: SandboxOut
     # minimum and maximum time in seconds that a run keeps its idempotency key after the submit
     key_hold_seconds: int

@@ -29,7 +29,8 @@ def register(connection: Connection) -> None:
     @page_at("/projects/add")
     async def add_project_page() -> None:
         session = await PageSession.open(connection)
-        with frame(session, title="Add project", active="projects", crumbs=[("Projects", "/")]):
+        crumbs = [("Projects", "/projects")]
+        with frame(session, title="Add project", active="projects", crumbs=crumbs):
             AddProjectForm(session)
 
 
@@ -48,7 +49,7 @@ class AddProjectForm:
             self._error = testid(ui.html("", sanitize=clean), "form-error")
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
-                link_button("Cancel", "/")
+                link_button("Cancel", "/projects")
                 self._add = button("Add project", self._submit, kind="pri", mark="project-submit")
 
     def _draw_first_fields(self) -> None:

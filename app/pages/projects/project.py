@@ -177,7 +177,7 @@ def _framed(
 ) -> Generator[tuple[ProjectTabs, NextSweep]]:
     """Draw the frame with the project's header; the chosen tab's content goes inside the `with`."""
     dress_form()
-    crumbs = [("Projects", "/")]
+    crumbs = [("Projects", "/projects")]
     with frame(session, title=plain(project.name), active="projects", crumbs=crumbs) as page:
         ProjectScreen(session, page, project)
         sweep = NextSweep(session, project)

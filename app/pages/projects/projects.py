@@ -1,4 +1,4 @@
-"""Projects (`/`): four figures and a card per project; without projects, three ways to start."""
+"""Projects (`/projects`): four figures and a card per project; without any, three ways in."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ NEEDS = 6
 
 
 def register(connection: Connection) -> None:
-    """Define `/`."""
+    """Define `/projects`."""
 
-    @page_at("/")
+    @page_at("/projects")
     async def projects_page() -> None:
         session = await PageSession.open(connection)
         quota = await session.api.quota()
         dress_form()
-        with frame(session, title="Projects", active="projects", is_home=True) as page:
+        with frame(session, title="Projects", active="projects") as page:
             ProjectsScreen(session, page, quota)
 
 
@@ -63,10 +63,16 @@ def _after(words: str, more: str) -> str:
 
 
 class ProjectsScreen:
-    """The content of the page, which follows the project board."""
+    """The content of the page, which follows the project board.
 
-    def __init__(self, session: PageSession, page: Page, quota: QuotaOut) -> None:
+    With `most` it shows nothing but the cards, and these only for so many projects at most.
+    """
+
+    def __init__(
+        self, session: PageSession, page: Page, quota: QuotaOut, *, most: int | None = None
+    ) -> None:
         self._session = session
+        self._most = most
         self._acts = ProjectActs(session.api, session.board, session.now, session.announce)
         self._shows_archived = False
         self._limit = CARDS_A_PAGE
@@ -94,6 +100,8 @@ class ProjectsScreen:
         """Redraw the projects that changed, and only those."""
         board = self._session.board
         listing = board.listing(archived=self._shows_archived)
+        if self._most is not None and len(listing) > self._most:
+            listing = ()
         shown = listing[: self._limit]
         if [project.id for project in shown] != list(self._cards):
             self._arrange(shown)
@@ -115,10 +123,11 @@ class ProjectsScreen:
                 Welcome(self._session)
         self._welcome.set_visibility(not has_any)
         self._new_run.set_visibility(has_any)
-        self._strip.set_visibility(has_any)
-        self._needs.set_visibility(has_any)
+        is_alone = self._most is None
+        self._strip.set_visibility(has_any and is_alone)
+        self._needs.set_visibility(has_any and is_alone)
         self._more.set_visibility(has_more)
-        self._archived.set_visibility(has_archived)
+        self._archived.set_visibility(has_archived and is_alone)
 
     def _arrange(self, shown: Sequence[ProjectOut]) -> None:
         """Make the cards match these projects, in their order."""

@@ -42,7 +42,7 @@ def register(connection: Connection) -> None:
         )
         title = f"Run {plain(project.name)}"
         dress_form()
-        crumbs = [("Projects", "/"), (plain(project.name), f"/projects/{project.id}")]
+        crumbs = [("Projects", "/projects"), (plain(project.name), f"/projects/{project.id}")]
         with frame(session, title=title, active="projects", crumbs=crumbs):
             if unknown:
                 ui.html(plain_html(unknown), sanitize=clean).classes("banner wait")

@@ -11,10 +11,12 @@ from nicegui import ui
 
 from app.api.client.client import ApiClient, ApiProblem
 from app.api.schemas import AlertOut, ProjectOut, SystemOut
+from app.api.schemas.inbox import InboxCounts
 from app.domain.formatting import iso
 from app.pages.components.banners import draw_stores_banner
 from app.pages.components.chips import LiveBadge, correlation_chip, env_provenance_html
 from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 from app.state.page.connection import Connection
 
@@ -71,8 +73,8 @@ def frame(
 ) -> Generator[Page]:
     """Draw rail and header; the content goes inside the `with`.
 
-    `active` names the rail's entry (projects, runs, issues, parked, settings), `crumbs` are (words,
-    path); `is_home` hides the title on a phone, where the brand stands instead.
+    `active` names the rail's entry (inbox, projects, issues, runs, parked, settings), `crumbs`
+    are (words, path); `is_home` hides the title on a phone, where the brand stands instead.
     """
     _dress(session, title)
     _make_room_for_main(session)
@@ -94,7 +96,7 @@ def refused(session: PageSession, problem: ApiProblem, *, active: str) -> None:
         with ui.element("div").classes("banner stop"):
             ui.label(plain(problem.detail))
             correlation_chip(problem.correlation_id)
-        ui.link("Back to the projects", "/").classes("btn")
+        ui.link("Back to the projects", "/projects").classes("btn")
 
 
 def _make_room_for_main(session: PageSession) -> None:
@@ -114,9 +116,10 @@ def _dress(session: PageSession, title: str) -> None:
 def _rail(session: PageSession, active: str) -> ui.element:
     with ui.element("nav").classes("rail").props('popover=auto aria-label="Main"') as rail:
         _brand()
-        projects = _entry("Projects", "/", active == "projects")
-        runs = _entry("Runs", "/runs", active == "runs")
+        inbox = _entry("Inbox", "/", active == "inbox")
+        projects = _entry("Projects", "/projects", active == "projects")
         issues = _entry("Issues", "/issues", active == "issues")
+        runs = _entry("Runs", "/runs", active == "runs")
         parked = _entry("Parked", "/parked", active == "parked")
         _entry("Settings", "/settings", active == "settings")
         _draw_alerts(session)
@@ -142,7 +145,22 @@ def _rail(session: PageSession, active: str) -> ui.element:
 
     count(set())
     session.board.on_change(count)
+    _count_inbox(session, inbox)
     return rail
+
+
+def _count_inbox(session: PageSession, label: ui.label) -> None:
+    """Show how many items need a person, or else how many are to review."""
+
+    def show(counts: InboxCounts | None) -> None:
+        if counts is None:
+            return  # the database does not answer: the last known count stays
+        label.set_text(str(counts.attention or counts.review or ""))
+        label.classes(replace="count alarm" if counts.attention else "count")
+
+    show(session.system.inbox)
+    session.on("inbox.changed", lambda data: show(InboxCounts.model_validate(data["counts"])))
+    session.on_return(lambda: show(session.system.inbox))
 
 
 def _draw_alerts(session: PageSession) -> None:
@@ -178,13 +196,13 @@ def _look_buttons(session: PageSession) -> str:
 
 
 def _brand() -> None:
-    with ui.link(target="/").classes("brand").props('aria-label="Runyard, to the projects"'):
+    with ui.link(target="/").classes("brand").props('aria-label="Runyard, to the inbox"'):
         ui.html(f"{LOGO}", sanitize=clean, tag="span")
         ui.html("Runyard", sanitize=clean, tag="span")
 
 
 def _entry(words: str, path: str, is_active: bool) -> ui.label:
-    with ui.link(target=path).classes("to") as link:
+    with testid(ui.link(target=path).classes("to"), f"nav-{words.lower()}") as link:
         ui.html(words, sanitize=clean, tag="span")
         count = ui.label("").classes("count")
     if is_active:

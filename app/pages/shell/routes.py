@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.pages.batches import batch, batches
 from app.pages.parked import parked
 from app.pages.projects import add_project, project, projects
+from app.pages.review import inbox
 from app.pages.runs import new_run, run, runs
 from app.pages.system import guide, quota, settings
 from app.pages.tracker import issues
@@ -14,6 +15,7 @@ from app.state.page.connection import Connection
 def register_pages(connection: Connection) -> None:
     """Register the routes of all pages."""
     registrations = (
+        inbox.register,
         projects.register,
         add_project.register,
         project.register,

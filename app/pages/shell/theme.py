@@ -26,6 +26,7 @@ TONES: dict[Status, tuple[str, str]] = {
 }
 RUNS = '<link rel="stylesheet" href="/assets/runs.css">'
 ISSUES = '<link rel="stylesheet" href="/assets/issues.css">'
+INBOX = '<link rel="stylesheet" href="/assets/inbox.css">'
 CHARTS = '<link rel="stylesheet" href="/assets/charts.css">'
 LOG = '<script src="/assets/run_log.js" defer></script>'
 FORM = '<script src="/assets/draft.js" defer></script>'
@@ -55,6 +56,11 @@ def dress_form() -> None:
     """Link assets/runs.css, which styles the run form, and assets/draft.js."""
     ui.add_head_html(RUNS)
     ui.add_head_html(FORM)
+
+
+def dress_inbox() -> None:
+    """Link assets/inbox.css."""
+    ui.add_head_html(INBOX)
 
 
 def dress_runs() -> None:

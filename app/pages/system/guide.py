@@ -59,7 +59,7 @@ def register(connection: Connection) -> None:
     @page_at("/guide")
     async def guide_page() -> None:
         session = await PageSession.open(connection)
-        with frame(session, title="How a run works", active="", crumbs=[("Projects", "/")]):
+        with frame(session, title="How a run works", active="", crumbs=[("Projects", "/projects")]):
             ui.html(LINES, sanitize=clean).classes("prose card")
             with ui.element("div").classes("foot"):
                 link_button("Add project", "/projects/add", kind="pri")

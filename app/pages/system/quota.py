@@ -112,7 +112,7 @@ def register(connection: Connection) -> None:
         except ApiProblem as problem:
             refused(session, problem, active="")
             return
-        with frame(session, title="Quota", active="", crumbs=[("Projects", "/")]):
+        with frame(session, title="Quota", active="", crumbs=[("Projects", "/projects")]):
             QuotaScreen(session, board)
 
 

@@ -67,7 +67,9 @@ class ReadyIssues:
         self._none.set_visibility(not shown)
         self._list.set_visibility(bool(shown))
         more = len(projects) - len(shown)
-        self._rest.set_content(f'and {more} more, each <a href="/">on its card</a>' if more else "")
+        self._rest.set_content(
+            f'and {more} more, each <a href="/projects">on its card</a>' if more else ""
+        )
 
     def _place(self, place: int, project: ProjectOut, *, is_news: bool) -> None:
         row = self._rows.get(project.id)
@@ -143,4 +145,4 @@ async def _find_issue(
 
 def crumbs_of(project: ProjectOut) -> list[tuple[str, str]]:
     """Return the breadcrumbs to a project's page."""
-    return [("Projects", "/"), (plain(project.name), f"/projects/{project.id}")]
+    return [("Projects", "/projects"), (plain(project.name), f"/projects/{project.id}")]

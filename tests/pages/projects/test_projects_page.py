@@ -91,7 +91,7 @@ async def fail_three_times(house: House, user: User, project_id: str) -> list[st
 
 
 async def test_an_empty_runyard_offers_three_ways_in(user: User) -> None:
-    await user.open("/")
+    await user.open("/projects")
     await user.should_see(marker="demo-project")
     await user.should_see(marker="add-project")
     await user.should_see("Open the guide")
@@ -99,7 +99,7 @@ async def test_an_empty_runyard_offers_three_ways_in(user: User) -> None:
 
 
 async def test_the_demo_project_is_one_click_away(house: House, user: User) -> None:
-    await user.open("/")
+    await user.open("/projects")
     user.find(marker="demo-project").click()
     await user.should_see(marker="project-card")
     (project,) = await house.api_of(user).projects()
@@ -110,7 +110,7 @@ async def test_a_hostile_name_is_text_on_every_page(
     house: House, user: User, tmp_path: Path
 ) -> None:
     project = await add(house, user, tmp_path, HOSTILE)
-    await user.open("/")
+    await user.open("/projects")
     assert card_of(user, project.id).props["name"] == HOSTILE
     assert "<img" not in facts(user, project.id)
     for path in (f"/projects/{project.id}", f"/projects/{project.id}?tab=settings"):
@@ -123,7 +123,7 @@ async def test_a_card_shows_settings_status_and_ready_issues(
     house: House, user: User, tmp_path: Path
 ) -> None:
     shop = await add(house, user, tmp_path, "shop")
-    await user.open("/")
+    await user.open("/projects")
     assert "main · builtin · script" in facts(user, shop.id)
     assert 'data-testid="card-status"><span>Idle</span>' in facts(user, shop.id)
     assert words(user, shop.id) == ["Start AFK run (0 ready)", "Auto AFK runs: Off"]
@@ -142,7 +142,7 @@ async def test_a_press_of_start_makes_a_run_that_everybody_sees(
     await write_issues(house, user, shop.id, 2)
     other = await house.sign_in()
     for person in (user, other):
-        await person.open("/")
+        await person.open("/projects")
     press(user, shop.id, "start-afk")
     press(user, shop.id, "start-afk")
     await until(lambda: "AFK run of #1 started." in html_of(user))
@@ -160,7 +160,7 @@ async def test_the_loop_is_switched_by_one_and_seen_by_the_other(
     shop = await add(house, user, tmp_path, "shop")
     other = await house.sign_in()
     for person in (user, other):
-        await person.open("/")
+        await person.open("/projects")
     press(user, shop.id, "auto-toggle")
     await until(lambda: "Auto AFK runs: On" in words(other, shop.id))
     assert (await house.api_of(user).project(shop.id)).auto_enabled
@@ -173,7 +173,7 @@ async def test_a_paused_project_says_why_and_reset_is_on_its_card_until_pressed(
 ) -> None:
     shop = await add(house, user, tmp_path, "shop", "false")
     runs = await fail_three_times(house, user, shop.id)
-    await user.open("/")
+    await user.open("/projects")
     shown = facts(user, shop.id)
     assert "Auto paused · 3 fails" in shown
     assert [f'href="/runs/{run_id}"' in shown for run_id in runs] == [True] * 3
@@ -192,7 +192,7 @@ async def test_the_menu_offers_reset_always_and_starts_a_chosen_issue(
 ) -> None:
     shop = await add(house, user, tmp_path, "shop", "sleep", "600")
     await write_issues(house, user, shop.id, 3)
-    await user.open("/")
+    await user.open("/projects")
     press(user, shop.id, "card-menu")
     await user.should_see(marker="reset")
     user.find(marker="choose-issue").click()
@@ -210,7 +210,7 @@ async def test_what_one_person_does_shows_on_the_page_of_another(
     house: House, user: User, tmp_path: Path
 ) -> None:
     first = await add(house, user, tmp_path, "b first")
-    await user.open("/")
+    await user.open("/projects")
     kept = user.find(marker="project-card").elements.pop()
     other = await house.sign_in()
     second = await add(house, other, tmp_path, "a second")
@@ -225,7 +225,7 @@ async def test_archived_projects_are_behind_the_chip(
 ) -> None:
     project = await add(house, user, tmp_path, "shop")
     await house.api_of(user).archive_project(project.id)
-    await user.open("/")
+    await user.open("/projects")
     await user.should_not_see(marker="project-card")
     user.find("Show archived").click()
     assert cards(user) == [project.id]
@@ -238,7 +238,7 @@ async def test_archiving_wants_to_be_pressed_twice(
     house: House, user: User, tmp_path: Path
 ) -> None:
     project = await add(house, user, tmp_path, "shop")
-    await user.open("/")
+    await user.open("/projects")
     press(user, project.id, "card-menu")
     await user.should_see("Archive")
     user.find("Archive").click()
@@ -261,7 +261,7 @@ async def test_new_run_opens_the_form_of_the_only_project_over_the_page(
     house: House, user: User, tmp_path: Path
 ) -> None:
     project = await add(house, user, tmp_path, "shop")
-    await user.open("/")
+    await user.open("/projects")
     user.find(marker="new-run-anywhere").click()
     await user.should_see(f"Run {project.name}")
     await user.should_see(marker="run-submit")
@@ -273,7 +273,7 @@ async def test_new_run_asks_which_project_where_there_are_several(
 ) -> None:
     for name in ("one", "two"):
         await add(house, user, tmp_path, name)
-    await user.open("/")
+    await user.open("/projects")
     user.find(marker="new-run-anywhere").click()
     await user.should_see(marker="run-in")
     assert len(user.find(marker="run-in").elements) == 2
@@ -309,9 +309,9 @@ def test_pages_that_show_a_project_in_the_same_second_share_its_drawing() -> Non
 async def test_the_demo_says_that_its_agent_will_run_unsandboxed_where_there_is_no_other_way(
     house: House, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await user.open("/")
+    await user.open("/projects")
     assert "Its agent will run unsandboxed." not in html_of(user)
     sandboxes = house.plane.services.projects.sandboxes
     monkeypatch.setattr(sandboxes, "_sandbox", no_sandbox())
-    await user.open("/")
+    await user.open("/projects")
     assert "Its agent will run unsandboxed. bubblewrap is not installed." in html_of(user)

@@ -1,0 +1,1 @@
+"""Client state of the inbox and of reviews."""
