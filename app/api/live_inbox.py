@@ -15,7 +15,7 @@ from app.services.rows import Change
 
 log = structlog.get_logger()
 # how soon after a change the inbox is read, and at most how often
-SOON_SECONDS, INTERVAL_SECONDS = 0.1, 0.4
+SOON_SECONDS, INTERVAL_SECONDS = 0.1, 0.5
 
 
 class InboxNews:

@@ -22,7 +22,7 @@ def test_a_silent_agent_is_shown_on_its_card_and_ended_when_its_time_is_over(
     project = add_project(
         server, tmp_path, puppet.argv, name="still", stall_seconds=ALLOWED_SECONDS
     )
-    page.goto(server.url)
+    page.goto(f"{server.url}/projects")
     run_id = start_run(server, project, task="Say nothing")
     warning = card(page, project).get_by_test_id("card-warning")
     expect(warning).to_have_text(re.compile(r"No output for [4-7] s"))

@@ -265,7 +265,7 @@ async def test_new_run_opens_the_form_of_the_only_project_over_the_page(
     user.find(marker="new-run-anywhere").click()
     await user.should_see(f"Run {project.name}")
     await user.should_see(marker="run-submit")
-    assert user.back_history[-1] == "/"
+    assert user.back_history[-1] == "/projects"
 
 
 async def test_new_run_asks_which_project_where_there_are_several(

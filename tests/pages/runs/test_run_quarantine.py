@@ -24,7 +24,7 @@ async def test_a_run_that_is_stuck_is_shown_to_everybody_until_one_tries_again(
     await until_status(house, run.id, "running")
     other = await house.sign_in()
     await user.open(f"/runs/{run.id}")
-    await other.open("/")
+    await other.open("/projects")
     assert SHOWN not in html_of(user)
     quarantine = house.plane.services.quarantine
     row = house.plane.ledgers.runs.find(run.id)
@@ -59,7 +59,7 @@ async def test_what_is_stuck_and_of_no_project_needs_a_person_as_well(
 ) -> None:
     await add_project(house, user, tmp_path, WAITS)
     other = await house.sign_in()
-    await user.open("/")
+    await user.open("/projects")
     await other.open("/settings")
     assert "Left to you" not in html_of(other)
     quarantine = house.plane.services.quarantine
