@@ -151,6 +151,10 @@ class Transaction(Session):
         if rows:
             insert_rows(super().connection(), rows)
 
+    def drop_rows(self) -> None:
+        """Drop the rows that wait."""
+        self._rows.clear()
+
     def pending_changes(self) -> list[Change]:
         """Return the changes announced so far, without duplicates."""
         return list(dict.fromkeys(self.info.get("changes", [])))
@@ -198,6 +202,18 @@ class Transaction(Session):
 @event.listens_for(Transaction, "after_flush")
 def _note_flushed(session: Transaction, _: object) -> None:
     session.has_written = True
+
+
+@event.listens_for(Transaction, "before_commit")
+def _write_rows_of_savepoint(session: Transaction) -> None:
+    # SQLAlchemy flushes here only if an entity waits, and these rows belong to the savepoint
+    session.insert_rows()
+
+
+@event.listens_for(Transaction, "after_soft_rollback")
+def _drop_rows_of_savepoint(session: Transaction, _: object) -> None:
+    # those from before the savepoint were written when it began
+    session.drop_rows()
 
 
 @event.listens_for(Transaction, "do_orm_execute")

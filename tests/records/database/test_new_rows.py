@@ -73,11 +73,17 @@ def test_what_reads_in_the_transaction_sees_them(database: Database) -> None:
 
 
 @pytest.mark.expects_error_log
-def test_they_outlast_a_witness_that_fails(database: Database) -> None:
+@pytest.mark.parametrize("run_id", ["run_1", "run_that_is_not_there"])
+@pytest.mark.parametrize("is_written", [True, False])
+def test_they_outlast_a_witness_that_fails_and_nothing_of_it_stays(
+    database: Database, run_id: str, is_written: bool
+) -> None:
     def fail(tx: Transaction, _: object) -> None:
-        tx.insert("run_events", line("of the witness"))
-        tx.flush()
-        raise LookupError
+        tx.insert("run_events", line("of the witness", run_id))
+        if is_written:
+            tx.flush()
+        if run_id == "run_1":
+            raise LookupError
 
     database.witness = fail
     with database.transaction() as tx:
