@@ -385,6 +385,11 @@ class FakeCopies:
         if copy.before is not None and is_over:
             copy.uncommitted, copy.before = copy.before[1], None
 
+    def drop_state(self, repo: Repository, run_id: str) -> bool:
+        copy = self._copy(run_id)
+        was_kept, copy.before = copy.before is not None, None
+        return was_kept
+
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
         return Diff(f"{base_sha}..{self._copy(run_id).tip}")
 

@@ -179,6 +179,17 @@ class GitWorkingCopies:
             if is_over:
                 snapshot.drop()
 
+    def drop_state(self, repo: Repository, run_id: str) -> bool:
+        """Leave the copy as it is, and keep no state of it; return False if none was kept.
+
+        Raises CannotRead.
+        """
+        snapshot = self._snapshot(repo, run_id)
+        was_kept = snapshot.is_kept
+        with or_cannot_read("The working copy"):
+            snapshot.drop()
+        return was_kept
+
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
         """Return the unified diff of the files, committed or not. Raises CannotRead."""
         with or_cannot_read("The working copy"), self._opened(run_id):

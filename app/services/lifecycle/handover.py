@@ -112,6 +112,16 @@ class Handover:
             self._copies.adopt(holder, successor.id, in_place=_stays(successor))
         return bool(told)
 
+    def leave_as_found(self, repo: Repository, successor: Run) -> str:
+        """Accept the copy as it is found; return, for people, how it was kept.
+
+        If its state before checks was not put back when its run ended, it never is: a person may
+        have worked in it since. Raises CannotRead.
+        """
+        is_unsettled = self._copies.drop_state(repo, successor.id)
+        more = ", as it is: what its checks changed there was not put back" if is_unsettled else ""
+        return f"that was kept{more}"
+
     def is_anothers(self, run: Run) -> bool:
         """Return True if the work on a run's branch is kept for an earlier run."""
         return bool(self._parked.of_branch(run.project_id, run.work_branch))

@@ -271,8 +271,8 @@ class Launcher:
         # anything else at the copy's path is not ours to use or to remove
         if continues(run) and self._copies.exists(run.id):
             made.copy = True
-            self._copies.put_back(repo, run.id, is_over=True)
-            self._append_event(run, "prepared", f"the working copy of {project.name} that was kept")
+            how = self._handover.leave_as_found(repo, run)
+            self._append_event(run, "prepared", f"the working copy of {project.name} {how}")
             return
         self._copies.prepare(repo, run.id, branch=run.work_branch, sha=tip)
         made.copy = True

@@ -101,6 +101,13 @@ class WorkingCopies(Protocol):
         """
         ...
 
+    def drop_state(self, repo: Repository, run_id: str) -> bool:
+        """Leave the copy as it is, and keep no state of it; return False if none was kept.
+
+        Raises CannotRead.
+        """
+        ...
+
     def inspect(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
         """Compare the files with the commit `tip`, which the mirror has. Raises CannotRead."""
         ...

@@ -196,3 +196,16 @@ def test_nothing_is_taken_from_a_copy_until_its_kept_state_is_put_back(git: Git)
         git.copies.put_back(git.repo, "run_1", is_over=True)
         assert git.copies.inspect(git.repo, "run_1", tip=tip).is_clean
         assert git.copies.import_work(git.repo, "run_1", BRANCH) == tip
+
+
+def test_a_copy_whose_kept_state_is_dropped_stays_as_it_is(git: Git) -> None:
+    git.start()
+    git.commit("run_1")
+    tip = git.copies.import_work(git.repo, "run_1", BRANCH)
+    assert not git.copies.drop_state(git.repo, "run_1")
+    git.copies.keep_state(git.repo, "run_1", branch=BRANCH, tip=tip)
+    git.leave_file("run_1")
+    assert [git.copies.drop_state(git.repo, "run_1") for _ in range(2)] == [True, False]
+    git.copies.put_back(git.repo, "run_1", is_over=True)
+    assert not git.copies.inspect(git.repo, "run_1", tip=tip).is_clean
+    assert git.copies.import_work(git.repo, "run_1", BRANCH) == tip

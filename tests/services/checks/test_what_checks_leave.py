@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from app.records.tables import Run
+from app.services.kept.retry import RetryOptions
 from tests.builders.parked import deed
 from tests.builders.repositories import run_git
 from tests.drivers.checked_runs import (
@@ -148,3 +151,31 @@ def test_nothing_of_a_copy_is_taken_while_a_checks_changes_could_not_be_put_back
     ended = to_the_end(plane, run)
     assert (ended.cause, ended.parked) == ("checks_failed", True)
     assert deliver(plane, ended).head_sha == results(plane, run)[0].sha == at_origin(plane, run)
+
+
+@pytest.mark.parametrize("is_readable_again", [True, False])
+def test_a_retry_continues_with_what_a_person_changed_since_the_checks(
+    plane: RealPlane, is_readable_again: bool
+) -> None:
+    writes = check("echo check >> README.md; false")
+    agent = f"[ -e new.txt ] && git commit -q --allow-empty -m More || {{ {COMMIT}; }}"
+    run = begin(plane, agent, writes, check_rounds=0)
+    manifest = plane.copy(run).parent.parent / f"looks/{run.id}.git/before/manifest.json"
+    plane.wait(lambda: plane.look(run).tree_gone, "the agent's end")
+    plane.reap(run)
+    whole = manifest.read_text()
+    manifest.write_text("{")
+    assert to_the_end(plane, run).parked
+    if is_readable_again:
+        manifest.write_text(whole)
+    (plane.copy(run) / "README.md").write_text("By a person\n")
+    accepted = plane.services.retry.retry(run.id, RetryOptions(), plane.requester(), plane.clock())
+    plane.rest()
+    retry = plane.run(accepted.run.id)
+    assert retry.status == "running", retry.because
+    assert (plane.copy(retry) / "README.md").read_text() == "By a person\n"
+    assert any("what its checks changed there was not put back" in it for it in plane.lines(retry))
+    ended = to_the_end(plane, retry)
+    assert (ended.cause, ended.parked) == ("checks_failed", True)
+    assert (plane.copy(retry) / "README.md").read_text() == "By a person\n"
+    assert plane.tip(retry) == results(plane, retry)[0].sha != results(plane, run)[0].sha
