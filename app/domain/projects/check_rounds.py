@@ -10,12 +10,15 @@ from app.domain.end_causes import ExitReason, ExitRecord, ending_of_reason
 from app.domain.lifecycle import Signal
 from app.domain.projects.checks import Check, OnRed, not_started_words, read_checks
 from app.domain.rules import Verdict
+from app.domain.safe_text import reveal
 from app.domain.words import Cause, CheckStatus
 
 # names of changed files that are stored with the result of a check
 MOST_FILES = 2000
 # the name of what a run remembers of the cause of a check that could not be run
 BROKEN_BY = "broken_by"
+# characters of one of these names
+MOST_NAME = 300
 NO_TIME = "no time was left for a follow-up"
 
 
@@ -140,6 +143,12 @@ def red_to_the_end(
     if plan.on_red is OnRed.DELIVER:
         return Verdict(Signal.RED_DRAFT, None, f"{because}; delivered as a draft")
     return Verdict(Signal.CHECKS_RED, Cause.CHECKS_FAILED, because)
+
+
+def names_for_people(files: Sequence[str]) -> list[str]:
+    """Return the names of changed files as text; a name can be any bytes, and long."""
+    shown = [reveal(name) for name in files[:MOST_FILES]]
+    return [name if len(name) <= MOST_NAME else f"{name[:MOST_NAME]}…" for name in shown]
 
 
 def _words(red: Sequence[CheckOutcome]) -> str:

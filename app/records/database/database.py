@@ -40,8 +40,6 @@ READ_ONLY = "25006"
 # no room for the file, or for SQLite's shared memory
 FULL_CODES = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "53100")
 BUSY_CODES = ("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "55P03")
-
-
 FULL = "The disk of the database is full. Nothing was changed; make room, then try again."
 BUSY = "The database is busy. Nothing was changed; try again shortly."
 
@@ -254,7 +252,6 @@ class Database:
             wait = {"busy_seconds": BUSY_SECONDS}
             self._writer = postgresql_engine(url, size=1, may_write=True, **wait)
             self._reader = postgresql_engine(url, size=READERS, may_write=False, **wait)
-
         self._glances = self._reader.execution_options(**{GLANCE: True})
 
     @property

@@ -9,7 +9,12 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from app.domain.projects.check_rounds import BROKEN_BY, MOST_FILES, CheckEnd, CheckOutcome
+from app.domain.projects.check_rounds import (
+    BROKEN_BY,
+    CheckEnd,
+    CheckOutcome,
+    names_for_people,
+)
 from app.domain.projects.checks import Check
 from app.domain.words import CheckStatus, Status
 from app.records.database.database import Transaction
@@ -91,6 +96,7 @@ class CheckLedger:
         has_moved: bool = False,
     ) -> bool:
         """End a check, once; return False if it had ended. `has_moved`: it moved the branch."""
+        files = names_for_people(changed_files)
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             ended = tx.scalars(
                 update(CheckResult)
@@ -106,7 +112,7 @@ class CheckLedger:
                     exit_code=end.exit_code,
                     log_from=log[0],
                     log_to=log[1],
-                    changed_files=list(changed_files[:MOST_FILES]),
+                    changed_files=files,
                     ended_at=now,
                 )
                 .returning(col(CheckResult.run_id))
@@ -117,9 +123,10 @@ class CheckLedger:
                 # kept with the run: what is decided from it must be the same after a crash
                 self._write(tx, run, {"checks": {**(run.checks or {}), BROKEN_BY: str(end.cause)}})
             self._append_end(tx, run, CheckOutcome(row.name, row.required, end), row, now)
-            if changed_files or has_moved:
-                sentence = f"check “{row.name}” {_deeds(changed_files, has_moved)}; not delivered"
-                data = {"check": row.name, "changed_files": list(changed_files[:100])}
+            if files or has_moved:
+                deeds = _deeds(files, len(changed_files), has_moved)
+                sentence = f"check “{row.name}” {deeds}; not delivered"
+                data = {"check": row.name, "changed_files": files[:100]}
                 self._runs.append_event(tx, run.id, now, "note", sentence, data)
             tx.publish(RunChanged(run.id, run.project_id))
         return True
@@ -154,11 +161,11 @@ class CheckLedger:
         return tx.scalars(query.returning(col(Run.id))).one_or_none() is not None
 
 
-def _deeds(files: Sequence[str], has_moved: bool) -> str:
-    changed = [f"changed {_named(files)}"] if files else []
+def _deeds(files: Sequence[str], count: int, has_moved: bool) -> str:
+    changed = [f"changed {_named(files, count)}"] if files else []
     return " and ".join([*changed, *(["moved the branch"] if has_moved else [])])
 
 
-def _named(files: Sequence[str]) -> str:
+def _named(files: Sequence[str], count: int) -> str:
     names = ", ".join(files[:3])
-    return names if len(files) <= 3 else f"{names} and {len(files) - 3:,} more"
+    return names if count <= 3 else f"{names} and {count - 3:,} more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,19 @@ def test_a_retry_continues_with_what_a_person_changed_since_the_checks(
     assert (ended.cause, ended.parked) == ("checks_failed", True)
     assert (plane.copy(retry) / "README.md").read_text() == "By a person\n"
     assert plane.tip(retry) == results(plane, retry)[0].sha != results(plane, run)[0].sha
+
+
+def test_a_file_whose_name_is_no_text_is_named_and_put_back_all_the_same(plane: RealPlane) -> None:
+    bad = "$(printf 'na\\377me')"
+    long = "/".join(["l" * 200] * 5)
+    agent = f"mkdir -p {long}; echo one | tee {bad} > {long}/f; git add -A; git commit -qm Odd"
+    agent += f"; echo two > {bad}.left"
+    meddles = check(f"echo check | tee {bad} {bad}.left > {long}/f")
+    run = to_the_end(plane, begin(plane, agent, meddles))
+    assert (run.status, run.cause) == ("succeeded", "delivered"), run.because
+    assert results(plane, run)[0].changed_files == [
+        f"{long[:300]}…",
+        "na\\udcffme",
+        "na\\udcffme.left",
+    ]
+    assert (plane.copy(run) / os.fsdecode(b"na\xffme.left")).read_text() == "two\n"
