@@ -124,8 +124,7 @@ class CheckLedger:
                 self._write(tx, run, {"checks": {**(run.checks or {}), BROKEN_BY: str(end.cause)}})
             self._append_end(tx, run, CheckOutcome(row.name, row.required, end), row, now)
             if files or has_moved:
-                deeds = _deeds(files, len(changed_files), has_moved)
-                sentence = f"check “{row.name}” {deeds}; not delivered"
+                sentence = _deeds(row.name, files, len(changed_files), has_moved)
                 data = {"check": row.name, "changed_files": files[:100]}
                 self._runs.append_event(tx, run.id, now, "note", sentence, data)
             tx.publish(RunChanged(run.id, run.project_id))
@@ -161,9 +160,10 @@ class CheckLedger:
         return tx.scalars(query.returning(col(Run.id))).one_or_none() is not None
 
 
-def _deeds(files: Sequence[str], count: int, has_moved: bool) -> str:
-    changed = [f"changed {_named(files, count)}"] if files else []
-    return " and ".join([*changed, *(["moved the branch"] if has_moved else [])])
+def _deeds(check: str, files: Sequence[str], count: int, has_moved: bool) -> str:
+    deeds = [f"changed {_named(files, count)}"] if files else []
+    deeds += ["moved the branch"] if has_moved else []
+    return f"check “{check}” {' and '.join(deeds)}; not delivered"
 
 
 def _named(files: Sequence[str], count: int) -> str:
