@@ -87,7 +87,7 @@ class Salvage:
                 return run, True
             self._refuse_used(run, key, deed.person_id, now)
             self._refuse_undeliverable(run)
-            self._refuse_empty(run, project)
+            missing = self._take_work(run, project)
             change = self._heads.find(project, run)
             if change is not None and change.state != "open":
                 raise ChangeClosed.of(change.number, change.state)
@@ -97,7 +97,8 @@ class Salvage:
             begin_to_write()
             failpoint("salvage.before_commit")
             data = {PUSH_ANYWAY: True} if push_anyway else {}
-            self._write(run, outcome, deed, {"key": _digest(key), **data}, now)
+            told = replace(deed, because=f"{deed.because}; {missing}") if missing else deed
+            self._write(run, outcome, told, {"key": _digest(key), **data}, now)
         return self._find(run_id)[0], False
 
     def _refuse_undeliverable(self, run: Run) -> None:
@@ -119,14 +120,19 @@ class Salvage:
         if all(one.id != run.id for one in kept):
             raise NotDeliverable("This run's work is no longer kept.")
 
-    def _refuse_empty(self, run: Run, project: Project) -> None:
-        repo, because = repository_of(project), None
+    def _take_work(self, run: Run, project: Project) -> str | None:
+        """Take the commits from a run's copy; return, for people, why some may be missing.
+
+        Raises NotDeliverable if there are none to deliver.
+        """
+        repo, because, missing = repository_of(project), None, None
         if self._copies.exists(run.id):
             try:
                 self._copies.import_work(repo, run.id, run.work_branch)
             except (CannotRead, OSError, ValueError) as problem:
                 # commits taken earlier can still be delivered; the copy stays as it is
                 because = f"The working copy could not be read: {problem}"
+                missing = f"without newer commits of its working copy: {problem}"
                 log.info("run_delivered_without_copy", run_id=run.id, because=problem)
         try:
             tip = self._mirrors.tip(repo, run.work_branch)
@@ -136,6 +142,7 @@ class Salvage:
             raise NotDeliverable(f"The mirror could not be read: {problem}") from problem
         if not has_commits:
             raise NotDeliverable(because)
+        return missing
 
     def _write(
         self, run: Run, delivery: Delivery, deed: Deed, about: dict[str, Any], now: datetime

@@ -152,6 +152,7 @@ def test_nothing_of_a_copy_is_taken_while_a_checks_changes_could_not_be_put_back
     ended = to_the_end(plane, run)
     assert (ended.cause, ended.parked) == ("checks_failed", True)
     assert deliver(plane, ended).head_sha == results(plane, run)[0].sha == at_origin(plane, run)
+    assert any("without newer commits of its working copy" in line for line in plane.lines(run))
 
 
 @pytest.mark.parametrize("is_readable_again", [True, False])
