@@ -26,7 +26,7 @@ OWN_COLUMNS = {
     *("paused_because", "origin_because", "origin_since", "unreachable", "known_branches"),
     *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),
     *("prompt_version", "default_template"),
-    "checks_answered",
+    *("checks_answered", "checks_changed_at"),
 }
 every_setting = pytest.mark.parametrize("one", PROJECT_SETTINGS.values(), ids=PROJECT_SETTINGS)
 

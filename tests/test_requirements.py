@@ -17,7 +17,6 @@ UNIMPORTED = {
     "setuptools": "builds the command `runyard`",
     "pytest-asyncio": "a plugin of pytest",
     "pytest-playwright": "a plugin of pytest",
-    "pytest-rerunfailures": "a plugin of pytest",
     "pytest-timeout": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest",
     "ruff": "a program of `make lint`",

@@ -55,7 +55,7 @@ def test_the_window_shows_the_page_to_a_person_who_is_signed_in(
 ) -> None:
     window = desktop.window()
     assert desktop.page.run("[document.title, location.href]") == [
-        "Projects · Runyard",
+        "Inbox · Runyard",
         f"{yard.page_url}/",
     ]
     assert desktop.display.place_of(window)[2:] == (1280, 860)

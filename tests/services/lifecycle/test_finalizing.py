@@ -156,11 +156,14 @@ def test_what_is_closed_before_a_run_is_proved_gone_is_parked_and_can_be_discard
 ) -> None:
     project = twin.add_project()
     run = end_unproved(twin, project)
+    # a close has the queue looked at again, which would release a run that is proved gone
+    twin.world.processes[run.id].is_proved_gone = not by_hand
     twin.services.changes.close(project.id, 2, twin.clock())
     deed = Deed(twin.person, "x", "by a test", "corr")
     if by_hand:
         twin.services.salvage.release(run.id, deed, twin.clock())
     else:
+        twin.rest()
         run = twin.reap(run)
     [view] = twin.services.parked.all(twin.clock())
     assert view.because == "change request #2 was closed without merging"

@@ -9,6 +9,7 @@ import pytest
 from app.domain.agents.prompts import CONTINUE
 from app.errors import Invalid
 from app.records.tables import Project, Run, RunPrompt
+from tests.builders.parked import discard
 from tests.builders.repositories import commit_file, run_git
 from tests.drivers.planes import DrivenPlane, RealPlane
 from tests.fakes.planes import TwinPlane
@@ -67,6 +68,7 @@ def test_comments_after_the_last_run_are_new_and_reasons_are_told(plane: RealPla
     assert "(new)" not in text_of(plane, first)
     say(plane, project, issue, "After.")
     close_change(plane, project, "It broke the build.")
+    discard(plane, first, first.work_branch)
     text = preview(plane, project, issue=issue)
     assert "Comment by ada, 2026-" in text
     heads = [line for line in text.splitlines() if line.startswith("Comment by")]
