@@ -60,7 +60,7 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
     folder = tmp_path_factory.mktemp("shop")
     project = add_project(server, folder, [], name="held", agent="claude", agent_command=None)
     run_id = start_run(server, project, task="Repair it")
-    page.goto(server.url)
+    page.goto(f"{server.url}/projects")
     # on the card, live, with a countdown
     status = card(page, project).get_by_test_id("card-status")
     expect(status).to_have_text(COUNTDOWN)

@@ -81,8 +81,8 @@ def part(page: Page, project_id: str, mark: str) -> Locator:
 
 def look_at_cards(page: Page, server: RunyardServer) -> Page:
     """Open the Projects page, unless it is open, and wait until it is connected."""
-    if page.url != f"{server.page_url}/":
-        page.goto(server.url)
+    if page.url != f"{server.page_url}/projects":
+        page.goto(f"{server.url}/projects")
     page.wait_for_function(IS_DRAWN)
     return page
 

@@ -29,7 +29,7 @@ def test_what_a_dead_run_left_is_delivered_or_discarded(
     page = signed_in
     project = add_project(server, tmp_path, DIES_WITH_A_COMMIT, name="kept-book")
     parked = page.locator("nav a", has_text="Parked")
-    page.goto(server.url)
+    page.goto(f"{server.url}/projects")
     first, second = (keep(server, project, title) for title in ("Round tax", "Export it"))
     expect(page.locator(".strip .alert")).to_contain_text("parked")
     assert branches_kept(server, project) == ["afk/1", "afk/2"]

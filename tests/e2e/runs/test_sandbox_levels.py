@@ -79,7 +79,7 @@ def test_a_service_that_is_allowed_and_a_level_that_is_left_show_on_the_card(
     expect(page.locator(".hint.stop")).to_contain_text("everything that you can")
     page.get_by_test_id("save-settings").click()
     expect(page.get_by_test_id("unsandboxed")).to_have_text("Unsandboxed")
-    page.goto(server.url)
+    page.goto(f"{server.url}/projects")
     card = page.locator(f"[data-project={project}]")
     expect(card.get_by_test_id("unsandboxed")).to_have_text("Unsandboxed")
     page.goto(f"{server.url}/projects/{project}?tab=settings")
@@ -94,7 +94,7 @@ def test_a_card_with_every_service_allowed_keeps_its_name_in_sight(
     page = sign_in(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     name = "a-project-with-a-name-of-some-length"
     project = add_project(server, tmp_path, NEVER_COMMITS, name=name, allow=[*HostService])
-    page.goto(server.url)
+    page.goto(f"{server.url}/projects")
     card = page.locator(f"[data-project={project}]")
     shown = card.locator(".name").bounding_box()
     chip, whole = card.get_by_test_id("sandbox-chip").bounding_box(), card.bounding_box()
@@ -119,7 +119,7 @@ def test_a_pill_stands_beside_a_short_name_and_never_below_it(
         add_project(server, tmp_path / name, NEVER_COMMITS, name=name, allow=["docker"])
         for name in ("shop", "a-project-with-a-name-of-quite-some-length")
     )
-    page.goto(server.url)
+    page.goto(f"{server.url}/projects")
     for project, is_one_line in ((short, True), (long, False)):
         card = page.locator(f"[data-project={project}]")
         chip = card.get_by_test_id("sandbox-chip")

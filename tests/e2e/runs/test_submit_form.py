@@ -72,7 +72,7 @@ def test_the_keyboard_alone_fills_the_form_and_starts_the_run(
     page = signed_in
     project = add_project(server, tmp_path, puppet.argv, name="keys", branches=["dev"])
     other = add_project(server, tmp_path / "other", puppet.argv, name="not by keys")
-    page.goto(server.url)
+    page.goto(f"{server.url}/projects")
     expect(page.get_by_test_id("new-run-anywhere")).to_be_visible()
     keys = page.keyboard
     keys.press("n")

@@ -113,7 +113,7 @@ def test_the_cards_are_read_without_scripts_and_stay_where_they_are(
     tab.set_viewport_size({"width": width, "height": 800})
     tab.emulate_media(color_scheme=scheme)
     with held_scripts(tab):
-        open_at_once(tab, f"{server.url}/")
+        open_at_once(tab, f"{server.url}/projects")
         for name in NAMES:
             expect(tab.get_by_text(name, exact=True).last).to_be_visible()
         expect(tab.get_by_test_id("project-card")).to_have_count(len(projects))
@@ -143,7 +143,7 @@ def test_a_pinned_look_is_worn_before_any_script(
     tab.context.add_cookies([{"name": "runyard_look", "value": "dark", "url": server.page_url}])
     try:
         with held_scripts(tab):
-            open_at_once(tab, server.page_url)
+            open_at_once(tab, f"{server.page_url}/projects")
             expect(tab.get_by_test_id("project-card").first).to_be_visible()
             assert tab.evaluate(GROUND) == GROUNDS["dark"]
             expect(tab.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
@@ -171,7 +171,7 @@ def test_until_then_links_lead_on_and_buttons_do_not_react(
     tab: Page, server: RunyardServer, projects: list[str]
 ) -> None:
     with held_scripts(tab):
-        open_at_once(tab, f"{server.url}/")
+        open_at_once(tab, f"{server.url}/projects")
         expect(tab.locator(".start-afk").first).to_be_visible()
         expect(tab.get_by_test_id("start-afk")).to_have_count(0)
         live = "button:not([inert], [inert] *), input:not([inert], [inert] *)"
@@ -184,7 +184,7 @@ def test_until_then_links_lead_on_and_buttons_do_not_react(
 def test_a_press_on_a_page_that_has_just_come_reaches_the_mounted_button(
     tab: Page, server: RunyardServer, projects: list[str]
 ) -> None:
-    open_at_once(tab, f"{server.url}/")
+    open_at_once(tab, f"{server.url}/projects")
     card(tab, projects[0]).get_by_test_id("card-menu").click()
     expect(tab.locator(".menu .item").first).to_be_visible()
     open_at_once(tab, f"{server.url}/projects/add")
@@ -198,7 +198,7 @@ def test_a_person_who_has_scrolled_stays_there(
 ) -> None:
     tab.set_viewport_size({"width": 390, "height": 500})
     with held_scripts(tab):
-        open_at_once(tab, f"{server.url}/")
+        open_at_once(tab, f"{server.url}/projects")
         _reach(tab, tab.get_by_test_id("project-card").last)
         assert tab.evaluate("() => window.scrollY") > 200
         place = tab.evaluate(LAST_CARD)

@@ -110,7 +110,7 @@ def test_a_run_of_one_shows_at_the_other_and_leaves_an_open_menu_and_a_half_writ
     form.goto(f"{server.url}/projects/{project}/run")
     task = form.get_by_test_id("task")
     task.press_sequentially("Make the invoice")
-    bob.goto(server.url)
+    bob.goto(f"{server.url}/projects")
     status = card(bob, project).get_by_test_id("card-status")
     expect(status).to_have_text("Idle")
     card(bob, project).get_by_role("button", name="More about looking on").click()
