@@ -92,7 +92,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     of_projects = projects.build(context, base, limiting, notifying, tracking)
     keeping = kept.build(context, base, limiting, running, living)
     retaining = retention.build(context, base)
-    reviewing = review.build(context, base, limiting, tracking, of_projects)
+    reviewing = review.build(context, base, limiting, running, tracking, of_projects)
     batching = batches.build(context, base, limiting, running, living, keeping)
     starts = Starts(keeping.resume, batching.batch_line)
     starting = auto.build(context, base, limiting, running, living, tracking, starts)

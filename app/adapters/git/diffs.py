@@ -83,7 +83,7 @@ def run_diff(
 
 
 def read_file(git: Git, git_dir: Path, sha: str, name: str, most: int) -> FileText | None:
-    """Return up to `most` bytes of a file at the top of a commit, None if it has no such file.
+    """Return up to `most` bytes of a file of a commit, None if it has no such file.
 
     A link or a folder of this name is no file. Raises GitFailed.
     """

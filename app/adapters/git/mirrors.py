@@ -181,7 +181,7 @@ class GitMirrors:
             return tip is not None and bool(self._run(repo, "ls-tree", "-z", tip, "--", *paths))
 
     def read_file(self, repo: Repository, sha: str, name: str, *, most: int) -> FileText | None:
-        """Return up to `most` bytes of a file at the top of a commit, None if it has no such file.
+        """Return up to `most` bytes of a file of a commit, None if it has no such file.
 
         Raises CannotRead.
         """

@@ -41,6 +41,7 @@ WORDS = {
     "/notifications/test": "test_notifications",
     "/quarantine/{key}/retry": "retry_stuck",
     "/projects/{project_id}/checks/try-again": "try_checks_again",
+    "/projects/{project_id}/changes/{number}/request-changes": "request_changes",
 }
 _VERBS = {"POST": "add", "PATCH": "change", "PUT": "set", "DELETE": "remove"}
 _SINGULAR = re.compile(r"(?<=ch)es$|(?<=[^s])s$")

@@ -1,4 +1,4 @@
-"""Routes of reviews: the files of a change request, and comments on it."""
+"""Routes of reviews: the files of a change request, comments on it, and requests for changes."""
 
 from __future__ import annotations
 
@@ -6,28 +6,35 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from app.api.http.dependencies import Key, accepted_answer, requester_of
 from app.api.http.gate import visitor_of
+from app.api.routes.releases import once_released
+from app.api.schemas import RunOut
 from app.api.schemas.review import (
     ChangeCommentOut,
     ChangeComments,
     ChangeFile,
     ChangeFiles,
+    ChangesRequest,
     CommentChange,
     NewChangeComment,
     ViewedMark,
 )
+from app.api.views import named_run_out
 from app.domain.words import Side
 from app.services.container import Services
-from app.services.review.reviews import CommentView, FileView, NewComment
+from app.services.review.feedback import Wanted
+from app.services.review.places import CommentView
+from app.services.review.reviews import FileView, NewComment
 
 Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
 _CHANGE = "/projects/{project_id}/changes/{number}"
 
 
 def routes(services: Services) -> APIRouter:
-    """Build the routes of a change request's files and comments."""
+    """Build the routes of a change request's files, comments and requests."""
     router = APIRouter()
-    for some in (_files, _comments):
+    for some in (_files, _comments, _requests):
         router.routes.extend(some(services).routes)
     return router
 
@@ -96,6 +103,42 @@ def _comments(services: Services) -> APIRouter:
         """Delete your draft."""
         services.reviews.remove(project_id, number, visitor_of(request).person_id, comment_id)
         return Response(status_code=204)
+
+    return router
+
+
+def _requests(services: Services) -> APIRouter:
+    router = APIRouter(tags=["changes"])
+
+    @router.post(
+        f"{_CHANGE}/request-changes",
+        status_code=201,
+        response_model=RunOut,
+        responses={200: {"model": RunOut, "description": "The run that this key already created."}},
+    )
+    async def request_changes(
+        project_id: str,
+        number: Numbered,
+        body: ChangesRequest,
+        request: Request,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> Response:
+        """Send your drafts to an agent: a run on the same branch, whose commits update the change.
+
+        409 `change_closed` once the change is merged or closed.
+        """
+        requester = requester_of(services, request, x_idempotency_key, idempotency_key)
+        wanted = Wanted(visitor_of(request).name, body.text, body.comments)
+
+        def send() -> Response:
+            accepted = services.feedback.request_changes(
+                project_id, number, wanted, requester, services.clock()
+            )
+            out = named_run_out(services, accepted.run, accepted.project)
+            return accepted_answer(accepted, out)
+
+        return await once_released(services, send)
 
     return router
 

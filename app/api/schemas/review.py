@@ -60,6 +60,15 @@ class CommentChange(Body):
     text: ReviewText
 
 
+class ChangesRequest(Body):
+    """The body of `POST /projects/{id}/changes/{n}/request-changes`: a text, comments or both."""
+
+    text: ReviewText | None = Field(default=None, description="Words on the whole change.")
+    comments: Annotated[list[Number], Field(max_length=1000)] | None = Field(
+        default=None, description="Ids of your drafts; left out: all of them."
+    )
+
+
 class ChangeCommentOut(Answer):
     """A comment on a change request, at the place that it has now."""
 

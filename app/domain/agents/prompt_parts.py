@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 
 from app.domain.safe_text import blank
+from app.domain.words import Side
 
 INSTRUCTIONS_FILE = "RUNYARD.md"
 MAX_INSTRUCTIONS_BYTES = 32 * 1024
@@ -37,19 +37,13 @@ class ClosedChange:
     because: str
 
 
-class Side(StrEnum):
-    """The side of a diff: the file before the change, or with it."""
-
-    OLD = "old"
-    NEW = "new"
-
-
 @dataclass(frozen=True)
 class ReviewComment:
     """A comment on a line of a change; without a line on the whole file, without a file on all.
 
     `lines` are lines of the file on that side, from line number `first` on; the prompt quotes three
-    before and after the commented one.
+    before and after the commented one. With `is_outdated`, they are those of the commit that it was
+    written on.
     """
 
     text: str
@@ -59,6 +53,7 @@ class ReviewComment:
     side: Side = Side.NEW
     lines: tuple[str, ...] = ()
     first: int = 1
+    is_outdated: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,9 +127,15 @@ def review_text(comments: Sequence[ReviewComment]) -> str:
 def _review_text(one: ReviewComment) -> str:
     file = _one_line(one.file)
     place = f"{file}:{one.line}" if file and one.line else file or "The whole change"
-    before = ", on this line as it was before the change" if one.side is Side.OLD else ""
-    words = f"{_one_line(one.author)}{before}:"
+    words = f"{_one_line(one.author)}{_when_written(one)}:"
     return "\n".join((place, *_around(one), words, _quoted(one.text)))
+
+
+def _when_written(one: ReviewComment) -> str:
+    what = "line" if one.line else "file"
+    if one.is_outdated:
+        return f", outdated: on this {what} as it was when the comment was written"
+    return f", on this {what} as it was before the change" if one.side is Side.OLD else ""
 
 
 def _around(one: ReviewComment) -> Iterable[str]:

@@ -70,6 +70,16 @@ class CommentLedger:
                 record(tx)
             return is_removed
 
+    def drafts_on(self, project_id: str, number: int) -> set[int]:
+        """Return the ids of everybody's drafts on a change."""
+        query = select(col(ChangeComment.id)).where(
+            ChangeComment.project_id == project_id,
+            ChangeComment.number == number,
+            col(ChangeComment.round).is_(None),
+        )
+        with self._stores.control.reading() as session:
+            return {id_ for id_ in session.exec(query) if id_ is not None}
+
     def mark_sent(self, ids: Collection[int], run_id: str, round_: int) -> int:
         """Record that a run got these drafts; return how many were drafts until now."""
         query = (

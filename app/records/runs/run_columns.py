@@ -27,6 +27,7 @@ class RunColumns(TypedDict, total=False):
     head_sha: str | None
     issue: int | None
     pr_number: int | None
+    review: list[dict[str, Any]] | None
     task: str | None
     agent: str
     model: str | None

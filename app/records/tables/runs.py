@@ -206,6 +206,11 @@ class Run(SQLModel, table=True):
     head_sha: str | None = None
     issue: int | None = None
     pr_number: int | None = None
+    # the comments that a review run was started with; see app/domain/review/sent.py
+    review: list[dict[str, Any]] | None = Field(
+        default=None,
+        sa_type=JSON(none_as_null=True),  # pyright: ignore[reportArgumentType]
+    )
     task: str | None = Field(default=None, sa_type=Text)
     agent: str
     model: str | None = None

@@ -14,6 +14,7 @@ from sqlmodel import Session
 from app.domain.agents import templates
 from app.domain.ids import shorten
 from app.domain.lifecycle import DONE
+from app.domain.review.sent import read_rows
 from app.domain.words import Delivers, Depth, Trigger
 from app.errors import (
     ForgeUnavailable,
@@ -300,6 +301,7 @@ def _same_again(first: Run, options: RetryOptions, asked: tuple[str]) -> RunRequ
         branch=options.branch or first.branch_name,
         issue=first.issue,
         pr_number=first.pr_number,
+        review=read_rows(first.review),
         task=options.task or first.task,
         template=options.template,
         agent=options.agent or first.agent,

@@ -164,7 +164,7 @@ class Mirrors(Protocol):
         ...
 
     def read_file(self, repo: Repository, sha: str, name: str, *, most: int) -> FileText | None:
-        """Return the first `most` bytes of a file at the top of a commit.
+        """Return the first `most` bytes of a file of a commit.
 
         None if it has no such file; links are no files. Raises CannotRead.
         """

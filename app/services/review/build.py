@@ -8,10 +8,12 @@ from app.services.context import Context
 from app.services.limits.build import LimitServices
 from app.services.projects.build import ProjectServices
 from app.services.projects.overview import shown_for
+from app.services.review.feedback import Feedback
 from app.services.review.inbox import Inbox
 from app.services.review.report import ReportService
 from app.services.review.reviews import Reviews
 from app.services.review.visits import Visits
+from app.services.runs.build import RunServices
 from app.services.system.build import SystemServices
 from app.services.tracker.build import TrackerServices
 
@@ -24,12 +26,14 @@ class ReviewServices:
     visits: Visits
     reports: ReportService
     reviews: Reviews
+    feedback: Feedback
 
 
 def build(
     context: Context,
     system: SystemServices,
     limits: LimitServices,
+    runs: RunServices,
     tracker: TrackerServices,
     projects: ProjectServices,
 ) -> ReviewServices:
@@ -46,4 +50,5 @@ def build(
         visits=Visits(context),
         reports=ReportService(context.ledgers.projects, limits.limits, context.stores),
         reviews=Reviews(context, tracker.changes),
+        feedback=Feedback(context, tracker.changes, runs.accept),
     )

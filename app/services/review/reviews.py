@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
-
-from app.domain.review.diffs import line_after, read_diff
 from app.domain.review.folding import is_folded
 from app.domain.words import Side
 from app.errors import ChangeClosed, ForgeUnavailable, Invalid, NotFound
 from app.records.review.comment_ledger import MOST_COMMENTS, CommentLedger, TooManyComments
+from app.records.review.sent_comments import SentComments
 from app.records.tables import ChangeComment, ChangeRequest, ViewedFile
 from app.services.context import Context, repository_of
-from app.services.ports import CannotRead, ChangedFile, Diff, Mirrors, Repository
+from app.services.ports import CannotRead, ChangedFile, Diff, Repository
+from app.services.review.places import CommentView, Places
 from app.services.tracker.changes import ChangeService
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -31,24 +28,6 @@ class FileView:
     def is_folded(self) -> bool:
         """True if its lines are shown only when a person asks."""
         return is_folded(self.file.path)
-
-
-@dataclass(frozen=True)
-class CommentView:
-    """A comment at the place that it has now.
-
-    An outdated comment keeps the place that it was written at: its line is gone.
-    """
-
-    row: ChangeComment
-    file: str | None
-    line: int | None
-    is_outdated: bool = False
-
-    @property
-    def is_draft(self) -> bool:
-        """True until it is sent."""
-        return self.row.round is None
 
 
 @dataclass(frozen=True)
@@ -66,6 +45,7 @@ class Reviews:
 
     def __init__(self, context: Context, changes: ChangeService) -> None:
         self._ledger = CommentLedger(context.stores)
+        self._sent = SentComments(context.stores)
         self._projects = context.ledgers.projects
         self._mirrors = context.adapters.mirrors
         self._changes = changes
@@ -102,8 +82,8 @@ class Reviews:
     def comments(self, project_id: str, number: int, person_id: str) -> list[CommentView]:
         """Return the comments on a change that a person sees, oldest first. Raises NotFound."""
         change = self._changes.find(project_id, number)
-        rows = self._ledger.of_change(project_id, number, person_id)
-        places = _Places(self._mirrors, self._repo(change), change)
+        rows = self._rows(project_id, number, person_id)
+        places = Places(self._mirrors, self._repo(change), change)
         return [places.view(row) for row in rows]
 
     def comment(
@@ -130,7 +110,7 @@ class Reviews:
                 raise ChangeClosed
         except TooManyComments as problem:
             raise Invalid(f"A change can have {MOST_COMMENTS} comments at most.") from problem
-        return CommentView(row, row.file, row.line)
+        return CommentView(row, row.file, row.line, row.sha)
 
     def edit(
         self, project_id: str, number: int, person_id: str, comment: int, text: str
@@ -140,7 +120,7 @@ class Reviews:
         if edited is None:
             raise NotFound
         change = self._changes.find(project_id, number)
-        return _Places(self._mirrors, self._repo(change), change).view(edited)
+        return Places(self._mirrors, self._repo(change), change).view(edited)
 
     def remove(self, project_id: str, number: int, person_id: str, comment: int) -> None:
         """Delete a person's draft. Raises NotFound."""
@@ -148,10 +128,15 @@ class Reviews:
             raise NotFound
 
     def _draft(self, project_id: str, number: int, person_id: str, comment: int) -> ChangeComment:
-        for row in self._ledger.of_change(project_id, number, person_id):
+        for row in self._rows(project_id, number, person_id):
             if row.id == comment and row.person_id == person_id and row.round is None:
                 return row
         raise NotFound("You have no such draft here. A comment that was sent stays as it is.")
+
+    def _rows(self, project_id: str, number: int, person_id: str) -> list[ChangeComment]:
+        # a server that ended between a run's acceptance and the marks left them to be made here
+        self._sent.settle_if_possible(project_id, number)
+        return self._ledger.of_change(project_id, number, person_id)
 
     def _files_of(self, change: ChangeRequest) -> list[ChangedFile]:
         try:
@@ -170,35 +155,3 @@ class Reviews:
         if project is None:
             raise NotFound
         return repository_of(project)
-
-
-class _Places:
-    """Follows comments from the commits that they were written on; each diff is read once."""
-
-    def __init__(self, mirrors: Mirrors, repo: Repository, change: ChangeRequest) -> None:
-        self._mirrors = mirrors
-        self._repo = repo
-        self._change = change
-        self._known: dict[str, Diff | None] = {}
-
-    def view(self, row: ChangeComment) -> CommentView:
-        now = self._change.head_sha if row.side == Side.NEW else self._change.base_sha
-        if row.sha == now or row.file is None:
-            return CommentView(row, row.file, row.line)
-        diff = self._between(row.sha, now)
-        if diff is None or diff.is_cut:
-            return CommentView(row, row.file, row.line, is_outdated=True)
-        place = line_after(read_diff(diff.text), row.file, row.line or 1)
-        if place is None:
-            return CommentView(row, row.file, row.line, is_outdated=True)
-        return CommentView(row, place[0], place[1] if row.line is not None else None)
-
-    def _between(self, before: str, after: str) -> Diff | None:
-        if before not in self._known:
-            self._known[before] = None
-            try:
-                # of all files: limited to one, git would not see that it was renamed
-                self._known[before] = self._mirrors.diff(self._repo, before, after)
-            except (CannotRead, OSError) as problem:
-                log.info("comment_not_followed", because=problem)
-        return self._known[before]

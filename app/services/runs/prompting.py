@@ -15,6 +15,7 @@ from app.domain.agents.prompt_parts import (
 )
 from app.domain.agents.prompts import Brief, Prompt, continue_prompt, make_prompt
 from app.domain.issues import branch_of_issue
+from app.domain.review.sent import read_rows
 from app.domain.words import Delivers, Depth
 from app.errors import ForgeUnavailable
 from app.records.projects.template_ledger import TemplateLedger
@@ -76,6 +77,7 @@ class Prompts:
             issue=run.issue,
             continues=continues,
             base=base,
+            review=tuple(one.words for one in read_rows(run.review)),
         )
         if run.pr_number is not None:
             change = self._forge_of(project).change(repository_of(project), run.pr_number)

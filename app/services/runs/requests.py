@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from app.domain.formatting import iso
 from app.domain.ids import shorten
+from app.domain.review.sent import SentComment, as_rows
 from app.domain.starts import moment_of
 from app.domain.words import BUILTIN, READY_LABEL, Delivers, Depth, Status, Trigger
 from app.errors import ChangeClosed, ForgeUnavailable, Invalid, IssueClosed
@@ -30,7 +31,7 @@ FROM = "from"
 # in a run's provenance: the template that makes its prompt, as `name@version`
 TEMPLATE = "template"
 # fields of an order that no request contains
-_NOT_ASKED = frozenset({"again", "batch_id", "picked"})
+_NOT_ASKED = frozenset({"again", "batch_id", "picked", "review"})
 # called in the accepting transaction; raises if an earlier decision no longer holds
 Still = Callable[[Session, Project], None]
 # called in the accepting transaction to write more rows together with the run
@@ -86,6 +87,8 @@ class RunRequest:
     batch_id: str | None = None
     # the issue as it was just read, if it was found free to be claimed: it is not read again
     picked: Issue | None = None
+    # comments of a review, for the agent
+    review: tuple[SentComment, ...] = ()
 
     def body_hash(self) -> str:
         """Return the hash that distinguishes two orders under one key."""
@@ -174,6 +177,7 @@ def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: da
             "batch_id": settled.batch_id,
             "issue": order.issue,
             "pr_number": order.pr_number,
+            "review": as_rows(order.review),
             "task": order.task,
             "agent": settled.agent,
             "model": order.model,

@@ -8,7 +8,8 @@ from app.domain.words import Side
 from app.errors import ChangeClosed, NotFound
 from app.records.review.comment_ledger import CommentLedger
 from app.records.tables import Project
-from app.services.review.reviews import CommentView, NewComment
+from app.services.review.places import CommentView
+from app.services.review.reviews import NewComment
 from tests.drivers.planes import RealPlane
 
 WRITES = "seq 1 30 > a.txt; seq 1 5 > package-lock.json; git add .; git commit -qm 'Add two files'"
