@@ -1,21 +1,57 @@
-"""The calls of the inbox and the report; see `app/api/client/calls.py`."""
+"""The calls of the inbox, the report and reviews; see `app/api/client/calls.py`."""
 # stands alone: that file is full
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from app.api.client.protocol import Call
+from app.api.client.protocol import Call, only_given
 
 if TYPE_CHECKING:
-    from app.api.schemas.inbox import InboxItem, ReportOfRuns
+    from app.api import schemas
 
 
-def inbox() -> Call[list[InboxItem]]:
+def inbox() -> Call[list[schemas.InboxItem]]:
     """Return everything over all projects that waits for a person."""
     return Call("GET", "/inbox", "InboxOut", takes_items=True)
 
 
-def report() -> Call[ReportOfRuns]:
+def report() -> Call[schemas.ReportOfRuns]:
     """Return the sums of the runs that ended since this person's last visit."""
     return Call("GET", "/report", "ReportOfRuns")
+
+
+def _change(project_id: str, number: int, rest: str) -> str:
+    return f"/projects/{quote(project_id, safe='')}/changes/{number}{rest}"
+
+
+def change_comments(project_id: str, number: int) -> Call[list[schemas.ChangeCommentOut]]:
+    """Return the comments on a change request that were sent, and this person's drafts."""
+    return Call("GET", _change(project_id, number, "/comments"), "ChangeComments", takes_items=True)
+
+
+def comment_on_change(
+    project_id: str,
+    number: int,
+    text: str,
+    file: str | None = None,
+    line: int | None = None,
+    side: str | None = None,
+) -> Call[schemas.ChangeCommentOut]:
+    """Write a draft: on a line, on a file, or on the whole change request."""
+    body = only_given({"text": text, "file": file, "line": line, "side": side})
+    return Call("POST", _change(project_id, number, "/comments"), "ChangeCommentOut", body=body)
+
+
+def request_changes(
+    project_id: str,
+    number: int,
+    text: str | None = None,
+    comments: list[int] | None = None,
+    key: str | None = None,
+) -> Call[schemas.RunOut]:
+    """Send drafts to an agent, with a text; without `comments`, all of them."""
+    body = only_given({"text": text, "comments": comments})
+    path = _change(project_id, number, "/request-changes")
+    return Call("POST", path, "RunOut", body=body, key=key)

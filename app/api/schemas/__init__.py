@@ -62,6 +62,7 @@ from app.api.schemas.prompts import (
     Templates,
     TurnOut,
 )
+from app.api.schemas.review import ChangeCommentOut, ChangeComments, ChangesRequest
 from app.api.schemas.runs import (
     DeliverOrder,
     DeliveryOut,
@@ -158,8 +159,11 @@ __all__ = [
     "BulkOrder",
     "BulkOut",
     "Bulks",
+    "ChangeCommentOut",
+    "ChangeComments",
     "ChangeOut",
     "Changes",
+    "ChangesRequest",
     "CheckOut",
     "CheckSetting",
     "CloseOrder",

@@ -1,20 +1,23 @@
-"""`runyard changes`: list, read, merge and close a project's change requests."""
+"""`runyard changes`: list, read, review, merge and close a project's change requests."""
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.api.client import tracker_calls
+from app.api.client import review_calls, tracker_calls
 from app.cli.client.connection import Server, connect, find_project
 from app.cli.commands.runs_read import print_diff
-from app.cli.output.options import DataDir, Json, ProjectName, PushAnyway, example, group
+from app.cli.commands.runs_start import Starting, start
+from app.cli.output.options import DataDir, Json, ProjectName, PushAnyway, example, group, spread
 from app.cli.output.run_view import size_of
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.ids import shorten
-from app.domain.words import AfterClose
+from app.domain.words import AfterClose, Side
 
 Number = Annotated[
     int,
@@ -34,6 +37,11 @@ def register(app: typer.Typer) -> None:
     changes.command("merge", epilog=example("runyard changes merge 4 -p shop"))(merge_change)
     closing = example('runyard changes close 4 -p shop --because "Too slow." --issue queue')
     changes.command("close", epilog=closing)(close_change)
+    changes.command("comments", epilog=example("runyard changes comments 4 -p shop"))(list_comments)
+    commenting = example("runyard changes comment 4 -p shop --file src/a.py --line 7 'Why?'")
+    changes.command("comment", epilog=commenting)(comment_on_change)
+    asking = example("runyard changes request-changes 4 -p shop --text 'Add a test.' --wait")
+    changes.command("request-changes", epilog=asking)(spread(request_changes))
     app.add_typer(changes, name="changes")
 
 
@@ -82,7 +90,7 @@ def merge_change(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Merge a change request, push it to origin, close its issue."""
+    """Merge a change request, push it, close its issue."""
     server, project_id = _place(project, data_dir)
     merged = server.ask(tracker_calls.merge(project_id, number, push_anyway=push_anyway))
     _print_result(merged, json_only=json_only)
@@ -104,6 +112,85 @@ def close_change(
     server, project_id = _place(project, data_dir)
     closed = server.ask(tracker_calls.close_change(project_id, number, because or None, issue))
     _print_result(closed, json_only=json_only)
+
+
+def list_comments(
+    project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """List a change request's comments, with your drafts."""
+    server, project_id = _place(project, data_dir)
+    answer = server.ask(review_calls.change_comments(project_id, number))
+    if json_only:
+        print_json(answer)
+    elif answer["items"]:
+        rows = [_comment_row(one) for one in answer["items"]]
+        out().print_table(["COMMENT", "STATE", "AUTHOR", "PLACE", "TEXT"], rows)
+    else:
+        err().print("No comments yet.")
+
+
+def comment_on_change(
+    project: ProjectName,
+    number: Number,
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="TEXT", help="The comment; - reads standard input.", show_default=False
+        ),
+    ],
+    file: Annotated[
+        str | None, typer.Option(help="The file; without it, all of the change.")
+    ] = None,
+    line: Annotated[
+        int | None, typer.Option(min=1, help="The line; without it, all of the file.")
+    ] = None,
+    side: Annotated[
+        Side | None, typer.Option(help="The file before (old) or after the change (new).")
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a draft comment on a change request."""
+    server, project_id = _place(project, data_dir)
+    call = review_calls.comment_on_change(project_id, number, _given(text), file, line, side)
+    written = server.ask(call)
+    if json_only:
+        print_json(written)
+    else:
+        out().print(str(written["id"]))
+
+
+def request_changes(
+    project: ProjectName,
+    number: Number,
+    text: Annotated[
+        str | None, typer.Option(help="Words on the whole change; - reads standard input.")
+    ] = None,
+    comment: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="A draft to send, by id; may be repeated (default: all)."),
+    ] = None,
+    *,
+    starting: Starting,
+) -> None:
+    """Send your drafts to an agent; print the run's id."""
+    server, project_id = _place(project, starting.data_dir)
+    words = None if text is None else _given(text)
+    call = partial(review_calls.request_changes, project_id, number, words, comment or None)
+    start(server, call, starting)
+
+
+def _given(text: str) -> str:
+    return sys.stdin.read() if text == "-" else text
+
+
+def _comment_row(comment: dict[str, Any]) -> list[Piece]:
+    place = str(comment.get("file") or "the whole change")
+    place += f":{comment['line']}" if comment.get("line") else ""
+    state = "draft" if comment["draft"] else f"round {comment['round']}"
+    state += ", outdated" if comment["outdated"] else ""
+    words = " ".join(str(comment["text"]).split())
+    return [str(comment["id"]), state, str(comment["author"]), place, words]
 
 
 def _place(project: str, data_dir: Path | None) -> tuple[Server, str]:

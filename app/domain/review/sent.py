@@ -47,7 +47,7 @@ def lines_around(text: str, line: int) -> tuple[int, tuple[str, ...]]:
 
     Empty if the file is shorter.
     """
-    lines = text.split("\n")[: -1 if text.endswith("\n") else None]
+    lines = text.removesuffix("\n").split("\n") if text else []
     first = max(1, line - AROUND)
     if line > len(lines):
         return first, ()

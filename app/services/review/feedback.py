@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person wants changed: a text, and drafts of theirs by id; None for all of them."""
+    """A person's wishes: a text, and drafts of theirs by id; None for all of them."""
 
     author: str
     text: str | None = None

@@ -13,7 +13,14 @@ import pytest
 from pydantic import ValidationError
 
 from app.api import schemas
-from app.api.client import batch_calls, calls, prompt_calls, system_calls, tracker_calls
+from app.api.client import (
+    batch_calls,
+    calls,
+    prompt_calls,
+    review_calls,
+    system_calls,
+    tracker_calls,
+)
 from app.api.client.client import ApiClient
 from app.api.client.protocol import Call, change_page, problem_in, sentence_in
 from tests.builders.run_samples import project_of
@@ -21,7 +28,7 @@ from tests.interface.described import FILES
 
 DOCUMENT = json.loads((FILES / "openapi.json").read_text())
 SAMPLES: dict[str, Any] = {
-    **dict.fromkeys(("number", "days", "limit", "offset", "run_count", "issue"), 1),
+    **dict.fromkeys(("number", "line", "days", "limit", "offset", "run_count", "issue"), 1),
     **{name: {"name": "x"} for name in ("new", "change", "order", "plan")},
     **dict.fromkeys(("enabled", "readable"), True),
     "lines": b"",
@@ -37,7 +44,7 @@ def described(module: ModuleType) -> list[Any]:
     ]
 
 
-MODULES = calls, tracker_calls, prompt_calls, batch_calls, system_calls
+MODULES = calls, tracker_calls, prompt_calls, review_calls, batch_calls, system_calls
 EVERY = [one for module in MODULES for one in described(module)]
 
 

@@ -23,6 +23,29 @@ from tests.drivers.cli.shells import Here, Shell
 from tests.fakes.recorded_server import RecordedServer, Reply
 
 CHANGE, RUN = "/projects/proj_1/changes/4", f"/runs/{RUN_ID}"
+A_COMMENT = {
+    "id": 7,
+    "file": "src/a.py",
+    "line": 3,
+    "side": "new",
+    "text": "Why?\nSay so.",
+    "draft": True,
+    "outdated": False,
+    "author": "ada",
+    "created_at": AT,
+    "round": None,
+}
+SENT = {
+    **A_COMMENT,
+    "id": 8,
+    "file": None,
+    "line": None,
+    "text": "Fine.",
+    "draft": False,
+    "outdated": True,
+    "round": 2,
+}
+WHY, ASKS = {"text": "Why?"}, ["changes", "request-changes", "4", "-p", "demo"]
 DIFF = "diff --git a/x b/x\n-old\x1b[2J\n+new\u202e\n"
 FREED = {"key": "a/b", "project_id": "proj_1", "run_id": RUN_ID}
 STUCK = {
@@ -107,6 +130,9 @@ def yard(server: RecordedServer) -> RecordedServer:
     server.on("GET", f"{CHANGE}/diff", Reply(200, DIFF.encode()))
     server.on("POST", f"{CHANGE}/merge", a_change(state="merged"))
     server.on("POST", f"{CHANGE}/close", a_change(state="closed"))
+    server.on("GET", f"{CHANGE}/comments", {"items": [A_COMMENT, SENT]})
+    server.on("POST", f"{CHANGE}/comments", A_COMMENT)
+    server.on("POST", f"{CHANGE}/request-changes", a_run())
     kept = [kept_work(), kept_work(project_id="proj_2", project_name="other", bytes=None)]
     server.on("GET", "/parked", {"items": kept})
     gone = {"project_id": "proj_1", "branch": "afk/3", "runs": 1}
@@ -155,6 +181,10 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("changes show 4 -p demo", r"#4  open  Fix the parser\nafk/3 into main, 1 commit, 2 files"),
         ("changes merge 4 -p demo", r"#4  merged  Fix"),
         ("changes close 4 -p demo", r"#4  closed  Fix"),
+        ("changes comments 4 -p demo", r"\n7 +draft +ada +src/a\.py:3 +Why\? Say so\.\n"),
+        ("changes comments 4 -p demo", r"\n8 +round 2, outdated +ada +the whole change +Fine\.\n"),
+        ("changes comment 4 -p demo Fine", r"\A7\n\Z"),
+        ("changes request-changes 4 -p demo", rf"\A{RUN_ID}\n\Z"),
         ("parked list", r"afk/3 +demo +…7f3k1a +1 h 1 min +2.0 KB +2 commits +agent exited 1\n"),
         ("parked list", r"other +…7f3k1a +1 h 1 min +unknown "),
         ("parked discard afk/3 -p demo --confirm afk/3", r"Discarded afk/3\.\n"),
@@ -246,6 +276,21 @@ def test_a_command_tells_people_in_few_lines(
             "POST",
             f"{CHANGE}/close",
             {"because": "Slow.", "issue": "queue"},
+        ),
+        (
+            [*("changes", "comment", "4", "-p", "demo"), "--file", "a.py", "--line", "3", "Why?"],
+            "POST",
+            f"{CHANGE}/comments",
+            {"text": "Why?", "file": "a.py", "line": 3},
+        ),
+        (["changes", "comment", "4", "-p", "demo", "Why?"], *("POST", f"{CHANGE}/comments"), WHY),
+        (ASKS, "POST", f"{CHANGE}/request-changes", {}),
+        ([*ASKS, "--text", "Why?"], "POST", f"{CHANGE}/request-changes", WHY),
+        (
+            [*ASKS, "--comment", "7", "--comment", "9"],
+            "POST",
+            f"{CHANGE}/request-changes",
+            {"comments": [7, 9]},
         ),
         (
             ["keys", "reset", "a/b", "-p", "demo"],

@@ -27,6 +27,7 @@ class Mill:
     planned_too: str
     change: str
     change_too: str
+    change_reviewed: str
     branch: str
     spare: str
 
@@ -60,6 +61,9 @@ COMMANDS: dict[str, list[str]] = {
     "issues reopen": ["{issue}", "-p", "mill", "--json"],
     "changes list": ["-p", "mill", "--json"],
     "changes show": ["{change}", "-p", "mill", "--json"],
+    "changes comments": ["{change}", "-p", "mill", "--json"],
+    "changes comment": ["{change_reviewed}", "-p", "mill", "Why?", "--json"],
+    "changes request-changes": ["{change_reviewed}", "-p", "mill", "--text", "Shorter.", "--json"],
     "changes diff": ["{change}", "-p", "mill"],
     "changes merge": ["{change}", "-p", "mill", "--json"],
     "changes close": ["{change_too}", "-p", "mill", "--json"],
@@ -116,10 +120,10 @@ def mill(live: LiveShell) -> Mill:
     live.add_project("mill")
     words = ["-p", "mill", "--agent-type", "script", "--task", "please fail"]
     live.run("runs", "trigger", *words, "--key", "the-mills-key", "--tag", "first")
-    tasks = ("greet", "greet", "please fail", "please break", "please break again")
+    tasks = ("greet", "greet", "greet", "please fail", "please break", "please break again")
     ids = [live.start("mill", task) for task in tasks]
     ended = [live.run("runs", "wait", one, "--json").json for one in ids]
-    delivered, delivered_too, failed, broken, kept = ended
+    delivered, delivered_too, reviewed, failed, broken, kept = ended
     later = [*words[:-1], "tomorrow's", "--delay", "1d", "--json"]
     planned, planned_too = (live.run("runs", "trigger", *later).json["id"] for _ in range(2))
     spare = make_origin(live.folder / "origins" / "spare")
@@ -136,6 +140,7 @@ def mill(live: LiveShell) -> Mill:
         planned_too=planned_too,
         change=str(delivered["delivery"]["number"]),
         change_too=str(delivered_too["delivery"]["number"]),
+        change_reviewed=str(reviewed["delivery"]["number"]),
         branch=kept["work_branch"],
         spare=str(spare),
     )

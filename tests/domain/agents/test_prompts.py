@@ -228,6 +228,11 @@ LINES = tuple(str(n) for n in range(1, 11))
             {"line": 1, "lines": ("x",), "side": Side.OLD},
             "a.py:1\n> x\nada, on this line as it was before the change:\n> Why?",
         ),
+        (
+            {"line": 1, "lines": ("x",), "is_outdated": True},
+            "a.py:1\n> x\nada, outdated: on this line as it was when the comment was written:"
+            "\n> Why?",
+        ),
         ({}, "a.py\nada:\n> Why?"),
         ({"file": "", "line": 3}, "The whole change\nada:\n> Why?"),
         ({"file": "a\nb.py", "author": "a\u2028da"}, "a b.py\na da:\n> Why?"),

@@ -40,6 +40,7 @@ RARELY_DONE = {
     "/bulk/{bulk_id}/abort",
     "/quota/accounts/lift",
     "/projects/{project_id}/changes/{number}/close",
+    "/projects/{project_id}/changes/{number}/request-changes",  # merged by then
     "/quarantine/{key}/retry",
 }
 # posted, because it takes the body of an order, but nothing is done

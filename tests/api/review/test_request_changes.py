@@ -1,0 +1,89 @@
+"""Requests for changes over HTTP: the run, its key, its audit row and its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.drivers.servers.workshop import Workshop, open_workshop, problem
+
+# real agents or long waits
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    with open_workshop(tmp_path_factory.mktemp("requests")) as shop:
+        yield shop
+
+
+@pytest.fixture
+def change(shop: Workshop, project: str) -> str:
+    """The path of an open change request."""
+    number = shop.delivered(project)["delivery"]["number"]
+    return f"/projects/{project}/changes/{number}"
+
+
+def draft(shop: Workshop, change: str, **comment: Any) -> int:
+    answer = shop.api.post(f"{change}/comments", json=comment)
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["id"])
+
+
+def test_drafts_are_sent_with_a_run_on_the_change_once_per_key(shop: Workshop, change: str) -> None:
+    [file] = shop.api.get(f"{change}/files").json()["items"]
+    sent = draft(shop, change, text="please mark up", file=file["path"], line=1)
+    kept = draft(shop, change, text="Later.")
+    body, mark = {"text": "Shorter.", "comments": [sent]}, {"X-Correlation-Id": "requested"}
+    asked = {"json": body, "headers": {"Idempotency-Key": change} | mark}
+    answer = shop.api.post(f"{change}/request-changes", **asked)
+    assert answer.status_code == 201, answer.text
+    run = answer.json()
+    assert answer.headers["location"].endswith(f"/runs/{run['id']}")
+    assert (run["trigger"], run["pr_number"]) == ("review", int(change.rsplit("/", 1)[1]))
+    again = shop.api.post(f"{change}/request-changes", **asked)
+    assert (again.status_code, again.json()["id"]) == (200, run["id"])
+    told = {one["id"]: one for one in shop.api.get(f"{change}/comments").json()["items"]}
+    assert [(told[one]["draft"], told[one]["round"]) for one in (sent, kept)] == [
+        (False, 2),
+        (True, None),
+    ]
+    audited = shop.api.get("/audit", params={"limit": 100}).json()["items"]
+    rows = [row["deed"] for row in audited if row["correlation_id"] == "requested"]
+    assert rows == ["request_changes"]
+    assert shop.ended(run["id"])["status"] == "succeeded"
+    [turn] = shop.api.get(f"/runs/{run['id']}/prompt").json()["turns"]
+    assert f"{file['path']}:1\n> " in turn["text"]
+    assert "The whole change\n" in turn["text"]
+    assert "Later." not in turn["text"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "text"),
+        ({"text": " "}, "text"),
+        ({"comments": []}, "text"),
+        ({"text": "Why?", "comments": [1_000_000]}, "comments"),
+        ({"comments": ["one"]}, "comments.0"),
+    ],
+)
+def test_what_says_nothing_or_names_an_unknown_comment_is_refused_by_its_field(
+    shop: Workshop, body: dict[str, Any], field: str
+) -> None:
+    if "refusals" not in shop.projects:
+        shop.delivered(shop.add_project("refusals"))
+    project = shop.projects["refusals"]["id"]
+    answer = shop.api.post(f"/projects/{project}/changes/1/request-changes", json=body)
+    told = problem(answer)
+    assert (told["error"], told["errors"][0]["field"]) == ("invalid", field)
+
+
+def test_a_change_that_was_closed_takes_no_requests(shop: Workshop, change: str) -> None:
+    shop.api.post(f"{change}/close").raise_for_status()
+    answer = shop.api.post(f"{change}/request-changes", json={"text": "Shorter."})
+    told = problem(answer)
+    assert (told["status"], told["error"], told["state"]) == (409, "change_closed", "closed")
+    assert shop.api.post(f"{change}9/request-changes", json={"text": "x"}).status_code == 404
