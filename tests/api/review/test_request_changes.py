@@ -21,8 +21,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture
 def change(shop: Workshop, project: str) -> str:
-    """The path of an open change request."""
+    """The path of an open change request, whose later runs commit once more."""
     number = shop.delivered(project)["delivery"]["number"]
+    more = "date +%N >> more.txt; git add more.txt; git commit -qm More"
+    agent = {"agent_command": ["sh", "-c", more]}
+    shop.api.patch(f"/projects/{project}", json=agent).raise_for_status()
     return f"/projects/{project}/changes/{number}"
 
 
@@ -34,7 +37,7 @@ def draft(shop: Workshop, change: str, **comment: Any) -> int:
 
 def test_drafts_are_sent_with_a_run_on_the_change_once_per_key(shop: Workshop, change: str) -> None:
     [file] = shop.api.get(f"{change}/files").json()["items"]
-    sent = draft(shop, change, text="please mark up", file=file["path"], line=1)
+    sent = draft(shop, change, text="Why?", file=file["path"], line=1)
     kept = draft(shop, change, text="Later.")
     body, mark = {"text": "Shorter.", "comments": [sent]}, {"X-Correlation-Id": "requested"}
     asked = {"json": body, "headers": {"Idempotency-Key": change} | mark}
@@ -53,9 +56,11 @@ def test_drafts_are_sent_with_a_run_on_the_change_once_per_key(shop: Workshop, c
     audited = shop.api.get("/audit", params={"limit": 100}).json()["items"]
     rows = [row["deed"] for row in audited if row["correlation_id"] == "requested"]
     assert rows == ["request_changes"]
-    assert shop.ended(run["id"])["status"] == "succeeded"
+    ended = shop.ended(run["id"])
+    assert ended["status"] == "succeeded", ended["because"]
     [turn] = shop.api.get(f"/runs/{run['id']}/prompt").json()["turns"]
     assert f"{file['path']}:1\n> " in turn["text"]
+    assert "> Why?\n" in turn["text"]
     assert "The whole change\n" in turn["text"]
     assert "Later." not in turn["text"]
 
