@@ -21,9 +21,9 @@ class SentComment:
     id: int | None = None
 
 
-def as_rows(comments: Iterable[SentComment]) -> list[dict[str, Any]] | None:
-    """Return comments as a run's row holds them; None without any."""
-    return [{"id": one.id, **asdict(one.words)} for one in comments] or None
+def as_rows(comments: Iterable[SentComment]) -> list[dict[str, Any]]:
+    """Return comments as a run's row holds them."""
+    return [{"id": one.id, **asdict(one.words)} for one in comments]
 
 
 def read_rows(rows: Sequence[Mapping[str, Any]] | None) -> tuple[SentComment, ...]:

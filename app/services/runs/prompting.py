@@ -77,7 +77,7 @@ class Prompts:
             issue=run.issue,
             continues=continues,
             base=base,
-            review=tuple(one.words for one in read_rows(run.review)),
+            review=tuple(one.words for one in read_rows(run.review)) if run.review else (),
         )
         if run.pr_number is not None:
             change = self._forge_of(project).change(repository_of(project), run.pr_number)

@@ -177,7 +177,7 @@ def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: da
             "batch_id": settled.batch_id,
             "issue": order.issue,
             "pr_number": order.pr_number,
-            "review": as_rows(order.review),
+            "review": as_rows(order.review) if order.review else None,
             "task": order.task,
             "agent": settled.agent,
             "model": order.model,
