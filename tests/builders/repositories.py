@@ -34,6 +34,19 @@ _ENV = {
     "GIT_CONFIG_VALUE_0": "0",
 }
 
+# a diff whose lines look like headers
+ADDED = """\
+diff --git a/a.py b/a.py
+index 000..111 100644
+--- a/a.py
++++ b/a.py
+@@ -1,3 +1,3 @@ def f():
+ same
+--- not a header
++++ neither is this
+ end
+"""
+
 
 def run_git(repo: Path, *args: str, check: bool = True, stdin: str | None = None) -> str:
     """Run git in a repository as a person or an agent would; return its stripped stdout."""

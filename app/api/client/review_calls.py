@@ -26,6 +26,11 @@ def _change(project_id: str, number: int, rest: str) -> str:
     return f"/projects/{quote(project_id, safe='')}/changes/{number}{rest}"
 
 
+def change_files(project_id: str, number: int) -> Call[list[schemas.ChangeFile]]:
+    """Return the files of a change request, by path."""
+    return Call("GET", _change(project_id, number, "/files"), "ChangeFiles", takes_items=True)
+
+
 def change_comments(project_id: str, number: int) -> Call[list[schemas.ChangeCommentOut]]:
     """Return the comments on a change request that were sent, and this person's drafts."""
     return Call("GET", _change(project_id, number, "/comments"), "ChangeComments", takes_items=True)

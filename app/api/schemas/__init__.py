@@ -62,7 +62,13 @@ from app.api.schemas.prompts import (
     Templates,
     TurnOut,
 )
-from app.api.schemas.review import ChangeCommentOut, ChangeComments, ChangesRequest
+from app.api.schemas.review import (
+    ChangeCommentOut,
+    ChangeComments,
+    ChangeFile,
+    ChangeFiles,
+    ChangesRequest,
+)
 from app.api.schemas.runs import (
     DeliverOrder,
     DeliveryOut,
@@ -161,6 +167,8 @@ __all__ = [
     "Bulks",
     "ChangeCommentOut",
     "ChangeComments",
+    "ChangeFile",
+    "ChangeFiles",
     "ChangeOut",
     "Changes",
     "ChangesRequest",

@@ -25,6 +25,7 @@ class ChangeFactsOut(Answer):
     cost_usd: Dollars | None = Field(
         default=None, description="Cost of all runs that worked on it; null if none reported one."
     )
+    cost_unknown: int = Field(default=0, description="Those of them that did not report theirs.")
 
 
 class InboxItem(Answer):

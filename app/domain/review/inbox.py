@@ -75,7 +75,8 @@ class ChangeFacts:
     """Facts about an open change, for its row.
 
     `checks` counts the required checks of the last round, `red` those of them that did not pass.
-    `cost_usd` adds the runs that worked on it, None if none of them reported a cost.
+    `cost_usd` adds the runs that worked on it, None if none of them reported a cost;
+    `cost_unknown` counts those that did not.
     """
 
     branch: str
@@ -90,6 +91,7 @@ class ChangeFacts:
     checks: int = 0
     red: int = 0
     cost_usd: float | None = None
+    cost_unknown: int = 0
 
     @property
     def sentence(self) -> str:
@@ -131,6 +133,16 @@ class Item:
     def action(self) -> str:
         """The words of its main action."""
         return ACTIONS[self.kind]
+
+
+def change_path(project_id: str, number: int) -> str:
+    """Return the path of a change's page."""
+    return f"/projects/{project_id}/changes/{number}"
+
+
+def run_path(run_id: str) -> str:
+    """Return the path of a run's page, where its kept work is decided on."""
+    return f"/runs/{run_id}"
 
 
 def arranged(items: Iterable[Item]) -> tuple[Item, ...]:

@@ -164,7 +164,7 @@ def item_html(item: InboxItem, session: PageSession) -> str:
     if item.until is not None:
         facts.append(f"<span>Resumes in {until_html(item.until, now)}.</span>")
     facts.append(ago_html(item.at, now))
-    if item.facts and (cost := cost_words(item.facts.cost_usd, 0)):
+    if item.facts and (cost := cost_words(item.facts.cost_usd, item.facts.cost_unknown)):
         facts.append(f"<span>{cost}</span>")
     mark = f'<i class="mark {TONES[item.group]}" aria-hidden="true"></i>'
     link = f'<a href="{text(item.url)}">{plain_html(plain(item.title))}</a>'

@@ -25,13 +25,14 @@ Key = tuple[str, int]
 class Work:
     """The work on a change: its newest run, that run's required checks, and the cost of all runs.
 
-    `cost_usd` is None if no run reported one.
+    `cost_usd` is None if no run reported one, `cost_unknown` counts the runs that did not.
     """
 
     run_id: str
     agent: str
     model: str | None
     cost_usd: float | None
+    cost_unknown: int = 0
     checks: int = 0
     red: int = 0
 
@@ -79,7 +80,8 @@ def work_on(
     found: dict[Key, Work] = {}
     for key, run in newest.items():
         costs = [one.cost_usd for one in workers[key] if one.cost_usd is not None]
-        work = Work(run.run_id, run.agent, run.model, sum(costs) if costs else None)
+        unknown = len(workers[key]) - len(costs)
+        work = Work(run.run_id, run.agent, run.model, sum(costs) if costs else None, unknown)
         statuses = checks[run.run_id]
         red = sum(status != CheckStatus.PASSED for status in statuses)
         found[key] = replace(work, checks=len(statuses), red=red)

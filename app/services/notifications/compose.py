@@ -19,6 +19,7 @@ from app.domain.notifications import (
     outcome_words,
 )
 from app.domain.quiet_hours import Timetable, Window
+from app.domain.review.inbox import change_path, run_path
 from app.domain.usage_limits import MAX_RESUMES
 from app.domain.words import PAUSE_THRESHOLD, Cause, Status, Trigger
 from app.records.database.database import Transaction
@@ -192,7 +193,8 @@ class Notices:
         kept = KEPT_WORDS.get(Cause(run.cause), WORK_IS_KEPT) if run.cause else WORK_IS_KEPT
         what = kept if holds_work else empty
         # `Try again` is on the project's page
-        path = f"/projects/{run.project_id}" if run.cause == Cause.CHECKS_ERROR else "/parked"
+        is_of_project = run.cause == Cause.CHECKS_ERROR
+        path = f"/projects/{run.project_id}" if is_of_project else run_path(run.id)
         told = Told(self._name(run.project_id), what, run.work_branch, run.because or "", path)
         yield Kind.NEEDS_YOU, f"parked:{run.id}", told
 
@@ -223,10 +225,13 @@ class Notices:
     def describe(self, run: Run, what: str) -> Told:
         """Return a run as one message, with `what` happened to it."""
         subject = run.title if run.issue is None else f"#{run.issue} {run.title}"
-        because = run.because or ""
+        because, path = run.because or "", run_path(run.id)
         if run.delivery:
             because = f"change request #{run.delivery['number']}"
-        return Told(self._name(run.project_id), what, subject, because, f"/runs/{run.id}")
+            # as the inbox: a pull request is at its forge, and its run links there
+            if run.delivery["kind"] == "change":
+                path = change_path(run.project_id, run.delivery["number"])
+        return Told(self._name(run.project_id), what, subject, because, path)
 
     def _resumes_by_itself(self, project_id: str) -> bool:
         try:

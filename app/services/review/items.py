@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from app.domain.review.inbox import KIND_OF_CAUSE, ChangeFacts, Item, ItemKind
+from app.domain.review.inbox import (
+    KIND_OF_CAUSE,
+    ChangeFacts,
+    Item,
+    ItemKind,
+    change_path,
+    run_path,
+)
 from app.domain.rules import is_paused
 from app.domain.usage_limits import Stand
 from app.domain.words import Cause, Status
@@ -89,7 +96,7 @@ def of_alert(alert: Alert) -> Item | None:
 def of_stuck(row: Stuck, names: Mapping[str, str]) -> Item:
     """Return the item of a row that Runyard could not work on."""
     name = names.get(row.project_id or "", "Runyard")
-    path = f"/runs/{row.run_id}" if row.run_id else f"/projects/{row.project_id}"
+    path = run_path(row.run_id) if row.run_id else f"/projects/{row.project_id}"
     return Item(
         id=f"{ItemKind.QUARANTINED}:{row.key}",
         kind=ItemKind.QUARANTINED,
@@ -125,6 +132,7 @@ def of_change(change: ChangeRequest, work: Work | None) -> Item:
         checks=work.checks if work else 0,
         red=work.red if work else 0,
         cost_usd=work.cost_usd if work else None,
+        cost_unknown=work.cost_unknown if work else 0,
     )
     return Item(
         id=f"{ItemKind.CHANGE}:{change.project_id}:{change.number}",
@@ -133,7 +141,7 @@ def of_change(change: ChangeRequest, work: Work | None) -> Item:
         title=change.title,
         sentence=facts.sentence,
         at=change.created_at,
-        url=f"/projects/{change.project_id}/changes/{change.number}",
+        url=change_path(change.project_id, change.number),
         run_id=work.run_id if work else change.run_id,
         change=change.number,
         issue=change.closes,
@@ -151,7 +159,7 @@ def _of_run(kind: ItemKind, run: Run, name: str) -> Item:
         title=title,
         sentence=why_kept(run),
         at=run.ended_at or run.created_at,
-        url=f"/runs/{run.id}",
+        url=run_path(run.id),
         run_id=run.id,
         issue=run.issue,
     )

@@ -7,19 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.review.diffs import diff_size, line_after, read_diff
-from tests.builders.repositories import run_git
-
-ADDED = """\
-diff --git a/a.py b/a.py
-index 000..111 100644
---- a/a.py
-+++ b/a.py
-@@ -1,3 +1,3 @@ def f():
- same
---- not a header
-+++ neither is this
- end
-"""
+from tests.builders.repositories import ADDED, run_git
 
 
 def test_lines_that_look_like_headers_are_lines() -> None:

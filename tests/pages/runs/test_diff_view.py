@@ -5,18 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.pages.runs.diff_view import MAX_LINES, diff_html
-
-ADDED = """\
-diff --git a/a.py b/a.py
-index 000..111 100644
---- a/a.py
-+++ b/a.py
-@@ -1,3 +1,3 @@ def f():
- same
---- not a header
-+++ neither is this
- end
-"""
+from tests.builders.repositories import ADDED
 
 
 def test_markup_in_lines_and_names_is_text() -> None:

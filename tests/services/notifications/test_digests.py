@@ -12,6 +12,8 @@ def test_in_quiet_hours_everything_waits_for_one_digest_at_their_end(tmp_path: P
     with telling(tmp_path, at=NIGHT, **HOURS) as yard:
         shop = yard.project()
         good = yard.run(shop, cost_usd=1.25)
+        assert good.delivery is not None
+        number = good.delivery["number"]
         yard.plane.clock.advance(3600)
         yard.run(shop, code=0, commits=False, cost_usd=0.5)
         yard.run(shop, code=3)
@@ -24,7 +26,7 @@ def test_in_quiet_hours_everything_waits_for_one_digest_at_their_end(tmp_path: P
         assert digest.title == "Runyard: 1 delivered, 1 no change, 1 failed"
         lines = digest.body.splitlines()
         assert lines[0] == "1 delivered, 1 no change, 1 failed · $1.75 · http://127.0.0.1:8080/"
-        assert any(f"/runs/{good.id}" in line and "delivered" in line for line in lines)
+        assert any(f"/changes/{number}" in line and "delivered" in line for line in lines)
         assert sum("needs you" in line for line in lines) == 2
         assert {state for _, state in yard.states()} == {"sent"}
         yard.go_round()

@@ -98,7 +98,7 @@ def test_work_that_a_check_kept_here_says_what_it_needs(tmp_path: Path, cause: s
         assert (run.status, run.cause, run.parked) == ("died", cause, True)
         assert yard.titles() == [NOT_PUSHED[cause]]
         lines = yard.taken()[0].body.splitlines()
-        assert lines[:3] == ["afk/1", run.because, "http://127.0.0.1:8080/parked"]
+        assert lines[:3] == ["afk/1", run.because, f"http://127.0.0.1:8080/runs/{run.id}"]
 
 
 def test_an_issues_empty_branch_says_that_the_issue_is_held(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_an_issues_empty_branch_says_that_the_issue_is_held(tmp_path: Path) -> N
         assert run.parked
         assert yard.titles() == [ISSUE_IS_HELD]
         lines = yard.taken()[0].body.splitlines()
-        assert lines[:3] == ["afk/1", "agent exited 3", "http://127.0.0.1:8080/parked"]
+        assert lines[:3] == ["afk/1", "agent exited 3", f"http://127.0.0.1:8080/runs/{run.id}"]
 
 
 def test_a_run_that_a_person_stopped_is_no_news(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ MISSING = CheckEnd(CheckStatus.ERROR, "make was not found")
         (
             *(PLAN, FAILED, "needs_you"),
             "needs you: its checks failed, and its work is kept until you decide",
-            *("afk/1", "/parked"),
+            *("afk/1", "/runs/{run}"),
         ),
         (
             *(PLAN, MISSING, "needs_you"),
@@ -160,7 +160,7 @@ MISSING = CheckEnd(CheckStatus.ERROR, "make was not found")
         (
             *(AS_DRAFT, FAILED, "delivered"),
             "delivered as a draft: its checks failed",
-            *("#1 Mend it", "/runs/{run}"),
+            *("#1 Mend it", "/projects/{project}/changes/2"),
         ),
     ],
     ids=["parked", "not started", "draft"],

@@ -25,7 +25,10 @@ def test_a_delivery_is_told_once_to_every_receiver(tmp_path: Path) -> None:
             assert message.title == "Runyard: yard0 delivered"
             lines = message.body.splitlines()
             assert lines[0] == "#1 Mend it"
-            assert lines[2] == f"http://127.0.0.1:8080/runs/{run.id}"
+            # where its item of the inbox leads
+            (item,) = yard.plane.services.inbox.all()
+            assert item.run_id == run.id
+            assert lines[2] == f"http://127.0.0.1:8080{item.url}"
         assert yard.states() == [("delivered", "sent")] * 2
         # a crash may repeat a message: its id shows the duplicate
         ids = {row.id for row in yard.rows()}
@@ -62,7 +65,7 @@ def test_work_that_is_kept_needs_a_person(tmp_path: Path) -> None:
         assert run.parked
         assert yard.titles() == ["Runyard: yard0 needs you: work is kept until you decide"]
         lines = yard.taken()[0].body.splitlines()
-        assert lines[:3] == ["afk/1", "agent exited 3", "http://127.0.0.1:8080/parked"]
+        assert lines[:3] == ["afk/1", "agent exited 3", f"http://127.0.0.1:8080/runs/{run.id}"]
 
 
 @pytest.mark.parametrize(

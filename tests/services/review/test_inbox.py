@@ -46,6 +46,21 @@ def test_a_delivered_run_waits_for_a_review_with_its_facts(twin: TwinPlane) -> N
     assert item.sentence == "1 file, +1 −0"
 
 
+def test_a_cost_that_a_run_did_not_report_is_counted_as_unknown(twin: TwinPlane) -> None:
+    project = twin.add_project()
+    issue = twin.add_issue(project)
+    run = twin.finish(project, issue=issue.number)
+    change = items(twin)[0].change
+    twin.ledgers.runs.update_fields(run.id, project.id, cost_usd=0.38)
+    again = twin.finish(project, issue=twin.add_issue(project).number)
+    twin.ledgers.runs.update_fields(
+        again.id, project.id, work_branch=run.work_branch, pr_number=change
+    )
+    facts = next(one.facts for one in items(twin) if one.change == change)
+    assert facts is not None
+    assert (facts.cost_usd, facts.cost_unknown) == (pytest.approx(0.38), 1)
+
+
 def test_a_merged_or_closed_change_leaves_the_reviews_at_once(twin: TwinPlane) -> None:
     project = twin.add_project()
     for _ in range(2):
