@@ -80,6 +80,7 @@ class ControlPlane:
         self.services = services = build(context, values)
         self.leases, self.reaper = services.leases, services.reaper
         self.feed.subscribe(services.sweep.on_change)
+        self.feed.subscribe(services.conflicts.on_change)
 
     def start(self) -> None:
         """Migrate the databases and subscribe to events; no work starts yet."""
@@ -141,6 +142,7 @@ class ControlPlane:
             guarded(duty)
         # may contact origins, so nothing waits for it
         self.workers.submit(self.services.changes.finish_once, self.clock())
+        self.workers.submit(self.services.conflicts.request_all)
         tell_people = self.services.notifications.request
         tell_people()
         for duty in (

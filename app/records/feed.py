@@ -116,6 +116,13 @@ class ObstacleRemoved:
 
 
 @dataclass(frozen=True)
+class ChangeDelivered:
+    """A change request was opened here, or got more commits."""
+
+    project_id: str
+
+
+@dataclass(frozen=True)
 class SweepWanted:
     """A server that does not hold the sweep asks the one that does for a sweep.
 
@@ -156,7 +163,7 @@ class FeedBroke:
 FLEETING = (
     *(RunEventAppended, LogGrew, RunReported, BulkChanged, NoticeWritten),
     *(ProjectNamed, SweepWanted, FeedBroke),
-    *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved),
+    *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved, ChangeDelivered),
 )
 Change = (
     RunChanged
@@ -174,6 +181,7 @@ Change = (
     | StartMoved
     | BatchSealed
     | ObstacleRemoved
+    | ChangeDelivered
     | SweepWanted
     | StoresChanged
     | FeedBroke

@@ -100,6 +100,8 @@ class World:
     files: dict[str, str] = field(default_factory=dict)
     large_files: list[LargeFile] = field(default_factory=list)
     leak: Leak | None = None
+    # the files in which a commit conflicts with every base that does not have its parents
+    clashes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # the sentence with which every launch fails, if any, and its cause
     launch_problem: str = ""
     launch_cause: Cause | None = None
@@ -275,6 +277,12 @@ class FakeMirrors:
         new = sorted(sha for sha in self._world.ancestry(tip) if sha not in before)
         return [ChangedFile(f"{sha[:7]}.txt", sha, additions=1) for sha in new]
 
+    def conflicts(self, repo: Repository, base_sha: str, tip: str) -> tuple[str, ...]:
+        if self._world.is_silent:
+            raise CannotRead("The mirror could not be read.")
+        has_moved = base_sha not in self._world.ancestry(tip)
+        return self._world.clashes.get(tip, ()) if has_moved else ()
+
     def large_files(
         self, repo: Repository, base_sha: str, tip: str, *, above: int
     ) -> list[LargeFile]:
@@ -306,6 +314,10 @@ class FakeMirrors:
         head_sha: str | None = None,
     ) -> MergeAnswer:
         head = head_sha or self._world.mirrors[repo.project_id][branch]
+        self.fetch(repo)
+        base_tip = self.origin_tip(repo, base)
+        if base_tip and (files := self.conflicts(repo, base_tip, head)):
+            return MergeAnswer(None, "Both sides changed them.", files)
         self._world.origins[repo.origin][base] = head
         self.fetch(repo)
         return MergeAnswer(head)

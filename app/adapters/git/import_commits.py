@@ -14,9 +14,11 @@ from app.adapters.git.layout import (
     head_ref,
     identify,
     opened,
+    quoted_path,
     read_file,
     remove_tree,
     set_aside,
+    writing_to,
 )
 from app.adapters.git.refs import ref_tip
 from app.services.ports import CannotRead, Tampered
@@ -121,11 +123,7 @@ def pack_into(git: Git, mirror: Path, objects: Path, tip: str) -> None:
             _pack(git, mirror, objects, tip, pack)
             pack.seek(0)
             (aside / "pack").mkdir()
-            env = {
-                "GIT_OBJECT_DIRECTORY": str(aside),
-                "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(mirror / "objects"),
-                **_MEMORY,
-            }
+            env = writing_to(aside, mirror) | _MEMORY
             _unpack(git, mirror, pack, env)
         if not is_whole(git, mirror, tip, env):
             raise Tampered("The copy's commits are incomplete.")
@@ -141,7 +139,7 @@ def _pack(git: Git, mirror: Path, objects: Path, tip: str, pack: IO[bytes]) -> N
         git_dir=mirror,
         input=f"{tip}\n{known}\n".encode(),
         output=pack,
-        env={"GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects), **_MEMORY},
+        env={"GIT_ALTERNATE_OBJECT_DIRECTORIES": quoted_path(objects), **_MEMORY},
         timeout=_TAKE_SECONDS,
         output_cap=PACK_CAP,
         check=False,
@@ -179,11 +177,6 @@ def _move_packs(source: Path, target: Path) -> None:
     files = sorted(source.iterdir(), key=lambda path: path.suffix == ".idx")
     for path in files:
         path.rename(target / path.name)
-
-
-def _quoted(path: Path) -> str:
-    # git's own quoting: a bare colon separates paths in this variable
-    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def is_claimed(git: Git, mirror: Path, branch: str, tip: str) -> bool:

@@ -262,3 +262,17 @@ def _unlock(parent: int, name: str) -> None:
     with contextlib.suppress(OSError):
         if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
             os.chmod(name, 0o700, dir_fd=parent)
+
+
+def writing_to(folder: Path, mirror: Path) -> dict[str, str]:
+    """Return the environment in which git writes objects to `folder`, and reads the mirror's."""
+    return {
+        "GIT_OBJECT_DIRECTORY": str(folder),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": quoted_path(mirror / "objects"),
+    }
+
+
+def quoted_path(path: Path) -> str:
+    """Return a path as git reads it in a list of folders."""
+    # git's own quoting: a bare colon separates paths in this variable
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'

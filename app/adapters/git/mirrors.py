@@ -22,6 +22,7 @@ from app.adapters.git.layout import (
 )
 from app.adapters.git.push import (
     Push,
+    files_in_conflict,
     has_commit,
     is_below,
     merge_commit,
@@ -260,6 +261,12 @@ class GitMirrors:
         with or_cannot_read("The mirror"):
             base, last = checked_sha(base_sha), checked_sha(tip)
             return changed_files(self._git, self._dir(repo), base, last)
+
+    def conflicts(self, repo: Repository, base_sha: str, tip: str) -> tuple[str, ...]:
+        """Return the files in which a merge of `tip` would conflict. Raises CannotRead."""
+        with or_cannot_read("The mirror"):
+            base, last = checked_sha(base_sha), checked_sha(tip)
+            return files_in_conflict(self._git, self._dir(repo), base, last)
 
     def large_files(
         self, repo: Repository, base_sha: str, tip: str, *, above: int

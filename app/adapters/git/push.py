@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.adapters.git.command import NETWORK_SECONDS, Git, GitAnswer, GitFailed
-from app.adapters.git.layout import checked_sha
+from app.adapters.git.layout import checked_sha, writing_to
 from app.adapters.git.receive import Receiving
 from app.adapters.git.remotes import HEADS, TRACKED, check_origin, explain, is_local, words_of
-from app.services.ports import MergeAnswer, OriginProblem, PushAnswer
+from app.adapters.git.temp_folders import aside
+from app.services.ports import CannotRead, MergeAnswer, OriginProblem, PushAnswer
 
 _LINE = re.compile(r"^([ +\-*!=])\t[^\t]*\t(.*)$", re.MULTILINE)
 _LOCKED = re.compile(
@@ -27,6 +28,7 @@ _REASON = re.compile(r"\((.*)\)\s*$")
 _FLAGS = ("--porcelain", "--no-verify", "--recurse-submodules=no", "--no-follow-tags")
 _LOOK_SECONDS = 60.0
 _DIRTY = re.compile(r"working directory has|up-to-date check failed|could not update working", re.I)
+UNRELATED = "The branch and the base have no common history."
 _MOVED = re.compile(r"non-fast-forward|fetch first|stale info", re.I)
 
 
@@ -179,23 +181,61 @@ def merge_found(git: Git, mirror: Path, base_tip: str, tip: str) -> str | None:
     return base_tip
 
 
+@dataclass(frozen=True)
+class MergedTree:
+    """The merge of two commits: its tree, and the index entries of the files in conflict.
+
+    In the tree those files hold conflict markers, which name the two commits.
+    """
+
+    tree: str
+    entries: tuple[bytes, ...] = ()
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        """The names of the files in conflict."""
+        names = (entry.partition(b"\t")[2].decode("utf-8", "replace") for entry in self.entries)
+        return tuple(dict.fromkeys(names))
+
+
+def merge_trees(
+    git: Git, mirror: Path, ours: str, theirs: str, *, env: Mapping[str, str] | None = None
+) -> MergedTree | None:
+    """Merge two commits; None without a common history. Raises GitFailed."""
+    make = ["merge-tree", "--write-tree", "--no-messages", "-z", ours, theirs]
+    answer = git.run(make, git_dir=mirror, env=env, check=False)
+    if answer.code and "unrelated histories" in answer.err:
+        return None
+    parts = [part for part in answer.out.split(b"\0") if part]
+    if answer.code not in {0, 1} or answer.is_cut or not parts:
+        raise GitFailed("git merge-tree failed", answer.err)
+    return MergedTree(checked_sha(parts[0].decode().strip()), tuple(parts[1:]))
+
+
+def files_in_conflict(git: Git, mirror: Path, base: str, tip: str) -> tuple[str, ...]:
+    """Return the files in which a merge of `tip` into `base` has conflicts; nothing is kept.
+
+    Raises GitFailed, OSError, CannotRead for commits without a common history.
+    """
+    # the mirror is never pruned: objects of merges that nobody made must not pile up there
+    with aside(mirror, "incoming") as scratch:
+        merged = merge_trees(git, mirror, base, tip, env=writing_to(scratch, mirror))
+    if merged is None:
+        raise CannotRead(UNRELATED)
+    return merged.conflicts
+
+
 def merge_commit(git: Git, mirror: Path, base_tip: str, tip: str, message: str) -> MergeAnswer:
     """Create the merge commit of two commits in the mirror; refs are not changed.
 
     Conflicts are returned in the answer. Raises GitFailed.
     """
-    make = ["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base_tip, tip]
-    answer = git.run(make, git_dir=mirror, check=False)
-    parts = [part for part in answer.out.decode("utf-8", "replace").split("\0") if part]
-    if answer.code == 1:
-        files = tuple(dict.fromkeys(parts[1:]))
+    merged = merge_trees(git, mirror, base_tip, tip)
+    if merged is None:
+        return MergeAnswer(None, UNRELATED)
+    if files := merged.conflicts:
         return MergeAnswer(None, f"{_files(len(files))} changed on both sides.", files)
-    if answer.code and "unrelated histories" in answer.err:
-        return MergeAnswer(None, "The branch and the base have no common history.")
-    if answer.code or answer.is_cut or not parts:
-        raise GitFailed("git merge-tree failed", answer.err)
-    tree = checked_sha(parts[0].strip())
-    commit = ["commit-tree", "-p", base_tip, "-p", tip, "-F", "-", tree]
+    commit = ["commit-tree", "-p", base_tip, "-p", tip, "-F", "-", merged.tree]
     return MergeAnswer(git.run(commit, git_dir=mirror, input=message.encode()).text)
 
 

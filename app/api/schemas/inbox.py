@@ -26,6 +26,9 @@ class ChangeFactsOut(Answer):
         default=None, description="Cost of all runs that worked on it; null if none reported one."
     )
     cost_unknown: int = Field(default=0, description="Those of them that did not report theirs.")
+    conflicts: list[str] | None = Field(
+        default=None, description="Files in which its merge conflicts; null while unknown."
+    )
 
 
 class InboxItem(Answer):

@@ -170,6 +170,12 @@ class ChangeOut(DeliveryOut):
     ended_at: Moment | None = None
     closed_because: str | None = None
     draft: bool = False
+    conflicts: list[str] | None = Field(
+        default=None,
+        description=(
+            "Files in which a merge into its base conflicts, at most 100; null while unknown."
+        ),
+    )
 
 
 class Changes(Answer):

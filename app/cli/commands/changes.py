@@ -207,6 +207,8 @@ def _print_result(change: dict[str, Any], *, json_only: bool) -> None:
     screen.print(f"{change['branch']} into {change['base']}, {size_of(change)}")
     if change.get("closes"):
         screen.print(f"closes #{change['closes']}")
+    if files := change.get("conflicts"):
+        screen.print(f"conflicts in {', '.join(files)}")
     if change.get("run_id"):
         screen.print(f"by run {shorten(str(change['run_id']))}")
     for line in str(change.get("body") or "").splitlines():
@@ -223,4 +225,6 @@ def _row(change: dict[str, Any]) -> list[Piece]:
 
 def _state(change: dict[str, Any]) -> Painted:
     state = str(change["state"])
+    if change.get("conflicts"):
+        return Painted("conflicts", "yellow")
     return Painted(state, _STATE_COLOURS.get(state, ""))

@@ -60,6 +60,7 @@ ACTIONS = {
     ItemKind.CHANGE: "Merge",
     ItemKind.PARKED: "Open",
 }
+CONFLICTS = "Conflicts"
 # causes of an end that need a person at once; other kept work can wait in its own group
 KIND_OF_CAUSE = {
     Cause.PUSH_REFUSED: ItemKind.PUSH_REFUSED,
@@ -76,7 +77,8 @@ class ChangeFacts:
 
     `checks` counts the required checks of the last round, `red` those of them that did not pass.
     `cost_usd` adds the runs that worked on it, None if none of them reported a cost;
-    `cost_unknown` counts those that did not.
+    `cost_unknown` counts those that did not. `conflicts` are the files in which its merge
+    conflicts, None while that is unknown.
     """
 
     branch: str
@@ -92,15 +94,18 @@ class ChangeFacts:
     red: int = 0
     cost_usd: float | None = None
     cost_unknown: int = 0
+    conflicts: tuple[str, ...] | None = None
 
     @property
     def sentence(self) -> str:
-        """The size of the change and what its checks said."""
+        """The size of the change, what its checks said, and whether it conflicts."""
         files = f"{self.files_changed} file{'s' * (self.files_changed != 1)}"
         words = [f"{files}, +{self.additions} −{self.deletions}"]
         if self.checks:
             passed = self.checks - self.red
             words.append(f"{passed} of {self.checks} checks passed")
+        if self.conflicts:
+            words.append(CONFLICTS)
         return " · ".join(words)
 
 

@@ -15,7 +15,7 @@ from sqlmodel.sql.expression import Select, SelectOfScalar
 from app.domain.issues import blockers_of
 from app.domain.words import AfterClose, Priority
 from app.records.database.database import Transaction
-from app.records.feed import ProjectChanged
+from app.records.feed import ChangeDelivered, ProjectChanged
 from app.records.people.audit_ledger import record
 from app.records.projects.change_ends import settle_issue
 from app.records.projects.issue_queue import OPEN, Beside, leaves_place, lock_queue, take_place
@@ -244,7 +244,7 @@ class TrackerLedger:
                 return known
             opened = ChangeRequest(number=_take_number(tx, project_id), **columns)
             tx.add(opened)
-            tx.publish(ProjectChanged(project_id))
+            tx.publish(ProjectChanged(project_id), ChangeDelivered(project_id))
         return opened
 
     def update_change(self, project_id: str, number: int, **columns: Any) -> ChangeRequest | None:
@@ -261,7 +261,7 @@ class TrackerLedger:
                 .returning(ChangeRequest)
             ).one_or_none()
             if updated is not None:
-                tx.publish(ProjectChanged(project_id))
+                tx.publish(ProjectChanged(project_id), ChangeDelivered(project_id))
             return updated
 
     def end_change(

@@ -106,6 +106,16 @@ class ChangeRequest(SQLModel, table=True):
     issue_after: str | None = None
     # delivered although required checks were red
     draft: bool = False
+    # files in which its merge conflicts, None if unknown, and the two commits it was seen for
+    conflicts_seen: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
+    conflicts_base: str | None = None
+    conflicts_head: str | None = None
+
+    @property
+    def conflicts(self) -> list[str] | None:
+        """The files in which its merge conflicts; None while that is unknown, and once it ended."""
+        is_current = self.state == "open" and self.conflicts_head == self.head_sha
+        return self.conflicts_seen if is_current else None
 
 
 class ChangeComment(SQLModel, table=True):

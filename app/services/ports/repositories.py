@@ -209,6 +209,13 @@ class Mirrors(Protocol):
         """Return the files of that diff, all of them, by path. Raises CannotRead."""
         ...
 
+    def conflicts(self, repo: Repository, base_sha: str, tip: str) -> tuple[str, ...]:
+        """Return the files in which a merge of `tip` into `base_sha` would conflict.
+
+        Raises CannotRead, also for commits without a common history.
+        """
+        ...
+
     def large_files(
         self, repo: Repository, base_sha: str, tip: str, *, above: int
     ) -> list[LargeFile]:

@@ -133,6 +133,7 @@ def of_change(change: ChangeRequest, work: Work | None) -> Item:
         red=work.red if work else 0,
         cost_usd=work.cost_usd if work else None,
         cost_unknown=work.cost_unknown if work else 0,
+        conflicts=None if change.conflicts is None else tuple(change.conflicts),
     )
     return Item(
         id=f"{ItemKind.CHANGE}:{change.project_id}:{change.number}",

@@ -8,6 +8,7 @@ from app.services.context import Context
 from app.services.lifecycle.build import LifecycleServices
 from app.services.system.build import SystemServices
 from app.services.tracker.changes import ChangeService
+from app.services.tracker.conflicts import Conflicts
 from app.services.tracker.issues import IssueService
 
 
@@ -17,13 +18,17 @@ class TrackerServices:
 
     issues: IssueService
     changes: ChangeService
+    conflicts: Conflicts
 
 
 def build(
     context: Context, system: SystemServices, lifecycle: LifecycleServices
 ) -> TrackerServices:
     """Build the services of the tracker."""
+    conflicts = Conflicts(context)
+    system.origins.on_fetched(conflicts.request)
     return TrackerServices(
         issues=IssueService(context.ledgers, context.adapters),
         changes=ChangeService(context, lifecycle.push_checks, system.origins),
+        conflicts=conflicts,
     )

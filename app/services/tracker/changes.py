@@ -114,6 +114,7 @@ class ChangeService:
             if answer.brings_more:
                 raise NotChecked(f"{answer.because}: more would be merged than it shows.")
             if answer.sha is None:
+                self._origins.record_fetch(project)
                 raise _conflict_of(answer)
             begin_to_write()
             failpoint("merge.after_push")
@@ -194,6 +195,7 @@ class ChangeService:
             bases = {change.base for change in changes}
             if any(tips.get(base) != self._mirrors.origin_tip(repo, base) for base in bases):
                 self._mirrors.fetch(repo)
+                self._origins.record_fetch(project)
             return [one for one in changes if self._is_in_base(repo, one)]
         except (OriginProblem, CannotRead, OSError) as problem:
             log.info("merges_not_read", because=problem)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.ports import OriginProblem, Repository
+from app.services.ports import CannotRead, OriginProblem, Repository
 from tests.builders.repositories import (
     Place,
     commit_file,
@@ -203,6 +203,22 @@ def test_a_conflict_names_the_files_and_changes_nothing(place: Place) -> None:
     assert because == "2 files were changed on both sides."
     assert tip_of(place.origin, "main") == theirs
     assert refs_of(place) == before
+
+
+def test_conflicts_are_told_before_a_merge_and_leave_no_object_behind(place: Place) -> None:
+    tip = place.deliver({"a.txt": "mine\n", "q\tü.txt": "mine\n", "free.txt": "x\n"})
+    desk = place.origin.with_name("origin.desk")
+    theirs = commit_files(desk, {"a.txt": "theirs\n", "q\tü.txt": "theirs\n"})
+    run_git(desk, "push", "-q", str(place.origin), "main")
+    place.mirrors.fetch(place.repo)
+    before = run_git(place.mirror, "--git-dir=.", "count-objects", "-v")
+    assert place.mirrors.conflicts(place.repo, theirs, tip) == ("a.txt", "q\tü.txt")
+    assert place.mirrors.conflicts(place.repo, place.base_sha, tip) == ("a.txt", "q\tü.txt")
+    old = run_git(desk, "rev-parse", "main^")
+    assert place.mirrors.conflicts(place.repo, old, tip) == ()
+    assert run_git(place.mirror, "--git-dir=.", "count-objects", "-v") == before
+    with pytest.raises(CannotRead):
+        place.mirrors.conflicts(place.repo, "0" * 39 + "1", tip)
 
 
 def test_a_base_or_branch_that_is_gone_is_an_answer(place: Place) -> None:

@@ -1,0 +1,89 @@
+"""Conflicts of open change requests: looked for when a change or its base gets new commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from app.records.feed import ChangeDelivered, Numbered
+from app.records.projects.change_ends import undecided
+from app.records.review.conflict_ledger import note_conflicts
+from app.records.tables import ChangeRequest, Project
+from app.services.concurrency import BoundedQueue, SingleFlight
+from app.services.context import Context, repository_of
+from app.services.ports import CannotRead, Repository
+
+log = structlog.get_logger()
+# files in conflict that are kept of one change
+MOST_FILES = 100
+
+
+class Conflicts:
+    """Keeps the conflicts of open changes in their rows, so that nobody waits for git.
+
+    Projects are looked at one after the other, and each change only for commits that it was not
+    seen with.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._stores = context.stores
+        self._projects = context.ledgers.projects
+        self._mirrors = context.adapters.mirrors
+        self._queue = BoundedQueue(context.workers, 1)
+        self._rounds = SingleFlight(self.look_once)
+
+    def on_change(self, one: Numbered) -> None:
+        """Look after a delivery."""
+        if isinstance(one.change, ChangeDelivered):
+            self.request(one.change.project_id)
+
+    def request(self, project_id: str) -> None:
+        """Look at the open changes of a project soon, on a worker thread."""
+        self._rounds.request(self._queue, project_id)
+
+    def request_all(self) -> None:
+        """Look at all projects: a server may have ended before it had looked."""
+        for project in self._projects.all():
+            if project.archived_at is None and project.state == "ready":
+                self.request(project.id)
+
+    def look_once(self, project_id: str) -> int:
+        """Look for the conflicts of a project's open changes; return how many were looked at."""
+        changes = undecided(self._stores, project_id)
+        project = self._projects.find(project_id) if changes else None
+        return self._look(project, changes) if project is not None else 0
+
+    def _look(self, project: Project, changes: Sequence[ChangeRequest]) -> int:
+        repo, looked_at = repository_of(project), 0
+        tips = {base: self._tip(repo, base) for base in {one.base for one in changes}}
+        for change in changes:
+            tip = tips[change.base]
+            if tip is not None and (change.conflicts_base, change.conflicts_head) == (
+                tip,
+                change.head_sha,
+            ):
+                continue
+            looked_at += 1
+            files = self._files(repo, tip, change)
+            # what could not be read is looked at again: it is kept without the commit of its base
+            note_conflicts(self._stores, change, None if files is None else tip, files)
+        return looked_at
+
+    def _tip(self, repo: Repository, base: str) -> str | None:
+        try:
+            return self._mirrors.origin_tip(repo, base)
+        except (CannotRead, OSError) as problem:
+            log.info("base_not_read", project_id=repo.project_id, because=problem)
+            return None
+
+    def _files(
+        self, repo: Repository, tip: str | None, change: ChangeRequest
+    ) -> Sequence[str] | None:
+        if tip is None:
+            return None
+        try:
+            return self._mirrors.conflicts(repo, tip, change.head_sha)[:MOST_FILES]
+        except (CannotRead, OSError) as problem:
+            log.info("conflicts_not_read", change=change.number, because=problem)
+            return None
