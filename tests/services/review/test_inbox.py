@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from time import perf_counter
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -164,9 +165,11 @@ def test_five_hundred_open_changes_are_read_within_60_ms_and_without_git(twin: T
     with twin.stores.control.transaction() as tx:
         for number in range(10, 510):
             own = {"number": number, "run_id": f"run_{number}", "branch": f"afk/{number}"}
-            tx.add(ChangeRequest(**like | own | {"conflicts_seen": ["src/a.py"]}))
+            seen: dict[str, Any] = like | own | {"conflicts_seen": ["src/a.py"]}
+            tx.add(ChangeRequest(**seen))
     twin.world.is_silent = True
     took: list[float] = []
+    found: list[Item] = []
     for _ in range(5):
         twin.feed.publish([ProjectChanged(project.id)])
         began = perf_counter()
