@@ -1,5 +1,5 @@
-// Page behavior that needs no server: theme, ticking times, connection state, copying, single-key
-// shortcuts. No library, no timer on the server.
+// Page behavior that needs no server: theme, ticking times, connection state, copying (keys are in
+// keys.js). No library, no timer on the server.
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -193,7 +193,7 @@
     } else if (el.dataset.reconnect !== undefined) {
       sessionStorage.removeItem(KEPT);
       location.reload();
-    } else document.querySelector(".rail:popover-open")?.hidePopover();
+    } else document.querySelector(".rail-more:popover-open")?.hidePopover();
   });
 
   // --- a radio group is one Tab stop; arrow keys cycle through it
@@ -218,17 +218,5 @@
     if (event.target !== end && dialog.contains(event.target)) return;
     event.preventDefault();
     (event.shiftKey ? stops.at(-1) : stops[0])?.focus();
-  });
-
-  // --- shortcuts: data-key="n" on a button or link; ignored while typing
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.target.closest?.("input,textarea,select,[contenteditable],.q-menu,.q-dialog")) return;
-    const key = event.key.toLowerCase();
-    if (!/^[a-z]$/.test(key)) return;
-    const el = document.querySelector(`[data-key="${key}"]`);
-    if (!el) return;
-    event.preventDefault();
-    el.click();
   });
 })();

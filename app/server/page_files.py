@@ -22,6 +22,7 @@ from starlette.types import Scope
 
 STYLE, SCRIPT, VUE = "page.css", "page.js", "vue.js"
 FOR_EVER = "public, max-age=31536000, immutable"
+ON_EVERY_PAGE = ("theme.css", "shell.css", "icons.css")
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _THEIRS = Path(nicegui.__file__).parent / "static"
 _THEIR_ADDRESS = f"/_nicegui/{nicegui.__version__}/static"
@@ -82,7 +83,7 @@ class PageFiles(StaticFiles):
             path.name: path.read_text() for path in sorted(folder.iterdir()) if path.suffix in TYPES
         }
         texts = own | {
-            STYLE: _style_sheet() + own["theme.css"],
+            STYLE: _style_sheet() + "".join(own[name] for name in ON_EVERY_PAGE),
             SCRIPT: "\n;\n".join([_ADD_STYLE, *(_read(name) for name in _LIBRARIES)]),
             VUE: _read("vue.esm-browser.prod.js"),
         }

@@ -46,7 +46,7 @@ def limits_html(system: SystemOut) -> str:
 
 def draw_stores_banner(session: PageSession) -> None:
     """Draw the database banner and keep it current; empty while the databases are writable."""
-    banner = ui.html(stores_html(_sentence(session)), sanitize=clean)
+    banner = ui.html(stores_html(_sentence(session)), sanitize=clean).classes("stores")
 
     def show(data: dict[str, Any]) -> None:
         banner.set_content(stores_html(data["trouble"]))

@@ -28,7 +28,7 @@ def button(
     mark: str = "",
     key: str = "",
 ) -> ui.button:
-    """Create a button; `kind` adds classes (pri, danger, bare, small, ico), `key` is a shortcut."""
+    """Create a button; `kind` adds classes (pri, rec, danger, quiet, small, ico), `key` clicks."""
     made = ui.button(words, on_click=on_click, color=None)
     made.props("flat no-caps :ripple=false").classes(f"btn {kind}")
     return _finish(made, mark, key)
@@ -45,7 +45,7 @@ def _finish(made: Any, mark: str, key: str) -> Any:
         made.props["data-key"] = key
         made.props["aria-keyshortcuts"] = key
         with made:
-            ui.html(key.upper(), sanitize=clean, tag="kbd").props("aria-hidden=true")
+            ui.html(key, sanitize=clean, tag="kbd").props("aria-hidden=true")
     return testid(made, mark) if mark else made
 
 

@@ -49,6 +49,11 @@ def _badge(inner: str, tone: str, live: str) -> str:
     return f'<span class="pill {tone}" data-testid="live-badge" {live}>{inner}</span> {RECONNECT}'
 
 
+def connection_html() -> str:
+    """Return the words of the connection without a test id, for a second place on the page."""
+    return f'<span class="pill go" data-live>Live</span> {RECONNECT}'
+
+
 class LiveBadge:
     """The connection badge of one page.
 
@@ -87,6 +92,19 @@ def status_pill_html(status: Status, cause: Cause | None = None, *, testid: str 
 
 def env_provenance_html(made: Provenance) -> str:
     """Return two lines: `local · v0.1.0 · 3f9c2e1` and `SQLite · studio-2`."""
-    first = " · ".join(x for x in (made.environment, f"v{made.version}", made.commit[:7]) if x)
-    second = " · ".join(x for x in (made.database, made.host) if x)
+    first, second = _env_lines(made)
     return f'<div class="env" data-testid="env-provenance">{text(first)}<br>{text(second)}</div>'
+
+
+def env_line_html(made: Provenance) -> str:
+    """Return the first line only; the second is read aloud and, with it, its title."""
+    first, second = _env_lines(made)
+    return (
+        f'<div class="env-line clip" data-testid="env-provenance" title="{text(first)} · {text(second)}">'
+        f'{text(first)}<span class="sr"> · {text(second)}</span></div>'
+    )
+
+
+def _env_lines(made: Provenance) -> tuple[str, str]:
+    first = " · ".join(x for x in (made.environment, f"v{made.version}", made.commit[:7]) if x)
+    return first, " · ".join(x for x in (made.database, made.host) if x)

@@ -42,7 +42,7 @@ def register(connection: Connection) -> None:
         try:
             screen.board.load(await session.api.parked())
         except ApiProblem as problem:
-            refused(session, problem, active="parked")
+            refused(session, problem, active="")
             return
         screen.draw()
 
@@ -60,7 +60,7 @@ class ParkedScreen:
     def draw(self) -> None:
         """Draw the page and subscribe to changes."""
         session = self._session
-        with frame(session, title="Parked", active="parked") as page:
+        with frame(session, title="Parked", active="") as page:
             with page.beside:
                 self._sum = ui.html("", sanitize=clean, tag="span").classes("sub")
             with ui.element("div").classes("wrap") as self._table:

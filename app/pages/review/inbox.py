@@ -39,7 +39,7 @@ def register(connection: Connection) -> None:
         items, report, quota = await asyncio.gather(api.inbox(), api.report_since(), api.quota())
         dress_form()
         dress_inbox()
-        with frame(session, title="Inbox", active="inbox", is_home=True) as page:
+        with frame(session, title="Inbox", active="inbox") as page:
             InboxScreen(session, items, report)
             ProjectsScreen(session, page, quota, most=CARDS_BELOW)
 

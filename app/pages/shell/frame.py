@@ -10,38 +10,58 @@ from typing import TypeVar
 from nicegui import ui
 
 from app.api.client.client import ApiClient, ApiProblem
-from app.api.schemas import AlertOut, ProjectOut, SystemOut
+from app.api.schemas import ProjectOut
 from app.api.schemas.inbox import InboxCounts
-from app.domain.formatting import iso
 from app.pages.components.banners import draw_stores_banner
-from app.pages.components.chips import LiveBadge, correlation_chip, env_provenance_html
-from app.pages.components.markup import clean, plain, plain_html, text
-from app.pages.components.testids import testid
+from app.pages.components.chips import LiveBadge, connection_html, correlation_chip
+from app.pages.components.icons import icon
+from app.pages.components.markup import clean, plain, text
 from app.pages.shell.page_session import PageSession
+from app.pages.shell.rail import draw_rail
 from app.state.page.connection import Connection
 
 Found = TypeVar("Found")
 
 
-LOGO = '<span class="logo" aria-hidden="true"><i></i><i></i><i></i><i></i></span>'
 HEAD = (
     '<link rel="preload" as="font" type="font/woff2" crossorigin'
     ' href="/assets/fonts/inter-latin-wght-normal.woff2?v=5.3.0">'
     '<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">'
-    '<script src="/assets/clock.js" defer></script>'
+    '<script src="/assets/clock.js" defer></script><script src="/assets/keys.js" defer></script>'
 )
 NO_SCRIPT = (
     '<noscript><div class="main"><div class="card"><p>This page needs JavaScript. <a href="/plain">'
     "The plain page</a> works without: it shows every project, and starts, stops and resets.</p>"
     "</div></div></noscript>"
 )
-ALERTS = {
-    "notifications": "Notifications do not get through",
-    "agent": "An agent is not ready",
-    "disk": "Low disk space",
-}
-ALERTS_SHOWN = 5
-LOOKS = (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))
+
+
+class TabTitle:
+    """The title of the browser tab: `(3) Inbox · Runyard` while three things need a person."""
+
+    def __init__(self, session: PageSession, title: str) -> None:
+        self._title, self._waiting = title, 0
+        self._mark = ui.element("span").props("hidden data-waiting=0")
+        counts = session.system.inbox
+        self._count(counts)
+        session.on("inbox.changed", lambda data: self._count(InboxCounts(**data["counts"])))
+        session.on_return(lambda: self._count(session.system.inbox))
+
+    def name(self, title: str) -> None:
+        """Change the part that names the page."""
+        self._title = title
+        self._show()
+
+    def _count(self, counts: InboxCounts | None) -> None:
+        if counts is not None:  # otherwise the last known count stays
+            self._waiting = counts.attention
+        # assets/keys.js puts a dot on the tab's icon
+        self._mark.props(f"data-waiting={self._waiting}")
+        self._show()
+
+    def _show(self) -> None:
+        number = f"({self._waiting}) " if self._waiting else ""
+        ui.page_title(f"{number}{self._title} · Runyard")
 
 
 @dataclass
@@ -53,13 +73,14 @@ class Page:
     actions: ui.element
     body: ui.element
     badge: LiveBadge
+    tab: TabTitle
 
     def set_title(self, title: str) -> None:
         """Change the title in the header and of the browser tab."""
         if self.heading.content == text(title):
             return
         self.heading.set_content(text(title))
-        ui.page_title(f"{title} · Runyard")
+        self.tab.name(title)
 
 
 @contextmanager
@@ -69,23 +90,26 @@ def frame(
     title: str,
     active: str,
     crumbs: Sequence[tuple[str, str]] = (),
-    is_home: bool = False,
+    fills: bool = False,
 ) -> Generator[Page]:
-    """Draw rail and header; the content goes inside the `with`.
+    """Draw rail and page bar; the content goes inside the `with`.
 
-    `active` names the rail's entry (inbox, projects, issues, runs, parked, settings), `crumbs`
-    are (words, path); `is_home` hides the title on a phone, where the brand stands instead.
+    `active` names the rail's entry (inbox, projects, issues, runs, settings), `crumbs` are
+    (words, path). A page that `fills` has no gutter and is as high as the window: its panes
+    scroll, not the page.
     """
-    _dress(session, title)
+    ui.add_head_html(HEAD)
+    ui.add_body_html(NO_SCRIPT)
     _make_room_for_main(session)
     with ui.element("div").classes("shell"):
-        rail = _rail(session, active)
-        with ui.element("main").classes("main") as main:
-            page = _header(title, crumbs, rail, is_home=is_home)
-            page.body = main
+        badge = draw_rail(session, active)
+        with ui.element("main").classes("main fills" if fills else "main"):
+            tab = TabTitle(session, title)
+            heading, beside, actions = _draw_bar(title, crumbs)
             session.draw_region()
             draw_stores_banner(session)
-            yield page
+            with ui.element("div").classes("page") as body:
+                yield Page(heading, beside, actions, body, badge, tab)
     session.start_notifying()
 
 
@@ -107,128 +131,30 @@ def _make_room_for_main(session: PageSession) -> None:
         page.parent.classes("q-page")
 
 
-def _dress(session: PageSession, title: str) -> None:
-    ui.page_title(f"{title} · Runyard")
-    ui.add_head_html(HEAD)
-    ui.add_body_html(NO_SCRIPT)
-
-
-def _rail(session: PageSession, active: str) -> ui.element:
-    with ui.element("nav").classes("rail").props('popover=auto aria-label="Main"') as rail:
-        _brand()
-        inbox = _entry("Inbox", "/", active == "inbox")
-        projects = _entry("Projects", "/projects", active == "projects")
-        issues = _entry("Issues", "/issues", active == "issues")
-        runs = _entry("Runs", "/runs", active == "runs")
-        parked = _entry("Parked", "/parked", active == "parked")
-        _entry("Settings", "/settings", active == "settings")
-        _draw_alerts(session)
-        ui.element("span").classes("sp")
-        ui.html(
-            f'<div class="look" role="group" aria-label="Look">{_look_buttons(session)}</div>'
-            f'<span hidden data-now="{iso(session.now())}"></span>'
-            f"{env_provenance_html(session.system.provenance)}",
-            sanitize=clean,
-        )
-
-    def count(_: set[str]) -> None:
-        board = session.board
-        live, ready, kept = board.live_runs, board.ready_count, board.parked_count
-        for label, words in (
-            (projects, str(len(board.listing()))),
-            (runs, f"{live} live" if live else ""),
-            (issues, f"{ready} ready" if ready else ""),
-            (parked, str(kept) if kept else ""),
-        ):
-            if label.text != words:
-                label.set_text(words)
-
-    count(set())
-    session.board.on_change(count)
-    _count_inbox(session, inbox)
-    return rail
-
-
-def _count_inbox(session: PageSession, label: ui.label) -> None:
-    """Show how many items need a person, or else how many are to review."""
-
-    def show(counts: InboxCounts | None) -> None:
-        if counts is None:
-            return  # the database does not answer: the last known count stays
-        label.set_text(str(counts.attention or counts.review or ""))
-        label.classes(replace="count alarm" if counts.attention else "count")
-
-    show(session.system.inbox)
-    session.on("inbox.changed", lambda data: show(InboxCounts.model_validate(data["counts"])))
-    session.on_return(lambda: show(session.system.inbox))
-
-
-def _draw_alerts(session: PageSession) -> None:
-    place = ui.html("", sanitize=clean)
-
-    def show(system: SystemOut) -> None:
-        place.set_content(alerts_html(system.alerts))
-        place.set_visibility(bool(system.alerts))
-
-    look = session.looker(session.api.system, show)
-    show(session.system)
-    session.on("doctor.changed", lambda _: look())
-    session.on_return(lambda: show(session.system))
-
-
-def alerts_html(alerts: Sequence[AlertOut]) -> str:
-    """Return the rail's warnings, each linked to the settings page."""
-    rows = "".join(
-        f'<li><a href="/settings" data-part="{text(one.part)}" title="{plain_html(one.what)}">'
-        f"{text(ALERTS.get(one.part, one.part))}</a></li>"
-        for one in alerts[:ALERTS_SHOWN]
-    )
-    return f'<ul class="alerts" aria-label="Warnings" data-testid="rail-alerts">{rows}</ul>'
-
-
-def _look_buttons(session: PageSession) -> str:
-    pinned = session.client.request.cookies.get("runyard_look", "auto")
-    return "".join(
-        f'<button type="button" data-look="{look}"'
-        f' aria-pressed="{str(look == pinned).lower()}">{word}</button>'
-        for look, word in LOOKS
-    )
-
-
-def _brand() -> None:
-    with ui.link(target="/").classes("brand").props('aria-label="Runyard, to the inbox"'):
-        ui.html(f"{LOGO}", sanitize=clean, tag="span")
-        ui.html("Runyard", sanitize=clean, tag="span")
-
-
-def _entry(words: str, path: str, is_active: bool) -> ui.label:
-    with testid(ui.link(target=path).classes("to"), f"nav-{words.lower()}") as link:
-        ui.html(words, sanitize=clean, tag="span")
-        count = ui.label("").classes("count")
-    if is_active:
-        link.props("aria-current=page")
-    return count
-
-
-def _header(
-    title: str, crumbs: Sequence[tuple[str, str]], rail: ui.element, *, is_home: bool
-) -> Page:
-    with ui.element("header").classes("head home" if is_home else "head"):
-        _brand()
+def _draw_bar(
+    title: str, crumbs: Sequence[tuple[str, str]]
+) -> tuple[ui.html, ui.element, ui.element]:
+    """Draw the page bar; return the title, the place beside it and that of the actions."""
+    with ui.element("header").classes("head"):
+        if crumbs:
+            with ui.link(target=crumbs[-1][1]).classes("back") as back:
+                ui.html(icon("arrow-left", kind="l"), sanitize=clean, tag="span")
+            back.props["aria-label"] = f"Back to {crumbs[-1][0]}"
         with ui.element("div").classes("title"):
             if crumbs:
-                trail = "".join(f'<a href="{text(path)}">{text(w)}</a> /' for w, path in crumbs)
-                ui.html(trail, sanitize=clean, tag="span").classes("crumbs")
+                ui.html(_trail_html(crumbs), sanitize=clean, tag="span").classes("crumbs")
             heading = ui.html(text(title), sanitize=clean, tag="h1")
             beside = ui.element("span").classes("line")
         ui.element("span").classes("sp")
-        badge = LiveBadge()
+        # where the rail's foot is not seen: only while the connection is lost
+        ui.html(connection_html(), sanitize=clean, tag="span").classes("lost")
         actions = ui.element("div").classes("acts")
-        menu = ui.element("button").classes("btn ico open-rail")
-        menu.props(f'type=button popovertarget={rail.html_id} aria-label="Menu"')
-        with menu:
-            ui.html("☰", sanitize=clean, tag="span")
-    return Page(heading, beside, actions, actions, badge)
+    return heading, beside, actions
+
+
+def _trail_html(crumbs: Sequence[tuple[str, str]]) -> str:
+    step = icon("chevron-right", kind="s")
+    return "".join(f'<a href="{text(path)}">{text(words)}</a>{step}' for words, path in crumbs)
 
 
 async def enter(

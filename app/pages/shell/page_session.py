@@ -19,6 +19,7 @@ from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut, SystemOut
 from app.pages.components.chips import correlation_chip_html
 from app.pages.components.markup import clean, plain_html, text
+from app.pages.components.testids import testid
 from app.state.page.connection import Coalescer, Connection, LatestRequest, StateEvent
 from app.state.page.submits import Submits
 from app.state.projects.project_board import ProjectBoard
@@ -88,7 +89,7 @@ class PageSession:
         self._was_connected = False
         self._flushed_at = 0.0
         self._on_drawn: Callable[[], None] = lambda: None
-        self._note: ui.html | None = None
+        self._note: ui.element | None = None
         self._aside: ui.html | None = None
 
     @classmethod
@@ -162,13 +163,20 @@ class PageSession:
 
         return look
 
-    def notify(self, words: str, *, go: tuple[str, str] | None = None) -> None:
-        """Show a message for a while and have it read aloud politely.
+    def notify(
+        self,
+        words: str,
+        *,
+        go: tuple[str, str] | None = None,
+        undo: tuple[str, Callable[[], Any]] | None = None,
+    ) -> None:
+        """Show a message for 8 s and have it read aloud politely.
 
-        `go` is a link after the message: its words and a path on this server.
+        It has one way back: `go`, a link (its words and a path on this server), or `undo`, a
+        button (its words and what a press calls; key z).
         """
-        link = f'<a href="{text(go[1])}">{text(go[0])}</a>' if go else ""
-        self._show(f'<div class="note">{text(words)}{link}</div>')
+        link = f'<a href="{text(go[1])}" data-testid="toast-action">{text(go[0])}</a>' if go else ""
+        self._show(f"<span>{text(words)}</span>{link}", undo=undo)
 
     def announce(self, words: str) -> None:
         """Have screen readers read text that the page already shows."""
@@ -183,7 +191,7 @@ class PageSession:
             words = trouble_of(problem, self.now()).sentence if is_limit else problem.detail
         chip = correlation_chip_html(problem.correlation_id)
         link = _link_of(problem) if isinstance(problem, ApiProblem) else ""
-        self._show(f'<div class="note bad"><span>{plain_html(words)}</span>{link}{chip}</div>')
+        self._show(f"<span>{plain_html(words)}</span>{link}{chip}", kind="bad")
 
     def go(self, path: str) -> None:
         """Open another page of this server in this tab."""
@@ -194,7 +202,7 @@ class PageSession:
         """Draw the page's only live region; called by the frame."""
         with ui.element("div").classes("say") as region:
             region.props("role=status aria-live=polite aria-atomic=false")
-            self._note = ui.html("", sanitize=clean)
+            self._note = ui.element("div")
             self._aside = ui.html("", sanitize=clean).classes("sr").props("data-aside")
 
     def start_notifying(self) -> None:
@@ -203,10 +211,29 @@ class PageSession:
         self._on_drawn()
         self._plan()
 
-    def _show(self, html: str) -> None:
-        if self._note is not None and not self.client.is_deleted:
-            self._note.set_content("")  # the same words twice are two messages
-            self._note.set_content(html)
+    def _show(
+        self, html: str, *, kind: str = "", undo: tuple[str, Callable[[], Any]] | None = None
+    ) -> None:
+        if self._note is None or self.client.is_deleted:
+            return
+        self._note.clear()  # the same words twice are two messages
+        with (
+            self._note,
+            testid(ui.element("div").classes(f"note {kind}".strip()), "toast") as toast,
+        ):
+            ui.html(html, sanitize=clean).classes("said")
+            if undo is None:
+                return
+            words, act = undo
+
+            def press() -> Any:
+                toast.delete()
+                return act()
+
+            with testid(ui.element("button").props("type=button data-key=z"), "toast-action") as b:
+                ui.html(text(words), sanitize=clean, tag="span")
+                ui.html("z", sanitize=clean, tag="kbd").props("aria-hidden=true")
+            b.on("click", press)
 
     def _follow(self, project: ProjectOut) -> None:
         self.board.apply(project)

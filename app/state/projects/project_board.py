@@ -10,6 +10,8 @@ from functools import cached_property, partial
 from typing import Any
 
 from app.api.schemas import ProjectOut, SystemOut
+from app.api.schemas.projects import LastRun
+from app.domain.lifecycle import LIVE
 from app.state.page.optimistic import OptimisticRows
 from app.state.projects.card_words import Need, NeedKind, needs_of
 
@@ -123,6 +125,15 @@ class ProjectBoard:
     def live_runs(self) -> int:
         """The number of live runs in all projects, including archived ones."""
         return self._look().live_runs
+
+    def running(self) -> list[tuple[ProjectOut, LastRun]]:
+        """Return the projects whose newest live run has begun, with that run, the longest first."""
+        found = [
+            (project, run)
+            for project in self._look().everything
+            if (run := project.last_run) and run.status in LIVE
+        ]
+        return sorted(found, key=lambda pair: pair[1].started_at or pair[1].created_at)
 
     @property
     def ready_count(self) -> int | None:

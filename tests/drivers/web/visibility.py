@@ -42,8 +42,8 @@ _RUN = """([within, options]) =>
 _UNSEEN = """async () => {
   const CLOSED = "[hidden], .hidden, .sr, .skip, noscript, details:not([open]) > :not(summary), " +
     "[popover]:not(:popover-open), script, style"
-  // panels of tabs that are not chosen, and the one title that a phone's brand says instead
-  const PUT_AWAY = ".panel, .two > .left, .head.home > .title"
+  // panels of tabs that are not chosen
+  const PUT_AWAY = ".panel, .two > .left"
   const found = [], room = document.documentElement.clientWidth
   const next = () => new Promise((done) => requestAnimationFrame(done))
   const name = (e) => `${e.tagName.toLowerCase()}${e.className ? "." + e.className : ""} ` +

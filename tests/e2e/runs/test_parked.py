@@ -28,12 +28,10 @@ def test_what_a_dead_run_left_is_delivered_or_discarded(
 ) -> None:
     page = signed_in
     project = add_project(server, tmp_path, DIES_WITH_A_COMMIT, name="kept-book")
-    parked = page.locator("nav a", has_text="Parked")
     page.goto(f"{server.url}/projects")
     first, second = (keep(server, project, title) for title in ("Round tax", "Export it"))
     expect(page.locator(".strip .alert")).to_contain_text("parked")
     assert branches_kept(server, project) == ["afk/1", "afk/2"]
-    expect(parked).to_contain_text(str(len(branches_kept(server))))
 
     # deliver the first run's work as a change request
     page.goto(f"{server.url}/runs/{first}")
@@ -69,7 +67,6 @@ def test_what_a_dead_run_left_is_delivered_or_discarded(
     expect(row).to_have_count(0)
     expect(page.locator(".say")).to_contain_text("afk/2 was deleted.")
     assert branches_kept(server, project) == ["afk/1"]
-    expect(parked).to_contain_text(str(len(branches_kept(server))))
     with server.client() as client:
         issues = client.get(f"/projects/{project}/issues").json()["items"]
         assert {one["number"]: one["claimable"] for one in issues} == {1: False, 2: True}

@@ -146,7 +146,7 @@ def test_a_pinned_look_is_worn_before_any_script(
             open_at_once(tab, f"{server.page_url}/projects")
             expect(tab.get_by_test_id("project-card").first).to_be_visible()
             assert tab.evaluate(GROUND) == GROUNDS["dark"]
-            expect(tab.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+            expect(tab.locator("[data-look=dark]")).to_have_attribute("aria-pressed", "true")
         tab.wait_for_function(IS_READY)
         assert tab.evaluate(GROUND) == GROUNDS["dark"]
     finally:
@@ -176,8 +176,8 @@ def test_until_then_links_lead_on_and_buttons_do_not_react(
         expect(tab.get_by_test_id("start-afk")).to_have_count(0)
         live = "button:not([inert], [inert] *), input:not([inert], [inert] *)"
         expect(tab.locator("#app").locator(live)).to_have_count(0)
-        tab.get_by_role("link", name="Parked").first.click()
-        expect(tab.locator("h1")).to_have_text("Parked")
+        tab.get_by_test_id("nav-runs").click()
+        expect(tab.locator("h1")).to_have_text("Runs")
     tab.wait_for_function(IS_READY)
 
 

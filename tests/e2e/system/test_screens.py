@@ -176,7 +176,7 @@ def test_the_empty_page_is_whole(tab: Page, server: RunyardServer) -> None:
     tab.goto(server.url)
     expect(tab.get_by_test_id("demo-project")).to_be_visible()
     assert check(window, "empty", (LIGHT_DESK, DARK_PHONE)) == []
-    tab.get_by_role("button", name="Menu").click()
+    tab.get_by_role("button", name="More").click()
     expect(tab.get_by_label("Main").get_by_role("link", name="Settings")).to_be_visible()
 
 

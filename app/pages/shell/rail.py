@@ -1,0 +1,199 @@
+"""The rail: entries with counts, the runs under way, and the foot; on a phone the bottom bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nicegui import ui
+
+from app.api.schemas import AlertOut, ProjectOut, SystemOut
+from app.api.schemas.inbox import InboxCounts
+from app.api.schemas.projects import LastRun
+from app.domain.formatting import iso
+from app.pages.components.chips import LiveBadge, env_line_html
+from app.pages.components.countdown import since_html
+from app.pages.components.icons import icon, mark
+from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.shell.page_session import PageSession
+
+LOGO = '<span class="logo" aria-hidden="true"><i></i><i></i><i></i><i></i></span>'
+ALERTS = {
+    "notifications": "Notifications do not get through",
+    "agent": "An agent is not ready",
+    "disk": "Low disk space",
+}
+ALERTS_SHOWN = 5
+RUNS_SHOWN = 6
+LOOKS = (("auto", "Auto", "monitor"), ("light", "Light", "sun"), ("dark", "Dark", "moon"))
+# words, path, icon of the entries that a phone shows in its bottom bar
+ENTRIES = (
+    ("Inbox", "/", "inbox"),
+    ("Projects", "/projects", "folder-git-2"),
+    ("Issues", "/issues", "circle-dot"),
+    ("Runs", "/runs", "play"),
+)
+
+
+def draw_rail(session: PageSession, active: str) -> LiveBadge:
+    """Draw the rail; `active` is the entry of the current page. Return its connection badge."""
+    with ui.element("nav").classes("rail").props('aria-label="Main"'):
+        _draw_brand()
+        counts = {words: _entry(words, path, picture, active) for words, path, picture in ENTRIES}
+        with ui.element("div").classes("rail-more").props("popover=auto") as rest:
+            _entry("Settings", "/settings", "settings", active)
+            _draw_alerts(session)
+            RunningNow(session)
+            ui.element("span").classes("sp")
+            badge = _draw_foot(session)
+        more = ui.element("button").classes("to more")
+        more.props(f"type=button popovertarget={rest.html_id}")
+        with more:
+            ui.html(f"{icon('menu')}<span>More</span>", sanitize=clean, tag="span")
+    _count_projects(session, counts)
+    _count_inbox(session, counts["Inbox"])
+    return badge
+
+
+def _draw_brand() -> None:
+    with ui.link(target="/").classes("brand").props('aria-label="Runyard, to the inbox"'):
+        ui.html(f"{LOGO}<span>Runyard</span>", sanitize=clean, tag="span")
+
+
+def _entry(words: str, path: str, picture: str, active: str) -> ui.html:
+    """Draw an entry; return the place of its count."""
+    with testid(ui.link(target=path).classes("to"), f"nav-{words.lower()}") as link:
+        ui.html(f"{icon(picture)}<span>{words}</span>", sanitize=clean, tag="span")
+        count = ui.html("", sanitize=clean, tag="span").classes("count")
+    if words.lower() == active:
+        link.props("aria-current=page")
+    link.props["title"] = words
+    return count
+
+
+def _number_html(number: int | None, noun: str, kind: str = "") -> str:
+    """Return a count with the noun that only screen readers need; empty for none."""
+    return f'<b class="{kind}">{number}<span class="sr"> {noun}</span></b>' if number else ""
+
+
+def _count_projects(session: PageSession, places: dict[str, ui.html]) -> None:
+    def count(_: set[str]) -> None:
+        board = session.board
+        for words, number, noun in (
+            ("Projects", len(board.listing()), "projects"),
+            ("Issues", board.ready_count, "ready"),
+            ("Runs", board.live_runs, "live"),
+        ):
+            html = _number_html(number, noun)
+            if places[words].content != html:
+                places[words].set_content(html)
+
+    count(set())
+    session.board.on_change(count)
+
+
+def _count_inbox(session: PageSession, place: ui.html) -> None:
+    """Show how many items need a person, and beside it how many are to review."""
+
+    def show(counts: InboxCounts | None) -> None:
+        if counts is None:
+            return  # the database does not answer: the last known counts stay
+        alarm = _number_html(counts.attention, "need attention", "alarm")
+        place.set_content(f"{alarm} {_number_html(counts.review, 'to review')}".strip())
+
+    show(session.system.inbox)
+    session.on("inbox.changed", lambda data: show(InboxCounts.model_validate(data["counts"])))
+    session.on_return(lambda: show(session.system.inbox))
+
+
+class RunningNow:
+    """The live runs, the longest first, each with its clock; rows are updated in place."""
+
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
+        self._rows: dict[str, ui.link] = {}
+        with ui.element("div").classes("running") as self._box:
+            ui.html("Running now", sanitize=clean).classes("sec")
+            self._list = ui.element("div")
+            self._rest = ui.link("", "/runs").classes("to")
+        self._show(set())
+        session.board.on_change(self._show)
+
+    def _show(self, _: set[str]) -> None:
+        running = self._session.board.running()
+        shown = {run.id: (project, run) for project, run in running[:RUNS_SHOWN]}
+        for run_id in self._rows.keys() - shown.keys():
+            self._rows.pop(run_id).delete()
+        for run_id, (project, run) in shown.items():
+            if run_id not in self._rows:
+                with self._list:
+                    self._rows[run_id] = self._draw(project, run)
+        more = self._session.board.live_runs - len(shown)
+        words = f"{more} more" if more > 0 else ""
+        if self._rest.text != words:
+            self._rest.set_text(words)
+        self._rest.set_visibility(more > 0)
+        self._box.set_visibility(bool(shown) or more > 0)
+
+    def _draw(self, project: ProjectOut, run: LastRun) -> ui.link:
+        words = f"{plain(project.name)} #{run.issue}" if run.issue else plain(project.name)
+        since = since_html(run.started_at or run.created_at, self._session.now())
+        with ui.link(target=f"/runs/{run.id}").classes("to") as link:
+            name = f'{mark("running")}<span class="clip">{text(words)}</span>'
+            ui.html(name, sanitize=clean, tag="span")
+            ui.html(since, sanitize=clean, tag="span").classes("count")
+        link.props["title"] = words
+        return link
+
+
+def _draw_alerts(session: PageSession) -> None:
+    place = ui.html("", sanitize=clean)
+
+    def show(system: SystemOut) -> None:
+        place.set_content(alerts_html(system.alerts))
+        place.set_visibility(bool(system.alerts))
+
+    look = session.looker(session.api.system, show)
+    show(session.system)
+    session.on("doctor.changed", lambda _: look())
+    session.on_return(lambda: show(session.system))
+
+
+def alerts_html(alerts: Sequence[AlertOut]) -> str:
+    """Return the rail's warnings, each linked to the settings page."""
+    rows = "".join(
+        f'<li><a href="/settings" data-part="{text(one.part)}" title="{plain_html(one.what)}">'
+        f"{icon('triangle-alert')}<span>{text(ALERTS.get(one.part, one.part))}</span></a></li>"
+        for one in alerts[:ALERTS_SHOWN]
+    )
+    return f'<ul class="alerts" aria-label="Warnings" data-testid="rail-alerts">{rows}</ul>'
+
+
+def _draw_foot(session: PageSession) -> LiveBadge:
+    """Draw the last line: connection, environment, and a menu with look and shortcuts."""
+    with ui.element("div").classes("rail-foot"):
+        badge = LiveBadge()
+        ui.html(env_line_html(session.system.provenance), sanitize=clean).classes("where")
+        menu = ui.element("div").classes("foot-menu").props("popover=auto")
+        opens = ui.element("button").classes("btn ico small bare")
+        opens.props(f'type=button popovertarget={menu.html_id} aria-label="Look and shortcuts"')
+        with opens:
+            ui.html(icon("ellipsis"), sanitize=clean, tag="span")
+        with menu:
+            ui.html(
+                f'<div class="look" role="group" aria-label="Look">{_looks_html(session)}</div>'
+                f'<button type="button" class="item" data-shortcuts>{icon("keyboard")}'
+                " Keyboard shortcuts</button>"
+                f'<span hidden data-now="{iso(session.now())}"></span>',
+                sanitize=clean,
+            )
+    return badge
+
+
+def _looks_html(session: PageSession) -> str:
+    pinned = session.client.request.cookies.get("runyard_look", "auto")
+    return "".join(
+        f'<button type="button" data-look="{look}" aria-pressed="{str(look == pinned).lower()}">'
+        f"{icon(picture)} {word}</button>"
+        for look, word, picture in LOOKS
+    )
