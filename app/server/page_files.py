@@ -20,9 +20,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-STYLE, SCRIPT, VUE = "page.css", "page.js", "vue.js"
+STYLE, SCRIPT, VUE, BEHAVIOR = "page.css", "page.js", "vue.js", "shell.js"
 FOR_EVER = "public, max-age=31536000, immutable"
-ON_EVERY_PAGE = ("theme.css", "shell.css", "icons.css")
+SHEETS = ("theme.css", "shell.css", "icons.css")
+SCRIPTS = ("clock.js", "keys.js")
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _THEIRS = Path(nicegui.__file__).parent / "static"
 _THEIR_ADDRESS = f"/_nicegui/{nicegui.__version__}/static"
@@ -83,7 +84,8 @@ class PageFiles(StaticFiles):
             path.name: path.read_text() for path in sorted(folder.iterdir()) if path.suffix in TYPES
         }
         texts = own | {
-            STYLE: _style_sheet() + "".join(own[name] for name in ON_EVERY_PAGE),
+            STYLE: _style_sheet() + "".join(own[name] for name in SHEETS),
+            BEHAVIOR: "\n".join(own[name] for name in SCRIPTS),
             SCRIPT: "\n;\n".join([_ADD_STYLE, *(_read(name) for name in _LIBRARIES)]),
             VUE: _read("vue.esm-browser.prod.js"),
         }

@@ -100,7 +100,8 @@ def env_line_html(made: Provenance) -> str:
     """Return the first line only; the second is read aloud and, with it, its title."""
     first, second = _env_lines(made)
     return (
-        f'<div class="env-line clip" data-testid="env-provenance" title="{text(first)} · {text(second)}">'
+        '<div class="env-line clip" data-testid="env-provenance"'
+        f' title="{text(first)} · {text(second)}">'
         f'{text(first)}<span class="sr"> · {text(second)}</span></div>'
     )
 

@@ -27,7 +27,7 @@ HEAD = (
     '<link rel="preload" as="font" type="font/woff2" crossorigin'
     ' href="/assets/fonts/inter-latin-wght-normal.woff2?v=5.3.0">'
     '<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">'
-    '<script src="/assets/clock.js" defer></script><script src="/assets/keys.js" defer></script>'
+    '<script src="/assets/shell.js" defer></script>'
 )
 NO_SCRIPT = (
     '<noscript><div class="main"><div class="card"><p>This page needs JavaScript. <a href="/plain">'

@@ -47,11 +47,13 @@ def test_a_pinned_look_outlives_the_page_and_the_system_rules_again_after_it(
     ground = "() => getComputedStyle(document.body).backgroundColor"
     tab.emulate_media(color_scheme="light")
     light = tab.evaluate(ground)
+    tab.get_by_role("button", name="Look and shortcuts").click()
     tab.get_by_role("button", name="Dark").click()
     assert tab.evaluate(ground) != light
     tab.reload()
     tab.wait_for_selector(".shell")
     assert tab.evaluate(ground) != light
+    tab.get_by_role("button", name="Look and shortcuts").click()
     tab.get_by_role("button", name="Auto").click()
     assert tab.evaluate(ground) == light
 
