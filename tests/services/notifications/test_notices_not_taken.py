@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.api.schemas import AlertOut
-from app.pages.shell.frame import alerts_html
+from app.pages.shell.rail import alerts_html
 from app.records.feed import PersonNeeded
 from app.records.people.notification_ledger import NoticeLedger
 from app.services.notifications.sender import STRANGERS_KEPT
