@@ -103,9 +103,15 @@ def _fence_after(line: str, fence: str) -> str:
 
 
 def blocked_by(body: str, open_issues: Collection[int], *, itself: int = 0) -> int | None:
-    """Return the lowest open issue that blocks this one, or None; an issue cannot block itself."""
-    numbers = (n for n in blockers_of(body) if n != itself and n in open_issues)
-    return min(numbers, default=None)
+    """Return the lowest open issue that blocks this one, or None."""
+    return blocker_among(blockers_of(body), open_issues, itself=itself)
+
+
+def blocker_among(
+    named: Sequence[int], open_issues: Collection[int], *, itself: int = 0
+) -> int | None:
+    """Return the lowest open one of the named issues, or None; an issue cannot block itself."""
+    return min((n for n in named if n != itself and n in open_issues), default=None)
 
 
 def issue_named(text: str) -> int | None:

@@ -187,6 +187,7 @@ class ApiClient:
     next_plan = _asks(calls.next_plan)
 
     issues = _asks(tracker_calls.issues)
+    board = _asks(tracker_calls.board)
     issue = _asks(tracker_calls.issue)
     add_issue = _asks(tracker_calls.add_issue)
     change_issue = _asks(tracker_calls.change_issue)

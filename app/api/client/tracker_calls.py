@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,6 +20,12 @@ def _project(project_id: str, rest: str) -> str:
 def issues(project_id: str) -> Call[list[schemas.IssueOut]]:
     """Return the issues of the project's tracker, lowest number first."""
     return Call("GET", _project(project_id, "/issues"), "Issues", takes_items=True)
+
+
+def board(project_ids: Sequence[str] = (), *, closed: int = 50) -> Call[schemas.BoardOut]:
+    """Return the issues of all projects or of these, with at most so many closed ones."""
+    params = {"project_id": list(project_ids), "closed": closed}
+    return Call("GET", "/issues", "BoardOut", params=params)
 
 
 def issue(project_id: str, number: int) -> Call[schemas.IssueOut]:

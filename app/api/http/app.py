@@ -22,6 +22,7 @@ from app.api.routes import (
     bulk,
     events,
     inbox,
+    issue_board,
     limits,
     parked,
     projects,
@@ -36,7 +37,8 @@ from app.domain.secret_masks import MaskStream, SecretMask
 
 # paths with data of runs; texts that a person edits would come back with the mask in them
 _TOLD = re.compile(
-    r"/(?:runs|parked|inbox|batches|bulk|events|audit|quarantine|projects/[^/]+/changes)(?:/|\Z)"
+    r"\A(?:/api/v1)?/issues\Z"
+    r"|/(?:runs|parked|inbox|batches|bulk|events|audit|quarantine|projects/[^/]+/changes)(?:/|\Z)"
 )
 # the parts of a zip file are masked before they are packed
 _PACKED = b"application/zip"
@@ -105,6 +107,7 @@ def build_api(
         projects.routes(services),
         projects.statistics_routes(services),
         tracker.routes(services),
+        issue_board.routes(services),
         auto.routes(services),
         parked.routes(services),
         parked.quarantine_routes(services),

@@ -30,6 +30,7 @@ from app.api.schemas.batches import (
     Bulks,
 )
 from app.api.schemas.inbox import InboxItem, InboxOut, ReportOfRuns
+from app.api.schemas.issue_board import BoardIssueOut, BoardOut
 from app.api.schemas.limits import AccountHoldOut, AccountHolds, HoldLift, ResumeOrder, UsageLimit
 from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, BranchName, Key, Moment, Tags, Text
 from app.api.schemas.projects import (
@@ -155,6 +156,8 @@ __all__ = [
     "BatchReport",
     "BatchTaken",
     "Batches",
+    "BoardIssueOut",
+    "BoardOut",
     "Body",
     "BranchName",
     "BranchOut",

@@ -10,6 +10,7 @@ from app.services.projects.build import ProjectServices
 from app.services.projects.overview import shown_for
 from app.services.review.feedback import Feedback
 from app.services.review.inbox import Inbox
+from app.services.review.issue_board import IssueBoard
 from app.services.review.report import ReportService
 from app.services.review.reviews import Reviews
 from app.services.review.visits import Visits
@@ -27,6 +28,7 @@ class ReviewServices:
     reports: ReportService
     reviews: Reviews
     feedback: Feedback
+    issue_board: IssueBoard
 
 
 def build(
@@ -51,4 +53,5 @@ def build(
         reports=ReportService(context.ledgers.projects, limits.limits, context.stores),
         reviews=Reviews(context, tracker.changes),
         feedback=Feedback(context, tracker.changes, runs.accept),
+        issue_board=IssueBoard(context, projects.overview, system.quarantine),
     )

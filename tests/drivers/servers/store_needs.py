@@ -88,6 +88,7 @@ RUN_CALLS = (
     Call("POST", "/runs/{run_id}/deliver", BOTH, 409),
     Call("POST", "/runs/{run_id}/release", BOTH, 409),
     Call("GET", "/inbox", BOTH, may_know=True),
+    Call("GET", "/issues", BOTH),
     Call("GET", "/report", BOTH),
     Call("GET", "/parked", BOTH),
     Call("POST", "/parked/discard", BOTH, body=IN_PROJECT | {"branch": "-", "confirm": "-"}),

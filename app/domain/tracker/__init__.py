@@ -1,0 +1,1 @@
+"""Rules of the issues board: the state of an issue, and the place of a dropped card."""
