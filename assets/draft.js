@@ -63,12 +63,14 @@
 
   // --- typed fields and the depth; selects call runyardDraft.put from their own event
   document.addEventListener("input", ({ target }) => {
-    const name = target.dataset?.testid;
-    if (["task", "agent", "model", "delay", "ttl", "tags"].includes(name) && target.closest("[data-draft]")) put(name, target.value);
+    const name = target.dataset?.testid?.replace("-picker", "");
+    if (["task", "model", "delay", "ttl", "tags"].includes(name) && target.closest("[data-draft]")) put(name, target.value);
   });
   document.addEventListener("click", ({ target }) => {
     const segment = target.closest?.("[data-draft] [role=radio][data-value]");
     if (segment) put("depth", segment.dataset.value);
+    const agent = target.closest?.("[data-testid=agent-option]:not([aria-disabled=true])");
+    if (agent) put("agent", agent.dataset.value);
   });
   window.runyardDraft = { put };
 })();

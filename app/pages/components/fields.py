@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nicegui import ui
@@ -125,3 +126,36 @@ def choice_field(
     field.hold(control, mark=mark)
     control.on_value_change(field.clear)
     return field
+
+
+class Segments:
+    """A choice of one among a few words, all of them visible; `on_choose` gets the word."""
+
+    def __init__(
+        self, label: str, words: Iterable[str], on_choose: Callable[[str], object], *, mark: str
+    ) -> None:
+        self._on_choose = on_choose
+        self._made: dict[str, ui.element] = {}
+        with ui.element("div").classes("f"):
+            ui.html(text(label), sanitize=clean).classes("label")
+            with testid(ui.element("div").classes("seg"), mark) as group:
+                group.props("role=radiogroup")
+                group.props["aria-label"] = label
+                for word in words:
+                    self._made[word] = self._draw(word)
+
+    def choose(self, word: str) -> None:
+        """Show a word as the chosen one."""
+        for each, made in self._made.items():
+            is_chosen = each == word
+            made.props(f"aria-checked={str(is_chosen).lower()} tabindex={0 if is_chosen else -1}")
+
+    def _draw(self, word: str) -> ui.element:
+        with ui.element("button").props("type=button role=radio") as made:
+            ui.html(text(word), sanitize=clean, tag="span")
+        made.props["data-value"] = str(word)
+        return made.on("click", lambda: self._press(word))
+
+    def _press(self, word: str) -> None:
+        self.choose(word)
+        self._on_choose(word)

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from nicegui import ui
 from nicegui.events import ValueChangeEventArguments
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import BranchOut, IssueOut, ProjectOut, QuotaOut, RunOut
-from app.domain.issues import queue_order
+from app.api.schemas import BranchOut, Finding, IssueOut, ProjectOut, QuotaOut, RunOut
+from app.domain.text.durations import rough_words
 from app.domain.words import Depth
+from app.pages.components.agent_picker import AgentPicker
 from app.pages.components.buttons import button
-from app.pages.components.fields import area_field, choice_field, text_field
-from app.pages.components.markup import clean, plain, text
+from app.pages.components.fields import Segments, area_field, choice_field, text_field
+from app.pages.components.markup import clean, plain
 from app.pages.components.testids import testid
 from app.pages.runs.form_notices import DraftKeeper, RunFormNotices
-from app.pages.runs.plan import PLACEHOLDER as START
-from app.pages.runs.plan import zone_of_reader
+from app.pages.runs.plan import learn_zone, plan_fields
 from app.pages.runs.told import PromptBox
 from app.pages.shell.page_session import PageSession, open_submits, owner_of
+from app.state.runs.agent_options import agent_options
 from app.state.runs.lock_wait import LockWait
-from app.state.runs.run_form import RunForm
+from app.state.runs.run_form import RunForm, issue_names
 
 NO_ISSUE = 0
+NOT_SHOWN = "Nothing starts before the words that the agent will be told are shown above."
 # a select's choice goes into the browser's draft from its own event (assets/draft.js)
 PICKED = {
     "branch": "(option) => window.runyardDraft?.put('branch', option?.label ?? '')",
@@ -33,6 +37,10 @@ PICKED = {
     "issue": "(option) => window.runyardDraft?.put('issue', option?.label ?? '')",
     "template": "(option) => window.runyardDraft?.put('template', option?.label ?? '')",
 }
+# Ctrl-Enter and Cmd-Enter start the run from every field
+SEND_KEYS = (
+    "(e) => { if (!(e.ctrlKey || e.metaKey) || e.repeat) return; e.preventDefault(); emit(); }"
+)
 
 
 class RunFormView:
@@ -53,16 +61,18 @@ class RunFormView:
         self._lock = LockWait(form)
         self._timer: ui.timer | None = None
         self._controls: dict[str, Any] = {}
+        self._findings: Sequence[Finding] = ()
         with ui.element("div").classes("stack").props('role=form aria-label="New run"') as box:
             with ui.element("div").classes("form"):
                 self._notices = RunFormNotices(session, form, self._lock, self.submit, self._reset)
                 self._fields_box = ui.element("div")
                 self._draw_fields()
-                self._prompt = PromptBox(session, form)
+                self._prompt = PromptBox(session, form, self.refresh)
                 self._notices.draw_trouble()
                 self._draw_foot(lambda: self._leave(cancel))
             self._notices.draw_rate_limit()
         self._box = box
+        box.on("keydown.enter", self.submit, js_handler=SEND_KEYS)
         self._keeper = DraftKeeper(session, form, box, branches, self._take_back, is_page=is_page)
         session.on("quota.changed", self._ask_quota)
         session.on("project.changed", self._follow)
@@ -75,7 +85,7 @@ class RunFormView:
     async def submit(self) -> None:
         """Send the form once, and open the page of the new run."""
         form, session = self._form, self._session
-        if form.why_disabled(session.now()) is not None:
+        if self._why_not(session.now()) is not None:
             return
         sending = form.submit(session.api, open_submits(), owner_of(session), session.now)
         self._run.set_text("Starting…")
@@ -100,22 +110,32 @@ class RunFormView:
 
     def refresh(self) -> None:
         """Update banners, errors and the `Run` button from the form's state."""
-        if self._session.client.is_deleted or self._box.is_deleted:
+        if self._is_gone:
             return
         now = self._session.now()
         self._form.project = self._session.board.get(self._form.project.id) or self._form.project
-        why = None if self._form.busy else self._form.why_disabled(now)
+        why = None if self._form.busy else self._why_not(now)
         self._notices.refresh(now)
         self._why.set_text(why or "")
         self._run.set_enabled(why is None and not self._form.busy)
         self._wake_later()
+
+    @property
+    def _is_gone(self) -> bool:
+        return self._session.client.is_deleted or self._box.is_deleted
+
+    def _why_not(self, now: datetime) -> str | None:
+        """Return why the form cannot be sent; nothing starts from words that nobody saw."""
+        has_words = self._form.issue is not None or self._form.task.strip()
+        not_shown = None if has_words or self._prompt.is_shown else NOT_SHOWN
+        return self._form.why_disabled(now) or not_shown
 
     def _follow(self, project: ProjectOut) -> None:
         if project.id == self._form.project.id:
             self.refresh()
 
     async def _ask_quota(self, _: QuotaOut | dict[str, object] | None = None) -> None:
-        if self._session.client.is_deleted or self._box.is_deleted:
+        if self._is_gone:
             return
         try:
             api = self._session.api
@@ -132,7 +152,7 @@ class RunFormView:
             await self._continue()
 
     async def _check_lock(self) -> None:
-        if self._session.client.is_deleted or self._box.is_deleted:
+        if self._is_gone:
             return
         try:
             is_free = await self._lock.refetch(self._session.api)
@@ -154,7 +174,7 @@ class RunFormView:
         self._lock.check()
         client, now = self._session.client, self._session.now()
         is_there = client.has_socket_connection and not self._box.is_deleted
-        if is_there and self._lock.is_due and self._form.why_disabled(now) is None:
+        if is_there and self._lock.is_due and self._why_not(now) is None:
             with client:
                 await self.submit()
 
@@ -189,7 +209,7 @@ class RunFormView:
         self._show_fields()
         if self._form.delay:
             with self._fields_box:
-                ui.timer(0, self._learn_zone, once=True)
+                ui.timer(0, partial(learn_zone, self._form), once=True)
         if is_arrival:
             self._notices.show_return()
 
@@ -197,7 +217,9 @@ class RunFormView:
         """Copy the form's state into the existing controls."""
         form = self._form
         self._key.set_content(self._key_html())
-        self._choose_depth(form.depth)
+        self._depth.choose(form.depth)
+        self._open_options()
+        self._show_agents()
         self._name_templates()
         for name, control in self._controls.items():
             value = getattr(form, name) or (NO_ISSUE if name == "issue" else "")
@@ -212,16 +234,16 @@ class RunFormView:
         self._fields_box.clear()
         with self._fields_box:
             self._draw_task()
-            with ui.element("div").classes("pair"):
-                self._draw_issue()
-                self._draw_template()
             with ui.element("div").classes("trio"):
                 self._draw_branch()
                 self._draw_depth()
                 self._draw_framework()
             with ui.element("div").classes("pair"):
-                self._draw_agent()
+                self._draw_issue()
+                self._agents = AgentPicker(self._choose_agent, self._look_for_agents)
             self._draw_options()
+            ui.timer(0, partial(self._look_for_agents, "no"), once=True)
+        self._show_agents()
 
     def _draw_branch(self) -> None:
         form = self._form
@@ -230,28 +252,18 @@ class RunFormView:
             names.setdefault(name, plain(name))
         count = len(self._branches)
         hint = f"Search {count} branches" if count > 1 else ""
-        with ui.element("div") as box:
+        with ui.element("div").classes("branch"):
             field = choice_field("Branch", names, form.branch, hint=hint, mark="branch-picker")
-        box.classes("branch")
         control = field.control
         control.props("use-input hide-selected fill-input input-debounce=0").classes("mono")
         self._keep(control, "branch")
 
     def _draw_depth(self) -> None:
-        form = self._form
-        with ui.element("div").classes("f"):
-            ui.html('<div class="label">Depth</div>', sanitize=clean)
-            with ui.element("div").classes("seg") as group:
-                testid(group, "depth-level").props('role=radiogroup aria-label="Depth"')
-                buttons = {depth: self._segment(depth) for depth in Depth}
+        self._depth = Segments("Depth", Depth, self._press_depth, mark="depth-level")
+        self._depth.choose(self._form.depth)
 
-        self._segments = buttons
-        for depth, made in buttons.items():
-            made.on("click", lambda _, depth=depth: self._press_depth(depth))
-        self._choose_depth(form.depth)
-
-    def _press_depth(self, depth: Depth) -> None:
-        self._choose_depth(depth)
+    def _press_depth(self, depth: str) -> None:
+        self._form.depth = Depth(depth)
         self._notice_change()
 
     def _notice_change(self) -> None:
@@ -260,18 +272,8 @@ class RunFormView:
         self._prompt.later()
         self._lock.check()
         self._notices.show_wait()
-
-    def _choose_depth(self, depth: Depth) -> None:
-        self._form.depth = depth
-        for each, made in self._segments.items():
-            is_chosen = each is depth
-            made.props(f"aria-checked={str(is_chosen).lower()} tabindex={0 if is_chosen else -1}")
-
-    def _segment(self, depth: Depth) -> ui.element:
-        with ui.element("button").props("type=button role=radio") as made:
-            ui.html(text(depth), sanitize=clean, tag="span")
-        made.props["data-value"] = str(depth)
-        return made
+        if self._why.text != (self._why_not(self._session.now()) or ""):
+            self.refresh()
 
     def _draw_framework(self) -> None:
         form = self._form
@@ -281,11 +283,8 @@ class RunFormView:
 
     def _draw_issue(self) -> None:
         form = self._form
-        names = {NO_ISSUE: "No issue"}
-        still_open = [issue for issue in self._issues if issue.state == "open"]
-        for issue in sorted(still_open, key=lambda i: (not i.claimable, queue_order(i))):
-            why = f" — {plain(issue.hold)}" if issue.hold and not issue.claimable else ""
-            names[issue.number] = f"#{issue.number} {plain(issue.title)}{why}"
+        found = issue_names(self._issues).items()
+        names = {NO_ISSUE: "No issue"} | {number: plain(words) for number, words in found}
         if form.issue is not None:
             names.setdefault(form.issue, f"#{form.issue}")
         field = choice_field("Issue (optional)", names, form.issue or NO_ISSUE, mark="issue-picker")
@@ -293,9 +292,8 @@ class RunFormView:
 
     def _draw_template(self) -> None:
         form = self._form
-        field = choice_field(
-            "Template", form.template_names(), form.template, mark="template-picker"
-        )
+        names = form.template_names()
+        field = choice_field("Template", names, form.template, mark="template-picker")
         self._keep(field.control, "template")
 
     def _name_templates(self) -> None:
@@ -315,40 +313,47 @@ class RunFormView:
         field.control.props("rows=2 autofocus")
         self._keep(field.control, "task")
 
-    def _draw_agent(self) -> None:
-        form = self._form
-        agent = text_field("Agent", form.agent, placeholder=form.project.agent, mark="agent")
-        self._keep(agent.control, "agent")
+    def _choose_agent(self, agent: str) -> None:
+        self._form.agent = agent
+        self._show_agents()
+        self._notice_change()
         # another agent means another account, with its own limit
-        agent.control.on_value_change(self.refresh)
-        model = text_field("Model", form.model, placeholder="default model", mark="model")
-        self._keep(model.control, "model")
-        model.control.on_value_change(self.refresh)
+        self.refresh()
+
+    def _show_agents(self) -> None:
+        form = self._form
+        chosen = "" if form.agent == form.project.agent else form.agent
+        options = agent_options(form.project, self._findings, self._session.now(), chosen)
+        self._agents.show(options, chosen)
+
+    async def _look_for_agents(self, look: str = "stale") -> None:
+        """Ask what is installed: the last look at once, a fresh one when the list is opened."""
+        try:
+            self._findings = (await self._session.api.doctor(look)).items
+        except (ApiProblem, NoAnswer):
+            return  # the list keeps what it knows
+        if not self._is_gone:
+            self._show_agents()
 
     def _draw_options(self) -> None:
         form = self._form
         with ui.element("details").classes("fold") as fold:
             testid(fold, "run-options")
-            fold.props["open"] = bool(form.delay or form.ttl or form.tags)
-            ui.html("Options", sanitize=clean, tag="summary")
-            hint = "Takes no place of the repository until then."
-            delay = text_field("Start at", form.delay, placeholder=START, hint=hint, mark="delay")
-            self._keep(delay.control, "delay")
-            delay.control.on("focus", self._learn_zone)
+            self._options = fold
+            self._open_options()
+            ui.html(options_html(form.project), sanitize=clean, tag="summary")
             with ui.element("div").classes("pair"):
-                ttl = text_field(
-                    "Expires after",
-                    form.ttl,
-                    placeholder="2h",
-                    hint="Counts from its start time, not from the submit.",
-                    mark="ttl",
-                )
-                self._keep(ttl.control, "ttl")
-                tags = text_field("Tags", form.tags, placeholder="night, cleanup", mark="tags")
-                self._keep(tags.control, "tags")
+                model = text_field("Model", form.model, placeholder="default", mark="model-picker")
+                self._keep(model.control, "model")
+                model.control.on_value_change(self.refresh)
+                self._draw_template()
+            for name, control in plan_fields(form).items():
+                self._keep(control, name)
 
-    async def _learn_zone(self) -> None:
-        self._form.zone = await zone_of_reader()
+    def _open_options(self) -> None:
+        form = self._form
+        if form.model or form.template or form.delay or form.ttl or form.tags:
+            self._options.props["open"] = True
 
     def _keep(self, control: Any, name: str, empty: str | None = "") -> None:
         """Copy each change of a control into the form's state."""
@@ -369,6 +374,8 @@ class RunFormView:
             button("Cancel", cancel)
             with ui.element("span").props("data-needs-link"):
                 self._run = button("Run", self.submit, kind="pri", mark="run-submit")
+                self._run.props["aria-keyshortcuts"] = "Control+Enter"
+                self._run.props["title"] = "Ctrl+Enter or Cmd+Enter"
         lost = "Not connected. What you type is kept in this tab until the link is back."
         ui.label(lost).classes("why when-lost")
         self._why = ui.label("").classes("why").props("role=tooltip")
@@ -378,3 +385,9 @@ class RunFormView:
         key = self._form.key
         title = f"Key {key}: a retry sends it again, so nothing starts twice"
         return f'<span class="chip" title="{title}">key {key[:4]}…{key[-2:]}</span>'
+
+
+def options_html(project: ProjectOut) -> str:
+    """Return the heading of the folded options, with the limits that apply without them."""
+    limit = rough_words(project.budget_seconds)
+    return f'Options <span class="sub">{limit} limit · {project.sandbox}</span>'

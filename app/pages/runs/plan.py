@@ -1,7 +1,9 @@
-"""The banner of a run planned for later, with buttons to move it or start it now."""
+"""When a run starts: the fields of the form, and the banner of a run planned for later."""
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nicegui import ui
@@ -14,9 +16,11 @@ from app.domain.text.durations import span_words
 from app.domain.words import Phase, Status
 from app.pages.components.buttons import button
 from app.pages.components.countdown import day_html, until_html
+from app.pages.components.fields import text_field
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
+from app.state.runs.run_form import RunForm
 
 ASK_ZONE = "Intl.DateTimeFormat().resolvedOptions().timeZone"
 PLACEHOLDER = "1h, 02:00, tomorrow 02:00"
@@ -28,6 +32,23 @@ async def zone_of_reader() -> ZoneInfo | None:
         return ZoneInfo(str(await ui.run_javascript(ASK_ZONE)))
     except (TimeoutError, ZoneInfoNotFoundError, ValueError, OSError):
         return None
+
+
+async def learn_zone(form: RunForm) -> None:
+    """Let a form read times of day in its reader's time zone."""
+    form.zone = await zone_of_reader()
+
+
+def plan_fields(form: RunForm) -> dict[str, Any]:
+    """Draw the fields for when a run starts, when it expires and its tags, by their names."""
+    hint = "Takes no place of the repository until then."
+    delay = text_field("Start at", form.delay, placeholder=PLACEHOLDER, hint=hint, mark="delay")
+    delay.control.on("focus", partial(learn_zone, form))
+    with ui.element("div").classes("pair"):
+        hint = "Counts from its start time, not from the submit."
+        ttl = text_field("Expires after", form.ttl, placeholder="2h", hint=hint, mark="ttl")
+        tags = text_field("Tags", form.tags, placeholder="night, cleanup", mark="tags")
+    return {"delay": delay.control, "ttl": ttl.control, "tags": tags.control}
 
 
 class PlanBanner:

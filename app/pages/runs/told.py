@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from nicegui import ui
@@ -70,8 +70,10 @@ def _text_html(words: str) -> str:
 class PromptBox:
     """The prompt that the form's run would get, made again while the person types."""
 
-    def __init__(self, session: PageSession, form: RunForm) -> None:
+    def __init__(self, session: PageSession, form: RunForm, on_shown: Callable[[], object]) -> None:
         self._api, self._form = session.api, form
+        self._on_shown = on_shown
+        self.is_shown = False
         self._timer: ui.timer | None = None
         self._look = session.looker(self._ask, self._draw)
         with ui.element("div").classes("f prompt-box") as self._box:
@@ -115,3 +117,5 @@ class PromptBox:
             html = _text_html(made.text)
         self._head.set_text(head)
         self._text.set_content(html)
+        self.is_shown = not isinstance(made, str)
+        self._on_shown()

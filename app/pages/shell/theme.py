@@ -29,7 +29,9 @@ ISSUES = '<link rel="stylesheet" href="/assets/issues.css">'
 INBOX = '<link rel="stylesheet" href="/assets/inbox.css">'
 CHARTS = '<link rel="stylesheet" href="/assets/charts.css">'
 LOG = '<script src="/assets/run_log.js" defer></script>'
-FORM = '<script src="/assets/draft.js" defer></script>'
+FORM = (
+    '<link rel="stylesheet" href="/assets/form.css"><script src="/assets/draft.js" defer></script>'
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def is_live(status: Status) -> bool:
 
 
 def dress_form() -> None:
-    """Link assets/runs.css, which styles the run form, and assets/draft.js."""
+    """Link what the run form needs: assets/runs.css, assets/form.css and assets/draft.js."""
     ui.add_head_html(RUNS)
     ui.add_head_html(FORM)
 

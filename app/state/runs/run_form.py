@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -13,9 +13,18 @@ from pydantic import ValidationError
 
 from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.client.protocol import new_correlation_id
-from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, TemplateOut, UsageLimit
+from app.api.schemas import (
+    IssueOut,
+    ProjectOut,
+    QuotaOut,
+    RunOrder,
+    RunOut,
+    TemplateOut,
+    UsageLimit,
+)
 from app.domain.agents.templates import SETTING_NAME
 from app.domain.formatting import iso
+from app.domain.issues import queue_order
 from app.domain.quota import QuotaBanner, QuotaLevel, quota_banner
 from app.domain.starts import moment_of, read_start
 from app.domain.text.durations import clock_words
@@ -295,6 +304,16 @@ class RunForm:
             self.template = template
         self.agent = query.get("agent", "").strip()
         self.model = query.get("model", "").strip()
+
+
+def issue_names(issues: Iterable[IssueOut]) -> dict[int, str]:
+    """Return the open issues by number, as a form names them: those that may start first."""
+    names: dict[int, str] = {}
+    still_open = [issue for issue in issues if issue.state == "open"]
+    for issue in sorted(still_open, key=lambda one: (not one.claimable, queue_order(one))):
+        why = f" — {issue.hold}" if issue.hold and not issue.claimable else ""
+        names[issue.number] = f"#{issue.number} {issue.title}{why}"
+    return names
 
 
 def trouble_of(problem: ApiProblem, now: datetime) -> Trouble:

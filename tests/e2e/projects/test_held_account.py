@@ -82,9 +82,11 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
     expect(held).to_contain_text("claude is at its usage limit. Resume now, or lift it")
     expect(held).to_contain_text(COUNTDOWN)
     assert barriers(page) == []
-    page.get_by_test_id("agent").fill("script")
+    page.goto(f"{server.url}/projects/{project}/run?agent=codex")
+    expect(page.get_by_test_id("agent-picker")).to_contain_text("codex")
     expect(held).to_have_count(0)
-    page.get_by_test_id("agent").fill("")
+    page.get_by_test_id("agent-picker").click()
+    page.locator("[data-testid=agent-option][data-agent=claude]").click()
     expect(held).to_be_visible()
     page.get_by_test_id("run-submit").click()
     expect(page.get_by_test_id("form-error")).to_contain_text("usage limit of claude is reached")

@@ -35,7 +35,9 @@ def key_of(user: User) -> str:
 
 
 async def open_form(user: User, project: ProjectOut, query: str = "") -> None:
+    """Open a form and wait until it shows what the agent will be told: `Run` waits for that."""
     await user.open(f"/projects/{project.id}/run{query}")
+    await until(lambda: only(user, "prompt-preview").content)
 
 
 async def runs_of(house: House, user: User) -> list[str]:
@@ -141,7 +143,8 @@ async def test_a_rate_limit_has_a_banner_and_a_countdown_and_ends(
 ) -> None:
     project = await add_project(house, user, tmp_path, DIES)
     tabs = [user, User(user.http_client)]
-    pages = [await tab.open(f"/projects/{project.id}/run") for tab in tabs]
+    # own words: the form need not show the template's first
+    pages = [await tab.open(f"/projects/{project.id}/run?task=x") for tab in tabs]
     for tab in tabs:
         tab.find(marker="run-submit").click()
     # of two simultaneous submits one is accepted and one exceeds the quota

@@ -128,7 +128,7 @@ async def test_a_submit_is_on_top_of_the_list_in_another_tab_until_it_is_a_run(
     stranger = await house.sign_in()
     await stranger.open("/runs")
     form = User(user.http_client)
-    await form.open(f"/projects/{project.id}/run")
+    await form.open(f"/projects/{project.id}/run?task=x")
     form.find(marker="run-submit").click()
     seen: list[list[str]] = []
     elsewhere: set[str] = set()
