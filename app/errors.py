@@ -138,6 +138,12 @@ class ChangeClosed(Refusal):
         return cls(f"Change request #{number} is {state}.", change=number, state=state)
 
 
+class NoConflict(Refusal):
+    """This change request has no conflicts to resolve: merge it."""
+
+    code = "no_conflict"
+
+
 class IssueClosed(Refusal):
     """This issue is closed."""
 

@@ -33,6 +33,7 @@ from app.services.ports import (
     Leak,
     MergeAnswer,
     OriginProblem,
+    PreparedMerge,
     PushAnswer,
     Refusal,
     Remote,
@@ -102,6 +103,8 @@ class World:
     leak: Leak | None = None
     # the files in which a commit conflicts with every base that does not have its parents
     clashes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # why no run has resolved the conflicts that it was to resolve, if so
+    unresolved: str = ""
     # the sentence with which every launch fails, if any, and its cause
     launch_problem: str = ""
     launch_cause: Cause | None = None
@@ -283,6 +286,13 @@ class FakeMirrors:
         has_moved = base_sha not in self._world.ancestry(tip)
         return self._world.clashes.get(tip, ()) if has_moved else ()
 
+    def prepare_merge(self, repo: Repository, head_sha: str, base_sha: str) -> PreparedMerge:
+        files = self.conflicts(repo, base_sha, head_sha)
+        return PreparedMerge(self._world.new_commit(head_sha), base_sha, files)
+
+    def why_unresolved(self, repo: Repository, tip: str, head_sha: str, base_sha: str) -> str:
+        return self._world.unresolved
+
     def large_files(
         self, repo: Repository, base_sha: str, tip: str, *, above: int
     ) -> list[LargeFile]:
@@ -362,7 +372,15 @@ class FakeCopies:
     def ids(self) -> list[str]:
         return list(self._world.copies)
 
-    def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
+    def prepare(
+        self,
+        repo: Repository,
+        run_id: str,
+        *,
+        branch: str,
+        sha: str,
+        merge: PreparedMerge | None = None,
+    ) -> Path:
         self._world.copies[run_id] = Copy(branch, sha)
         return self.path(run_id)
 

@@ -108,11 +108,13 @@ class BuiltinForge:
         *,
         head_sha: str,
         stat: DiffStat,
+        base_sha: str | None = None,
         draft: bool | None = None,
         note: str = "",
     ) -> Delivery | None:
         """Record the new head of a change request, None if it is not open."""
-        known: dict[str, Any] = {} if draft is None else {"draft": draft}
+        given = {"draft": draft, "base_sha": base_sha}
+        known: dict[str, Any] = {name: it for name, it in given.items() if it is not None}
         change = self._store.change(repo.project_id, number) if note else None
         if change is not None and note not in change.body:
             known["body"] = f"{change.body}\n\n{note}"

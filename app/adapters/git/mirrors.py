@@ -21,8 +21,8 @@ from app.adapters.git.layout import (
     or_cannot_read,
 )
 from app.adapters.git.push import (
+    Merging,
     Push,
-    files_in_conflict,
     has_commit,
     is_below,
     merge_commit,
@@ -74,12 +74,11 @@ _FETCH = (
 _REFSPEC = f"+{HEADS}*:{TRACKED}*"
 
 
-class GitMirrors:
+class GitMirrors(Merging):
     """Mirrors at `root/<project id>.git`: claims, fetches, pushes and merges."""
 
     def __init__(self, root: Path, *, git: Git) -> None:
-        self._root = Path(os.path.abspath(root))
-        self._git = git.keeping(keep_mirror)
+        super().__init__(Path(os.path.abspath(root)), git.keeping(keep_mirror))
         # what two commits differ by never changes, and each run asks twice
         self._stat = lru_cache(1024)(partial(stat_between, self._git))
 
@@ -262,12 +261,6 @@ class GitMirrors:
             base, last = checked_sha(base_sha), checked_sha(tip)
             return changed_files(self._git, self._dir(repo), base, last)
 
-    def conflicts(self, repo: Repository, base_sha: str, tip: str) -> tuple[str, ...]:
-        """Return the files in which a merge of `tip` would conflict. Raises CannotRead."""
-        with or_cannot_read("The mirror"):
-            base, last = checked_sha(base_sha), checked_sha(tip)
-            return files_in_conflict(self._git, self._dir(repo), base, last)
-
     def large_files(
         self, repo: Repository, base_sha: str, tip: str, *, above: int
     ) -> list[LargeFile]:
@@ -372,9 +365,6 @@ class GitMirrors:
     def _push(self, repo: Repository, order: Push) -> PushAnswer:
         trusted = repo.owner_hooks
         return push(self._git, self._dir(repo), repo.origin, order, trusted=trusted)
-
-    def _dir(self, repo: Repository) -> Path:
-        return mirror_path(self._root, repo)
 
     def _run(self, repo: Repository, *args: str) -> str:
         return self._git.run(list(args), git_dir=self._dir(repo), timeout=LOCAL_SECONDS).text

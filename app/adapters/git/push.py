@@ -8,11 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.adapters.git.command import NETWORK_SECONDS, Git, GitAnswer, GitFailed
-from app.adapters.git.layout import checked_sha, writing_to
+from app.adapters.git.layout import checked_sha, mirror_path, or_cannot_read, writing_to
 from app.adapters.git.receive import Receiving
 from app.adapters.git.remotes import HEADS, TRACKED, check_origin, explain, is_local, words_of
 from app.adapters.git.temp_folders import aside
-from app.services.ports import CannotRead, MergeAnswer, OriginProblem, PushAnswer
+from app.services.ports import (
+    CannotRead,
+    MergeAnswer,
+    OriginProblem,
+    PreparedMerge,
+    PushAnswer,
+    Repository,
+)
 
 _LINE = re.compile(r"^([ +\-*!=])\t[^\t]*\t(.*)$", re.MULTILINE)
 _LOCKED = re.compile(
@@ -28,6 +35,7 @@ _REASON = re.compile(r"\((.*)\)\s*$")
 _FLAGS = ("--porcelain", "--no-verify", "--recurse-submodules=no", "--no-follow-tags")
 _LOOK_SECONDS = 60.0
 _DIRTY = re.compile(r"working directory has|up-to-date check failed|could not update working", re.I)
+_NAMED = 5
 UNRELATED = "The branch and the base have no common history."
 _MOVED = re.compile(r"non-fast-forward|fetch first|stale info", re.I)
 
@@ -225,6 +233,36 @@ def files_in_conflict(git: Git, mirror: Path, base: str, tip: str) -> tuple[str,
     return merged.conflicts
 
 
+def prepare_merge(git: Git, mirror: Path, head: str, base: str) -> PreparedMerge:
+    """Merge `base` into `head` as far as git can, and commit that without a ref.
+
+    Raises GitFailed, CannotRead for commits without a common history.
+    """
+    merged = merge_trees(git, mirror, head, base)
+    if merged is None:
+        raise CannotRead(UNRELATED)
+    words = b"The base merged into the change, before its conflicts are resolved\n"
+    commit = ["commit-tree", "-p", head, "-p", base, "-F", "-", merged.tree]
+    sha = git.run(commit, git_dir=mirror, input=words).text
+    return PreparedMerge(sha, base, merged.conflicts, merged.entries)
+
+
+def why_unresolved(git: Git, mirror: Path, tip: str, head: str, base: str) -> str:
+    """Return why `tip` does not conclude the merge of `base` into `head`; "" if it does.
+
+    Raises GitFailed.
+    """
+    if not is_below(git, mirror, base, tip):
+        return f"the merge of {base[:7]} was not concluded"
+    marks = ("-e", f"<<<<<<< {head}", "-e", f">>>>>>> {base}")
+    search = ["grep", "-l", "-z", "-F", *marks, tip, "--"]
+    answer = git.run(search, git_dir=mirror, check=False)
+    if answer.code not in {0, 1}:
+        raise GitFailed("git grep failed", answer.err)
+    names = [name.partition(":")[2] for name in answer.text.split("\0") if name]
+    return f"conflict markers are left in {', '.join(names[:_NAMED])}" if names else ""
+
+
 def merge_commit(git: Git, mirror: Path, base_tip: str, tip: str, message: str) -> MergeAnswer:
     """Create the merge commit of two commits in the mirror; refs are not changed.
 
@@ -269,3 +307,32 @@ def _refusal(base: str, because: str) -> str:
 
 def _files(count: int) -> str:
     return "One file was" if count == 1 else f"{count} files were"
+
+
+class Merging:
+    """Merges that nobody has pushed: what they would conflict in, and what they begin with."""
+
+    def __init__(self, root: Path, git: Git) -> None:
+        self._root = root
+        self._git = git
+
+    def _dir(self, repo: Repository) -> Path:
+        return mirror_path(self._root, repo)
+
+    def conflicts(self, repo: Repository, base_sha: str, tip: str) -> tuple[str, ...]:
+        """Return the files in which a merge of `tip` would conflict. Raises CannotRead."""
+        with or_cannot_read("The mirror"):
+            base, last = checked_sha(base_sha), checked_sha(tip)
+            return files_in_conflict(self._git, self._dir(repo), base, last)
+
+    def prepare_merge(self, repo: Repository, head_sha: str, base_sha: str) -> PreparedMerge:
+        """Merge `base_sha` into `head_sha`, conflicts included. Raises CannotRead."""
+        with or_cannot_read("The mirror"):
+            head, base = checked_sha(head_sha), checked_sha(base_sha)
+            return prepare_merge(self._git, self._dir(repo), head, base)
+
+    def why_unresolved(self, repo: Repository, tip: str, head_sha: str, base_sha: str) -> str:
+        """Return why `tip` does not conclude that merge, "" if it does. Raises CannotRead."""
+        with or_cannot_read("The mirror"):
+            shas = checked_sha(tip), checked_sha(head_sha), checked_sha(base_sha)
+            return why_unresolved(self._git, self._dir(repo), *shas)

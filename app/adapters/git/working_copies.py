@@ -39,7 +39,15 @@ from app.adapters.git.refs import count_missing, named_commits, read_tip
 from app.adapters.git.remotes import is_local
 from app.adapters.git.snapshots import CopySnapshot
 from app.adapters.git.temp_folders import aside, clear_asides, in_use
-from app.services.ports import CannotRead, CopyChange, CopyState, Diff, LaunchFailed, Repository
+from app.services.ports import (
+    CannotRead,
+    CopyChange,
+    CopyState,
+    Diff,
+    LaunchFailed,
+    PreparedMerge,
+    Repository,
+)
 
 _CHECKOUT_SECONDS = 600.0
 _MOST_NAMES = 10_000
@@ -74,10 +82,19 @@ class GitWorkingCopies:
         """List the runs with a registered working copy, in no order."""
         return [look.stem for look in self._looks.glob("*.git") if self.exists(look.stem)]
 
-    def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
+    def prepare(
+        self,
+        repo: Repository,
+        run_id: str,
+        *,
+        branch: str,
+        sha: str,
+        merge: PreparedMerge | None = None,
+    ) -> Path:
         """Create a copy that borrows the mirror's objects, with `branch` checked out at `sha`.
 
-        A failure leaves nothing behind. Raises LaunchFailed, UnsafeArgument.
+        With `merge`, git is in the middle of that merge there. A failure leaves nothing behind.
+        Raises LaunchFailed, UnsafeArgument.
         """
         agreed_ref(branch)
         path, look = self._root / checked_id(run_id), self._look_dir(run_id)
@@ -90,6 +107,8 @@ class GitWorkingCopies:
             remove_tree(self._looks, look.name)
             with aside(self._root, run_id) as new:
                 self._fill(new, look, repo, branch, checked_sha(sha))
+                if merge is not None:
+                    self._begin_merge(new, look, repo, sha, merge)
                 new.rename(path)
         except BaseException as problem:
             remove_tree(self._looks, look.name)
@@ -281,6 +300,32 @@ class GitWorkingCopies:
         self._look_git(repo).run(checkout, git_dir=look, work_tree=aside, timeout=_CHECKOUT_SECONDS)
         # keeps its mtime: see Look
         shutil.copy2(look / "index", git_dir / "index")
+
+    def _begin_merge(
+        self, aside: Path, look: Path, repo: Repository, sha: str, merge: PreparedMerge
+    ) -> None:
+        """Leave a new copy as a `git merge` that stopped at conflicts leaves it."""
+        git_dir, git = aside / ".git", self._look_git(repo)
+        update = ["read-tree", "-m", "-u", sha, checked_sha(merge.sha)]
+        git.run(update, git_dir=look, work_tree=aside, timeout=_CHECKOUT_SECONDS)
+        shutil.copy2(look / "index", git_dir / "index")
+        gone = {entry.partition(b"\t")[2] for entry in merge.entries}
+        lines = [b"0 %s\t%s" % (b"0" * len(sha), name) for name in sorted(gone)]
+        feed = b"".join(line + b"\0" for line in (*lines, *merge.entries))
+        git.run(
+            ["update-index", "-z", "--index-info"],
+            git_dir=look,
+            work_tree=aside,
+            input=feed,
+            env={"GIT_INDEX_FILE": str(git_dir / "index")},
+        )
+        base = checked_sha(merge.base_sha)
+        for name, text in (
+            ("MERGE_HEAD", f"{base}\n"),
+            ("MERGE_MODE", ""),
+            ("MERGE_MSG", f"Merge commit '{base[:12]}'\n"),
+        ):
+            (git_dir / name).write_text(text)
 
     def _name(self, run_id: str) -> str:
         """Return the name of the copy's folder."""

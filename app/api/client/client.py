@@ -217,6 +217,7 @@ class ApiClient:
     change_comments = _asks(review_calls.change_comments)
     comment_on_change = _asks(review_calls.comment_on_change)
     request_changes = _asks(review_calls.request_changes)
+    resolve_conflicts = _asks(review_calls.resolve_conflicts)
 
     preview = _asks(prompt_calls.preview)
     prompt = _asks(prompt_calls.prompt)

@@ -60,3 +60,8 @@ def request_changes(
     body = only_given({"text": text, "comments": comments})
     path = _change(project_id, number, "/request-changes")
     return Call("POST", path, "RunOut", body=body, key=key)
+
+
+def resolve_conflicts(project_id: str, number: int, key: str | None = None) -> Call[schemas.RunOut]:
+    """Have an agent resolve the conflicts of a change request."""
+    return Call("POST", _change(project_id, number, "/resolve"), "RunOut", key=key)

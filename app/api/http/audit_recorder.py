@@ -42,6 +42,7 @@ WORDS = {
     "/quarantine/{key}/retry": "retry_stuck",
     "/projects/{project_id}/checks/try-again": "try_checks_again",
     "/projects/{project_id}/changes/{number}/request-changes": "request_changes",
+    "/projects/{project_id}/changes/{number}/resolve": "resolve_conflicts",
 }
 _VERBS = {"POST": "add", "PATCH": "change", "PUT": "set", "DELETE": "remove"}
 _SINGULAR = re.compile(r"(?<=ch)es$|(?<=[^s])s$")

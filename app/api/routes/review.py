@@ -34,7 +34,7 @@ _CHANGE = "/projects/{project_id}/changes/{number}"
 def routes(services: Services) -> APIRouter:
     """Build the routes of a change request's files, comments and requests."""
     router = APIRouter()
-    for some in (_files, _comments, _requests):
+    for some in (_files, _comments, _requests, _resolving):
         router.routes.extend(some(services).routes)
     return router
 
@@ -135,6 +135,38 @@ def _requests(services: Services) -> APIRouter:
             accepted = services.feedback.request_changes(
                 project_id, number, wanted, requester, services.clock()
             )
+            out = named_run_out(services, accepted.run, accepted.project)
+            return accepted_answer(accepted, out)
+
+        return await once_released(services, send)
+
+    return router
+
+
+def _resolving(services: Services) -> APIRouter:
+    router = APIRouter(tags=["changes"])
+
+    @router.post(
+        f"{_CHANGE}/resolve",
+        status_code=201,
+        response_model=RunOut,
+        responses={200: {"model": RunOut, "description": "The run that this key already created."}},
+    )
+    async def resolve(
+        project_id: str,
+        number: Numbered,
+        request: Request,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> Response:
+        """Have an agent resolve the conflicts: a run that merges the base and updates the change.
+
+        409 `no_conflict` without conflicts, `change_closed` once it is merged or closed.
+        """
+        requester = requester_of(services, request, x_idempotency_key, idempotency_key)
+
+        def send() -> Response:
+            accepted = services.resolving.resolve(project_id, number, requester, services.clock())
             out = named_run_out(services, accepted.run, accepted.project)
             return accepted_answer(accepted, out)
 

@@ -42,6 +42,8 @@ def register(app: typer.Typer) -> None:
     changes.command("comment", epilog=commenting)(comment_on_change)
     asking = example("runyard changes request-changes 4 -p shop --text 'Add a test.' --wait")
     changes.command("request-changes", epilog=asking)(spread(request_changes))
+    resolving = example("runyard changes resolve 4 -p shop --wait")
+    changes.command("resolve", epilog=resolving)(spread(resolve_conflicts))
     app.add_typer(changes, name="changes")
 
 
@@ -178,6 +180,12 @@ def request_changes(
     words = None if text is None else _given(text)
     call = partial(review_calls.request_changes, project_id, number, words, comment or None)
     start(server, call, starting)
+
+
+def resolve_conflicts(project: ProjectName, number: Number, *, starting: Starting) -> None:
+    """Have an agent resolve the conflicts; print the run's id."""
+    server, project_id = _place(project, starting.data_dir)
+    start(server, partial(review_calls.resolve_conflicts, project_id, number), starting)
 
 
 def _given(text: str) -> str:

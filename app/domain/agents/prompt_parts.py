@@ -81,6 +81,14 @@ class ChangeBrief:
     rounds: tuple[DeliveredRound, ...] = ()
 
 
+@dataclass(frozen=True)
+class MergeBrief:
+    """A merge of `base` in the working copy that stopped at conflicts in `files`."""
+
+    base: str
+    files: tuple[str, ...]
+
+
 def as_text(words: str) -> str:
     """Return words as a file, an argument and a database can hold them: without NUL, in UTF-8."""
     return words.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
@@ -169,6 +177,20 @@ def change_text(change: ChangeBrief, *, takes_commits: bool = True) -> str:
         parts.append("What earlier runs delivered to it:")
         parts.append("\n".join(map(_round_text, change.rounds)))
     return "\n\n".join(parts)
+
+
+def merge_text(merge: MergeBrief) -> str:
+    """Return what to do about a merge that stopped at conflicts."""
+    files = "\n".join(f"- {_cut(_one_line(name))}" for name in merge.files)
+    return (
+        f"Git is in the middle of merging {merge.base} into this branch. The merge stopped at"
+        f" conflicts in these files:\n\n{files}\n\n"
+        "In each, the lines after `<<<<<<<` are this branch's, those before `>>>>>>>` are"
+        f" {merge.base}'s. Resolve each conflict so that what both sides were meant to do still"
+        " works, and leave no conflict marker. Then `git add` these files and conclude the merge"
+        " with `git commit --no-edit`. Do not abort the merge, and do not rebase: work in which a"
+        " marker is left, or whose merge is not concluded, is not delivered."
+    )
 
 
 def _round_text(one: DeliveredRound) -> str:

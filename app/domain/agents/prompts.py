@@ -11,12 +11,14 @@ from app.domain.agents.prompt_parts import (
     ChangeBrief,
     ClosedChange,
     Comment,
+    MergeBrief,
     ReviewComment,
     as_text,
     change_text,
     closed_text,
     comments_text,
     instructions_text,
+    merge_text,
     review_text,
 )
 from app.domain.agents.templates import (
@@ -72,6 +74,7 @@ class Brief:
     review: tuple[ReviewComment, ...] = ()
     checks: tuple[RedCheck, ...] = ()
     change: ChangeBrief | None = None
+    merge: MergeBrief | None = None
     guide: str = ""
     instructions: str = ""
 
@@ -196,6 +199,7 @@ def _around(brief: Brief, named: Collection[str] = ()) -> list[str]:
     )
     is_change = brief.delivers is Delivers.CHANGE
     change = [change_text(brief.change, takes_commits=is_change)] if brief.change else []
+    change += [merge_text(brief.merge)] if brief.merge else []
     told = [f"{heading}\n\n{text}" for name, heading, text in said if text and name not in named]
     return change + told
 

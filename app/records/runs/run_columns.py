@@ -28,6 +28,7 @@ class RunColumns(TypedDict, total=False):
     issue: int | None
     pr_number: int | None
     review: list[dict[str, Any]] | None
+    merging: dict[str, Any] | None
     task: str | None
     agent: str
     model: str | None

@@ -211,6 +211,8 @@ class Run(SQLModel, table=True):
         default=None,
         sa_type=JSON(none_as_null=True),  # pyright: ignore[reportArgumentType]
     )
+    # the merge that a run is to conclude; see app/domain/review/base_merges.py
+    merging: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
     task: str | None = Field(default=None, sa_type=Text)
     agent: str
     model: str | None = None

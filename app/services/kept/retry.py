@@ -302,6 +302,7 @@ def _same_again(first: Run, options: RetryOptions, asked: tuple[str]) -> RunRequ
         issue=first.issue,
         pr_number=first.pr_number,
         review=read_rows(first.review),
+        merging=first.merging,
         task=options.task or first.task,
         template=options.template,
         agent=options.agent or first.agent,

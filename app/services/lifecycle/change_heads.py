@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from app.domain.review.base_merges import BaseMerge, read_merge
+from app.failpoints import failpoint
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.context import Adapters, repository_of
 from app.services.lifecycle.launch_spec import NotLaunched
-from app.services.ports import BranchTaken, Change, Repository
+from app.services.ports import BranchTaken, Change, Mirrors, Repository, WorkingCopies
+
+# files in conflict that a run's row and its prompt name
+MOST_FILES = 100
 
 
 class ChangeHeads:
@@ -44,11 +49,32 @@ def closed_words(number: int | None, change: Change | None) -> str | None:
     return f"change request #{change.number} was {change.state} in the meantime"
 
 
+def why_unresolved(mirrors: Mirrors, repo: Repository, run: Run, tip: str) -> str:
+    """Return why `tip` does not resolve the conflicts that a run was to resolve, "" if it does.
+
+    Raises CannotRead.
+    """
+    if run.merging is None:
+        return ""
+    merge = read_merge(run.merging)
+    if merge is None:
+        return "its base was never merged"
+    found = mirrors.why_unresolved(repo, tip, merge.ours, merge.theirs)
+    return f"the conflicts are not resolved: {found}" if found else ""
+
+
+def is_as_prepared(copies: WorkingCopies, repo: Repository, run: Run) -> bool:
+    """Return True if a copy holds only the merge that its launch made. Raises CannotRead."""
+    merge = read_merge(run.merging)
+    return merge is not None and copies.inspect(repo, run.id, tip=merge.prepared).is_clean
+
+
 class HeadClaims(ChangeHeads):
     """Gives runs the branch of their change request when they are launched."""
 
     def __init__(self, runs: RunLedger, adapters: Adapters, clock: Callable[[], datetime]) -> None:
         super().__init__(adapters)
+        self._copies = adapters.copies
         self._runs = runs
         self._clock = clock
 
@@ -68,6 +94,33 @@ class HeadClaims(ChangeHeads):
         data = {"branch": run.work_branch, "base_sha": base}
         self._runs.append_event_once(run.id, self._clock(), "claimed", sentence, **data)
         return base
+
+    def prepare_copy(self, repo: Repository, run: Run, sha: str, *, continues: bool) -> None:
+        """Make a run's copy at `sha`, in the middle of the merge that the run is to conclude.
+
+        Raises NotLaunched if there is nothing to resolve any more, LaunchFailed, CannotRead.
+        """
+        if run.merging is None:
+            self._copies.prepare(repo, run.id, branch=run.work_branch, sha=sha)
+            return
+        base = self._mirrors.origin_tip(repo, run.branch_name)
+        if base is None:
+            raise NotLaunched(f"origin no longer has a branch {run.branch_name}")
+        merge = self._mirrors.prepare_merge(repo, sha, base)
+        if not merge.files and not continues:
+            raise NotLaunched(f"{run.work_branch} no longer conflicts with {run.branch_name}")
+        if not merge.files:  # what it continues has resolved them
+            self._copies.prepare(repo, run.id, branch=run.work_branch, sha=sha)
+            return
+        found = BaseMerge(run.branch_name, sha, base, merge.sha, merge.files[:MOST_FILES])
+        # saved first: after a crash past the copy, it says what no agent has done there
+        self._runs.update_fields(run.id, run.project_id, merging=found.as_data())
+        run.merging = found.as_data()
+        self._copies.prepare(repo, run.id, branch=run.work_branch, sha=sha, merge=merge)
+        sentence = f"{found.base}@{base[:7]} merged into the working copy, up to its conflicts"
+        data = {"files": [*found.files]}
+        self._runs.append_event_once(run.id, self._clock(), "note", sentence, **data)
+        failpoint("after_merge_begun")
 
     def _claim(self, repo: Repository, change: Change) -> str:
         """Point the claim at origin's head, as last fetched, and return that commit.

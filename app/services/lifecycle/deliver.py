@@ -11,6 +11,7 @@ import structlog
 from app.domain.backoff import Backoff
 from app.domain.lifecycle import Signal
 from app.domain.projects.check_rounds import Marks, marks_of, read_plan
+from app.domain.review.base_merges import read_merge
 from app.domain.rules import Verdict
 from app.domain.words import Cause, Status
 from app.failpoints import failpoint
@@ -20,11 +21,19 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.tables import CheckResult, Project, Run
 from app.services.concurrency import Locks
 from app.services.context import Adapters, Context, repository_of
-from app.services.lifecycle.change_heads import ChangeHeads, closed_words
+from app.services.lifecycle.change_heads import ChangeHeads, closed_words, why_unresolved
 from app.services.lifecycle.finalize import delivery_columns
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
 from app.services.lifecycle.transitions import Line, Transitions
-from app.services.ports import CannotRead, ChangeOrder, Delivery, ForgeSilent, OriginProblem
+from app.services.ports import (
+    CannotRead,
+    ChangeOrder,
+    Delivery,
+    DiffStat,
+    ForgeSilent,
+    OriginProblem,
+    Repository,
+)
 from app.services.push_checks import NOT_PUSHED, PushChecks, Unchecked
 from app.services.system.quarantine import Quarantine, of_run
 from app.services.tracing import unit_of_work
@@ -165,22 +174,35 @@ class Deliverer:
         closed = closed_words(run.pr_number, change)
         if change is None or closed is not None:
             return NotDelivered(f"not pushed: {closed}", for_good=True)
+        merge = read_merge(run.merging)
         tip = self._push(run, project, push_anyway=push_anyway)
         if isinstance(tip, NotDelivered):
             return tip
-        whole, marks = self._mirrors.stat(repo, change.base_sha, tip), self._marks_text(run, tip)
+        # with its base merged in, a change begins where that was
+        base = change.base_sha if merge is None else merge.theirs
+        whole, marks = self._mirrors.stat(repo, base, tip), self._marks_text(run, tip)
         updated = self._forge_of(project).update_change(
             repo,
             change.number,
             head_sha=tip,
             stat=whole,
+            base_sha=base,
             draft=None if run.checks is None else self.is_red(run),
             note=f"Updated by run {run.id} with {run.agent}.{marks}" if marks else "",
         )
         failpoint("delivery.after_update")
         if updated is None:
             return NotDelivered(f"change request #{change.number} is no longer open", for_good=True)
-        return replace(updated, stat=self._mirrors.stat(repo, run.base_sha or tip, tip))
+        return replace(updated, stat=self._own_stat(repo, run, tip))
+
+    def _own_stat(self, repo: Repository, run: Run, tip: str) -> DiffStat:
+        """Return the size of what a run added to its change."""
+        began, merge = run.base_sha or tip, read_merge(run.merging)
+        own = self._mirrors.stat(repo, began, tip)
+        if merge is None:
+            return own
+        brought = self._mirrors.stat(repo, began, merge.theirs).commits
+        return replace(self._mirrors.stat(repo, merge.theirs, tip), commits=own.commits - brought)
 
     def _push(self, run: Run, project: Project, *, push_anyway: bool) -> str | NotDelivered:
         """Check and push the run's commits; return the commit that origin has now."""
@@ -191,7 +213,12 @@ class Deliverer:
         if run.status == Status.DELIVERING and run.head_sha:
             # push what was taken: an unsandboxed agent may have moved the branch since
             tip = run.head_sha
-        objection = None if push_anyway else self._checks.objection(repo, run.base_sha, tip)
+        merge = read_merge(run.merging)
+        if not push_anyway and (left := why_unresolved(self._mirrors, repo, run, tip)):
+            return NotDelivered(left, True, Cause.NO_DELIVERY)
+        # what its base brought in is at origin already
+        began = run.base_sha if merge is None else merge.theirs
+        objection = None if push_anyway else self._checks.objection(repo, began, tip)
         if objection is not None:
             return NotDelivered(objection.sentence, True, objection.cause)
         # written before the push: if we crash after it, a discard must know the branch is ours

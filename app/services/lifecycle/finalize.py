@@ -11,7 +11,7 @@ from app.failpoints import failpoint
 from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run
 from app.services.context import Context, repository_of
-from app.services.lifecycle.change_heads import ChangeHeads
+from app.services.lifecycle.change_heads import ChangeHeads, is_as_prepared
 from app.services.lifecycle.handover import Handover
 from app.services.lifecycle.rollback import Rollback
 from app.services.lifecycle.steps import Kills, append_unreadable_records, is_tidying
@@ -181,11 +181,14 @@ class Finalizer:
                 self._copies.put_back(repo, run.id, is_over=True)
                 tip = self._copies.import_work(repo, run.id, run.work_branch)
                 state = self._copies.inspect(repo, run.id, tip=tip)
+                is_clean = state.is_clean or (
+                    tip == run.base_sha and is_as_prepared(self._copies, repo, run)
+                )
             except (CannotRead, OSError) as problem:
                 return Kept(
                     True, f"{run.work_branch}: the working copy could not be read: {problem}"
                 )
-            if not state.is_clean:
+            if not is_clean:
                 return Kept(True, f"{run.work_branch} holds {state.holds}")
         elif run.started_at is not None and not self._copies.path(run.id).parent.is_dir():
             return Kept(True, f"{run.work_branch}: the folder of working copies is away")

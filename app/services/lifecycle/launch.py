@@ -274,7 +274,7 @@ class Launcher:
             how = self._handover.leave_as_found(repo, run)
             self._append_event(run, "prepared", f"the working copy of {project.name} {how}")
             return
-        self._copies.prepare(repo, run.id, branch=run.work_branch, sha=tip)
+        self._heads.prepare_copy(repo, run, tip, continues=continues(run))
         made.copy = True
         included = self._copies.include(repo, run.id)
         extra = f" · {included} files of .runyardinclude" if included else ""

@@ -18,6 +18,7 @@ from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run
 from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
+from app.services.lifecycle.change_heads import why_unresolved
 from app.services.lifecycle.checks import Checking, with_checks
 from app.services.lifecycle.deliver import Deliveries
 from app.services.lifecycle.finalize import Finalizer
@@ -193,9 +194,24 @@ class Reaper:
             verdict = replace(verdict, because=f"{verdict.because}: {work.because}")
         columns: RunColumns = {"head_sha": work.tip}
         before = self._lines_before(run, observation.exit, word, work, columns)
+        if verdict.signal is Signal.WORK_TO_DELIVER and run.merging is not None:
+            verdict = self._if_resolved(run, project, verdict, work)
+            if verdict is None:
+                return run
         if verdict.signal is Signal.WORK_TO_DELIVER:
             verdict = with_checks(run, project, verdict, columns)
         return self._transitions.write(run, verdict, _line_of(verdict), before, **columns)
+
+    def _if_resolved(
+        self, run: Run, project: Project, verdict: Verdict, work: Work
+    ) -> Verdict | None:
+        """Return the verdict of a run that was to resolve conflicts; None if it is unknown."""
+        try:
+            left = why_unresolved(self._mirrors, repository_of(project), run, work.tip or "")
+        except (CannotRead, OSError) as problem:
+            self._hold(run, f"its work could not be read; retrying: {problem}")
+            return None
+        return Verdict(Signal.GONE, Cause.NO_DELIVERY, left) if left else verdict
 
     def _lines_before(
         self, run: Run, ended: ExitRecord | None, word: LastWord, work: Work, columns: RunColumns

@@ -11,6 +11,7 @@ import structlog
 from app.domain.end_causes import ExitReason
 from app.records.tables import Project, Run
 from app.services.context import Adapters, repository_of
+from app.services.lifecycle.change_heads import is_as_prepared
 from app.services.lifecycle.handover import Handover
 from app.services.lifecycle.steps import UNPROVED
 from app.services.ports import Observation
@@ -98,7 +99,10 @@ class Rollback:
             return ""
         if not made.process or _never_began(self._engine.inspect(run.id, run.supervisor)):
             return ""
-        state = self._copies.inspect(repository_of(project), run.id, tip=run.base_sha)
+        repo = repository_of(project)
+        state = self._copies.inspect(repo, run.id, tip=run.base_sha)
+        if not state.is_clean and is_as_prepared(self._copies, repo, run):
+            return ""
         return "" if state.is_clean else f"{run.work_branch}: the working copy holds {state.holds}"
 
     def _remove(self, run: Run) -> bool:

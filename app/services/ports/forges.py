@@ -197,10 +197,13 @@ class Forge(Protocol):
         *,
         head_sha: str,
         stat: DiffStat,
+        base_sha: str | None = None,
         draft: bool | None = None,
         note: str = "",
     ) -> Delivery | None:
         """Record the new head of a change request, None if it is not open. Raises ForgeSilent.
+
+        `base_sha` is the commit that its diff begins at from now on; None leaves that as it is.
 
         `draft` is whether it is a draft from now on; None leaves that as it is. `note` is added at
         the end of its text unless it is there already.

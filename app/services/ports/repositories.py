@@ -109,6 +109,19 @@ class MergeAnswer:
     brings_more: bool = False
 
 
+@dataclass(frozen=True)
+class PreparedMerge:
+    """The commit `sha` of a merge of `base_sha`, whose `files` in conflict hold markers.
+
+    `entries` are those files' entries of git's index.
+    """
+
+    sha: str
+    base_sha: str
+    files: tuple[str, ...]
+    entries: tuple[bytes, ...] = ()
+
+
 class Mirrors(Protocol):
     """Runyard's bare clones: claims in `refs/heads/*`, origin's in `refs/remotes/origin/*`."""
 
@@ -214,6 +227,17 @@ class Mirrors(Protocol):
 
         Raises CannotRead, also for commits without a common history.
         """
+        ...
+
+    def prepare_merge(self, repo: Repository, head_sha: str, base_sha: str) -> PreparedMerge:
+        """Merge `base_sha` into `head_sha`, conflicts included; no branch moves.
+
+        Raises CannotRead.
+        """
+        ...
+
+    def why_unresolved(self, repo: Repository, tip: str, head_sha: str, base_sha: str) -> str:
+        """Return why `tip` does not conclude that merge, "" if it does. Raises CannotRead."""
         ...
 
     def large_files(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from app.services.ports.repositories import Diff, Repository
+from app.services.ports.repositories import Diff, PreparedMerge, Repository
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,19 @@ class WorkingCopies(Protocol):
         """Return the ids of all runs that have a copy, unordered."""
         ...
 
-    def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
-        """Clone with borrowed mirror objects, check out `branch` at `sha`, and return the path."""
+    def prepare(
+        self,
+        repo: Repository,
+        run_id: str,
+        *,
+        branch: str,
+        sha: str,
+        merge: PreparedMerge | None = None,
+    ) -> Path:
+        """Clone with borrowed mirror objects, check out `branch` at `sha`, and return the path.
+
+        With `merge`, git is in the middle of that merge there, its conflicts to be resolved.
+        """
         ...
 
     def include(self, repo: Repository, run_id: str) -> int:

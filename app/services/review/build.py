@@ -12,6 +12,7 @@ from app.services.review.feedback import Feedback
 from app.services.review.inbox import Inbox
 from app.services.review.issue_board import IssueBoard
 from app.services.review.report import ReportService
+from app.services.review.resolving import Resolving
 from app.services.review.reviews import Reviews
 from app.services.review.visits import Visits
 from app.services.runs.build import RunServices
@@ -29,6 +30,7 @@ class ReviewServices:
     reviews: Reviews
     feedback: Feedback
     issue_board: IssueBoard
+    resolving: Resolving
 
 
 def build(
@@ -54,4 +56,5 @@ def build(
         reviews=Reviews(context, tracker.changes),
         feedback=Feedback(context, tracker.changes, runs.accept),
         issue_board=IssueBoard(context, projects.overview, system.quarantine),
+        resolving=Resolving(tracker.changes, runs.accept),
     )

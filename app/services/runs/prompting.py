@@ -12,9 +12,11 @@ from app.domain.agents.prompt_parts import (
     ClosedChange,
     Comment,
     DeliveredRound,
+    MergeBrief,
 )
 from app.domain.agents.prompts import Brief, Prompt, continue_prompt, make_prompt
 from app.domain.issues import branch_of_issue
+from app.domain.review.base_merges import read_merge
 from app.domain.review.sent import read_rows
 from app.domain.words import Delivers, Depth
 from app.errors import ForgeUnavailable
@@ -78,6 +80,7 @@ class Prompts:
             continues=continues,
             base=base,
             review=tuple(one.words for one in read_rows(run.review)) if run.review else (),
+            merge=_merge_of(run) if run.merging else None,
         )
         if run.pr_number is not None:
             change = self._forge_of(project).change(repository_of(project), run.pr_number)
@@ -194,6 +197,11 @@ class Prompts:
         if found is None:
             return ""
         return f"{found.text.rstrip()}\n\n{CUT}" if found.is_cut else found.text
+
+
+def _merge_of(run: Run) -> MergeBrief | None:
+    merge = read_merge(run.merging)
+    return None if merge is None else MergeBrief(merge.base, merge.files)
 
 
 def _round_of(run: Run) -> DeliveredRound:

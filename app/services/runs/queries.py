@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from app.domain.lifecycle import DONE
+from app.domain.review.base_merges import read_merge
 from app.errors import Invalid, NotFound
 from app.records.database.cursors import BadCursor
 from app.records.runs import run_ledger, run_pages
@@ -111,13 +112,15 @@ class RunListing:
         project = self._projects.find(run.project_id)
         if project is None or run.base_sha is None:
             return Diff("")
-        repo = repository_of(project)
+        repo, merge = repository_of(project), read_merge(run.merging)
         # a copy that is being removed must not be read as deleted files
         is_kept = run.parked or run.status not in DONE
         if is_kept and self._adapters.copies.exists(run.id):
             try:
-                return self._adapters.copies.diff(repo, run.id, base_sha=run.base_sha)
+                began = run.base_sha if merge is None else merge.prepared
+                return self._adapters.copies.diff(repo, run.id, base_sha=began)
             except CannotRead:
                 pass  # commits already in the mirror can still be shown
         tip = run.head_sha or self._adapters.mirrors.tip(repo, run.work_branch)
-        return self._adapters.mirrors.diff(repo, run.base_sha, tip) if tip else Diff("")
+        began = run.base_sha if merge is None else merge.theirs
+        return self._adapters.mirrors.diff(repo, began, tip) if tip else Diff("")

@@ -31,7 +31,7 @@ FROM = "from"
 # in a run's provenance: the template that makes its prompt, as `name@version`
 TEMPLATE = "template"
 # fields of an order that no request contains
-_NOT_ASKED = frozenset({"again", "batch_id", "picked", "review"})
+_NOT_ASKED = frozenset({"again", "batch_id", "picked", "review", "merging"})
 # called in the accepting transaction; raises if an earlier decision no longer holds
 Still = Callable[[Session, Project], None]
 # called in the accepting transaction to write more rows together with the run
@@ -89,6 +89,8 @@ class RunRequest:
     picked: Issue | None = None
     # comments of a review, for the agent
     review: tuple[SentComment, ...] = ()
+    # the merge of the change's base that the agent is to conclude; empty until the launch makes it
+    merging: dict[str, Any] | None = None
 
     def body_hash(self) -> str:
         """Return the hash that distinguishes two orders under one key."""
@@ -178,6 +180,7 @@ def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: da
             "issue": order.issue,
             "pr_number": order.pr_number,
             "review": as_rows(order.review) if order.review else None,
+            "merging": order.merging,
             "task": order.task,
             "agent": settled.agent,
             "model": order.model,

@@ -1,4 +1,4 @@
-"""Requests for changes over HTTP: the run, its key, its audit row and its refusals."""
+"""Runs on a change over HTTP, for comments and conflicts: key, audit row and refusals."""
 
 from __future__ import annotations
 
@@ -92,3 +92,39 @@ def test_a_change_that_was_closed_takes_no_requests(shop: Workshop, change: str)
     told = problem(answer)
     assert (told["status"], told["error"], told["state"]) == (409, "change_closed", "closed")
     assert shop.api.post(f"{change}9/request-changes", json={"text": "x"}).status_code == 404
+
+
+def test_a_change_that_conflicts_is_told_refused_and_given_to_an_agent_once(
+    shop: Workshop, project: str
+) -> None:
+    writes = "echo $RUNYARD_RUN_ID > a.txt; git add .; git commit -qm Add"
+    agent = {"agent_command": ["sh", "-c", writes]}
+    shop.api.patch(f"/projects/{project}", json=agent).raise_for_status()
+    numbers = [shop.delivered(project, f"do {one}")["delivery"]["number"] for one in "ab"]
+    first, second = (f"/projects/{project}/changes/{number}" for number in numbers)
+    clean = shop.wait(second, lambda change: change["conflicts"] is not None)
+    assert clean["conflicts"] == []
+    told = problem(shop.api.post(f"{second}/resolve"))
+    assert (told["status"], told["error"]) == (409, "no_conflict")
+    shop.api.post(f"{first}/merge").raise_for_status()
+    shop.wait(second, lambda change: change["conflicts"] == ["a.txt"])
+    [listed, _] = shop.api.get(f"/projects/{project}/changes").json()["items"]
+    assert listed["conflicts"] == ["a.txt"]
+    items = shop.api.get("/inbox").json()["items"]
+    [item] = [one for one in items if one["url"] == second]
+    assert item["facts"]["conflicts"] == ["a.txt"]
+    assert item["sentence"].endswith(" · Conflicts")
+    refused = problem(shop.api.post(f"{second}/merge"))
+    assert (refused["error"], refused["files"]) == ("merge_conflict", ["a.txt"])
+    heads = {"Idempotency-Key": second, "X-Correlation-Id": "resolved"}
+    answer = shop.api.post(f"{second}/resolve", headers=heads)
+    assert answer.status_code == 201, answer.text
+    run = answer.json()
+    assert (run["trigger"], run["pr_number"]) == ("review", numbers[1])
+    again = shop.api.post(f"{second}/resolve", headers=heads)
+    assert (again.status_code, again.json()["id"]) == (200, run["id"])
+    audited = shop.api.get("/audit", params={"limit": 100}).json()["items"]
+    rows = [row["deed"] for row in audited if row["correlation_id"] == "resolved"]
+    assert rows == ["resolve_conflicts"]
+    shop.ended(run["id"])
+    assert problem(shop.api.post(f"{first}/resolve"))["error"] == "change_closed"

@@ -133,6 +133,7 @@ def yard(server: RecordedServer) -> RecordedServer:
     server.on("GET", f"{CHANGE}/comments", {"items": [A_COMMENT, SENT]})
     server.on("POST", f"{CHANGE}/comments", A_COMMENT)
     server.on("POST", f"{CHANGE}/request-changes", a_run())
+    server.on("POST", f"{CHANGE}/resolve", a_run())
     kept = [kept_work(), kept_work(project_id="proj_2", project_name="other", bytes=None)]
     server.on("GET", "/parked", {"items": kept})
     gone = {"project_id": "proj_1", "branch": "afk/3", "runs": 1}
@@ -185,6 +186,7 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("changes comments 4 -p demo", r"\n8 +round 2, outdated +ada +the whole change +Fine\.\n"),
         ("changes comment 4 -p demo Fine", r"\A7\n\Z"),
         ("changes request-changes 4 -p demo", rf"\A{RUN_ID}\n\Z"),
+        ("changes resolve 4 -p demo", rf"\A{RUN_ID}\n\Z"),
         ("parked list", r"afk/3 +demo +…7f3k1a +1 h 1 min +2.0 KB +2 commits +agent exited 1\n"),
         ("parked list", r"other +…7f3k1a +1 h 1 min +unknown "),
         ("parked discard afk/3 -p demo --confirm afk/3", r"Discarded afk/3\.\n"),

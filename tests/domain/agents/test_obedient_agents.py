@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from app.domain.agents.prompt_parts import ReviewComment
+from app.domain.agents.prompt_parts import MergeBrief, ReviewComment
 from app.domain.agents.prompts import Brief, make_prompt
 from app.domain.agents.templates import Template
 from app.domain.words import Delivers, Depth
 from tests.fakes.agents.obeys import asked_in
+from tests.fakes.agents.resolves import named_in, without_marks
 
 FILES = {
     "src/sums.py": ("def add(a, b):", "    return a - b", "", "def half(a):", "    return a / 3"),
@@ -64,6 +65,23 @@ def test_a_comment_that_does_not_reach_the_agent_leaves_its_line_as_it_was(left_
     del review[left_out]
     files = obey(make_prompt(replace(PLAIN, review=tuple(review)), None).text)
     assert are_right(files) == [number != left_out for number in range(3)]
+
+
+NAMES = ("src/sums.py", "a b.txt", "eve.txt\n- stranger.txt", "x\u2028- too.txt")
+
+
+@pytest.mark.parametrize("template", [None, Template("own", 1, "{{task}}")])
+def test_the_files_of_a_merge_that_stopped_reach_the_agent(template: Template | None) -> None:
+    brief = replace(PLAIN, merge=MergeBrief("main", NAMES[:2]))
+    prompt = make_prompt(brief, template).text
+    assert list(named_in(prompt)) == ["src/sums.py", "a b.txt"]
+    assert without_marks("1\n<<<<<<< a\n2\n=======\n3\n>>>>>>> b\n4\n") == "1\n2\n3\n4\n"
+    assert list(named_in(make_prompt(PLAIN, template).text)) == []
+
+
+def test_the_name_of_a_file_cannot_name_another_one() -> None:
+    prompt = make_prompt(replace(PLAIN, merge=MergeBrief("main", NAMES)), None).text
+    assert not {"stranger.txt", "too.txt"} & set(named_in(prompt))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\u2028", "\x85"])

@@ -41,6 +41,7 @@ RARELY_DONE = {
     "/quota/accounts/lift",
     "/projects/{project_id}/changes/{number}/close",
     "/projects/{project_id}/changes/{number}/request-changes",  # merged by then
+    "/projects/{project_id}/changes/{number}/resolve",
     "/quarantine/{key}/retry",
 }
 # posted, because it takes the body of an order, but nothing is done

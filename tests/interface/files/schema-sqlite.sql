@@ -413,7 +413,7 @@ CREATE TABLE runs (
 	parked BOOLEAN NOT NULL, 
 	input_tokens INTEGER, 
 	output_tokens INTEGER, 
-	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, turn INTEGER DEFAULT '1' NOT NULL, check_round INTEGER DEFAULT '0' NOT NULL, checks JSON, review JSON, 
+	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, turn INTEGER DEFAULT '1' NOT NULL, check_round INTEGER DEFAULT '0' NOT NULL, checks JSON, review JSON, merging JSON, 
 	PRIMARY KEY (id), 
 	CONSTRAINT run_delivers CHECK (delivers IN ('change', 'report')), 
 	CONSTRAINT run_depth CHECK (depth_level IN ('quick', 'standard', 'deep')), 
