@@ -22,6 +22,7 @@ from app.services.ports import (
     CannotRead,
     Capability,
     ChangedFile,
+    Commit,
     CopyChange,
     CopyState,
     Diff,
@@ -44,6 +45,7 @@ from app.services.ports import (
 
 BASE = "main"
 BOOT = "boot-1"
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -279,6 +281,11 @@ class FakeMirrors:
         before = set(self._world.ancestry(base_sha))
         new = sorted(sha for sha in self._world.ancestry(tip) if sha not in before)
         return [ChangedFile(f"{sha[:7]}.txt", sha, additions=1) for sha in new]
+
+    def commits(self, repo: Repository, base_sha: str, tip: str) -> list[Commit]:
+        before = set(self._world.ancestry(base_sha))
+        new = [sha for sha in self._world.ancestry(tip) if sha not in before]
+        return [Commit(sha, f"Make {sha[:7]}", "Agent", BEGAN) for sha in new]
 
     def conflicts(self, repo: Repository, base_sha: str, tip: str) -> tuple[str, ...]:
         if self._world.is_silent:

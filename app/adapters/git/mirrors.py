@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.adapters.git.command import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
 from app.adapters.git.config_guard import keep_mirror
-from app.adapters.git.diffs import changed_files, diff_between, read_file, stat_between
+from app.adapters.git.diffs import diff_between, read_file, stat_between
 from app.adapters.git.layout import (
     agreed_ref,
     checked_sha,
@@ -20,8 +20,8 @@ from app.adapters.git.layout import (
     mirror_path,
     or_cannot_read,
 )
+from app.adapters.git.mirror_reads import MirrorReads
 from app.adapters.git.push import (
-    Merging,
     Push,
     has_commit,
     is_below,
@@ -50,7 +50,6 @@ from app.domain.names import branches_collide
 from app.domain.secret_masks import SecretMask
 from app.services.ports import (
     BranchTaken,
-    ChangedFile,
     Diff,
     DiffStat,
     FileText,
@@ -74,7 +73,7 @@ _FETCH = (
 _REFSPEC = f"+{HEADS}*:{TRACKED}*"
 
 
-class GitMirrors(Merging):
+class GitMirrors(MirrorReads):
     """Mirrors at `root/<project id>.git`: claims, fetches, pushes and merges."""
 
     def __init__(self, root: Path, *, git: Git) -> None:
@@ -254,12 +253,6 @@ class GitMirrors(Merging):
         """Return the unified diff from the merge base to `tip`. Raises GitFailed."""
         base, last = checked_sha(base_sha), checked_sha(tip)
         return diff_between(self._git, self._dir(repo), base, last, paths)
-
-    def changed_files(self, repo: Repository, base_sha: str, tip: str) -> list[ChangedFile]:
-        """Return the files of that diff, by path. Raises CannotRead."""
-        with or_cannot_read("The mirror"):
-            base, last = checked_sha(base_sha), checked_sha(tip)
-            return changed_files(self._git, self._dir(repo), base, last)
 
     def large_files(
         self, repo: Repository, base_sha: str, tip: str, *, above: int

@@ -214,6 +214,7 @@ class ApiClient:
     inbox = _asks(review_calls.inbox)
     report_since = _asks(review_calls.report)
     change_files = _asks(review_calls.change_files)
+    change_history = _asks(review_calls.change_history)
     change_comments = _asks(review_calls.change_comments)
     comment_on_change = _asks(review_calls.comment_on_change)
     request_changes = _asks(review_calls.request_changes)

@@ -31,6 +31,11 @@ def change_files(project_id: str, number: int) -> Call[list[schemas.ChangeFile]]
     return Call("GET", _change(project_id, number, "/files"), "ChangeFiles", takes_items=True)
 
 
+def change_history(project_id: str, number: int) -> Call[schemas.ChangeHistoryOut]:
+    """Return the commits of a change request, and what people asked for on it."""
+    return Call("GET", _change(project_id, number, "/history"), "ChangeHistoryOut")
+
+
 def change_comments(project_id: str, number: int) -> Call[list[schemas.ChangeCommentOut]]:
     """Return the comments on a change request that were sent, and this person's drafts."""
     return Call("GET", _change(project_id, number, "/comments"), "ChangeComments", takes_items=True)

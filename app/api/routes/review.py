@@ -15,9 +15,13 @@ from app.api.schemas.review import (
     ChangeComments,
     ChangeFile,
     ChangeFiles,
+    ChangeHistoryOut,
     ChangesRequest,
     CommentChange,
+    CommitOut,
+    DoneComment,
     NewChangeComment,
+    RequestOut,
     ViewedMark,
 )
 from app.api.views import named_run_out
@@ -34,7 +38,7 @@ _CHANGE = "/projects/{project_id}/changes/{number}"
 def routes(services: Services) -> APIRouter:
     """Build the routes of a change request's files, comments and requests."""
     router = APIRouter()
-    for some in (_files, _comments, _requests, _resolving):
+    for some in (_files, _history, _comments, _requests, _resolving):
         router.routes.extend(some(services).routes)
     return router
 
@@ -56,6 +60,23 @@ def _files(services: Services) -> APIRouter:
             project_id, number, visitor_of(request).person_id, body.path, is_viewed=body.viewed
         )
         return Response(status_code=204)
+
+    return router
+
+
+def _history(services: Services) -> APIRouter:
+    router = APIRouter(tags=["changes"])
+
+    @router.get(f"{_CHANGE}/history")
+    def show(project_id: str, number: Numbered, request: Request) -> ChangeHistoryOut:
+        """The commits of a change request, the requests for changes, and which commit did what."""
+        person_id = visitor_of(request).person_id
+        found = services.histories.of(project_id, number, person_id)
+        return ChangeHistoryOut(
+            commits=[CommitOut.model_validate(one) for one in found.commits],
+            requests=[RequestOut.model_validate(one) for one in found.requests],
+            done=[DoneComment(comment=one, commit=sha) for one, sha in found.done.items()],
+        )
 
     return router
 

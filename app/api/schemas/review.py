@@ -32,6 +32,40 @@ class ChangeFiles(Answer):
     items: list[ChangeFile]
 
 
+class CommitOut(Answer):
+    """A commit of a change request."""
+
+    sha: str
+    subject: str = Field(description="The first line of its message.")
+    author: str
+    at: Moment
+
+
+class RequestOut(Answer):
+    """A request for changes that an agent got."""
+
+    round: int
+    run_id: str
+    at: Moment
+    author: str | None = None
+    text: str | None = Field(default=None, description="Its words beside the comments.")
+
+
+class DoneComment(Answer):
+    """A comment, and the commit that changed or deleted its line first."""
+
+    comment: int
+    commit: str
+
+
+class ChangeHistoryOut(Answer):
+    """How a change request came to be: commits newest first, requests oldest first."""
+
+    commits: list[CommitOut]
+    requests: list[RequestOut]
+    done: list[DoneComment]
+
+
 class ViewedMark(Body):
     """The body of `PUT /projects/{id}/changes/{n}/files/viewed`."""
 

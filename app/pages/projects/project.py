@@ -9,8 +9,7 @@ from datetime import datetime
 
 from nicegui import ui
 
-from app.api.client.client import ApiClient
-from app.api.schemas import ChangeOut, NextPlan, ProjectCounts, ProjectOut
+from app.api.schemas import NextPlan, ProjectCounts, ProjectOut
 from app.pages.components.buttons import link_button
 from app.pages.components.markup import clean, plain, plain_html
 from app.pages.components.paging import Tabs, chosen_tab
@@ -22,10 +21,10 @@ from app.pages.projects.controls import ProjectControls
 from app.pages.projects.settings import SettingsTab
 from app.pages.runs.new_run import can_start, opens_dialog
 from app.pages.runs.runs_list import RunsList
-from app.pages.shell.frame import Page, enter, enter_project, frame
+from app.pages.shell.frame import Page, enter_project, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_form
-from app.pages.tracker.changes_tab import ChangesTab, read_change
+from app.pages.tracker.changes_tab import ChangesTab
 from app.pages.tracker.issues_tab import IssuesTab
 from app.state.page.connection import Connection
 from app.state.projects.card_words import sentence_of
@@ -135,7 +134,7 @@ TABS: dict[str, type[Tab]] = {
 
 
 def register(connection: Connection) -> None:
-    """Define `/projects/{id}` and `/projects/{id}/changes/{n}`."""
+    """Define `/projects/{id}`."""
 
     @page_at("/projects/{project_id}")
     async def project_page(project_id: str, tab: str = "") -> None:
@@ -147,23 +146,6 @@ def register(connection: Connection) -> None:
         with _framed(session, project, chosen) as (tabs, sweep):
             shown = TABS[chosen](session, project)
         await asyncio.gather(shown.load(), sweep.refetch(), tabs.look())
-
-    @page_at("/projects/{project_id}/changes/{number}")
-    async def change_page(project_id: str, number: str) -> None:
-        entered = await enter(connection, lambda api: _find_change(api, project_id, number))
-        if entered is None:
-            return
-        session, (project, change, diff) = entered
-        with _framed(session, project, "Changes") as (tabs, sweep):
-            shown = ChangesTab(session, project, opened=change, diff=diff)
-        await asyncio.gather(shown.load(), sweep.refetch(), tabs.look())
-
-
-async def _find_change(
-    api: ApiClient, project_id: str, number: str
-) -> tuple[ProjectOut, ChangeOut, str]:
-    project = await api.project(project_id)
-    return project, *await read_change(api, project_id, number)
 
 
 def _tabs_of(project: ProjectOut) -> list[str]:

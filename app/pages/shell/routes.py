@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.pages.batches import batch, batches
 from app.pages.parked import parked
 from app.pages.projects import add_project, project, projects
-from app.pages.review import inbox
+from app.pages.review import change, inbox
 from app.pages.runs import new_run, run, runs
 from app.pages.system import guide, quota, settings
 from app.pages.tracker import issues
@@ -19,6 +19,7 @@ def register_pages(connection: Connection) -> None:
         projects.register,
         add_project.register,
         project.register,
+        change.register,
         issues.register,
         new_run.register,
         runs.register,

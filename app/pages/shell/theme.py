@@ -27,6 +27,7 @@ TONES: dict[Status, tuple[str, str]] = {
 RUNS = '<link rel="stylesheet" href="/assets/runs.css">'
 ISSUES = '<link rel="stylesheet" href="/assets/issues.css">'
 INBOX = '<link rel="stylesheet" href="/assets/inbox.css">'
+CHANGE = '<link rel="stylesheet" href="/assets/change.css">'
 CHARTS = '<link rel="stylesheet" href="/assets/charts.css">'
 LOG = '<script src="/assets/run_log.js" defer></script>'
 FORM = (
@@ -63,6 +64,11 @@ def dress_form() -> None:
 def dress_inbox() -> None:
     """Link assets/inbox.css."""
     ui.add_head_html(INBOX)
+
+
+def dress_change() -> None:
+    """Link assets/change.css."""
+    ui.add_head_html(CHANGE)
 
 
 def dress_runs() -> None:

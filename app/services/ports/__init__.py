@@ -10,7 +10,15 @@ from app.services.ports.agents import (
     Unready,
     root_remedy,
 )
-from app.services.ports.commits import ChangedFile, Diff, DiffStat, FileText, LargeFile, Leak
+from app.services.ports.commits import (
+    ChangedFile,
+    Commit,
+    Diff,
+    DiffStat,
+    FileText,
+    LargeFile,
+    Leak,
+)
 from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, WindowState
 from app.services.ports.forges import (
     Change,
@@ -75,6 +83,7 @@ __all__ = [
     "ChangeOrder",
     "ChangedFile",
     "Charge",
+    "Commit",
     "CopyChange",
     "CopyState",
     "Counters",

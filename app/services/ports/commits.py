@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,16 @@ class ChangedFile:
     previous: str | None = None
     additions: int | None = 0
     deletions: int | None = 0
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit with the first line of its message; `at` (UTC) is when it was committed."""
+
+    sha: str
+    subject: str
+    author: str
+    at: datetime
 
 
 @dataclass(frozen=True)

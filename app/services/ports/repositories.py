@@ -10,7 +10,15 @@ from typing import Protocol
 
 from app.domain.secret_masks import SecretMask
 from app.domain.words import Cause
-from app.services.ports.commits import ChangedFile, Diff, DiffStat, FileText, LargeFile, Leak
+from app.services.ports.commits import (
+    ChangedFile,
+    Commit,
+    Diff,
+    DiffStat,
+    FileText,
+    LargeFile,
+    Leak,
+)
 
 # a repository's list of files outside git that working copies need too
 INCLUDE_LIST = ".runyardinclude"
@@ -220,6 +228,13 @@ class Mirrors(Protocol):
 
     def changed_files(self, repo: Repository, base_sha: str, tip: str) -> list[ChangedFile]:
         """Return the files of that diff, all of them, by path. Raises CannotRead."""
+        ...
+
+    def commits(self, repo: Repository, base_sha: str, tip: str) -> list[Commit]:
+        """Return the commits of `base_sha..tip` on its own line, newest first.
+
+        Those that a merge brought in are left out. At most 200. Raises CannotRead.
+        """
         ...
 
     def conflicts(self, repo: Repository, base_sha: str, tip: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from app.services.limits.build import LimitServices
 from app.services.projects.build import ProjectServices
 from app.services.projects.overview import shown_for
 from app.services.review.feedback import Feedback
+from app.services.review.history import Histories
 from app.services.review.inbox import Inbox
 from app.services.review.issue_board import IssueBoard
 from app.services.review.report import ReportService
@@ -31,6 +32,7 @@ class ReviewServices:
     feedback: Feedback
     issue_board: IssueBoard
     resolving: Resolving
+    histories: Histories
 
 
 def build(
@@ -57,4 +59,5 @@ def build(
         feedback=Feedback(context, tracker.changes, runs.accept),
         issue_board=IssueBoard(context, projects.overview, system.quarantine),
         resolving=Resolving(tracker.changes, runs.accept),
+        histories=Histories(context, tracker.changes),
     )

@@ -85,6 +85,23 @@ def test_a_renamed_and_a_deleted_file_are_listed_as_such(place: Place) -> None:
     assert "rename from old.txt" in both.text
 
 
+def test_the_commits_of_a_change_are_told_without_those_that_a_merge_brought(place: Place) -> None:
+    first = place.deliver({"new.txt": "x\n"})
+    desk = place.origin.with_name("merging")
+    run_git(place.origin.parent, "clone", "-q", "--shared", str(place.mirror), str(desk))
+    run_git(desk, "checkout", "-q", "-b", "base", place.base_sha)
+    commit_file(desk, "base.txt")
+    run_git(desk, "checkout", "-q", first)
+    run_git(desk, "merge", "-q", "--no-ff", "-m", "Merge \x1f base", "base")
+    run_git(desk, "push", "-q", "origin", "HEAD:refs/heads/merged")
+    tip = run_git(desk, "rev-parse", "HEAD")
+    merge, own = place.mirrors.commits(place.repo, place.base_sha, tip)
+    assert (merge.sha, merge.subject, own.sha) == (tip, "Merge \x1f base", first)
+    assert own.author
+    assert own.at.tzinfo is not None
+    assert place.mirrors.commits(place.repo, tip, tip) == []
+
+
 def test_a_diff_beyond_the_cap_is_cut_at_a_line(place: Place) -> None:
     tip = place.deliver({"big.txt": "0123456789\n" * 300_000})
     diff = place.mirrors.diff(place.repo, place.base_sha, tip)

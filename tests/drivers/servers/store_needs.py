@@ -139,6 +139,7 @@ PROJECT_CALLS = (
     Call("GET", CHANGE, CONTROL, ids=OF_CHANGE),
     Call("GET", f"{CHANGE}/diff", CONTROL, ids=OF_CHANGE),
     Call("GET", f"{CHANGE}/files", CONTROL, ids=OF_CHANGE),
+    Call("GET", f"{CHANGE}/history", BOTH, ids=OF_CHANGE),
     Call("PUT", f"{CHANGE}/files/viewed", CONTROL, 404, VIEWED, ids=OF_CHANGE),
     Call("GET", f"{CHANGE}/comments", CONTROL, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/comments", CONTROL, 201, {"text": "Why?"}, ids=OF_CHANGE),

@@ -76,9 +76,13 @@ def test_an_issue_from_its_first_word_to_its_merge(
     change = page.get_by_test_id("issue-changes").get_by_role("link")
     expect(page.get_by_test_id("issue-hold")).to_contain_text("delivered: change request #3")
     change.click()
+    expect(page.get_by_test_id("change-header")).to_contain_text("Round tax per line")
+    page.get_by_role("link", name="Files", exact=False).first.click()
     expect(page.get_by_test_id("change-diff")).to_contain_text("money.py")
-    page.get_by_test_id("merge-change").click()
-    page.get_by_test_id("merge-change").click()
+    page.keyboard.press("m")
+    expect(page.get_by_test_id("merge-dialog")).to_contain_text("Issue #1 is closed.")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("change-state")).to_have_text("Merged")
     with server.client() as client:
         path = f"/projects/{project}/issues/1"
         wait_for(client, path, lambda issue: issue["state"] == "closed")

@@ -1,0 +1,135 @@
+"""The tabs Files, Checks and Runs of a change."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nicegui import ui
+
+from app.api.schemas import ProjectOut, RunCheck
+from app.domain.words import CheckStatus
+from app.pages.components.countdown import ago_html
+from app.pages.components.markup import clean, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.review.change_view import ChangeView
+from app.pages.runs.checks import rounds_html
+from app.pages.runs.diff_view import diff_html
+from app.pages.shell.page_session import PageSession
+from app.pages.shell.theme import look_of
+from app.state.review.change_words import run_facts, run_name
+
+# of a check's output: its last lines say what failed
+TAIL_BYTES = 4096
+TAIL_LINES = 20
+NO_CHECKS = (
+    "No checks ran on this change. Give the project checks, and the next run is checked before"
+    " delivery."
+)
+
+
+class ChecksTab:
+    """The rounds of checks by run, newest first, with the last lines of those that did not pass."""
+
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
+        self._view: ChangeView | None = None
+        self._tails: dict[tuple[str, str, int], str] = {}
+        self._place = testid(ui.html("", sanitize=clean).classes("change-checks"), "change-checks")
+        self.load = session.looker(self._read_tails, self._add_tails)
+
+    def show(self, view: ChangeView) -> None:
+        """Show the rounds."""
+        self._view = view
+        parts: list[str] = []
+        for run in reversed(view.snapshot.runs):
+            checks = view.snapshot.checks.get(run.id, [])
+            if not checks:
+                continue
+            name = run_name(view.snapshot, run)
+            parts.append(f'<h3><a href="/runs/{text(run.id)}">{text(name)}</a></h3>')
+            for number in sorted({one.round for one in checks}, reverse=True):
+                parts.append(rounds_html(run.id, checks, number))
+                parts += [self._tail_html(run.id, one) for one in checks if one.round == number]
+        self._place.set_content("".join(parts) or f'<p class="card none">{NO_CHECKS}</p>')
+
+    async def _read_tails(self) -> dict[tuple[str, str, int], str]:
+        if self._view is None:
+            return {}
+        wanted = [
+            (run_id, one)
+            for run_id, checks in self._view.snapshot.checks.items()
+            for one in checks
+            if _has_words(one) and (run_id, one.name, one.round) not in self._tails
+        ]
+        texts = await asyncio.gather(*(self._tail(run_id, one) for run_id, one in wanted))
+        keys = [(run_id, one.name, one.round) for run_id, one in wanted]
+        return dict(zip(keys, texts, strict=True))
+
+    async def _tail(self, run_id: str, check: RunCheck) -> str:
+        first, last = check.log_from or 0, check.log_to or 0
+        begin = max(first, last - TAIL_BYTES)
+        piece = await self._session.api.log(run_id, offset=begin, limit=last - begin)
+        lines = piece.content.decode("utf-8", "replace").splitlines()
+        return "\n".join(lines[-TAIL_LINES:])
+
+    def _add_tails(self, found: dict[tuple[str, str, int], str]) -> None:
+        self._tails |= found
+        if found and self._view is not None:
+            self.show(self._view)
+
+    def _tail_html(self, run_id: str, check: RunCheck) -> str:
+        words = self._tails.get((run_id, check.name, check.round), "")
+        if not words:
+            return ""
+        lines = "\n".join(map(plain_html, words.split("\n")))
+        return f'<pre class="body" tabindex="0" aria-label="{plain_html(check.name)}">{lines}</pre>'
+
+
+def _has_words(check: RunCheck) -> bool:
+    is_red = check.status not in (CheckStatus.PASSED, CheckStatus.RUNNING)
+    return is_red and (check.log_to or 0) > (check.log_from or 0)
+
+
+class RunsTab:
+    """The runs that worked on the change, newest first."""
+
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
+        self._place = ui.html("", sanitize=clean).classes("list")
+
+    def show(self, view: ChangeView) -> None:
+        """Show the runs."""
+        now, rows = self._session.now(), list[str]()
+        for run in reversed(view.snapshot.runs):
+            look = look_of(run.status, run.cause)
+            name = run_name(view.snapshot, run)
+            facts = " · ".join(one for one in (look.word, run_facts(run), run.because or "") if one)
+            rows.append(
+                f'<div class="item" data-testid="change-run" data-run="{text(run.id)}">'
+                f'<i class="mark {look.tone}" aria-hidden="true"></i><div class="grow"><div>'
+                f'<a href="/runs/{text(run.id)}">{text(name)}</a></div>'
+                f'<div class="sub">{plain_html(facts)}</div></div>'
+                f'<span class="sub">{ago_html(run.created_at, now)}</span></div>'
+            )
+        self._place.set_content("".join(rows))
+        self._place.set_visibility(bool(rows))
+
+
+class DiffTab:
+    """The diff of a change."""
+
+    def __init__(self, session: PageSession, project_id: str, number: int) -> None:
+        self._id = project_id
+        self._whole_at = f"/api/v1/projects/{project_id}/changes/{number}/diff"
+        self._place = testid(ui.html("", sanitize=clean), "change-diff")
+        self.load = session.looker(lambda: session.api.change_diff(project_id, number), self._draw)
+        session.on("project.changed", self._follow)
+        session.on_return(self.load)
+
+    def _draw(self, diff: str) -> None:
+        shown = diff_html(diff, self._whole_at) or '<p class="sub">No changes.</p>'
+        self._place.set_content(shown)
+
+    async def _follow(self, project: ProjectOut) -> None:
+        if project.id == self._id:
+            await self.load()

@@ -1,0 +1,185 @@
+"""Beside a change: what speaks for and against a merge, the decisions, its runs and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nicegui import ui
+
+from app.api.schemas import ProjectOut, RunItem
+from app.domain.words import Phase
+from app.pages.components.buttons import button
+from app.pages.components.countdown import day_html
+from app.pages.components.markup import clean, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.review.change_dialogs import ChangeDialogs
+from app.pages.review.change_view import ChangeView
+from app.pages.shell.page_session import PageSession
+from app.pages.shell.theme import look_of
+from app.state.review.change_asks import AskedChange
+from app.state.review.change_words import (
+    checks_words,
+    comments_state,
+    merge_note,
+    run_facts,
+    run_name,
+    viewed_words,
+    why_not_merged,
+)
+
+FILES_NAMED = 50
+COMMITS_NAMED = 20
+
+
+class ChangeSide:
+    """The column beside a change; on a phone its decisions stand at the foot of the screen."""
+
+    def __init__(
+        self,
+        session: PageSession,
+        project: ProjectOut,
+        dialogs: ChangeDialogs,
+        asked: Callable[[], AskedChange],
+    ) -> None:
+        self._session, self._id = session, project.id
+        self._dialogs, self._asked = dialogs, asked
+        self._why = ""
+        with ui.element("aside").classes("change-side").props('aria-label="Decide"'):
+            self._marks = ui.html("", sanitize=clean)
+            with ui.element("div").classes("change-acts") as self._acts:
+                self._draw_acts()
+            self._ended = testid(ui.html("", sanitize=clean), "change-ended")
+            self._lists = ui.html("", sanitize=clean)
+
+    def _draw_acts(self) -> None:
+        self._merge = button("Merge", self._ask_to_merge, kind="pri", mark="change-merge", key="m")
+        self._note = ui.html("", sanitize=clean, tag="p").classes("why sub")
+        self._note.props(f"id={self._note.html_id}")
+        self._request = button(
+            "Request changes", self._ask_to_change, mark="change-request", key="r"
+        )
+        more = ui.element("button").classes("btn ico change-more").props("type=button")
+        with testid(more, "change-more"):
+            ui.html("⋯", sanitize=clean, tag="span").props("aria-hidden=true")
+        with ui.element("div").classes("change-rest").props("popover=auto") as rest:
+            self._close = button(
+                "Close change", self._ask_to_close, kind="bare", mark="change-close", key="e"
+            )
+        more.props(f'popovertarget={rest.html_id} aria-label="More actions"')
+
+    def show(self, view: ChangeView, word: str) -> None:
+        """Show what is so; `word` is the busy word of an action under way."""
+        snapshot = view.snapshot
+        change = snapshot.change
+        project = self._session.board.get(self._id)
+        is_open = change.state == "open"
+        self._why = why_not_merged(
+            snapshot, is_archived=project is not None and project.archived_at is not None
+        )
+        self._marks.set_content(marks_html(view) if is_open else "")
+        self._acts.set_visibility(is_open)
+        self._merge.set_text(word or "Merge")
+        is_off = bool(self._why or word)
+        self._merge.props["aria-disabled"] = str(is_off).lower()
+        self._merge.props["aria-describedby"] = self._note.html_id
+        note = self._why or merge_note(snapshot)
+        self._note.set_content(text(note))
+        self._note.set_visibility(bool(note))
+        self._ended.set_content(ended_html(view))
+        self._ended.set_visibility(not is_open)
+        self._lists.set_content(runs_html(view) + commits_html(view) + files_html(view))
+
+    async def _ask_to_merge(self) -> None:
+        if self._why:
+            self._session.notify(self._why)
+        elif self._merge.props["aria-disabled"] != "true":
+            self._dialogs.merge(self._asked())
+
+    async def _ask_to_change(self) -> None:
+        self._dialogs.request(self._asked())
+
+    async def _ask_to_close(self) -> None:
+        self._dialogs.close(self._asked())
+
+
+def marks_html(view: ChangeView) -> str:
+    """Return a line for checks, comments and viewed files, each with its mark."""
+    snapshot = view.snapshot
+    lines: list[tuple[str, str]] = []
+    words, tone = checks_words(snapshot.last_checks)
+    if words:
+        lines.append((tone, words))
+    said, is_done = comments_state(snapshot)
+    if said:
+        lines.append(("go" if is_done else "wait", said))
+    viewed, is_all = viewed_words(snapshot.files)
+    if viewed:
+        lines.append(("go" if is_all else "", viewed))
+    rows = "".join(
+        f'<li><i class="mark {tone}" aria-hidden="true"></i>{text(words)}</li>'
+        for tone, words in lines
+    )
+    return f'<ul class="change-marks">{rows}</ul>' if rows else ""
+
+
+def ended_html(view: ChangeView) -> str:
+    """Return how a change ended; empty while it is open."""
+    change = view.snapshot.change
+    if change.state == "open" or change.ended_at is None:
+        return ""
+    when = day_html(change.ended_at)
+    if change.state == "merged":
+        sha = (
+            f' as <span class="m">{text(change.merged_sha[:7])}</span>' if change.merged_sha else ""
+        )
+        return f"<p>Merged into {plain_html(change.base)}{sha}, {when}.</p>"
+    why = f": {plain_html(change.closed_because)}" if change.closed_because else ""
+    return f"<p>Closed {when}{why}</p>"
+
+
+def runs_html(view: ChangeView) -> str:
+    """Return the runs that worked on the change, newest first."""
+    snapshot = view.snapshot
+    rows = "".join(_run_html(run, run_name(snapshot, run)) for run in reversed(snapshot.runs))
+    return f'<h3>Runs</h3><ul class="change-list">{rows}</ul>' if rows else ""
+
+
+def _run_html(run: RunItem, name: str) -> str:
+    look = look_of(run.status, run.cause)
+    facts = run_facts(run) if run.phase is Phase.DONE else look.word
+    return (
+        f'<li><i class="mark {look.tone}" title="{text(look.word)}"></i>'
+        f'<a href="/runs/{text(run.id)}">{text(name)}</a>'
+        f'<span class="sub">{text(facts)}</span></li>'
+    )
+
+
+def commits_html(view: ChangeView) -> str:
+    """Return the commits of the change, newest first."""
+    commits = view.snapshot.commits
+    rows = "".join(
+        f'<li title="{plain_html(one.subject)}"><span class="m sub">{text(one.sha[:7])}</span>'
+        f'<span class="clip">{plain_html(one.subject)}</span></li>'
+        for one in commits[:COMMITS_NAMED]
+    )
+    more = len(commits) - COMMITS_NAMED
+    rest = f'<li class="sub">and {more} more</li>' if more > 0 else ""
+    return f'<h3>Commits</h3><ul class="change-list commits">{rows}{rest}</ul>' if rows else ""
+
+
+def files_html(view: ChangeView) -> str:
+    """Return the files of the change with their sizes, each a link to its diff."""
+    change, files = view.snapshot.change, view.snapshot.files
+    if not files:
+        return ""
+    rows = "".join(
+        f'<li><a class="m" href="{text(change.url)}?tab=files">{plain_html(file.path)}</a>'
+        f'<span class="sub"><span class="plus">+{file.additions or 0}</span> '
+        f'<span class="minus">−{file.deletions or 0}</span></span></li>'
+        for file in files[:FILES_NAMED]
+    )
+    more = len(files) - FILES_NAMED
+    rest = f'<li class="sub">and {more} more</li>' if more > 0 else ""
+    return (
+        f'<div class="change-files"><h3>Files</h3><ul class="change-list">{rows}{rest}</ul></div>'
+    )
