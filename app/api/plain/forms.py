@@ -6,22 +6,38 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import structlog
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app import errors
-from app.api.http.dependencies import Key, audited_act, requester_of, switch_auto
+from app.api.http.dependencies import (
+    Key,
+    audited_act,
+    requester_of,
+    require_browser,
+    switch_auto,
+)
 from app.api.http.gate import visitor_of
 from app.api.http.problems import answer_for, refusal_of_silence
 from app.api.plain import pages
 from app.api.plain.form_content import Sent, SentForm
 from app.api.schemas import ProjectOut, Provenance
-from app.api.schemas.forms import AutoForm, NothingMore, PlainCard, PlainPage, StartForm, StopForm
+from app.api.schemas.forms import (
+    AutoForm,
+    NothingMore,
+    PlainCard,
+    PlainInbox,
+    PlainPage,
+    StartForm,
+    StopForm,
+)
+from app.api.schemas.inbox import InboxItem
 from app.api.views import masked, project_out, run_out
 from app.domain.lifecycle import DONE, LIVE
+from app.domain.review.inbox import change_path
 from app.domain.words import Status
 from app.errors import Forbidden, RateLimited, Refusal, StoreUnavailable
 from app.services.container import Services
@@ -29,6 +45,7 @@ from app.services.rows import DatabaseSilent, Run, nothing_done
 
 log = structlog.get_logger()
 RUNS_A_CARD = 10
+Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
 NOT_POST = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # no script may run on this page and only our own styles may load; its forms send their own
 # address as referrer, which the gate and the redirect back rely on
@@ -41,7 +58,7 @@ _HEADERS = {
 
 STARTED, REPLAYED = "started", "started_before"
 AUTO_ON, AUTO_OFF = "auto_on", "auto_off"
-RESET, STOPPED = "was_reset", "was_stopped"
+RESET, STOPPED, MERGED = "was_reset", "was_stopped", "was_merged"
 
 _NOTICES = {
     STARTED: "The run is accepted. Reload to see its progress.",
@@ -50,6 +67,7 @@ _NOTICES = {
     AUTO_OFF: "Auto AFK runs are off. Live runs continue.",
     RESET: "The failure count is reset. Auto AFK runs continue if they are on.",
     STOPPED: "The run is stopped. Its work is kept.",
+    MERGED: "The change is merged.",
 }
 
 
@@ -60,8 +78,12 @@ class Plain(Protocol):
         """Return a project's card with its forms."""
         ...
 
+    def inbox(self, inbox: PlainInbox) -> str:
+        """Return what waits for a person, with its forms."""
+        ...
+
     def page(self, page: PlainPage) -> str:
-        """Return the whole page around the cards."""
+        """Return the whole page around its parts."""
         ...
 
 
@@ -104,9 +126,13 @@ def routes(services: Services, plain: Plain) -> APIRouter:
     def stop(run: str, sent: Sent) -> Response:
         return forms.answer(sent, lambda: forms.stop(run, sent))
 
+    @router.post("/afk/merge/{number}/{project:path}")
+    def merge(number: Numbered, project: str, sent: Sent) -> Response:
+        return forms.answer(sent, lambda: forms.merge(project, number, sent))
+
     # explicit, since the page routes behind these would answer other methods with 404
-    for path in ("reset/{it:path}", "start/{it:path}", "auto/{it:path}", "stop/{it:path}"):
-        router.add_api_route(f"/afk/{path}", _refuse_method, methods=NOT_POST)
+    for path in ("reset", "start", "auto", "stop", "merge"):
+        router.add_api_route(f"/afk/{path}/{{it:path}}", _refuse_method, methods=NOT_POST)
     return router
 
 
@@ -157,6 +183,15 @@ class _Forms:
         stopped = self._services.stopper.stop(run_id, because, self._services.clock())
         return _Done(stopped.project_id, STOPPED)
 
+    def merge(self, project: str, number: int, sent: SentForm) -> _Done:
+        """Merge a change request whose push checks pass."""
+        sent.read(NothingMore)
+        project_id = self._id_of(project)
+        require_browser(self._services, sent.request, change_path(project_id, number))
+        self._services.issues.writable(project_id)
+        self._services.changes.merge(project_id, number, self._services.clock())
+        return _Done(project_id, MERGED)
+
     def _id_of(self, project: str) -> str:
         return self._services.projects.find_named(project).id
 
@@ -183,13 +218,16 @@ class _Forms:
             runs.setdefault(run.project_id, []).append(run)
         cards: dict[bool, list[str]] = {True: [], False: []}
         mask = self._services.secrets.mask()
+        listed: list[ProjectOut] = []
         for view in self._services.overview.all():
             project = project_out(view, mask)
+            listed.append(project)
             drawn = self._card(request, project, runs.get(project.id, []))
             cards[project.archived_at is not None].append(drawn)
         words, tone = notice_of(notice)
         return self._plain.page(
             PlainPage(
+                inbox=self._inbox(request, listed),
                 cards=cards[False],
                 archived=cards[True],
                 notice=words + self._when(request, notice),
@@ -199,6 +237,11 @@ class _Forms:
                 now=self._services.clock(),
             )
         )
+
+    def _inbox(self, request: Request, listed: list[ProjectOut]) -> str:
+        items = [InboxItem.model_validate(one) for one in self._services.inbox.all()]
+        csrf, now = visitor_of(request).csrf, self._services.clock()
+        return self._plain.inbox(PlainInbox(items, listed, csrf, now))
 
     def _when(self, request: Request, notice: str) -> str:
         if notice != RateLimited.code:

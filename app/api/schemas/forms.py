@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.api.schemas import ProjectOut, Provenance, RunOut
+from app.api.schemas.inbox import InboxItem
 from app.api.schemas.parts import Body, KeyedBody, Number, Remark
 
 
@@ -52,9 +53,20 @@ class PlainCard:
 
 
 @dataclass(frozen=True)
-class PlainPage:
-    """The page around cards that are already HTML; `notice` and `tone` are of the last form."""
+class PlainInbox:
+    """The items that wait for a person, with a form for what can be done without scripts."""
 
+    items: Sequence[InboxItem]
+    projects: Sequence[ProjectOut]
+    csrf: str | None
+    now: datetime
+
+
+@dataclass(frozen=True)
+class PlainPage:
+    """The page around parts that are already HTML; `notice` and `tone` are of the last form."""
+
+    inbox: str
     cards: Sequence[str]
     archived: Sequence[str]
     notice: str

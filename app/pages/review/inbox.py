@@ -1,32 +1,52 @@
-"""Inbox (`/`): what waits for a person over all projects, and the line `Since …`."""
+"""Inbox (`/`): what waits for a person over all projects, with a preview beside the list."""
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import QuotaOut
 from app.api.schemas.inbox import InboxItem, ReportOfRuns
 from app.domain.review.inbox import Group, ItemKind
-from app.domain.text.durations import rough_words
-from app.pages.components.buttons import ConfirmButton, button, link_button
-from app.pages.components.countdown import ago_html, at_html, until_html
-from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
 from app.pages.projects.projects import ProjectsScreen
-from app.pages.shell.frame import frame
+from app.pages.review.change_dialogs import Act, ChangeDialogs
+from app.pages.review.inbox_acts import ItemBar, ItemDeeds
+from app.pages.review.inbox_bulk import BulkMerge
+from app.pages.review.inbox_filter import ProjectFilter
+from app.pages.review.inbox_list import InboxList, ParkedSums
+from app.pages.review.inbox_night import NightLine
+from app.pages.review.inbox_pane import InboxPane
+from app.pages.review.inbox_rows import RowActs
+from app.pages.shell.frame import Page, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_form, dress_inbox
 from app.state.page.connection import Connection
-from app.state.review.inbox_board import InboxBoard, action_of, cost_words, report_words
+from app.state.review.change_asks import AskedChange
+from app.state.review.inbox_board import InboxBoard, action_of
 
+Answer = TypeVar("Answer")
 # with more projects, their cards are on their own page only
 CARDS_BELOW = 6
-TONES = {Group.ATTENTION: "stop", Group.REVIEW: "go", Group.PARKED: "idle"}
-# these are asked for a second press: they change a repository
-CONFIRMED = {ItemKind.CHANGE: "Merge it?"}
+# beside the preview, one click on a title selects its row; where there is none, it opens
+SELECTS = """(event) => {
+  const isPlain = event.detail === 1 && !(event.ctrlKey || event.metaKey || event.shiftKey);
+  if (isPlain && innerWidth >= 1100 && event.target.closest("a.t1")) event.preventDefault();
+}"""
+UNREAD = "The inbox could not be read. It is shown here as soon as the database answers."
+HINTS = (
+    (("j", "k"), "move"),
+    (("Enter",), "open"),
+    (("m",), "merge"),
+    (("r",), "request changes"),
+    (("e",), "close"),
+    (("x",), "select"),
+)
 
 
 def register(connection: Connection) -> None:
@@ -34,143 +54,216 @@ def register(connection: Connection) -> None:
 
     @page_at("/")
     async def inbox_page() -> None:
-        session = await PageSession.open(connection)
+        session = await PageSession.open(connection, lacks_projects=True)
         api = session.api
-        items, report, quota = await asyncio.gather(api.inbox(), api.report_since(), api.quota())
+        # what one store cannot tell must not take the rest off the page
+        items, report, quota = await asyncio.gather(
+            _if_told(api.inbox()), _if_told(api.report_since()), _if_told(api.quota())
+        )
         dress_form()
         dress_inbox()
-        with frame(session, title="Inbox", active="inbox") as page:
-            InboxScreen(session, items, report)
-            ProjectsScreen(session, page, quota, most=CARDS_BELOW)
+        with frame(session, title="Inbox", active="inbox", fills=True) as page:
+            InboxScreen(session, page, items, report, quota)
+
+
+async def _if_told(asking: Awaitable[Answer]) -> Answer | None:
+    try:
+        return await asking
+    except (ApiProblem, NoAnswer):
+        return None
 
 
 class InboxScreen:
-    """The content of the page; items and report follow the live feed."""
+    """The content of the page; it follows the live feed and the keyboard."""
 
-    def __init__(self, session: PageSession, items: list[InboxItem], report: ReportOfRuns) -> None:
+    def __init__(
+        self,
+        session: PageSession,
+        page: Page,
+        items: list[InboxItem] | None,
+        report: ReportOfRuns | None,
+        quota: QuotaOut | None,
+    ) -> None:
         self._session = session
+        self._names: list[tuple[str, str]] = []
+        self._lacked_projects = not session.knows_projects
         self._board = InboxBoard()
-        self._drawn: tuple[object, ...] | None = None
-        self._night = ui.html("", sanitize=clean)
-        self._box = testid(ui.element("div").classes("inbox"), "inbox-list")
+        self._board.project_id = session.client.request.query_params.get("project")
+        self._acts = RowActs(self._act, self._pick)
+        self._drawn_dialogs: ChangeDialogs | None = None
+        self._bulk = BulkMerge(session, self._board, self.show)
+        self._draw(page, quota)
         self._look = session.looker(session.api.inbox, self._take)
-        self._look_at_report = session.looker(session.api.report_since, self._show_report)
-        self._show_report(report)
-        self._take(items)
+        self._look_at_report = session.looker(session.api.report_since, self._night.show)
+        self._night.show(report)
+        if items is not None:
+            self._board.load(items)
+        self.show()
         session.on("inbox.changed", self._follow)
-        session.on_return(self._follow)
+        session.board.on_change(self._follow_projects)
+        session.on("stores.changed", self._follow)
+        session.on_return(self._come_back)
+        session.client.on_delete(self._end)
 
-    async def _follow(self, _: object = None) -> None:
-        await asyncio.gather(self._look(), self._look_at_report())
+    def _end(self) -> None:
+        # these know this screen: without them a closed page is gone at once
+        for part in ("_acts", "_drawn_dialogs", "_bulk", "_list", "_filter", "_pane", "_bar"):
+            vars(self).pop(part, None)
 
-    def _show_report(self, report: ReportOfRuns) -> None:
-        self._night.set_content(night_html(report) if self._session.board.listing() else "")
+    # --- drawing -------------------------------------------------------------------------------
 
-    def _take(self, items: list[InboxItem]) -> None:
-        self._board.load(items)
-        self._show()
+    def _draw(self, page: Page, quota: QuotaOut | None) -> None:
+        session, board = self._session, self._board
+        with page.actions:
+            self._filter = ProjectFilter(session, board.project_id, self._choose)
+        self._night = NightLine()
+        with ui.element("div").classes("inbox") as self._panes:
+            with testid(ui.element("div").classes("side"), "inbox-list") as self._side:
+                self._side.props("data-keys=list").on("picked", self._on_picked, args=["detail"])
+                self._side.on("click", js_handler=SELECTS)
+                with ui.element("div").classes("scroller"):
+                    self._unread = ui.html(text(UNREAD), sanitize=clean).classes("banner wait")
+                    self._list = InboxList(session, board, self._acts, self.show)
+                    with self._list.review.beside:
+                        self._bulk.draw_offer()
+                    if session.knows_projects and quota is not None:
+                        with self._list.cards:
+                            ProjectsScreen(session, page, quota, most=CARDS_BELOW)
+                self._bulk.draw_bar()
+                self._sums = ParkedSums(session, self._list.draw_parked().beside)
+            deeds = ItemDeeds(self._act, self._ask_for_changes, self._ask_to_close)
+            self._pane = InboxPane(session, board, deeds)
+            self._bar = ItemBar(session, board, deeds)
+        ui.html(hints_html(), sanitize=clean).classes("keys-foot")
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Bring the page in line with the board."""
         if self._session.client.is_deleted:
             return
-        groups = self._board.groups()
-        busy = tuple(self._board.word_of(one) for group in groups for one in group.rows)
-        seen = (*groups, busy, bool(self._session.board.listing()))
-        if seen == self._drawn:
-            return
-        self._drawn = seen
-        self._box.clear()
-        with self._box:
-            for group in groups:
-                head = f"{text(group.name)} <span>{group.count}</span>"
-                ui.html(head, sanitize=clean, tag="h2").classes("group")
-                with ui.element("div").classes("list"):
-                    for item in group.rows:
-                        self._draw(item)
-                if group.count > len(group.rows):
-                    words = f"Show all {group.count}"
-                    more = partial(self._show_all, group.group)
-                    button(words, more, kind="small above", mark="group-more")
-            if not groups and self._session.board.listing():
-                ui.html(_clear_html(self._session.board.live_runs), sanitize=clean)
+        with self._session.client:
+            before = self._board.selected_id
+            self._board.settle()
+            has_projects = bool(self._session.board.listing())
+            self._unread.set_visibility(not self._board.is_known)
+            self._night.set_visibility(is_visible=has_projects)
+            is_empty = self._board.is_known and not self._board.groups()
+            self._panes.classes(**{"add" if is_empty else "remove": "lone"})
+            self._filter.show()
+            self._list.show()
+            self._bulk.show()
+            self._sums.follow([one.id for one in self._board.items(Group.PARKED)])
+            if self._board.selected_id != before:
+                self._mark_selected()
+            self._show_selected()
 
-    def _draw(self, item: InboxItem) -> None:
-        row = ui.element("div").classes("item")
-        with testid(row, "inbox-item", kind=item.kind, id=item.id):
-            ui.html(item_html(item, self._session), sanitize=clean).classes("grow")
-            act = action_of(self._session.api, item)
-            if word := self._board.word_of(item):
-                ui.html(text(word), sanitize=clean, tag="span").classes("btn small off")
-            elif act is None:
-                link_button(item.action, item.url, kind="small", mark="inbox-action")
-            elif item.kind in CONFIRMED:
-                press = partial(self._act, item)
-                ConfirmButton(
-                    item.action, CONFIRMED[item.kind], press, kind="small", mark="inbox-action"
-                )
-            else:
-                button(item.action, partial(self._act, item), kind="small", mark="inbox-action")
+    def _show_selected(self) -> None:
+        self._pane.follow()
+        self._bar.follow()
 
-    def _show_all(self, group: Group) -> None:
-        self._board.show_all(group)
-        self._show()
+    def _mark_selected(self) -> None:
+        """Have the browser select the row that took the place of one that is gone."""
+        chosen = self._board.selected_id or ""
+        # assets/keys.js selects the row of this id once no other is selected
+        if self._side.props.get("data-picked") != chosen:
+            self._side.props["data-picked"] = chosen
+
+    # --- what people do ------------------------------------------------------------------------
+
+    def _on_picked(self, event: Any) -> None:
+        found = event.args
+        item_id = found.get("detail") if isinstance(found, dict) else found
+        if self._board.select(str(item_id)):
+            self._list.show()
+        self._mark_selected()
+        self._show_selected()
+
+    def _choose(self, project_id: str | None) -> None:
+        self._board.project_id = project_id
+        self.show()
+
+    def _pick(self, item: InboxItem) -> None:
+        self._board.pick(item.id)
+        self.show()
 
     async def _act(self, item: InboxItem) -> None:
+        if item.kind is ItemKind.CHANGE:
+            self._dialogs().merge(self._asked(item))
+            return
         act = action_of(self._session.api, item)
         if act is None:
             return
         try:
-            await self._board.act(item, act, self._show)
+            await self._board.act(item, act, self.show)
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
         await self._look()
 
+    def _ask_for_changes(self, item: InboxItem) -> None:
+        self._dialogs().request(self._asked(item))
 
-def night_html(report: ReportOfRuns) -> str:
-    """Return the line `Since 22:10 · 41 delivered · 6 failed · $61`, which opens to the report."""
-    words = " ".join(f"<span>{text(one)}</span>" for one in report_words(report))
-    nothing = "" if words else "<span>nothing has ended</span>"
-    line = f"<b>Since {at_html(report.since)}</b> {words}{nothing}"
-    if not report.projects:
-        return f'<div class="night" data-testid="night-report">{line}</div>'
-    rows = "".join(
-        f'<tr><td><a href="/projects/{text(one.project_id)}">{plain_html(one.project_name)}</a>'
-        f"</td><td>{one.delivered}</td><td>{one.failed}</td><td>{one.waiting_for_limit}</td>"
-        f"<td>{text(rough_words(one.agent_seconds))}</td>"
-        f"<td>{text(cost_words(one.cost_usd, one.cost_unknown) or '–')}</td></tr>"
-        for one in report.projects
+    def _ask_to_close(self, item: InboxItem) -> None:
+        self._dialogs().close(self._asked(item))
+
+    def _dialogs(self) -> ChangeDialogs:
+        # drawn with their first use: most who look at the page need none
+        if self._drawn_dialogs is None:
+            with self._session.client:
+                self._drawn_dialogs = ChangeDialogs(self._session, self._attempt)
+        return self._drawn_dialogs
+
+    def _asked(self, item: InboxItem) -> AskedChange:
+        project = self._session.board.get(item.project_id or "")
+        facts = item.facts
+        return AskedChange(
+            item.project_id or "",
+            item.change or 0,
+            item.title,
+            facts.branch if facts else "",
+            facts.base if facts else "",
+            facts.commits if facts else 0,
+            project.origin if project else "",
+            item.issue,
+        )
+
+    async def _attempt(self, asked: AskedChange, act: Act, word: str) -> bool:
+        """Do what a dialog decided on; the row is busy meanwhile, and goes once it is done."""
+        item = self._board.find(f"{ItemKind.CHANGE}:{asked.project_id}:{asked.number}")
+        if item is None:
+            await act()
+            return True
+        if self._board.word_of(item):
+            return False
+        await self._board.act(item, act, self.show, word)
+        return True
+
+    # --- what happens meanwhile ----------------------------------------------------------------
+
+    async def _follow(self, _: object = None) -> None:
+        await asyncio.gather(self._look(), self._look_at_report())
+
+    async def _come_back(self) -> None:
+        if self._lacked_projects:
+            self._session.go("/")
+        await self._follow()
+
+    def _follow_projects(self, _: set[str]) -> None:
+        # with every change of every project: most are of no concern here
+        names = [(one.id, one.name) for one in self._session.board.listing()]
+        if names != self._names:
+            self._names = names
+            self.show()
+        else:
+            self._list.show_clear()
+
+    def _take(self, items: list[InboxItem]) -> None:
+        self._board.load(items)
+        self.show()
+
+
+def hints_html() -> str:
+    """Return the foot: what the keys do."""
+    keys = "".join(
+        f"<span>{''.join(f'<kbd>{text(key)}</kbd>' for key in keys)} {text(words)}</span>"
+        for keys, words in HINTS
     )
-    heads = ("Project", "Delivered", "Failed", "Waiting", "Agent time", "Cost")
-    head = "".join(f"<th>{one}</th>" for one in heads)
-    return (
-        f'<details class="night" data-testid="night-report">'
-        f'<summary data-testid="night-report-toggle">{line}</summary>'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>"
-    )
-
-
-def item_html(item: InboxItem, session: PageSession) -> str:
-    """Return an item's row: its title, which leads to its page, and the facts below it."""
-    now = session.now()
-    project = session.board.get(item.project_id) if item.project_id else None
-    # the titles of the others name their project
-    is_named = item.group == Group.ATTENTION
-    facts = [f"<span>{plain_html(project.name)}</span>"] if project and not is_named else []
-    if item.facts and item.facts.agent:
-        facts.append(f"<span>{plain_html(item.facts.agent)}</span>")
-    facts.append(f"<span>{plain_html(item.sentence)}</span>")
-    if item.facts and item.facts.draft:
-        facts.append('<span class="pill wait">Draft</span>')
-    if item.until is not None:
-        facts.append(f"<span>Resumes in {until_html(item.until, now)}.</span>")
-    facts.append(ago_html(item.at, now))
-    if item.facts and (cost := cost_words(item.facts.cost_usd, item.facts.cost_unknown)):
-        facts.append(f"<span>{cost}</span>")
-    mark = f'<i class="mark {TONES[item.group]}" aria-hidden="true"></i>'
-    link = f'<a href="{text(item.url)}">{plain_html(plain(item.title))}</a>'
-    return f'<div>{mark}{link}</div><div class="sub facts">{" ".join(facts)}</div>'
-
-
-def _clear_html(live: int) -> str:
-    runs = f"{live} run{'s are' if live != 1 else ' is'} working." if live else "Nothing waits."
-    return f'<div class="card none"><b>All clear</b> <span>{runs}</span></div>'
+    return f'{keys}<span class="sp"></span><span><kbd>?</kbd> all shortcuts</span>'

@@ -81,6 +81,7 @@ class PageSession:
         self._offset = timedelta()
         self._handlers: dict[str, list[Callable[[Any], Any]]] = defaultdict(list)
         self._run_id = run_id
+        self.knows_projects = True
         self._arrivals: list[Callable[[], Any]] = []
         self._returns: list[Callable[[], Any]] = []
         self._lookers: list[LatestRequest[Any]] = []
@@ -93,8 +94,14 @@ class PageSession:
         self._aside: ui.html | None = None
 
     @classmethod
-    async def open(cls, connection: Connection, run_id: str | None = None) -> PageSession:
-        """Open the session of a page: subscribe first, then fetch, so that no event is missed."""
+    async def open(
+        cls, connection: Connection, run_id: str | None = None, *, lacks_projects: bool = False
+    ) -> PageSession:
+        """Open the session of a page: subscribe first, then fetch, so that no event is missed.
+
+        With `lacks_projects` a page is shown without projects while no database tells them, and
+        takes them once one does; `knows_projects` is False until then.
+        """
         client = ui.context.client
         session = cls(client, connection.client_for(client.request), run_id)
         session._on_drawn = partial(connection.waiting.add, client)
@@ -103,7 +110,7 @@ class PageSession:
         client.on_connect(session._come_back)
         client.on_delete(session._end)
         dispose_on_delete(client)
-        await session._ask()
+        await session._ask(lacks_projects=lacks_projects)
         session.on("project.changed", session._follow)
         session.on("feed.broke", lambda _: session._refresh())
         return session
@@ -118,11 +125,22 @@ class PageSession:
         self._note = self._aside = None
         self._on_drawn = lambda: None
 
-    async def _ask(self) -> None:
-        projects, self.system = await asyncio.gather(self.api.projects(), self.api.system())
+    async def _ask(self, *, lacks_projects: bool = False) -> None:
+        projects, self.system = await asyncio.gather(
+            self._projects(lacks_projects=lacks_projects), self.api.system()
+        )
         self._offset = self.system.now - datetime.now(UTC)
-        if not self.client.is_deleted:
+        self.knows_projects = projects is not None
+        if projects is not None and not self.client.is_deleted:
             self.board.replace(projects)
+
+    async def _projects(self, *, lacks_projects: bool) -> list[ProjectOut] | None:
+        try:
+            return await self.api.projects()
+        except ApiProblem as problem:
+            if lacks_projects and problem.code == "store_unavailable":
+                return None
+            raise
 
     def now(self) -> datetime:
         """Return the current time on the server's clock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.api.schemas import ProjectOut, RecentFailure, RunOut
-from app.api.schemas.forms import PlainCard, PlainPage
+from app.api.schemas.forms import PlainCard, PlainInbox, PlainPage
+from app.api.schemas.inbox import InboxItem
+from app.domain.review.inbox import Group, ItemKind
 from app.domain.text.durations import ago_words, clock_words
 from app.pages.components.markup import plain
 from app.pages.shell.theme import TONES, is_live
@@ -23,8 +26,11 @@ from app.state.projects.card_words import (
     statuses_of,
     wants_person,
 )
+from app.state.review.inbox_board import GROUP_NAMES
 
 LOOKS = ("light", "dark")
+# items of a group: the page does not unfold
+ROWS = 50
 
 
 class PlainPages:
@@ -61,9 +67,24 @@ class PlainPages:
             new_key=card.new_key,
         )
 
+    def inbox(self, inbox: PlainInbox) -> str:
+        """Render what waits for a person, by group."""
+        names = {one.id: one.name for one in inbox.projects}
+        groups = [
+            {
+                "name": GROUP_NAMES[group],
+                "rows": [_waiting(one, names, inbox.now) for one in own[:ROWS]],
+                "more": len(own[ROWS:]),
+            }
+            for group in Group
+            if (own := [one for one in inbox.items if one.group == group])
+        ]
+        return self._templates.get_template("inbox.jinja").render(groups=groups, csrf=inbox.csrf)
+
     def page(self, page: PlainPage) -> str:
-        """Render the page around cards that are already HTML."""
+        """Render the page around parts that are already HTML."""
         return self._templates.get_template("page.jinja").render(
+            inbox=Markup(page.inbox),  # noqa: S704  (made by `inbox` above)
             cards=[Markup(card) for card in page.cards],  # noqa: S704  (made by `card` above)
             archived=[Markup(card) for card in page.archived],  # noqa: S704
             notice=page.notice,
@@ -96,6 +117,20 @@ def _failure(one: RecentFailure, now: datetime) -> str:
     when = ago_words((now - one.ended_at).total_seconds()) if one.ended_at else ""
     parts = (f"#{one.issue}" if one.issue else "", one.label, one.because, when)
     return " · ".join(part for part in parts if part)
+
+
+def _waiting(item: InboxItem, names: Mapping[str, str], now: datetime) -> dict[str, Any]:
+    # the titles of items that need attention name their project
+    name = "" if item.group is Group.ATTENTION else names.get(item.project_id or "", "")
+    parts = (name, item.sentence, ago_words((now - item.at).total_seconds()))
+    return {"item": item, "about": " · ".join(filter(None, parts)), "path": _form_of(item)}
+
+
+def _form_of(item: InboxItem) -> str:
+    """Return where the form of an item's main action goes, "" if its page has the action."""
+    if item.kind is ItemKind.PAUSED:
+        return f"/afk/reset/{item.project_id}"
+    return f"/afk/merge/{item.change}/{item.project_id}" if item.kind is ItemKind.CHANGE else ""
 
 
 def _run(run: RunOut, now: datetime) -> dict[str, Any]:

@@ -1,14 +1,13 @@
-"""The inbox as one page shows it: groups of items, those being acted on included."""
+"""The inbox as one page shows it: groups of items, the selected row, and those picked."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.api.client.client import ApiClient
-from app.api.schemas.inbox import InboxItem, ReportOfRuns
+from app.api.schemas.inbox import InboxItem
 from app.domain.review.inbox import Group, ItemKind
 from app.state.page.optimistic import OptimisticRows
 
@@ -19,6 +18,8 @@ GROUP_NAMES = {
 }
 # rows of a group that are shown until a person asks for all
 ROWS = 20
+# a folded group opens once the selection is so near to its end, so that `j` walks into it
+AHEAD = 3
 BUSY = {
     ItemKind.PAUSED: "Resetting…",
     ItemKind.ACCOUNT_LIMIT: "Lifting…",
@@ -43,37 +44,150 @@ class GroupView:
 
 
 class InboxBoard:
-    """The items by group, newest first in each."""
+    """The items by group, newest first in each; `project_id` limits them to one project."""
 
     def __init__(self) -> None:
         self._rows: OptimisticRows[InboxItem] = OptimisticRows(_key_of, _order)
         self._whole: set[Group] = set()
+        self._opened: set[Group] = {Group.ATTENTION, Group.REVIEW}
+        self._picked: set[str] = set()
+        self._was_shown: list[str] = []
+        self.project_id: str | None = None
+        self.selected_id: str | None = None
+        # False until the items have been read once
+        self.is_known = False
 
     def load(self, items: Iterable[InboxItem]) -> None:
         """Replace the items by a fresh snapshot; pending actions stay."""
         self._rows.load(items)
+        self.is_known = True
+        self._picked &= {one.id for one in self._rows.unsorted()}
+
+    def items(self, group: Group) -> list[InboxItem]:
+        """Return all items of a group, newest first, of the chosen project only."""
+        return [
+            one
+            for one in self._rows.visible()
+            if one.group == group and self.project_id in (None, one.project_id)
+        ]
 
     def groups(self) -> list[GroupView]:
         """Return the groups that have items, in the order of the page."""
-        rows = self._rows.visible()
         found: list[GroupView] = []
         for group in Group:
-            own = [one for one in rows if one.group == group]
-            shown = own if group in self._whole else own[:ROWS]
+            own = self.items(group)
+            rows = own if group in self._whole else own[:ROWS]
             if own:
-                found.append(GroupView(group, tuple(shown), len(own)))
+                shown = tuple(rows) if self.is_open(group) else ()
+                found.append(GroupView(group, shown, len(own)))
         return found
+
+    def find(self, item_id: str) -> InboxItem | None:
+        """Return an item as it is shown, None if it is gone."""
+        return self._rows.shown(item_id)
+
+    # --- folding -------------------------------------------------------------------------------
 
     def show_all(self, group: Group) -> None:
         """Show all rows of a group from now on."""
         self._whole.add(group)
+
+    def is_open(self, group: Group) -> bool:
+        """Return True if a group shows its rows; the parked ones are folded at first."""
+        return group in self._opened
+
+    def toggle(self, group: Group) -> None:
+        """Fold a group, or open it."""
+        self._opened ^= {group}
+
+    # --- the selected row ----------------------------------------------------------------------
+
+    @property
+    def selected(self) -> InboxItem | None:
+        """The selected item, None if no row is."""
+        return self.find(self.selected_id) if self.selected_id else None
+
+    def select(self, item_id: str) -> bool:
+        """Select a row; return True if that opened the rest of its group."""
+        item = self.find(item_id)
+        if item is None:
+            return False
+        self.selected_id = item_id
+        if item.group in self._whole:
+            return False
+        own = [one.id for one in self.items(item.group)]
+        is_at_end = own.index(item_id) >= ROWS - AHEAD if item_id in own else False
+        if is_at_end and len(own) > ROWS:
+            self.show_all(item.group)
+            return True
+        return False
+
+    def reveal(self, item_id: str) -> bool:
+        """Select an item that may be folded away; return False if it is gone."""
+        item = self.find(item_id)
+        if item is None:
+            return False
+        self._opened.add(item.group)
+        if item_id in [one.id for one in self.items(item.group)[ROWS:]]:
+            self.show_all(item.group)
+        self.selected_id = item_id
+        return True
+
+    def settle(self) -> None:
+        """Keep the selection on a row: the one that took the place of a row that is gone."""
+        shown = [one.id for group in self.groups() for one in group.rows]
+        before, self._was_shown = self._was_shown, shown
+        if self.selected_id in shown:
+            return
+        there = set(shown)
+        place = before.index(self.selected_id) if self.selected_id in before else 0
+        later = next((one for one in before[place:] if one in there), None)
+        earlier = next((one for one in reversed(before[:place]) if one in there), None)
+        self.selected_id = later or earlier or next(iter(shown), None)
+
+    def place_of(self, item: InboxItem) -> tuple[int, int]:
+        """Return an item's place in its group, from 1, and how many the group has."""
+        own = [one.id for one in self.items(item.group)]
+        return (own.index(item.id) + 1 if item.id in own else 0), len(own)
+
+    # --- picked changes ------------------------------------------------------------------------
+
+    def pick(self, item_id: str) -> None:
+        """Pick a change to be merged with others, or leave it out again."""
+        item = self.find(item_id)
+        if item is not None and item.kind is ItemKind.CHANGE:
+            self._picked ^= {item_id}
+
+    def unpick(self) -> None:
+        """Leave all out again."""
+        self._picked.clear()
+
+    def is_picked(self, item: InboxItem) -> bool:
+        """Return True for a change that is picked."""
+        return item.id in self._picked
+
+    @property
+    def picked(self) -> list[InboxItem]:
+        """The picked changes in the order in which they are merged: oldest first."""
+        return [one for one in reversed(self.items(Group.REVIEW)) if one.id in self._picked]
+
+    @property
+    def passing(self) -> list[InboxItem]:
+        """The changes whose required checks all passed, oldest first; no drafts."""
+        return [one for one in reversed(self.items(Group.REVIEW)) if _passes(one)]
+
+    # --- actions -------------------------------------------------------------------------------
 
     def word_of(self, item: InboxItem) -> str:
         """Return the busy word of an item, "" if nothing is pending."""
         return self._rows.word_of(item.id)
 
     async def act(
-        self, item: InboxItem, act: Callable[[], Awaitable[Any]], show: Callable[[], object]
+        self,
+        item: InboxItem,
+        act: Callable[[], Awaitable[Any]],
+        show: Callable[[], object],
+        word: str = "",
     ) -> None:
         """Do an item's main action; it goes once that is done. Raises what `act` raises."""
 
@@ -81,7 +195,7 @@ class InboxBoard:
             await act()
             self._rows.drop(item.id)
 
-        await self._rows.attempt(item, drop, word=BUSY[item.kind], show=show)
+        await self._rows.attempt(item, drop, word=word or BUSY[item.kind], show=show)
 
 
 def action_of(api: ApiClient, item: InboxItem) -> Callable[[], Awaitable[Any]] | None:
@@ -105,25 +219,16 @@ def action_of(api: ApiClient, item: InboxItem) -> Callable[[], Awaitable[Any]] |
             return None
 
 
-def report_words(report: ReportOfRuns) -> list[str]:
-    """Return the parts of the line `Since …`: `41 delivered`, `6 failed`; zero parts left out."""
-    parts = (
-        (report.delivered, "delivered"),
-        (report.failed, "failed"),
-        (report.waiting_for_limit, "waiting for a limit"),
-    )
-    words = [f"{count} {what}" for count, what in parts if count]
-    if cost := cost_words(report.cost_usd, report.cost_unknown):
-        words.append(cost)
-    return words
+def projects_of(items: Sequence[InboxItem]) -> list[str]:
+    """Return the ids of the projects that have items."""
+    return sorted({one.project_id for one in items if one.project_id})
 
 
-def cost_words(cost: float | None, unknown: int) -> str:
-    """Return a cost in whole dollars, with `+` where runs did not report theirs; "" if none did."""
-    if cost is None:
-        return ""
-    whole = math.ceil(cost) if 0 < cost < 1 else round(cost)
-    return f"${whole}{'+' if unknown else ''}"
+def _passes(item: InboxItem) -> bool:
+    facts = item.facts
+    if facts is None or facts.draft or facts.conflicts:
+        return False
+    return facts.checks > 0 and not facts.red
 
 
 def _key_of(item: InboxItem) -> str:

@@ -57,6 +57,22 @@ def test_a_start_takes_an_issue_and_a_stop_ends_its_run(
     assert notice_of(ann.send(f"stop/{run['id']}")) == "already_ended"
 
 
+def test_what_waits_is_listed_and_a_change_is_merged_without_scripts(
+    shop: Workshop, ann: Person, project: str
+) -> None:
+    number = shop.issue(project, "Round <b>tax</b> per line")
+    run = shop.delivered(project, issue=number)
+    change = run["delivery"]["number"]
+    listed = ann.page()
+    assert "Round &lt;b&gt;tax&lt;/b&gt; per line" in listed
+    assert f'data-id="change:{project}:{change}"' in listed
+    assert f'action="/afk/merge/{change}/{project}"' in listed
+    assert notice_of(ann.send(f"merge/{change}/{project}")) == "was_merged"
+    assert f'data-id="change:{project}:{change}"' not in ann.page()
+    assert notice_of(ann.send(f"merge/{change}/{project}")) == "already_ended"
+    assert notice_of(ann.send(f"merge/999/{project}")) == "not_found"
+
+
 def test_a_certain_issue_can_be_chosen_and_a_blank_field_is_none(
     shop: Workshop, ann: Person, project: str
 ) -> None:

@@ -187,5 +187,10 @@ OPEN_CALLS = (
     Call("POST", "/afk/reset/{project:path}", BOTH, 303, b"", headers=FORM),
     Call("POST", "/afk/auto/{project:path}", CONTROL, 303, b"enabled=false", headers=FORM),
     Call("POST", "/afk/auto/{project:path}", CONTROL, 200, b"enabled=false", RUNS, headers=CARD),
+    Call(
+        *("POST", "/afk/merge/{number}/{project:path}", BOTH, 303, b""),
+        headers=FORM,
+        ids=OF_CHANGE,
+    ),
     Call("POST", "/afk/stop/{run}", RUNS, 303, b"", headers=FORM, ids=(("run", "waiting"),)),
 )

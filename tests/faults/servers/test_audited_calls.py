@@ -71,6 +71,7 @@ DEEDS = {
     "/afk/reset/{project:path}": "reset",
     "/afk/auto/{project:path}": "auto",
     "/afk/stop/{run}": "stop",
+    "/afk/merge/{number}/{project:path}": "merge",
 }
 REMOVALS = {PROJECT: "archive", COMMENT: "remove_comment"}
 OF_THE_WHOLE_SERVER = {"test_notifications", "sign_out", "rotate"}

@@ -33,7 +33,7 @@ def draw(
 def page(plain: PlainPages, *cards: str, archived: tuple[str, ...] = (), **changes: Any) -> str:
     given: dict[str, Any] = {"notice": "", "tone": "", "look": "", "now": NOW}
     made = run_of(1).provenance
-    return plain.page(PlainPage(cards, archived, made=made, **given | changes))
+    return plain.page(PlainPage("", cards, archived, made=made, **given | changes))
 
 
 def last(status: Status) -> LastRun:

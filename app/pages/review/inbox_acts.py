@@ -1,0 +1,102 @@
+"""The buttons of the selected item: in the pane beside the list, or in a bar below it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from nicegui import ui
+
+from app.api.schemas.inbox import InboxItem
+from app.domain.review.inbox import ItemKind
+from app.pages.components.buttons import button, link_button
+from app.pages.components.icons import icon
+from app.pages.components.markup import clean, plain, text
+from app.pages.components.testids import testid
+from app.pages.shell.page_session import PageSession
+from app.state.review.inbox_board import InboxBoard, action_of
+
+
+@dataclass(frozen=True)
+class ItemDeeds:
+    """The deeds on an item: its main action, and the two other decisions on a change."""
+
+    act: Callable[[InboxItem], Awaitable[None]]
+    request: Callable[[InboxItem], None]
+    close: Callable[[InboxItem], None]
+
+
+class ItemActs:
+    """The buttons, drawn once: they act on what is selected when the press arrives."""
+
+    def __init__(
+        self, session: PageSession, board: InboxBoard, deeds: ItemDeeds, *, marks: str = ""
+    ) -> None:
+        self._session, self._board, self._deeds = session, board, deeds
+        with ui.element("div").classes("acts"):
+            self._busy = ui.html("", sanitize=clean, tag="span").classes("btn off")
+            self._merge = button(
+                "Merge", self._press, kind="pri", mark=f"{marks}change-merge", key="m"
+            )
+            request = button(
+                "Request changes", self._request, mark=f"{marks}change-request", key="r"
+            )
+            close = button("Close", self._close, mark=f"{marks}change-close", key="e")
+            self._of_change = self._merge, request, close
+            self._main = button("", self._press, kind="pri", mark=f"{marks}preview-action", key="m")
+            self._way = link_button("", "/", kind="pri", mark=f"{marks}preview-way")
+            ui.element("span").classes("sp")
+            open_it = link_button("Open", "/", kind="bare", mark=f"{marks}preview-open")
+            with open_it as self._open:
+                ui.html(icon("corner-down-left", kind="s"), sanitize=clean, tag="span")
+
+    def show(self, item: InboxItem) -> None:
+        """Offer what can be done with this item."""
+        word = self._board.word_of(item)
+        self._busy.set_content(text(word))
+        self._busy.set_visibility(bool(word))
+        is_change = item.kind is ItemKind.CHANGE
+        for one in self._of_change:
+            one.set_visibility(is_change and not word)
+        # while several are picked, the bar below the list has the primary button
+        is_first = not self._board.picked
+        self._merge.classes("pri") if is_first else self._merge.classes(remove="pri")
+        acts_here = action_of(self._session.api, item) is not None
+        self._main.set_text(item.action)
+        self._main.set_visibility(acts_here and not is_change and not word)
+        self._way.set_text(item.action)
+        self._way.set_visibility(not acts_here)
+        for link in (self._way, self._open):
+            if link.props.get("href") != item.url:
+                link.props["href"] = item.url
+        self._open.set_visibility(item.action != "Open")
+
+    async def _press(self) -> None:
+        if item := self._board.selected:
+            await self._deeds.act(item)
+
+    def _request(self) -> None:
+        if item := self._board.selected:
+            self._deeds.request(item)
+
+    def _close(self) -> None:
+        if item := self._board.selected:
+            self._deeds.close(item)
+
+
+class ItemBar:
+    """The selected item where there is no preview: what to do with it, in reach of a thumb."""
+
+    def __init__(self, session: PageSession, board: InboxBoard, deeds: ItemDeeds) -> None:
+        self._board = board
+        with testid(ui.element("div").classes("item-bar"), "inbox-bar") as self.element:
+            self._title = ui.html("", sanitize=clean).classes("clip")
+            self._acts = ItemActs(session, board, deeds, marks="bar-")
+
+    def follow(self) -> None:
+        """Offer what can be done with the selected item."""
+        item = self._board.selected
+        self.element.set_visibility(item is not None)
+        if item is not None:
+            self._title.set_content(text(plain(item.title)))
+            self._acts.show(item)

@@ -1,0 +1,58 @@
+"""Merging several changes: one by one, to the first that cannot be merged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas.inbox import InboxItem
+from app.state.review.bulk_merge import BulkEnd, merge_in_turn
+from tests.state.review.test_inbox_board import item
+
+
+def refusal(code: str, detail: str = "No.", **members: object) -> ApiProblem:
+    """Return a refusal as the server sends it."""
+    return ApiProblem(409, {"error": code, "detail": detail, **members}, "corr")
+
+
+def merged(faults: Mapping[int, Exception], count: int = 4) -> tuple[list[int], BulkEnd]:
+    """Return which of `count` changes were asked for, and the end; `faults` by number."""
+    asked: list[int] = []
+
+    async def merge(one: InboxItem) -> None:
+        asked.append(one.change or 0)
+        if fault := faults.get(one.change or 0):
+            raise fault
+
+    return asked, asyncio.run(merge_in_turn([item(n) for n in range(1, count + 1)], merge))
+
+
+def test_all_are_merged_in_their_order() -> None:
+    asked, end = merged({})
+    assert asked == [1, 2, 3, 4]
+    assert end.sentence == "Merged 4 changes."
+
+
+@pytest.mark.parametrize(
+    ("fault", "because"),
+    [
+        (refusal("merge_conflict", files=["api.py"]), "conflicts in api.py"),
+        (refusal("merge_conflict", files=["a.py", "b.py"]), "conflicts in a.py, b.py"),
+        (refusal("secret_found", "A secret was found."), "A secret was found"),
+        (NoAnswer("corr"), "The server did not answer"),
+    ],
+    ids=["conflict", "conflicts", "secret", "silence"],
+)
+def test_the_first_that_cannot_be_merged_stops_the_rest(fault: Exception, because: str) -> None:
+    asked, end = merged({3: fault})
+    assert asked == [1, 2, 3]
+    assert end.sentence == f"Stopped at “Change 3”: {because}. 2 merged, 2 left."
+
+
+def test_what_somebody_else_has_merged_meanwhile_is_passed_over() -> None:
+    asked, end = merged({2: refusal("already_ended")})
+    assert asked == [1, 2, 3, 4]
+    assert end.sentence == "Merged 3 changes."
