@@ -26,6 +26,7 @@ from app.services.context import Adapters, Context
 from app.services.review.visits import RECORDED_SECONDS
 from app.services.system.ownership import RENEW_SECONDS
 from app.services.system.store_health import WATCH_SECONDS
+from app.services.tracker.conflicts import NEW_COMMITS
 
 log = structlog.get_logger()
 # in addition to one per live run, which may be blocked pushing to a silent host
@@ -80,7 +81,7 @@ class ControlPlane:
         self.services = services = build(context, values)
         self.leases, self.reaper = services.leases, services.reaper
         self.feed.subscribe(services.sweep.on_change)
-        self.feed.subscribe(services.conflicts.on_change)
+        self.feed.subscribe(services.conflicts.on_change, NEW_COMMITS)
 
     def start(self) -> None:
         """Migrate the databases and subscribe to events; no work starts yet."""

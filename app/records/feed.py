@@ -117,7 +117,7 @@ class ObstacleRemoved:
 
 @dataclass(frozen=True)
 class ChangeDelivered:
-    """A change request was opened here, or got more commits."""
+    """A change request was opened, or got more commits."""
 
     project_id: str
 
@@ -213,7 +213,7 @@ class Feed:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._recent: deque[Numbered] = deque(maxlen=REMEMBERED)
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners: tuple[tuple[Listener, type | tuple[type, ...]], ...] = ()
 
     def publish(self, changes: Iterable[Change]) -> None:
         """Pass changes to every listener; call after the commit, from any thread."""
@@ -224,13 +224,19 @@ class Feed:
             self._recent.extend(one for one in numbered if not isinstance(one.change, FLEETING))
             listeners = self._listeners
             for one in numbered:
-                for listener in listeners:
-                    _notify(listener, one)
+                for listener, kinds in listeners:
+                    if isinstance(one.change, kinds):
+                        _notify(listener, one)
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Register a listener; return a function that removes it. Listeners must return at once."""
+    def subscribe(
+        self, listener: Listener, kinds: type | tuple[type, ...] = object
+    ) -> Callable[[], None]:
+        """Register a listener for changes of these kinds; return a function that removes it.
+
+        Listeners must return at once.
+        """
         with self._lock:
-            self._listeners = (*self._listeners, listener)
+            self._listeners = (*self._listeners, (listener, kinds))
         return lambda: self._drop(listener)
 
     def since(self, number: int) -> list[Numbered] | None:
@@ -250,7 +256,7 @@ class Feed:
 
     def _drop(self, listener: Listener) -> None:
         with self._lock:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
+            self._listeners = tuple(one for one in self._listeners if one[0] is not listener)
 
 
 def _notify(listener: Listener, one: Numbered) -> None:

@@ -359,6 +359,9 @@ class GitMirrors(MirrorReads):
         trusted = repo.owner_hooks
         return push(self._git, self._dir(repo), repo.origin, order, trusted=trusted)
 
+    def _dir(self, repo: Repository) -> Path:
+        return mirror_path(self._root, repo)
+
     def _run(self, repo: Repository, *args: str) -> str:
         return self._git.run(list(args), git_dir=self._dir(repo), timeout=LOCAL_SECONDS).text
 

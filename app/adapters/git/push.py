@@ -316,23 +316,20 @@ class Merging:
         self._root = root
         self._git = git
 
-    def _dir(self, repo: Repository) -> Path:
-        return mirror_path(self._root, repo)
-
     def conflicts(self, repo: Repository, base_sha: str, tip: str) -> tuple[str, ...]:
         """Return the files in which a merge of `tip` would conflict. Raises CannotRead."""
         with or_cannot_read("The mirror"):
             base, last = checked_sha(base_sha), checked_sha(tip)
-            return files_in_conflict(self._git, self._dir(repo), base, last)
+            return files_in_conflict(self._git, mirror_path(self._root, repo), base, last)
 
     def prepare_merge(self, repo: Repository, head_sha: str, base_sha: str) -> PreparedMerge:
         """Merge `base_sha` into `head_sha`, conflicts included. Raises CannotRead."""
         with or_cannot_read("The mirror"):
             head, base = checked_sha(head_sha), checked_sha(base_sha)
-            return prepare_merge(self._git, self._dir(repo), head, base)
+            return prepare_merge(self._git, mirror_path(self._root, repo), head, base)
 
     def why_unresolved(self, repo: Repository, tip: str, head_sha: str, base_sha: str) -> str:
         """Return why `tip` does not conclude that merge, "" if it does. Raises CannotRead."""
         with or_cannot_read("The mirror"):
             shas = checked_sha(tip), checked_sha(head_sha), checked_sha(base_sha)
-            return why_unresolved(self._git, self._dir(repo), *shas)
+            return why_unresolved(self._git, mirror_path(self._root, repo), *shas)

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, text
 from app.records.feed import (
     BatchSealed,
     Change,
-    ChangeDelivered,
     FeedBroke,
     FindingsChanged,
     ObstacleRemoved,
@@ -29,7 +28,7 @@ MESSAGE_BYTES = 7000
 # changes that concern one server only are not sent
 _OWN = (
     *(FeedBroke, FindingsChanged, StoresChanged),
-    *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved, ChangeDelivered),
+    *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved),
 )
 _KINDS = {kind.__name__: kind for kind in get_args(Change) if kind not in _OWN}
 

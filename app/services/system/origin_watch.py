@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import datetime, timedelta
 
 import structlog
@@ -39,7 +39,7 @@ class OriginWatch:
         self._mirrors = context.adapters.mirrors
         self._workers = context.workers
         self._queue = BoundedQueue(context.workers, LOOKS_AT_ONCE)
-        self._listeners: list[Callable[[str], None]] = []
+        self._listeners: list[tuple[Callable[[str], None], Container[str] | None]] = []
         self._leases = leases
         self._clock = context.clock
         self._publish = context.feed.publish
@@ -86,15 +86,21 @@ class OriginWatch:
             log.info("origin_reached_again", project_id=project.id)
             self._publish([ObstacleRemoved()])
 
-    def on_fetched(self, listener: Callable[[str], None]) -> None:
-        """Call `listener` with a project's id when its mirror has origin's latest commits."""
-        self._listeners.append(listener)
+    def on_fetched(
+        self, listener: Callable[[str], None], among: Container[str] | None = None
+    ) -> None:
+        """Call `listener` with a project's id when its mirror has origin's latest commits.
+
+        `among` are the projects that it is called for, looked at each time; None for all.
+        """
+        self._listeners.append((listener, among))
 
     def record_fetch(self, project: Project) -> None:
         """Record that origin answered, and that its mirror has its latest commits."""
         self.record_answer(project)
-        for listener in self._listeners:
-            self._workers.submit(listener, project.id)
+        for listener, among in self._listeners:
+            if among is None or project.id in among:
+                self._workers.submit(listener, project.id)
 
     def record_trouble(self, project: Project, problem: OriginProblem) -> None:
         """Record that origin failed; the first silence of a host proves nothing."""

@@ -26,7 +26,7 @@ def build(
 ) -> TrackerServices:
     """Build the services of the tracker."""
     conflicts = Conflicts(context)
-    system.origins.on_fetched(conflicts.request)
+    system.origins.on_fetched(conflicts.request, conflicts.projects)
     return TrackerServices(
         issues=IssueService(context.ledgers, context.adapters),
         changes=ChangeService(context, lifecycle.push_checks, system.origins),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from app.records.feed import ChangeDelivered, Numbered
+from app.records.feed import ChangeDelivered, FeedBroke, Numbered
 from app.records.projects.change_ends import undecided
 from app.records.review.conflict_ledger import note_conflicts
 from app.records.tables import ChangeRequest, Project
@@ -17,6 +17,8 @@ from app.services.ports import CannotRead, Repository
 log = structlog.get_logger()
 # files in conflict that are kept of one change
 MOST_FILES = 100
+# changes of the feed after which an open change may have other commits
+NEW_COMMITS = (ChangeDelivered, FeedBroke)
 
 
 class Conflicts:
@@ -32,11 +34,18 @@ class Conflicts:
         self._mirrors = context.adapters.mirrors
         self._queue = BoundedQueue(context.workers, 1)
         self._rounds = SingleFlight(self.look_once)
+        # projects that may have open changes: a fetch of another one needs no look
+        self.projects: set[str] = set()
 
     def on_change(self, one: Numbered) -> None:
         """Look after a delivery."""
-        if isinstance(one.change, ChangeDelivered):
-            self.request(one.change.project_id)
+        match one.change:
+            case ChangeDelivered(project_id):
+                self.projects.add(project_id)
+                self.request(project_id)
+            case _:
+                # deliveries of other servers may have been missed
+                self._queue.submit(self.request_all)
 
     def request(self, project_id: str) -> None:
         """Look at the open changes of a project soon, on a worker thread."""
@@ -51,6 +60,7 @@ class Conflicts:
     def look_once(self, project_id: str) -> int:
         """Look for the conflicts of a project's open changes; return how many were looked at."""
         changes = undecided(self._stores, project_id)
+        (self.projects.add if changes else self.projects.discard)(project_id)
         project = self._projects.find(project_id) if changes else None
         return self._look(project, changes) if project is not None else 0
 
