@@ -93,6 +93,13 @@ class CheckStatus(StrEnum):
     STOPPED = "stopped"
 
 
+class RunSort(StrEnum):
+    """The order of a list of runs: the newest first, or the dearest."""
+
+    NEWEST = "newest"
+    COST = "cost"
+
+
 class Cause(StrEnum):
     """The cause of a run's end."""
 

@@ -142,6 +142,11 @@ def runs(*, status: Sequence[str] = (), **filters: Any) -> Call[schemas.RunsPage
     return Call("GET", "/runs", "RunsPage", params={"status": list(status), **filters})
 
 
+def run_totals(*, status: Sequence[str] = (), **filters: Any) -> Call[schemas.RunsTotals]:
+    """Return what the runs that match come to, with the filters of `runs`."""
+    return Call("GET", "/runs/totals", "RunsTotals", params={"status": list(status), **filters})
+
+
 def run(run_id: str) -> Call[schemas.RunOut]:
     """Return one run."""
     return Call("GET", _run(run_id), "RunOut")

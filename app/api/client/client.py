@@ -199,6 +199,7 @@ class ApiClient:
     merge = _asks(tracker_calls.merge)
 
     runs = _asks(calls.runs)
+    run_totals = _asks(calls.run_totals)
     run = _asks(calls.run)
     retry = _asks(calls.retry)
     resume = _asks(calls.resume)

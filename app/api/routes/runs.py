@@ -28,12 +28,14 @@ from app.api.schemas import (
     RunOut,
     RunPlan,
     RunsPage,
+    RunsTotal,
+    RunsTotals,
     StopOrder,
     Timeline,
 )
 from app.api.schemas.parts import InUtc, NoNul
 from app.api.views import QUARANTINE, check_out, event_out, named_run_out, report_out, run_item
-from app.domain.words import Depth, Phase, Status, Trigger
+from app.domain.words import Depth, Phase, RunSort, Status, Trigger
 from app.errors import NotFound
 from app.services.container import Services
 from app.services.rows import RunFilter
@@ -87,7 +89,8 @@ Asked = Annotated[RunFilter, Depends(asked_for)]
 def routes(services: Services) -> APIRouter:
     """Build the routes below `/runs`."""
     router = APIRouter()
-    for some in (_starting, _listing, _read_routes, _content, run_logs.routes, exports.routes):
+    # exports first: /runs/export is no run
+    for some in (_starting, _listing, exports.routes, _read_routes, _content, run_logs.routes):
         router.routes.extend(some(services).routes)
     return router
 
@@ -148,8 +151,9 @@ def _listing(services: Services) -> APIRouter:
         wanted: Asked,
         limit: Limit = 50,
         cursor: Cursor = None,
+        sort: RunSort = RunSort.NEWEST,
     ) -> Response:
-        """Runs, newest first.
+        """Runs, newest first, or with `sort=cost` those whose cost is known, dearest first.
 
         `q` finds runs by issue number, by work branch or its beginning, by the beginning or ending
         of the id, and by words of the title or of a tag. `#7` means issue 7, or a title or tag that
@@ -158,9 +162,10 @@ def _listing(services: Services) -> APIRouter:
         status, phase, trigger, batch, issue, branch, or branch and project cover all runs. Words of
         titles and tags, other filters, and an issue or branch combined with others are matched only
         in the newest 20,000 runs of that project, issue or branch, or of all; then `looked_among`
-        says so. With `created_before` those are the newest before that time.
+        says so. With `created_before` those are the newest before that time. By cost, any filter
+        other than the project is matched only in the newest 20,000.
         """
-        page = services.listing.page(wanted, limit=limit, cursor=cursor)
+        page = services.listing.page(wanted, limit=limit, cursor=cursor, sort=sort)
         names = services.projects.names_of({run.project_id for run in page.items})
         found = RunsPage(
             items=[run_item(run, names.get(run.project_id, "")) for run in page.items],
@@ -169,6 +174,15 @@ def _listing(services: Services) -> APIRouter:
             looked_among=page.looked_among,
         )
         return Response(found.model_dump_json(), media_type="application/json")
+
+    @router.get("/runs/totals")
+    def totals(wanted: Asked) -> RunsTotals:
+        """The number and cost of the runs that match, by status and cause: the newest 20,000."""
+        found, looked_among = services.listing.totals(wanted)
+        return RunsTotals(
+            items=[RunsTotal.model_validate(one) for one in found],
+            looked_among=looked_among,
+        )
 
     return router
 

@@ -211,7 +211,7 @@ class RunOut(RunItem):
 
 
 class RunsPage(Answer):
-    """A page of runs, newest first.
+    """A page of runs, in the order asked for.
 
     `looked_among` is 20000 if only the newest 20,000 were searched, else null.
     """
@@ -219,6 +219,25 @@ class RunsPage(Answer):
     items: list[RunItem]
     next_cursor: str | None = None
     prev_cursor: str | None = None
+    looked_among: int | None = None
+
+
+class RunsTotal(Answer):
+    """The number of runs with one status and cause, and the cost that some of them reported."""
+
+    status: Status
+    cause: Cause | None = None
+    count: int
+    cost_usd: Dollars | None = None
+
+
+class RunsTotals(Answer):
+    """The number and cost of the runs that match a filter, by status and cause.
+
+    `looked_among` is 20000 if only the newest 20,000 were added up, else null.
+    """
+
+    items: list[RunsTotal]
     looked_among: int | None = None
 
 

@@ -19,7 +19,7 @@ from app.pages.components.chips import status_pill_html
 from app.pages.components.countdown import ago_html
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
-from app.pages.runs.runs_table import took_html
+from app.pages.run_list.row import took_html
 from app.pages.shell.frame import Page, frame, refused
 from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection

@@ -19,8 +19,8 @@ from app.pages.projects.charts import ChartsTab
 from app.pages.projects.checks import SuggestedChecks
 from app.pages.projects.controls import ProjectControls
 from app.pages.projects.settings import SettingsTab
+from app.pages.run_list.runs_list import RunsList
 from app.pages.runs.new_run import can_start, opens_dialog
-from app.pages.runs.runs_list import RunsList
 from app.pages.shell.frame import Page, enter_project, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_form

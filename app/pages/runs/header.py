@@ -18,8 +18,8 @@ from app.pages.components.chips import copy_chip_html, correlation_chip_html, pi
 from app.pages.components.countdown import since_html, until_html
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
+from app.pages.run_list.row import may_retry
 from app.pages.runs.plan import PlanBanner
-from app.pages.runs.runs_table import may_retry
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession, runs_path
 from app.pages.shell.theme import look_of

@@ -6,7 +6,8 @@ from app.pages.batches import batch, batches
 from app.pages.parked import parked
 from app.pages.projects import add_project, project, projects
 from app.pages.review import change, inbox
-from app.pages.runs import new_run, run, runs
+from app.pages.run_list import runs
+from app.pages.runs import new_run, run
 from app.pages.system import guide, quota, settings
 from app.pages.tracker import issues
 from app.state.page.connection import Connection

@@ -30,6 +30,10 @@ INBOX = '<link rel="stylesheet" href="/assets/inbox.css">'
 CHANGE = '<link rel="stylesheet" href="/assets/change.css">'
 CHARTS = '<link rel="stylesheet" href="/assets/charts.css">'
 LOG = '<script src="/assets/run_log.js" defer></script>'
+RUN_LIST = (
+    '<link rel="stylesheet" href="/assets/run_list.css">'
+    '<script src="/assets/run_list.js" defer></script>'
+)
 FORM = (
     '<link rel="stylesheet" href="/assets/form.css"><script src="/assets/draft.js" defer></script>'
 )
@@ -74,6 +78,11 @@ def dress_change() -> None:
 def dress_runs() -> None:
     """Link assets/runs.css."""
     ui.add_head_html(RUNS)
+
+
+def dress_run_list() -> None:
+    """Link assets/run_list.css and assets/run_list.js."""
+    ui.add_head_html(RUN_LIST)
 
 
 def dress_issues() -> None:

@@ -1,6 +1,7 @@
 """Cursors for paging: a place between two rows and a direction.
 
-Places are by (created_at, id), newest first, or by position, lowest first.
+Places are by (created_at, id), newest first, by position, lowest first, or by (amount, id),
+greatest first.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, UnaryExpression, and_, or_
@@ -162,6 +164,62 @@ def read_position(cursor: str | None) -> Position:
 def write_position(at: int) -> str:
     """Encode the place after a position as a cursor."""
     return _write(True, at)
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A place in a list by (amount, id), greatest first; `forwards` to the smaller ones."""
+
+    forwards: bool
+    at: float
+    id: str
+
+    def is_beyond(self, amount: Column[float], which: Column[str]) -> ColumnElement[bool]:
+        """Return the condition that a row lies beyond this place, in its direction."""
+        # the first half lets the database use an index
+        if self.forwards:
+            return and_(amount <= self.at, or_(amount < self.at, which < self.id))
+        return and_(amount >= self.at, or_(amount > self.at, which > self.id))
+
+
+def read_amount(cursor: str | None, is_id: Callable[[str], bool]) -> Amount | None:
+    """Decode a cursor of a list by amount; None if there is none. Raises BadCursor."""
+    if not cursor:
+        return None
+    forwards, parts = _read(cursor)
+    try:
+        written, row_id = parts
+        at = float(written)
+    except ValueError as error:
+        raise BadCursor(cursor[:80]) from error
+    if not isfinite(at) or repr(at) != written or not is_id(row_id):
+        raise BadCursor(cursor[:80])
+    return Amount(forwards, at, row_id)
+
+
+def page_by_amount(
+    place: Amount | None, found: Sequence[tuple[float, str, Anything]], limit: int
+) -> tuple[list[Anything], str | None, str | None]:
+    """Build a page of (amount, id, row), greatest first, with the cursors of both neighbors.
+
+    `found` are the first rows from the place on, at most `limit` + 1 from each store.
+    """
+    backwards = place is not None and not place.forwards
+    ordered = sorted(found, key=lambda one: (one[0], one[1]), reverse=not backwards)
+    rows, has_more = ordered[:limit], len(ordered) > limit
+    if backwards:
+        rows.reverse()
+    if not rows:
+        if place is None:
+            return [], None, None
+        return [], *_back(place.forwards, repr(place.at), place.id)
+    after = backwards or has_more
+    before = has_more if backwards else place is not None
+    return (
+        [one[2] for one in rows],
+        _write(True, repr(rows[-1][0]), rows[-1][1]) if after else None,
+        _write(False, repr(rows[0][0]), rows[0][1]) if before else None,
+    )
 
 
 def _back(forwards: bool, *place: datetime | int | str) -> tuple[str | None, str | None]:

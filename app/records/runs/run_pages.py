@@ -41,7 +41,7 @@ RUNS: Table = Run.metadata.tables["runs"]
 # long, or of no use in a list
 _UNLISTED = frozenset({"task", "supervisor", "body_hash", "taken_at", "charged_to", "session_id"})
 _NAMES = tuple(column.name for column in RUNS.c if column.name not in _UNLISTED)
-_LISTED = select(*(RUNS.c[name] for name in _NAMES))
+LISTED = select(*(RUNS.c[name] for name in _NAMES))
 # rows that a scan without a selective index examines at most, newest first
 LOOKED_THROUGH = 20_000
 Columns = TypeVarTuple("Columns")
@@ -61,6 +61,7 @@ class ListedRun(Listed, Iterable[Any], Protocol):
     due_at: datetime | None
     expires_at: datetime | None
     ended_at: datetime | None
+    cost_usd: float | None
 
 
 def columns_of(run: ListedRun) -> dict[str, Any]:
@@ -276,6 +277,18 @@ def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | No
     return Page(*page_from(place, found, limit), looked_among)
 
 
+def newest_ids(database: Database, ways: Sequence[Way]) -> tuple[Select[str], bool]:
+    """Build the query for the ids of matching runs, and tell if older ones are left out.
+
+    Each way leads to its newest `LOOKED_THROUGH` runs, whatever else it would find.
+    """
+    with database.reading() as session:
+        edges = [session.connection().execute(way.edge()).first() for way in ways]
+    queries = [way.query(select(RUNS.c.id), edge) for way, edge in zip(ways, edges, strict=True)]
+    found = select(union_all(*queries).subquery().c.id)
+    return found, any(edge is not None for edge in edges)
+
+
 def names_run(databases: Iterable[Database], wanted: RunFilter) -> bool:
     """Return True if titles need no search: the text names a run that the other filters let pass.
 
@@ -313,7 +326,7 @@ def _ask(
         is_cut = any(edge is not None for edge in edges)
         ways_and_edges = zip(ways, edges, strict=True)
         if len(ways) == 1:
-            [query] = [walk(way.query(_LISTED, edge)) for way, edge in ways_and_edges]
+            [query] = [walk(way.query(LISTED, edge)) for way, edge in ways_and_edges]
             return cast(list[ListedRun], read(query).all()), is_cut
         keys = select(which, when)
         queries = [walk(way.query(keys, edge)) for way, edge in ways_and_edges]
@@ -321,5 +334,5 @@ def _ask(
         forwards = place is None or place.forwards
         newest = sorted({(at, run_id) for run_id, at in found}, reverse=forwards)[:limit]
         ids = [run_id for _, run_id in newest]
-        chosen = read(_LISTED.where(RUNS.c.id.in_(ids))).all()
+        chosen = read(LISTED.where(RUNS.c.id.in_(ids))).all()
         return cast(list[ListedRun], chosen), is_cut

@@ -176,6 +176,19 @@ class Run(SQLModel, table=True):
             postgresql_where=text("parked"),
         ),
         Index("ended_runs", "ended_at"),
+        # by cost, only those that reported one: a new run adds nothing to these
+        Index(
+            "runs_by_cost",
+            *("cost_usd", "id"),
+            sqlite_where=text("cost_usd IS NOT NULL"),
+            postgresql_where=text("cost_usd IS NOT NULL"),
+        ),
+        Index(
+            "runs_of_project_by_cost",
+            *("project_id", "cost_usd", "id"),
+            sqlite_where=text("cost_usd IS NOT NULL"),
+            postgresql_where=text("cost_usd IS NOT NULL"),
+        ),
         Index(
             "resumable_runs",
             "ended_at",

@@ -7,11 +7,13 @@ from datetime import datetime
 
 from app.domain.lifecycle import DONE
 from app.domain.review.base_merges import read_merge
+from app.domain.words import RunSort
 from app.errors import Invalid, NotFound
 from app.records.database.cursors import BadCursor
-from app.records.runs import run_ledger, run_pages
+from app.records.runs import run_ledger, run_pages, run_sums
 from app.records.runs.check_ledger import CheckLedger
 from app.records.runs.run_pages import Page, RunFilter
+from app.records.runs.selections import EndedAlike
 from app.records.tables import CheckResult, Run, RunEvent
 from app.services.context import Adapters, Ledgers, repository_of
 from app.services.limits.quota import Quota, QuotaWindow
@@ -30,12 +32,24 @@ class RunListing:
         self._quota = quota
         self._adapters = adapters
 
-    def page(self, wanted: RunFilter, *, limit: int, cursor: str | None = None) -> Page:
-        """Return one page of runs, newest first. Raises Invalid for a foreign cursor."""
+    def page(
+        self,
+        wanted: RunFilter,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        sort: RunSort = RunSort.NEWEST,
+    ) -> Page:
+        """Return one page of runs in this order. Raises Invalid for a foreign cursor."""
+        listed = run_sums.list_by_cost if sort is RunSort.COST else run_pages.list_runs
         try:
-            return run_pages.list_runs(self._runs.stores, wanted, limit=limit, cursor=cursor)
+            return listed(self._runs.stores, wanted, limit=limit, cursor=cursor)
         except BadCursor as error:
             raise Invalid.field("cursor", "This cursor was not made by this server.") from error
+
+    def totals(self, wanted: RunFilter) -> tuple[list[EndedAlike], int | None]:
+        """Sum up the matching runs; the second is their bound if older ones are left out."""
+        return run_sums.totals(self._runs.stores, wanted)
 
     def find(self, run_id: str) -> Run:
         """Return one run. Raises NotFound."""

@@ -122,4 +122,7 @@ class Retries:
             correlation_ids=self._sent[key],
             trigger=Trigger.RESUME if source == "resume" else Trigger.RETRY,
             retry_of=run.id,
+            title=run.title,
+            agent=run.agent,
+            model=run.model,
         )

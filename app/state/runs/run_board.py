@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from app.api.schemas import FiguresOut, ReportOut, RunItem, RunsPage
+from app.api.schemas import FiguresOut, ReportOut, RunItem, RunsPage, UsageOut
 from app.domain.agents.reports import usage_words
 from app.domain.formatting import iso
 from app.domain.issues import issue_named
 from app.domain.lifecycle import phase_of
-from app.domain.words import Depth, Phase, Status, Trigger
+from app.domain.words import Depth, Phase, RunSort, Status, Trigger
 from app.state.page.optimistic import OptimisticMutation, OptimisticRows
 
 PAGE_ROWS = 50
@@ -41,6 +41,9 @@ class Submitting:
     correlation_ids: tuple[str, ...] = ()
     trigger: Trigger = Trigger.MANUAL
     retry_of: str | None = None
+    title: str = ""
+    agent: str = ""
+    model: str | None = None
 
     def became(self, run: RunItem) -> bool:
         """Return True for the run that this submit, or an earlier attempt of it, created."""
@@ -67,6 +70,7 @@ class RunFilters:
     batch_id: str = ""
     created_after: datetime | None = None
     created_before: datetime | None = None
+    sort: RunSort = RunSort.NEWEST
     cursor: str = ""
 
     @classmethod
@@ -90,6 +94,7 @@ class RunFilters:
             batch_id=query.get("batch_id", "")[:80],
             created_after=_moment(query.get("created_after", "")),
             created_before=_moment(query.get("created_before", "")),
+            sort=RunSort.COST if query.get("sort") == RunSort.COST else RunSort.NEWEST,
             cursor=query.get("cursor", "")[:500],
         )
 
@@ -115,6 +120,7 @@ class RunFilters:
             "batch_id": self.batch_id,
             "created_after": iso(self.created_after) if self.created_after else "",
             "created_before": iso(self.created_before) if self.created_before else "",
+            "sort": self.sort if self.sort is RunSort.COST else "",
             "cursor": self.cursor,
         }
         return {name: str(value) for name, value in call.items() if value}
@@ -122,6 +128,11 @@ class RunFilters:
     def at(self, cursor: str | None) -> RunFilters:
         """Return the same filters on another page."""
         return replace(self, cursor=cursor or "")
+
+    @property
+    def is_by_cost(self) -> bool:
+        """True if the dearest runs come first, and those without a known cost are left out."""
+        return self.sort is RunSort.COST
 
     def find(self, text: str) -> RunFilters:
         """Return the same filters with a search text, on the first page."""
@@ -141,6 +152,7 @@ class RunFilters:
             and (not self.tag or self.tag in run.tags)
             and self.batch_id in ("", run.batch_id)
             and self._is_of_time(run.created_at)
+            and not (self.is_by_cost and run.usage.cost_usd is None)
             and _is_meant(self.text, run)
         )
 
@@ -205,7 +217,7 @@ class RunBoard:
         self.prev_cursor: str | None = None
         # number of newest runs that were searched, None if all were
         self.looked_among: int | None = None
-        self._rows: OptimisticRows[BoardRow] = OptimisticRows(_key_of, _order)
+        self._rows: OptimisticRows[BoardRow] = OptimisticRows(_key_of, self._order)
         self._hearers: list[list[RunItem]] = []
 
     @contextmanager
@@ -279,10 +291,10 @@ class RunBoard:
         """True if so many runs arrived that reloading a page costs less than the long list."""
         return len(self._rows.settled()) > OVERFULL_ROWS
 
-    def live_count(self) -> int:
-        """Return the number of live runs in the list."""
+    def count(self, phase: Phase) -> int:
+        """Return the number of runs in the list that are in this phase."""
         rows = self._rows.settled()
-        return sum(isinstance(row, RunItem) and row.phase is Phase.LIVE for row in rows)
+        return sum(isinstance(row, RunItem) and row.phase is phase for row in rows)
 
     def _belongs(self, run: RunItem, *, known: bool) -> bool:
         if not self.filters.show(run):
@@ -293,15 +305,18 @@ class RunBoard:
         if self.filters.cursor:
             return False
         # a run older than the page's last row belongs on a later page
-        return self.next_cursor is None or not settled or _order(run) > _order(settled[-1])
+        return (
+            self.next_cursor is None or not settled or self._order(run) > self._order(settled[-1])
+        )
+
+    def _order(self, row: BoardRow) -> tuple[float, datetime, str]:
+        if isinstance(row, Submitting):
+            return (0, row.began_at, row.key)
+        return (row.usage.cost_usd or 0 if self.filters.is_by_cost else 0, row.created_at, row.id)
 
 
 def _key_of(row: BoardRow) -> str:
     return row.id if isinstance(row, RunItem) else row.key
-
-
-def _order(row: BoardRow) -> tuple[datetime, str]:
-    return (row.created_at, row.id) if isinstance(row, RunItem) else (row.began_at, row.key)
 
 
 def tokens_of(run: RunItem) -> int | None:
@@ -310,7 +325,7 @@ def tokens_of(run: RunItem) -> int | None:
     return sum(told) if told else None
 
 
-def used_words(told: ReportOut | FiguresOut) -> str:
+def used_words(told: ReportOut | FiguresOut | UsageOut) -> str:
     """Format the usage of one run or many: `61 k tokens · $0.38`, "" if none is reported."""
     return usage_words((told.input_tokens or 0) + (told.output_tokens or 0), told.cost_usd)
 

@@ -66,6 +66,8 @@ RUN_CALLS = (
     Call("GET", "/runs", BOTH),
     Call("POST", "/runs", BOTH, 201, IN_PROJECT | {"task": "please wait once more"}),
     Call("POST", "/runs/preview", BOTH, body=IN_PROJECT | {"task": "please wait once more"}),
+    Call("GET", "/runs/totals", BOTH),
+    Call("GET", "/runs/export?run_id={run_id}", BOTH),
     Call("GET", "/runs/{run_id}", RUNS, tells=CONTROL, may_know=True),
     Call("GET", "/runs/{run_id}/timeline", RUNS),
     Call("GET", "/runs/{run_id}/report", RUNS),

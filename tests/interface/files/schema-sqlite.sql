@@ -38,9 +38,11 @@ CREATE INDEX pending_notifications ON notification (receiver, due_at) WHERE stat
 CREATE INDEX queued_runs ON runs (status, created_at, id, project_id, agent, model, "trigger", due_at) WHERE released_at IS NULL AND batch_id IS NULL AND status = 'queued';
 CREATE INDEX queued_runs_by_hold ON runs (status, hold, project_id) WHERE released_at IS NULL AND batch_id IS NULL AND status = 'queued';
 CREATE INDEX resumable_runs ON runs (ended_at) WHERE may_resume;
+CREATE INDEX runs_by_cost ON runs (cost_usd, id) WHERE cost_usd IS NOT NULL;
 CREATE INDEX runs_by_ending ON runs (substr(id, length(id) - 5));
 CREATE INDEX runs_of_batch ON runs (batch_id, status) WHERE batch_id IS NOT NULL;
 CREATE INDEX runs_of_project_asked_for_now ON runs (project_id, status, batch_id, due_at) WHERE released_at IS NULL AND status IN ('delayed', 'queued') AND batch_id IS NULL AND due_at IS NULL;
+CREATE INDEX runs_of_project_by_cost ON runs (project_id, cost_usd, id) WHERE cost_usd IS NOT NULL;
 CREATE INDEX striking_runs ON runs (project_id, ended_at) WHERE is_strike;
 CREATE INDEX unfinished_batches ON batches (created_at) WHERE ended_at IS NULL;
 CREATE INDEX unfinished_bulk ON bulk (created_at) WHERE ended_at IS NULL;

@@ -1,20 +1,26 @@
-"""A live list of runs, for its own page and a project's: rows, submits under way, Stop, Retry."""
+"""A live list of runs, for its own page and a project's: rows, submits under way, bulk actions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import RunItem, RunOut
+from app.api.schemas import RunItem, RunOut, RunsTotals
+from app.domain.formatting import iso
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
-from app.pages.runs.runs_table import Acts, RunsTable
+from app.pages.run_list.bulk_bar import BulkBar
+from app.pages.run_list.row import Acts
+from app.pages.run_list.runs_table import RunsTable
 from app.pages.shell.page_session import PageSession, open_submits, owner_of
-from app.pages.shell.theme import dress_runs
+from app.pages.shell.theme import dress_run_list
+from app.state.runs.chosen_runs import ChosenRuns
 from app.state.runs.retries import Retries
 from app.state.runs.run_board import PAGE_ROWS, RunBoard, RunFilters, usage_of
+from app.state.runs.run_days import Beyond, Sums, parts_beyond, sums_of_totals
 
 
 class RunsList:
@@ -33,6 +39,8 @@ class RunsList:
         self._when_shown = when_shown
         self._table: RunsTable | None = None
         self.board = RunBoard(filters)
+        self.chosen = ChosenRuns()
+        self._beyond: dict[Beyond, Sums] = {}
         self._retries = Retries(session.api, open_submits(), owner_of(session), session.now)
 
     async def load(self) -> None:
@@ -54,28 +62,48 @@ class RunsList:
     def draw(self, *, when_empty: str) -> None:
         """Draw the table and subscribe to changes; `when_empty` is HTML."""
         session = self._session
-        dress_runs()
+        dress_run_list()
         retries = self._retries
-        acts = Acts(self._stop, self._retry, retries.word_of, retries.words_for)
-        self._table = RunsTable(session, self.board, acts, when_empty=when_empty)
+        acts = Acts(
+            stop=self._stop,
+            retry=self._retry,
+            retrying=retries.word_of,
+            retry_words=retries.words_for,
+            choose=self._choose,
+            is_chosen=self.chosen.__contains__,
+            refused=lambda run_id: self.chosen.refused.get(run_id, ""),
+        )
+        self._bulk = BulkBar(session, self.board, self.chosen, retries, self.refresh)
+        self._table = RunsTable(
+            session,
+            self.board,
+            acts,
+            when_empty=when_empty,
+            choose_all=self._choose_all,
+            beyond=self._sums_beyond,
+        )
+        self._table.when_zone(self._look_beyond)
         self._sums = testid(ui.html("", sanitize=clean).classes("sub sums"), "page-sums")
-        self._show_sums()
+        self._bulk.draw()
+        self.refresh()
         session.on("run.changed", self._apply)
         session.on_return(self.refetch)
+        session.on_arrival(self._look_beyond)
         session.client.on_delete(open_submits().watch(owner_of(session), self.board, self.refresh))
 
     def refresh(self) -> None:
         """Bring the table in line with the board."""
         if self._session.client.is_deleted or self._table is None:
             return
+        runs = [row for row in self.board.rows() if isinstance(row, RunItem)]
+        self.chosen.keep(run.id for run in runs)
         with self._session.client:
             self._table.refresh()
-            self._show_sums()
+            self._table.show_all_chosen(bool(runs) and len(self.chosen) == len(runs))
+            usage = usage_of(runs)
+            self._sums.set_content(text(f"On this page: {usage}") if usage else "")
+            self._bulk.show()
             self._when_shown()
-
-    def _show_sums(self) -> None:
-        usage = usage_of(self.board.rows())
-        self._sums.set_content(text(f"On this page: {usage}") if usage else "")
 
     async def refetch(self) -> None:
         """Take a fresh snapshot, or show why it failed."""
@@ -83,6 +111,47 @@ class RunsList:
             await self.load()
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
+            return
+        await self._look_beyond()
+
+    def _choose(self, run_id: str, is_chosen: bool) -> None:
+        self.chosen.choose(run_id, is_chosen=is_chosen)
+        self.refresh()
+
+    def _choose_all(self, is_chosen: bool) -> None:
+        if is_chosen:
+            rows = self.board.rows()
+            self.chosen.choose_all(row.id for row in rows if isinstance(row, RunItem))
+        else:
+            self.chosen.clear()
+        self.refresh()
+
+    # --- the days that this page cuts -------------------------------------------------------------
+
+    async def _look_beyond(self) -> None:
+        """Add up the runs of the first and the last day that are on other pages."""
+        if self._table is None:
+            return
+        found: dict[Beyond, Sums] = {}
+        for part in parts_beyond(self.board, self._table.zone):
+            bounds = {"created_after": iso(part.after), "created_before": iso(part.before)}
+            call = {**self.board.filters.to_call(), **bounds}
+            call.pop("cursor", None)
+            try:
+                totals: RunsTotals = await self._session.api.run_totals(
+                    status=self.board.filters.status, **call
+                )
+            except (ApiProblem, NoAnswer) as problem:
+                self._session.refuse(problem)
+                return
+            found[part] = sums_of_totals(totals.items)
+        self._beyond = found
+        self.refresh()
+
+    def _sums_beyond(self, day: date) -> Sums:
+        return sum((sums for part, sums in self._beyond.items() if part.on == day), start=Sums())
+
+    # --- rows -------------------------------------------------------------------------------------
 
     async def _apply(self, run: RunOut) -> None:
         if not self.board.apply(run):

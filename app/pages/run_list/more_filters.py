@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlencode
 
 from nicegui import ui
 
 from app.domain.words import Depth
+from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 
@@ -25,21 +26,24 @@ FIELDS = (
 DEPTH = "depth_level"
 
 
-def draw_more_filters(query: Mapping[str, str]) -> None:
-    """Draw a removable chip for each filter that is set, and a menu with the fields."""
+def draw_more_filters(query: Mapping[str, str], shown: Collection[str]) -> None:
+    """Draw a removable chip for each filter that is set, and a menu with the fields.
+
+    `shown` are filters that have a button of their own.
+    """
     words = {name: word for name, word, _ in FIELDS} | {DEPTH: "Depth"}
     for name, word in words.items():
-        if name in query:
+        if name in query and name not in shown:
             others = {other: value for other, value in query.items() if other != name}
             value = query[name].partition("T")[0] if name.startswith("created_") else query[name]
             words_html = plain_html(f"{word.lower()}: {value}")
             ui.html(
-                f'<a class="chip picked" href="{text(_address(others))}" data-filter="{name}" '
-                f'title="Remove this filter"><span>{words_html}</span> ×</a>',
+                f'<a class="pick picked" href="{text(address(others))}" data-filter="{name}" '
+                f'title="Remove this filter"><span>{words_html}</span>{icon("x", kind="s")}</a>',
                 sanitize=clean,
                 tag="span",
             )
-    with ui.element("button").classes("chip pick").props("type=button aria-haspopup=menu") as chip:
+    with ui.element("button").classes("pick").props("type=button aria-haspopup=menu") as chip:
         testid(chip, "more-filters")
         ui.html("More filters", sanitize=clean, tag="span")
         with ui.menu().classes("menu").props("no-focus"):
@@ -76,5 +80,6 @@ def _label(word: str) -> ui.element:
     return label
 
 
-def _address(query: Mapping[str, str]) -> str:
+def address(query: Mapping[str, str]) -> str:
+    """Return the path of the list with these filters."""
     return "/runs" + (f"?{urlencode(query)}" if query else "")
