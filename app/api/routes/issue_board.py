@@ -71,6 +71,7 @@ def _issue_out(issue: BoardIssue) -> BoardIssueOut:
         state=standing.state,
         next=standing.next,
         tone=standing.tone,
+        blocked_by=list(issue.blocked_by),
         may_run=standing.may_run,
         limit_until=standing.limit.until if standing.limit else None,
         agent=issue.agent,

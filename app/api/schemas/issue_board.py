@@ -43,6 +43,9 @@ class BoardIssueOut(Answer):
     limit_until: Moment | None = Field(
         default=None, description="When the usage limit that it waits for ends, if that is known."
     )
+    blocked_by: list[int] = Field(
+        default_factory=list[int], description="Numbers that its text names as blockers."
+    )
     may_run: bool = Field(description="A press of Run may start it now.")
     agent: str
     updated_at: Moment

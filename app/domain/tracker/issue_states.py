@@ -139,6 +139,13 @@ def standing_of(facts: BoardFacts, now: datetime) -> Standing:
         return Standing(IssueState.REVIEW, f"Change #{facts.change} waits for a review")
     if facts.kept is not None:
         return _of_kept(facts.kept, facts.loop)
+    if facts.loop.is_archived:
+        return Standing(IssueState.WAITING, "Project is archived")
+    return _obstacle(facts) or _of_queue(facts.loop, facts.place)
+
+
+def _obstacle(facts: BoardFacts) -> Standing | None:
+    """Return why the issue itself cannot be started, None if only its turn must come."""
     if facts.is_given_up:
         return Standing(IssueState.ATTENTION, GIVEN_UP, Tone.ALARM)
     if not facts.is_labelled:
@@ -150,7 +157,7 @@ def standing_of(facts: BoardFacts, now: datetime) -> Standing:
         return Standing(IssueState.ATTENTION, words, Tone.ALARM)
     if facts.blocker is not None:
         return Standing(IssueState.WAITING, f"Blocked by #{facts.blocker}")
-    return _of_queue(facts.loop, facts.place)
+    return None
 
 
 def with_blocker(standing: Standing, blocker: int | None, state: IssueState | None) -> Standing:
@@ -210,8 +217,6 @@ def _of_limit(limit: Limit) -> Standing:
 
 
 def _of_queue(loop: Loop, place: int | None) -> Standing:
-    if loop.is_archived:
-        return Standing(IssueState.WAITING, "Project is archived")
     if loop.limit is not None:
         return _of_limit(loop.limit)
     if loop.is_paused:

@@ -23,9 +23,9 @@ from app.pages.run_list.runs_list import RunsList
 from app.pages.runs.new_run import can_start, opens_dialog
 from app.pages.shell.frame import Page, enter_project, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_form
+from app.pages.shell.theme import dress_form, dress_issues
 from app.pages.tracker.changes_tab import ChangesTab
-from app.pages.tracker.issues_tab import IssuesTab
+from app.pages.tracker.issues_view import IssuesTab
 from app.state.page.connection import Connection
 from app.state.projects.card_words import sentence_of
 from app.state.projects.project_actions import ProjectActs
@@ -159,6 +159,7 @@ def _framed(
 ) -> Generator[tuple[ProjectTabs, NextSweep]]:
     """Draw the frame with the project's header; the chosen tab's content goes inside the `with`."""
     dress_form()
+    dress_issues()
     crumbs = [("Projects", "/projects")]
     with frame(session, title=plain(project.name), active="projects", crumbs=crumbs) as page:
         ProjectScreen(session, page, project)

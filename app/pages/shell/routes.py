@@ -27,7 +27,7 @@ def register_pages(connection: Connection) -> None:
         run.register,
         batches.register,
         batch.register,
-        issues.register_ready_issues,
+        issues.register_all_issues,
         parked.register,
         quota.register,
         settings.register,

@@ -25,7 +25,10 @@ TONES: dict[Status, tuple[str, str]] = {
     Status.EXPIRED: ("idle", "∅"),
 }
 RUNS = '<link rel="stylesheet" href="/assets/runs.css">'
-ISSUES = '<link rel="stylesheet" href="/assets/issues.css">'
+ISSUES = (
+    '<link rel="stylesheet" href="/assets/issues.css">'
+    '<script src="/assets/issues.js" defer></script>'
+)
 INBOX = '<link rel="stylesheet" href="/assets/inbox.css">'
 CHANGE = '<link rel="stylesheet" href="/assets/change.css">'
 CHARTS = '<link rel="stylesheet" href="/assets/charts.css">'
@@ -86,7 +89,7 @@ def dress_run_list() -> None:
 
 
 def dress_issues() -> None:
-    """Link assets/issues.css."""
+    """Link assets/issues.css, and assets/issues.js for the board."""
     ui.add_head_html(ISSUES)
 
 

@@ -22,7 +22,7 @@ from app.pages.shell.page_session import PageSession, runs_path
 from app.pages.tracker.comments import IssueComments
 from app.pages.tracker.issue_text import IssueText, priority_field
 from app.pages.tracker.words import change_html, hold_html, labels_html, state_html
-from app.state.tracker.issue_list import labelled, toggled_ready, turned
+from app.state.tracker.issue_changes import labelled, toggled_ready, turned
 
 MAX_LABEL = 100
 

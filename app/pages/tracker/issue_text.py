@@ -8,10 +8,10 @@ from nicegui import background_tasks, ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import IssueOut, NewIssue
-from app.domain.words import READY_LABEL, Priority
+from app.domain.words import BUILTIN, READY_LABEL, Priority
 from app.pages.components.buttons import button
 from app.pages.components.fields import Field, area_field, choice_field, text_field
-from app.pages.components.markup import clean, format_markdown, plain_html
+from app.pages.components.markup import clean, format_markdown, plain, plain_html
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 from app.pages.tracker.words import issue_path
@@ -33,17 +33,23 @@ def priority_field(chosen: Priority) -> Field:
 
 
 class IssueForm:
-    """The dialog for a new issue; it keeps unsent text while the page is open."""
+    """The dialog for a new issue; it keeps unsent text while the page is open.
+
+    Without a project it asks for one, of those with the built-in tracker.
+    """
 
     def __init__(
-        self, session: PageSession, project_id: str, done: Callable[[], Awaitable[None]]
+        self, session: PageSession, project_id: str | None, done: Callable[[], Awaitable[None]]
     ) -> None:
         self._session, self._id, self._done = session, project_id, done
+        self._project: Field | None = None
         with (
             ui.dialog().props('aria-label="New issue"') as self._dialog,
             ui.element("div").classes("sheet"),
         ):
             ui.html("New issue", sanitize=clean, tag="h2").classes("above")
+            if project_id is None:
+                self._project = choice_field("Project", {}, None, mark="issue-project")
             self._title = text_field("Title", mark="issue-title")
             self._title.control.props("autofocus")
             self._title.control.props(f"maxlength={MAX_TITLE}")
@@ -55,14 +61,27 @@ class IssueForm:
                 button("Cancel", self._dialog.close)
                 self._add = button("Add issue", self._submit, kind="pri", mark="issue-submit")
 
-    def open(self) -> None:
-        """Open the dialog."""
+    def open(self, project_id: str = "") -> None:
+        """Open the dialog, with this project chosen where it asks for one."""
+        if self._project is not None:
+            choices = {
+                one.id: plain(one.name)
+                for one in self._session.board.listing()
+                if one.tracker == BUILTIN and one.archived_at is None
+            }
+            chosen = project_id or self._project.control.value or next(iter(choices), None)
+            self._project.control.set_options(choices, value=chosen if chosen in choices else None)
         self._dialog.open()
 
     async def _submit(self) -> None:
         title = (self._title.control.value or "").strip()
+        project_id = self._id or (self._project.control.value if self._project else None)
         if not title:
             self._title.refuse("An issue needs a title.")
+            return
+        if not project_id:
+            if self._project:
+                self._project.refuse("Choose the project that it belongs to.")
             return
         if not self._add.enabled:
             return
@@ -75,7 +94,7 @@ class IssueForm:
                 labels=labels,
                 priority=Priority(self._priority.value),
             )
-            issue = await self._session.api.add_issue(self._id, new)
+            issue = await self._session.api.add_issue(project_id, new)
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
         else:
@@ -83,7 +102,7 @@ class IssueForm:
             self._body.control.set_value("")
             self._priority.set_value(str(Priority.NORMAL))
             self._dialog.close()
-            go = ("Open it", issue_path(self._id, issue.number))
+            go = ("Open it", issue_path(project_id, issue.number))
             self._session.notify(f"Issue #{issue.number} is written.", go=go)
             await self._done()
         self._add.enable()

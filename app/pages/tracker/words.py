@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.api.schemas import ChangeOut, IssueOut
-from app.domain.words import READY_LABEL, Priority
+from app.domain.words import READY_LABEL
 from app.pages.components.chips import pill_html
 from app.pages.components.markup import counted, plain_html, text
 
@@ -21,13 +21,6 @@ def labels_html(labels: list[str]) -> str:
         f'<span class="chip{" ready" if label == READY_LABEL else ""}">{plain_html(label)}</span>'
         for label in labels
     )
-
-
-def priority_html(issue: IssueOut) -> str:
-    """Return an issue's priority as a chip; empty for the usual one."""
-    if issue.priority == Priority.NORMAL:
-        return ""
-    return f'<span class="chip" data-testid="priority">{issue.priority.capitalize()}</span>'
 
 
 def state_html(issue: IssueOut) -> str:
@@ -50,16 +43,6 @@ def ignored_html(issue: IssueOut) -> str:
     """Return the named blockers that do not exist: `#999 does not exist`."""
     words = "; ".join(map(plain_html, issue.notes)) if issue.state == "open" else ""
     return f'<span class="sub" data-testid="unknown-blockers">{words}</span>' if words else ""
-
-
-def issue_html(issue: IssueOut, project_id: str) -> str:
-    """Return two lines: number and title, then labels and why the issue waits."""
-    labels, waits = priority_html(issue) + labels_html(issue.labels), hold_html(issue)
-    return (
-        f'<div><span class="m sub">{issue.number}</span>'
-        f' <a href="{text(issue_path(project_id, issue.number))}">'
-        f"<b>{plain_html(issue.title)}</b></a></div>"
-    ) + (f'<div class="line">{labels}{waits}</div>' if labels or waits else "")
 
 
 def change_html(change: ChangeOut, path: str) -> str:

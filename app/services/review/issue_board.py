@@ -40,6 +40,12 @@ class Wanted:
     labels: tuple[str, ...] = ()
     text: str = ""
 
+    def shows(self, project: Project) -> bool:
+        """Return True for a project that is asked for; an archived one only by name."""
+        if self.project_ids:
+            return project.id in self.project_ids
+        return project.archived_at is None
+
     def lets(self, issue: BoardIssue) -> bool:
         """Return True for an issue that is shown, whatever its state."""
         if self.project_ids and issue.project_id not in self.project_ids:
@@ -80,10 +86,7 @@ class IssueBoard:
         Closed ones are the newest of those that the filter lets through. Raises DatabaseSilent.
         """
         views = {
-            view.project.id: view
-            for view in self._overview.all()
-            if view.project.archived_at is None
-            and (not wanted.project_ids or view.project.id in wanted.project_ids)
+            view.project.id: view for view in self._overview.all() if wanted.shows(view.project)
         }
         known = {one: view for one, view in views.items() if view.project.tracker == BUILTIN}
         is_narrow = bool(wanted.text or wanted.labels)

@@ -67,6 +67,7 @@ class BoardIssue:
     run_id: str | None = None
     change: int | None = None
     size: ChangeSize | None = None
+    blocked_by: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,7 @@ class Look:
             run_id=_leading_run(run, kept, work),
             change=change.number if change else None,
             size=_size_of(change, work) if change else None,
+            blocked_by=tuple(self.blockers[key]),
         )
 
     def _closed_issue(self, row: ClosedIssue) -> BoardIssue:

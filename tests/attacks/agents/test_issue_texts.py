@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.api.schemas import IssueOut
+from app.api.schemas import BoardIssueOut
 from app.pages.components.markup import ATTRIBUTES, LONGEST, TAGS, clean, markdown_html
-from app.pages.tracker.words import issue_html
+from app.pages.tracker.issue_rows import card, list_row
 from tests.builders.issue_texts import TEXTS
 
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
 HIDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\u3000\ufeff]")
 
 
@@ -55,20 +57,27 @@ def test_the_corpus_is_no_smaller_than_it_was() -> None:
 
 @pytest.mark.parametrize("words", TEXTS)
 def test_a_hostile_text_is_only_text(words: str) -> None:
-    issue = IssueOut(
-        number=1,
-        title=words,
-        body=words,
-        labels=[words],
-        state="open",
-        ready=False,
-        claimable=False,
-        hold=words,
+    issue = BoardIssueOut.model_validate(
+        {
+            "project_id": "proj_1",
+            "project_name": words,
+            "number": 1,
+            "title": words,
+            "labels": [words],
+            "priority": "normal",
+            "state": "ready",
+            "next": words,
+            "tone": "alarm",
+            "may_run": True,
+            "agent": words,
+            "updated_at": NOW,
+        }
     )
     assert dangers(markdown_html(words)) == []
-    row = clean(issue_html(issue, "proj_1"))
-    assert dangers(row) == []
-    assert row.count("<a ") == 1
+    for look in (list_row(issue, NOW, of_one=False), card(issue, NOW)):
+        row = clean(look.html)
+        assert dangers(row) == []
+        assert row.count("<a ") == 1
 
 
 @settings(max_examples=25)

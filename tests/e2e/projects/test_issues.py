@@ -52,7 +52,7 @@ def test_an_issue_from_its_first_word_to_its_merge(
         page.get_by_test_id("issue-body").fill(text)
         page.get_by_test_id("issue-submit").click()
         expect(page.get_by_role("link", name=title)).to_be_visible()
-    expect(row(page, 2)).to_contain_text("blocked by #1")
+    expect(row(page, 2)).to_contain_text("Blocked by #1, ready")
 
     page.get_by_role("link", name="Round tax per line").click()
     expect(page.get_by_role("heading", name="#1 Round tax per line")).to_be_visible()

@@ -11,6 +11,7 @@ from nicegui.testing.user import User
 
 from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut
 from tests.builders.repositories import make_origin
+from tests.builders.run_scenes import DIES, add_project
 from tests.pages.conftest import PATIENCE_SECONDS, House, html_of, until
 
 READY = ["ready-for-agent"]
@@ -43,7 +44,7 @@ async def stands(house: House, user: User, project: ProjectOut, number: int = 1)
 # --- the list --------------------------------------------------------------------------------
 
 
-async def test_an_issue_is_written_labelled_closed_and_opened_again(
+async def test_an_issue_is_written_and_listed_by_its_state(
     house: House, user: User, project: ProjectOut
 ) -> None:
     await user.open(f"/projects/{project.id}/issues")
@@ -58,93 +59,74 @@ async def test_an_issue_is_written_labelled_closed_and_opened_again(
     user.find(marker="issue-submit").click()
     await user.should_see(marker="issue-row")
     assert 'Greet &lt;b&gt;people&lt;/b&gt; <i class="esc">\\u202e</i>' in html_of(user)
-    await until(lambda: "1 ready" in html_of(user))
-    user.find(marker="toggle-ready").click()
-    await user.should_see("Mark ready")
-    await until(lambda: "0 ready" in html_of(user))
-    user.find(marker="turn-issue").click()
-    await user.should_see("Every issue is closed.")
-    assert (await stands(house, user, project)).state == "closed"
-    await user.open(f"/projects/{project.id}/issues?state=closed")
-    user.find(marker="turn-issue").click()
-    await user.should_see("No issue is closed yet.")
-    found = await stands(house, user, project)
-    assert (found.state, found.labels, found.priority) == ("open", [], "high")
-
-
-async def test_the_address_says_which_issues_are_shown(
-    house: House, user: User, project: ProjectOut
-) -> None:
-    await write(house, user, project, "Is ready", labels=READY)
-    await write(house, user, project, "Waits", labels=READY, body="## Blocked by\n#1")
-    await write(house, user, project, "Not ready")
-    await write(house, user, project, "Is closed")
-    await house.api_of(user).change_issue(project.id, 4, state="closed")
-    shown = {
-        "": ["Is ready", "Waits", "Not ready"],
-        "?ready=yes": ["Is ready", "Waits"],
-        "?state=closed": ["Is closed"],
-        "?tab=issues&state=odd": ["Is ready", "Waits", "Not ready"],
-    }
-    for query, titles in shown.items():
-        await user.open(f"/projects/{project.id}/issues{query}")
-        html = html_of(user)
-        assert [
-            title
-            for title in ("Is ready", "Waits", "Not ready", "Is closed")
-            if f"<b>{title}</b>" in html
-        ] == titles
-        assert "2 ready, 1 can start" in html
-    await user.open(f"/projects/{project.id}/issues")
-    assert "blocked by #1" in html_of(user)
-
-
-async def test_an_issue_says_which_of_its_blockers_does_not_exist(
-    house: House, user: User, project: ProjectOut
-) -> None:
-    await write(house, user, project, "Waits for nothing", body="Blocked by #999")
-    await user.open(f"/projects/{project.id}/issues")
-    await until(lambda: 'unknown-blockers">#999 does not exist<' in html_of(user))
-    await user.open(f"/projects/{project.id}/issues/1")
-    await until(lambda: 'unknown-blockers">#999 does not exist<' in html_of(user))
-
-
-async def test_what_others_change_shows_without_a_reload(
-    house: House, user: User, project: ProjectOut
-) -> None:
-    await user.open(f"/projects/{project.id}/issues")
-    await write(house, user, project, "From a script")
-    await until(lambda: "From a script" in html_of(user))
-    await house.api_of(user).change_issue(project.id, 1, title="Renamed")
-    await until(lambda: "Renamed" in html_of(user))
+    assert "High priority" in html_of(user)
     await house.api_of(user).change_issue(project.id, 1, state="closed")
-    await until(lambda: "Every issue is closed" in html_of(user))
+    await user.should_not_see(marker="issue-row")
+    await user.open(f"/projects/{project.id}/issues?state=done")
+    await user.should_see(marker="issue-row")
+
+
+async def test_the_issues_of_all_projects_appear_without_a_reload(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    await user.open("/issues")
+    await user.should_see("No projects yet")
+    shop = await add_project(house, user, tmp_path, DIES, "<b>shop</b>")
+    await user.should_see("No issues yet")
+    issue = NewIssue(title="Repair it", labels=READY)
+    await house.api_of(user).add_issue(shop.id, issue)
+    await until(lambda: "Repair it" in html_of(user))
+    assert "&lt;b&gt;shop&lt;/b&gt;" in html_of(user)
+    [row] = user.find(marker="issue-row").elements
+    await house.api_of(user).change_issue(shop.id, 1, title="Renamed")
+    await until(lambda: "Renamed" in html_of(user))
+    assert user.find(marker="issue-row").elements == {row}, "the row was drawn anew"
+    await house.api_of(user).change_issue(shop.id, 1, labels=[])
+    await until(lambda: "Not marked ready for an agent" in html_of(user))
+
+
+async def test_issues_that_another_tracker_keeps_are_not_said_to_be_none(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    away = await add_project(house, user, tmp_path, DIES, "away")
+    house.plane.ledgers.projects.change(away.id, tracker="forgejo")
+    await user.open("/issues")
+    await user.should_see("Runyard does not read that tracker yet")
+    await user.open(f"/projects/{away.id}/issues")
+    await user.should_see("This project uses an external tracker.")
 
 
 async def test_a_long_list_is_shown_in_parts(house: House, user: User, project: ProjectOut) -> None:
-    for number in range(52):
-        await write(house, user, project, f"Issue {number}")
+    for number in range(22):
+        await write(house, user, project, f"Issue {number}", labels=READY)
     await user.open(f"/projects/{project.id}/issues")
-    await user.should_see("Show more")
-    assert html_of(user).count('<span class="m sub">') == 50
-    user.find("Show more").click()
-    await until(lambda: html_of(user).count('<span class="m sub">') == 52)
+    await until(lambda: len(user.find(marker="issue-row").elements) == 20)
+    user.find("Show all 22").click()
+    await until(lambda: len(user.find(marker="issue-row").elements) == 22)
 
 
 async def test_the_tracker_of_an_archived_project_is_only_read(
     house: House, user: User, project: ProjectOut
 ) -> None:
-    path = await write(house, user, project, "Old", body="Old text")
+    path = await write(house, user, project, "Old", body="Old text", labels=READY)
     await house.api_of(user).comment(project.id, 1, "Old words")
     await user.open(f"/projects/{project.id}/issues")
-    await user.should_see(marker="turn-issue")
+    await until(lambda: "issue-run" in html_of(user))
     await house.api_of(user).archive_project(project.id)
-    await user.should_not_see(marker="turn-issue")
+    await until(lambda: "Project is archived" in html_of(user))
+    assert "issue-run" not in html_of(user)
     await user.should_not_see(marker="new-issue")
     await user.open(path)
     await until(lambda: "Old words" in html_of(user))
     for mark in ("edit-issue", "turn-issue", "start-issue", "comment-submit", "add-label"):
         await user.should_not_see(marker=mark)
+
+
+async def test_an_issue_says_which_of_its_blockers_does_not_exist(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(await write(house, user, project, "Waits", body="Blocked by #999"))
+    await until(lambda: 'unknown-blockers">#999 does not exist<' in html_of(user))
 
 
 # --- an issue's page -------------------------------------------------------------------------

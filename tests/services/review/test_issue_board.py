@@ -71,6 +71,13 @@ def test_the_issues_of_all_projects_stand_in_the_order_of_a_persons_work(twin: T
     assert ("shop", 4, "ready", "3rd in shop") in told(look(twin))
 
 
+def test_issues_of_an_archived_project_are_read_where_it_is_named(twin: TwinPlane) -> None:
+    project = next(one for one in twin.ledgers.projects.all() if one.name == "archived")
+    assert look(twin).issues == []
+    [issue] = look(twin, Wanted(project_ids=(project.id,))).issues
+    assert (issue.standing.next, issue.standing.may_run) == ("Project is archived", False)
+
+
 def test_a_filter_narrows_issues_and_counts(twin: TwinPlane) -> None:
     shop, bank = twin.add_project(name="shop"), twin.add_project(name="bank")
     for project, title in ((shop, "Refuse coupons"), (shop, "Print receipts"), (bank, "Export")):
