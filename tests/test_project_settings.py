@@ -41,7 +41,7 @@ def test_every_setting_can_be_sent_and_is_answered() -> None:
     new, change = set(NewProject.model_fields), set(ProjectChange.model_fields)
     assert set(LimitSettings.model_fields) == set(LimitsOut.model_fields) == LIMITS
     assert (new | change) - ACTS - {"limits"} == set(PROJECT_SETTINGS) - LIMITS
-    assert new - change == {"origin", "tracker"}  # a project keeps them
+    assert new - change == {"tracker"}  # a project keeps it
     assert set(PROJECT_SETTINGS) - LIMITS <= set(ProjectOut.model_fields)
 
 

@@ -164,6 +164,7 @@ def project_out(view: ProjectView, mask: SecretMask) -> ProjectOut:
         clone_percent=view.clone_percent,
         live_runs=view.live_runs,
         parked_count=view.parked_count,
+        review_count=view.review_count,
         last_run=_last_run(view.last) if view.last else None,
         recent_runs=[_bar(run) for run in view.newest],
         hold=view.hold,

@@ -220,6 +220,10 @@ class FakeMirrors:
         self._world.while_fetching()
         self._world.fetched[repo.project_id] = dict(self._world.branches_at(repo.origin))
 
+    def begins_alike(self, repo: Repository, origin: str) -> bool:
+        fetched = self._world.fetched[repo.project_id]
+        return not set(fetched.values()).isdisjoint(self._world.branches_at(origin).values())
+
     def branches(self, repo: Repository) -> list[RemoteBranch]:
         return [RemoteBranch(*one) for one in self._world.fetched[repo.project_id].items()]
 

@@ -32,14 +32,14 @@ from app.adapters.git.push import (
     shown_at,
 )
 from app.adapters.git.receive import hooks_digest
-from app.adapters.git.refs import read_claims, ref_tip
+from app.adapters.git.refs import first_commits, read_claims, ref_tip
 from app.adapters.git.remotes import (
     HEADS,
     TRACKED,
+    bring,
     check_origin,
     explain,
     is_local,
-    listen_for,
     read_remote,
     read_tracked,
     remote_of,
@@ -66,11 +66,6 @@ from app.services.ports import (
 _CLONE_SECONDS = 3600.0
 _FETCH_SECONDS = 600.0
 _LOOK_SECONDS = 60.0
-_FETCH = (
-    *("fetch", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"),
-    "--recurse-submodules=no",
-)
-_REFSPEC = f"+{HEADS}*:{TRACKED}*"
 
 
 class GitMirrors(MirrorReads):
@@ -119,7 +114,7 @@ class GitMirrors(MirrorReads):
             clear_asides(self._root, repo.project_id)
             with aside(self._root, repo.project_id) as new:
                 lay_out_mirror(new, sha=remote.branches[0].sha)
-                self._bring(new, repo.origin, _CLONE_SECONDS, progress)
+                bring(self._git, new, repo.origin, _CLONE_SECONDS, progress)
                 new.rename(final)
 
     def exists(self, repo: Repository) -> bool:
@@ -157,7 +152,22 @@ class GitMirrors(MirrorReads):
             raise OriginProblem("This project has no mirror yet.", for_good=True)
         check_origin(repo.origin)
         with self._locked(repo):
-            self._bring(self._dir(repo), repo.origin, _FETCH_SECONDS)
+            bring(self._git, self._dir(repo), repo.origin, _FETCH_SECONDS)
+
+    def begins_alike(self, repo: Repository, origin: str) -> bool:
+        """Return True if a history at `origin` and one of the mirror begin with the same commit.
+
+        Raises OriginProblem, CannotRead.
+        """
+        remote = self.inspect_origin(origin, timeout_seconds=_LOOK_SECONDS)
+        if not remote.branches:
+            return False
+        with aside(self._root, repo.project_id) as new:
+            lay_out_mirror(new, sha=remote.branches[0].sha)
+            bring(self._git, new, origin, _CLONE_SECONDS)
+            return not first_commits(self._git, new).isdisjoint(
+                first_commits(self._git, self._dir(repo))
+            )
 
     def branches(self, repo: Repository) -> list[RemoteBranch]:
         """List origin's branches as last fetched, with commit and time. Raises CannotRead."""
@@ -335,25 +345,6 @@ class GitMirrors(MirrorReads):
         if not sent.accepted and sent.shows:
             self.fetch(repo)  # another push on top of it may need fetching
         return read_sent(self._git, mirror, base, made.sha, sent)
-
-    def _bring(
-        self,
-        mirror: Path,
-        origin: str,
-        timeout: float,
-        progress: Callable[[int, str], None] | None = None,
-    ) -> None:
-        flags = ["--progress"] if progress else ["--quiet"]
-        try:
-            self._git.run(
-                [*_FETCH, *flags, "--", origin, _REFSPEC],
-                git_dir=mirror,
-                origin=origin,
-                timeout=timeout,
-                on_stderr=listen_for(progress) if progress else None,
-            )
-        except GitFailed as failure:
-            raise explain(failure) from failure
 
     def _push(self, repo: Repository, order: Push) -> PushAnswer:
         trusted = repo.owner_hooks

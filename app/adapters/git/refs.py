@@ -13,7 +13,14 @@ from pathlib import Path
 
 from app.adapters.git.command import Git
 from app.adapters.git.environment import UnsafeArgument
-from app.adapters.git.layout import checked_sha, head_ref, opened, opened_file, read_file
+from app.adapters.git.layout import (
+    checked_sha,
+    head_ref,
+    opened,
+    opened_file,
+    or_cannot_read,
+    read_file,
+)
 from app.adapters.git.remotes import HEADS, tip_among
 from app.services.ports import CannotRead, Tampered
 
@@ -25,6 +32,7 @@ _COPY_CAP, _MIRROR_CAP = 8 * 1024 * 1024, 256 * 1024 * 1024
 _DEEPEST_IN_COPY, _DEEPEST_IN_MIRROR = 12, 120
 _MOST = 50_000
 _TRIES = 3
+_HISTORY_SECONDS = 120.0
 
 
 class _TooDeep(OSError):
@@ -58,6 +66,13 @@ def _packed(git_dir: int, cap: int) -> Iterator[tuple[str, str]]:
 
 
 # --- mirrors -----------------------------------------------------------------------------------
+
+
+def first_commits(git: Git, mirror: Path) -> set[str]:
+    """Return the commits without a parent that origin's branches begin with. Raises CannotRead."""
+    ask = ["rev-list", "--max-parents=0", "--remotes=origin"]
+    with or_cannot_read("The history"):
+        return set(git.run(ask, git_dir=mirror, timeout=_HISTORY_SECONDS).text.split())
 
 
 def read_claims(mirror: Path) -> set[str]:

@@ -70,6 +70,11 @@ _SAYINGS: tuple[tuple[str, str, bool, Cause | None], ...] = (
     (r"Permission denied|insufficient permission", "The repository may not be read.", True, None),
 )
 HEADS, TRACKED = "refs/heads/", "refs/remotes/origin/"
+_FETCH = (
+    *("fetch", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"),
+    "--recurse-submodules=no",
+)
+_REFSPEC = f"+{HEADS}*:{TRACKED}*"
 _PROGRESS = re.compile(rb"(?:remote: )?([A-Z][a-z]+ [a-z]+):\s+(\d{1,3})%")
 
 
@@ -144,6 +149,27 @@ def _repository_problem(path: Path) -> str | None:
     if (git_dir / "shallow").exists():
         return f"{path} is a shallow clone: run git fetch --unshallow there first."
     return None
+
+
+def bring(
+    git: Git,
+    mirror: Path,
+    origin: str,
+    timeout: float,
+    progress: Callable[[int, str], None] | None = None,
+) -> None:
+    """Fetch origin's branches into a mirror. Raises OriginProblem."""
+    flags = ["--progress"] if progress else ["--quiet"]
+    try:
+        git.run(
+            [*_FETCH, *flags, "--", origin, _REFSPEC],
+            git_dir=mirror,
+            origin=origin,
+            timeout=timeout,
+            on_stderr=listen_for(progress) if progress else None,
+        )
+    except GitFailed as failure:
+        raise explain(failure) from failure
 
 
 def explain(failure: GitFailed) -> OriginProblem:

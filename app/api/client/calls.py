@@ -30,9 +30,11 @@ def _run(run_id: str, rest: str = "") -> str:
 # --- projects ------------------------------------------------------------------------------------
 
 
-def projects(*, include_archived: bool = True) -> Call[list[schemas.ProjectOut]]:
-    """Return all projects, by default including archived ones."""
-    params = {"include_archived": include_archived}
+def projects(
+    *, include_archived: bool = True, tag: str | None = None
+) -> Call[list[schemas.ProjectOut]]:
+    """Return all projects, by default including archived ones; with a tag those that have it."""
+    params = {"include_archived": include_archived} | ({"tag": tag} if tag else {})
     return Call("GET", "/projects", "Projects", takes_items=True, params=params)
 
 
@@ -90,6 +92,11 @@ def branches(project_id: str) -> Call[list[schemas.BranchOut]]:
 def try_checks_again(project_id: str) -> Call[schemas.ProjectOut]:
     """Have the loop go on although a check could not be started."""
     return Call("POST", _project(project_id, "/checks/try-again"), "ProjectOut")
+
+
+def check_again(project_id: str) -> Call[schemas.ProjectOut]:
+    """Have the project's repository looked for now."""
+    return Call("POST", _project(project_id, "/check-again"), "ProjectOut")
 
 
 def concurrency(project_id: str) -> Call[schemas.ConcurrencyOut]:

@@ -184,6 +184,7 @@ class ApiClient:
     set_auto = _asks(calls.set_auto)
     reset = _asks(calls.reset)
     try_checks_again = _asks(calls.try_checks_again)
+    check_again = _asks(calls.check_again)
     next_plan = _asks(calls.next_plan)
 
     issues = _asks(tracker_calls.issues)

@@ -23,6 +23,7 @@ from app.api.schemas import (
     Projects,
 )
 from app.api.views import project_out
+from app.domain.projects.tags import MAX_TAG, has_tag
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.statistics import NOTHING, Figures
 from app.errors import Invalid
@@ -45,10 +46,15 @@ def _project_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["projects"])
 
     @router.get("/projects")
-    def list_them(include_archived: bool = False) -> Projects:
-        """All projects by name; archived ones only on request."""
+    def list_them(
+        include_archived: bool = False,
+        tag: Annotated[str | None, Query(min_length=1, max_length=MAX_TAG)] = None,
+    ) -> Projects:
+        """All projects by name; archived ones only on request, with `tag` those that have it."""
         views = services.overview.all()
         shown = [one for one in views if include_archived or one.project.archived_at is None]
+        if tag is not None:
+            shown = [one for one in shown if has_tag(one.project.tags, tag)]
         mask = services.secrets.mask()
         return Projects(items=[project_out(view, mask) for view in shown])
 
@@ -97,6 +103,8 @@ def _setting_routes(services: Services) -> APIRouter:
         auto, archived = settings.pop("auto_enabled", None), settings.pop("archived", None)
         if archived is False:
             services.projects.unarchive(project_id)
+        if origin := settings.pop("origin", None):
+            services.relocation.locate(project_id, origin)
         if settings or archived is None:
             services.projects.change(project_id, **settings)
         if auto is not None:
@@ -133,6 +141,12 @@ def _check_routes(services: Services) -> APIRouter:
     def try_checks_again(project_id: str) -> ProjectOut:
         """Have the loop go on although a check could not be started; without a hold, do nothing."""
         services.projects.try_checks_again(project_id)
+        return _project_out_of(services, project_id)
+
+    @router.post("/projects/{project_id}/check-again")
+    def check_again(project_id: str) -> ProjectOut:
+        """Look for the project's repository now; a clone that failed is made again."""
+        services.relocation.check_again(project_id)
         return _project_out_of(services, project_id)
 
     return router

@@ -38,7 +38,9 @@ from app.domain.sandbox.levels import (
 from app.domain.sandbox.settings import limit_problem
 from app.domain.words import Status
 
-CLEARABLE = frozenset({"agent_command", "setup_command", "prompt", "instructions", "stall_seconds"})
+CLEARABLE = frozenset(
+    {"agent_command", "setup_command", "prompt", "instructions", "stall_seconds", "model"}
+)
 Argument = Annotated[str, StringConstraints(max_length=MAX_WORD)]
 CheckName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CHECK_NAME)
@@ -107,7 +109,9 @@ class ProjectSettings(Body):
     """Settings of a project; every field is optional, for POST and PATCH alike."""
 
     base_branch: BranchName | None = _setting("base_branch")
+    tags: list[Text] | None = _setting("tags")
     agent: Text | None = _setting("agent")
+    model: Text | None = _setting("model")
     agent_command: list[Argument] | None = _setting("agent_command")
     setup_command: list[Argument] | None = _setting("setup_command")
     prompt: TaskText | None = _setting("prompt")
@@ -145,6 +149,12 @@ class ProjectChange(ProjectSettings):
 
     name: Prose | None = _setting("name", min_length=1)
     auto_enabled: bool | None = _setting("auto_enabled")
+    origin: Prose | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2000,
+        description="The place that the same repository has moved to; another one is refused.",
+    )
     archived: bool | None = None
     sandbox_notice: Literal[False] | None = Field(
         default=None, description="`false` dismisses the notice of its changed level."
@@ -236,8 +246,10 @@ class ProjectOut(Answer):
     name: str
     origin: str
     base_branch: str
+    tags: list[str] = Field(default_factory=list[str])
     tracker: Tracker
     agent: str
+    model: str | None = None
     agent_command: list[str] | None = None
     setup_command: list[str] | None = None
     prompt: str | None = None
@@ -298,6 +310,7 @@ class ProjectOut(Answer):
     ready_count: int | None = None
     live_runs: int = 0
     parked_count: int = 0
+    review_count: int = Field(default=0, description="How many of its changes wait for a review.")
     last_run: LastRun | None = None
     recent_runs: list[Bar] = Field(default_factory=list[Bar])
     hold: str | None = None

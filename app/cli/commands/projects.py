@@ -67,6 +67,7 @@ def register(app: typer.Typer) -> None:
         "runyard projects edit shop --prompt - < prompt.md",
         "runyard projects edit shop --check tests='make test' --check lint='ruff check .'",
         "runyard projects edit shop --sandbox sandboxed --network allowed --allow-host example.org",
+        "runyard projects edit shop --origin ~/code/moved/shop",
     )
     projects.command("edit", epilog=edit_example)(spread(edit_project))
     try_example = example("runyard projects try-checks shop")
@@ -118,13 +119,18 @@ def edit_project(
     project: ProjectArgument,
     name: Annotated[str | None, typer.Option(help="The new name.")] = None,
     base_branch: BaseBranch = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(metavar="PATH_OR_URL", help="Where the same repository is now."),
+    ] = None,
     *,
     settings: Settings,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Change a project's settings; the rest stays."""
-    change = only_given({"name": name, "base_branch": base_branch, **settings_from(settings)})
+    given = {"name": name, "base_branch": base_branch, "origin": origin and whole_origin(origin)}
+    change = only_given({**given, **settings_from(settings)})
     if not change:
         raise Misused("Say what to change, such as --agent, --prompt or --budget-seconds.")
     server = connect(data_dir)
@@ -136,13 +142,17 @@ def list_projects(
     archived: Annotated[
         bool, typer.Option("--archived", help="Include archived projects.")
     ] = False,
+    tag: Annotated[str | None, typer.Option(help="Only projects with this tag.")] = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """List projects."""
-    answer = connect(data_dir).ask(calls.projects(include_archived=archived))
+    answer = connect(data_dir).ask(calls.projects(include_archived=archived, tag=tag))
     if json_only:
         print_json(answer)
+        return
+    if not answer["items"] and tag:
+        err().print(f"No project has the tag {tag}.")
         return
     if not answer["items"]:
         err().print(
@@ -254,6 +264,7 @@ def _print_project(project: dict[str, Any], *, json_only: bool) -> None:
 def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "id", str(project["id"])
     yield "state", str(project.get("state_because") or "")
+    yield "tags", ", ".join(project.get("tags") or ())
     yield "origin", str(project["origin"])
     if project.get("origin_because"):
         since = f" (since {project['origin_since']})" if project.get("origin_since") else ""
@@ -261,6 +272,7 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "base", str(project["base_branch"])
     yield "tracker", str(project["tracker"])
     yield "agent", " ".join([str(project["agent"]), join(project.get("agent_command") or ())])
+    yield "model", str(project.get("model") or "")
     yield "not ready", str(project.get("agent_problem") or "")
     yield "setup", join(project.get("setup_command") or ())
     yield "prompt", str(project.get("prompt") or "")

@@ -12,6 +12,7 @@ from typing import Any
 
 from app.domain.projects.checks import CHECK_ROUNDS, MAX_CHECK_ROUNDS, MOST_CHECKS, OnRed
 from app.domain.projects.setting import Kind, OpenPr, Part, ProjectSetting, Tracker
+from app.domain.projects.tags import MAX_TAGS
 from app.domain.sandbox.levels import (
     DEFAULT_PROCESSES,
     UNSANDBOXED,
@@ -65,6 +66,18 @@ _OF_THE_PROJECT = (
         beside=True,
     ),
     ProjectSetting(
+        name="tags",
+        kind=Kind.LINES,
+        means="Words to find it by among other projects, such as web or billing",
+        default=(),
+        label="Tags",
+        hint="Words to find it by among other projects, such as web. One per line.",
+        part=Part.PROJECT,
+        option="--tag",
+        metavar="TAG",
+        most=MAX_TAGS,
+    ),
+    ProjectSetting(
         name="tracker",
         kind=Kind.CHOICE,
         means="Who keeps its issues",
@@ -84,6 +97,18 @@ _OF_THE_AGENT = (
         hint="A known command line (claude, codex, gemini, opencode, aider, …) or script for a "
         "command of your own.",
         part=Part.AGENT,
+    ),
+    ProjectSetting(
+        name="model",
+        kind=Kind.LINE,
+        means="The model of its runs, unless a run names another one or another agent",
+        usual="the agent's own",
+        label="Model",
+        hint="As the agent calls it, such as opus. For runs of this agent that name none.",
+        empty="the agent's own",
+        part=Part.AGENT,
+        beside=True,
+        most=200,
     ),
     ProjectSetting(
         name="agent_command",

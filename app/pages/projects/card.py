@@ -1,4 +1,4 @@
-"""A project's card: one sanitized block of HTML, and the buttons below it."""
+"""A project's card or row: one sanitized block of HTML, and the buttons after it."""
 
 from __future__ import annotations
 
@@ -9,56 +9,27 @@ from typing import Any
 from app.api.schemas import ProjectOut, RecentFailure, UsageLimit
 from app.domain.formatting import iso
 from app.domain.lifecycle import LIVE
-from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Status
-from app.pages.components.chips import correlation_chip_html, pill_of
-from app.pages.components.countdown import ago_html, since_html, until_html
+from app.pages.components.chips import pill_of
+from app.pages.components.countdown import ago_html
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.projects.controls import ProjectControls
-from app.pages.shell.theme import TONES
-from app.state.projects.card_words import (
-    CardStatus,
-    bars_in_words,
-    bars_of,
-    openings_of,
-    sentence_of,
-    statuses_of,
-    wants_person,
+from app.pages.projects.facts import (
+    bars_html,
+    run_link_html,
+    setting_words,
+    status_html,
+    tags_html,
+    trouble_html,
 )
-from app.state.projects.sandbox_settings import MEANS, services_words
+from app.pages.projects.row import row_html
+from app.state.projects.card_words import sentence_of, wants_person
+from app.state.projects.sections import Section, section_of
 from app.state.runs.run_form import Trouble
 
 NOTICE = "This project's agents now run contained."
 # those of a few pages: a change is drawn on all pages at once
 CARDS_KEPT = 256
-
-
-def status_html(project: ProjectOut, now: datetime) -> str:
-    """Return the card's pill, `Running #128 · 06:41`, and pills for other causes of waiting."""
-    several = f"{project.live_runs} runs are live" if project.live_runs > 1 else ""
-    first, *others = statuses_of(project)
-    pill = pill_of(_clocked(first, now), first.tone, testid="card-status", title=several)
-    more = [pill_of(_clocked(one, now), one.tone, testid="card-status-too") for one in others]
-    return f'<span class="pills">{" ".join([pill, *more, *_openings_html(project)])}</span>'
-
-
-def _openings_html(project: ProjectOut) -> list[str]:
-    """Return chips for what the sandbox leaves open to agents, explained in their titles."""
-    is_bare = project.sandbox == SandboxLevel.NONE
-    title = MEANS[SandboxLevel.NONE] if is_bare else services_words(project.allow)[0]
-    mark = "unsandboxed" if is_bare else "sandbox-chip"
-    return [
-        pill_of(text(one.words), one.tone, testid=mark, title=title) for one in openings_of(project)
-    ]
-
-
-def _clocked(status: CardStatus, now: datetime) -> str:
-    words = text(status.words)
-    if status.since is not None:
-        words += f" · {since_html(status.since, now)}"
-    if status.until is not None:
-        words += f" · {until_html(status.until, now)}"
-    return words
 
 
 def warning_html(project: ProjectOut) -> str:
@@ -69,32 +40,16 @@ def warning_html(project: ProjectOut) -> str:
     return pill_of(text(last.hold), "wait", testid="card-warning") + " "
 
 
-def setting_words(project: ProjectOut) -> str:
-    """Return base branch, tracker and agent: `main · builtin · script`."""
-    return " · ".join((project.base_branch, project.tracker, project.agent))
-
-
 def budget_html(project: ProjectOut, now: datetime) -> str:
-    """Return the time used by the running run as a bar; empty where no run can start."""
+    """Return the time used by the running run as a bar; empty while none runs."""
     last = project.last_run
-    if project.archived_at is not None or project.state == "broken":
-        return ""
     if last is None or last.status not in LIVE or last.started_at is None:
-        return '<progress class="budget" max="1" value="0" aria-hidden="true"></progress>'
+        return ""
     used = max(0, int((now - last.started_at).total_seconds()))
     return (
         f'<progress class="budget" max="{last.budget_seconds or 1}" value="{used}"'
         f' data-since="{iso(last.started_at)}" aria-label="Time used"></progress>'
     )
-
-
-def bars_html(project: ProjectOut) -> str:
-    """Return the last ten runs as bars: height is duration, color is outcome, title has both."""
-    bars = "".join(
-        f'<i class="h{bar.height} {TONES[bar.status][0]}" title="{text(bar.title)}"></i>'
-        for bar in bars_of(project)
-    )
-    return f'<div class="spark" role="img" aria-label="{text(bars_in_words(project))}">{bars}</div>'
 
 
 def failures_html(project: ProjectOut, now: datetime) -> str:
@@ -134,40 +89,35 @@ def _failure_html(one: RecentFailure, now: datetime) -> str:
     )
 
 
+def review_words_html(project: ProjectOut) -> str:
+    """Return `6 to review`, linked to the changes; empty if there are none."""
+    if not project.review_count:
+        return ""
+    path = f"/projects/{text(project.id)}?tab=changes"
+    return f'<a class="count" href="{path}"><b>{project.review_count}</b> to review</a>'
+
+
+def _says(project: ProjectOut) -> str:
+    last = project.last_run
+    return "says now" if last is not None and last.status in LIVE else "says"
+
+
 def card_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> str:
     """Return everything on a card except its buttons."""
+    sentence = warning_html(project) + plain_html(sentence_of(project))
     return (
         status_html(project, now)
-        + f'<div class="sub m" title="{text(plain(project.origin))}">'
-        + f"{plain_html(setting_words(project))}</div>"
-        + f'<div class="sub says">{warning_html(project)}{plain_html(sentence_of(project))}</div>'
+        + f'<div class="sub about" title="{text(plain(project.origin))}">'
+        + f"{plain_html(setting_words(project))}{tags_html(project)}</div>"
+        + f'<div class="sub {_says(project)}">{sentence}</div>'
         + held_html(project)
         + unready_html(project)
         + failures_html(project, now)
         + budget_html(project, now)
-        + f'<div class="last">{bars_html(project)}{run_link_html(project)}</div>'
+        + f'<div class="last">{review_words_html(project)}{run_link_html(project)}'
+        + f"{bars_html(project)}</div>"
         + trouble_html(trouble, now)
     )
-
-
-def run_link_html(project: ProjectOut) -> str:
-    """Return the link to the New run form; empty where no run can start."""
-    if project.archived_at is not None or project.state == "broken":
-        return ""
-    return f'<a href="/projects/{text(project.id)}/run" data-testid="new-run">New run</a>'
-
-
-def trouble_html(trouble: Trouble | None, now: datetime) -> str:
-    """Return why the last press failed, with the correlation id that finds it in the log."""
-    if trouble is None:
-        return ""
-    words = plain_html(trouble.sentence)
-    if trouble.until is not None:
-        words = f"Rate limit reached. Retry in {until_html(trouble.until, now)}."
-    elif trouble.run_id:
-        words += f': <a href="/runs/{text(trouble.run_id)}">see that run</a>'
-    chip = correlation_chip_html(trouble.correlation_id) if trouble.correlation_id else ""
-    return f'<div class="trouble" data-testid="card-error"><span>{words}</span>{chip}</div>'
 
 
 class _Drawn:
@@ -187,28 +137,38 @@ class _Drawn:
 
 @lru_cache(maxsize=CARDS_KEPT)
 def _shared_html(drawn: _Drawn, moment: datetime) -> str:
-    return clean(card_html(drawn.project, None, moment))
+    return clean(_html_of(drawn.project, None, moment))
+
+
+def is_row(project: ProjectOut) -> bool:
+    """Return True for a project that is shown as a row of the list, not as a card."""
+    return section_of(project) is Section.IDLE
+
+
+def _html_of(project: ProjectOut, trouble: Trouble | None, now: datetime) -> str:
+    return (row_html if is_row(project) else card_html)(project, trouble, now)
 
 
 def _has_clock(project: ProjectOut) -> bool:
     is_live = project.live_runs or (project.last_run and project.last_run.status in LIVE)
-    return bool(is_live or project.usage_limit or project.recent_failures)
+    has_age = is_row(project) and project.last_run is not None
+    return bool(is_live or project.usage_limit or project.recent_failures or has_age)
 
 
 def facts_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> str:
-    """Return the sanitized HTML of a card; its clocks show whole seconds, as in the browser.
+    """Return the sanitized HTML of a card or row; its clocks show whole seconds, as in the browser.
 
     All open pages hold a project as one object: its card is drawn once for all of them.
     """
     if trouble is not None:
-        return clean(card_html(project, trouble, now))
+        return clean(_html_of(project, trouble, now))
     # a card without a clock looks the same at any time
     moment = now.replace(microsecond=0) if _has_clock(project) else project.created_at
     return _shared_html(_Drawn(project), moment)
 
 
-class ProjectCard(ProjectControls, default_classes="card project-card"):
-    """The card of one project on one page."""
+class ProjectCard(ProjectControls, default_classes="project-card"):
+    """The card of one project on one page, or its row while it needs nobody and nothing runs."""
 
     MARK = "project-card"
     TAG = "article"
@@ -221,5 +181,6 @@ class ProjectCard(ProjectControls, default_classes="card project-card"):
             "path": f"/projects/{project.id}",
             "facts": facts_html(project, trouble, self._session.now()),
             "alert": wants_person(project),
+            "compact": is_row(project),
             "notice": NOTICE if project.sandbox_notice and not project.archived_at else None,
         }

@@ -14,6 +14,7 @@ from app.pages.components.buttons import button
 from app.pages.components.fields import choice_field
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
+from app.pages.projects.dialogs import LocateDialog, SetupDialog
 from app.pages.projects.settings import archive_button, unarchive_button
 from app.pages.shell.first_content import DrawsItself, attributes, inert_html, props_of
 from app.pages.shell.page_session import PageSession
@@ -165,13 +166,15 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
         props = props_of(self)
         tag, about = self.TAG, attributes({"aria-label": props["about"]})
         marks = attributes({n: v for n, v in props.items() if n.startswith("data-")})
-        alert = "alert " if props.get("alert") else ""
+        states = "".join(f"{one} " for one in ("alert", "compact") if props.get(one))
+        row = ' data-testid="project-row"' if props.get("compact") else ""
         more = '<button inert type="button" class="btn ico small bare"'
         before = (
-            f'<{tag} class="{alert}{" ".join(self.classes)}"{marks}>{_facts_html(props)}'
-            f'{_notice_html(props)}{_presses_html(props)}<div class="more">{more}{about}>⋯</button>'
+            f'<{tag} class="{states}{" ".join(self.classes)}"{marks}><div class="cells"{row}>'
+            f"{_facts_html(props)}{_notice_html(props)}{_presses_html(props)}"
+            f'<div class="more">{more}{about}>⋯</button>'
         )
-        return before, f"</div></{tag}>"
+        return before, f"</div></div></{tag}>"
 
     def changing_props(self, project: ProjectOut) -> dict[str, Any]:
         """Return the properties of assets/project_controls.js that change with the project."""
@@ -194,12 +197,27 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
                 await self._acts.reset(self._id)
             case Act.TRY_CHECKS:
                 await self._acts.try_checks(self._id)
+            case Act.LOOK:
+                await self._acts.check_again(self._id)
+            case Act.LOCATE | Act.SETUP:
+                await open_help(self._session, self._id, event.args)
             case Act.UNDO:
                 await self._acts.undo_containment(self._id)
             case Act.DISMISS:
                 await self._acts.dismiss_notice(self._id)
             case _:
                 pass
+
+
+async def open_help(session: PageSession, project_id: str, act: str) -> None:
+    """Open the dialog of `Locate…` or `Set up…`; nothing for another word."""
+    project = session.board.get(project_id)
+    if project is None or project.archived_at is not None:
+        return
+    if act == Act.LOCATE:
+        LocateDialog(session, project)
+    elif act == Act.SETUP:
+        await SetupDialog(session, project).load()
 
 
 def _as_list(press: Press) -> tuple[str | bool, ...]:

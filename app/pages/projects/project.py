@@ -6,28 +6,31 @@ import asyncio
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 from nicegui import ui
 
 from app.api.schemas import NextPlan, ProjectCounts, ProjectOut
-from app.pages.components.buttons import link_button
-from app.pages.components.markup import clean, plain, plain_html
+from app.pages.components.buttons import button, link_button
+from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.components.testids import testid
-from app.pages.projects.card import failures_html, setting_words, status_html, trouble_html
+from app.pages.projects.card import failures_html
 from app.pages.projects.charts import ChartsTab
 from app.pages.projects.checks import SuggestedChecks
-from app.pages.projects.controls import ProjectControls
+from app.pages.projects.controls import AfkStart, ProjectControls, open_help
+from app.pages.projects.facts import setting_words, status_html, trouble_html
 from app.pages.projects.settings import SettingsTab
 from app.pages.run_list.runs_list import RunsList
 from app.pages.runs.new_run import can_start, opens_dialog
 from app.pages.shell.frame import Page, enter_project, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_form, dress_issues
+from app.pages.shell.theme import dress_form, dress_issues, dress_projects
 from app.pages.tracker.changes_tab import ChangesTab
 from app.pages.tracker.issues_view import IssuesTab
 from app.state.page.connection import Connection
-from app.state.projects.card_words import sentence_of
+from app.state.projects.card_words import Act, sentence_of
+from app.state.projects.next_step import Step, step_of
 from app.state.projects.project_actions import ProjectActs
 from app.state.runs.run_board import RunFilters
 
@@ -137,7 +140,7 @@ def register(connection: Connection) -> None:
     """Define `/projects/{id}`."""
 
     @page_at("/projects/{project_id}")
-    async def project_page(project_id: str, tab: str = "") -> None:
+    async def project_page(project_id: str, tab: str = "", do: str = "") -> None:
         entered = await enter_project(connection, project_id)
         if entered is None:
             return
@@ -145,6 +148,8 @@ def register(connection: Connection) -> None:
         chosen = chosen_tab(_tabs_of(project), tab)
         with _framed(session, project, chosen) as (tabs, sweep):
             shown = TABS[chosen](session, project)
+            # links of the inbox lead to a dialog: `?do=locate`, `?do=set-up`
+            session.on_arrival(partial(open_help, session, project.id, do))
         await asyncio.gather(shown.load(), sweep.refetch(), tabs.look())
 
 
@@ -160,6 +165,7 @@ def _framed(
     """Draw the frame with the project's header; the chosen tab's content goes inside the `with`."""
     dress_form()
     dress_issues()
+    dress_projects()
     crumbs = [("Projects", "/projects")]
     with frame(session, title=plain(project.name), active="projects", crumbs=crumbs) as page:
         ProjectScreen(session, page, project)
@@ -167,6 +173,38 @@ def _framed(
         path, about = f"/projects/{project.id}", f"Parts of {plain(project.name)}"
         names = _tabs_of(project)
         yield ProjectTabs(session, project, names, chosen, about=about, path=path), sweep
+
+
+class NextStep:
+    """The panel below a new project's header; it goes with its first run."""
+
+    def __init__(self, session: PageSession, acts: ProjectActs, project: ProjectOut) -> None:
+        self._session, self._id = session, project.id
+        self._start = AfkStart(session, acts, project.id)
+        self._step: Step | None = None
+        with ui.element("div").classes("banner next") as self._box:
+            self._words = ui.html("", sanitize=clean, tag="span").classes("grow")
+            self._button = testid(button("", self._go, kind="pri"), "next-step")
+        self.show(project)
+
+    def show(self, project: ProjectOut) -> None:
+        """Show the step that comes next, or nothing."""
+        self._step = step_of(project)
+        self._box.set_visibility(self._step is not None)
+        if self._step is not None:
+            self._words.set_content(text(self._step.because))
+            self._button.set_text(self._step.label)
+
+    async def _go(self) -> None:
+        match self._step:
+            case Step.CONNECT:
+                await open_help(self._session, self._id, Act.SETUP)
+            case Step.ADD:
+                self._session.go(f"/projects/{self._id}?tab=issues#new")
+            case Step.RUN:
+                await self._start.start()
+            case None:
+                pass
 
 
 class ProjectScreen:
@@ -184,6 +222,7 @@ class ProjectScreen:
             self._run = opens_dialog(session, link, project.id)
             self._controls = ProjectControls(session, self._acts, project).classes("controls")
         self._banner = ui.html("", sanitize=clean).on("over", self._redraw)
+        self._next = NextStep(session, self._acts, project)
         self._suggested = SuggestedChecks(session, project)
         self._draw(project)
         session.board.on_change(self._follow)
@@ -204,6 +243,7 @@ class ProjectScreen:
         self._pill.set_content(status_html(project, now))
         self._run.set_visibility(can_start(project))
         self._controls.show(project)
+        self._next.show(project)
         self._suggested.show(project)
         trouble = trouble_html(self._acts.trouble(project.id), now)
         self._banner.set_content(trouble + banner_html(project, now))

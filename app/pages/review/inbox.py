@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import QuotaOut
 from app.api.schemas.inbox import InboxItem, ReportOfRuns
 from app.domain.review.inbox import Group, ItemKind
 from app.pages.components.markup import clean, text
@@ -25,7 +24,7 @@ from app.pages.review.inbox_pane import InboxPane
 from app.pages.review.inbox_rows import RowActs
 from app.pages.shell.frame import Page, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_form, dress_inbox
+from app.pages.shell.theme import dress_form, dress_inbox, dress_projects
 from app.state.page.connection import Connection
 from app.state.review.change_asks import AskedChange
 from app.state.review.inbox_board import InboxBoard, action_of
@@ -57,13 +56,12 @@ def register(connection: Connection) -> None:
         session = await PageSession.open(connection, lacks_projects=True)
         api = session.api
         # what one store cannot tell must not take the rest off the page
-        items, report, quota = await asyncio.gather(
-            _if_told(api.inbox()), _if_told(api.report_since()), _if_told(api.quota())
-        )
+        items, report = await asyncio.gather(_if_told(api.inbox()), _if_told(api.report_since()))
         dress_form()
         dress_inbox()
+        dress_projects()
         with frame(session, title="Inbox", active="inbox", fills=True) as page:
-            InboxScreen(session, page, items, report, quota)
+            InboxScreen(session, page, items, report)
 
 
 async def _if_told(asking: Awaitable[Answer]) -> Answer | None:
@@ -82,7 +80,6 @@ class InboxScreen:
         page: Page,
         items: list[InboxItem] | None,
         report: ReportOfRuns | None,
-        quota: QuotaOut | None,
     ) -> None:
         self._session = session
         self._names: list[tuple[str, str]] = []
@@ -92,7 +89,7 @@ class InboxScreen:
         self._acts = RowActs(self._act, self._pick)
         self._drawn_dialogs: ChangeDialogs | None = None
         self._bulk = BulkMerge(session, self._board, self.show)
-        self._draw(page, quota)
+        self._draw(page)
         self._look = session.looker(session.api.inbox, self._take)
         self._look_at_report = session.looker(session.api.report_since, self._night.show)
         self._night.show(report)
@@ -112,7 +109,7 @@ class InboxScreen:
 
     # --- drawing -------------------------------------------------------------------------------
 
-    def _draw(self, page: Page, quota: QuotaOut | None) -> None:
+    def _draw(self, page: Page) -> None:
         session, board = self._session, self._board
         with page.actions:
             self._filter = ProjectFilter(session, board.project_id, self._choose)
@@ -126,9 +123,9 @@ class InboxScreen:
                     self._list = InboxList(session, board, self._acts, self.show)
                     with self._list.review.beside:
                         self._bulk.draw_offer()
-                    if session.knows_projects and quota is not None:
+                    if session.knows_projects:
                         with self._list.cards:
-                            ProjectsScreen(session, page, quota, most=CARDS_BELOW)
+                            ProjectsScreen(session, page, most=CARDS_BELOW)
                 self._bulk.draw_bar()
                 self._sums = ParkedSums(session, self._list.draw_parked().beside)
             deeds = ItemDeeds(self._act, self._ask_for_changes, self._ask_to_close)

@@ -31,6 +31,7 @@ ISSUES = (
 )
 INBOX = '<link rel="stylesheet" href="/assets/inbox.css">'
 CHANGE = '<link rel="stylesheet" href="/assets/change.css">'
+PROJECTS = '<link rel="stylesheet" href="/assets/projects.css">'
 CHARTS = '<link rel="stylesheet" href="/assets/charts.css">'
 LOG = '<script src="/assets/run_log.js" defer></script>'
 RUN_LIST = (
@@ -76,6 +77,11 @@ def dress_inbox() -> None:
 def dress_change() -> None:
     """Link assets/change.css."""
     ui.add_head_html(CHANGE)
+
+
+def dress_projects() -> None:
+    """Link assets/projects.css, which styles cards, rows and a project's buttons."""
+    ui.add_head_html(PROJECTS)
 
 
 def dress_runs() -> None:

@@ -6,8 +6,10 @@ from nicegui import ui
 
 from app.pages.components.buttons import link_button
 from app.pages.components.markup import clean
+from app.pages.components.testids import testid
 from app.pages.shell.frame import frame
 from app.pages.shell.page_session import PageSession, page_at
+from app.pages.shell.theme import dress_projects
 from app.state.page.connection import Connection
 
 LINES = """
@@ -53,13 +55,44 @@ three minutes: a delivery by hand, three failures by the loop, the pause, Reset,
 """
 
 
+# the steps of the loop, each with the color of its state
+LOOP = (
+    ("Issue", "labelled ready-for-agent", "idle"),
+    ("Run", "an agent works in a copy", "acc"),
+    ("Checks", "your commands, before delivery", "wait"),
+    ("Change", "you review it", "go"),
+    ("Merge", "it is in your repository", "go"),
+)
+# a line from the last step back to the first one
+BACK = "M950 0V22a10 10 0 0 1-10 10H60a10 10 0 0 1-10-10V2m-6 8 6-8 6 8"
+
+
+def draw_loop() -> None:
+    """Draw the loop: its steps in a line, and the way back to the next issue."""
+    with testid(ui.element("figure").classes("loop"), "loop"):
+        steps = "".join(
+            f'<li class="{tone}"><b>{name}</b><span>{words}</span></li>'
+            for name, words, tone in LOOP
+        )
+        ui.html(steps, sanitize=clean, tag="ol")
+        with ui.element("svg").props('viewBox="0 0 1000 34" preserveAspectRatio=none') as back:
+            back.props("aria-hidden=true")
+            ui.element("path").props["d"] = BACK
+        words = "Auto AFK runs: On takes the next issue by itself."
+        ui.html(words, sanitize=clean, tag="figcaption").classes("sub")
+
+
 def register(connection: Connection) -> None:
     """Define `/guide`."""
 
     @page_at("/guide")
     async def guide_page() -> None:
         session = await PageSession.open(connection)
+        dress_projects()
         with frame(session, title="How a run works", active="", crumbs=[("Projects", "/projects")]):
+            draw_loop()
+            is_new = not session.board.listing()
+            start = "/projects/add" if is_new else "/projects"
+            with ui.element("div").classes("foot start"):
+                link_button("Start here", start, kind="pri", mark="start-here")
             ui.html(LINES, sanitize=clean).classes("prose card")
-            with ui.element("div").classes("foot"):
-                link_button("Add project", "/projects/add", kind="pri")

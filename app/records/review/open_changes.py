@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import literal_column
+from sqlalchemy import func, literal_column
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
@@ -65,6 +65,20 @@ def open_changes(session: Session) -> list[ChangeRequest]:
         .where(literal_column("change_request.state = 'open'"), col(Project.archived_at).is_(None))
     )
     return list(session.exec(query).all())
+
+
+def open_changes_of(session: Session, project_ids: Collection[str]) -> dict[str, int]:
+    """Return how many open change requests these projects have, without those that have none."""
+    project_id, found = col(ChangeRequest.project_id), dict[str, int]()
+    for ids in batched(project_ids):
+        query = (
+            select(project_id, func.count())
+            # exactly as in its partial index, or SQLite does not use it
+            .where(literal_column("change_request.state = 'open'"), project_id.in_(ids))
+            .group_by(project_id)
+        )
+        found |= dict(session.exec(query).all())
+    return found
 
 
 def work_on(

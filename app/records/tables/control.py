@@ -93,10 +93,12 @@ class Project(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)
+    tags: list[str] = Field(default_factory=list, sa_type=JSON)
     origin: str
     base_branch: str
     tracker: str
     agent: str
+    model: str | None = None
     agent_command: list[str] | None = Field(default=None, sa_type=JSON)
     setup_command: list[str] | None = Field(default=None, sa_type=JSON)
     prompt: str | None = Field(default=None, sa_type=Text)

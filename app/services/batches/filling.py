@@ -20,7 +20,7 @@ from app.records.projects.project_ledger import ProjectLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Batch, Project, Run
 from app.services.runs.accept import AcceptService
-from app.services.runs.requests import Requester, RunRequest, Settled, draft_run
+from app.services.runs.requests import Requester, RunRequest, Settled, draft_run, model_for
 
 
 class RefusedItems:
@@ -76,6 +76,7 @@ class RefusedItems:
             # not the branch: it has claimed none
             work_branch=f"run/{run_id}",
             agent=order.agent or (project.agent if project else ""),
+            model=model_for(order, project),
             budget_seconds=project.budget_seconds if project else 0,
         )
         return draft_run(order, _of_item(requester), settled, now)

@@ -169,6 +169,13 @@ class Mirrors(Protocol):
         """Fetch origin's branches. Raises OriginProblem."""
         ...
 
+    def begins_alike(self, repo: Repository, origin: str) -> bool:
+        """Return True if a history at `origin` and one of the mirror begin with the same commit.
+
+        Raises OriginProblem, CannotRead.
+        """
+        ...
+
     def branches(self, repo: Repository) -> list[RemoteBranch]:
         """Return origin's branches as last fetched, with the time of their newest commit."""
         ...

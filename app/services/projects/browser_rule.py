@@ -12,11 +12,12 @@ from app.domain.sandbox.levels import HOLDING
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.tables import Run
 
-# settings that run as code on this machine, and those of the sandbox around it
+# settings that run as code on this machine, those of the sandbox around it, and where work goes
 GUARDED = frozenset(
     {
         *("agent", "agent_command", "setup_command", "checks", "owner_hooks"),
         *("sandbox", "network", "allowed_hosts", "allow", "toolchains", "limits"),
+        "origin",
     }
 )
 

@@ -13,6 +13,7 @@ from app.services.projects.checks import ProjectChecks
 from app.services.projects.demo import DemoService
 from app.services.projects.overview import Overview, ProjectViews, shown_for
 from app.services.projects.projects import ProjectService
+from app.services.projects.relocation import Relocation
 from app.services.projects.sandbox_settings import SandboxSettings
 from app.services.projects.statistics import StatisticsService
 from app.services.projects.templates import TemplateService
@@ -31,6 +32,7 @@ class ProjectServices:
     demo: DemoService
     browser_rule: BrowserRule
     templates: TemplateService
+    relocation: Relocation
 
 
 def build(
@@ -63,6 +65,7 @@ def build(
             machine.demo_agent,
         ),
         templates=TemplateService(ledgers.projects),
+        relocation=Relocation(context, projects, system.origins),
         browser_rule=BrowserRule(
             ledgers.projects, ledgers.runs.begun_runs, machine.link_reader, machine.is_of_a_run
         ),

@@ -19,6 +19,7 @@ from app.errors import NotFound
 from app.records.feed import Feed, FeedBroke, Numbered, ProjectChanged
 from app.records.people.usage_limit_ledger import facts_of
 from app.records.projects.project_ledger import ProjectLedger
+from app.records.review.open_changes import open_changes_of
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.selections import ProjectRuns
@@ -55,6 +56,7 @@ class ProjectView:
     clone_percent: int | None
     hold: str | None
     parked_count: int
+    review_count: int = 0
     holds: tuple[AccountHold, ...] = ()
     usage_hold: AccountHold | None = None
     stuck: tuple[Stuck, ...] = ()
@@ -72,6 +74,7 @@ class CardRows:
     waits: Mapping[str, str]
     stuck: Mapping[str | None, Sequence[Stuck]]
     parked: Mapping[str, int]
+    open_changes: Mapping[str, int]
     # the holds by agent, and the held agents that waiting runs are for
     held: Mapping[str, Sequence[AccountHold]]
     waiting: Mapping[str, Collection[str]]
@@ -121,6 +124,7 @@ class ProjectViews:
             waits=runs.first_holds(ids),
             stuck=_by_project(self._quarantine.held(alone, session)),
             parked=self._parked.counts(ids, session),
+            open_changes=open_changes_of(session, ids),
             held=held,
             waiting=runs.waiting_agents(ids, held) if held else {},
         )
@@ -143,6 +147,7 @@ class ProjectViews:
                 clone_percent=self._projects.progress(one),
                 hold=rows.waits.get(one) or unreachable_words(project) or project.checks_error,
                 parked_count=rows.parked[one],
+                review_count=rows.open_changes.get(one, 0),
                 holds=rows.holds_of(project),
                 stuck=tuple(rows.stuck[one]),
                 agent_problem=None

@@ -11,6 +11,7 @@ from app.domain.agents.templates import setting_problem
 from app.domain.names import OriginKind, branch_problem, origin_kind, origin_problem
 from app.domain.names import project_name_problem as name_problem
 from app.domain.projects.settings import PROJECT_SETTINGS
+from app.domain.projects.tags import tags_in_order, tags_problem
 from app.domain.words import FRAMEWORKS
 from app.errors import ForgeUnavailable, Invalid, NameTaken, NotFound, ProjectArchived, ProjectBusy
 from app.records.feed import ObstacleRemoved, ProjectChanged
@@ -76,8 +77,12 @@ class ProjectService:
             self._projects.insert(project)
         except NameInUse as error:
             raise NameTaken from error
-        self._clones.submit(self.clone_once, project.id)
+        self.clone_soon(project.id)
         return project
+
+    def clone_soon(self, project_id: str) -> None:
+        """Have a project in state `cloning` cloned in the background."""
+        self._clones.submit(self.clone_once, project_id)
 
     def clone_once(self, project_id: str) -> bool:
         """Clone a project in state `cloning`. Return False if that made no usable mirror."""
@@ -116,7 +121,7 @@ class ProjectService:
                 self._clones.submit(self._checks.suggest_once, project.id)
         cloning = [one for one in projects if one.state == "cloning"]
         for project in cloning:
-            self._clones.submit(self.clone_once, project.id)
+            self.clone_soon(project.id)
         return len(cloning)
 
     def progress(self, project_id: str) -> int | None:
@@ -184,6 +189,8 @@ class ProjectService:
             columns["suggested_checks"] = self._checks.suggested(repository_of(project), base)
         if FIELD in settings:
             columns[FIELD] = trusted_hooks(self._mirrors, project.origin, wanted=settings[FIELD])
+        if "tags" in settings:
+            columns["tags"] = tags_in_order(settings["tags"])
         return columns
 
     def try_checks_again(self, project_id: str) -> None:
@@ -276,6 +283,7 @@ class ProjectService:
             found["agent"] = f"No agent is called {agent!r}."
         if isinstance(pattern := settings.get("branch_pattern"), str):
             found["branch_pattern"] = _pattern_problem(pattern)
+        found["tags"] = tags_problem(settings.get("tags") or ())
         found["prompt"] = setting_problem(settings.get("prompt") or "")
         for name in ("agent_command", "setup_command"):
             if any("\0" in str(word) for word in settings.get(name) or ()):
@@ -296,6 +304,7 @@ class ProjectService:
         defaults: dict[str, Any] = {name: PROJECT_SETTINGS[name].default for name in usual}
         defaults |= self._defaults
         frameworks = _all_frameworks(chosen.pop("frameworks", []))
+        chosen["tags"] = tags_in_order(chosen.get("tags", []))
         columns: dict[str, Any] = defaults | chosen | {"base_branch": base}
         return Project(
             id=self._projects.stores.mint_control_id("proj", now),

@@ -27,6 +27,8 @@ _ALERTS = {
     NOTIFICATIONS: (ItemKind.NOTIFICATIONS_FAILING, "Notifications do not get through"),
     DISK: (ItemKind.DISK_LOW, "Low disk space"),
 }
+# their page opens the dialog that asks where the repository is
+_MOVED = (ItemKind.REPOSITORY_BROKEN, ItemKind.REPOSITORY_UNREACHABLE)
 _KEPT = {
     ItemKind.PUSH_REFUSED: "push refused",
     ItemKind.SECRET_FOUND: "secret found",
@@ -42,8 +44,9 @@ def of_project(view: ProjectView) -> Iterator[Item]:
 
     def item(kind: ItemKind, what: str, sentence: str, at: datetime | None) -> Item:
         since = at or _last_end(view) or project.created_at
+        url = f"{path}?do=locate" if kind in _MOVED else path
         return Item(
-            f"{kind}:{project.id}", kind, project.id, f"{name} {what}", sentence, since, path
+            f"{kind}:{project.id}", kind, project.id, f"{name} {what}", sentence, since, url
         )
 
     if is_paused(project.strikes):

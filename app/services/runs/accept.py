@@ -51,6 +51,7 @@ from app.services.runs.requests import (
     accepted_words,
     draft_run,
     has_open_change,
+    model_for,
 )
 from app.services.tracing import unit_of_work
 
@@ -323,6 +324,7 @@ class AcceptService:
             branch=checked.branch,
             work_branch=kept or head or work_branch_of(project, order.issue, run_id),
             agent=checked.agent,
+            model=model_for(order, project),
             budget_seconds=project.budget_seconds,
             due_at=due_at,
             expires_at=_later(due_at or now, order.ttl_seconds),

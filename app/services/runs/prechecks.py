@@ -45,7 +45,7 @@ from app.services.ports import (
     OriginProblem,
     Unready,
 )
-from app.services.runs.requests import RunRequest, as_unavailable, open_change_of
+from app.services.runs.requests import RunRequest, as_unavailable, model_for, open_change_of
 from app.services.system.origin_watch import OriginWatch
 
 log = structlog.get_logger()
@@ -246,7 +246,8 @@ class Prechecks:
             return None
         due_at = order.due_at(now) or now
         with self._projects.stores.looking() as session:
-            return self._limits.refusal(session, order.agent or project.agent, order.model, due_at)
+            agent, model = order.agent or project.agent, model_for(order, project)
+            return self._limits.refusal(session, agent, model, due_at)
 
     def order(self, project: Project, order: RunRequest, limit: AccountHeld | None) -> Checked:
         """Check that agent, framework, branch and issue exist and are usable. Raises a Refusal."""

@@ -152,10 +152,17 @@ class Settled:
     branch: str
     work_branch: str
     agent: str
+    model: str | None
     budget_seconds: int
     due_at: datetime | None = None
     expires_at: datetime | None = None
     hold: str | None = None
+
+
+def model_for(order: RunRequest, project: Project | None) -> str | None:
+    """Return the model of a run: the order's, or the project's unless another agent is wanted."""
+    is_own_agent = project is not None and order.agent in (None, project.agent)
+    return order.model or (project.model if project and is_own_agent else None)
 
 
 def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: datetime) -> Run:
@@ -183,7 +190,7 @@ def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: da
             "merging": order.merging,
             "task": order.task,
             "agent": settled.agent,
-            "model": order.model,
+            "model": settled.model,
             "delivers": order.delivers,
             "tags": list(order.tags),
             "budget_seconds": settled.budget_seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -130,64 +130,14 @@ def wants_person(project: ProjectOut) -> bool:
     return project.archived_at is None and (needs_act or not project.agent_ready)
 
 
-class NeedKind(StrEnum):
-    """Reasons why a project needs a person, most severe first."""
-
-    BROKEN = "broken"
-    UNREACHABLE = "unreachable"
-    PAUSED = "paused"
-    CHECKS = "check not started"
-    AGENT = "without agent"
-    STUCK = "stuck"
-    PARKED = "parked"
-
-
-@dataclass(frozen=True)
-class Need:
-    """One reason to act: its text, the page where to act, and its weight in counts."""
-
-    kind: NeedKind
-    name: str
-    words: str
-    path: str
-    weight: int = 1
-
-
-def needs_of(project: ProjectOut) -> list[Need]:
-    """Return why a project needs a person: worst problem, stuck items, parked work."""
-    path, name, parked = f"/projects/{project.id}", project.name, project.parked_count
-    if project.archived_at is not None:
-        return []
-    needs: list[Need] = []
-    if project.state == "broken":
-        needs.append(Need(NeedKind.BROKEN, name, "broken", path))
-    elif project.unreachable:
-        needs.append(Need(NeedKind.UNREACHABLE, name, "repository unreachable", path))
-    elif project.paused:
-        needs.append(Need(NeedKind.PAUSED, name, f"paused · {project.strikes} fails", path))
-    elif project.checks_error:
-        needs.append(Need(NeedKind.CHECKS, name, "a check could not be started", path))
-    elif not project.agent_ready:
-        needs.append(Need(NeedKind.AGENT, name, f"{project.agent} not ready", path))
-    if project.stuck:
-        count = len(project.stuck)
-        needs.append(Need(NeedKind.STUCK, name, f"{count} stuck", _way_to(project), count))
-    if parked:
-        needs.append(Need(NeedKind.PARKED, name, f"{parked} parked", "/parked", parked))
-    return needs
-
-
-def _way_to(project: ProjectOut) -> str:
-    """Return the page for the first quarantined item: its run, else the settings with doctor."""
-    run_id = project.stuck[0].run_id
-    return f"/runs/{run_id}" if run_id else "/settings"
-
-
 class Act(StrEnum):
     """The buttons of a project, by test id."""
 
     RESET = "reset"
     TRY_CHECKS = "try-checks"
+    LOCATE = "locate"
+    LOOK = "check-again"
+    SETUP = "set-up"
     START = "start-afk"
     AUTO = "auto-toggle"
     UNDO = "sandbox-undo"
@@ -212,24 +162,41 @@ class Press:
 
 
 def presses_of(project: ProjectOut, busy: Mapping[Act, str]) -> list[Press]:
-    """Return the buttons of a project; `busy` maps actions in progress to their words."""
-    if project.archived_at is not None or project.state == "broken":
+    """Return the buttons of a project, the way out of what needs a person first.
+
+    `busy` maps actions in progress to their words.
+    """
+    if project.archived_at is not None:
         return []
-    on = project.auto_enabled
-    presses = [
-        Press(
-            Act.START, "Start", " AFK run", note=ready_note(project), is_weak=not can_start(project)
-        ),
-        Press(Act.AUTO, "Auto", " AFK runs", f": {'On' if on else 'Off'}", tone="on" if on else ""),
-    ]
-    if project.paused or Act.RESET in busy:
-        presses.insert(0, Press(Act.RESET, "Reset", tone="pri"))
-    if project.checks_error or Act.TRY_CHECKS in busy:
-        presses.insert(0, Press(Act.TRY_CHECKS, "Try again", tone="" if project.paused else "pri"))
+    presses = [*_ways_out(project, busy), *_usual(project)]
     return [
         replace(one, head=busy[one.act], rest="", tail="", is_busy=True) if one.act in busy else one
         for one in presses
     ]
+
+
+def _ways_out(project: ProjectOut, busy: Mapping[Act, str]) -> Iterator[Press]:
+    is_away = project.unreachable or project.state == "broken"
+    asked = (
+        (is_away, Act.LOCATE, "Locate…"),
+        (is_away or Act.LOOK in busy, Act.LOOK, "Check again"),
+        (bool(project.checks_error) or Act.TRY_CHECKS in busy, Act.TRY_CHECKS, "Try again"),
+        (project.paused or Act.RESET in busy, Act.RESET, "Reset"),
+        (not project.agent_ready, Act.SETUP, "Set up…"),
+    )
+    tones = iter(("rec",))
+    for is_asked, act, words in asked:
+        if is_asked:
+            yield Press(act, words, tone=next(tones, ""))
+
+
+def _usual(project: ProjectOut) -> Iterator[Press]:
+    if project.state == "broken":
+        return
+    on, is_weak = project.auto_enabled, not can_start(project)
+    yield Press(Act.START, "Start", " AFK run", note=ready_note(project), is_weak=is_weak)
+    state = f": {'On' if on else 'Off'}"
+    yield Press(Act.AUTO, "Auto", " AFK runs", state, tone="on" if on else "")
 
 
 def can_start(project: ProjectOut) -> bool:

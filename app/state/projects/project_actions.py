@@ -12,7 +12,7 @@ from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import ProjectChange, ProjectOut, RunOut
 from app.domain.sandbox.levels import SandboxLevel
 from app.state.projects.card_words import Act
-from app.state.projects.project_board import RESETTING, SAVING, TRYING, ProjectBoard
+from app.state.projects.project_board import LOOKING, RESETTING, SAVING, TRYING, ProjectBoard
 from app.state.runs.run_form import Trouble, TroubleKind, trouble_of
 
 STARTING = "Starting…"
@@ -20,7 +20,12 @@ NO_ANSWER = "The server did not answer. Press it again."
 START_UNANSWERED = (
     "The server did not answer. Press it again: it sends the same key, so nothing can start twice."
 )
-WORDS = {SAVING: Act.AUTO, RESETTING: Act.RESET, TRYING: Act.TRY_CHECKS}
+WORDS = {
+    SAVING: Act.AUTO,
+    RESETTING: Act.RESET,
+    TRYING: Act.TRY_CHECKS,
+    LOOKING: Act.LOOK,
+}
 Answer = TypeVar("Answer")
 
 
@@ -116,6 +121,14 @@ class ProjectActs:
             return self._api.try_checks_again(project_id)
 
         await self._try(project_id, lambda: self._board.try_checks(project_id, act))
+
+    async def check_again(self, project_id: str) -> None:
+        """Have the project's repository looked for now."""
+
+        def act() -> Awaitable[ProjectOut]:
+            return self._api.check_again(project_id)
+
+        await self._try(project_id, lambda: self._board.look_again(project_id, act))
 
     async def undo_containment(self, project_id: str) -> None:
         """Set the level to `none`, as it was before the upgrade."""

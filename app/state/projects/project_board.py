@@ -2,61 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
-from app.api.schemas import ProjectOut, SystemOut
+from app.api.schemas import ProjectOut
 from app.api.schemas.projects import LastRun
 from app.domain.lifecycle import LIVE
 from app.state.page.optimistic import OptimisticRows
-from app.state.projects.card_words import Need, NeedKind, needs_of
 
-SAVING, RESETTING, TRYING = "Saving…", "Resetting…", "Trying again…"
+SAVING, RESETTING, TRYING, LOOKING = "Saving…", "Resetting…", "Trying again…", "Checking…"
 SAVING_SETTINGS = "Saving settings…"
-SEVERITY = {kind: place for place, kind in enumerate(NeedKind)}
 Listener = Callable[[set[str]], None]
-
-
-@dataclass(frozen=True)
-class Strip:
-    """The header figures: counts, None if unknown, and the success rate from 0 to 1."""
-
-    running: int
-    ready: int | None
-    needs: tuple[Need, ...]
-    success: float | None
-    ended: int
-
-    @property
-    def need_you(self) -> int:
-        """The number of things that need a person: projects, stuck items and parked branches."""
-        return sum(need.weight for need in self.needs)
-
-    @property
-    def needs_in_words(self) -> str:
-        """The counts by kind of need: `1 broken, 1 paused, 2 parked`."""
-        counts: Counter[NeedKind] = Counter()
-        for need in self.needs:
-            counts[need.kind] += need.weight
-        return ", ".join(f"{counts[kind]} {kind}" for kind in NeedKind if counts[kind])
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One project's share of the totals, and its place in the listing."""
+    """One project, and its place in the listing."""
 
     project: ProjectOut
     place: tuple[bool, str, str]
-    needs: tuple[Need, ...]
 
 
 def _part_of(project: ProjectOut) -> _Part:
     place = (project.archived_at is not None, project.name.casefold(), project.id)
-    return _Part(project, place, tuple(needs_of(project)))
+    return _Part(project, place)
 
 
 class _Sight:
@@ -89,8 +61,8 @@ class _Sight:
         return sum(p.parked_count for p in self.everything)
 
     @cached_property
-    def needs(self) -> tuple[Need, ...]:
-        return tuple(need for part in self._sorted for need in part.needs)
+    def to_review(self) -> int:
+        return sum(p.review_count for p in self.shown)
 
 
 def _place_of(part: _Part) -> tuple[bool, str, str]:
@@ -145,30 +117,17 @@ class ProjectBoard:
         """The number of parked branches in all projects, including archived ones."""
         return self._look().parked
 
+    @property
+    def review_count(self) -> int:
+        """The number of changes to review in all projects that are not archived."""
+        return self._look().to_review
+
     def _look(self) -> _Sight:
         """Return the totals, recomputed only after a change."""
         if self._seen != self._rows.version:
             rows, known = self._rows.unsorted(), self._sight.parts
             self._seen, self._sight = self._rows.version, _Sight(rows, known)
         return self._sight
-
-    def strip(self, system: SystemOut) -> Strip:
-        """Return the figures shown above the cards."""
-        return Strip(
-            running=self.live_runs,
-            ready=self.ready_count,
-            needs=self.needs(system),
-            success=system.success_rate,
-            ended=system.ended_7d or 0,
-        )
-
-    def needs(self, system: SystemOut) -> tuple[Need, ...]:
-        """Return everything that needs a person, most severe first."""
-        found = list(self._look().needs)
-        if system.stuck:
-            words = f"{system.stuck} stuck"
-            found.append(Need(NeedKind.STUCK, "Runyard", words, "/settings", system.stuck))
-        return tuple(sorted(found, key=lambda need: SEVERITY[need.kind]))
 
     def on_change(self, listener: Listener) -> None:
         """Call `listener` with the changed ids after every change."""
@@ -220,6 +179,10 @@ class ProjectBoard:
         """Show zero strikes at once, and roll back if `act` fails. Raises what `act` raises."""
         clean: dict[str, Any] = {"strikes": 0, "paused": False, "recent_failures": []}
         await self._attempt(project_id, clean, act, RESETTING)
+
+    async def look_again(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
+        """Show that the repository is being looked for. Raises what `act` raises."""
+        await self._attempt(project_id, {}, act, LOOKING)
 
     async def try_checks(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
         """Lift the hold of a check at once, and roll back if `act` fails. Raises its errors."""

@@ -26,6 +26,7 @@ BUSY = {
     ItemKind.CHECKS_ERROR: "Trying…",
     ItemKind.QUARANTINED: "Trying…",
     ItemKind.CHANGE: "Merging…",
+    ItemKind.PUSH_REFUSED: "Pushing…",
 }
 
 
@@ -212,6 +213,9 @@ def action_of(api: ApiClient, item: InboxItem) -> Callable[[], Awaitable[Any]] |
         case ItemKind.ACCOUNT_LIMIT:
             agent, _, family = rest.partition(":")
             return lambda: api.lift_hold(agent, family)
+        case ItemKind.PUSH_REFUSED if item.run_id is not None:
+            run_id = item.run_id
+            return lambda: api.deliver(run_id)
         case ItemKind.CHANGE if item.change is not None:
             number = item.change
             return lambda: api.merge(project, number)

@@ -39,6 +39,7 @@ VALUES: dict[str, Any] = {
     "allow": ["docker"],
     "toolchains": ["/opt/tools"],
     "limits": {"processes": 100},
+    "origin": "https://example.org/moved.git",
 }
 SETTABLE = sorted(GUARDED & ProjectChange.model_fields.keys())
 

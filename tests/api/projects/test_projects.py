@@ -226,6 +226,10 @@ def test_projects_are_listed_by_name_archived_ones_only_where_they_are_asked_for
     assert sorted([*names(shop), "ant"]) == [
         one["name"] for one in whole if one["name"] == "ant" or one["archived_at"] is None
     ]
+    path = f"/projects/{shop.projects['zebra']['id']}"
+    assert shop.api.patch(path, json={"tags": ["Striped"]}).json()["tags"] == ["Striped"]
+    tagged = shop.api.get("/projects", params={"tag": "striped"}).json()["items"]
+    assert [one["name"] for one in tagged] == ["zebra"]
     assert shop.api.get("/projects", params={"include_archived": "odd"}).status_code == 422
 
     def tells_the_same() -> bool:

@@ -64,7 +64,7 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
     # on the card, live, with a countdown
     status = card(page, project).get_by_test_id("card-status")
     expect(status).to_have_text(COUNTDOWN)
-    expect(card(page, project).get_by_test_id("account-held")).to_contain_text("claude")
+    expect(page.get_by_test_id("limit-banner")).to_contain_text("claude reached its usage limit.")
     assert barriers(page) == []
     wait_until_released(server, run_id)
     see_plain(page, server, project)

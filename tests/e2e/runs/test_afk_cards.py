@@ -232,7 +232,7 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
     links = [reasons.nth(n).get_attribute("href") for n in range(3)]
     assert links == [f"/runs/{run_id}" for run_id in reversed(run_ids)]
     expect(card(ann, project)).to_contain_text("agent exited 3")
-    expect(ann.get_by_test_id("needs")).to_contain_text(f"{PAUSED} paused · 3 fails")
+    expect(ann.get_by_test_id("projects-needs-you")).to_contain_text(PAUSED)
     plan = bob.get_by_test_id("next-plan")
     expect(plan).to_contain_text("would hold — auto runs are paused after 3 fails")
     plan.locator("summary").click()

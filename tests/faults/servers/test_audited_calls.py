@@ -62,6 +62,7 @@ DEEDS = {
     "/projects/{project_id}/templates": "add_template",
     "/projects/{project_id}/templates/{name}": "change_template",
     "/projects/{project_id}/checks/try-again": "try_checks_again",
+    "/projects/{project_id}/check-again": "check_again",
     "/projects/{project_id}/issues": "add_issue",
     "/projects/{project_id}/issues/{number}": "change_issue",
     "/projects/{project_id}/issues/{number}/comments": "add_comment",

@@ -17,6 +17,7 @@ from app.errors import (
     ProjectBusy,
     Refusal,
 )
+from app.services.runs.requests import model_for
 from tests.builders.poison import unreadable
 from tests.builders.repositories import make_origin, run_git
 from tests.drivers.planes import RealPlane, real_plane
@@ -104,6 +105,9 @@ def test_an_address_where_nobody_answers_leaves_nothing(plane: RealPlane) -> Non
         ("branch_pattern", {"branch_pattern": "refs/heads/<N>"}),
         ("agent_command", {"agent_command": ["a\0b"]}),
         ("setup_command", {"setup_command": ["\0"]}),
+        ("tags", {"tags": ["web", "x" * 41]}),
+        ("tags", {"tags": ["web, billing"]}),
+        ("tags", {"tags": ["a\u202eb"]}),
     ],
 )
 def test_settings_that_cannot_be_leave_nothing(
@@ -244,6 +248,30 @@ def test_settings_are_changed_one_by_one(twin: TwinPlane) -> None:
     with pytest.raises(NameTaken):
         twin.services.projects.change(project.id, name=other.name)
     assert twin.services.projects.change(project.id) == changed
+
+
+def test_a_tag_is_kept_once_as_it_was_first_written(twin: TwinPlane) -> None:
+    origin = twin.world.add_origin("/good")
+    tags = ["Web", "billing", "web", "Billing"]
+    made = twin.services.projects.add(
+        "new", origin, twin.clock(), agent_command=["x"], agent="script", tags=tags
+    )
+    assert made.tags == ["Web", "billing"]
+    assert twin.services.projects.change(made.id, tags=["ops", "OPS"]).tags == ["ops"]
+    assert twin.services.projects.change(made.id, tags=[]).tags == []
+
+
+def test_a_run_without_a_model_has_that_of_its_project_unless_its_agent_is_another(
+    twin: TwinPlane,
+) -> None:
+    project = twin.add_project()
+    twin.services.projects.change(project.id, model="opus")
+    orders = {"opus": {}, "haiku": {"model": "haiku"}, None: {"agent": "claude"}}
+    for model, wishes in orders.items():
+        project = twin.project(project.id)
+        assert model_for(twin.order(project, **wishes), project) == model
+    assert twin.accept(twin.order(project)).model == "opus"
+    assert model_for(twin.order(project), None) is None
 
 
 def test_what_is_not_there_is_not_found(twin: TwinPlane) -> None:

@@ -140,7 +140,18 @@ def test_bars_stand_oldest_first_and_as_tall_as_they_took() -> None:
         ({}, {Act.AUTO: "Saving…"}, ["Start AFK run", "Saving…"]),
         ({}, {Act.RESET: "Resetting…"}, ["Resetting…", "Start AFK run", "Auto AFK runs: Off"]),
         ({"state": "cloning"}, {}, ["Start AFK run", "Auto AFK runs: Off"]),
-        ({"state": "broken"}, {}, []),
+        ({"state": "broken"}, {}, ["Locate…", "Check again"]),
+        (
+            {"unreachable": True, "auto_enabled": True},
+            {},
+            ["Locate…", "Check again", "Start AFK run", "Auto AFK runs: On"],
+        ),
+        ({}, {Act.LOOK: "Checking…"}, ["Checking…", "Start AFK run", "Auto AFK runs: Off"]),
+        (
+            {"agent_ready": False, "paused": True},
+            {},
+            ["Reset", "Set up…", "Start AFK run", "Auto AFK runs: Off"],
+        ),
         ({"archived_at": NOON, "paused": True}, {}, []),
     ],
 )

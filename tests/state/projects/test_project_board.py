@@ -4,27 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.schemas import ProjectOut, StuckOut, SystemOut
+from app.api.schemas import ProjectOut, StuckOut
 from app.state.projects.project_board import ProjectBoard
-from tests.builders.run_samples import NOON, project_of, run_of
-
-
-def system(**changes: object) -> SystemOut:
-    values: dict[str, object] = {
-        "provenance": run_of(1).provenance,
-        "base_url": "http://127.0.0.1:8080",
-        "now": NOON,
-        "live_runs": 0,
-        "success_rate": 0.84,
-        "ended_7d": 61,
-        "person": "local",
-        "person_id": "person_1",
-        "trouble": [],
-        "sandbox": {"default": "contained", "levels": ["contained", "sandboxed", "none"]},
-        "key_hold_seconds": 600,
-        "key_ttl_seconds": 2592000,
-    }
-    return SystemOut.model_validate({**values, **changes})
+from tests.builders.run_samples import NOON, project_of
 
 
 def stuck_of(**changes: object) -> StuckOut:
@@ -68,7 +50,7 @@ def test_after_many_changes_a_board_adds_up_like_a_fresh_one() -> None:
     for change in changes:
         board.apply(project_of(**change))
         fresh = ProjectBoard(board.listing(archived=True))
-        assert board.strip(system(stuck=1)) == fresh.strip(system(stuck=1))
+        assert board.review_count == fresh.review_count
         assert board.listing() == fresh.listing()
         assert board.parked_count == fresh.parked_count
 
@@ -99,36 +81,19 @@ async def test_an_archived_project_goes_at_once_and_comes_back_where_that_failed
     assert [project.id for project in board.listing()] == ["2"]
 
 
-def test_the_strip_adds_up_and_names_who_waits_for_a_person() -> None:
+def test_the_totals_add_up_without_what_is_archived() -> None:
     board = ProjectBoard(
         [
-            project_of(id="1", live_runs=2, ready_count=4),
-            project_of(id="2", paused=True, strikes=3, ready_count=0),
-            project_of(id="3", state="broken"),
-            project_of(id="4", archived_at=NOON, paused=True),
-            project_of(id="5", parked_count=2),
-            project_of(id="6", parked_count=1, paused=True, strikes=4),
-            project_of(id="7", stuck=[stuck_of(run_id="run_1"), stuck_of()]),
-            project_of(id="8", stuck=[stuck_of()]),
+            project_of(id="1", live_runs=2, ready_count=4, review_count=3),
+            project_of(id="2", ready_count=0, review_count=1),
+            project_of(id="3", archived_at=NOON, ready_count=9, review_count=9),
+            project_of(id="4", parked_count=2, ready_count=None),
         ]
     )
-    strip = board.strip(system())
-    assert (strip.running, strip.ready, strip.need_you) == (2, 4, 9), (
-        "a pause, whatever is stuck, and every parked branch"
-    )
-    assert strip.needs_in_words == "1 broken, 2 paused, 3 stuck, 3 parked"
-    assert [(need.words, need.path) for need in strip.needs] == [
-        ("broken", "/projects/3"),
-        ("paused · 3 fails", "/projects/2"),
-        ("paused · 4 fails", "/projects/6"),
-        ("2 stuck", "/runs/run_1"),
-        ("1 stuck", "/settings"),
-        ("2 parked", "/parked"),
-        ("1 parked", "/parked"),
-    ]
-    assert (strip.success, strip.ended) == (0.84, 61)
+    totals = (board.live_runs, board.ready_count, board.review_count, board.parked_count)
+    assert totals == (2, 4, 4, 2)
 
 
 def test_ready_issues_nobody_knows_are_not_shown_as_none() -> None:
-    assert ProjectBoard([project_of(ready_count=None)]).strip(system()).ready is None
-    assert ProjectBoard([project_of(ready_count=0)]).strip(system()).ready == 0
+    assert ProjectBoard([project_of(ready_count=None)]).ready_count is None
+    assert ProjectBoard([project_of(ready_count=0)]).ready_count == 0

@@ -23,7 +23,9 @@ from tests.builders.run_samples import NOON, project_of
 SHOP = project_of(agent="script", agent_command=["make"], budget_seconds=7200, stall_seconds=None)
 # fields of PATCH that this form lacks: those with a button on the page, and unused ones
 CHECK = {"name": "tests", "command": ["make"], "timeout_seconds": 60, "required": True}
-ELSEWHERE = {"archived", "auto_enabled", "open_pr", "sandbox_notice", "suggested_checks"}
+ELSEWHERE = {
+    *("archived", "auto_enabled", "open_pr", "origin", "sandbox_notice", "suggested_checks"),
+}
 
 
 class Server:
