@@ -111,6 +111,7 @@ class InboxScreen:
 
     def _draw(self, page: Page) -> None:
         session, board = self._session, self._board
+        page.actions.classes("of-inbox")
         with page.actions:
             self._filter = ProjectFilter(session, board.project_id, self._choose)
         self._night = NightLine()

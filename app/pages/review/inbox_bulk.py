@@ -120,7 +120,7 @@ def order_html(items: Sequence[InboxItem], others: int, session: PageSession) ->
     words = "Oldest first. It stops at the first that conflicts."
     if others:
         verb = "stays" if others == 1 else "stay"
-        words += f" {counted(others, 'other')} {verb}: without checks, failed or a draft."
+        words += f" {counted(others, 'other')} {verb}: no checks, failed, draft or conflicts."
     return f"<p class=sub>{words}</p><ol>{rows}</ol>"
 
 

@@ -180,6 +180,6 @@ class ParkedSums:
 def sums_of(kept: Sequence[ParkedOut]) -> str:
     """Return the size of all copies, with `+` where one is not measured yet; "" without any."""
     sizes = [one.bytes for one in kept if one.bytes is not None]
-    if not sizes:
+    if not sum(sizes):
         return ""
     return f"{size_words(sum(sizes))}{'+' if len(sizes) < len(kept) else ''}"

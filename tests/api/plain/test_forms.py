@@ -69,6 +69,8 @@ def test_what_waits_is_listed_and_a_change_is_merged_without_scripts(
     assert f'action="/afk/merge/{change}/{project}"' in listed
     assert notice_of(ann.send(f"merge/{change}/{project}")) == "was_merged"
     assert f'data-id="change:{project}:{change}"' not in ann.page()
+    deeds = shop.api.get("/audit").json()["items"]
+    assert (deeds[0]["deed"], deeds[0]["via"]) == ("merge", "browser")
     assert notice_of(ann.send(f"merge/{change}/{project}")) == "already_ended"
     assert notice_of(ann.send(f"merge/999/{project}")) == "not_found"
 

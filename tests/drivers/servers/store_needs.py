@@ -193,7 +193,7 @@ OPEN_CALLS = (
     Call(
         *("POST", "/afk/merge/{number}/{project:path}", BOTH, 303, b""),
         headers=FORM,
-        ids=OF_CHANGE,
+        ids=(("number", "second"),),  # the API's own call merges the first
     ),
     Call("POST", "/afk/stop/{run}", RUNS, 303, b"", headers=FORM, ids=(("run", "waiting"),)),
 )

@@ -55,6 +55,7 @@ class Scene:
         number = shop.issue(project)
         shop.api.post(f"/projects/{project}/templates", json=KNOWN_TEMPLATE).raise_for_status()
         delivered = shop.delivered(project, "please commit")
+        second = shop.delivered(project, "please mark up")
         failed = shop.ended(shop.start(project, "please fail")["id"])["id"]
         retry_of_none = {"project_id": project, "status": ["timed_out"]}
         bulk = shop.api.post("/bulk", json={"action": "retry", "filter": retry_of_none}).json()
@@ -72,6 +73,7 @@ class Scene:
             "number": str(number),
             "template": KNOWN_TEMPLATE["name"],
             "change": str(delivered["delivery"]["number"]),
+            "second": str(second["delivery"]["number"]),
             "run_id": failed,
             "delivered": delivered["id"],
             "queued": queued,
@@ -239,7 +241,10 @@ def test_every_address_has_its_row(pair: Scene) -> None:
 
 
 def pages() -> list[Call]:
-    """Return a call for every page; the frame of each already needs both stores."""
+    """Return a call for every page; the frame of each already needs both stores.
+
+    The inbox alone is shown with what is known.
+    """
     marks = (
         mark
         for source in sources()
@@ -249,7 +254,8 @@ def pages() -> list[Call]:
         for mark in node.decorator_list
         if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "page_at"
     )
-    return [Call("GET", ast.literal_eval(mark.args[0]), BOTH, headers=PAGE) for mark in marks]
+    paths = [ast.literal_eval(mark.args[0]) for mark in marks]
+    return [Call("GET", one, BOTH, headers=PAGE, may_know=one == "/") for one in paths]
 
 
 @pytest.mark.parametrize("away", [RUNS, CONTROL, pytest.param(BOTH, marks=pytest.mark.soak)])
