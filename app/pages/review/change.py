@@ -13,7 +13,7 @@ from app.api.schemas.inbox import InboxItem
 from app.pages.components.markup import markdown_html, plain
 from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.review.change_dialogs import Act, ChangeDialogs
-from app.pages.review.change_header import ChangeHeader, Place
+from app.pages.review.change_header import ChangeHeader, ConflictBanner, Place
 from app.pages.review.change_rounds import ChecksTab, DiffTab, RunsTab
 from app.pages.review.change_side import ChangeSide
 from app.pages.review.change_talk import Conversation
@@ -82,7 +82,9 @@ class ChangeScreen:
         dress_change()
         crumbs = [("Inbox", "/"), (plain(project.name), f"/projects/{project.id}")]
         name = f"Change {change.number}"
-        with frame(session, title=name, active="inbox", crumbs=crumbs) as page:
+        # of the files the page scrolls, so that their heads stick to its bar
+        fills = self._chosen != "Files"
+        with frame(session, title=name, active="inbox", crumbs=crumbs, fills=fills) as page:
             page.tab.name(plain(change.title))
             Place(session, page, (project.id, change.number), items)
             self._dialogs = ChangeDialogs(session, self._attempt)
@@ -91,6 +93,7 @@ class ChangeScreen:
             self._tabs = Tabs(TABS, self._chosen, about=name, path=path)
             with ui.element("div").classes(f"change-page on-{self._chosen.lower()}"):
                 with ui.element("div").classes("change-body"):
+                    self._conflicts = ConflictBanner(session, project.id)
                     self._body = self._draw_body()
                 self._side = ChangeSide(session, project, self._dialogs, self._asked)
             self._show()
@@ -129,6 +132,7 @@ class ChangeScreen:
         if self._session.client.is_deleted:
             return
         view, word = self._view, self._record.word
+        self._conflicts.show(view)
         self._header.show(view)
         self._side.show(view, word)
         if not isinstance(self._body, DiffTab):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 
 from nicegui import ui
 
+from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ChangeOut, ProjectOut, RunItem
 from app.api.schemas.inbox import InboxItem
 from app.domain.review.inbox import ItemKind
 from app.domain.sandbox.levels import SandboxLevel
+from app.pages.components.buttons import button
 from app.pages.components.chips import pill_html
 from app.pages.components.countdown import day_html
-from app.pages.components.markup import clean, plain_html, text
+from app.pages.components.icons import icon
+from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_view import ChangeView
 from app.pages.shell.frame import Page
@@ -24,6 +28,12 @@ from app.state.review.change_words import (
     runs_words,
     state_of,
 )
+
+RESOLVE = "Have the agent resolve it"
+# files in conflict that the banner names
+NAMED = 8
+# by the tone of a round of checks
+SIGNS = {"go": "check", "stop": "x", "wait": "x"}
 
 
 class Place:
@@ -39,8 +49,8 @@ class Place:
         self._change = change
         with page.actions, ui.element("span").classes("change-place"):
             self._words = ui.html("", sanitize=clean, tag="span").classes("sub")
-            self._before = _step("change-prev", "↑", "Previous change")
-            self._after = _step("change-next", "↓", "Next change")
+            self._before = _step("change-prev", "chevron-up", "Previous change")
+            self._after = _step("change-next", "chevron-down", "Next change")
         look = session.looker(session.api.inbox, self._show)
         self._show(items)
         session.on("inbox.changed", lambda _: look())
@@ -74,7 +84,7 @@ def neighbors(
 
 def _step(mark: str, sign: str, name: str) -> ui.link:
     with testid(ui.link(target="").classes("btn small ico"), mark) as link:
-        ui.html(text(sign), sanitize=clean, tag="span").props("aria-hidden=true")
+        ui.html(icon(sign, kind="s"), sanitize=clean, tag="span")
     link.props["aria-label"] = link.props["title"] = name
     return link
 
@@ -105,26 +115,67 @@ class ChangeHeader:
         self._line.set_visibility(bool(line))
 
 
+class ConflictBanner:
+    """The files in conflict, and the button that has an agent resolve them."""
+
+    def __init__(self, session: PageSession, project_id: str) -> None:
+        self._session, self._id = session, project_id
+        self._number, self._key = 0, str(uuid.uuid4())
+        with testid(ui.element("div").classes("banner wait"), "change-conflicts") as self._box:
+            self._words = ui.html("", sanitize=clean).classes("grow")
+            self._button = button(RESOLVE, self._resolve, kind="pri", mark="resolve-conflicts")
+
+    def show(self, view: ChangeView) -> None:
+        """Show the conflicts of an open change."""
+        change, live = view.snapshot.change, view.snapshot.live
+        self._number = change.number
+        files = change.conflicts or []
+        self._box.set_visibility(bool(files) and change.state == "open")
+        named = ", ".join(f'<span class="m">{plain_html(one)}</span>' for one in files[:NAMED])
+        more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+        works = " An agent works on this change." if live else ""
+        title = f"Conflicts with {plain_html(change.base)} in {counted(len(files), 'file')}"
+        self._words.set_content(
+            f"<b>{icon('git-merge')} {title}</b><div>{named}{more}.{works}</div>"
+        )
+        self._button.set_visibility(live is None)
+
+    async def _resolve(self) -> None:
+        self._button.set_enabled(False)
+        try:
+            run = await self._session.api.resolve_conflicts(self._id, self._number, self._key)
+        except (ApiProblem, NoAnswer) as problem:
+            self._session.refuse(problem)
+        else:
+            self._key = str(uuid.uuid4())
+            self._session.notify("The agent resolves it.", go=("Open the run", f"/runs/{run.id}"))
+        finally:
+            self._button.set_enabled(True)
+
+
 def _chips(project: ProjectOut, view: ChangeView) -> list[str]:
     snapshot = view.snapshot
     change, runs = snapshot.change, snapshot.runs
     found: list[str] = []
     if change.closes is not None:
-        found.append(
-            _chip(f"Issue #{change.closes}", f"/projects/{project.id}/issues/{change.closes}")
-        )
-    found.append(_chip(f"{change.branch} → {change.base}", kind="m"))
+        issue = f"/projects/{project.id}/issues/{change.closes}"
+        found.append(_chip(f"Issue #{change.closes}", issue, sign="circle-dot"))
+    found.append(_chip(f"{change.branch} → {change.base}", kind="m", sign="git-branch"))
     if runs:
         path = f"/runs/{runs[0].id}" if len(runs) == 1 else f"{change.url}?tab=runs"
-        found.append(_chip(runs_words(runs), path))
+        found.append(_chip(runs_words(runs), path, sign="play"))
         found.append(_chip(" · ".join(one for one in (runs[0].agent, runs[0].model) if one)))
     if cost := cost_of(runs):
         found.append(_chip(cost))
     words, tone = checks_words(snapshot.last_checks)
     if words:
-        found.append(_chip(words, f"{change.url}?tab=checks", kind=tone))
+        found.append(
+            _chip(words, f"{change.url}?tab=checks", kind=tone, sign=SIGNS.get(tone, "clock"))
+        )
     if sandbox := _sandbox(runs):
-        found.append(_chip(sandbox, kind="stop" if sandbox == "Unsandboxed" else ""))
+        is_open = sandbox == "Unsandboxed"
+        sign = "shield-off" if is_open else "shield-check"
+        found.append(_chip(sandbox, kind="stop" if is_open else "", sign=sign))
     return [*found, f'<span class="sub">{_since_html(change)}</span>']
 
 
@@ -137,11 +188,12 @@ def _since_html(change: ChangeOut) -> str:
     )
 
 
-def _chip(words: str, href: str = "", kind: str = "") -> str:
+def _chip(words: str, href: str = "", kind: str = "", sign: str = "") -> str:
     look = f"chip {kind}".strip()
+    inner = f"{icon(sign) if sign else ''}{plain_html(words)}"
     if href:
-        return f'<a class="{look}" href="{text(href)}">{plain_html(words)}</a>'
-    return f'<span class="{look}">{plain_html(words)}</span>'
+        return f'<a class="{look}" href="{text(href)}">{inner}</a>'
+    return f'<span class="{look}">{inner}</span>'
 
 
 def _sandbox(runs: Sequence[RunItem]) -> str:

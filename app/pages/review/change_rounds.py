@@ -9,6 +9,7 @@ from nicegui import ui
 from app.api.schemas import ProjectOut, RunCheck
 from app.domain.words import CheckStatus
 from app.pages.components.countdown import ago_html
+from app.pages.components.icons import MARKS, mark
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_view import ChangeView
@@ -106,7 +107,7 @@ class RunsTab:
             facts = " · ".join(one for one in (look.word, run_facts(run), run.because or "") if one)
             rows.append(
                 f'<div class="item" data-testid="change-run" data-run="{text(run.id)}">'
-                f'<i class="mark {look.tone}" aria-hidden="true"></i><div class="grow"><div>'
+                f'{mark(MARKS[run.status])}<div class="grow"><div>'
                 f'<a href="/runs/{text(run.id)}">{text(name)}</a></div>'
                 f'<div class="sub">{plain_html(facts)}</div></div>'
                 f'<span class="sub">{ago_html(run.created_at, now)}</span></div>'

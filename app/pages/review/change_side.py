@@ -10,7 +10,8 @@ from app.api.schemas import ProjectOut, RunItem
 from app.domain.words import Phase
 from app.pages.components.buttons import button
 from app.pages.components.countdown import day_html
-from app.pages.components.markup import clean, plain_html, text
+from app.pages.components.icons import MARKS, Mark, mark
+from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_dialogs import ChangeDialogs
 from app.pages.review.change_view import ChangeView
@@ -28,6 +29,7 @@ from app.state.review.change_words import (
 )
 
 FILES_NAMED = 50
+MARKS_OF: dict[str, Mark] = {"go": "done", "stop": "fail", "wait": "warn", "acc": "running"}
 COMMITS_NAMED = 20
 
 
@@ -52,18 +54,18 @@ class ChangeSide:
             self._lists = ui.html("", sanitize=clean)
 
     def _draw_acts(self) -> None:
-        self._merge = button("Merge", self._ask_to_merge, kind="pri", mark="change-merge", key="m")
+        self._merge = button("Merge", self.ask_to_merge, kind="pri", mark="change-merge", key="m")
         self._note = ui.html("", sanitize=clean, tag="p").classes("why sub")
         self._note.props(f"id={self._note.html_id}")
         self._request = button(
-            "Request changes", self._ask_to_change, mark="change-request", key="r"
+            "Request changes", self.ask_to_change, mark="change-request", key="r"
         )
         more = ui.element("button").classes("btn ico change-more").props("type=button")
         with testid(more, "change-more"):
             ui.html("⋯", sanitize=clean, tag="span").props("aria-hidden=true")
         with ui.element("div").classes("change-rest").props("popover=auto") as rest:
             self._close = button(
-                "Close change", self._ask_to_close, kind="bare", mark="change-close", key="e"
+                "Close change", self.ask_to_close, kind="bare", mark="change-close", key="e"
             )
         more.props(f'popovertarget={rest.html_id} aria-label="More actions"')
 
@@ -89,36 +91,38 @@ class ChangeSide:
         self._ended.set_visibility(not is_open)
         self._lists.set_content(runs_html(view) + commits_html(view) + files_html(view))
 
-    async def _ask_to_merge(self) -> None:
+    def ask_to_merge(self) -> None:
+        """Open the dialog that merges, or say why the change cannot be merged."""
         if self._why:
             self._session.notify(self._why)
         elif self._merge.props["aria-disabled"] != "true":
             self._dialogs.merge(self._asked())
 
-    async def _ask_to_change(self) -> None:
+    def ask_to_change(self) -> None:
+        """Open the dialog that asks the agent for changes."""
         self._dialogs.request(self._asked())
 
-    async def _ask_to_close(self) -> None:
+    def ask_to_close(self) -> None:
+        """Open the dialog that closes the change."""
         self._dialogs.close(self._asked())
 
 
 def marks_html(view: ChangeView) -> str:
     """Return a line for checks, comments and viewed files, each with its mark."""
     snapshot = view.snapshot
-    lines: list[tuple[str, str]] = []
+    lines: list[tuple[Mark, str]] = []
+    if snapshot.change.conflicts:
+        lines.append(("warn", f"Conflicts in {counted(len(snapshot.change.conflicts), 'file')}"))
     words, tone = checks_words(snapshot.last_checks)
     if words:
-        lines.append((tone, words))
+        lines.append((MARKS_OF[tone], words))
     said, is_done = comments_state(snapshot)
     if said:
-        lines.append(("go" if is_done else "wait", said))
+        lines.append(("done" if is_done else "warn", said))
     viewed, is_all = viewed_words(snapshot.files)
     if viewed:
-        lines.append(("go" if is_all else "", viewed))
-    rows = "".join(
-        f'<li><i class="mark {tone}" aria-hidden="true"></i>{text(words)}</li>'
-        for tone, words in lines
-    )
+        lines.append(("done" if is_all else "ready", viewed))
+    rows = "".join(f"<li>{mark(state)}{text(words)}</li>" for state, words in lines)
     return f'<ul class="change-marks">{rows}</ul>' if rows else ""
 
 
@@ -148,7 +152,7 @@ def _run_html(run: RunItem, name: str) -> str:
     look = look_of(run.status, run.cause)
     facts = run_facts(run) if run.phase is Phase.DONE else look.word
     return (
-        f'<li><i class="mark {look.tone}" title="{text(look.word)}"></i>'
+        f'<li title="{text(look.word)}">{mark(MARKS[run.status])}'
         f'<a href="/runs/{text(run.id)}">{text(name)}</a>'
         f'<span class="sub">{text(facts)}</span></li>'
     )

@@ -14,6 +14,7 @@ from app.api.schemas import ChangeCommentOut, CommitOut, RequestOut, RunItem
 from app.domain.words import CheckStatus, Phase
 from app.pages.components.buttons import button
 from app.pages.components.countdown import day_html
+from app.pages.components.icons import icon
 from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_dialogs import say_sent, send_to_agent
@@ -22,6 +23,8 @@ from app.pages.shell.page_session import PageSession
 from app.state.review.change_asks import AskedChange
 from app.state.review.change_words import RED, run_facts
 
+# of icons in lines
+TONES = {"circle-check": "s go", "circle-alert": "s stop", "git-merge": "s go"}
 # commits that a line of the conversation names
 NAMED = 5
 
@@ -104,22 +107,22 @@ class WriteBox:
 
 
 def entries_of(view: ChangeView) -> Iterator[Entry]:
-    """Yield what was said and done on a change, unordered."""
+    """Yield what was said and done on a change, a request before the run that it began."""
     snapshot = view.snapshot
-    for run in snapshot.runs:
-        if run is not snapshot.first:
-            yield _line(run.created_at, "acc", _follow_up(run))
-        if run.ended_at is not None:
-            yield from _ended(view, run, run.ended_at)
     for request in snapshot.requests:
         yield _request(view, request)
+    for run in snapshot.runs:
+        if run is not snapshot.first:
+            yield _line(run.created_at, "play", _follow_up(run))
+        if run.ended_at is not None:
+            yield from _ended(view, run, run.ended_at)
     change = snapshot.change
     if change.ended_at is not None and change.state == "merged":
         sha = f" as {change.merged_sha[:7]}" if change.merged_sha else ""
-        yield _line(change.ended_at, "go", f"Merged into {change.base}{sha}")
+        yield _line(change.ended_at, "git-merge", f"Merged into {change.base}{sha}")
     elif change.ended_at is not None:
         why = f": {change.closed_because}" if change.closed_because else ""
-        yield _line(change.ended_at, "idle", f"Closed without merging{why}")
+        yield _line(change.ended_at, "circle-slash", f"Closed without merging{why}")
 
 
 def _ended(view: ChangeView, run: RunItem, at: datetime) -> Iterator[Entry]:
@@ -139,10 +142,13 @@ def _ended(view: ChangeView, run: RunItem, at: datetime) -> Iterator[Entry]:
             ),
         )
     if commits := snapshot.made_by(run):
-        yield _fact(at, "", _commits_html(commits))
+        yield _fact(at, "git-branch", _commits_html(commits))
     checks = snapshot.checks.get(run.id, [])
     last = max((one.round for one in checks), default=0)
-    for tone, head, is_red in (("go", "Checks passed", False), ("stop", "Checks failed", True)):
+    for sign, head, is_red in (
+        ("circle-check", "Checks passed", False),
+        ("circle-alert", "Checks failed", True),
+    ):
         named = [
             one.name
             for one in checks
@@ -152,7 +158,7 @@ def _ended(view: ChangeView, run: RunItem, at: datetime) -> Iterator[Entry]:
         ]
         if named:
             ended = max((one.ended_at or at for one in checks), default=at)
-            yield _line(max(ended, at), tone, f"{head}: {', '.join(named)}")
+            yield _line(max(ended, at), sign, f"{head}: {', '.join(named)}")
 
 
 def _request(view: ChangeView, request: RequestOut) -> Entry:
@@ -160,7 +166,8 @@ def _request(view: ChangeView, request: RequestOut) -> Entry:
     text_html = f'<div class="bb">{view.prose_of(request.text)}</div>' if request.text else ""
     rows = "".join(_comment_html(view, one) for one in sent)
     what = f"sent {counted(len(sent), 'comment')} to the agent" if sent else "wrote to the agent"
-    html = _block(request.author or "Somebody", what, request.at, text_html + rows)
+    who = request.author or "Somebody"
+    html = _block(who, what, request.at, text_html + rows, sign="user")
     return Entry(request.at, "request", html)
 
 
@@ -190,24 +197,27 @@ def _commits_html(commits: Sequence[CommitOut]) -> str:
     return f"{counted(len(commits), 'commit')}: {named}{more}"
 
 
-def _block(who: str, what: str, at: datetime, inner: str, mark: str = "") -> str:
+def _block(
+    who: str, what: str, at: datetime, inner: str, *, mark: str = "", sign: str = "bot"
+) -> str:
     testid = f' data-testid="{mark}"' if mark else ""
     return (
-        f'<div class="blk"{testid}><div class="bh"><b>{plain_html(who)}</b> '
+        f'<div class="blk"{testid}><div class="bh"><span class="who">{icon(sign, kind="s")}</span>'
+        f"<b>{plain_html(who)}</b> "
         f'<span class="sub">{text(what)}</span><span class="sp"></span>'
         f'<span class="sub">{day_html(at)}</span></div>{inner}</div>'
     )
 
 
-def _line(at: datetime, tone: str, words: str) -> Entry:
-    return _fact(at, tone, plain_html(words))
+def _line(at: datetime, sign: str, words: str) -> Entry:
+    return _fact(at, sign, plain_html(words))
 
 
-def _fact(at: datetime, tone: str, html: str) -> Entry:
+def _fact(at: datetime, sign: str, html: str) -> Entry:
     return Entry(
         at,
         "line",
-        f'<div class="talk-fact"><i class="mark {tone}" aria-hidden="true"></i>'
+        f'<div class="talk-fact">{icon(sign, kind=TONES.get(sign, "s"))}'
         f'<span>{html}</span><span class="sp"></span>'
         f'<span class="sub">{day_html(at)}</span></div>',
     )
