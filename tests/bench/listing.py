@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from app.domain.words import READY_LABEL
 from tests.bench.calls import expect, send
 from tests.bench.client.phase import processor_seconds
 from tests.bench.history import STATUSES
@@ -10,6 +13,7 @@ from tests.bench.table import Found, Measured
 from tests.bench.yard import Yard
 
 READS = 40
+BODY = "Some lines of text, as people write them.\n\n" * 20
 # the prefix of the hundred oldest ids, which a search from the newest reaches last
 OLDEST = "run_c" + "0" * 22
 
@@ -31,6 +35,19 @@ def measure_lists(few: Yard, many: Yard, projects: tuple[str, str], note: str) -
             used = f"{values['cpu']:.1f} ms of processor time; {note}"
             found["newest_time"] = Measured(values["much"], used)
     return found
+
+
+def measure_board(yard: Yard, projects: Sequence[str], issues: int) -> Found:
+    """Measure the answer of the issues of all projects."""
+    with yard.server.client() as client:
+        for number in range(issues):
+            blocked = "Blocked by #1" if number % 7 == 0 else ""
+            body = {"title": f"Issue {number}", "body": f"{BODY}{blocked}", "labels": [READY_LABEL]}
+            path = f"/projects/{projects[number % len(projects)]}/issues"
+            client.post(path, json=body).raise_for_status()
+    milliseconds, used = _time(yard, "/issues")
+    note = f"{issues:,} issues; {used:.1f} ms of processor time"
+    return {"board": Measured(milliseconds, note)}
 
 
 def _paths(projects: tuple[str, str]) -> dict[str, tuple[str, str]]:

@@ -16,7 +16,7 @@ from tests.bench.commanding import measure_first_words
 from tests.bench.enclosing import measure_enclosing
 from tests.bench.idling import measure_rest, measure_starts
 from tests.bench.launching import make_large_origin, measure_launch, write_agent
-from tests.bench.listing import measure_lists
+from tests.bench.listing import measure_board, measure_lists
 from tests.bench.noop import running_noop
 from tests.bench.pages.flooding import SETTINGS as FLOOD_SETTINGS
 from tests.bench.pages.flooding import measure_flood, write_flood
@@ -154,6 +154,12 @@ def _lists(ground: Ground) -> Found:
     return measure_lists(few, many, (few_projects[0], many_projects[0]), note)
 
 
+def _board(ground: Ground) -> Found:
+    with ground.yard("board", ground.origin) as yard:
+        projects = [yard.add_project(f"p{one}", agent_command=["true"]) for one in range(5)]
+        return measure_board(yard, projects, 100 if ground.is_short else 1000)
+
+
 def _launch(ground: Ground) -> Found:
     folder = ground.new_folder("launch")
     agent = write_agent(folder / "agent.sh")
@@ -189,6 +195,7 @@ STEPS = (
     Step("a hundred open pages", ("idle_pages", "fan_out"), _open_pages),
     Step("starts and rest", ("start", "idle", "memory"), _rest),
     Step("a long history", LISTS, _lists),
+    Step("the issues of all projects", ("board",), _board),
     Step("launching", ("launch", "told"), _launch),
     Step("a sandbox", ("sandbox", "util_linux"), _enclosing),
     Step("sweeping", ("sweep_idle", "sweep_busy", "sweep_lag"), _sweeps),

@@ -100,7 +100,6 @@ from app.api.schemas.runs import (
     TimelineEvent,
     UsageOut,
 )
-from app.api.schemas.search import SearchOut
 from app.api.schemas.system import (
     AlertOut,
     AuditOut,
@@ -258,7 +257,6 @@ __all__ = [
     "RunsTotal",
     "RunsTotals",
     "SandboxOut",
-    "SearchOut",
     "SettingOut",
     "SignOut",
     "SignedOut",

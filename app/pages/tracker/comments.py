@@ -37,7 +37,9 @@ class IssueComments:
             self._earlier = button("Show earlier", self._show_earlier, kind="small")
             self._list = ui.element("div").classes("stack")
             with ui.element("div") as self._form:
-                self._new = area_field("Say something", mark="comment-body")
+                self._new = area_field(
+                    "Add a comment", hint="The next run on this issue reads it.", mark="comment-box"
+                )
                 with ui.element("div").classes("foot"):
                     ui.element("span").classes("sp")
                     self._send = button("Comment", self._submit, kind="pri", mark="comment-submit")
@@ -67,7 +69,7 @@ class IssueComments:
             ui.html(head, sanitize=clean).classes("line")
             words = ui.html("", sanitize=clean)
         background_tasks.create(self._format(words, comment.body), name="format a comment")
-        return testid(row, "comment", comment=str(comment.id))
+        return testid(row, "issue-comment", comment=str(comment.id))
 
     async def _format(self, words: ui.html, body: str) -> None:
         html = await format_markdown(body)

@@ -11,7 +11,7 @@ from typing import Any
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import ChangeOut, CommentOut, IssueOut, ProjectOut
+from app.api.schemas import BoardIssueOut, BoardOut, ChangeOut, CommentOut, IssueOut, ProjectOut
 from app.pages.components.buttons import button
 from app.pages.components.countdown import ago_html
 from app.pages.components.markup import clean, plain, text
@@ -20,6 +20,7 @@ from app.pages.runs.new_run import open_run_dialog
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession, runs_path
 from app.pages.tracker.comments import IssueComments
+from app.pages.tracker.issue_side import BlockedBy, IssuePrompt
 from app.pages.tracker.issue_text import IssueText, priority_field
 from app.pages.tracker.words import change_html, hold_html, labels_html, state_html
 from app.state.tracker.issue_changes import labelled, toggled_ready, turned
@@ -27,7 +28,9 @@ from app.state.tracker.issue_changes import labelled, toggled_ready, turned
 MAX_LABEL = 100
 
 
-Look = tuple[IssueOut, list[CommentOut], list[ChangeOut]]
+Look = tuple[IssueOut, list[CommentOut], list[ChangeOut], BoardOut]
+# closed issues among which blockers are found
+CLOSED = 500
 
 
 class IssueLabels:
@@ -93,27 +96,37 @@ class IssuePanel:
         self._id, self._issue = project.id, issue
         self._is_archived = project.archived_at is not None
         self._key = str(uuid.uuid4())
+        self._others: list[BoardIssueOut] = []
         self.load = session.looker(self._ask, self._take)
         with page.beside:
             self._state = ui.html("", sanitize=clean, tag="span")
         self._draw_acts(page)
-        with testid(ui.element("div").classes("issue"), "issue", issue=str(issue.number)):
-            self._under = ui.html("", sanitize=clean).classes("line")
-            self._priority = priority_field(issue.priority).control
-            self._priority.on_value_change(self._prioritize)
-            self._labels = IssueLabels(self._change)
-            self._text = IssueText(session, project.id, issue, html, self.load)
-            with self._text.foot:
-                self._ready = button(
-                    "Mark ready", self._toggle_ready, kind="small", mark="toggle-ready"
-                )
-                self._turn = button("Close", self._turn_over, kind="small bare", mark="turn-issue")
-            self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
-            self._comments = IssueComments(session, project.id, issue.number, self.load)
+        with ui.element("div").classes("issue-page"):
+            main = ui.element("div").classes("issue")
+            with testid(main, "issue", issue=str(issue.number)):
+                self._under = ui.html("", sanitize=clean).classes("line")
+                self._text = IssueText(session, project.id, issue, html, self.load)
+                self._comments = IssueComments(session, project.id, issue.number, self.load)
+                self._prompt = IssuePrompt(session, project, issue.number)
+            with ui.element("aside").classes("issue-side stack"):
+                self._draw_side(issue)
         self._changes.set_visibility(False)
         self._show()
         session.on("project.changed", self._follow)
         session.on_return(self.load)
+
+    def _draw_side(self, issue: IssueOut) -> None:
+        with self._text.foot:
+            self._ready = button(
+                "Mark ready", self._toggle_ready, kind="small", mark="toggle-ready"
+            )
+            self._turn = button("Close", self._turn_over, kind="small bare", mark="turn-issue")
+        self._priority = priority_field(issue.priority).control
+        self._priority.on_value_change(self._prioritize)
+        ui.html("Labels", sanitize=clean, tag="h2")
+        self._labels = IssueLabels(self._change)
+        self._blockers = BlockedBy(self._session, self._id, self._change)
+        self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
 
     def _draw_acts(self, page: Page) -> None:
         with page.actions:
@@ -123,11 +136,15 @@ class IssuePanel:
     async def _ask(self) -> Look:
         api, number = self._session.api, self._issue.number
         return await asyncio.gather(
-            api.issue(self._id, number), api.comments(self._id, number), api.changes(self._id)
+            api.issue(self._id, number),
+            api.comments(self._id, number),
+            api.changes(self._id),
+            api.board([self._id], closed=CLOSED),
         )
 
     def _take(self, look: Look) -> None:
-        self._issue, comments, changes = look
+        self._issue, comments, changes, board = look
+        self._others = board.items
         self._show()
         self._comments.show(comments, is_archived=self._is_archived)
         self._show_changes([one for one in changes if one.closes == self._issue.number])
@@ -136,7 +153,8 @@ class IssuePanel:
         issue, is_open = self._issue, self._issue.state == "open"
         with self._session.client:  # the pressed element may have been deleted by now
             self._page.set_title(f"#{issue.number} {plain(issue.title)}")
-        self._state.set_content(state_html(issue))
+        standing = next((one for one in self._others if one.number == issue.number), None)
+        self._state.set_content(state_html(issue, standing.state if standing else None))
         said = [hold_html(issue)]
         if issue.created_at is not None:
             ago = ago_html(issue.created_at, self._session.now())
@@ -162,6 +180,7 @@ class IssuePanel:
         self._priority.set_enabled(may_write)
         self._labels.show(issue, is_archived=self._is_archived)
         self._text.show(issue, is_archived=self._is_archived)
+        self._blockers.show(issue, self._others, is_archived=self._is_archived)
 
     def _show_changes(self, changes: list[ChangeOut]) -> None:
         self._changes.set_visibility(bool(changes))
@@ -230,4 +249,4 @@ class IssuePanel:
     async def _follow(self, project: ProjectOut) -> None:
         if project.id == self._id:
             self._is_archived = project.archived_at is not None
-            await self.load()
+            await asyncio.gather(self.load(), self._prompt.look())

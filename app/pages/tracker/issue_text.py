@@ -123,7 +123,7 @@ class IssueText:
         self._editor: IssueEditor | None = None
         self._shown = issue.body
         self._format = LatestRequest(lambda: format_markdown(self._issue.body), self._show_text)
-        with testid(ui.element("section").classes("card"), "issue-text"):
+        with testid(ui.element("section").classes("card"), "issue-body"):
             self._reading = ui.element("div").classes("stack")
             with self._reading:
                 self._text = ui.html("", sanitize=clean)

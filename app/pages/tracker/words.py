@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from app.api.schemas import ChangeOut, IssueOut
+from app.domain.tracker.issue_states import IssueState
 from app.domain.words import READY_LABEL
 from app.pages.components.chips import pill_html
 from app.pages.components.markup import counted, plain_html, text
+from app.state.tracker.issue_board import GROUP_NAMES
 
+STATE_TONES = {
+    IssueState.ATTENTION: "stop",
+    IssueState.RUNNING: "acc",
+    IssueState.READY: "go",
+    IssueState.WAITING: "idle",
+    IssueState.REVIEW: "go",
+}
 TONES = {"open": "acc", "merged": "go", "closed": "idle"}
 
 
@@ -23,13 +32,14 @@ def labels_html(labels: list[str]) -> str:
     )
 
 
-def state_html(issue: IssueOut) -> str:
-    """Return the issue's state as a pill: Closed, Ready (claimable) or Open."""
+def state_html(issue: IssueOut, state: IssueState | None) -> str:
+    """Return the issue's state as a pill; until the board is read, Closed, Ready or Open."""
     if issue.state == "closed":
         return pill_html("Closed", "idle", testid="issue-state")
-    if issue.claimable:
-        return pill_html("Ready", "go", testid="issue-state")
-    return pill_html("Open", "acc", testid="issue-state")
+    if state is not None and state is not IssueState.DONE:
+        return pill_html(GROUP_NAMES[state], STATE_TONES[state], testid="issue-state")
+    words, tone = ("Ready", "go") if issue.claimable else ("Open", "acc")
+    return pill_html(words, tone, testid="issue-state")
 
 
 def hold_html(issue: IssueOut) -> str:

@@ -56,15 +56,15 @@ def test_an_issue_from_its_first_word_to_its_merge(
 
     page.get_by_role("link", name="Round tax per line").click()
     expect(page.get_by_role("heading", name="#1 Round tax per line")).to_be_visible()
-    expect(page.get_by_test_id("issue-text").locator("strong")).to_have_text("a cent")
+    expect(page.get_by_test_id("issue-body").locator("strong")).to_have_text("a cent")
     page.get_by_test_id("new-label").fill("money")
     page.get_by_test_id("new-label").press("Enter")
     expect(page.get_by_role("button", name="Remove label money")).to_be_visible()
     expect(page.get_by_test_id("new-label")).to_have_value("")
-    page.get_by_test_id("comment-body").fill("Use `Decimal`.")
+    page.get_by_test_id("comment-box").fill("Use `Decimal`.")
     page.get_by_test_id("comment-submit").click()
-    expect(page.get_by_test_id("comment").locator("code")).to_have_text("Decimal")
-    expect(page.get_by_test_id("comment-body")).to_have_value("")
+    expect(page.get_by_test_id("issue-comment").locator("code")).to_have_text("Decimal")
+    expect(page.get_by_test_id("comment-box")).to_have_value("")
 
     page.get_by_test_id("start-issue").click()
     page.get_by_role("link", name="Open the run").wait_for()
@@ -120,7 +120,7 @@ def test_what_is_half_typed_outlives_what_others_do(
     expect(notice).to_contain_text("Ann's words.")
     assert barriers(bob) == []
     bob.get_by_test_id("save-mine").click()
-    expect(ann.get_by_test_id("issue-text")).to_contain_text("Half! of a sent")
+    expect(ann.get_by_test_id("issue-body")).to_contain_text("Half! of a sent")
     expect(ann.get_by_role("heading", name="#1 Ann's title")).to_be_visible()
 
 
@@ -135,9 +135,9 @@ def test_a_hostile_text_runs_nowhere(tab: Page, server: RunyardServer, tmp_path:
             path = f"/projects/{project}/issues/1/comments"
             assert client.post(path, json=body).status_code == 201
     tab.goto(address)
-    expect(tab.get_by_test_id("comment")).to_have_count(2)
-    expect(tab.get_by_test_id("comment").last).to_contain_text("alert(1)")
-    expect(tab.get_by_test_id("issue-text")).to_contain_text("alert(1)")
+    expect(tab.get_by_test_id("issue-comment")).to_have_count(2)
+    expect(tab.get_by_test_id("issue-comment").last).to_contain_text("alert(1)")
+    expect(tab.get_by_test_id("issue-body")).to_contain_text("alert(1)")
     assert tab.evaluate(WHAT_RUNS) == []
     assert tab.locator("main :is(img, svg, iframe, script, style, form, video)").count() == 0
     tab.get_by_test_id("edit-issue").click()

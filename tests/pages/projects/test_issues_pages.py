@@ -170,10 +170,10 @@ async def test_comments_are_said_and_those_of_others_leave_a_half_typed_one_alon
     await until(lambda: "No comments yet" in html_of(user))
     user.find(marker="comment-submit").click()
     await user.should_see("A comment needs some words.")
-    user.find(marker="comment-body").type("Mine is **half")
+    user.find(marker="comment-box").type("Mine is **half")
     await house.api_of(user).comment(project.id, 1, "<i>theirs</i>")
     await until(lambda: "&lt;i&gt;theirs&lt;/i&gt;" in html_of(user))
-    user.find(marker="comment-body").type(" done**")
+    user.find(marker="comment-box").type(" done**")
     user.find(marker="comment-submit").click()
     await until(lambda: "<strong>half done</strong>" in html_of(user))
     await until(lambda: "Comments 2" in html_of(user))
@@ -215,6 +215,35 @@ async def test_a_priority_is_chosen_on_the_issues_page_and_anothers_is_shown(
     await until(lambda: [one.priority for one in tracker.issues(project.id)] == ["normal", "high"])
     await house.api_of(user).change_issue(project.id, 2, priority="low")
     await until(lambda: field.value == "low")
+
+
+async def test_what_blocks_an_issue_is_chosen_and_taken_out_and_its_text_says_it(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await write(house, user, project, "Show tax", labels=READY)
+    path = await write(house, user, project, "Charge tax", body="Do it.", labels=READY)
+    await user.open(path)
+    await until(lambda: "Ready" in html_of(user))
+    user.find(marker="blocked-by-search").type("show")
+    await user.should_see(marker="blocked-by-option")
+    user.find(marker="blocked-by-option").click()
+    await user.should_see(marker="blocked-by-remove")
+    assert (await stands(house, user, project, 2)).body == "Do it.\n\nBlocked by #1"
+    await until(lambda: "Waiting" in html_of(user))
+    user.find(marker="blocked-by-remove").click()
+    await user.should_not_see(marker="blocked-by-remove")
+    assert (await stands(house, user, project, 2)).body == "Do it."
+    user.find(marker="blocked-by-search").type("#999").trigger("keydown.enter")
+    await until(lambda: "#999 does not exist" in html_of(user))
+
+
+async def test_what_the_agent_will_be_told_is_read_where_it_is_opened(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(await write(house, user, project, "Say it", body="Word for <i>word</i>"))
+    user.find(marker="issue-prompt").trigger("toggle", True)
+    await until(lambda: "<pre" in html_of(user))
+    assert "Word for &lt;i&gt;word&lt;/i&gt;" in html_of(user)
 
 
 async def test_a_text_is_edited_and_an_empty_title_is_refused(

@@ -1,0 +1,46 @@
+"""Edits of the blockers that an issue's text names."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.issues import blockers_of
+from app.domain.tracker.blockers import with_blocker_added, with_blocker_removed
+
+
+@pytest.mark.parametrize(
+    ("body", "number", "found"),
+    [
+        ("", 3, "Blocked by #3"),
+        ("Do it.\n", 3, "Do it.\n\nBlocked by #3"),
+        ("Blocked by #1", 3, "Blocked by #1, #3"),
+        ("Blocked by #3", 3, "Blocked by #3"),
+        ("Depends on #1 and #2, since then\nmore", 3, "Depends on #1 and #2, #3, since then\nmore"),
+        ("## Blocked by\n\n- #1\n", 3, "## Blocked by\n\n- #1\n\nBlocked by #3"),
+        # what is no blocker for the queue is left alone
+        ("```\nBlocked by #1", 3, "Blocked by #3\n\n```\nBlocked by #1"),
+        ("> Blocked by #1", 3, "> Blocked by #1\n\nBlocked by #3"),
+    ],
+)
+def test_a_blocker_is_added_to_the_text(body: str, number: int, found: str) -> None:
+    assert with_blocker_added(body, number) == found
+    assert set(blockers_of(found)) == {*blockers_of(body), number}
+
+
+@pytest.mark.parametrize(
+    ("body", "number", "found"),
+    [
+        ("Blocked by #3", 3, ""),
+        ("Do it.\n\nBlocked by #3", 3, "Do it."),
+        ("Blocked by #1, #3", 3, "Blocked by #1"),
+        ("Blocked by #3, #1", 3, "Blocked by #1"),
+        ("Blocked by #1, #3 and #5", 3, "Blocked by #1 and #5"),
+        ("Depends on #03", 3, ""),
+        ("## Blocked by\n\n- #1\n- #3\n- #5", 3, "## Blocked by\n\n- #1\n\n- #5"),
+        ("Blocked by #3\n\nSee #3 and #33.", 3, "\n\nSee #3 and #33."),
+        ("Blocked by #3\n\n## Depends on\n#3 #4", 3, "\n\n## Depends on\n #4"),
+        ("Nothing", 3, "Nothing"),
+    ],
+)
+def test_a_blocker_is_taken_out_of_the_text(body: str, number: int, found: str) -> None:
+    assert with_blocker_removed(body, number) == found
