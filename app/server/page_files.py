@@ -22,8 +22,8 @@ from starlette.types import Scope
 
 STYLE, SCRIPT, VUE, BEHAVIOR = "page.css", "page.js", "vue.js", "shell.js"
 FOR_EVER = "public, max-age=31536000, immutable"
-SHEETS = ("theme.css", "shell.css", "icons.css")
-SCRIPTS = ("clock.js", "keys.js")
+SHEETS = ("theme.css", "shell.css", "icons.css", "palette.css")
+SCRIPTS = ("clock.js", "keys.js", "palette.js")
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _THEIRS = Path(nicegui.__file__).parent / "static"
 _THEIR_ADDRESS = f"/_nicegui/{nicegui.__version__}/static"

@@ -215,6 +215,7 @@ class ApiClient:
 
     inbox = _asks(review_calls.inbox)
     report_since = _asks(review_calls.report)
+    search = _asks(review_calls.search)
     change_files = _asks(review_calls.change_files)
     change_history = _asks(review_calls.change_history)
     change_comments = _asks(review_calls.change_comments)

@@ -1,4 +1,4 @@
-"""The calls of the inbox, the report and reviews; see `app/api/client/calls.py`."""
+"""The calls of the inbox, the report, the search and reviews; see `app/api/client/calls.py`."""
 # stands alone: that file is full
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ def inbox() -> Call[list[schemas.InboxItem]]:
 def report() -> Call[schemas.ReportOfRuns]:
     """Return the sums of the runs that ended since this person's last visit."""
     return Call("GET", "/report", "ReportOfRuns")
+
+
+def search(text: str) -> Call[schemas.SearchOut]:
+    """Return the projects, issues, change requests and runs that these words name."""
+    return Call("GET", "/search", "SearchOut", params={"q": text})
 
 
 def _change(project_id: str, number: int, rest: str) -> str:

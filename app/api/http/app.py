@@ -37,7 +37,7 @@ from app.domain.secret_masks import MaskStream, SecretMask
 
 # paths with data of runs; texts that a person edits would come back with the mask in them
 _TOLD = re.compile(
-    r"\A(?:/api/v1)?/issues\Z"
+    r"\A(?:/api/v1)?/(?:issues|search)\Z"
     r"|/(?:runs|parked|inbox|batches|bulk|events|audit|quarantine|projects/[^/]+/changes)(?:/|\Z)"
 )
 # the parts of a zip file are masked before they are packed

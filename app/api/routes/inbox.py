@@ -1,4 +1,4 @@
-"""Routes of the inbox and the report."""
+"""Routes of the inbox, the report and the search over everything."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from app.api.schemas.inbox import (
     ProjectReportOut,
     ReportOfRuns,
 )
-from app.api.schemas.parts import InUtc
+from app.api.schemas.parts import InUtc, NoNul
+from app.api.schemas.search import ProjectFound, SearchOut, TitleFound
+from app.api.views import run_item
 from app.domain.review.inbox import counts_of
 from app.domain.statistics import Figures
 from app.services.container import Services
 
+Words = Annotated[str, Query(max_length=200), NoNul]
 Since = Annotated[datetime | None, Query(description="Left out: since your last visit."), InUtc]
 
 
 def routes(services: Services) -> APIRouter:
-    """Build `GET /inbox` and `GET /report`."""
+    """Build `GET /inbox`, `GET /report` and `GET /search`."""
     router = APIRouter(tags=["inbox"])
 
     @router.get("/inbox")
@@ -53,6 +56,28 @@ def routes(services: Services) -> APIRouter:
                 )
                 for one in found.projects
             ],
+        )
+
+    router.routes.extend(_search(services).routes)
+    return router
+
+
+def _search(services: Services) -> APIRouter:
+    router = APIRouter(tags=["inbox"])
+
+    @router.get("/search")
+    def search(q: Words) -> SearchOut:
+        """Projects, issues and change requests, and runs that the words name.
+
+        At most eight of each. Issues and change requests are those of the built-in tracker: open
+        ones by title or project, any by number. Runs are found as by `GET /runs`.
+        """
+        found = services.search.find(q)
+        names = services.projects.names_of({run.project_id for run in found.runs})
+        return SearchOut(
+            projects=[ProjectFound.model_validate(one) for one in found.projects],
+            titles=[TitleFound.model_validate(one) for one in found.titles],
+            runs=[run_item(run, names.get(run.project_id, "")) for run in found.runs],
         )
 
     return router

@@ -100,6 +100,7 @@ from app.api.schemas.runs import (
     TimelineEvent,
     UsageOut,
 )
+from app.api.schemas.search import SearchOut
 from app.api.schemas.system import (
     AlertOut,
     AuditOut,
@@ -257,6 +258,7 @@ __all__ = [
     "RunsTotal",
     "RunsTotals",
     "SandboxOut",
+    "SearchOut",
     "SettingOut",
     "SignOut",
     "SignedOut",

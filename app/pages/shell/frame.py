@@ -17,6 +17,7 @@ from app.pages.components.chips import LiveBadge, connection_html, correlation_c
 from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain, text
 from app.pages.shell.page_session import PageSession
+from app.pages.shell.palette import Palette
 from app.pages.shell.rail import draw_rail
 from app.state.page.connection import Connection
 
@@ -110,6 +111,7 @@ def frame(
             draw_stores_banner(session)
             with ui.element("div").classes("page") as body:
                 yield Page(heading, beside, actions, body, badge, tab)
+        Palette(session)
     session.start_notifying()
 
 

@@ -39,6 +39,7 @@ def draw_rail(session: PageSession, active: str) -> LiveBadge:
     """Draw the rail; `active` is the entry of the current page. Return its connection badge."""
     with ui.element("nav").classes("rail").props('aria-label="Main"'):
         _draw_brand()
+        _draw_search()
         counts = {words: _entry(words, path, picture, active) for words, path, picture in ENTRIES}
         with ui.element("div").classes("rail-more").props("popover=auto") as rest:
             _entry("Settings", "/settings", "settings", active)
@@ -58,6 +59,14 @@ def draw_rail(session: PageSession, active: str) -> LiveBadge:
 def _draw_brand() -> None:
     with ui.link(target="/").classes("brand").props('aria-label="Runyard, to the inbox"'):
         ui.html(f"{LOGO}<span>Runyard</span>", sanitize=clean, tag="span")
+
+
+def _draw_search() -> None:
+    with ui.element("button").classes("find") as search:
+        search.props("type=button data-opens=palette")
+        words = f"{icon('search')}<span>Search</span>"
+        ui.html(words, sanitize=clean, tag="span")
+        ui.html("Ctrl K", sanitize=clean, tag="kbd").props("aria-hidden=true")
 
 
 def _entry(words: str, path: str, picture: str, active: str) -> ui.html:

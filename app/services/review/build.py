@@ -15,6 +15,7 @@ from app.services.review.issue_board import IssueBoard
 from app.services.review.report import ReportService
 from app.services.review.resolving import Resolving
 from app.services.review.reviews import Reviews
+from app.services.review.search import Search
 from app.services.review.visits import Visits
 from app.services.runs.build import RunServices
 from app.services.system.build import SystemServices
@@ -33,6 +34,7 @@ class ReviewServices:
     issue_board: IssueBoard
     resolving: Resolving
     histories: Histories
+    search: Search
 
 
 def build(
@@ -60,4 +62,5 @@ def build(
         issue_board=IssueBoard(context, projects.overview, system.quarantine),
         resolving=Resolving(tracker.changes, runs.accept),
         histories=Histories(context, tracker.changes),
+        search=Search(context.stores, runs.listing),
     )

@@ -92,6 +92,7 @@ RUN_CALLS = (
     Call("GET", "/inbox", BOTH, may_know=True),
     Call("GET", "/issues", BOTH),
     Call("GET", "/report", BOTH),
+    Call("GET", "/search?q=wait", BOTH),
     Call("GET", "/parked", BOTH),
     Call("POST", "/parked/discard", BOTH, body=IN_PROJECT | {"branch": "-", "confirm": "-"}),
     Call("POST", "/idempotency-keys/{key}/reset", BOTH, body=IN_PROJECT),
