@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
@@ -43,6 +44,8 @@ class IssuesView:
         self._state = IssueBoardState(BoardFilter.from_query(self._query | of_one))
         self._dirty: set[str] = set()
         self._is_held = False
+        # moves go one by one: a second press of a key comes before the first is answered
+        self._moving = asyncio.Lock()
         self.load = session.looker(self._ask, self._take)
         self._form = IssueForm(session, project.id if project else None, self.load)
         with ui.element("div").classes("issues"):
@@ -222,6 +225,10 @@ class IssuesView:
             await self._load_one(issue.project_id)
 
     async def _drop(self, key: str, place: int) -> None:
+        async with self._moving:
+            await self._move(key, place)
+
+    async def _move(self, key: str, place: int) -> None:
         issue = self._state.get(key)
         if issue is None:
             return
