@@ -61,7 +61,7 @@ class Place:
         self._words.set_content(text(words))
         for link, item in ((self._before, before), (self._after, after)):
             link.set_visibility(item is not None)
-            link.props["href"] = item.url if item else ""
+            link.props["href"] = item.url if item else "/"
 
 
 def neighbors(

@@ -38,9 +38,7 @@ RUN_LIST = (
     '<link rel="stylesheet" href="/assets/run_list.css">'
     '<script src="/assets/run_list.js" defer></script>'
 )
-FORM = (
-    '<link rel="stylesheet" href="/assets/form.css"><script src="/assets/draft.js" defer></script>'
-)
+FORM = '<script src="/assets/draft.js" defer></script>'
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def is_live(status: Status) -> bool:
 
 
 def dress_form() -> None:
-    """Link what the run form needs: assets/runs.css, assets/form.css and assets/draft.js."""
+    """Link assets/runs.css, which styles the run form, and assets/draft.js."""
     ui.add_head_html(RUNS)
     ui.add_head_html(FORM)
 

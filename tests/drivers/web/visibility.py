@@ -43,7 +43,7 @@ _UNSEEN = """async () => {
   const CLOSED = "[hidden], .hidden, .sr, .skip, noscript, details:not([open]) > :not(summary), " +
     "[popover]:not(:popover-open), script, style"
   // panels of tabs that are not chosen
-  const PUT_AWAY = ".panel, .two > .left"
+  const PUT_AWAY = ".panel, .two > .left, .inbox .pane"
   const found = [], room = document.documentElement.clientWidth
   const next = () => new Promise((done) => requestAnimationFrame(done))
   const name = (e) => `${e.tagName.toLowerCase()}${e.className ? "." + e.className : ""} ` +
