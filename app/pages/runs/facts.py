@@ -14,6 +14,7 @@ from app.domain.text.durations import clock_words, span_words
 from app.domain.words import Phase
 from app.pages.components.chips import copy_chip_html, env_provenance_html
 from app.pages.components.countdown import ago_html, day_html
+from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
@@ -146,12 +147,13 @@ class LastWords:
     """A box with the agent's final message; hidden while there is none."""
 
     def __init__(self) -> None:
-        self._box = testid(ui.html("", sanitize=clean), "final-message")
+        self._box = testid(ui.html("", sanitize=clean).classes("run-summary"), "run-summary")
 
     def show(self, report: ReportOut) -> None:
         """Show the final message, or else the line in which the agent reported its usage limit."""
         words = report.final_message or report.limit or ""
         lines = "\n".join(plain_html(line) for line in words.split("\n"))
         self._box.set_visibility(bool(words))
-        said = f'<pre class="task said" tabindex="0">{lines}</pre>'
-        self._box.set_content(f"<h2>The agent said</h2>{said}" if words else "")
+        said = f'<pre class="said" tabindex="0">{lines}</pre>'
+        head = f'<div class="bh">{icon("bot")}<h2>What the agent did</h2></div>'
+        self._box.set_content(f'<div class="blk">{head}{said}</div>' if words else "")

@@ -101,6 +101,7 @@ class RunHeader:
             )
             self._retried = ui.html("", sanitize=clean, tag="span").classes("sub")
             self._retry = button("Retry", lambda: retry(None), mark="retry-run")
+            self._review = ui.html("", sanitize=clean, tag="span")
             self._release = ConfirmButton(
                 "Release", "Release without proof?", release, kind="danger", mark="release-run"
             )
@@ -125,6 +126,7 @@ class RunHeader:
         self._chips.set_content(chips_html(run, self._session.board.get(run.project_id)))
         self._show_key(run, word)
         self._export.set_content(export_html(run.id, "run-export"))
+        self._review.set_content(review_html(run))
         self._why.set_content(why_html(run, self._left_html(run)))
         self._stuck.show(run)
         self._plan.show(run)
@@ -266,6 +268,15 @@ def export_html(run_id: str, mark: str = "") -> str:
     title = "Row, timeline, report, diff and log in one file"
     testid = f'data-testid="{mark}" ' if mark else ""
     return f'<a class="btn" href="{href}" download="{name}" {testid}title="{title}">Export</a>'
+
+
+def review_html(run: RunOut) -> str:
+    """Return the link to the run's open change, empty if it has none in the own tracker."""
+    made = run.delivery
+    if made is None or made.kind != "change" or made.state != "open" or run.phase is not Phase.DONE:
+        return ""
+    href = f"/projects/{text(run.project_id)}/changes/{made.number}"
+    return f'<a class="btn pri" href="{href}" data-testid="review-change">Review change</a>'
 
 
 def why_html(run: RunOut, left: str = "") -> str:

@@ -206,7 +206,7 @@ class LogPanel:
 
     def _draw_switch(self) -> None:
         with ui.element("div").classes("seg forms") as switch:
-            switch.props('role=group aria-label="Form of the log"')
+            testid(switch, "log-mode").props('role=group aria-label="Form of the log"')
             for form in (READABLE, RAW):
                 name = form.lower()
                 # the browser keeps the choice in a cookie (assets/run_log.js)

@@ -23,6 +23,7 @@ from app.pages.runs.diff_panel import DiffPanel
 from app.pages.runs.facts import Facts, LastWords, title_of
 from app.pages.runs.header import RESETTING_KEY, RunHeader, export_html
 from app.pages.runs.log_panel import LogPanel
+from app.pages.runs.steps import RunSteps
 from app.pages.runs.tabs import RunTabs
 from app.pages.runs.told import Told
 from app.pages.shell.frame import frame, refused
@@ -128,12 +129,12 @@ class RunScreen:
             self._header = RunHeader(
                 session, self._page, self._stop, self._release, self._retry, self._reset_key
             )
+            self._steps = RunSteps(session)
             with ui.element("div").classes("two") as two:
                 with ui.element("div").classes("left"):
                     self._checks = ChecksCard(session, run.id)
                     self._timeline = TimelineView(session)
                     self._delivery = PullRequestCard(session, self._merge, self._deliver_or_ask)
-                    self._words = LastWords()
                     self._facts = Facts(session)
                 with ui.element("div"):
                     self._draw_right(two)
@@ -152,6 +153,7 @@ class RunScreen:
         shown = TAB_OF.get(query.get("show", ""), "log")
         self._tabs = RunTabs(two, shown)
         with self._tabs.panel("log"):
+            self._words = LastWords()
             self._told = Told(self.session, self.run.id)
             self._used = ui.html("", sanitize=clean).classes("sub only-narrow used")
             self._log.draw()
@@ -198,6 +200,7 @@ class RunScreen:
     def _show_timeline(self) -> None:
         record = self._record
         self._timeline.show(record.run, record.events, record.report.sentence)
+        self._steps.show(record.run, record.events)
 
     def _announce(self, run: RunOut) -> None:
         if run.status != self._said:

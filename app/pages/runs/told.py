@@ -31,7 +31,7 @@ class Told:
         with ui.element("details").classes("fold told") as fold:
             ui.html("What it was told", sanitize=clean, tag="summary")
             self._box = testid(ui.html("", sanitize=clean), "told-text")
-        testid(fold, "told")
+        testid(fold, "run-prompt")
         fold.on("toggle", self._toggle, js_handler="(e) => emit(e.target.open)")
 
     async def _toggle(self, event: GenericEventArguments) -> None:

@@ -36,7 +36,7 @@ async def test_what_the_agent_reports_is_shown_while_it_works_and_in_the_end(
     await user.open(f"/runs/{run.id}")
     await until(lambda: "3 tool calls · edited 2 files · 16 k tokens" in html_of(user))
     assert "<b>Working</b>" in html_of(user)
-    assert "The agent said" not in html_of(user)
+    assert "What the agent did" not in html_of(user)
     await asyncio.to_thread(open_gate, gate)
     await until_status(house, run.id, "succeeded")
     await until(lambda: IN_ALL in html_of(user) and "<b>Worked</b>" in html_of(user))
@@ -117,11 +117,11 @@ async def test_hostile_last_words_are_text(
     run = await start(house, user, project, "k1", agent="claude")
     await until_status(house, run.id, "succeeded")
     await user.open(f"/runs/{run.id}")
-    assert "The agent said" in html_of(user)
+    assert "What the agent did" in html_of(user)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html_of(user)
     assert "<script" not in html_of(user)
     assert "<img" not in html_of(user)
-    assert "\u202e" not in html_of(user).split("The agent said")[1].split("</pre>")[0]
+    assert "\u202e" not in html_of(user).split("What the agent did")[1].split("</pre>")[0]
     assert "Continue by hand" not in html_of(user)
 
 

@@ -24,7 +24,7 @@ def turn(**values: Any) -> TurnOut:
 
 
 def open_section(user: User) -> None:
-    (fold,) = user.find(marker="told").elements
+    (fold,) = user.find(marker="run-prompt").elements
     assert fold.client
     for listener in fold._event_listeners.values():
         if listener.type == "toggle":
