@@ -1,5 +1,6 @@
 """The steps of a run in one line: how far it is, and how long each step took."""
 
+# stands alone: run.py is near the bound of a file
 from __future__ import annotations
 
 from collections.abc import Sequence
