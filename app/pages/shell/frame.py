@@ -42,6 +42,7 @@ class TabTitle:
 
     def __init__(self, session: PageSession, title: str) -> None:
         self._title, self._waiting = title, 0
+        self._client = session.client
         self._mark = ui.element("span").props("hidden data-waiting=0")
         counts = session.system.inbox
         self._count(counts)
@@ -62,7 +63,8 @@ class TabTitle:
 
     def _show(self) -> None:
         number = f"({self._waiting}) " if self._waiting else ""
-        ui.page_title(f"{number}{self._title} · Runyard")
+        with self._client:
+            ui.page_title(f"{number}{self._title} · Runyard")
 
 
 @dataclass
