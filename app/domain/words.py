@@ -67,6 +67,15 @@ class Side(StrEnum):
     NEW = "new"
 
 
+class FileStatus(StrEnum):
+    """A change to a file as a whole."""
+
+    ADDED = "added"
+    DELETED = "deleted"
+    RENAMED = "renamed"
+    MODIFIED = "modified"
+
+
 class Depth(StrEnum):
     """The thoroughness that the agent is asked for."""
 

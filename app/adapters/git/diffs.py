@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.adapters.git.command import Git, GitFailed
+from app.domain.words import FileStatus
 from app.services.ports import ChangedFile, Diff, DiffStat, FileText, Tampered
 
 DIFF_CAP = 2 * 1024 * 1024
@@ -23,6 +24,12 @@ _FILE_MODES = ("100644", "100755")
 _LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 _INDEX_CAP = 128 * 1024 * 1024
 _MOST_NEW_FILES = 20_000
+_STATUSES = {
+    "A": FileStatus.ADDED,
+    "C": FileStatus.ADDED,
+    "D": FileStatus.DELETED,
+    "R": FileStatus.RENAMED,
+}
 # the mark of an untracked file in a list by `ls-files -t`
 _NEW = "?"
 
@@ -45,7 +52,12 @@ def changed_files(git: Git, git_dir: Path, base: str, tip: str) -> list[ChangedF
             _, _, _, blob, status = one.split(" ")
             previous = next(fields) if status[0] in "RC" else None
             path = next(fields)
-            found[path] = ChangedFile(path, "" if status == "D" else blob, previous)
+            found[path] = ChangedFile(
+                path,
+                "" if status == "D" else blob,
+                previous,
+                status=_STATUSES.get(status[0], FileStatus.MODIFIED),
+            )
         elif one:
             added, deleted, path = one.split("\t", 2)
             if not path:  # of a rename both paths follow

@@ -220,6 +220,7 @@ class ApiClient:
     change_history = _asks(review_calls.change_history)
     change_comments = _asks(review_calls.change_comments)
     comment_on_change = _asks(review_calls.comment_on_change)
+    edit_comment = _asks(review_calls.edit_comment)
     request_changes = _asks(review_calls.request_changes)
     resolve_conflicts = _asks(review_calls.resolve_conflicts)
 
@@ -265,9 +266,18 @@ class ApiClient:
         answer = await self.send(calls.diff(run_id))
         return DiffText(answer.text, answer.headers["X-Diff-Truncated"] == "true")
 
-    async def change_diff(self, project_id: str, number: int) -> str:
-        """Return the unified diff of a change request."""
-        return (await self.send(tracker_calls.change_diff(project_id, number))).text
+    async def file_diff(self, project_id: str, number: int, path: str) -> DiffText:
+        """Return the unified diff of one file of a change request."""
+        answer = await self.send(review_calls.file_diff(project_id, number, path))
+        return DiffText(answer.text, answer.headers["X-Diff-Truncated"] == "true")
+
+    async def mark_viewed(self, project_id: str, number: int, path: str, *, viewed: bool) -> None:
+        """Mark a file of a change request as viewed, or not."""
+        await self.send(review_calls.mark_viewed(project_id, number, path, viewed=viewed))
+
+    async def delete_comment(self, project_id: str, number: int, comment: int) -> None:
+        """Delete a draft of a review."""
+        await self.send(review_calls.delete_comment(project_id, number, comment))
 
     async def log(self, run_id: str, *, offset: int, limit: int) -> LogPiece:
         """Return bytes of a run's log; a negative offset counts from the end."""

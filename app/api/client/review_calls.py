@@ -59,6 +59,30 @@ def comment_on_change(
     return Call("POST", _change(project_id, number, "/comments"), "ChangeCommentOut", body=body)
 
 
+def edit_comment(
+    project_id: str, number: int, comment: int, text: str
+) -> Call[schemas.ChangeCommentOut]:
+    """Change the text of a draft."""
+    path = _change(project_id, number, f"/comments/{comment}")
+    return Call("PATCH", path, "ChangeCommentOut", body={"text": text})
+
+
+def delete_comment(project_id: str, number: int, comment: int) -> Call[None]:
+    """Delete a draft."""
+    return Call("DELETE", _change(project_id, number, f"/comments/{comment}"))
+
+
+def mark_viewed(project_id: str, number: int, path: str, *, viewed: bool) -> Call[None]:
+    """Mark a file of a change request as viewed, or not."""
+    body = {"path": path, "viewed": viewed}
+    return Call("PUT", _change(project_id, number, "/files/viewed"), body=body)
+
+
+def file_diff(project_id: str, number: int, path: str) -> Call[bytes]:
+    """Return the unified diff of one file of a change request."""
+    return Call("GET", _change(project_id, number, "/diff"), params={"file": path})
+
+
 def request_changes(
     project_id: str,
     number: int,

@@ -200,6 +200,7 @@ def _file_out(view: FileView) -> ChangeFile:
     return ChangeFile(
         path=view.file.path,
         previous=view.file.previous,
+        status=view.file.status,
         additions=view.file.additions,
         deletions=view.file.deletions,
         folded=view.is_folded,

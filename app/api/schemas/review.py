@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, Moment, NoNul, Number, TaskText
-from app.domain.words import Side
+from app.domain.words import FileStatus, Side
 
 FilePath = Annotated[str, StringConstraints(min_length=1, max_length=4096), NoNul]
 ReviewText = Annotated[
@@ -20,6 +20,7 @@ class ChangeFile(Answer):
 
     path: str
     previous: str | None = Field(default=None, description="Its path before a rename.")
+    status: FileStatus
     additions: int | None = Field(description="Null for a binary file.")
     deletions: int | None
     folded: bool = Field(description="Generated or a lock file, shown when a person asks.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 _HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(.*)", re.S)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DiffLine:
     """A line: its kind (`add`, `del`, `same`, `hunk` or `meta`), its numbers before and after."""
 

@@ -14,10 +14,12 @@ from app.pages.components.markup import markdown_html, plain
 from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.review.change_dialogs import Act, ChangeDialogs
 from app.pages.review.change_header import ChangeHeader, ConflictBanner, Place
-from app.pages.review.change_rounds import ChecksTab, DiffTab, RunsTab
+from app.pages.review.change_rounds import ChecksTab, RunsTab
 from app.pages.review.change_side import ChangeSide
 from app.pages.review.change_talk import Conversation
 from app.pages.review.change_view import ChangeView
+from app.pages.review.files.bar import ReviewActs
+from app.pages.review.files.tab import FilesTab
 from app.pages.shell.frame import enter, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_change, dress_form, dress_runs
@@ -26,7 +28,7 @@ from app.state.review.change_asks import AskedChange, asked_of
 from app.state.review.change_record import ChangeRecord, read_change, works_on
 
 TABS = ("Conversation", "Files", "Checks", "Runs")
-Body = Conversation | DiffTab | ChecksTab | RunsTab
+Body = Conversation | FilesTab | ChecksTab | RunsTab
 
 
 def register(connection: Connection) -> None:
@@ -103,14 +105,19 @@ class ChangeScreen:
 
     async def load(self) -> None:
         """Fetch what only the chosen tab shows."""
-        if isinstance(self._body, DiffTab | ChecksTab):
+        if isinstance(self._body, FilesTab | ChecksTab):
             await self._body.load()
 
     def _draw_body(self) -> Body:
         session = self._session
         match self._chosen:
             case "Files":
-                return DiffTab(session, self._project.id, self._number)
+                acts = ReviewActs(
+                    merge=lambda: self._side.ask_to_merge(),
+                    request=lambda: self._side.ask_to_change(),
+                    close=lambda: self._side.ask_to_close(),
+                )
+                return FilesTab(session, self._project.id, self._record.change, acts)
             case "Checks":
                 return ChecksTab(session)
             case "Runs":
@@ -135,7 +142,9 @@ class ChangeScreen:
         self._conflicts.show(view)
         self._header.show(view)
         self._side.show(view, word)
-        if not isinstance(self._body, DiffTab):
+        if isinstance(self._body, FilesTab):
+            self._body.show(self._record.change)
+        else:
             self._body.show(view)
         for name, count in view.counts().items():
             self._tabs.count(name, count)

@@ -6,7 +6,7 @@ import asyncio
 
 from nicegui import ui
 
-from app.api.schemas import ProjectOut, RunCheck
+from app.api.schemas import RunCheck
 from app.domain.words import CheckStatus
 from app.pages.components.countdown import ago_html
 from app.pages.components.icons import MARKS, mark
@@ -14,7 +14,6 @@ from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_view import ChangeView
 from app.pages.runs.checks import rounds_html
-from app.pages.runs.diff_view import diff_html
 from app.pages.shell.page_session import PageSession
 from app.pages.shell.theme import look_of
 from app.state.review.change_words import run_facts, run_name
@@ -114,23 +113,3 @@ class RunsTab:
             )
         self._place.set_content("".join(rows))
         self._place.set_visibility(bool(rows))
-
-
-class DiffTab:
-    """The diff of a change."""
-
-    def __init__(self, session: PageSession, project_id: str, number: int) -> None:
-        self._id = project_id
-        self._whole_at = f"/api/v1/projects/{project_id}/changes/{number}/diff"
-        self._place = testid(ui.html("", sanitize=clean), "change-diff")
-        self.load = session.looker(lambda: session.api.change_diff(project_id, number), self._draw)
-        session.on("project.changed", self._follow)
-        session.on_return(self.load)
-
-    def _draw(self, diff: str) -> None:
-        shown = diff_html(diff, self._whole_at) or '<p class="sub">No changes.</p>'
-        self._place.set_content(shown)
-
-    async def _follow(self, project: ProjectOut) -> None:
-        if project.id == self._id:
-            await self.load()

@@ -1,4 +1,5 @@
 """A unified diff as escaped HTML: one foldable part per file, numbered and colored lines."""
+# stands alone: drawing lines apart from fetching them keeps both testable
 
 from __future__ import annotations
 

@@ -32,6 +32,8 @@ ISSUES = (
 INBOX = '<link rel="stylesheet" href="/assets/inbox.css">'
 CHANGE = '<link rel="stylesheet" href="/assets/change.css">'
 PROJECTS = '<link rel="stylesheet" href="/assets/projects.css">'
+DIFF = '<link rel="stylesheet" href="/assets/diff.css">'
+DIFF_KEYS = '<script src="/assets/diff.js" defer></script>'
 CHARTS = '<link rel="stylesheet" href="/assets/charts.css">'
 LOG = '<script src="/assets/run_log.js" defer></script>'
 RUN_LIST = (
@@ -95,6 +97,12 @@ def dress_run_list() -> None:
 def dress_issues() -> None:
     """Link assets/issues.css, and assets/issues.js for the board."""
     ui.add_head_html(ISSUES)
+
+
+def dress_diff() -> None:
+    """Link assets/diff.css and assets/diff.js."""
+    ui.add_head_html(DIFF)
+    ui.add_head_html(DIFF_KEYS)
 
 
 def dress_charts() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.domain.words import FileStatus
+
 
 @dataclass(frozen=True)
 class DiffStat:
@@ -37,6 +39,7 @@ class ChangedFile:
     previous: str | None = None
     additions: int | None = 0
     deletions: int | None = 0
+    status: FileStatus = FileStatus.MODIFIED
 
 
 @dataclass(frozen=True)

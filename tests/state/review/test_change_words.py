@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.api.schemas import ChangeCommentOut, ChangeFile, ChangeOut, RunCheck, RunOut, UsageOut
-from app.domain.words import AfterClose, CheckStatus, Side, Status
+from app.domain.words import AfterClose, CheckStatus, FileStatus, Side, Status
 from app.state.review.change_asks import close_choices, drops_words
 from app.state.review.change_record import ChangeSnapshot, works_on
 from app.state.review.change_words import (
@@ -148,7 +148,14 @@ def test_comments_wait_for_their_author_until_they_are_sent(
 
 def test_viewed_files_are_counted() -> None:
     files = [
-        ChangeFile(path=name, additions=1, deletions=0, folded=False, viewed=name == "a")
+        ChangeFile(
+            path=name,
+            status=FileStatus.MODIFIED,
+            additions=1,
+            deletions=0,
+            folded=False,
+            viewed=name == "a",
+        )
         for name in ("a", "b")
     ]
     assert viewed_words(files) == ("1 of 2 files viewed", False)
