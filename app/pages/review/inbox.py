@@ -11,6 +11,7 @@ from nicegui import ui
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas.inbox import InboxItem, ReportOfRuns
 from app.domain.review.inbox import Group, ItemKind
+from app.pages.components.browser import detail_of, prop_of
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
 from app.pages.projects.projects import ProjectsScreen
@@ -162,14 +163,14 @@ class InboxScreen:
         """Have the browser select the row that took the place of one that is gone."""
         chosen = self._board.selected_id or ""
         # assets/keys.js selects the row of this id once no other is selected
-        if self._side.props.get("data-picked") != chosen:
+        if prop_of(self._side, "data-picked") != chosen:
             self._side.props["data-picked"] = chosen
 
     # --- what people do ------------------------------------------------------------------------
 
     def _on_picked(self, event: Any) -> None:
-        found = event.args
-        item_id = found.get("detail") if isinstance(found, dict) else found
+        found: object = event.args
+        item_id = detail_of(found).get("detail", found)
         if self._board.select(str(item_id)):
             self._list.show()
         self._mark_selected()

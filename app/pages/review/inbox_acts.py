@@ -9,6 +9,7 @@ from nicegui import ui
 
 from app.api.schemas.inbox import InboxItem
 from app.domain.review.inbox import ItemKind
+from app.pages.components.browser import prop_of
 from app.pages.components.buttons import button, link_button
 from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain, text
@@ -67,7 +68,7 @@ class ItemActs:
         self._way.set_text(item.action)
         self._way.set_visibility(not acts_here)
         for link in (self._way, self._open):
-            if link.props.get("href") != item.url:
+            if prop_of(link, "href") != item.url:
                 link.props["href"] = item.url
         self._open.set_visibility(item.action != "Open")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from nicegui import background_tasks, ui
+from nicegui import ui
 
 from app.api.schemas import ParkedOut
 from app.api.schemas.inbox import InboxItem
@@ -171,7 +171,7 @@ class ParkedSums:
         """Measure again if these are other items than before."""
         if list(ids) != self._known:
             self._known = list(ids)
-            background_tasks.create(self._look(), context=self._session.client)
+            self._session.start(self._look())
 
     def _show(self, kept: list[ParkedOut]) -> None:
         self._words.set_content(text(sums_of(kept)))

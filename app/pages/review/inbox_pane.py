@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nicegui import background_tasks, ui
+from nicegui import ui
 
 from app.api.schemas import ChangeFile, RunCheck
 from app.api.schemas.inbox import InboxItem
@@ -69,7 +69,7 @@ class InboxPane:
         if before is None or before.id != item.id:
             self._rest.set_content(LOADING)
         self._show_head(item, None)
-        background_tasks.create(self._look(), context=self._session.client)
+        self._session.start(self._look())
 
     def _show_head(self, item: InboxItem, preview: Preview | None) -> None:
         self._crumbs.set_content(crumbs_html(item, self._session))

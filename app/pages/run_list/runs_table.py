@@ -10,6 +10,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from app.api.schemas import RunItem
+from app.pages.components.browser import prop_of
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
 from app.pages.run_list.row import Acts, Row, key_of
@@ -76,7 +77,7 @@ class RunsTable:
 
     def show_all_chosen(self, is_all: bool) -> None:
         """Show if all rows are chosen."""
-        if self._all.props.get("checked") != is_all:
+        if prop_of(self._all, "checked") != is_all:
             self._all.props["checked"] = is_all
             self._all.update()
 

@@ -12,6 +12,7 @@ from nicegui.events import GenericEventArguments
 from app.api.schemas import BranchOut, UsageLimit
 from app.domain.quota import Counted, QuotaBanner
 from app.pages.components.banners import limits_html, own_limit_html, quota_words_html
+from app.pages.components.browser import detail_of
 from app.pages.components.buttons import button
 from app.pages.components.chips import correlation_chip_html
 from app.pages.components.countdown import until_html
@@ -217,7 +218,7 @@ class DraftKeeper:
         self._box.props["data-draft-asked"] = str(self._asked)
 
     def _take(self, event: GenericEventArguments) -> None:
-        draft = FormDraft.read((event.args or {}).get("detail"))
+        draft = FormDraft.read(detail_of(event.args).get("detail"))
         if draft.take_into(self._form, self._branches, plain):
             self.on_change()
             self._show(is_arrival=self._is_page and self._asked == 1)

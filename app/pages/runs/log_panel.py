@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nicegui import background_tasks, ui
+from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from app.api.client.client import ApiProblem, EntriesPiece, LogPiece, NoAnswer
@@ -152,7 +152,7 @@ class LogPanel:
     def _resume(self) -> None:
         self._later = None
         if not self._session.client.is_deleted:
-            background_tasks.create(self.catch_up(), context=self._session.client)
+            self._session.start(self.catch_up())
 
     def show(self, run: RunOut) -> None:
         """Update the panel for the run's state; Follow is offered while the run is not done."""

@@ -278,6 +278,10 @@ class PageSession:
             for handler in self._handlers.get(kind, ()):
                 self._run(handler, data)
 
+    def start(self, work: Awaitable[Any]) -> None:
+        """Do some work for the page without waiting for it."""
+        background_tasks.create(work, context=self.client)
+
     def _run(self, handler: Callable[..., Any], *args: Any) -> None:
         if self.client.is_deleted:
             return
@@ -285,7 +289,7 @@ class PageSession:
             with self.client:
                 result = handler(*args)
                 if asyncio.iscoroutine(result):
-                    background_tasks.create(result, context=self.client)
+                    self.start(result)
         except Exception as error:
             # an error in one page must not keep the event from the others
             nicegui_app.handle_exception(error)

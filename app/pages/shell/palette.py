@@ -14,7 +14,7 @@ from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 from app.state.projects.project_actions import ProjectActs
-from app.state.system.palette import Command, Entry, asks_server, groups_of, scope_of
+from app.state.system.palette import Entry, asks_server, groups_of, scope_of
 
 KEYS = (
     "<span><kbd>↑</kbd> <kbd>↓</kbd> move</span><span><kbd>↵</kbd> open</span>"
@@ -99,9 +99,9 @@ class Palette:
 
     async def _press(self, event: Any) -> None:
         command, project_id = event.args
-        act = _COMMANDS.get(command)
-        if act is not None:
-            await act(self, str(project_id))
+        acts = {"reset": self._reset, "start": self._start}
+        if act := acts.get(str(command)):
+            await act(str(project_id))
 
     async def _reset(self, project_id: str) -> None:
         await self._acts.reset(project_id)
@@ -120,9 +120,6 @@ class Palette:
             self._session.notify(
                 trouble.sentence, go=("Open the project", f"/projects/{project_id}")
             )
-
-
-_COMMANDS: dict[Command, Any] = {"reset": Palette._reset, "start": Palette._start}
 
 
 def _sign_html(entry: Entry) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from nicegui import ui
 
 from app.domain.tracker.issue_states import IssueState
+from app.pages.components.browser import detail_of
 from app.pages.components.buttons import button
 from app.pages.components.icons import mark
 from app.pages.components.keyed_rows import KeyedRows
@@ -78,9 +79,9 @@ class Board:
         self.show(is_shown=True)
 
     async def _dropped(self, event: Any) -> None:
-        detail = event.args
-        if isinstance(detail, dict) and isinstance(detail.get("place"), int):
-            await self._drop(str(detail.get("id")), detail["place"])
+        sent = detail_of(event.args)
+        if isinstance(place := sent.get("place"), int):
+            await self._drop(str(sent.get("id")), place)
 
 
 class _Part:
