@@ -33,7 +33,7 @@ def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 
 if what == "clone":
-    ours._bring = die
+    mirrors.bring = die
     ours.clone(Repository("proj_2", repo.origin), progress=lambda *_: None)
 elif what == "prepare":
     working_copies.shutil.copy2 = die
