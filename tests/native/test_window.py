@@ -45,9 +45,10 @@ def run_id(yard: RunyardServer, puppet: Puppet, tmp_path_factory: pytest.TempPat
 def color(name: str) -> Pixel:
     """Return a color of the light theme."""
     theme = (ROOT / "assets" / "theme.css").read_text()
-    found = re.search(rf"--{name}:light-dark\(#([0-9a-fA-F]{{6}})", theme)
+    found = re.search(rf"--{name}:light-dark\(#([0-9a-fA-F]{{3,6}})", theme)
     assert found is not None
-    return tuple(bytes.fromhex(found[1]))  # type: ignore[return-value]
+    digits = found[1] if len(found[1]) == 6 else "".join(one * 2 for one in found[1])
+    return tuple(bytes.fromhex(digits))  # type: ignore[return-value]
 
 
 def test_the_window_shows_the_page_to_a_person_who_is_signed_in(
@@ -63,8 +64,8 @@ def test_the_window_shows_the_page_to_a_person_who_is_signed_in(
     def seen() -> bool:
         colors = desktop.display.colors()
         sample = sum(colors.values())
-        # mostly background, with one small blue button
-        return colors.get(color("bg"), 0) > sample / 2 and colors.get(color("accent"), 0) > 200
+        # mostly the ground of pages, with one small blue button
+        return colors.get(color("surface"), 0) > sample / 2 and colors.get(color("accent"), 0) > 200
 
     until(seen)
     assert desktop.browsed() == []

@@ -12,7 +12,7 @@ from app.api.schemas import CopiesOut, DoctorOut, Finding, LeavingOut, Retention
 from app.domain.formatting import size_words
 from app.domain.ids import shorten
 from app.domain.sandbox.levels import UNSANDBOXED
-from app.pages.components.buttons import button
+from app.pages.components.buttons import button, link_button
 from app.pages.components.chips import pill_html
 from app.pages.components.countdown import ago_html, at_html
 from app.pages.components.markup import clean, counted, text
@@ -44,6 +44,8 @@ def register(connection: Connection) -> None:
         chosen = chosen_tab(TABS, tab)
         ui.add_head_html(HEAD)
         with frame(session, title="Settings", active="settings") as page:
+            with page.actions:
+                link_button("Quota", "/quota", kind="bare", mark="to-quota")
             Tabs(TABS, chosen, about="Settings")
             if chosen == "Doctor":
                 HealthPanel(session)

@@ -33,7 +33,8 @@ NAMES = {
 
 def section_of(project: ProjectOut) -> Section:
     """Return the section of a project; one that needs a person is there even while it runs."""
-    if wants_person(project):
+    # a row has no room for the notice and its buttons
+    if wants_person(project) or project.sandbox_notice:
         return Section.ATTENTION
     return Section.RUNNING if project.live_runs else Section.IDLE
 

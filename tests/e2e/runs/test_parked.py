@@ -30,7 +30,9 @@ def test_what_a_dead_run_left_is_delivered_or_discarded(
     project = add_project(server, tmp_path, DIES_WITH_A_COMMIT, name="kept-book")
     page.goto(f"{server.url}/projects")
     first, second = (keep(server, project, title) for title in ("Round tax", "Export it"))
-    expect(page.locator(".strip .alert")).to_contain_text("parked")
+    page.goto(f"{server.url}/parked")
+    listed = page.get_by_test_id("parked-row").filter(has_text="kept-book")
+    expect(listed).to_have_count(2)
     assert branches_kept(server, project) == ["afk/1", "afk/2"]
 
     # deliver the first run's work as a change request

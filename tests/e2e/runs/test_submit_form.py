@@ -213,7 +213,7 @@ def test_a_form_begins_anew_with_a_key_of_its_own_also_where_its_run_exists(
     stop_runs(server, project)
 
 
-def test_an_issue_is_run_from_its_row_in_a_dialog_over_the_page(
+def test_an_issue_is_run_from_its_page_in_a_dialog_over_it(
     signed_in: Page, server: RunyardServer, tmp_path: Path, puppet: Puppet
 ) -> None:
     page = signed_in
@@ -221,7 +221,7 @@ def test_an_issue_is_run_from_its_row_in_a_dialog_over_the_page(
     with server.client() as client:
         issue = {"title": "Round tax", "labels": ["ready-for-agent"]}
         client.post(f"/projects/{project}/issues", json=issue)
-    page.goto(f"{server.url}/projects/{project}")
+    page.goto(f"{server.url}/projects/{project}/issues/1")
     dialog, keys = page.get_by_role("dialog", name="New run"), list[str | None]()
     for _ in range(2):
         page.get_by_test_id("run-issue").click()
@@ -233,7 +233,7 @@ def test_an_issue_is_run_from_its_row_in_a_dialog_over_the_page(
     page.get_by_test_id("run-issue").click()
     expect(dialog.get_by_text("#1 Round tax")).to_be_visible()
     picture(page, "new-run-dialog")
-    assert barriers(page) == []
+    assert barriers(page, within=".q-dialog") == []
     dialog.get_by_test_id("run-submit").click()
     run_id = wait_for_run_page(page)
     assert wait_until(server, run_id, status="running")["issue"] == 1

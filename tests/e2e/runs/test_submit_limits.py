@@ -136,8 +136,8 @@ def test_an_open_form_follows_the_quota_from_none_over_amber_to_red(
     expect(gauges.get_by_test_id("quota-projects")).to_contain_text("No project has an open run.")
     picture(gauges, "quota")
     assert barriers(gauges) == []
-    page.goto(f"{server.url}/projects")
-    page.get_by_test_id("quota-chip").click()
+    page.goto(f"{server.url}/settings")
+    page.get_by_test_id("to-quota").click()
     page.wait_for_url("**/quota")
 
 

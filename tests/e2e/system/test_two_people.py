@@ -84,7 +84,7 @@ def test_an_issue_written_by_one_appears_behind_the_others_half_typed_one(
     title = bob.get_by_test_id("issue-title")
     title.press_sequentially("Half of a sent")
     title.evaluate("(e) => e.setSelectionRange(4, 4)")
-    bob.evaluate(NOTE_WORDS, [".list", "Round tax per line"])
+    bob.evaluate(NOTE_WORDS, ["[data-testid=issues-table]", "Round tax per line"])
 
     ann.get_by_test_id("issue-title").fill("Round tax per line")
     ann.evaluate(NOTE_PRESSES)
