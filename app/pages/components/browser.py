@@ -1,4 +1,4 @@
-"""What a browser sends with an event, and what an element last told it."""
+"""The fields of a browser's events, and the attributes that elements last gave it."""
 
 from __future__ import annotations
 
