@@ -65,7 +65,7 @@ def steps_of(events: Sequence[TimelineEvent], run: RunOut, reported: str = "") -
     ended = {_check_of(event) for event in events if event.kind == "check_ended"}
     kept = [
         event
-        for event, after in zip(events, [*events[1:], None], strict=True)
+        for event, after in zip(events, [*events, None][1:], strict=True)
         if not (event.kind == "progress" and after is not None and after.kind == "progress")
         and not (event.kind == "check_started" and _check_of(event) in ended)
     ]

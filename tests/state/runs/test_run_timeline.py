@@ -134,3 +134,7 @@ def test_the_sums_of_an_ended_agent_are_a_step_of_the_past() -> None:
     steps = steps_of(events, run, "5 tool calls")
     headings = [step.heading for step in steps if step.tone is not Tone.NEXT]
     assert headings == ["Agent started", "Worked", "Agent ended", "Delivering"]
+
+
+def test_a_run_without_any_event_has_only_steps_to_come() -> None:
+    assert [step.at for step in steps_of([], run_of(1)) if step.at is not None] == []
