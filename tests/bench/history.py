@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,6 +52,16 @@ class History(Protocol):
         """
         ...
 
+    def multiply(self, table: str, which: str, differing: Mapping[str, str], times: int) -> None:
+        """Copy rows of a table so many times.
+
+        In the values of columns that differ, `one` is the row and `n` the copy's number, from 1.
+        """
+
+    def earlier(self, column: str) -> str:
+        """Return a moment of a copied row, a minute earlier with each copy."""
+        ...
+
 
 class SqliteHistory:
     """History in an SQLite file."""
@@ -86,8 +96,18 @@ class SqliteHistory:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return time.perf_counter() - began
 
-    def _names(self, database: sqlite3.Connection) -> list[str]:
-        return [str(column[1]) for column in database.execute("PRAGMA table_info(runs)")]
+    def multiply(self, table: str, which: str, differing: Mapping[str, str], times: int) -> None:
+        """See History."""
+        with self._connected() as database:
+            names = self._names(database, table)
+        self._tell(_copying(names, differing, (table, which), 1, times + 1))
+
+    def earlier(self, column: str) -> str:
+        """See History."""
+        return f"strftime('%Y-%m-%d %H:%M:%f000', one.{column}, '-' || n || ' minutes')"
+
+    def _names(self, database: sqlite3.Connection, table: str = "runs") -> list[str]:
+        return [str(column[1]) for column in database.execute(f"PRAGMA table_info({table})")]
 
     def _id(self, beginning: str) -> str:
         return f"printf('{beginning}%024d', n)"
@@ -133,8 +153,19 @@ class PostgresHistory:
             database.execute(VACUUM)
         return time.perf_counter() - began
 
-    def _names(self, database: psycopg.Connection) -> list[str]:
-        columns: Any = database.execute("SELECT * FROM runs LIMIT 0").description
+    def multiply(self, table: str, which: str, differing: Mapping[str, str], times: int) -> None:
+        """See History."""
+        with psycopg.connect(self._url) as database:
+            names = self._names(database, table)
+        self._tell(_copying(names, differing, (table, which), 1, times + 1))
+
+    def earlier(self, column: str) -> str:
+        """See History."""
+        return f"one.{column} - n * interval '1 minute'"
+
+    def _names(self, database: psycopg.Connection, table: str = "runs") -> list[str]:
+        select = f"SELECT * FROM {table} LIMIT 0"  # noqa: S608 - a table of ours
+        columns: Any = database.execute(select.encode()).description
         return [str(column.name) for column in columns]
 
     def _id(self, beginning: str) -> str:
@@ -166,7 +197,7 @@ def _seeding(
         **dict.fromkeys(("created_at", "started_at", "ended_at", "released_at"), moment),
     }
     for begin in range(first, first + rows, AT_ONCE):
-        yield _copying(names, differing, "TRUE", begin, min(begin + AT_ONCE, first + rows))
+        yield _copying(names, differing, _newest(), begin, min(begin + AT_ONCE, first + rows))
 
 
 def _queueing(names: list[str], projects: Sequence[str], run_id: str, rows: int) -> str:
@@ -176,17 +207,24 @@ def _queueing(names: list[str], projects: Sequence[str], run_id: str, rows: int)
         "work_branch": f"'run/' || {run_id}",
         **dict.fromkeys(("hold", "idempotency_key", "charged_to"), "NULL"),
     }
-    return _copying(names, differing, "status = 'queued'", 0, rows)
+    return _copying(names, differing, _newest("status = 'queued'"), 0, rows)
 
 
-def _copying(names: list[str], differing: dict[str, str], which: str, begin: int, end: int) -> str:
-    """Return a statement that copies the newest run of some, for each n from begin to end."""
+def _newest(which: str = "TRUE") -> tuple[str, str]:
+    return "runs", f"{which} ORDER BY created_at DESC LIMIT 1"
+
+
+def _copying(
+    names: list[str], differing: Mapping[str, str], which: tuple[str, str], begin: int, end: int
+) -> str:
+    """Return a statement that copies rows (a table and a condition) for n from begin to end."""
     values = ", ".join(differing.get(name, f"one.{name}") for name in names)
+    table, condition = which
     return f"""
         WITH RECURSIVE numbers(n) AS
         (SELECT {begin} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {end})
-        INSERT INTO runs ({", ".join(names)}) SELECT {values} FROM numbers,
-        (SELECT * FROM runs WHERE {which} ORDER BY created_at DESC LIMIT 1) AS one
+        INSERT INTO {table} ({", ".join(names)}) SELECT {values} FROM numbers,
+        (SELECT * FROM {table} WHERE {condition}) AS one
     """  # noqa: S608 - names are the table's own, values are made here
 
 

@@ -21,6 +21,7 @@ from tests.bench.noop import running_noop
 from tests.bench.pages.flooding import SETTINGS as FLOOD_SETTINGS
 from tests.bench.pages.flooding import measure_flood, write_flood
 from tests.bench.pages.painting import CARDS, measure_page
+from tests.bench.pages.reviewing import measure_diff, measure_inbox
 from tests.bench.pages.watching import measure_pages
 from tests.bench.sweeping import measure_sweeps
 from tests.bench.table import Found
@@ -160,6 +161,16 @@ def _board(ground: Ground) -> Found:
         return measure_board(yard, projects, 100 if ground.is_short else 1000)
 
 
+def _inbox(ground: Ground) -> Found:
+    with ground.yard("inbox", ground.origin) as yard:
+        return measure_inbox(yard, ground.new_folder("agent"), is_short=ground.is_short)
+
+
+def _diff(ground: Ground) -> Found:
+    with ground.yard("diff", ground.origin) as yard:
+        return measure_diff(yard, ground.new_folder("agent"), is_short=ground.is_short)
+
+
 def _launch(ground: Ground) -> Found:
     folder = ground.new_folder("launch")
     agent = write_agent(folder / "agent.sh")
@@ -192,6 +203,8 @@ STEPS = (
     Step("a start with a queue", ("deep_start",), _deep_start),
     Step("the command line", ("first_answer", "first_word"), _first_words),
     Step("the page of cards", ("page", "paint", "bytes"), _page),
+    Step("the inbox", ("inbox", "inbox_paint"), _inbox),
+    Step("a large diff", ("diff",), _diff),
     Step("a hundred open pages", ("idle_pages", "fan_out"), _open_pages),
     Step("starts and rest", ("start", "idle", "memory"), _rest),
     Step("a long history", LISTS, _lists),

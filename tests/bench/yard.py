@@ -28,9 +28,12 @@ class Yard:
     origin: Path
     history: History
 
-    def add_project(self, name: str, *, agent_command: list[str]) -> str:
-        """Register the origin once more; return the id once its mirror is there."""
-        order = {"name": name, "origin": str(self.origin), "agent_command": agent_command}
+    def add_project(
+        self, name: str, *, agent_command: list[str], origin: Path | None = None
+    ) -> str:
+        """Register an origin, or the server's once more; return the id once its mirror is there."""
+        place = str(origin or self.origin)
+        order = {"name": name, "origin": place, "agent_command": agent_command}
         with self.server.client() as client:
             made = client.post("/projects", json=order)
             if made.is_error:

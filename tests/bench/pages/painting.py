@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-
-import httpx
+from typing import TYPE_CHECKING
 
 from tests.bench.calls import expect, send
-from tests.bench.client.phase import Plan
+from tests.bench.client.phase import Plan, processor_seconds
 from tests.bench.pairs import PAIRS
 from tests.bench.table import Found, Measured, Missing
 from tests.bench.yard import Yard
 
-CARDS = 50
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Response
+
+CARDS, CARDS_PATH = 50, "/projects"
 READS, WARM_UP = 20, 2
-PAINT_MS = (
-    "() => performance.getEntriesByType('paint')"
-    ".find(entry => entry.name === 'first-contentful-paint')?.startTime"
-)
+NO_CHROMIUM = Missing("no Chromium here")
 BROWSER_ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
@@ -31,58 +33,121 @@ BROWSER_ARGUMENTS = (
 )
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What a page costs the server: the time of its answer, processor time, and its size."""
+
+    milliseconds: float
+    processor_ms: float
+    note: str
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a look at a page waits for: `seen` returns milliseconds since the press.
+
+    `script` runs before those of the page.
+    """
+
+    seen: str
+    script: str = ""
+
+
+FIRST_PAINT = Watch(
+    "() => performance.getEntriesByType('paint')"
+    ".find(entry => entry.name === 'first-contentful-paint')?.startTime"
+)
+
+
+@dataclass
+class Looks:
+    """What a browser with an empty cache saw, each time it opened a page: seconds and bytes."""
+
+    seconds: list[float] = field(default_factory=list[float])
+    sizes: list[float] = field(default_factory=list[float])
+    answers: int = 0
+
+
 def measure_page(yard: Yard) -> Found:
     """Measure server time over a socket; first paint and bytes in Chromium, if there is one."""
     cookie = yard.sign_in()
+    answered = ask(yard, cookie, CARDS_PATH, shows="project-card", least=CARDS)
+    looks = look_at(yard, cookie, CARDS_PATH, last_of="project-card", least=CARDS)
+    found: Found = {"page": Measured(answered.milliseconds, answered.note)}
+    if looks is None:
+        return found | dict.fromkeys(("paint", "bytes"), NO_CHROMIUM)
+    return found | {
+        "paint": Measured(median(looks.seconds), "nothing cached"),
+        "bytes": Measured(median(looks.sizes) / 1024, f"{looks.answers} answers"),
+    }
+
+
+def ask(yard: Yard, cookie: str, path: str, *, shows: str, least: int) -> Answered:
+    """Ask for a page over a socket, many times. Raises RuntimeError if it shows too little.
+
+    `shows` is the test id of which it must have at least so many.
+    """
     with yard.server.visitor(Cookie=cookie) as browser:
-        page = _get(browser, f"{yard.server.url}/")
-    document = page.num_bytes_downloaded / 1024
-    note = f"{len(page.content) / 1024:.0f} KiB, {document:.0f} KiB compressed"
-    headers = {"Host": yard.server.page_host, "Cookie": cookie}
-    reads = Plan(f"{yard.server.url}/", READS, warm_up=WARM_UP, method="GET", headers=headers)
-    seconds = expect(send(reads), 200).p50
-    return {"page": Measured(seconds * 1000, note), **_look_at(yard, cookie)}
-
-
-def _get(browser: httpx.Client, url: str) -> httpx.Response:
-    page = browser.get(url)
+        page = browser.get(f"{yard.server.url}{path}")
     page.raise_for_status()
-    if page.text.count("project-card") == 0:
-        raise RuntimeError("the page shows no project")
-    return page
+    if (found := page.text.count(f'data-testid="{shows}"')) < least:
+        raise RuntimeError(f"the page shows {found} of {least} × {shows}")
+    whole, sent = len(page.content) / 1024, page.num_bytes_downloaded / 1024
+    headers = {"Host": yard.server.page_host, "Cookie": cookie}
+    url = f"{yard.server.url}{path}"
+    used = processor_seconds(yard.pid)
+    phase = send(Plan(url, READS, warm_up=WARM_UP, method="GET", headers=headers))
+    used = 1000 * (processor_seconds(yard.pid) - used) / (READS + WARM_UP)
+    note = f"{used:.0f} ms of processor time; {whole:.0f} KiB, {sent:.0f} KiB compressed"
+    return Answered(1000 * expect(phase, 200).p50, used, note)
 
 
-def _look_at(yard: Yard, cookie: str) -> Found:
+def look_at(
+    yard: Yard, cookie: str, path: str, *, last_of: str, least: int, watch: Watch = FIRST_PAINT
+) -> Looks | None:
+    """Open a page in Chromium, five times with an empty cache; None without Chromium.
+
+    Each time it waits for so many elements with a test id, and for what is watched.
+    """
     chromium = _find_chromium()
     if chromium is None:
-        return dict.fromkeys(("paint", "bytes"), Missing("no Chromium here"))
+        return None
+    looks = Looks()
     name, _, value = cookie.partition("=")
-    from playwright.sync_api import Response, sync_playwright
-
-    paints, sizes, answers = [], [], list[Response]()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium or None,
-            args=[*BROWSER_ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])],
-        )
+    with _browser(chromium) as browser:
         for _ in range(PAIRS):
             # a new context has an empty cache
             context = browser.new_context()
             context.add_cookies([{"name": name, "value": value, "url": yard.server.page_url}])
             page = context.new_page()
-            answers = list[Response]()
+            page.add_init_script(watch.script)
+            answers: list[Response] = []
             page.on("response", lambda one, heard=answers: heard.append(one))
-            page.goto(f"{yard.server.page_url}/", wait_until="load")
-            page.get_by_test_id("project-card").nth(CARDS - 1).wait_for()
-            # cards can be there a moment before the first of them is painted
-            paints.append(float(page.wait_for_function(PAINT_MS).json_value()) / 1000)
-            sizes.append(sum(one.request.sizes()["responseBodySize"] for one in answers))
+            page.goto(f"{yard.server.page_url}{path}", wait_until="load")
+            page.get_by_test_id(last_of).nth(least - 1).wait_for()
+            # elements can be there a moment before the first of them is painted
+            looks.seconds.append(_number(page, watch.seen) / 1000)
+            looks.sizes.append(sum(one.request.sizes()["responseBodySize"] for one in answers))
+            looks.answers = len(answers)
             context.close()
+    return looks
+
+
+def _number(page: Page, script: str) -> float:
+    return float(page.wait_for_function(script).json_value())
+
+
+@contextmanager
+def _browser(chromium: str) -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium or None,
+            args=[*BROWSER_ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])],
+        )
+        yield browser
         browser.close()
-    return {
-        "paint": Measured(median(paints), "nothing cached"),
-        "bytes": Measured(median(sizes) / 1024, f"{len(answers)} answers"),
-    }
 
 
 def _find_chromium() -> str | None:

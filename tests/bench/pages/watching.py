@@ -8,6 +8,7 @@ from time import perf_counter
 import httpx
 import psutil
 
+from tests.bench.pages.painting import CARDS_PATH
 from tests.bench.pages.visitors import Visitor, open_pages
 from tests.bench.table import Found, Measured
 from tests.bench.yard import Yard
@@ -28,7 +29,7 @@ def measure_pages(yard: Yard, project_id: str, *, is_short: bool) -> Found:
 
 async def _measure(yard: Yard, project_id: str, count: int, changes: int) -> Found:
     by_sockets = f"{count} pages by NiceGUI's socket.io, no Chromium"
-    async with open_pages(yard.server, yard.sign_in(), ["/"] * count) as pages:
+    async with open_pages(yard.server, yard.sign_in(), [CARDS_PATH] * count) as pages:
         busy = await _rest(yard)
         times, answers = await _change(yard, project_id, pages, changes)
     p95 = sorted(times)[-(-len(times) * 95 // 100) - 1]
