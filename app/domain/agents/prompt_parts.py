@@ -181,16 +181,28 @@ def change_text(change: ChangeBrief, *, takes_commits: bool = True) -> str:
 
 def merge_text(merge: MergeBrief) -> str:
     """Return what to do about a merge that stopped at conflicts."""
-    files = "\n".join(f"- {_cut(_one_line(name))}" for name in merge.files)
     return (
         f"Git is in the middle of merging {merge.base} into this branch. The merge stopped at"
-        f" conflicts in these files:\n\n{files}\n\n"
+        f" conflicts in these files:\n\n{_files_text(merge)}\n\n"
         "In each, the lines after `<<<<<<<` are this branch's, those before `>>>>>>>` are"
         f" {merge.base}'s. Resolve each conflict so that what both sides were meant to do still"
         " works, and leave no conflict marker. Then `git add` these files and conclude the merge"
         " with `git commit --no-edit`. Do not abort the merge, and do not rebase: work in which a"
         " marker is left, or whose merge is not concluded, is not delivered."
     )
+
+
+def merged_text(merge: MergeBrief) -> str:
+    """Return what an agent has to know of a merge that was concluded earlier in its run."""
+    return (
+        f"{merge.base} was merged into this branch earlier in this run, and the conflicts in these"
+        f" files were resolved and committed:\n\n{_files_text(merge)}\n\n"
+        "That merge is concluded: keep it, and do not rebase."
+    )
+
+
+def _files_text(merge: MergeBrief) -> str:
+    return "\n".join(f"- {_cut(_one_line(name))}" for name in merge.files)
 
 
 def _round_text(one: DeliveredRound) -> str:

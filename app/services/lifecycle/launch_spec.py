@@ -112,8 +112,8 @@ class LaunchSpecs:
 
         An agent that resumes its session knows the rest; another gets its first prompt again.
         """
-        kept = self._prompts.of_run(run.id) if run.session_id is None else []
-        prompt = f"{kept[0].text}\n{words}" if kept else words
+        told = self._prompts.first_again(run) if run.session_id is None else ""
+        prompt = f"{told}\n{words}" if told else words
         job = Job(
             prompt=prompt,
             prompt_file=self._engine.prompt_file(run.id, step.turn),

@@ -60,7 +60,7 @@ def build(
         reviews=Reviews(context, tracker.changes),
         feedback=Feedback(context, tracker.changes, runs.accept),
         issue_board=IssueBoard(context, projects.overview, system.quarantine),
-        resolving=Resolving(tracker.changes, runs.accept),
+        resolving=Resolving(context, tracker.changes, runs.accept),
         histories=Histories(context, tracker.changes),
         search=Search(context.stores, runs.listing),
     )

@@ -13,6 +13,9 @@ from app.domain.agents.prompt_parts import (
     Comment,
     DeliveredRound,
     MergeBrief,
+    as_text,
+    merge_text,
+    merged_text,
 )
 from app.domain.agents.prompts import Brief, Prompt, continue_prompt, make_prompt
 from app.domain.issues import branch_of_issue
@@ -55,6 +58,18 @@ class Prompts:
     def of_run(self, run_id: str) -> list[RunPrompt]:
         """Return the prompts that a run's agent was given, turn by turn."""
         return self._kept.of_run(run_id)
+
+    def first_again(self, run: Run) -> str:
+        """Return a run's first prompt for a later turn, "" if none is kept.
+
+        A merge that the run began with is concluded by then.
+        """
+        kept = self.of_run(run.id)
+        told = kept[0].text if kept else ""
+        merge = _merge_of(run)
+        if merge is None:
+            return told
+        return told.replace(as_text(merge_text(merge)), as_text(merged_text(merge)))
 
     def keep(self, run_id: str, n: int, prompt: Prompt) -> None:
         """Keep the prompt of turn `n` of a run; call it before the agent gets it."""
