@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
@@ -30,6 +31,7 @@ from app.services.container import Services
 from app.services.review.feedback import Wanted
 from app.services.review.places import CommentView
 from app.services.review.reviews import FileView, NewComment
+from app.services.runs.requests import Accepted
 
 Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
 _CHANGE = "/projects/{project_id}/changes/{number}"
@@ -151,15 +153,12 @@ def _requests(services: Services) -> APIRouter:
         """
         requester = requester_of(services, request, x_idempotency_key, idempotency_key)
         wanted = Wanted(visitor_of(request).name, body.text, body.comments)
-
-        def send() -> Response:
-            accepted = services.feedback.request_changes(
+        return await _answer_with_run(
+            services,
+            lambda: services.feedback.request_changes(
                 project_id, number, wanted, requester, services.clock()
-            )
-            out = named_run_out(services, accepted.run, accepted.project)
-            return accepted_answer(accepted, out)
-
-        return await once_released(services, send)
+            ),
+        )
 
     return router
 
@@ -185,15 +184,22 @@ def _resolving(services: Services) -> APIRouter:
         409 `no_conflict` without conflicts, `change_closed` once it is merged or closed.
         """
         requester = requester_of(services, request, x_idempotency_key, idempotency_key)
-
-        def send() -> Response:
-            accepted = services.resolving.resolve(project_id, number, requester, services.clock())
-            out = named_run_out(services, accepted.run, accepted.project)
-            return accepted_answer(accepted, out)
-
-        return await once_released(services, send)
+        return await _answer_with_run(
+            services,
+            lambda: services.resolving.resolve(project_id, number, requester, services.clock()),
+        )
 
     return router
+
+
+async def _answer_with_run(services: Services, accept: Callable[[], Accepted]) -> Response:
+    """Have a run accepted, once earlier ones have released its branch; 200 for a known key."""
+
+    def send() -> Response:
+        accepted = accept()
+        return accepted_answer(accepted, named_run_out(services, accepted.run, accepted.project))
+
+    return await once_released(services, send)
 
 
 def _file_out(view: FileView) -> ChangeFile:
