@@ -22,7 +22,7 @@ from app.pages.review.files.bar import ReviewActs
 from app.pages.review.files.tab import FilesTab
 from app.pages.shell.frame import enter, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_change, dress_form, dress_runs
+from app.pages.shell.theme import dress_change, dress_form, dress_runs, dress_typed
 from app.state.page.connection import Connection
 from app.state.review.change_asks import AskedChange, asked_of
 from app.state.review.change_record import ChangeRecord, read_change, works_on
@@ -82,6 +82,7 @@ class ChangeScreen:
         dress_form()
         dress_runs()
         dress_change()
+        dress_typed()
         crumbs = [("Inbox", "/"), (plain(project.name), f"/projects/{project.id}")]
         name = f"Change {change.number}"
         # of the files the page scrolls, so that their heads stick to its bar

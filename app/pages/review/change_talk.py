@@ -70,6 +70,7 @@ class WriteBox:
         with ui.element("div").classes("write-box") as self._box:
             self._text = ui.textarea(placeholder="Write to the agent…").props("outlined autogrow")
             self._text.classes("in").props["aria-label"] = "Write to the agent"
+            self._text.props["data-typed"] = "request"
             testid(self._text, "change-write")
             with ui.element("div").classes("foot"):
                 self._why = ui.html("", sanitize=clean, tag="span").classes("sub")

@@ -41,6 +41,7 @@ RUN_LIST = (
     '<script src="/assets/run_list.js" defer></script>'
 )
 FORM = '<script src="/assets/draft.js" defer></script>'
+TYPED = '<script src="/assets/typed.js" defer></script>'
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ def dress_inbox() -> None:
 def dress_change() -> None:
     """Link assets/change.css."""
     ui.add_head_html(CHANGE)
+
+
+def dress_typed() -> None:
+    """Link assets/typed.js, which keeps half-typed text of fields with `data-typed`."""
+    ui.add_head_html(TYPED)
 
 
 def dress_projects() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,11 @@ class Spot:
         if self.line is None:
             return "The whole file"
         return f"Line {self.line}" + (" (old)" if self.side is Side.OLD else "")
+
+    @property
+    def address(self) -> str:
+        """The place as assets/typed.js reads it."""
+        return json.dumps({"file": self.file, "line": self.line, "side": self.side})
 
 
 def spot_of(comment: ChangeCommentOut) -> Spot:

@@ -105,3 +105,40 @@ def test_a_closed_change_gives_its_issue_back_to_the_queue_with_the_reason(
         wait_until(server, run, phase="done")
         [turn] = client.get(f"/runs/{run}/prompt").json()["turns"]
     assert "Not these words." in turn["text"]
+
+
+def test_half_typed_text_survives_a_change_of_tabs_and_what_comes_in_meanwhile(
+    tab: Page, server: RunyardServer, change: str
+) -> None:
+    page, path = tab, change.removeprefix(server.url)
+    page.goto(change)
+    box, tabs = page.get_by_test_id("change-write"), page.get_by_role("navigation", name="Change 2")
+    box.fill("Write: half a")
+    with server.client() as client:
+        client.post(f"{path}/request-changes", json={"text": "Write: more"}).raise_for_status()
+    expect(page.locator(".change-list.commits")).to_contain_text("Write more")
+    expect(box).to_have_value("Write: half a")
+    tabs.get_by_role("link", name="Files").click()
+    line = page.get_by_test_id("diff-line").first
+    line.hover()
+    line.get_by_test_id("line-add").click()
+    page.get_by_test_id("line-comment").fill("Half a comment")
+    tabs.get_by_role("link", name="Runs").click()
+    page.get_by_test_id("change-run").first.wait_for()
+    tabs.get_by_role("link", name="Files").click()
+    expect(page.get_by_test_id("line-comment")).to_have_value("Half a comment")
+    page.get_by_test_id("add-to-review").click()
+    expect(page.get_by_test_id("review-count")).to_have_text("1 comment not sent yet")
+    tabs.get_by_role("link", name="Conversation").click()
+    expect(box).to_have_value("Write: half a")
+    page.get_by_test_id("change-write-send").click()
+    expect(page.locator(".change-list.commits")).to_contain_text("Write half a")
+    # what was added or sent is not half typed any more
+    for name, mark in (("Files", "line-comment"), ("Conversation", "change-write")):
+        tabs.get_by_role("link", name=name).click()
+        page.get_by_test_id("change-header").wait_for()
+        if mark == "change-write":
+            expect(box).to_have_value("")
+        else:
+            expect(page.get_by_test_id("review-comment")).to_be_visible()
+            expect(page.get_by_test_id(mark)).to_have_count(0)

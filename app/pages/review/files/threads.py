@@ -32,6 +32,7 @@ class CommentBox:
         value: str = "",
         verb: str = "Add to review",
         mark: str = "line-comment",
+        typed: str,
         submit: Callable[[str], Awaitable[bool]],
         close: Callable[[], None],
     ) -> None:
@@ -41,6 +42,7 @@ class CommentBox:
             self._field.props(
                 f'borderless autogrow autofocus maxlength={MAX_CHARS} aria-label="{about}"'
             )
+            self._field.props["data-typed"] = typed
             with ui.element("div").classes("foot"):
                 ui.html(f"{text(about)} · Markdown", sanitize=clean, tag="span").classes("sub")
                 ui.element("span").classes("sp")
@@ -128,7 +130,11 @@ class Thread:
             mark = "comment-box" if self.spot.line is None else "line-comment"
             with self.element:
                 self._box = CommentBox(
-                    self.spot.words, mark=mark, submit=self._add, close=self._end
+                    self.spot.words,
+                    mark=mark,
+                    typed=self.spot.address,
+                    submit=self._add,
+                    close=self._end,
                 )
         self._box.focus()
 
@@ -174,7 +180,12 @@ class Thread:
         card.element.clear()
         with card.element:
             card.box = CommentBox(
-                self.spot.words, value=comment.text, verb="Save", submit=save, close=close
+                self.spot.words,
+                value=comment.text,
+                verb="Save",
+                typed=f"comment {comment.id}",
+                submit=save,
+                close=close,
             )
         card.box.focus()
 
