@@ -163,7 +163,10 @@ class ParkedSums:
     def __init__(self, session: PageSession, place: ui.element) -> None:
         self._session = session
         self._known: list[str] = []
+        self._has_arrived = False
         self._look = session.looker(session.api.parked, self._show)
+        # git reads every copy for it: nobody's first look waits for that
+        session.on_arrival(self._arrive)
         with place:
             self._words = ui.html("", sanitize=clean, tag="span")
 
@@ -171,6 +174,14 @@ class ParkedSums:
         """Measure again if these are other items than before."""
         if list(ids) != self._known:
             self._known = list(ids)
+            self._measure()
+
+    def _arrive(self) -> None:
+        self._has_arrived = True
+        self._measure()
+
+    def _measure(self) -> None:
+        if self._has_arrived and self._known:
             self._session.start(self._look())
 
     def _show(self, kept: list[ParkedOut]) -> None:

@@ -38,37 +38,41 @@ class InboxRow:
     ) -> None:
         self._session, self._board, self._acts = session, board, acts
         self._item = item
-        self._is_change = item.kind is ItemKind.CHANGE
+        self._busy: ui.html | None = None
+        # few elements, made with their words: a page draws dozens of rows before it answers
         with testid(ui.element("div"), "inbox-item", kind=item.kind, id=item.id) as self.element:
             self.element.classes(f"list-row {item.group}").props("role=row aria-selected=false")
             self.element.props["data-row"] = item.id
             with ui.element("div").classes("lead").props("role=gridcell"):
-                self._mark = ui.html("", sanitize=clean)
-                self._pick = self._draw_pick(item) if self._is_change else None
+                self._mark = ui.html(mark(mark_of(item)), sanitize=clean)
+                self._pick = self._draw_pick(item) if item.kind is ItemKind.CHANGE else None
             with ui.element("div").classes("what").props("role=gridcell"):
-                self._link = ui.link("", item.url).classes("t1 clip")
-                self._meta = ui.html("", sanitize=clean).classes("t2")
-                self._why = ui.html("", sanitize=clean)
-            with ui.element("div").classes("end").props("role=gridcell"):
-                self._age = ui.html("", sanitize=clean).classes("when")
-                self._draw_action(item)
-        self.show(item)
+                self._link = ui.link(plain(item.title), item.url).classes("t1 clip")
+                self._meta = ui.html(meta_html(item, session), sanitize=clean).classes("t2")
+                self._why = self._draw_why(item) if item.kind is ItemKind.PAUSED else None
+            with ui.element("div").classes("end").props("role=gridcell") as self._end:
+                self._age = ui.html(_age_html(item, session), sanitize=clean).classes("when")
+                self._action = self._draw_action(item)
+        self._show_busy()
 
     def _draw_pick(self, item: InboxItem) -> ui.element:
         box = ui.element("button").classes("pick").props("type=button role=checkbox")
         box.props["aria-label"] = f"Select {plain(item.title)}"
-        box.props["aria-checked"] = "false"
+        box.props["aria-checked"] = str(self._board.is_picked(item)).lower()
         box.on("click", lambda: self._acts.pick(self._item))
         return testid(box, "inbox-pick")
 
-    def _draw_action(self, item: InboxItem) -> None:
-        self._busy = ui.html("", sanitize=clean, tag="span").classes("busy")
-        self._action: ui.element
+    def _draw_why(self, item: InboxItem) -> ui.html:
+        return ui.html(_why_html(item, self._session), sanitize=clean)
+
+    def _draw_action(self, item: InboxItem) -> ui.element:
+        made: ui.element
         if action_of(self._session.api, item) is None:
-            self._action = link_button(item.action, item.url, kind="small", mark="inbox-action")
+            made = link_button(item.action, item.url, kind="small", mark="inbox-action")
         else:
-            self._action = button(item.action, self._press, kind="small", mark="inbox-action")
-        self._action.props["aria-label"] = f"{item.action}: {plain(item.title)}"
+            made = button(item.action, self._press, kind="small", mark="inbox-action")
+        made.props["aria-label"] = f"{item.action}: {plain(item.title)}"
+        return made
 
     async def _press(self) -> None:
         await self._acts.act(self._item)
@@ -76,19 +80,28 @@ class InboxRow:
     def show(self, item: InboxItem) -> None:
         """Bring the row in line with its item."""
         self._item = item
-        word = self._board.word_of(item)
         self._mark.set_content(mark(mark_of(item)))
         self._link.set_text(plain(item.title))
         self._meta.set_content(meta_html(item, self._session))
-        self._why.set_content(_why_html(item, self._session))
+        if self._why is not None:
+            self._why.set_content(_why_html(item, self._session))
         self._age.set_content(_age_html(item, self._session))
-        self._busy.set_content(text(word))
-        self._busy.set_visibility(bool(word))
-        self._action.set_visibility(not word)
+        self._show_busy()
         if self._pick is not None:
             is_picked = str(self._board.is_picked(item)).lower()
             if self._pick.props["aria-checked"] != is_picked:
                 self._pick.props["aria-checked"] = is_picked
+
+    def _show_busy(self) -> None:
+        word = self._board.word_of(self._item)
+        if word and self._busy is None:
+            with self._end:
+                self._busy = ui.html("", sanitize=clean, tag="span").classes("busy")
+            self._busy.move(target_index=1)
+        if self._busy is not None:
+            self._busy.set_content(text(word))
+            self._busy.set_visibility(bool(word))
+            self._action.set_visibility(not word)
 
 
 def mark_of(item: InboxItem) -> Mark:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 Row = TypeVar("Row")
@@ -22,6 +22,8 @@ class OptimisticRows(Generic[Row]):
         self._seen: dict[str, Row] = {}
         self._pending: list[OptimisticMutation[Row]] = []
         self.version = 0
+        # as sorted for a version: a page asks many times between two changes
+        self._sorted: tuple[int, tuple[Row, ...]] = (0, ())
 
     def load(self, rows: Iterable[Row]) -> None:
         """Replace all server rows; pending changes stay."""
@@ -64,10 +66,16 @@ class OptimisticRows(Generic[Row]):
 
     def visible(self) -> list[Row]:
         """Return the rows as shown: pending new ones on top, then the rest, each once."""
+        if self._sorted[0] != self.version:
+            self._sorted = self.version, tuple(self._in_order())
+        return list(self._sorted[1])
+
+    def _in_order(self) -> Iterator[Row]:
         asked = [one.key for one in reversed(self._pending) if one.is_on_top]
         on_top = {key: self._seen[key] for key in asked if key in self._seen}
         rest = (row for key, row in self._seen.items() if key not in on_top)
-        return [*on_top.values(), *sorted(rest, key=self._order, reverse=True)]
+        yield from on_top.values()
+        yield from sorted(rest, key=self._order, reverse=True)
 
     def unsorted(self) -> Iterable[Row]:
         """Return the rows as shown, each once, in no order."""

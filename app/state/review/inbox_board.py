@@ -49,6 +49,7 @@ class InboxBoard:
 
     def __init__(self) -> None:
         self._rows: OptimisticRows[InboxItem] = OptimisticRows(_key_of, _order)
+        self._arranged: tuple[object, dict[str, list[InboxItem]]] = (None, {})
         self._whole: set[Group] = set()
         self._opened: set[Group] = {Group.ATTENTION, Group.REVIEW}
         self._picked: set[str] = set()
@@ -66,11 +67,15 @@ class InboxBoard:
 
     def items(self, group: Group) -> list[InboxItem]:
         """Return all items of a group, newest first, of the chosen project only."""
-        return [
-            one
-            for one in self._rows.visible()
-            if one.group == group and self.project_id in (None, one.project_id)
-        ]
+        # arranged once for each change: every part of the page asks for it
+        at = self._rows.version, self.project_id
+        if self._arranged[0] != at:
+            groups: dict[str, list[InboxItem]] = {}
+            for one in self._rows.visible():
+                if self.project_id in (None, one.project_id):
+                    groups.setdefault(one.group, []).append(one)
+            self._arranged = at, groups
+        return list(self._arranged[1].get(group, ()))
 
     def groups(self) -> list[GroupView]:
         """Return the groups that have items, in the order of the page."""
