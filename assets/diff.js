@@ -23,7 +23,10 @@
         for (const { addedNodes } of changes) for (const node of addedNodes) if (node.nodeType === 1) this.watch(node);
       }).observe(root.querySelector(".files"), { childList: true, subtree: true });
       this.watch(root);
-      root.addEventListener("click", (event) => this.clicked(event));
+      root.addEventListener("click", (event) => {
+        this.selected(event);
+        this.clicked(event);
+      });
       new MutationObserver((changes) => {
         for (const { target } of changes) this.sync(target);
       }).observe(root, { subtree: true, attributeFilter: ["data-seen", "data-refused"] });
@@ -62,12 +65,12 @@
     }
 
     // --- pressing
-    clicked({ target }) {
-      const file = target.closest("[data-file]"), number = Number(file?.dataset.file);
+    clicked(event) {
+      const { target } = event, file = target.closest("[data-file]"), number = Number(file?.dataset.file);
       const box = target.closest("[data-viewed]");
       if (box) return this.marked(box);
-      const line = target.closest(".plus")?.closest(".dl");
-      if (line) this.tell("write", { file: number, line: Number(line.dataset.line), side: line.dataset.side });
+      const plus = target.closest(".plus"), line = plus ? this.lineAt(event, plus) : null;
+      if (line) this.tell("write", { file: Number(line.closest("[data-file]").dataset.file), line: Number(line.dataset.line), side: line.dataset.side });
       else if (target.closest("[data-file-add]")) {
         this.fold(file, false);
         this.tell("write", { file: number });
@@ -80,6 +83,18 @@
       }
       const view = target.closest("[data-view]")?.dataset.view;
       if (view) document.cookie = `runyard_diff=${view}; path=/; max-age=31536000; SameSite=Lax`;
+    }
+    // on touch, the targets of neighbors overlap: the line under the finger is meant
+    lineAt({ clientX, clientY, detail }, plus) {
+      const own = plus.closest(".dl");
+      if (!detail) return own;
+      const under = document.elementsFromPoint(clientX, clientY).find((one) => one.matches(".dl[data-line]"));
+      return under?.querySelector(".plus") ? under : own;
+    }
+    // a click beside the words selects a line, for `c`
+    selected({ target }) {
+      const plus = target.closest(".dl[data-line]")?.querySelector(".plus");
+      if (plus && getSelection().isCollapsed && !target.closest("button,a")) plus.focus({ preventScroll: true });
     }
     // a mark shows at once; the server tells by data-seen what is so
     marked(box) {
@@ -119,6 +134,8 @@
         if (box?.getAttribute("aria-checked") === "true") this.toFile(1, file);
         return true;
       }
+      const plus = key === "c" && document.activeElement?.closest?.(".plus");
+      if (plus) return plus.click(), true;
       if (key === "]" || key === "[") return this.toFile(key === "]" ? 1 : -1);
       if (key === "j" || key === "k") return this.toChange(key === "j" ? 1 : -1);
       return false;

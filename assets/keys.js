@@ -1,6 +1,7 @@
 // Keys, selection in lists, the help dialog and the dot on the tab's icon: what needs no server.
 //
-// - an element with data-key="m" is clicked by that key;
+// - an element with data-key="m" is clicked by that key, a field gets the focus;
+// - data-keys-help lists keys that another script handles, as the help names them;
 // - a container with data-keys="list" has rows with data-row: j, k and arrows move
 //   aria-selected, Enter and a double click open a row's first link, x presses its checkbox;
 //   the event `picked` on the container tells the row's id in its detail.
@@ -59,7 +60,8 @@
     box.dataset.testid = "shortcut-help";
     box.setAttribute("aria-labelledby", "keys-title");
     box.innerHTML = '<h2><span id="keys-title">Keyboard shortcuts</span><button type="button" class="btn small bare">Close</button></h2><dl></dl><label><input type="checkbox"> Use these shortcuts in this browser</label>';
-    const rows = [...HELP];
+    const own = [...document.querySelectorAll("[data-keys-help]")].flatMap((el) => JSON.parse(el.dataset.keysHelp));
+    const rows = [...HELP.filter(([key]) => !own.some(([other]) => other === key)), ...own];
     for (const el of document.querySelectorAll("[data-key]")) {
       const words = (el.getAttribute("aria-label") ?? el.textContent).trim();
       const name = words.replace(new RegExp(`\\s*${el.dataset.key}$`, "i"), "");
@@ -100,7 +102,7 @@
       if (box) return box.click(), true;
     }
     const named = [...scope().querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find(isShown);
-    if (named) return named.click(), true;
+    if (named) return named.matches(TYPED) ? named.focus() : named.click(), true;
     if (dialog()) return false;
     if (key === "g") return (waitsForPlace = Date.now()), true;
     if (key === "?") return help(), true;

@@ -71,6 +71,7 @@ class WriteBox:
             self._text = ui.textarea(placeholder="Write to the agent…").props("outlined autogrow")
             self._text.classes("in").props["aria-label"] = "Write to the agent"
             self._text.props["data-typed"] = "request"
+            self._text.props["data-key"] = "c"
             testid(self._text, "change-write")
             with ui.element("div").classes("foot"):
                 self._why = ui.html("", sanitize=clean, tag="span").classes("sub")

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from app.pages.review.files.sections import MOST_DRAWN
 from tests.builders.scenes import add_project, start_run, wait_until_released
 from tests.drivers.servers.processes import RunyardServer
+from tests.e2e.conftest import OpenPage
 from tests.fakes.agents import obeys
 
 WRITES = """
@@ -152,6 +153,57 @@ def test_a_comment_on_a_line_becomes_a_commit_of_the_same_change(
         diff = client.get(f"/projects/{project}/changes/{change['number']}/diff").text
     assert change["commits"] == 2
     assert "+    return order.total - coupon.discount\n" in diff
+
+
+def test_the_key_c_comments_on_the_selected_line(
+    tab: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = tab
+    _, address = change_by(server, tmp_path, WRITES, "by key")
+    page.goto(address)
+    box = page.get_by_test_id("line-comment")
+    line(page, 3).locator("span").first.click()
+    page.keyboard.press("c")
+    expect(box).to_be_focused()
+    expect(box).to_have_attribute("aria-label", "Line 3")
+    page.keyboard.press("Escape")
+    expect(box).to_have_count(0)
+    # nothing selected: the whole change
+    page.get_by_test_id("change-header").click()
+    page.keyboard.press("c")
+    expect(page.get_by_test_id("comment-box")).to_be_focused()
+    page.keyboard.type("c is a letter here")
+    expect(page.get_by_test_id("comment-box")).to_have_value("c is a letter here")
+    page.get_by_test_id("change-header").click()
+    page.keyboard.press("?")
+    expect(page.get_by_test_id("shortcut-help")).to_contain_text("Comment on the selected line")
+    page.goto(address.replace("files", "conversation"))
+    expect(page.get_by_test_id("live-badge")).to_have_text("Live")
+    page.keyboard.press("c")
+    expect(page.get_by_test_id("change-write")).to_be_focused()
+
+
+def test_lines_are_commented_on_by_touch(
+    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = sign_in(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    _, address = change_by(server, tmp_path, WRITES, "by touch")
+    page.goto(address)
+    expect(line(page, 2)).to_be_visible()
+    box, place = line(page, 2).get_by_test_id("line-add").bounding_box(), line(page, 2)
+    row = place.bounding_box()
+    assert box is not None
+    assert row is not None
+    assert min(box["width"], box["height"]) >= 44
+    assert row["height"] < 30, "a diff stays readable"
+    for number in (4, 2, 3):
+        row = line(page, number).bounding_box()
+        assert row is not None
+        # near the lower edge, where the target of the next line begins
+        page.touchscreen.tap(row["x"] + 20, row["y"] + row["height"] - 3)
+        named = page.locator(f"[data-testid=line-comment][aria-label='Line {number}']")
+        expect(named).to_have_count(1)
+        named.fill(f"To line {number}")
 
 
 # soak: a busy machine makes every task longer than the browser's work on it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
@@ -33,6 +34,13 @@ FIRST_LINES = 120
 # of more, the rest can be downloaded
 MOST_FILES = 500
 UNIFIED, SPLIT = "unified", "split"
+# keys of assets/diff.js, as the help names them
+KEYS = (
+    ("j", "k", "Next or previous changed lines"),
+    ("[", "]", "Previous or next file"),
+    ("v", "Mark the file as viewed, and go to the next"),
+    ("c", "Comment on the selected line, or on the whole change"),
+)
 LOOKS = ((UNIFIED, "Unified"), (SPLIT, "Split"))
 
 
@@ -56,6 +64,7 @@ class FilesTab:
         with testid(ui.element("div").classes("diff-tab"), "change-diff") as root:
             root.props["data-diff"] = ""
             root.props["data-refused"] = "0"
+            root.props["data-keys-help"] = json.dumps(KEYS)
             self._root = root
             self._listen(root)
             self._tree = FilesTree(self._board, self._number_of)
