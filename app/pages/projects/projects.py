@@ -21,7 +21,7 @@ from app.pages.shell.theme import dress_form, dress_projects
 from app.state.page.connection import Connection
 from app.state.projects.project_actions import ProjectActs
 from app.state.projects.sandbox_settings import level_words
-from app.state.projects.sections import in_order, with_tag
+from app.state.projects.sections import NAMES, NAMES_BELOW, in_order, with_tag
 
 CARDS_A_PAGE = 50
 
@@ -80,7 +80,7 @@ class ProjectsScreen:
         self._welcome = ui.element("div")
         # `over`: a countdown on a card has ended
         with ui.element("div").classes("project-sections").on("over", self._show_all):
-            self._sections = Sections(session)
+            self._sections = Sections(session, NAMES if most is None else NAMES_BELOW)
         self._more = button("Show more", self._show_more)
         self.follow(set())
         session.board.on_change(self.follow)

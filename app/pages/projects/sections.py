@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote, unquote
 
 from nicegui import ui
@@ -35,7 +35,8 @@ Placed = tuple[ui.element, Sequence[ProjectOut]]
 class Sections:
     """The boxes of a page, in its order; those without a project are hidden."""
 
-    def __init__(self, session: PageSession) -> None:
+    def __init__(self, session: PageSession, names: Mapping[Section, str] = NAMES) -> None:
+        self._names = names
         kept = session.client.request.cookies.get(FOLDED, "")
         self._folded = {unquote(tag) for tag in kept.split(",")} if kept else set[str]()
         self._parts: dict[Section, tuple[ui.element, ui.html, ui.element]] = {}
@@ -58,7 +59,7 @@ class Sections:
         for section, found in sorted_out(projects).items():
             part, heading, box = self._parts[section]
             part.set_visibility(bool(found))
-            heading.set_content(f"{NAMES[section]} <span>{len(found)}</span>")
+            heading.set_content(f"{self._names[section]} <span>{len(found)}</span>")
             if section is Section.IDLE:
                 folders = folders_of(found) if is_folded else []
                 yield box, () if is_folded else found

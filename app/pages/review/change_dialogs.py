@@ -164,7 +164,7 @@ class RequestChangesDialog:
 
     def open(self, asked: AskedChange, text: str = "") -> None:
         """Ask about a change; `text` was written already."""
-        if self._asked is None or self._asked.number != asked.number or text:
+        if self._asked is None or not self._asked.is_same(asked) or text:
             self._text.control.set_value(text)
         self._asked, self._key = asked, str(uuid.uuid4())
         self._refusal.clear()
@@ -233,7 +233,7 @@ class CloseDialog:
 
     def open(self, asked: AskedChange) -> None:
         """Ask about a change."""
-        if self._asked is None or self._asked.number != asked.number:
+        if self._asked is None or not self._asked.is_same(asked):
             self._because.control.set_value("")
         self._asked = asked
         choices = {str(one): words for one, words in close_choices(asked.closes).items()}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 
 from nicegui import ui
 
-from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ChangeOut, ProjectOut, RunItem
 from app.api.schemas.inbox import InboxItem
 from app.domain.review.inbox import ItemKind
@@ -19,6 +17,7 @@ from app.pages.components.icons import icon
 from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_view import ChangeView
+from app.pages.review.resolver import RESOLVE, Resolver
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession
 from app.state.review.change_words import (
@@ -29,7 +28,6 @@ from app.state.review.change_words import (
     state_of,
 )
 
-RESOLVE = "Have the agent resolve it"
 # files in conflict that the banner names
 NAMED = 8
 # by the tone of a round of checks
@@ -119,8 +117,8 @@ class ConflictBanner:
     """The files in conflict, and the button that has an agent resolve them."""
 
     def __init__(self, session: PageSession, project_id: str) -> None:
-        self._session, self._id = session, project_id
-        self._number, self._key = 0, str(uuid.uuid4())
+        self._resolver, self._id = Resolver(session), project_id
+        self._number = 0
         with testid(ui.element("div").classes("banner wait"), "change-conflicts") as self._box:
             self._words = ui.html("", sanitize=clean).classes("grow")
             self._button = button(RESOLVE, self._resolve, kind="pri", mark="resolve-conflicts")
@@ -143,12 +141,7 @@ class ConflictBanner:
     async def _resolve(self) -> None:
         self._button.set_enabled(False)
         try:
-            run = await self._session.api.resolve_conflicts(self._id, self._number, self._key)
-        except (ApiProblem, NoAnswer) as problem:
-            self._session.refuse(problem)
-        else:
-            self._key = str(uuid.uuid4())
-            self._session.notify("The agent resolves it.", go=("Open the run", f"/runs/{run.id}"))
+            await self._resolver.resolve(self._id, self._number)
         finally:
             self._button.set_enabled(True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from nicegui import ui
@@ -23,12 +24,14 @@ from app.pages.review.inbox_list import InboxList, ParkedSums
 from app.pages.review.inbox_night import NightLine
 from app.pages.review.inbox_pane import InboxPane
 from app.pages.review.inbox_rows import RowActs
+from app.pages.review.resolver import Resolver
 from app.pages.shell.frame import Page, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_form, dress_inbox, dress_projects
 from app.state.page.connection import Connection
 from app.state.review.change_asks import AskedChange
 from app.state.review.inbox_board import InboxBoard, action_of
+from app.state.review.unsent import count_unsent
 
 Answer = TypeVar("Answer")
 # with more projects, their cards are on their own page only
@@ -130,7 +133,13 @@ class InboxScreen:
                             ProjectsScreen(session, page, most=CARDS_BELOW)
                 self._bulk.draw_bar()
                 self._sums = ParkedSums(session, self._list.draw_parked().beside)
-            deeds = ItemDeeds(self._act, self._ask_for_changes, self._ask_to_close)
+            resolver = Resolver(session)
+            deeds = ItemDeeds(
+                self._act,
+                self._ask_for_changes,
+                self._ask_to_close,
+                lambda item: resolver.resolve(item.project_id or "", item.change or 0),
+            )
             self._pane = InboxPane(session, board, deeds)
             self._bar = ItemBar(session, board, deeds)
         ui.html(hints_html(), sanitize=clean).classes("keys-foot")
@@ -186,7 +195,8 @@ class InboxScreen:
 
     async def _act(self, item: InboxItem) -> None:
         if item.kind is ItemKind.CHANGE:
-            self._dialogs().merge(self._asked(item))
+            if asked := await self._asked_with_unsent(item):
+                self._dialogs().merge(asked)
             return
         act = action_of(self._session.api, item)
         if act is None:
@@ -197,8 +207,9 @@ class InboxScreen:
             self._session.refuse(problem)
         await self._look()
 
-    def _ask_for_changes(self, item: InboxItem) -> None:
-        self._dialogs().request(self._asked(item))
+    async def _ask_for_changes(self, item: InboxItem) -> None:
+        if asked := await self._asked_with_unsent(item):
+            self._dialogs().request(asked)
 
     def _ask_to_close(self, item: InboxItem) -> None:
         self._dialogs().close(self._asked(item))
@@ -223,6 +234,15 @@ class InboxScreen:
             project.origin if project else "",
             item.issue,
         )
+
+    async def _asked_with_unsent(self, item: InboxItem) -> AskedChange | None:
+        """Return a change with the number of comments not sent; None if that cannot be told."""
+        try:
+            unsent = await count_unsent(self._session.api, [item])
+        except (ApiProblem, NoAnswer) as problem:
+            self._session.refuse(problem)
+            return None
+        return replace(self._asked(item), drafts=unsent.get(item.id, 0))
 
     async def _attempt(self, asked: AskedChange, act: Act, word: str) -> bool:
         """Do what a dialog decided on; the row is busy meanwhile, and goes once it is done."""

@@ -14,17 +14,19 @@ from app.pages.components.buttons import button, link_button
 from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
+from app.pages.review.resolver import RESOLVE
 from app.pages.shell.page_session import PageSession
 from app.state.review.inbox_board import InboxBoard, action_of
 
 
 @dataclass(frozen=True)
 class ItemDeeds:
-    """The deeds on an item: its main action, and the two other decisions on a change."""
+    """The deeds on an item: its main action, and the other decisions on a change."""
 
     act: Callable[[InboxItem], Awaitable[None]]
-    request: Callable[[InboxItem], None]
+    request: Callable[[InboxItem], Awaitable[None]]
     close: Callable[[InboxItem], None]
+    resolve: Callable[[InboxItem], Awaitable[None]]
 
 
 class ItemActs:
@@ -36,6 +38,7 @@ class ItemActs:
         self._session, self._board, self._deeds = session, board, deeds
         with ui.element("div").classes("acts"):
             self._busy = ui.html("", sanitize=clean, tag="span").classes("btn off")
+            self._fix = button(RESOLVE, self._resolve, mark=f"{marks}resolve-conflicts")
             self._merge = button(
                 "Merge", self._press, kind="pri", mark=f"{marks}change-merge", key="m"
             )
@@ -61,7 +64,10 @@ class ItemActs:
             one.set_visibility(is_change and not word)
         # while several are picked, the bar below the list has the primary button
         is_first = not self._board.picked
-        self._merge.classes("pri") if is_first else self._merge.classes(remove="pri")
+        clashes = bool(item.facts and item.facts.conflicts)
+        self._fix.set_visibility(clashes and not word)
+        _make_primary(self._fix, is_first)
+        _make_primary(self._merge, is_first and not clashes)
         acts_here = action_of(self._session.api, item) is not None
         self._main.set_text(item.action)
         self._main.set_visibility(acts_here and not is_change and not word)
@@ -72,17 +78,29 @@ class ItemActs:
                 link.props["href"] = item.url
         self._open.set_visibility(item.action != "Open")
 
+    async def _resolve(self) -> None:
+        if item := self._board.selected:
+            self._fix.set_enabled(False)
+            try:
+                await self._deeds.resolve(item)
+            finally:
+                self._fix.set_enabled(True)
+
     async def _press(self) -> None:
         if item := self._board.selected:
             await self._deeds.act(item)
 
-    def _request(self) -> None:
+    async def _request(self) -> None:
         if item := self._board.selected:
-            self._deeds.request(item)
+            await self._deeds.request(item)
 
     def _close(self) -> None:
         if item := self._board.selected:
             self._deeds.close(item)
+
+
+def _make_primary(made: ui.element, is_primary: bool) -> None:
+    made.classes("pri") if is_primary else made.classes(remove="pri")
 
 
 class ItemBar:

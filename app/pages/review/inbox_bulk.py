@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nicegui import ui
 
+from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas.inbox import InboxItem
 from app.domain.review.inbox import Group
 from app.pages.components.buttons import button
@@ -14,7 +15,9 @@ from app.pages.components.testids import testid
 from app.pages.review.inbox_rows import size_html
 from app.pages.shell.page_session import PageSession
 from app.state.review.bulk_merge import BulkEnd, merge_in_turn
+from app.state.review.change_asks import drops_words
 from app.state.review.inbox_board import InboxBoard, action_of
+from app.state.review.unsent import count_unsent
 
 
 class BulkMerge:
@@ -38,7 +41,7 @@ class BulkMerge:
         self.show()
 
     def draw_offer(self) -> None:
-        """Draw the button and the dialog of all that pass."""
+        """Draw the button of all that pass, and the dialog that shows what is merged."""
         self._offer = button("", self._ask, kind="small bare", mark="merge-all")
         with ui.dialog() as self._dialog, ui.element("div").classes("sheet ask"):
             self._title = ui.html("", sanitize=clean, tag="h2")
@@ -47,7 +50,7 @@ class BulkMerge:
                 ui.element("span").classes("sp")
                 button("Cancel", self._dialog.close, kind="bare")
                 self._sure = button(
-                    "", self._merge_all, kind="pri", mark="merge-all-confirm", key="m"
+                    "", self._merge_asked, kind="pri", mark="merge-all-confirm", key="m"
                 )
                 self._sure.props("autofocus")
 
@@ -71,23 +74,41 @@ class BulkMerge:
         self._board.unpick()
         self._redraw()
 
-    def _ask(self) -> None:
+    async def _ask(self) -> None:
         passing = self._board.passing
         others = len(self._board.items(Group.REVIEW)) - len(passing)
-        self._asked = [one.id for one in passing]
-        self._title.set_content(f"Merge {counted(len(passing), 'change')}, one by one?")
-        self._list.set_content(order_html(passing, others, self._session))
-        self._sure.set_text(f"Merge {len(passing)}")
+        unsent = await self._unsent(passing)
+        if unsent is not None:
+            self._open(passing, order_html(passing, others, unsent, self._session))
+
+    async def _merge_picked(self) -> None:
+        picked = self._board.picked
+        unsent = await self._unsent(picked)
+        if unsent:
+            self._open(picked, order_html(picked, 0, unsent, self._session))
+        elif unsent is not None:
+            await self._run(picked)
+
+    async def _unsent(self, items: Sequence[InboxItem]) -> dict[str, int] | None:
+        """Return the numbers of comments not sent, None if they cannot be told."""
+        try:
+            return await count_unsent(self._session.api, items)
+        except (ApiProblem, NoAnswer) as problem:
+            self._session.refuse(problem)
+            return None
+
+    def _open(self, items: Sequence[InboxItem], order: str) -> None:
+        self._asked = [one.id for one in items]
+        self._title.set_content(f"Merge {counted(len(items), 'change')}, one by one?")
+        self._list.set_content(order)
+        self._sure.set_text(f"Merge {len(items)}")
         self._dialog.open()
 
-    async def _merge_all(self) -> None:
+    async def _merge_asked(self) -> None:
         self._dialog.close()
         # those that were shown: what has come since was not
         found = (self._board.find(one) for one in self._asked)
         await self._run([one for one in found if one is not None])
-
-    async def _merge_picked(self) -> None:
-        await self._run(self._board.picked)
 
     async def _run(self, items: Sequence[InboxItem]) -> None:
         if self._is_busy or not items:
@@ -114,18 +135,23 @@ class BulkMerge:
             self._session.notify(end.sentence)
 
 
-def order_html(items: Sequence[InboxItem], others: int, session: PageSession) -> str:
-    """Return the changes in the order in which they are merged."""
-    rows = "".join(_row_html(one, session) for one in items)
+def order_html(
+    items: Sequence[InboxItem], others: int, unsent: Mapping[str, int], session: PageSession
+) -> str:
+    """Return the changes in the order in which they are merged, and what a merge drops."""
+    rows = "".join(_row_html(one, unsent.get(one.id, 0), session) for one in items)
     words = "Oldest first. It stops at the first that conflicts."
     if others:
         verb = "stays" if others == 1 else "stay"
         words += f" {counted(others, 'other')} {verb}: no checks, failed, draft or conflicts."
-    return f"<p class=sub>{words}</p><ol>{rows}</ol>"
+    drops = drops_words(sum(unsent.values()))
+    warning = f'<p class="banner wait">{drops}</p>' if drops else ""
+    return f"<p class=sub>{words}</p><ol>{rows}</ol>{warning}"
 
 
-def _row_html(item: InboxItem, session: PageSession) -> str:
+def _row_html(item: InboxItem, unsent: int, session: PageSession) -> str:
     project = session.board.get(item.project_id) if item.project_id else None
     name = f'<span class="mut">{plain_html(project.name)}</span>' if project else ""
     size = size_html(item.facts.additions, item.facts.deletions) if item.facts else ""
-    return f"<li><b>{plain_html(plain(item.title))}</b> {name} {size}</li>"
+    said = f'<span class="cw">{counted(unsent, "comment")} not sent</span>' if unsent else ""
+    return f"<li><b>{plain_html(plain(item.title))}</b> {name} {size} {said}</li>"

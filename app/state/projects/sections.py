@@ -29,6 +29,12 @@ NAMES = {
     Section.RUNNING: "Running",
     Section.IDLE: "Idle",
 }
+# below the groups of the inbox, which have a heading `Needs attention` of their own
+NAMES_BELOW = {
+    Section.ATTENTION: "Projects that need attention",
+    Section.RUNNING: "Running projects",
+    Section.IDLE: "Idle projects",
+}
 
 
 def section_of(project: ProjectOut) -> Section:

@@ -29,6 +29,10 @@ class AskedChange:
     closes: int | None = None
     drafts: int = 0
 
+    def is_same(self, other: AskedChange) -> bool:
+        """Return True for the same change, whatever has become of it."""
+        return (self.project_id, self.number) == (other.project_id, other.number)
+
 
 def asked_of(project: ProjectOut, change: ChangeOut, drafts: int = 0) -> AskedChange:
     """Return a change of a project as a dialog needs it."""

@@ -88,7 +88,7 @@ class ReviewBar:
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 button("Keep reviewing", dialog.close, kind="bare")
-                button("Drop them and merge…", self._drop_all, mark="drop-and-merge")
+                button("Drop them and merge…", self._go_on, mark="drop-and-merge")
         return dialog
 
     def _approve(self) -> None:
@@ -100,10 +100,10 @@ class ReviewBar:
         self._asks.set_content(text(f"Merge without sending {count}?"))
         self._drop.open()
 
-    async def _drop_all(self) -> None:
+    def _go_on(self) -> None:
+        # they stay until the merge is done: it can still be cancelled, or be refused
         self._drop.close()
-        if await self._book.remove_all(self._book.board.drafts()):
-            self._acts.merge()
+        self._acts.merge()
 
     async def _discard(self) -> None:
         await self._book.remove_all(self._book.board.drafts())
