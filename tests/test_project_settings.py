@@ -8,7 +8,9 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
+from app.api.schemas.project_rules import AutolandOut, AutolandSettings
 from app.api.schemas.projects import LimitSettings, LimitsOut, NewProject, ProjectChange, ProjectOut
+from app.domain.projects.autoland import AUTOLAND_FIELDS, Autoland
 from app.domain.projects.setting import Kind, Part, ProjectSetting
 from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.sandbox.levels import Limits
@@ -18,6 +20,10 @@ from app.state.projects.project_settings import SETTINGS
 from tests.drivers.cli.click_tree import every_command
 
 LIMITS = {name for name, one in PROJECT_SETTINGS.items() if one.kind is Kind.LIMIT}
+RULES = {name for name, one in PROJECT_SETTINGS.items() if one.part is Part.AUTOLAND}
+# fields of one column
+NESTED = LIMITS | RULES
+PLACES = {"limits", "autoland"}
 # in requests, but no settings: what a new project is made of, and acts on a project
 ACTS = {"origin", "archived", "sandbox_notice", "suggested_checks"}
 # columns that the server fills
@@ -32,23 +38,29 @@ every_setting = pytest.mark.parametrize("one", PROJECT_SETTINGS.values(), ids=PR
 
 
 def test_every_setting_is_a_column_and_every_other_column_is_the_servers() -> None:
-    columns = set(Project.model_fields) - {"limits"}
-    assert columns == set(PROJECT_SETTINGS) - LIMITS | OWN_COLUMNS
+    columns = set(Project.model_fields) - PLACES
+    assert columns == set(PROJECT_SETTINGS) - NESTED | OWN_COLUMNS
     assert {*Limits.__dataclass_fields__} == LIMITS
+    assert set(AUTOLAND_FIELDS) == RULES
+    assert {*Autoland.__dataclass_fields__} == set(AUTOLAND_FIELDS.values())
 
 
 def test_every_setting_can_be_sent_and_is_answered() -> None:
     new, change = set(NewProject.model_fields), set(ProjectChange.model_fields)
     assert set(LimitSettings.model_fields) == set(LimitsOut.model_fields) == LIMITS
-    assert (new | change) - ACTS - {"limits"} == set(PROJECT_SETTINGS) - LIMITS
+    rules = set(AUTOLAND_FIELDS.values())
+    assert set(AutolandSettings.model_fields) == set(AutolandOut.model_fields) == rules
+    assert (new | change) - ACTS - PLACES == set(PROJECT_SETTINGS) - NESTED
     assert new - change == {"tracker"}  # a project keeps it
-    assert set(PROJECT_SETTINGS) - LIMITS <= set(ProjectOut.model_fields)
+    assert set(PROJECT_SETTINGS) - NESTED | PLACES <= set(ProjectOut.model_fields)
 
 
 @every_setting
 def test_the_schema_describes_a_setting_with_its_sentence_and_bounds(one: ProjectSetting) -> None:
     models = (LimitSettings,) if one.name in LIMITS else (NewProject, ProjectChange)
-    found = [schema for schema in (_schema_of(model, one.name) for model in models) if schema]
+    models = (AutolandSettings,) if one.name in RULES else models
+    field = AUTOLAND_FIELDS.get(one.name, one.name)
+    found = [schema for schema in (_schema_of(model, field) for model in models) if schema]
     assert found
     for schema in found:
         least, most = _bounds(schema)
@@ -72,6 +84,9 @@ def _bounds(schema: dict[str, Any]) -> tuple[int | None, int | None]:
 def test_a_fixed_default_is_what_a_row_gets(one: ProjectSetting) -> None:
     if one.name in LIMITS:
         assert getattr(Limits(), one.name) == one.default
+        return
+    if one.name in RULES:
+        assert getattr(Autoland(), AUTOLAND_FIELDS[one.name]) == one.default
         return
     column = Project.model_fields[one.name]
     if not column.is_required() and one.name != "owner_hooks":  # its column is a fingerprint

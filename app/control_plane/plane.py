@@ -23,6 +23,7 @@ from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
 from app.services.concurrency import Locks, Workers, guarded
 from app.services.container import SettingValue, build
 from app.services.context import Adapters, Context
+from app.services.review.autoland import NEWS
 from app.services.review.visits import RECORDED_SECONDS
 from app.services.system.ownership import RENEW_SECONDS
 from app.services.system.store_health import WATCH_SECONDS
@@ -82,6 +83,7 @@ class ControlPlane:
         self.leases, self.reaper = services.leases, services.reaper
         self.feed.subscribe(services.sweep.on_change)
         self.feed.subscribe(services.conflicts.on_change, NEW_COMMITS)
+        self.feed.subscribe(services.autoland.on_change, NEWS)
 
     def start(self) -> None:
         """Migrate the databases and subscribe to events; no work starts yet."""

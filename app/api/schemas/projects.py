@@ -16,6 +16,7 @@ from pydantic import (
 
 from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Dollars, Moment, Prose, TaskText, Text
+from app.api.schemas.project_rules import AutolandOut, AutolandSettings, setting_field
 from app.api.schemas.system import StuckOut
 from app.domain.projects.checks import (
     CHECK_ROUNDS,
@@ -26,8 +27,6 @@ from app.domain.projects.checks import (
     MAX_WORDS,
     OnRed,
 )
-from app.domain.projects.setting import Kind
-from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.sandbox.levels import (
     DEFAULT_PROCESSES,
     HostService,
@@ -56,29 +55,16 @@ def _level_of(word: Any) -> Any:
         return word  # the schema's own error lists the valid levels
 
 
-def _setting(name: str, default: Any = None, **bounds: Any) -> Any:
-    """Return the field of a project setting, described and bounded by the table of settings."""
-    one = PROJECT_SETTINGS[name]
-    if one.kind in (Kind.SECONDS, Kind.NUMBER):
-        bounds |= {"ge": one.least, "le": one.most}
-    elif one.kind is Kind.LIMIT:  # its own sentences refuse what is out of bounds
-        number = {"type": "integer", "minimum": one.least, "maximum": one.most}
-        bounds["json_schema_extra"] = {"anyOf": [number, {"type": "null"}]}
-    elif one.most is not None:
-        bounds["max_length"] = one.most
-    return Field(default, description=one.sentences, **bounds)
-
-
 Level = Annotated[SandboxLevel, BeforeValidator(_level_of)]
 
 
 class LimitSettings(Body):
     """The limits of one run, sizes in MB of a million bytes; null: none."""
 
-    memory_mb: int | None = _setting("memory_mb")
-    processes: int | None = _setting("processes")
-    file_mb: int | None = _setting("file_mb")
-    disk_mb: int | None = _setting("disk_mb")
+    memory_mb: int | None = setting_field("memory_mb")
+    processes: int | None = setting_field("processes")
+    file_mb: int | None = setting_field("file_mb")
+    disk_mb: int | None = setting_field("disk_mb")
 
     @field_validator("*")
     @classmethod
@@ -108,47 +94,48 @@ class CheckSetting(Body):
 class ProjectSettings(Body):
     """Settings of a project; every field is optional, for POST and PATCH alike."""
 
-    base_branch: BranchName | None = _setting("base_branch")
-    tags: list[Text] | None = _setting("tags")
-    agent: Text | None = _setting("agent")
-    model: Text | None = _setting("model")
-    agent_command: list[Argument] | None = _setting("agent_command")
-    setup_command: list[Argument] | None = _setting("setup_command")
-    prompt: TaskText | None = _setting("prompt")
-    instructions: TaskText | None = _setting("instructions")
-    checks: list[CheckSetting] | None = _setting("checks")
-    check_rounds: int | None = _setting("check_rounds")
-    on_red: OnRed | None = _setting("on_red")
-    budget_seconds: int | None = _setting("budget_seconds")
-    stall_seconds: int | None = _setting("stall_seconds")
-    max_concurrency: int | None = _setting("max_concurrency")
-    open_pr: Literal["runyard", "agent"] | None = _setting("open_pr")
-    branch_pattern: Text | None = _setting("branch_pattern")
-    frameworks: list[Text] | None = _setting("frameworks")
-    resume_after_limit: bool | None = _setting("resume_after_limit")
-    sandbox: Level | None = _setting("sandbox")
-    network: NetworkRule | None = _setting("network")
-    allowed_hosts: list[Text] | None = _setting("allowed_hosts")
-    allow: list[HostService] | None = _setting("allow")
-    toolchains: list[Folder] | None = _setting("toolchains")
+    base_branch: BranchName | None = setting_field("base_branch")
+    tags: list[Text] | None = setting_field("tags")
+    agent: Text | None = setting_field("agent")
+    model: Text | None = setting_field("model")
+    agent_command: list[Argument] | None = setting_field("agent_command")
+    setup_command: list[Argument] | None = setting_field("setup_command")
+    prompt: TaskText | None = setting_field("prompt")
+    instructions: TaskText | None = setting_field("instructions")
+    checks: list[CheckSetting] | None = setting_field("checks")
+    check_rounds: int | None = setting_field("check_rounds")
+    on_red: OnRed | None = setting_field("on_red")
+    autoland: AutolandSettings | None = None
+    budget_seconds: int | None = setting_field("budget_seconds")
+    stall_seconds: int | None = setting_field("stall_seconds")
+    max_concurrency: int | None = setting_field("max_concurrency")
+    open_pr: Literal["runyard", "agent"] | None = setting_field("open_pr")
+    branch_pattern: Text | None = setting_field("branch_pattern")
+    frameworks: list[Text] | None = setting_field("frameworks")
+    resume_after_limit: bool | None = setting_field("resume_after_limit")
+    sandbox: Level | None = setting_field("sandbox")
+    network: NetworkRule | None = setting_field("network")
+    allowed_hosts: list[Text] | None = setting_field("allowed_hosts")
+    allow: list[HostService] | None = setting_field("allow")
+    toolchains: list[Folder] | None = setting_field("toolchains")
     limits: LimitSettings | None = None
-    owner_hooks: bool | None = _setting("owner_hooks")
+    owner_hooks: bool | None = setting_field("owner_hooks")
 
 
 class NewProject(ProjectSettings):
     """The body of `POST /projects`."""
 
-    name: Annotated[Prose, _setting("name", ..., min_length=1)]
+    name: Annotated[Prose, setting_field("name", ..., min_length=1)]
     origin: Prose = Field(min_length=1, max_length=2000)
-    tracker: Tracker | None = _setting("tracker")
-    auto_enabled: bool = _setting("auto_enabled", default=False)
+    tracker: Tracker | None = setting_field("tracker")
+    auto_enabled: bool = setting_field("auto_enabled", default=False)
 
 
 class ProjectChange(ProjectSettings):
     """The body of `PATCH /projects/{id}`."""
 
-    name: Prose | None = _setting("name", min_length=1)
-    auto_enabled: bool | None = _setting("auto_enabled")
+    name: Prose | None = setting_field("name", min_length=1)
+    auto_enabled: bool | None = setting_field("auto_enabled")
     origin: Prose | None = Field(
         default=None,
         min_length=1,
@@ -257,6 +244,7 @@ class ProjectOut(Answer):
     checks: list[CheckOut] = Field(default_factory=list[CheckOut])
     check_rounds: int = CHECK_ROUNDS
     on_red: OnRed = OnRed.PARK
+    autoland: AutolandOut = Field(default_factory=AutolandOut)
     checks_error: str | None = Field(
         default=None,
         description="Why a check could not be started. The loop waits until the checks or the "

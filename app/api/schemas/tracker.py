@@ -176,6 +176,10 @@ class ChangeOut(DeliveryOut):
             "Files in which a merge into its base conflicts, at most 100; null while unknown."
         ),
     )
+    autoland_note: str | None = Field(
+        default=None,
+        description="Why it was not merged by itself, or that it was; null if nobody asked for it.",
+    )
 
 
 class Changes(Answer):

@@ -217,6 +217,8 @@ def _print_result(change: dict[str, Any], *, json_only: bool) -> None:
         screen.print(f"closes #{change['closes']}")
     if files := change.get("conflicts"):
         screen.print(f"conflicts in {', '.join(files)}")
+    if change.get("autoland_note"):
+        screen.print(str(change["autoland_note"]))
     if change.get("run_id"):
         screen.print(f"by run {shorten(str(change['run_id']))}")
     for line in str(change.get("body") or "").splitlines():

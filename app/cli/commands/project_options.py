@@ -18,6 +18,7 @@ import typer
 from app.cli.client.connection import Misused
 from app.cli.output.options import OptionSet
 from app.domain.json.values import JsonValue
+from app.domain.projects.autoland import AUTOLAND_FIELDS
 from app.domain.projects.setting import Kind, Part, ProjectSetting
 from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.text.argv import read_json_argv
@@ -41,8 +42,10 @@ _USAGE = {
 _APART = ("name", "base_branch", "tracker", "auto_enabled")
 _SHARED = tuple(one for name, one in PROJECT_SETTINGS.items() if name not in _APART)
 _COMMANDS = [one for one in _SHARED if one.kind is Kind.COMMAND]
-_LISTS = [one for one in _SHARED if one.kind in (Kind.LINES, Kind.CHOICES)]
+_PATHS = "protected_paths"
+_LISTS = [one for one in _SHARED if one.kind in (Kind.LINES, Kind.CHOICES) and one.name != _PATHS]
 _LIMITS = [one for one in _SHARED if one.part is Part.CAPS]
+_RULES = [one for one in _SHARED if one.part is Part.AUTOLAND]
 
 
 def option_of(one: ProjectSetting) -> Any:
@@ -79,12 +82,16 @@ def settings_from(typed: Mapping[str, Any]) -> dict[str, Any]:
         one.name: _number(one, typed[one.name]) for one in _LIMITS if typed[one.name] is not None
     }
     given = {one.name: typed[one.name] for one in _SHARED if one not in _LIMITS}
+    rules = {AUTOLAND_FIELDS[one.name]: given.pop(one.name) for one in _RULES}
+    rules[_PATHS] = _listed(rules[_PATHS])
+    rules = {name: value for name, value in rules.items() if value is not None}
     given |= {one.name: _listed(given[one.name]) for one in _LISTS}
     given |= {one.name: read_argv(one.flag, given[one.name]) for one in _COMMANDS}
     return given | {
         "toolchains": _folders(given["toolchains"]),
         "checks": _checks(given["checks"]),
         "limits": limits or None,
+        "autoland": rules or None,
         **_texts(given),
     }
 

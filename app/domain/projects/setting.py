@@ -31,6 +31,7 @@ class Part(StrEnum):
     PROJECT = "Project"
     AGENT = "Agent"
     CHECKS = "Checks before delivery"
+    AUTOLAND = "Merging without a person"
     LIMITS = "Limits"
     TOUCHED = "What agents may touch"
     CAPS = "Memory, processes, files"  # folded, below the group before it

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from app.domain.projects.autoland import AUTOLAND_SETTINGS
 from app.domain.projects.checks import CHECK_ROUNDS, MAX_CHECK_ROUNDS, MOST_CHECKS, OnRed
 from app.domain.projects.setting import Kind, OpenPr, Part, ProjectSetting, Tracker
 from app.domain.projects.tags import MAX_TAGS
@@ -390,6 +391,7 @@ PROJECT_SETTINGS: Mapping[str, ProjectSetting] = MappingProxyType(
             *_OF_THE_PROJECT,
             *_OF_THE_AGENT,
             *_OF_ITS_CHECKS,
+            *AUTOLAND_SETTINGS,
             *_OF_ITS_RUNS,
             *_OF_THE_SANDBOX,
             *_OF_THE_LOOP,

@@ -50,6 +50,7 @@ class ChangeSide:
             self._marks = ui.html("", sanitize=clean)
             with ui.element("div").classes("change-acts") as self._acts:
                 self._draw_acts()
+            self._autoland = testid(ui.html("", sanitize=clean), "change-autoland")
             self._ended = testid(ui.html("", sanitize=clean), "change-ended")
             self._lists = ui.html("", sanitize=clean)
 
@@ -87,6 +88,7 @@ class ChangeSide:
         note = self._why or merge_note(snapshot)
         self._note.set_content(text(note))
         self._note.set_visibility(bool(note))
+        self._autoland.set_content(autoland_html(view))
         self._ended.set_content(ended_html(view))
         self._ended.set_visibility(not is_open)
         self._lists.set_content(runs_html(view) + commits_html(view) + files_html(view))
@@ -124,6 +126,12 @@ def marks_html(view: ChangeView) -> str:
         lines.append(("done" if is_all else "ready", viewed))
     rows = "".join(f"<li>{mark(state)}{text(words)}</li>" for state, words in lines)
     return f'<ul class="change-marks">{rows}</ul>' if rows else ""
+
+
+def autoland_html(view: ChangeView) -> str:
+    """Return why the change was not merged by itself, or that it was; empty if nobody asked."""
+    note = view.snapshot.change.autoland_note
+    return f'<p class="sub">{plain_html(note)}</p>' if note else ""
 
 
 def ended_html(view: ChangeView) -> str:

@@ -19,6 +19,7 @@ from app.records.feed import ChangeDelivered, ProjectChanged
 from app.records.people.audit_ledger import record
 from app.records.projects.change_ends import settle_issue
 from app.records.projects.issue_queue import OPEN, Beside, leaves_place, lock_queue, take_place
+from app.records.projects.landings import settle_landing
 from app.records.stores.routing import Stores
 from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project
 
@@ -299,6 +300,7 @@ class TrackerLedger:
             if ended is not None:
                 told = {"state": state} | ({} if after is None else {"issue": after.value})
                 record(tx, before={"state": "open"}, after=told)
+                settle_landing(tx, ended, now)
                 settle_issue(tx, ended, now)
             tx.publish(ProjectChanged(project_id))
             return ended

@@ -137,6 +137,8 @@ class Project(SQLModel, table=True):
         sa_type=JSON(none_as_null=True),  # pyright: ignore[reportArgumentType]
     )
     checks_answered: bool = False
+    # as `app.domain.projects.autoland` reads it; what is missing has its default
+    autoland: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     auto_enabled: bool = False
     resume_after_limit: bool = True
     state: str

@@ -110,6 +110,12 @@ class ChangeRequest(SQLModel, table=True):
     conflicts_seen: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
     conflicts_base: str | None = None
     conflicts_head: str | None = None
+    # why it was not merged by itself, or that it was
+    autoland_note: str | None = Field(default=None, sa_type=Text)
+    # commits and rules for which a person was left to decide: nothing tries again for them
+    autoland_seen: str | None = None
+    # what speaks for a merge by itself that is about to be tried
+    landing: str | None = Field(default=None, sa_type=Text)
 
     @property
     def conflicts(self) -> list[str] | None:

@@ -23,6 +23,7 @@ from app.services.lifecycle.owner_hooks import FIELD, hooks_problem, trusted_hoo
 from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
 from app.services.projects.checks import ProjectChecks, wants_suggestion
 from app.services.projects.sandbox_settings import SandboxSettings
+from app.services.protected_paths import autoland_problems
 from app.services.runs.prechecks import Readiness
 
 ORIGIN_SECONDS = 10
@@ -191,6 +192,8 @@ class ProjectService:
             columns[FIELD] = trusted_hooks(self._mirrors, project.origin, wanted=settings[FIELD])
         if "tags" in settings:
             columns["tags"] = tags_in_order(settings["tags"])
+        if "autoland" in settings:
+            columns["autoland"] = {**project.autoland, **settings["autoland"]}
         return columns
 
     def try_checks_again(self, project_id: str) -> None:
@@ -271,6 +274,7 @@ class ProjectService:
     def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
         """Return a sentence for each invalid setting of a project (None: a new one), by name."""
         found = self.sandboxes.wrong(project, settings) | self._checks.wrong(settings)
+        found |= autoland_problems(settings)
         for name, problem_of in (("name", name_problem), ("origin", origin_problem)):
             if isinstance(words := settings.get(name), str):
                 found[name] = problem_of(words)

@@ -8,6 +8,7 @@ from app.services.context import Context
 from app.services.limits.build import LimitServices
 from app.services.projects.build import ProjectServices
 from app.services.projects.overview import shown_for
+from app.services.review.autoland import AutolandService
 from app.services.review.feedback import Feedback
 from app.services.review.history import Histories
 from app.services.review.inbox import Inbox
@@ -35,6 +36,7 @@ class ReviewServices:
     resolving: Resolving
     histories: Histories
     search: Search
+    autoland: AutolandService
 
 
 def build(
@@ -46,6 +48,8 @@ def build(
     projects: ProjectServices,
 ) -> ReviewServices:
     """Build the services of the inbox, of reports and of reviews."""
+    autoland = AutolandService(context, tracker.changes, tracker.conflicts)
+    tracker.conflicts.on_looked(autoland.request)
     return ReviewServices(
         inbox=Inbox(
             context,
@@ -63,4 +67,5 @@ def build(
         resolving=Resolving(context, tracker.changes, runs.accept),
         histories=Histories(context, tracker.changes),
         search=Search(context.stores, runs.listing),
+        autoland=autoland,
     )

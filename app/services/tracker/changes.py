@@ -7,6 +7,7 @@ from datetime import datetime
 
 import structlog
 
+from app.domain.review.autoland import timeline_words
 from app.domain.words import AfterClose
 from app.errors import (
     AlreadyEnded,
@@ -83,27 +84,31 @@ class ChangeService:
         return self._mirrors.diff(repo, change.base_sha, change.head_sha)
 
     def merge(
-        self, project_id: str, number: int, now: datetime, *, push_anyway: bool = False
+        self,
+        project_id: str,
+        number: int,
+        now: datetime,
+        *,
+        push_anyway: bool = False,
+        head_sha: str | None = None,
     ) -> ChangeRequest:
         """Merge in the mirror, push to origin, and close the issue it closes. Raises a Refusal.
 
         `push_anyway` skips the push checks and allows a merge of more commits than it shows.
+        With `head_sha`, only a change at that commit is merged.
         """
         project = self._project(project_id)
         repo = repository_of(project)
         with self._locks.holding(f"merge {project_id}"):
-            change = self._open(project_id, number)
+            change = self._open(project_id, number, head_sha)
             if not push_anyway:
                 self._refuse_unchecked(repo, change)
-            message = f"Merge change #{number}: {change.title}"
-            if change.closes is not None:
-                message += f"\n\nCloses #{change.closes}"
             try:
                 answer = self._mirrors.merge(
                     repo,
                     base=change.base,
                     branch=change.branch,
-                    message=message,
+                    message=_message_of(change),
                     base_sha=None if push_anyway else change.base_sha,
                     head_sha=change.head_sha,
                 )
@@ -216,11 +221,13 @@ class ChangeService:
         is_cleared = is_over and self._is_left(project, change) and self._clear(project, change)
         return is_cleared or not is_told
 
-    def _open(self, project_id: str, number: int) -> ChangeRequest:
+    def _open(self, project_id: str, number: int, head_sha: str | None = None) -> ChangeRequest:
         """Return an open change request whose run's store answers, too. Raises a Refusal."""
         change = self.find(project_id, number)
         if change.state != "open":
             raise AlreadyEnded(f"This change request is already {change.state}.")
+        if head_sha not in (None, change.head_sha):
+            raise NotChecked("Not merged: it got other commits meanwhile.")
         self._runs.find(change.run_id)
         return change
 
@@ -313,6 +320,9 @@ class ChangeService:
         self._runs.append_event_once(
             run.id, now, "note", f"change request #{ended.number} {ended.state}"
         )
+        if ended.autoland_note is not None:
+            words = timeline_words(ended.autoland_note)
+            self._runs.append_event_once(run.id, now, "note", words)
 
     def _clear(self, project: Project, change: ChangeRequest) -> bool:
         """Release copy and claim of merged work. Return False if they must stay."""
@@ -356,6 +366,11 @@ class ChangeService:
         if project is None:
             raise NotFound
         return project
+
+
+def _message_of(change: ChangeRequest) -> str:
+    message = f"Merge change #{change.number}: {change.title}"
+    return message if change.closes is None else f"{message}\n\nCloses #{change.closes}"
 
 
 def _conflict_of(answer: MergeAnswer) -> MergeConflict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -36,6 +36,7 @@ class Conflicts:
         self._rounds = SingleFlight(self.look_once)
         # projects that may have open changes: a fetch of another one needs no look
         self.projects: set[str] = set()
+        self._listeners: tuple[Callable[[str], object], ...] = ()
 
     def on_change(self, one: Numbered) -> None:
         """Look after a delivery."""
@@ -46,6 +47,10 @@ class Conflicts:
             case _:
                 # deliveries of other servers may have been missed
                 self._queue.submit(self.request_all)
+
+    def on_looked(self, listener: Callable[[str], object]) -> None:
+        """Call the listener with each project that has open changes, after they were looked at."""
+        self._listeners = (*self._listeners, listener)
 
     def request(self, project_id: str) -> None:
         """Look at the open changes of a project soon, on a worker thread."""
@@ -62,7 +67,12 @@ class Conflicts:
         changes = undecided(self._stores, project_id)
         (self.projects.add if changes else self.projects.discard)(project_id)
         project = self._projects.find(project_id) if changes else None
-        return self._look(project, changes) if project is not None else 0
+        if project is None:
+            return 0
+        looked_at = self._look(project, changes)
+        for listener in self._listeners:
+            listener(project_id)
+        return looked_at
 
     def _look(self, project: Project, changes: Sequence[ChangeRequest]) -> int:
         repo, looked_at = repository_of(project), 0

@@ -35,5 +35,6 @@ def messages_of(error: ValidationError) -> str:
 
 
 def _field_of(path: str) -> str:
-    # errors at `agent_command.0` show at the command's field; each limit has its own field
-    return path.removeprefix("limits.").partition(".")[0]
+    # errors at `agent_command.0` show at the command's field; each limit and each rule of
+    # autoland has its own field
+    return path.removeprefix("limits.").removeprefix("autoland.").partition(".")[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api.schemas import ProjectOut
+from app.domain.projects.autoland import AUTOLAND_FIELDS
 from app.domain.projects.setting import Kind, Part, ProjectSetting
 from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.text.argv import argv_words, read_argv
@@ -80,6 +81,8 @@ _FORMS: dict[Kind, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
 def _value_in(project: ProjectOut, one: ProjectSetting) -> Any:
     if one.name == "frameworks":
         return [name for name in project.frameworks if name not in FRAMEWORKS]
+    if one.part is Part.AUTOLAND:
+        return getattr(project.autoland, AUTOLAND_FIELDS[one.name])
     return getattr(project.limits if one.part is Part.CAPS else project, one.name)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.api.schemas import CheckOut, ProjectOut, SandboxOut
+from app.domain.projects.autoland import AUTOLAND_FIELDS
 from app.domain.projects.settings import UNSEEN
 from app.domain.sandbox.levels import OPENS, NetworkRule, SandboxLevel
 from app.domain.sandbox.settings import LIMIT_BOUNDS
@@ -49,14 +50,18 @@ def services_words(allowed: Iterable[str]) -> tuple[str, str]:
 
 
 def settled(change: Mapping[str, Any], level: str, network: str) -> dict[str, Any]:
-    """Convert a change to the API's form: limits nested, network reset at levels without a rule.
+    """Convert a change to the API's form: limits and rules nested, network reset where none is.
 
     `level` is the chosen level, `network` the project's current rule.
     """
     limits = {name: change[name] for name in LIMIT_BOUNDS if name in change}
-    found = {name: value for name, value in change.items() if name not in LIMIT_BOUNDS}
+    rules = {field: change[name] for name, field in AUTOLAND_FIELDS.items() if name in change}
+    nested = {*LIMIT_BOUNDS, *AUTOLAND_FIELDS}
+    found = {name: value for name, value in change.items() if name not in nested}
     if limits:
         found["limits"] = limits
+    if rules:
+        found["autoland"] = rules
     if level != SandboxLevel.SANDBOXED:
         found.pop("network", None)
         if network != NetworkRule.ALL:
@@ -71,4 +76,6 @@ def as_shown(change: Mapping[str, Any], project: ProjectOut | None) -> dict[str,
         shown["checks"] = [CheckOut(**one) for one in change["checks"]]
     if "limits" in change and project is not None:
         shown["limits"] = project.limits.model_copy(update=change["limits"])
+    if "autoland" in change and project is not None:
+        shown["autoland"] = project.autoland.model_copy(update=change["autoland"])
     return shown
