@@ -13,6 +13,7 @@ import pytest
 from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import CheckOut, ProjectChange, ProjectOut
 from app.api.schemas.projects import LimitSettings, LimitsOut
+from app.domain.projects.autoland import AUTOLAND_FIELDS
 from app.state.projects.check_rows import CheckRow, words_of_rows
 from app.state.projects.project_board import ProjectBoard
 from app.state.projects.project_settings import SETTINGS, settings_in_words
@@ -75,6 +76,7 @@ def server(form: SettingsForm) -> Server:
 
 def test_every_setting_that_can_be_changed_has_a_field_with_a_sentence() -> None:
     each = (set(ProjectChange.model_fields) - {"limits"}) | set(LimitSettings.model_fields)
+    each |= set(AUTOLAND_FIELDS)
     assert set(SETTINGS) | ELSEWHERE == each
     assert all(one.about.hint.endswith(".") for one in SETTINGS.values())
 
@@ -98,7 +100,9 @@ def test_what_a_project_has_is_read_back_as_it_is() -> None:
     )
     for name, setting in SETTINGS.items():
         row = project.limits if name in LimitSettings.model_fields else project
-        told = ["own"] if name == "frameworks" else row.model_dump()[name]
+        row = project.autoland if name in AUTOLAND_FIELDS else row
+        told = row.model_dump()[AUTOLAND_FIELDS.get(name, name)]
+        told = ["own"] if name == "frameworks" else told
         assert setting.read(setting.write(project)) == told, name
 
 
