@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from nicegui import app as nicegui_app
 from nicegui import background_tasks, ui
+from nicegui.elements.mixins.value_element import ValueElement
 
 from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut, SystemOut
@@ -60,6 +61,8 @@ def _take_apart(client: Client, elements: list[Element]) -> None:
             watched._change_handlers.clear()
         element._event_listeners.clear()
         element.slots.clear()
+        if isinstance(element, ValueElement):
+            element._change_handlers.clear()
     for handlers in (client.connect_handlers, client.disconnect_handlers, client.delete_handlers):
         handlers.clear()
 

@@ -62,6 +62,12 @@ class IssuesView:
         self._show()
         session.on("project.changed", self._follow)
         session.on_return(self._load_all)
+        session.client.on_delete(self._end)
+
+    def _end(self) -> None:
+        # these know this view: without them a closed page is gone at once
+        for part in ("load", "_form", "_menus", "_search", "_new", "_table", "_board"):
+            vars(self).pop(part, None)
 
     # --- loading -------------------------------------------------------------------------------
 

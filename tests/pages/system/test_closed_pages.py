@@ -52,7 +52,9 @@ async def look_and_close(house: House, path: str) -> None:
 
 
 @pytest.mark.usefixtures("no_search")
-@pytest.mark.parametrize("path", ["/", "/quota", "/settings"])
+@pytest.mark.parametrize(
+    "path", ["/", "/quota", "/settings", "/issues", "/projects/add", "/batches"]
+)
 async def test_a_closed_page_is_gone_at_once(house: House, path: str) -> None:
     await look_and_close(house, "/guide")  # creates the objects that all pages share
     gc.collect()
@@ -64,7 +66,7 @@ async def test_a_closed_page_is_gone_at_once(house: House, path: str) -> None:
     assert after["words"] - before["words"] <= TABS
 
 
-@pytest.mark.parametrize("path", ["/issues", "/runs", "/parked", "/projects/add", "/batches"])
+@pytest.mark.parametrize("path", ["/runs", "/parked"])
 async def test_nothing_holds_a_closed_page(house: House, path: str) -> None:
     await look_and_close(house, "/guide")
     gc.collect()
