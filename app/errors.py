@@ -138,6 +138,30 @@ class ChangeClosed(Refusal):
         return cls(f"Change request #{number} is {state}.", change=number, state=state)
 
 
+class NoRun(Refusal):
+    """No agent run made this change request, so there is none to go back to."""
+
+    code = "no_run"
+
+
+class NotMerged(Refusal):
+    """Only a merged change request can be undone."""
+
+    code = "not_merged"
+
+
+class AlreadyUndone(Refusal):
+    """This change request has been undone already."""
+
+    code = "already_undone"
+
+
+class NotUndone(Refusal):
+    """This merge cannot be undone by itself."""
+
+    code = "not_undone"
+
+
 class NoConflict(Refusal):
     """This change request has no conflicts to resolve: merge it."""
 

@@ -199,15 +199,16 @@ def _bar(run: Run) -> Bar:
     return Bar(run_id=run.id, status=Status(run.status), label=label(run), seconds=seconds)
 
 
-def change_out(change: ChangeRequest) -> ChangeOut:
-    """Convert a change request."""
+def change_out(change: ChangeRequest, undone_by: int | None = None) -> ChangeOut:
+    """Convert a change request; `undone_by` is the one that reverts it."""
     return ChangeOut(
         kind="change",
         url=f"/projects/{change.project_id}/changes/{change.number}",
+        undone_by=undone_by,
         **{
             name: getattr(change, name)
             for name in ChangeOut.model_fields
-            if name not in {"kind", "url"}
+            if name not in {"kind", "url", "undone_by"}
         },
     )
 

@@ -145,6 +145,7 @@ class ControlPlane:
             guarded(duty)
         # may contact origins, so nothing waits for it
         self.workers.submit(self.services.changes.finish_once, self.clock())
+        self.workers.submit(self.services.reverts.settle_once)
         self.workers.submit(self.services.conflicts.request_all)
         tell_people = self.services.notifications.request
         tell_people()

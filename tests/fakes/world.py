@@ -33,6 +33,7 @@ from app.services.ports import (
     LaunchOrder,
     Leak,
     MergeAnswer,
+    MergedChange,
     OriginProblem,
     PreparedMerge,
     PushAnswer,
@@ -40,6 +41,7 @@ from app.services.ports import (
     Remote,
     RemoteBranch,
     Repository,
+    RevertAnswer,
     Step,
 )
 
@@ -300,6 +302,14 @@ class FakeMirrors:
     def prepare_merge(self, repo: Repository, head_sha: str, base_sha: str) -> PreparedMerge:
         files = self.conflicts(repo, base_sha, head_sha)
         return PreparedMerge(self._world.new_commit(head_sha), base_sha, files)
+
+    def prepare_revert(self, repo: Repository, merged: MergedChange, message: str) -> RevertAnswer:
+        tip = self.origin_tip(repo, merged.base)
+        if tip is None:
+            return RevertAnswer(None, because=f"The branch {merged.base} no longer exists.")
+        if files := self._world.clashes.get(merged.head_sha, ()):
+            return RevertAnswer(None, conflicts=tuple(files))
+        return RevertAnswer(self._world.new_commit(tip), tip)
 
     def why_unresolved(self, repo: Repository, tip: str, head_sha: str, base_sha: str) -> str:
         return self._world.unresolved

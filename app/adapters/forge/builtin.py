@@ -99,6 +99,7 @@ class BuiltinForge:
             base_sha=row.base_sha,
             head_sha=row.head_sha,
             closes=row.closes,
+            reverts=row.reverts,
         )
 
     def update_change(

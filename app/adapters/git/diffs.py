@@ -10,11 +10,14 @@ import stat
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from app.adapters.git.command import Git, GitFailed
+from app.adapters.git.layout import checked_sha, mirror_path, or_cannot_read
+from app.adapters.git.reverts import Reverting
 from app.domain.words import FileStatus
-from app.services.ports import ChangedFile, Diff, DiffStat, FileText, Tampered
+from app.services.ports import ChangedFile, Commit, Diff, DiffStat, FileText, Repository, Tampered
 
 DIFF_CAP = 2 * 1024 * 1024
 PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=dirty")
@@ -30,6 +33,10 @@ _STATUSES = {
     "D": FileStatus.DELETED,
     "R": FileStatus.RENAMED,
 }
+MOST_COMMITS = 200
+# no commit can hold a NUL
+_COMMIT_FORM = "%H%x00%ct%x00%an%x00%s"
+_COMMIT_FIELDS = 4
 # the mark of an untracked file in a list by `ls-files -t`
 _NEW = "?"
 
@@ -232,3 +239,37 @@ def _holds_something(folder: Path) -> bool:
             return any(True for _ in entries)
     except (FileNotFoundError, NotADirectoryError):
         return False
+
+
+class MirrorReads(Reverting):
+    """Mirrors as reviews read them."""
+
+    def changed_files(self, repo: Repository, base_sha: str, tip: str) -> list[ChangedFile]:
+        """Return the files of a diff, by path. Raises CannotRead."""
+        with or_cannot_read("The mirror"):
+            base, last = checked_sha(base_sha), checked_sha(tip)
+            return changed_files(self._git, mirror_path(self._root, repo), base, last)
+
+    def commits(self, repo: Repository, base_sha: str, tip: str) -> list[Commit]:
+        """Return the commits of `base_sha..tip` on its own line, newest first.
+
+        Raises CannotRead.
+        """
+        with or_cannot_read("The mirror"):
+            between = f"{checked_sha(base_sha)}..{checked_sha(tip)}"
+            ask = ["log", "-z", "--first-parent", "--no-show-signature", "--no-mailmap"]
+            ask += [
+                f"--max-count={MOST_COMMITS}",
+                f"--format=tformat:{_COMMIT_FORM}",
+                between,
+                "--",
+            ]
+            answer = self._git.run(ask, git_dir=mirror_path(self._root, repo))
+        fields = answer.out.decode("utf-8", "replace").split("\0")
+        rows = (
+            fields[at : at + _COMMIT_FIELDS] for at in range(0, len(fields) - 1, _COMMIT_FIELDS)
+        )
+        return [
+            Commit(sha, subject, author, datetime.fromtimestamp(int(seconds), UTC))
+            for sha, seconds, author, subject in rows
+        ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.adapters.git.command import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
 from app.adapters.git.config_guard import keep_mirror
-from app.adapters.git.diffs import diff_between, read_file, stat_between
+from app.adapters.git.diffs import MirrorReads, diff_between, read_file, stat_between
 from app.adapters.git.layout import (
     agreed_ref,
     checked_sha,
@@ -20,7 +20,6 @@ from app.adapters.git.layout import (
     mirror_path,
     or_cannot_read,
 )
-from app.adapters.git.mirror_reads import MirrorReads
 from app.adapters.git.push import (
     Push,
     has_commit,

@@ -198,6 +198,7 @@ class ApiClient:
     change = _asks(tracker_calls.change)
     close_change = _asks(tracker_calls.close_change)
     merge = _asks(tracker_calls.merge)
+    undo_change = _asks(tracker_calls.undo_change)
 
     runs = _asks(calls.runs)
     run_totals = _asks(calls.run_totals)

@@ -78,6 +78,11 @@ def close_change(
     return Call("POST", _project(project_id, f"/changes/{number}/close"), "ChangeOut", body=body)
 
 
+def undo_change(project_id: str, number: int) -> Call[schemas.ChangeOut]:
+    """Open the change request that takes back a merged one, or return it."""
+    return Call("POST", _project(project_id, f"/changes/{number}/undo"), "ChangeOut")
+
+
 def merge(project_id: str, number: int, *, push_anyway: bool = False) -> Call[schemas.ChangeOut]:
     """Merge a change request; `push_anyway` overrides a failed check."""
     body = {"push_anyway": True} if push_anyway else {}

@@ -40,6 +40,7 @@ def routes(services: Services) -> APIRouter:
     router.routes.extend(_comment_routes(services).routes)
     router.routes.extend(_change_routes(services).routes)
     router.routes.extend(_closing(services).routes)
+    router.routes.extend(_undoing(services).routes)
     return router
 
 
@@ -106,12 +107,16 @@ def _change_routes(services: Services) -> APIRouter:
     @router.get("/projects/{project_id}/changes")
     def list_them(project_id: str) -> Changes:
         """A project's change requests, newest first."""
-        return Changes(items=[change_out(one) for one in services.changes.all(project_id)])
+        changes, undone = services.changes.all(project_id), services.reverts.undone_by(project_id)
+        return Changes(items=[change_out(one, undone.get(one.number)) for one in changes])
 
     @router.get("/projects/{project_id}/changes/{number}")
     def show(project_id: str, number: Numbered) -> ChangeOut:
         """A change request."""
-        return change_out(services.changes.find(project_id, number))
+        change = services.changes.find(project_id, number)
+        is_merged = change.state == "merged"
+        undone = services.reverts.undone_by(project_id) if is_merged else {}
+        return change_out(change, undone.get(number))
 
     @router.get("/projects/{project_id}/changes/{number}/diff", response_class=PlainTextResponse)
     def diff(project_id: str, number: Numbered, file: FilePath | None = None) -> Response:
@@ -162,6 +167,29 @@ def _closing(services: Services) -> APIRouter:
             project_id, number, services.clock(), order.because, order.issue
         )
         return change_out(closed)
+
+    return router
+
+
+def _undoing(services: Services) -> APIRouter:
+    router = APIRouter(tags=["changes"])
+
+    @router.post(
+        "/projects/{project_id}/changes/{number}/undo",
+        status_code=201,
+        responses={200: {"model": ChangeOut, "description": "The one that is open already."}},
+    )
+    def undo(project_id: str, number: Numbered, response: Response) -> ChangeOut:
+        """Open a change request that takes back a merged one; it is merged like any other.
+
+        An issue that was closed stays closed. 409 `not_merged`, `already_undone`, `not_undone`, or
+        `merge_conflict` if later commits changed the same lines.
+        """
+        services.issues.writable(project_id)
+        undone = services.reverts.undo(project_id, number, services.clock())
+        if not undone.is_new:
+            response.status_code = 200
+        return change_out(undone.change)
 
     return router
 

@@ -163,7 +163,16 @@ class ChangeOut(DeliveryOut):
     title: str
     body: str = ""
     base: str
-    run_id: str | None = None
+    run_id: str | None = Field(
+        default=None, description="The run that opened it; null for one that reverts another."
+    )
+    reverts: int | None = Field(
+        default=None, description="The merged change request that it takes back."
+    )
+    undone_by: int | None = Field(
+        default=None,
+        description="The open or merged change request that takes this one back.",
+    )
     closes: int | None = None
     merged_sha: str | None = None
     created_at: Moment

@@ -1,4 +1,4 @@
-"""`runyard changes`: list, read, review, merge and close a project's change requests."""
+"""`runyard changes`: list, read, review, merge, undo and close a project's change requests."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     changes.command("show", epilog=example("runyard changes show 4 -p shop"))(show_change)
     changes.command("diff", epilog=example("runyard changes diff 4 -p shop"))(read_diff)
     changes.command("merge", epilog=example("runyard changes merge 4 -p shop"))(merge_change)
+    changes.command("undo", epilog=example("runyard changes undo 4 -p shop"))(undo_change)
     closing = example('runyard changes close 4 -p shop --because "Too slow." --issue queue')
     changes.command("close", epilog=closing)(close_change)
     changes.command("comments", epilog=example("runyard changes comments 4 -p shop"))(list_comments)
@@ -96,6 +97,15 @@ def merge_change(
     server, project_id = _place(project, data_dir)
     merged = server.ask(tracker_calls.merge(project_id, number, push_anyway=push_anyway))
     _print_result(merged, json_only=json_only)
+
+
+def undo_change(
+    project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Open a change request that takes back a merged one."""
+    server, project_id = _place(project, data_dir)
+    revert = server.ask(tracker_calls.undo_change(project_id, number))
+    _print_result(revert, json_only=json_only)
 
 
 def close_change(
@@ -215,6 +225,8 @@ def _print_result(change: dict[str, Any], *, json_only: bool) -> None:
     screen.print(f"{change['branch']} into {change['base']}, {size_of(change)}")
     if change.get("closes"):
         screen.print(f"closes #{change['closes']}")
+    if change.get("undone_by"):
+        screen.print(f"undone by #{change['undone_by']}")
     if files := change.get("conflicts"):
         screen.print(f"conflicts in {', '.join(files)}")
     if change.get("autoland_note"):

@@ -116,13 +116,24 @@ class MergeDialog:
         merge = partial(api.merge, asked.project_id, asked.number, push_anyway=push_anyway)
         try:
             if await self._attempt(asked, merge, "Merging…"):
-                self._session.notify(f"Merged into {asked.base}")
+                undo = partial(undo_merge, self._session, asked.project_id, asked.number)
+                self._session.notify(f"Merged into {asked.base}", undo=("Undo", undo))
         except (ApiProblem, NoAnswer) as problem:
             if isinstance(problem, ApiProblem) and problem.asks_to_push:
                 anyway = partial(self._merge, asked, push_anyway=True)
                 self._anyway.open(asked.branch, problem.detail, anyway, verb="Merge")
             else:
                 self._session.refuse(problem)
+
+
+async def undo_merge(session: PageSession, project_id: str, number: int) -> None:
+    """Open the change that takes a merge back, and go to it."""
+    try:
+        revert = await session.api.undo_change(project_id, number)
+    except (ApiProblem, NoAnswer) as problem:
+        session.refuse(problem)
+    else:
+        session.go(revert.url)
 
 
 def merge_html(asked: AskedChange) -> str:

@@ -132,11 +132,13 @@ class ConflictBanner:
         named = ", ".join(f'<span class="m">{plain_html(one)}</span>' for one in files[:NAMED])
         more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
         works = " An agent works on this change." if live else ""
+        if change.reverts is not None:
+            works = f" Close this, then undo change {change.reverts} again."
         title = f"Conflicts with {plain_html(change.base)} in {counted(len(files), 'file')}"
         self._words.set_content(
             f"<b>{icon('git-merge')} {title}</b><div>{named}{more}.{works}</div>"
         )
-        self._button.set_visibility(live is None)
+        self._button.set_visibility(live is None and change.reverts is None)
 
     async def _resolve(self) -> None:
         self._button.set_enabled(False)
@@ -153,6 +155,9 @@ def _chips(project: ProjectOut, view: ChangeView) -> list[str]:
     if change.closes is not None:
         issue = f"/projects/{project.id}/issues/{change.closes}"
         found.append(_chip(f"Issue #{change.closes}", issue, sign="circle-dot"))
+    if change.reverts is not None:
+        path = f"/projects/{project.id}/changes/{change.reverts}"
+        found.append(_chip(f"Takes back change {change.reverts}", path, sign="git-merge"))
     found.append(_chip(f"{change.branch} → {change.base}", kind="m", sign="git-branch"))
     if runs:
         path = f"/runs/{runs[0].id}" if len(runs) == 1 else f"{change.url}?tab=runs"

@@ -13,17 +13,19 @@ from app.pages.components.countdown import day_html
 from app.pages.components.icons import MARKS, Mark, mark
 from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
-from app.pages.review.change_dialogs import ChangeDialogs
+from app.pages.review.change_dialogs import ChangeDialogs, undo_merge
 from app.pages.review.change_view import ChangeView
 from app.pages.shell.page_session import PageSession
 from app.pages.shell.theme import look_of
 from app.state.review.change_asks import AskedChange
 from app.state.review.change_words import (
+    can_be_undone,
     checks_words,
     comments_state,
     merge_note,
     run_facts,
     run_name,
+    undo_words,
     viewed_words,
     why_not_merged,
 )
@@ -52,6 +54,8 @@ class ChangeSide:
                 self._draw_acts()
             self._autoland = testid(ui.html("", sanitize=clean), "change-autoland")
             self._ended = testid(ui.html("", sanitize=clean), "change-ended")
+            with ui.element("div").classes("change-acts") as self._undoing:
+                self._undo = button("Undo", self._undo_merge, mark="change-undo", key="z")
             self._lists = ui.html("", sanitize=clean)
 
     def _draw_acts(self) -> None:
@@ -76,9 +80,8 @@ class ChangeSide:
         change = snapshot.change
         project = self._session.board.get(self._id)
         is_open = change.state == "open"
-        self._why = why_not_merged(
-            snapshot, is_archived=project is not None and project.archived_at is not None
-        )
+        is_archived = project is not None and project.archived_at is not None
+        self._why = why_not_merged(snapshot, is_archived=is_archived)
         self._marks.set_content(marks_html(view) if is_open else "")
         self._acts.set_visibility(is_open)
         self._merge.set_text(word or "Merge")
@@ -91,6 +94,8 @@ class ChangeSide:
         self._autoland.set_content(autoland_html(view))
         self._ended.set_content(ended_html(view))
         self._ended.set_visibility(not is_open)
+        self._undoing.set_visibility(can_be_undone(change) and not is_archived)
+        self._request.set_visibility(change.reverts is None)
         self._lists.set_content(runs_html(view) + commits_html(view) + files_html(view))
 
     def ask_to_merge(self) -> None:
@@ -103,6 +108,13 @@ class ChangeSide:
     def ask_to_change(self) -> None:
         """Open the dialog that asks the agent for changes."""
         self._dialogs.request(self._asked())
+
+    async def _undo_merge(self) -> None:
+        self._undo.set_enabled(False)
+        try:
+            await undo_merge(self._session, self._id, self._asked().number)
+        finally:
+            self._undo.set_enabled(True)
 
     def ask_to_close(self) -> None:
         """Open the dialog that closes the change."""
@@ -144,9 +156,20 @@ def ended_html(view: ChangeView) -> str:
         sha = (
             f' as <span class="m">{text(change.merged_sha[:7])}</span>' if change.merged_sha else ""
         )
-        return f"<p>Merged into {plain_html(change.base)}{sha}, {when}.</p>"
+        done = f"<p>Merged into {plain_html(change.base)}{sha}, {when}.</p>"
+        return f"{done}{undo_html(view)}"
     why = f": {plain_html(change.closed_because)}" if change.closed_because else ""
     return f"<p>Closed {when}{why}</p>"
+
+
+def undo_html(view: ChangeView) -> str:
+    """Return which change takes a merge back, or what Undo would do."""
+    change = view.snapshot.change
+    if change.undone_by is not None:
+        path = change.url.removesuffix(str(change.number)) + str(change.undone_by)
+        return f'<p>Its revert is <a href="{text(path)}">change {change.undone_by}</a>.</p>'
+    words = undo_words(change)
+    return f'<p class="sub">{text(words)}</p>' if words else ""
 
 
 def runs_html(view: ChangeView) -> str:

@@ -58,7 +58,8 @@ class Conversation:
         for element, entry in zip(self._drawn, entries, strict=True):
             element.classes(replace=f"talk-{entry.kind}")
             element.set_content(entry.html)
-        self._write.show(is_open=view.snapshot.change.state == "open")
+        change = view.snapshot.change
+        self._write.show(is_open=change.state == "open" and change.reverts is None)
 
 
 class WriteBox:
@@ -83,7 +84,7 @@ class WriteBox:
             self._text.on(keys, self._send)
 
     def show(self, *, is_open: bool) -> None:
-        """Show the box while the change is open."""
+        """Show the box while an agent may work on the change."""
         self._box.set_visibility(is_open)
         drafts = self._asked().drafts
         also = f"With your {counted(drafts, 'line comment')}." if drafts else ""
@@ -119,6 +120,8 @@ def entries_of(view: ChangeView) -> Iterator[Entry]:
         if run.ended_at is not None:
             yield from _ended(view, run, run.ended_at)
     change = snapshot.change
+    if change.reverts is not None:
+        yield _line(change.created_at, "git-merge", f"Opened to take back change {change.reverts}")
     if change.ended_at is not None and change.state == "merged":
         sha = f" as {change.merged_sha[:7]}" if change.merged_sha else ""
         yield _line(change.ended_at, "git-merge", f"Merged into {change.base}{sha}")

@@ -42,11 +42,11 @@ class ItemActs:
             self._merge = button(
                 "Merge", self._press, kind="pri", mark=f"{marks}change-merge", key="m"
             )
-            request = button(
-                "Request changes", self._request, mark=f"{marks}change-request", key="r"
+            self._request = button(
+                "Request changes", self._ask, mark=f"{marks}change-request", key="r"
             )
             close = button("Close", self._close, mark=f"{marks}change-close", key="e")
-            self._of_change = self._merge, request, close
+            self._of_change = self._merge, self._request, close
             self._main = button("", self._press, kind="pri", mark=f"{marks}preview-action", key="m")
             self._way = link_button("", "/", kind="pri", mark=f"{marks}preview-way")
             ui.element("span").classes("sp")
@@ -62,10 +62,13 @@ class ItemActs:
         is_change = item.kind is ItemKind.CHANGE
         for one in self._of_change:
             one.set_visibility(is_change and not word)
+        # no agent made a change without a run: there is none to ask
+        has_agent = item.run_id is not None
+        self._request.set_visibility(is_change and not word and has_agent)
         # while several are picked, the bar below the list has the primary button
         is_first = not self._board.picked
         clashes = bool(item.facts and item.facts.conflicts)
-        self._fix.set_visibility(clashes and not word)
+        self._fix.set_visibility(clashes and not word and has_agent)
         _make_primary(self._fix, is_first)
         _make_primary(self._merge, is_first and not clashes)
         acts_here = action_of(self._session.api, item) is not None
@@ -90,7 +93,7 @@ class ItemActs:
         if item := self._board.selected:
             await self._deeds.act(item)
 
-    async def _request(self) -> None:
+    async def _ask(self) -> None:
         if item := self._board.selected:
             await self._deeds.request(item)
 

@@ -17,6 +17,7 @@ from app.domain.words import Phase
 from app.pages.components.countdown import at_html, since_html
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
+from app.pages.review.change_dialogs import undo_merge
 from app.pages.runs.checks import ChecksCard
 from app.pages.runs.delivery import PullRequestCard
 from app.pages.runs.diff_panel import DiffPanel
@@ -318,7 +319,8 @@ class RunScreen:
 
         anyway = partial(self._merge, True)
         if await self._attempt("Merging…", merge, anyway=anyway, verb="Merge"):
-            self.session.notify(f"Merged #{delivery.number}.")
+            undo = partial(undo_merge, self.session, run.project_id, delivery.number)
+            self.session.notify(f"Merged #{delivery.number}.", undo=("Undo", undo))
 
     async def _attempt(
         self,

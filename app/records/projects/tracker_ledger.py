@@ -237,14 +237,19 @@ class TrackerLedger:
             return session.exec(select(ChangeRequest).where(ChangeRequest.run_id == run_id)).first()
 
     def open_change(self, **columns: Any) -> ChangeRequest:
-        """Open a change request with the project's next number, or return the run's own one."""
-        project_id, run_id = columns["project_id"], columns["run_id"]
+        """Open a change request with the project's next number, or return the known one.
+
+        A run has one, and a merged change has at most one open one that reverts it.
+        """
+        project_id = columns["project_id"]
         with self.stores.control.transaction() as tx:
-            known = tx.scalars(select(ChangeRequest).where(ChangeRequest.run_id == run_id)).first()
+            known = tx.scalars(_known_change(columns)).first()
             if known is not None:
                 return known
             opened = ChangeRequest(number=_take_number(tx, project_id), **columns)
             tx.add(opened)
+            if opened.reverts is not None:
+                record(tx, after={"reverted_by": opened.number})
             tx.publish(ProjectChanged(project_id), ChangeDelivered(project_id))
         return opened
 
@@ -321,6 +326,16 @@ def _take_number(tx: Transaction, project_id: str) -> int:
         .returning(col(Project.next_number))
     ).one()
     return taken - 1
+
+
+def _known_change(columns: Mapping[str, Any]) -> SelectOfScalar[ChangeRequest]:
+    if columns["run_id"] is not None:
+        return select(ChangeRequest).where(ChangeRequest.run_id == columns["run_id"])
+    return select(ChangeRequest).where(
+        ChangeRequest.project_id == columns["project_id"],
+        ChangeRequest.reverts == columns["reverts"],
+        ChangeRequest.state == "open",
+    )
 
 
 def _comments_of(project_id: str, number: int) -> SelectOfScalar[IssueComment]:

@@ -80,11 +80,22 @@ class ChangeRequest(SQLModel, table=True):
             sqlite_where=text("state = 'open'"),
             postgresql_where=text("state = 'open'"),
         ),
+        Index(
+            "one_open_revert_per_change",
+            "project_id",
+            "reverts",
+            unique=True,
+            sqlite_where=text("state = 'open' AND reverts IS NOT NULL"),
+            postgresql_where=text("state = 'open' AND reverts IS NOT NULL"),
+        ),
     )
 
     project_id: str = Field(primary_key=True, foreign_key="project.id")
     number: int = Field(primary_key=True)
-    run_id: str
+    # the run that opened it, None for one that reverts another change
+    run_id: str | None = None
+    # the number of the change that it takes back
+    reverts: int | None = None
     title: str
     body: str = Field(sa_type=Text)
     base: str

@@ -83,7 +83,7 @@ class Delivery:
 class Change:
     """A change or pull request on which a run can work; `state` is open, merged or closed.
 
-    `closes` is the issue that its merge closes, if any.
+    `closes` is the issue that its merge closes, if any, `reverts` the change that it takes back.
     """
 
     number: int
@@ -94,6 +94,7 @@ class Change:
     base_sha: str
     head_sha: str
     closes: int | None = None
+    reverts: int | None = None
 
 
 @dataclass(frozen=True)

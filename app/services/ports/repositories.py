@@ -130,6 +130,31 @@ class PreparedMerge:
     entries: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True)
+class MergedChange:
+    """A change that was merged into `base`: its own commits, and the commit it was merged as."""
+
+    base: str
+    merged_sha: str
+    base_sha: str
+    head_sha: str
+
+
+@dataclass(frozen=True)
+class RevertAnswer:
+    """The commit `sha` on top of base's `base_sha` that takes a merge back, or why there is none.
+
+    `conflicts` names files that later commits changed too, `is_empty` is True if base no longer has
+    anything of the merge.
+    """
+
+    sha: str | None
+    base_sha: str = ""
+    because: str = ""
+    conflicts: tuple[str, ...] = ()
+    is_empty: bool = False
+
+
 class Mirrors(Protocol):
     """Runyard's bare clones: claims in `refs/heads/*`, origin's in `refs/remotes/origin/*`."""
 
@@ -260,6 +285,13 @@ class Mirrors(Protocol):
 
     def why_unresolved(self, repo: Repository, tip: str, head_sha: str, base_sha: str) -> str:
         """Return why `tip` does not conclude that merge, "" if it does. Raises CannotRead."""
+        ...
+
+    def prepare_revert(self, repo: Repository, merged: MergedChange, message: str) -> RevertAnswer:
+        """Commit on top of origin's base what takes a merge back; no branch moves.
+
+        Fetch before it. Raises OriginProblem, CannotRead.
+        """
         ...
 
     def large_files(

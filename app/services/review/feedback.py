@@ -10,7 +10,7 @@ from datetime import datetime
 from app.domain.agents.prompt_parts import ReviewComment, as_text
 from app.domain.review.sent import MAX_REVIEW_BYTES, SentComment, as_rows, lines_around
 from app.domain.words import Depth, Side
-from app.errors import ChangeClosed, ForgeUnavailable, Invalid, NotFound
+from app.errors import ChangeClosed, ForgeUnavailable, Invalid, NoRun, NotFound
 from app.records.review.comment_ledger import CommentLedger
 from app.records.review.sent_comments import SentComments
 from app.records.tables import ChangeComment, ChangeRequest
@@ -76,6 +76,8 @@ class Feedback:
         change = self._changes.find(project_id, number)
         if change.state != "open":
             raise ChangeClosed.of(number, change.state)
+        if change.run_id is None:
+            raise NoRun
         return change
 
     def _review(

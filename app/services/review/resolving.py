@@ -8,7 +8,7 @@ from datetime import datetime
 
 from app.domain.review.base_merges import TO_MERGE
 from app.domain.words import Depth, Trigger
-from app.errors import ChangeClosed, NoConflict
+from app.errors import ChangeClosed, NoConflict, NoRun
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import ChangeRequest, Run
 from app.services.context import Context
@@ -49,6 +49,8 @@ class Resolving:
         change = self._changes.find(project_id, number)
         if change.state != "open":
             raise ChangeClosed.of(number, change.state)
+        if change.run_id is None:
+            raise NoRun
         if change.conflicts == []:
             raise NoConflict(f"Change request #{number} has no conflicts with {change.base}.")
         task = f"Resolve the conflicts of change request #{number} with {change.base}."

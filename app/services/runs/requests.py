@@ -17,7 +17,7 @@ from app.domain.ids import shorten
 from app.domain.review.sent import SentComment, as_rows
 from app.domain.starts import moment_of
 from app.domain.words import BUILTIN, READY_LABEL, Delivers, Depth, Status, Trigger
-from app.errors import ChangeClosed, ForgeUnavailable, Invalid, IssueClosed
+from app.errors import ChangeClosed, ForgeUnavailable, Invalid, IssueClosed, NoRun
 from app.records.database.database import Transaction
 from app.records.runs.run_columns import drafted_run
 from app.records.runs.run_pages import ListedRun
@@ -285,6 +285,8 @@ def open_change_of(
         raise Invalid.field("pr_number", f"There is no change request #{number}.")
     if change.state != "open":
         raise ChangeClosed.of(number, change.state)
+    if change.reverts is not None:
+        raise NoRun
     if order.branch not in (None, change.base, change.branch):
         sentence = f"Change request #{number} is of {change.branch}, for {change.base}."
         raise Invalid.field("branch", sentence)

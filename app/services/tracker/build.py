@@ -10,6 +10,7 @@ from app.services.system.build import SystemServices
 from app.services.tracker.changes import ChangeService
 from app.services.tracker.conflicts import Conflicts
 from app.services.tracker.issues import IssueService
+from app.services.tracker.reverts import Reverts
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class TrackerServices:
     issues: IssueService
     changes: ChangeService
     conflicts: Conflicts
+    reverts: Reverts
 
 
 def build(
@@ -27,8 +29,10 @@ def build(
     """Build the services of the tracker."""
     conflicts = Conflicts(context)
     system.origins.on_fetched(conflicts.request, conflicts.projects)
+    changes = ChangeService(context, lifecycle.push_checks, system.origins)
     return TrackerServices(
         issues=IssueService(context.ledgers, context.adapters),
-        changes=ChangeService(context, lifecycle.push_checks, system.origins),
+        changes=changes,
         conflicts=conflicts,
+        reverts=Reverts(context, changes, system.origins),
     )

@@ -13,7 +13,6 @@ from app.errors import (
     AlreadyEnded,
     ForgeUnavailable,
     Invalid,
-    MergeConflict,
     NotChecked,
     NotDiscarded,
     NotFound,
@@ -29,18 +28,17 @@ from app.records.tables import ChangeRequest, Project, Run
 from app.services.context import Context, repository_of
 from app.services.lifecycle.finalize import let_go
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
-from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
+from app.services.ports import CannotRead, Diff, OriginProblem, Repository
 from app.services.push_checks import PUSH_ANYWAY, PushChecks, Unchecked, refusal_of
 from app.services.runs.open_runs import locked_by
 from app.services.system.origin_watch import OriginWatch
+from app.services.tracker.conflicts import conflict_of
 
 log = structlog.get_logger()
 # more than can be in progress when a server is killed
 LAST_ENDED = 100
 # a close must not wait for an origin that hangs
 ASK_SECONDS = 10.0
-# files in conflict: how many a sentence names, and how many an answer lists
-FILES_NAMED, FILES_TOLD = 5, 100
 
 
 class ChangeService:
@@ -114,13 +112,13 @@ class ChangeService:
                 )
             except OriginProblem as problem:
                 raise ForgeUnavailable(problem.sentence) from problem
-            if answer.hooks_changed:
+            if answer.hooks_changed and change.run_id is not None:
                 append_left_out_hooks(self._runs, change.run_id, project, now)
             if answer.brings_more:
                 raise NotChecked(f"{answer.because}: more would be merged than it shows.")
             if answer.sha is None:
                 self._origins.record_fetch(project)
-                raise _conflict_of(answer)
+                raise conflict_of(answer)
             begin_to_write()
             failpoint("merge.after_push")
             merged = self._end(change, "merged", now, merged_sha=answer.sha)
@@ -139,8 +137,9 @@ class ChangeService:
     ) -> ChangeRequest:
         """Close without merging, for a reason; `after` is the place of its issue.
 
-        The branch stays, parked, unless the issue goes back to the queue. If origin's base holds
-        the change already, record the merge and raise AlreadyEnded. Raises a Refusal.
+        The branch stays, parked, unless the issue goes back to the queue, or the change only
+        reverts another one. If origin's base holds the change already, record the merge and raise
+        AlreadyEnded. Raises a Refusal.
         """
         project = self._project(project_id)
         with self._locks.holding(f"merge {project_id}"):
@@ -157,7 +156,7 @@ class ChangeService:
             raise AlreadyEnded(
                 "Origin already shows this change as merged; it is now marked so here."
             )
-        if after is AfterClose.QUEUE:
+        if _leaves_nothing(change):
             self._clear(project, change)
         self._publish([ObstacleRemoved()])
         return change
@@ -211,14 +210,17 @@ class ChangeService:
         return base is not None and self._mirrors.stat(repo, base, change.head_sha).commits == 0
 
     def _finish(self, change: ChangeRequest, now: datetime) -> bool:
-        run, project = self._runs.find(change.run_id), self._projects.find(change.project_id)
-        if run is None or project is None:
+        run, project = self._run_of(change), self._projects.find(change.project_id)
+        if project is None or (run is None and change.run_id is not None):
             return False
-        is_told = run.delivery is None or run.delivery["state"] == change.state
+        is_told = run is None or run.delivery is None or run.delivery["state"] == change.state
         if not is_told:
             self._append_event(change, now)
-        is_over = change.state == "merged" or change.issue_after == AfterClose.QUEUE
-        is_cleared = is_over and self._is_left(project, change) and self._clear(project, change)
+        is_cleared = (
+            _leaves_nothing(change)
+            and self._is_left(project, change)
+            and self._clear(project, change)
+        )
         return is_cleared or not is_told
 
     def _open(self, project_id: str, number: int, head_sha: str | None = None) -> ChangeRequest:
@@ -228,8 +230,12 @@ class ChangeService:
             raise AlreadyEnded(f"This change request is already {change.state}.")
         if head_sha not in (None, change.head_sha):
             raise NotChecked("Not merged: it got other commits meanwhile.")
-        self._runs.find(change.run_id)
+        self._run_of(change)
         return change
+
+    def _run_of(self, change: ChangeRequest) -> Run | None:
+        """Return the run that opened a change, None for one that reverts another."""
+        return None if change.run_id is None else self._runs.find(change.run_id)
 
     def _is_left(self, project: Project, change: ChangeRequest) -> bool:
         """Return True if the merged run still has its copy or claim and no other run uses them."""
@@ -238,7 +244,7 @@ class ChangeService:
         users |= {open_run.id} if open_run else set()
         if users - {change.run_id}:
             return False
-        if self._copies.exists(change.run_id):
+        if change.run_id is not None and self._copies.exists(change.run_id):
             return True
         return self._mirrors.tip(repository_of(project), change.branch) == change.head_sha
 
@@ -255,7 +261,7 @@ class ChangeService:
 
     def _is_all_of_it(self, project: Project, change: ChangeRequest) -> bool:
         """Return True if a change request shows all the work that its branch and copy hold."""
-        run, repo = self._runs.find(change.run_id), repository_of(project)
+        run, repo = self._run_of(change), repository_of(project)
         others = {one.id for one in self._parked.of_branch(project.id, change.branch)}
         if run is None or others - {run.id}:
             return False
@@ -269,7 +275,8 @@ class ChangeService:
 
     def _refuse_unchecked(self, repo: Repository, change: ChangeRequest) -> None:
         """Raise a Refusal if a push check objects or cannot read, unless a person overrode it."""
-        if any(line.data.get(PUSH_ANYWAY) for line in self._runs.timeline(change.run_id)):
+        lines = [] if change.run_id is None else self._runs.timeline(change.run_id)
+        if any(line.data.get(PUSH_ANYWAY) for line in lines):
             return
         try:
             objection = self._checks.objection(repo, change.base_sha, change.head_sha)
@@ -310,7 +317,7 @@ class ChangeService:
             if run.pr_number == ended.number and run.delivery is not None:
                 delivery = run.delivery | {"state": ended.state}
                 self._runs.update_fields(run.id, run.project_id, delivery=delivery)
-        run = self._runs.find(ended.run_id)
+        run = self._run_of(ended)
         if run is None or run.delivery is None:
             return
         columns: RunColumns = {"delivery": run.delivery | {"state": ended.state}}
@@ -327,6 +334,8 @@ class ChangeService:
     def _clear(self, project: Project, change: ChangeRequest) -> bool:
         """Release copy and claim of merged work. Return False if they must stay."""
         repo, run_id = repository_of(project), change.run_id
+        if run_id is None:
+            return self._release(repo, change)
         with self._locks.holding(run_id):
             run = self._runs.find(run_id)
             if run is None or run.released_at is None:
@@ -343,6 +352,14 @@ class ChangeService:
             self._runs.update_fields(run_id, project.id, parked=False)
         let_go(self._mirrors, repo, change.branch, change.head_sha)
         return True
+
+    def _release(self, repo: Repository, change: ChangeRequest) -> bool:
+        """Delete the branch of a change that no run made; origin never had it."""
+        try:
+            return self._mirrors.release(repo, change.branch, expected_sha=change.head_sha)
+        except (CannotRead, OSError) as problem:
+            log.warning("claim_left_after_merge", branch=change.branch, because=problem)
+            return False
 
     def _is_cleared(self, repo: Repository, run: Run, change: ChangeRequest) -> bool:
         """Remove the copy of the run that opened a change, unless it holds more than that."""
@@ -373,13 +390,7 @@ def _message_of(change: ChangeRequest) -> str:
     return message if change.closes is None else f"{message}\n\nCloses #{change.closes}"
 
 
-def _conflict_of(answer: MergeAnswer) -> MergeConflict:
-    """Return the refusal of a merge, naming the first of the files that both sides changed."""
-    files = list(answer.conflicts[:FILES_TOLD])
-    # `conflicts` is the former name of `files`, kept for scripts
-    members = {"files": files, "files_total": len(answer.conflicts), "conflicts": files}
-    if not files:
-        return MergeConflict(answer.because or None, **members)
-    rest = len(answer.conflicts) - len(files[:FILES_NAMED])
-    named = ", ".join(files[:FILES_NAMED]) + (f" and {rest} more" if rest else "")
-    return MergeConflict(f"Merge conflict in {named}. Nothing was changed.", **members)
+def _leaves_nothing(ended: ChangeRequest) -> bool:
+    """Return True if the branch of an ended change holds nothing that is wanted."""
+    is_over = ended.state == "merged" or ended.issue_after == AfterClose.QUEUE
+    return is_over or ended.reverts is not None

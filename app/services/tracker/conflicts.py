@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import structlog
 
+from app.errors import MergeConflict
 from app.records.feed import ChangeDelivered, FeedBroke, Numbered
 from app.records.projects.change_ends import undecided
 from app.records.review.conflict_ledger import note_conflicts
 from app.records.tables import ChangeRequest, Project
 from app.services.concurrency import BoundedQueue, SingleFlight
 from app.services.context import Context, repository_of
-from app.services.ports import CannotRead, Repository
+from app.services.ports import CannotRead, MergeAnswer, Repository
 
 log = structlog.get_logger()
 # files in conflict that are kept of one change
 MOST_FILES = 100
+# how many of them a sentence names
+FILES_NAMED = 5
 # changes of the feed after which an open change may have other commits
 NEW_COMMITS = (ChangeDelivered, FeedBroke)
 
@@ -107,3 +111,25 @@ class Conflicts:
         except (CannotRead, OSError) as problem:
             log.info("conflicts_not_read", change=change.number, because=problem)
             return None
+
+
+def conflict_of(answer: MergeAnswer) -> MergeConflict:
+    """Return the refusal of a merge, naming the first of the files that both sides changed."""
+    members = conflict_members(answer.conflicts)
+    if not answer.conflicts:
+        return MergeConflict(answer.because or None, **members)
+    named = named_files(answer.conflicts)
+    return MergeConflict(f"Merge conflict in {named}. Nothing was changed.", **members)
+
+
+def conflict_members(conflicts: Sequence[str]) -> dict[str, Any]:
+    """Return the members of a refusal that list the files in conflict."""
+    files = list(conflicts[:MOST_FILES])
+    # `conflicts` is the former name of `files`, kept for scripts
+    return {"files": files, "files_total": len(conflicts), "conflicts": files}
+
+
+def named_files(conflicts: Sequence[str]) -> str:
+    """Return the first of the files in conflict, for a sentence: `a.py, b.py and 3 more`."""
+    rest = len(conflicts) - len(conflicts[:FILES_NAMED])
+    return ", ".join(conflicts[:FILES_NAMED]) + (f" and {rest} more" if rest else "")

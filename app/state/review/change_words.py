@@ -113,6 +113,19 @@ def why_not_merged(snapshot: ChangeSnapshot, *, is_archived: bool) -> str:
     return ""
 
 
+def can_be_undone(change: ChangeOut) -> bool:
+    """Return True for a merged change that nothing takes back yet."""
+    return change.state == "merged" and change.merged_sha is not None and change.undone_by is None
+
+
+def undo_words(change: ChangeOut) -> str:
+    """Return what Undo does; empty where there is nothing to undo."""
+    if not can_be_undone(change):
+        return ""
+    stays = f" Issue #{change.closes} stays closed." if change.closes is not None else ""
+    return f"Undo opens a change that takes it back once you merge that.{stays}"
+
+
 def merge_note(snapshot: ChangeSnapshot) -> str:
     """Return what a person should know before a merge that is possible."""
     if snapshot.change.draft:

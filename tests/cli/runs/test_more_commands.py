@@ -133,6 +133,8 @@ def yard(server: RecordedServer) -> RecordedServer:
     server.on("GET", f"{CHANGE}/comments", {"items": [A_COMMENT, SENT]})
     server.on("POST", f"{CHANGE}/comments", A_COMMENT)
     server.on("POST", f"{CHANGE}/request-changes", a_run())
+    revert = a_change(number=5, title='Revert "Older"', branch="revert/3", run_id=None, reverts=3)
+    server.on("POST", "/projects/proj_1/changes/3/undo", revert)
     server.on("POST", f"{CHANGE}/resolve", a_run())
     kept = [kept_work(), kept_work(project_id="proj_2", project_name="other", bytes=None)]
     server.on("GET", "/parked", {"items": kept})
@@ -182,6 +184,7 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("changes show 4 -p demo", r"#4  open  Fix the parser\nafk/3 into main, 1 commit, 2 files"),
         ("changes merge 4 -p demo", r"#4  merged  Fix"),
         ("changes close 4 -p demo", r"#4  closed  Fix"),
+        ("changes undo 3 -p demo", r'#5  open  Revert "Older"\nrevert/3 into main'),
         ("changes comments 4 -p demo", r"\n7 +draft +ada +src/a\.py:3 +Why\? Say so\.\n"),
         ("changes comments 4 -p demo", r"\n8 +round 2, outdated +ada +the whole change +Fine\.\n"),
         ("changes comment 4 -p demo Fine", r"\A7\n\Z"),

@@ -150,6 +150,7 @@ PROJECT_CALLS = (
     Call("DELETE", COMMENT, CONTROL, 404, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/merge", BOTH, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/close", BOTH, ids=OF_CHANGE),
+    Call("POST", f"{CHANGE}/undo", CONTROL, 409, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/request-changes", BOTH, 409, {"text": "Shorten it."}, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/resolve", CONTROL, 409, ids=OF_CHANGE),
     Call("GET", f"{PROJECT}/templates", CONTROL),

@@ -29,6 +29,7 @@ CREATE INDEX newest_runs_of_project_from_branch ON runs (project_id, branch_name
 CREATE INDEX newest_runs_of_project_on_branch ON runs (project_id, work_branch, status, created_at, id);
 CREATE INDEX newest_runs_on_branch ON runs (work_branch, created_at, id);
 CREATE UNIQUE INDEX one_open_change_per_branch ON change_request (project_id, branch) WHERE state = 'open';
+CREATE UNIQUE INDEX one_open_revert_per_change ON change_request (project_id, reverts) WHERE state = 'open' AND reverts IS NOT NULL;
 CREATE UNIQUE INDEX one_open_run_per_branch ON runs (project_id, work_branch) WHERE released_at IS NULL;
 CREATE INDEX open_issues ON issue (project_id, number) WHERE state = 'open';
 CREATE INDEX open_runs_of_project_by_task ON runs (project_id, coalesce(substr(task, 1, 60), '')) WHERE released_at IS NULL AND issue IS NULL;
@@ -162,7 +163,7 @@ CREATE TABLE change_comment (
 CREATE TABLE change_request (
 	project_id VARCHAR NOT NULL, 
 	number INTEGER NOT NULL, 
-	run_id VARCHAR NOT NULL, 
+	run_id VARCHAR, 
 	title VARCHAR NOT NULL, 
 	body TEXT NOT NULL, 
 	base VARCHAR NOT NULL, 
@@ -177,7 +178,7 @@ CREATE TABLE change_request (
 	state VARCHAR NOT NULL, 
 	merged_sha VARCHAR, 
 	created_at DATETIME NOT NULL, 
-	ended_at DATETIME, closed_because TEXT, draft BOOLEAN DEFAULT 0 NOT NULL, issue_after VARCHAR, conflicts_seen JSON, conflicts_base VARCHAR, conflicts_head VARCHAR, autoland_note TEXT, autoland_seen VARCHAR, landing TEXT, 
+	ended_at DATETIME, closed_because TEXT, draft BOOLEAN DEFAULT 0 NOT NULL, issue_after VARCHAR, conflicts_seen JSON, conflicts_base VARCHAR, conflicts_head VARCHAR, autoland_note TEXT, autoland_seen VARCHAR, landing TEXT, reverts INTEGER, 
 	PRIMARY KEY (project_id, number), 
 	CONSTRAINT change_state CHECK (state IN ('open', 'merged', 'closed')), 
 	FOREIGN KEY(project_id) REFERENCES project (id), 

@@ -74,9 +74,11 @@ class ReviewBar:
         """Show what can be done now."""
         drafts = self._book.board.drafts()
         self._bar.set_visibility(change.state == "open")
-        for one in (self._count, self._discard_button, self._send):
+        for one in (self._count, self._discard_button):
             one.set_visibility(bool(drafts))
-        self._request.set_visibility(not drafts)
+        # no agent made a revert: there is none to send anything to
+        self._send.set_visibility(bool(drafts) and change.reverts is None)
+        self._request.set_visibility(not drafts and change.reverts is None)
         self._merge.classes(add="" if drafts else "pri", remove="pri" if drafts else "")
         words = f"<b>{counted(len(drafts), 'comment')}</b> <span>not sent yet</span>"
         self._count.set_content(words if drafts else "")
