@@ -1,9 +1,11 @@
-"""A server killed around a run's push to an open change request: nothing is doubled or lost."""
+"""A server killed around a push to a change request, or an undo: nothing is doubled or lost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
+import httpx
 import pytest
 
 from tests.builders.repositories import run_git
@@ -71,3 +73,49 @@ def test_a_crash_around_the_push_to_a_change_doubles_and_loses_nothing(
     assert (len(lines), lines[-1]) == (change["commits"], run_id)
     assert change["body"].count(run_id) == 1
     assert [one["kind"] for one in events].count("delivered") == 1
+
+
+# --- an undo -------------------------------------------------------------------------------------
+
+ADDS = 'echo "$RUNYARD_RUN_ID" > "made-$RUNYARD_RUN_ID"; git add .; git commit -qm "Make it"'
+
+
+@pytest.fixture(scope="module")
+def undoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doomed]:
+    folder = tmp_path_factory.mktemp("undone")
+    one = Doomed(folder, RunyardServer(folder / "data"))
+    with one.begun(ADDS):
+        yield one
+
+
+def files_at(undoing: Doomed) -> list[str]:
+    return run_git(undoing.folder / "origin", "ls-tree", "-r", "--name-only", "main").split()
+
+
+@pytest.mark.parametrize("point", ["undo.after_claim", "undo.after_open"])
+def test_a_crash_in_an_undo_leaves_one_change_that_can_be_merged(
+    undoing: Doomed, point: str
+) -> None:
+    before = files_at(undoing)
+    run = undoing.released(undoing.run_an_issue())
+    changes = f"/projects/{undoing.project}/changes"
+    path = f"{changes}/{run['delivery']['number']}"
+    with undoing.server.client() as client:
+        client.post(f"{path}/merge").raise_for_status()
+    assert files_at(undoing) != before
+    undoing.arm(point)
+    # the server dies before it answers
+    with undoing.server.client() as client, suppress(httpx.TransportError):
+        client.post(f"{path}/undo")
+    undoing.see_death()
+    undoing.arm("")
+    with undoing.server.client() as client:
+        answer = client.post(f"{path}/undo")
+        assert answer.status_code == (200 if point == "undo.after_open" else 201), answer.text
+        revert = answer.json()
+        reverts = [one for one in client.get(changes).json()["items"] if one["reverts"]]
+        assert [one["number"] for one in reverts if one["state"] == "open"] == [revert["number"]]
+        merged = client.post(f"{changes}/{revert['number']}/merge")
+        assert merged.json()["state"] == "merged", merged.text
+        assert client.get("/parked").json()["items"] == []
+    assert files_at(undoing) == before
