@@ -83,7 +83,7 @@ class ControlPlane:
         self.leases, self.reaper = services.leases, services.reaper
         self.feed.subscribe(services.sweep.on_change)
         self.feed.subscribe(services.conflicts.on_change, NEW_COMMITS)
-        self.feed.subscribe(services.autoland.on_change, NEWS)
+        self.feed.subscribe(services.autoland.on_change, NEWS, projects=services.autoland.projects)
 
     def start(self) -> None:
         """Migrate the databases and subscribe to events; no work starts yet."""

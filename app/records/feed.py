@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -204,6 +204,8 @@ class Numbered:
 
 
 Listener = Callable[[Numbered], None]
+# a listener, the kinds of changes and the projects that it listens to (None: all)
+_Subscription = tuple[Listener, type | tuple[type, ...], Container[str] | None]
 
 
 class Feed:
@@ -213,7 +215,7 @@ class Feed:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._recent: deque[Numbered] = deque(maxlen=REMEMBERED)
-        self._listeners: tuple[tuple[Listener, type | tuple[type, ...]], ...] = ()
+        self._listeners: tuple[_Subscription, ...] = ()
 
     def publish(self, changes: Iterable[Change]) -> None:
         """Pass changes to every listener; call after the commit, from any thread."""
@@ -224,19 +226,26 @@ class Feed:
             self._recent.extend(one for one in numbered if not isinstance(one.change, FLEETING))
             listeners = self._listeners
             for one in numbered:
-                for listener, kinds in listeners:
-                    if isinstance(one.change, kinds):
+                for listener, kinds, projects in listeners:
+                    if isinstance(one.change, kinds) and (
+                        projects is None or getattr(one.change, "project_id", "") in projects
+                    ):
                         _notify(listener, one)
 
     def subscribe(
-        self, listener: Listener, kinds: type | tuple[type, ...] = object
+        self,
+        listener: Listener,
+        kinds: type | tuple[type, ...] = object,
+        *,
+        projects: Container[str] | None = None,
     ) -> Callable[[], None]:
         """Register a listener for changes of these kinds; return a function that removes it.
 
-        Listeners must return at once.
+        With `projects` it gets changes only of those that are in there at that moment. Listeners
+        must return at once.
         """
         with self._lock:
-            self._listeners = (*self._listeners, (listener, kinds))
+            self._listeners = (*self._listeners, (listener, kinds, projects))
         return lambda: self._drop(listener)
 
     def since(self, number: int) -> list[Numbered] | None:

@@ -59,7 +59,8 @@ class AutolandService:
         self._mirrors = context.adapters.mirrors
         self._clock = context.clock
         self._changes = changes
-        self._open = conflicts.projects
+        # those that may have open changes: the feed passes no other project's
+        self.projects = conflicts.projects
         self._queue = BoundedQueue(context.workers, PROJECTS_AT_ONCE)
         locks = context.locks
         self._rounds = SingleFlight(
@@ -68,11 +69,13 @@ class AutolandService:
         self._silent: dict[str, datetime] = {}
 
     def on_change(self, one: Numbered) -> None:
-        """Look at a project with open changes after something about it or its runs changed."""
+        """Look at a project after something about it or its runs changed.
+
+        To be called for `projects` only.
+        """
         match one.change:
             case ProjectChanged(project_id) | RunChanged(_, project_id):
-                if project_id in self._open:
-                    self.request(project_id)
+                self.request(project_id)
             case _:
                 pass
 

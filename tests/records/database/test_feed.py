@@ -40,6 +40,16 @@ def test_who_has_left_hears_nothing_more(feed: Feed) -> None:
     assert [one.number for one in heard] == [1]
 
 
+def test_a_listener_of_some_projects_hears_of_no_others(feed: Feed) -> None:
+    heard: list[Numbered] = []
+    projects: set[str] = set()
+    feed.subscribe(heard.append, ProjectChanged, projects=projects)
+    feed.publish([ProjectChanged("ours")])
+    projects.add("ours")
+    feed.publish([ProjectChanged("ours"), ProjectChanged("theirs"), LogGrew("run", 1)])
+    assert [one.change for one in heard] == [ProjectChanged("ours")]
+
+
 def test_one_listener_may_be_there_twice(feed: Feed) -> None:
     heard: list[Numbered] = []
     hear = heard.append
