@@ -46,7 +46,7 @@ def test_a_listener_of_some_projects_hears_of_no_others(feed: Feed) -> None:
     feed.subscribe(heard.append, ProjectChanged, projects=projects)
     feed.publish([ProjectChanged("ours")])
     projects.add("ours")
-    feed.publish([ProjectChanged("ours"), ProjectChanged("theirs"), LogGrew("run", 1)])
+    feed.publish([ProjectChanged("ours"), ProjectChanged("theirs"), LogGrew("run")])
     assert [one.change for one in heard] == [ProjectChanged("ours")]
 
 
