@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def patterns_problem(patterns: Iterable[str]) -> str | None:
             return f"Paths begin at the top of the repository, without dots: {reveal(pattern)}"
         try:
             GitIgnoreSpec.from_lines([pattern])
-        except ValueError:
+        except (ValueError, re.error):
             return f"This is not a pattern of a .gitignore: {reveal(pattern)}"
     return None
 

@@ -269,6 +269,27 @@ def test_a_command_tells_people_in_few_lines(
                 ]
             },
         ),
+        (
+            [
+                *("projects", "edit", "demo", "--autoland", "--autoland-max-lines", "40"),
+                *("--protected-path", ".github/", "--protected-path", "*.lock"),
+            ],
+            "PATCH",
+            "/projects/proj_1",
+            {
+                "autoland": {
+                    "enabled": True,
+                    "max_lines": 40,
+                    "protected_paths": [".github/", "*.lock"],
+                }
+            },
+        ),
+        (
+            ["projects", "edit", "demo", "--no-autoland", "--protected-path", ""],
+            "PATCH",
+            "/projects/proj_1",
+            {"autoland": {"enabled": False, "protected_paths": []}},
+        ),
         (["projects", "edit", "demo", "--check", ""], "PATCH", "/projects/proj_1", {"checks": []}),
         (
             ["parked", "discard", "afk/3", "-p", "demo", "--confirm", "afk/4"],
