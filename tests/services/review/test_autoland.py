@@ -181,3 +181,13 @@ def test_a_landing_that_broke_off_is_done_once(plane: RealPlane, point: str) -> 
     assert len(audited(plane)) == 1
     told = [line.sentence for line in plane.ledgers.runs.timeline(run.id)]
     assert len([one for one in told if one.startswith("landed by itself")]) == 1
+
+
+def test_a_change_that_takes_a_landing_back_waits_for_a_person(plane: RealPlane) -> None:
+    project, _, change = changed(plane, ADDS)
+    assert change.state == "merged"
+    revert = plane.services.reverts.undo(project.id, change.number, plane.clock()).change
+    words = "Not landed by itself: no run of an agent opened it."
+    left = latest(plane, revert)
+    assert (left.state, left.autoland_note) == ("open", words)
+    assert "one.txt" in main_of(project)
