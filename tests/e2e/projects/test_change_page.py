@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.builders.repositories import commit_file, run_git
 from tests.builders.scenes import (
     add_project,
     expect_no_sideways_scroll,
@@ -60,6 +61,72 @@ def test_a_change_is_merged_by_keyboard(tab: Page, server: RunyardServer, change
     expect(page.get_by_test_id("change-state")).to_have_text("Merged")
     expect(page.get_by_test_id("toast")).to_contain_text("Merged into main")
     expect(page.get_by_test_id("change-merge")).to_be_hidden()
+
+
+def test_a_merge_is_undone_by_key_and_the_file_is_as_before_at_origin(
+    tab: Page, server: RunyardServer, change: str, tmp_path: Path
+) -> None:
+    page, path = tab, change.removeprefix(server.url)
+    before = files_at(tmp_path)
+    page.goto(change)
+    page.keyboard.press("m")
+    page.get_by_test_id("merge-confirm").click()
+    expect(page.get_by_test_id("change-state")).to_have_text("Merged")
+    expect(page.get_by_test_id("toast-action")).to_contain_text("Undo")
+    assert "words.txt" in files_at(tmp_path)
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        expect_no_sideways_scroll(page)
+        box = page.get_by_test_id("change-undo").bounding_box()
+        assert box is not None
+        if width == 390:
+            assert box["y"] >= 422, "the decision is where the thumb is"
+            assert box["height"] >= 44
+    page.set_viewport_size({"width": 1280, "height": 844})
+    expect(page.get_by_test_id("change-ended")).to_contain_text("Issue #1 stays closed.")
+    assert barriers(page) == []
+
+    page.keyboard.press("z")
+    header = page.get_by_test_id("change-header")
+    expect(header).to_contain_text('Revert "Write <b>words</b>"')
+    expect(header).to_contain_text("Takes back change 2")
+    expect(page.get_by_test_id("change-state")).to_have_text("In review")
+    expect(page.get_by_test_id("change-request")).to_be_hidden()
+    expect(page.get_by_test_id("change-write")).to_be_hidden()
+    assert "words.txt" in files_at(tmp_path), "nothing changes before its merge"
+    assert barriers(page) == []
+    page.goto(f"{page.url}?tab=files")
+    expect(page.get_by_test_id("diff-line").first).to_contain_text("first")
+    expect(page.get_by_test_id("review-request")).to_be_hidden()
+    page.keyboard.press("m")
+    page.get_by_test_id("merge-confirm").click()
+    expect(page.get_by_test_id("review-bar")).to_be_hidden()
+    assert files_at(tmp_path) == before
+
+    page.goto(change)
+    expect(page.get_by_test_id("change-ended")).to_contain_text("Its revert is change 3.")
+    expect(page.get_by_test_id("change-undo")).to_be_hidden()
+    with server.client() as client:
+        assert client.get(path).json()["undone_by"] == 3
+        assert client.get(path.partition("/changes")[0] + "/issues/1").json()["state"] == "closed"
+
+
+def test_a_merge_that_cannot_be_undone_says_which_file_is_in_the_way(
+    tab: Page, server: RunyardServer, change: str, tmp_path: Path
+) -> None:
+    page = tab
+    with server.client() as client:
+        client.post(f"{change.removeprefix(server.url)}/merge").raise_for_status()
+    page.goto(change)
+    commit_file(tmp_path / "origin", "words.txt", "other\n")
+    page.get_by_test_id("change-undo").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("Later commits changed words.txt too")
+    expect(page.get_by_test_id("change-undo")).to_be_enabled()
+
+
+def files_at(folder: Path) -> list[str]:
+    """Return the files of origin's base."""
+    return run_git(folder / "origin", "ls-tree", "-r", "--name-only", "main").split()
 
 
 def test_a_change_is_sent_back_and_the_commit_appears_on_the_open_page(
