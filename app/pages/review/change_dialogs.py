@@ -229,8 +229,7 @@ class CloseDialog:
         with ui.dialog() as self._dialog, ui.element("div").classes("sheet ask") as sheet:
             testid(sheet, "close-dialog")
             ui.html("Close without merging?", sanitize=clean, tag="h2")
-            hint = "Why? The next run on this issue reads it."
-            self._because = area_field("Why?", placeholder=hint, mark="close-because")
+            self._because = area_field("Why?", mark="close-because")
             self._because.box.classes("untitled")
             self._because.control.props("autofocus maxlength=500")
             # its types say nothing of what it holds
@@ -247,6 +246,8 @@ class CloseDialog:
         if self._asked is None or not self._asked.is_same(asked):
             self._because.control.set_value("")
         self._asked = asked
+        reads = " The next run on this issue reads it." if asked.closes is not None else ""
+        self._because.control.props["placeholder"] = f"Why?{reads}"
         choices = {str(one): words for one, words in close_choices(asked.closes).items()}
         self._issue.set_options(choices, value=next(iter(choices), None))
         self._issue.set_visibility(bool(choices))

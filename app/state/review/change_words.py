@@ -108,6 +108,8 @@ def why_not_merged(snapshot: ChangeSnapshot, *, is_archived: bool) -> str:
     """Return why an open change cannot be merged now; empty if it can."""
     if is_archived:
         return "The project is archived. Unarchive it first."
+    if snapshot.change.conflicts and snapshot.change.reverts is not None:
+        return f"Close this, then undo change {snapshot.change.reverts} again."
     if snapshot.change.conflicts:
         return "Resolve the conflicts first."
     return ""

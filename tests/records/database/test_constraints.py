@@ -101,6 +101,18 @@ def test_a_branch_has_one_open_change_request(database: Database) -> None:
     refuse(database, change(6, branch="afk/2", state="lost"))
 
 
+def test_a_change_has_one_open_revert_and_reverts_need_no_run(database: Database) -> None:
+    def revert(number: int, **columns: Any) -> ChangeRequest:
+        return change(number, **{"run_id": None, "reverts": 1, "branch": f"r/{number}"} | columns)
+
+    with database.transaction() as tx:
+        tx.add(draft_project())
+        tx.flush()
+        tx.add_all([change(1, state="merged"), revert(2, state="closed"), revert(3)])
+        tx.add(revert(4, reverts=2))
+    refuse(database, revert(5))
+
+
 @pytest.mark.parametrize(
     "row",
     [

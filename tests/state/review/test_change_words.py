@@ -12,6 +12,7 @@ from app.domain.words import AfterClose, CheckStatus, FileStatus, Side, Status
 from app.state.review.change_asks import close_choices, drops_words
 from app.state.review.change_record import ChangeSnapshot, works_on
 from app.state.review.change_words import (
+    can_be_undone,
     checks_words,
     comments_state,
     cost_of,
@@ -20,6 +21,7 @@ from app.state.review.change_words import (
     run_name,
     runs_words,
     state_of,
+    undo_words,
     viewed_words,
     why_not_merged,
 )
@@ -69,6 +71,11 @@ def comment_of(number: int, round_: int | None) -> ChangeCommentOut:
         ({"conflicts": []}, "In review", ""),
         ({"conflicts": None}, "In review", ""),
         ({"conflicts": ["a.py"], "draft": True}, "Conflicts", "Resolve the conflicts first."),
+        (
+            {"conflicts": ["a.py"], "reverts": 2},
+            "Conflicts",
+            "Close this, then undo change 2 again.",
+        ),
         ({"state": "merged", "conflicts": ["a.py"]}, "Merged", None),
         ({"state": "closed", "draft": True}, "Closed", None),
     ],
@@ -82,6 +89,25 @@ def test_what_needs_a_person_is_the_state_of_a_change(
         assert why_not_merged(ChangeSnapshot(change), is_archived=False) == why
         archived = why_not_merged(ChangeSnapshot(change), is_archived=True)
         assert archived == "The project is archived. Unarchive it first."
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"state": "merged"}, ""),
+        ({"state": "merged", "merged_sha": "a" * 40, "undone_by": 4}, ""),
+        (
+            {"state": "merged", "merged_sha": "a" * 40, "closes": 1},
+            "Undo opens a change that takes it back once you merge that. Issue #1 stays closed.",
+        ),
+    ],
+)
+def test_undo_is_offered_only_while_a_merge_can_be_undone(
+    changes: dict[str, Any], words: str
+) -> None:
+    change = change_of(**changes)
+    assert (undo_words(change), can_be_undone(change)) == (words, bool(words))
 
 
 def test_a_draft_and_a_working_agent_do_not_stop_a_merge_but_are_told() -> None:
