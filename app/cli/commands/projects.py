@@ -301,7 +301,7 @@ def _check_lines(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if project["checks"]:
         end = "delivered as a draft" if project["on_red"] == OnRed.DELIVER else "parked"
         yield "if red", f"{project['check_rounds']} follow-ups, then {end}"
-    rules = project.get("autoland") or {}
+    rules: dict[str, Any] = project.get("autoland") or {}
     if rules.get("enabled"):
         most = f"{rules['max_files']:,} files, {rules['max_lines']:,} lines"
         paths = " ".join(map(quote, rules["protected_paths"]))
