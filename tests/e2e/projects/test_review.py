@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,7 +10,12 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from app.pages.review.files.sections import MOST_DRAWN
-from tests.builders.scenes import add_project, start_run, wait_until_released
+from tests.builders.scenes import (
+    add_project,
+    expect_no_sideways_scroll,
+    start_run,
+    wait_until_released,
+)
 from tests.drivers.servers.processes import RunyardServer
 from tests.e2e.conftest import OpenPage
 from tests.fakes.agents import obeys
@@ -204,6 +210,35 @@ def test_lines_are_commented_on_by_touch(
         named = page.locator(f"[data-testid=line-comment][aria-label='Line {number}']")
         expect(named).to_have_count(1)
         named.fill(f"To line {number}")
+
+
+def test_the_files_of_a_change_are_read_without_scripts(
+    open_page: OpenPage, server: RunyardServer, tmp_path: Path
+) -> None:
+    hostile = "echo '<img src=x onerror=alert(1)>' > 'a <b>.txt'; " + WRITES.strip()
+    _, address = change_by(server, tmp_path, hostile, "without scripts")
+    page = open_page(java_script_enabled=False)
+    page.goto(server.new_link())
+    page.goto(address)
+    expect(page.get_by_test_id("change-header")).to_contain_text("Refuse expired coupons")
+    expect(line(page, 2)).to_contain_text("if coupon.until <= order.at:")
+    expect(line(page, 2)).to_be_visible()
+    expect(page.get_by_test_id("file-tree-item")).to_have_count(4)
+    expect(page.locator("[data-testid=diff-file][data-path='a <b>.txt']")).to_contain_text(
+        "<img src=x onerror=alert(1)>"
+    )
+    assert page.locator("img[src=x]").count() == 0
+    # what needs a script does not pretend to work; links do
+    expect(page.get_by_test_id("file-viewed").first).to_have_attribute("inert", "")
+    expect(page.locator(".diff-tab .plus:not([inert])")).to_have_count(0)
+    page.get_by_test_id("file-tree-item").filter(has_text="coupons.py").get_by_role("link").click()
+    expect(page).to_have_url(re.compile("#file-"))
+    expect_no_sideways_scroll(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Whole diff").click()
+    assert "+    if coupon.until <= order.at:" in download.value.path().read_text()
+    page.get_by_role("navigation", name="Change").get_by_role("link", name="Runs").click()
+    expect(page.get_by_test_id("change-run")).to_be_visible()
 
 
 # soak: a busy machine makes every task longer than the browser's work on it
