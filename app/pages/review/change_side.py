@@ -60,7 +60,7 @@ class ChangeSide:
 
     def _draw_acts(self) -> None:
         self._merge = button("Merge", self.ask_to_merge, kind="pri", mark="change-merge", key="m")
-        self._note = ui.html("", sanitize=clean, tag="p").classes("why sub")
+        self._note = ui.html("", sanitize=clean, tag="p").classes("note sub")
         self._note.props(f"id={self._note.html_id}")
         self._request = button(
             "Request changes", self.ask_to_change, mark="change-request", key="r"

@@ -36,6 +36,8 @@ class ItemActs:
         self, session: PageSession, board: InboxBoard, deeds: ItemDeeds, *, marks: str = ""
     ) -> None:
         self._session, self._board, self._deeds = session, board, deeds
+        # the bar has no room for what would be refused
+        self._is_narrow = bool(marks)
         with ui.element("div").classes("acts"):
             self._busy = ui.html("", sanitize=clean, tag="span").classes("btn off")
             self._fix = button(RESOLVE, self._resolve, mark=f"{marks}resolve-conflicts")
@@ -65,9 +67,11 @@ class ItemActs:
         # no agent made a change without a run: there is none to ask
         has_agent = item.run_id is not None
         self._request.set_visibility(is_change and not word and has_agent)
+        clashes = bool(item.facts and item.facts.conflicts)
+        if self._is_narrow:
+            self._merge.set_visibility(is_change and not word and not clashes)
         # while several are picked, the bar below the list has the primary button
         is_first = not self._board.picked
-        clashes = bool(item.facts and item.facts.conflicts)
         self._fix.set_visibility(clashes and not word and has_agent)
         _make_primary(self._fix, is_first)
         _make_primary(self._merge, is_first and not clashes)

@@ -131,9 +131,9 @@ def meta_html(item: InboxItem, session: PageSession) -> str:
 
 
 def _change_parts(facts: ChangeFactsOut) -> list[str]:
-    parts = [f"<span>{plain_html(facts.agent)}</span>"] if facts.agent else []
+    parts = [f'<span class="wide">{plain_html(facts.agent)}</span>'] if facts.agent else []
     parts.append(size_html(facts.additions, facts.deletions))
-    parts.append(f"<span>{counted(facts.files_changed, 'file')}</span>")
+    parts.append(f'<span class="wide">{counted(facts.files_changed, "file")}</span>')
     parts.append(checks_html(facts))
     if facts.conflicts:
         files = plain_html(", ".join(facts.conflicts))

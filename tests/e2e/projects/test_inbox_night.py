@@ -81,6 +81,11 @@ def test_a_night_is_worked_off_by_keys_alone(
     expect(rows(page, "paused")).to_have_count(0)
     expect(page).to_have_title("Inbox · Runyard")
 
+    # a row shows its button in place of its age while it is pointed at, and no other row does
+    rows(page).first.hover()
+    expect(rows(page).nth(0).get_by_test_id("inbox-action")).to_have_css("opacity", "1")
+    expect(rows(page).nth(1).get_by_test_id("inbox-action")).to_have_css("opacity", "0")
+
     # the newest change took its place: look at it, and merge it
     expect(selected(page)).to_contain_text("Document the refund webhook")
     expect(preview).to_contain_text("1 of 4")
@@ -160,3 +165,19 @@ def test_a_night_is_worked_off_on_a_phone(
     page.get_by_test_id("merge-confirm").tap()
     expect(rows(page)).to_have_count(1)
     assert barriers(page) == []
+
+    # what conflicts is not merged: the way out stands in the bar, whole
+    expect(bar).to_contain_text("Show tax on receipts")
+    expect(page.get_by_test_id("bar-change-merge")).to_be_hidden()
+    for mark in ("bar-resolve-conflicts", "bar-change-request"):
+        place = page.get_by_test_id(mark).bounding_box()
+        assert place is not None
+        assert place["x"] + place["width"] <= 390
+    rows(page).get_by_role("link").tap()
+    merge = page.get_by_test_id("change-merge")
+    expect(merge).to_have_attribute("aria-disabled", "true")
+    way_out = page.get_by_test_id("resolve-conflicts")
+    fill = "one => getComputedStyle(one).backgroundColor"
+    assert merge.evaluate(fill) != way_out.evaluate(fill)
+    expect(page.get_by_text("Resolve the conflicts first.")).to_be_visible()
+    expect_no_sideways_scroll(page, 390)
