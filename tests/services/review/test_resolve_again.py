@@ -82,7 +82,7 @@ def test_a_later_turn_is_told_that_the_merge_is_concluded(
     checks = [{"name": "ok", "command": ["test", "-e", "ok.txt"]}]
     plane.ledgers.projects.change(clashing.id, checks=checks)
     run = ended(plane, resolve(plane, clashing))
-    for _ in range(9):
+    for _ in range(30):
         if run.status in ("succeeded", "died"):
             break
         run = plane.see_end(run)
