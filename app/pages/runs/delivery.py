@@ -37,7 +37,7 @@ class PullRequestCard:
             self._words = ui.html("", sanitize=clean).classes("stack")
             self._left = ui.html("", sanitize=clean).classes("sub")
             with ui.element("div").classes("line") as self._acts:
-                self._merge = button("Merge", merge, kind="pri small", mark="merge")
+                self._merge = button("Merge", merge, kind="small", mark="merge")
                 self._deliver = button("Deliver", self._press, kind="pri small", mark="deliver")
         if session.client.request.query_params.get("show") == "pull-request":
             self._card.classes("shown")
@@ -56,9 +56,6 @@ class PullRequestCard:
         delivery, kept = run.delivery, self._kept
         can_merge = delivery is not None and delivery.kind == "change" and delivery.state == "open"
         can_deliver = kept is not None and kept.can_deliver and delivery is None
-        # once there is a delivery, it is what people come for, so it moves to the top
-        is_first = delivery is not None or can_deliver or run.status is Status.DELIVERING
-        self._card.classes(add="first" if is_first else "", remove="" if is_first else "first")
         self._left.set_content(text(f"It left {kept.holds}.") if kept and can_deliver else "")
         self._left.set_visibility(can_deliver)
         self._acts.set_visibility(can_merge or can_deliver)

@@ -12,12 +12,13 @@ from app.domain.ids import shorten
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.text.durations import clock_words, span_words
 from app.domain.words import Phase
-from app.pages.components.chips import copy_chip_html, env_provenance_html
+from app.pages.components.chips import copy_chip_html, correlation_chip_html, env_provenance_html
 from app.pages.components.countdown import ago_html, day_html
 from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
+from app.state.runs.run_record import because_of_bad_end
 
 MAX_TITLE = 120
 
@@ -31,28 +32,24 @@ def title_of(run: RunOut) -> str:
 
 
 class Facts:
-    """The list of facts; with `is_long` all of them, and the full task."""
+    """The list of facts, and the full task."""
 
-    def __init__(self, session: PageSession, *, is_long: bool = False) -> None:
+    def __init__(self, session: PageSession) -> None:
         self._session = session
-        self._is_long = is_long
         self._box = ui.html("", sanitize=clean)
 
     def show(self, run: RunOut, report: ReportOut) -> None:
         """Show what is known of the run and of its agent's report."""
         facts = short_facts(run, report)
-        if self._is_long:
-            facts += [*_more_facts(run, self._session), *_session_facts(report)]
+        facts += [*_more_facts(run, self._session), *_session_facts(report)]
         rows = "".join(f"<dt>{name}</dt><dd>{html}</dd>" for name, html in facts if html)
-        html = f'<dl class="facts-list">{rows}</dl>'
-        if self._is_long:
-            task = f'<pre class="task">{plain_html(run.task)}</pre>' if run.task else ""
-            html += task + env_provenance_html(run.provenance)
-        self._box.set_content(html)
+        task = f'<pre class="task">{plain_html(run.task)}</pre>' if run.task else ""
+        env = env_provenance_html(run.provenance)
+        self._box.set_content(f'<dl class="facts-list">{rows}</dl>{task}{env}')
 
 
 def short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
-    """Return (name, HTML) pairs for the list beside the log; HTML is empty if unknown."""
+    """Return (name, HTML) pairs of the first facts; HTML is empty if unknown."""
     made = run.provenance
     base = f"{run.branch}@{run.base_sha[:7]}" if run.base_sha else run.branch
     return [
@@ -100,7 +97,7 @@ def _more_facts(run: RunOut, session: PageSession) -> list[tuple[str, str]]:
     now = session.now()
     return [
         ("Run", text(run.id)),
-        ("Correlation", text(run.correlation_id)),
+        ("Correlation", _correlation_html(run)),
         ("Work branch", plain_html(run.work_branch)),
         ("Head", text(run.head_sha or "")),
         ("Depth", text(run.depth_level)),
@@ -122,6 +119,13 @@ def _more_facts(run: RunOut, session: PageSession) -> list[tuple[str, str]]:
         ("Batch", text(run.batch_id or "")),
         ("Tags", plain_html(", ".join(run.tags))),
     ]
+
+
+def _correlation_html(run: RunOut) -> str:
+    """Return the chip to copy the id; plain text where the page's error has the chip."""
+    if because_of_bad_end(run):
+        return text(run.correlation_id)
+    return correlation_chip_html(run.correlation_id)
 
 
 def _person_words(run: RunOut, session: PageSession) -> str:

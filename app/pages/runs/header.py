@@ -12,7 +12,7 @@ from app.api.schemas import ProjectOut, RunOut, StuckOut
 from app.domain.ids import shorten
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.text.durations import clock_words
-from app.domain.words import Phase, Status
+from app.domain.words import Depth, Phase, Status
 from app.pages.components.buttons import ConfirmButton, button
 from app.pages.components.chips import copy_chip_html, correlation_chip_html, pill_of, short
 from app.pages.components.countdown import since_html, until_html
@@ -24,9 +24,9 @@ from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession, runs_path
 from app.pages.shell.theme import look_of
 from app.state.runs.retries import Source
-from app.state.runs.run_record import holds_key, waits_until
+from app.state.runs.run_board import used_words
+from app.state.runs.run_record import because_of_bad_end, holds_key, waits_until
 
-GOOD_ENDS = (Status.SUCCEEDED,)
 RESETTING_KEY = "Resetting…"
 RESET_TITLE = "The key's next use starts a new run; this one is not affected"
 
@@ -190,25 +190,29 @@ def status_html(run: RunOut, session: PageSession) -> str:
 
 
 def chips_html(run: RunOut, project: ProjectOut | None) -> str:
-    """Return chips: sandbox, ids to copy, issue, branch, agent, depth, tags, retried run.
+    """Return chips: issue, change, branch, agent, what differs from the default, the run's id.
 
-    The chips of issue, branch, tags and retried run are links.
+    The chips of sandbox, issue, change, branch, tags and retried run are links.
     """
-    chips = [
-        *_sandbox_chips(run),
-        copy_chip_html(f"run {shorten(run.id)}", run.id, testid="run-id", about="run id"),
-        correlation_chip_html(run.correlation_id),
-    ]
+    chips = _sandbox_chips(run)
     if run.issue:
-        chips.append(_link_chip(f"#{run.issue}", _issue_path(run, project), "issue-chip"))
+        chips.append(_link_chip(f"Issue #{run.issue}", _issue_path(run, project), "issue-chip"))
+    made = run.delivery
+    if made is not None and made.kind == "change":
+        path = f"/projects/{run.project_id}/changes/{made.number}"
+        chips.append(_link_chip(f"Change #{made.number}", path, "change-chip"))
     branch = run.work_branch.replace(run.id, shorten(run.id))
-    chips.append(_link_chip(branch, _branch_path(run), "branch-chip"))
+    path = runs_path(run.project_id, branch=run.work_branch)
+    chips.append(_link_chip(branch, path, "branch-chip"))
+    agent = " · ".join(part for part in (run.agent, run.model) if part)
+    depth = "" if run.depth_level == Depth.STANDARD else f"{run.depth_level} depth"
     framework = "" if run.target_framework == "auto" else run.target_framework
-    words = (run.agent, run.model or "", str(run.depth_level), framework, str(run.trigger))
+    words = (agent, used_words(run.usage), depth, framework, str(run.trigger))
     chips += [f'<span class="chip">{plain_html(word)}</span>' for word in words if word]
     chips += [_link_chip(tag, f"/runs?{urlencode({'tag': tag})}", "tag-chip") for tag in run.tags]
     if run.retry_of:
         chips.append(_link_chip(f"retry of {shorten(run.retry_of)}", f"/runs/{run.retry_of}"))
+    chips.append(copy_chip_html(shorten(run.id), run.id, testid="run-id", about="run id"))
     return "".join(chips)
 
 
@@ -243,13 +247,6 @@ def _issue_path(run: RunOut, project: ProjectOut | None) -> str:
         return f"/projects/{run.project_id}/issues/{run.issue}"
     # another tracker has the issue's page, so link to its runs
     return runs_path(run.project_id, issue=str(run.issue))
-
-
-def _branch_path(run: RunOut) -> str:
-    delivery = run.delivery
-    if delivery is not None and delivery.kind == "change":
-        return f"/projects/{run.project_id}/changes/{delivery.number}"
-    return runs_path(run.project_id, branch=run.work_branch)
 
 
 def retried_html(run: RunOut) -> str:
@@ -298,12 +295,13 @@ def _because_html(run: RunOut, left: str) -> str:
     if run.phase is Phase.WAITING and run.hold:
         return f'<div class="banner"><span>{plain_html(run.hold)}{left}</span></div>'
     kept = '<a href="/parked">Its branch is parked.</a>' if run.parked else ""
-    if run.phase is not Phase.DONE or run.status in GOOD_ENDS or not run.because:
+    because = because_of_bad_end(run)
+    if because is None:
         return f'<div class="banner">{kept}</div>' if kept else ""
     tone = look_of(run.status, run.cause).tone
     tone = "" if tone == "idle" else tone
-    why = plain_html(_sentence(run.because))
-    return f'<div class="banner {tone}"><span>{why}{left}</span>{kept}</div>'
+    why, id_chip = plain_html(_sentence(because)), correlation_chip_html(run.correlation_id)
+    return f'<div class="banner {tone}"><span>{why}{left}</span>{kept}{id_chip}</div>'
 
 
 def _sentence(words: str) -> str:

@@ -310,6 +310,7 @@ class LogPanel:
         await self.catch_up()
 
     def _draw_anew(self) -> None:
+        self._box.props["data-form"] = self._form.lower()
         self._lines.clear()
         self._chunks.clear()
         self._add(list(self._log.lines), BIG_CHUNK_LINES)

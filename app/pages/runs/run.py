@@ -1,22 +1,18 @@
-"""A run's page (`/runs/{id}`): status, timeline, log, diff and pull request."""
+"""A run's page (`/runs/{id}`): status, steps, summary, log, diff and pull request."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import ParkedOut, ProjectOut, RunOut, TimelineEvent
-from app.domain.ids import shorten
-from app.domain.text.durations import step_words
+from app.api.schemas import ParkedOut, ProjectOut, RunOut
 from app.domain.words import Phase
-from app.pages.components.countdown import at_html, since_html
-from app.pages.components.markup import clean, plain, plain_html, text
-from app.pages.components.testids import testid
+from app.pages.components.markup import clean, plain
 from app.pages.review.change_dialogs import undo_merge
 from app.pages.runs.checks import ChecksCard
 from app.pages.runs.delivery import PullRequestCard
@@ -33,52 +29,7 @@ from app.pages.shell.theme import dress_log, dress_runs, look_of
 from app.pages.tracker.push_anyway import Push, PushAnywayDialog
 from app.state.page.connection import Connection
 from app.state.runs.retries import Retries, Source
-from app.state.runs.run_board import used_words
 from app.state.runs.run_record import RunRecord, Snapshot
-from app.state.runs.run_timeline import Step, Tone, steps_of
-
-AT_ONCE = 0.05  # seconds; the duration of a shorter step is not shown
-
-
-# tab for each `?show=`; the pull request card is beside the timeline
-TAB_OF = {"pull-request": "timeline", "diff": "diff"}
-
-
-class TimelineView:
-    """The events of one run as steps."""
-
-    def __init__(self, session: PageSession) -> None:
-        self._session = session
-        self._steps: list[ui.html] = []
-        self._box = testid(ui.element("div").classes("tl"), "timeline")
-        self._box.props('role=list aria-label="Timeline"')
-
-    def show(self, run: RunOut, events: Sequence[TimelineEvent], reported: str) -> None:
-        """Update the steps that differ; `reported` is the agent's report of its progress."""
-        steps = steps_of(events, run, reported)
-        while len(self._steps) > len(steps):
-            self._steps.pop().delete()
-        with self._box:
-            while len(self._steps) < len(steps):
-                made = ui.html("", sanitize=clean).props("role=listitem")
-                self._steps.append(testid(made, "timeline-event"))
-        for element, step in zip(self._steps, steps, strict=True):
-            element.classes(replace=f"ev {step.tone}")
-            element.props["data-kind"] = step.kind
-            element.set_content(self._step_html(step, run))
-
-    def _step_html(self, step: Step, run: RunOut) -> str:
-        if step.tone is Tone.NEXT:
-            return f'<span class="sub">{text(step.heading)}</span>'
-        when = at_html(step.at, with_seconds=True) if step.at else ""
-        words = step.sentence.replace(run.id, shorten(run.id))
-        details = [plain_html(words)] if words else []
-        if step.tone is Tone.NOW and step.at is not None:
-            details.append(since_html(step.at, self._session.now()))
-        elif step.seconds is not None and step.seconds >= AT_ONCE:
-            details.append(text(step_words(step.seconds)))
-        below = f'<span class="sub">{" · ".join(details)}</span>' if details else ""
-        return f'<b>{text(step.heading)}</b> <span class="when">{when}</span>{below}'
 
 
 def register(connection: Connection) -> None:
@@ -131,14 +82,11 @@ class RunScreen:
                 session, self._page, self._stop, self._release, self._retry, self._reset_key
             )
             self._steps = RunSteps(session)
-            with ui.element("div").classes("two") as two:
-                with ui.element("div").classes("left"):
-                    self._checks = ChecksCard(session, run.id)
-                    self._timeline = TimelineView(session)
-                    self._delivery = PullRequestCard(session, self._merge, self._deliver_or_ask)
-                    self._facts = Facts(session)
-                with ui.element("div"):
-                    self._draw_right(two)
+            self._delivery = PullRequestCard(session, self._merge, self._deliver_or_ask)
+            self._checks = ChecksCard(session, run.id)
+            self._words = LastWords()
+            self._told = Told(session, run.id)
+            self._draw_tabs()
             self._push_dialog = PushAnywayDialog()
         self._show()
         session.on("run.changed", self._on_change)
@@ -149,24 +97,21 @@ class RunScreen:
         session.on_return(self._come_back)
         session.on_arrival(self._show_checks)
 
-    def _draw_right(self, two: ui.element) -> None:
-        query = self.session.client.request.query_params
-        shown = TAB_OF.get(query.get("show", ""), "log")
-        self._tabs = RunTabs(two, shown)
-        with self._tabs.panel("log"):
-            self._words = LastWords()
-            self._told = Told(self.session, self.run.id)
-            self._used = ui.html("", sanitize=clean).classes("sub only-narrow used")
-            self._log.draw()
-        with self._tabs.panel("diff"):
-            self._diff = DiffPanel(self.session, self.run.id, self._tabs.set_diff_size)
+    def _draw_tabs(self) -> None:
+        shown = "diff" if self.session.client.request.query_params.get("show") == "diff" else "log"
+        with ui.element("div") as holder:
+            self._tabs = RunTabs(holder, shown)
+            with self._tabs.panel("log"):
+                self._log.draw()
+            with self._tabs.panel("diff"):
+                self._diff = DiffPanel(self.session, self.run.id, self._tabs.set_diff_size)
+            with self._tabs.panel("details"):
+                self._facts = Facts(self.session)
+                export = ui.html(export_html(self.run.id), sanitize=clean)
+                export.classes("only-narrow export")
         self._tabs.when_opened("diff", self._diff.open)
         if shown == "diff":
             self.session.on_arrival(self._diff.open)
-        with self._tabs.panel("more"):
-            self._provenance = Facts(self.session, is_long=True)
-            export = ui.html(export_html(self.run.id), sanitize=clean)
-            export.classes("only-narrow export")
 
     def _show(self) -> None:
         if self.session.client.is_deleted:
@@ -194,14 +139,11 @@ class RunScreen:
         run, report = self.run, self._record.report
         self._show_timeline()
         self._words.show(report)
-        self._used.set_content(text(used_words(report)))
         self._facts.show(run, report)
-        self._provenance.show(run, report)
 
     def _show_timeline(self) -> None:
         record = self._record
-        self._timeline.show(record.run, record.events, record.report.sentence)
-        self._steps.show(record.run, record.events)
+        self._steps.show(record.run, record.events, record.report.sentence)
 
     def _announce(self, run: RunOut) -> None:
         if run.status != self._said:

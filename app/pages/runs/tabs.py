@@ -1,4 +1,4 @@
-"""The tabs of a run's page; on a phone the timeline is one of them."""
+"""The tabs of a run's page: its log, its diff and the details."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from nicegui import ui
 
 from app.api.schemas import RunOut
-from app.pages.components.markup import clean, text
+from app.pages.components.markup import clean
 
-NAMES = ("timeline", "log", "diff", "more")
+NAMES = ("log", "diff", "details")
 
 
 class RunTabs:
@@ -60,10 +60,7 @@ class RunTabs:
 
     def _button(self, name: str) -> ui.element:
         with ui.element("button").classes("tab").props("type=button role=tab") as made:
-            wide = "Provenance" if name == "more" else name.capitalize()
-            self._labels[name] = ui.html(_label(name, wide), sanitize=clean, tag="span")
-        if name == "timeline":
-            made.classes("only-narrow")
+            self._labels[name] = ui.html(name.capitalize(), sanitize=clean, tag="span")
         made.mark(f"tab-{name}").props["data-tab"] = name
         made.on("click", lambda: self.choose(name))
         return made
@@ -73,9 +70,3 @@ class RunTabs:
         self._holder.classes(f"view-{self._chosen}")
         for name, made in self._buttons.items():
             made.props(f"aria-selected={'true' if name == self._chosen else 'false'}")
-
-
-def _label(name: str, wide: str) -> str:
-    if name != "more":
-        return text(wide)
-    return '<span class="only-wide">Provenance</span><span class="only-narrow">More</span>'

@@ -60,6 +60,12 @@ class RunRecord:
         self.add(snapshot.events)
 
 
+def because_of_bad_end(run: RunOut) -> str | None:
+    """Return why a run ended without success, None while it has not or if that is unknown."""
+    is_bad = run.phase is Phase.DONE and run.status is not Status.SUCCEEDED
+    return run.because or None if is_bad else None
+
+
 def holds_key(run: RunOut, system: SystemOut, now: datetime) -> bool:
     """Return True while the next use of the run's idempotency key would lead to this run."""
     if run.idempotency_key is None:

@@ -14,7 +14,7 @@ from nicegui.testing.user import User
 from app.api.client.client import DiffText
 from app.api.schemas import DeliveryOut, ReportOut
 from app.domain.ids import shorten
-from app.domain.words import Delivers, Status
+from app.domain.words import Delivers, Depth, Status
 from app.pages.runs.delivery import card_html, safe_href
 from app.pages.runs.diff_panel import save_html
 from app.pages.runs.facts import short_facts
@@ -218,19 +218,30 @@ def links_of(html: str) -> dict[str, str]:
 def test_a_runs_issue_and_branch_lead_there_in_one_press() -> None:
     run = run_of(7, issue=67, work_branch="afk/67", retry_of=run_of(3).id)
     assert links_of(chips_html(run, project_of())) == {
-        "#67": "/projects/proj_a/issues/67",
+        "Issue #67": "/projects/proj_a/issues/67",
         "afk/67": "/runs?project=proj_a&branch=afk%2F67",
         "retry of …000003": f"/runs/{run_of(3).id}",
     }
     told = {"number": 4, "url": "/projects/proj_a/changes/4", "state": "open"}
     delivered = run_of(7, work_branch="afk/67", delivery=DeliveryOut(kind="change", **told))
-    assert links_of(chips_html(delivered, project_of()))["afk/67"] == "/projects/proj_a/changes/4"
+    shown = links_of(chips_html(delivered, project_of()))
+    assert shown["Change #4"] == "/projects/proj_a/changes/4"
+    assert shown["afk/67"] == "/runs?project=proj_a&branch=afk%2F67"
+
+
+def test_a_chip_is_shown_for_what_differs_from_the_default() -> None:
+    usual = run_of(7, depth_level=Depth.STANDARD, target_framework="auto")
+    assert "standard" not in chips_html(usual, project_of())
+    deep = run_of(7, depth_level=Depth.DEEP, target_framework="django")
+    shown = chips_html(deep, project_of())
+    assert ">deep depth<" in shown
+    assert ">django<" in shown
 
 
 def test_an_issue_that_is_kept_elsewhere_leads_to_its_runs() -> None:
     run = run_of(7, issue=67, work_branch="<b>")
     html = chips_html(run, project_of(tracker="github"))
-    assert links_of(html)["#67"] == "/runs?project=proj_a&issue=67"
+    assert links_of(html)["Issue #67"] == "/runs?project=proj_a&issue=67"
     assert "<b>" not in html
 
 
@@ -297,6 +308,6 @@ def test_a_run_tells_what_surrounded_its_agent(made: dict[str, str], shown: list
     assert [words for words in shown if words not in html] == []
     assert made or "<dt>Sandbox</dt>" not in html
     # open states come first: on a phone the other chips are scrolled out of view
-    first = chips_html(run, project_of()).index(f"run {shorten(run.id)}")
+    first = chips_html(run, project_of()).index(shorten(run.id))
     assert "chip stop" not in html[first:]
     assert "chip wait" not in html[first:]

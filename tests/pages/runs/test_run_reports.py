@@ -42,7 +42,7 @@ async def test_what_the_agent_reports_is_shown_while_it_works_and_in_the_end(
     await until(lambda: IN_ALL in html_of(user) and "<b>Worked</b>" in html_of(user))
     await until(lambda: "<b>Working</b>" not in html_of(user))
     assert "Expired coupons are refused at checkout.\n142 tests pass." in html_of(user)
-    user.find(marker="tab-more").click()
+    user.find(marker="tab-details").click()
     await until(lambda: f"claude --resume {SESSION}" in html_of(user))
 
     later = await house.sign_in()
