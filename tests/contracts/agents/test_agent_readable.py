@@ -44,22 +44,22 @@ def of_file(name: str) -> list[str]:
         (
             "claude.jsonl",
             [
-                "· begins · claude-opus-4-5",
+                "· started · claude-opus-4-5",
                 "· The boundary compares naive and aware dates.",
                 "▸ Read /copy/src/coupons/validate.py",
                 "▸ Edit /copy/src/coupons/validate.py",
                 "▸ Write /copy/tests/test_coupons.py",
-                "· tries again, 1 of 10 · rate_limit",
+                "· retry 1 of 10 · rate_limit",
                 "▸ Edit /copy/src/coupons/validate.py",
                 "▸ Bash pytest -q",
-                "· what was said so far is summed up",
+                "· summarized the conversation so far",
                 "■ Done · 62 k tokens · $0.38",
             ],
         ),
         (
             "claude_limited.jsonl",
             [
-                "· begins · claude-opus-4-5",
+                "· started · claude-opus-4-5",
                 "✗ usage limit reached · five_hour",
                 "✗ You've hit your session limit · resets 2:30pm (Europe/Paris)",
                 "■ Failed · $0.00",
@@ -68,7 +68,7 @@ def of_file(name: str) -> list[str]:
         (
             "claude_out_of_turns.jsonl",
             [
-                "· begins · claude-opus-4-5",
+                "· started · claude-opus-4-5",
                 "▸ Bash pytest -q",
                 "✗ error_max_turns",
                 "■ Failed · 100 tokens · $0.02",
@@ -93,7 +93,7 @@ def of_file(name: str) -> list[str]:
             "gemini.jsonl",
             [
                 "YOLO mode is enabled. All tool calls will be automatically approved.",
-                "· begins · gemini-3-pro",
+                "· started · gemini-3-pro",
                 "I look first.",
                 "▸ read_file src/validate.py",
                 "▸ replace src/validate.py",

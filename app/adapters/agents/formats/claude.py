@@ -72,14 +72,14 @@ def _system(event: dict[str, Any]) -> Iterator[Event]:
     match event.get("subtype"):
         case "init":
             yield SessionName(event.get("session_id"))
-            yield Remark(("begins", event.get("model")))
+            yield Remark(("started", event.get("model")))
         case "api_retry":
             attempt, most = count_of(event.get("attempt")), count_of(event.get("max_retries"))
             yield Retrying()
             yield from _category(event.get("error"), "")
-            yield Remark((f"tries again, {attempt or '?'} of {most or '?'}", event.get("error")))
+            yield Remark((f"retry {attempt or '?'} of {most or '?'}", event.get("error")))
         case "compact_boundary":
-            yield Remark(("what was said so far is summed up",))
+            yield Remark(("summarized the conversation so far",))
         case _:
             yield Unknown(event)
 

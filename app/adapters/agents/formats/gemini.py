@@ -33,7 +33,7 @@ def parse_gemini(event: dict[str, Any]) -> Iterator[Event]:
     match event.get("type"):
         case "init":
             yield SessionName(event.get("session_id"))
-            yield Remark(("begins", event.get("model")))
+            yield Remark(("started", event.get("model")))
         case "message":
             if event.get("role") == "assistant":
                 is_piece = event.get("delta") is True
