@@ -301,8 +301,8 @@ def _check_lines(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if project["checks"]:
         end = "delivered as a draft" if project["on_red"] == OnRed.DELIVER else "parked"
         yield "if red", f"{project['check_rounds']} follow-ups, then {end}"
-    rules: dict[str, Any] = project.get("autoland") or {}
-    if rules.get("enabled"):
+    rules = project.get("autoland")
+    if rules and rules["enabled"]:
         most = f"{rules['max_files']:,} files, {rules['max_lines']:,} lines"
         paths = " ".join(map(quote, rules["protected_paths"]))
         yield "autoland", f"at most {most}" + (f", never {paths}" if paths else "")

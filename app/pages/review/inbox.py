@@ -104,7 +104,7 @@ class InboxScreen:
         session.board.on_change(self._follow_projects)
         session.on("stores.changed", self._follow)
         session.on_return(self._come_back)
-        session.client.on_delete(self._end)
+        session.on_close(self._end)
 
     def _end(self) -> None:
         # these know this screen: without them a closed page is gone at once

@@ -89,7 +89,7 @@ class RunsList:
         session.on("run.changed", self._apply)
         session.on_return(self.refetch)
         session.on_arrival(self._look_beyond)
-        session.client.on_delete(open_submits().watch(owner_of(session), self.board, self.refresh))
+        session.on_close(open_submits().watch(owner_of(session), self.board, self.refresh))
 
     def refresh(self) -> None:
         """Bring the table in line with the board."""

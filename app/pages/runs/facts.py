@@ -122,7 +122,7 @@ def _more_facts(run: RunOut, session: PageSession) -> list[tuple[str, str]]:
 
 
 def _correlation_html(run: RunOut) -> str:
-    """Return the chip to copy the id; plain text where the page's error has the chip."""
+    """Return the chip to copy the id; plain text where the header has the chip."""
     if because_of_bad_end(run):
         return text(run.correlation_id)
     return correlation_chip_html(run.correlation_id)

@@ -79,7 +79,7 @@ class RunFormView:
         session.on("run.changed", self._on_run)
         session.on_return(self._ask_quota)
         session.on_return(self._check_lock)
-        session.client.on_delete(self._forget_timer)
+        session.on_close(self._forget_timer)
         self.refresh()
 
     async def submit(self) -> None:

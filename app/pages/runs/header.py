@@ -213,6 +213,9 @@ def chips_html(run: RunOut, project: ProjectOut | None) -> str:
     if run.retry_of:
         chips.append(_link_chip(f"retry of {shorten(run.retry_of)}", f"/runs/{run.retry_of}"))
     chips.append(copy_chip_html(shorten(run.id), run.id, testid="run-id", about="run id"))
+    if because_of_bad_end(run):
+        # to find what went wrong in the server's log
+        chips.append(correlation_chip_html(run.correlation_id))
     return "".join(chips)
 
 
@@ -300,8 +303,8 @@ def _because_html(run: RunOut, left: str) -> str:
         return f'<div class="banner">{kept}</div>' if kept else ""
     tone = look_of(run.status, run.cause).tone
     tone = "" if tone == "idle" else tone
-    why, id_chip = plain_html(_sentence(because)), correlation_chip_html(run.correlation_id)
-    return f'<div class="banner {tone}"><span>{why}{left}</span>{kept}{id_chip}</div>'
+    why = plain_html(_sentence(because))
+    return f'<div class="banner {tone}"><span>{why}{left}</span>{kept}</div>'
 
 
 def _sentence(words: str) -> str:

@@ -108,10 +108,10 @@ class PageSession:
         client = ui.context.client
         session = cls(client, connection.client_for(client.request), run_id)
         session._on_drawn = partial(connection.waiting.add, client)
-        client.on_delete(connection.live.subscribe(session._on_event))
-        client.on_delete(connection.begin_visit(client.request))
+        session.on_close(connection.live.subscribe(session._on_event))
+        session.on_close(connection.begin_visit(client.request))
         client.on_connect(session._come_back)
-        client.on_delete(session._end)
+        session.on_close(session._end)
         dispose_on_delete(client)
         await session._ask(lacks_projects=lacks_projects)
         session.on("project.changed", session._follow)
@@ -160,6 +160,10 @@ class PageSession:
     def on_arrival(self, handler: Callable[[], Any]) -> None:
         """Call `handler()` once the browser has loaded the page and connected."""
         self._arrivals.append(handler)
+
+    def on_close(self, handler: Callable[[], object]) -> None:
+        """Call `handler()` when the page is closed for good."""
+        self.client.on_delete(handler)
 
     def on_return(self, handler: Callable[[], Any]) -> None:
         """Call `handler()` after a lost link or feed is restored, to take a fresh snapshot."""

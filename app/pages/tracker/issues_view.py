@@ -62,7 +62,7 @@ class IssuesView:
         self._show()
         session.on("project.changed", self._follow)
         session.on_return(self._load_all)
-        session.client.on_delete(self._end)
+        session.on_close(self._end)
 
     def _end(self) -> None:
         # these know this view: without them a closed page is gone at once
