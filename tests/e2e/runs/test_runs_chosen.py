@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 from playwright.sync_api import Page, expect
 
@@ -18,7 +19,8 @@ def test_three_failed_runs_are_run_again_by_keyboard_alone(
     signed_in: Page, server: RunyardServer, tmp_path: Path
 ) -> None:
     page = signed_in
-    project = add_project(server, tmp_path, FAILS, name="night", max_concurrency=4)
+    name = f"night {uuid4().hex[:6]}"  # another try finds the first one's project
+    project = add_project(server, tmp_path, FAILS, name=name, max_concurrency=4)
     failed = [start_run(server, project, task=f"Task {number}") for number in range(3)]
     for run in failed:
         wait_until_released(server, run)
@@ -27,6 +29,8 @@ def test_three_failed_runs_are_run_again_by_keyboard_alone(
     expect(rows).to_have_count(3)
     expect(row(page, failed[0])).to_contain_text("Died · agent exited with code 3")
     expect(page.locator(".runs .day")).to_contain_text("3 failed")
+    # the rows are there before the scripts that listen for keys
+    page.wait_for_function("() => window.socket?.connected && window.did_handshake")
     for _ in failed:
         page.keyboard.press("j")
         page.keyboard.press("x")
