@@ -39,6 +39,8 @@ def test_three_failed_runs_are_run_again_by_keyboard_alone(
     expect(page.get_by_test_id("bulk-bar")).to_be_hidden()
     page.locator(".runs .th input").focus()
     page.keyboard.press("Space")
+    # what is hidden takes no focus
+    expect(page.get_by_test_id("bulk-bar")).to_be_visible()
     expect(page.get_by_test_id("bulk-count")).to_have_text("3 selected")
     page.get_by_test_id("bulk-retry").focus()
     page.keyboard.press("Enter")
