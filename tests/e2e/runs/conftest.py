@@ -59,6 +59,16 @@ def log_check() -> LogCheck:
     return LogCheck()
 
 
+def shared_settings(faults: FaultFile, programs: Path) -> dict[str, str]:
+    """Return the environment of the shared server."""
+    return {
+        **FAST,
+        **faults.settings,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "ANTHROPIC_API_KEY": "a-key-that-nobody-has-0815",
+    }
+
+
 @pytest.fixture(scope="session")
 def shared_server(
     tmp_path_factory: pytest.TempPathFactory,
@@ -67,16 +77,18 @@ def shared_server(
     log_check: LogCheck,
 ) -> Iterator[RunyardServer]:
     """The server of all files that set nothing: with faults, and with a signed-in agent."""
-    settings = {
-        **FAST,
-        **faults.settings,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "ANTHROPIC_API_KEY": "a-key-that-nobody-has-0815",
-    }
-    with running_server(tmp_path_factory.mktemp("shared"), **settings) as running:
+    with running_server(
+        tmp_path_factory.mktemp("shared"), **shared_settings(faults, programs)
+    ) as running:
         yield running
     errors = log_check.errors_of(running)
     assert not errors, "\n".join(errors)
+
+
+@pytest.fixture(scope="session")
+def begun_files() -> set[str]:
+    """The files that have had the shared server."""
+    return set()
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +107,7 @@ def server(
     settings: dict[str, str],
     is_shared: bool,
     log_check: LogCheck,
+    begun_files: set[str],
 ) -> Iterator[RunyardServer]:
     """The shared server or one of this file; an ERROR in its log fails the last test.
 
@@ -105,7 +118,15 @@ def server(
         faults = request.getfixturevalue("faults")
         with begin(data, **FAST | faults.settings | settings) as running:
             yield running
+    elif request.node.nodeid in begun_files:
+        # a test is tried again, and the shared server has the projects of its first try
+        again = shared_settings(
+            request.getfixturevalue("faults"), request.getfixturevalue("programs")
+        )
+        with running_server(tmp_path_factory.mktemp("again"), **again) as running:
+            yield running
     else:
+        begun_files.add(request.node.nodeid)
         running = request.getfixturevalue("shared_server")
         yield running
     errors = log_check.errors_of(running)
