@@ -21,6 +21,7 @@ from app.services.rows import (
     Change,
     FeedBroke,
     FindingsChanged,
+    ItemsRead,
     LogGrew,
     Numbered,
     ProjectChanged,
@@ -31,6 +32,7 @@ from app.services.rows import (
     RunReported,
     StoresChanged,
     StuckChanged,
+    SubscriptionsChanged,
 )
 
 log = structlog.get_logger()
@@ -195,6 +197,19 @@ def findings_changed(change: FindingsChanged, number: int, rows: _Rows) -> LiveE
 def stuck_changed(change: StuckChanged, number: int, rows: _Rows) -> LiveEvent:
     """Announce that the quarantine changed."""
     return LiveEvent(number, "quarantine.changed", {})
+
+
+@_event_of.register
+def subscriptions_changed(change: SubscriptionsChanged, number: int, rows: _Rows) -> LiveEvent:
+    """Name the person who chose other notifications."""
+    return LiveEvent(number, "subscriptions.changed", {"person_id": change.person_id})
+
+
+@_event_of.register
+def items_read(change: ItemsRead, number: int, rows: _Rows) -> LiveEvent:
+    """Name the person who read something, and the item if it was one."""
+    data = {"person_id": change.person_id, "item_id": change.item_id or None}
+    return LiveEvent(number, "inbox.read", data)
 
 
 @_event_of.register

@@ -30,6 +30,10 @@ class Kind(StrEnum):
     DIGEST = "digest"
 
 
+# the kinds that a person chooses project by project; the digest is about all of them
+CHOSEN = (Kind.NEEDS_YOU, Kind.DELIVERED, Kind.FAILED, Kind.PAUSED)
+
+
 class State(StrEnum):
     """The state of a notification; `sent` only once its receiver has accepted it."""
 

@@ -148,6 +148,21 @@ class StuckChanged:
 
 
 @dataclass(frozen=True)
+class SubscriptionsChanged:
+    """A person chose other notifications."""
+
+    person_id: str
+
+
+@dataclass(frozen=True)
+class ItemsRead:
+    """A person read an item of the inbox; `item_id` is empty for several at once."""
+
+    person_id: str
+    item_id: str
+
+
+@dataclass(frozen=True)
 class StoresChanged:
     """The databases became writable or not; `trouble` is a sentence, empty if they are writable."""
 
@@ -162,7 +177,7 @@ class FeedBroke:
 # not remembered: frequent, or for no page, and a snapshot contains what they announced
 FLEETING = (
     *(RunEventAppended, LogGrew, RunReported, BulkChanged, NoticeWritten),
-    *(ProjectNamed, SweepWanted, FeedBroke),
+    *(ProjectNamed, SweepWanted, FeedBroke, SubscriptionsChanged, ItemsRead),
     *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved, ChangeDelivered),
 )
 Change = (
@@ -183,6 +198,8 @@ Change = (
     | ObstacleRemoved
     | ChangeDelivered
     | SweepWanted
+    | SubscriptionsChanged
+    | ItemsRead
     | StoresChanged
     | FeedBroke
 )

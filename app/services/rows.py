@@ -8,6 +8,7 @@ from app.records.feed import (
     Change,
     FeedBroke,
     FindingsChanged,
+    ItemsRead,
     LogGrew,
     Numbered,
     ProjectChanged,
@@ -17,6 +18,7 @@ from app.records.feed import (
     RunReported,
     StoresChanged,
     StuckChanged,
+    SubscriptionsChanged,
 )
 from app.records.people.audit_ledger import Act, Deed, acting, current_act, nothing_done
 from app.records.people.audit_pages import AuditFilter
@@ -49,6 +51,7 @@ __all__ = [
     "Deed",
     "FeedBroke",
     "FindingsChanged",
+    "ItemsRead",
     "ListedRun",
     "LogGrew",
     "Numbered",
@@ -65,6 +68,7 @@ __all__ = [
     "RunReported",
     "StoresChanged",
     "StuckChanged",
+    "SubscriptionsChanged",
     "acting",
     "columns_of",
     "current_act",

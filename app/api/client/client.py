@@ -222,6 +222,8 @@ class ApiClient:
     change_comments = _asks(review_calls.change_comments)
     comment_on_change = _asks(review_calls.comment_on_change)
     edit_comment = _asks(review_calls.edit_comment)
+    unread = _asks(review_calls.unread)
+    read_items = _asks(review_calls.read_items)
     request_changes = _asks(review_calls.request_changes)
     resolve_conflicts = _asks(review_calls.resolve_conflicts)
 
@@ -248,6 +250,8 @@ class ApiClient:
     lift_hold = _asks(system_calls.lift_hold)
     notifications = _asks(system_calls.notifications)
     test_notifications = _asks(system_calls.test_notifications)
+    subscriptions = _asks(system_calls.subscriptions)
+    subscribe = _asks(system_calls.subscribe)
     system = _asks(system_calls.system)
     doctor = _asks(system_calls.doctor)
     retention = _asks(system_calls.retention)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 def inbox() -> Call[list[schemas.InboxItem]]:
     """Return everything over all projects that waits for a person."""
     return Call("GET", "/inbox", "InboxOut", takes_items=True)
+
+
+def unread() -> Call[schemas.UnreadOut]:
+    """Return the items of the inbox that this person has not read."""
+    return Call("GET", "/inbox/unread", "UnreadOut")
+
+
+def read_items(ids: Sequence[str] | None) -> Call[schemas.UnreadOut]:
+    """Mark items of the inbox as read, all with None; return those that are still unread."""
+    return Call("POST", "/inbox/read", "UnreadOut", body={"ids": ids})
 
 
 def report() -> Call[schemas.ReportOfRuns]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.api.client.protocol import Call
@@ -34,6 +35,19 @@ def notifications() -> Call[schemas.NotificationsOut]:
 def test_notifications() -> Call[list[schemas.TriedOut]]:
     """Send a test message to every receiver now; return the outcome for each."""
     return Call("POST", "/notifications/test", "NotificationTest", takes_items=True)
+
+
+def subscriptions() -> Call[schemas.SubscriptionsOut]:
+    """Return the notifications that this person chose, by project."""
+    return Call("GET", "/notifications/subscriptions", "SubscriptionsOut")
+
+
+def subscribe(
+    project_id: str | None, kinds: Sequence[str] | None
+) -> Call[schemas.SubscriptionsOut]:
+    """Choose notifications of a project, or of all others (None); without kinds, no longer."""
+    body = {"project_id": project_id, "kinds": kinds}
+    return Call("PUT", "/notifications/subscriptions", "SubscriptionsOut", body=body)
 
 
 def system() -> Call[schemas.SystemOut]:

@@ -13,7 +13,9 @@ from app.api.schemas.inbox import (
     InboxItem,
     InboxOut,
     ProjectReportOut,
+    ReadBody,
     ReportOfRuns,
+    UnreadOut,
 )
 from app.api.schemas.parts import InUtc, NoNul
 from app.api.schemas.search import ProjectFound, SearchOut, TitleFound
@@ -27,15 +29,22 @@ Since = Annotated[datetime | None, Query(description="Left out: since your last 
 
 
 def routes(services: Services) -> APIRouter:
-    """Build `GET /inbox`, `GET /report` and `GET /search`."""
+    """Build the routes of the inbox, `GET /report` and `GET /search`."""
     router = APIRouter(tags=["inbox"])
 
     @router.get("/inbox")
-    def inbox() -> InboxOut:
+    def inbox(request: Request) -> InboxOut:
         """Everything over all projects that waits for a person."""
         items = services.inbox.all()
+        unread = services.unread.ids(visitor_of(request).person_id)
         return InboxOut(
-            items=[InboxItem.model_validate(one) for one in items],
+            items=[
+                InboxItem.model_validate(
+                    {**vars(one), "group": one.group, "action": one.action}
+                    | {"unread": one.id in unread}
+                )
+                for one in items
+            ],
             counts=InboxCounts.model_validate(counts_of(items)),
         )
 
@@ -58,7 +67,27 @@ def routes(services: Services) -> APIRouter:
             ],
         )
 
+    router.routes.extend(_unread(services).routes)
     router.routes.extend(_search(services).routes)
+    return router
+
+
+def _unread(services: Services) -> APIRouter:
+    router = APIRouter(tags=["inbox"])
+
+    @router.get("/inbox/unread")
+    def unread(request: Request) -> UnreadOut:
+        """The items that you have not read, or that came back since."""
+        return _unread_out(services.unread.ids(visitor_of(request).person_id))
+
+    @router.post("/inbox/read")
+    def read(request: Request, body: ReadBody) -> UnreadOut:
+        """Mark items as read, and return those that are still unread.
+
+        Ids that the inbox does not have are left out.
+        """
+        return _unread_out(services.unread.mark_read(visitor_of(request).person_id, body.ids))
+
     return router
 
 
@@ -81,6 +110,10 @@ def _search(services: Services) -> APIRouter:
         )
 
     return router
+
+
+def _unread_out(ids: set[str]) -> UnreadOut:
+    return UnreadOut(unread=len(ids), ids=sorted(ids))
 
 
 def _sums(figures: Figures, waiting_for_limit: int) -> dict[str, Any]:

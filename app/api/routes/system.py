@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
 from typing import Annotated, Any, TypeVar
@@ -40,7 +40,13 @@ from app.api.schemas import (
 )
 from app.api.schemas.inbox import InboxCounts
 from app.api.schemas.parts import InUtc
-from app.api.schemas.system import AuditOut, AuditRow
+from app.api.schemas.system import (
+    AuditOut,
+    AuditRow,
+    SubscriptionBody,
+    SubscriptionOut,
+    SubscriptionsOut,
+)
 from app.api.views import quota_out
 from app.domain.formatting import iso
 from app.domain.review.inbox import counts_of
@@ -48,6 +54,7 @@ from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Status
 from app.logs import correlation
 from app.services.container import Services
+from app.services.notifications.subscriptions import Choice
 from app.services.retention.logs import SHOWN, LogUsage
 from app.services.retention.working_copies import CopyUsage
 from app.services.rows import AuditFilter, DatabaseSilent
@@ -156,6 +163,7 @@ def routes(services: Services) -> APIRouter:
             trouble=[TroubleOut.model_validate(one) for one in trouble],
             health=[_health_out(one) for one in services.health.inspect(trouble, mode)],
             alerts=[AlertOut.model_validate(one) for one in _known(services.alerts.all) or ()],
+            unread=_known(lambda: len(services.unread.ids(visitor_of(request).person_id))),
             inbox=None if items is None else InboxCounts.model_validate(counts_of(items)),
             sandbox=_sandbox_out(services),
             key_hold_seconds=services.keys.terms.hold_seconds,
@@ -288,6 +296,23 @@ def notification_routes(services: Services) -> APIRouter:
             quiet_hours=arranged.quiet_hours,
             digest_at=arranged.digest_at,
             zone=arranged.zone,
+        )
+
+    @router.get("/notifications/subscriptions")
+    def subscriptions(request: Request) -> SubscriptionsOut:
+        """The notifications that you chose, by project."""
+        return chosen(services.subscriptions.of_person(visitor_of(request).person_id))
+
+    @router.put("/notifications/subscriptions")
+    def subscribe(request: Request, body: SubscriptionBody) -> SubscriptionsOut:
+        """Choose the notifications about a project, or about all others; return your choices."""
+        person_id, kinds = visitor_of(request).person_id, body.kinds
+        return chosen(services.subscriptions.choose(person_id, body.project_id, kinds))
+
+    def chosen(choices: Sequence[Choice]) -> SubscriptionsOut:
+        return SubscriptionsOut(
+            items=[SubscriptionOut.model_validate(one) for one in choices],
+            kinds=list(services.subscriptions.default),
         )
 
     @router.post("/notifications/test")

@@ -29,7 +29,7 @@ from app.api.schemas.batches import (
     BulkOut,
     Bulks,
 )
-from app.api.schemas.inbox import InboxItem, InboxOut, ReportOfRuns
+from app.api.schemas.inbox import InboxItem, InboxOut, ReportOfRuns, UnreadOut
 from app.api.schemas.issue_board import BoardIssueOut, BoardOut
 from app.api.schemas.limits import AccountHoldOut, AccountHolds, HoldLift, ResumeOrder, UsageLimit
 from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, BranchName, Key, Moment, Tags, Text
@@ -122,6 +122,7 @@ from app.api.schemas.system import (
     SignedOut,
     SignOut,
     StuckOut,
+    SubscriptionsOut,
     SystemOut,
     TriedOut,
     TroubleOut,
@@ -264,6 +265,7 @@ __all__ = [
     "SignedOut",
     "StopOrder",
     "StuckOut",
+    "SubscriptionsOut",
     "SuggestedCheck",
     "SystemOut",
     "Tags",
@@ -277,6 +279,7 @@ __all__ = [
     "TriedOut",
     "TroubleOut",
     "TurnOut",
+    "UnreadOut",
     "UsageLimit",
     "UsageOut",
     "WouldStart",

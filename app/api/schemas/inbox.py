@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from app.api.schemas.parts import Answer, Dollars, Moment
+from app.api.schemas.parts import Answer, Body, Dollars, Moment, NoNul
 from app.domain.review.inbox import Group, ItemKind
 
 
@@ -52,6 +54,7 @@ class InboxItem(Answer):
         default=None, description="When it resolves itself, such as a usage limit that ends."
     )
     facts: ChangeFactsOut | None = Field(default=None, description="Of a change request.")
+    unread: bool = Field(default=False, description="Whether you have not read it yet.")
 
 
 class InboxCounts(Answer):
@@ -67,6 +70,21 @@ class InboxOut(Answer):
 
     items: list[InboxItem]
     counts: InboxCounts
+
+
+class ReadBody(Body):
+    """The items to mark as read: those of these ids, or all (null)."""
+
+    ids: list[Annotated[str, Field(max_length=1000), NoNul]] | None = Field(
+        default=None, max_length=500
+    )
+
+
+class UnreadOut(Answer):
+    """The items that you have not read."""
+
+    unread: int
+    ids: list[str]
 
 
 class ReportSums(Answer):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from app.api.schemas.inbox import InboxCounts
-from app.api.schemas.parts import Answer, Body, Moment
+from app.api.schemas.parts import Answer, Body, Moment, NoNul
 from app.api.schemas.runs import Provenance
+from app.domain.notifications import Kind
 from app.domain.sandbox.levels import SandboxLevel
+
+# the digest is about all projects: nobody chooses it for one
+ChosenKind = Literal[Kind.NEEDS_YOU, Kind.DELIVERED, Kind.FAILED, Kind.PAUSED]
 
 
 class QuotaOut(Answer):
@@ -146,6 +150,9 @@ class SystemOut(Answer):
         "projects need and that are not ready, disks with little room.",
     )
     inbox: InboxCounts | None = None
+    unread: int | None = Field(
+        default=None, description="Items of the inbox that you have not read; null while unknown."
+    )
     sandbox: SandboxOut
     # minimum and maximum time in seconds that a run keeps its idempotency key after the submit
     key_hold_seconds: int
@@ -249,6 +256,28 @@ class NotificationsOut(Answer):
     quiet_hours: str
     digest_at: str
     zone: str
+
+
+class SubscriptionOut(Answer):
+    """The kinds of notifications that you chose for a project, null for all without a choice."""
+
+    project_id: str | None
+    project_name: str
+    kinds: list[Kind]
+
+
+class SubscriptionsOut(Answer):
+    """Your choices; `kinds` hold where there is none."""
+
+    items: list[SubscriptionOut]
+    kinds: list[Kind]
+
+
+class SubscriptionBody(Body):
+    """A choice for a project, or for all without one (null); null as kinds removes it."""
+
+    project_id: Annotated[str, Field(max_length=100), NoNul] | None = None
+    kinds: Annotated[list[ChosenKind], Field(max_length=4)] | None
 
 
 class TriedOut(Answer):

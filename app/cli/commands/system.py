@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from app.api.client import calls, system_calls
-from app.cli.client.connection import Refused, connect
+from app.cli.client.connection import Refused, connect, find_project
 from app.cli.output.options import DataDir, Json, example, group
 from app.cli.output.run_view import date_and_clock
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
@@ -18,9 +18,12 @@ from app.domain.ids import shorten
 def register(app: typer.Typer) -> None:
     """Add the group `notifications`."""
     listing, trying = "runyard notifications list", "runyard notifications test"
-    notifications = group("List and test notification receivers.", listing, trying)
+    choosing = "runyard notifications choose needs_you,failed --project shop"
+    notifications = group("List receivers, test them, choose what is sent.", listing, choosing)
     notifications.command("list", epilog=example(listing))(list_receivers)
     notifications.command("test", epilog=example(trying))(try_receivers)
+    notifications.command("choices", epilog=example("runyard notifications choices"))(list_choices)
+    notifications.command("choose", epilog=example(choosing))(choose)
     app.add_typer(notifications, name="notifications")
 
 
@@ -51,6 +54,56 @@ def try_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
         )
     if not all(one["taken"] for one in answer["items"]):
         raise Refused("Not every receiver took the message.")
+
+
+def list_choices(json_only: Json = False, data_dir: DataDir = None) -> None:
+    """List the messages that you chose, by project."""
+    _print_choices(connect(data_dir).ask(system_calls.subscriptions()), json_only=json_only)
+
+
+def choose(
+    kinds: Annotated[
+        str,
+        typer.Argument(
+            metavar="KINDS",
+            help="needs_you, delivered, failed, paused, with commas between them; "
+            "none, or default to remove the choice.",
+            show_default=False,
+        ),
+    ],
+    project: Annotated[
+        str | None,
+        typer.Option(
+            "--project", "-p", help="A project's id or name (default: all projects without one)."
+        ),
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Choose which messages are sent.
+
+    A project has the choice for all projects until it gets one, and that is RUNYARD_NOTIFY_KINDS
+    until you choose.
+    """
+    words = {"none": [], "default": None}
+    wanted = words[kinds] if kinds in words else [one for one in kinds.split(",") if one]
+    api = connect(data_dir)
+    project_id = find_project(api, project)["id"] if project else None
+    _print_choices(api.ask(system_calls.subscribe(project_id, wanted)), json_only=json_only)
+
+
+def _print_choices(answer: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(answer)
+        return
+    rows = [[one["project_name"] or "all", _kinds(one["kinds"])] for one in answer["items"]]
+    if not any(one["project_id"] is None for one in answer["items"]):
+        rows.insert(0, ["all", _kinds(answer["kinds"])])
+    out().print_table(["PROJECT", "MESSAGES"], rows)
+
+
+def _kinds(kinds: list[str]) -> str:
+    return " ".join(kinds) or "none"
 
 
 def _row(one: dict[str, Any]) -> list[Piece]:

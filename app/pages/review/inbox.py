@@ -24,6 +24,7 @@ from app.pages.review.inbox_list import InboxList, ParkedSums
 from app.pages.review.inbox_night import NightLine
 from app.pages.review.inbox_pane import InboxPane
 from app.pages.review.inbox_rows import RowActs
+from app.pages.review.inbox_unread import UnreadItems
 from app.pages.review.resolver import Resolver
 from app.pages.shell.frame import Page, frame
 from app.pages.shell.page_session import PageSession, page_at
@@ -41,7 +42,7 @@ SELECTS = """(event) => {
   const isPlain = event.detail === 1 && !(event.ctrlKey || event.metaKey || event.shiftKey);
   if (isPlain && innerWidth >= 1100 && event.target.closest("a.t1")) event.preventDefault();
 }"""
-UNREAD = "The inbox could not be read. It is shown here as soon as the database answers."
+NO_ANSWER = "The inbox could not be read. It is shown here as soon as the database answers."
 HINTS = (
     (("j", "k"), "move"),
     (("Enter",), "open"),
@@ -94,6 +95,7 @@ class InboxScreen:
         self._drawn_dialogs: ChangeDialogs | None = None
         self._bulk = BulkMerge(session, self._board, self.show)
         self._draw(page)
+        self._unread = UnreadItems(session, page, self._board, self.show)
         self._look = session.looker(session.api.inbox, self._take)
         self._look_at_report = session.looker(session.api.report_since, self._night.show)
         self._night.show(report)
@@ -108,7 +110,16 @@ class InboxScreen:
 
     def _end(self) -> None:
         # these know this screen: without them a closed page is gone at once
-        for part in ("_acts", "_drawn_dialogs", "_bulk", "_list", "_filter", "_pane", "_bar"):
+        for part in (
+            "_acts",
+            "_drawn_dialogs",
+            "_bulk",
+            "_list",
+            "_filter",
+            "_pane",
+            "_bar",
+            "_unread",
+        ):
             vars(self).pop(part, None)
 
     # --- drawing -------------------------------------------------------------------------------
@@ -124,7 +135,9 @@ class InboxScreen:
                 self._side.props("data-keys=list").on("picked", self._on_picked, args=["detail"])
                 self._side.on("click", js_handler=SELECTS)
                 with ui.element("div").classes("scroller"):
-                    self._unread = ui.html(text(UNREAD), sanitize=clean).classes("banner wait")
+                    self._no_answer = ui.html(text(NO_ANSWER), sanitize=clean).classes(
+                        "banner wait"
+                    )
                     self._list = InboxList(session, board, self._acts, self.show)
                     with self._list.review.beside:
                         self._bulk.draw_offer()
@@ -152,7 +165,7 @@ class InboxScreen:
             before = self._board.selected_id
             self._board.settle()
             has_projects = bool(self._session.board.listing())
-            self._unread.set_visibility(not self._board.is_known)
+            self._no_answer.set_visibility(not self._board.is_known)
             self._night.set_visibility(is_visible=has_projects)
             is_empty = self._board.is_known and not self._board.groups()
             self._panes.classes(**{"add" if is_empty else "remove": "lone"})
@@ -180,6 +193,7 @@ class InboxScreen:
     def _on_picked(self, event: Any) -> None:
         found: object = event.args
         item_id = detail_of(found).get("detail", found)
+        self._unread.pick(str(item_id))
         if self._board.select(str(item_id)):
             self._list.show()
         self._mark_selected()

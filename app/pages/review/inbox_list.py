@@ -98,7 +98,8 @@ class InboxGroup:
         project = self._session.board.get(item.project_id) if item.project_id else None
         failures = tuple(project.recent_failures) if project else ()
         name = project.name if project else ""
-        return item, self._board.word_of(item), self._board.is_picked(item), name, failures
+        state = self._board.word_of(item), self._board.is_picked(item), self._board.is_unread(item)
+        return item, state, name, failures
 
     def _show_all(self) -> None:
         self._board.show_all(self.group)

@@ -43,6 +43,7 @@ class InboxRow:
         with testid(ui.element("div"), "inbox-item", kind=item.kind, id=item.id) as self.element:
             self.element.classes(f"list-row {item.group}").props("role=row aria-selected=false")
             self.element.props["data-row"] = item.id
+            self._show_unread(item)
             with ui.element("div").classes("lead").props("role=gridcell"):
                 self._mark = ui.html(mark(mark_of(item)), sanitize=clean)
                 self._pick = self._draw_pick(item) if item.kind is ItemKind.CHANGE else None
@@ -86,11 +87,16 @@ class InboxRow:
         if self._why is not None:
             self._why.set_content(_why_html(item, self._session))
         self._age.set_content(_age_html(item, self._session))
+        self._show_unread(item)
         self._show_busy()
         if self._pick is not None:
             is_picked = str(self._board.is_picked(item)).lower()
             if self._pick.props["aria-checked"] != is_picked:
                 self._pick.props["aria-checked"] = is_picked
+
+    def _show_unread(self, item: InboxItem) -> None:
+        is_unread = self._board.is_unread(item)
+        self.element.classes(**{"add" if is_unread else "remove": "unread"})
 
     def _show_busy(self) -> None:
         word = self._board.word_of(self._item)

@@ -53,6 +53,7 @@ def draw_rail(session: PageSession, active: str) -> LiveBadge:
             ui.html(f"{icon('menu')}<span>More</span>", sanitize=clean, tag="span")
     _count_projects(session, counts)
     _count_inbox(session, counts["Inbox"])
+    _count_unread(session, counts["Inbox"])
     return badge
 
 
@@ -113,6 +114,27 @@ def _count_inbox(session: PageSession, place: ui.html) -> None:
     show(session.system.inbox)
     session.on("inbox.changed", lambda data: show(InboxCounts.model_validate(data["counts"])))
     session.on_return(lambda: show(session.system.inbox))
+
+
+def _count_unread(session: PageSession, count: ui.html) -> None:
+    """Show a dot at the inbox's icon while this person has unread items there."""
+    entry = count.parent_slot
+    if entry is None:
+        return
+    with entry.parent:
+        dot = testid(ui.html("", sanitize=clean, tag="span").classes("new"), "unread-dot")
+
+    def show(unread: int | None) -> None:
+        if unread is None:
+            return  # the database does not answer: the last known count stays
+        dot.set_content(f'<span class="sr">, {unread} unread</span>' if unread else "")
+        dot.set_visibility(bool(unread))
+
+    look = session.looker(session.api.unread, lambda answer: show(answer.unread))
+    show(session.system.unread or 0)
+    session.on("inbox.changed", lambda _: look())
+    session.on("inbox.read", lambda _: look())
+    session.on_return(lambda: show(session.system.unread))
 
 
 class RunningNow:

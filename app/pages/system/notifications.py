@@ -22,12 +22,6 @@ OFF = (
     "restart Runyard.</p><p>For example <code>ntfy://ntfy.sh/my-topic</code>, "
     "<code>slack://…</code>, <code>mailto://…</code>, <code>json://…</code>.</p></div>"
 )
-WORDS = {
-    "needs_you": "what needs attention",
-    "delivered": "deliveries",
-    "failed": "failures",
-    "paused": "paused projects",
-}
 
 
 class NotificationsPanel:
@@ -67,9 +61,8 @@ class NotificationsPanel:
 
 
 def arranged_html(seen: NotificationsOut) -> str:
-    """Return one line on which events are sent, quiet hours and the digest."""
-    told = ", ".join(WORDS[kind] for kind in seen.kinds if kind in WORDS) or "digest only"
-    parts = [f"Sends: {told}"]
+    """Return one line on quiet hours and the digest; empty without either."""
+    parts: list[str] = []
     if seen.quiet_hours:
         parts.append(f"quiet {seen.quiet_hours}")
     if "digest" in seen.kinds and (seen.quiet_hours or seen.digest_at):
@@ -77,7 +70,7 @@ def arranged_html(seen: NotificationsOut) -> str:
         parts.append(f"a digest at {at}")
     if seen.quiet_hours or seen.digest_at:
         parts.append(seen.zone)
-    return text(" · ".join(parts))
+    return text(f"Times: {' · '.join(parts)}") if parts else ""
 
 
 def receivers_html(receivers: list[ReceiverOut], now: datetime) -> str:

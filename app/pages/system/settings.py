@@ -23,6 +23,7 @@ from app.pages.shell.page_session import PageSession, page_at
 from app.pages.system.health import HealthPanel, StuckList
 from app.pages.system.notifications import NotificationsPanel
 from app.pages.system.sign_out import draw_sign_out
+from app.pages.system.subscriptions import SubscriptionsPanel
 from app.state.page.connection import Connection
 from app.state.system.boards import AgentSeen, DoctorBoard
 
@@ -53,6 +54,7 @@ def register(connection: Connection) -> None:
                 DoctorScreen(session, page, seen)
             elif chosen == "Notifications":
                 NotificationsPanel(session, page, await session.api.notifications())
+                SubscriptionsPanel(session, await session.api.subscriptions())
             elif chosen == "Sign-in":
                 draw_sign_out()
             else:

@@ -43,6 +43,37 @@ class Visit(SQLModel, table=True):
     seen_at: datetime = Field(sa_type=Moment)
 
 
+class ReadItem(SQLModel, table=True):
+    """An item of the inbox that a person has read, as it was since `at`."""
+
+    __tablename__ = "read_item"  # pyright: ignore[reportAssignmentType]
+
+    person_id: str = Field(primary_key=True, foreign_key="person.id")
+    item_id: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=Moment)
+
+
+class Subscription(SQLModel, table=True):
+    """The kinds of notifications that a person chose, of one project or (None) of all others."""
+
+    __tablename__ = "subscription"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        UniqueConstraint("person_id", "project_id", name="one_choice_per_project"),
+        Index(
+            "one_choice_for_all",
+            "person_id",
+            unique=True,
+            sqlite_where=text("project_id IS NULL"),
+            postgresql_where=text("project_id IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    person_id: str = Field(foreign_key="person.id")
+    project_id: str | None = Field(default=None, foreign_key="project.id")
+    kinds: list[str] = Field(sa_type=JSON)
+
+
 class LoginLink(SQLModel, table=True):
     """A link that signs a browser in once; only the hash of its token is stored."""
 

@@ -17,6 +17,7 @@ from app.services.context import Context
 from app.services.notifications.compose import Digests, NoticeRules, Notices, Receiver
 from app.services.notifications.notifications import Arrangement, NotificationService
 from app.services.notifications.sender import NotificationSender
+from app.services.notifications.subscriptions import Subscriptions
 from app.services.system.build import SystemServices
 
 
@@ -25,6 +26,7 @@ class NotificationServices:
     """The services of notifications."""
 
     notifications: NotificationService
+    subscriptions: Subscriptions
 
 
 def build(context: Context, system: SystemServices) -> NotificationServices:
@@ -32,7 +34,8 @@ def build(context: Context, system: SystemServices) -> NotificationServices:
     settings, clock = context.settings, context.clock
     zone = _zone(settings)
     rules, ledger = _rules(context, zone), NoticeLedger(context.stores)
-    notices = Notices(ledger, context.ledgers.projects, rules, clock)
+    subscriptions = Subscriptions(context, rules.kinds)
+    notices = Notices(ledger, context.ledgers.projects, rules, subscriptions, clock)
     digests = Digests(ledger, EndedRuns(context.stores), notices, rules)
     sender = NotificationSender(context, system, ledger, digests, rules, chance=_chance)
     system.quarantine.on_free(lambda key: _wake(ledger, key, clock()))
@@ -47,7 +50,7 @@ def build(context: Context, system: SystemServices) -> NotificationServices:
         zone=str(zone),
     )
     return NotificationServices(
-        NotificationService(context, ledger, rules, arrangement, sender.request)
+        NotificationService(context, ledger, rules, arrangement, sender.request), subscriptions
     )
 
 

@@ -38,6 +38,7 @@ from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs.selections import EndedAlike, EndedRuns, ended_of_batch, last_of_batch
 from app.records.tables import Notification, Run
+from app.services.notifications.subscriptions import Subscriptions
 
 AGENT_WORDS = {
     Cause.AUTH: "needs you: its agent is not signed in",
@@ -117,18 +118,20 @@ class Notices:
         ledger: NoticeLedger,
         projects: ProjectLedger,
         rules: NoticeRules,
+        subscriptions: Subscriptions,
         clock: Callable[[], datetime],
     ) -> None:
         self._ledger = ledger
         self._projects = projects
         self._rules = rules
+        self._subscriptions = subscriptions
         self._clock = clock
 
     def record(self, tx: Transaction, happening: Happening) -> None:
         """Write the notifications of an event, in its transaction."""
         now = self._clock()
         for kind, key, told in self._write(tx, happening, now):
-            if kind in self._rules.kinds:
+            if self._subscriptions.wants(_project_of(happening), kind):
                 due_at = self._rules.timetable.free_at(now)
                 marks, about = self._rules.marks, told.as_data()
                 self._ledger.write(tx, kind, key, marks, about, now=now, due_at=due_at)
@@ -243,6 +246,14 @@ class Notices:
     def _name(self, project_id: str) -> str:
         # the name can be read even if the rest of the project's row cannot
         return self._projects.names.one(project_id) or "a project"
+
+
+def _project_of(happening: Happening) -> str:
+    match happening:
+        case RunEnded(run) | WorkParked(run) | NothingKept(run):
+            return run.project_id
+        case _:
+            return happening.project_id
 
 
 def _is_limited_for_good(run: Run) -> bool:

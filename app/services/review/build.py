@@ -17,6 +17,7 @@ from app.services.review.report import ReportService
 from app.services.review.resolving import Resolving
 from app.services.review.reviews import Reviews
 from app.services.review.search import Search
+from app.services.review.unread import Unread
 from app.services.review.visits import Visits
 from app.services.runs.build import RunServices
 from app.services.system.build import SystemServices
@@ -28,6 +29,7 @@ class ReviewServices:
     """The services of the inbox, of reports and of reviews."""
 
     inbox: Inbox
+    unread: Unread
     visits: Visits
     reports: ReportService
     reviews: Reviews
@@ -50,15 +52,17 @@ def build(
     """Build the services of the inbox, of reports and of reviews."""
     autoland = AutolandService(context, tracker.changes, tracker.conflicts)
     tracker.conflicts.on_looked(autoland.request)
+    inbox = Inbox(
+        context,
+        projects.overview,
+        limits.limits,
+        projects.alerts,
+        system.quarantine,
+        lifetime=shown_for(context.stores, is_alone=system.leases.is_alone),
+    )
     return ReviewServices(
-        inbox=Inbox(
-            context,
-            projects.overview,
-            limits.limits,
-            projects.alerts,
-            system.quarantine,
-            lifetime=shown_for(context.stores, is_alone=system.leases.is_alone),
-        ),
+        inbox=inbox,
+        unread=Unread(context, inbox),
         visits=Visits(context),
         reports=ReportService(context.ledgers.projects, limits.limits, context.stores),
         reviews=Reviews(context, tracker.changes),

@@ -53,6 +53,7 @@ class InboxBoard:
         self._whole: set[Group] = set()
         self._opened: set[Group] = {Group.ATTENTION, Group.REVIEW}
         self._picked: set[str] = set()
+        self._unread: set[str] = set()
         self._was_shown: list[str] = []
         self.project_id: str | None = None
         self.selected_id: str | None = None
@@ -61,8 +62,10 @@ class InboxBoard:
 
     def load(self, items: Iterable[InboxItem]) -> None:
         """Replace the items by a fresh snapshot; pending actions stay."""
-        self._rows.load(items)
+        snapshot = list(items)
+        self._rows.load(snapshot)
         self.is_known = True
+        self._unread = {one.id for one in snapshot if one.unread}
         self._picked &= {one.id for one in self._rows.unsorted()}
 
     def items(self, group: Group) -> list[InboxItem]:
@@ -91,6 +94,22 @@ class InboxBoard:
     def find(self, item_id: str) -> InboxItem | None:
         """Return an item as it is shown, None if it is gone."""
         return self._rows.shown(item_id)
+
+    # --- what is new ---------------------------------------------------------------------------
+
+    def set_unread(self, ids: Iterable[str]) -> None:
+        """Have exactly these items unread."""
+        self._unread = set(ids)
+
+    def mark_read(self, item_id: str) -> bool:
+        """Mark an item as read; return False if it was."""
+        was_unread = item_id in self._unread
+        self._unread -= {item_id}
+        return was_unread
+
+    def is_unread(self, item: InboxItem) -> bool:
+        """Return True for an item that this person has not read."""
+        return item.id in self._unread
 
     # --- folding -------------------------------------------------------------------------------
 

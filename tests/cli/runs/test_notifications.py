@@ -57,3 +57,18 @@ def test_a_test_says_who_took_it_and_fails_where_one_did_not(
     assert ended.code == 1
     assert "It answered 403." in ended.out
     assert "Not every receiver took the message." in ended.err
+
+
+def test_messages_are_chosen_for_one_project_and_for_all(
+    here: Here, server: RecordedServer
+) -> None:
+    one = {"project_id": "p1", "project_name": "shop", "kinds": ["failed"]}
+    server.on("GET", "/projects", {"items": [{"id": "p1", "name": "shop"}]})
+    server.on("PUT", "/notifications/subscriptions", {"items": [one], "kinds": ["needs_you"]})
+    ended = here("notifications", "choose", "failed", "--project", "shop")
+    assert (ended.code, ended.err) == (0, "")
+    rows = [line.split() for line in ended.out.splitlines()]
+    assert rows == [["PROJECT", "MESSAGES"], ["all", "needs_you"], ["shop", "failed"]]
+    for word, kinds in (("none", []), ("default", None), ("failed,paused", ["failed", "paused"])):
+        assert here("notifications", "choose", word).code == 0
+        assert server.asked[-1].body == {"project_id": None, "kinds": kinds}

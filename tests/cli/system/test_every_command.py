@@ -95,6 +95,8 @@ COMMANDS: dict[str, list[str]] = {
     "limits list": ["--json"],
     "keys reset": ["the-mills-key", "-p", "mill", "--json"],
     "notifications list": ["--json"],
+    "notifications choices": ["--json"],
+    "notifications choose": ["failed", "--project", "mill", "--json"],
     "audit list": ["--json"],
 }
 # Commands that can only be refused here, by the server.

@@ -90,6 +90,8 @@ RUN_CALLS = (
     Call("POST", "/runs/{run_id}/deliver", BOTH, 409),
     Call("POST", "/runs/{run_id}/release", BOTH, 409),
     Call("GET", "/inbox", BOTH, may_know=True),
+    Call("GET", "/inbox/unread", BOTH, may_know=True),
+    Call("POST", "/inbox/read", BOTH, body={"ids": None}),
     Call("GET", "/issues", BOTH),
     Call("GET", "/report", BOTH),
     Call("GET", "/search?q=wait", BOTH),
@@ -117,6 +119,8 @@ MANY_CALLS = (
     Call("GET", "/quarantine", BOTH),
     Call("POST", "/quarantine/{key}/retry", BOTH, 404),
     Call("GET", "/notifications", BOTH),
+    Call("GET", "/notifications/subscriptions", CONTROL),
+    Call("PUT", "/notifications/subscriptions", CONTROL, body={"kinds": ["failed"]}),
     Call("POST", "/notifications/test", NEITHER),
     Call("GET", "/retention", RUNS, may_know=True),
 )

@@ -44,8 +44,8 @@ RARELY_DONE = {
     "/projects/{project_id}/changes/{number}/resolve",
     "/quarantine/{key}/retry",
 }
-# posted, because it takes the body of an order, but nothing is done
-DOES_NOTHING = {"/runs/preview"}
+# the first takes the body of an order, but nothing is done; reading is no act
+DOES_NOTHING = {"/runs/preview", "/inbox/read"}
 # posted again to the host name of the pages
 SENT_ON = {"/login"}
 DEEDS = {
@@ -55,6 +55,7 @@ DEEDS = {
     "/batches/{batch_id}/items": "add_items",
     "/projects": "add_project",
     "/demo-project": "add_project",
+    "/notifications/subscriptions": "set_subscription",
     "/notifications/test": "test_notifications",
     "/idempotency-keys/{key}/reset": "reset_key",
     "/login-links": "make_login_link",
@@ -75,7 +76,7 @@ DEEDS = {
     "/afk/merge/{number}/{project:path}": "merge",
 }
 REMOVALS = {PROJECT: "archive", COMMENT: "remove_comment"}
-OF_THE_WHOLE_SERVER = {"test_notifications", "sign_out", "rotate"}
+OF_THE_WHOLE_SERVER = {"set_subscription", "test_notifications", "sign_out", "rotate"}
 
 
 @pytest.fixture(scope="module")

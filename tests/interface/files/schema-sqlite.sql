@@ -28,6 +28,7 @@ CREATE INDEX newest_runs_of_project_by_trigger ON runs (project_id, "trigger", s
 CREATE INDEX newest_runs_of_project_from_branch ON runs (project_id, branch_name, status, created_at, id);
 CREATE INDEX newest_runs_of_project_on_branch ON runs (project_id, work_branch, status, created_at, id);
 CREATE INDEX newest_runs_on_branch ON runs (work_branch, created_at, id);
+CREATE UNIQUE INDEX one_choice_for_all ON subscription (person_id) WHERE project_id IS NULL;
 CREATE UNIQUE INDEX one_open_change_per_branch ON change_request (project_id, branch) WHERE state = 'open';
 CREATE UNIQUE INDEX one_open_revert_per_change ON change_request (project_id, reverts) WHERE state = 'open' AND reverts IS NOT NULL;
 CREATE UNIQUE INDEX one_open_run_per_branch ON runs (project_id, work_branch) WHERE released_at IS NULL;
@@ -346,6 +347,13 @@ CREATE TABLE quarantine (
 	PRIMARY KEY ("key"), 
 	CONSTRAINT tried_at_least_once CHECK (tries >= 1)
 );
+CREATE TABLE read_item (
+	person_id VARCHAR NOT NULL, 
+	item_id VARCHAR NOT NULL, 
+	at DATETIME NOT NULL, 
+	PRIMARY KEY (person_id, item_id), 
+	FOREIGN KEY(person_id) REFERENCES person (id)
+);
 CREATE TABLE run_events (
 	id INTEGER NOT NULL, 
 	run_id VARCHAR NOT NULL, 
@@ -438,6 +446,16 @@ CREATE TABLE setting (
 	name VARCHAR NOT NULL, 
 	value VARCHAR NOT NULL, 
 	PRIMARY KEY (name)
+);
+CREATE TABLE subscription (
+	id INTEGER NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	project_id VARCHAR, 
+	kinds JSON NOT NULL, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(person_id) REFERENCES person (id), 
+	FOREIGN KEY(project_id) REFERENCES project (id), 
+	CONSTRAINT one_choice_per_project UNIQUE (person_id, project_id)
 );
 CREATE TABLE template (
 	project_id VARCHAR NOT NULL, 

@@ -1,0 +1,103 @@
+"""Subscriptions: which kinds of notifications people want, project by project."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from app.domain.notifications import CHOSEN, Kind
+from app.errors import NotFound
+from app.records.database.database import DatabaseSilent
+from app.records.feed import FeedBroke, Numbered, SubscriptionsChanged
+from app.records.people.subscription_ledger import SubscriptionLedger
+from app.records.tables import Subscription
+from app.services.context import Context
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The kinds that a person chose for a project, None for all projects without a choice."""
+
+    project_id: str | None
+    project_name: str
+    kinds: tuple[Kind, ...]
+
+
+class Subscriptions:
+    """Keeps what people chose; where nobody chose, `default` holds: the kinds of the setting.
+
+    The receivers are those of the server. They get what at least one person wants.
+    """
+
+    def __init__(self, context: Context, default: frozenset[Kind]) -> None:
+        self._ledger = SubscriptionLedger(context.stores)
+        self._names = context.ledgers.projects.names
+        self._default = default
+        self._lock = threading.Lock()
+        self._rows: Sequence[Subscription] | None = None
+        # counts the changes, so that a read that one of them overtook is not kept
+        self._changes = 0
+        context.feed.subscribe(self._forget, (SubscriptionsChanged, FeedBroke))
+
+    @property
+    def default(self) -> tuple[Kind, ...]:
+        """The kinds of the setting, without the digest."""
+        return tuple(one for one in CHOSEN if one in self._default)
+
+    def wants(self, project_id: str, kind: Kind) -> bool:
+        """Return True if a notification of this kind about this project is to be sent."""
+        if kind not in CHOSEN:
+            return kind in self._default
+        try:
+            rows = self._known()
+        except DatabaseSilent:
+            rows = ()  # what nobody can look up must not be lost: the setting holds
+        return any(kind in kinds for kinds in self._kinds_of(rows, project_id))
+
+    def of_person(self, person_id: str) -> list[Choice]:
+        """Return a person's choices, that for all projects first. Raises DatabaseSilent."""
+        mine = [one for one in self._known() if one.person_id == person_id]
+        names = self._names.of([one.project_id for one in mine if one.project_id])
+        found = [
+            Choice(one.project_id, names.get(one.project_id or "", ""), _in_order(one.kinds))
+            for one in mine
+        ]
+        return sorted(found, key=lambda one: (one.project_id is not None, one.project_name))
+
+    def choose(
+        self, person_id: str, project_id: str | None, kinds: Collection[Kind] | None
+    ) -> list[Choice]:
+        """Set a person's choice, or remove it (None); return all of them. Raises NotFound."""
+        if project_id is not None and not self._names.one(project_id):
+            raise NotFound
+        self._ledger.choose(person_id, project_id, kinds)
+        return self.of_person(person_id)
+
+    def _kinds_of(self, rows: Sequence[Subscription], project_id: str) -> Iterator[Collection[str]]:
+        """Yield each person's kinds for a project."""
+        people = {one.person_id for one in rows}
+        if not people:
+            yield self._default
+        for person_id in people:
+            mine = {one.project_id: one.kinds for one in rows if one.person_id == person_id}
+            yield mine.get(project_id, mine.get(None, self._default))
+
+    def _known(self) -> Sequence[Subscription]:
+        with self._lock:
+            rows, changes = self._rows, self._changes
+        if rows is None:
+            rows = self._ledger.all()
+            with self._lock:
+                if self._changes == changes:
+                    self._rows = rows
+        return rows
+
+    def _forget(self, _: Numbered) -> None:
+        with self._lock:
+            self._rows = None
+            self._changes += 1
+
+
+def _in_order(kinds: Collection[str]) -> tuple[Kind, ...]:
+    return tuple(one for one in CHOSEN if one in kinds)
