@@ -26,7 +26,7 @@ async def test_an_item_is_unread_on_every_page_until_its_row_was_looked_at(
     await other.open("/projects")
     await user.open("/")
     for number in (1, 2):
-        run = await start(house, user, project, f"task {number}")
+        run = await start(house, user, project, f"task-{number}")
         await until_status(house, run.id, Status.SUCCEEDED)
     await until(lambda: "2 unread" in html_of(user))
     await until(lambda: ", 2 unread" in html_of(other))
