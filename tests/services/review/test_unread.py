@@ -49,7 +49,7 @@ def test_marks_of_items_that_are_gone_are_forgotten(tmp_path: Path) -> None:
         [gone] = unread(yard)
         service.mark_read(me, None)
         _, _, number = gone.rpartition(":")
-        yard.plane.services.changes.close(project.id, int(number))
+        yard.plane.services.changes.close(project.id, int(number), now=yard.plane.clock())
         yard.run(project)
         service.mark_read(me, None)
         assert gone not in service._ledger.of_person(me)
