@@ -33,7 +33,7 @@ class SubscriptionsPanel:
         ui.html(ABOUT, sanitize=clean, tag="p").classes("sub")
         with ui.element("div").classes("wrap"):
             self._table = testid(ui.element("table").classes("t chosen"), "subscriptions")
-        with ui.element("div").classes("line part"):
+        with ui.element("div").classes("part"):
             self._draw_picker()
         self._show()
         self._look = session.looker(session.api.subscriptions, self._take)
@@ -59,10 +59,10 @@ class SubscriptionsPanel:
             return
         self._table.clear()
         with self._table:
-            with ui.element("thead"):
-                heads = "".join(f'<th scope="col">{text(words)}</th>' for _, words in COLUMNS)
-                row = f'<th scope="col">Project</th>{heads}<th><span class="sr">Remove</span></th>'
-                ui.html(row, sanitize=clean, tag="tr")
+            with ui.element("thead"), ui.element("tr"):
+                for words in ("Project", *(words for _, words in COLUMNS)):
+                    ui.html(text(words), sanitize=clean, tag="th").props("scope=col")
+                ui.html('<span class="sr">Remove</span>', sanitize=clean, tag="th")
             with ui.element("tbody"):
                 for one in self._board.rows():
                     self._draw_row(one)
@@ -78,7 +78,8 @@ class SubscriptionsPanel:
         with testid(ui.element("tr"), "subscription-row", project=row.project_id or "all"):
             ui.html(text(row.name), sanitize=clean, tag="td").classes("wide")
             for kind, words in COLUMNS:
-                with ui.element("td"):
+                with ui.element("td") as cell:
+                    cell.props["data-label"] = words
                     box = ui.element("input").props("type=checkbox")
                     box.props["aria-label"] = f"{name}: {words.lower()}"
                     box.props["data-kind"] = kind
