@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from nicegui import ui
 
@@ -131,8 +132,18 @@ def _count_unread(session: PageSession, count: ui.html) -> None:
         dot.set_visibility(bool(unread))
 
     look = session.looker(session.api.unread, lambda answer: show(answer.unread))
+    known = session.system.inbox
+
+    async def follow(data: dict[str, Any]) -> None:
+        nonlocal known
+        counts = InboxCounts.model_validate(data["counts"])
+        # with the same counts nothing came or went: this is every page, and each would ask
+        if counts != known:
+            known = counts
+            await look()
+
     show(session.system.unread or 0)
-    session.on("inbox.changed", lambda _: look())
+    session.on("inbox.changed", follow)
     session.on("inbox.read", lambda _: look())
     session.on_return(lambda: show(session.system.unread))
 
