@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from nicegui import ui
 
@@ -14,7 +15,7 @@ from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.inbox_rows import size_html
 from app.pages.shell.page_session import PageSession
-from app.state.review.bulk_merge import BulkEnd, merge_in_turn
+from app.state.review.bulk_merge import BulkEnd, merge_in_turn, undo_in_turn
 from app.state.review.change_asks import drops_words
 from app.state.review.inbox_board import InboxBoard, action_of
 from app.state.review.unsent import count_unsent
@@ -27,6 +28,8 @@ class BulkMerge:
         self._session, self._board, self._redraw = session, board, redraw
         self._is_busy = False
         self._said = ""
+        # those that the message in the bar says are merged
+        self._merged: Sequence[InboxItem] = ()
 
     def draw_bar(self) -> None:
         """Draw the bar, hidden while nothing is picked and nothing is to be said."""
@@ -37,6 +40,7 @@ class BulkMerge:
             self._merge = button(
                 "", self._merge_picked, kind="small pri", mark="bulk-merge", key="m"
             )
+            self._back = button("Undo", self._undo_said, kind="small", mark="bulk-undo", key="z")
             self._leave = button("Clear", self._clear, kind="small bare", mark="bulk-clear")
         self.show()
 
@@ -64,13 +68,14 @@ class BulkMerge:
         self._merge.set_visibility(bool(picked))
         self._merge.set_text("Merging…" if self._is_busy else f"Merge {picked}")
         self._merge.set_enabled(not self._is_busy)
+        self._back.set_visibility(bool(self._merged))
         self._leave.set_text("Clear" if picked else "Close")
         passing = len(self._board.passing)
         self._offer.set_visibility(passing > 1)
         self._offer.set_text("Merging…" if self._is_busy else "Merge all that pass")
 
     def _clear(self) -> None:
-        self._said = ""
+        self._said, self._merged = "", ()
         self._board.unpick()
         self._redraw()
 
@@ -113,7 +118,7 @@ class BulkMerge:
     async def _run(self, items: Sequence[InboxItem]) -> None:
         if self._is_busy or not items:
             return
-        self._is_busy, self._said = True, ""
+        self._is_busy, self._said, self._merged = True, "", ()
         self._redraw()
         try:
             self._tell(await merge_in_turn(items, self._merge_one))
@@ -128,11 +133,24 @@ class BulkMerge:
 
     def _tell(self, end: BulkEnd) -> None:
         if end.title:
-            self._said = plain(end.sentence)
+            self._said, self._merged = plain(end.sentence), end.merged
             self._session.announce(self._said)
-        else:
-            self._board.unpick()
-            self._session.notify(end.sentence)
+            return
+        self._board.unpick()
+        undo = ("Undo", partial(self._undo, end.merged)) if end.merged else None
+        self._session.notify(end.sentence, undo=undo)
+
+    async def _undo_said(self) -> None:
+        merged, self._said, self._merged = self._merged, "", ()
+        self._redraw()
+        await self._undo(merged)
+
+    async def _undo(self, merged: Sequence[InboxItem]) -> None:
+        """Open the changes that take back exactly these merges; they come into the list."""
+        self._session.notify((await undo_in_turn(merged, self._undo_one)).sentence)
+
+    async def _undo_one(self, item: InboxItem) -> None:
+        await self._session.api.undo_change(item.project_id or "", item.change or 0)
 
 
 def order_html(

@@ -1,4 +1,4 @@
-"""Merging several changes one by one, which stops at the first that cannot be merged."""
+"""Merging several changes one by one to the first that cannot be merged, and taking it back."""
 
 from __future__ import annotations
 
@@ -17,37 +17,79 @@ ENDED = "already_ended"
 class BulkEnd:
     """The end of a bulk merge; `title` and `because` say where and why it stopped, if it did."""
 
-    merged: int
-    left: int
+    merged: tuple[InboxItem, ...]
+    left: int = 0
     title: str = ""
     because: str = ""
 
     @property
     def sentence(self) -> str:
         """The words that a person is told at the end."""
+        merged = len(self.merged)
         if not self.title:
-            return f"Merged {self.merged} change{'s' * (self.merged != 1)}."
+            return f"Merged {_counted(merged)}."
         where = f"Stopped at “{self.title}”: {self.because}."
-        return f"{where} {self.merged} merged, {self.left} left."
+        return f"{where} {merged} merged, {self.left} left."
+
+
+@dataclass(frozen=True)
+class BulkUndone:
+    """The end of taking back a bulk merge; `title` and `because` are of the first that stayed."""
+
+    opened: int
+    stayed: int = 0
+    title: str = ""
+    because: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The words that a person is told at the end."""
+        verb = "takes it" if self.opened == 1 else "take them"
+        opened = f"{_counted(self.opened)} to review {verb} back." if self.opened else ""
+        if not self.stayed:
+            return opened
+        more = f", and {self.stayed - 1} more" if self.stayed > 1 else ""
+        return f"Not undone: “{self.title}” ({self.because}){more}. {opened}".rstrip()
 
 
 async def merge_in_turn(
     items: Sequence[InboxItem], merge: Callable[[InboxItem], Awaitable[Any]]
 ) -> BulkEnd:
     """Merge changes in this order; those that somebody else has ended meanwhile are passed over."""
-    merged = 0
+    merged: list[InboxItem] = []
     for place, item in enumerate(items):
         try:
             await merge(item)
         except ApiProblem as problem:
             if problem.code == ENDED:
                 continue
-            return BulkEnd(merged, len(items) - place, item.title, _because(problem))
+            return BulkEnd(tuple(merged), len(items) - place, item.title, _because(problem))
         except NoAnswer as problem:
-            return BulkEnd(merged, len(items) - place, item.title, _sentence(str(problem)))
+            because = _sentence(str(problem))
+            return BulkEnd(tuple(merged), len(items) - place, item.title, because)
         else:
-            merged += 1
-    return BulkEnd(merged, 0)
+            merged.append(item)
+    return BulkEnd(tuple(merged))
+
+
+async def undo_in_turn(
+    items: Sequence[InboxItem], undo: Callable[[InboxItem], Awaitable[Any]]
+) -> BulkUndone:
+    """Open a change that takes back each merge, the last one first; a refusal stops no other."""
+    stayed: list[tuple[str, str]] = []
+    for item in reversed(items):
+        try:
+            await undo(item)
+        except ApiProblem as problem:
+            stayed.append((item.title, _because(problem)))
+        except NoAnswer as problem:
+            stayed.append((item.title, _sentence(str(problem))))
+    title, because = stayed[0] if stayed else ("", "")
+    return BulkUndone(len(items) - len(stayed), len(stayed), title, because)
+
+
+def _counted(changes: int) -> str:
+    return f"{changes} change{'s' * (changes != 1)}"
 
 
 def _because(problem: ApiProblem) -> str:
