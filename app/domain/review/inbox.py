@@ -61,6 +61,8 @@ ACTIONS = {
     ItemKind.PARKED: "Open",
 }
 CONFLICTS = "Conflicts"
+# the main action on a change that cannot be merged
+RESOLVE = "Have the agent resolve it"
 # causes of an end that need a person at once; other kept work can wait in its own group
 KIND_OF_CAUSE = {
     Cause.PUSH_REFUSED: ItemKind.PUSH_REFUSED,
@@ -137,6 +139,9 @@ class Item:
     @property
     def action(self) -> str:
         """The words of its main action."""
+        if self.facts is not None and self.facts.conflicts:
+            # no agent made a change without a run: there is none to ask
+            return RESOLVE if self.run_id is not None else ACTIONS[ItemKind.PARKED]
         return ACTIONS[self.kind]
 
 

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from app.api.schemas import ChangeOut, ProjectOut, RunItem
 from app.api.schemas.inbox import InboxItem
-from app.domain.review.inbox import ItemKind
+from app.domain.review.inbox import RESOLVE, ItemKind
 from app.domain.sandbox.levels import SandboxLevel
 from app.pages.components.buttons import button
 from app.pages.components.chips import pill_html
@@ -17,7 +17,7 @@ from app.pages.components.icons import icon
 from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_view import ChangeView
-from app.pages.review.resolver import RESOLVE, Resolver
+from app.pages.review.resolver import Resolver
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession
 from app.state.review.change_words import (

@@ -11,7 +11,7 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas.inbox import InboxItem, ReportOfRuns
-from app.domain.review.inbox import Group, ItemKind
+from app.domain.review.inbox import RESOLVE, Group, ItemKind
 from app.pages.components.browser import detail_of, prop_of
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
@@ -94,6 +94,7 @@ class InboxScreen:
         self._acts = RowActs(self._act, self._pick)
         self._drawn_dialogs: ChangeDialogs | None = None
         self._bulk = BulkMerge(session, self._board, self.show)
+        self._resolver = Resolver(session)
         self._draw(page)
         self._unread = UnreadItems(session, page, self._board, self.show)
         self._look = session.looker(session.api.inbox, self._take)
@@ -146,13 +147,7 @@ class InboxScreen:
                             ProjectsScreen(session, page, most=CARDS_BELOW)
                 self._bulk.draw_bar()
                 self._sums = ParkedSums(session, self._list.draw_parked().beside)
-            resolver = Resolver(session)
-            deeds = ItemDeeds(
-                self._act,
-                self._ask_for_changes,
-                self._ask_to_close,
-                lambda item: resolver.resolve(item.project_id or "", item.change or 0),
-            )
+            deeds = ItemDeeds(self._act, self._ask_for_changes, self._ask_to_close, self._resolve)
             self._pane = InboxPane(session, board, deeds)
             self._bar = ItemBar(session, board, deeds)
         ui.html(hints_html(), sanitize=clean).classes("keys-foot")
@@ -208,6 +203,9 @@ class InboxScreen:
         self.show()
 
     async def _act(self, item: InboxItem) -> None:
+        if item.action == RESOLVE:
+            await self._resolve(item)
+            return
         if item.kind is ItemKind.CHANGE:
             if asked := await self._asked_with_unsent(item):
                 self._dialogs().merge(asked)
@@ -220,6 +218,9 @@ class InboxScreen:
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
         await self._look()
+
+    async def _resolve(self, item: InboxItem) -> None:
+        await self._resolver.resolve(item.project_id or "", item.change or 0)
 
     async def _ask_for_changes(self, item: InboxItem) -> None:
         if asked := await self._asked_with_unsent(item):

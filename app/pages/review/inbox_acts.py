@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from nicegui import ui
 
 from app.api.schemas.inbox import InboxItem
-from app.domain.review.inbox import ItemKind
+from app.domain.review.inbox import RESOLVE, ItemKind
 from app.pages.components.browser import prop_of
 from app.pages.components.buttons import button, link_button
 from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
-from app.pages.review.resolver import RESOLVE
 from app.pages.shell.page_session import PageSession
-from app.state.review.inbox_board import InboxBoard, action_of
+from app.state.review.inbox_board import InboxBoard, acts_here
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,6 @@ class ItemActs:
         self, session: PageSession, board: InboxBoard, deeds: ItemDeeds, *, marks: str = ""
     ) -> None:
         self._session, self._board, self._deeds = session, board, deeds
-        # the bar has no room for what would be refused
-        self._is_narrow = bool(marks)
         with ui.element("div").classes("acts"):
             self._busy = ui.html("", sanitize=clean, tag="span").classes("btn off")
             self._fix = button(RESOLVE, self._resolve, mark=f"{marks}resolve-conflicts")
@@ -68,18 +65,17 @@ class ItemActs:
         has_agent = item.run_id is not None
         self._request.set_visibility(is_change and not word and has_agent)
         clashes = bool(item.facts and item.facts.conflicts)
-        if self._is_narrow:
-            self._merge.set_visibility(is_change and not word and not clashes)
+        self._merge.set_visibility(is_change and not word and not clashes)
         # while several are picked, the bar below the list has the primary button
         is_first = not self._board.picked
         self._fix.set_visibility(clashes and not word and has_agent)
         _make_primary(self._fix, is_first)
-        _make_primary(self._merge, is_first and not clashes)
-        acts_here = action_of(self._session.api, item) is not None
+        _make_primary(self._merge, is_first)
+        is_here = acts_here(self._session.api, item)
         self._main.set_text(item.action)
-        self._main.set_visibility(acts_here and not is_change and not word)
+        self._main.set_visibility(is_here and not is_change and not word)
         self._way.set_text(item.action)
-        self._way.set_visibility(not acts_here)
+        self._way.set_visibility(not is_here)
         for link in (self._way, self._open):
             if prop_of(link, "href") != item.url:
                 link.props["href"] = item.url

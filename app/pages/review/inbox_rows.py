@@ -16,7 +16,7 @@ from app.pages.components.icons import Mark, icon, mark
 from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
-from app.state.review.inbox_board import InboxBoard, action_of
+from app.state.review.inbox_board import InboxBoard, acts_here
 from app.state.review.inbox_words import checks_words, cost_of
 
 WARNS = {ItemKind.ACCOUNT_LIMIT, ItemKind.DISK_LOW, ItemKind.NOTIFICATIONS_FAILING}
@@ -68,7 +68,7 @@ class InboxRow:
 
     def _draw_action(self, item: InboxItem) -> ui.element:
         made: ui.element
-        if action_of(self._session.api, item) is None:
+        if not acts_here(self._session.api, item):
             made = link_button(item.action, item.url, kind="small", mark="inbox-action")
         else:
             made = button(item.action, self._press, kind="small", mark="inbox-action")
@@ -80,12 +80,17 @@ class InboxRow:
 
     def show(self, item: InboxItem) -> None:
         """Bring the row in line with its item."""
-        self._item = item
+        before, self._item = self._item, item
         self._mark.set_content(mark(mark_of(item)))
         self._link.set_text(plain(item.title))
         self._meta.set_content(meta_html(item, self._session))
         if self._why is not None:
             self._why.set_content(_why_html(item, self._session))
+        if before.action != item.action:
+            # another element: a press of what it said before must not do what it says now
+            self._action.delete()
+            with self._end:
+                self._action = self._draw_action(item)
         self._age.set_content(_age_html(item, self._session))
         self._show_unread(item)
         self._show_busy()

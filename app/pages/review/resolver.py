@@ -7,8 +7,6 @@ import uuid
 from app.api.client.client import ApiProblem, NoAnswer
 from app.pages.shell.page_session import PageSession
 
-RESOLVE = "Have the agent resolve it"
-
 
 class Resolver:
     """Has an agent resolve conflicts; a change's key is kept until a run was answered for it."""

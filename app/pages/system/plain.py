@@ -130,7 +130,9 @@ def _form_of(item: InboxItem) -> str:
     """Return where the form of an item's main action goes, "" if its page has the action."""
     if item.kind is ItemKind.PAUSED:
         return f"/afk/reset/{item.project_id}"
-    return f"/afk/merge/{item.change}/{item.project_id}" if item.kind is ItemKind.CHANGE else ""
+    clashes = item.facts is not None and bool(item.facts.conflicts)
+    is_mergeable = item.kind is ItemKind.CHANGE and not clashes
+    return f"/afk/merge/{item.change}/{item.project_id}" if is_mergeable else ""
 
 
 def _run(run: RunOut, now: datetime) -> dict[str, Any]:

@@ -247,6 +247,12 @@ def action_of(api: ApiClient, item: InboxItem) -> Callable[[], Awaitable[Any]] |
             return None
 
 
+def acts_here(api: ApiClient, item: InboxItem) -> bool:
+    """Return True if an item's main action is done in the inbox, not on the item's page."""
+    clashes = item.facts is not None and bool(item.facts.conflicts)
+    return item.run_id is not None if clashes else action_of(api, item) is not None
+
+
 def projects_of(items: Sequence[InboxItem]) -> list[str]:
     """Return the ids of the projects that have items."""
     return sorted({one.project_id for one in items if one.project_id})

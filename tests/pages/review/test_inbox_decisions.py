@@ -95,6 +95,11 @@ async def test_the_agent_resolves_conflicts_from_the_preview(
     await until(lambda: house.plane.services.changes.find(project.id, second).conflicts)
     await user.should_see(marker="resolve-conflicts")
     await user.should_see(marker="bar-resolve-conflicts")
+    # nothing that would be refused can be pressed
+    for merge in ("change-merge", "bar-change-merge"):
+        await user.should_not_see(marker=merge)
+    (action,) = user.find(marker="inbox-action").elements
+    assert action.text == "Have the agent resolve it"
     user.find(marker="resolve-conflicts").click()
     await until(lambda: "The agent resolves it." in html_of(user))
     (run,) = (await api.runs(project_id=project.id, trigger="review")).items
@@ -133,3 +138,67 @@ async def test_what_is_typed_about_one_change_is_not_offered_for_another(
         user.find(marker=decision).click()
         (field,) = user.find(marker=text).elements
         await until(lambda field=field: field.value == "")
+
+
+# every run writes a file that no other writes
+ALONE = """
+date > $(date +%s%N).txt
+git add .
+git -c user.name=a -c user.email=a@b.test commit -qm Fix
+"""
+
+
+async def test_the_row_of_a_change_with_conflicts_asks_the_agent(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project, (first, second) = await changes_by(house, user, tmp_path, CONFLICTS, "one", "two")
+    await user.open("/")
+    api = house.api_of(user)
+    await api.merge(project.id, first)
+    await until(lambda: house.plane.services.changes.find(project.id, second).conflicts)
+    await user.should_see(marker="resolve-conflicts")
+    user.find(marker="inbox-action").click()
+    await until(lambda: "The agent resolves it." in html_of(user))
+    (run,) = (await api.runs(project_id=project.id, trigger="review")).items
+    assert run.pr_number == second
+
+
+async def pick_all(user: User, count: int) -> None:
+    """Pick every change of the inbox."""
+    await until(lambda: len(user.find(marker="inbox-item").elements) == count)
+    for box in user.find(marker="inbox-pick").elements:
+        UserInteraction(user, {box}, None).click()
+    await until(lambda: f"{count} selected" in html_of(user))
+
+
+async def test_a_bulk_merge_is_undone_from_its_message(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project, numbers = await changes_by(house, user, tmp_path, ALONE, "one", "two", "three")
+    api = house.api_of(user)
+    await api.merge(project.id, numbers[0])  # by itself, before the others
+    await user.open("/")
+    await pick_all(user, 2)
+    user.find(marker="bulk-merge").click()
+    await until(lambda: "Merged 2 changes." in html_of(user))
+    user.find(marker="toast-action").click()
+    await until(lambda: "2 changes to review take them back." in html_of(user))
+    await user.should_see(marker="inbox-item")
+    await until(lambda: len(user.find(marker="inbox-item").elements) == 2)
+    found = await api.changes(project.id)
+    assert sorted(one.reverts for one in found if one.reverts) == numbers[1:]
+
+
+async def test_what_was_merged_before_a_conflict_is_undone_from_the_bar(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project, (first, _) = await changes_by(house, user, tmp_path, CONFLICTS, "one", "two")
+    await user.open("/")
+    await pick_all(user, 2)
+    user.find(marker="bulk-merge").click()
+    await until(lambda: "1 merged, 1 left." in html_of(user))
+    user.find(marker="bulk-undo").click()
+    await until(lambda: "1 change to review takes it back." in html_of(user))
+    await user.should_not_see(marker="bulk-undo")
+    found = await house.api_of(user).changes(project.id)
+    assert [one.reverts for one in found if one.reverts] == [first]

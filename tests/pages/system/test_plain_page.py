@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from app.api.schemas import LastRun, ProjectOut, RecentFailure, RunOut
-from app.api.schemas.forms import PlainCard, PlainPage
+from app.api.schemas.forms import PlainCard, PlainInbox, PlainPage
 from app.domain.words import Status, label_of
 from app.pages.system.plain import PlainPages
 from tests.builders.run_samples import NOON, project_of, run_of
 from tests.drivers.servers.processes import ROOT
+from tests.state.review.test_inbox_board import facts, item
 
 NOW = NOON + timedelta(seconds=401)
 HOSTILE = '"><script>alert(1)</script>\u202e\x1b]0;x\x07{{ csrf }}'
@@ -198,3 +199,14 @@ def test_the_page_loads_nothing_but_styles_and_an_icon_of_ours(plain: PlainPages
 
 def test_without_projects_the_page_says_how_to_add_one(plain: PlainPages) -> None:
     assert "No projects yet. Add one with runyard projects add" in text_of(page(plain))
+
+
+def test_a_change_in_conflict_has_no_button_that_would_be_refused(plain: PlainPages) -> None:
+    items = [
+        item(1, project_id="p", run_id="r", facts=facts()),
+        item(2, project_id="p", run_id="r", facts=facts(conflicts=["a.py"])),
+    ]
+    html = plain.inbox(PlainInbox(items, [], "S", NOW))
+    assert "/afk/merge/1/p" in html
+    assert "Change 2" in html
+    assert "/afk/merge/2/p" not in html
