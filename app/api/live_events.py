@@ -12,7 +12,7 @@ import structlog
 from pydantic import BaseModel
 
 from app.api.views import event_out, masked, project_out, report_out, run_out
-from app.domain.review.inbox import Item, counts_of
+from app.domain.review.inbox import Item, counts_of, mark_of
 from app.domain.secret_masks import SecretMask
 from app.errors import NotFound
 from app.services.container import Services
@@ -40,6 +40,8 @@ log = structlog.get_logger()
 FEED_BROKE = "feed.broke"
 # the kinds that `GET /events` streams; the feed remembers their changes
 INBOX_CHANGED = "inbox.changed"
+# for pages only: items came, went or wait anew, whatever their counts are
+INBOX_ITEMS = "inbox.items"
 STREAMED = frozenset({"run.changed", "project.changed", "quota.changed", INBOX_CHANGED})
 STREAMED_CHANGES = (RunChanged, ProjectChanged, QuotaChanged)
 
@@ -62,6 +64,11 @@ class LiveEvent:
 def inbox_event(items: Sequence[Item], number: int) -> LiveEvent:
     """Announce that the inbox changed, with its counts by group."""
     return LiveEvent(number, INBOX_CHANGED, {"counts": counts_of(items)})
+
+
+def items_event(items: Sequence[Item], number: int) -> LiveEvent:
+    """Announce that other items wait in the inbox than before, or that some wait anew."""
+    return LiveEvent(number, INBOX_ITEMS, {"mark": mark_of(items)})
 
 
 def json_of(data: Any) -> str:

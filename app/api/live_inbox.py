@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from app.api.live_events import LiveEvent, inbox_event
+from app.api.live_events import LiveEvent, inbox_event, items_event
 from app.domain.review.inbox import Item
 from app.services.container import Services
 from app.services.review.inbox import INBOX_CHANGES
@@ -68,6 +68,7 @@ class InboxNews:
             if items != self._announced:
                 self._announced = items
                 self._send(inbox_event(items, number))
+                self._send(items_event(items, number))
         except Exception:
             # the next change makes up for it
             log.exception("inbox_not_announced")

@@ -49,7 +49,7 @@ from app.api.schemas.system import (
 )
 from app.api.views import quota_out
 from app.domain.formatting import iso
-from app.domain.review.inbox import counts_of
+from app.domain.review.inbox import counts_of, mark_of
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Status
 from app.logs import correlation
@@ -148,7 +148,6 @@ def routes(services: Services) -> APIRouter:
         week = _known(lambda: services.statistics.week(now))
         held = _known(services.quarantine.held)
         views = _known(services.overview.all)
-        items = _known(services.inbox.all)
         return SystemOut(
             provenance=Provenance.model_validate(services.identity),
             base_url=f"{request.url.scheme}://{request.headers['host']}",
@@ -163,8 +162,7 @@ def routes(services: Services) -> APIRouter:
             trouble=[TroubleOut.model_validate(one) for one in trouble],
             health=[_health_out(one) for one in services.health.inspect(trouble, mode)],
             alerts=[AlertOut.model_validate(one) for one in _known(services.alerts.all) or ()],
-            unread=_known(lambda: len(services.unread.ids(visitor_of(request).person_id))),
-            inbox=None if items is None else InboxCounts.model_validate(counts_of(items)),
+            **_inbox_facts(services, visitor_of(request).person_id),
             sandbox=_sandbox_out(services),
             key_hold_seconds=services.keys.terms.hold_seconds,
             key_ttl_seconds=services.keys.terms.ttl_seconds,
@@ -176,6 +174,17 @@ def routes(services: Services) -> APIRouter:
         return doctor_out(services, look)
 
     return router
+
+
+def _inbox_facts(services: Services, person_id: str) -> dict[str, Any]:
+    items = _known(services.inbox.all)
+    if items is None:
+        return {}
+    return {
+        "inbox": InboxCounts.model_validate(counts_of(items)),
+        "inbox_mark": mark_of(items),
+        "unread": _known(lambda: len(services.unread.ids(person_id))),
+    }
 
 
 def _line(trouble: PartTrouble, health: PartHealth) -> str:

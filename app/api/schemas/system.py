@@ -150,6 +150,9 @@ class SystemOut(Answer):
         "projects need and that are not ready, disks with little room.",
     )
     inbox: InboxCounts | None = None
+    inbox_mark: str | None = Field(
+        default=None, description="Another once an item comes into the inbox, goes or waits anew."
+    )
     unread: int | None = Field(
         default=None, description="Items of the inbox that you have not read; null while unknown."
     )

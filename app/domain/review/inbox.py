@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from app.domain.words import Cause
 
@@ -155,11 +156,24 @@ def run_path(run_id: str) -> str:
     return f"/runs/{run_id}"
 
 
+def is_about(item_id: str, subject: str) -> bool:
+    """Return True for the id of an item about a run, a project, or a change (`project:number`)."""
+    _, _, named = item_id.partition(":")
+    # an item of the quarantine also names the duty that failed
+    return named == subject or named.endswith(f".{subject}")
+
+
 def arranged(items: Iterable[Item]) -> tuple[Item, ...]:
     """Return items by group, the newest first in each."""
     order = list(Group)
     newest_first = sorted(items, key=lambda one: (one.at, one.id), reverse=True)
     return tuple(sorted(newest_first, key=lambda one: order.index(one.group)))
+
+
+def mark_of(items: Iterable[Item]) -> str:
+    """Return a mark that is another once an item comes, goes or waits anew."""
+    waits = sorted(f"{one.id} {one.at.isoformat()}" for one in items)
+    return sha256("\n".join(waits).encode()).hexdigest()[:16]
 
 
 def counts_of(items: Iterable[Item]) -> dict[Group, int]:

@@ -21,6 +21,7 @@ from app.pages.projects.checks import SuggestedChecks
 from app.pages.projects.controls import AfkStart, ProjectControls, open_help
 from app.pages.projects.facts import setting_words, status_html, trouble_html
 from app.pages.projects.settings import SettingsTab
+from app.pages.review.inbox_unread import OpenedItems
 from app.pages.run_list.runs_list import RunsList
 from app.pages.runs.new_run import can_start, opens_dialog
 from app.pages.shell.frame import Page, enter_project, frame
@@ -227,6 +228,7 @@ class ProjectScreen:
         self._draw(project)
         session.board.on_change(self._follow)
         session.on_return(self._redraw)
+        OpenedItems(session, project.id)
 
     def _follow(self, changed: set[str]) -> None:
         if self._id in changed:

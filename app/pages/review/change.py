@@ -20,6 +20,7 @@ from app.pages.review.change_talk import Conversation
 from app.pages.review.change_view import ChangeView
 from app.pages.review.files.bar import ReviewActs
 from app.pages.review.files.tab import FilesTab
+from app.pages.review.inbox_unread import OpenedItems
 from app.pages.shell.frame import enter, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_change, dress_form, dress_runs, dress_typed
@@ -103,6 +104,7 @@ class ChangeScreen:
         session.on("project.changed", self._on_project)
         session.on("run.changed", self._on_run)
         session.on_return(self._look)
+        OpenedItems(session, f"{project.id}:{change.number}")
 
     async def load(self) -> None:
         """Fetch what only the chosen tab shows."""

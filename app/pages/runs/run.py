@@ -14,6 +14,7 @@ from app.api.schemas import ParkedOut, ProjectOut, RunOut
 from app.domain.words import Phase
 from app.pages.components.markup import clean, plain
 from app.pages.review.change_dialogs import undo_merge
+from app.pages.review.inbox_unread import OpenedItems
 from app.pages.runs.checks import ChecksCard
 from app.pages.runs.delivery import PullRequestCard
 from app.pages.runs.diff_panel import DiffPanel
@@ -96,6 +97,7 @@ class RunScreen:
         session.on("project.changed", self._on_project)
         session.on_return(self._come_back)
         session.on_arrival(self._show_checks)
+        OpenedItems(session, run.id)
 
     def _draw_tabs(self) -> None:
         shown = "diff" if self.session.client.request.query_params.get("show") == "diff" else "log"

@@ -132,18 +132,17 @@ def _count_unread(session: PageSession, count: ui.html) -> None:
         dot.set_visibility(bool(unread))
 
     look = session.looker(session.api.unread, lambda answer: show(answer.unread))
-    known = session.system.inbox
+    known = session.system.inbox_mark
 
     async def follow(data: dict[str, Any]) -> None:
         nonlocal known
-        counts = InboxCounts.model_validate(data["counts"])
-        # with the same counts nothing came or went: this is every page, and each would ask
-        if counts != known:
-            known = counts
+        # with the same items nothing came or went: this is every page, and each would ask
+        if data["mark"] != known:
+            known = data["mark"]
             await look()
 
     show(session.system.unread or 0)
-    session.on("inbox.changed", follow)
+    session.on("inbox.items", follow)
     session.on("inbox.read", lambda _: look())
     session.on_return(lambda: show(session.system.unread))
 
