@@ -9,6 +9,7 @@ from typing import Protocol
 
 from app.domain.words import READY_LABEL, Priority
 
+MAX_BODY_BYTES = 256 * 1024
 BLOCKING_WORDS = ("blocked by", "depends on")
 _WITH_SIGN = re.compile(r"#0*([0-9]{1,9})", re.ASCII)
 _LINES = re.compile(r"\r\n|\r|\n")

@@ -57,7 +57,7 @@ def _issue_routes(services: Services) -> APIRouter:
         """Create an issue in the built-in tracker."""
         now = services.clock()
         new = services.issues.add(
-            project_id, body.title, body.body, body.labels, now, body.priority
+            project_id, body.title, body.body, body.labels, now, body.priority, body.blocked_by
         )
         return _issue_out(new)
 

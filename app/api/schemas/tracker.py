@@ -8,12 +8,13 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from app.api.schemas.parts import Answer, Body, Moment, NoNul, Number, Remark, Title
 from app.api.schemas.runs import DeliveryOut
+from app.domain.issues import MAX_BODY_BYTES
 from app.domain.safe_text import UNSAFE
 from app.domain.words import AfterClose, Priority
 
-MAX_BODY_BYTES = 256 * 1024
 MAX_LABELS = 50
 MAX_LABEL = 100
+MAX_BLOCKERS = 50
 
 
 def _of_issue_size(text: str) -> str:
@@ -44,6 +45,7 @@ Label = Annotated[
     AfterValidator(_of_one_line),
 ]
 Labels = Annotated[list[Label], Field(max_length=MAX_LABELS)]
+Blockers = Annotated[list[Number], Field(max_length=MAX_BLOCKERS)]
 
 
 class NewIssue(Body):
@@ -53,6 +55,9 @@ class NewIssue(Body):
     body: IssueText = ""
     labels: Labels = Field(default_factory=list)
     priority: Priority = Priority.NORMAL
+    blocked_by: Blockers = Field(
+        default_factory=list[int], description="Issues that it waits for; its text then names them."
+    )
 
 
 class IssueSeen(Body):
@@ -68,7 +73,8 @@ class IssueChange(Body):
     """The body of `PATCH /projects/{id}/issues/{n}`; fields that are not given stay as they are.
 
     `before` and `after` name an open issue beside which it goes in the queue; it takes that one's
-    priority. With `was`, nothing is changed if these values are no longer current (409).
+    priority. `blocked_by` lists all issues that it waits for, which its text then names. With
+    `was`, nothing is changed if these values are no longer current (409).
     """
 
     title: Title | None = None
@@ -76,6 +82,7 @@ class IssueChange(Body):
     labels: Labels | None = None
     state: Literal["open", "closed"] | None = None
     priority: Priority | None = None
+    blocked_by: Blockers | None = None
     before: Number | None = None
     after: Number | None = None
     was: IssueSeen | None = None
@@ -106,6 +113,9 @@ class IssueOut(Answer):
     url: str | None = None
     created_at: Moment | None = None
     closed_at: Moment | None = None
+    blocked_by: list[int] = Field(
+        default_factory=list[int], description="Numbers that its text names as blockers."
+    )
     unknown_blockers: list[int] = Field(
         default_factory=list[int],
         description="Numbers it says it is blocked by that do not exist here; they do not block.",

@@ -23,6 +23,10 @@ PriorityWord = Annotated[
     typer.Option(help="Urgent issues go first in the queue, low ones last."),
 ]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="A label; may be repeated.")]
+Blockers = Annotated[
+    list[int] | None,
+    typer.Option("--blocked-by", min=1, help="An issue that it waits for; may be repeated."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -80,6 +84,7 @@ def add_issue(
         bool, typer.Option("--ready", help=f"Label it {READY_LABEL}: agents may take it.")
     ] = False,
     priority: PriorityWord = None,
+    blocked_by: Blockers = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -90,6 +95,7 @@ def add_issue(
     project_id = find_project(server, project)["id"]
     new: dict[str, Any] = {"title": title, "body": text, "labels": labels}
     new |= {"priority": priority} if priority else {}
+    new |= {"blocked_by": blocked_by} if blocked_by else {}
     issue = server.ask(tracker_calls.add_issue(project_id, new))
     if json_only:
         print_json(issue)
@@ -112,6 +118,7 @@ def show_issue(
     facts = (
         ("labels", ", ".join(issue["labels"])),
         ("priority", issue.get("priority")),
+        ("blocked by", ", ".join(f"#{one}" for one in issue.get("blocked_by") or ())),
         ("waits", issue.get("hold")),
         ("note", "; ".join(_notes(issue))),
     )
@@ -139,22 +146,28 @@ def edit_issue(
         typer.Option("--ready/--not-ready", help=f"Label it {READY_LABEL}, or no longer."),
     ] = None,
     priority: PriorityWord = None,
+    blocked_by: Blockers = None,
+    not_blocked_by: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="An issue that it no longer waits for; may be repeated."),
+    ] = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Change an issue's title, text, labels or priority."""
-    if title is body is label is unlabel is ready is priority is None:
-        options = "--title, --body, --label, --unlabel, --ready, --priority"
+    """Change an issue's title, text, labels, priority or blockers."""
+    given = {"title": title, "body": body, "priority": priority}
+    sets = label, unlabel, ready, blocked_by, not_blocked_by
+    if all(one is None for one in (*given.values(), *sets)):
+        options = "--title, --body, --label, --unlabel, --ready, --priority, --blocked-by"
         raise Misused(f"Say what to change: {options}.")
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
-    text = None if body is None else _given(body)
-    given = {"title": title, "body": text, "priority": priority}
+    given["body"] = None if body is None else _given(body)
     change: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if label or unlabel or ready is not None:
-        before = list(server.ask(tracker_calls.issue(project_id, number))["labels"])
-        # the server refuses if the labels were changed in between
-        change |= {"labels": _labels(before, label, unlabel, ready), "was": {"labels": before}}
+    if any(one is not None for one in sets):
+        stands = server.ask(tracker_calls.issue(project_id, number))
+        labels = None if label is unlabel is ready is None else (label, unlabel, ready)
+        change |= _with_was(stands, labels, (blocked_by or [], not_blocked_by or []))
     changed = server.ask(tracker_calls.change_issue(project_id, number, **change))
     _print_changed(changed, json_only=json_only)
 
@@ -231,6 +244,24 @@ def _print_changed(issue: dict[str, Any], *, json_only: bool) -> None:
         print_json(issue)
     else:
         out().print_table(["ISSUE", "STATE", "TITLE", "NOTE"], [_row(issue)])
+
+
+def _with_was(
+    stands: dict[str, Any],
+    labels: tuple[list[str] | None, list[str] | None, bool | None] | None,
+    blockers: tuple[list[int], list[int]],
+) -> dict[str, Any]:
+    """Return labels and blockers after an edit; the server refuses if they changed in between."""
+    found: dict[str, Any] = {"was": {}}
+    if labels is not None:
+        found["labels"] = _labels(list(stands["labels"]), *labels)
+        found["was"]["labels"] = stands["labels"]
+    added, gone = blockers
+    if added or gone:
+        wanted = dict.fromkeys([*stands["blocked_by"], *added])
+        found["blocked_by"] = [one for one in wanted if one not in gone]
+        found["was"]["body"] = stands["body"]
+    return found
 
 
 def _labels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from app.domain.issues import blockers_of
 
@@ -55,6 +56,53 @@ def with_blocker_removed(body: str, number: int) -> str | None:
         lines[place] = "" if _LEFT_OVER.match(shorter) else shorter
     found = "\n".join(lines).rstrip() if lines[-1] == "" else "\n".join(lines)
     return found if blockers_of(found) == wanted else None
+
+
+def with_blockers(body: str, wanted: Sequence[int]) -> tuple[str, int | None]:
+    """Return the text that names exactly these blockers.
+
+    Beside it, the first number that can only be taken out by hand; the text is then as before.
+    """
+    found = body
+    for number in blockers_of(body):
+        if number not in wanted:
+            shorter = with_blocker_removed(found, number)
+            if shorter is None:
+                return body, number
+            found = shorter
+    for number in wanted:
+        found = with_blocker_added(found, number)
+    return found, None
+
+
+def circle_objection(number: int, blocker: int, named: Mapping[int, Sequence[int]]) -> str:
+    """Return why an issue cannot wait for another, as a sentence; empty if it can.
+
+    `named` maps the open issues to their blockers.
+    """
+    if blocker == number:
+        return "An issue cannot wait for itself."
+    way = _way(blocker, number, named)
+    if not way:
+        return ""
+    through = ", ".join(f"#{one}" for one in way[1:-1])
+    if not through:
+        return f"#{blocker} waits for #{number} already, so neither would ever start."
+    return f"#{blocker} waits for #{number} through {through}, so none of them would ever start."
+
+
+def _way(begin: int, end: int, named: Mapping[int, Sequence[int]]) -> list[int]:
+    """Return the shortest way from one issue to another that it waits for, empty without one."""
+    came_from, ahead = {begin: begin}, [begin]
+    for one in ahead:
+        for then in named.get(one, ()):
+            if then not in came_from:
+                came_from[then] = one
+                ahead.append(then)
+    way = [end] if end in came_from else []
+    while way and way[0] != begin:
+        way.insert(0, came_from[way[0]])
+    return way
 
 
 def _counts(lines: list[str], place: int, reference: re.Pattern[str], number: int) -> bool:

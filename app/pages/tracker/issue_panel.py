@@ -21,7 +21,7 @@ from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession, runs_path
 from app.pages.tracker.comments import IssueComments
 from app.pages.tracker.issue_side import BlockedBy, IssuePrompt
-from app.pages.tracker.issue_text import IssueText, priority_field
+from app.pages.tracker.issue_text import CLOSED, IssueText, priority_field
 from app.pages.tracker.words import change_html, hold_html, labels_html, state_html
 from app.state.tracker.issue_changes import labelled, toggled_ready, turned
 
@@ -29,8 +29,6 @@ MAX_LABEL = 100
 
 
 Look = tuple[IssueOut, list[CommentOut], list[ChangeOut], BoardOut]
-# closed issues among which blockers are found
-CLOSED = 500
 
 
 class IssueLabels:
@@ -125,7 +123,7 @@ class IssuePanel:
         self._priority.on_value_change(self._prioritize)
         ui.html("Labels", sanitize=clean, tag="h2")
         self._labels = IssueLabels(self._change)
-        self._blockers = BlockedBy(self._session, self._id, self._change)
+        self._blockers = BlockedBy(self._id, self._change)
         self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
 
     def _draw_acts(self, page: Page) -> None:

@@ -7,17 +7,21 @@ from collections.abc import Awaitable, Callable
 from nicegui import background_tasks, ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import IssueOut, NewIssue
+from app.api.schemas import BoardIssueOut, IssueOut, NewIssue
 from app.domain.words import BUILTIN, READY_LABEL, Priority
 from app.pages.components.buttons import button
 from app.pages.components.fields import Field, area_field, choice_field, text_field
 from app.pages.components.markup import clean, format_markdown, plain, plain_html
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
+from app.pages.tracker.blocker_field import BlockerField
 from app.pages.tracker.words import issue_path
 from app.state.page.connection import LatestRequest
+from app.state.page.refused_input import blamed_by
 from app.state.tracker.issue_editor import MAX_TITLE, IssueEditor
 
+# closed issues among which blockers are found
+CLOSED = 500
 BLOCKED_HINT = "A heading “Blocked by” with #12 below it makes it wait for issue 12."
 
 
@@ -43,6 +47,9 @@ class IssueForm:
     ) -> None:
         self._session, self._id, self._done = session, project_id, done
         self._project: Field | None = None
+        self._blockers: list[int] = []
+        self._others: dict[int, BoardIssueOut] = {}
+        self._look = session.looker(self._read_others, self._take_others)
         with (
             ui.dialog().props('aria-label="New issue"') as self._dialog,
             ui.element("div").classes("sheet"),
@@ -50,16 +57,28 @@ class IssueForm:
             ui.html("New issue", sanitize=clean, tag="h2").classes("above")
             if project_id is None:
                 self._project = choice_field("Project", {}, None, mark="issue-project")
-            self._title = text_field("Title", mark="issue-title")
-            self._title.control.props("autofocus")
-            self._title.control.props(f"maxlength={MAX_TITLE}")
-            self._body = area_field("What to do", hint=BLOCKED_HINT, mark="issue-body")
-            self._priority = priority_field(Priority.NORMAL).control
-            self._ready = testid(ui.checkbox("Ready for an agent", value=True), "issue-ready")
+                self._project.control.on_value_change(self._change_project)
+            self._draw_fields()
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 button("Cancel", self._dialog.close)
                 self._add = button("Add issue", self._submit, kind="pri", mark="issue-submit")
+
+    def _draw_fields(self) -> None:
+        self._title = text_field("Title", mark="issue-title")
+        self._title.control.props("autofocus")
+        self._title.control.props(f"maxlength={MAX_TITLE}")
+        self._body = area_field("What to do", mark="issue-body")
+        self._priority = priority_field(Priority.NORMAL).control
+        with testid(ui.element("div").classes("f"), "blocked-by"):
+            ui.html("Blocked by", sanitize=clean).classes("label")
+            self._blocked = BlockerField(self._block, self._unblock)
+        self._ready = testid(ui.checkbox("Ready for an agent", value=True), "issue-ready")
+
+    @property
+    def _chosen(self) -> str:
+        """The id of the project that the issue is for, "" before one is chosen."""
+        return self._id or str((self._project and self._project.control.value) or "")
 
     def open(self, project_id: str = "") -> None:
         """Open the dialog, with this project chosen where it asks for one."""
@@ -72,40 +91,90 @@ class IssueForm:
             chosen = project_id or self._project.control.value or next(iter(choices), None)
             self._project.control.set_options(choices, value=chosen if chosen in choices else None)
         self._dialog.open()
+        self._session.start(self._look())
+
+    # --- blockers ------------------------------------------------------------------------------
+
+    def _change_project(self) -> None:
+        # the numbers are those of the other project's issues
+        self._blockers, self._others = [], {}
+        self._blocked.clear_search()
+        self._show_blockers()
+        self._session.start(self._look())
+
+    async def _read_others(self) -> tuple[str, list[BoardIssueOut]]:
+        chosen = self._chosen
+        board = await self._session.api.board([chosen], closed=CLOSED) if chosen else None
+        return chosen, board.items if board else []
+
+    def _take_others(self, found: tuple[str, list[BoardIssueOut]]) -> None:
+        project_id, issues = found
+        if project_id == self._chosen:
+            self._others = {one.number: one for one in issues}
+            self._show_blockers()
+
+    def _block(self, number: int) -> None:
+        self._blockers.append(number)
+        self._show_blockers()
+
+    def _unblock(self, number: int) -> None:
+        self._blockers.remove(number)
+        self._show_blockers()
+
+    def _show_blockers(self) -> None:
+        self._blocked.refuse("")
+        self._blocked.show(self._chosen, self._blockers, self._others)
+
+    # --- sending -------------------------------------------------------------------------------
+
+    def _is_whole(self) -> bool:
+        """Return True if the form can be sent; otherwise a field says why not."""
+        if not (self._title.control.value or "").strip():
+            self._title.refuse("An issue needs a title.")
+        elif self._project and not self._chosen:
+            self._project.refuse("Choose the project that it belongs to.")
+        elif self._blocked.typed:
+            self._blocked.refuse("Choose an issue from the list, or clear this field.")
+        else:
+            return True
+        return False
 
     async def _submit(self) -> None:
-        title = (self._title.control.value or "").strip()
-        project_id = self._id or (self._project.control.value if self._project else None)
-        if not title:
-            self._title.refuse("An issue needs a title.")
+        if not self._is_whole() or not self._add.enabled:
             return
-        if not project_id:
-            if self._project:
-                self._project.refuse("Choose the project that it belongs to.")
-            return
-        if not self._add.enabled:
-            return
-        labels = [READY_LABEL] if self._ready.value else []
+        project_id = self._chosen
         self._add.disable()
         try:
-            new = NewIssue.model_construct(
-                title=title,
-                body=self._body.control.value or "",
-                labels=labels,
-                priority=Priority(self._priority.value),
-            )
-            issue = await self._session.api.add_issue(project_id, new)
+            issue = await self._session.api.add_issue(project_id, self._typed())
         except (ApiProblem, NoAnswer) as problem:
-            self._session.refuse(problem)
+            blamed = blamed_by(problem) if isinstance(problem, ApiProblem) else {}
+            if said := blamed.get("blocked_by"):
+                self._blocked.refuse(said)
+            else:
+                self._session.refuse(problem)
         else:
-            self._title.control.set_value("")
-            self._body.control.set_value("")
-            self._priority.set_value(str(Priority.NORMAL))
+            self._clear()
             self._dialog.close()
             go = ("Open it", issue_path(project_id, issue.number))
             self._session.notify(f"Issue #{issue.number} is written.", go=go)
             await self._done()
         self._add.enable()
+
+    def _typed(self) -> NewIssue:
+        return NewIssue.model_construct(
+            title=self._title.control.value.strip(),
+            body=self._body.control.value or "",
+            labels=[READY_LABEL] if self._ready.value else [],
+            priority=Priority(self._priority.value),
+            blocked_by=list(self._blockers),
+        )
+
+    def _clear(self) -> None:
+        self._title.control.set_value("")
+        self._body.control.set_value("")
+        self._priority.set_value(str(Priority.NORMAL))
+        self._blockers.clear()
+        self._show_blockers()
 
 
 class IssueText:

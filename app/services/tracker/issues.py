@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import structlog
 
 from app.domain.issues import (
+    MAX_BODY_BYTES,
     IssueFacts,
     blockers_of,
     branch_of_issue,
@@ -19,6 +20,7 @@ from app.domain.issues import (
     queue_order,
 )
 from app.domain.names import TakenNames
+from app.domain.tracker.blockers import circle_objection, with_blockers
 from app.domain.words import BUILTIN, READY_LABEL, Priority
 from app.errors import EditedMeanwhile, Invalid, NotFound, ProjectArchived
 from app.records.projects.issue_queue import Beside, NoPlace
@@ -53,6 +55,11 @@ class IssueView:
     unknown_blockers: tuple[int, ...] = ()
     priority: str = Priority.NORMAL
     rank: int | None = None
+
+    @property
+    def blocked_by(self) -> list[int]:
+        """The numbers that its text names as blockers."""
+        return blockers_of(self.body)
 
     @property
     def notes(self) -> list[str]:
@@ -151,9 +158,11 @@ class IssueService:
         labels: list[str],
         now: datetime,
         priority: str = Priority.NORMAL,
+        blocked_by: Sequence[int] = (),
     ) -> IssueView:
-        """Add an issue. Raises a Refusal."""
+        """Add an issue whose text names these blockers, too. Raises a Refusal."""
         self.writable(project_id)
+        body = self._blocked(project_id, 0, body, [*blockers_of(body), *blocked_by])
         row = self._tracker.add_issue(
             project_id,
             title=title,
@@ -175,10 +184,13 @@ class IssueService:
     ) -> IssueView:
         """Edit, label, close or reopen an issue, or move it to a place in the queue.
 
-        `was` holds the values the editor saw. Raises a Refusal: EditedMeanwhile if those have
-        changed since, Invalid if the place is none for it.
+        `was` holds the values the editor saw; `blocked_by` among the changes has its text name
+        exactly these blockers. Raises a Refusal: EditedMeanwhile if what was seen has changed
+        since, Invalid if the place is none for it or it cannot wait for a blocker.
         """
         project = self.writable(project_id)
+        if "blocked_by" in changes:
+            changes, was = self._with_blockers(project, number, changes, was)
         if "labels" in changes:
             changes = changes | {"labels": list(dict.fromkeys(changes["labels"]))}
         try:
@@ -207,6 +219,44 @@ class IssueService:
         return self._tracker.add_comment(said)
 
     # --- internals -----------------------------------------------------------------------------
+
+    def _with_blockers(
+        self, project: Project, number: int, changes: dict[str, Any], was: dict[str, Any] | None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the changes with the text in place of the blockers, and what was seen."""
+        row = self._tracker.issue(project.id, number)
+        if row is None:
+            raise _no_issue(project, number)
+        others = {name: value for name, value in changes.items() if name != "blocked_by"}
+        body = str(changes.get("body", row.body))
+        body = self._blocked(project.id, number, body, changes["blocked_by"])
+        # the text was read for this: nobody's edit in between may be lost
+        return others | {"body": body}, {"body": row.body} | (was or {})
+
+    def _blocked(self, project_id: str, number: int, body: str, wanted: Sequence[int]) -> str:
+        """Return a text that names these blockers. Raises Invalid."""
+        added = [one for one in wanted if one not in blockers_of(body)]
+        if added:
+            self._check_blockers(project_id, number, added)
+        text, by_hand = with_blockers(body, wanted)
+        if by_hand is not None:
+            words = f"The text names #{by_hand} in a way that only you can change. Edit the text."
+            raise Invalid.field("blocked_by", words)
+        if len(text.encode()) > MAX_BODY_BYTES:
+            raise Invalid.field("blocked_by", "The text has no room to name them.")
+        return text
+
+    def _check_blockers(self, project_id: str, number: int, added: Sequence[int]) -> None:
+        issues = {one.number: one for one in self._tracker.issues(project_id)}
+        opened = (one for one in issues.values() if one.state == "open")
+        named = {one.number: blockers_of(one.body) for one in opened}
+        for blocker in added:
+            said = circle_objection(number, blocker, named)
+            if not said and blocker not in issues:
+                is_change = self._tracker.change(project_id, blocker) is not None
+                said = f"#{blocker} {'is a change' if is_change else 'does not exist'}."
+            if said:
+                raise Invalid.field("blocked_by", said)
 
     def _find(self, project_id: str) -> Project:
         project = self._projects.find(project_id)

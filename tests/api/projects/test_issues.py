@@ -136,6 +136,25 @@ def test_an_issue_waits_for_the_open_ones_that_it_names(shop: Workshop) -> None:
     assert shop.api.get(f"{path}/2").json()["hold"].startswith("delivered: change request #")
 
 
+def test_blockers_are_a_field_of_a_new_issue_and_of_an_edit(shop: Workshop) -> None:
+    path = f"/projects/{shop.add_project('waiting')}/issues"
+    for title in ("First", "Second"):
+        shop.api.post(path, json={"title": title}).raise_for_status()
+    new = {"title": "Then", "labels": ["ready-for-agent"], "blocked_by": [1]}
+    told = shop.api.post(path, json=new).json()
+    assert (told["body"], told["blocked_by"]) == ("Blocked by #1", [1])
+    assert told["hold"] == "blocked by #1"
+    changed = shop.api.patch(f"{path}/3", json={"blocked_by": [2]}).json()
+    assert (changed["blocked_by"], changed["body"]) == ([2], "Blocked by #2")
+    for number, sentence in ((3, "An issue cannot wait for itself."), (9, "#9 does not exist.")):
+        refused = problem(shop.api.patch(f"{path}/3", json={"blocked_by": [number]}))
+        assert refused["errors"] == [{"field": "blocked_by", "message": sentence}]
+    circle = problem(shop.api.patch(f"{path}/2", json={"blocked_by": [3]}))
+    assert circle["detail"] == "#3 waits for #2 already, so neither would ever start."
+    assert problem(shop.api.post(path, json=new | {"blocked_by": [99]}))["status"] == 422
+    assert len(shop.api.get(path).json()["items"]) == 3
+
+
 # --- concurrent edits ------------------------------------------------------------------------
 
 

@@ -23,7 +23,13 @@ def tracker(server: RecordedServer) -> RecordedServer:
     """A server with an issue and a comment on it."""
     server.on("GET", "/projects", {"items": [a_project()]})
     said = {"id": 1, "author": "ann", "body": "Use \x1b[31mDecimal\nplease", "created_at": AT}
-    issue = an_issue(3, labels=["bug", "ready-for-agent"], body="Sums differ.", hold="parked: x")
+    issue = an_issue(
+        3,
+        labels=["bug", "ready-for-agent"],
+        body="Sums differ.",
+        hold="parked: x",
+        blocked_by=[4, 5],
+    )
     server.on("GET", PATH, issue)
     server.on("GET", f"{PATH}/comments", {"items": [said]})
     server.on("POST", f"{PATH}/comments", Reply(201, said))
@@ -38,6 +44,7 @@ def test_an_issue_is_shown_with_what_was_said_on_it(here: Here, tracker: Recorde
     assert lines[0].startswith("#3  ")
     assert "Issue 3" in lines[0]
     assert "labels: bug, ready-for-agent" in lines
+    assert "blocked by: #4, #5" in lines
     assert "waits: parked: x" in lines
     assert "  Sums differ." in lines
     assert f"ann, {AT}:" in lines
@@ -69,6 +76,10 @@ def test_a_blocker_that_does_not_exist_is_named(here: Here, tracker: RecordedSer
         (
             ["edit", "3", "--unlabel", "bug", "--unlabel", "other", "--ready"],
             {"labels": ["ready-for-agent"], "was": {"labels": ["bug", "ready-for-agent"]}},
+        ),
+        (
+            ["edit", "3", "--blocked-by", "9", "--not-blocked-by", "5"],
+            {"blocked_by": [4, 9], "was": {"body": "Sums differ."}},
         ),
     ],
 )

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from app.domain.issues import blockers_of
-from app.domain.tracker.blockers import with_blocker_added, with_blocker_removed
+from app.domain.tracker.blockers import (
+    circle_objection,
+    with_blocker_added,
+    with_blocker_removed,
+    with_blockers,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,3 +49,40 @@ def test_a_blocker_is_added_to_the_text(body: str, number: int, found: str) -> N
 )
 def test_a_blocker_is_taken_out_of_the_text(body: str, number: int, found: str) -> None:
     assert with_blocker_removed(body, number) == found
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted", "found"),
+    [
+        ("Do it.", [3, 5], "Do it.\n\nBlocked by #3, #5"),
+        ("Do it.\n\nBlocked by #3", [5], "Do it.\n\nBlocked by #5"),
+        ("Blocked by #3, #5", [], ""),
+        ("## Blocked by\n- #3", [3], "## Blocked by\n- #3"),
+    ],
+)
+def test_a_text_names_exactly_the_blockers_that_are_wanted(
+    body: str, wanted: list[int], found: str
+) -> None:
+    text, by_hand = with_blockers(body, wanted)
+    assert (text, by_hand) == (found, None)
+    assert blockers_of(text) == wanted
+
+
+NAMED = {5: [7], 7: [12], 8: [5, 9], 9: [9]}
+
+
+@pytest.mark.parametrize(
+    ("number", "blocker", "said"),
+    [
+        (12, 3, ""),
+        (12, 9, ""),
+        (5, 12, ""),
+        (12, 12, "An issue cannot wait for itself."),
+        (12, 7, "#7 waits for #12 already, so neither would ever start."),
+        (12, 8, "#8 waits for #12 through #5, #7, so none of them would ever start."),
+    ],
+)
+def test_issues_that_would_wait_for_each_other_are_told(
+    number: int, blocker: int, said: str
+) -> None:
+    assert circle_objection(number, blocker, NAMED) == said

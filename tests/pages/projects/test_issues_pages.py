@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from nicegui import ui
 from nicegui.testing.user import User
+from nicegui.testing.user_interaction import UserInteraction
 
 from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut
 from tests.builders.repositories import make_origin
@@ -233,8 +234,50 @@ async def test_what_blocks_an_issue_is_chosen_and_taken_out_and_its_text_says_it
     user.find(marker="blocked-by-remove").click()
     await user.should_not_see(marker="blocked-by-remove")
     assert (await stands(house, user, project, 2)).body == "Do it."
-    user.find(marker="blocked-by-search").type("#999").trigger("keydown.enter")
+    user.find(marker="blocked-by-search").type("#999").trigger("keydown.enter.prevent")
     await until(lambda: "#999 does not exist" in html_of(user))
+
+
+@pytest.mark.parametrize("path", ["/issues", "/projects/{}/issues"])
+async def test_a_new_issue_is_blocked_by_those_that_are_chosen_for_it(
+    house: House, user: User, project: ProjectOut, path: str
+) -> None:
+    for title in ("Show tax", "Print codes"):
+        await write(house, user, project, title, labels=READY)
+    await user.open(path.format(project.id))
+    user.find(marker="new-issue").click()
+    user.find(marker="issue-title").type("Charge tax")
+    user.find(marker="issue-body").type("Do it.")
+    user.find(marker="blocked-by-search").type("show")
+    await user.should_see(marker="blocked-by-option")
+    user.find(marker="issue-submit").click()
+    await until(lambda: "Choose an issue from the list" in html_of(user))
+    user.find(marker="blocked-by-option").click()
+    await user.should_see(marker="blocked-by-remove")
+    user.find(marker="blocked-by-search").type("999").trigger("keydown.enter.prevent")
+    user.find(marker="issue-submit").click()
+    await until(lambda: "#999 does not exist." in html_of(user))
+    _, unknown = sorted(user.find(marker="blocked-by-remove").elements, key=lambda one: one.id)
+    UserInteraction(user, {unknown}, None).click()
+    user.find(marker="issue-submit").click()
+    await until(lambda: "Issue #3 is written." in html_of(user))
+    made = await stands(house, user, project, 3)
+    assert (made.body, made.hold) == ("Do it.\n\nBlocked by #1", "blocked by #1")
+    # the next one begins without
+    user.find(marker="new-issue").click()
+    await user.should_not_see(marker="blocked-by-remove")
+
+
+async def test_issues_that_would_wait_for_each_other_are_refused_on_the_page(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    path = await write(house, user, project, "Show tax", labels=READY)
+    await write(house, user, project, "Charge tax", body="Blocked by #1", labels=READY)
+    await user.open(path)
+    user.find(marker="blocked-by-search").type("#2").trigger("keydown.enter.prevent")
+    said = "#2 waits for #1 already, so neither would ever start."
+    await until(lambda: said in html_of(user))
+    assert (await stands(house, user, project)).blocked_by == []
 
 
 async def test_what_the_agent_will_be_told_is_read_where_it_is_opened(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import ForgeUnavailable, Invalid, Parked, ProjectArchived, Refusal
+from app.errors import EditedMeanwhile, ForgeUnavailable, Invalid, Parked, ProjectArchived, Refusal
 from app.records.projects.issue_queue import Beside
 from app.services.ports import ForgeSilent, Ready, Repository
 from app.services.runs.prechecks import Prechecks
@@ -184,3 +184,65 @@ def test_an_archived_project_takes_no_words(twin: TwinPlane) -> None:
         refused.append(refusal.type)
     assert refused == [ProjectArchived] * 3
     assert issues.all(project.id)[0].title == "Mend it"
+
+
+def test_the_blockers_of_a_new_issue_are_named_in_its_text_and_hold_it(twin: TwinPlane) -> None:
+    project, issues = twin.add_project("true"), twin.services.issues
+    for title in ("One", "Two"):
+        twin.add_issue(project, title)
+    text = "Do it.\n\nBlocked by #1"
+    new = issues.add(project.id, "New", text, ["ready-for-agent"], twin.clock(), blocked_by=[2, 1])
+    assert (new.body, new.blocked_by) == ("Do it.\n\nBlocked by #1, #2", [1, 2])
+    assert new.hold == "blocked by #1"
+    changed = issues.change(project.id, 3, {"blocked_by": [2]}, twin.clock())
+    assert (changed.blocked_by, changed.hold) == ([2], "blocked by #2")
+    assert issues.change(project.id, 3, {"blocked_by": []}, twin.clock()).body == "Do it."
+
+
+@pytest.mark.parametrize(
+    ("number", "blockers", "said"),
+    [
+        (1, [999], "#999 does not exist."),
+        (1, [1], "An issue cannot wait for itself."),
+        (1, [2], "#2 waits for #1 already, so neither would ever start."),
+        (1, [3], "#3 waits for #1 through #2, so none of them would ever start."),
+    ],
+)
+def test_a_blocker_that_would_hold_for_ever_is_refused(
+    twin: TwinPlane, number: int, blockers: list[int], said: str
+) -> None:
+    project, issues = twin.add_project("true"), twin.services.issues
+    for title, body in (("One", ""), ("Two", "Blocked by #1"), ("Three", "Blocked by #2")):
+        twin.add_issue(project, title, body)
+    with pytest.raises(Invalid, match=said) as refused:
+        issues.change(project.id, number, {"blocked_by": blockers}, twin.clock())
+    assert refused.value.members["errors"] == [{"field": "blocked_by", "message": said}]
+    assert issues.one(project.id, number).blocked_by == []
+
+
+def test_a_blocker_that_only_a_person_can_take_out_of_the_text_is_told(twin: TwinPlane) -> None:
+    project, issues = twin.add_project("true"), twin.services.issues
+    twin.add_issue(project, "One")
+    twin.add_issue(project, "Two", "Blocked by #2#1")
+    with pytest.raises(Invalid, match="in a way that only you can change"):
+        issues.change(project.id, 2, {"blocked_by": [2]}, twin.clock())
+
+
+def test_an_edit_between_reading_and_writing_the_blockers_is_not_lost(
+    twin: TwinPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, issues = twin.add_project("true"), twin.services.issues
+    for title in ("One", "Two"):
+        twin.add_issue(project, title)
+    find = issues._tracker.issue
+
+    def find_and_be_overtaken(project_id: str, number: int) -> Any:
+        row = find(project_id, number)
+        issues._tracker.change_issue(project_id, number, twin.clock(), body="Theirs.")
+        return row
+
+    with monkeypatch.context() as patched:
+        patched.setattr(issues._tracker, "issue", find_and_be_overtaken)
+        with pytest.raises(EditedMeanwhile):
+            issues.change(project.id, 2, {"blocked_by": [1]}, twin.clock())
+    assert issues.one(project.id, 2).body == "Theirs."
