@@ -25,6 +25,7 @@ from app.api.schemas import (
     UsageLimit,
 )
 from app.domain.lifecycle import phase_of
+from app.domain.projects.check_rounds import command_at
 from app.domain.rules import is_paused
 from app.domain.secret_masks import SecretMask
 from app.domain.words import Cause, Phase, Status, label_of
@@ -133,13 +134,14 @@ def report_out(services: Services, run: Run) -> ReportOut:
     )
 
 
-def check_out(check: CheckResult, mask: SecretMask) -> RunCheck:
+def check_out(check: CheckResult, run: Run, mask: SecretMask) -> RunCheck:
     """Convert a check of a run."""
     told = {name: getattr(check, name) for name in RunCheck.model_fields if hasattr(check, name)}
     seconds = None
     if check.ended_at is not None:
         seconds = max(0.0, (check.ended_at - check.started_at).total_seconds())
-    out = RunCheck(**told, seconds=seconds, commit=check.sha)
+    command = list(command_at(run.checks, check.position))
+    out = RunCheck(**told, command=command, seconds=seconds, commit=check.sha)
     return masked(out, mask)
 
 

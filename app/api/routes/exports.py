@@ -123,7 +123,7 @@ def _parts(services: Services, run: Run) -> Iterator[Part]:
     timeline = Timeline(items=[event_out(one) for one in services.listing.timeline(run.id)])
     turns = services.prompts.of_run(run.id)
     checks = RunChecks(
-        items=[check_out(one, SecretMask()) for one in services.listing.checks(run.id)]
+        items=[check_out(one, run, SecretMask()) for one in services.listing.checks(run.id)]
     )
     diff, problem = _diff(services, run)
     log = services.listing.log(run.id)

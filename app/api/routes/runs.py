@@ -204,10 +204,9 @@ def _read_routes(services: Services) -> APIRouter:
     @router.get("/runs/{run_id}/checks")
     def checks(run_id: str) -> RunChecks:
         """The checks of a run with their results, one per check and round, oldest first."""
-        services.listing.find(run_id)
-        mask = services.secrets.mask()
+        run, mask = services.listing.find(run_id), services.secrets.mask()
         found = services.listing.checks(run_id)
-        return RunChecks(items=[check_out(one, mask) for one in found])
+        return RunChecks(items=[check_out(one, run, mask) for one in found])
 
     @router.get("/runs/{run_id}/report")
     def report(run_id: str) -> ReportOut:

@@ -255,6 +255,9 @@ class RunCheck(Answer):
     """One check in one round of a run; `exit_code` is null if it did not exit by itself."""
 
     name: str
+    command: list[str] = Field(
+        default_factory=list[str], description="Its arguments, as they were when the run began."
+    )
     round: int = Field(description="1 for the first; each follow-up is checked in a new one.")
     status: CheckStatus
     required: bool

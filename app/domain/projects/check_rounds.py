@@ -50,6 +50,12 @@ def read_plan(stored: Mapping[str, Any]) -> CheckPlan:
     )
 
 
+def command_at(stored: Mapping[str, Any] | None, position: int) -> tuple[str, ...]:
+    """Return the command of a run's check, by its position from 1; empty if it is not known."""
+    checks = read_checks((stored or {}).get("checks"))
+    return checks[position - 1].command if position <= len(checks) else ()
+
+
 @dataclass(frozen=True)
 class CheckEnd:
     """The end of a check; `exit_code` is None if it did not exit by itself.

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Sequence
 
 from app.domain.json.values import JsonValue
+
+# what a shell reads as it stands between double quotes
+_PLAIN_QUOTED = re.compile(r"[^\"$`\\!]+")
 
 
 def read_argv(words: str) -> list[str]:
@@ -38,3 +43,12 @@ def argv_words(argv: Sequence[str] | None) -> str:
     except ValueError:
         is_plain = False
     return lines if is_plain else json.dumps(given, ensure_ascii=False)
+
+
+def shell_words(argv: Sequence[str]) -> str:
+    """Return arguments as a person would type them in a shell, quoted as little as can be."""
+    return " ".join(map(_quoted, argv))
+
+
+def _quoted(word: str) -> str:
+    return f'"{word}"' if "'" in word and _PLAIN_QUOTED.fullmatch(word) else shlex.quote(word)

@@ -28,12 +28,13 @@ NO_CHECKS = (
 
 
 class ChecksTab:
-    """The rounds of checks by run, newest first, with the last lines of those that did not pass."""
+    """The rounds of checks by run, newest first, each with its command and its last lines."""
 
     def __init__(self, session: PageSession) -> None:
         self._session = session
         self._view: ChangeView | None = None
         self._tails: dict[tuple[str, str, int], str] = {}
+        self._has_loaded = False
         self._place = testid(ui.html("", sanitize=clean).classes("change-checks"), "change-checks")
         self.load = session.looker(self._read_tails, self._add_tails)
 
@@ -48,22 +49,33 @@ class ChecksTab:
             name = run_name(view.snapshot, run)
             parts.append(f'<h3><a href="/runs/{text(run.id)}">{text(name)}</a></h3>')
             for number in sorted({one.round for one in checks}, reverse=True):
-                parts.append(rounds_html(run.id, checks, number))
-                parts += [self._tail_html(run.id, one) for one in checks if one.round == number]
+                mine = [one for one in checks if one.round == number]
+                tails = {one.name: self._tails.get((run.id, one.name, number), "") for one in mine}
+                parts.append(rounds_html(run.id, checks, number, tails))
         self._place.set_content("".join(parts) or f'<p class="card none">{NO_CHECKS}</p>')
+        if self._has_loaded and self._missing():
+            self._session.start(self.load())
 
     async def _read_tails(self) -> dict[tuple[str, str, int], str]:
-        if self._view is None:
-            return {}
-        wanted = [
-            (run_id, one)
-            for run_id, checks in self._view.snapshot.checks.items()
-            for one in checks
-            if _has_words(one) and (run_id, one.name, one.round) not in self._tails
-        ]
+        self._has_loaded, wanted = True, self._missing()
         texts = await asyncio.gather(*(self._tail(run_id, one) for run_id, one in wanted))
         keys = [(run_id, one.name, one.round) for run_id, one in wanted]
         return dict(zip(keys, texts, strict=True))
+
+    def _missing(self) -> list[tuple[str, RunCheck]]:
+        """Return the checks, each with its run, whose output is shown and was not read yet."""
+        snapshot = self._view.snapshot if self._view is not None else None
+        checked = (
+            [run.id for run in snapshot.runs if snapshot.checks.get(run.id)] if snapshot else []
+        )
+        # of earlier runs, only the output that says what failed
+        return [
+            (run_id, one)
+            for run_id in checked
+            for one in (snapshot.checks[run_id] if snapshot else ())
+            if _has_words(one, with_passed=run_id == checked[-1])
+            and (run_id, one.name, one.round) not in self._tails
+        ]
 
     async def _tail(self, run_id: str, check: RunCheck) -> str:
         first, last = check.log_from or 0, check.log_to or 0
@@ -77,17 +89,12 @@ class ChecksTab:
         if found and self._view is not None:
             self.show(self._view)
 
-    def _tail_html(self, run_id: str, check: RunCheck) -> str:
-        words = self._tails.get((run_id, check.name, check.round), "")
-        if not words:
-            return ""
-        lines = "\n".join(map(plain_html, words.split("\n")))
-        return f'<pre class="body" tabindex="0" aria-label="{plain_html(check.name)}">{lines}</pre>'
 
-
-def _has_words(check: RunCheck) -> bool:
-    is_red = check.status not in (CheckStatus.PASSED, CheckStatus.RUNNING)
-    return is_red and (check.log_to or 0) > (check.log_from or 0)
+def _has_words(check: RunCheck, *, with_passed: bool) -> bool:
+    is_told = check.status is not CheckStatus.RUNNING and (
+        with_passed or check.status is not CheckStatus.PASSED
+    )
+    return is_told and (check.log_to or 0) > (check.log_from or 0)
 
 
 class RunsTab:

@@ -21,6 +21,7 @@ from app.pages.components.markup import (
 from app.pages.components.testids import testid
 from app.pages.review.inbox_acts import ItemActs, ItemDeeds
 from app.pages.review.inbox_rows import size_html
+from app.pages.runs.checks import command_html
 from app.pages.shell.page_session import PageSession
 from app.state.review.inbox_board import GROUP_NAMES, InboxBoard
 from app.state.review.inbox_preview import Preview, read_preview
@@ -193,7 +194,7 @@ def _checks_html(checks: list[RunCheck]) -> str:
     said = f"{len(red)} of {len(checks)} did not pass" if red else f"all {len(checks)} passed"
     rows = "".join(
         f'<div class="ln">{mark(CHECK_MARKS.get(one.status, "fail"))}'
-        f'<b>{plain_html(one.name)}</b><span class="sp"></span>'
+        f'<b>{plain_html(one.name)}</b>{command_html(one)}<span class="sp"></span>'
         f'<span class="mut clip">{plain_html(_because(one))}</span>'
         f'<span class="mut num">{step_words(one.seconds) if one.seconds is not None else ""}</span>'
         "</div>"

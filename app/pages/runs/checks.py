@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nicegui import ui
 
 from app.api.schemas import RunCheck, TimelineEvent
+from app.domain.text.argv import shell_words
 from app.domain.text.durations import step_words
 from app.domain.words import CheckStatus
 from app.pages.components.markup import clean, counted, plain, plain_html, text
@@ -23,6 +24,8 @@ LOOKS = {
     CheckStatus.STOPPED: ("■", "Stopped", "idle"),
 }
 NAMED = 3
+# characters of a command that are shown
+MOST_SHOWN = 500
 # events after which the checks are read again
 _KINDS = frozenset({"check_started", "check_ended"})
 
@@ -65,17 +68,35 @@ class ChecksCard:
         self._earlier.set_content("".join(earlier))
 
 
-def rounds_html(run_id: str, checks: Sequence[RunCheck], number: int) -> str:
-    """Return the checks of a round as a list, under its number if there was more than one."""
-    rows = "".join(_check_html(run_id, one) for one in checks if one.round == number)
+def rounds_html(
+    run_id: str, checks: Sequence[RunCheck], number: int, outputs: Mapping[str, str] | None = None
+) -> str:
+    """Return the checks of a round as a list, under its number if there was more than one.
+
+    `outputs` are the last lines of what they wrote, by name.
+    """
+    told = outputs or {}
+    mine = [one for one in checks if one.round == number]
+    rows = "".join(_check_html(run_id, one, told.get(one.name, "")) for one in mine)
     is_only = all(one.round == number for one in checks)
     head = "" if is_only else f'<h3 class="sub">Round {number}</h3>'
     return f'{head}<ul class="check-list">{rows}</ul>'
 
 
-def _check_html(run_id: str, check: RunCheck) -> str:
+def command_html(check: RunCheck) -> str:
+    """Return the command of a check in one line; empty if it is not known."""
+    words = shell_words(check.command)
+    shown = words if len(words) <= MOST_SHOWN else f"{words[:MOST_SHOWN]}…"
+    said = plain_html(" ".join(shown.split("\n")))
+    return f'<code class="m mut clip" title="{said}">{said}</code>' if words else ""
+
+
+def _check_html(run_id: str, check: RunCheck, output: str) -> str:
     mark, word, tone = LOOKS[check.status]
     facts = [] if check.seconds is None else [step_words(check.seconds)]
+    # other ends say their code themselves
+    is_clean = check.status is CheckStatus.PASSED and check.exit_code is not None
+    facts += [f"exit code {check.exit_code}"] if is_clean else []
     facts += [] if check.required else ["not required"]
     if check.because and check.status is not CheckStatus.PASSED:
         facts.append(check.because)
@@ -84,9 +105,20 @@ def _check_html(run_id: str, check: RunCheck) -> str:
     below = " · ".join([f'<span class="{tone}">{text(word)}</span>', *map(plain_html, facts)])
     return (
         f'<li class="{tone}" data-check="{text(check.name)}" data-status="{check.status}">'
-        f'<i aria-hidden="true">{mark}</i><b>{plain_html(check.name)}</b>'
-        f'{_log_html(run_id, check)}<span class="sub">{below}</span></li>'
+        f'<i aria-hidden="true">{mark}</i>'
+        f'<span class="named"><b>{plain_html(check.name)}</b>{command_html(check)}</span>'
+        f'{_log_html(run_id, check)}<span class="sub">{below}</span>'
+        f"{_output_html(check, output)}</li>"
     )
+
+
+def _output_html(check: RunCheck, output: str) -> str:
+    if not output:
+        return ""
+    lines = "\n".join(map(plain_html, output.split("\n")))
+    about = f"Output of {plain_html(check.name)}"
+    body = f'<pre class="body" tabindex="0" aria-label="{about}">{lines}</pre>'
+    return f'<details class="fold output"><summary>Output</summary>{body}</details>'
 
 
 def _named(files: Sequence[str]) -> str:

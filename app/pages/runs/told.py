@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import PromptOut, PromptPreview, TurnOut
-from app.pages.components.markup import clean, plain_html, text
+from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 from app.state.page.refused_input import messages_of
@@ -23,28 +23,41 @@ WILL_BE_TOLD = "What it will be told"
 
 
 class Told:
-    """A folded section with the prompts of a run, fetched when it is opened."""
+    """A folded section with the prompts of a run; folded, it tells how many words they have."""
 
     def __init__(self, session: PageSession, run_id: str) -> None:
         self._is_open = False
+        self._turns: Sequence[TurnOut] = ()
         self._look = session.looker(partial(session.api.prompt, run_id), self._draw)
         with ui.element("details").classes("fold told") as fold:
-            ui.html("What it was told", sanitize=clean, tag="summary")
+            with ui.element("summary"):
+                ui.html("What it was told", sanitize=clean, tag="span")
+                self._size = ui.html("", sanitize=clean, tag="span").classes("mut num")
             self._box = testid(ui.html("", sanitize=clean), "told-text")
         testid(fold, "run-prompt")
         fold.on("toggle", self._toggle, js_handler="(e) => emit(e.target.open)")
+        # nobody's first look waits for it
+        session.on_arrival(self.refresh)
 
     async def _toggle(self, event: GenericEventArguments) -> None:
         self._is_open = bool(event.args)
-        await self.refresh()
+        if self._is_open:
+            await self.refresh()
 
     async def refresh(self) -> None:
-        """Fetch the prompts if the section is open: a turn may have begun."""
-        if self._is_open:
-            await self._look()
+        """Fetch the prompts: a turn may have begun."""
+        await self._look()
 
     def _draw(self, prompt: PromptOut) -> None:
-        self._box.set_content(turns_html(prompt.turns))
+        self._turns = prompt.turns
+        self._show()
+
+    def _show(self) -> None:
+        words = sum(len(one.text.split()) for one in self._turns)
+        self._size.set_content(text(counted(words, "word")) if words else "")
+        # what nobody reads is not sent
+        if self._is_open:
+            self._box.set_content(turns_html(self._turns))
 
 
 def turns_html(turns: Sequence[TurnOut]) -> str:

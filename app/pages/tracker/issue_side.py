@@ -57,7 +57,7 @@ class BlockedBy:
 
 
 class IssuePrompt:
-    """The prompt of the next run; read when it is opened."""
+    """The prompt of the next run; folded, it tells how many words it has."""
 
     def __init__(self, session: PageSession, project: ProjectOut, number: int) -> None:
         self._session, self._project, self._number = session, project, number
@@ -68,6 +68,7 @@ class IssuePrompt:
                 self._size = ui.html("", sanitize=clean, tag="span").classes("mut num")
             self._text = ui.html("", sanitize=clean)
         box.on("toggle", self._toggle, js_handler="(e) => emit(e.target.open)")
+        session.on_arrival(self._read)
 
     async def _toggle(self, event: Any) -> None:
         self._is_open = event.args is True
@@ -75,8 +76,10 @@ class IssuePrompt:
 
     async def look(self) -> None:
         """Read the prompt again if it is shown."""
-        if not self._is_open:
-            return
+        if self._is_open:
+            await self._read()
+
+    async def _read(self) -> None:
         project = self._project
         order = {
             "project_id": project.id,
@@ -90,8 +93,12 @@ class IssuePrompt:
             told = await self._session.api.preview(order)
         except (ApiProblem, NoAnswer) as problem:
             words = problem.detail if isinstance(problem, ApiProblem) else str(problem)
-            self._text.set_content(f'<p class="sub">{plain_html(words)}</p>')
-            return
-        self._size.set_content(text(counted(len(told.text.split()), "word")))
-        lines = "\n".join(plain_html(line) for line in told.text.split("\n"))
-        self._text.set_content(f'<pre class="body" tabindex="0">{lines}</pre>')
+            size, html = "", f'<p class="sub">{plain_html(words)}</p>'
+        else:
+            size = counted(len(told.text.split()), "word")
+            lines = "\n".join(plain_html(line) for line in told.text.split("\n"))
+            html = f'<pre class="body" tabindex="0">{lines}</pre>'
+        if not self._session.client.is_deleted:
+            self._size.set_content(text(size))
+            # what nobody reads is not sent
+            self._text.set_content(html if self._is_open else "")

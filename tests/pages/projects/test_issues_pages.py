@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -284,6 +285,8 @@ async def test_what_the_agent_will_be_told_is_read_where_it_is_opened(
     house: House, user: User, project: ProjectOut
 ) -> None:
     await user.open(await write(house, user, project, "Say it", body="Word for <i>word</i>"))
+    await until(lambda: re.search(r"\b\d+ words", html_of(user)))
+    assert "<pre" not in html_of(user)
     user.find(marker="issue-prompt").trigger("toggle", True)
     await until(lambda: "<pre" in html_of(user))
     assert "Word for &lt;i&gt;word&lt;/i&gt;" in html_of(user)

@@ -125,3 +125,29 @@ async def test_a_change_that_is_not_there_is_a_page_that_says_so(
     answer = await user.http_client.get(f"/projects/{project.id}/changes/{number}")
     assert answer.status_code == status
     assert "Back to the projects" in answer.text
+
+
+async def test_the_checks_of_a_change_show_command_end_and_folded_output(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, AGENT)
+    checks = [
+        {"name": "Tests", "command": ["sh", "-c", "echo '142 <passed>'"]},
+        {"name": "Lint", "command": ["sh", "-c", "echo 'F401 unused'; exit 1"], "required": False},
+    ]
+    house.plane.ledgers.projects.change(project.id, checks=checks)
+    run = await start(house, user, project, "first", task="Add a line")
+    await until_status(house, run.id, Status.SUCCEEDED)
+    (change,) = await house.api_of(user).changes(project.id)
+    await user.open(f"{change.url}?tab=checks")
+    await until(lambda: "142 &lt;passed&gt;" in html_of(user))
+    html = html_of(user)
+    assert "sh -c" in html
+    assert "exit code 0" in html
+    assert "exit code 1" in html
+    assert "F401 unused" in html
+    assert html.count("<summary>Output</summary>") == 2
+    assert "<details open" not in html
+    # the inbox names the commands, too
+    await user.open("/")
+    await until(lambda: "; exit 1" in html_of(user))

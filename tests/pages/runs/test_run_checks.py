@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from nicegui.testing.user import User
+from sqlalchemy import update
+from sqlmodel import col
 
 from app.domain.projects.checks import Check
 from app.domain.words import CheckStatus
-from app.records.tables import CheckResult
+from app.records.tables import CheckResult, Run
 from tests.builders.run_scenes import ended_run
 from tests.drivers.web.page_calls import come_back, lose_next_answer
 from tests.pages.conftest import House, html_of, until
@@ -68,3 +70,19 @@ async def test_checks_that_could_not_be_read_are_read_when_the_link_is_back(
     await user.should_not_see(marker="run-checks")
     await come_back(user)
     await user.should_see(marker="run-checks")
+
+
+async def test_a_check_shows_its_command_and_how_it_ended(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    run = await ended_run(house, user, tmp_path)
+    checks = [Check("tests", ("sh", "-c", "make <all> && true")).as_data()]
+    with house.plane.stores.owner_of(run.id).transaction() as tx:
+        plan = {"checks": checks, "rounds": 2, "on_red": "park"}
+        tx.exec(update(Run).where(col(Run.id) == run.id).values(checks=plan))
+    add_check(house, run.id, 1, name="tests", exit_code=0)
+    await user.open(f"/runs/{run.id}")
+    await until(lambda: "make &lt;all&gt; &amp;&amp; true" in html_of(user))
+    assert "exit code 0" in html_of(user)
+    (told,) = await house.api_of(user).checks(run.id)
+    assert told.command == ["sh", "-c", "make <all> && true"]

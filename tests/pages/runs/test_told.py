@@ -37,6 +37,9 @@ async def test_a_run_page_says_what_it_was_told_once_the_section_is_opened(
     run = await ended_run(house, user, tmp_path, task="Reject <b>expired</b> coupons")
     await user.open(f"/runs/{run.id}")
     await user.should_see("What it was told")
+    # folded, it tells its length
+    (told,) = (await house.api_of(user).prompt(run.id)).turns
+    await until(lambda: f"{len(told.text.split())} words" in html_of(user))
     assert "You are on branch" not in html_of(user)
     open_section(user)
     await until(lambda: "You are on branch" in html_of(user))
