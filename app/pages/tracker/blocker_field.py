@@ -14,6 +14,7 @@ from app.pages.components.buttons import button
 from app.pages.components.icons import mark
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
+from app.pages.shell.page_session import PageSession
 from app.pages.tracker.issue_rows import MARKS
 from app.pages.tracker.words import issue_path
 from app.state.tracker.issue_board import BoardFilter
@@ -25,8 +26,11 @@ MOST_FOUND = 6
 class BlockerField:
     """`add` and `remove` get the number of a blocker; the owner then shows the new list."""
 
-    def __init__(self, add: Callable[[int], Any], remove: Callable[[int], Any]) -> None:
+    def __init__(
+        self, session: PageSession, add: Callable[[int], Any], remove: Callable[[int], Any]
+    ) -> None:
         self._add, self._remove = add, remove
+        session.on_close(self._end)
         self._project_id, self._itself = "", 0
         self._numbers: Sequence[int] = ()
         self._known: Mapping[int, BoardIssueOut] = {}
@@ -38,6 +42,10 @@ class BlockerField:
         self._search.on_value_change(self._find).on("keydown.enter.prevent", self._add_first)
         self._found = ui.element("div").classes("found")
         self._below = ui.html("", sanitize=clean)
+
+    def _end(self) -> None:
+        # these know their owner: without them a closed page is gone at once
+        self._add = self._remove = _nothing
 
     @property
     def typed(self) -> str:
@@ -127,3 +135,7 @@ class BlockerField:
         self.clear_search()
         if (adding := self._add(number)) is not None:
             await adding
+
+
+def _nothing(_: int) -> None:
+    """Take the place of a deed on a page that is closed."""

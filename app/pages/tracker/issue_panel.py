@@ -123,7 +123,7 @@ class IssuePanel:
         self._priority.on_value_change(self._prioritize)
         ui.html("Labels", sanitize=clean, tag="h2")
         self._labels = IssueLabels(self._change)
-        self._blockers = BlockedBy(self._id, self._change)
+        self._blockers = BlockedBy(self._session, self._id, self._change)
         self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
 
     def _draw_acts(self, page: Page) -> None:

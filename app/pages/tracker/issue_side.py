@@ -23,13 +23,16 @@ class BlockedBy:
     """The issues that this one waits for; its text keeps them, so that every tracker shows them."""
 
     def __init__(
-        self, project_id: str, change: Callable[[dict[str, Any]], Awaitable[None]]
+        self,
+        session: PageSession,
+        project_id: str,
+        change: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
         self._id, self._change = project_id, change
         self._issue: IssueOut | None = None
         with testid(ui.element("section").classes("stack"), "blocked-by"):
             ui.html("Blocked by", sanitize=clean, tag="h2")
-            self._field = BlockerField(self._add, self._remove)
+            self._field = BlockerField(session, self._add, self._remove)
             self._notes = ui.html("", sanitize=clean)
 
     def show(self, issue: IssueOut, others: Sequence[BoardIssueOut], *, is_archived: bool) -> None:

@@ -72,7 +72,7 @@ class IssueForm:
         self._priority = priority_field(Priority.NORMAL).control
         with testid(ui.element("div").classes("f"), "blocked-by"):
             ui.html("Blocked by", sanitize=clean).classes("label")
-            self._blocked = BlockerField(self._block, self._unblock)
+            self._blocked = BlockerField(self._session, self._block, self._unblock)
         self._ready = testid(ui.checkbox("Ready for an agent", value=True), "issue-ready")
 
     @property
