@@ -172,6 +172,7 @@ def project_out(view: ProjectView, mask: SecretMask) -> ProjectOut:
         hold=view.hold,
         agent_ready=view.agent_problem is None,
         agent_problem=view.agent_problem,
+        sandbox_problem=view.sandbox_problem,
         usage_limit=UsageLimit.model_validate(view.usage_hold) if view.usage_hold else None,
         stuck=[StuckOut.model_validate(one) for one in view.stuck],
     )

@@ -18,10 +18,10 @@ from app.adapters.sandbox.programs import needed
 from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
 from app.services.ports import Capability, Enclosure, SandboxUnavailable
 
-INSTALL = "Install bubblewrap (Debian, Ubuntu: apt install bubblewrap)."
+INSTALL = "Install bubblewrap (Debian, Ubuntu: `apt install bubblewrap`)."
 APPARMOR = (
     "AppArmor keeps programs from making user namespaces here: allow it for bwrap by a profile, "
-    "or set kernel.apparmor_restrict_unprivileged_userns=0."
+    "or run `sysctl kernel.apparmor_restrict_unprivileged_userns=0`."
 )
 SWITCHED_OFF = (
     "User namespaces are switched off here: set user.max_user_namespaces (and, where it is there, "

@@ -291,6 +291,10 @@ class ProjectOut(Answer):
     agent_problem: str | None = Field(
         default=None, description="Why its agent cannot work on this machine, and what helps."
     )
+    sandbox_problem: str | None = Field(
+        default=None,
+        description="Why its sandbox level is not available on this machine, and what helps.",
+    )
     clone_percent: int | None = None
     strikes: int
     paused: bool

@@ -84,6 +84,7 @@ CARD_CHARS = 8_000
 LONGEST = 32 * 1024
 LARGEST = 512 * 1024
 _LINES = re.compile(r"\r\n|\r|\n")
+_IN_BACKQUOTES = re.compile(r"`([^`<>\n]+)`")
 # wide code and tables scroll in their own box, which the keyboard must be able to reach
 _SCROLLING, _BY_KEYS = re.compile("<(pre|table)>"), r'<\1 tabindex="0">'
 
@@ -112,6 +113,11 @@ def _clean_once(html: str) -> str:
 def text(value: object) -> str:
     """Escape a value for HTML text and attributes."""
     return escape(str(value), quote=True)
+
+
+def coded_html(value: object) -> str:
+    """Return `plain_html` with the commands that a sentence has in backquotes set as code."""
+    return _IN_BACKQUOTES.sub(r"<code>\1</code>", plain_html(value))
 
 
 def counted(number: int, word: str) -> str:

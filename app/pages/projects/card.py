@@ -12,7 +12,7 @@ from app.domain.lifecycle import LIVE
 from app.domain.words import Status
 from app.pages.components.chips import pill_of
 from app.pages.components.countdown import ago_html
-from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.components.markup import clean, coded_html, plain, plain_html, text
 from app.pages.projects.controls import ProjectControls
 from app.pages.projects.facts import (
     bars_html,
@@ -67,11 +67,13 @@ def held_html(project: ProjectOut) -> str:
 
 
 def unready_html(project: ProjectOut) -> str:
-    """Return why the project's agent cannot work here, and how to fix it."""
-    if project.agent_problem is None:
-        return ""
-    words = plain_html(project.agent_problem)
-    return f'<div class="sub alarm" data-testid="agent-problem">{words}</div>'
+    """Return why the project's agent or sandbox cannot work here, and how to fix it."""
+    problems = (("agent", project.agent_problem), ("sandbox", project.sandbox_problem))
+    return "".join(
+        f'<div class="sub alarm" data-testid="{part}-problem">{coded_html(problem)}</div>'
+        for part, problem in problems
+        if problem is not None
+    )
 
 
 def held_words_html(limit: UsageLimit) -> str:

@@ -13,11 +13,12 @@ from app.api.schemas import Finding, ProjectChange, ProjectOut
 from app.pages.components.buttons import add_folder_button, button
 from app.pages.components.chips import copy_chip_html
 from app.pages.components.fields import text_field
-from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.components.markup import clean, coded_html, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 from app.state.page.refused_input import blamed_by
-from app.state.projects.agent_setup import Lack, lacks_of
+from app.state.projects.agent_setup import Lack, command_in, lacks_of
+from app.state.projects.card_words import is_set_up
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -82,11 +83,12 @@ class LocateDialog:
 
 
 class SetupDialog:
-    """Says what an agent lacks, and the command that helps; looks again on request."""
+    """Says what a project's agent or sandbox lacks, and the command that helps; looks again."""
 
     def __init__(self, session: PageSession, project: ProjectOut) -> None:
-        self._session, self._id, self._agent = session, project.id, project.agent
-        with _sheet(session, f"Set up {plain(project.agent)}") as self._dialog:
+        self._session, self._id = session, project.id
+        self._name = "the sandbox" if project.agent_ready else plain(project.agent)
+        with _sheet(session, f"Set up {self._name}") as self._dialog:
             self._said = testid(ui.html("", sanitize=clean), "agent-lacks")
             with ui.element("div").classes("foot"):
                 ui.link("All findings", "/settings").classes("under")
@@ -112,9 +114,10 @@ class SetupDialog:
             self._session.refuse(problem)
         else:
             self._session.board.apply(project)
-            if project.agent_ready:
+            if is_set_up(project):
                 self._dialog.close()
-                self._session.notify(f"{plain(self._agent)} is ready.")
+                name = f"{self._name[0].upper()}{self._name[1:]}"
+                self._session.notify(f"{name} is ready.")
                 return
             self._show(found.items)
         self._again.set_text("Check again")
@@ -132,8 +135,25 @@ def lacks_html(project: ProjectOut, lacks: Sequence[Lack]) -> str:
         f"<li><b>{text(one.check)}</b> {plain_html(one.found)}{_advice_html(one)}</li>"
         for one in lacks
     )
-    said = plain_html(project.agent_problem or "")
-    return f'<p class="alarm">{said}</p>' + (f'<ul class="lacks">{rows}</ul>' if rows else "")
+    html = ""
+    if project.agent_problem:
+        html = f'<p class="alarm">{coded_html(project.agent_problem)}</p>'
+    html += f'<ul class="lacks">{rows}</ul>' if rows else ""
+    return html + _sandbox_html(project)
+
+
+def _sandbox_html(project: ProjectOut) -> str:
+    problem = project.sandbox_problem
+    if problem is None:
+        return ""
+    command = command_in(problem)
+    chip = copy_chip_html(command, command, about="command") if command else ""
+    settings = f"/projects/{text(project.id)}?tab=settings"
+    other = f'Or choose another level in the project\'s <a href="{settings}">settings</a>.'
+    return (
+        f'<div data-testid="sandbox-lacks"><p class="alarm">{coded_html(problem)}</p>{chip}'
+        f'<p class="advice">{other}</p></div>'
+    )
 
 
 def _advice_html(lack: Lack) -> str:

@@ -13,6 +13,7 @@ from app.pages.components.countdown import until_html
 from app.pages.components.icons import Mark, icon, mark
 from app.pages.components.markup import (
     clean,
+    coded_html,
     format_markdown,
     plain,
     plain_html,
@@ -164,8 +165,9 @@ def rest_html(preview: Preview, summary: str, session: PageSession) -> str:
 
 def _happened_html(item: InboxItem, session: PageSession) -> str:
     more = f" Resumes in {until_html(item.until, session.now())}." if item.until else ""
-    press = f"Press <b>{text(item.action)}</b>. " if item.action != "Open" else ""
-    said = f"<p>{plain_html(item.sentence)}{more}</p>"
+    end = "" if item.action.endswith("…") else "."
+    press = f"Press <b>{text(item.action)}</b>{end} " if item.action != "Open" else ""
+    said = f"<p>{coded_html(item.sentence)}{more}</p>"
     return f'{said}<p class="sub">{press}{text(NEXT[item.kind])}</p>'
 
 

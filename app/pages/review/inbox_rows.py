@@ -13,7 +13,7 @@ from app.domain.review.inbox import Group, ItemKind
 from app.pages.components.buttons import button, link_button
 from app.pages.components.countdown import ago_html, until_html
 from app.pages.components.icons import Mark, icon, mark
-from app.pages.components.markup import clean, counted, plain, plain_html, text
+from app.pages.components.markup import clean, coded_html, counted, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 from app.state.review.inbox_board import InboxBoard, acts_here
@@ -135,7 +135,7 @@ def meta_html(item: InboxItem, session: PageSession) -> str:
     if item.facts is not None:
         return "".join([*parts, *_change_parts(item.facts)])
     parts = [] if is_named else parts
-    parts.append(f'<span class="clip">{plain_html(item.sentence)}</span>')
+    parts.append(f'<span class="clip">{coded_html(item.sentence)}</span>')
     if item.until is not None:
         parts.append(f"<span>Resumes in {until_html(item.until, session.now())}.</span>")
     return "".join(parts)

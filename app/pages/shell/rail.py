@@ -22,6 +22,7 @@ LOGO = '<span class="logo" aria-hidden="true"><i></i><i></i><i></i><i></i></span
 ALERTS = {
     "notifications": "Notifications do not get through",
     "agent": "An agent is not ready",
+    "sandbox": "A sandbox is missing",
     "disk": "Low disk space",
 }
 ALERTS_SHOWN = 5

@@ -1,20 +1,20 @@
-"""Alerts for every page: undelivered notifications, missing agents, disks that run full."""
+"""Alerts for every page: undelivered notifications, missing agents and sandboxes, full disks."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.formatting import size_words
 from app.records.database.database import DatabaseSilent
-from app.records.feed import Change, FindingsChanged
+from app.records.feed import Change, FindingsChanged, ProjectChanged
 from app.services.notifications.notifications import NotificationService
 from app.services.projects.overview import Overview
 from app.services.system.disk_room import DiskRoom
 
-NOTIFICATIONS, AGENT, DISK = "notifications", "agent", "disk"
+NOTIFICATIONS, AGENT, SANDBOX, DISK = "notifications", "agent", "sandbox", "disk"
 NAMED = 3
 
 
@@ -48,12 +48,14 @@ class Alerts:
         self._publish = publish
         self._since: dict[tuple[str, str], datetime] = {}
         self._published: frozenset[tuple[str, str]] = frozenset()
+        # what this machine lacks for each project, as of the last check
+        self._lacks: dict[str, tuple[str | None, str | None]] = {}
 
     def all(self) -> list[Alert]:
         """Return every current alert. Raises DatabaseSilent."""
         now = self._clock()
         told = [(NOTIFICATIONS, what, since) for what, since in self._notifications.waiting()]
-        told += [(AGENT, what, now) for what in self._agents()]
+        told += [(part, what, now) for part, what in self._needed()]
         told += [
             (DISK, f"{size_words(one.free)} free for {one.name} ({one.folder})", now)
             for one in self._disk.low()
@@ -76,26 +78,40 @@ class Alerts:
             return []
 
     def check_once(self) -> None:
-        """Publish a change if the set of alerts differs from the last check."""
+        """Publish a change if the set of alerts differs from the last check.
+
+        Projects whose agent or sandbox has come or gone are published, too: their cards say so.
+        """
         try:
             found = frozenset(_key(one.part, one.what) for one in self.all())
+            views = self._overview.all()
         except DatabaseSilent:
             return  # unknown: the published set stays
+        lacks = {one.project.id: (one.agent_problem, one.sandbox_problem) for one in views}
+        before, self._lacks = self._lacks, lacks
+        changed = [one for one, lack in lacks.items() if before.get(one, lack) != lack]
+        changes: list[Change] = [ProjectChanged(one) for one in changed]
         if found != self._published:
             self._published = found
-            self._publish([FindingsChanged()])
+            changes.append(FindingsChanged())
+        if changes:
+            self._publish(changes)
 
-    def _agents(self) -> list[str]:
-        needed: dict[str, list[str]] = defaultdict(list)
+    def _needed(self) -> Iterator[tuple[str, str]]:
+        """Yield the part and the sentence of what projects need and this machine lacks."""
+        needed: dict[tuple[str, str], list[str]] = defaultdict(list)
         for view in self._overview.all():
-            if view.agent_problem and view.project.archived_at is None:
-                needed[view.agent_problem].append(view.project.name)
-        return [f"{problem} Needed by {_names(names)}." for problem, names in needed.items()]
+            problems = ((AGENT, view.agent_problem), (SANDBOX, view.sandbox_problem))
+            for part, problem in problems if view.project.archived_at is None else ():
+                if problem:
+                    needed[part, problem].append(view.project.name)
+        for (part, problem), names in needed.items():
+            yield part, f"{problem} Needed by {_names(names)}."
 
 
 def _key(part: str, what: str) -> tuple[str, str]:
     # the texts of disks and notifications hold figures that change all the time
-    return part, what if part == AGENT else part
+    return part, what if part in (AGENT, SANDBOX) else part
 
 
 def _names(names: list[str]) -> str:

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from app.domain.lifecycle import LIVE
 from app.domain.usage_limits import Stand, stand_of
 from app.errors import NotFound
-from app.records.feed import Feed, FeedBroke, Numbered, ProjectChanged
+from app.records.feed import Feed, FeedBroke, FindingsChanged, Numbered, ProjectChanged
 from app.records.people.usage_limit_ledger import facts_of
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.review.open_changes import open_changes_of
@@ -61,6 +61,7 @@ class ProjectView:
     usage_hold: AccountHold | None = None
     stuck: tuple[Stuck, ...] = ()
     agent_problem: str | None = None
+    sandbox_problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,9 @@ class ProjectViews:
                 agent_problem=None
                 if project.archived_at
                 else self._projects.agent_problem(project),
+                sandbox_problem=None
+                if project.archived_at
+                else self._projects.sandboxes.problem_of(project),
             )
         return views
 
@@ -288,7 +292,8 @@ class Overview:
                     self._known.pop(project_id, None)
                     self._changes += 1
                     self._epochs[project_id] = self._epochs.get(project_id, 0) + 1
-            case FeedBroke():
+            # what this machine has for agents is part of each view
+            case FeedBroke() | FindingsChanged():
                 with self._lock:
                     self._known.clear()
                     self._changes += 1

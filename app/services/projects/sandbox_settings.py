@@ -41,6 +41,11 @@ class SandboxSettings:
         """Return the sandbox levels of this machine."""
         return self._sandbox.probe()
 
+    def problem_of(self, project: Project) -> str | None:
+        """Return why a project's level is not available here and what helps, None if it is."""
+        level, capability = read_level(project.sandbox), self.capability()
+        return None if capability.can(level) else not_here(level, capability)
+
     def settle_new(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the columns of a new project. Raises SandboxNotHere."""
         level = SandboxLevel(settings.get("sandbox") or self.default)

@@ -234,6 +234,7 @@ def _loop_of(view: ProjectView) -> Loop:
         or unreachable_words(project)
         or project.checks_error
         or view.agent_problem
+        or view.sandbox_problem
     )
     return Loop(
         project=project.name,

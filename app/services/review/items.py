@@ -27,8 +27,12 @@ _ALERTS = {
     NOTIFICATIONS: (ItemKind.NOTIFICATIONS_FAILING, "Notifications do not get through"),
     DISK: (ItemKind.DISK_LOW, "Low disk space"),
 }
-# their page opens the dialog that asks where the repository is
-_MOVED = (ItemKind.REPOSITORY_BROKEN, ItemKind.REPOSITORY_UNREACHABLE)
+# the dialogs that the project's page opens: where the repository is, what the sandbox lacks
+_DIALOGS = {
+    ItemKind.REPOSITORY_BROKEN: "locate",
+    ItemKind.REPOSITORY_UNREACHABLE: "locate",
+    ItemKind.SANDBOX_UNAVAILABLE: "set-up",
+}
 _KEPT = {
     ItemKind.PUSH_REFUSED: "push refused",
     ItemKind.SECRET_FOUND: "secret found",
@@ -44,7 +48,7 @@ def of_project(view: ProjectView) -> Iterator[Item]:
 
     def item(kind: ItemKind, what: str, sentence: str, at: datetime | None) -> Item:
         since = at or _last_end(view) or project.created_at
-        url = f"{path}?do=locate" if kind in _MOVED else path
+        url = f"{path}?do={_DIALOGS[kind]}" if kind in _DIALOGS else path
         return Item(
             f"{kind}:{project.id}", kind, project.id, f"{name} {what}", sentence, since, url
         )
@@ -62,7 +66,10 @@ def of_project(view: ProjectView) -> Iterator[Item]:
         yield item(ItemKind.REPOSITORY_UNREACHABLE, what, because, project.origin_since)
     if project.checks_error is not None:
         yield item(ItemKind.CHECKS_ERROR, "cannot run its checks", project.checks_error, None)
-    if last := _without_sandbox(view):
+    if view.sandbox_problem is not None:
+        what = "cannot start its sandbox"
+        yield item(ItemKind.SANDBOX_UNAVAILABLE, what, view.sandbox_problem, None)
+    elif last := _without_sandbox(view):
         yield _of_run(ItemKind.SANDBOX_UNAVAILABLE, last, name)
 
 

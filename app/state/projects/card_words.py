@@ -127,7 +127,12 @@ def wants_person(project: ProjectOut) -> bool:
     """Return True if the project stands still until a person acts."""
     needs_act = project.paused or project.unreachable or project.state == "broken"
     needs_act = needs_act or project.checks_error is not None
-    return project.archived_at is None and (needs_act or not project.agent_ready)
+    return project.archived_at is None and (needs_act or not is_set_up(project))
+
+
+def is_set_up(project: ProjectOut) -> bool:
+    """Return True if this machine has the project's agent and sandbox, as far as is known."""
+    return project.agent_ready and project.sandbox_problem is None
 
 
 class Act(StrEnum):
@@ -182,7 +187,7 @@ def _ways_out(project: ProjectOut, busy: Mapping[Act, str]) -> Iterator[Press]:
         (is_away or Act.LOOK in busy, Act.LOOK, "Check again"),
         (bool(project.checks_error) or Act.TRY_CHECKS in busy, Act.TRY_CHECKS, "Try again"),
         (project.paused or Act.RESET in busy, Act.RESET, "Reset"),
-        (not project.agent_ready, Act.SETUP, "Set up…"),
+        (not is_set_up(project), Act.SETUP, "Set up…"),
     )
     tones = iter(("rec",))
     for is_asked, act, words in asked:
@@ -201,7 +206,7 @@ def _usual(project: ProjectOut) -> Iterator[Press]:
 
 def can_start(project: ProjectOut) -> bool:
     """Return False only if it is known that no issue is ready or that no run can start."""
-    return project.ready_count != 0 and not project.unreachable and project.agent_ready
+    return project.ready_count != 0 and not project.unreachable and is_set_up(project)
 
 
 def issue_choices(issues: Iterable[IssueOut]) -> dict[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from html import escape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from nicegui.testing.user import User
 from app.api.schemas import NewIssue, NewProject, ProjectOut, RecentFailure
 from app.pages.projects.card import card_html, facts_html
 from app.pages.projects.project import banner_html
+from app.services.ports import Capability
 from app.state.runs.run_form import Trouble, TroubleKind
 from tests.builders.repositories import make_origin
 from tests.builders.run_samples import NOON, project_of
+from tests.builders.run_scenes import WAITS, add_project
 from tests.fakes.world import no_sandbox
 from tests.pages.conftest import House, html_of, until
 
@@ -321,3 +324,37 @@ async def test_the_demo_says_that_its_agent_will_run_unsandboxed_where_there_is_
     monkeypatch.setattr(sandboxes, "_sandbox", no_sandbox())
     await user.open("/projects")
     assert "Its agent will run unsandboxed. bubblewrap is not installed." in html_of(user)
+
+
+LACKS = "bubblewrap is not installed. Install bubblewrap (Debian: `apt install bubblewrap`)."
+SHOWN = LACKS.replace("`apt install bubblewrap`", "<code>apt install bubblewrap</code>")
+
+
+async def test_a_missing_sandbox_has_its_way_out_on_the_card_and_from_the_inbox(
+    house: House, user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS, sandbox="contained")
+    api, alerts = house.api_of(user), house.plane.services.alerts
+    alerts.check_once()
+    await user.open("/projects")
+    machine = house.plane.services.projects.sandboxes._sandbox
+    with monkeypatch.context() as missing:
+        because, _, remedy = LACKS.partition(". ")
+        none = SimpleNamespace(capability=Capability(None, (), f"{because}.", remedy))
+        missing.setattr(machine, "_inspect", lambda **_: none)
+        await api.doctor("anew")
+        alerts.check_once()
+        await until(lambda: SHOWN in facts(user, project.id))
+        assert section(user, project.id) == "projects-needs-you"
+        press(user, project.id, "set-up")
+        await until(lambda: "Set up the sandbox" in html_of(user))
+        assert 'data-copy="apt install bubblewrap"' in html_of(user)
+        await user.open(f"/projects/{project.id}?do=set-up")
+        await until(lambda: "Set up the sandbox" in html_of(user))
+    other = await house.sign_in()
+    await other.open("/projects")
+    assert SHOWN in facts(other, project.id)
+    user.find(marker="setup-check").click()
+    await until(lambda: "The sandbox is ready." in html_of(user))
+    alerts.check_once()
+    await until(lambda: "bubblewrap" not in facts(other, project.id))

@@ -15,6 +15,7 @@ from app.records.feed import ProjectChanged
 from app.records.tables import ChangeRequest, Project, Run
 from tests.drivers.planes import COMMIT
 from tests.fakes.planes import TwinPlane
+from tests.fakes.world import no_sandbox
 
 
 def items(twin: TwinPlane) -> list[Item]:
@@ -203,3 +204,22 @@ def test_an_unchanged_inbox_is_not_read_again(twin: TwinPlane) -> None:
     assert statements != []
     for engine in engines:
         event.remove(engine, "before_cursor_execute", count)
+
+
+def test_a_sandbox_that_the_machine_lacks_is_told_before_any_run(
+    twin: TwinPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = twin.add_project(name="shop", sandbox="contained")
+    bare = twin.add_project(name="bare", sandbox="none")
+    assert kinds(twin) == []
+    monkeypatch.setattr(twin.services.projects.sandboxes, "_sandbox", no_sandbox())
+    twin.services.feed.publish([ProjectChanged(project.id)])
+    [item] = items(twin)
+    assert (item.kind, item.action) == (ItemKind.SANDBOX_UNAVAILABLE, "Set up…")
+    assert (item.id, item.project_id) == (f"sandbox_unavailable:{project.id}", project.id)
+    assert item.title == "shop cannot start its sandbox"
+    assert item.sentence == "bubblewrap is not installed. Install the package bubblewrap."
+    assert item.url == f"/projects/{project.id}?do=set-up"
+    [alert] = twin.services.alerts.all()
+    assert (alert.part, alert.what) == ("sandbox", f"{item.sentence} Needed by shop.")
+    assert bare.name not in alert.what

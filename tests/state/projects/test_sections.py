@@ -34,6 +34,7 @@ LIMIT = UsageLimit(agent="claude", family="", until=NOON)
         ({"state": "broken"}, Section.ATTENTION),
         ({"checks_error": "It did not start."}, Section.ATTENTION),
         ({"agent_ready": False}, Section.ATTENTION),
+        ({"sandbox_problem": "bubblewrap is not installed."}, Section.ATTENTION),
         # a limit passes without a person, and has its banner
         ({"usage_limit": LIMIT}, Section.IDLE),
         ({"state": "cloning"}, Section.IDLE),
