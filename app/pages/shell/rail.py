@@ -142,9 +142,10 @@ def _count_unread(session: PageSession, count: ui.html) -> None:
             known = data["mark"]
             await look()
 
+    mine = session.system.person_id
     show(session.system.unread or 0)
     session.on("inbox.items", follow)
-    session.on("inbox.read", lambda _: look())
+    session.on("inbox.read", lambda data: look() if data["person_id"] == mine else None)
     session.on_return(lambda: show(session.system.unread))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,16 +30,31 @@ class SubscriptionsPanel:
     def __init__(self, session: PageSession, seen: SubscriptionsOut) -> None:
         self._session = session
         self._board = SubscriptionBoard(seen)
+        self._rows: dict[str | None, _Row] = {}
+        # one after the other: each choice holds all kinds of its row
+        self._saving = asyncio.Lock()
         ui.html("What is sent", sanitize=clean, tag="h2").classes("above")
         ui.html(ABOUT, sanitize=clean, tag="p").classes("sub")
-        with ui.element("div").classes("wrap"):
-            self._table = testid(ui.element("table").classes("t chosen"), "subscriptions")
+        with (
+            ui.element("div").classes("wrap"),
+            testid(ui.element("table").classes("t chosen"), "subscriptions"),
+        ):
+            with ui.element("thead"), ui.element("tr"):
+                for words in ("Project", *(words for _, words in COLUMNS)):
+                    ui.html(text(words), sanitize=clean, tag="th").props("scope=col")
+                ui.html('<span class="sr">Remove</span>', sanitize=clean, tag="th")
+            self._body = ui.element("tbody")
         with ui.element("div").classes("part"):
             self._draw_picker()
         self._show()
         self._look = session.looker(session.api.subscriptions, self._take)
         session.on("subscriptions.changed", lambda _: self._look())
         session.on_return(self._look)
+        session.on_close(self._end)
+
+    def _end(self) -> None:
+        # the rows know this panel: without them a closed page is gone at once
+        self._rows.clear()
 
     def _draw_picker(self) -> None:
         self._picker = choice_field("Choose for one project", {}, None, mark="subscribe-project")
@@ -51,31 +67,67 @@ class SubscriptionsPanel:
             await self._choose(str(project_id), self._board.kinds_for_all)
 
     def _take(self, seen: SubscriptionsOut) -> None:
-        self._board = SubscriptionBoard(seen)
+        if not self._saving.locked():
+            # what is being saved is newer
+            self._board = SubscriptionBoard(seen)
         self._show()
 
     def _show(self) -> None:
+        """Bring the rows in line with the board; those that stay keep the focus."""
         if self._session.client.is_deleted:
             return
-        self._table.clear()
-        with self._table:
-            with ui.element("thead"), ui.element("tr"):
-                for words in ("Project", *(words for _, words in COLUMNS)):
-                    ui.html(text(words), sanitize=clean, tag="th").props("scope=col")
-                ui.html('<span class="sr">Remove</span>', sanitize=clean, tag="th")
-            with ui.element("tbody"):
-                for one in self._board.rows():
-                    self._draw_row(one)
-        chosen = {one.project_id for one in self._board.rows()}
+        rows = self._board.rows()
+        for gone in self._rows.keys() - {one.project_id for one in rows}:
+            self._rows.pop(gone).element.delete()
+        for place, one in enumerate(rows):
+            if one.project_id not in self._rows:
+                with self._body:
+                    self._rows[one.project_id] = _Row(one, self._toggle, self._remove)
+            shown = self._rows[one.project_id]
+            shown.show(one)
+            if self._body.default_slot.children[place] is not shown.element:
+                shown.element.move(target_index=place)
+        chosen = {one.project_id for one in rows}
         left = {
             one.id: plain(one.name) for one in self._session.board.listing() if one.id not in chosen
         }
         self._picker.control.set_options(left)
         self._picker.box.set_visibility(bool(left))
 
-    def _draw_row(self, row: SubscriptionRow) -> None:
-        name = plain(row.name)
-        with testid(ui.element("tr"), "subscription-row", project=row.project_id or "all"):
+    async def _toggle(self, project_id: str | None, kind: str) -> None:
+        kinds = self._board.toggle(project_id, kind)
+        if kinds is not None:
+            self._show()
+            await self._choose(project_id, kinds)
+
+    async def _remove(self, project_id: str | None) -> None:
+        await self._choose(project_id, None)
+
+    async def _choose(self, project_id: str | None, kinds: Sequence[str] | None) -> None:
+        seen: SubscriptionsOut | None = None
+        async with self._saving:
+            try:
+                seen = await self._session.api.subscribe(project_id, kinds)
+            except (ApiProblem, NoAnswer) as problem:
+                self._session.refuse(problem)
+        if seen is not None:
+            self._take(seen)
+        else:
+            await self._look()  # the boxes as they stand
+
+
+class _Row:
+    """A project's boxes, drawn once."""
+
+    def __init__(
+        self,
+        row: SubscriptionRow,
+        toggle: Callable[[str | None, str], Awaitable[None]],
+        remove: Callable[[str | None], Awaitable[None]],
+    ) -> None:
+        name, project = plain(row.name), row.project_id
+        self._boxes: dict[str, ui.element] = {}
+        with testid(ui.element("tr"), "subscription-row", project=project or "all") as self.element:
             ui.html(text(row.name), sanitize=clean, tag="td").classes("wide")
             for kind, words in COLUMNS:
                 with ui.element("td") as cell:
@@ -83,22 +135,19 @@ class SubscriptionsPanel:
                     box = ui.element("input").props("type=checkbox")
                     box.props["aria-label"] = f"{name}: {words.lower()}"
                     box.props["data-kind"] = kind
-                    if kind in row.kinds:
-                        box.props["checked"] = True
-                    box.on("change", partial(self._toggle, row, kind))
+                    box.on("change", partial(toggle, project, kind))
+                    self._boxes[kind] = box
             with ui.element("td"):
-                if row.is_chosen:
-                    words = "Reset" if row.project_id is None else "Remove"
-                    undo = partial(self._choose, row.project_id, None)
-                    reset = button(words, undo, kind="small bare", mark="unsubscribe")
-                    reset.props["aria-label"] = f"{words} the choice for {name}"
+                words = "Reset" if project is None else "Remove"
+                self._undo = button(
+                    words, partial(remove, project), kind="small bare", mark="unsubscribe"
+                )
+                self._undo.props["aria-label"] = f"{words} the choice for {name}"
 
-    async def _toggle(self, row: SubscriptionRow, kind: str) -> None:
-        await self._choose(row.project_id, row.toggled(kind))
-
-    async def _choose(self, project_id: str | None, kinds: Sequence[str] | None) -> None:
-        try:
-            self._take(await self._session.api.subscribe(project_id, kinds))
-        except (ApiProblem, NoAnswer) as problem:
-            self._session.refuse(problem)
-            self._show()  # the boxes as they were
+    def show(self, row: SubscriptionRow) -> None:
+        """Tick the boxes of the kinds that are sent."""
+        for kind, box in self._boxes.items():
+            is_sent = kind in row.kinds
+            if box.props.get("checked") is not is_sent:
+                box.props["checked"] = is_sent
+        self._undo.set_visibility(row.is_chosen)

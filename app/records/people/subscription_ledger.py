@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from app.records.feed import SubscriptionsChanged
 from app.records.people.audit_ledger import record
 from app.records.stores.routing import Stores
-from app.records.tables import Subscription
+from app.records.tables import Person, Subscription
 
 
 class SubscriptionLedger:
@@ -30,6 +30,8 @@ class SubscriptionLedger:
         Without kinds (None) the choice is removed.
         """
         with self._stores.control.transaction() as tx:
+            # two tabs may choose at one moment
+            tx.exec(select(Person.id).where(Person.id == person_id).with_for_update())
             tx.exec(
                 delete(Subscription).where(
                     col(Subscription.person_id) == person_id, _is_of(project_id)

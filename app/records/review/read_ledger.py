@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from app.records.feed import ItemsRead
 from app.records.projects.tracker_ledger import batched
 from app.records.stores.routing import Stores
-from app.records.tables import ReadItem
+from app.records.tables import Person, ReadItem
 
 
 class ReadLedger:
@@ -32,6 +32,8 @@ class ReadLedger:
         """Mark items as read, and forget those that are `gone` from the inbox."""
         mine = col(ReadItem.person_id) == person_id
         with self._stores.control.transaction() as tx:
+            # two tabs may mark the same items at one moment
+            tx.exec(select(Person.id).where(Person.id == person_id).with_for_update())
             for ids in batched([*read, *gone]):
                 tx.exec(delete(ReadItem).where(mine, col(ReadItem.item_id).in_(ids)))
             tx.add_all(

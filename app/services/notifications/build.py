@@ -34,7 +34,9 @@ def build(context: Context, system: SystemServices) -> NotificationServices:
     settings, clock = context.settings, context.clock
     zone = _zone(settings)
     rules, ledger = _rules(context, zone), NoticeLedger(context.stores)
-    subscriptions = Subscriptions(context, rules.kinds)
+    # servers on one SQLite file get no changes from each other
+    hears = system.leases.is_alone or not any(one.is_sqlite for one in context.stores.all())
+    subscriptions = Subscriptions(context, rules.kinds, is_kept=hears)
     notices = Notices(ledger, context.ledgers.projects, rules, subscriptions, clock)
     digests = Digests(ledger, EndedRuns(context.stores), notices, rules)
     sender = NotificationSender(context, system, ledger, digests, rules, chance=_chance)

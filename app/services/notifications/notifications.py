@@ -90,13 +90,14 @@ class NotificationService:
             for receiver in self._receivers
         ]
 
-    def waiting(self) -> list[tuple[str, datetime]]:
-        """Return a sentence for each receiver that is failing, with the time it began (UTC)."""
-        found: list[tuple[str, datetime]] = []
+    def waiting(self) -> list[tuple[str, str, datetime]]:
+        """Return each receiver that is failing: its mark, a sentence, and since when (UTC)."""
+        found: list[tuple[str, str, datetime]] = []
         for receiver in self._receivers:
             backlog = self._ledger.backlog(receiver.mark)
             if backlog.stuck_since is not None:
-                found.append((_waiting_words(receiver.shown, backlog), backlog.stuck_since))
+                words = _waiting_words(receiver.shown, backlog)
+                found.append((receiver.mark, words, backlog.stuck_since))
         return found
 
     def problems(self) -> list[tuple[str, str | None]]:

@@ -27,10 +27,12 @@ class Choice:
 class Subscriptions:
     """Keeps what people chose; where nobody chose, `default` holds: the kinds of the setting.
 
-    The receivers are those of the server. They get what at least one person wants.
+    The receivers are those of the server. They get what at least one person wants. With `is_kept`
+    choices are remembered until a change: other servers must tell theirs.
     """
 
-    def __init__(self, context: Context, default: frozenset[Kind]) -> None:
+    def __init__(self, context: Context, default: frozenset[Kind], *, is_kept: bool = True) -> None:
+        self._is_kept = is_kept
         self._ledger = SubscriptionLedger(context.stores)
         self._names = context.ledgers.projects.names
         self._default = default
@@ -89,7 +91,7 @@ class Subscriptions:
         if rows is None:
             rows = self._ledger.all()
             with self._lock:
-                if self._changes == changes:
+                if self._is_kept and self._changes == changes:
                     self._rows = rows
         return rows
 

@@ -20,11 +20,15 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert: the part, since when (UTC, as far as this server knows), and the problem."""
+    """An alert: the part, since when (UTC, as far as this server knows), and the problem.
+
+    `about` stays the same while the figures in `what` change.
+    """
 
     part: str
     since: datetime
     what: str
+    about: str = ""
 
 
 class Alerts:
@@ -54,21 +58,22 @@ class Alerts:
     def all(self) -> list[Alert]:
         """Return every current alert. Raises DatabaseSilent."""
         now = self._clock()
-        told = [(NOTIFICATIONS, what, since) for what, since in self._notifications.waiting()]
-        told += [(part, what, now) for part, what in self._needed()]
+        told = [(NOTIFICATIONS, *one) for one in self._notifications.waiting()]
+        told += [(part, what, what, now) for part, what in self._needed()]
         told += [
-            (DISK, f"{size_words(one.free)} free for {one.name} ({one.folder})", now)
+            (
+                DISK,
+                str(one.folder),
+                f"{size_words(one.free)} free for {one.name} ({one.folder})",
+                now,
+            )
             for one in self._disk.low()
         ]
-        keys = [_key(part, what) for part, what, _ in told]
         self._since = {
-            key: min(self._since.get(key, since), since)
-            for key, (_, _, since) in zip(keys, told, strict=True)
+            (part, about): min(self._since.get((part, about), since), since)
+            for part, about, _, since in told
         }
-        return [
-            Alert(part, self._since[key], what)
-            for key, (part, what, _) in zip(keys, told, strict=True)
-        ]
+        return [Alert(part, self._since[part, about], what, about) for part, about, what, _ in told]
 
     def words_of(self, part: str) -> list[str]:
         """Return the sentences of a part's alerts; none while the database is silent."""
@@ -83,7 +88,7 @@ class Alerts:
         Projects whose agent or sandbox has come or gone are published, too: their cards say so.
         """
         try:
-            found = frozenset(_key(one.part, one.what) for one in self.all())
+            found = frozenset((one.part, one.about) for one in self.all())
             views = self._overview.all()
         except DatabaseSilent:
             return  # unknown: the published set stays
@@ -107,11 +112,6 @@ class Alerts:
                     needed[part, problem].append(view.project.name)
         for (part, problem), names in needed.items():
             yield part, f"{problem} Needed by {_names(names)}."
-
-
-def _key(part: str, what: str) -> tuple[str, str]:
-    # the texts of disks and notifications hold figures that change all the time
-    return part, what if part in (AGENT, SANDBOX) else part
 
 
 def _names(names: list[str]) -> str:

@@ -52,17 +52,18 @@ def build(
     """Build the services of the inbox, of reports and of reviews."""
     autoland = AutolandService(context, tracker.changes, tracker.conflicts)
     tracker.conflicts.on_looked(autoland.request)
+    lifetime = shown_for(context.stores, is_alone=system.leases.is_alone)
     inbox = Inbox(
         context,
         projects.overview,
         limits.limits,
         projects.alerts,
         system.quarantine,
-        lifetime=shown_for(context.stores, is_alone=system.leases.is_alone),
+        lifetime=lifetime,
     )
     return ReviewServices(
         inbox=inbox,
-        unread=Unread(context, inbox),
+        unread=Unread(context, inbox, is_kept=lifetime > 0),
         visits=Visits(context),
         reports=ReportService(context.ledgers.projects, limits.limits, context.stores),
         reviews=Reviews(context, tracker.changes),

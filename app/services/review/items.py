@@ -100,7 +100,7 @@ def of_alert(alert: Alert) -> Item | None:
     if alert.part not in _ALERTS:
         return None
     kind, title = _ALERTS[alert.part]
-    return Item(f"{kind}:{alert.what}", kind, None, title, alert.what, alert.since, "/settings")
+    return Item(f"{kind}:{alert.about}", kind, None, title, alert.what, alert.since, "/settings")
 
 
 def of_stuck(row: Stuck, names: Mapping[str, str]) -> Item:

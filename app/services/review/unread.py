@@ -15,9 +15,13 @@ from app.services.review.inbox import Inbox
 
 
 class Unread:
-    """Knows what each person has read; an item that waits anew is unread again."""
+    """Knows what each person has read; an item that waits anew is unread again.
 
-    def __init__(self, context: Context, inbox: Inbox) -> None:
+    With `is_kept` what was read is remembered until a change: other servers must tell theirs.
+    """
+
+    def __init__(self, context: Context, inbox: Inbox, *, is_kept: bool = True) -> None:
+        self._is_kept = is_kept
         self._ledger = ReadLedger(context.stores)
         self._inbox = inbox
         self._lock = threading.Lock()
@@ -51,7 +55,7 @@ class Unread:
         if read is None:
             read = self._ledger.of_person(person_id)
             with self._lock:
-                if self._changes == changes:
+                if self._is_kept and self._changes == changes:
                     self._read[person_id] = read
         return read
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.api.schemas import SubscriptionsOut
 
@@ -44,6 +44,20 @@ class SubscriptionBoard:
     def rows(self) -> Sequence[SubscriptionRow]:
         """Return the rows in the order of the page."""
         return self._rows
+
+    def row_of(self, project_id: str | None) -> SubscriptionRow | None:
+        """Return the row of a project, or of all others (None)."""
+        return next((one for one in self._rows if one.project_id == project_id), None)
+
+    def toggle(self, project_id: str | None, kind: str) -> list[str] | None:
+        """Add a kind to a row at once, or leave it out; return its kinds, None without the row."""
+        row = self.row_of(project_id)
+        if row is None:
+            return None
+        kinds = row.toggled(kind)
+        chosen = replace(row, kinds=tuple(kinds), is_chosen=True)
+        self._rows = [chosen if one is row else one for one in self._rows]
+        return kinds
 
     @property
     def kinds_for_all(self) -> tuple[str, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from nicegui.testing.user import User
+from nicegui.testing.user_interaction import UserInteraction
 
 from app.api.client.client import ApiProblem
 from tests.builders.run_scenes import DELIVERS, add_project
-from tests.pages.conftest import House, until
+from tests.pages.conftest import PATIENCE_SECONDS, House, until
 
 
 def boxes(user: User) -> dict[str, list[str]]:
@@ -54,3 +56,28 @@ async def test_a_choice_that_makes_no_sense_is_refused(
         await house.api_of(user).subscribe(project_id, kinds)
     assert refused.value.status == status
     assert boxes(user) == {"all": ["needs_you", "delivered", "failed", "paused"]}
+
+
+async def test_two_boxes_ticked_at_once_are_both_saved_and_keep_their_elements(
+    house: House, user: User
+) -> None:
+    await user.open("/settings?tab=notifications")
+    (row,) = user.find(marker="subscription-row").elements
+    found = {
+        str(one.props["data-kind"]): one
+        for one in row.descendants()
+        if one.props.get("type") == "checkbox"
+    }
+    for kind in ("delivered", "paused"):  # the second before the first is answered
+        UserInteraction(user, {found[kind]}, None).trigger("change")
+    await until(lambda: boxes(user) == {"all": ["needs_you", "failed"]})
+
+    async def chosen() -> list[list[str]]:
+        return [list(one.kinds) for one in (await house.api_of(user).subscriptions()).items]
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while await chosen() != [["needs_you", "failed"]]:
+        assert time.monotonic() < deadline, "waited in vain"
+    # the focus stays where it was: the row was not drawn anew
+    assert user.find(marker="subscription-row").elements == {row}
+    assert all(not one.is_deleted for one in found.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from time import thread_time
 from typing import Any
 
@@ -13,6 +13,8 @@ from app.domain.review.inbox import Group, Item, ItemKind, counts_of
 from app.domain.words import Cause
 from app.records.feed import ProjectChanged
 from app.records.tables import ChangeRequest, Project, Run
+from app.services.projects.alerts import Alert
+from app.services.review.items import of_alert
 from tests.drivers.planes import COMMIT
 from tests.fakes.planes import TwinPlane
 from tests.fakes.world import no_sandbox
@@ -223,3 +225,12 @@ def test_a_sandbox_that_the_machine_lacks_is_told_before_any_run(
     [alert] = twin.services.alerts.all()
     assert (alert.part, alert.what) == ("sandbox", f"{item.sentence} Needed by shop.")
     assert bare.name not in alert.what
+
+
+def test_an_alert_stays_the_same_item_while_its_figures_change() -> None:
+    found = [
+        of_alert(Alert("disk", datetime(2026, 11, 23, tzinfo=UTC), f"{size} free", "/data"))
+        for size in ("3 GB", "2 GB")
+    ]
+    assert [one.id for one in found if one] == ["disk_low:/data"] * 2
+    assert [one.sentence for one in found if one] == ["3 GB free", "2 GB free"]

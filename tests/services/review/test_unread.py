@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from app.records.tables import ReadItem
 from tests.builders.notifications import Telling, telling
 from tests.services.notifications.test_subscriptions import owner
 
@@ -53,3 +55,24 @@ def test_marks_of_items_that_are_gone_are_forgotten(tmp_path: Path) -> None:
         yard.run(project)
         service.mark_read(me, None)
         assert gone not in service._ledger.of_person(me)
+
+
+def test_two_tabs_mark_the_same_items_at_one_moment(tmp_path: Path) -> None:
+    with telling(tmp_path) as yard, ThreadPoolExecutor(4) as tabs:
+        project, service, me = yard.project(), yard.plane.services.unread, owner(yard)
+        yard.run(project)
+        ids = unread(yard)
+        assert list(tabs.map(lambda _: service.mark_read(me, ids), range(4))) == [set()] * 4
+        assert unread(yard) == set()
+
+
+def test_a_server_that_hears_no_other_remembers_nothing(tmp_path: Path) -> None:
+    with telling(tmp_path) as yard:
+        project, service, me = yard.project(), yard.plane.services.unread, owner(yard)
+        yard.run(project)
+        service._is_kept = False
+        [item] = unread(yard)
+        # as another server writes it: nothing is published here
+        with yard.plane.database.transaction() as tx:
+            tx.add(ReadItem(person_id=me, item_id=item, at=yard.plane.clock()))
+        assert unread(yard) == set()
