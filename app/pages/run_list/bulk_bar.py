@@ -56,7 +56,7 @@ class BulkBar:
                 "Stop", "Stop now?", self._stop_all, kind="danger", mark="bulk-stop"
             )
             self._export = ui.html("", sanitize=clean, tag="span")
-            clear = button("Clear", self._clear, kind="quiet", mark="bulk-clear")
+            clear = button("Clear", self._clear, kind="bare", mark="bulk-clear")
             clear.props("data-key=Escape aria-keyshortcuts=Escape")
             with clear:
                 ui.html("Esc", sanitize=clean, tag="kbd").props("aria-hidden=true")

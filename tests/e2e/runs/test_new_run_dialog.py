@@ -224,3 +224,28 @@ def test_what_is_typed_into_the_dialog_without_a_link_is_what_is_sent(
     dialog.get_by_test_id("run-submit").click()
     run = wait_until(server, wait_for_run_page(page), task="Typed in a tunnel")
     assert run["idempotency_key"] == key
+
+
+def test_n_and_enter_start_nothing_and_control_enter_starts_what_was_shown(
+    server: RunyardServer, tab: Page, project: str
+) -> None:
+    def runs() -> int:
+        with server.client() as client:
+            return len(client.get(f"/runs?project_id={project}").json()["items"])
+
+    tab.goto(f"{server.url}/projects/{project}")
+    tab.wait_for_function(IS_DRAWN)
+    tab.keyboard.press("n")
+    task = tab.get_by_test_id("task")
+    expect(task).to_be_focused()
+    expect(tab.get_by_test_id("prompt-template")).to_contain_text("fix-tests@")
+    for part in ("branch-picker", "depth-level", "target-framework", "prompt-preview"):
+        expect(tab.get_by_test_id(part)).to_be_visible()
+    tab.keyboard.press("Enter")
+    expect(task).to_have_value("\n")
+    assert runs() == 0
+    task.fill("Reject expired coupons")
+    expect(tab.get_by_test_id("prompt-preview")).to_contain_text("Reject expired coupons")
+    tab.keyboard.press("Control+Enter")
+    tab.wait_for_url("**/runs/run_*")
+    assert runs() == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from pathlib import Path
 from uuid import uuid4
 
@@ -42,6 +43,13 @@ def test_three_failed_runs_are_run_again_by_keyboard_alone(
     # what is hidden takes no focus
     expect(page.get_by_test_id("bulk-bar")).to_be_visible()
     expect(page.get_by_test_id("bulk-count")).to_have_text("3 selected")
+    with page.expect_download() as exported:
+        page.get_by_test_id("bulk-bar").get_by_text("Export").click()
+    assert zipfile.is_zipfile(exported.value.path())
+    for run in failed:
+        # its id to copy, and when it ended
+        expect(row(page, run).locator(f"[data-copy={run}]")).to_have_count(1)
+        expect(row(page, run).locator("time").first).to_be_visible()
     page.get_by_test_id("bulk-retry").focus()
     page.keyboard.press("Enter")
     # the rows that were chosen stay, each with the run that followed it

@@ -10,6 +10,7 @@ from nicegui.testing.user_interaction import UserInteraction
 
 from app.domain.words import Status
 from app.services.rows import DatabaseSilent
+from tests.builders.pushes import write_trusted_hook
 from tests.builders.run_scenes import DELIVERS, DIES, add_project, start, until_status
 from tests.pages.conftest import House, html_of, until
 
@@ -163,3 +164,34 @@ async def test_without_projects_the_inbox_shows_three_ways_in(user: User) -> Non
     await user.open("/")
     assert "Welcome to Runyard" in html_of(user)
     assert "All clear" not in html_of(user)
+
+
+async def test_a_refused_push_is_pushed_again_from_the_inbox(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DELIVERS)
+    refuses = "echo 'main is protected here' >&2; exit 1"
+    hook = write_trusted_hook(house.plane, project, "pre-receive", refuses)
+    run = await start(house, user, project, "one")
+    await until_status(house, run.id, Status.DIED)
+    await user.open("/")
+    await user.should_see(marker="inbox-action")
+    assert listed(user) == [("push_refused", f"push_refused:{run.id}")]
+    (action,) = user.find(marker="inbox-action").elements
+    assert action.text == "Push again"
+    hook.unlink()
+    user.find(marker="inbox-action").click()
+    await user.should_see(marker="inbox-pick")
+    assert listed(user) == [("change", f"change:{project.id}:1")]
+
+
+async def test_the_guide_draws_the_loop_and_leads_to_the_start(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    await user.open("/guide")
+    (start_here,) = user.find(marker="start-here").elements
+    assert start_here.props["href"] == "/projects/add"
+    await add_project(house, user, tmp_path, DIES)
+    await user.open("/guide")
+    (start_here,) = user.find(marker="start-here").elements
+    assert start_here.props["href"] == "/projects"
