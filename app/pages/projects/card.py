@@ -68,12 +68,12 @@ def held_html(project: ProjectOut) -> str:
 
 def unready_html(project: ProjectOut) -> str:
     """Return why the project's agent or sandbox cannot work here, and how to fix it."""
-    problems = (("agent", project.agent_problem), ("sandbox", project.sandbox_problem))
-    return "".join(
-        f'<div class="sub alarm" data-testid="{part}-problem">{coded_html(problem)}</div>'
-        for part, problem in problems
-        if problem is not None
-    )
+    html = ""
+    if problem := project.agent_problem:
+        html += f'<div class="sub alarm" data-testid="agent-problem">{coded_html(problem)}</div>'
+    if problem := project.sandbox_problem:
+        html += f'<div class="sub alarm" data-testid="sandbox-problem">{coded_html(problem)}</div>'
+    return html
 
 
 def held_words_html(limit: UsageLimit) -> str:
