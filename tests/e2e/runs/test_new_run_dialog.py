@@ -240,7 +240,7 @@ def test_n_and_enter_start_nothing_and_control_enter_starts_what_was_shown(
     expect(task).to_be_focused()
     expect(tab.get_by_test_id("prompt-template")).to_contain_text("fix-tests@")
     for part in ("branch-picker", "depth-level", "target-framework", "prompt-preview"):
-        expect(tab.get_by_test_id(part)).to_be_visible()
+        expect(tab.locator(f"[data-testid={part}]")).to_be_visible()
     tab.keyboard.press("Enter")
     expect(task).to_have_value("\n")
     assert runs() == 0
