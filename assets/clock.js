@@ -66,10 +66,12 @@
       el.hidden = link !== "Live" || seconds < Number(el.dataset.after);
       return;
     }
-    if (!el.dataset.titled) {
+    // a log has thousands of times of day, which do not tick
+    if (at && el.dataset.titled === at) return;
+    if (!el.dataset.titled || at) {
       const exact = new Date(since ?? until ?? past ?? at ?? day);
       if (!Number.isNaN(exact.getTime())) el.title = exact.toLocaleString();
-      el.dataset.titled = "1";
+      el.dataset.titled = at ?? "1";
     }
     if (since) {
       const text = took((now - Date.parse(since)) / 1000);

@@ -6,6 +6,8 @@
   const NEAR_END = 24, SETTLE = 200, TYPED = 300;
   const watched = new WeakSet();
 
+  const dayOf = (time) => new Date(time.dateTime).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+
   class LogBox {
     constructor(box) {
       this.box = box;
@@ -32,6 +34,7 @@
         if (event.key === "Enter") this.ask(event.shiftKey ? -1 : 1);
         if (event.key === "Escape") this.find((field.value = ""));
       });
+      this.markDays();
       this.show();
       this.toEnd();
     }
@@ -90,6 +93,7 @@
       if (label.textContent !== word) label.textContent = word;
     }
     changed() {
+      this.markDays();
       if (this.held) this.keepHeld();
       this.toEnd();
       if (this.pending) this.goTo(this.pending);
@@ -97,6 +101,16 @@
         clearTimeout(this.later);
         this.later = setTimeout(() => this.paint(), SETTLE);
       }
+    }
+
+    // --- the date stands before the first entry of another day than the one before it
+    markDays() {
+      const times = [...this.box.querySelectorAll(".timed>time")];
+      for (const entry of this.box.querySelectorAll(".timed[data-day]")) delete entry.dataset.day;
+      if (!times.length || dayOf(times[0]) === dayOf(times.at(-1))) return;
+      times.slice(1).forEach((time, index) => {
+        if (dayOf(time) !== dayOf(times[index])) time.parentElement.dataset.day = dayOf(time);
+      });
     }
 
     // --- search: the server searches the whole log; hits on screen are highlighted here

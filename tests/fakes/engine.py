@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -32,12 +32,19 @@ class FakeLog:
     is_replaced = False
     written_at: datetime | None = None
 
-    def __init__(self, words: bytes) -> None:
-        self._words = words
+    def __init__(self, words: bytes, arrivals: Sequence[tuple[int, datetime]] = ()) -> None:
+        self._words, self._arrivals = words, arrivals
 
     @property
     def size(self) -> int:
         return len(self._words)
+
+    def times(self, positions: Sequence[int]) -> list[datetime | None]:
+        found: list[datetime | None] = []
+        for position in positions:
+            past = [time for begin, time in self._arrivals if begin <= position]
+            found.append(past[-1].replace(microsecond=0) if past else None)
+        return found
 
     def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
         offset = offset if offset >= 0 else max(0, self.size + offset)
@@ -81,6 +88,7 @@ class FakeEngine:
     def _begin_log(self, order: LaunchOrder) -> int:
         words = self._world.words.get(order.run_id, b"")
         if label := order.step.label:
+            self._world.arrive(order.run_id)
             words += b"\n" * (words[-1:] not in (b"", b"\n")) + f"--- {label} ---\n".encode()
             self._world.words[order.run_id] = words
         return len(words)
@@ -127,7 +135,8 @@ class FakeEngine:
         return True
 
     def log(self, run_id: str) -> FakeLog:
-        return FakeLog(self._world.words.get(run_id, b""))
+        arrivals = self._world.arrivals.get(run_id, [])
+        return FakeLog(self._world.words.get(run_id, b""), arrivals)
 
     def refusals(self, run_id: str) -> list[Refusal]:
         return self._world.refusals.get(run_id, [])

@@ -99,6 +99,8 @@ class World:
     launches: list[str] = field(default_factory=list)
     orders: dict[str, LaunchOrder] = field(default_factory=dict)
     words: dict[str, bytes] = field(default_factory=dict)
+    # the position from which output arrived at a time
+    arrivals: dict[str, list[tuple[int, datetime]]] = field(default_factory=dict)
     refusals: dict[str, list[Refusal]] = field(default_factory=dict)
     while_fetching: Callable[[], None] = lambda: None
     # the files of every commit, by name
@@ -144,8 +146,14 @@ class World:
 
     # --- actions of agents ---------------------------------------------------------------------
 
+    def arrive(self, run_id: str) -> None:
+        """Note that output arrives now, at the end of the agent's log."""
+        begin = len(self.words.get(run_id, b""))
+        self.arrivals.setdefault(run_id, []).append((begin, datetime.now(UTC)))
+
     def say(self, run_id: str, words: str) -> None:
         """Append a line to the agent's log."""
+        self.arrive(run_id)
         self.words[run_id] = self.words.get(run_id, b"") + f"{words}\n".encode()
 
     def commit(self, run_id: str) -> None:

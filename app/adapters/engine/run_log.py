@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+from app.adapters.engine.log_times import read_times
 from app.adapters.engine.records import open_folder, open_plain_file
 from app.adapters.supervisor.output import HEAD, TAIL_FILES, TAIL_PREFIX
 from app.adapters.supervisor.record_files import STARTED
@@ -109,6 +110,10 @@ class RunLog:
             return datetime.fromtimestamp(seconds, UTC)
         except (OverflowError, ValueError):
             return None  # the agent may set its log's time to anything
+
+    def times(self, positions: Sequence[int]) -> list[datetime | None]:
+        """Return when the output at each position arrived (UTC), None if unknown."""
+        return read_times(self._path, positions)
 
     def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
         """Read up to `limit` bytes from `offset`, with a marker line for dropped bytes.

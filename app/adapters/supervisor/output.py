@@ -7,6 +7,7 @@ import os
 import stat
 from collections import deque
 
+from app.adapters.supervisor.times import TimeMarks
 from app.domain.secret_masks import MaskStream, SecretMask
 
 HEAD = "log"
@@ -27,11 +28,12 @@ class CappedLog:
     `is_disk_full` is True if the latest bytes were refused for lack of space, `says_disk_full` if
     the latest output reports such an error. Secrets never reach the disk: `mask` replaces them with
     dots, and bytes that may begin one are held back until more arrive. A log that an earlier step
-    of the run has left is continued.
+    of the run has left is continued. The file `times` tells when the output arrived.
     """
 
     def __init__(self, folder: int, cap: int, mask: SecretMask | None = None) -> None:
         self._folder = folder
+        self._times = TimeMarks(folder)
         self._masked = MaskStream(mask or SecretMask())
         self._tail_size = max(1, cap // (2 * TAIL_FILES))
         self._tails: deque[str] = deque()
@@ -69,6 +71,7 @@ class CappedLog:
         """Write what was held back, and close the file."""
         self._keep(self._masked.end())
         self._close_file()
+        self._times.close()
 
     def _resume(self) -> bool:
         """Continue what an earlier step wrote; return False if there is nothing."""
@@ -105,6 +108,8 @@ class CappedLog:
 
     def _keep(self, data: bytes | memoryview) -> None:
         rest = memoryview(data)
+        if rest:
+            self._times.note(self._position)
         while rest:
             if self._room == 0 or self._file < 0:
                 self._begin_tail()

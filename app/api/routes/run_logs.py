@@ -98,7 +98,13 @@ def _add_search(router: APIRouter, services: Services) -> None:
 
 def _readable(view: LogView, part: LogPart) -> Response:
     entries = (
-        LogEntry(at=one.at, kind=one.entry.kind, name=one.entry.name, text=one.entry.text)
+        LogEntry(
+            at=one.at,
+            time=one.time,
+            kind=one.entry.kind,
+            name=one.entry.name,
+            text=one.entry.text,
+        )
         for one in part.entries
     )
     content = "".join(f"{entry.model_dump_json()}\n" for entry in entries).encode()

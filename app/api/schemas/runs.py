@@ -308,9 +308,13 @@ class Timeline(Answer):
 
 
 class LogEntry(Answer):
-    """An entry of an agent's log, and the position where its line begins; `name` is a tool's."""
+    """An entry of an agent's log, and the position where its line begins; `name` is a tool's.
+
+    `time` is when the line arrived, to the second; null if that is not known.
+    """
 
     at: int
+    time: Moment | None = None
     kind: EntryKind
     name: str = ""
     text: str

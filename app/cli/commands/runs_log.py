@@ -13,6 +13,7 @@ from app.cli.client.connection import Misused, Server, connect, find_run
 from app.cli.client.feed import follow_run, outlasting_losses
 from app.cli.output.log_filter import LogFilter
 from app.cli.output.options import DataDir, RunId
+from app.cli.output.run_view import date_and_clock
 from app.cli.output.terminal import Painted, Piece, Screen, err, is_colourful, out
 from app.domain.agents.reports import SIGNS, EntryKind, split_lines
 
@@ -96,6 +97,7 @@ class _Log:
         self._readable = readable
         self._offset = 0
         self._was_cut = False
+        self._day = ""
         self._filter = (
             LogFilter(keep_colours=is_colourful(sys.stdout))
             if (sys.stdout.isatty() or sys.stderr.isatty()) and not raw
@@ -140,7 +142,7 @@ class _Log:
 
     def _show(self, answer: httpx.Response) -> None:
         if answer.headers.get("X-Log-Form") == READABLE:
-            print_entries(out(), answer.content)
+            self._day = print_entries(out(), answer.content, self._day)
             return
         if self._readable:
             err().print("This run's agent writes no events: showing the raw log.")
@@ -153,13 +155,25 @@ class _Log:
             sys.stdout.buffer.flush()
 
 
-def print_entries(screen: Screen, content: bytes) -> None:
-    """Print entries (one JSON object per line) as a run's page does, without control sequences."""
+def print_entries(screen: Screen, content: bytes, day: str = "") -> str:
+    """Print entries (one JSON object per line) as a run's page does, without control sequences.
+
+    `day` is the day of the entry before, if known, and the result that of the last; a date is
+    printed where it changes.
+    """
     for line in content.splitlines():
         entry = json.loads(line)
+        before, time = day, ""
+        if entry.get("time"):
+            day, _, time = date_and_clock(entry["time"]).partition(" ")
+        if before and day != before:
+            screen.print(Painted(f"--- {day} ---", "dim"))
         name = f"{entry['name']} " if entry["name"] else ""
         for number, words in enumerate(split_lines(entry["text"])):
-            screen.print(*_pieces(entry["kind"], "" if number else name, words))
+            begin = f"{'' if number else time:{len(time)}} " if time else ""
+            pieces = _pieces(entry["kind"], "" if number else name, words)
+            screen.print(Painted(begin, "dim"), *pieces)
+    return day
 
 
 def _pieces(kind: str, name: str, words: str) -> list[Piece]:

@@ -289,10 +289,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class PlacedEntry:
-    """An entry, with the byte offset in the log of the line it was made from."""
+    """An entry, with its line's byte offset in the log and when that arrived (UTC), if known."""
 
     at: int
     entry: Entry
+    time: datetime | None = None
 
 
 def split_lines(text: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from app.domain.agents.reports import SIGNS
 from app.domain.text.ansi import PLAIN, Style, tokens
+from app.pages.components.countdown import at_html
 from app.pages.components.markup import plain_html
 from app.state.runs.entry_log import EntryLine
 from app.state.runs.run_log import LogLine
@@ -64,4 +65,8 @@ def entries_html(lines: Iterable[EntryLine], style: Style = PLAIN) -> tuple[str,
 def _line_html(line: EntryLine) -> str:
     sign = SIGNS.get(line.kind, "")
     name = f"<b>{plain_html(f'{sign}{line.name}')}</b> " if line.name else plain_html(sign)
-    return f'<div class="ln e-{line.kind}">{name}{line_html(line.text)[0]}\n</div>'
+    shown = f'<div class="ln e-{line.kind}">{name}{line_html(line.text)[0]}\n</div>'
+    if line.time is None:
+        return shown
+    time = at_html(line.time, with_seconds=True) if line.is_first else ""
+    return f'<div class="timed">{time}{shown}</div>'

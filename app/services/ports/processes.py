@@ -198,6 +198,10 @@ class LogView(Protocol):
         """Time of the agent's last write (UTC), None if it has written nothing."""
         ...
 
+    def times(self, positions: Sequence[int]) -> list[datetime | None]:
+        """Return when the output at each position arrived (UTC, whole seconds), None if unknown."""
+        ...
+
     def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
         """Return bytes from `offset`, with a marker line in place of dropped ones.
 

@@ -19,7 +19,7 @@ from app.services.context import Adapters, Ledgers, repository_of
 from app.services.limits.quota import Quota, QuotaWindow
 from app.services.ports import CannotRead, Diff, LogView
 from app.services.runs.log_search import LogHits, Words, search_entries, search_log
-from app.services.runs.readable_log import LogPart, read_entries, without_folder
+from app.services.runs.readable_log import LogPart, read_entries, with_times, without_folder
 
 
 class RunListing:
@@ -107,6 +107,7 @@ class RunListing:
         if parse is None:
             return None
         part = read_entries(view, parse, offset, limit, is_over=run.status in DONE)
+        part = with_times(part, view)
         # paths relative to the repository, wherever the copy is
         return without_folder(part, str(self._adapters.copies.path(run.id)))
 

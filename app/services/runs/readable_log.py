@@ -67,6 +67,19 @@ def without_folder(part: LogPart, folder: str) -> LogPart:
     return replace(part, entries=tuple(_relative(one, f"{folder}/") for one in part.entries))
 
 
+def with_times(part: LogPart, view: LogView) -> LogPart:
+    """Return the part with the time of each entry; when dropped bytes arrived is not known."""
+    times = view.times([one.at for one in part.entries])
+    pairs = zip(part.entries, times, strict=True)
+    return replace(
+        part,
+        entries=tuple(
+            one if one.entry.kind is EntryKind.CUT else replace(one, time=time)
+            for one, time in pairs
+        ),
+    )
+
+
 def _relative(placed: PlacedEntry, folder: str) -> PlacedEntry:
     entry = placed.entry
     if entry.kind is not EntryKind.TOOL or folder not in entry.text:

@@ -22,12 +22,17 @@ Read = Callable[[int, int], Awaitable[EntriesPiece]]
 
 @dataclass(frozen=True)
 class EntryLine:
-    """A line of an entry that begins at log offset `at`; `name` is set on its first line only."""
+    """A line of an entry that begins at log offset `at`; `name` is set on its first line only.
+
+    `time` is when the entry arrived (UTC), if known.
+    """
 
     text: str
     at: int
     kind: EntryKind
     name: str = ""
+    time: datetime | None = None
+    is_first: bool = True
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,7 @@ class EntryLog:
 def lines_of(piece: EntriesPiece) -> list[EntryLine]:
     """Split entries into lines."""
     return [
-        EntryLine(line, entry.at, entry.kind, "" if number else entry.name)
+        EntryLine(line, entry.at, entry.kind, "" if number else entry.name, entry.time, number == 0)
         for entry in piece.entries
         for number, line in enumerate(_bounded(split_lines(entry.text)))
     ]

@@ -46,7 +46,7 @@ def read(shop: Workshop, run: dict[str, Any], **asked: Any) -> httpx.Response:
 
 def lines_of(answer: httpx.Response) -> list[str]:
     entries = [json.loads(line) for line in answer.text.splitlines()]
-    assert all(set(one) == {"at", "kind", "name", "text"} for one in entries)
+    assert all(set(one) == {"at", "time", "kind", "name", "text"} for one in entries)
     return [" ".join(filter(None, (one["kind"], one["name"], one["text"]))) for one in entries]
 
 
@@ -64,6 +64,14 @@ def test_events_are_told_as_entries_and_bytes_stay_bytes(
     raw = shop.api.get(f"/runs/{run['id']}/log")
     assert (raw.content, raw.headers["x-log-form"]) == (content, "raw")
     assert raw.headers["content-type"].startswith("text/plain")
+
+
+def test_each_entry_has_the_time_its_line_arrived(shop: Workshop, run: dict[str, Any]) -> None:
+    times = [json.loads(line)["time"] for line in read(shop, run).text.splitlines()]
+    assert times
+    # the marks are whole seconds
+    begun, ended = run["started_at"][:19], run["ended_at"][:19]
+    assert all(begun <= time[:19] <= ended and time.endswith("Z") for time in times)
 
 
 def test_positions_are_those_of_the_log(shop: Workshop, run: dict[str, Any]) -> None:

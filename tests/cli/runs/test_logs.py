@@ -198,6 +198,24 @@ def test_a_readable_log_is_what_the_agent_said_and_did_and_nothing_in_it_can_act
     assert shown == SHOWN
 
 
+def test_each_entry_begins_with_its_local_time_and_a_new_day_with_its_date(
+    shell: Shell, server: RecordedServer
+) -> None:
+    shell.extra["TZ"] = "Asia/Kathmandu"
+    at = ("2026-11-23T18:14:05.000Z", "2026-11-23T18:14:59.000Z", "2026-11-23T18:15:00.000Z", None)
+    texts = ("one\nmore of it", "two", "three", "four")
+    content = b"".join(
+        json.dumps({"at": 0, "time": time, "kind": "said", "name": "", "text": text}).encode()
+        + b"\n"
+        for time, text in zip(at, texts, strict=True)
+    )
+    server.on("GET", f"{RUN}/log", readable(content, 900, 900))
+    assert shell.run("runs", "logs", RUN_ID, "--readable").out == (
+        "23:59:05 one\n         more of it\n23:59:59 two\n"
+        "--- 2026-11-24 ---\n00:00:00 three\nfour\n"
+    )
+
+
 def test_a_readable_log_is_followed_past_lines_that_tell_nothing(
     here: Here, server: RecordedServer
 ) -> None:

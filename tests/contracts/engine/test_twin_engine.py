@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,18 @@ def test_all_steps_share_a_log_in_which_each_begins_with_its_line(yard: Yard) ->
     line = f"--- {CHECK.label} ---\n".encode()
     assert yard.engine.log(RUN).read().content == line
     assert seen.log_from == yard.engine.log(RUN).size == len(line)
+
+
+def test_the_time_of_output_is_known_to_the_second_and_of_none_unknown(yard: Yard) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    yard.take(Step())
+    assert yard.engine.log(RUN).times([0]) == [None]
+    yard.take(CHECK)
+    yard.take(TURN)
+    log = yard.engine.log(RUN)
+    times = log.times([0, log.size - 1])
+    assert all(time and before <= time <= datetime.now(UTC) for time in times)
+    assert [time for time in times if time and time.microsecond] == []
 
 
 def test_a_step_that_has_begun_never_begins_again(yard: Yard) -> None:

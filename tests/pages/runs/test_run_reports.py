@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,8 @@ async def test_the_log_of_an_agent_with_events_is_readable_and_raw_at_a_press(
     await until(lambda: "&quot;total_cost_usd&quot;" in html_of(user))
     user.find(marker="log-readable").click()
     await until(lambda: "<b>▸ Bash</b> pytest -q" in html_of(user))
+    # the supervisor noted when each line arrived
+    assert '</time><div class="ln e-tool"><b>▸ Read</b>' in html_of(user)
     assert '<div class="ln e-end">Done · 62 k tokens · $0.38\n</div>' in html_of(user)
     assert "{&quot;type&quot;" not in html_of(user)
 
@@ -134,5 +137,17 @@ def test_hostile_entries_are_text() -> None:
     assert "\x1b" not in html
     assert "\u202e" not in html
     assert html.count("&lt;b&gt;") == html.count("&lt;img src=x") == len(kinds)
+
+
+def test_the_first_line_of_an_entry_has_its_time() -> None:
+    moment = datetime(2026, 11, 24, 7, 25, 9, tzinfo=UTC)
+    lines = [EntryLine("one", 0, EntryKind.SAID, "", moment, one) for one in (True, False)]
+    first, second, _ = entries_html(lines)[0].split("</div></div>")
+    assert first.startswith('<div class="timed"><time data-at="2026-11-24T07:25:09.000Z"')
+    assert first.endswith('>07:25:09</time><div class="ln e-said">one\n')
+    assert second == '<div class="timed"><div class="ln e-said">one\n'
+
+
+def test_no_color_outlives_its_line() -> None:
     red, _ = entries_html([EntryLine("\x1b[31mred", 0, EntryKind.TEXT)] * 2)
     assert red.count('<div class="ln e-text"><span class="k1">red</span>') == 2
