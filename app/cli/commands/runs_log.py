@@ -172,7 +172,7 @@ def print_entries(screen: Screen, content: bytes, day: str = "") -> str:
         for number, words in enumerate(split_lines(entry["text"])):
             begin = f"{'' if number else time:{len(time)}} " if time else ""
             pieces = _pieces(entry["kind"], "" if number else name, words)
-            screen.print(Painted(begin, "dim"), *pieces)
+            screen.print(*([Painted(begin, "dim")] if begin else ()), *pieces)
     return day
 
 
