@@ -17,6 +17,9 @@ _LEFT_OVER = re.compile(
     r"(?:[*_]{0,3}(?:blocked by|depends on)[*_]{0,3}:?[*_]{0,3}(?:\s+issues?)?)?[\s.,;&]*$",
     re.IGNORECASE,
 )
+# lines that name one number, and numbers, that are taken out of a text; more is work for its author
+MOST_LINES = 20
+MOST_REMOVED = 50
 
 
 def with_blocker_added(body: str, number: int) -> str:
@@ -44,11 +47,15 @@ def with_blocker_removed(body: str, number: int) -> str | None:
     wanted = [one for one in blockers_of(body) if one != number]
     reference = re.compile(rf"(?:[\s,;&]*(?:\b(?:and|or)\s+)?)?(?<![\w/#&-])#0*{number}\b")
     lines = body.split("\n")
-    for place, line in enumerate(lines):
+    places = [place for place, line in enumerate(lines) if reference.search(line)]
+    if len(places) > MOST_LINES:
+        return None
+    for place in places:
         if number not in blockers_of("\n".join(lines)):
             break
-        if not reference.search(line) or not _counts(lines, place, reference, number):
+        if not _counts(lines, place, reference, number):
             continue
+        line = lines[place]
         shorter = reference.sub("", line)
         shorter = re.sub(
             r"((?:by|on)[*_]{0,3}:?[*_]{0,3})[\s,;&]*(?:and\s+)?(?=#)", r"\1 ", shorter
@@ -63,14 +70,18 @@ def with_blockers(body: str, wanted: Sequence[int]) -> tuple[str, int | None]:
 
     Beside it, the first number that can only be taken out by hand; the text is then as before.
     """
-    found = body
-    for number in blockers_of(body):
-        if number not in wanted:
-            shorter = with_blocker_removed(found, number)
-            if shorter is None:
-                return body, number
-            found = shorter
-    for number in wanted:
+    found, named, kept = body, blockers_of(body), set(wanted)
+    gone = [one for one in named if one not in kept]
+    if len(gone) > MOST_REMOVED:
+        return body, gone[0]
+    for number in gone:
+        shorter = with_blocker_removed(found, number)
+        if shorter is None:
+            return body, number
+        found = shorter
+    # each look at a long text takes a while: only for those that it does not name yet
+    missing = kept.difference(named)
+    for number in [one for one in wanted if one in missing]:
         found = with_blocker_added(found, number)
     return found, None
 

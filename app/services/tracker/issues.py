@@ -235,7 +235,8 @@ class IssueService:
 
     def _blocked(self, project_id: str, number: int, body: str, wanted: Sequence[int]) -> str:
         """Return a text that names these blockers. Raises Invalid."""
-        added = [one for one in wanted if one not in blockers_of(body)]
+        named = set(blockers_of(body))
+        added = [one for one in wanted if one not in named]
         if added:
             self._check_blockers(project_id, number, added)
         text, by_hand = with_blockers(body, wanted)
@@ -251,7 +252,8 @@ class IssueService:
         opened = (one for one in issues.values() if one.state == "open")
         named = {one.number: blockers_of(one.body) for one in opened}
         for blocker in added:
-            said = circle_objection(number, blocker, named)
+            # nothing can wait for an issue that does not exist yet, whatever a text says of #0
+            said = circle_objection(number, blocker, named) if number else ""
             if not said and blocker not in issues:
                 is_change = self._tracker.change(project_id, blocker) is not None
                 said = f"#{blocker} {'is a change' if is_change else 'does not exist'}."

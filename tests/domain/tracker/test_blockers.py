@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from app.domain.issues import blockers_of
@@ -86,3 +88,17 @@ def test_issues_that_would_wait_for_each_other_are_told(
     number: int, blocker: int, said: str
 ) -> None:
     assert circle_objection(number, blocker, NAMED) == said
+
+
+@pytest.mark.parametrize("between", ["\n- ", " "])
+def test_a_text_that_names_thousands_of_blockers_is_edited_soon(between: str) -> None:
+    numbers = list(range(1, 3001))
+    body = f"## Blocked by\n{between}" + between.join(f"#{one}" for one in numbers)
+    begun = time.process_time()
+    assert with_blockers(body, numbers) == (body, None)
+    shorter, by_hand = with_blockers(body, numbers[1:])
+    assert (blockers_of(shorter), by_hand) == (numbers[1:], None)
+    # so many are a new text, not an edit of this one
+    assert with_blockers(body, []) == (body, 1)
+    assert with_blockers("## Blocked by\n" + "- #1\n" * 3000, [])[1] == 1
+    assert time.process_time() - begun < 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -246,3 +247,23 @@ def test_an_edit_between_reading_and_writing_the_blockers_is_not_lost(
         with pytest.raises(EditedMeanwhile):
             issues.change(project.id, 2, {"blocked_by": [1]}, twin.clock())
     assert issues.one(project.id, 2).body == "Theirs."
+
+
+def test_a_new_issue_with_thousands_of_blockers_in_its_text_is_written_soon(
+    twin: TwinPlane,
+) -> None:
+    project = twin.add_project()
+    body = "Blocked by " + ", ".join(f"#{one}" for one in range(1, 3001))
+    begun = time.process_time()
+    new = twin.services.issues.add(project.id, "New", body, [], twin.clock())
+    assert time.process_time() - begun < 2
+    assert (new.body, len(new.blocked_by)) == (body, 3000)
+
+
+def test_a_new_issue_may_wait_for_one_whose_text_names_an_issue_that_cannot_exist(
+    twin: TwinPlane,
+) -> None:
+    project, issues = twin.add_project(), twin.services.issues
+    first = issues.add(project.id, "First", "Blocked by #0", [], twin.clock())
+    new = issues.add(project.id, "New", "", [], twin.clock(), blocked_by=[first.number])
+    assert new.blocked_by == [first.number]
