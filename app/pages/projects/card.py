@@ -174,14 +174,19 @@ class ProjectCard(ProjectControls, default_classes="project-card"):
 
     MARK = "project-card"
     TAG = "article"
+    # what the HTML shows: its clocks tick in the browser, so time alone draws nothing anew
+    _drawn: tuple[ProjectOut, Trouble | None, str] | None = None
 
     def changing_props(self, project: ProjectOut) -> dict[str, Any]:
         """Return the element's properties: buttons, name, address, card HTML and notice."""
         trouble = self._acts.trouble(project.id)
+        if self._drawn is None or self._drawn[:2] != (project, trouble):
+            html = facts_html(project, trouble, self._session.now())
+            self._drawn = project, trouble, html
         return super().changing_props(project) | {
             "name": plain(project.name),
             "path": f"/projects/{project.id}",
-            "facts": facts_html(project, trouble, self._session.now()),
+            "facts": self._drawn[2],
             "alert": wants_person(project),
             "compact": is_row(project),
             "notice": NOTICE if project.sandbox_notice and not project.archived_at else None,

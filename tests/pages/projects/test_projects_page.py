@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from nicegui.testing.user import User
 
-from app.api.schemas import NewIssue, NewProject, ProjectOut, RecentFailure
+from app.api.schemas import NewIssue, NewProject, ProjectOut, RecentFailure, RunOrder
 from app.pages.projects.card import card_html, facts_html
 from app.pages.projects.project import banner_html
 from app.services.ports import Capability
@@ -358,3 +358,22 @@ async def test_a_missing_sandbox_has_its_way_out_on_the_card_and_from_the_inbox(
     await until(lambda: "The sandbox is ready." in html_of(user))
     alerts.check_once()
     await until(lambda: "bubblewrap" not in facts(other, project.id))
+
+
+async def test_time_alone_sends_nothing_to_a_page_with_an_idle_project(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add(house, user, tmp_path, "shop", "false")
+    run = await house.api_of(user).start_run(RunOrder(project_id=project.id), "k")
+    await until(lambda: house.plane.ledgers.runs.find(run.run.id).status == "died")
+    await user.open("/projects")
+    await until(lambda: section(user, project.id) == "projects-idle")
+    card = card_of(user, project.id)
+    client = user.client
+    assert client is not None
+    sent = dict(client.outbox.updates)
+    for _ in range(5):
+        card._session._offset += timedelta(minutes=1)
+        card.show(card._session.board.get(project.id))
+    assert dict(client.outbox.updates) == sent
+    assert "now" in facts(user, project.id)
