@@ -75,6 +75,11 @@ class ParkedScreen:
         self._show()
         session.on("project.changed", self._follow)
         session.on_return(self._look)
+        session.on_close(self._end)
+
+    def _end(self) -> None:
+        # it knows this screen: without it a closed page is gone at once
+        vars(self).pop("_dialog", None)
 
     def _take(self, items: list[ParkedOut]) -> None:
         self.board.load(items)

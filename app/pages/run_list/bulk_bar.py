@@ -61,6 +61,10 @@ class BulkBar:
             with clear:
                 ui.html("Esc", sanitize=clean, tag="kbd").props("aria-hidden=true")
 
+    def end(self) -> None:
+        """Let go of what knows this bar, when its page is closed."""
+        vars(self).pop("_stop", None)
+
     def show(self) -> None:
         """Show how many runs are chosen, and what can be done with them."""
         runs, chosen = self._runs(), self._chosen

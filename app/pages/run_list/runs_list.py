@@ -89,7 +89,15 @@ class RunsList:
         session.on("run.changed", self._apply)
         session.on_return(self.refetch)
         session.on_arrival(self._look_beyond)
+        session.on_close(self._end)
         session.on_close(open_submits().watch(owner_of(session), self.board, self.refresh))
+
+    def _end(self) -> None:
+        # these know this list: without them a closed page is gone at once
+        self._table = None
+        self._when_shown = lambda: None
+        self._bulk.end()
+        vars(self).pop("_bulk")
 
     def refresh(self) -> None:
         """Bring the table in line with the board."""

@@ -53,7 +53,11 @@ async def look_and_close(house: House, path: str) -> None:
 
 @pytest.mark.usefixtures("no_search")
 @pytest.mark.parametrize(
-    "path", ["/", "/quota", "/settings", "/issues", "/projects/add", "/batches"]
+    "path",
+    [
+        *("/", "/quota", "/settings", "/issues", "/projects/add", "/batches"),
+        *("/projects", "/runs", "/parked"),
+    ],
 )
 async def test_a_closed_page_is_gone_at_once(house: House, path: str) -> None:
     await look_and_close(house, "/guide")  # creates the objects that all pages share
@@ -63,16 +67,4 @@ async def test_a_closed_page_is_gone_at_once(house: House, path: str) -> None:
     after = left()
     assert after == before | {"words": after["words"]}
     # the tab storage, which NiceGUI drops a minute later
-    assert after["words"] - before["words"] <= TABS
-
-
-@pytest.mark.parametrize("path", ["/runs", "/parked"])
-async def test_nothing_holds_a_closed_page(house: House, path: str) -> None:
-    await look_and_close(house, "/guide")
-    gc.collect()
-    before = left()
-    await look_and_close(house, path)
-    gc.collect()
-    after = left()
-    assert after == before | {"words": after["words"]}
     assert after["words"] - before["words"] <= TABS
