@@ -23,7 +23,9 @@ from starlette.types import Scope
 STYLE, SCRIPT, VUE, BEHAVIOR = "page.css", "page.js", "vue.js", "shell.js"
 FOR_EVER = "public, max-age=31536000, immutable"
 SHEETS = ("theme.css", "shell.css", "icons.css", "palette.css")
-SCRIPTS = ("clock.js", "keys.js", "palette.js")
+SCRIPTS = ("clock.js", "keys.js", "palette.js", "draft.js")
+# the first page has both, so that it asks for one sheet less
+HOME, HOME_SHEETS = "home.css", ("inbox.css", "projects.css")
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _THEIRS = Path(nicegui.__file__).parent / "static"
 _THEIR_ADDRESS = f"/_nicegui/{nicegui.__version__}/static"
@@ -85,6 +87,7 @@ class PageFiles(StaticFiles):
         }
         texts = own | {
             STYLE: _style_sheet() + "".join(own[name] for name in SHEETS),
+            HOME: "".join(own[name] for name in HOME_SHEETS),
             BEHAVIOR: "\n".join(own[name] for name in SCRIPTS),
             SCRIPT: "\n;\n".join([_ADD_STYLE, *(_read(name) for name in _LIBRARIES)]),
             VUE: _read("vue.esm-browser.prod.js"),

@@ -26,7 +26,7 @@ from app.pages.run_list.runs_list import RunsList
 from app.pages.runs.new_run import can_start, opens_dialog
 from app.pages.shell.frame import Page, enter_project, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_form, dress_issues, dress_projects
+from app.pages.shell.theme import dress_issues, dress_projects, dress_runs
 from app.pages.tracker.changes_tab import ChangesTab
 from app.pages.tracker.issues_view import IssuesTab
 from app.state.page.connection import Connection
@@ -164,7 +164,7 @@ def _framed(
     session: PageSession, project: ProjectOut, chosen: str
 ) -> Generator[tuple[ProjectTabs, NextSweep]]:
     """Draw the frame with the project's header; the chosen tab's content goes inside the `with`."""
-    dress_form()
+    dress_runs()
     dress_issues()
     dress_projects()
     crumbs = [("Projects", "/projects")]

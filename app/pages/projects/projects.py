@@ -17,7 +17,7 @@ from app.pages.projects.sections import Sections, tag_filter_html
 from app.pages.runs.new_run import NewRunButton
 from app.pages.shell.frame import Page, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_form, dress_projects
+from app.pages.shell.theme import dress_projects, dress_runs
 from app.state.page.connection import Connection
 from app.state.projects.project_actions import ProjectActs
 from app.state.projects.sandbox_settings import level_words
@@ -33,7 +33,7 @@ def register(connection: Connection) -> None:
     async def projects_page() -> None:
         session = await PageSession.open(connection)
         tag = session.client.request.query_params.get("tag", "")
-        dress_form()
+        dress_runs()
         dress_projects()
         with frame(session, title="Projects", active="projects") as page:
             ProjectsScreen(session, page, tag=tag)

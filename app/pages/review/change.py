@@ -23,7 +23,7 @@ from app.pages.review.files.tab import FilesTab
 from app.pages.review.inbox_unread import OpenedItems
 from app.pages.shell.frame import enter, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_change, dress_form, dress_runs, dress_typed
+from app.pages.shell.theme import dress_change, dress_runs, dress_typed
 from app.state.page.connection import Connection
 from app.state.review.change_asks import AskedChange, asked_of
 from app.state.review.change_record import ChangeRecord, read_change, works_on
@@ -80,7 +80,6 @@ class ChangeScreen:
     def draw(self, items: list[InboxItem]) -> None:
         """Draw the page and follow the feed."""
         session, project, change = self._session, self._project, self._record.change
-        dress_form()
         dress_runs()
         dress_change()
         dress_typed()

@@ -28,7 +28,7 @@ from app.pages.review.inbox_unread import UnreadItems
 from app.pages.review.resolver import Resolver
 from app.pages.shell.frame import Page, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_form, dress_inbox, dress_projects
+from app.pages.shell.theme import dress_inbox, dress_runs
 from app.state.page.connection import Connection
 from app.state.review.change_asks import AskedChange
 from app.state.review.inbox_board import InboxBoard, action_of
@@ -62,9 +62,8 @@ def register(connection: Connection) -> None:
         api = session.api
         # what one store cannot tell must not take the rest off the page
         items, report = await asyncio.gather(_if_told(api.inbox()), _if_told(api.report_since()))
-        dress_form()
+        dress_runs()
         dress_inbox()
-        dress_projects()
         with frame(session, title="Inbox", active="inbox", fills=True) as page:
             InboxScreen(session, page, items, report)
 

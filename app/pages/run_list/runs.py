@@ -16,7 +16,7 @@ from app.pages.run_list.runs_table import zone_in
 from app.pages.runs.new_run import NewRunButton
 from app.pages.shell.frame import Page, frame, refused
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_form
+from app.pages.shell.theme import dress_runs
 from app.state.page.connection import Connection
 from app.state.runs.run_board import RunFilters
 
@@ -51,7 +51,7 @@ class RunsScreen:
 
     def draw(self) -> None:
         """Draw the page and subscribe to changes."""
-        dress_form()
+        dress_runs()
         with frame(self.session, title="Runs", active="runs", fills=True) as page:
             self._draw_actions(page)
             self._bar.draw(self.board.filters)
@@ -59,6 +59,11 @@ class RunsScreen:
                 self.list.draw(when_empty=_when_empty(self.board.filters))
                 self._pages = ui.html("", sanitize=clean)
             self._show_pages()
+        self.session.on_close(self._end)
+
+    def _end(self) -> None:
+        # it knows this screen: without it a closed page is gone at once
+        vars(self).pop("_bar", None)
 
     def _draw_actions(self, page: Page) -> None:
         with page.beside:

@@ -16,7 +16,7 @@ from app.pages.components.testids import testid
 from app.pages.runs.form import RunFormView
 from app.pages.shell.frame import enter_project, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_form
+from app.pages.shell.theme import dress_runs
 from app.state.page.connection import Connection
 from app.state.runs.run_form import RunForm
 
@@ -41,7 +41,7 @@ def register(connection: Connection) -> None:
             session, project, session.client.request.query_params
         )
         title = f"Run {plain(project.name)}"
-        dress_form()
+        dress_runs()
         crumbs = [("Projects", "/projects"), (plain(project.name), f"/projects/{project.id}")]
         with frame(session, title=title, active="projects", crumbs=crumbs):
             if unknown:

@@ -29,7 +29,7 @@ ISSUES = (
     '<link rel="stylesheet" href="/assets/issues.css">'
     '<script src="/assets/issues.js" defer></script>'
 )
-INBOX = '<link rel="stylesheet" href="/assets/inbox.css">'
+HOME = '<link rel="stylesheet" href="/assets/home.css">'
 CHANGE = '<link rel="stylesheet" href="/assets/change.css">'
 PROJECTS = '<link rel="stylesheet" href="/assets/projects.css">'
 DIFF = '<link rel="stylesheet" href="/assets/diff.css">'
@@ -40,7 +40,6 @@ RUN_LIST = (
     '<link rel="stylesheet" href="/assets/run_list.css">'
     '<script src="/assets/run_list.js" defer></script>'
 )
-FORM = '<script src="/assets/draft.js" defer></script>'
 TYPED = '<script src="/assets/typed.js" defer></script>'
 
 
@@ -64,15 +63,9 @@ def is_live(status: Status) -> bool:
     return status in LIVE
 
 
-def dress_form() -> None:
-    """Link assets/runs.css, which styles the run form, and assets/draft.js."""
-    ui.add_head_html(RUNS)
-    ui.add_head_html(FORM)
-
-
 def dress_inbox() -> None:
-    """Link assets/inbox.css."""
-    ui.add_head_html(INBOX)
+    """Link the style sheets of the inbox and of the cards below it, joined into one."""
+    ui.add_head_html(HOME)
 
 
 def dress_change() -> None:
@@ -91,7 +84,7 @@ def dress_projects() -> None:
 
 
 def dress_runs() -> None:
-    """Link assets/runs.css."""
+    """Link assets/runs.css, which styles runs and the run form."""
     ui.add_head_html(RUNS)
 
 

@@ -14,7 +14,7 @@ from app.pages.components.paging import chosen_tab
 from app.pages.projects.project import ProjectTabs
 from app.pages.shell.frame import enter, enter_project, frame
 from app.pages.shell.page_session import PageSession, page_at
-from app.pages.shell.theme import dress_form, dress_issues
+from app.pages.shell.theme import dress_issues, dress_runs
 from app.pages.tracker.changes_tab import ChangesTab
 from app.pages.tracker.issue_panel import IssuePanel
 from app.pages.tracker.issues_view import IssuesView
@@ -31,7 +31,7 @@ def register_all_issues(connection: Connection) -> None:
     async def issues_page() -> None:
         session = await PageSession.open(connection)
         dress_issues()
-        dress_form()
+        dress_runs()
         with frame(session, title="Issues", active="issues", fills=True) as page:
             view = IssuesView(session, page)
         await view.load()
@@ -47,7 +47,7 @@ def register(connection: Connection) -> None:
             return
         session, project = entered
         dress_issues()
-        dress_form()
+        dress_runs()
         crumbs = crumbs_of(project)
         with frame(session, title="Issues", active="issues", crumbs=crumbs, fills=True) as page:
             if project.tracker != BUILTIN:
@@ -71,7 +71,7 @@ def register(connection: Connection) -> None:
             return
         session, (project, issue, html) = entered
         dress_issues()
-        dress_form()
+        dress_runs()
         crumbs = [*crumbs_of(project), ("Issues", f"/projects/{project.id}/issues")]
         title = f"#{issue.number} {plain(issue.title)}"
         with frame(session, title=title, active="projects", crumbs=crumbs) as page:

@@ -246,7 +246,7 @@ def test_a_second_page_asks_for_no_script_and_no_sheet_again(
         page.goto(f"{server.page_url}/")
         assert answers
         assert [url for url, said in answers.items() if "immutable" not in said] == []
-        assert len(answers) <= 12, sorted(answers)
+        assert len(answers) <= 10, sorted(answers)
         page.goto(f"{server.page_url}/")
         again = page.evaluate(SIZES)
         assert again
