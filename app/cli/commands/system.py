@@ -85,7 +85,7 @@ def choose(
     A project has the choice for all projects until it gets one, and that is RUNYARD_NOTIFY_KINDS
     until you choose.
     """
-    words = {"none": [], "default": None}
+    words: dict[str, list[str] | None] = {"none": [], "default": None}
     wanted = words[kinds] if kinds in words else [one for one in kinds.split(",") if one]
     api = connect(data_dir)
     project_id = find_project(api, project)["id"] if project else None

@@ -77,7 +77,7 @@ class IssueLabels:
             return
         if label not in self._issue.labels:
             await self._change(labelled(self._issue, [*self._issue.labels, label]))
-        if self._issue is not None and label in self._issue.labels:
+        if label in self._issue.labels:
             self._new.set_value("")
 
 
