@@ -147,8 +147,8 @@ class Settings(BaseSettings):
         default=30,
         ge=0,
         le=36500,
-        description="How many days the log and the copy of an ended run are kept; 0: for ever; "
-        "see [What is kept](#what-is-kept).",
+        description="How many days the log and the copy of an ended run are kept, and comments "
+        "that were not sent on an ended change; 0: for ever; see [What is kept](#what-is-kept).",
     )
     keep_gb: float = Field(
         default=10,

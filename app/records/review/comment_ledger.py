@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, or_, update
 from sqlmodel import col, func, select
@@ -91,6 +92,41 @@ class CommentLedger:
             places = tx.scalars(query.returning(col(ChangeComment.project_id))).all()
             tx.publish(*(ProjectChanged(one) for one in set(places)))
             return len(places)
+
+    def places_left(self, until: datetime, *, limit: int) -> list[tuple[str, int]]:
+        """Return changes that ended by `until` and still have drafts: project and number."""
+        query = (
+            select(ChangeComment.project_id, ChangeComment.number)
+            .join(
+                ChangeRequest,
+                (col(ChangeRequest.project_id) == col(ChangeComment.project_id))
+                & (col(ChangeRequest.number) == col(ChangeComment.number)),
+            )
+            .where(
+                col(ChangeComment.round).is_(None),
+                ChangeRequest.state != "open",
+                col(ChangeRequest.ended_at) <= until,
+            )
+            .distinct()
+            .order_by(col(ChangeComment.project_id), col(ChangeComment.number))
+        )
+        with self._stores.control.reading() as session:
+            return list(session.exec(query.limit(limit)).all())
+
+    def remove_left(self, project_id: str, number: int) -> int:
+        """Delete everybody's drafts on a change unless it is open; return how many."""
+        query = delete(ChangeComment).where(
+            col(ChangeComment.project_id) == project_id,
+            col(ChangeComment.number) == number,
+            col(ChangeComment.round).is_(None),
+        )
+        with self._stores.control.transaction() as tx:
+            if _is_open(tx, project_id, number):
+                return 0
+            gone = len(tx.scalars(query.returning(col(ChangeComment.id))).all())
+            if gone:
+                tx.publish(ProjectChanged(project_id))
+            return gone
 
     # --- viewed files --------------------------------------------------------------------------
 

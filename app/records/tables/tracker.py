@@ -139,7 +139,8 @@ class ChangeComment(SQLModel, table=True):
     """A comment on a change request: on a line, on a file, or (no file) on all of it.
 
     `line` counts in the file as the commit `sha` has it: the change's head on the side `new`, its
-    base on the side `old`. Until it is sent, with no `round`, only its author sees it.
+    base on the side `old`. Until it is sent, with no `round`, only its author sees it. One that
+    never was goes some time after its change has ended.
     """
 
     __tablename__ = "change_comment"  # pyright: ignore[reportAssignmentType]
@@ -152,6 +153,14 @@ class ChangeComment(SQLModel, table=True):
             name="comment_of_change",
         ),
         Index("comments_of_change", "project_id", "number", "id"),
+        # few, of however many were sent
+        Index(
+            "unsent_comments",
+            "project_id",
+            "number",
+            sqlite_where=text("round IS NULL"),
+            postgresql_where=text("round IS NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -9,6 +9,7 @@ from app.services.kept.parked import Holdings
 from app.services.retention.empty_branches import EmptyBranches
 from app.services.retention.logs import LogRetention
 from app.services.retention.policy import Terms
+from app.services.retention.unsent_comments import UnsentComments
 from app.services.retention.working_copies import CopyRetention
 from app.services.system.build import SystemServices
 
@@ -27,4 +28,7 @@ def build(context: Context, system: SystemServices) -> RetentionServices:
     holdings = Holdings(adapters, context.workers, context.clock, publish)
     copies = CopyRetention(context, system.leases, terms)
     branches = EmptyBranches(context, system.leases, holdings)
-    return RetentionServices(LogRetention(context, system.leases, copies, branches, terms))
+    comments = UnsentComments(context, system.leases, terms)
+    return RetentionServices(
+        LogRetention(context, system.leases, copies, branches, comments, terms)
+    )

@@ -28,6 +28,7 @@ from app.services.retention.policy import (
     are_due,
     next_to_go,
 )
+from app.services.retention.unsent_comments import UnsentComments
 from app.services.retention.working_copies import CopyRetention
 from app.services.system.ownership import Leases
 
@@ -63,7 +64,7 @@ class LogRetention:
     """Shows which logs are to be removed, and removes them an hour later.
 
     `copies` does the same for working copies; `branches` releases parked branches that hold
-    nothing.
+    nothing; `comments` removes those that were never sent.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class LogRetention:
         leases: Leases,
         copies: CopyRetention,
         branches: EmptyBranches,
+        comments: UnsentComments,
         terms: Terms,
     ) -> None:
         self._runs = context.ledgers.runs
         self._folders = context.adapters.run_folders
         self.copies = copies
         self.branches = branches
+        self.comments = comments
         self._terms = terms
         self._workers = context.workers
         self._clock = context.clock
@@ -88,10 +91,11 @@ class LogRetention:
         self._looking = threading.Lock()
 
     def request(self) -> None:
-        """Request a round of logs, copies and branches on workers soon."""
+        """Request a round of logs, copies, branches and comments on workers soon."""
         self._request_own()
         self.copies.request()
         self.branches.request()
+        self.comments.request()
 
     def _request_own(self) -> None:
         self._workers.submit(lambda: self.clear_once(self._clock()))

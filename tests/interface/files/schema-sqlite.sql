@@ -48,6 +48,7 @@ CREATE INDEX runs_of_project_by_cost ON runs (project_id, cost_usd, id) WHERE co
 CREATE INDEX striking_runs ON runs (project_id, ended_at) WHERE is_strike;
 CREATE INDEX unfinished_batches ON batches (created_at) WHERE ended_at IS NULL;
 CREATE INDEX unfinished_bulk ON bulk (created_at) WHERE ended_at IS NULL;
+CREATE INDEX unsent_comments ON change_comment (project_id, number) WHERE round IS NULL;
 CREATE INDEX waiting_runs_of_project_by_agent ON runs (project_id, agent) WHERE status IN ('delayed', 'queued');
 CREATE TABLE account_hold (
 	agent VARCHAR NOT NULL, 
