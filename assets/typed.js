@@ -36,7 +36,7 @@
       const { file, line, side } = JSON.parse(name);
       const section = file && root.querySelector(`.diff-file[data-path="${CSS.escape(file)}"]`);
       section?.removeAttribute("data-folded");
-      if (section) root.dispatchEvent(new CustomEvent("write", { detail: { file: Number(section.dataset.file), line, side } }));
+      if (section) root.dispatchEvent(new CustomEvent("write", { detail: { file: Number(section.dataset.file), line, side, kept: true } }));
       else if (!file) root.querySelector("[data-testid=change-add]")?.click();
     }
   }

@@ -161,16 +161,16 @@ def signed_in(sign_in: OpenPage) -> Page:
 
 @contextmanager
 def signed_in_browser(
-    browser: Browser, server: RunyardServer, **how: Any
+    browser: Browser, server: RunyardServer, *, link: str = "", **how: Any
 ) -> Iterator[BrowserContext]:
-    """Open a browser context and sign it in, without drawing a page."""
+    """Open a browser context and sign it in, by a new link or this one, without drawing a page."""
     context = browser.new_context(**{"viewport": WIDE, **how})
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     # stays open and empty, so that all tabs share one renderer: a new one costs 0.15 s
     context.new_page()
     first = context.new_page()
-    first.goto(server.new_link(), wait_until="commit")
+    first.goto(link or server.new_link(), wait_until="commit")
     assert context.cookies(), "the link has not signed in"
     first.close()
     yield context

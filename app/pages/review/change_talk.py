@@ -10,7 +10,7 @@ from datetime import datetime
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import ChangeCommentOut, CommitOut, RequestOut, RunItem
+from app.api.schemas import ChangeCommentOut, ChangeOut, CommitOut, RequestOut, RunItem
 from app.domain.words import CheckStatus, Phase
 from app.pages.components.buttons import button
 from app.pages.components.countdown import day_html
@@ -20,7 +20,7 @@ from app.pages.components.testids import testid
 from app.pages.review.change_dialogs import say_sent, send_to_agent
 from app.pages.review.change_view import ChangeView
 from app.pages.shell.page_session import PageSession
-from app.state.review.change_asks import AskedChange
+from app.state.review.change_asks import AskedChange, too_late_words
 from app.state.review.change_words import RED, run_facts
 
 # of icons in lines
@@ -59,7 +59,7 @@ class Conversation:
             element.classes(replace=f"talk-{entry.kind}")
             element.set_content(entry.html)
         change = view.snapshot.change
-        self._write.show(is_open=change.state == "open" and change.reverts is None)
+        self._write.show(change)
 
 
 class WriteBox:
@@ -82,16 +82,28 @@ class WriteBox:
                 )
         for keys in ("keydown.ctrl.enter", "keydown.meta.enter"):
             self._text.on(keys, self._send)
+        # assets/typed.js brings words back into a box that is hidden
+        self._text.on_value_change(self._show_words)
 
-    def show(self, *, is_open: bool) -> None:
-        """Show the box while an agent may work on the change."""
-        self._box.set_visibility(is_open)
+    @property
+    def _words(self) -> str:
+        return (self._text.value or "").strip()
+
+    def _show_words(self) -> None:
+        if self._words:
+            self._box.set_visibility(True)
+
+    def show(self, change: ChangeOut) -> None:
+        """Show the box while an agent may work on the change, and words that came too late."""
+        is_open = change.state == "open" and change.reverts is None
+        self._box.set_visibility(is_open or bool(self._words))
+        self._button.set_visibility(is_open)
         drafts = self._asked().drafts
         also = f"With your {counted(drafts, 'line comment')}." if drafts else ""
-        self._why.set_content(text(also))
+        self._why.set_content(text(also if is_open else too_late_words(change.state)))
 
     async def _send(self) -> None:
-        words = (self._text.value or "").strip()
+        words = self._words
         if not self._button.enabled:
             return
         if self._sent is None or self._sent[0] != words:

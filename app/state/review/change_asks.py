@@ -73,6 +73,11 @@ def drops_words(drafts: int) -> str:
     return f"Your {comments_words(drafts)} {was} not sent. A merge drops {them}."
 
 
+def too_late_words(state: str) -> str:
+    """Return why words to the agent cannot be sent once a change was merged or closed."""
+    return f"Not sent: this change was {state} meanwhile. Copy your words if you still need them."
+
+
 def refusal_words(problem: ApiProblem | NoAnswer) -> str:
     """Return why a request was not sent."""
     return problem.detail if isinstance(problem, ApiProblem) else NO_ANSWER

@@ -104,7 +104,7 @@ class FilesTab:
                     for look, words in LOOKS
                 }
             write = partial(self._write, Spot())
-            button("Comment", write, kind="small bare", mark="change-add", key="c")
+            self._add = button("Comment", write, kind="small bare", mark="change-add", key="c")
             path = f"/api/v1/projects/{project_id}/changes/{number}/diff"
             ui.link("Whole diff", path).classes("btn small bare").props("download")
             self._close = button("Close change", acts.close, kind="small bare", mark="review-close")
@@ -132,7 +132,8 @@ class FilesTab:
             f'{files} <b class="add">+{added:,}</b><b class="del">−{deleted:,}</b>'
         )
         self._bar.show(self._change)
-        self._close.set_visibility(self._change.state == "open")
+        for one in (self._add, self._close):
+            one.set_visibility(self._change.state == "open")
 
     def _show_on_all(self, comments: Sequence[ChangeCommentOut]) -> None:
         if comments and self._on_all is None:
@@ -193,7 +194,8 @@ class FilesTab:
     def _write_at(self, event: GenericEventArguments) -> None:
         asked = _detail(event)
         section = self._sections.numbered(_number(asked.get("file")))
-        if section is None or self._change.state != "open":
+        # words kept by the browser are shown although nothing can be added any more
+        if section is None or not (self._change.state == "open" or asked.get("kept")):
             return
         path, line = section.file.path, _number(asked.get("line"))
         side = Side.OLD if asked.get("side") == Side.OLD else Side.NEW
