@@ -66,6 +66,12 @@ class Settings(BaseSettings):
         description="The folder of mirrors, working copies and logs.",
         json_schema_extra={"usual": "`runs` in the data folder"},
     )
+    secret_key_file: Path | None = Field(
+        default=None,
+        description="The file with the key that encrypts tokens of forges; servers that share a "
+        "database need the same one.",
+        json_schema_extra={"usual": "`secret.key` in the data folder, made at first use"},
+    )
     database_url: str | None = Field(
         default=None,
         description="The database: `sqlite:///…`, or `postgresql://user:password@host/name` for "
@@ -312,6 +318,11 @@ class Settings(BaseSettings):
     def data_root(self) -> Path:
         """The data folder, absolute."""
         return self.data_dir.expanduser().absolute()
+
+    @property
+    def secret_key(self) -> Path:
+        """The file with the key of stored secrets, absolute."""
+        return (self.secret_key_file or self.data_dir / "secret.key").expanduser().absolute()
 
     @property
     def database(self) -> str:

@@ -22,10 +22,12 @@ from app.adapters.engine.processes import ProcessTable
 from app.adapters.engine.records import LocalRunFolders
 from app.adapters.engine.run_groups import tend_groups
 from app.adapters.forge.builtin import BuiltinForge
+from app.adapters.forge.registry import ForgeRegistry
 from app.adapters.git.command import Git, read_identity
 from app.adapters.git.mirrors import GitMirrors
 from app.adapters.git.own_repositories import make_demo_repository, read_commit
 from app.adapters.git.working_copies import GitWorkingCopies
+from app.adapters.machine.secret_box import SecretBox
 from app.adapters.notifications.apprise import AppriseNotifier
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
@@ -37,6 +39,7 @@ from app.domain.secret_masks import Secret, secret_in
 from app.folder_locks import LINK_LOCK, holder_of
 from app.records.database.database import Database
 from app.records.database.sqlite_files import file_of
+from app.records.projects.forge_ledger import ForgeLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.server.startup import address_of, is_open
 from app.services.context import Adapters, Here, Identity, Machine
@@ -51,23 +54,32 @@ ROOT = Path(__file__).parent.parent.parent
 ASSETS = ROOT / "assets"
 
 
-def pick_adapters(settings: Settings, tracker: TrackerLedger) -> Adapters:
-    """Create the adapters of this machine; `tracker` stores the built-in forge's issues."""
-    root, git = settings.runs_root, Git(read_identity())
+def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedger) -> Adapters:
+    """Create the adapters of this machine.
+
+    `tracker` stores the built-in tracker's issues, `forges` the forges with their tokens.
+    """
+    box = SecretBox(settings.secret_key)
+    registry = ForgeRegistry(BuiltinForge(tracker), tracker, forges.all, box.unseal)
+    root, git = settings.runs_root, Git(read_identity(), sign_in=registry.sign_in)
     mirrors = GitMirrors(root / "mirrors", git=git)
     agents = AgentPresets(os.environ)
     copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
     sandbox = MachineSandbox(own_places(settings), os.environ)
     homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
-    secrets = SecretValues(agents.secrets, homes.secrets, lambda: _own_secrets(settings))
-    machine, forge = _machine(settings, git), BuiltinForge(tracker)
+    secrets = SecretValues(
+        agents.secrets, homes.secrets, lambda: _own_secrets(settings), registry.secrets
+    )
+    machine = _machine(settings, git)
     records, instance = root / "records", machine.here.instance
     return Adapters(
         mirrors=mirrors,
         copies=copies,
         engine=LocalEngine(records, instance=instance, sandbox=sandbox, secrets=secrets.all),
         agents=agents,
-        forge_of=lambda _: forge,
+        forge_of=registry.of,
+        forges=registry,
+        secret_box=box,
         sandbox=sandbox,
         homes=homes,
         notifier=AppriseNotifier(),

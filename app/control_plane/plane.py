@@ -20,6 +20,7 @@ from app.control_plane.storage import make_ledgers, make_relays, open_stores, se
 from app.logs import correlated
 from app.records.database.database import DatabaseSilent
 from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
+from app.server.startup import CannotStart
 from app.services.concurrency import Locks, Workers, guarded
 from app.services.container import SettingValue, build
 from app.services.context import Adapters, Context
@@ -59,7 +60,7 @@ class ControlPlane:
         self.stores = stores = open_stores(settings, self.feed)
         self.database, self.relays = stores.control, make_relays(stores, self.feed)
         self.ledgers = make_ledgers(stores, self.feed)
-        self.adapters = adapt(pick_adapters(settings, self.ledgers.tracker))
+        self.adapters = adapt(pick_adapters(settings, self.ledgers.tracker, self.ledgers.forges))
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.scheduler = Scheduler()
         self.bell = None if settings.is_alone else self._make_bell()
@@ -88,6 +89,11 @@ class ControlPlane:
     def start(self) -> None:
         """Migrate the databases and subscribe to events; no work starts yet."""
         self.migrate()
+        if not self.services.forges.holds_key():
+            raise CannotStart(
+                f"{self.settings.secret_key} is not the key of the tokens in the database: "
+                "set RUNYARD_SECRET_KEY_FILE to the file that is."
+            )
         self.services.accounts.operator(self.clock())
         # fails on a full disk; it is retried regularly
         with contextlib.suppress(DatabaseSilent):
@@ -157,6 +163,7 @@ class ControlPlane:
             tell_people,
             self.services.bulk.request,
             self.services.alerts.check_once,
+            self.services.pull_requests.request,
         ):
             self.scheduler.repeat(duty, self.settings.sweep_seconds)
         self.scheduler.repeat(self.services.store_watch.check_once, WATCH_SECONDS)

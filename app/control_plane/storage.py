@@ -27,6 +27,7 @@ from app.records.database.integrity import (
 from app.records.database.migration import migrate
 from app.records.database.write_guard import WriteGuard
 from app.records.feed import Feed
+from app.records.projects.forge_ledger import ForgeLedger
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.runs.run_ledger import RunLedger
@@ -62,7 +63,9 @@ def open_stores(settings: Settings, feed: Feed) -> Stores:
 
 def make_ledgers(stores: Stores, feed: Feed) -> Ledgers:
     """Build the ledgers over these databases."""
-    ledgers = Ledgers(RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores))
+    ledgers = Ledgers(
+        RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores), ForgeLedger(stores)
+    )
     # Subscribe first: later subscribers look up project names and must see the new one.
     feed.subscribe(ledgers.projects.names.on_change)
     return ledgers

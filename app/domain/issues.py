@@ -103,11 +103,6 @@ def _fence_after(line: str, fence: str) -> str:
     return "" if closes else fence
 
 
-def blocked_by(body: str, open_issues: Collection[int], *, itself: int = 0) -> int | None:
-    """Return the lowest open issue that blocks this one, or None."""
-    return blocker_among(blockers_of(body), open_issues, itself=itself)
-
-
 def blocker_among(
     named: Sequence[int], open_issues: Collection[int], *, itself: int = 0
 ) -> int | None:
@@ -169,6 +164,7 @@ class IssueFacts:
     """One issue with the state of its branch and its runs.
 
     `in_the_way` is an existing branch whose name prevents git from creating the issue's branch.
+    `dependencies` are blockers beside the text, `blocked_elsewhere` open ones elsewhere.
     """
 
     number: int
@@ -180,6 +176,8 @@ class IssueFacts:
     has_open_run: bool
     open_change: int | None
     in_the_way: str | None = None
+    dependencies: Collection[int] = ()
+    blocked_elsewhere: Sequence[str] = ()
 
 
 def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
@@ -198,5 +196,8 @@ def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
         return f"parked: {facts.branch}"
     if facts.in_the_way is not None:
         return f"parked: {facts.in_the_way}, beside which {facts.branch} cannot be made"
-    blocker = blocked_by(facts.body, open_issues, itself=facts.number)
-    return f"blocked by #{blocker}" if blocker is not None else None
+    named = [*blockers_of(facts.body), *facts.dependencies]
+    blocker = blocker_among(named, open_issues, itself=facts.number)
+    if blocker is not None:
+        return f"blocked by #{blocker}"
+    return f"blocked by {facts.blocked_elsewhere[0]}" if facts.blocked_elsewhere else None

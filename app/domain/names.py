@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -16,11 +17,22 @@ MAX_NAME = 80
 MAX_BRANCH = 244
 
 
+def is_loopback(host: str) -> bool:
+    """Return True for a host name or address of this machine."""
+    if host.rstrip(".").lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 class OriginKind(StrEnum):
-    """The three kinds of repository addresses."""
+    """The kinds of repository addresses; http only on this machine."""
 
     PATH = "path"
     HTTPS = "https"
+    HTTP = "http"
     SSH = "ssh"
 
 
@@ -87,13 +99,14 @@ def origin_kind(origin: str) -> OriginKind | None:
         return None
     if origin.startswith("/"):
         return OriginKind.PATH
-    return OriginKind.HTTPS if origin.lower().startswith("https://") else OriginKind.SSH
+    scheme = origin.lower().partition("://")[0]
+    return {"https": OriginKind.HTTPS, "http": OriginKind.HTTP}.get(scheme, OriginKind.SSH)
 
 
 def origin_problem(origin: str) -> str | None:
     """Return why `origin` is refused, or None.
 
-    Allowed are https and ssh URLs and absolute paths.
+    Allowed are https and ssh URLs and absolute paths, and http URLs of this machine.
     """
     if not origin.strip():
         return "Give the folder or the address of a git repository."
@@ -112,9 +125,11 @@ def _url_problem(origin: str) -> str | None:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return "This address cannot be read."
-    if parts.scheme.lower() not in {"https", "ssh"} or not origin.startswith(parts.scheme):
+    is_here = parts.scheme == "http" and is_loopback(host)
+    is_known = is_here or parts.scheme.lower() in {"https", "ssh"}
+    if not is_known or not origin.startswith(parts.scheme):
         return "Use an absolute path, or an https or ssh address."
-    if parts.password or (parts.scheme == "https" and parts.username):
+    if parts.password or (parts.scheme != "ssh" and parts.username):
         return "Leave user name and password out of the address: use a credential helper or ssh."
     if parts.username and parts.username.startswith("-"):
         return "This address has no valid user name."

@@ -143,6 +143,11 @@ class FindingsChanged:
 
 
 @dataclass(frozen=True)
+class ForgesChanged:
+    """A forge was added, changed or removed, or its token was refused."""
+
+
+@dataclass(frozen=True)
 class StuckChanged:
     """The quarantine changed."""
 
@@ -177,7 +182,7 @@ class FeedBroke:
 # not remembered: frequent, or for no page, and a snapshot contains what they announced
 FLEETING = (
     *(RunEventAppended, LogGrew, RunReported, BulkChanged, NoticeWritten),
-    *(ProjectNamed, SweepWanted, FeedBroke, SubscriptionsChanged, ItemsRead),
+    *(ProjectNamed, SweepWanted, FeedBroke, SubscriptionsChanged, ItemsRead, ForgesChanged),
     *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved, ChangeDelivered),
 )
 Change = (
@@ -190,6 +195,7 @@ Change = (
     | ProjectNamed
     | QuotaChanged
     | FindingsChanged
+    | ForgesChanged
     | StuckChanged
     | NoticeWritten
     | RunAccepted

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from app.config import Settings
 from app.records.feed import Feed
+from app.records.projects.forge_ledger import ForgeLedger
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.runs.run_ledger import RunLedger
@@ -23,11 +24,13 @@ from app.services.ports import (
     Counters,
     Engine,
     Forge,
+    Forges,
     Homes,
     Mirrors,
     Notifier,
     Repository,
     Sandbox,
+    SecretBox,
     WorkingCopies,
 )
 from app.services.ports.processes import RunFolders
@@ -36,11 +39,12 @@ from app.services.secret_values import SecretValues
 
 @dataclass(frozen=True)
 class Ledgers:
-    """Ledgers of runs, projects and the built-in tracker."""
+    """Ledgers of runs, projects, the built-in tracker and forges."""
 
     runs: RunLedger
     projects: ProjectLedger
     tracker: TrackerLedger
+    forges: ForgeLedger
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ class Adapters:
     engine: Engine
     agents: Agents
     forge_of: Callable[[Project], Forge]
+    forges: Forges
+    secret_box: SecretBox
     sandbox: Sandbox
     homes: Homes
     notifier: Notifier
@@ -153,4 +159,4 @@ class Context:
 
 def repository_of(project: Project) -> Repository:
     """Return the fields of a project that the git adapters need."""
-    return Repository(project.id, project.origin, project.owner_hooks)
+    return Repository(project.id, project.origin, project.owner_hooks, project.repository)

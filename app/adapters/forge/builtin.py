@@ -83,7 +83,7 @@ class BuiltinForge:
         `branch` and `since` are not needed here.
         """
         row = self._store.change_of_run(run_id)
-        return None if row is None or row.state == "closed" else _delivery(row)
+        return None if row is None or row.state == "closed" else delivery_of_row(row)
 
     def change(self, repo: Repository, number: int) -> Change | None:
         """Return one change request, or None."""
@@ -129,7 +129,7 @@ class BuiltinForge:
             deletions=stat.deletions,
             **known,
         )
-        return None if row is None else _delivery(row)
+        return None if row is None else delivery_of_row(row)
 
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
         """Open a change request for the run, or return its existing one."""
@@ -150,7 +150,7 @@ class BuiltinForge:
             draft=order.draft,
             created_at=now,
         )
-        return _delivery(row)
+        return delivery_of_row(row)
 
 
 def _issue(row: Any) -> Issue:
@@ -167,11 +167,12 @@ def _issue(row: Any) -> Issue:
     )
 
 
-def _delivery(row: Any) -> Delivery:
+def delivery_of_row(row: Any) -> Delivery:
+    """Return the delivery of a stored change request; one of a forge has an address there."""
     return Delivery(
-        kind="change",
+        kind="pull_request" if row.url else "change",
         number=row.number,
-        url=f"/projects/{row.project_id}/changes/{row.number}",
+        url=row.url or f"/projects/{row.project_id}/changes/{row.number}",
         state=row.state,
         branch=row.branch,
         head_sha=row.head_sha,

@@ -51,6 +51,10 @@ _NO_ROOM = re.compile(
 )
 
 
+# returns git's settings with which Runyard itself signs in at an origin
+SignIn = Callable[[str], Sequence[tuple[str, str]]]
+
+
 class GitFailed(CannotRead):
     """A failed git call; `err` is its standard error, the last 64 KiB.
 
@@ -108,16 +112,22 @@ def read_identity() -> Identity:
 class Git:
     """Runs git without a shell, with our settings, a minimal environment, a timeout and a cap."""
 
-    def __init__(self, identity: Identity, keep: Callable[[Path], None] | None = None) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        keep: Callable[[Path], None] | None = None,
+        sign_in: SignIn = lambda _: (),
+    ) -> None:
         self.identity = identity
         self._keep = keep
+        self._sign_in = sign_in
 
     def keeping(self, keep: Callable[[Path], None]) -> Git:
         """Return a copy that calls `keep(git_dir)` before each command on a git folder.
 
         If `keep` raises, the command is not run.
         """
-        return Git(self.identity, keep)
+        return Git(self.identity, keep, self._sign_in)
 
     def run(
         self,
@@ -150,7 +160,7 @@ class Git:
             self._keep(git_dir)
         full = local_environment(git_dir, work_tree) | personal_environment(self.identity)
         if origin is not None:
-            full |= network_environment(origin, self.identity)
+            full |= network_environment(origin, self.identity, self._sign_in(origin))
         full |= env or {}
         place = str(cwd or "/")
         call = _Call(

@@ -66,7 +66,12 @@ _KEPT_FOR_NETWORK = (
 )
 # where a user may have placed their config
 _CONFIG_PLACES = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-_PROTOCOL = {OriginKind.PATH: "file", OriginKind.HTTPS: "https", OriginKind.SSH: "ssh"}
+_PROTOCOL = {
+    OriginKind.PATH: "file",
+    OriginKind.HTTPS: "https",
+    OriginKind.HTTP: "http",
+    OriginKind.SSH: "ssh",
+}
 
 
 class UnsafeArgument(ValueError):
@@ -95,14 +100,21 @@ def personal_environment(identity: Identity) -> dict[str, str]:
     return names | {f"GIT_{role}_EMAIL": identity.email for role in ("AUTHOR", "COMMITTER")}
 
 
-def network_environment(origin: str, identity: Identity) -> dict[str, str]:
-    """Return the extra variables of a call to `origin`. Raises UnsafeArgument."""
+def network_environment(
+    origin: str, identity: Identity, sign_in: Sequence[tuple[str, str]] = ()
+) -> dict[str, str]:
+    """Return the extra variables of a call to `origin`. Raises UnsafeArgument.
+
+    `sign_in` are the settings by which Runyard's own token gets there.
+    """
     kind = origin_kind(origin)
     if kind is None:
         raise UnsafeArgument("This address is not one that git may be given.")
     env = {**_kept(_KEPT_FOR_NETWORK), "GIT_ALLOW_PROTOCOL": _PROTOCOL[kind]}
     # by environment, because a helper's text may hold a secret and argv shows in `ps`
-    return env | settings_by_environment([("credential.helper", ""), *identity.credentials])
+    return env | settings_by_environment(
+        [("credential.helper", ""), *identity.credentials, *sign_in]
+    )
 
 
 def open_environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ from app.api import schemas
 from app.api.client import (
     batch_calls,
     calls,
+    forge_calls,
     prompt_calls,
     review_calls,
     system_calls,
@@ -255,6 +256,11 @@ class ApiClient:
     system = _asks(system_calls.system)
     doctor = _asks(system_calls.doctor)
     retention = _asks(system_calls.retention)
+
+    forges = _asks(forge_calls.forges)
+    add_forge = _asks(forge_calls.add_forge)
+    check_forge = _asks(forge_calls.check_forge)
+    remove_forge = _asks(forge_calls.remove_forge)
 
     async def remote_of(self, folder: str) -> str | None:
         """Return the remote of a local folder, None if it has no usable one."""

@@ -157,8 +157,6 @@ def _project_out_of(services: Services, project_id: str) -> ProjectOut:
 
 
 def _refuse_what_is_to_come(settings: dict[str, object]) -> None:
-    if settings.get("tracker", "builtin") != "builtin":
-        raise Invalid.field("tracker", "Only the built-in tracker can be chosen yet.")
     if settings.get("open_pr", "runyard") != "runyard":
         raise Invalid.field("open_pr", "Only Runyard itself can open change requests yet.")
 

@@ -29,6 +29,14 @@ from app.api.schemas.batches import (
     BulkOut,
     Bulks,
 )
+from app.api.schemas.forges import (
+    ForgeChange,
+    ForgeOut,
+    Forges,
+    HostedOut,
+    HostedRepositories,
+    NewForge,
+)
 from app.api.schemas.inbox import InboxItem, InboxOut, ReportOfRuns, UnreadOut
 from app.api.schemas.issue_board import BoardIssueOut, BoardOut
 from app.api.schemas.limits import AccountHoldOut, AccountHolds, HoldLift, ResumeOrder, UsageLimit
@@ -199,8 +207,13 @@ __all__ = [
     "DoctorOut",
     "FiguresOut",
     "Finding",
+    "ForgeChange",
+    "ForgeOut",
+    "Forges",
     "HealthOut",
     "HoldLift",
+    "HostedOut",
+    "HostedRepositories",
     "InboxItem",
     "InboxOut",
     "IssueChange",
@@ -220,6 +233,7 @@ __all__ = [
     "MergeOrder",
     "Moment",
     "NewComment",
+    "NewForge",
     "NewIssue",
     "NewProject",
     "NewTemplate",

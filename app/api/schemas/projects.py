@@ -44,7 +44,7 @@ Argument = Annotated[str, StringConstraints(max_length=MAX_WORD)]
 CheckName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CHECK_NAME)
 ]
-Tracker = Literal["builtin", "forgejo", "github"]
+Tracker = Literal["builtin", "forgejo", "gitea", "github"]
 Folder = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
@@ -127,7 +127,7 @@ class NewProject(ProjectSettings):
 
     name: Annotated[Prose, setting_field("name", ..., min_length=1)]
     origin: Prose = Field(min_length=1, max_length=2000)
-    tracker: Tracker | None = setting_field("tracker")
+    tracker: Text | None = setting_field("tracker", max_length=80)
     auto_enabled: bool = setting_field("auto_enabled", default=False)
 
 

@@ -12,7 +12,7 @@ import typer
 
 from app.api.client import calls
 from app.cli.client.connection import connect, find_project
-from app.cli.commands.runs_start import Starting, start
+from app.cli.commands.runs.start import Starting, start
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
 from app.cli.output.run_view import age
 from app.cli.output.terminal import Painted, Screen, clean, cut, err, out, print_json

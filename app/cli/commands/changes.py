@@ -11,8 +11,8 @@ import typer
 
 from app.api.client import review_calls, tracker_calls
 from app.cli.client.connection import Server, connect, find_project
-from app.cli.commands.runs_read import print_diff
-from app.cli.commands.runs_start import Starting, start
+from app.cli.commands.runs.read import print_diff
+from app.cli.commands.runs.start import Starting, start
 from app.cli.output.options import DataDir, Json, ProjectName, PushAnyway, example, group, spread
 from app.cli.output.run_view import size_of
 from app.cli.output.terminal import Painted, Piece, err, out, print_json

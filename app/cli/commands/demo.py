@@ -15,7 +15,7 @@ from app.api.client import calls, tracker_calls
 from app.cli.client.connection import Refused, Server, Unreachable
 from app.cli.client.feed import follow_run
 from app.cli.commands.auto import print_pause, print_plan
-from app.cli.commands.runs_start import NOT_SUCCEEDED, submit_run
+from app.cli.commands.runs.start import NOT_SUCCEEDED, submit_run
 from app.cli.output.options import Json, example
 from app.cli.output.progress import Stages
 from app.cli.output.run_view import print_end, print_event, show_diff, size_of, what

@@ -23,12 +23,12 @@ from app.cli.client.connection import (
     read_json,
 )
 from app.cli.commands.auto import print_pause
+from app.cli.commands.forges import import_projects
 from app.cli.commands.project_options import BaseBranch, Settings, option_of, settings_from
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
 from app.cli.output.run_view import age
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.projects.checks import OnRed
-from app.domain.projects.setting import Tracker
 from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.sandbox.settings import limits_words
@@ -74,6 +74,11 @@ def register(app: typer.Typer) -> None:
     projects.command("try-checks", epilog=try_example)(try_checks)
     projects.command("branches", epilog=example("runyard projects branches shop"))(list_branches)
     projects.command("archive", epilog=example("runyard projects archive shop"))(archive_project)
+    import_example = example(
+        "runyard projects import --forge codeberg.org --org acme",
+        "runyard projects import --forge codeberg.org --agent claude acme/shop acme/site",
+    )
+    projects.command("import", epilog=import_example)(import_projects)
     unarchive_example = example("runyard projects unarchive shop")
     projects.command("unarchive", epilog=unarchive_example)(unarchive_project)
     app.add_typer(projects, name="projects")
@@ -85,7 +90,7 @@ def add_project(
         str | None, typer.Option(help="The project's name (default: the repository's).")
     ] = None,
     base_branch: BaseBranch = None,
-    tracker: Annotated[Tracker | None, option_of(PROJECT_SETTINGS["tracker"])] = None,
+    tracker: Annotated[str | None, option_of(PROJECT_SETTINGS["tracker"])] = None,
     *,
     settings: Settings,
     auto_enabled: Annotated[bool, option_of(PROJECT_SETTINGS["auto_enabled"])] = False,

@@ -38,14 +38,6 @@ class Part(StrEnum):
     NAMES = "Names"
 
 
-class Tracker(StrEnum):
-    """The tracker of a project's issues."""
-
-    BUILTIN = "builtin"
-    FORGEJO = "forgejo"
-    GITHUB = "github"
-
-
 class OpenPr(StrEnum):
     """The opener of change requests."""
 

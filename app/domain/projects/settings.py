@@ -12,7 +12,7 @@ from typing import Any
 
 from app.domain.projects.autoland import AUTOLAND_SETTINGS
 from app.domain.projects.checks import CHECK_ROUNDS, MAX_CHECK_ROUNDS, MOST_CHECKS, OnRed
-from app.domain.projects.setting import Kind, OpenPr, Part, ProjectSetting, Tracker
+from app.domain.projects.setting import Kind, OpenPr, Part, ProjectSetting
 from app.domain.projects.tags import MAX_TAGS
 from app.domain.sandbox.levels import (
     DEFAULT_PROCESSES,
@@ -22,6 +22,7 @@ from app.domain.sandbox.levels import (
     SandboxLevel,
 )
 from app.domain.sandbox.settings import LIMIT_BOUNDS, MAX_LISTED
+from app.domain.words import BUILTIN
 
 MAX_SECONDS = 30 * 86400
 UNSEEN = "Hidden from agents unless you allow them."
@@ -80,11 +81,10 @@ _OF_THE_PROJECT = (
     ),
     ProjectSetting(
         name="tracker",
-        kind=Kind.CHOICE,
-        means="Who keeps its issues",
+        kind=Kind.LINE,
+        means="Who keeps its issues: builtin, or a forge by its id, name or kind",
         more="It cannot change later.",
-        default=Tracker.BUILTIN.value,
-        choices=Tracker,
+        default=BUILTIN,
     ),
 )
 _OF_THE_AGENT = (

@@ -20,6 +20,7 @@ from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.components.testids import testid
 from app.pages.shell.frame import Page, frame
 from app.pages.shell.page_session import PageSession, page_at
+from app.pages.system.forges import ForgesPanel
 from app.pages.system.health import HealthPanel, StuckList
 from app.pages.system.notifications import NotificationsPanel
 from app.pages.system.sign_out import draw_sign_out
@@ -27,7 +28,7 @@ from app.pages.system.subscriptions import SubscriptionsPanel
 from app.state.page.connection import Connection
 from app.state.system.boards import AgentSeen, DoctorBoard
 
-TABS = ("Doctor", "Limits", "Notifications", "Sign-in")
+TABS = ("Doctor", "Forges", "Limits", "Notifications", "Sign-in")
 HEAD = '<link rel="stylesheet" href="/assets/settings.css">'
 LOOKING = '<div class="card none" role="status">Checking this machine…</div>'
 WHY = {"age": "too old", "size": "over the size limit"}
@@ -55,6 +56,8 @@ def register(connection: Connection) -> None:
             elif chosen == "Notifications":
                 NotificationsPanel(session, page, await session.api.notifications())
                 SubscriptionsPanel(session, await session.api.subscriptions())
+            elif chosen == "Forges":
+                ForgesPanel(session, await session.api.forges())
             elif chosen == "Sign-in":
                 draw_sign_out()
             else:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import update
 from sqlmodel import col, select
 
 from app.domain.words import READY_LABEL, AfterClose
@@ -27,6 +30,19 @@ def undecided(stores: Stores, project_id: str) -> list[ChangeRequest]:
     )
     with stores.control.reading() as session:
         return list(session.exec(query.order_by(col(ChangeRequest.number))).all())
+
+
+def close_others(tx: Transaction, columns: Mapping[str, Any]) -> None:
+    """Close what is still open here of a branch whose newest request a forge has just opened."""
+    tx.exec(
+        update(ChangeRequest)
+        .where(
+            col(ChangeRequest.project_id) == columns["project_id"],
+            col(ChangeRequest.branch) == columns["branch"],
+            col(ChangeRequest.state) == "open",
+        )
+        .values(state="closed", ended_at=columns["created_at"])
+    )
 
 
 def settle_issue(tx: Transaction, ended: ChangeRequest, now: datetime) -> None:

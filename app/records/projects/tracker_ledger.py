@@ -17,7 +17,7 @@ from app.domain.words import AfterClose, Priority
 from app.records.database.database import Transaction
 from app.records.feed import ChangeDelivered, ProjectChanged
 from app.records.people.audit_ledger import record
-from app.records.projects.change_ends import settle_issue
+from app.records.projects.change_ends import close_others, settle_issue
 from app.records.projects.issue_queue import OPEN, Beside, leaves_place, lock_queue, take_place
 from app.records.projects.landings import settle_landing
 from app.records.stores.routing import Stores
@@ -239,14 +239,19 @@ class TrackerLedger:
     def open_change(self, **columns: Any) -> ChangeRequest:
         """Open a change request with the project's next number, or return the known one.
 
-        A run has one, and a merged change has at most one open one that reverts it.
+        A run has one, and a merged change has at most one open one that reverts it. One that a
+        forge opened brings its `number`; there no other one of its branch is open any more.
         """
         project_id = columns["project_id"]
         with self.stores.control.transaction() as tx:
             known = tx.scalars(_known_change(columns)).first()
             if known is not None:
                 return known
-            opened = ChangeRequest(number=_take_number(tx, project_id), **columns)
+            if "number" in columns:
+                close_others(tx, columns)
+                opened = ChangeRequest(**columns)
+            else:
+                opened = ChangeRequest(number=_take_number(tx, project_id), **columns)
             tx.add(opened)
             if opened.reverts is not None:
                 record(tx, after={"reverted_by": opened.number})

@@ -20,6 +20,7 @@ from app.records.tables.stores import Applied, Moment, Outgoing, Setting, Stuck
 from app.records.tables.tracker import (
     ChangeComment,
     ChangeRequest,
+    ForgeServer,
     IssueComment,
     IssueRow,
     ViewedFile,
@@ -36,6 +37,7 @@ __all__ = [
     "ChangeComment",
     "ChangeRequest",
     "CheckResult",
+    "ForgeServer",
     "IssueComment",
     "IssueRow",
     "Lease",

@@ -127,7 +127,11 @@ class Project(SQLModel, table=True):
     tags: list[str] = Field(default_factory=list, sa_type=JSON)
     origin: str
     base_branch: str
+    # who keeps its issues: the built-in tracker or the kind of its forge
     tracker: str
+    # its forge, and its name there, `owner/name`
+    forge_id: str | None = None
+    repository: str | None = None
     agent: str
     model: str | None = None
     agent_command: list[str] | None = Field(default=None, sa_type=JSON)

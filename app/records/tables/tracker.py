@@ -1,4 +1,4 @@
-"""The built-in tracker, in the control store: issues, change requests, and comments on both."""
+"""Trackers, in the control store: forges, and issues and change requests with their comments."""
 
 from datetime import datetime
 
@@ -13,8 +13,32 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from app.domain.tracker.forges import ForgeKind
 from app.domain.words import Priority, Side
 from app.records.tables.stores import Moment, one_of
+
+
+class ForgeServer(SQLModel, table=True):
+    """A forge with the token by which Runyard acts there."""
+
+    __tablename__ = "forge"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (CheckConstraint(one_of("kind", tuple(ForgeKind)), name="forge_kind"),)
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    kind: str
+    url: str = Field(unique=True)
+    # encrypted, see app.adapters.machine.secret_box
+    token: str = Field(sa_type=Text)
+    version: str
+    # what its last check found: whose token it is, what that may and what it lacks
+    acts_as: str
+    may: list[str] = Field(sa_type=JSON)
+    missing: list[str] = Field(sa_type=JSON)
+    # why only a person can help, such as a token that was refused
+    needs_attention: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime = Field(sa_type=Moment)
+    checked_at: datetime = Field(sa_type=Moment)
 
 
 class IssueRow(SQLModel, table=True):
@@ -66,7 +90,10 @@ class IssueComment(SQLModel, table=True):
 
 
 class ChangeRequest(SQLModel, table=True):
-    """A change request of the built-in tracker; numbers are shared with issues."""
+    """A change request of the built-in tracker, or a pull request that was opened at a forge.
+
+    Numbers are shared with issues.
+    """
 
     __tablename__ = "change_request"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
@@ -92,6 +119,8 @@ class ChangeRequest(SQLModel, table=True):
 
     project_id: str = Field(primary_key=True, foreign_key="project.id")
     number: int = Field(primary_key=True)
+    # its address at the forge that keeps it, None for one of the built-in tracker
+    url: str | None = None
     # the run that opened it, None for one that reverts another change
     run_id: str | None = None
     # the number of the change that it takes back

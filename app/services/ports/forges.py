@@ -13,7 +13,11 @@ from app.services.ports.repositories import DiffStat, Repository
 
 @dataclass(frozen=True)
 class Issue:
-    """An issue as its tracker reports it; `state` is `open` or `closed`."""
+    """An issue as its tracker reports it; `state` is `open` or `closed`.
+
+    `dependencies` are blockers that its tracker keeps beside the text, `blocked_elsewhere` the open
+    ones of other repositories, as `owner/name#number`.
+    """
 
     number: int
     title: str
@@ -25,6 +29,8 @@ class Issue:
     closed_at: datetime | None = None
     priority: str = Priority.NORMAL
     rank: int | None = None
+    dependencies: tuple[int, ...] = ()
+    blocked_elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,25 @@ class ChangeOrder:
     stat: DiffStat
     closes: int | None
     draft: bool = False
+
+
+@dataclass(frozen=True)
+class RequestState:
+    """How a pull request stands; `state` is open, merged or closed."""
+
+    state: str
+    head_sha: str
+    merged_sha: str | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The result of a merge by a forge: `sha` of the merge commit, or why nothing was merged."""
+
+    sha: str | None
+    because: str = ""
+    has_conflicts: bool = False
 
 
 class ForgeSilent(Exception):
@@ -219,6 +244,75 @@ class Forge(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ForgeStanding:
+    """The forge at an address, and a token's rights there; `missing` are the scopes it lacks.
+
+    `may` is among `push`, `pull_requests` and `issues`.
+    """
+
+    kind: str
+    version: str
+    acts_as: str
+    may: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HostedRepository:
+    """A repository at a forge, as a token sees it; `lacks` says what Runyard cannot do there."""
+
+    full_name: str
+    clone_url: str
+    may_push: bool
+    is_archived: bool = False
+    lacks: str = ""
+
+
+class Forges(Protocol):
+    """The forges that are known, and what is at an address."""
+
+    def forget(self) -> None:
+        """Read the forges anew: one was added, changed or removed."""
+        ...
+
+    def requests_of(self, project: Any) -> PullRequests | None:
+        """Return who merges a project's changes, None if Runyard does. Raises ForgeSilent."""
+        ...
+
+    def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
+        """Return what a token may do at an address. Raises ForgeSilent."""
+        ...
+
+    def repository(self, forge_id: str, full_name: str) -> HostedRepository | None:
+        """Return a repository, None if the token sees none of this name. Raises ForgeSilent."""
+        ...
+
+    def repositories(self, forge_id: str) -> list[HostedRepository]:
+        """Return the repositories that the token sees. Raises ForgeSilent."""
+        ...
+
+    def refused(self, forge_id: str) -> str | None:
+        """Return why only a person can help with a forge, None if nothing is known against it."""
+        ...
+
+
+class PullRequests(Protocol):
+    """The pull requests of a forge, which merges and closes them itself."""
+
+    def states(self, repo: Repository, numbers: Collection[int]) -> dict[int, RequestState]:
+        """Return how these pull requests stand, without those that are gone. Raises ForgeSilent."""
+        ...
+
+    def merge(self, repo: Repository, number: int, *, head_sha: str, message: str) -> Merged:
+        """Merge a pull request at exactly this head. Raises ForgeSilent: read before repeating."""
+        ...
+
+    def close(self, repo: Repository, number: int, because: str) -> bool:
+        """Close a pull request, saying why; False if it is not open. Raises ForgeSilent."""
+        ...
+
+
 class TrackerStore(Protocol):
     """Store of the built-in tracker's issues and change requests."""
 
@@ -264,4 +358,20 @@ class TrackerStore(Protocol):
 
     def open_change(self, **columns: Any) -> Any:
         """Open a change request under the project's next number, or return the run's own."""
+        ...
+
+
+class SecretBox(Protocol):
+    """Encrypts the secrets that the database keeps."""
+
+    def seal(self, text: str) -> str:
+        """Return a text encrypted."""
+        ...
+
+    def unseal(self, sealed: str) -> str:
+        """Return the text of an encrypted one."""
+        ...
+
+    def opens(self, sealed: str) -> bool:
+        """Return True if this server's key opens the check value."""
         ...

@@ -62,12 +62,14 @@ class Tampered(CannotRead):
 class Repository:
     """A project as git adapters know it: its id and its origin.
 
-    `owner_hooks` is the digest of a local origin's hooks from when a person switched them on.
+    `owner_hooks` is the digest of a local origin's hooks from when a person switched them on,
+    `full_name` its name at a forge (`owner/name`), None for a project of the built-in tracker.
     """
 
     project_id: str
     origin: str
     owner_hooks: str | None = None
+    full_name: str | None = None
 
 
 @dataclass(frozen=True)

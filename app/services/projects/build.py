@@ -46,7 +46,7 @@ def build(
     ledgers, machine, clock = context.ledgers, context.adapters.machine, context.clock
     checks = ProjectChecks(context, system.outbox)
     system.origins.on_fetched(checks.suggest_once)
-    projects = ProjectService(context, _build_sandbox_settings(context), checks)
+    projects = ProjectService(context, _build_sandbox_settings(context), checks, tracker.forges)
     views = ProjectViews(ledgers.runs, tracker.issues, projects, limits.limits, system.quarantine)
     lifetime = shown_for(context.stores, is_alone=system.leases.is_alone)
     overview = Overview(ledgers.projects, views, context.feed, clock, lifetime=lifetime)

@@ -25,6 +25,7 @@ from app.services.projects.checks import ProjectChecks, wants_suggestion
 from app.services.projects.sandbox_settings import SandboxSettings
 from app.services.protected_paths import autoland_problems
 from app.services.runs.prechecks import Readiness
+from app.services.tracker.forges import ForgeService
 
 ORIGIN_SECONDS = 10
 CLONES_AT_ONCE = 2
@@ -39,6 +40,7 @@ class ProjectService:
         context: Context,
         sandboxes: SandboxSettings,
         checks: ProjectChecks,
+        forges: ForgeService,
     ) -> None:
         ledgers, adapters, workers = context.ledgers, context.adapters, context.workers
         self._projects = ledgers.projects
@@ -56,6 +58,7 @@ class ProjectService:
         }
         self.sandboxes = sandboxes
         self._checks = checks
+        self._forges = forges
         self._progress: dict[str, int] = {}
 
     def add(self, name: str, origin: str, now: datetime, **settings: Any) -> Project:
@@ -67,6 +70,8 @@ class ProjectService:
         if self._projects.find_named(name) is not None:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
         settings |= self.sandboxes.settle_new(settings) | self._checks.settle(settings)
+        choice = self._forges.choose(settings.pop("tracker", None), origin, self.remote_of(origin))
+        settings |= choice.columns
         remote = self._inspect(origin)
         names = [branch.name for branch in remote.branches]
         base = _base_of(remote, settings.get("base_branch"))
@@ -271,6 +276,10 @@ class ProjectService:
             self._progress[project_id] = percent
             self._publish([ProjectChanged(project_id)])
 
+    def http_problem(self, origin: str) -> str | None:
+        """Return why an origin without encryption is refused, None if it may be used."""
+        return self._forges.origin_problem(origin)
+
     def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
         """Return a sentence for each invalid setting of a project (None: a new one), by name."""
         found = self.sandboxes.wrong(project, settings) | self._checks.wrong(settings)
@@ -278,6 +287,8 @@ class ProjectService:
         for name, problem_of in (("name", name_problem), ("origin", origin_problem)):
             if isinstance(words := settings.get(name), str):
                 found[name] = problem_of(words)
+        if isinstance(origin := settings.get("origin"), str):
+            found["origin"] = found["origin"] or self.http_problem(origin)
         place = project.origin if project is not None else str(settings.get("origin"))
         found[FIELD] = hooks_problem(place, settings.get(FIELD))
         base, agent = settings.get("base_branch"), settings.get("agent")

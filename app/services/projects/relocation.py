@@ -34,7 +34,7 @@ class Relocation:
         Raises a Refusal: for another repository, or one that cannot be read.
         """
         project = self._open(project_id)
-        if problem := origin_problem(origin):
+        if problem := origin_problem(origin) or self._projects.http_problem(origin):
             raise Invalid.field("origin", problem)
         origin = origin.rstrip("/") if origin_kind(origin) is OriginKind.PATH else origin
         if origin == project.origin:

@@ -9,7 +9,9 @@ from app.services.lifecycle.build import LifecycleServices
 from app.services.system.build import SystemServices
 from app.services.tracker.changes import ChangeService
 from app.services.tracker.conflicts import Conflicts
+from app.services.tracker.forges import ForgeService
 from app.services.tracker.issues import IssueService
+from app.services.tracker.pull_requests import PullRequestWatch
 from app.services.tracker.reverts import Reverts
 
 
@@ -21,6 +23,8 @@ class TrackerServices:
     changes: ChangeService
     conflicts: Conflicts
     reverts: Reverts
+    forges: ForgeService
+    pull_requests: PullRequestWatch
 
 
 def build(
@@ -35,4 +39,6 @@ def build(
         changes=changes,
         conflicts=conflicts,
         reverts=Reverts(context, changes, system.origins),
+        forges=ForgeService(context),
+        pull_requests=PullRequestWatch(context, changes, system.leases),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -28,17 +27,20 @@ from app.records.tables import ChangeRequest, Project, Run
 from app.services.context import Context, repository_of
 from app.services.lifecycle.finalize import let_go
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
-from app.services.ports import CannotRead, Diff, OriginProblem, Repository
+from app.services.ports import (
+    CannotRead,
+    Diff,
+    Repository,
+)
 from app.services.push_checks import PUSH_ANYWAY, PushChecks, Unchecked, refusal_of
 from app.services.runs.open_runs import locked_by
 from app.services.system.origin_watch import OriginWatch
 from app.services.tracker.conflicts import conflict_of
+from app.services.tracker.merging import Merger
 
 log = structlog.get_logger()
 # more than can be in progress when a server is killed
 LAST_ENDED = 100
-# a close must not wait for an origin that hangs
-ASK_SECONDS = 10.0
 
 
 class ChangeService:
@@ -58,6 +60,7 @@ class ChangeService:
         self._copies = adapters.copies
         self._checks = checks
         self._origins = origins
+        self._merger = Merger(adapters, origins)
         self._parked = ParkedLedger(ledgers.runs)
         self._handovers = HandoverLedger(ledgers.runs)
         self._locks = context.locks
@@ -101,17 +104,7 @@ class ChangeService:
             change = self._open(project_id, number, head_sha)
             if not push_anyway:
                 self._refuse_unchecked(repo, change)
-            try:
-                answer = self._mirrors.merge(
-                    repo,
-                    base=change.base,
-                    branch=change.branch,
-                    message=_message_of(change),
-                    base_sha=None if push_anyway else change.base_sha,
-                    head_sha=change.head_sha,
-                )
-            except OriginProblem as problem:
-                raise ForgeUnavailable(problem.sentence) from problem
+            answer = self._merger.merge(project, change, only_shown=not push_anyway)
             if answer.hooks_changed and change.run_id is not None:
                 append_left_out_hooks(self._runs, change.run_id, project, now)
             if answer.brings_more:
@@ -126,6 +119,22 @@ class ChangeService:
         self._origins.record_fetch(project)
         self._publish([ObstacleRemoved()])
         return merged
+
+    def record_end(
+        self, change: ChangeRequest, state: str, now: datetime, *, merged_sha: str | None
+    ) -> None:
+        """Record what became of a pull request at its forge, whoever ended it."""
+        project = self._project(change.project_id)
+        with self._locks.holding(f"merge {project.id}"):
+            ended = self._tracker.end_change(
+                project.id, change.number, state=state, now=now, merged_sha=merged_sha
+            )
+            if ended is not None:
+                self._append_event(ended, now)
+        if ended is not None:
+            if _leaves_nothing(ended):
+                self._clear(project, ended)
+            self._publish([ObstacleRemoved()])
 
     def close(
         self,
@@ -144,12 +153,13 @@ class ChangeService:
         project = self._project(project_id)
         with self._locks.holding(f"merge {project_id}"):
             change = self._open(project_id, number)
-            is_merged = bool(self._merged_at_origin(project, [change]))
+            is_merged = bool(self._merger.merged_at_origin(project, [change]))
             if not is_merged:
                 if change.closes is None and after is not AfterClose.PARK:
                     raise Invalid.field("issue", "This change request closes no issue.")
                 if after is AfterClose.QUEUE:
                     self._refuse_more(project, change)
+                self._merger.close_there(project, change, because)
                 change = self._end(change, "closed", now, because=because, after=after)
         if is_merged:
             self.merge(project_id, number, now, push_anyway=True)
@@ -179,35 +189,16 @@ class ChangeService:
 
     def _finish_merges(self, project: Project, now: datetime) -> int:
         """Complete merges that were pushed to origin's base but not recorded. Return how many."""
+        if project.forge_id is not None:
+            return 0  # its forge says what was merged: see PullRequestWatch
         is_open = undecided(self._runs.stores, project.id)
-        found = self._merged_at_origin(project, is_open) if is_open else []
+        found = self._merger.merged_at_origin(project, is_open) if is_open else []
         for change in found:
             try:
                 self.merge(project.id, change.number, now, push_anyway=True)
             except Exception:
                 log.exception("change_not_finished", change=change.number)
         return len(found)
-
-    def _merged_at_origin(
-        self, project: Project, changes: Sequence[ChangeRequest]
-    ) -> list[ChangeRequest]:
-        """Return those that origin's base holds already, none if origin or the mirror is silent."""
-        repo = repository_of(project)
-        try:
-            remote = self._mirrors.inspect_origin(repo.origin, timeout_seconds=ASK_SECONDS)
-            tips = {one.name: one.sha for one in remote.branches}
-            bases = {change.base for change in changes}
-            if any(tips.get(base) != self._mirrors.origin_tip(repo, base) for base in bases):
-                self._mirrors.fetch(repo)
-                self._origins.record_fetch(project)
-            return [one for one in changes if self._is_in_base(repo, one)]
-        except (OriginProblem, CannotRead, OSError) as problem:
-            log.info("merges_not_read", because=problem)
-            return []
-
-    def _is_in_base(self, repo: Repository, change: ChangeRequest) -> bool:
-        base = self._mirrors.origin_tip(repo, change.base)
-        return base is not None and self._mirrors.stat(repo, base, change.head_sha).commits == 0
 
     def _finish(self, change: ChangeRequest, now: datetime) -> bool:
         run, project = self._run_of(change), self._projects.find(change.project_id)
@@ -383,11 +374,6 @@ class ChangeService:
         if project is None:
             raise NotFound
         return project
-
-
-def _message_of(change: ChangeRequest) -> str:
-    message = f"Merge change #{change.number}: {change.title}"
-    return message if change.closes is None else f"{message}\n\nCloses #{change.closes}"
 
 
 def _leaves_nothing(ended: ChangeRequest) -> bool:

@@ -105,7 +105,7 @@ class IssueService:
         found = self._ask(project, lambda forge, repo: forge.issue(repo, number))
         if found is None:
             raise _no_issue(project, number)
-        named = blockers_of(found.body)
+        named = [*blockers_of(found.body), *found.dependencies]
         is_open = self._ask(project, lambda forge, repo: forge.open_among(repo, named))
         return self._views(project, [found], is_open)[0]
 
@@ -358,6 +358,8 @@ def _hold(
         has_open_run=issue.number in around.running,
         open_change=around.changes.get(branch),
         in_the_way=standing,
+        dependencies=issue.dependencies,
+        blocked_elsewhere=issue.blocked_elsewhere,
     )
     return issue_hold(facts, open_numbers)
 

@@ -33,7 +33,8 @@ class Mill:
 
 
 # Independent of each other: no command needs an object that another one changes. `demo`, `backup`
-# and `restore` are in test_demo.py and test_backups.py; `serve` is the server they talk to.
+# and `restore` are in test_demo.py and test_backups.py, those of forges in test_forges.py; `serve`
+# is the server they talk to.
 COMMANDS: dict[str, list[str]] = {
     "login-link": ["--json"],
     "doctor": ["--json"],
@@ -115,6 +116,8 @@ FRESH = {"projects list", "issues add", "runs logs"}
 ELSEWHERE = {
     *("batch", "serve", "demo", "backup", "restore", "audit verify", "audit export"),
     *("logout", "token rotate"),
+    *("forges list", "forges add", "forges check", "forges edit", "forges remove"),
+    "projects import",
 }
 
 

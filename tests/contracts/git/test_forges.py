@@ -6,17 +6,23 @@ import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from app.adapters.forge.builtin import BuiltinForge
+from app.adapters.forge.client import ForgeClient
+from app.adapters.forge.gitea import GiteaForge
+from app.adapters.forge.tracked import TrackedForge
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.tables import IssueComment
-from app.services.ports import ChangeOrder, DiffStat, Forge, ForgeSilent, Repository, Said
+from app.services.ports import ChangeOrder, Delivery, DiffStat, Forge, ForgeSilent, Repository, Said
 from tests.builders.rows import draft_project, opened_database, stores_on
+from tests.fakes.forges.hosted import Hosted
+from tests.fakes.forges.twin import ForgeTwin
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 READY = ["ready-for-agent"]
@@ -47,6 +53,10 @@ class FarSide(Protocol):
 
     def say(self, repo: Repository, number: int, author: str, body: str) -> None:
         """Comment on an issue."""
+        ...
+
+    def push(self, repo: Repository, branch: str) -> None:
+        """Push a commit on a branch, as a run does before it opens a change request."""
         ...
 
 
@@ -92,12 +102,79 @@ class BuiltinSide:
             )
         )
 
+    def push(self, repo: Repository, branch: str) -> None:
+        """Do nothing: the built-in tracker looks at no branches."""
+
     def leave(self) -> None:
         """Close the database."""
         self._database.close()
 
 
-FORGES: dict[str, Callable[[Path], Any]] = {"builtin": BuiltinSide}
+class TwinSide:
+    """A twin of Forgejo or Gitea, with the rows that Runyard keeps of its pull requests."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self._twin = ForgeTwin(folder / "twin", kind)
+        self._twin.__enter__()
+        self._database = opened_database(folder / "forge.db", lambda _: None)
+        self._stores = stores_on(self._database)
+        self._tracker = TrackerLedger(self._stores)
+        self._numbers = itertools.count(1)
+        self._client = ForgeClient(f"{self._twin.url}/api/v1", self._twin.add_token("TOKEN_BOT"))
+        self._remote = GiteaForge(self._client)
+        self.forge: Forge = TrackedForge(self._remote, self._tracker)
+
+    def add_project(self) -> Repository:
+        """Create a repository at the twin, and its project."""
+        number = next(self._numbers)
+        project = draft_project(id=f"proj_{number}", name=f"{number}")
+        ProjectLedger(self._stores).insert(project)
+        hosted = self._twin.add_repository(f"acme/{number}")
+        return Repository(project.id, hosted.clone_url, full_name=hosted.name)
+
+    def write(self, repo: Repository, title: str, body: str = "", labels: Any = ()) -> int:
+        """Create an issue; return its number."""
+        return self._hosted(repo).write(title, body, *labels)
+
+    def close(self, repo: Repository, number: int) -> None:
+        """Close an issue."""
+        self._hosted(repo).close(number)
+
+    def end(self, repo: Repository, number: int, state: str, because: str = "") -> None:
+        """Merge a pull request there, or close it here as a person does."""
+        if state == "merged":
+            sha: str | None = self._hosted(repo).merge(number)
+        else:
+            self._remote.close(repo, number, because)
+            sha = None
+        self._tracker.end_change(
+            repo.project_id, number, state=state, now=NOW, merged_sha=sha, because=because or None
+        )
+
+    def say(self, repo: Repository, number: int, author: str, body: str) -> None:
+        """Comment on an issue."""
+        self._hosted(repo).say(number, author, body)
+
+    def push(self, repo: Repository, branch: str) -> None:
+        """Push a commit on a branch."""
+        hosted = self._hosted(repo)
+        hosted.git.commit(hosted.place, branch, f"{uuid.uuid4().hex}.txt", "made\n")
+
+    def leave(self) -> None:
+        """Close the twin and the database."""
+        self._client.close()
+        self._twin.__exit__()
+        self._database.close()
+
+    def _hosted(self, repo: Repository) -> Hosted:
+        return self._twin.hosted[str(repo.full_name)]
+
+
+FORGES: dict[str, Callable[[Path], Any]] = {
+    "builtin": BuiltinSide,
+    "forgejo": partial(TwinSide, "forgejo"),
+    "gitea": partial(TwinSide, "gitea"),
+}
 
 
 @pytest.fixture(params=FORGES, scope="module")
@@ -127,6 +204,12 @@ def order(run_id: str, branch: str = "afk/1", **more: Any) -> ChangeOrder:
     return ChangeOrder(**given | known | more)
 
 
+def deliver(side: FarSide, repo: Repository, wanted: ChangeOrder, *, now: datetime) -> Delivery:
+    """Push a branch and open its change request."""
+    side.push(repo, wanted.branch)
+    return side.forge.open_change(repo, wanted, now=now)
+
+
 @pytest.fixture
 def run_id() -> str:
     """A run id that no other test uses."""
@@ -154,7 +237,7 @@ def test_an_issue_that_is_not_there_is_none_and_no_silence(side: FarSide, repo: 
 def test_a_change_request_is_no_issue_though_they_share_their_numbers(
     side: FarSide, repo: Repository, run_id: str
 ) -> None:
-    change = side.forge.open_change(repo, order(run_id), now=NOW)
+    change = deliver(side, repo, order(run_id), now=NOW)
     number = side.write(repo, "An issue")
     assert number != change.number
     assert side.forge.issue(repo, change.number) is None
@@ -221,7 +304,7 @@ def test_many_projects_are_asked_at_once_and_never_mixed_up(side: FarSide, run_i
     repos = [side.add_project() for _ in range(3)]
     first = side.write(repos[0], "In the first", labels=READY)
     side.write(repos[1], "Not ready")
-    side.forge.open_change(repos[0], order(run_id, "afk/1"), now=NOW)
+    deliver(side, repos[0], order(run_id, "afk/1"), now=NOW)
     found = side.forge.ready_issues(repos)
     assert set(found) == set(repos)
     told = [found[repo] for repo in repos]
@@ -238,7 +321,7 @@ def test_many_projects_are_asked_at_once_and_never_mixed_up(side: FarSide, run_i
 def test_a_request_has_its_branch_commit_and_size(
     side: FarSide, repo: Repository, run_id: str
 ) -> None:
-    opened = side.forge.open_change(repo, order(run_id, "afk/7", title=HOSTILE), now=NOW)
+    opened = deliver(side, repo, order(run_id, "afk/7", title=HOSTILE), now=NOW)
     assert (opened.state, opened.branch, opened.head_sha) == ("open", "afk/7", "b" * 40)
     assert opened.stat == STAT
     assert opened.url
@@ -249,8 +332,8 @@ def test_a_request_has_its_branch_commit_and_size(
 def test_opening_twice_answers_the_same_request(
     side: FarSide, repo: Repository, run_id: str
 ) -> None:
-    opened = side.forge.open_change(repo, order(run_id), now=NOW)
-    again = side.forge.open_change(repo, order(run_id), now=NOW + timedelta(minutes=5))
+    opened = deliver(side, repo, order(run_id), now=NOW)
+    again = deliver(side, repo, order(run_id), now=NOW + timedelta(minutes=5))
     assert again == opened
     assert list(side.forge.open_changes(repo).values()) == [opened.number]
 
@@ -264,11 +347,11 @@ def test_a_branch_without_a_request_is_no_delivery(
 def test_an_older_request_of_the_same_branch_is_not_this_runs_delivery(
     side: FarSide, repo: Repository, run_id: str
 ) -> None:
-    old = side.forge.open_change(repo, order(f"{run_id}_old"), now=NOW)
+    old = deliver(side, repo, order(f"{run_id}_old"), now=NOW)
     side.end(repo, old.number, "merged")
     later = NOW + timedelta(hours=1)
     assert side.forge.delivery_of(repo, run_id, "afk/1", since=later) is None
-    new = side.forge.open_change(repo, order(run_id), now=later)
+    new = deliver(side, repo, order(run_id), now=later)
     assert new.number != old.number
     assert side.forge.delivery_of(repo, run_id, "afk/1", since=later) == new
 
@@ -277,13 +360,13 @@ def test_another_projects_request_of_the_same_branch_is_no_delivery(
     side: FarSide, run_id: str
 ) -> None:
     one, other = side.add_project(), side.add_project()
-    side.forge.open_change(one, order(f"{run_id}_other"), now=NOW)
+    deliver(side, one, order(f"{run_id}_other"), now=NOW)
     assert side.forge.delivery_of(other, run_id, "afk/1", since=NOW) is None
     assert side.forge.open_changes(other) == {}
 
 
 def test_a_merged_request_is_a_delivery(side: FarSide, repo: Repository, run_id: str) -> None:
-    opened = side.forge.open_change(repo, order(run_id), now=NOW)
+    opened = deliver(side, repo, order(run_id), now=NOW)
     side.end(repo, opened.number, "merged")
     found = side.forge.delivery_of(repo, run_id, "afk/1", since=NOW)
     assert found is not None
@@ -292,7 +375,7 @@ def test_a_merged_request_is_a_delivery(side: FarSide, repo: Repository, run_id:
 
 
 def test_a_request_closed_unmerged_is_none(side: FarSide, repo: Repository, run_id: str) -> None:
-    opened = side.forge.open_change(repo, order(run_id), now=NOW)
+    opened = deliver(side, repo, order(run_id), now=NOW)
     side.end(repo, opened.number, "closed")
     assert side.forge.delivery_of(repo, run_id, "afk/1", since=NOW) is None
     assert side.forge.open_changes(repo) == {}
@@ -302,9 +385,7 @@ def test_a_merge_closes_the_issue_that_the_request_closes_and_no_other(
     side: FarSide, repo: Repository, run_id: str
 ) -> None:
     mine, other = side.write(repo, "Mine"), side.write(repo, "Other")
-    opened = side.forge.open_change(
-        repo, order(run_id, closes=mine, body=f"Closes #{mine}"), now=NOW
-    )
+    opened = deliver(side, repo, order(run_id, closes=mine, body=f"Closes #{mine}"), now=NOW)
     side.end(repo, opened.number, "merged")
     assert [one.state for one in side.forge.issues(repo)] == ["closed", "open"]
     assert side.forge.open_among(repo, [mine, other]) == {other}
@@ -342,11 +423,10 @@ def test_only_changes_that_were_closed_unmerged_are_unwanted(
     side: FarSide, repo: Repository
 ) -> None:
     number = side.write(repo, "One")
+    closing = [number, number, number, None]
     opened = [
-        side.forge.open_change(
-            repo, order(f"run_{n}", f"afk/{n}", closes=None if n == 3 else number), now=NOW
-        )
-        for n in range(4)
+        deliver(side, repo, order(f"run_{n}", f"afk/{n}", closes=closes), now=NOW)
+        for n, closes in enumerate(closing)
     ]
     side.end(repo, opened[0].number, "closed", "Wrong file.")
     side.end(repo, opened[1].number, "merged")

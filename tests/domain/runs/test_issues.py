@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.issues import IssueFacts, blocked_by, blockers_of, branch_of_issue, issue_hold
+from app.domain.issues import IssueFacts, blocker_among, blockers_of, branch_of_issue, issue_hold
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_a_hostile_text_is_read_in_no_time(line: str) -> None:
 def test_only_open_issues_block_and_the_lowest_is_named(
     open_issues: set[int], blocker: int | None
 ) -> None:
-    assert blocked_by("## Blocked by\n#4 #3", open_issues) == blocker
+    assert blocker_among(blockers_of("## Blocked by\n#4 #3"), open_issues) == blocker
 
 
 def test_an_issue_does_not_block_itself() -> None:
     body = "## Blocked by\n#3 #4"
-    assert blocked_by(body, {3, 4}, itself=3) == 4
-    assert blocked_by(body, {3}, itself=3) is None
-    assert blocked_by(body, {3}, itself=5) == 3
+    assert blocker_among(blockers_of(body), {3, 4}, itself=3) == 4
+    assert blocker_among(blockers_of(body), {3}, itself=3) is None
+    assert blocker_among(blockers_of(body), {3}, itself=5) == 3
 
 
 FREE = IssueFacts(

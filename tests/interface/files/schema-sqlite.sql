@@ -180,7 +180,7 @@ CREATE TABLE change_request (
 	state VARCHAR NOT NULL, 
 	merged_sha VARCHAR, 
 	created_at DATETIME NOT NULL, 
-	ended_at DATETIME, closed_because TEXT, draft BOOLEAN DEFAULT 0 NOT NULL, issue_after VARCHAR, conflicts_seen JSON, conflicts_base VARCHAR, conflicts_head VARCHAR, autoland_note TEXT, autoland_seen VARCHAR, landing TEXT, reverts INTEGER, 
+	ended_at DATETIME, closed_because TEXT, draft BOOLEAN DEFAULT 0 NOT NULL, issue_after VARCHAR, conflicts_seen JSON, conflicts_base VARCHAR, conflicts_head VARCHAR, autoland_note TEXT, autoland_seen VARCHAR, landing TEXT, reverts INTEGER, url VARCHAR, 
 	PRIMARY KEY (project_id, number), 
 	CONSTRAINT change_state CHECK (state IN ('open', 'merged', 'closed')), 
 	FOREIGN KEY(project_id) REFERENCES project (id), 
@@ -205,6 +205,24 @@ CREATE TABLE check_result (
 	CONSTRAINT check_status CHECK (status IN ('running', 'passed', 'failed', 'error', 'timed_out', 'stopped')), 
 	CONSTRAINT check_runs_until_ended CHECK ((status = 'running') = (ended_at IS NULL)), 
 	CONSTRAINT check_of_run FOREIGN KEY(run_id) REFERENCES runs (id)
+);
+CREATE TABLE forge (
+	id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	url VARCHAR NOT NULL, 
+	token TEXT NOT NULL, 
+	version VARCHAR NOT NULL, 
+	acts_as VARCHAR NOT NULL, 
+	may JSON NOT NULL, 
+	missing JSON NOT NULL, 
+	needs_attention TEXT, 
+	created_at DATETIME NOT NULL, 
+	checked_at DATETIME NOT NULL, 
+	PRIMARY KEY (id), 
+	CONSTRAINT forge_kind CHECK (kind IN ('forgejo', 'gitea', 'github')), 
+	UNIQUE (name), 
+	UNIQUE (url)
 );
 CREATE TABLE issue (
 	project_id VARCHAR NOT NULL, 
@@ -308,7 +326,7 @@ CREATE TABLE project (
 	known_branches JSON NOT NULL, 
 	next_number INTEGER NOT NULL, 
 	archived_at DATETIME, 
-	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, 
+	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, 
 	PRIMARY KEY (id), 
 	CONSTRAINT project_state CHECK (state IN ('cloning', 'ready', 'broken')), 
 	CONSTRAINT project_budget CHECK (budget_seconds >= 1), 

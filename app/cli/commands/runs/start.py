@@ -22,7 +22,7 @@ from app.cli.client.connection import (
     find_run,
     read_json,
 )
-from app.cli.commands.runs_plan import Delay, read_when
+from app.cli.commands.runs.plan import Delay, read_when
 from app.cli.output.options import DataDir, Json, ProjectName, RunId, example, spread
 from app.cli.output.progress import wait_for_run
 from app.cli.output.run_view import print_end

@@ -12,7 +12,7 @@ import typer
 
 from app.api.client import calls, prompt_calls
 from app.cli.client.connection import Refused, Server, connect, find_run
-from app.cli.commands.runs_log import read_log
+from app.cli.commands.runs.log import read_log
 from app.cli.output.options import DataDir, Json, RunId, example
 from app.cli.output.run_view import (
     print_prompt,

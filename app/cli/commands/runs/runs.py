@@ -11,8 +11,8 @@ import typer
 
 from app.api.client import calls
 from app.cli.client.connection import connect, find_project, find_run
-from app.cli.commands import runs_plan, runs_read, runs_start
-from app.cli.commands.runs_start import Key, submit_run
+from app.cli.commands.runs import plan, read, start
+from app.cli.commands.runs.start import Key, submit_run
 from app.cli.output.options import (
     DataDir,
     Json,
@@ -96,9 +96,9 @@ def register(app: typer.Typer) -> None:
         "runyard runs list --project demo --status running", "runyard runs list --phase live --json"
     )
     runs.command("list", epilog=list_example)(spread(list_runs))
-    runs_start.register(runs)
-    runs_plan.register(runs)
-    runs_read.register(runs)
+    start.register(runs)
+    plan.register(runs)
+    read.register(runs)
     stop_example = example("runyard runs stop 7f3k1a --reason 'wrong issue'")
     runs.command("stop", epilog=stop_example)(stop_run)
     runs.command("deliver", epilog=example("runyard runs deliver 7f3k1a"))(deliver_run)

@@ -1,0 +1,312 @@
+"""The HTTP client of forges: bounded, distrustful, and silent rather than wrong."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import random
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from time import monotonic, time
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from app.services.ports import ForgeSilent
+
+CONNECT_SECONDS, READ_SECONDS = 3.0, 10.0
+BODY_CAP = 10 * 1024**2
+MOST_PAGES = 200
+MOST_REDIRECTS = 3
+# of one page; a forge may give fewer
+PAGE_SIZE = 50
+# the first pause after an outage and the longest one, seconds
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+# a forge that asks for more is asked again after this
+LONGEST_WAIT = 3600
+_MOVED = frozenset({301, 302, 307, 308})
+_NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="next"')
+_LIMIT_WORDS = re.compile(r"rate limit|abuse detection|too many requests", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that can be relied on: its status, and its JSON (None without any)."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def is_good(self) -> bool:
+        """True for 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def message(self) -> str:
+        """The forge's own words about it, "" if there are none."""
+        said = self.body.get("message") if isinstance(self.body, dict) else None
+        return said.strip()[:500] if isinstance(said, str) else ""
+
+
+class ForgeClient:
+    """Talks to one forge with one token.
+
+    After an outage it asks again only when a pause is over, the same for all who use it, and after
+    a refused token never: a person has to replace that, which makes another client.
+    """
+
+    def __init__(
+        self,
+        api: str,
+        token: str,
+        *,
+        clock: Callable[[], float] = monotonic,
+        pick: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        if not token.strip():
+            raise ValueError("an empty token is served as nobody")
+        self._api = api.rstrip("/")
+        self._home = urlsplit(self._api)[:2]
+        headers = {"Authorization": f"token {token}", "Accept": "application/json"}
+        self._http = httpx.Client(
+            headers=headers,
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self._clock, self._pick = clock, pick
+        self._guard = threading.Lock()
+        self._failures, self._closed_until = 0, 0.0
+        self._because = ""
+        self._refused: str | None = None
+        # requests sent
+        self.spent = 0
+        # seconds by which the forge's clock is ahead of this machine's
+        self.ahead = 0.0
+
+    @property
+    def refused(self) -> str | None:
+        """Why only a person can help, None if nobody is needed."""
+        return self._refused
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
+        """Read one thing; a 4xx that means something is an answer. Raises ForgeSilent."""
+        answer = self._ask("GET", f"{self._api}{path}", params=params)
+        if answer.status >= 500:
+            raise self._broken(f"it answered {answer.status}")
+        return answer
+
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        """Write once, never repeating it; a 500 is an answer: read, then judge.
+
+        Raises ForgeSilent, after which the write may have been made.
+        """
+        return self._ask(method, f"{self._api}{path}", json=body)
+
+    def pages(self, path: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return all entries of a list, each once; the last page is where no next one is named.
+
+        It is read again if it grew or shrank meanwhile. Raises ForgeSilent, also if it is no list.
+        """
+        for _ in range(3):
+            found: dict[Any, dict[str, Any]] = {}
+            totals: set[str] = set()
+            for answer in self._walk(path, params):
+                totals.add(answer.headers.get("x-total-count", ""))
+                for one in _entries(answer):
+                    found.setdefault(one.get("id"), one)
+            if len(totals) <= 1:
+                return list(found.values())
+        raise ForgeSilent("the list changed while it was read")
+
+    def walk(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the entries of a list page by page, for as long as they are wanted."""
+        for answer in self._walk(path, params):
+            yield from _entries(answer)
+
+    def _walk(self, path: str, params: Mapping[str, Any] | None) -> Iterator[Answer]:
+        url: str | None = f"{self._api}{path}"
+        wanted: dict[str, Any] | None = {"limit": PAGE_SIZE, "page": 1} | dict(params or {})
+        for _ in range(MOST_PAGES):
+            if url is None:
+                return
+            answer = self._ask("GET", url, params=wanted)
+            if answer.status >= 500:
+                raise self._broken(f"it answered {answer.status}")
+            if not answer.is_good:
+                raise NotThere(answer)
+            yield answer
+            following = _NEXT.search(answer.headers.get("link", ""))
+            # the host of a link may be another than the one that was asked
+            url, wanted = (self._here(following[1]), None) if following else (None, None)
+        raise ForgeSilent("the list has too many pages")
+
+    def _here(self, link: str) -> str:
+        parts = urlsplit(link)
+        return parts._replace(scheme=self._home[0], netloc=self._home[1]).geturl()
+
+    def _ask(self, method: str, url: str, **more: Any) -> Answer:
+        for _ in range(MOST_REDIRECTS + 1):
+            self._refuse_early()
+            answer = self._judge(self._fetch(method, url, **more))
+            if answer.status not in _MOVED:
+                return answer
+            url = self._moved_to(url, answer)
+            more.pop("params", None)
+        raise ForgeSilent("it redirects in a circle")
+
+    def _moved_to(self, url: str, answer: Answer) -> str:
+        target = urljoin(url, answer.headers.get("location", ""))
+        if urlsplit(target)[:2] != self._home:
+            raise ForgeSilent("it redirects to another host", needs_attention=True)
+        return target
+
+    def _refuse_early(self) -> None:
+        with self._guard:
+            if self._refused is not None:
+                raise ForgeSilent(self._refused, needs_attention=True)
+            left = self._closed_until - self._clock()
+            if left > 0:
+                raise ForgeSilent(self._because, retry_after=max(1, round(left)))
+
+    def _fetch(self, method: str, url: str, **more: Any) -> httpx.Response:
+        self.spent += 1
+        try:
+            with self._http.stream(method, url, **more) as response:
+                body = bytearray()
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > BODY_CAP:
+                        raise ForgeSilent("its answer is too long")
+                return httpx.Response(
+                    response.status_code, headers=_plain(response.headers), content=bytes(body)
+                )
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
+            raise self._broken(_words_of(problem)) from problem
+
+    def _judge(self, response: httpx.Response) -> Answer:
+        """Return a reliable answer. Raises ForgeSilent for one that proves nothing."""
+        self._note_date(response)
+        status, headers = response.status_code, response.headers
+        body, is_json = _json_of(response)
+        answer = Answer(status, body, headers)
+        if status == 429 or (status == 403 and _is_limit(answer)):
+            raise self._limited(headers)
+        if status == 401:
+            raise self._refuse("the forge refused the token")
+        if status == 403:
+            raise ForgeSilent(_lacks(answer), needs_attention=True)
+        if status in (502, 503, 504):
+            raise self._broken(f"it answered {status}", _seconds_of(headers))
+        is_moved = status in _MOVED
+        if response.content.strip() and not is_json and not is_moved and status < 400:
+            raise self._broken("its answer is no JSON")
+        with self._guard:
+            self._failures = 0
+        return answer
+
+    def _refuse(self, because: str) -> ForgeSilent:
+        with self._guard:
+            self._refused = because
+        return ForgeSilent(because, needs_attention=True)
+
+    def _limited(self, headers: Mapping[str, str]) -> ForgeSilent:
+        wait = _seconds_of(headers)
+        if wait is None:
+            reset = headers.get("x-ratelimit-reset", "")
+            wait = int(reset) - int(time()) if reset.isascii() and reset.isdigit() else 60
+        wait = min(max(wait, 1), LONGEST_WAIT)
+        return self._pause("its rate limit is reached", float(wait))
+
+    def _broken(self, because: str, wait: int | None = None) -> ForgeSilent:
+        """Return the silence of an outage; each one in a row doubles the pause after it."""
+        with self._guard:
+            self._failures += 1
+            most = min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
+        if wait is None:
+            return self._pause(because, self._pick(most / 2, most))
+        return self._pause(because, float(min(max(wait, 1), LONGEST_WAIT)))
+
+    def _pause(self, because: str, seconds: float) -> ForgeSilent:
+        with self._guard:
+            until = self._clock() + seconds
+            self._closed_until, self._because = max(self._closed_until, until), because
+        return ForgeSilent(because, retry_after=max(1, round(seconds)))
+
+    def _note_date(self, response: httpx.Response) -> None:
+        try:
+            said = email.utils.parsedate_to_datetime(response.headers["date"]).timestamp()
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return
+        self.ahead = said - time()
+
+
+class NotThere(Exception):
+    """A list that is refused: what it is of does not exist, or is switched off."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"{answer.status} {answer.message}")
+        self.answer = answer
+
+
+def _entries(answer: Answer) -> list[dict[str, Any]]:
+    """Return the entries of a page; an empty list may be `null`."""
+    if answer.body is None:
+        return []
+    if not isinstance(answer.body, list):
+        raise ForgeSilent("its answer is no list")
+    return [one for one in answer.body if isinstance(one, dict)]
+
+
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    """Return headers for a body that is already decoded."""
+    left_out = ("content-encoding", "content-length", "transfer-encoding")
+    return {name: value for name, value in headers.items() if name not in left_out}
+
+
+def _json_of(response: httpx.Response) -> tuple[Any, bool]:
+    """Return the parsed body, and whether it was JSON; what does not say so is not parsed."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        return None, False
+    try:
+        return json.loads(response.content or b"null"), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _is_limit(answer: Answer) -> bool:
+    headers = answer.headers
+    is_spent = headers.get("x-ratelimit-remaining") == "0"
+    return is_spent or "retry-after" in headers or bool(_LIMIT_WORDS.search(answer.message))
+
+
+def _seconds_of(headers: Mapping[str, str]) -> int | None:
+    """Return what `Retry-After` asks for, in seconds; None if it asks for nothing readable."""
+    said = headers.get("retry-after", "").strip()
+    if said.isascii() and said.isdigit():
+        return int(said[:9])
+    try:
+        return int(email.utils.parsedate_to_datetime(said).timestamp() - time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _lacks(answer: Answer) -> str:
+    return answer.message or "the forge does not allow this"
+
+
+def _words_of(problem: Exception) -> str:
+    if isinstance(problem, httpx.ConnectTimeout | httpx.ConnectError):
+        return "it could not be reached"
+    if isinstance(problem, httpx.TimeoutException):
+        return "it did not answer in time"
+    return "it broke off its answer"

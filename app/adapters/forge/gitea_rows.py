@@ -1,0 +1,184 @@
+"""Rows of Forgejo and Gitea as values; what is missing or of another kind is never guessed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from app.adapters.forge.client import Answer
+from app.domain.tracker.forges import priority_of
+from app.services.ports import (
+    Change,
+    ChangeOrder,
+    Delivery,
+    DiffStat,
+    ForgeSilent,
+    HostedRepository,
+    Issue,
+    Remark,
+    Repository,
+    RequestState,
+)
+
+Row = Mapping[str, Any]
+DRAFT = re.compile(r"^\s*(?:\[WIP\]|WIP:)\s*", re.IGNORECASE)
+_CLOSES = re.compile(r"(?:close[sd]?|fix(?:es|ed)?|resolve[sd]?):?\s+#(\d{1,9})\b", re.IGNORECASE)
+
+
+def name_of(repo: Repository) -> str:
+    """Return the repository's full name. Raises ForgeSilent without one."""
+    if not repo.full_name:
+        raise ForgeSilent("the project names no repository of the forge", needs_attention=True)
+    return repo.full_name
+
+
+def path_of(repo: Repository) -> str:
+    """Return the path of a repository in the API."""
+    owner, _, name = name_of(repo).partition("/")
+    return f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}"
+
+
+def said_by(answer: Answer) -> str:
+    """Return what the forge says about an answer, else its status."""
+    return answer.message or f"status {answer.status}"
+
+
+def text_of(row: Row, name: str) -> str:
+    """Return a text of a row, "" if it has none."""
+    value = row.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def number_of(row: Row) -> int:
+    """Return a row's number. Raises ForgeSilent without one."""
+    value = row.get("number")
+    if not isinstance(value, int):
+        raise ForgeSilent("its answer has no number")
+    return value
+
+
+def moment_of(value: Any) -> datetime | None:
+    """Return a time in UTC, None if it is none."""
+    try:
+        found = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return found.astimezone(UTC) if found.tzinfo else None
+
+
+def made_at(row: Row) -> datetime:
+    """Return when it was made. Raises ForgeSilent if the row does not tell."""
+    found = moment_of(row.get("created_at"))
+    if found is None:
+        raise ForgeSilent("its answer has no time")
+    return found
+
+
+def issue_of(row: Row) -> Issue:
+    """Return the issue of a row."""
+    labels = tuple(text_of(one, "name") for one in row.get("labels") or () if isinstance(one, dict))
+    return Issue(
+        number=number_of(row),
+        title=text_of(row, "title"),
+        body=text_of(row, "body"),
+        labels=labels,
+        state="closed" if row.get("state") == "closed" else "open",
+        url=text_of(row, "html_url") or None,
+        created_at=moment_of(row.get("created_at")),
+        closed_at=moment_of(row.get("closed_at")),
+        priority=priority_of(labels),
+    )
+
+
+def remark_of(row: Row) -> Remark:
+    """Return the comment of a row."""
+    author = text_of(row.get("user") or {}, "login")
+    return Remark(author or "somebody", text_of(row, "body"), made_at(row))
+
+
+def is_own(row: Row) -> bool:
+    """Return True if a pull request's head is in the repository of its base."""
+    head, base = row.get("head") or {}, row.get("base") or {}
+    return head.get("repo_id") == base.get("repo_id")
+
+
+def branch_of(row: Row) -> str:
+    """Return the head branch; after its removal only the label keeps the name."""
+    head = row.get("head") or {}
+    ref = text_of(head, "ref")
+    return text_of(head, "label") if ref.startswith("refs/pull/") or not ref else ref
+
+
+def closed_by(row: Row) -> int | None:
+    """Return the issue that a pull request's merge closes, None if none is named."""
+    found = _CLOSES.search(text_of(row, "body"))
+    return int(found[1]) if found else None
+
+
+def ending_of(row: Row) -> str:
+    """Return `open`, `merged` or `closed`."""
+    if row.get("merged"):
+        return "merged"
+    return "closed" if row.get("state") == "closed" else "open"
+
+
+def change_of(row: Row) -> Change:
+    """Return the change of a pull request's row."""
+    head, base = row.get("head") or {}, row.get("base") or {}
+    return Change(
+        number=number_of(row),
+        title=DRAFT.sub("", text_of(row, "title")),
+        state=ending_of(row),
+        base=text_of(base, "ref"),
+        branch=branch_of(row),
+        base_sha=text_of(row, "merge_base") or text_of(base, "sha"),
+        head_sha=text_of(head, "sha"),
+        closes=closed_by(row),
+    )
+
+
+def state_of(row: Row) -> RequestState:
+    """Return how a pull request stands."""
+    return RequestState(
+        state=ending_of(row),
+        head_sha=text_of(row.get("head") or {}, "sha"),
+        merged_sha=text_of(row, "merge_commit_sha") or None,
+        ended_at=moment_of(row.get("merged_at")) or moment_of(row.get("closed_at")),
+    )
+
+
+def delivery_of_row(row: Row, order: ChangeOrder | None = None) -> Delivery:
+    """Return the delivery of a pull request's row; of one just opened, with what was ordered."""
+    head = text_of(row.get("head") or {}, "sha")
+    counts = [row.get(name) for name in ("changed_files", "additions", "deletions")]
+    files, added, removed = (value if isinstance(value, int) else 0 for value in counts)
+    return Delivery(
+        kind="pull_request",
+        number=number_of(row),
+        url=text_of(row, "html_url"),
+        state=ending_of(row),
+        branch=branch_of(row),
+        # the head of a request follows later than its push
+        head_sha=head if order is None else order.head_sha,
+        stat=DiffStat(0, files, added, removed) if order is None else order.stat,
+    )
+
+
+def hosted_of(row: Row) -> HostedRepository:
+    """Return the repository of a row."""
+    rights = row.get("permissions") or {}
+    lacks = [
+        words
+        for switch, words in (("has_issues", "issues"), ("has_pull_requests", "pull requests"))
+        if not row.get(switch, True)
+    ]
+    return HostedRepository(
+        full_name=text_of(row, "full_name"),
+        clone_url=text_of(row, "clone_url"),
+        may_push=bool(rights.get("push")),
+        is_archived=bool(row.get("archived")),
+        lacks=f"{' and '.join(lacks)} switched off" if lacks else "",
+    )

@@ -1,0 +1,97 @@
+"""Finding out which forge is at an address, and what a token may do there."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from typing import Any
+
+import httpx
+
+from app.adapters.forge.client import CONNECT_SECONDS, READ_SECONDS, Answer, ForgeClient
+from app.domain.tracker.forges import SCOPES, ForgeKind
+from app.services.ports import ForgeSilent, ForgeStanding
+
+GITEA_API = "/api/v1"
+# a repository that nobody has: a write to it shows only whether the token's scopes allow one
+NOWHERE = "/repos/-/-"
+_REQUIRED = re.compile(r"required(?:=| scope\(s\): )\[([a-z:,]+)\]")
+_VERSION_CAP = 4096
+
+
+def find_kind(address: str) -> tuple[ForgeKind, str]:
+    """Return the kind of forge at an address and its version. Raises ForgeSilent."""
+    try:
+        with httpx.Client(
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), trust_env=False
+        ) as http:
+            answer = http.get(f"{address}{GITEA_API}/version")
+            version = _version_of(answer)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
+        raise ForgeSilent("no forge answers at this address") from problem
+    if version is None:
+        raise ForgeSilent("there is no Forgejo or Gitea at this address", needs_attention=True)
+    # Forgejo tells which Gitea it is compatible with
+    return (ForgeKind.FORGEJO if "+gitea-" in version else ForgeKind.GITEA), version
+
+
+def _version_of(answer: httpx.Response) -> str | None:
+    try:
+        found: Any = answer.json() if len(answer.content) <= _VERSION_CAP else None
+    except ValueError:
+        return None
+    version = found.get("version") if isinstance(found, dict) else None
+    return version[:100] if answer.status_code == 200 and isinstance(version, str) else None
+
+
+def examine(address: str, kind: ForgeKind, version: str, token: str) -> ForgeStanding:
+    """Return whose token it is, what it may and which scopes it lacks. Raises ForgeSilent.
+
+    Nothing is written: the writes that are tried name a repository that cannot exist.
+    """
+    with closing(ForgeClient(f"{address}{GITEA_API}", token)) as client:
+        login, missing = _who(client)
+        for below, scope in (("/issues", "write:issue"), ("/pulls", "write:repository")):
+            missing += _lacking(client, below, scope)
+    lacking = tuple(one for one in SCOPES[kind] if one in missing)
+    may = [name for name, scope in _NEEDED if scope not in lacking]
+    return ForgeStanding(kind, version, login, tuple(may), lacking)
+
+
+_NEEDED = (
+    ("push", "write:repository"),
+    ("pull_requests", "write:repository"),
+    ("issues", "write:issue"),
+)
+
+
+def _who(client: ForgeClient) -> tuple[str, list[str]]:
+    try:
+        answer = client.get("/user")
+    except ForgeSilent as silence:
+        if client.refused is None and (lacks := _scopes_in(str(silence))):
+            return "", lacks
+        raise
+    return _login(answer), []
+
+
+def _lacking(client: ForgeClient, below: str, scope: str) -> list[str]:
+    try:
+        client.send("POST", f"{NOWHERE}{below}", {"title": "", "head": "", "base": ""})
+    except ForgeSilent as silence:
+        if client.refused is None and (lacks := _scopes_in(str(silence))):
+            return [scope, *lacks]
+        raise
+    return []
+
+
+def _scopes_in(sentence: str) -> list[str]:
+    found = _REQUIRED.search(sentence)
+    return found[1].split(",") if found else []
+
+
+def _login(answer: Answer) -> str:
+    login = answer.body.get("login") if isinstance(answer.body, dict) else None
+    if not answer.is_good or not isinstance(login, str) or not login:
+        raise ForgeSilent("the forge does not say whose token this is")
+    return login

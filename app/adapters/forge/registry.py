@@ -1,0 +1,138 @@
+"""The forges that are known: who keeps a project's issues, and git's sign-in there."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from app.adapters.forge.client import ForgeClient
+from app.adapters.forge.gitea import GiteaForge
+from app.adapters.forge.probe import GITEA_API, examine, find_kind
+from app.adapters.forge.tracked import TrackedForge
+from app.domain.secret_masks import Secret
+from app.domain.tracker.forges import ForgeKind, repository_name
+from app.services.ports import (
+    Forge,
+    ForgeSilent,
+    ForgeStanding,
+    HostedRepository,
+    PullRequests,
+    TrackerStore,
+)
+
+
+class ForgeRow(Protocol):
+    """A forge as it is stored; its token is encrypted."""
+
+    id: str
+    url: str
+    kind: str
+    token: str
+    acts_as: str
+
+
+class ProjectRow(Protocol):
+    """The part of a project that names its tracker."""
+
+    forge_id: str | None
+
+
+class ForgeRegistry:
+    """Forges by project; one client per forge and token, so that its pauses hold for everybody."""
+
+    def __init__(
+        self,
+        builtin: Forge,
+        store: TrackerStore,
+        read: Callable[[], Iterable[ForgeRow]],
+        unseal: Callable[[str], str],
+    ) -> None:
+        self._builtin, self._store = builtin, store
+        self._read, self._unseal = read, unseal
+        self._guard = threading.Lock()
+        # every call to git and every masked text asks for them
+        self._rows: tuple[ForgeRow, ...] | None = None
+        # by id, with the encrypted token that it was made for
+        self._known: dict[str, tuple[str, TrackedForge]] = {}
+
+    def rows(self) -> tuple[ForgeRow, ...]:
+        """Return all forges, remembered until `forget`."""
+        rows = self._rows
+        if rows is None:
+            rows = self._rows = tuple(self._read())
+        return rows
+
+    def forget(self) -> None:
+        """Read the forges anew: one was added, changed or removed."""
+        self._rows = None
+
+    def of(self, project: ProjectRow) -> Forge:
+        """Return a project's tracker. Raises ForgeSilent if its forge is gone."""
+        return self._builtin if project.forge_id is None else self._tracked(project.forge_id)
+
+    def requests_of(self, project: ProjectRow) -> PullRequests | None:
+        """Return who merges a project's changes, None if Runyard does. Raises ForgeSilent."""
+        return None if project.forge_id is None else self._tracked(project.forge_id).remote
+
+    def sign_in(self, origin: str) -> list[tuple[str, str]]:
+        """Return git's settings for an origin at a known forge, bound to that forge's address."""
+        if not origin.startswith(("https://", "http://")):
+            return []
+        for row in self.rows():
+            if repository_name(row.url, origin) is not None:
+                name = row.acts_as or "runyard"
+                pair = base64.b64encode(f"{name}:{self._unseal(row.token)}".encode()).decode()
+                place = f"http.{row.url}/"
+                return [
+                    (f"{place}.extraHeader", f"Authorization: Basic {pair}"),
+                    # the token goes nowhere else
+                    (f"{place}.followRedirects", "false"),
+                ]
+        return []
+
+    def secrets(self) -> list[Secret]:
+        """Return every token, to be masked in what agents print."""
+        return [Secret(f"the token of {row.url}", self._unseal(row.token)) for row in self.rows()]
+
+    def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
+        """Return what a token may do at an address. Raises ForgeSilent."""
+        found, version = find_kind(address)
+        if kind is not None and kind != found:
+            raise ForgeSilent(f"this is {found}, not {kind}", needs_attention=True)
+        return examine(address, found, version, token)
+
+    def repository(self, forge_id: str, full_name: str) -> HostedRepository | None:
+        """Return a repository as a forge's token sees it, None if it sees none.
+
+        Raises ForgeSilent.
+        """
+        return self._tracked(forge_id).remote.repository(full_name)
+
+    def repositories(self, forge_id: str) -> list[HostedRepository]:
+        """Return the repositories that a forge's token sees. Raises ForgeSilent."""
+        return self._tracked(forge_id).remote.repositories()
+
+    def refused(self, forge_id: str) -> str | None:
+        """Return why only a person can help with a forge, None if nothing is known against it."""
+        with self._guard:
+            known = self._known.get(forge_id)
+        return known[1].remote.refused if known else None
+
+    def _tracked(self, forge_id: str) -> TrackedForge:
+        row = next((one for one in self.rows() if one.id == forge_id), None)
+        if row is None:
+            raise ForgeSilent("its forge was removed", needs_attention=True)
+        with self._guard:
+            sealed, forge = self._known.get(forge_id, (None, None))
+            if forge is None or sealed != row.token:
+                forge = self._make(row)
+                self._known[forge_id] = row.token, forge
+            return forge
+
+    def _make(self, row: ForgeRow) -> TrackedForge:
+        if row.kind == ForgeKind.GITHUB:
+            raise ForgeSilent("GitHub cannot be used yet", needs_attention=True)
+        client = ForgeClient(f"{row.url}{GITEA_API}", self._unseal(row.token))
+        return TrackedForge(GiteaForge(client), self._store)

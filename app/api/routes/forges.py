@@ -1,0 +1,93 @@
+"""Routes of forges."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.http.dependencies import require_browser
+from app.api.http.openapi import IN_A_BROWSER
+from app.api.schemas import ForgeChange, ForgeOut, Forges, HostedOut, HostedRepositories, NewForge
+from app.services.container import Services
+from app.services.rows import ForgeServer
+
+SETTINGS_PAGE = "/settings"
+_SAME = ("id", "name", "url", "version", "missing", "needs_attention", "created_at", "checked_at")
+
+
+def routes(services: Services) -> APIRouter:
+    """Build the routes below `/forges`."""
+    router = APIRouter(tags=["forges"])
+
+    @router.get("/forges")
+    def list_them() -> Forges:
+        """All forges by name; their tokens are never shown."""
+        return Forges(items=[_out(one) for one in services.forges.all()])
+
+    @router.post("/forges", status_code=201, responses=IN_A_BROWSER)
+    def add(body: NewForge, request: Request, response: Response) -> ForgeOut:
+        """Keep a forge with its token, after asking it whose token that is and what it may."""
+        require_browser(services, request, SETTINGS_PAGE)
+        added = services.forges.add(
+            body.url, body.token, services.clock(), kind=body.kind, name=body.name
+        )
+        response.headers["Location"] = f"/forges/{added.id}"
+        return _out(added)
+
+    @router.get("/forges/{forge_id}")
+    def show(forge_id: str) -> ForgeOut:
+        """A forge, by its id or name."""
+        return _out(services.forges.find(forge_id))
+
+    @router.patch("/forges/{forge_id}", responses=IN_A_BROWSER)
+    def change(forge_id: str, body: ForgeChange, request: Request) -> ForgeOut:
+        """Rename a forge, or give it another token, which is checked first."""
+        require_browser(services, request, SETTINGS_PAGE)
+        changed = services.forges.change(
+            forge_id, services.clock(), name=body.name, token=body.token
+        )
+        return _out(changed)
+
+    @router.delete("/forges/{forge_id}", responses=IN_A_BROWSER)
+    def remove(forge_id: str, request: Request) -> ForgeOut:
+        """Remove a forge that no project uses."""
+        require_browser(services, request, SETTINGS_PAGE)
+        return _out(services.forges.remove(forge_id))
+
+    router.routes.extend(_asking_routes(services).routes)
+    return router
+
+
+def _asking_routes(services: Services) -> APIRouter:
+    router = APIRouter(tags=["forges"])
+
+    @router.post("/forges/{forge_id}/check")
+    def check(forge_id: str) -> ForgeOut:
+        """Ask the forge again what its token may do, and what it lacks."""
+        return _out(services.forges.check(forge_id, services.clock()))
+
+    @router.get("/forges/{forge_id}/repositories")
+    def repositories(forge_id: str) -> HostedRepositories:
+        """The repositories that its token sees, each with its project here, if it has one."""
+        forge = services.forges.find(forge_id)
+        known = {
+            one.repository: one.id for one in services.projects.all() if one.forge_id == forge.id
+        }
+        return HostedRepositories(
+            items=[
+                HostedOut(
+                    full_name=one.full_name,
+                    clone_url=one.clone_url,
+                    may_push=one.may_push,
+                    project_id=known.get(one.full_name),
+                )
+                for one in services.forges.repositories(forge.id)
+            ]
+        )
+
+    return router
+
+
+def _out(forge: ForgeServer) -> ForgeOut:
+    told = {name: getattr(forge, name) for name in _SAME}
+    login = {"login": forge.acts_as}
+    return ForgeOut.model_validate({**told, "kind": forge.kind, "acts_as": login, "may": forge.may})

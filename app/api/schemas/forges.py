@@ -1,0 +1,70 @@
+"""Schemas of forges."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.api.schemas.parts import Answer, Body, Moment, Prose
+
+Kind = Literal["forgejo", "gitea", "github"]
+
+
+class NewForge(Body):
+    """The body of `POST /forges`; without a kind it is found out."""
+
+    url: Prose = Field(min_length=1, max_length=500)
+    token: str = Field(max_length=500, description="Kept encrypted, and never shown again.")
+    kind: Kind | None = None
+    name: Prose = Field(default="", max_length=80, description="Default: the host.")
+
+
+class ForgeChange(Body):
+    """The body of `PATCH /forges/{id}`."""
+
+    name: Prose | None = Field(default=None, max_length=80)
+    token: str | None = Field(default=None, max_length=500)
+
+
+class ActsAs(Answer):
+    """The account whose token Runyard uses."""
+
+    login: str
+
+
+class ForgeOut(Answer):
+    """A forge; `missing` are scopes that its token lacks, `needs_attention` is for a person."""
+
+    id: str
+    name: str
+    kind: Kind
+    url: str
+    version: str
+    acts_as: ActsAs
+    may: list[Literal["push", "pull_requests", "issues"]]
+    missing: list[str]
+    needs_attention: str | None
+    created_at: Moment
+    checked_at: Moment
+
+
+class Forges(Answer):
+    """All forges, by name."""
+
+    items: list[ForgeOut]
+
+
+class HostedOut(Answer):
+    """A repository that a forge's token sees; `project_id` is its project here, if it has one."""
+
+    full_name: str
+    clone_url: str
+    may_push: bool
+    project_id: str | None = None
+
+
+class HostedRepositories(Answer):
+    """The repositories that a forge's token sees, by name."""
+
+    items: list[HostedOut]

@@ -1,0 +1,204 @@
+"""`runyard forges` and `runyard projects import`: forges, and their repositories as projects."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from app.api.client import calls, forge_calls
+from app.api.client.protocol import only_given
+from app.cli.client.connection import Misused, Refused, Server, connect
+from app.cli.output.options import DataDir, Json, example, group
+from app.cli.output.terminal import Painted, err, out, print_json
+from app.domain.tracker.forges import ForgeKind
+
+Forge = Annotated[
+    str, typer.Argument(metavar="FORGE", help="A forge's id or name.", show_default=False)
+]
+_RIGHTS = {"push": "push", "pull_requests": "open pull requests", "issues": "change issues"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `forges`."""
+    forges = group(
+        "Manage forges, with their issues and pull requests.",
+        "runyard forges add https://codeberg.org < token.txt",
+        "runyard forges check codeberg.org",
+    )
+    forges.command("list", epilog=example("runyard forges list"))(list_forges)
+    add = example(
+        "runyard forges add https://codeberg.org",
+        "runyard forges add https://git.example.org --name work < token.txt",
+    )
+    forges.command("add", epilog=add)(add_forge)
+    forges.command("check", epilog=example("runyard forges check codeberg.org"))(check_forge)
+    edit = example(
+        "runyard forges edit codeberg.org --new-token < token.txt",
+        "runyard forges edit codeberg.org --name work",
+    )
+    forges.command("edit", epilog=edit)(edit_forge)
+    forges.command("remove", epilog=example("runyard forges remove work"))(remove_forge)
+    app.add_typer(forges, name="forges")
+
+
+def list_forges(json_only: Json = False, data_dir: DataDir = None) -> None:
+    """List the forges."""
+    answer = connect(data_dir).ask(forge_calls.forges())
+    if json_only:
+        print_json(answer)
+        return
+    rows = [
+        [one["name"], one["kind"], one["url"], one["acts_as"]["login"], _standing(one)]
+        for one in answer["items"]
+    ]
+    out().print_table(["FORGE", "KIND", "ADDRESS", "ACTS AS", ""], rows)
+
+
+def add_forge(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Its address.", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="Its name here (default: its host).")] = None,
+    kind: Annotated[ForgeKind | None, typer.Option(help="What it is (default: found out).")] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Add a forge; its token is asked for, or read from standard input."""
+    server = connect(data_dir)
+    call = forge_calls.add_forge(url, _token(), kind=kind and kind.value, name=name)
+    _print(server.ask(call), json_only=json_only)
+
+
+def check_forge(forge: Forge, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Ask a forge what its token may do, and what it lacks."""
+    _print(connect(data_dir).ask(forge_calls.check_forge(forge)), json_only=json_only)
+
+
+def edit_forge(
+    forge: Forge,
+    name: Annotated[str | None, typer.Option(help="The new name.")] = None,
+    new_token: Annotated[
+        bool, typer.Option("--new-token", help="Ask for another token, or read it from a pipe.")
+    ] = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Rename a forge, or give it another token."""
+    if name is None and not new_token:
+        raise Misused("Say what to change: --name or --new-token.")
+    server = connect(data_dir)
+    call = forge_calls.change_forge(forge, name=name, token=_token() if new_token else None)
+    _print(server.ask(call), json_only=json_only)
+
+
+def remove_forge(forge: Forge, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Remove a forge that no project uses; nothing changes there."""
+    removed = connect(data_dir).ask(forge_calls.remove_forge(forge))
+    if json_only:
+        print_json(removed)
+    else:
+        err().print(f"Removed {removed['name']}. Its token can be revoked there now.")
+
+
+def import_projects(
+    repositories: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="REPO",
+            help="Repositories as OWNER/NAME.",
+            show_default=False,
+        ),
+    ] = None,
+    forge: Annotated[str, typer.Option(help="A forge's id or name.", show_default=False)] = "",
+    org: Annotated[str | None, typer.Option(help="Only this owner's.")] = None,
+    all_of_them: Annotated[
+        bool, typer.Option("--all", help="Add every one that is not a project yet.")
+    ] = False,
+    agent: Annotated[
+        str | None, typer.Option(help="The agent of the new projects, such as claude.")
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Add repositories of a forge as projects, or list them."""
+    if not forge:
+        raise Misused("Name the forge with --forge.")
+    server = connect(data_dir)
+    answer = server.ask(forge_calls.hosted(forge))
+    found = [one for one in answer["items"] if org in (None, one["full_name"].partition("/")[0])]
+    if not repositories and not all_of_them:
+        _list(found, json_only=json_only)
+        return
+    chosen = found if all_of_them else _named(found, repositories or [], forge)
+    added, refused = _add(server, chosen, forge, agent)
+    if json_only:
+        print_json({"items": added})
+    else:
+        out().print_table(["PROJECT", "NAME"], [[one["id"], one["name"]] for one in added])
+    for words in refused:
+        err().print(Painted(words, "yellow"))
+    if refused:
+        raise typer.Exit(1)
+
+
+def _add(
+    server: Server, chosen: list[Any], forge: str, agent: str | None
+) -> tuple[list[Any], list[str]]:
+    """Add repositories that are no projects yet; return the projects, and what was refused."""
+    added: list[Any] = []
+    refused: list[str] = []
+    for one in chosen:
+        if one["project_id"] is not None:
+            continue
+        name = one["full_name"].partition("/")[2]
+        given = {"name": name, "origin": one["clone_url"], "tracker": forge, "agent": agent}
+        try:
+            added.append(server.ask(calls.add_project(only_given(given))))
+        except Refused as problem:
+            refused.append(f"{one['full_name']}: {problem}")
+    return added, refused
+
+
+def _named(found: list[Any], names: list[str], forge: str) -> list[Any]:
+    """Return the repositories of these names. Raises Misused if the forge does not show one."""
+    by_name = {one["full_name"].lower(): one for one in found}
+    unknown = [name for name in names if name.lower() not in by_name]
+    if unknown:
+        raise Misused(f"{forge} shows no repository {', '.join(unknown)}.")
+    return [by_name[name.lower()] for name in names]
+
+
+def _list(found: list[Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json({"items": found})
+        return
+    rows = [
+        [one["full_name"], one["project_id"] or ("" if one["may_push"] else "may not push")]
+        for one in found
+    ]
+    out().print_table(["REPOSITORY", "PROJECT"], rows)
+
+
+def _token() -> str:
+    """Return the token from standard input, or ask for it; it is never an argument."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Token", hide_input=True, err=True))
+    return sys.stdin.readline().strip()
+
+
+def _standing(forge: dict[str, Any]) -> Painted:
+    trouble = forge["needs_attention"]
+    return Painted(trouble, "yellow") if trouble else Painted("ready", "green")
+
+
+def _print(forge: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(forge)
+        return
+    may = ", ".join(f"may {_RIGHTS[one]}" for one in forge["may"]) or "may do nothing"
+    screen = out()
+    screen.print(forge["id"])
+    screen.print(f"{forge['name']} ({forge['kind']} {forge['version']})")
+    screen.print(f"acts as {forge['acts_as']['login'] or 'somebody it does not name'}, {may}")
+    if forge["needs_attention"]:
+        screen.print(Painted(forge["needs_attention"], "yellow"))

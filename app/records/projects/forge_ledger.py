@@ -1,0 +1,90 @@
+"""The ledger of forges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import delete, func, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+
+from app.records.feed import FindingsChanged, ForgesChanged
+from app.records.people.audit_ledger import record
+from app.records.projects.project_ledger import NameInUse
+from app.records.stores.routing import Stores
+from app.records.tables import ForgeServer, Project, Setting
+
+KEY_CHECK = "secret_key_check"
+# what the audit tells of a forge; its token never
+_TOLD = ("name", "kind", "url", "acts_as")
+
+
+class ForgeLedger:
+    """Forges with their encrypted tokens, in the control store."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+
+    def all(self) -> list[ForgeServer]:
+        """Return all forges, by name."""
+        with self.stores.control.reading() as session:
+            return list(session.exec(select(ForgeServer).order_by(col(ForgeServer.name))).all())
+
+    def find(self, forge_id: str) -> ForgeServer | None:
+        """Return one forge, or None."""
+        with self.stores.control.reading() as session:
+            return session.get(ForgeServer, forge_id)
+
+    def insert(self, forge: ForgeServer) -> None:
+        """Keep a forge. Raises NameInUse if its name or address is taken."""
+        try:
+            with self.stores.control.transaction() as tx:
+                tx.add(forge)
+                told = forge.model_dump(include=set(_TOLD))
+                record(tx, after=told)
+                tx.publish(ForgesChanged(), FindingsChanged())
+        except IntegrityError as error:
+            raise NameInUse(forge.name) from error
+
+    def change(self, forge_id: str, **columns: Any) -> ForgeServer | None:
+        """Update columns of a forge; return the new row, or None. Raises NameInUse."""
+        try:
+            with self.stores.control.transaction() as tx:
+                told = {name: columns[name] for name in _TOLD if name in columns}
+                if told or "token" in columns:
+                    record(tx, after=told | ({"token": "replaced"} if "token" in columns else {}))
+                tx.publish(ForgesChanged(), FindingsChanged())
+                return tx.scalars(
+                    update(ForgeServer)
+                    .where(col(ForgeServer.id) == forge_id)
+                    .values(**columns)
+                    .returning(ForgeServer)
+                ).one_or_none()
+        except IntegrityError as error:
+            raise NameInUse(str(columns.get("name"))) from error
+
+    def remove(self, forge_id: str) -> int:
+        """Remove a forge that no project uses; return how many use it."""
+        using = select(func.count()).where(col(Project.forge_id) == forge_id)
+        with self.stores.control.transaction() as tx:
+            count = tx.scalars(using).one()
+            if not count:
+                tx.exec(delete(ForgeServer).where(col(ForgeServer.id) == forge_id))
+                record(tx, before={"forge": forge_id})
+                tx.publish(ForgesChanged(), FindingsChanged())
+            return count
+
+    def key_check(self) -> str | None:
+        """Return the value that the key of this database's secrets opens, None without secrets."""
+        with self.stores.control.reading() as session:
+            row = session.get(Setting, KEY_CHECK)
+            return row.value if row is not None else None
+
+    def keep_key_check(self, sealed: str) -> str:
+        """Keep a value that the key opens, unless there is one; return the one that is kept."""
+        with self.stores.control.transaction() as tx:
+            known = tx.get(Setting, KEY_CHECK)
+            if known is None:
+                known = Setting(name=KEY_CHECK, value=sealed)
+                tx.add(known)
+            return known.value

@@ -1,0 +1,256 @@
+"""Forges: kept once with their token, checked, and found for a repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from app.domain.tracker.forges import (
+    SCOPES,
+    ForgeKind,
+    address_problem,
+    clean_address,
+    full_name,
+    host_of,
+    repository_name,
+)
+from app.domain.words import BUILTIN
+from app.errors import ForgeUnavailable, Invalid, NameTaken, NotFound, ProjectBusy
+from app.records.feed import FeedBroke, ForgesChanged, Numbered
+from app.records.projects.project_ledger import NameInUse
+from app.records.tables import ForgeServer
+from app.services.context import Context
+from app.services.ports import ForgeSilent, ForgeStanding, HostedRepository
+
+log = structlog.get_logger()
+# what the key of the secrets has to open
+CHECK_VALUE = "Runyard's secrets"
+SCHEMES = ("https://", "http://", "ssh://")
+
+
+@dataclass(frozen=True)
+class TrackerChoice:
+    """The tracker of a project's issues, as the columns of its row."""
+
+    tracker: str = BUILTIN
+    forge_id: str | None = None
+    repository: str | None = None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns by name."""
+        return vars(self)
+
+
+class ForgeService:
+    """Adds, checks and removes forges, and finds the one that keeps a repository."""
+
+    def __init__(self, context: Context) -> None:
+        self._ledger = context.ledgers.forges
+        self._forges = context.adapters.forges
+        self._box = context.adapters.secret_box
+        context.feed.subscribe(self._on_change, (ForgesChanged, FeedBroke))
+
+    def _on_change(self, _: Numbered) -> None:
+        self._forges.forget()
+
+    def all(self) -> list[ForgeServer]:
+        """Return all forges, by name."""
+        return self._ledger.all()
+
+    def find(self, forge: str) -> ForgeServer:
+        """Return a forge by its id or name. Raises NotFound."""
+        for one in self._ledger.all():
+            if forge in (one.id, one.name):
+                return one
+        raise NotFound(f"There is no forge {forge!r}.")
+
+    def holds_key(self) -> bool:
+        """Return False if this server's key does not open the stored secrets."""
+        sealed = self._ledger.key_check()
+        return sealed is None or self._box.opens(sealed)
+
+    def add(
+        self, url: str, token: str, now: datetime, *, kind: str | None = None, name: str = ""
+    ) -> ForgeServer:
+        """Keep a forge after asking it whose token this is. Raises a Refusal; then nothing is kept.
+
+        The kind is found if none is given.
+        """
+        if problem := address_problem(url):
+            raise Invalid.field("url", problem)
+        if kind == ForgeKind.GITHUB:
+            raise Invalid.field("kind", "GitHub cannot be used yet: only Forgejo and Gitea.")
+        address = clean_address(url)
+        found = self._inspect(address, kind, _given(token, kind))
+        forge = ForgeServer(
+            id=self._ledger.stores.mint_control_id("forge", now),
+            name=name.strip() or host_of(address),
+            kind=found.kind,
+            url=address,
+            token=self._seal(token.strip()),
+            created_at=now,
+            **_told(found, now),
+        )
+        try:
+            self._ledger.insert(forge)
+        except NameInUse as problem:
+            sentence = f"{address} or this name is in use by another forge."
+            raise NameTaken(sentence) from problem
+        return forge
+
+    def change(
+        self, forge: str, now: datetime, *, name: str | None = None, token: str | None = None
+    ) -> ForgeServer:
+        """Rename a forge, or give it another token after checking that. Raises a Refusal."""
+        known = self.find(forge)
+        columns: dict[str, Any] = {}
+        if token is not None:
+            found = self._inspect(known.url, known.kind, _given(token, known.kind))
+            columns = {"token": self._seal(token.strip()), **_told(found, now)}
+        if name is not None:
+            if not name.strip():
+                raise Invalid.field("name", "Give the forge a name.")
+            columns["name"] = name.strip()
+        try:
+            changed = self._ledger.change(known.id, **columns) if columns else known
+        except NameInUse as problem:
+            raise NameTaken from problem
+        if changed is None:
+            raise NotFound
+        return changed
+
+    def check(self, forge: str, now: datetime) -> ForgeServer:
+        """Ask a forge again what its token may do; what it says is kept. Raises a Refusal."""
+        known = self.find(forge)
+        try:
+            found = self._forges.inspect(known.url, known.kind, self._box.unseal(known.token))
+        except ForgeSilent as silence:
+            if not silence.needs_attention:
+                raise ForgeUnavailable(f"{known.url}: {silence}.") from silence
+            columns: dict[str, Any] = {"needs_attention": str(silence), "checked_at": now}
+        else:
+            columns = _told(found, now)
+        return self._ledger.change(known.id, **columns) or known
+
+    def remove(self, forge: str) -> ForgeServer:
+        """Remove a forge that no project uses. Raises NotFound, ProjectBusy."""
+        known = self.find(forge)
+        using = self._ledger.remove(known.id)
+        if using:
+            projects = "1 project keeps its" if using == 1 else f"{using} projects keep their"
+            raise ProjectBusy(f"{projects} issues at {known.name}.")
+        return known
+
+    def repositories(self, forge: str) -> list[HostedRepository]:
+        """Return the repositories that a forge's token sees. Raises a Refusal."""
+        known = self.find(forge)
+        try:
+            return self._forges.repositories(known.id)
+        except ForgeSilent as silence:
+            raise ForgeUnavailable(f"{known.url}: {silence}.") from silence
+
+    def origin_problem(self, origin: str) -> str | None:
+        """Return why an origin without encryption is refused, None if it may be used."""
+        if not origin.startswith("http://") or self._chosen(None, origin) is not None:
+            return None
+        return "Use an https or ssh address, or add the forge on this machine first."
+
+    def choose(self, tracker: str | None, origin: str, remote: str | None) -> TrackerChoice:
+        """Return who keeps the issues of a new project. Raises a Refusal.
+
+        `tracker` is the built-in one, or a forge's id, name or kind; without one, the forge that
+        has the repository, if it is known. `remote` is where a folder's repository came from.
+        """
+        if tracker == BUILTIN:
+            return TrackerChoice()
+        address = origin if _is_address(origin) else remote or origin
+        forge = self._chosen(tracker, address)
+        if forge is None:
+            return TrackerChoice()
+        name = repository_name(forge.url, address)
+        if name is None and not _is_address(address):
+            # a folder that came from nowhere is named after the repository
+            name = full_name("/".join(address.rstrip("/").split("/")[-2:]))
+        if name is None:
+            raise Invalid.field("tracker", f"{address} is not at {forge.url}.")
+        return TrackerChoice(forge.kind, forge.id, self._verified(forge, name))
+
+    def _chosen(self, tracker: str | None, address: str) -> ForgeServer | None:
+        forges = self._ledger.all()
+        if tracker is None:
+            return next((one for one in forges if repository_name(one.url, address)), None)
+        named = [one for one in forges if tracker in (one.id, one.name)]
+        of_kind = [one for one in forges if one.kind == tracker]
+        found = named or of_kind
+        if len(found) > 1:
+            # of several of a kind, the one that has the repository
+            found = [one for one in found if repository_name(one.url, address)]
+        if len(found) != 1:
+            known = ", ".join(one.name for one in forges) or "none"
+            raise Invalid.field("tracker", f"Name a forge by its id or name. Known: {known}.")
+        return found[0]
+
+    def _verified(self, forge: ForgeServer, name: str) -> str:
+        """Return the repository's name as the forge writes it. Raises a Refusal."""
+        try:
+            found = self._forges.repository(forge.id, name)
+        except ForgeSilent as silence:
+            raise _refusal("tracker", forge.url, silence) from silence
+        if found is None:
+            said = f"{forge.name} shows {forge.acts_as} no repository {name}."
+            raise Invalid.field("tracker", said)
+        if found.full_name.lower() != name.lower():
+            said = f"{name} is called {found.full_name} now: use its new address."
+            raise Invalid.field("origin", said)
+        if found.is_archived or found.lacks:
+            said = "it is archived" if found.is_archived else f"it has {found.lacks}"
+            raise Invalid.field("tracker", f"{name} cannot be used: {said}.")
+        if not found.may_push:
+            raise Invalid.field("tracker", f"{forge.acts_as} may not push to {name}.")
+        return found.full_name
+
+    def _inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
+        try:
+            return self._forges.inspect(address, kind, token)
+        except ForgeSilent as silence:
+            raise _refusal("token", address, silence) from silence
+
+    def _seal(self, token: str) -> str:
+        sealed = self._ledger.keep_key_check(self._box.seal(CHECK_VALUE))
+        if not self._box.opens(sealed):
+            raise Invalid("This server's key is not the one of the stored secrets.")
+        return self._box.seal(token)
+
+
+def _refusal(field: str, address: str, silence: ForgeSilent) -> Exception:
+    if silence.needs_attention:
+        return Invalid.field(field, f"{address}: {silence}.")
+    return ForgeUnavailable(f"{address}: {silence}.")
+
+
+def _given(token: str, kind: str | None) -> str:
+    """Return a token without blanks. Raises Invalid without one: it would be served as nobody."""
+    if not token.strip():
+        scopes = SCOPES.get(ForgeKind(kind)) if kind else SCOPES[ForgeKind.FORGEJO]
+        raise Invalid.field("token", f"Give a token with the scopes {', '.join(scopes or ())}.")
+    return token.strip()
+
+
+def _told(found: ForgeStanding, now: datetime) -> dict[str, Any]:
+    lacks = f"The token lacks {', '.join(found.missing)}." if found.missing else None
+    return {
+        "version": found.version,
+        "acts_as": found.acts_as,
+        "may": list(found.may),
+        "missing": list(found.missing),
+        "needs_attention": lacks,
+        "checked_at": now,
+    }
+
+
+def _is_address(origin: str) -> bool:
+    return origin.startswith(SCHEMES) or not origin.startswith("/")

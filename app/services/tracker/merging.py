@@ -1,0 +1,98 @@
+"""Merges and closes of change requests where they are kept: in the mirror, or by a forge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from app.errors import ForgeUnavailable, NotChecked
+from app.records.tables import ChangeRequest, Project
+from app.services.context import Adapters, repository_of
+from app.services.ports import (
+    CannotRead,
+    ForgeSilent,
+    MergeAnswer,
+    OriginProblem,
+    PullRequests,
+    Repository,
+)
+from app.services.system.origin_watch import OriginWatch
+
+log = structlog.get_logger()
+# a close must not wait for an origin that hangs
+ASK_SECONDS = 10.0
+
+
+class Merger:
+    """Merges and closes changes, and finds those that are merged already."""
+
+    def __init__(self, adapters: Adapters, origins: OriginWatch) -> None:
+        self._mirrors = adapters.mirrors
+        self._forges = adapters.forges
+        self._origins = origins
+
+    def merge(self, project: Project, change: ChangeRequest, *, only_shown: bool) -> MergeAnswer:
+        """Merge where the change is kept: in the mirror, or by its forge. Raises a Refusal."""
+        repo, message = repository_of(project), _message_of(change)
+        try:
+            requests = self._forges.requests_of(project)
+            if requests is not None:
+                return _merge_there(requests, repo, change)
+            return self._mirrors.merge(
+                repo,
+                base=change.base,
+                branch=change.branch,
+                message=message,
+                base_sha=change.base_sha if only_shown else None,
+                head_sha=change.head_sha,
+            )
+        except OriginProblem as problem:
+            raise ForgeUnavailable(problem.sentence) from problem
+        except ForgeSilent as silence:
+            raise ForgeUnavailable(f"The forge cannot merge it now: {silence}.") from silence
+
+    def close_there(self, project: Project, change: ChangeRequest, because: str | None) -> None:
+        """Close a change at the forge that keeps it, if one does. Raises a Refusal."""
+        try:
+            requests = self._forges.requests_of(project)
+            if requests is not None:
+                requests.close(repository_of(project), change.number, because or "")
+        except ForgeSilent as silence:
+            raise ForgeUnavailable(f"The forge cannot close it now: {silence}.") from silence
+
+    def merged_at_origin(
+        self, project: Project, changes: Sequence[ChangeRequest]
+    ) -> list[ChangeRequest]:
+        """Return those that origin's base holds already, none if origin or the mirror is silent."""
+        repo = repository_of(project)
+        try:
+            remote = self._mirrors.inspect_origin(repo.origin, timeout_seconds=ASK_SECONDS)
+            tips = {one.name: one.sha for one in remote.branches}
+            bases = {change.base for change in changes}
+            if any(tips.get(base) != self._mirrors.origin_tip(repo, base) for base in bases):
+                self._mirrors.fetch(repo)
+                self._origins.record_fetch(project)
+            return [one for one in changes if self._is_in_base(repo, one)]
+        except (OriginProblem, CannotRead, OSError) as problem:
+            log.info("merges_not_read", because=problem)
+            return []
+
+    def _is_in_base(self, repo: Repository, change: ChangeRequest) -> bool:
+        base = self._mirrors.origin_tip(repo, change.base)
+        return base is not None and self._mirrors.stat(repo, base, change.head_sha).commits == 0
+
+
+def _merge_there(requests: PullRequests, repo: Repository, change: ChangeRequest) -> MergeAnswer:
+    """Have a forge merge exactly what was reviewed."""
+    merged = requests.merge(
+        repo, change.number, head_sha=change.head_sha, message=_message_of(change)
+    )
+    if merged.sha is not None or merged.has_conflicts:
+        return MergeAnswer(merged.sha, merged.because and f"Not merged: {merged.because}.")
+    raise NotChecked(f"Not merged: {merged.because}.")
+
+
+def _message_of(change: ChangeRequest) -> str:
+    message = f"Merge change #{change.number}: {change.title}"
+    return message if change.closes is None else f"{message}\n\nCloses #{change.closes}"

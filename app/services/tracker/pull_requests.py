@@ -1,0 +1,101 @@
+"""Pull requests at forges: merged and closed there, by us or by anybody."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from app.records.projects.change_ends import undecided
+from app.records.tables import ChangeRequest, Project
+from app.services.concurrency import SingleFlight
+from app.services.context import Context, repository_of
+from app.services.ports import CannotRead, ForgeSilent, OriginProblem, RequestState
+from app.services.system.ownership import Leases
+from app.services.tracker.changes import ChangeService
+
+log = structlog.get_logger()
+
+
+class PullRequestWatch:
+    """Notices what became of open pull requests; only the server that sweeps asks."""
+
+    def __init__(self, context: Context, changes: ChangeService, leases: Leases) -> None:
+        self._stores = context.stores
+        self._projects = context.ledgers.projects
+        self._tracker = context.ledgers.tracker
+        self._mirrors = context.adapters.mirrors
+        self._forges = context.adapters.forges
+        self._workers = context.workers
+        self._clock = context.clock
+        self._changes = changes
+        self._leases = leases
+        self._rounds = SingleFlight(lambda _: self.look_once(self._clock()))
+
+    def request(self) -> None:
+        """Look soon, on a worker thread."""
+        self._rounds.request(self._workers)
+
+    def look_once(self, now: datetime) -> int:
+        """Ask every forge for our open pull requests; return how many have ended or moved.
+
+        A forge that is silent says nothing about them.
+        """
+        if not self._leases.may_sweep(now):
+            return 0
+        changed = 0
+        for project in self._projects.all():
+            if project.forge_id is None or project.archived_at is not None:
+                continue
+            try:
+                changed += self._look_at(project, now)
+            except ForgeSilent as silence:
+                log.info("forge_silent", project_id=project.id, because=silence)
+            except Exception:
+                log.exception("pull_requests_not_read", project_id=project.id)
+        return changed
+
+    def _look_at(self, project: Project, now: datetime) -> int:
+        is_open = undecided(self._stores, project.id)
+        requests = self._forges.requests_of(project) if is_open else None
+        if requests is None:
+            return 0
+        states = requests.states(repository_of(project), [one.number for one in is_open])
+        moved = [one for one in is_open if one.number in states]
+        moved = [one for one in moved if _differs(one, states[one.number])]
+        if moved:
+            self._fetch(project)
+        return sum(self._follow(project, one, states[one.number], now) for one in moved)
+
+    def _follow(
+        self, project: Project, change: ChangeRequest, state: RequestState, now: datetime
+    ) -> bool:
+        if state.state != "open":
+            self._changes.record_end(change, state.state, now, merged_sha=state.merged_sha)
+            return True
+        # people may push to it, too
+        repo = repository_of(project)
+        if self._mirrors.origin_tip(repo, change.branch) != state.head_sha:
+            return False
+        base = self._mirrors.origin_tip(repo, change.base) or change.base_sha
+        stat = self._mirrors.stat(repo, base, state.head_sha)
+        self._tracker.update_change(
+            project.id,
+            change.number,
+            head_sha=state.head_sha,
+            commits=stat.commits,
+            files_changed=stat.files_changed,
+            additions=stat.additions,
+            deletions=stat.deletions,
+        )
+        return True
+
+    def _fetch(self, project: Project) -> None:
+        try:
+            self._mirrors.fetch(repository_of(project))
+        except (OriginProblem, CannotRead) as problem:
+            log.info("mirror_not_fetched", project_id=project.id, because=problem)
+
+
+def _differs(change: ChangeRequest, state: RequestState) -> bool:
+    return state.state != "open" or state.head_sha != change.head_sha

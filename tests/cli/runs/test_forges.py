@@ -1,0 +1,64 @@
+"""The commands of forges, against a real server and the twin of a forge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.drivers.cli.live_shell import LiveShell
+from tests.fakes.forges.twin import ForgeTwin
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeTwin]:
+    """A forge with three repositories."""
+    with ForgeTwin(tmp_path_factory.mktemp("forge")) as twin:
+        twin.add_token("TOKEN_BOT")
+        for name in ("acme/shop", "acme/site", "other/tool"):
+            twin.add_repository(f"{name}s", writers=("bot",))
+        yield twin
+
+
+def add(live: LiveShell, twin: ForgeTwin, *words: str) -> None:
+    """Add the forge under the name `work`."""
+    added = live.run("forges", "add", twin.url, "--name", "work", *words, stdin="TOKEN_BOT\n")
+    assert added.code == 0, added.err
+    assert "TOKEN_BOT" not in added.out + added.err
+
+
+def test_a_forge_is_added_by_a_token_from_a_pipe_checked_renamed_and_removed(
+    live: LiveShell, twin: ForgeTwin
+) -> None:
+    add(live, twin, "--json")
+    listed = live.run("forges", "list", "--json").json["items"]
+    assert [(one["name"], one["acts_as"]["login"]) for one in listed] == [("work", "bot")]
+    assert "token" not in listed[0]
+    twin.add_token("TOKEN_ISSUES", "helper", "write:issue", "read:user")
+    words = ["forges", "edit", "work", "--new-token"]
+    edited = live.run(*words, "--json", stdin="TOKEN_ISSUES\n").json
+    assert edited["missing"] == ["write:repository"]
+    checked = live.run("forges", "check", "work")
+    assert "acts as helper, may change issues" in checked.out
+    assert "The token lacks write:repository." in checked.out
+    refused = live.run(*words, stdin="\n")
+    assert (refused.code, "Give a token with the scopes" in refused.err) == (1, True)
+    assert live.run("forges", "remove", "work", "--json").json["id"] == edited["id"]
+    assert live.run("forges", "list", "--json").json["items"] == []
+
+
+def test_repositories_are_listed_and_imported_by_name_once(
+    live: LiveShell, twin: ForgeTwin, tmp_path: Path
+) -> None:
+    add(live, twin)
+    listed = live.run("projects", "import", "--forge", "work", "--org", "acme", "--json").json
+    assert [one["full_name"] for one in listed["items"]] == ["acme/shops", "acme/sites"]
+    words = ["projects", "import", "--forge", "work", "--agent", "claude"]
+    made = live.run(*words, "acme/shops", "--json").json["items"]
+    assert [(one["name"], one["tracker"]) for one in made] == [("shops", "gitea")]
+    assert live.run(*words, "acme/shops", "--json").json["items"] == []
+    unknown = live.run(*words, "acme/none")
+    assert (unknown.code, "work shows no repository acme/none." in unknown.err) == (2, True)
+    used = live.run("forges", "remove", "work")
+    assert (used.code, "1 project keeps its issues at work." in used.err) == (1, True)

@@ -1,0 +1,151 @@
+"""Runs of projects whose issues and pull requests a forge keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.errors import Invalid, NameTaken
+from app.records.tables import ChangeRequest, Project
+from tests.drivers.planes import COMMIT, RealPlane, real_plane
+from tests.fakes.forges.hosted import Hosted
+from tests.fakes.forges.twin import ForgeTwin
+
+
+@pytest.fixture(params=["forgejo", "gitea"])
+def twin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ForgeTwin]:
+    """A twin of a forge with the repository acme/shop."""
+    with ForgeTwin(tmp_path / "forge", request.param) as twin:
+        twin.add_token("TOKEN_BOT")
+        twin.add_repository("acme/shop")
+        yield twin
+
+
+@pytest.fixture
+def plane(tmp_path: Path) -> Iterator[RealPlane]:
+    """A control plane with real repositories and processes."""
+    with real_plane(tmp_path / "plane") as plane:
+        yield plane
+
+
+@pytest.fixture
+def shop(twin: ForgeTwin) -> Hosted:
+    """The repository."""
+    return twin.hosted["acme/shop"]
+
+
+def add(plane: RealPlane, twin: ForgeTwin, shop: Hosted) -> Project:
+    """Add the forge and the project."""
+    plane.services.forges.add(twin.url, "TOKEN_BOT", plane.clock())
+    return plane.register(shop.clone_url, COMMIT, "shop", {})
+
+
+def only_change(plane: RealPlane, project: Project) -> ChangeRequest:
+    """Return the project's one change as it is kept here."""
+    (change,) = plane.services.changes.all(project.id)
+    return change
+
+
+def test_a_forge_says_whose_token_it_is_and_what_that_may(
+    plane: RealPlane, twin: ForgeTwin
+) -> None:
+    forge = plane.services.forges.add(twin.url, "TOKEN_BOT", plane.clock())
+    assert (forge.kind, forge.acts_as, forge.missing) == (twin.kind, "bot", [])
+    assert forge.may == ["push", "pull_requests", "issues"]
+    assert "TOKEN_BOT" not in forge.token
+    with pytest.raises(NameTaken):
+        plane.services.forges.add(f"{twin.url}/", "TOKEN_BOT", plane.clock())
+
+
+def test_a_refused_token_is_named_and_nothing_is_kept(plane: RealPlane, twin: ForgeTwin) -> None:
+    for token in ("TOKEN_REVOKED", "", "  "):
+        with pytest.raises(Invalid) as refusal:
+            plane.services.forges.add(twin.url, token, plane.clock())
+        assert refusal.value.members["errors"][0]["field"] == "token"
+    assert plane.services.forges.all() == []
+
+
+def test_a_token_that_lacks_a_scope_is_kept_with_the_scope_named(
+    plane: RealPlane, twin: ForgeTwin
+) -> None:
+    twin.add_token("TOKEN_REPO_ONLY", "bot", "write:repository", "read:user")
+    forge = plane.services.forges.add(twin.url, "TOKEN_REPO_ONLY", plane.clock())
+    assert (forge.missing, forge.may) == (["write:issue"], ["push", "pull_requests"])
+    assert forge.needs_attention == "The token lacks write:issue."
+
+
+def test_an_issue_of_a_forge_becomes_one_pull_request_and_its_merge_is_noticed(
+    plane: RealPlane, twin: ForgeTwin, shop: Hosted
+) -> None:
+    project = add(plane, twin, shop)
+    assert (project.tracker, project.repository) == (twin.kind, "acme/shop")
+    number = shop.write("Mend it", "It is broken.", "ready-for-agent")
+    assert plane.services.issues.claimable(project) == [number]
+    run = plane.finish(project, issue=number)
+    assert run.status == "succeeded", plane.lines(run)
+    (pull,) = shop.pulls.values()
+    assert pull["head"]["label"] == run.work_branch
+    assert f"Closes #{number}" in pull["body"]
+    assert f"<!-- runyard:{run.id} -->" in pull["body"]
+    change = only_change(plane, project)
+    assert (change.number, change.state, change.url) == (pull["number"], "open", pull["html_url"])
+    assert plane.services.issues.claimable(project) == []
+    # somebody merges it there
+    sha = shop.merge(pull["number"])
+    assert plane.services.pull_requests.look_once(plane.clock()) == 1
+    change = only_change(plane, project)
+    assert (change.state, change.merged_sha) == ("merged", sha)
+    assert plane.is_gone(run)
+
+
+def test_a_merge_from_here_is_made_by_the_forge_at_the_head_that_was_reviewed(
+    plane: RealPlane, twin: ForgeTwin, shop: Hosted
+) -> None:
+    project = add(plane, twin, shop)
+    number = shop.write("Mend it", "", "ready-for-agent")
+    run = plane.finish(project, issue=number)
+    change = only_change(plane, project)
+    shop.computing = 2
+    merged = plane.services.changes.merge(project.id, change.number, plane.clock())
+    assert merged.merged_sha == shop.git.tip(shop.place, "main")
+    assert shop.issues[number]["state"] == "closed"
+    assert shop.pulls[change.number]["merged"]
+    assert plane.is_gone(run)
+
+
+def test_a_change_that_is_closed_here_is_closed_there_with_the_reason(
+    plane: RealPlane, twin: ForgeTwin, shop: Hosted
+) -> None:
+    project = add(plane, twin, shop)
+    number = shop.write("Mend it", "", "ready-for-agent")
+    plane.finish(project, issue=number)
+    change = only_change(plane, project)
+    plane.services.changes.close(project.id, change.number, plane.clock(), "Wrong file.")
+    assert shop.pulls[change.number]["state"] == "closed"
+    assert [one["body"] for one in shop.comments[change.number]] == ["Wrong file."]
+
+
+def test_while_the_forge_is_silent_nothing_is_known_and_nothing_is_a_strike(
+    plane: RealPlane, twin: ForgeTwin, shop: Hosted
+) -> None:
+    project = add(plane, twin, shop)
+    number = shop.write("Mend it", "", "ready-for-agent")
+    run = plane.start_running(project, issue=number)
+    twin.before = lambda _, __: (502, b"<html>proxy</html>")
+    run = plane.see_end(run)
+    assert run.ended_at is None, plane.lines(run)
+    assert plane.services.issues.claimable(project) is None
+    assert plane.project(project.id).strikes == 0
+    twin.before = None
+    plane.clock.advance(3600)
+    plane.wait(lambda: delivered(plane, run.id), "the delivery")
+    assert len(shop.pulls) == 1
+
+
+def delivered(plane: RealPlane, run_id: str) -> bool:
+    """Inspect the run again; return True once it has delivered."""
+    plane.inspect_run(run_id)
+    plane.rest()
+    return plane.run(run_id).status == "succeeded"
