@@ -49,6 +49,7 @@ from app.records.database.migration import HEAD, SchemaNewer, revision_of
 from app.records.database.sqlite_files import DatabaseDamaged
 from app.records.people.audit_pages import first_misfit
 from app.server.page_files import PageFiles
+from app.server.patches.look_notices import tell_elements_directly
 from app.server.patches.page_escapes import escape_pages_fast
 from app.server.patches.page_outboxes import let_outboxes_sleep
 from app.server.patches.page_pings import share_ping_timer
@@ -58,6 +59,7 @@ from app.server.patches.request_deadlines import PageRequests, Waiting
 from app.server.patches.signatures import remember_signatures
 from app.server.patches.socket_shutdown import PageSocket
 from app.server.patches.text_packets import send_text_packets
+from app.server.patches.unbound_values import follow_bindings_only
 from app.server.startup import (
     CannotStart,
     address_of,
@@ -194,6 +196,8 @@ def build_gate(
 
 def _put_pages_into(web: FastAPI, gate: Gate) -> None:
     remember_signatures()
+    tell_elements_directly()
+    follow_bindings_only()
     escape_pages_fast()
     let_outboxes_sleep()
     share_ping_timer()

@@ -79,7 +79,7 @@ class InboxGroup:
     def _arrange(self, items: Sequence[InboxItem]) -> None:
         there = {item.id for item in items}
         for gone in self._rows.keys() - there:
-            self._rows.pop(gone).element.delete()
+            self._rows.pop(gone).delete()
             self._seen.pop(gone, None)
         for place, item in enumerate(items):
             row = self._rows.get(item.id)
@@ -91,8 +91,8 @@ class InboxGroup:
             elif self._seen[item.id] != seen:
                 row.show(item)
             self._seen[item.id] = seen
-            if self._box.default_slot.children[place] is not row.element:
-                row.element.move(target_index=place)
+            if self._box.default_slot.children[place] is not row:
+                row.move(target_index=place)
 
     def _face_of(self, item: InboxItem) -> tuple[object, ...]:
         project = self._session.board.get(item.project_id) if item.project_id else None

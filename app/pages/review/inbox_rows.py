@@ -1,20 +1,21 @@
-"""A row of the inbox: drawn once, and changed in place."""
+"""A row of the inbox: drawn once (assets/inbox_row.js), and changed in place."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from nicegui import ui
+from nicegui.elements.mixins.text_element import TextElement
 
 from app.api.schemas import RecentFailure
 from app.api.schemas.inbox import ChangeFactsOut, InboxItem
 from app.domain.review.inbox import Group, ItemKind
-from app.pages.components.buttons import button, link_button
 from app.pages.components.countdown import ago_html, until_html
 from app.pages.components.icons import Mark, icon, mark
 from app.pages.components.markup import clean, coded_html, counted, plain, plain_html, text
-from app.pages.components.testids import testid
+from app.pages.shell.first_content import DrawsItself, attributes, props_of
 from app.pages.shell.page_session import PageSession
 from app.state.review.inbox_board import InboxBoard, acts_here
 from app.state.review.inbox_words import checks_words, cost_of
@@ -30,50 +31,90 @@ class RowActs:
     pick: Callable[[InboxItem], None]
 
 
-class InboxRow:
-    """One row; `show` changes what is new, so that focus and scroll stay."""
+class InboxRow(ui.element, DrawsItself, component="../../../assets/inbox_row.js"):
+    """One row; `show` changes what is new, so that focus and scroll stay.
+
+    It is one element, with two more for its buttons: a page draws dozens of rows before it answers.
+    """
 
     def __init__(
         self, session: PageSession, board: InboxBoard, item: InboxItem, acts: RowActs
     ) -> None:
+        super().__init__()
         self._session, self._board, self._acts = session, board, acts
         self._item = item
-        self._busy: ui.html | None = None
-        # few elements, made with their words: a page draws dozens of rows before it answers
-        with testid(ui.element("div"), "inbox-item", kind=item.kind, id=item.id) as self.element:
-            self.element.classes(f"list-row {item.group}").props("role=row aria-selected=false")
-            self.element.props["data-row"] = item.id
-            self._show_unread(item)
-            with ui.element("div").classes("lead").props("role=gridcell"):
-                self._mark = ui.html(mark(mark_of(item)), sanitize=clean)
-                self._pick = self._draw_pick(item) if item.kind is ItemKind.CHANGE else None
-            with ui.element("div").classes("what").props("role=gridcell"):
-                self._link = ui.link(plain(item.title), item.url).classes("t1 clip")
-                self._meta = ui.html(meta_html(item, session), sanitize=clean).classes("t2")
-                self._why = self._draw_why(item) if item.kind is ItemKind.PAUSED else None
-            with ui.element("div").classes("end").props("role=gridcell") as self._end:
-                self._age = ui.html(_age_html(item, session), sanitize=clean).classes("when")
-                self._action = self._draw_action(item)
+        fixed = {
+            "data-testid": "inbox-item",
+            "data-kind": item.kind,
+            "data-id": item.id,
+            "data-row": item.id,
+            "role": "row",
+            "aria-selected": "false",
+        }
+        _give(self, fixed | self._changing_props(item))
+        self.mark("inbox-item")
+        unread = " unread" if board.is_unread(item) else ""
+        self.classes(f"list-row {item.group}{unread}")
+        self._pick = self._draw_pick(item) if item.kind is ItemKind.CHANGE else None
+        with self:
+            self._action = self._draw_action(item)
         self._show_busy()
 
-    def _draw_pick(self, item: InboxItem) -> ui.element:
-        box = ui.element("button").classes("pick").props("type=button role=checkbox")
-        box.props["aria-label"] = f"Select {plain(item.title)}"
-        box.props["aria-checked"] = str(self._board.is_picked(item)).lower()
-        box.on("click", lambda: self._acts.pick(self._item))
-        return testid(box, "inbox-pick")
+    def first_html(self) -> tuple[str, str]:
+        """Return what assets/inbox_row.js draws, with buttons that do not react yet."""
+        props = props_of(self)
+        marks = {name: props[name] for name in props if name.startswith("data-")}
+        about = {"class": " ".join(self.classes), "role": "row", "aria-selected": "false"}
+        link = attributes({"class": "nicegui-link t1 clip", "href": props["url"]})
+        why = f"<div>{props['why']}</div>" if props["why"] else ""
+        busy = f'<span class="busy">{text(props["busy"])}</span>' if props["busy"] else ""
+        pick = f"<button inert{attributes(props_of(self._pick))}></button>" if self._pick else ""
+        return (
+            f"<div{attributes(about | marks)}>"
+            f'<div class="lead" role="gridcell"><div>{mark(props["mark"])}</div>{pick}</div>'
+            f'<div class="what" role="gridcell"><a{link}>{text(props["name"])}</a>'
+            f'<div class="t2">{props["meta"]}</div>{why}</div>'
+            f'<div class="end" role="gridcell"><div class="when">{props["age"]}</div>{busy}'
+        ), "</div></div>"
 
-    def _draw_why(self, item: InboxItem) -> ui.html:
-        return ui.html(_why_html(item, self._session), sanitize=clean)
+    def _changing_props(self, item: InboxItem) -> dict[str, Any]:
+        """Return the properties of assets/inbox_row.js; they change with the item."""
+        return {
+            "mark": mark_of(item),
+            "url": item.url,
+            "name": plain(item.title),
+            "meta": clean(meta_html(item, self._session)),
+            "why": clean(_why_html(item, self._session)),
+            "age": clean(_age_html(item, self._session)),
+            "busy": self._board.word_of(item),
+        }
+
+    def _draw_pick(self, item: InboxItem) -> ui.element:
+        with self.add_slot("pick"):
+            box = ui.element("button").classes("pick").mark("inbox-pick")
+        fixed = {
+            "data-testid": "inbox-pick",
+            "type": "button",
+            "role": "checkbox",
+            "aria-label": f"Select {plain(item.title)}",
+            "aria-checked": str(self._board.is_picked(item)).lower(),
+        }
+        _give(box, fixed)
+        box.on("click", self._turn)
+        return box
+
+    def _turn(self) -> None:
+        self._acts.pick(self._item)
 
     def _draw_action(self, item: InboxItem) -> ui.element:
-        made: ui.element
         if not acts_here(self._session.api, item):
-            made = link_button(item.action, item.url, kind="small", mark="inbox-action")
+            made = ui.link(item.action, item.url)
         else:
-            made = button(item.action, self._press, kind="small", mark="inbox-action")
-        made.props["aria-label"] = f"{item.action}: {plain(item.title)}"
-        return made
+            made = TextElement(tag="button", text=item.action).on("click", self._press)
+            made.props["type"] = "button"
+        about = f"{item.action}: {plain(item.title)}"
+        _give(made, {"data-testid": "inbox-action", "aria-label": about})
+        return made.classes("btn small").mark("inbox-action")
 
     async def _press(self) -> None:
         await self._acts.act(self._item)
@@ -81,38 +122,28 @@ class InboxRow:
     def show(self, item: InboxItem) -> None:
         """Bring the row in line with its item."""
         before, self._item = self._item, item
-        self._mark.set_content(mark(mark_of(item)))
-        self._link.set_text(plain(item.title))
-        self._meta.set_content(meta_html(item, self._session))
-        if self._why is not None:
-            self._why.set_content(_why_html(item, self._session))
+        values, shown = self._changing_props(item), props_of(self)
+        if any(shown[name] != value for name, value in values.items()):
+            self.props.update(values)
         if before.action != item.action:
             # another element: a press of what it said before must not do what it says now
             self._action.delete()
-            with self._end:
+            with self:
                 self._action = self._draw_action(item)
-        self._age.set_content(_age_html(item, self._session))
-        self._show_unread(item)
+        self.classes(**{"add" if self._board.is_unread(item) else "remove": "unread"})
         self._show_busy()
         if self._pick is not None:
             is_picked = str(self._board.is_picked(item)).lower()
             if self._pick.props["aria-checked"] != is_picked:
                 self._pick.props["aria-checked"] = is_picked
 
-    def _show_unread(self, item: InboxItem) -> None:
-        is_unread = self._board.is_unread(item)
-        self.element.classes(**{"add" if is_unread else "remove": "unread"})
-
     def _show_busy(self) -> None:
-        word = self._board.word_of(self._item)
-        if word and self._busy is None:
-            with self._end:
-                self._busy = ui.html("", sanitize=clean, tag="span").classes("busy")
-            self._busy.move(target_index=1)
-        if self._busy is not None:
-            self._busy.set_content(text(word))
-            self._busy.set_visibility(bool(word))
-            self._action.set_visibility(not word)
+        self._action.set_visibility(not self._board.word_of(self._item))
+
+
+def _give(element: ui.element, values: Mapping[str, Any]) -> None:
+    """Set the first properties of a new element, which is sent whole: nobody is told of each."""
+    dict[str, Any].update(cast("dict[str, Any]", element.props), values)
 
 
 def mark_of(item: InboxItem) -> Mark:
