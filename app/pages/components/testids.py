@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 from nicegui import ui
 
@@ -11,11 +12,18 @@ Element = TypeVar("Element", bound=ui.element)
 
 def testid(element: Element, word: str, **data: str) -> Element:
     """Mark an element; `data` become `data-…` attributes (`project="p1"` is `data-project`)."""
-    # set by key: `.props("…")` would parse a value that holds quotes
-    element.props["data-testid"] = word
-    for name, value in data.items():
-        element.props[f"data-{name}"] = value
-    return element.mark(word)
+    more = {f"data-{name}": value for name, value in data.items()}
+    return give(element, {"data-testid": word, **more}).mark(word)
+
+
+def give(element: Element, properties: Mapping[str, Any]) -> Element:
+    """Set properties of an element, and have the browser told of them together.
+
+    Unlike `.props("…")`, this takes values that hold quotes.
+    """
+    dict[str, Any].update(cast("dict[str, Any]", element.props), properties)
+    element.update()
+    return element
 
 
 # pytest would collect it as a test because of its name

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
@@ -15,6 +15,7 @@ from app.domain.review.inbox import Group, ItemKind
 from app.pages.components.countdown import ago_html, until_html
 from app.pages.components.icons import Mark, icon, mark
 from app.pages.components.markup import clean, coded_html, counted, plain, plain_html, text
+from app.pages.components.testids import give
 from app.pages.shell.first_content import DrawsItself, attributes, props_of
 from app.pages.shell.page_session import PageSession
 from app.state.review.inbox_board import InboxBoard, acts_here
@@ -51,7 +52,7 @@ class InboxRow(ui.element, DrawsItself, component="../../../assets/inbox_row.js"
             "role": "row",
             "aria-selected": "false",
         }
-        _give(self, fixed | self._changing_props(item))
+        give(self, fixed | self._changing_props(item))
         self.mark("inbox-item")
         unread = " unread" if board.is_unread(item) else ""
         self.classes(f"list-row {item.group}{unread}")
@@ -99,7 +100,7 @@ class InboxRow(ui.element, DrawsItself, component="../../../assets/inbox_row.js"
             "aria-label": f"Select {plain(item.title)}",
             "aria-checked": str(self._board.is_picked(item)).lower(),
         }
-        _give(box, fixed)
+        give(box, fixed)
         box.on("click", self._turn)
         return box
 
@@ -113,7 +114,7 @@ class InboxRow(ui.element, DrawsItself, component="../../../assets/inbox_row.js"
             made = TextElement(tag="button", text=item.action).on("click", self._press)
             made.props["type"] = "button"
         about = f"{item.action}: {plain(item.title)}"
-        _give(made, {"data-testid": "inbox-action", "aria-label": about})
+        give(made, {"data-testid": "inbox-action", "aria-label": about})
         return made.classes("btn small").mark("inbox-action")
 
     async def _press(self) -> None:
@@ -139,11 +140,6 @@ class InboxRow(ui.element, DrawsItself, component="../../../assets/inbox_row.js"
 
     def _show_busy(self) -> None:
         self._action.set_visibility(not self._board.word_of(self._item))
-
-
-def _give(element: ui.element, values: Mapping[str, Any]) -> None:
-    """Set the first properties of a new element, which is sent whole: nobody is told of each."""
-    dict[str, Any].update(cast("dict[str, Any]", element.props), values)
 
 
 def mark_of(item: InboxItem) -> Mark:

@@ -15,7 +15,7 @@ from app.domain.review.diffs import DiffLine, read_diff
 from app.domain.review.line_layout import Place, chunks, find_again, find_place
 from app.domain.words import FileStatus
 from app.pages.components.markup import clean, plain_html, text
-from app.pages.components.testids import testid
+from app.pages.components.testids import give, testid
 from app.pages.review.files.lines import LineLook, lines_html
 from app.pages.review.files.threads import Thread, ThreadBook
 from app.state.review.files_board import Spot, split_path
@@ -62,17 +62,14 @@ class FileSection:
         self._comments: Mapping[Spot, Sequence[ChangeCommentOut]] = {}
         with ui.element("section").classes("diff-file") as self.element:
             testid(self.element, "diff-file", path=file.path, file=str(index))
-            self.element.props["id"] = f"file-{index}"
-            self.element.props["aria-label"] = file.path
-            if file.folded or file.viewed:
-                self.element.props["data-folded"] = ""
-            self._head = ui.html("", sanitize=clean).classes("fh")
+            folded = {"data-folded": ""} if file.folded or file.viewed else {}
+            give(self.element, {"id": f"file-{index}", "aria-label": file.path} | folded)
+            self._head = ui.html(head_html(file, index), sanitize=clean).classes("fh")
             self._notes: ui.element | None = None
             self._body = ui.element("div").classes("diff-lines")
-            self._body.props["tabindex"] = "0"
-            self._body.props["aria-label"] = f"Lines of {file.path}"
-        self._seen_head: object = None
-        self.show(file)
+            give(self._body, {"tabindex": "0", "aria-label": f"Lines of {file.path}"})
+        self._seen_head = _without_mark(file)
+        set_viewed(self.element, file)
         self._await_lines()
 
     @property
@@ -93,7 +90,7 @@ class FileSection:
     def show(self, file: ChangeFile) -> None:
         """Show the file's name, size and marks as they are now."""
         self.file = file
-        seen = file.model_copy(update={"viewed": False})
+        seen = _without_mark(file)
         if seen != self._seen_head:
             self._seen_head = seen
             self._head.set_content(head_html(file, self.index))
@@ -255,6 +252,10 @@ class FileSection:
                     thread.spot = Spot(spot.file, place.line, place.side)
             moved[thread.spot] = thread
         self._threads = moved
+
+
+def _without_mark(file: ChangeFile) -> ChangeFile:
+    return file.model_copy(update={"viewed": False})
 
 
 def empty(chunk: Chunk) -> None:

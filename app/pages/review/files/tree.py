@@ -21,7 +21,7 @@ from app.state.review.files_board import FilesBoard, split_path
 class _Row:
     element: ui.html
     file: ChangeFile
-    comments: int = -1
+    comments: int = 0
 
 
 class FilesTree:
@@ -86,7 +86,8 @@ class FilesTree:
 
     def _row(self, file: ChangeFile) -> _Row:
         if file.path not in self._rows:
-            element = ui.html("", sanitize=clean).classes("tr")
+            html = _row_html(file, self._number_of(file.path) or 0, 0)
+            element = ui.html(html, sanitize=clean).classes("tr")
             testid(element, "file-tree-item", path=file.path)
             self._rows[file.path] = _Row(element, file)
         self._rows[file.path].file = file
