@@ -21,23 +21,35 @@ _PAGE = Template("""<!doctype html>
 <link rel="icon" href="data:,">
 $more<style>
 :root { color-scheme: light dark; }
-body { margin: 12vh auto; max-width: 34rem; padding: 0 1.25rem; font: 1rem/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.4rem; }
-code { overflow-wrap: anywhere; background: #8883; border-radius: 4px; padding: .1em .4em; }
-small { opacity: .75; }
+body { margin: 12vh auto; max-width: 520px; padding: 0 16px; font: 14px/22px system-ui, sans-serif;
+  background: light-dark(#f6f6f3, #101113); color: light-dark(#1c1d1f, #ececea); }
+.brand { display: flex; align-items: center; gap: 8px; margin: 0 0 12px; font-weight: 600; }
+.brand svg { width: 16px; height: 16px; }
+main { padding: 20px 24px; border-radius: 12px; border: 1px solid light-dark(#e2e0d9, #2a2c30);
+  background: light-dark(#fff, #18191c); overflow-wrap: anywhere; }
+h1 { margin: 0 0 12px; font: 600 20px/28px system-ui, sans-serif; }
+p { margin: 0 0 12px; }
+a { color: light-dark(#2f5bea, #7f9cff); }
+code { font: 12px/20px ui-monospace, Menlo, Consolas, monospace; border-radius: 4px; padding: 1px 4px;
+  background: light-dark(#efeeea, #0b0c0d); }
+.command { display: block; padding: 8px 12px; border-radius: 8px; }
+.reference { margin: 16px 0 0; font-size: 12px; color: light-dark(#666560, #a09f9a); }
 </style>
 </head>
 <body>
+<p class="brand"><svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="3.5" cy="3.5" r="3.5"
+fill="#0e7250"/><circle cx="12.5" cy="3.5" r="3.5" fill="#a15c00"/><circle cx="3.5" cy="12.5" r="3.5"
+fill="#c0352b"/><circle cx="12.5" cy="12.5" r="3.5" fill="#2f5bea"/></svg>Runyard</p>
 <main>
 <h1 data-testid="plain-title">$title</h1>
 $body
-<p><small>Reference: <code>$correlation</code></small></p>
+<p class="reference">Reference: <code>$correlation</code></p>
 </main>
 </body>
 </html>
 """)  # noqa: E501
 _HOW = """<p>In a terminal on the machine where Runyard runs, enter</p>
-<p><code>$command</code></p>
+<p><code class="command">$command</code></p>
 <p>and open the link it prints. A link works once, within five minutes.</p>"""
 LOGIN_COMMAND = "runyard login-link"
 
