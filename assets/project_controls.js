@@ -26,7 +26,7 @@ export default {
           <button
             type="button" class="btn ico small bare" data-testid="card-menu" aria-haspopup="true"
             :aria-label="about" @click="press('card-menu', $event)"
-          >⋯</button>
+          ><i class="i i-ellipsis" aria-hidden="true"></i></button>
           <slot></slot>
         </div>
       </div>

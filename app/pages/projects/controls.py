@@ -12,6 +12,7 @@ from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut
 from app.pages.components.buttons import button
 from app.pages.components.fields import choice_field
+from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
 from app.pages.projects.dialogs import LocateDialog, SetupDialog
@@ -172,7 +173,7 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
         before = (
             f'<{tag} class="{states}{" ".join(self.classes)}"{marks}><div class="cells"{row}>'
             f"{_facts_html(props)}{_notice_html(props)}{_presses_html(props)}"
-            f'<div class="more">{more}{about}>⋯</button>'
+            f'<div class="more">{more}{about}>{icon("ellipsis")}</button>'
         )
         return before, f"</div></div></{tag}>"
 

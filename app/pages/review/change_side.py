@@ -10,7 +10,7 @@ from app.api.schemas import ProjectOut, RunItem
 from app.domain.words import Phase
 from app.pages.components.buttons import button
 from app.pages.components.countdown import day_html
-from app.pages.components.icons import MARKS, Mark, mark
+from app.pages.components.icons import MARKS, Mark, icon, mark
 from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_dialogs import ChangeDialogs, undo_merge
@@ -67,7 +67,7 @@ class ChangeSide:
         )
         more = ui.element("button").classes("btn ico change-more").props("type=button")
         with testid(more, "change-more"):
-            ui.html("⋯", sanitize=clean, tag="span").props("aria-hidden=true")
+            ui.html(icon("ellipsis"), sanitize=clean, tag="span")
         with ui.element("div").classes("change-rest").props("popover=auto") as rest:
             self._close = button(
                 "Close change", self.ask_to_close, kind="bare", mark="change-close", key="e"
