@@ -85,7 +85,7 @@ class BatchScreen:
             self._draw_head(page)
             with ui.element("div").classes("card above") as report:
                 testid(report, "batch-report")
-                self._report = ui.html("", sanitize=clean)
+                self._report = ui.html("", sanitize=clean).classes("stack")
             with ui.element("div").classes("wrap"):
                 self._body = draw_table(HEADINGS)
             self._more = button("Show more", self._show_more)

@@ -207,7 +207,7 @@ def busy_html(busy: tuple[Occupied, ...]) -> str:
         f'<div class="item" data-project="{text(one.project.id)}">'
         f'<a class="grow" href="/projects/{text(one.project.id)}">'
         f"{plain_html(one.project.name)}</a>"
-        f'<span class="m">{one.active} of {one.max}</span>'
+        f'<span class="num mut">{one.active} of {one.max}</span>'
         f"{_gauge(one.active, one.max, f'Open runs of {plain(one.project.name)}')}</div>"
         for one in busy
     )
