@@ -111,9 +111,10 @@ _UNSEEN = """async () => {
 }"""
 
 
-# Exempt: links in a sentence, which are as high as its line, and links stretched over their row.
+# Exempt: links in a sentence, which are as high as its line, links stretched over their row, and
+# boxes whose label is high enough. A finger needs 44 px of a button.
 _SMALL = """() => {
-  const least = 24, found = []
+  const found = [], isTouched = matchMedia("(pointer: coarse)").matches
   const PRESSED = "a[href], button, summary, [role=tab], [role=button]"
   const inSentence = (e) => getComputedStyle(e).display === "inline" &&
     [...e.parentElement.childNodes].some((n) => n.nodeType === 3 && /\\w{2}/.test(n.data))
@@ -121,7 +122,9 @@ _SMALL = """() => {
     if (!e.checkVisibility() || e.closest("[hidden], .skip") || inSentence(e)) continue
     const {width, height} = e.getBoundingClientRect()
     if (!width || !height || getComputedStyle(e, "::after").position === "absolute") continue
-    if (width < least - 0.5 || height < least - 0.5)
+    const least = isTouched && e.matches("main :is(button, .btn, summary, [role=tab])") ? 44 : 24
+    if (least === 44 && e.closest("label")?.getBoundingClientRect().height >= 44) continue
+    if (width < 23.5 || height < least - 0.5)
       found.push(`${e.outerHTML.slice(0, 120)}: ${width.toFixed(1)} × ${height.toFixed(1)}`)
   }
   return found
@@ -154,15 +157,46 @@ _FAINT = """() => {
 }"""
 
 
+# the controls of a filter bar stand on one line on a desk, and what is in them on their middle
+_CROOKED = """() => {
+  const found = [], isWide = innerWidth >= 1280
+  const middle = (e) => { const r = e.getBoundingClientRect(); return r.top + r.height / 2 }
+  for (const bar of document.querySelectorAll(".filter-bar")) {
+    const parts = [...bar.querySelectorAll(":scope label.q-field, :scope button, :scope .seg2")]
+      .filter((e) => e.checkVisibility() && !e.closest(".hidden, .menu") && !e.matches(".seg2 *"))
+    for (const part of parts) {
+      if (isWide && Math.abs(middle(part) - middle(parts[0])) > 1)
+        found.push(`“${part.textContent.trim()}” is not on the line of its filter bar`)
+      for (const e of part.querySelectorAll(".i, kbd"))
+        if (e.checkVisibility() && Math.abs(middle(e) - middle(part)) > 1.5)
+          found.push(`${e.outerHTML.slice(0, 60)} is not on the middle of its control`)
+    }
+  }
+  return found
+}"""
+
+
+# words that are cut off without the sign of it: an ellipsis does not work in a flex box
+_CUT = """() => [...document.querySelectorAll(".shell *")].filter((e) => {
+  const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())
+  if (!own || e.scrollWidth <= e.clientWidth + 1 || e.clientWidth <= 2) return false
+  const style = getComputedStyle(e)
+  if (!/hidden|clip/.test(style.overflowX) || style.webkitLineClamp !== "none") return false
+  return style.textOverflow !== "ellipsis" || /flex|grid/.test(style.display)
+}).map((e) => `${e.outerHTML.slice(0, 120)} is cut off without an ellipsis`)"""
+
+
 # one call, as each takes as long as its check
-_FLAWS = f"async () => [await ({_UNSEEN})(), ({_SMALL})(), ({_FAINT})()].flat()"
+_CHECKS = ", ".join(f"({check})()" for check in (_SMALL, _FAINT, _CROOKED, _CUT))
+_FLAWS = f"async () => [await ({_UNSEEN})(), {_CHECKS}].flat()"
 
 
 def flaws(page: Page, width: int) -> list[str]:
     """List what cannot be seen, pressed or read in a window of this width, each with the cause.
 
     Headings, paragraphs and list items that cannot be seen; links and buttons lower or narrower
-    than 24 px, with their sizes; texts with less than 4.5 : 1 of contrast, with their ratio.
+    than 24 px (44 px for a finger), with their sizes; texts with less than 4.5 : 1 of contrast,
+    with their ratio; filter bars out of line; words cut off without a sign.
     """
     return [f"{page.url} at {width} px: {each}" for each in page.evaluate(_FLAWS)]
 
