@@ -186,8 +186,31 @@ _CUT = """() => [...document.querySelectorAll(".shell *")].filter((e) => {
 }).map((e) => `${e.outerHTML.slice(0, 120)} is cut off without an ellipsis`)"""
 
 
+# words that lie below a button placed over its row or card
+_COVERED = """() => {
+  const found = [], seen = {opacityProperty: true, visibilityProperty: true}
+  for (const button of document.querySelectorAll("main .btn")) {
+    if (getComputedStyle(button).position !== "absolute" || !button.checkVisibility(seen)) continue
+    const over = button.getBoundingClientRect()
+    const walker = document.createTreeWalker(button.parentElement, NodeFilter.SHOW_TEXT)
+    const range = document.createRange()
+    for (let node; (node = walker.nextNode()); ) {
+      const e = node.parentElement
+      if (button.contains(e) || !node.data.trim() || !e.checkVisibility(seen)) continue
+      range.selectNodeContents(node)
+      const right = e.getBoundingClientRect().right
+      for (const r of range.getClientRects())
+        if (r.left < over.right - 1 && Math.min(r.right, right) > over.left + 1 &&
+            r.top < over.bottom - 1 && r.bottom > over.top + 1)
+          found.push(`“${node.data.slice(0, 40)}” lies below “${button.textContent.trim()}”`)
+    }
+  }
+  return found
+}"""
+
+
 # one call, as each takes as long as its check
-_CHECKS = ", ".join(f"({check})()" for check in (_SMALL, _FAINT, _CROOKED, _CUT))
+_CHECKS = ", ".join(f"({check})()" for check in (_SMALL, _FAINT, _CROOKED, _CUT, _COVERED))
 _FLAWS = f"async () => [await ({_UNSEEN})(), {_CHECKS}].flat()"
 
 
@@ -196,7 +219,7 @@ def flaws(page: Page, width: int) -> list[str]:
 
     Headings, paragraphs and list items that cannot be seen; links and buttons lower or narrower
     than 24 px (44 px for a finger), with their sizes; texts with less than 4.5 : 1 of contrast,
-    with their ratio; filter bars out of line; words cut off without a sign.
+    with their ratio; filter bars out of line; words cut off without a sign, or below a button.
     """
     return [f"{page.url} at {width} px: {each}" for each in page.evaluate(_FLAWS)]
 
