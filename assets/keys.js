@@ -12,7 +12,8 @@
   const GO = { i: "/", p: "/projects", s: "/issues", r: "/runs" };
   const TYPED = "input:not([type=checkbox],[type=radio],[type=button]),textarea,select,[contenteditable]";
   const PRESSED = "a[href],button,input,select,textarea,summary,label,[role=button],[role=checkbox]";
-  const DIALOGS = ".q-dialog,dialog[open]";
+  // one that fades away takes no more keys
+  const DIALOGS = ".q-dialog__inner:not([class*=leave-active]),dialog[open]";
   const HELP = [
     ["j", "k", "Move in a list"], ["Enter", "Open"], ["x", "Select"], ["/", "Search in the list"],
     ["g i", "Inbox"], ["g p", "Projects"], ["g s", "Issues"], ["g r", "Runs"],
@@ -44,6 +45,9 @@
     const rows = rowsOf(list), at = rows.indexOf(pickedIn(list));
     const row = rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + step))];
     if (!row) return;
+    // Enter is meant for the row from here on, not for what Tab had come to
+    const focused = document.activeElement;
+    if (list.contains(focused) && !row.contains(focused)) focused.blur();
     pick(list, row);
     row.scrollIntoView({ block: "nearest" });
   }
@@ -128,7 +132,9 @@
       return search.click();
     }
     if (event.ctrlKey || event.metaKey || event.altKey || isOff()) return;
-    if (event.target.closest?.(`${TYPED},.q-menu,[role=radiogroup],[role=tablist]`)) return;
+    // a field keeps the focus for a moment after its dialog has been closed
+    const field = event.target.closest?.(`${TYPED},.q-menu,[role=radiogroup],[role=tablist]`);
+    if (field && isShown(field) && !field.closest("[class*=leave-active]")) return;
     if (act(event)) event.preventDefault();
   });
   document.addEventListener("click", (event) => {

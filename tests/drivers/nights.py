@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.builders.repositories import run_git
 from tests.builders.scenes import add_project, wait_until_released
-from tests.drivers.servers.processes import RunyardServer
+from tests.drivers.servers.processes import RunyardServer, wait_for
 from tests.fakes.agents import resolves
 
 # Does what its issue says, then what a check or a person says. Arguments: prompt, Python, resolver.
@@ -20,6 +20,7 @@ own=notes/$(echo "$RUNYARD_BRANCH" | tr / -).txt
 is_told() { case $prompt in *"$1"*) true ;; *) false ;; esac; }
 commit() {
     git add -A
+    git diff --cached --quiet && return
     git -c user.name=Agent -c user.email=agent@example.test commit -qm "$1"
 }
 wish=$(sed -n 's/^> Write: //p' "$1" | tail -n 1)
@@ -73,6 +74,16 @@ class Night:
                 answer = client.post(path, json={"issue": number})
             assert answer.status_code == 201, answer.text
             wait_until_released(self._server, answer.json()["id"])
+
+    def spend(self, issues: Sequence[tuple[str, str]], *, waiting: int) -> None:
+        """Let the loop work on issues by itself, until so many items wait for a person."""
+        self.add_issues(issues)
+        with self._server.client() as client:
+            answer = client.patch(f"/projects/{self.project}", json={"auto_enabled": True})
+            assert answer.status_code == 200, answer.text
+            # one at a time: each may take as long as a test is patient
+            for count in range(1, waiting + 1):
+                wait_for(client, "/inbox", lambda it, count=count: len(it["items"]) >= count)
 
     # --- what it left --------------------------------------------------------------------------
 

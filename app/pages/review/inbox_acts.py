@@ -37,7 +37,8 @@ class ItemActs:
         self._session, self._board, self._deeds = session, board, deeds
         with ui.element("div").classes("acts"):
             self._busy = ui.html("", sanitize=clean, tag="span").classes("btn off")
-            self._fix = button(RESOLVE, self._resolve, mark=f"{marks}resolve-conflicts")
+            # of this and Merge one is shown: the key presses what most people do next
+            self._fix = button(RESOLVE, self._resolve, mark=f"{marks}resolve-conflicts", key="m")
             self._merge = button(
                 "Merge", self._press, kind="pri", mark=f"{marks}change-merge", key="m"
             )
