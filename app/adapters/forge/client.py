@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic, time
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from app.domain.json.objects import is_object
 from app.services.ports import ForgeSilent
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 10.0
@@ -46,9 +47,14 @@ class Answer:
         return 200 <= self.status < 300
 
     @property
+    def row(self) -> Mapping[str, Any]:
+        """Its JSON object, empty if it is none."""
+        return self.body if is_object(self.body) else {}
+
+    @property
     def message(self) -> str:
         """The forge's own words about it, "" if there are none."""
-        said = self.body.get("message") if isinstance(self.body, dict) else None
+        said = self.row.get("message")
         return said.strip()[:500] if isinstance(said, str) else ""
 
 
@@ -261,9 +267,10 @@ def _entries(answer: Answer) -> list[dict[str, Any]]:
     """Return the entries of a page; an empty list may be `null`."""
     if answer.body is None:
         return []
-    if not isinstance(answer.body, list):
+    body: object = answer.body
+    if not isinstance(body, list):
         raise ForgeSilent("its answer is no list")
-    return [one for one in answer.body if isinstance(one, dict)]
+    return [one for one in cast(list[object], body) if is_object(one)]
 
 
 def _plain(headers: httpx.Headers) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app.adapters.forge.client import Answer
+from app.domain.json.objects import is_object
 from app.domain.tracker.forges import priority_of
 from app.services.ports import (
     Change,
@@ -52,6 +53,12 @@ def text_of(row: Row, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def part_of(row: Row, name: str) -> Row:
+    """Return a row within a row, empty if there is none."""
+    part = row.get(name)
+    return part if is_object(part) else {}
+
+
 def number_of(row: Row) -> int:
     """Return a row's number. Raises ForgeSilent without one."""
     value = row.get("number")
@@ -79,7 +86,7 @@ def made_at(row: Row) -> datetime:
 
 def issue_of(row: Row) -> Issue:
     """Return the issue of a row."""
-    labels = tuple(text_of(one, "name") for one in row.get("labels") or () if isinstance(one, dict))
+    labels = tuple(text_of(one, "name") for one in row.get("labels") or () if is_object(one))
     return Issue(
         number=number_of(row),
         title=text_of(row, "title"),
@@ -95,19 +102,19 @@ def issue_of(row: Row) -> Issue:
 
 def remark_of(row: Row) -> Remark:
     """Return the comment of a row."""
-    author = text_of(row.get("user") or {}, "login")
+    author = text_of(part_of(row, "user"), "login")
     return Remark(author or "somebody", text_of(row, "body"), made_at(row))
 
 
 def is_own(row: Row) -> bool:
     """Return True if a pull request's head is in the repository of its base."""
-    head, base = row.get("head") or {}, row.get("base") or {}
+    head, base = part_of(row, "head"), part_of(row, "base")
     return head.get("repo_id") == base.get("repo_id")
 
 
 def branch_of(row: Row) -> str:
     """Return the head branch; after its removal only the label keeps the name."""
-    head = row.get("head") or {}
+    head = part_of(row, "head")
     ref = text_of(head, "ref")
     return text_of(head, "label") if ref.startswith("refs/pull/") or not ref else ref
 
@@ -127,7 +134,7 @@ def ending_of(row: Row) -> str:
 
 def change_of(row: Row) -> Change:
     """Return the change of a pull request's row."""
-    head, base = row.get("head") or {}, row.get("base") or {}
+    head, base = part_of(row, "head"), part_of(row, "base")
     return Change(
         number=number_of(row),
         title=DRAFT.sub("", text_of(row, "title")),
@@ -144,7 +151,7 @@ def state_of(row: Row) -> RequestState:
     """Return how a pull request stands."""
     return RequestState(
         state=ending_of(row),
-        head_sha=text_of(row.get("head") or {}, "sha"),
+        head_sha=text_of(part_of(row, "head"), "sha"),
         merged_sha=text_of(row, "merge_commit_sha") or None,
         ended_at=moment_of(row.get("merged_at")) or moment_of(row.get("closed_at")),
     )
@@ -152,7 +159,7 @@ def state_of(row: Row) -> RequestState:
 
 def delivery_of_row(row: Row, order: ChangeOrder | None = None) -> Delivery:
     """Return the delivery of a pull request's row; of one just opened, with what was ordered."""
-    head = text_of(row.get("head") or {}, "sha")
+    head = text_of(part_of(row, "head"), "sha")
     counts = [row.get(name) for name in ("changed_files", "additions", "deletions")]
     files, added, removed = (value if isinstance(value, int) else 0 for value in counts)
     return Delivery(
@@ -169,7 +176,7 @@ def delivery_of_row(row: Row, order: ChangeOrder | None = None) -> Delivery:
 
 def hosted_of(row: Row) -> HostedRepository:
     """Return the repository of a row."""
-    rights = row.get("permissions") or {}
+    rights = part_of(row, "permissions")
     lacks = [
         words
         for switch, words in (("has_issues", "issues"), ("has_pull_requests", "pull requests"))

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from app.adapters.forge.client import CONNECT_SECONDS, READ_SECONDS, Answer, ForgeClient
+from app.domain.json.objects import is_object
 from app.domain.tracker.forges import SCOPES, ForgeKind
 from app.services.ports import ForgeSilent, ForgeStanding
 
@@ -40,7 +41,7 @@ def _version_of(answer: httpx.Response) -> str | None:
         found: Any = answer.json() if len(answer.content) <= _VERSION_CAP else None
     except ValueError:
         return None
-    version = found.get("version") if isinstance(found, dict) else None
+    version = found.get("version") if is_object(found) else None
     return version[:100] if answer.status_code == 200 and isinstance(version, str) else None
 
 
@@ -91,7 +92,7 @@ def _scopes_in(sentence: str) -> list[str]:
 
 
 def _login(answer: Answer) -> str:
-    login = answer.body.get("login") if isinstance(answer.body, dict) else None
+    login = answer.row.get("login")
     if not answer.is_good or not isinstance(login, str) or not login:
         raise ForgeSilent("the forge does not say whose token this is")
     return login

@@ -1,0 +1,92 @@
+"""Reading from Forgejo and Gitea: nothing is concluded from what a repository does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from time import sleep
+from typing import Any
+
+from app.adapters.forge.client import Answer, ForgeClient, NotThere
+from app.adapters.forge.gitea_rows import (
+    Row,
+    hosted_of,
+    is_own,
+    name_of,
+    path_of,
+    said_by,
+)
+from app.services.ports import (
+    ForgeSilent,
+    HostedRepository,
+    Repository,
+)
+
+
+class GiteaReader:
+    """Reads lists and single things of one forge's repositories."""
+
+    def __init__(self, client: ForgeClient, pause: Callable[[float], None] = sleep) -> None:
+        self.client = client
+        self.pause = pause
+
+    @property
+    def refused(self) -> str | None:
+        """Why only a person can help, None if nothing is known against it."""
+        return self.client.refused
+
+    def repository(self, full_name: str) -> HostedRepository | None:
+        """Return a repository as the token sees it, None if it sees none of this name."""
+        answer = self.client.get(path_of(Repository("", "", full_name=full_name)))
+        if answer.status == 404:
+            return None
+        if not answer.is_good or not answer.row:
+            raise ForgeSilent(f"it answered {answer.status}")
+        return hosted_of(answer.row)
+
+    def repositories(self) -> list[HostedRepository]:
+        """Return the repositories that the token sees, by name."""
+        try:
+            rows = self.client.pages("/user/repos")
+        except NotThere as problem:
+            raise ForgeSilent(said_by(problem.answer)) from problem
+        return sorted(map(hosted_of, rows), key=lambda one: one.full_name)
+
+    def pulls(self, repo: Repository, **params: Any) -> list[dict[str, Any]]:
+        """Return pull requests whose head is in the repository itself, forks' left out."""
+        return [row for row in self.rows(repo, "/pulls", params) if is_own(row)]
+
+    def walk_pulls(self, repo: Repository, **params: Any) -> Iterator[Row]:
+        """Yield the same page by page, for as long as they are wanted. Raises ForgeSilent."""
+        try:
+            for row in self.client.walk(f"{path_of(repo)}/pulls", params):
+                if is_own(row):
+                    yield row
+        except NotThere as problem:
+            raise self.missing(repo, problem.answer) from problem
+
+    def rows(self, repo: Repository, below: str, params: Mapping[str, Any]) -> list[Any]:
+        """Return a list below a repository. Raises ForgeSilent, also if it is not shown."""
+        try:
+            return self.client.pages(f"{path_of(repo)}{below}", params)
+        except NotThere as problem:
+            raise self.missing(repo, problem.answer) from problem
+
+    def missing(self, repo: Repository, answer: Answer) -> ForgeSilent:
+        """Return the silence about something that a repository does not show."""
+        words = f"{name_of(repo)} does not show this: {said_by(answer)}"
+        return ForgeSilent(words, needs_attention=True)
+
+    def one(self, repo: Repository, below: str) -> Row | None:
+        """Return one thing; None only if the repository itself answers and says there is none."""
+        answer = self.client.get(f"{path_of(repo)}{below}")
+        if answer.is_good and answer.row:
+            return answer.row
+        if answer.status != 404:
+            raise ForgeSilent(f"it answered {answer.status}")
+        home = self.client.get(path_of(repo))
+        switch = "has_issues" if below.startswith("/issues") else "has_pull_requests"
+        if not home.is_good or not home.row:
+            raise self.missing(repo, home)
+        if not home.row.get(switch, True):
+            raise ForgeSilent(f"{name_of(repo)} has them switched off", needs_attention=True)
+        return None

@@ -1,0 +1,229 @@
+"""Pull requests at Forgejo and Gitea: opened once, found again, merged and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+from app.adapters.forge.client import Answer
+from app.adapters.forge.gitea_reader import GiteaReader
+from app.adapters.forge.gitea_rows import (
+    DRAFT,
+    Row,
+    branch_of,
+    change_of,
+    delivery_of_row,
+    made_at,
+    moment_of,
+    number_of,
+    path_of,
+    said_by,
+    state_of,
+    text_of,
+)
+from app.domain.tracker.forges import mark_of, runs_marked
+from app.services.ports import (
+    Change,
+    ChangeOrder,
+    Delivery,
+    DiffStat,
+    ForgeSilent,
+    Merged,
+    Repository,
+    RequestState,
+)
+
+MARKED_DRAFT = "WIP: "
+# after a push, a forge may not know its branch yet (measured: up to 2.3 s)
+KNOWN_AFTER = (0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0)
+# a merge is refused while the forge computes whether it can be made
+COMPUTED_AFTER = (0.3, 0.7, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 15.0)
+
+
+class GiteaRequests(GiteaReader):
+    """The pull requests of one forge."""
+
+    def open_changes(self, repo: Repository) -> Mapping[str, int]:
+        """Map each branch of the repository itself to the number of its open pull request."""
+        found: dict[str, int] = {}
+        for row in self.pulls(repo, state="open"):
+            number = number_of(row)
+            found[branch_of(row)] = min(number, found.get(branch_of(row), number))
+        return found
+
+    def delivery_of(
+        self, repo: Repository, run_id: str, branch: str, *, since: datetime | None = None
+    ) -> Delivery | None:
+        """Return the pull request of this run, or the newest one on its branch since then."""
+        earliest = None if since is None else self._cut(since)
+        found: list[Row] = []
+        for row in self.walk_pulls(repo, state="all", sort="recentupdate"):
+            touched = moment_of(row.get("updated_at"))
+            if earliest is not None and touched is not None and touched < earliest:
+                break
+            if branch_of(row) == branch and (row.get("merged") or row.get("state") == "open"):
+                found.append(row)
+        own = [row for row in found if run_id in runs_marked(text_of(row, "body"))]
+        fresh = [row for row in found if earliest is None or made_at(row) >= earliest]
+        unmarked = [row for row in fresh if not runs_marked(text_of(row, "body"))]
+        best = max(own or unmarked, key=number_of, default=None)
+        if best is None or (not own and best.get("draft")):
+            return None
+        return delivery_of_row(best)
+
+    def change(self, repo: Repository, number: int) -> Change | None:
+        """Return one pull request, or None."""
+        row = self.one(repo, f"/pulls/{number}")
+        return None if row is None else change_of(row)
+
+    def states(self, repo: Repository, numbers: Collection[int]) -> dict[int, RequestState]:
+        """Return how these pull requests stand, by number; what is gone is left out."""
+        found: dict[int, RequestState] = {}
+        is_open = {number_of(row): row for row in self.pulls(repo, state="open")}
+        for number in numbers:
+            row = is_open.get(number) or self.one(repo, f"/pulls/{number}")
+            if row is not None:
+                found[number] = state_of(row)
+        return found
+
+    def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
+        """Open a pull request for the run, or return the one it has.
+
+        The forge lets any number of equal ones through: look, open, look again. The caller holds
+        the branch.
+        """
+        known = self._requests_of(repo, order)
+        if not known:
+            self._post(repo, order)
+            known = self._requests_of(repo, order)
+        if not known:
+            raise ForgeSilent("the forge does not show the pull request that was opened")
+        kept, *doubles = known
+        for row in doubles:
+            self._close_double(repo, row, kept)
+        return delivery_of_row(kept, order)
+
+    def _requests_of(self, repo: Repository, order: ChangeOrder) -> list[Row]:
+        """Return the open requests of the order's branch, the run's own first, lowest first."""
+        rows: list[Row] = [
+            row for row in self.pulls(repo, state="open") if branch_of(row) == order.branch
+        ]
+        own = [row for row in rows if order.run_id in runs_marked(text_of(row, "body"))]
+        others = [row for row in rows if row not in own]
+        return sorted(own, key=number_of) or sorted(others, key=number_of)[:1]
+
+    def _post(self, repo: Repository, order: ChangeOrder) -> None:
+        body = {
+            "head": order.branch,
+            "base": order.base,
+            "title": f"{MARKED_DRAFT if order.draft else ''}{order.title}"[:255],
+            "body": f"{order.body}\n\n{mark_of(order.run_id)}",
+        }
+        answer = self.client.send("POST", f"{path_of(repo)}/pulls", body)
+        for seconds in KNOWN_AFTER:
+            # a branch that was pushed a moment ago may not be known there yet
+            if answer.status not in (404, 500) or self._requests_of(repo, order):
+                break
+            self.pause(seconds)
+            answer = self.client.send("POST", f"{path_of(repo)}/pulls", body)
+        if not answer.is_good and answer.status not in (409, 500):
+            raise ForgeSilent(f"the pull request was refused: {said_by(answer)}")
+
+    def _close_double(self, repo: Repository, row: Row, kept: Row) -> None:
+        words = f"Opened twice by accident: #{number_of(kept)} is the one."
+        number = number_of(row)
+        self.client.send("POST", f"{path_of(repo)}/issues/{number}/comments", {"body": words})
+        self.client.send("PATCH", f"{path_of(repo)}/pulls/{number}", {"state": "closed"})
+
+    def update_change(
+        self,
+        repo: Repository,
+        number: int,
+        *,
+        head_sha: str,
+        stat: DiffStat,
+        base_sha: str | None = None,
+        draft: bool | None = None,
+        note: str = "",
+    ) -> Delivery | None:
+        """Add the note, make it a draft or not; None if it is not open. The push moved its head."""
+        row = self.one(repo, f"/pulls/{number}")
+        if row is None or row.get("state") != "open":
+            return None
+        body, title = text_of(row, "body"), text_of(row, "title")
+        changes: dict[str, str] = {}
+        if note and note not in body:
+            changes["body"] = f"{body}\n\n{note}"
+        if draft is not None and draft != bool(DRAFT.match(title)):
+            changes["title"] = f"{MARKED_DRAFT}{title}" if draft else DRAFT.sub("", title)
+        if changes:
+            answer = self.client.send("PATCH", f"{path_of(repo)}/pulls/{number}", changes)
+            if not answer.is_good:
+                raise ForgeSilent(f"the pull request was not changed: {said_by(answer)}")
+        return Delivery(
+            kind="pull_request",
+            number=number,
+            url=text_of(row, "html_url"),
+            state="open",
+            branch=branch_of(row),
+            head_sha=head_sha,
+            stat=stat,
+        )
+
+    def merge(self, repo: Repository, number: int, *, head_sha: str, message: str) -> Merged:
+        """Merge a pull request at exactly this head; `because` says why it could not be."""
+        title, _, text = message.partition("\n")
+        body = {
+            "Do": "merge",
+            "head_commit_id": head_sha,
+            "MergeTitleField": title,
+            "MergeMessageField": text.strip(),
+        }
+        waits = iter(COMPUTED_AFTER)
+        while True:
+            answer = self.client.send("POST", f"{path_of(repo)}/pulls/{number}/merge", body)
+            # a refused, a lost and a successful merge can look alike
+            row = self.one(repo, f"/pulls/{number}")
+            outcome = _merged(row, number, answer)
+            if outcome is not None:
+                return outcome
+            seconds = next(waits, None)
+            if seconds is None:
+                has_conflicts = row is not None and row.get("mergeable") is False
+                words = "it conflicts with its base" if has_conflicts else "the forge is computing"
+                return Merged(None, words, has_conflicts=has_conflicts)
+            self.pause(seconds)
+
+    def close(self, repo: Repository, number: int, because: str) -> bool:
+        """Close a pull request with a comment; False if it is not open."""
+        row = self.one(repo, f"/pulls/{number}")
+        if row is None or row.get("state") != "open":
+            return False
+        if because:
+            path = f"{path_of(repo)}/issues/{number}/comments"
+            self.client.send("POST", path, {"body": because})
+        self.client.send("PATCH", f"{path_of(repo)}/pulls/{number}", {"state": "closed"})
+        after = self.one(repo, f"/pulls/{number}")
+        if after is not None and after.get("state") == "open":
+            raise ForgeSilent("the pull request was not closed")
+        return True
+
+    def _cut(self, moment: datetime) -> datetime:
+        """Return a moment as the forge would have written it: its clock, whole seconds."""
+        there = moment + timedelta(seconds=self.client.ahead)
+        return there.replace(microsecond=0) - timedelta(seconds=1)
+
+
+def _merged(row: Row | None, number: int, answer: Answer) -> Merged | None:
+    """Return what became of a merge, None while the forge has yet to compute it."""
+    if row is None:
+        return Merged(None, f"pull request #{number} is gone")
+    if row.get("merged"):
+        return Merged(text_of(row, "merge_commit_sha"))
+    if row.get("state") != "open":
+        return Merged(None, f"pull request #{number} is closed")
+    if answer.status == 409 and "StdErr" in answer.row:
+        return Merged(None, "it conflicts with its base", has_conflicts=True)
+    said = answer.message.lower()
+    is_computing = answer.status == 405 and (not said or "try again later" in said)
+    return None if is_computing or answer.status >= 500 else Merged(None, said_by(answer))
