@@ -164,7 +164,8 @@ class IssueFacts:
     """One issue with the state of its branch and its runs.
 
     `in_the_way` is an existing branch whose name prevents git from creating the issue's branch.
-    `dependencies` are blockers beside the text, `blocked_elsewhere` open ones elsewhere.
+    `dependencies` are blockers beside the text, `blocked_elsewhere` open ones elsewhere, and
+    `stranger` is an author who may not write to the repository.
     """
 
     number: int
@@ -178,6 +179,7 @@ class IssueFacts:
     in_the_way: str | None = None
     dependencies: Collection[int] = ()
     blocked_elsewhere: Sequence[str] = ()
+    stranger: str = ""
 
 
 def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
@@ -200,4 +202,7 @@ def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
     blocker = blocker_among(named, open_issues, itself=facts.number)
     if blocker is not None:
         return f"blocked by #{blocker}"
-    return f"blocked by {facts.blocked_elsewhere[0]}" if facts.blocked_elsewhere else None
+    if facts.blocked_elsewhere:
+        return f"blocked by {facts.blocked_elsewhere[0]}"
+    # an author can change the text after the label was set
+    return f"written by {facts.stranger}: look, and start it by hand" if facts.stranger else None

@@ -9,8 +9,10 @@ from typing import Any
 from app.adapters.forge.client import NotThere
 from app.adapters.forge.gitea_requests import GiteaRequests
 from app.adapters.forge.gitea_rows import (
+    author_of,
     closed_by,
     issue_of,
+    login_of,
     made_at,
     moment_of,
     name_of,
@@ -52,11 +54,14 @@ class GiteaForge(GiteaRequests):
     def said_about(self, repo: Repository, number: int) -> Said:
         """Return what people said about an issue, oldest first, and requests that came to nothing.
 
-        Runyard's own comments are left out.
+        Runyard's own comments are left out, and those of people who may not write there.
         """
         if self.one(repo, f"/issues/{number}") is None:
             return Said()
         rows = self.rows(repo, f"/issues/{number}/comments", {})
+        writers = self._writers(repo)
+        # whoever may comment could tell the agent what to do
+        rows = [row for row in rows if author_of(row) in writers]
         said = [remark_of(row) for row in rows if not runs_marked(text_of(row, "body"))]
         closed = [
             Unwanted(number_of(row), "", moment_of(row.get("closed_at")) or made_at(row))
@@ -88,7 +93,7 @@ class GiteaForge(GiteaRequests):
 
     def _ready(self, repo: Repository) -> Ready:
         # a label that the repository does not have is no filter there: compared again here
-        rows = self._issues(repo, state="open", labels=READY_LABEL)
+        rows = self._issues(repo, state="open", labels=READY_LABEL, writers=self._writers(repo))
         ready = [one for one in rows if READY_LABEL in one.labels and one.state == "open"]
         known = {one.number for one in ready}
         is_open: dict[int, bool] = {}
@@ -116,7 +121,22 @@ class GiteaForge(GiteaRequests):
                 elsewhere.append(f"{name}#{number_of(row)}")
         return replace(issue, dependencies=tuple(here), blocked_elsewhere=tuple(elsewhere))
 
-    def _issues(self, repo: Repository, **params: Any) -> list[Issue]:
+    def _issues(
+        self, repo: Repository, writers: frozenset[int] | None = None, **params: Any
+    ) -> list[Issue]:
+        """Return issues by number; with `writers`, each knows if its author is none of them."""
         rows = self.rows(repo, "/issues", {"type": "issues", **params})
-        found = [issue_of(row) for row in rows if not row.get("pull_request")]
+        own = [row for row in rows if not row.get("pull_request")]
+        found = [
+            issue_of(row)
+            if writers is None or author_of(row) in writers
+            else replace(issue_of(row), stranger=login_of(row))
+            for row in own
+        ]
         return sorted(found, key=lambda one: one.number)
+
+    def _writers(self, repo: Repository) -> frozenset[int]:
+        """Return the ids of the people who may write to a repository."""
+        # those who can be assigned: its collaborators would include readers
+        found = self.rows(repo, "/assignees", {})
+        return frozenset(one["id"] for one in found if isinstance(one.get("id"), int))

@@ -100,6 +100,17 @@ def issue_of(row: Row) -> Issue:
     )
 
 
+def author_of(row: Row) -> int:
+    """Return the id of a row's author, 0 if it names none."""
+    found = part_of(row, "user").get("id")
+    return found if isinstance(found, int) else 0
+
+
+def login_of(row: Row) -> str:
+    """Return the login of a row's author."""
+    return text_of(part_of(row, "user"), "login") or "somebody unknown"
+
+
 def remark_of(row: Row) -> Remark:
     """Return the comment of a row."""
     author = text_of(part_of(row, "user"), "login")

@@ -155,8 +155,8 @@ def register(connection: Connection) -> None:
 
 
 def _tabs_of(project: ProjectOut) -> list[str]:
-    # only the built-in tracker keeps issues and change requests here
-    return list(TABS) if project.tracker == "builtin" else ["Runs", "Charts", "Settings"]
+    # a forge keeps the issues of its projects
+    return [one for one in TABS if one != "Issues" or project.tracker == "builtin"]
 
 
 @contextmanager

@@ -16,7 +16,8 @@ class Issue:
     """An issue as its tracker reports it; `state` is `open` or `closed`.
 
     `dependencies` are blockers that its tracker keeps beside the text, `blocked_elsewhere` the open
-    ones of other repositories, as `owner/name#number`.
+    ones of other repositories, as `owner/name#number`. `stranger` is its author, if that is
+    somebody who may not write to the repository.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Issue:
     rank: int | None = None
     dependencies: tuple[int, ...] = ()
     blocked_elsewhere: tuple[str, ...] = ()
+    stranger: str = ""
 
 
 @dataclass(frozen=True)

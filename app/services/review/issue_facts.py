@@ -33,6 +33,7 @@ from app.services.system.origin_watch import unreachable_words
 
 Key = tuple[str, int]
 ELSEWHERE = "Its issues are kept elsewhere, and Runyard does not read that tracker yet."
+AT_FORGE = "Its issues are kept at its forge: see them there."
 _NOT_READY = {
     "cloning": "the repository is being cloned",
     "broken": "the repository could not be cloned",
@@ -115,7 +116,8 @@ class Look:
         """Return how many issues a project has."""
         one, name = view.project.id, view.project.name
         if one not in self.views:
-            return BoardProject(one, name, None, None, ELSEWHERE)
+            because = ELSEWHERE if view.project.forge_id is None else AT_FORGE
+            return BoardProject(one, name, None, None, because)
         count = len(self._open_numbers.get(one, ()))
         return BoardProject(one, name, count, self.rows.closed_counts[one])
 

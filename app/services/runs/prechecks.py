@@ -369,10 +369,13 @@ class Prechecks:
                 raise Invalid.field("issue", f"There is no issue #{number}.")
             if issue.state != "open":
                 raise IssueClosed(f"Issue #{number} is closed.")
-            named = [one for one in issues.blockers_of(issue.body) if one != number]
+            blockers = [*issues.blockers_of(issue.body), *issue.dependencies]
+            named = [one for one in blockers if one != number]
             blocker = min(forge.open_among(repo, named), default=None) if named else None
         if blocker is not None:
             raise IssueBlocked(f"Issue #{number} is blocked by #{blocker}.", by=blocker)
+        for elsewhere in issue.blocked_elsewhere:
+            raise IssueBlocked(f"Issue #{number} is blocked by {elsewhere}.")
         return issue
 
     def _in_the_way(self, project: Project, issue: int | None) -> str | None:

@@ -274,7 +274,7 @@ def open_change_of(
     number = order.pr_number
     if number is None:
         return None
-    if project.tracker != BUILTIN:
+    if project.tracker != BUILTIN and project.forge_id is None:
         sentence = "Runs on a pull request of this tracker cannot be started yet."
         raise Invalid.field("pr_number", sentence)
     if order.issue is not None:

@@ -360,6 +360,7 @@ def _hold(
         in_the_way=standing,
         dependencies=issue.dependencies,
         blocked_elsewhere=issue.blocked_elsewhere,
+        stranger=issue.stranger,
     )
     return issue_hold(facts, open_numbers)
 

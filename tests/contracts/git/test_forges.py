@@ -129,7 +129,7 @@ class TwinSide:
         number = next(self._numbers)
         project = draft_project(id=f"proj_{number}", name=f"{number}")
         ProjectLedger(self._stores).insert(project)
-        hosted = self._twin.add_repository(f"acme/{number}")
+        hosted = self._twin.add_repository(f"acme/{number}", writers=("bot", "ada", "bob"))
         return Repository(project.id, hosted.clone_url, full_name=hosted.name)
 
     def write(self, repo: Repository, title: str, body: str = "", labels: Any = ()) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from tests.fakes.forges.git_side import GitSide
 
@@ -38,7 +39,8 @@ class Person:
 
     def row(self) -> dict[str, Any]:
         """Return the person as the API shows one."""
-        return {"id": len(self.login), "login": self.login, "full_name": "", "is_admin": False}
+        number = crc32(self.login.encode())
+        return {"id": number, "login": self.login, "full_name": "", "is_admin": False}
 
 
 @dataclass
@@ -156,6 +158,7 @@ class Hosted:
             (r"/issues/(\d+)/dependencies", self._dependencies),
             (r"/issues/(\d+)/labels", self._label),
             (r"/labels", self._labels),
+            (r"/assignees", self._assignees),
             (r"/pulls", self._pulls),
             (r"/pulls/(\d+)", self._pull),
             (r"/pulls/(\d+)/merge", self._merge),
@@ -210,6 +213,10 @@ class Hosted:
         labels = self.issues[number]["labels"]
         labels += [known[one] for one in body["labels"] if one in known]
         return 200, labels
+
+    def _assignees(self, *_: Any) -> Made:
+        names = dict.fromkeys([*self.writers, self.name.partition("/")[0]])
+        return 200, [Person(name).row() for name in names]
 
     def _labels(self, method: str, _: Any, body: Any, __: str) -> Made:
         return (201, self.add_label(body["name"])) if method == "POST" else (200, self.labels)
