@@ -33,6 +33,8 @@ OWN_COLUMNS = {
     *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),
     *("prompt_version", "default_template"),
     *("checks_answered", "checks_changed_at"),
+    # the forge of its tracker
+    *("forge_id", "repository"),
 }
 every_setting = pytest.mark.parametrize("one", PROJECT_SETTINGS.values(), ids=PROJECT_SETTINGS)
 

@@ -37,10 +37,11 @@ from app.domain.notifications import secrets_of_receiver
 from app.domain.quota import Counted, WindowRule
 from app.domain.secret_masks import Secret, secret_in
 from app.folder_locks import LINK_LOCK, holder_of
-from app.records.database.database import Database
+from app.records.database.database import Database, DatabaseSilent
 from app.records.database.sqlite_files import file_of
 from app.records.projects.forge_ledger import ForgeLedger
 from app.records.projects.tracker_ledger import TrackerLedger
+from app.records.tables import ForgeServer
 from app.server.startup import address_of, is_open
 from app.services.context import Adapters, Here, Identity, Machine
 from app.services.secret_values import SecretValues
@@ -60,7 +61,8 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
     `tracker` stores the built-in tracker's issues, `forges` the forges with their tokens.
     """
     box = SecretBox(settings.secret_key)
-    registry = ForgeRegistry(BuiltinForge(tracker), tracker, forges.all, box.unseal)
+    builtin = BuiltinForge(tracker)
+    registry = ForgeRegistry(builtin, tracker, partial(_forges_in, forges), box.unseal)
     root, git = settings.runs_root, Git(read_identity(), sign_in=registry.sign_in)
     mirrors = GitMirrors(root / "mirrors", git=git)
     agents = AgentPresets(os.environ)
@@ -68,7 +70,7 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
     sandbox = MachineSandbox(own_places(settings), os.environ)
     homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
     secrets = SecretValues(
-        agents.secrets, homes.secrets, lambda: _own_secrets(settings), registry.secrets
+        agents.secrets, homes.secrets, lambda: _own_secrets(settings), lambda: registry.tokens
     )
     machine = _machine(settings, git)
     records, instance = root / "records", machine.here.instance
@@ -77,7 +79,7 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
         copies=copies,
         engine=LocalEngine(records, instance=instance, sandbox=sandbox, secrets=secrets.all),
         agents=agents,
-        forge_of=registry.of,
+        forge_of=lambda project: builtin if project.forge_id is None else registry.of(project),
         forges=registry,
         secret_box=box,
         sandbox=sandbox,
@@ -95,6 +97,14 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
             partial(tend_groups, instance),
         ),
     )
+
+
+def _forges_in(ledger: ForgeLedger) -> list[ForgeServer] | None:
+    """Return the stored forges, None if the database does not answer."""
+    try:
+        return ledger.all()
+    except DatabaseSilent:
+        return None
 
 
 def _machine(settings: Settings, git: Git) -> Machine:

@@ -94,6 +94,7 @@ class ControlPlane:
                 f"{self.settings.secret_key} is not the key of the tokens in the database: "
                 "set RUNYARD_SECRET_KEY_FILE to the file that is."
             )
+        self.adapters.forges.refresh()
         self.services.accounts.operator(self.clock())
         # fails on a full disk; it is retried regularly
         with contextlib.suppress(DatabaseSilent):

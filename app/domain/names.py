@@ -95,7 +95,7 @@ def project_name_problem(name: str) -> str | None:
 
 def origin_kind(origin: str) -> OriginKind | None:
     """Return the kind of an origin, or None if it is not allowed."""
-    if origin_problem(origin):
+    if origin_problem(origin, plain=True):
         return None
     if origin.startswith("/"):
         return OriginKind.PATH
@@ -103,10 +103,10 @@ def origin_kind(origin: str) -> OriginKind | None:
     return {"https": OriginKind.HTTPS, "http": OriginKind.HTTP}.get(scheme, OriginKind.SSH)
 
 
-def origin_problem(origin: str) -> str | None:
+def origin_problem(origin: str, *, plain: bool = False) -> str | None:
     """Return why `origin` is refused, or None.
 
-    Allowed are https and ssh URLs and absolute paths, and http URLs of this machine.
+    Allowed are https and ssh URLs and absolute paths, and with `plain` http URLs of this machine.
     """
     if not origin.strip():
         return "Give the folder or the address of a git repository."
@@ -116,16 +116,16 @@ def origin_problem(origin: str) -> str | None:
         return None
     if "::" in origin or origin.startswith(("-", "~", ".")):
         return "Use an absolute path, or an https or ssh address."
-    return _url_problem(origin) if "://" in origin else _scp_problem(origin)
+    return _url_problem(origin, plain=plain) if "://" in origin else _scp_problem(origin)
 
 
-def _url_problem(origin: str) -> str | None:
+def _url_problem(origin: str, *, plain: bool) -> str | None:
     try:
         parts = urlsplit(origin)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return "This address cannot be read."
-    is_here = parts.scheme == "http" and is_loopback(host)
+    is_here = plain and parts.scheme == "http" and is_loopback(host)
     is_known = is_here or parts.scheme.lower() in {"https", "ssh"}
     if not is_known or not origin.startswith(parts.scheme):
         return "Use an absolute path, or an https or ssh address."

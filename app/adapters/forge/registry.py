@@ -40,13 +40,16 @@ class ProjectRow(Protocol):
 
 
 class ForgeRegistry:
-    """Forges by project; one client per forge and token, so that its pauses hold for everybody."""
+    """Forges by project; one client per forge and token, so that its pauses hold for everybody.
+
+    `read` returns the stored forges, None if the database does not answer.
+    """
 
     def __init__(
         self,
         builtin: Forge,
         store: TrackerStore,
-        read: Callable[[], Iterable[ForgeRow]],
+        read: Callable[[], Iterable[ForgeRow] | None],
         unseal: Callable[[str], str],
     ) -> None:
         self._builtin, self._store = builtin, store
@@ -54,19 +57,26 @@ class ForgeRegistry:
         self._guard = threading.Lock()
         # every call to git and every masked text asks for them
         self._rows: tuple[ForgeRow, ...] | None = None
+        # to be masked in what agents print
+        self.tokens: tuple[Secret, ...] = ()
         # by id, with the encrypted token that it was made for
         self._known: dict[str, tuple[str, TrackedForge]] = {}
 
     def rows(self) -> tuple[ForgeRow, ...]:
-        """Return all forges, remembered until `forget`."""
-        rows = self._rows
-        if rows is None:
-            rows = self._rows = tuple(self._read())
-        return rows
+        """Return all forges, as they were at the last `refresh`."""
+        if self._rows is None:
+            self.refresh()
+        return self._rows or ()
 
-    def forget(self) -> None:
-        """Read the forges anew: one was added, changed or removed."""
-        self._rows = None
+    def refresh(self) -> None:
+        """Read the forges anew: one was added, changed or removed; keep them if that fails."""
+        found = self._read()
+        if found is not None:
+            rows = tuple(found)
+            self.tokens = tuple(
+                Secret(f"the token of {row.url}", self._unseal(row.token)) for row in rows
+            )
+            self._rows = rows
 
     def of(self, project: ProjectRow) -> Forge:
         """Return a project's tracker. Raises ForgeSilent if its forge is gone."""
@@ -91,10 +101,6 @@ class ForgeRegistry:
                     (f"{place}.followRedirects", "false"),
                 ]
         return []
-
-    def secrets(self) -> list[Secret]:
-        """Return every token, to be masked in what agents print."""
-        return [Secret(f"the token of {row.url}", self._unseal(row.token)) for row in self.rows()]
 
     def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
         """Return what a token may do at an address. Raises ForgeSilent."""

@@ -160,7 +160,7 @@ class Git:
             self._keep(git_dir)
         full = local_environment(git_dir, work_tree) | personal_environment(self.identity)
         if origin is not None:
-            full |= network_environment(origin, self.identity, self._sign_in(origin))
+            full |= network_environment(origin, self.identity, self._settings_at(origin))
         full |= env or {}
         place = str(cwd or "/")
         call = _Call(
@@ -170,6 +170,14 @@ class Git:
         if check and (answer.code or answer.is_cut):
             raise _kind(answer)(_sentence(args[0], answer), answer.err)
         return answer
+
+    def signs_in_at(self, origin: str) -> bool:
+        """Return True if Runyard has a token of its own for an origin."""
+        return bool(self._settings_at(origin))
+
+    def _settings_at(self, origin: str) -> Sequence[tuple[str, str]]:
+        # a folder needs no token, and ssh takes none
+        return self._sign_in(origin) if origin.startswith("http") else ()
 
     def version(self) -> str:
         """Return git's version, such as `2.39.5`."""

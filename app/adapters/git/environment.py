@@ -108,7 +108,8 @@ def network_environment(
     `sign_in` are the settings by which Runyard's own token gets there.
     """
     kind = origin_kind(origin)
-    if kind is None:
+    # without encryption only where a forge on this machine is known
+    if kind is None or (kind is OriginKind.HTTP and not sign_in):
         raise UnsafeArgument("This address is not one that git may be given.")
     env = {**_kept(_KEPT_FOR_NETWORK), "GIT_ALLOW_PROTOCOL": _PROTOCOL[kind]}
     # by environment, because a helper's text may hold a secret and argv shows in `ps`

@@ -77,7 +77,7 @@ class GitMirrors(MirrorReads):
 
     def inspect_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
         """List origin's branches. Raises OriginProblem."""
-        check_origin(origin)
+        check_origin(self._git, origin)
         ask = ["ls-remote", "--symref", "--", origin, "HEAD", f"{HEADS}*"]
         try:
             answer = self._git.run(ask, origin=origin, timeout=timeout_seconds)
@@ -87,7 +87,7 @@ class GitMirrors(MirrorReads):
 
     def check_place(self, origin: str) -> None:
         """Raise OriginProblem for a bad address or folder, without using the network."""
-        check_origin(origin)
+        check_origin(self._git, origin)
 
     def remote_of(self, folder: str) -> str | None:
         """Return the address of a local repository's `origin`; None without a usable one."""
@@ -149,7 +149,7 @@ class GitMirrors(MirrorReads):
         """Fetch origin's branches. Raises OriginProblem."""
         if not self.exists(repo):
             raise OriginProblem("This project has no mirror yet.", for_good=True)
-        check_origin(repo.origin)
+        check_origin(self._git, repo.origin)
         with self._locked(repo):
             bring(self._git, self._dir(repo), repo.origin, _FETCH_SECONDS)
 

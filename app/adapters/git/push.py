@@ -70,7 +70,7 @@ def push(
     then unknown.
     """
     try:
-        check_origin(origin)
+        check_origin(git, origin)
         local = Receiving.at(git, origin, trusted) if is_local(origin) else None
         answer = _send(git, mirror, origin, order, local)
         if local is not None and local.has_changed:

@@ -202,7 +202,7 @@ def _feed(told: hashlib._Hash, *words: str) -> None:
 
 def hooks_digest(git: Git, origin: str) -> str:
     """Return the digest of a folder's hooks and the settings around them. Raises OriginProblem."""
-    check_origin(origin)
+    check_origin(git, origin)
     try:
         return Receiving.at(git, origin, None).digest()
     except GitFailed as failure:

@@ -78,9 +78,11 @@ _REFSPEC = f"+{HEADS}*:{TRACKED}*"
 _PROGRESS = re.compile(rb"(?:remote: )?([A-Z][a-z]+ [a-z]+):\s+(\d{1,3})%")
 
 
-def check_origin(origin: str) -> None:
+def check_origin(git: Git, origin: str) -> None:
     """Raise OriginProblem for a forbidden address, or a folder that is not a repository's root."""
-    problem = origin_problem(origin) or (_folder_problem(origin) if origin[:1] == "/" else None)
+    problem = origin_problem(origin, plain=git.signs_in_at(origin)) or (
+        _folder_problem(origin) if origin[:1] == "/" else None
+    )
     if problem:
         raise OriginProblem(problem, for_good=True)
 

@@ -61,10 +61,11 @@ def _project_routes(services: Services) -> APIRouter:
     @router.post("/projects", status_code=201, responses=IN_A_BROWSER)
     def add(body: NewProject, request: Request, response: Response) -> ProjectOut:
         """Register a repository; its mirror is cloned in the background."""
-        settings = body.model_dump(exclude={"name", "origin"}, exclude_none=True)
+        settings = body.model_dump(exclude={"name", "origin", "tracker"}, exclude_none=True)
         if settings.get("sandbox") == SandboxLevel.NONE or settings.get("owner_hooks"):
             require_browser(services, request, "/projects/add")
         _refuse_what_is_to_come(settings)
+        settings |= _tracker_of(services, body)
         project = services.projects.add(body.name, body.origin, services.clock(), **settings)
         response.headers["Location"] = f"/projects/{project.id}"
         return _project_out_of(services, project.id)
@@ -154,6 +155,12 @@ def _check_routes(services: Services) -> APIRouter:
 
 def _project_out_of(services: Services, project_id: str) -> ProjectOut:
     return project_out(services.overview.of(project_id), services.secrets.mask())
+
+
+def _tracker_of(services: Services, body: NewProject) -> dict[str, Any]:
+    """Return the columns that say who keeps a new project's issues. Raises a Refusal."""
+    remote = services.projects.remote_of(body.origin)
+    return services.forges.choose(body.tracker, body.origin, remote).columns
 
 
 def _refuse_what_is_to_come(settings: dict[str, object]) -> None:

@@ -87,7 +87,7 @@ class ForgesPanel:
             for field in self._fields.values():
                 field.control.set_value("")
             self._session.notify(f"{added.name} was added.")
-            self._look()
+            await self._look()
         finally:
             self._button.enable()
 
@@ -105,21 +105,22 @@ class ForgesPanel:
             await self._session.api.check_forge(forge.id)
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
-        self._look()
+        await self._look()
 
     async def _remove(self, forge: ForgeOut) -> None:
         try:
             await self._session.api.remove_forge(forge.id)
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
-        self._look()
+        await self._look()
 
 
 def card_html(forge: ForgeOut) -> str:
     """Return a forge's name, state, address, and what its token may do."""
     trouble = forge.needs_attention
     pill = pill_html("needs attention", "wait") if trouble else pill_html("ready", "go")
-    may = " and ".join(RIGHTS[one] for one in forge.may) or "do nothing yet"
+    *first, last = [RIGHTS[one] for one in forge.may] or ["do nothing yet"]
+    may = f"{', '.join(first)} and {last}" if first else last
     who = text(forge.acts_as.login or "an account that it does not name")
     said = f'<p class="wait">{text(trouble)}</p>' if trouble else ""
     return (

@@ -274,7 +274,7 @@ class HostedRepository:
 class Forges(Protocol):
     """The forges that are known, and what is at an address."""
 
-    def forget(self) -> None:
+    def refresh(self) -> None:
         """Read the forges anew: one was added, changed or removed."""
         ...
 

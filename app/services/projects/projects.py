@@ -70,8 +70,6 @@ class ProjectService:
         if self._projects.find_named(name) is not None:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
         settings |= self.sandboxes.settle_new(settings) | self._checks.settle(settings)
-        choice = self._forges.choose(settings.pop("tracker", None), origin, self.remote_of(origin))
-        settings |= choice.columns
         remote = self._inspect(origin)
         names = [branch.name for branch in remote.branches]
         base = _base_of(remote, settings.get("base_branch"))
@@ -276,19 +274,18 @@ class ProjectService:
             self._progress[project_id] = percent
             self._publish([ProjectChanged(project_id)])
 
-    def http_problem(self, origin: str) -> str | None:
-        """Return why an origin without encryption is refused, None if it may be used."""
-        return self._forges.origin_problem(origin)
+    def origin_problem(self, origin: str) -> str | None:
+        """Return why an origin is refused; without encryption one has to be at a known forge."""
+        is_plain = origin.startswith("http://")
+        return origin_problem(origin, plain=is_plain and self._forges.has(origin))
 
     def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
         """Return a sentence for each invalid setting of a project (None: a new one), by name."""
         found = self.sandboxes.wrong(project, settings) | self._checks.wrong(settings)
         found |= autoland_problems(settings)
-        for name, problem_of in (("name", name_problem), ("origin", origin_problem)):
+        for name, problem_of in (("name", name_problem), ("origin", self.origin_problem)):
             if isinstance(words := settings.get(name), str):
                 found[name] = problem_of(words)
-        if isinstance(origin := settings.get("origin"), str):
-            found["origin"] = found["origin"] or self.http_problem(origin)
         place = project.origin if project is not None else str(settings.get("origin"))
         found[FIELD] = hooks_problem(place, settings.get(FIELD))
         base, agent = settings.get("base_branch"), settings.get("agent")

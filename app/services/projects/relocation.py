@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.names import OriginKind, origin_kind, origin_problem
+from app.domain.names import OriginKind, origin_kind
 from app.errors import ForgeUnavailable, Invalid, ProjectArchived
 from app.records.tables import Project
 from app.services.context import Context, repository_of
@@ -34,7 +34,7 @@ class Relocation:
         Raises a Refusal: for another repository, or one that cannot be read.
         """
         project = self._open(project_id)
-        if problem := origin_problem(origin) or self._projects.http_problem(origin):
+        if problem := self._projects.origin_problem(origin):
             raise Invalid.field("origin", problem)
         origin = origin.rstrip("/") if origin_kind(origin) is OriginKind.PATH else origin
         if origin == project.origin:

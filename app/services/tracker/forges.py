@@ -52,10 +52,12 @@ class ForgeService:
         self._ledger = context.ledgers.forges
         self._forges = context.adapters.forges
         self._box = context.adapters.secret_box
+        self._workers = context.workers
         context.feed.subscribe(self._on_change, (ForgesChanged, FeedBroke))
 
     def _on_change(self, _: Numbered) -> None:
-        self._forges.forget()
+        # the feed is held while it calls its listeners
+        self._workers.submit(self._forges.refresh)
 
     def all(self) -> list[ForgeServer]:
         """Return all forges, by name."""
@@ -100,6 +102,7 @@ class ForgeService:
         except NameInUse as problem:
             sentence = f"{address} or this name is in use by another forge."
             raise NameTaken(sentence) from problem
+        self._forges.refresh()
         return forge
 
     def change(
@@ -121,6 +124,7 @@ class ForgeService:
             raise NameTaken from problem
         if changed is None:
             raise NotFound
+        self._forges.refresh()
         return changed
 
     def check(self, forge: str, now: datetime) -> ForgeServer:
@@ -153,11 +157,9 @@ class ForgeService:
         except ForgeSilent as silence:
             raise ForgeUnavailable(f"{known.url}: {silence}.") from silence
 
-    def origin_problem(self, origin: str) -> str | None:
-        """Return why an origin without encryption is refused, None if it may be used."""
-        if not origin.startswith("http://") or self._chosen(None, origin) is not None:
-            return None
-        return "Use an https or ssh address, or add the forge on this machine first."
+    def has(self, origin: str) -> bool:
+        """Return True if an origin is at a forge that is known."""
+        return self._chosen(None, origin) is not None
 
     def choose(self, tracker: str | None, origin: str, remote: str | None) -> TrackerChoice:
         """Return who keeps the issues of a new project. Raises a Refusal.

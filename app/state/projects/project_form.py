@@ -51,7 +51,7 @@ class ProjectForm:
     def problems(self) -> dict[str, str]:
         """Return the errors found without the server, one sentence per field."""
         found = {
-            "origin": origin_problem(self._text("origin")),
+            "origin": origin_problem(self._text("origin"), plain=True),
             "name": project_name_problem(self._text("name")),
             "agent_command": self._agent_problem() or self._argv_problem("agent_command"),
             "setup_command": self._argv_problem("setup_command"),

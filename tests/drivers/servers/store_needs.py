@@ -123,6 +123,13 @@ MANY_CALLS = (
     Call("PUT", "/notifications/subscriptions", CONTROL, body={"kinds": ["failed"]}),
     Call("POST", "/notifications/test", NEITHER),
     Call("GET", "/retention", RUNS, may_know=True),
+    Call("GET", "/forges", CONTROL),
+    Call("POST", "/forges", BOTH, 502, {"url": "http://127.0.0.1:9", "token": "none"}),
+    Call("GET", "/forges/{forge_id}", CONTROL, 404),
+    Call("PATCH", "/forges/{forge_id}", BOTH, 404, {"name": "work"}),
+    Call("DELETE", "/forges/{forge_id}", BOTH, 404),
+    Call("POST", "/forges/{forge_id}/check", CONTROL, 404),
+    Call("GET", "/forges/{forge_id}/repositories", CONTROL, 404),
 )
 NEW_PROJECT = {"name": "more", "origin": "{origin}", "agent": "claude"}
 PROJECT_CALLS = (

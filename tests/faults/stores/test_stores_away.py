@@ -81,6 +81,7 @@ class Scene:
             "batch_id": batch,
             "unsealed": made(shop, project, 1),
             "bulk_id": bulk["id"],
+            "forge_id": "none",
             "key": "queued",
             "comment_id": "1000",
             "origin": str(shop.origin("more")),

@@ -41,7 +41,8 @@ def shop(twin: ForgeTwin) -> Hosted:
 def add(plane: RealPlane, twin: ForgeTwin, shop: Hosted) -> Project:
     """Add the forge and the project."""
     plane.services.forges.add(twin.url, "TOKEN_BOT", plane.clock())
-    return plane.register(shop.clone_url, COMMIT, "shop", {})
+    choice = plane.services.forges.choose(None, shop.clone_url, None)
+    return plane.register(shop.clone_url, COMMIT, "shop", choice.columns)
 
 
 def only_change(plane: RealPlane, project: Project) -> ChangeRequest:
