@@ -188,7 +188,7 @@ class _Forms:
         sent.read(NothingMore)
         project_id = self._id_of(project)
         require_browser(self._services, sent.request, change_path(project_id, number))
-        self._services.issues.writable(project_id)
+        self._services.changes.refuse_archived(project_id)
         self._services.changes.merge(project_id, number, self._services.clock())
         return _Done(project_id, MERGED)
 

@@ -138,7 +138,7 @@ def _change_routes(services: Services) -> APIRouter:
         for them, are refused unless `push_anyway` is true, here or when they were delivered.
         """
         require_browser(services, request, f"/projects/{project_id}/changes/{number}")
-        services.issues.writable(project_id)
+        services.changes.refuse_archived(project_id)
         push_anyway, now = body is not None and body.push_anyway, services.clock()
         if push_anyway and (act := current_act()) is not None:
             act.change({}, {"push_anyway": True})
@@ -162,7 +162,7 @@ def _closing(services: Services) -> APIRouter:
         require_browser(services, request, f"/projects/{project_id}/changes/{number}")
         order = body or CloseOrder()
         if order.issue is not AfterClose.PARK:
-            services.issues.writable(project_id)
+            services.changes.refuse_archived(project_id)
         closed = services.changes.close(
             project_id, number, services.clock(), order.because, order.issue
         )
@@ -185,7 +185,7 @@ def _undoing(services: Services) -> APIRouter:
         An issue that was closed stays closed. 409 `not_merged`, `already_undone`, `not_undone`, or
         `merge_conflict` if later commits changed the same lines.
         """
-        services.issues.writable(project_id)
+        services.changes.refuse_archived(project_id)
         undone = services.reverts.undo(project_id, number, services.clock())
         if not undone.is_new:
             response.status_code = 200

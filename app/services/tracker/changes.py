@@ -15,6 +15,7 @@ from app.errors import (
     NotChecked,
     NotDiscarded,
     NotFound,
+    ProjectArchived,
 )
 from app.failpoints import failpoint
 from app.records.database.database import begin_to_write
@@ -77,6 +78,11 @@ class ChangeService:
         if change is None:
             raise NotFound(f"{self._project(project_id).name} has no change request #{number}.")
         return change
+
+    def refuse_archived(self, project_id: str) -> None:
+        """Raise ProjectArchived if a project's changes are only to be read."""
+        if self._project(project_id).archived_at is not None:
+            raise ProjectArchived
 
     def diff(self, project_id: str, number: int) -> Diff:
         """Return the diff of a change request. Raises NotFound."""

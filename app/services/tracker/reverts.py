@@ -69,6 +69,9 @@ class Reverts:
         project = self._projects.find(project_id)
         if project is None or project.archived_at is not None:
             raise ProjectArchived
+        if project.forge_id is not None:
+            # the forge numbers its pull requests itself
+            raise NotUndone(f"Not undone: revert #{number} at the forge, whose pull request it is.")
         with self._locks.holding(f"merge {project_id}"):
             if change.state != "merged" or change.merged_sha is None:
                 raise NotMerged(f"Change request #{number} is {change.state}, not merged.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Invalid, IssueBlocked, MergeConflict, NameTaken, NotChecked
+from app.errors import Invalid, IssueBlocked, MergeConflict, NameTaken, NotChecked, NotUndone
 from app.records.tables import ChangeRequest, Project
 from app.server.startup import CannotStart
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
@@ -116,6 +116,8 @@ def test_a_merge_from_here_is_made_by_the_forge_at_the_head_that_was_reviewed(
     assert shop.issues[number]["state"] == "closed"
     assert shop.pulls[change.number]["merged"]
     assert plane.is_gone(run)
+    with pytest.raises(NotUndone, match="at the forge"):
+        plane.services.reverts.undo(project.id, change.number, plane.clock())
 
 
 def test_a_change_that_is_closed_here_is_closed_there_with_the_reason(
