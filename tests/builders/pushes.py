@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.api.schemas import ProjectOut
 from app.records.tables import Project, Run
 from tests.builders.repositories import tip_of, write_hook
 from tests.drivers.planes import RealPlane
@@ -11,7 +12,9 @@ from tests.drivers.planes import RealPlane
 DIES = "kill -9 $PPID"
 
 
-def write_trusted_hook(plane: RealPlane, project: Project, name: str, script: str) -> Path:
+def write_trusted_hook(
+    plane: RealPlane, project: Project | ProjectOut, name: str, script: str
+) -> Path:
     """Write a hook to a project's origin and trust it."""
     origin = Path(project.origin)
     git_dir = origin / ".git" if (origin / ".git").exists() else origin

@@ -117,6 +117,7 @@ def test_a_change_that_was_fast_forwarded_elsewhere_is_taken_back(place: Place, 
     if more:
         push_more(place, {"b.txt": "other\n"})
     found = place.mirrors.merge(place.repo, base="main", branch="afk/1", message="Merge it")
+    assert found.sha is not None
     assert found.sha == tip_of(place.origin, "main")
     answer = revert(place, MergedChange("main", found.sha, base, head))
     assert files_of(place, answer.sha) == FILES | ({"b.txt": "other\n"} if more else {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 from nicegui.testing.user import User
 from nicegui.testing.user_interaction import UserInteraction
@@ -98,7 +99,7 @@ async def test_the_agent_resolves_conflicts_from_the_preview(
     # nothing that would be refused can be pressed
     for merge in ("change-merge", "bar-change-merge"):
         await user.should_not_see(marker=merge)
-    (action,) = user.find(marker="inbox-action").elements
+    [action] = cast(Any, user.find(marker="inbox-action").elements)
     assert action.text == "Have the agent resolve it"
     user.find(marker="resolve-conflicts").click()
     await until(lambda: "The agent resolves it." in html_of(user))
@@ -136,7 +137,7 @@ async def test_what_is_typed_about_one_change_is_not_offered_for_another(
         user.find(marker=text).type("For the first only.")
         side.trigger("picked", {"detail": items[1]})
         user.find(marker=decision).click()
-        (field,) = user.find(marker=text).elements
+        [field] = cast(Any, user.find(marker=text).elements)
         await until(lambda field=field: field.value == "")
 
 

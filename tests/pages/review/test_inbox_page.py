@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from nicegui.testing.user import User
@@ -177,7 +178,7 @@ async def test_a_refused_push_is_pushed_again_from_the_inbox(
     await user.open("/")
     await user.should_see(marker="inbox-action")
     assert listed(user) == [("push_refused", f"push_refused:{run.id}")]
-    (action,) = user.find(marker="inbox-action").elements
+    [action] = cast(Any, user.find(marker="inbox-action").elements)
     assert action.text == "Push again"
     hook.unlink()
     user.find(marker="inbox-action").click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from nicegui.testing.user import User
@@ -34,7 +35,7 @@ async def test_a_choice_for_one_project_begins_with_that_for_all_and_is_removed(
         await one.open("/settings?tab=notifications")
         assert boxes(one) == {"all": every}
     with user:
-        (picker,) = user.find(marker="subscribe-project").elements
+        [picker] = cast(Any, user.find(marker="subscribe-project").elements)
         picker.set_value(project.id)
     await until(lambda: boxes(user) == {"all": every, project.id: every})
     api = house.api_of(user)
