@@ -143,7 +143,8 @@ def own_places(settings: Settings) -> OwnPlaces:
     """Return the places of this server that no agent may see."""
     addresses = filter(None, (settings.database, settings.runs_database_url))
     databases = [file for address in addresses if (file := file_of(address)) is not None]
-    return OwnPlaces((settings.data_root, settings.runs_root), tuple(databases))
+    key = [] if settings.secret_key_file is None else [settings.secret_key]
+    return OwnPlaces((settings.data_root, settings.runs_root), (*databases, *key))
 
 
 def _own_secrets(settings: Settings) -> Iterator[Secret]:

@@ -165,6 +165,7 @@ class ControlPlane:
             self.services.bulk.request,
             self.services.alerts.check_once,
             self.services.pull_requests.request,
+            self.services.forges.note_refusals,
         ):
             self.scheduler.repeat(duty, self.settings.sweep_seconds)
         self.scheduler.repeat(self.services.store_watch.check_once, WATCH_SECONDS)

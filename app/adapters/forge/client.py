@@ -19,6 +19,8 @@ from app.domain.json.objects import is_object
 from app.services.ports import ForgeSilent
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 10.0
+# a peer that sends a byte now and then holds nobody for longer
+WHOLE_SECONDS = 30.0
 BODY_CAP = 10 * 1024**2
 MOST_PAGES = 200
 MOST_REDIRECTS = 3
@@ -40,6 +42,7 @@ class Answer:
     status: int
     body: Any
     headers: Mapping[str, str]
+    is_json: bool = True
 
     @property
     def is_good(self) -> bool:
@@ -187,11 +190,13 @@ class ForgeClient:
         self.spent += 1
         try:
             with self._http.stream(method, url, **more) as response:
-                body = bytearray()
+                body, late = bytearray(), monotonic() + WHOLE_SECONDS
                 for chunk in response.iter_bytes():
                     body += chunk
                     if len(body) > BODY_CAP:
-                        raise ForgeSilent("its answer is too long")
+                        raise self._broken("its answer is too long")
+                    if monotonic() > late:
+                        raise self._broken("it did not answer in time")
                 return httpx.Response(
                     response.status_code, headers=_plain(response.headers), content=bytes(body)
                 )
@@ -203,7 +208,7 @@ class ForgeClient:
         self._note_date(response)
         status, headers = response.status_code, response.headers
         body, is_json = _json_of(response)
-        answer = Answer(status, body, headers)
+        answer = Answer(status, body, headers, is_json)
         if status == 429 or (status == 403 and _is_limit(answer)):
             raise self._limited(headers)
         if status == 401:
@@ -215,8 +220,9 @@ class ForgeClient:
         is_moved = status in _MOVED
         if response.content.strip() and not is_json and not is_moved and status < 400:
             raise self._broken("its answer is no JSON")
-        with self._guard:
-            self._failures = 0
+        if status < 500:
+            with self._guard:
+                self._failures = 0
         return answer
 
     def _refuse(self, because: str) -> ForgeSilent:
@@ -265,7 +271,7 @@ class NotThere(Exception):
 
 def _entries(answer: Answer) -> list[dict[str, Any]]:
     """Return the entries of a page; an empty list may be `null`."""
-    if answer.body is None:
+    if answer.body is None and answer.is_json:
         return []
     body: object = answer.body
     if not isinstance(body, list):
@@ -285,7 +291,7 @@ def _json_of(response: httpx.Response) -> tuple[Any, bool]:
     if kind != "application/json" and not kind.endswith("+json"):
         return None, False
     try:
-        return json.loads(response.content or b"null"), True
+        return json.loads(response.content), True
     except (ValueError, RecursionError):
         return None, False
 

@@ -109,7 +109,9 @@ class GiteaForge(GiteaRequests):
         """Return an issue with its blockers here, and the open ones in other repositories."""
         try:
             rows = self.client.pages(f"{path_of(repo)}/issues/{issue.number}/dependencies")
-        except NotThere:
+        except NotThere as problem:
+            if self._has_dependencies(repo):
+                raise self.missing(repo, problem.answer) from problem
             return issue  # switched off there
         here: list[int] = []
         elsewhere: list[str] = []
@@ -120,6 +122,11 @@ class GiteaForge(GiteaRequests):
             elif row.get("state") == "open":
                 elsewhere.append(f"{name}#{number_of(row)}")
         return replace(issue, dependencies=tuple(here), blocked_elsewhere=tuple(elsewhere))
+
+    def _has_dependencies(self, repo: Repository) -> bool:
+        """Return False only if the repository says that it keeps none."""
+        tracker = part_of(self.client.get(path_of(repo)).row, "internal_tracker")
+        return tracker.get("enable_issue_dependencies") is not False
 
     def _issues(
         self, repo: Repository, writers: frozenset[int] | None = None, **params: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import closing
 from typing import Any
@@ -23,11 +24,14 @@ _VERSION_CAP = 4096
 def find_kind(address: str) -> tuple[ForgeKind, str]:
     """Return the kind of forge at an address and its version. Raises ForgeSilent."""
     try:
-        with httpx.Client(
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), trust_env=False
-        ) as http:
-            answer = http.get(f"{address}{GITEA_API}/version")
-            version = _version_of(answer)
+        with (
+            httpx.Client(
+                timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), trust_env=False
+            ) as http,
+            http.stream("GET", f"{address}{GITEA_API}/version") as answer,
+        ):
+            start = next(answer.iter_bytes(_VERSION_CAP), b"")
+            version = _version_of(start) if answer.status_code == 200 else None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
         raise ForgeSilent("no forge answers at this address") from problem
     if version is None:
@@ -36,13 +40,13 @@ def find_kind(address: str) -> tuple[ForgeKind, str]:
     return (ForgeKind.FORGEJO if "+gitea-" in version else ForgeKind.GITEA), version
 
 
-def _version_of(answer: httpx.Response) -> str | None:
+def _version_of(start: bytes) -> str | None:
     try:
-        found: Any = answer.json() if len(answer.content) <= _VERSION_CAP else None
-    except ValueError:
+        found: Any = json.loads(start)
+    except (ValueError, RecursionError):
         return None
     version = found.get("version") if is_object(found) else None
-    return version[:100] if answer.status_code == 200 and isinstance(version, str) else None
+    return version[:100] if isinstance(version, str) else None
 
 
 def examine(address: str, kind: ForgeKind, version: str, token: str) -> ForgeStanding:

@@ -77,6 +77,10 @@ class ForgeRegistry:
                 Secret(f"the token of {row.url}", self._unseal(row.token)) for row in rows
             )
             self._rows = rows
+            with self._guard:
+                # a token that was refused may have been made valid again
+                for forge_id in [key for key, one in self._known.items() if one[1].remote.refused]:
+                    del self._known[forge_id]
 
     def of(self, project: ProjectRow) -> Forge:
         """Return a project's tracker. Raises ForgeSilent if its forge is gone."""
@@ -119,6 +123,11 @@ class ForgeRegistry:
     def repositories(self, forge_id: str) -> list[HostedRepository]:
         """Return the repositories that a forge's token sees. Raises ForgeSilent."""
         return self._tracked(forge_id).remote.repositories()
+
+    def renew(self, forge_id: str) -> None:
+        """Ask a forge again that had refused its token: it takes it now."""
+        with self._guard:
+            self._known.pop(forge_id, None)
 
     def refused(self, forge_id: str) -> str | None:
         """Return why only a person can help with a forge, None if nothing is known against it."""

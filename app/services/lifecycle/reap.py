@@ -279,11 +279,13 @@ class Reaper:
         )
 
     def _is_delivered(self, run: Run, project: Project) -> bool | None:
-        if run.delivers == Delivers.REPORT:
+        # a request that it works on was there before it: only its own delivery says that it is done
+        if run.delivers == Delivers.REPORT or run.pr_number is not None:
             return False
+        began = run.taken_at or run.created_at
         try:
             found = self._forge_of(project).delivery_of(
-                repository_of(project), run.id, run.work_branch
+                repository_of(project), run.id, run.work_branch, since=began
             )
         except ForgeSilent:
             return None

@@ -276,7 +276,11 @@ class Overview:
 
     def _fresh(self, project_id: str) -> ProjectView | None:
         known = self._known.get(project_id)
-        return known.view if known is not None and self._is_young(known.built_at) else None
+        if known is None or not self._is_young(known.built_at):
+            return None
+        # a forge does not say when its issues have changed
+        is_old = self._seconds() - known.built_at >= HEARSAY_SECONDS
+        return None if is_old and known.view.project.forge_id is not None else known.view
 
     def _is_young(self, read_at: float) -> bool:
         return self._seconds() - read_at < self._lifetime

@@ -264,7 +264,10 @@ def as_unavailable() -> Generator[None]:
         yield
     except ForgeSilent as silence:
         members = {"retry_after": silence.retry_after} if silence.retry_after else {}
-        raise ForgeUnavailable("This project's tracker did not answer.", **members) from silence
+        sentence = "This project's tracker did not answer."
+        if silence.needs_attention:
+            sentence = f"This project's tracker cannot be asked: {silence}."
+        raise ForgeUnavailable(sentence, **members) from silence
 
 
 def open_change_of(

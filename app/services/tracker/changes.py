@@ -61,7 +61,7 @@ class ChangeService:
         self._copies = adapters.copies
         self._checks = checks
         self._origins = origins
-        self._merger = Merger(adapters, origins)
+        self.merger = Merger(adapters, origins)
         self._parked = ParkedLedger(ledgers.runs)
         self._handovers = HandoverLedger(ledgers.runs)
         self._locks = context.locks
@@ -110,7 +110,7 @@ class ChangeService:
             change = self._open(project_id, number, head_sha)
             if not push_anyway:
                 self._refuse_unchecked(repo, change)
-            answer = self._merger.merge(project, change, only_shown=not push_anyway)
+            answer = self.merger.merge(project, change, only_shown=not push_anyway)
             if answer.hooks_changed and change.run_id is not None:
                 append_left_out_hooks(self._runs, change.run_id, project, now)
             if answer.brings_more:
@@ -159,16 +159,19 @@ class ChangeService:
         project = self._project(project_id)
         with self._locks.holding(f"merge {project_id}"):
             change = self._open(project_id, number)
-            is_merged = bool(self._merger.merged_at_origin(project, [change]))
+            is_merged = bool(self.merger.merged_at_origin(project, [change]))
             if not is_merged:
                 if change.closes is None and after is not AfterClose.PARK:
                     raise Invalid.field("issue", "This change request closes no issue.")
                 if after is AfterClose.QUEUE:
                     self._refuse_more(project, change)
-                self._merger.close_there(project, change, because)
+                self.merger.close_there(project, change, because)
                 change = self._end(change, "closed", now, because=because, after=after)
-        if is_merged:
+        if is_merged and project.forge_id is not None:
+            self.record_end(change, "merged", now, merged_sha=change.head_sha)
+        elif is_merged:
             self.merge(project_id, number, now, push_anyway=True)
+        if is_merged:
             raise AlreadyEnded(
                 "Origin already shows this change as merged; it is now marked so here."
             )
@@ -198,7 +201,7 @@ class ChangeService:
         if project.forge_id is not None:
             return 0  # its forge says what was merged: see PullRequestWatch
         is_open = undecided(self._runs.stores, project.id)
-        found = self._merger.merged_at_origin(project, is_open) if is_open else []
+        found = self.merger.merged_at_origin(project, is_open) if is_open else []
         for change in found:
             try:
                 self.merge(project.id, change.number, now, push_anyway=True)

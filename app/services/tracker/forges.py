@@ -138,7 +138,18 @@ class ForgeService:
             columns: dict[str, Any] = {"needs_attention": str(silence), "checked_at": now}
         else:
             columns = _told(found, now)
+            self._forges.renew(known.id)
         return self._ledger.change(known.id, **columns) or known
+
+    def note_refusals(self) -> int:
+        """Keep with each forge that its token was refused meanwhile; return how many were."""
+        noted = 0
+        for one in self._ledger.all():
+            refused = self._forges.refused(one.id)
+            if refused and one.needs_attention is None:
+                self._ledger.change(one.id, needs_attention=f"{refused.capitalize()}.")
+                noted += 1
+        return noted
 
     def remove(self, forge: str) -> ForgeServer:
         """Remove a forge that no project uses. Raises NotFound, ProjectBusy."""
@@ -168,6 +179,9 @@ class ForgeService:
         has the repository, if it is known. `remote` is where a folder's repository came from.
         """
         if tracker == BUILTIN:
+            return TrackerChoice()
+        if tracker is None and not _is_address(origin):
+            # what is pushed into a folder is not seen by the forge that it came from
             return TrackerChoice()
         address = origin if _is_address(origin) else remote or origin
         forge = self._chosen(tracker, address)
@@ -239,6 +253,8 @@ def _given(token: str, kind: str | None) -> str:
     if not token.strip():
         scopes = SCOPES.get(ForgeKind(kind)) if kind else SCOPES[ForgeKind.FORGEJO]
         raise Invalid.field("token", f"Give a token with the scopes {', '.join(scopes or ())}.")
+    if not (token.strip().isascii() and token.strip().isprintable()) or " " in token.strip():
+        raise Invalid.field("token", "A token has no blanks and no other special characters.")
     return token.strip()
 
 

@@ -73,12 +73,13 @@ class Merger:
             if any(tips.get(base) != self._mirrors.origin_tip(repo, base) for base in bases):
                 self._mirrors.fetch(repo)
                 self._origins.record_fetch(project)
-            return [one for one in changes if self._is_in_base(repo, one)]
+            return [one for one in changes if self.is_in_base(repo, one)]
         except (OriginProblem, CannotRead, OSError) as problem:
             log.info("merges_not_read", because=problem)
             return []
 
-    def _is_in_base(self, repo: Repository, change: ChangeRequest) -> bool:
+    def is_in_base(self, repo: Repository, change: ChangeRequest) -> bool:
+        """Return True if the base, as it was last fetched, holds a change already."""
         base = self._mirrors.origin_tip(repo, change.base)
         return base is not None and self._mirrors.stat(repo, base, change.head_sha).commits == 0
 

@@ -65,7 +65,23 @@ class PullRequestWatch:
         moved = [one for one in moved if _differs(one, states[one.number])]
         if moved:
             self._fetch(project)
-        return sum(self._follow(project, one, states[one.number], now) for one in moved)
+        count = sum(self._follow(project, one, states[one.number], now) for one in moved)
+        rest = [one for one in is_open if states.get(one.number) and one not in moved]
+        return count + self._take_merged(project, rest, now)
+
+    def _take_merged(self, project: Project, rest: list[ChangeRequest], now: datetime) -> int:
+        """Record merges that were pushed by hand, which a forge does not notice."""
+        repo, count = repository_of(project), 0
+        for change in rest:
+            try:
+                is_merged = self._changes.merger.is_in_base(repo, change)
+            except (CannotRead, OSError) as problem:
+                log.info("base_not_read", project_id=project.id, because=problem)
+                return count
+            if is_merged:
+                self._changes.record_end(change, "merged", now, merged_sha=change.head_sha)
+                count += 1
+        return count
 
     def _follow(
         self, project: Project, change: ChangeRequest, state: RequestState, now: datetime

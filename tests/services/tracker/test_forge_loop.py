@@ -275,3 +275,45 @@ def test_blockers_that_the_forge_keeps_beside_the_text_hold_an_issue_back(
     shop.close(first)
     away.close(elsewhere)
     assert plane.services.issues.claimable(project) == [then, last]
+
+
+def test_a_merge_that_was_pushed_by_hand_is_noticed_though_the_forge_does_not(
+    plane: RealPlane, twin: ForgeTwin, shop: Hosted
+) -> None:
+    project = add(plane, twin, shop)
+    number = shop.write("Mend it", "", "ready-for-agent")
+    plane.finish(project, issue=number)
+    change = only_change(plane, project)
+    shop.git.merge(shop.place, "main", change.head_sha, "Merged by hand")
+    assert shop.pulls[change.number]["state"] == "open"
+    plane.adapters.mirrors.fetch(plane.repository(project))
+    assert plane.services.pull_requests.look_once(plane.clock()) == 1
+    assert only_change(plane, project).state == "merged"
+
+
+def test_a_run_on_a_persons_pull_request_is_not_done_because_that_exists(
+    plane: RealPlane, twin: ForgeTwin, shop: Hosted
+) -> None:
+    project = add(plane, twin, shop)
+    shop.git.commit(shop.place, "by-hand", "by-hand.txt", "by hand\n")
+    number = shop.open("by-hand", "main", "By hand", "", by="acme")
+    plane.adapters.mirrors.fetch(plane.repository(project))
+    run = plane.start_running(project, task="Add to it.", pr_number=number)
+    assert plane.adapters.forge_of(project).change(plane.repository(project), number)
+    run = plane.see_end(run)
+    assert run.status == "succeeded", plane.lines(run)
+    assert (len(shop.pulls), shop.git.tip(shop.place, "by-hand")) == (1, run.head_sha)
+
+
+def test_a_token_that_was_refused_is_told_with_its_forge_until_a_check_finds_it_good(
+    plane: RealPlane, twin: ForgeTwin, shop: Hosted
+) -> None:
+    project = add(plane, twin, shop)
+    known = twin.tokens.pop("TOKEN_BOT")
+    assert plane.services.issues.claimable(project) is None
+    assert plane.services.forges.note_refusals() == 1
+    (forge,) = plane.services.forges.all()
+    assert forge.needs_attention == "The forge refused the token."
+    twin.tokens["TOKEN_BOT"] = known
+    assert plane.services.forges.check(forge.id, plane.clock()).needs_attention is None
+    assert plane.services.issues.claimable(project) == []
