@@ -59,7 +59,6 @@ from app.server.patches.request_deadlines import PageRequests, Waiting
 from app.server.patches.signatures import remember_signatures
 from app.server.patches.socket_shutdown import PageSocket
 from app.server.patches.text_packets import send_text_packets
-from app.server.patches.unbound_values import follow_bindings_only
 from app.server.startup import (
     CannotStart,
     address_of,
@@ -197,7 +196,6 @@ def build_gate(
 def _put_pages_into(web: FastAPI, gate: Gate) -> None:
     remember_signatures()
     tell_elements_directly()
-    follow_bindings_only()
     escape_pages_fast()
     let_outboxes_sleep()
     share_ping_timer()

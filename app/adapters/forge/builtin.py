@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -123,33 +124,14 @@ class BuiltinForge:
             repo.project_id,
             number,
             head_sha=head_sha,
-            commits=stat.commits,
-            files_changed=stat.files_changed,
-            additions=stat.additions,
-            deletions=stat.deletions,
+            **asdict(stat),
             **known,
         )
         return None if row is None else delivery_of_row(row)
 
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
         """Open a change request for the run, or return its existing one."""
-        row = self._store.open_change(
-            project_id=repo.project_id,
-            run_id=order.run_id,
-            title=order.title,
-            body=order.body,
-            base=order.base,
-            branch=order.branch,
-            base_sha=order.base_sha,
-            head_sha=order.head_sha,
-            commits=order.stat.commits,
-            files_changed=order.stat.files_changed,
-            additions=order.stat.additions,
-            deletions=order.stat.deletions,
-            closes=order.closes,
-            draft=order.draft,
-            created_at=now,
-        )
+        row = self._store.open_change(**columns_of(repo, order, now))
         return delivery_of_row(row)
 
 
@@ -165,6 +147,12 @@ def _issue(row: Any) -> Issue:
         priority=row.priority,
         rank=row.rank,
     )
+
+
+def columns_of(repo: Repository, order: ChangeOrder, now: datetime) -> dict[str, Any]:
+    """Return the columns of a change request that is opened for a run."""
+    told = {one.name: getattr(order, one.name) for one in fields(order) if one.name != "stat"}
+    return {**told, **asdict(order.stat), "project_id": repo.project_id, "created_at": now}
 
 
 def delivery_of_row(row: Any) -> Delivery:

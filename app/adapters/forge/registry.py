@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Protocol
 
 from app.adapters.forge.client import ForgeClient
@@ -31,6 +32,7 @@ class ForgeRow(Protocol):
     kind: str
     token: str
     acts_as: str
+    checked_at: datetime
 
 
 class ProjectRow(Protocol):
@@ -59,8 +61,8 @@ class ForgeRegistry:
         self._rows: tuple[ForgeRow, ...] | None = None
         # to be masked in what agents print
         self.tokens: tuple[Secret, ...] = ()
-        # by id, with the encrypted token that it was made for
-        self._known: dict[str, tuple[str, TrackedForge]] = {}
+        # by id, with the encrypted token that it was made for, and when that was found good
+        self._known: dict[str, tuple[str, datetime, TrackedForge]] = {}
 
     def rows(self) -> tuple[ForgeRow, ...]:
         """Return all forges, as they were at the last `refresh`."""
@@ -77,10 +79,6 @@ class ForgeRegistry:
                 Secret(f"the token of {row.url}", self._unseal(row.token)) for row in rows
             )
             self._rows = rows
-            with self._guard:
-                # a token that was refused may have been made valid again
-                for forge_id in [key for key, one in self._known.items() if one[1].remote.refused]:
-                    del self._known[forge_id]
 
     def of(self, project: ProjectRow) -> Forge:
         """Return a project's tracker. Raises ForgeSilent if its forge is gone."""
@@ -124,27 +122,22 @@ class ForgeRegistry:
         """Return the repositories that a forge's token sees. Raises ForgeSilent."""
         return self._tracked(forge_id).remote.repositories()
 
-    def renew(self, forge_id: str) -> None:
-        """Ask a forge again that had refused its token: it takes it now."""
-        with self._guard:
-            self._known.pop(forge_id, None)
-
     def refused(self, forge_id: str) -> str | None:
         """Return why only a person can help with a forge, None if nothing is known against it."""
         with self._guard:
             known = self._known.get(forge_id)
-        return known[1].remote.refused if known else None
+        return known[2].remote.refused if known else None
 
     def _tracked(self, forge_id: str) -> TrackedForge:
         row = next((one for one in self.rows() if one.id == forge_id), None)
         if row is None:
             raise ForgeSilent("its forge was removed", needs_attention=True)
         with self._guard:
-            sealed, forge = self._known.get(forge_id, (None, None))
-            if forge is None or sealed != row.token:
-                forge = self._make(row)
-                self._known[forge_id] = row.token, forge
-            return forge
+            known = self._known.get(forge_id)
+            # one that was refused is asked again after a person's check
+            if known is None or known[:2] != (row.token, row.checked_at):
+                known = self._known[forge_id] = row.token, row.checked_at, self._make(row)
+            return known[2]
 
     def _make(self, row: ForgeRow) -> TrackedForge:
         if row.kind == ForgeKind.GITHUB:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
-from app.adapters.forge.builtin import delivery_of_row
+from app.adapters.forge.builtin import columns_of, delivery_of_row
 from app.services.ports import (
     Change,
     ChangeOrder,
@@ -140,10 +140,7 @@ class TrackedForge:
                 repo.project_id,
                 number,
                 head_sha=head_sha,
-                commits=stat.commits,
-                files_changed=stat.files_changed,
-                additions=stat.additions,
-                deletions=stat.deletions,
+                **asdict(stat),
                 **{name: value for name, value in given.items() if value is not None},
             )
         return updated
@@ -156,23 +153,6 @@ class TrackedForge:
         opened = self.remote.open_change(repo, order, now=now)
         if opened.state != "open":
             raise ForgeSilent(f"pull request #{opened.number} is {opened.state} already")
-        row: Any = self.store.open_change(
-            project_id=repo.project_id,
-            number=opened.number,
-            url=opened.url,
-            run_id=order.run_id,
-            title=order.title,
-            body=order.body,
-            base=order.base,
-            branch=order.branch,
-            base_sha=order.base_sha,
-            head_sha=order.head_sha,
-            commits=order.stat.commits,
-            files_changed=order.stat.files_changed,
-            additions=order.stat.additions,
-            deletions=order.stat.deletions,
-            closes=order.closes,
-            draft=order.draft,
-            created_at=now,
-        )
+        columns = columns_of(repo, order, now)
+        row = self.store.open_change(**columns, number=opened.number, url=opened.url)
         return delivery_of_row(row)

@@ -34,6 +34,7 @@ WORDS = {
     "/batches/{batch_id}/items": "add_items",
     "/bulk/{bulk_id}/abort": "abort_bulk",
     "/demo-project": "add_project",
+    "/forges/{forge_id}/check": "check_forge",
     "/idempotency-keys/{key}/reset": "reset_key",
     "/login": "sign_in",
     "/login-links": "make_login_link",

@@ -35,6 +35,7 @@ ENTRIES = (
     ("Issues", "/issues", "circle-dot"),
     ("Runs", "/runs", "play"),
 )
+RUNNING = mark("running")
 
 
 def draw_rail(session: PageSession, active: str) -> LiveBadge:
@@ -182,7 +183,7 @@ class RunningNow:
         words = f"{plain(project.name)} #{run.issue}" if run.issue else plain(project.name)
         since = since_html(run.started_at or run.created_at, self._session.now())
         with ui.link(target=f"/runs/{run.id}").classes("to") as link:
-            name = f'{mark("running")}<span class="clip">{text(words)}</span>'
+            name = f'{RUNNING}<span class="clip">{text(words)}</span>'
             ui.html(name, sanitize=clean, tag="span")
             ui.html(since, sanitize=clean, tag="span").classes("count")
         link.props["title"] = words

@@ -41,7 +41,7 @@ class ForgeLedger:
             with self.stores.control.transaction() as tx:
                 tx.add(forge)
                 told = forge.model_dump(include=set(_TOLD))
-                record(tx, after=told)
+                record(tx, forge.id, after=told)
                 tx.publish(ForgesChanged(), FindingsChanged())
         except IntegrityError as error:
             raise NameInUse(forge.name) from error

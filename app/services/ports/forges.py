@@ -294,10 +294,6 @@ class Forges(Protocol):
         """Return the repositories that the token sees. Raises ForgeSilent."""
         ...
 
-    def renew(self, forge_id: str) -> None:
-        """Ask a forge again that had refused its token: it takes it now."""
-        ...
-
     def refused(self, forge_id: str) -> str | None:
         """Return why only a person can help with a forge, None if nothing is known against it."""
         ...

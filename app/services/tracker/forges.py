@@ -138,8 +138,9 @@ class ForgeService:
             columns: dict[str, Any] = {"needs_attention": str(silence), "checked_at": now}
         else:
             columns = _told(found, now)
-            self._forges.renew(known.id)
-        return self._ledger.change(known.id, **columns) or known
+        checked = self._ledger.change(known.id, **columns)
+        self._forges.refresh()
+        return checked or known
 
     def note_refusals(self) -> int:
         """Keep with each forge that its token was refused meanwhile; return how many were."""

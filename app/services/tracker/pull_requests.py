@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 import structlog
@@ -99,10 +100,7 @@ class PullRequestWatch:
             project.id,
             change.number,
             head_sha=state.head_sha,
-            commits=stat.commits,
-            files_changed=stat.files_changed,
-            additions=stat.additions,
-            deletions=stat.deletions,
+            **asdict(stat),
         )
         return True
 

@@ -126,7 +126,7 @@ MANY_CALLS = (
     Call("GET", "/forges", CONTROL),
     Call("POST", "/forges", BOTH, 502, {"url": "http://127.0.0.1:9", "token": "none"}),
     Call("GET", "/forges/{forge_id}", CONTROL, 404),
-    Call("PATCH", "/forges/{forge_id}", BOTH, 404, {"name": "work"}),
+    Call("PATCH", "/forges/{forge_id}", BOTH, 404, {"name": "none"}),
     Call("DELETE", "/forges/{forge_id}", BOTH, 404),
     Call("POST", "/forges/{forge_id}/check", CONTROL, 404),
     Call("GET", "/forges/{forge_id}/repositories", CONTROL, 404),

@@ -20,6 +20,7 @@ from tests.drivers.servers.store_needs import (
     of_run,
 )
 from tests.drivers.servers.workshop import open_workshop
+from tests.fakes.forges.twin import ForgeTwin
 from tests.faults.stores.test_stores_away import Scene
 
 SPARE = (("project_id", "spare"),)
@@ -31,6 +32,8 @@ MORE_CALLS = (
     Call("POST", f"{PROJECT}/templates", "", body={"name": "added", "text": "Do {{task}}."}),
     Call("PUT", f"{CHANGE}/files/viewed", "", body=VIEWED | {"path": "{file}"}, ids=OF_CHANGE),
     Call("DELETE", PROJECT, "", ids=SPARE),
+    # under the name that stands for the id of a forge in the table's calls
+    Call("POST", "/forges", "", body={"url": "{forge_url}", "token": "TOKEN_BOT", "name": "none"}),
 )
 # these need another fault, an interrupted agent, or a second open change
 RARELY_DONE = {
@@ -54,6 +57,9 @@ DEEDS = {
     "/batches": "add_batch",
     "/batches/{batch_id}/items": "add_items",
     "/projects": "add_project",
+    "/forges": "add_forge",
+    "/forges/{forge_id}": "change_forge",
+    "/forges/{forge_id}/check": "check_forge",
     "/demo-project": "add_project",
     "/notifications/subscriptions": "set_subscription",
     "/notifications/test": "test_notifications",
@@ -75,7 +81,11 @@ DEEDS = {
     "/afk/stop/{run}": "stop",
     "/afk/merge/{number}/{project:path}": "merge",
 }
-REMOVALS = {PROJECT: "archive", COMMENT: "remove_comment"}
+REMOVALS = {
+    PROJECT: "archive",
+    COMMENT: "remove_comment",
+    "/forges/{forge_id}": "remove_forge",
+}
 OF_THE_WHOLE_SERVER = {"set_subscription", "test_notifications", "sign_out", "rotate"}
 
 
@@ -84,7 +94,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A server with some of everything, where few runs are live at a time."""
     nobody = {"RUNYARD_NOTIFY_URLS": "json://127.0.0.1:9/nobody"}
     folder = tmp_path_factory.mktemp("audited")
-    with open_workshop(folder, RUNYARD_MAX_LIVE_RUNS="2", **nobody) as shop:
+    twin = ForgeTwin(tmp_path_factory.mktemp("forge"))
+    with twin, open_workshop(folder, RUNYARD_MAX_LIVE_RUNS="2", **nobody) as shop:
+        twin.add_token("TOKEN_BOT")
         spare = shop.add_project("spare")
         parked = shop.ended(shop.start(spare, "please commit, then please fail")["id"])
         scene = Scene(shop)
@@ -94,6 +106,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         change = f"/projects/{scene.ids['project_id']}/changes/{scene.ids['change']}"
         draft = shop.api.post(f"{change}/comments", json={"text": "Why?"}).json()
         [file] = shop.api.get(f"{change}/files").json()["items"]
+        scene.ids |= {"forge_url": twin.url}
         scene.ids |= {"comment_id": str(draft["id"]), "file": file["path"]}
         yield scene
 

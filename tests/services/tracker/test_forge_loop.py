@@ -315,5 +315,6 @@ def test_a_token_that_was_refused_is_told_with_its_forge_until_a_check_finds_it_
     (forge,) = plane.services.forges.all()
     assert forge.needs_attention == "The forge refused the token."
     twin.tokens["TOKEN_BOT"] = known
+    plane.clock.advance(60)
     assert plane.services.forges.check(forge.id, plane.clock()).needs_attention is None
     assert plane.services.issues.claimable(project) == []
