@@ -7,6 +7,7 @@ import json
 import random
 import re
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic, time
@@ -87,6 +88,8 @@ class ForgeClient:
             follow_redirects=False,
             trust_env=False,
         )
+        # one that is replaced may still be in use elsewhere: its connections go with its last user
+        self.close = weakref.finalize(self, self._http.close)
         self._clock, self._pick = clock, pick
         self._guard = threading.Lock()
         self._failures, self._closed_until = 0, 0.0
@@ -101,10 +104,6 @@ class ForgeClient:
     def refused(self) -> str | None:
         """Why only a person can help, None if nobody is needed."""
         return self._refused
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._http.close()
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
         """Read one thing; a 4xx that means something is an answer. Raises ForgeSilent."""
