@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from app.domain.safe_text import is_safe_name
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
-_SCP = re.compile(r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?(?P<host>[^@:/]+):(?P<path>[^:].*)")
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
+SCP = re.compile(r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?(?P<host>[^@:/]+):(?P<path>[^:].*)")
 MAX_NAME = 80
 MAX_BRANCH = 244
 
@@ -133,13 +133,13 @@ def _url_problem(origin: str, *, plain: bool) -> str | None:
         return "Leave user name and password out of the address: use a credential helper or ssh."
     if parts.username and parts.username.startswith("-"):
         return "This address has no valid user name."
-    if not _HOST.fullmatch(host) or len(parts.path) < 2 or parts.path.startswith("/-"):
+    if not HOST.fullmatch(host) or len(parts.path) < 2 or parts.path.startswith("/-"):
         return "This address names no host or no repository."
     return None
 
 
 def _scp_problem(origin: str) -> str | None:
-    match = _SCP.fullmatch(origin)
-    if not match or not _HOST.fullmatch(match["host"]) or match["path"].startswith("-"):
+    match = SCP.fullmatch(origin)
+    if not match or not HOST.fullmatch(match["host"]) or match["path"].startswith("-"):
         return "Use an absolute path, or an https or ssh address."
     return None

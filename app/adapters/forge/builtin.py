@@ -43,10 +43,7 @@ class BuiltinForge:
         comments, closed = self._store.said_about(repo.project_id, number)
         return Said(
             tuple(Remark(row.author, row.body, row.created_at) for row in comments),
-            tuple(
-                Unwanted(row.number, row.closed_because or "", row.ended_at or row.created_at)
-                for row in closed
-            ),
+            tuple(map(unwanted_of, closed)),
         )
 
     def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
@@ -147,6 +144,11 @@ def _issue(row: Any) -> Issue:
         priority=row.priority,
         rank=row.rank,
     )
+
+
+def unwanted_of(row: Any) -> Unwanted:
+    """Return the change request of a row that was closed unmerged."""
+    return Unwanted(row.number, row.closed_because or "", row.ended_at or row.created_at)
 
 
 def columns_of(repo: Repository, order: ChangeOrder, now: datetime) -> dict[str, Any]:

@@ -20,16 +20,16 @@ from app.domain.json.objects import is_object
 from app.services.ports import ForgeSilent
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 10.0
-# a peer that sends a byte now and then holds nobody for longer
+# the longest that a slow peer can hold up a call, seconds
 WHOLE_SECONDS = 30.0
 BODY_CAP = 10 * 1024**2
 MOST_PAGES = 200
 MOST_REDIRECTS = 3
-# of one page; a forge may give fewer
+# entries of a page; a forge may give fewer
 PAGE_SIZE = 50
 # the first pause after an outage and the longest one, seconds
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-# a forge that asks for more is asked again after this
+# the longest wait that a forge can ask for, seconds
 LONGEST_WAIT = 3600
 _MOVED = frozenset({301, 302, 307, 308})
 _NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="next"')
@@ -122,7 +122,7 @@ class ForgeClient:
     def pages(self, path: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return all entries of a list, each once; the last page is where no next one is named.
 
-        It is read again if it grew or shrank meanwhile. Raises ForgeSilent, also if it is no list.
+        It is read again if it changed meanwhile. Raises ForgeSilent, also if it is not a list.
         """
         for _ in range(3):
             found: dict[Any, dict[str, Any]] = {}
@@ -218,7 +218,7 @@ class ForgeClient:
             raise self._broken(f"it answered {status}", _seconds_of(headers))
         is_moved = status in _MOVED
         if response.content.strip() and not is_json and not is_moved and status < 400:
-            raise self._broken("its answer is no JSON")
+            raise self._broken("its answer is not JSON")
         if status < 500:
             with self._guard:
                 self._failures = 0
@@ -261,7 +261,7 @@ class ForgeClient:
 
 
 class NotThere(Exception):
-    """A list that is refused: what it is of does not exist, or is switched off."""
+    """A list that the forge does not give: its owner is missing, or the feature is switched off."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"{answer.status} {answer.message}")
@@ -274,7 +274,7 @@ def _entries(answer: Answer) -> list[dict[str, Any]]:
         return []
     body: object = answer.body
     if not isinstance(body, list):
-        raise ForgeSilent("its answer is no list")
+        raise ForgeSilent("its answer is not a list")
     return [one for one in cast(list[object], body) if is_object(one)]
 
 

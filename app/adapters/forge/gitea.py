@@ -10,11 +10,8 @@ from app.adapters.forge.client import NotThere
 from app.adapters.forge.gitea_requests import GiteaRequests
 from app.adapters.forge.gitea_rows import (
     author_of,
-    closed_by,
     issue_of,
     login_of,
-    made_at,
-    moment_of,
     name_of,
     number_of,
     part_of,
@@ -31,7 +28,6 @@ from app.services.ports import (
     Ready,
     Repository,
     Said,
-    Unwanted,
 )
 
 
@@ -52,23 +48,18 @@ class GiteaForge(GiteaRequests):
         return self._issues(repo, state="all")
 
     def said_about(self, repo: Repository, number: int) -> Said:
-        """Return what people said about an issue, oldest first, and requests that came to nothing.
+        """Return the comments on an issue, oldest first.
 
-        Runyard's own comments are left out, and those of people who may not write there.
+        Those of people who may not write there are left out, and Runyard's own.
         """
         if self.one(repo, f"/issues/{number}") is None:
             return Said()
         rows = self.rows(repo, f"/issues/{number}/comments", {})
-        writers = self._writers(repo)
-        # whoever may comment could tell the agent what to do
-        rows = [row for row in rows if author_of(row) in writers]
-        said = [remark_of(row) for row in rows if not runs_marked(text_of(row, "body"))]
-        closed = [
-            Unwanted(number_of(row), "", moment_of(row.get("closed_at")) or made_at(row))
-            for row in self.pulls(repo, state="closed")
-            if not row.get("merged") and closed_by(row) == number
-        ]
-        return Said(tuple(said), tuple(sorted(closed, key=lambda one: one.closed_at)))
+        # anybody may comment, and could tell the agent what to do
+        writers = self._writers(repo) if rows else frozenset[int]()
+        trusted = [row for row in rows if author_of(row) in writers]
+        said = [remark_of(row) for row in trusted if not runs_marked(text_of(row, "body"))]
+        return Said(tuple(said))
 
     def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
         """Return those of the numbers that are open issues."""
@@ -131,7 +122,7 @@ class GiteaForge(GiteaRequests):
     def _issues(
         self, repo: Repository, writers: frozenset[int] | None = None, **params: Any
     ) -> list[Issue]:
-        """Return issues by number; with `writers`, each knows if its author is none of them."""
+        """Return issues by number; with `writers`, each names an author who is not among them."""
         rows = self.rows(repo, "/issues", {"type": "issues", **params})
         own = [row for row in rows if not row.get("pull_request")]
         found = [

@@ -52,7 +52,7 @@ class GiteaReader:
         return sorted(map(hosted_of, rows), key=lambda one: one.full_name)
 
     def pulls(self, repo: Repository, **params: Any) -> list[dict[str, Any]]:
-        """Return pull requests whose head is in the repository itself, forks' left out."""
+        """Return pull requests whose head is in the repository itself, without those of forks."""
         return [row for row in self.rows(repo, "/pulls", params) if is_own(row)]
 
     def walk_pulls(self, repo: Repository, **params: Any) -> Iterator[Row]:

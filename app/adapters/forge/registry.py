@@ -122,11 +122,15 @@ class ForgeRegistry:
         """Return the repositories that a forge's token sees. Raises ForgeSilent."""
         return self._tracked(forge_id).remote.repositories()
 
-    def refused(self, forge_id: str) -> str | None:
-        """Return why only a person can help with a forge, None if nothing is known against it."""
+    def is_any(self) -> bool:
+        """Return True if a forge is known."""
+        return bool(self.rows())
+
+    def refusals(self) -> dict[str, str]:
+        """Return why only a person can help, by id of the forges that refused their token."""
         with self._guard:
-            known = self._known.get(forge_id)
-        return known[2].remote.refused if known else None
+            asked = {forge_id: known[2].remote.refused for forge_id, known in self._known.items()}
+        return {forge_id: because for forge_id, because in asked.items() if because}
 
     def _tracked(self, forge_id: str) -> TrackedForge:
         row = next((one for one in self.rows() if one.id == forge_id), None)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from app.adapters.forge.builtin import columns_of, delivery_of_row
+from app.adapters.forge.builtin import columns_of, delivery_of_row, unwanted_of
 from app.services.ports import (
     Change,
     ChangeOrder,
@@ -22,7 +22,6 @@ from app.services.ports import (
     Repository,
     Said,
     TrackerStore,
-    Unwanted,
 )
 
 
@@ -65,15 +64,7 @@ class TrackedForge:
         """Return what people said about an issue, and why changes for it were closed."""
         said = self.remote.said_about(repo, number)
         _, rows = self.store.said_about(repo.project_id, number)
-        reasons = {row.number: row.closed_because or "" for row in rows}
-        known = tuple(replace(one, because=reasons.get(one.number, "")) for one in said.unwanted)
-        unseen = {row.number for row in rows} - {one.number for one in known}
-        added = tuple(
-            Unwanted(row.number, row.closed_because or "", row.ended_at or row.created_at)
-            for row in rows
-            if row.number in unseen
-        )
-        return replace(said, unwanted=(*known, *added))
+        return replace(said, unwanted=tuple(map(unwanted_of, rows)))
 
     def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
         """Return those of the numbers that are open issues."""

@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from app.domain.names import is_loopback
+from app.domain.names import HOST, SCP, is_loopback
 from app.domain.safe_text import is_safe_name
 from app.domain.words import Priority
 
 MAX_ADDRESS = 500
 _MARK = re.compile(r"<!-- runyard:(run_[0-9a-z_]{1,60}) -->", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
-_SCP = re.compile(r"(?:[^@/]+@)?(?P<host>[^@:/]+):(?P<path>[^:].*)")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
 _BY_LABEL: dict[str, Priority] = {
     **{f"priority/{one}": one for one in Priority},
@@ -77,7 +75,7 @@ def address_problem(address: str) -> str | None:
         return "Leave user name and password out of the address: give a token instead."
     if parts.query or parts.fragment:
         return "Leave out what follows the path of the address."
-    if not _HOST.fullmatch(host) and not is_loopback(host):
+    if not HOST.fullmatch(host) and not is_loopback(host):
         return "This address names no host."
     if parts.scheme == "http" and not is_loopback(host):
         return "Use https: a token would cross the network unencrypted."
@@ -104,7 +102,7 @@ def repository_name(address: str, origin: str) -> str | None:
     try:
         parts = urlsplit(origin) if "://" in origin else None
         if parts is None:
-            match = _SCP.fullmatch(origin)
+            match = SCP.fullmatch(origin)
             is_here = match is not None and match["host"].lower() == forge.hostname
             path = match["path"] if match else ""
         elif parts.scheme == "ssh":

@@ -30,11 +30,6 @@ class ForgeLedger:
         with self.stores.control.reading() as session:
             return list(session.exec(select(ForgeServer).order_by(col(ForgeServer.name))).all())
 
-    def find(self, forge_id: str) -> ForgeServer | None:
-        """Return one forge, or None."""
-        with self.stores.control.reading() as session:
-            return session.get(ForgeServer, forge_id)
-
     def insert(self, forge: ForgeServer) -> None:
         """Keep a forge. Raises NameInUse if its name or address is taken."""
         try:

@@ -294,8 +294,12 @@ class Forges(Protocol):
         """Return the repositories that the token sees. Raises ForgeSilent."""
         ...
 
-    def refused(self, forge_id: str) -> str | None:
-        """Return why only a person can help with a forge, None if nothing is known against it."""
+    def is_any(self) -> bool:
+        """Return True if a forge is known."""
+        ...
+
+    def refusals(self) -> dict[str, str]:
+        """Return why only a person can help, by id of the forges that refused their token."""
         ...
 
 

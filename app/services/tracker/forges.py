@@ -144,13 +144,13 @@ class ForgeService:
 
     def note_refusals(self) -> int:
         """Keep with each forge that its token was refused meanwhile; return how many were."""
-        noted = 0
-        for one in self._ledger.all():
-            refused = self._forges.refused(one.id)
-            if refused and one.needs_attention is None:
-                self._ledger.change(one.id, needs_attention=f"{refused.capitalize()}.")
-                noted += 1
-        return noted
+        refusals = self._forges.refusals()
+        known = self._ledger.all() if refusals else []
+        fresh = [one for one in known if one.id in refusals and one.needs_attention is None]
+        for one in fresh:
+            sentence = f"{refusals[one.id].capitalize()}."
+            self._ledger.change(one.id, needs_attention=sentence)
+        return len(fresh)
 
     def remove(self, forge: str) -> ForgeServer:
         """Remove a forge that no project uses. Raises NotFound, ProjectBusy."""

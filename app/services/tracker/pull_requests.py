@@ -42,7 +42,7 @@ class PullRequestWatch:
 
         A forge that is silent says nothing about them.
         """
-        if not self._leases.may_sweep(now):
+        if not self._forges.is_any() or not self._leases.may_sweep(now):
             return 0
         changed = 0
         for project in self._projects.all():
