@@ -97,9 +97,9 @@ class IssueForm:
 
     def _change_project(self) -> None:
         # the numbers are those of the other project's issues
-        self._blockers, self._others = [], {}
+        self._others = {}
         self._blocked.clear_search()
-        self._show_blockers()
+        self._set_blockers([])
         self._session.start(self._look())
 
     async def _read_others(self) -> tuple[str, list[BoardIssueOut]]:
@@ -114,15 +114,17 @@ class IssueForm:
             self._show_blockers()
 
     def _block(self, number: int) -> None:
-        self._blockers.append(number)
-        self._show_blockers()
+        self._set_blockers([*self._blockers, number])
 
     def _unblock(self, number: int) -> None:
-        self._blockers.remove(number)
+        self._set_blockers([one for one in self._blockers if one != number])
+
+    def _set_blockers(self, numbers: list[int]) -> None:
+        self._blockers = numbers
+        self._blocked.refuse("")
         self._show_blockers()
 
     def _show_blockers(self) -> None:
-        self._blocked.refuse("")
         self._blocked.show(self._chosen, self._blockers, self._others)
 
     # --- sending -------------------------------------------------------------------------------
@@ -173,8 +175,7 @@ class IssueForm:
         self._title.control.set_value("")
         self._body.control.set_value("")
         self._priority.set_value(str(Priority.NORMAL))
-        self._blockers.clear()
-        self._show_blockers()
+        self._set_blockers([])
 
 
 class IssueText:

@@ -250,9 +250,11 @@ async def test_a_new_issue_is_blocked_by_those_that_are_chosen_for_it(
     user.find(marker="issue-title").type("Charge tax")
     user.find(marker="issue-body").type("Do it.")
     user.find(marker="blocked-by-search").type("show")
-    await user.should_see(marker="blocked-by-option")
     user.find(marker="issue-submit").click()
     await until(lambda: "Choose an issue from the list" in html_of(user))
+    await user.should_see(marker="blocked-by-option")
+    # the list came after the refusal, which stands
+    assert "Choose an issue from the list" in html_of(user)
     user.find(marker="blocked-by-option").click()
     await user.should_see(marker="blocked-by-remove")
     user.find(marker="blocked-by-search").type("999").trigger("keydown.enter.prevent")
