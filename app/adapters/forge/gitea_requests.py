@@ -77,11 +77,10 @@ class GiteaRequests(GiteaReader):
         return None if row is None else change_of(row)
 
     def states(self, repo: Repository, numbers: Collection[int]) -> dict[int, RequestState]:
-        """Return how these pull requests stand, by number; what is gone is left out."""
-        found: dict[int, RequestState] = {}
-        is_open = {number_of(row): row for row in self.pulls(repo, state="open")}
-        for number in numbers:
-            row = is_open.get(number) or self.one(repo, f"/pulls/{number}")
+        """Return how these pull requests stand, and all that are open; what is gone is left out."""
+        found = {number_of(row): state_of(row) for row in self.pulls(repo, state="open")}
+        for number in set(numbers) - found.keys():
+            row = self.one(repo, f"/pulls/{number}")
             if row is not None:
                 found[number] = state_of(row)
         return found

@@ -1,4 +1,4 @@
-"""Change requests that end: those still open, those ended last, and the issues they close."""
+"""Change requests that end, and those that people open again: their rows and their issues."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from sqlmodel import col, select
 
 from app.domain.words import READY_LABEL, AfterClose
 from app.records.database.database import Transaction
+from app.records.feed import ChangeDelivered, ProjectChanged
+from app.records.people.audit_ledger import record
 from app.records.stores.routing import Stores
 from app.records.tables import ChangeRequest, IssueRow
+
+# what a run tells of a change request that was opened again
+REOPENED = {"head_sha", "commits", "files_changed", "additions", "deletions", "draft"}
 
 
 def newest_ended(stores: Stores, *, limit: int) -> list[ChangeRequest]:
@@ -30,6 +35,47 @@ def undecided(stores: Stores, project_id: str) -> list[ChangeRequest]:
     )
     with stores.control.reading() as session:
         return list(session.exec(query.order_by(col(ChangeRequest.number))).all())
+
+
+def has_closed(stores: Stores, project_id: str) -> bool:
+    """Return True if a change request of the project was closed without a merge."""
+    query = select(ChangeRequest.number).where(
+        ChangeRequest.project_id == project_id, ChangeRequest.state == "closed"
+    )
+    with stores.control.reading() as session:
+        return session.exec(query.limit(1)).first() is not None
+
+
+def reopen(tx: Transaction, ended: ChangeRequest, columns: Mapping[str, Any]) -> None:
+    """Open an ended change request again, with the head and the size that these columns tell."""
+    ended.state, ended.ended_at, ended.merged_sha = "open", None, None
+    ended.closed_because, ended.issue_after = None, None
+    for name in REOPENED & columns.keys():
+        setattr(ended, name, columns[name])
+
+
+def reopen_closed(stores: Stores, project_id: str, number: int) -> bool:
+    """Record that a forge opened a closed change request again; False if it stays as it was.
+
+    One whose branch has another open change request stays closed.
+    """
+    with stores.control.transaction() as tx:
+        ended = tx.get(ChangeRequest, (project_id, number), with_for_update=True)
+        if ended is None or ended.state != "closed" or _has_open(tx, ended):
+            return False
+        record(tx, before={"state": "closed"}, after={"state": "open"})
+        reopen(tx, ended, {})
+        tx.publish(ProjectChanged(project_id), ChangeDelivered(project_id))
+    return True
+
+
+def _has_open(tx: Transaction, ended: ChangeRequest) -> bool:
+    query = select(ChangeRequest.number).where(
+        ChangeRequest.project_id == ended.project_id,
+        ChangeRequest.branch == ended.branch,
+        ChangeRequest.state == "open",
+    )
+    return tx.scalars(query).first() is not None
 
 
 def close_others(tx: Transaction, columns: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from app.domain.words import AfterClose, Priority
 from app.records.database.database import Transaction
 from app.records.feed import ChangeDelivered, ProjectChanged
 from app.records.people.audit_ledger import record
-from app.records.projects.change_ends import close_others, settle_issue
+from app.records.projects.change_ends import close_others, reopen, settle_issue
 from app.records.projects.issue_queue import OPEN, Beside, leaves_place, lock_queue, take_place
 from app.records.projects.landings import settle_landing
 from app.records.stores.routing import Stores
@@ -240,7 +240,8 @@ class TrackerLedger:
         """Open a change request with the project's next number, or return the known one.
 
         A run has one, and a merged change has at most one open one that reverts it. One that a
-        forge opened brings its `number`; there no other one of its branch is open any more.
+        forge opened brings its `number`; there no other one of its branch is open any more. It
+        may be that of an earlier run, which people opened again there.
         """
         project_id = columns["project_id"]
         with self.stores.control.transaction() as tx:
@@ -249,7 +250,10 @@ class TrackerLedger:
                 return known
             if "number" in columns:
                 close_others(tx, columns)
-                opened = ChangeRequest(**columns)
+                known = tx.get(ChangeRequest, (project_id, columns["number"]))
+                if known is not None:
+                    reopen(tx, known, columns)
+                opened = known or ChangeRequest(**columns)
             else:
                 opened = ChangeRequest(number=_take_number(tx, project_id), **columns)
             tx.add(opened)

@@ -1,13 +1,14 @@
-"""Pull requests at forges: merged and closed there, by us or by anybody."""
+"""Pull requests at forges: merged, closed and opened again there, by us or by anybody."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
 
 import structlog
 
-from app.records.projects.change_ends import undecided
+from app.records.projects.change_ends import has_closed, reopen_closed, undecided
 from app.records.tables import ChangeRequest, Project
 from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
@@ -58,10 +59,13 @@ class PullRequestWatch:
 
     def _look_at(self, project: Project, now: datetime) -> int:
         is_open = undecided(self._stores, project.id)
-        requests = self._forges.requests_of(project) if is_open else None
+        may_move = is_open or has_closed(self._stores, project.id)
+        requests = self._forges.requests_of(project) if may_move else None
         if requests is None:
             return 0
         states = requests.states(repository_of(project), [one.number for one in is_open])
+        if self._reopen(project, states, {one.number for one in is_open}):
+            is_open = undecided(self._stores, project.id)
         moved = [one for one in is_open if one.number in states]
         moved = [one for one in moved if _differs(one, states[one.number])]
         if moved:
@@ -69,6 +73,17 @@ class PullRequestWatch:
         count = sum(self._follow(project, one, states[one.number], now) for one in moved)
         rest = [one for one in is_open if states.get(one.number) and one not in moved]
         return count + self._take_merged(project, rest, now)
+
+    def _reopen(
+        self, project: Project, states: Mapping[int, RequestState], known: Collection[int]
+    ) -> int:
+        """Open again here what was closed and is open there; return how many."""
+        are_open = [number for number, state in states.items() if state.state == "open"]
+        return sum(
+            reopen_closed(self._stores, project.id, number)
+            for number in are_open
+            if number not in known
+        )
 
     def _take_merged(self, project: Project, rest: list[ChangeRequest], now: datetime) -> int:
         """Record merges that were pushed by hand, which a forge does not notice."""
