@@ -21,24 +21,13 @@ from app.services.ports.commits import (
 )
 from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, WindowState
 from app.services.ports.forges import (
-    Change,
-    ChangeOrder,
-    Delivery,
-    Forge,
     Forges,
-    ForgeSilent,
     ForgeStanding,
     HostedRepository,
-    Issue,
     Merged,
     PullRequests,
-    Ready,
-    Remark,
     RequestState,
-    Said,
     SecretBox,
-    TrackerStore,
-    Unwanted,
 )
 from app.services.ports.homes import Homes, PrivateHome, PrivateHomeUnavailable
 from app.services.ports.notifiers import Notifier, NotTaken
@@ -78,6 +67,19 @@ from app.services.ports.repositories import (
     Unfinished,
 )
 from app.services.ports.sandboxes import Capability, Enclosure, Sandbox, SandboxUnavailable
+from app.services.ports.trackers import (
+    Change,
+    ChangeOrder,
+    Delivery,
+    Forge,
+    ForgeSilent,
+    Issue,
+    Ready,
+    Remark,
+    Said,
+    TrackerStore,
+    Unwanted,
+)
 from app.services.ports.working_copies import CopyChange, CopyState, WorkingCopies
 
 __all__ = [

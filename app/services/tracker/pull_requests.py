@@ -39,7 +39,7 @@ class PullRequestWatch:
         self._rounds.request(self._workers)
 
     def look_once(self, now: datetime) -> int:
-        """Ask every forge for our open pull requests; return how many have ended or moved.
+        """Ask every forge for our pull requests; return how many have ended, moved or come back.
 
         A forge that is silent says nothing about them.
         """
@@ -64,13 +64,15 @@ class PullRequestWatch:
         if requests is None:
             return 0
         states = requests.states(repository_of(project), [one.number for one in is_open])
-        if self._reopen(project, states, {one.number for one in is_open}):
+        reopened = self._reopen(project, states, {one.number for one in is_open})
+        if reopened:
             is_open = undecided(self._stores, project.id)
         moved = [one for one in is_open if one.number in states]
         moved = [one for one in moved if _differs(one, states[one.number])]
         if moved:
             self._fetch(project)
         count = sum(self._follow(project, one, states[one.number], now) for one in moved)
+        count += reopened
         rest = [one for one in is_open if states.get(one.number) and one not in moved]
         return count + self._take_merged(project, rest, now)
 

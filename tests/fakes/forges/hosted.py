@@ -99,6 +99,11 @@ class Hosted:
         row = self.issues.get(number) or self.pulls[number]
         row |= {"state": "closed", "closed_at": stamp(), "updated_at": stamp()}
 
+    def reopen(self, number: int) -> None:
+        """Open a closed issue or pull request again."""
+        row = self.issues.get(number) or self.pulls[number]
+        row |= {"state": "open", "closed_at": None, "updated_at": stamp()}
+
     def say(self, number: int, author: str, body: str) -> dict[str, Any]:
         """Comment on an issue or a pull request."""
         said = self.comments.setdefault(number, [])

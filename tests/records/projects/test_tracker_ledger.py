@@ -15,6 +15,7 @@ from app.domain.issues import queue_order
 from app.domain.words import READY_LABEL
 from app.records.database.database import Database
 from app.records.feed import Change, ProjectChanged
+from app.records.projects.change_ends import has_closed, reopen_closed
 from app.records.projects.issue_queue import Beside, NoPlace
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import Overtaken, TrackerLedger
@@ -58,6 +59,34 @@ def test_a_run_opens_one_change_however_often_it_asks(tracker: TrackerLedger) ->
         thread.join(30)
     assert numbers == [1, 1, 1, 1]
     assert [one.number for one in tracker.changes("proj_1")] == [1]
+
+
+@pytest.mark.both_databases
+def test_a_request_that_its_forge_opened_again_is_open_with_what_a_later_run_delivered(
+    tracker: TrackerLedger,
+) -> None:
+    tracker.open_change(**draft_change(number=7, run_id="run_1"))
+    tracker.end_change("proj_1", 7, state="closed", now=NOW, merged_sha=None, because="No.")
+    columns = draft_change(number=7, run_id="run_2", head_sha="d" * 40)
+    assert tracker.open_change(**columns).number == 7
+    (change,) = tracker.changes("proj_1")
+    assert (change.state, change.head_sha, change.ended_at) == ("open", "d" * 40, None)
+    assert change.closed_because is None
+
+
+@pytest.mark.both_databases
+def test_of_two_requests_of_a_branch_only_one_is_opened_again(
+    tracker: TrackerLedger, stores: Stores
+) -> None:
+    tracker.open_change(**draft_change(number=7, run_id="run_1"))
+    tracker.end_change("proj_1", 7, state="closed", now=NOW, merged_sha=None)
+    assert has_closed(stores, "proj_1")
+    tracker.open_change(**draft_change(number=8, run_id="run_2"))
+    assert not reopen_closed(stores, "proj_1", 7)
+    tracker.end_change("proj_1", 8, state="merged", now=NOW, merged_sha="c" * 40)
+    assert reopen_closed(stores, "proj_1", 7)
+    assert not has_closed(stores, "proj_1")
+    assert not any(reopen_closed(stores, "proj_1", number) for number in (7, 8, 9))
 
 
 @pytest.mark.parametrize(("state", "issue_state"), [("merged", "closed"), ("closed", "open")])

@@ -132,6 +132,25 @@ def test_a_change_that_is_closed_here_is_closed_there_with_the_reason(
     assert [one["body"] for one in shop.comments[change.number]] == ["Wrong file."]
 
 
+def test_a_pull_request_that_is_opened_again_at_the_forge_is_followed_again(
+    plane: RealPlane, twin: ForgeTwin, shop: Hosted
+) -> None:
+    project = add(plane, twin, shop)
+    number = shop.write("Mend it", "", "ready-for-agent")
+    plane.finish(project, issue=number)
+    change = only_change(plane, project)
+    shop.close(change.number)
+    assert plane.services.pull_requests.look_once(plane.clock()) == 1
+    assert only_change(plane, project).state == "closed"
+    shop.reopen(change.number)
+    assert plane.services.pull_requests.look_once(plane.clock()) == 1
+    again = only_change(plane, project)
+    assert (again.state, again.ended_at, again.closed_because) == ("open", None, None)
+    assert plane.services.pull_requests.look_once(plane.clock()) == 0
+    merged = plane.services.changes.merge(project.id, change.number, plane.clock())
+    assert merged.state == "merged"
+
+
 def test_while_the_forge_is_silent_nothing_is_known_and_nothing_is_a_strike(
     plane: RealPlane, twin: ForgeTwin, shop: Hosted
 ) -> None:
