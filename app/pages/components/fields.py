@@ -36,6 +36,14 @@ class Field:
         self.clear()
         return testid(control, mark) if mark else control
 
+    def show(self, value: Any) -> None:
+        """Set the value, and send it though it is the same here.
+
+        A dialog that closes keeps what was typed in the browser, whatever was set meanwhile.
+        """
+        self.control.set_value(value)
+        self.control.update()
+
     def refuse(self, sentence: str) -> None:
         """Show an error at the field."""
         self.control.classes("bad")

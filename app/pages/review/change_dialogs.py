@@ -176,7 +176,7 @@ class RequestChangesDialog:
     def open(self, asked: AskedChange, text: str = "") -> None:
         """Ask about a change; `text` was written already."""
         if self._asked is None or not self._asked.is_same(asked) or text:
-            self._text.control.set_value(text)
+            self._text.show(text)
         self._asked, self._key = asked, str(uuid.uuid4())
         self._refusal.clear()
         more = f" and your {comments_words(asked.drafts)}" if asked.drafts else ""
@@ -195,7 +195,6 @@ class RequestChangesDialog:
             self._refusal.show(problem)
         else:
             self._asked = None
-            self._text.control.set_value("")
             self._dialog.close()
             say_sent(self._session, run)
         finally:
@@ -244,7 +243,7 @@ class CloseDialog:
     def open(self, asked: AskedChange) -> None:
         """Ask about a change."""
         if self._asked is None or not self._asked.is_same(asked):
-            self._because.control.set_value("")
+            self._because.show("")
         self._asked = asked
         reads = " The next run on this issue reads it." if asked.closes is not None else ""
         self._because.control.props["placeholder"] = f"Why?{reads}"

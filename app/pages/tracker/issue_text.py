@@ -90,6 +90,8 @@ class IssueForm:
             }
             chosen = project_id or self._project.control.value or next(iter(choices), None)
             self._project.control.set_options(choices, value=chosen if chosen in choices else None)
+        for field in (self._title, self._body):
+            field.show(field.control.value)
         self._dialog.open()
         self._session.start(self._look())
 

@@ -48,6 +48,8 @@ def test_an_issue_from_its_first_word_to_its_merge(
         ("Export the ledger", "After the rounding.\n\n## Blocked by\n\n- #1"),
     ):
         page.get_by_test_id("new-issue").click()
+        expect(page.get_by_test_id("issue-title")).to_have_value("")
+        expect(page.get_by_test_id("issue-body")).to_have_value("")
         page.get_by_test_id("issue-title").fill(title)
         page.get_by_test_id("issue-body").fill(text)
         page.get_by_test_id("issue-submit").click()

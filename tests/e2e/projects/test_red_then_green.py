@@ -39,6 +39,12 @@ def test_red_work_goes_back_by_key_and_is_merged_once_it_is_green(
     # what is pressed while the dialog fades is not lost
     keys.press("k")
     expect(row).to_have_attribute("aria-selected", "false")
+    # the next request begins empty
+    keys.press("r")
+    expect(page.get_by_test_id("request-text")).to_be_focused()
+    expect(page.get_by_test_id("request-text")).to_have_value("")
+    keys.press("Escape")
+    expect(page.get_by_test_id("request-dialog")).to_be_hidden()
     keys.press("j")
 
     # nobody reloads the page: it comes back green, and is no draft any more
