@@ -102,6 +102,8 @@ def test_a_merge_by_one_leaves_the_others_comments_readable(
     ann.get_by_test_id("merge-confirm").click()
     expect(bob.get_by_test_id("change-state")).to_have_text("Merged")
     expect(bob.get_by_test_id("review-bar")).to_be_hidden()
+    for mark in ("file-add", "line-add"):
+        expect(bob.get_by_test_id(mark).first).to_be_hidden()
     consoles.expect("409")
     bob.get_by_test_id("add-to-review").click()
     expect(bob.get_by_test_id("toast")).to_contain_text("This change request is no longer open.")

@@ -132,8 +132,10 @@ class FilesTab:
             f'{files} <b class="add">+{added:,}</b><b class="del">−{deleted:,}</b>'
         )
         self._bar.show(self._change)
+        is_open = self._change.state == "open"
+        self._root.classes(**{"remove" if is_open else "add": "ended"})
         for one in (self._add, self._close):
-            one.set_visibility(self._change.state == "open")
+            one.set_visibility(is_open)
 
     def _show_on_all(self, comments: Sequence[ChangeCommentOut]) -> None:
         if comments and self._on_all is None:
