@@ -24,6 +24,12 @@ class NotSignedIn(Refusal):
     code, status = "not_signed_in", 401
 
 
+class NotSignedByForge(Refusal):
+    """This is not signed with the secret of that forge's hooks."""
+
+    code, status = "not_signed", 401
+
+
 class Forbidden(Refusal):
     """You may not do this, or not from that page."""
 

@@ -89,7 +89,7 @@ class ControlPlane:
     def start(self) -> None:
         """Migrate the databases and subscribe to events; no work starts yet."""
         self.migrate()
-        if not self.services.forges.holds_key():
+        if not self.services.secret_key.fits():
             raise CannotStart(
                 f"{self.settings.secret_key} is not the key of the tokens in the database: "
                 "set RUNYARD_SECRET_KEY_FILE to the file that is."

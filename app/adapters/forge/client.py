@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from app.adapters.forge.meter import Meter
 from app.domain.json.objects import is_object
 from app.services.ports import ForgeSilent
 
@@ -76,6 +77,7 @@ class ForgeClient:
         *,
         clock: Callable[[], float] = monotonic,
         pick: Callable[[float, float], float] = random.uniform,
+        meter: Meter | None = None,
     ) -> None:
         if not token.strip():
             raise ValueError("an empty token is served as nobody")
@@ -95,8 +97,7 @@ class ForgeClient:
         self._failures, self._closed_until = 0, 0.0
         self._because = ""
         self._refused: str | None = None
-        # requests sent
-        self.spent = 0
+        self.meter = meter or Meter()
         # seconds by which the forge's clock is ahead of this machine's
         self.ahead = 0.0
 
@@ -186,7 +187,7 @@ class ForgeClient:
                 raise ForgeSilent(self._because, retry_after=max(1, round(left)))
 
     def _fetch(self, method: str, url: str, **more: Any) -> httpx.Response:
-        self.spent += 1
+        self.meter.count()
         try:
             with self._http.stream(method, url, **more) as response:
                 body, late = bytearray(), monotonic() + WHOLE_SECONDS
@@ -205,6 +206,7 @@ class ForgeClient:
     def _judge(self, response: httpx.Response) -> Answer:
         """Return a reliable answer. Raises ForgeSilent for one that proves nothing."""
         self._note_date(response)
+        self.meter.note(response.headers)
         status, headers = response.status_code, response.headers
         body, is_json = _json_of(response)
         answer = Answer(status, body, headers, is_json)

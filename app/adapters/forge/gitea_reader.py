@@ -15,11 +15,18 @@ from app.adapters.forge.gitea_rows import (
     path_of,
     said_by,
 )
+from app.domain.json.objects import is_object
 from app.services.ports import (
     ForgeSilent,
     HostedRepository,
     Repository,
 )
+
+# what a hook tells of
+HOOKED = [
+    *("issues", "issue_label", "issue_comment", "pull_request", "pull_request_sync"),
+    *("pull_request_review", "pull_request_comment", "push", "create"),
+]
 
 
 class GiteaReader:
@@ -50,6 +57,27 @@ class GiteaReader:
         except NotThere as problem:
             raise ForgeSilent(said_by(problem.answer)) from problem
         return sorted(map(hosted_of, rows), key=lambda one: one.full_name)
+
+    def install_hook(self, full_name: str, url: str, secret: str) -> str:
+        """Have a repository send hooks to an address, unless it does; return why not, or "".
+
+        That needs admin rights there. Raises ForgeSilent.
+        """
+        path = f"{path_of(Repository('', '', full_name=full_name))}/hooks"
+        try:
+            known = self.client.pages(path)
+        except NotThere as problem:
+            return said_by(problem.answer)
+        configs = [one.get("config") for one in known]
+        if any(is_object(one) and one.get("url") == url for one in configs):
+            return ""
+        config = {"url": url, "content_type": "json", "secret": secret}
+        made = self.client.send(
+            "POST",
+            path,
+            {"type": "gitea", "config": config, "events": HOOKED, "active": True},
+        )
+        return "" if made.is_good else said_by(made)
 
     def pulls(self, repo: Repository, **params: Any) -> list[dict[str, Any]]:
         """Return pull requests whose head is in the repository itself, without those of forks."""

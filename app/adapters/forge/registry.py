@@ -10,6 +10,7 @@ from typing import Protocol
 
 from app.adapters.forge.client import ForgeClient
 from app.adapters.forge.gitea import GiteaForge
+from app.adapters.forge.meter import Meter
 from app.adapters.forge.probe import GITEA_API, examine, find_kind
 from app.adapters.forge.tracked import TrackedForge
 from app.domain.secret_masks import Secret
@@ -20,6 +21,7 @@ from app.services.ports import (
     ForgeStanding,
     HostedRepository,
     PullRequests,
+    Spending,
     TrackerStore,
 )
 
@@ -61,6 +63,8 @@ class ForgeRegistry:
         self._rows: tuple[ForgeRow, ...] | None = None
         # to be masked in what agents print
         self.tokens: tuple[Secret, ...] = ()
+        self._unsealed: dict[str, str] = {}
+        self._meters: dict[str, Meter] = {}
         # by id, with the encrypted token that it was made for, and when that was found good
         self._known: dict[str, tuple[str, datetime, TrackedForge]] = {}
 
@@ -75,10 +79,9 @@ class ForgeRegistry:
         found = self._read()
         if found is not None:
             rows = tuple(found)
-            self.tokens = tuple(
-                Secret(f"the token of {row.url}", self._unseal(row.token)) for row in rows
-            )
-            self._rows = rows
+            unsealed = {row.id: self._unseal(row.token) for row in rows}
+            self.tokens = tuple(Secret(f"the token of {row.url}", unsealed[row.id]) for row in rows)
+            self._unsealed, self._rows = unsealed, rows
 
     def of(self, project: ProjectRow) -> Forge:
         """Return a project's tracker. Raises ForgeSilent if its forge is gone."""
@@ -95,7 +98,7 @@ class ForgeRegistry:
         for row in self.rows():
             if repository_name(row.url, origin) is not None:
                 name = row.acts_as or "runyard"
-                pair = base64.b64encode(f"{name}:{self._unseal(row.token)}".encode()).decode()
+                pair = base64.b64encode(f"{name}:{self._unsealed[row.id]}".encode()).decode()
                 place = f"http.{row.url}/"
                 return [
                     (f"{place}.extraHeader", f"Authorization: Basic {pair}"),
@@ -122,6 +125,19 @@ class ForgeRegistry:
         """Return the repositories that a forge's token sees. Raises ForgeSilent."""
         return self._tracked(forge_id).remote.repositories()
 
+    def install_hook(self, forge_id: str, full_name: str, url: str, secret: str) -> str:
+        """Have a repository send hooks to an address; return why not, "" if it does.
+
+        Raises ForgeSilent.
+        """
+        return self._tracked(forge_id).remote.install_hook(full_name, url, secret)
+
+    def spending(self) -> dict[str, Spending]:
+        """Return what was asked of each forge since the start, by its id."""
+        with self._guard:
+            meters = dict(self._meters)
+        return {row.id: meters.get(row.id, Meter()).read() for row in self.rows()}
+
     def is_any(self) -> bool:
         """Return True if a forge is known."""
         return bool(self.rows())
@@ -146,5 +162,6 @@ class ForgeRegistry:
     def _make(self, row: ForgeRow) -> TrackedForge:
         if row.kind == ForgeKind.GITHUB:
             raise ForgeSilent("GitHub cannot be used yet", needs_attention=True)
-        client = ForgeClient(f"{row.url}{GITEA_API}", self._unseal(row.token))
+        meter = self._meters.setdefault(row.id, Meter())
+        client = ForgeClient(f"{row.url}{GITEA_API}", self._unsealed[row.id], meter=meter)
         return TrackedForge(GiteaForge(client), self._store)

@@ -41,6 +41,10 @@ class RemoteForge(Forge, PullRequests, Protocol):
         """Return the repositories that the token sees. Raises ForgeSilent."""
         ...
 
+    def install_hook(self, full_name: str, url: str, secret: str) -> str:
+        """Have a repository send hooks; return why not, "" if it does. Raises ForgeSilent."""
+        ...
+
 
 @dataclass(frozen=True)
 class TrackedForge:

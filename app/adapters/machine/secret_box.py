@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
 class WrongKey(Exception):
@@ -14,7 +17,10 @@ class WrongKey(Exception):
 
 
 class SecretBox:
-    """Encrypts and decrypts texts; its key is made at first use, readable by this user alone."""
+    """Encrypts and decrypts texts; its key is made at first use, readable by this user alone.
+
+    A file with several lines holds the key first, and below it those that still open something.
+    """
 
     def __init__(self, key_file: Path) -> None:
         self.key_file = key_file
@@ -38,11 +44,45 @@ class SecretBox:
             return False
         return True
 
-    def _fernet(self, *, make: bool) -> Fernet:
+    @contextmanager
+    def rotation(self) -> Generator[None]:
+        """Encrypt with a fresh key from now on, and drop those before it at the end.
+
+        They are kept if the body raises. Rotations by several servers take turns.
+        """
+        self._make()
+        lock = self.key_file.with_name(f".{self.key_file.name}.lock")
+        held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            fresh = Fernet.generate_key().decode()
+            self._write([fresh, *self._keys()])
+            yield
+            self._write([fresh])
+        finally:
+            os.close(held)
+
+    def _keys(self) -> list[str]:
+        return self.key_file.read_text().split()
+
+    def _write(self, keys: list[str]) -> None:
+        """Replace the key file as a whole: a crash leaves the old one or the new one."""
+        fresh = self.key_file.with_name(f".{self.key_file.name}.{os.getpid()}")
+        with contextlib.suppress(FileNotFoundError):
+            fresh.unlink()
+        _write_new(fresh, "".join(f"{key}\n" for key in keys).encode())
+        fresh.replace(self.key_file)
+        folder = os.open(self.key_file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _fernet(self, *, make: bool) -> MultiFernet:
         try:
             if make:
                 self._make()
-            return Fernet(self.key_file.read_text().strip())
+            return MultiFernet([Fernet(key) for key in self._keys()])
         except FileNotFoundError as problem:
             raise WrongKey(f"{self.key_file} is missing") from problem
         except ValueError as problem:
@@ -54,13 +94,18 @@ class SecretBox:
             return
         self.key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self.key_file.with_name(f".{self.key_file.name}.{os.getpid()}")
-        opened = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        _write_new(fresh, Fernet.generate_key())
         try:
-            with os.fdopen(opened, "wb") as written:
-                written.write(Fernet.generate_key())
-                written.flush()
-                os.fsync(written.fileno())
             with contextlib.suppress(FileExistsError):
                 os.link(fresh, self.key_file)
         finally:
             fresh.unlink()
+
+
+def _write_new(place: Path, content: bytes) -> None:
+    """Write a file that only this user can read, and that a crash does not leave half written."""
+    opened = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(opened, "wb") as written:
+        written.write(content)
+        written.flush()
+        os.fsync(written.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -38,6 +39,16 @@ def change_forge(
 def check_forge(forge: str) -> Call[schemas.ForgeOut]:
     """Ask a forge again what its token may do."""
     return Call("POST", _of(forge, "/check"), "ForgeOut")
+
+
+def hook(forge: str, install: Sequence[str] = ()) -> Call[schemas.HookOut]:
+    """Return where a forge shall send its hooks, after installing them in these repositories."""
+    return Call("POST", _of(forge, "/hook"), "HookOut", body={"install": list(install)})
+
+
+def rotate_secrets() -> Call[schemas.SealedAnew]:
+    """Encrypt every stored secret with a fresh key."""
+    return Call("POST", "/secrets/rotate", "SealedAnew")
 
 
 def remove_forge(forge: str) -> Call[schemas.ForgeOut]:

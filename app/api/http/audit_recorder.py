@@ -35,6 +35,8 @@ WORDS = {
     "/bulk/{bulk_id}/abort": "abort_bulk",
     "/demo-project": "add_project",
     "/forges/{forge_id}/check": "check_forge",
+    "/forges/{forge_id}/hook": "show_hook",
+    "/secrets/rotate": "rotate_secrets",
     "/idempotency-keys/{key}/reset": "reset_key",
     "/login": "sign_in",
     "/login-links": "make_login_link",

@@ -11,6 +11,7 @@ READ_METHODS = frozenset({"GET", "HEAD"})
 SIGN_IN_PATH = "/login"
 OPEN_PATHS = frozenset({"/healthz", "/readyz", SIGN_IN_PATH})
 OPEN_FOLDER = "/assets/"
+HOOKS = "/api/v1/hooks/"
 OWN_SITE = frozenset({"", "none", "same-origin"})
 NDJSON = "application/x-ndjson"
 MAX_BODY = 1024 * 1024
@@ -113,8 +114,13 @@ class RequestInfo:
     def is_open(self) -> bool:
         """True for the paths that need no sign-in, and for the sign-in itself."""
         if self.is_socket or self.method not in READ_METHODS:
-            return self.posts_secret
+            return self.posts_secret or self.is_hook
         return self.path in OPEN_PATHS or self.path.startswith(OPEN_FOLDER)
+
+    @property
+    def is_hook(self) -> bool:
+        """True for a delivery of a forge, whose signature the route checks."""
+        return self.method == "POST" and self.path.startswith(HOOKS)
 
     @property
     def posts_secret(self) -> bool:

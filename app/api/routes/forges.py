@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from dataclasses import asdict
 
-from app.api.http.dependencies import require_browser
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from app.api.client.protocol import BASE_PATH
+from app.api.http.dependencies import own_address, require_browser
 from app.api.http.openapi import IN_A_BROWSER
-from app.api.schemas import ForgeChange, ForgeOut, Forges, HostedOut, HostedRepositories, NewForge
+from app.api.schemas import (
+    ForgeChange,
+    ForgeOut,
+    Forges,
+    HookOrder,
+    HookOut,
+    HostedOut,
+    HostedRepositories,
+    NewForge,
+    SealedAnew,
+    SpendingOut,
+)
+from app.errors import NotSignedByForge
 from app.services.container import Services
+from app.services.ports import Spending
 from app.services.rows import ForgeServer
 
 SETTINGS_PAGE = "/settings"
@@ -21,7 +38,8 @@ def routes(services: Services) -> APIRouter:
     @router.get("/forges")
     def list_them() -> Forges:
         """All forges by name; their tokens are never shown."""
-        return Forges(items=[_out(one) for one in services.forges.all()])
+        spent = services.forges.spending()
+        return Forges(items=[_out(one, spent.get(one.id)) for one in services.forges.all()])
 
     @router.post("/forges", status_code=201, responses=IN_A_BROWSER)
     def add(body: NewForge, request: Request, response: Response) -> ForgeOut:
@@ -54,6 +72,7 @@ def routes(services: Services) -> APIRouter:
         return _out(services.forges.remove(forge_id))
 
     router.routes.extend(_asking_routes(services).routes)
+    router.routes.extend(_secret_routes(services).routes)
     return router
 
 
@@ -87,7 +106,37 @@ def _asking_routes(services: Services) -> APIRouter:
     return router
 
 
-def _out(forge: ForgeServer) -> ForgeOut:
+def _secret_routes(services: Services) -> APIRouter:
+    router = APIRouter(tags=["forges"])
+
+    @router.post("/forges/{forge_id}/hook", responses=IN_A_BROWSER)
+    def hook(forge_id: str, body: HookOrder, request: Request) -> HookOut:
+        """Where the forge shall send its hooks, and their secret; installs it where it may."""
+        require_browser(services, request, SETTINGS_PAGE)
+        base = own_address(request, BASE_PATH)
+        known = services.hooks.address(forge_id, base, body.install)
+        return HookOut.model_validate(asdict(known))
+
+    @router.post("/hooks/{forge_id}", status_code=202, response_class=Response)
+    async def take_hook(forge_id: str, request: Request) -> None:
+        """Take a signed delivery as a hint to look now; needs no sign-in."""
+        body = await request.body()
+        if not await run_in_threadpool(services.hooks.take, forge_id, request.headers, body):
+            raise NotSignedByForge
+
+    @router.post("/secrets/rotate", responses=IN_A_BROWSER)
+    def rotate_secrets(request: Request) -> SealedAnew:
+        """Encrypt every stored secret with a fresh key."""
+        require_browser(services, request, SETTINGS_PAGE)
+        return SealedAnew(secrets=services.secret_key.rotate())
+
+    return router
+
+
+def _out(forge: ForgeServer, spent: Spending | None = None) -> ForgeOut:
     told = {name: getattr(forge, name) for name in _SAME}
     login = {"login": forge.acts_as}
-    return ForgeOut.model_validate({**told, "kind": forge.kind, "acts_as": login, "may": forge.may})
+    spending = spent and SpendingOut.model_validate(asdict(spent))
+    return ForgeOut.model_validate(
+        {**told, "kind": forge.kind, "acts_as": login, "may": forge.may, "spending": spending}
+    )

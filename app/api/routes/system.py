@@ -285,9 +285,33 @@ def _metrics(services: Services) -> CollectorRegistry:
     for project in services.projects.all():
         state = "archived" if project.archived_at else project.state
         projects.labels(state).inc()
+    _add_forges(registry, services)
     sweeps = Counter("runyard_sweeps", "Sweeps since this server's start", registry=registry)
     sweeps.inc(services.sweep.done)
     return registry
+
+
+def _add_forges(registry: CollectorRegistry, services: Services) -> None:
+    label = ["forge"]
+    requests = Counter(
+        "runyard_forge_requests", "Requests since this server's start", label, registry=registry
+    )
+    remaining = Gauge(
+        "runyard_forge_remaining", "Requests that the forge says are left", label, registry=registry
+    )
+    reset = Gauge(
+        "runyard_forge_reset_seconds", "Seconds until its limit is reset", label, registry=registry
+    )
+    spent = services.forges.spending()
+    for forge in services.forges.all():
+        one = spent.get(forge.id)
+        if one is None:
+            continue
+        requests.labels(forge.name).inc(one.requests)
+        if one.remaining is not None:
+            remaining.labels(forge.name).set(one.remaining)
+        if one.reset_seconds is not None:
+            reset.labels(forge.name).set(one.reset_seconds)
 
 
 def notification_routes(services: Services) -> APIRouter:

@@ -47,6 +47,40 @@ class ForgeOut(Answer):
     needs_attention: str | None
     created_at: Moment
     checked_at: Moment
+    spending: SpendingOut | None = None
+
+
+class HookOrder(Body):
+    """The body of `POST /forges/{id}/hook`: repositories to install the hook in, as OWNER/NAME."""
+
+    install: list[Prose] = Field(default=[], max_length=500)
+
+
+class HookOut(Answer):
+    """Where the forge shall send its hooks, and the secret that signs them.
+
+    `refused` says why a hook was not installed, by repository.
+    """
+
+    url: str
+    secret: str
+    installed: list[str]
+    refused: dict[str, str]
+
+
+class SealedAnew(Answer):
+    """How many secrets were encrypted with a fresh key."""
+
+    secrets: int
+
+
+class SpendingOut(Answer):
+    """What was asked of a forge since the start, and what it says is left; None if it does not."""
+
+    requests: int
+    last_minute: int
+    remaining: int | None
+    reset_seconds: int | None
 
 
 class Forges(Answer):

@@ -39,8 +39,17 @@ def register(app: typer.Typer) -> None:
         "runyard forges edit codeberg.org --name work",
     )
     forges.command("edit", epilog=edit)(edit_forge)
+    hook = example(
+        "runyard forges hook codeberg.org",
+        "runyard forges hook codeberg.org --install acme/shop",
+    )
+    forges.command("hook", epilog=hook)(show_hook)
     forges.command("remove", epilog=example("runyard forges remove work"))(remove_forge)
     app.add_typer(forges, name="forges")
+    rotate = "runyard secrets rotate"
+    secrets = group("Manage the key of the stored secrets.", rotate)
+    secrets.command("rotate", epilog=example(rotate))(rotate_secrets)
+    app.add_typer(secrets, name="secrets")
 
 
 def list_forges(json_only: Json = False, data_dir: DataDir = None) -> None:
@@ -89,6 +98,46 @@ def edit_forge(
     server = connect(data_dir)
     call = forge_calls.change_forge(forge, name=name, token=_token() if new_token else None)
     _print(server.ask(call), json_only=json_only)
+
+
+def show_hook(
+    forge: Forge,
+    install: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REPO", help="Install it in this repository, as OWNER/NAME; may be repeated."
+        ),
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Print where a forge shall send its hooks, and their secret, or install them."""
+    answer = connect(data_dir).ask(forge_calls.hook(forge, install or ()))
+    refused: dict[str, str] = answer["refused"]
+    if json_only:
+        print_json(answer if install else {name: answer[name] for name in ("url", "secret")})
+    else:
+        screen = out()
+        screen.print(f"address  {answer['url']}")
+        screen.print(f"secret   {answer['secret']}")
+        for name in answer["installed"]:
+            screen.print(Painted(f"installed in {name}", "green"))
+        for name, because in refused.items():
+            err().print(Painted(f"{name}: {because}", "yellow"))
+    if refused:
+        raise typer.Exit(1)
+
+
+def rotate_secrets(json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Encrypt every stored secret with a fresh key.
+
+    Servers with a key file of their own need a copy of the new one, and a restart.
+    """
+    answer = connect(data_dir).ask(forge_calls.rotate_secrets())
+    if json_only:
+        print_json(answer)
+    else:
+        err().print(f"A fresh key encrypts {answer['secrets']} secrets now.")
 
 
 def remove_forge(forge: Forge, json_only: Json = False, data_dir: DataDir = None) -> None:

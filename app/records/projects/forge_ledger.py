@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import delete, func, update
@@ -17,6 +18,8 @@ from app.records.tables import ForgeServer, Project, Setting
 KEY_CHECK = "secret_key_check"
 # what the audit tells of a forge; its token never
 _TOLD = ("name", "kind", "url", "acts_as")
+# the columns of a forge that are encrypted
+SEALED = ("token", "hook_secret")
 
 
 class ForgeLedger:
@@ -29,6 +32,11 @@ class ForgeLedger:
         """Return all forges, by name."""
         with self.stores.control.reading() as session:
             return list(session.exec(select(ForgeServer).order_by(col(ForgeServer.name))).all())
+
+    def one(self, forge_id: str) -> ForgeServer | None:
+        """Return a forge by its id, or None."""
+        with self.stores.control.reading() as session:
+            return session.get(ForgeServer, forge_id)
 
     def insert(self, forge: ForgeServer) -> None:
         """Keep a forge. Raises NameInUse if its name or address is taken."""
@@ -83,3 +91,28 @@ class ForgeLedger:
                 known = Setting(name=KEY_CHECK, value=sealed)
                 tx.add(known)
             return known.value
+
+    def keep_hook_secret(self, forge_id: str, sealed: str) -> str:
+        """Keep the secret of a forge's hooks, unless there is one; return the one that is kept."""
+        with self.stores.control.transaction() as tx:
+            forge = tx.get(ForgeServer, forge_id, with_for_update=True)
+            if forge is None or forge.hook_secret is not None:
+                return sealed if forge is None else str(forge.hook_secret)
+            forge.hook_secret = sealed
+            record(tx, after={"hook_secret": "made"})
+            return sealed
+
+    def seal_anew(self, seal: Callable[[str], str]) -> int:
+        """Encrypt every secret and the check value anew, all or none; return how many secrets."""
+        count = 0
+        with self.stores.control.transaction() as tx:
+            check = tx.get(Setting, KEY_CHECK, with_for_update=True)
+            if check is not None:
+                check.value = seal(check.value)
+            for forge in tx.scalars(select(ForgeServer).with_for_update()):
+                for name in SEALED:
+                    if sealed := getattr(forge, name):
+                        setattr(forge, name, seal(sealed))
+                        count += 1
+            record(tx, after={"secrets": count})
+        return count

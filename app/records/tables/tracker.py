@@ -30,6 +30,8 @@ class ForgeServer(SQLModel, table=True):
     url: str = Field(unique=True)
     # encrypted, see app.adapters.machine.secret_box
     token: str = Field(sa_type=Text)
+    # signs the hooks that it sends; encrypted, too
+    hook_secret: str | None = Field(default=None, sa_type=Text)
     version: str
     # what its last check found: whose token it is, what that may and what it lacks
     acts_as: str

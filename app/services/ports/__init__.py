@@ -28,6 +28,7 @@ from app.services.ports.forges import (
     PullRequests,
     RequestState,
     SecretBox,
+    Spending,
 )
 from app.services.ports.homes import Homes, PrivateHome, PrivateHomeUnavailable
 from app.services.ports.notifiers import Notifier, NotTaken
@@ -152,6 +153,7 @@ __all__ = [
     "SandboxUnavailable",
     "SecretBox",
     "SignedIn",
+    "Spending",
     "Step",
     "Tampered",
     "TrackerStore",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -54,6 +55,19 @@ class HostedRepository:
     lacks: str = ""
 
 
+@dataclass(frozen=True)
+class Spending:
+    """What was asked of a forge: in all, and in the last minute; what it says is left.
+
+    `remaining` and `reset_seconds` are None where a forge tells no limit.
+    """
+
+    requests: int
+    last_minute: int
+    remaining: int | None = None
+    reset_seconds: int | None = None
+
+
 class Forges(Protocol):
     """The forges that are known, and what is at an address."""
 
@@ -75,6 +89,17 @@ class Forges(Protocol):
 
     def repositories(self, forge_id: str) -> list[HostedRepository]:
         """Return the repositories that the token sees. Raises ForgeSilent."""
+        ...
+
+    def install_hook(self, forge_id: str, full_name: str, url: str, secret: str) -> str:
+        """Have a repository send hooks to an address; return why not, "" if it does.
+
+        Raises ForgeSilent.
+        """
+        ...
+
+    def spending(self) -> dict[str, Spending]:
+        """Return what was asked of each forge, by its id."""
         ...
 
     def is_any(self) -> bool:
@@ -114,6 +139,10 @@ class SecretBox(Protocol):
 
     def unseal(self, sealed: str) -> str:
         """Return the text of an encrypted one."""
+        ...
+
+    def rotation(self) -> AbstractContextManager[None]:
+        """Encrypt with a fresh key from now on; the ones before it are dropped at the end."""
         ...
 
     def opens(self, sealed: str) -> bool:

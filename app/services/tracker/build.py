@@ -10,9 +10,11 @@ from app.services.system.build import SystemServices
 from app.services.tracker.changes import ChangeService
 from app.services.tracker.conflicts import Conflicts
 from app.services.tracker.forges import ForgeService
+from app.services.tracker.hooks import ForgeHooks
 from app.services.tracker.issues import IssueService
 from app.services.tracker.pull_requests import PullRequestWatch
 from app.services.tracker.reverts import Reverts
+from app.services.tracker.secret_key import SecretKey
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,10 @@ class TrackerServices:
     changes: ChangeService
     conflicts: Conflicts
     reverts: Reverts
+    secret_key: SecretKey
     forges: ForgeService
     pull_requests: PullRequestWatch
+    hooks: ForgeHooks
 
 
 def build(
@@ -34,11 +38,16 @@ def build(
     conflicts = Conflicts(context)
     system.origins.on_fetched(conflicts.request, conflicts.projects)
     changes = ChangeService(context, lifecycle.push_checks, system.origins)
+    key = SecretKey(context)
+    forges = ForgeService(context, key)
+    watch = PullRequestWatch(context, changes, system.leases)
     return TrackerServices(
         issues=IssueService(context.ledgers, context.adapters),
         changes=changes,
         conflicts=conflicts,
         reverts=Reverts(context, changes, system.origins),
-        forges=ForgeService(context),
-        pull_requests=PullRequestWatch(context, changes, system.leases),
+        secret_key=key,
+        forges=forges,
+        pull_requests=watch,
+        hooks=ForgeHooks(context, forges, key, watch),
     )

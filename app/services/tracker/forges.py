@@ -23,11 +23,10 @@ from app.records.feed import FeedBroke, ForgesChanged, Numbered
 from app.records.projects.project_ledger import NameInUse
 from app.records.tables import ForgeServer
 from app.services.context import Context
-from app.services.ports import ForgeSilent, ForgeStanding, HostedRepository
+from app.services.ports import ForgeSilent, ForgeStanding, HostedRepository, Spending
+from app.services.tracker.secret_key import SecretKey
 
 log = structlog.get_logger()
-# what the key of the secrets has to open
-CHECK_VALUE = "Runyard's secrets"
 SCHEMES = ("https://", "http://", "ssh://")
 
 
@@ -48,10 +47,10 @@ class TrackerChoice:
 class ForgeService:
     """Adds, checks and removes forges, and finds the one that keeps a repository."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, key: SecretKey) -> None:
         self._ledger = context.ledgers.forges
         self._forges = context.adapters.forges
-        self._box = context.adapters.secret_box
+        self._key = key
         self._workers = context.workers
         context.feed.subscribe(self._on_change, (ForgesChanged, FeedBroke))
 
@@ -69,11 +68,6 @@ class ForgeService:
             if forge in (one.id, one.name):
                 return one
         raise NotFound(f"There is no forge {forge!r}.")
-
-    def holds_key(self) -> bool:
-        """Return False if this server's key does not open the stored secrets."""
-        sealed = self._ledger.key_check()
-        return sealed is None or self._box.opens(sealed)
 
     def add(
         self, url: str, token: str, now: datetime, *, kind: str | None = None, name: str = ""
@@ -93,7 +87,7 @@ class ForgeService:
             name=name.strip() or host_of(address),
             kind=found.kind,
             url=address,
-            token=self._seal(token.strip()),
+            token=self._key.seal(token.strip()),
             created_at=now,
             **_told(found, now),
         )
@@ -113,7 +107,7 @@ class ForgeService:
         columns: dict[str, Any] = {}
         if token is not None:
             found = self._inspect(known.url, known.kind, _given(token, known.kind))
-            columns = {"token": self._seal(token.strip()), **_told(found, now)}
+            columns = {"token": self._key.seal(token.strip()), **_told(found, now)}
         if name is not None:
             if not name.strip():
                 raise Invalid.field("name", "Give the forge a name.")
@@ -131,7 +125,7 @@ class ForgeService:
         """Ask a forge again what its token may do; what it says is kept. Raises a Refusal."""
         known = self.find(forge)
         try:
-            found = self._forges.inspect(known.url, known.kind, self._box.unseal(known.token))
+            found = self._forges.inspect(known.url, known.kind, self._key.unseal(known.token))
         except ForgeSilent as silence:
             if not silence.needs_attention:
                 raise ForgeUnavailable(f"{known.url}: {silence}.") from silence
@@ -151,6 +145,10 @@ class ForgeService:
             sentence = f"{refusals[one.id].capitalize()}."
             self._ledger.change(one.id, needs_attention=sentence)
         return len(fresh)
+
+    def spending(self) -> dict[str, Spending]:
+        """Return what was asked of each forge since this server's start, by its id."""
+        return self._forges.spending()
 
     def remove(self, forge: str) -> ForgeServer:
         """Remove a forge that no project uses. Raises NotFound, ProjectBusy."""
@@ -235,12 +233,6 @@ class ForgeService:
             return self._forges.inspect(address, kind, token)
         except ForgeSilent as silence:
             raise _refusal("token", address, silence) from silence
-
-    def _seal(self, token: str) -> str:
-        sealed = self._ledger.keep_key_check(self._box.seal(CHECK_VALUE))
-        if not self._box.opens(sealed):
-            raise Invalid("This server's key is not the one of the stored secrets.")
-        return self._box.seal(token)
 
 
 def _refusal(field: str, address: str, silence: ForgeSilent) -> Exception:

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class PullRequestWatch:
-    """Notices what became of open pull requests; only the server that sweeps asks."""
+    """Notices what became of pull requests; only the server that sweeps asks for all of them."""
 
     def __init__(self, context: Context, changes: ChangeService, leases: Leases) -> None:
         self._stores = context.stores
@@ -32,11 +32,17 @@ class PullRequestWatch:
         self._clock = context.clock
         self._changes = changes
         self._leases = leases
-        self._rounds = SingleFlight(lambda _: self.look_once(self._clock()))
+        self._rounds = SingleFlight(self._go_round)
 
-    def request(self) -> None:
-        """Look soon, on a worker thread."""
-        self._rounds.request(self._workers)
+    def request(self, project_id: str = "") -> None:
+        """Look soon, on a worker thread: at one project, or at all."""
+        self._rounds.request(self._workers, project_id)
+
+    def _go_round(self, project_id: str) -> None:
+        if not project_id:
+            self.look_once(self._clock())
+        elif project := self._projects.find(project_id):
+            self._try_to_look(project, self._clock())
 
     def look_once(self, now: datetime) -> int:
         """Ask every forge for our pull requests; return how many have ended, moved or come back.
@@ -47,15 +53,19 @@ class PullRequestWatch:
             return 0
         changed = 0
         for project in self._projects.all():
-            if project.forge_id is None or project.archived_at is not None:
-                continue
-            try:
-                changed += self._look_at(project, now)
-            except ForgeSilent as silence:
-                log.info("forge_silent", project_id=project.id, because=silence)
-            except Exception:
-                log.exception("pull_requests_not_read", project_id=project.id)
+            changed += self._try_to_look(project, now)
         return changed
+
+    def _try_to_look(self, project: Project, now: datetime) -> int:
+        if project.forge_id is None or project.archived_at is not None:
+            return 0
+        try:
+            return self._look_at(project, now)
+        except ForgeSilent as silence:
+            log.info("forge_silent", project_id=project.id, because=silence)
+        except Exception:
+            log.exception("pull_requests_not_read", project_id=project.id)
+        return 0
 
     def _look_at(self, project: Project, now: datetime) -> int:
         is_open = undecided(self._stores, project.id)

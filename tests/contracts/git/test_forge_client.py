@@ -84,9 +84,9 @@ def test_an_outage_is_asked_about_less_and_less(
     waits: list[int | None] = []
     for _ in range(8):
         waits.append(silence_of(lambda: client.get(ISSUES)).retry_after)
-        spent = client.spent
+        spent = client.meter.read().requests
         silence_of(lambda: client.get(ISSUES))
-        assert client.spent == spent, "asked again before the pause was over"
+        assert client.meter.read().requests == spent, "asked again before the pause was over"
         clock.now += 61
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
     twin.before = None
@@ -96,9 +96,9 @@ def test_an_outage_is_asked_about_less_and_less(
 def test_a_refused_token_is_not_tried_again(twin: ForgeTwin, client: ForgeClient) -> None:
     twin.before = lambda _, __: (401, {"message": "invalid username, password or token"})
     assert silence_of(lambda: client.get(ISSUES)).needs_attention
-    twin.before, spent = None, client.spent
+    twin.before, spent = None, client.meter.read().requests
     assert silence_of(lambda: client.get(ISSUES)).needs_attention
-    assert (client.spent, client.refused) == (spent, "the forge refused the token")
+    assert (client.meter.read().requests, client.refused) == (spent, "the forge refused the token")
 
 
 def test_a_limit_is_obeyed_and_a_missing_scope_is_named(

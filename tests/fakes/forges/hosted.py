@@ -59,6 +59,8 @@ class Hosted:
     labels: list[dict[str, Any]] = field(default_factory=list)
     blockers: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    hooks: list[dict[str, Any]] = field(default_factory=list)
+    admins: tuple[str, ...] = ("acme",)
     has_issues: bool = True
     has_pulls: bool = True
     renamed_to: str = ""
@@ -163,6 +165,7 @@ class Hosted:
             (r"/issues/(\d+)/dependencies", self._dependencies),
             (r"/issues/(\d+)/labels", self._label),
             (r"/labels", self._labels),
+            (r"/hooks", self._hooks),
             (r"/assignees", self._assignees),
             (r"/pulls", self._pulls),
             (r"/pulls/(\d+)", self._pull),
@@ -222,6 +225,21 @@ class Hosted:
     def _assignees(self, *_: Any) -> Made:
         names = dict.fromkeys([*self.writers, self.name.partition("/")[0]])
         return 200, [Person(name).row() for name in names]
+
+    def _hooks(self, method: str, _: Any, body: Any, login: str) -> Made:
+        if login not in self.admins:
+            said = "user should be an owner or a collaborator with admin write of a repository"
+            return 403, {"message": said}
+        if method == "GET":
+            hidden = [
+                one | {"config": {key: one["config"][key] for key in ("url", "content_type")}}
+                for one in self.hooks
+            ]
+            return 200, hidden
+        if body.get("type") != "gitea":
+            return 422, {"message": f"Invalid hook type: {body.get('type')}"}
+        self.hooks.append({**body, "id": len(self.hooks) + 1})
+        return 201, self.hooks[-1]
 
     def _labels(self, method: str, _: Any, body: Any, __: str) -> Made:
         return (201, self.add_label(body["name"])) if method == "POST" else (200, self.labels)

@@ -244,13 +244,13 @@ def test_a_lost_answer_of_the_opening_leads_to_no_second_pull_request(
 def test_a_server_without_the_key_of_its_secrets_says_so(
     plane: RealPlane, twin: ForgeTwin, shop: Hosted
 ) -> None:
-    assert plane.services.forges.holds_key()
+    assert plane.services.secret_key.fits()
     add(plane, twin, shop)
-    assert plane.services.forges.holds_key()
+    assert plane.services.secret_key.fits()
     key = plane.settings.secret_key
     assert key.stat().st_mode & 0o777 == 0o600
     key.rename(key.with_suffix(".away"))
-    assert not plane.services.forges.holds_key()
+    assert not plane.services.secret_key.fits()
     with pytest.raises(CannotStart, match="RUNYARD_SECRET_KEY_FILE"):
         plane.start()
 
