@@ -7,11 +7,11 @@ from functools import partial
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import ForgeOut
+from app.api.schemas import ForgeOut, SpendingOut
 from app.pages.components.buttons import button
 from app.pages.components.chips import pill_html
 from app.pages.components.fields import Field, text_field
-from app.pages.components.markup import clean, text
+from app.pages.components.markup import clean, counted, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 from app.state.page.refused_input import blamed_by
@@ -127,5 +127,18 @@ def card_html(forge: ForgeOut) -> str:
         f'<div class="line"><b class="name">{text(forge.name)}</b>{pill}</div>'
         f'<p class="sub"><code>{text(forge.url)}</code> · {text(forge.kind)} '
         f"{text(forge.version)}</p>"
-        f'<p class="sub">Acts as <b>{who}</b>, may {text(may)}.</p>{said}'
+        f'<p class="sub">Acts as <b>{who}</b>, may {text(may)}.</p>'
+        f"{spending_html(forge.spending)}{said}"
     )
+
+
+def spending_html(spent: SpendingOut | None) -> str:
+    """Return how much was asked of a forge, and what it says is left."""
+    if spent is None:
+        return ""
+    words = f"{counted(spent.last_minute, 'request')} in the last minute"
+    if spent.remaining is not None:
+        words += f", {spent.remaining:,} left"
+    if spent.remaining is not None and spent.reset_seconds is not None:
+        words += f" for {max(1, round(spent.reset_seconds / 60))} min"
+    return f'<p class="sub" data-testid="forge-spending">{words}.</p>'

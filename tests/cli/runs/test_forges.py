@@ -48,6 +48,27 @@ def test_a_forge_is_added_by_a_token_from_a_pipe_checked_renamed_and_removed(
     assert live.run("forges", "list", "--json").json["items"] == []
 
 
+def test_the_address_and_the_secret_of_hooks_are_printed_and_outlive_a_fresh_key(
+    live: LiveShell, twin: ForgeTwin
+) -> None:
+    add(live, twin)
+    told = live.run("forges", "hook", "work", "--json").json
+    assert set(told) == {"url", "secret"}
+    assert live.run("secrets", "rotate", "--json").json == {"secrets": 2}
+    assert live.run("forges", "hook", "work", "--json").json == told
+    shown = live.run("forges", "hook", "work")
+    assert [line.split() for line in shown.out.splitlines()] == [
+        ["address", told["url"]],
+        ["secret", told["secret"]],
+    ]
+    refused = live.run("forges", "hook", "work", "--install", "acme/shops")
+    assert (refused.code, "acme/shops: user should be an owner" in refused.err) == (1, True)
+    twin.hosted["acme/shops"].admins += ("bot",)
+    installed = live.run("forges", "hook", "work", "--install", "acme/shops", "--json").json
+    assert installed["installed"] == ["acme/shops"]
+    assert live.run("forges", "remove", "work").code == 0
+
+
 def test_repositories_are_listed_and_imported_by_name_once(
     live: LiveShell, twin: ForgeTwin, tmp_path: Path
 ) -> None:

@@ -116,8 +116,8 @@ FRESH = {"projects list", "issues add", "runs logs"}
 ELSEWHERE = {
     *("batch", "serve", "demo", "backup", "restore", "audit verify", "audit export"),
     *("logout", "token rotate"),
-    *("forges list", "forges add", "forges check", "forges edit", "forges remove"),
-    "projects import",
+    *("forges list", "forges add", "forges check", "forges edit", "forges hook", "forges remove"),
+    *("projects import", "secrets rotate"),
 }
 
 

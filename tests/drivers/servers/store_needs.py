@@ -130,6 +130,9 @@ MANY_CALLS = (
     Call("DELETE", "/forges/{forge_id}", BOTH, 404),
     Call("POST", "/forges/{forge_id}/check", CONTROL, 404),
     Call("GET", "/forges/{forge_id}/repositories", CONTROL, 404),
+    Call("POST", "/forges/{forge_id}/hook", BOTH, 404, {}),
+    Call("POST", "/hooks/{forge_id}", CONTROL, 401, {}),
+    Call("POST", "/secrets/rotate", BOTH),
 )
 NEW_PROJECT = {"name": "more", "origin": "{origin}", "agent": "claude"}
 PROJECT_CALLS = (

@@ -35,7 +35,7 @@ MORE_CALLS = (
     # under the name that stands for the id of a forge in the table's calls
     Call("POST", "/forges", "", body={"url": "{forge_url}", "token": "TOKEN_BOT", "name": "none"}),
 )
-# these need another fault, an interrupted agent, or a second open change
+# these need another fault, an interrupted agent, a second open change, or a signature
 RARELY_DONE = {
     "/runs/{run_id}/resume",
     "/runs/{run_id}/deliver",
@@ -46,6 +46,7 @@ RARELY_DONE = {
     "/projects/{project_id}/changes/{number}/request-changes",  # merged by then
     "/projects/{project_id}/changes/{number}/resolve",
     "/quarantine/{key}/retry",
+    "/hooks/{forge_id}",
 }
 # the first takes the body of an order, but nothing is done; reading is no act
 DOES_NOTHING = {"/runs/preview", "/inbox/read"}
@@ -60,6 +61,8 @@ DEEDS = {
     "/forges": "add_forge",
     "/forges/{forge_id}": "change_forge",
     "/forges/{forge_id}/check": "check_forge",
+    "/forges/{forge_id}/hook": "show_hook",
+    "/secrets/rotate": "rotate_secrets",
     "/demo-project": "add_project",
     "/notifications/subscriptions": "set_subscription",
     "/notifications/test": "test_notifications",
