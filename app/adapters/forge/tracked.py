@@ -11,6 +11,7 @@ from app.adapters.forge.builtin import columns_of, delivery_of_row, unwanted_of
 from app.services.ports import (
     Change,
     ChangeOrder,
+    ClaimNotices,
     Delivery,
     DiffStat,
     Forge,
@@ -25,8 +26,12 @@ from app.services.ports import (
 )
 
 
-class RemoteForge(Forge, PullRequests, Protocol):
+class RemoteForge(Forge, PullRequests, ClaimNotices, Protocol):
     """A forge as its adapter speaks with it."""
+
+    def has_moved(self, full_name: str) -> bool:
+        """Return True if a question about this repository was redirected."""
+        ...
 
     @property
     def refused(self) -> str | None:

@@ -8,6 +8,7 @@ from app.services.context import Context
 from app.services.lifecycle.build import LifecycleServices
 from app.services.system.build import SystemServices
 from app.services.tracker.changes import ChangeService
+from app.services.tracker.claims import ClaimTeller
 from app.services.tracker.conflicts import Conflicts
 from app.services.tracker.forges import ForgeService
 from app.services.tracker.hooks import ForgeHooks
@@ -29,6 +30,7 @@ class TrackerServices:
     forges: ForgeService
     pull_requests: PullRequestWatch
     hooks: ForgeHooks
+    claims: ClaimTeller
 
 
 def build(
@@ -50,4 +52,5 @@ def build(
         forges=forges,
         pull_requests=watch,
         hooks=ForgeHooks(context, forges, key, watch),
+        claims=ClaimTeller(context, system.leases),
     )
