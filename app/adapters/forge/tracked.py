@@ -15,7 +15,6 @@ from app.services.ports import (
     Delivery,
     DiffStat,
     Forge,
-    ForgeSilent,
     HostedRepository,
     Issue,
     PullRequests,
@@ -150,9 +149,8 @@ class TrackedForge:
         known = self.store.change_of_run(order.run_id)
         if known is not None:
             return delivery_of_row(known)
+        # one that has ended meanwhile is kept as open: the watch then ends it as it ends any other
         opened = self.remote.open_change(repo, order, now=now)
-        if opened.state != "open":
-            raise ForgeSilent(f"pull request #{opened.number} is {opened.state} already")
         columns = columns_of(repo, order, now)
         row = self.store.open_change(**columns, number=opened.number, url=opened.url)
         return delivery_of_row(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import col, select
 
 from app.records.stores.routing import Stores
@@ -50,6 +50,12 @@ class LeaseLedger:
                 .where(col(Lease.holder) == holder, col(Lease.expires_at) > now)
                 .values(expires_at=now)
             )
+
+    def drop(self, name: str, holder: str) -> None:
+        """Remove a lease that its holder needs no more, so that names are not kept for good."""
+        is_its = (col(Lease.name) == name, col(Lease.holder) == holder)
+        with self.stores.control.transaction() as tx:
+            tx.exec(delete(Lease).where(*is_its))
 
     def is_held(self, name: str, now: datetime) -> bool:
         """Return True while any server holds the lease."""
