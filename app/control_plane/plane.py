@@ -166,11 +166,13 @@ class ControlPlane:
             self.services.bulk.request,
             self.services.alerts.check_once,
             self.services.pull_requests.request,
-            self.services.forges.note_refusals,
             self.services.claims.request,
+            self.services.repositories.request,
         ):
             self.scheduler.repeat(duty, self.settings.sweep_seconds)
         self.scheduler.repeat(self.services.store_watch.check_once, WATCH_SECONDS)
+        # asks nobody: it looks at what the clients of forges have seen
+        self.scheduler.repeat(self.services.forges.note_refusals, WATCH_SECONDS)
         self.scheduler.repeat(self.services.visits.record_once, RECORDED_SECONDS)
         clear_logs = self.services.retention.request
         clear_logs()

@@ -310,6 +310,9 @@ class ProjectOut(Answer):
     last_run: LastRun | None = None
     recent_runs: list[Bar] = Field(default_factory=list[Bar])
     hold: str | None = None
+    forge_hold: str | None = Field(
+        default=None, description="What its forge or its repository there lacks, if anything."
+    )
     usage_limit: UsageLimit | None = None
     stuck: list[StuckOut] = Field(
         default_factory=list[StuckOut],

@@ -10,6 +10,7 @@ from app.domain.words import Status
 
 CLAIM_LABEL = "agent-working"
 NO_READY_LABEL = "No label ready-for-agent"
+RENAMED = "renamed to "
 MAX_LABEL = 50
 _ENDS = {
     Status.SUCCEEDED: "succeeded",
@@ -75,7 +76,7 @@ def outcome_text(run_id: str, outcome: Outcome) -> str:
 
 def renamed_words(full_name: str) -> str:
     """Return the hold of a project whose repository has another name at its forge."""
-    return f"renamed to {full_name}"
+    return f"{RENAMED}{full_name}"
 
 
 def _linked(number: int, url: str) -> str:

@@ -14,6 +14,7 @@ from app.services.tracker.forges import ForgeService
 from app.services.tracker.hooks import ForgeHooks
 from app.services.tracker.issues import IssueService
 from app.services.tracker.pull_requests import PullRequestWatch
+from app.services.tracker.repositories import RepositoryWatch
 from app.services.tracker.reverts import Reverts
 from app.services.tracker.secret_key import SecretKey
 
@@ -31,6 +32,7 @@ class TrackerServices:
     pull_requests: PullRequestWatch
     hooks: ForgeHooks
     claims: ClaimTeller
+    repositories: RepositoryWatch
 
 
 def build(
@@ -53,4 +55,5 @@ def build(
         pull_requests=watch,
         hooks=ForgeHooks(context, forges, key, watch),
         claims=ClaimTeller(context, system.leases),
+        repositories=RepositoryWatch(context, system.leases),
     )
