@@ -1,4 +1,4 @@
-"""What Runyard tells on issues at Forgejo and Gitea: one comment for each run, and labels."""
+"""Runyard's words on issues at Forgejo and Gitea: one comment for each run, and labels."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from app.adapters.forge.builtin import columns_of, delivery_of_row, unwanted_of
+from app.failpoints import failpoint
 from app.services.ports import (
     Change,
     ChangeOrder,
@@ -151,6 +152,7 @@ class TrackedForge:
             return delivery_of_row(known)
         # one that has ended meanwhile is kept as open: the watch then ends it as it ends any other
         opened = self.remote.open_change(repo, order, now=now)
+        failpoint("forge.after_open")
         columns = columns_of(repo, order, now)
         row = self.store.open_change(**columns, number=opened.number, url=opened.url)
         return delivery_of_row(row)

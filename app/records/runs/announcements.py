@@ -17,7 +17,7 @@ _BEGUN = [one.value for one in Status if one not in WAITING]
 
 
 class AnnouncementLedger:
-    """What is to be told of runs, kept in their own rows."""
+    """The announcements of runs, kept in their own rows."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores

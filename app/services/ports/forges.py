@@ -139,7 +139,7 @@ class PullRequests(Protocol):
 
 
 class ClaimNotices(Protocol):
-    """What a forge's issues are told of the runs that work on them."""
+    """The comments and labels by which issues at a forge show the runs that work on them."""
 
     def tell(
         self, repo: Repository, number: int, run_id: str, text: str, comment: int | None

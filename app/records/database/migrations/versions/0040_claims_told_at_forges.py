@@ -1,4 +1,4 @@
-"""What projects tell of their claims at forges, and what stands on the issues there."""
+"""Claims that are told at forges, and the holds of repositories there."""
 
 from __future__ import annotations
 
