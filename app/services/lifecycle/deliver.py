@@ -42,6 +42,7 @@ from app.services.tracing import unit_of_work
 log = structlog.get_logger()
 
 
+BESIDE = "another server opens a request of its branch"
 PAUSES = Backoff(timedelta(seconds=5), timedelta(minutes=10))
 
 
@@ -172,7 +173,7 @@ class Deliverer:
         place = f"{project.forge_id or project.id} {project.repository} {run.work_branch}"
         with self._leases.holding(place, run.id, self._clock()) as is_ours:
             if not is_ours:
-                return NotDelivered("another server opens a request of its branch", for_good=False)
+                return NotDelivered(BESIDE, for_good=False)
             return self._forge_of(project).open_change(repo, order, now=self._clock())
 
     def _is_merged(self, run: Run, project: Project) -> bool:

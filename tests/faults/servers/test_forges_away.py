@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from app.domain.tracker.forges import mark_of
 from app.records.stores.leases import LeaseLedger
 from app.records.tables import Lease, Project, Run
 from app.services.concurrency import Locks
-from app.services.lifecycle.deliver import Deliverer
+from app.services.lifecycle.deliver import BESIDE, Deliverer, NotDelivered
 from app.services.ports import Delivery
 from app.services.system.ownership import Leases
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
@@ -226,25 +227,33 @@ def test_two_servers_that_deliver_one_run_at_once_open_one_request(
     (forge,) = plane.services.forges.all()
     plane.clock.advance(60)
     plane.services.forges.check(forge.id, plane.clock())
-    meeting = threading.Barrier(2)
-    outcomes: list[object] = []
+    is_looking, may_go = threading.Event(), threading.Event()
 
-    def deliver(server: str) -> None:
-        ledger = LeaseLedger(plane.stores)
-        leases = Leases(ledger, server, is_alone=False)
-        checks = plane.services.push_checks
-        runs = plane.ledgers.runs
+    def slow(method: str, path: str) -> Made | None:
+        if path.endswith("/acme/shop/pulls") and not is_looking.is_set():
+            is_looking.set()
+            assert may_go.wait(60)
+        return None
+
+    def deliver(server: str) -> Delivery | NotDelivered:
+        leases = Leases(LeaseLedger(plane.stores), server, is_alone=False)
+        checks, runs = plane.services.push_checks, plane.ledgers.runs
         one = Deliverer(runs, plane.adapters, checks, plane.clock, Locks(), leases)
-        meeting.wait(20)
-        outcomes.append(one.deliver_now(plane.run(run.id), plane.project(project.id)))
+        return one.deliver_now(plane.run(run.id), plane.project(project.id))
 
-    threads = [threading.Thread(target=deliver, args=(name,)) for name in ("one", "other")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert any(isinstance(outcome, Delivery) for outcome in outcomes), outcomes
-    assert twin.calls("POST", "/pulls") == 1
-    assert [row["state"] for row in shop.pulls.values()] == ["open"]
+    twin.before = slow
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(deliver, "one")
+        assert is_looking.wait(60)
+        refused = deliver("other")
+        may_go.set()
+        opened = first.result(60)
+    assert isinstance(refused, NotDelivered)
+    assert (refused.because, refused.for_good) == (BESIDE, False)
+    assert isinstance(opened, Delivery)
+    again = deliver("other")
+    assert isinstance(again, Delivery)
+    assert again.number == opened.number
+    assert twin.calls("POST", "/acme/shop/pulls") == 1
     # nothing is held for good
     assert not [one for one in plane.ask(select(Lease)) if one.name.startswith("hold ")]
