@@ -34,7 +34,7 @@ OWN_COLUMNS = {
     *("prompt_version", "default_template"),
     *("checks_answered", "checks_changed_at"),
     # the forge of its tracker
-    *("forge_id", "repository"),
+    *("forge_id", "repository", "forge_hold"),
 }
 every_setting = pytest.mark.parametrize("one", PROJECT_SETTINGS.values(), ids=PROJECT_SETTINGS)
 

@@ -155,6 +155,7 @@ def project_out(view: ProjectView, mask: SecretMask) -> ProjectOut:
     row = view.project
     columns = {name: value for name, value in row.model_dump().items() if name in _PROJECT_NAMES}
     columns["owner_hooks"] = are_on(row)
+    columns.pop("forge_hold", None)
     is_answered = row.checks_answered or bool(row.checks)
     columns["suggested_checks"] = [] if is_answered else row.suggested_checks or []
     out = ProjectOut(
@@ -170,6 +171,7 @@ def project_out(view: ProjectView, mask: SecretMask) -> ProjectOut:
         last_run=_last_run(view.last) if view.last else None,
         recent_runs=[_bar(run) for run in view.newest],
         hold=view.hold,
+        forge_hold=view.forge_hold,
         agent_ready=view.agent_problem is None,
         agent_problem=view.agent_problem,
         sandbox_problem=view.sandbox_problem,

@@ -19,7 +19,7 @@ from app.control_plane.scheduler import Scheduler
 from app.control_plane.storage import make_ledgers, make_relays, open_stores, settle_stores
 from app.logs import correlated
 from app.records.database.database import DatabaseSilent
-from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
+from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, RunChanged, SweepWanted
 from app.server.startup import CannotStart
 from app.services.concurrency import Locks, Workers, guarded
 from app.services.container import SettingValue, build
@@ -83,6 +83,7 @@ class ControlPlane:
         self.services = services = build(context, values)
         self.leases, self.reaper = services.leases, services.reaper
         self.feed.subscribe(services.sweep.on_change)
+        self.feed.subscribe(services.claims.on_change, RunChanged)
         self.feed.subscribe(services.conflicts.on_change, NEW_COMMITS)
         self.feed.subscribe(services.autoland.on_change, NEWS, projects=services.autoland.projects)
 
@@ -165,10 +166,13 @@ class ControlPlane:
             self.services.bulk.request,
             self.services.alerts.check_once,
             self.services.pull_requests.request,
-            self.services.forges.note_refusals,
+            self.services.claims.request,
+            self.services.repositories.request,
         ):
             self.scheduler.repeat(duty, self.settings.sweep_seconds)
         self.scheduler.repeat(self.services.store_watch.check_once, WATCH_SECONDS)
+        # asks nobody: it looks at what the clients of forges have seen
+        self.scheduler.repeat(self.services.forges.note_refusals, WATCH_SECONDS)
         self.scheduler.repeat(self.services.visits.record_once, RECORDED_SECONDS)
         clear_logs = self.services.retention.request
         clear_logs()

@@ -153,7 +153,8 @@ def unwanted_of(row: Any) -> Unwanted:
 
 def columns_of(repo: Repository, order: ChangeOrder, now: datetime) -> dict[str, Any]:
     """Return the columns of a change request that is opened for a run."""
-    told = {one.name: getattr(order, one.name) for one in fields(order) if one.name != "stat"}
+    names = {one.name for one in fields(order)} - {"stat", "since"}
+    told = {name: getattr(order, name) for name in names}
     return {**told, **asdict(order.stat), "project_id": repo.project_id, "created_at": now}
 
 

@@ -34,6 +34,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LONGEST_WAIT = 3600
 _MOVED = frozenset({301, 302, 307, 308})
 _NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="next"')
+_REPOSITORY = re.compile(r"/repos/[^/?]+/[^/?]+")
 _LIMIT_WORDS = re.compile(r"rate limit|abuse detection|too many requests", re.IGNORECASE)
 
 
@@ -98,6 +99,8 @@ class ForgeClient:
         self._because = ""
         self._refused: str | None = None
         self.meter = meter or Meter()
+        # paths of repositories that have another name now
+        self.moved: set[str] = set()
         # seconds by which the forge's clock is ahead of this machine's
         self.ahead = 0.0
 
@@ -168,6 +171,7 @@ class ForgeClient:
             answer = self._judge(self._fetch(method, url, **more))
             if answer.status not in _MOVED:
                 return answer
+            self._note_moved(url)
             url = self._moved_to(url, answer)
             more.pop("params", None)
         raise ForgeSilent("it redirects in a circle")
@@ -177,6 +181,10 @@ class ForgeClient:
         if urlsplit(target)[:2] != self._home:
             raise ForgeSilent("it redirects to another host", needs_attention=True)
         return target
+
+    def _note_moved(self, url: str) -> None:
+        if match := _REPOSITORY.match(url.removeprefix(self._api)):
+            self.moved.add(match[0])
 
     def _refuse_early(self) -> None:
         with self._guard:

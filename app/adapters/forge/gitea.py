@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.adapters.forge.client import NotThere
+from app.adapters.forge.gitea_claims import GiteaClaims
 from app.adapters.forge.gitea_requests import GiteaRequests
 from app.adapters.forge.gitea_rows import (
     author_of,
@@ -31,7 +32,7 @@ from app.services.ports import (
 )
 
 
-class GiteaForge(GiteaRequests):
+class GiteaForge(GiteaRequests, GiteaClaims):
     """The issues and pull requests of the repositories of one Forgejo or Gitea."""
 
     def issue(self, repo: Repository, number: int) -> Issue | None:

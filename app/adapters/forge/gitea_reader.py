@@ -50,6 +50,10 @@ class GiteaReader:
             raise ForgeSilent(f"it answered {answer.status}")
         return hosted_of(answer.row)
 
+    def has_moved(self, full_name: str) -> bool:
+        """Return True if a question about this repository was redirected."""
+        return path_of(Repository("", "", full_name=full_name)) in self.client.moved
+
     def repositories(self) -> list[HostedRepository]:
         """Return the repositories that the token sees, by name."""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from app.adapters.forge.client import Answer
@@ -13,6 +13,7 @@ from app.adapters.forge.gitea_rows import (
     branch_of,
     change_of,
     delivery_of_row,
+    ending_of,
     made_at,
     moment_of,
     number_of,
@@ -38,6 +39,12 @@ MARKED_DRAFT = "WIP: "
 KNOWN_AFTER = (0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0)
 # a merge is refused while the forge computes whether it can be made
 COMPUTED_AFTER = (0.3, 0.7, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 15.0)
+
+# the longest wait for a forge that lost an answer, seconds
+LONGEST_LOOK = 10
+LOST = Answer(500, None, {})
+# of several requests of one run
+_KEPT_FIRST = ("merged", "open", "closed")
 
 
 class GiteaRequests(GiteaReader):
@@ -86,7 +93,7 @@ class GiteaRequests(GiteaReader):
         return found
 
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
-        """Open a pull request for the run, or return the one it has.
+        """Open a pull request for the run, or return the one it has, also one that has ended.
 
         The forge lets any number of equal ones through: look, open, look again. The caller holds
         the branch.
@@ -97,19 +104,40 @@ class GiteaRequests(GiteaReader):
             known = self._requests_of(repo, order)
         if not known:
             raise ForgeSilent("the forge does not show the pull request that was opened")
-        kept, *doubles = known
-        for row in doubles:
-            self._close_double(repo, row, kept)
+        kept, *others = known
+        for row in others:
+            if row.get("state") == "open":
+                self._close_double(repo, row, kept)
         return delivery_of_row(kept, order)
 
     def _requests_of(self, repo: Repository, order: ChangeOrder) -> list[Row]:
-        """Return the open requests of the order's branch, the run's own first, lowest first."""
-        rows: list[Row] = [
+        """Return the requests of an order's branch, the one to keep first.
+
+        The run's own come first: a merged one, then the lowest open one. Without any it is another
+        open one of the branch.
+        """
+        is_open: list[Row] = [
             row for row in self.pulls(repo, state="open") if branch_of(row) == order.branch
         ]
+        found = {number_of(row): row for row in is_open}
+        # after a lost answer it may have been merged or closed before anybody looked
+        for row in self._recent(repo, order.since) if order.since else ():
+            if branch_of(row) == order.branch:
+                found.setdefault(number_of(row), row)
+        rows = sorted(found.values(), key=number_of)
         own = [row for row in rows if order.run_id in runs_marked(text_of(row, "body"))]
-        others = [row for row in rows if row not in own]
-        return sorted(own, key=number_of) or sorted(others, key=number_of)[:1]
+        if own:
+            return sorted(own, key=lambda row: _KEPT_FIRST.index(ending_of(row)))
+        return sorted(is_open, key=number_of)[:1]
+
+    def _recent(self, repo: Repository, since: datetime) -> Iterator[Row]:
+        """Yield the requests that were touched since a moment, open or not."""
+        earliest = self._cut(since)
+        for row in self.walk_pulls(repo, state="all", sort="recentupdate"):
+            touched = moment_of(row.get("updated_at"))
+            if touched is not None and touched < earliest:
+                return
+            yield row
 
     def _post(self, repo: Repository, order: ChangeOrder) -> None:
         body = {
@@ -130,9 +158,15 @@ class GiteaRequests(GiteaReader):
 
     def _close_double(self, repo: Repository, row: Row, kept: Row) -> None:
         words = f"Opened twice by accident: #{number_of(kept)} is the one."
-        number = number_of(row)
-        self.client.send("POST", f"{path_of(repo)}/issues/{number}/comments", {"body": words})
-        self.client.send("PATCH", f"{path_of(repo)}/pulls/{number}", {"state": "closed"})
+        self._say_once(repo, number_of(row), words)
+        self.client.send("PATCH", f"{path_of(repo)}/pulls/{number_of(row)}", {"state": "closed"})
+
+    def _say_once(self, repo: Repository, number: int, words: str) -> None:
+        """Comment on a pull request, unless its last comment says just that: an answer was lost."""
+        below = f"/issues/{number}/comments"
+        said = self.rows(repo, below, {})
+        if not said or text_of(said[-1], "body") != words:
+            self.client.send("POST", f"{path_of(repo)}{below}", {"body": words})
 
     def update_change(
         self,
@@ -180,7 +214,15 @@ class GiteaRequests(GiteaReader):
         }
         waits = iter(COMPUTED_AFTER)
         while True:
-            answer = self.client.send("POST", f"{path_of(repo)}/pulls/{number}/merge", body)
+            path = f"{path_of(repo)}/pulls/{number}/merge"
+            try:
+                answer = self.client.send("POST", path, body)
+            except ForgeSilent as silence:
+                if silence.needs_attention:
+                    raise
+                # it may have been made: read, then judge
+                answer = LOST
+                self.pause(min(silence.retry_after or 1, LONGEST_LOOK))
             # a refused, a lost and a successful merge can look alike
             row = self.one(repo, f"/pulls/{number}")
             outcome = _merged(row, number, answer)
@@ -199,8 +241,7 @@ class GiteaRequests(GiteaReader):
         if row is None or row.get("state") != "open":
             return False
         if because:
-            path = f"{path_of(repo)}/issues/{number}/comments"
-            self.client.send("POST", path, {"body": because})
+            self._say_once(repo, number, because)
         self.client.send("PATCH", f"{path_of(repo)}/pulls/{number}", {"state": "closed"})
         after = self.one(repo, f"/pulls/{number}")
         if after is not None and after.get("state") == "open":

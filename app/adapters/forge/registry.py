@@ -16,6 +16,7 @@ from app.adapters.forge.tracked import TrackedForge
 from app.domain.secret_masks import Secret
 from app.domain.tracker.forges import ForgeKind, repository_name
 from app.services.ports import (
+    ClaimNotices,
     Forge,
     ForgeSilent,
     ForgeStanding,
@@ -41,6 +42,7 @@ class ProjectRow(Protocol):
     """The part of a project that names its tracker."""
 
     forge_id: str | None
+    repository: str | None
 
 
 class ForgeRegistry:
@@ -90,6 +92,16 @@ class ForgeRegistry:
     def requests_of(self, project: ProjectRow) -> PullRequests | None:
         """Return who merges a project's changes, None if Runyard does. Raises ForgeSilent."""
         return None if project.forge_id is None else self._tracked(project.forge_id).remote
+
+    def notices_of(self, project: ProjectRow) -> ClaimNotices | None:
+        """Return what tells a project's issues of claims, None in Runyard. Raises ForgeSilent."""
+        return None if project.forge_id is None else self._tracked(project.forge_id).remote
+
+    def has_moved(self, project: ProjectRow) -> bool:
+        """Return True if a forge redirected a question about a project's repository."""
+        if project.forge_id is None or not project.repository:
+            return False
+        return self._tracked(project.forge_id).remote.has_moved(project.repository)
 
     def sign_in(self, origin: str) -> list[tuple[str, str]]:
         """Return git's settings for an origin at a known forge, bound to that forge's address."""

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Protocol
 
 from app.adapters.forge.builtin import columns_of, delivery_of_row, unwanted_of
+from app.failpoints import failpoint
 from app.services.ports import (
     Change,
     ChangeOrder,
+    ClaimNotices,
     Delivery,
     DiffStat,
     Forge,
-    ForgeSilent,
     HostedRepository,
     Issue,
     PullRequests,
@@ -25,8 +26,12 @@ from app.services.ports import (
 )
 
 
-class RemoteForge(Forge, PullRequests, Protocol):
+class RemoteForge(Forge, PullRequests, ClaimNotices, Protocol):
     """A forge as its adapter speaks with it."""
+
+    def has_moved(self, full_name: str) -> bool:
+        """Return True if a question about this repository was redirected."""
+        ...
 
     @property
     def refused(self) -> str | None:
@@ -145,9 +150,9 @@ class TrackedForge:
         known = self.store.change_of_run(order.run_id)
         if known is not None:
             return delivery_of_row(known)
+        # one that has ended meanwhile is kept as open: the watch then ends it as it ends any other
         opened = self.remote.open_change(repo, order, now=now)
-        if opened.state != "open":
-            raise ForgeSilent(f"pull request #{opened.number} is {opened.state} already")
+        failpoint("forge.after_open")
         columns = columns_of(repo, order, now)
         row = self.store.open_change(**columns, number=opened.number, url=opened.url)
         return delivery_of_row(row)

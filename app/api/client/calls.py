@@ -94,6 +94,11 @@ def try_checks_again(project_id: str) -> Call[schemas.ProjectOut]:
     return Call("POST", _project(project_id, "/checks/try-again"), "ProjectOut")
 
 
+def make_ready_label(project_id: str) -> Call[schemas.ProjectOut]:
+    """Describe `POST /projects/{id}/ready-label`."""
+    return Call("POST", _project(project_id, "/ready-label"), "ProjectOut")
+
+
 def check_again(project_id: str) -> Call[schemas.ProjectOut]:
     """Have the project's repository looked for now."""
     return Call("POST", _project(project_id, "/check-again"), "ProjectOut")

@@ -186,6 +186,7 @@ class ApiClient:
     reset = _asks(calls.reset)
     try_checks_again = _asks(calls.try_checks_again)
     check_again = _asks(calls.check_again)
+    make_ready_label = _asks(calls.make_ready_label)
     next_plan = _asks(calls.next_plan)
 
     issues = _asks(tracker_calls.issues)

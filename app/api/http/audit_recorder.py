@@ -44,6 +44,7 @@ WORDS = {
     "/notifications/test": "test_notifications",
     "/quarantine/{key}/retry": "retry_stuck",
     "/projects/{project_id}/checks/try-again": "try_checks_again",
+    "/projects/{project_id}/ready-label": "make_ready_label",
     "/projects/{project_id}/check-again": "check_again",
     "/projects/{project_id}/changes/{number}/request-changes": "request_changes",
     "/projects/{project_id}/changes/{number}/resolve": "resolve_conflicts",

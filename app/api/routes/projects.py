@@ -144,6 +144,12 @@ def _check_routes(services: Services) -> APIRouter:
         services.projects.try_checks_again(project_id)
         return _project_out_of(services, project_id)
 
+    @router.post("/projects/{project_id}/ready-label")
+    def make_ready_label(project_id: str) -> ProjectOut:
+        """Make the label `ready-for-agent` in its repository at a forge, unless there is one."""
+        services.repositories.make_label(project_id)
+        return _project_out_of(services, project_id)
+
     @router.post("/projects/{project_id}/check-again")
     def check_again(project_id: str) -> ProjectOut:
         """Look for the project's repository now; a clone that failed is made again."""

@@ -113,6 +113,8 @@ class ProjectSettings(Body):
     branch_pattern: Text | None = setting_field("branch_pattern")
     frameworks: list[Text] | None = setting_field("frameworks")
     resume_after_limit: bool | None = setting_field("resume_after_limit")
+    claim_label: Text | None = setting_field("claim_label")
+    tell_claims: bool | None = setting_field("tell_claims")
     sandbox: Level | None = setting_field("sandbox")
     network: NetworkRule | None = setting_field("network")
     allowed_hosts: list[Text] | None = setting_field("allowed_hosts")
@@ -272,6 +274,8 @@ class ProjectOut(Answer):
     limits: LimitsOut = Field(default_factory=LimitsOut)
     auto_enabled: bool
     resume_after_limit: bool = True
+    claim_label: str | None = None
+    tell_claims: bool = True
     owner_hooks: bool = False
     owner_hooks_because: str | None = Field(
         default=None, description="Why hooks that were switched on are not run any more."
@@ -306,6 +310,9 @@ class ProjectOut(Answer):
     last_run: LastRun | None = None
     recent_runs: list[Bar] = Field(default_factory=list[Bar])
     hold: str | None = None
+    forge_hold: str | None = Field(
+        default=None, description="What its forge or its repository there lacks, if anything."
+    )
     usage_limit: UsageLimit | None = None
     stuck: list[StuckOut] = Field(
         default_factory=list[StuckOut],

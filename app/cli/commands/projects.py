@@ -72,6 +72,8 @@ def register(app: typer.Typer) -> None:
     projects.command("edit", epilog=edit_example)(spread(edit_project))
     try_example = example("runyard projects try-checks shop")
     projects.command("try-checks", epilog=try_example)(try_checks)
+    label_example = example("runyard projects make-label shop")
+    projects.command("make-label", epilog=label_example)(make_label)
     projects.command("branches", epilog=example("runyard projects branches shop"))(list_branches)
     projects.command("archive", epilog=example("runyard projects archive shop"))(archive_project)
     import_example = example(
@@ -204,6 +206,16 @@ def try_checks(project: ProjectArgument, json_only: Json = False, data_dir: Data
         out().print(f"The checks of {answer['name']} are tried again with its next run.")
 
 
+def make_label(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Make the label ready-for-agent in the project's repository at its forge."""
+    server = connect(data_dir)
+    answer = server.ask(calls.make_ready_label(find_project(server, project)["id"]))
+    if json_only:
+        print_json(answer)
+    else:
+        out().print(f"The repository of {answer['name']} has the label ready-for-agent.")
+
+
 def archive_project(
     project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
@@ -314,6 +326,8 @@ def _check_lines(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "autoland", f"at most {most}" + (f", never {paths}" if paths else "")
     if suggested := project["suggested_checks"]:
         yield "suggested", "; ".join(join(one["command"]) for one in suggested)
+    if project.get("forge_hold"):
+        yield "forge", project["forge_hold"]
     if project.get("checks_error"):
         again = f"after a change: projects try-checks {project['id']}"
         yield "checks", f"{project['checks_error']} ({again})"

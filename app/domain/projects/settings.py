@@ -22,6 +22,7 @@ from app.domain.sandbox.levels import (
     SandboxLevel,
 )
 from app.domain.sandbox.settings import LIMIT_BOUNDS, MAX_LISTED
+from app.domain.tracker.claims import CLAIM_SETTINGS
 from app.domain.words import BUILTIN
 
 MAX_SECONDS = 30 * 86400
@@ -388,13 +389,8 @@ PROJECT_SETTINGS: Mapping[str, ProjectSetting] = MappingProxyType(
     {
         one.name: one
         for one in (
-            *_OF_THE_PROJECT,
-            *_OF_THE_AGENT,
-            *_OF_ITS_CHECKS,
-            *AUTOLAND_SETTINGS,
-            *_OF_ITS_RUNS,
-            *_OF_THE_SANDBOX,
-            *_OF_THE_LOOP,
+            *(*_OF_THE_PROJECT, *_OF_THE_AGENT, *_OF_ITS_CHECKS, *AUTOLAND_SETTINGS),
+            *(*_OF_ITS_RUNS, *CLAIM_SETTINGS, *_OF_THE_SANDBOX, *_OF_THE_LOOP),
         )
     }
 )

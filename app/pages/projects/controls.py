@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
@@ -149,6 +149,15 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
         self._id = project.id
         self._start = AfkStart(session, acts, project.id)
         self._menu = ProjectMenu(session, acts, self._start, project.id)
+        self._calls: Mapping[str, Callable[[str], Awaitable[None]]] = {
+            Act.AUTO: acts.toggle,
+            Act.RESET: acts.reset,
+            Act.TRY_CHECKS: acts.try_checks,
+            Act.LOOK: acts.check_again,
+            Act.LABEL: acts.make_label,
+            Act.UNDO: acts.undo_containment,
+            Act.DISMISS: acts.dismiss_notice,
+        }
         fixed = {"tag": self.TAG, "data-testid": self.MARK, "data-project": project.id}
         # a new element is sent whole: its first properties need no notice of a change
         dict.update(self.props, fixed | self.changing_props(project))
@@ -192,20 +201,10 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
                     self._menu.turn()
             case Act.START:
                 await self._start.start()
-            case Act.AUTO:
-                await self._acts.toggle(self._id)
-            case Act.RESET:
-                await self._acts.reset(self._id)
-            case Act.TRY_CHECKS:
-                await self._acts.try_checks(self._id)
-            case Act.LOOK:
-                await self._acts.check_again(self._id)
             case Act.LOCATE | Act.SETUP:
                 await open_help(self._session, self._id, event.args)
-            case Act.UNDO:
-                await self._acts.undo_containment(self._id)
-            case Act.DISMISS:
-                await self._acts.dismiss_notice(self._id)
+            case act if act in self._calls:
+                await self._calls[act](self._id)
             case _:
                 pass
 

@@ -271,6 +271,6 @@ def banner_html(project: ProjectOut, now: datetime) -> str:
             f'{settings}<div class="banner stop tall"><b>{title} {words}</b>'
             f"{failures_html(project, now)}</div>"
         )
-    if project.checks_error:
-        return f'{settings}<div class="banner stop">{plain_html(project.checks_error)}</div>'
+    if held := project.checks_error or project.forge_hold:
+        return f'{settings}<div class="banner stop">{plain_html(held)}</div>'
     return settings

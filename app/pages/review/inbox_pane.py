@@ -168,7 +168,9 @@ def _happened_html(item: InboxItem, session: PageSession) -> str:
     end = "" if item.action.endswith("…") else "."
     press = f"Press <b>{text(item.action)}</b>{end} " if item.action != "Open" else ""
     said = f"<p>{coded_html(item.sentence)}{more}</p>"
-    return f'{said}<p class="sub">{press}{text(NEXT[item.kind])}</p>'
+    is_forge = item.kind is ItemKind.REPOSITORY_UNREACHABLE and item.project_id is None
+    then = "Give the forge another token there." if is_forge else NEXT[item.kind]
+    return f'{said}<p class="sub">{press}{text(then)}</p>'
 
 
 NEXT = {

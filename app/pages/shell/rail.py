@@ -24,6 +24,7 @@ ALERTS = {
     "agent": "An agent is not ready",
     "sandbox": "A sandbox is missing",
     "disk": "Low disk space",
+    "forge": "A forge refused its token",
 }
 ALERTS_SHOWN = 5
 RUNS_SHOWN = 6

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from app.records.stores.routing import Stores
@@ -22,6 +23,13 @@ class LeaseLedger:
 
     def acquire(self, name: str, holder: str, *, now: datetime, until: datetime) -> int | None:
         """Take or renew a lease; return its fence, or None while another server holds it."""
+        try:
+            return self._acquire(name, holder, now, until)
+        except IntegrityError:
+            # another server took a new one at the same moment
+            return None
+
+    def _acquire(self, name: str, holder: str, now: datetime, until: datetime) -> int | None:
         with self.stores.control.transaction() as tx:
             renewed = tx.scalars(
                 update(Lease)
@@ -50,6 +58,12 @@ class LeaseLedger:
                 .where(col(Lease.holder) == holder, col(Lease.expires_at) > now)
                 .values(expires_at=now)
             )
+
+    def drop(self, name: str, holder: str) -> None:
+        """Remove a lease that its holder needs no more, so that names are not kept for good."""
+        is_its = (col(Lease.name) == name, col(Lease.holder) == holder)
+        with self.stores.control.transaction() as tx:
+            tx.exec(delete(Lease).where(*is_its))
 
     def is_held(self, name: str, now: datetime) -> bool:
         """Return True while any server holds the lease."""

@@ -8,6 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from app.domain.notifications import Kind, State
 from app.domain.projects.checks import CHECK_ROUNDS, OnRed
+from app.domain.tracker.claims import CLAIM_LABEL
 from app.records.tables.stores import Moment, one_of
 
 
@@ -132,6 +133,11 @@ class Project(SQLModel, table=True):
     # its forge, and its name there, `owner/name`
     forge_id: str | None = None
     repository: str | None = None
+    # what is wrong with its repository there, such as a name that changed
+    forge_hold: str | None = Field(default=None, sa_type=Text)
+    # if runs are told on their issues there, and the label of issues that one works on
+    tell_claims: bool = True
+    claim_label: str | None = CLAIM_LABEL
     agent: str
     model: str | None = None
     agent_command: list[str] | None = Field(default=None, sa_type=JSON)

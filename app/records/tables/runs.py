@@ -189,6 +189,13 @@ class Run(SQLModel, table=True):
             sqlite_where=text("cost_usd IS NOT NULL"),
             postgresql_where=text("cost_usd IS NOT NULL"),
         ),
+        # few, of however many were told
+        Index(
+            "runs_to_announce",
+            *("status", "id"),
+            sqlite_where=text("announce"),
+            postgresql_where=text("announce"),
+        ),
         Index(
             "resumable_runs",
             "ended_at",
@@ -276,6 +283,9 @@ class Run(SQLModel, table=True):
     turn: int = 1
     check_round: int = 0
     checks: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
+    # if its issue at a forge is yet to be told how it stands, and what stands there
+    announce: bool = False
+    announced: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
 
 
 class RunEvent(SQLModel, table=True):

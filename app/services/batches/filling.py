@@ -79,7 +79,9 @@ class RefusedItems:
             model=model_for(order, project),
             budget_seconds=project.budget_seconds if project else 0,
         )
-        return draft_run(order, _of_item(requester), settled, now)
+        run = draft_run(order, _of_item(requester), settled, now)
+        run.announce = bool(order.issue and project and project.forge_id)
+        return run
 
 
 @dataclass(frozen=True)

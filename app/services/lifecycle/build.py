@@ -47,7 +47,7 @@ def build(
     sizes = DeliveredFiles(context.ledgers.projects, adapters.mirrors)
     secrets = SecretCheck(adapters.mirrors, adapters.secrets)
     push_checks = PushChecks((secrets.check, sizes.check))
-    deliverer = Deliverer(ledger, adapters, push_checks, clock, context.locks)
+    deliverer = Deliverer(ledger, adapters, push_checks, clock, context.locks, system.leases)
     transitions = Transitions(context.ledgers, clock, system.outbox)
     ledger_of_checks = CheckLedger(ledger)
     kills = Kills(context)

@@ -35,12 +35,14 @@ from app.services.ports import (
     Repository,
 )
 from app.services.push_checks import NOT_PUSHED, PushChecks, Unchecked
+from app.services.system.ownership import Leases
 from app.services.system.quarantine import Quarantine, of_run
 from app.services.tracing import unit_of_work
 
 log = structlog.get_logger()
 
 
+BESIDE = "another server opens a request of its branch"
 PAUSES = Backoff(timedelta(seconds=5), timedelta(minutes=10))
 
 
@@ -68,10 +70,12 @@ class Deliverer:
         checks: PushChecks,
         clock: Callable[[], datetime],
         locks: Locks,
+        leases: Leases,
     ) -> None:
         self._runs = runs
         self._heads = ChangeHeads(adapters)
         self._locks = locks
+        self._leases = leases
         self._handovers = HandoverLedger(runs)
         self._results = CheckLedger(runs)
         self._mirrors = adapters.mirrors
@@ -147,7 +151,8 @@ class Deliverer:
     def _push_and_open(
         self, run: Run, project: Project, *, push_anyway: bool
     ) -> Delivery | NotDelivered:
-        tip = self._push(run, project, push_anyway=push_anyway)
+        tip = run.head_sha if self._is_merged(run, project) else None
+        tip = tip or self._push(run, project, push_anyway=push_anyway)
         if isinstance(tip, NotDelivered):
             return tip
         repo, base = repository_of(project), run.base_sha or tip
@@ -163,8 +168,26 @@ class Deliverer:
             stat=self._mirrors.stat(repo, base, tip),
             closes=run.issue,
             draft=self.is_red(run),
+            since=run.taken_at or run.created_at,
         )
-        return self._forge_of(project).open_change(repo, order, now=self._clock())
+        place = f"{project.forge_id or project.id} {project.repository} {run.work_branch}"
+        with self._leases.holding(place, run.id, self._clock()) as is_ours:
+            if not is_ours:
+                return NotDelivered(BESIDE, for_good=False)
+            return self._forge_of(project).open_change(repo, order, now=self._clock())
+
+    def _is_merged(self, run: Run, project: Project) -> bool:
+        """Return True if the answer to its opening was lost, and somebody has merged it since.
+
+        Its branch may have been deleted with that: a push would make it again.
+        """
+        if project.forge_id is None or not self._handovers.pushed_by([run]):
+            return False
+        began = run.taken_at or run.created_at
+        found = self._forge_of(project).delivery_of(
+            repository_of(project), run.id, run.work_branch, since=began
+        )
+        return found is not None and found.state == "merged"
 
     def _push_and_update(
         self, run: Run, project: Project, *, push_anyway: bool

@@ -88,6 +88,7 @@ class Reaper:
         self._agents = adapters.agents
         self._homes = adapters.homes
         self._forge_of = adapters.forge_of
+        self._forges = adapters.forges
         self._launcher = launcher
         self._kills = steps.kills
         self._checking = steps.checking
@@ -185,10 +186,10 @@ class Reaper:
         self._refusals.append_once(run.id)
         word = self._last_word(run, observation.exit)
         work = self._import_with_retries(run, project, observation)
-        verdict = rules.classify(self._facts(run, project, observation, work, word=word))
+        facts = self._facts(run, project, observation, work, word=word)
+        verdict = rules.classify(facts)
         if verdict.signal is None:
-            if work.because:
-                self._hold(run, f"its work could not be read; retrying: {work.because}")
+            self._hold_unjudged(run, project, facts, work)
             return run
         if verdict.cause is Cause.NO_DELIVERY and work.because:
             verdict = replace(verdict, because=f"{verdict.because}: {work.because}")
@@ -201,6 +202,14 @@ class Reaper:
         if verdict.signal is Signal.WORK_TO_DELIVER:
             verdict = with_checks(run, project, verdict, columns)
         return self._transitions.write(run, verdict, _line_of(verdict), before, **columns)
+
+    def _hold_unjudged(self, run: Run, project: Project, facts: RunFacts, work: Work) -> None:
+        """Say on the run what its judgement waits for."""
+        if work.because:
+            self._hold(run, f"its work could not be read; retrying: {work.because}")
+        elif facts.delivered is None:
+            refused = self._forges.refusals().get(project.forge_id or "")
+            self._hold(run, f"it waits for its forge: {refused or 'no answer yet'}")
 
     def _if_resolved(
         self, run: Run, project: Project, verdict: Verdict, work: Work

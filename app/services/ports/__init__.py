@@ -21,6 +21,7 @@ from app.services.ports.commits import (
 )
 from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, WindowState
 from app.services.ports.forges import (
+    ClaimNotices,
     Forges,
     ForgeStanding,
     HostedRepository,
@@ -95,6 +96,7 @@ __all__ = [
     "ChangeOrder",
     "ChangedFile",
     "Charge",
+    "ClaimNotices",
     "Commit",
     "CopyChange",
     "CopyState",

@@ -79,6 +79,14 @@ class Forges(Protocol):
         """Return who merges a project's changes, None if Runyard does. Raises ForgeSilent."""
         ...
 
+    def notices_of(self, project: Any) -> ClaimNotices | None:
+        """Return what tells a project's issues of claims, None in Runyard. Raises ForgeSilent."""
+        ...
+
+    def has_moved(self, project: Any) -> bool:
+        """Return True if a forge redirected a question about a project's repository."""
+        ...
+
     def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
         """Return what a token may do at an address. Raises ForgeSilent."""
         ...
@@ -127,6 +135,39 @@ class PullRequests(Protocol):
 
     def close(self, repo: Repository, number: int, because: str) -> bool:
         """Close a pull request, saying why; False if it is not open. Raises ForgeSilent."""
+        ...
+
+
+class ClaimNotices(Protocol):
+    """The comments and labels by which issues at a forge show the runs that work on them."""
+
+    def tell(
+        self, repo: Repository, number: int, run_id: str, text: str, comment: int | None
+    ) -> int | None:
+        """Write a run's one comment on an issue, or change it to this text; return its id.
+
+        `comment` is its id, if that is known. None if there is no such issue. Raises ForgeSilent:
+        repeating it doubles nothing.
+        """
+        ...
+
+    def add_label(self, repo: Repository, number: int, name: str) -> bool:
+        """Give an issue a label, which is made if it is missing; False without such an issue.
+
+        Raises ForgeSilent.
+        """
+        ...
+
+    def drop_label(self, repo: Repository, number: int, name: str) -> None:
+        """Take every label of this name off an issue. Raises ForgeSilent."""
+        ...
+
+    def has_label(self, repo: Repository, name: str) -> bool:
+        """Return True if issues there can have a label of this name. Raises ForgeSilent."""
+        ...
+
+    def make_label(self, repo: Repository, name: str) -> None:
+        """Make a label in a repository unless it has one of this name. Raises ForgeSilent."""
         ...
 
 

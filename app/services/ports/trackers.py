@@ -107,7 +107,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ChangeOrder:
-    """A change request to open for a run."""
+    """A change request to open for a run; it opened none before `since` (UTC)."""
 
     run_id: str
     title: str
@@ -119,6 +119,7 @@ class ChangeOrder:
     stat: DiffStat
     closes: int | None
     draft: bool = False
+    since: datetime | None = None
 
 
 class ForgeSilent(Exception):

@@ -1,4 +1,4 @@
-"""Alerts for every page: undelivered notifications, missing agents and sandboxes, full disks."""
+"""Alerts for every page: undelivered messages, refused tokens, missing agents, full disks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from app.records.feed import Change, FindingsChanged, ProjectChanged
 from app.services.notifications.notifications import NotificationService
 from app.services.projects.overview import Overview
 from app.services.system.disk_room import DiskRoom
+from app.services.tracker.forges import ForgeService
 
 NOTIFICATIONS, AGENT, SANDBOX, DISK = "notifications", "agent", "sandbox", "disk"
+FORGE = "forge"
 NAMED = 3
 
 
@@ -42,12 +44,14 @@ class Alerts:
         notifications: NotificationService,
         overview: Overview,
         disk: DiskRoom,
+        forges: ForgeService,
         clock: Callable[[], datetime],
         publish: Callable[[list[Change]], None],
     ) -> None:
         self._notifications = notifications
         self._overview = overview
         self._disk = disk
+        self._forges = forges
         self._clock = clock
         self._publish = publish
         self._since: dict[tuple[str, str], datetime] = {}
@@ -59,6 +63,7 @@ class Alerts:
         """Return every current alert. Raises DatabaseSilent."""
         now = self._clock()
         told = [(NOTIFICATIONS, *one) for one in self._notifications.waiting()]
+        told += [(FORGE, one, *trouble) for one, trouble in self._forges.troubles().items()]
         told += [(part, what, what, now) for part, what in self._needed()]
         told += [
             (

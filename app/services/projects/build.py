@@ -54,7 +54,7 @@ def build(
     return ProjectServices(
         projects=projects,
         overview=overview,
-        alerts=Alerts(told, overview, system.disk, clock, publish),
+        alerts=Alerts(told, overview, system.disk, tracker.forges, clock, publish),
         statistics=StatisticsService(ledgers.projects, context.stores),
         demo=DemoService(
             ledgers.projects,
@@ -65,7 +65,7 @@ def build(
             machine.demo_agent,
         ),
         templates=TemplateService(ledgers.projects),
-        relocation=Relocation(context, projects, system.origins),
+        relocation=Relocation(context, projects, system.origins, tracker.forges),
         browser_rule=BrowserRule(
             ledgers.projects, ledgers.runs.begun_runs, machine.link_reader, machine.is_of_a_run
         ),

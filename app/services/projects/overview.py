@@ -62,6 +62,7 @@ class ProjectView:
     stuck: tuple[Stuck, ...] = ()
     agent_problem: str | None = None
     sandbox_problem: str | None = None
+    forge_hold: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ class ProjectViews:
     def build(self, rows: CardRows) -> dict[str, ProjectView]:
         """Return the views by project id, with what their trackers say now."""
         ready = self._ready_counts(rows.projects)
+        forge_holds = self._projects.forge_holds(rows.projects)
         views: dict[str, ProjectView] = {}
         for project in rows.projects:
             one = project.id
@@ -146,9 +148,13 @@ class ProjectViews:
                 failures=tuple(rows.failures.get(one, ())),
                 ready_count=ready[one],
                 clone_percent=self._projects.progress(one),
-                hold=rows.waits.get(one) or unreachable_words(project) or project.checks_error,
+                hold=rows.waits.get(one)
+                or forge_holds.get(one)
+                or unreachable_words(project)
+                or project.checks_error,
                 parked_count=rows.parked[one],
                 review_count=rows.open_changes.get(one, 0),
+                forge_hold=forge_holds.get(one),
                 holds=rows.holds_of(project),
                 stuck=tuple(rows.stuck[one]),
                 agent_problem=None

@@ -279,6 +279,15 @@ class ProjectService:
         is_plain = origin.startswith("http://")
         return origin_problem(origin, plain=is_plain and self._forges.has(origin))
 
+    def forge_holds(self, projects: Collection[Project]) -> dict[str, str]:
+        """Return what holds projects at their forge, by project id: its trouble, or their own."""
+        kept_there = [one for one in projects if one.forge_id is not None]
+        troubles = self._forges.troubles() if kept_there else {}
+        holds = {
+            one.id: troubles.get(one.forge_id or "", (one.forge_hold,))[0] for one in kept_there
+        }
+        return {project_id: hold for project_id, hold in holds.items() if hold}
+
     def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
         """Return a sentence for each invalid setting of a project (None: a new one), by name."""
         found = self.sandboxes.wrong(project, settings) | self._checks.wrong(settings)

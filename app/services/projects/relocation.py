@@ -9,16 +9,24 @@ from app.services.context import Context, repository_of
 from app.services.ports import CannotRead, OriginProblem, Remote, Repository
 from app.services.projects.projects import ORIGIN_SECONDS, ProjectService
 from app.services.system.origin_watch import OriginWatch
+from app.services.tracker.forges import ForgeService
 
 
 class Relocation:
     """Looks for the repositories of projects whose origin cannot be reached."""
 
-    def __init__(self, context: Context, projects: ProjectService, origins: OriginWatch) -> None:
+    def __init__(
+        self,
+        context: Context,
+        projects: ProjectService,
+        origins: OriginWatch,
+        forges: ForgeService,
+    ) -> None:
         self._ledger = context.ledgers.projects
         self._mirrors = context.adapters.mirrors
         self._projects = projects
         self._origins = origins
+        self._forges = forges
 
     def check_again(self, project_id: str) -> Project:
         """Look for origin now; a clone that failed is made again. Raises a Refusal."""
@@ -39,6 +47,7 @@ class Relocation:
         origin = origin.rstrip("/") if origin_kind(origin) is OriginKind.PATH else origin
         if origin == project.origin:
             return self.check_again(project_id)
+        place = self._place_at_forge(project, origin)
         try:
             remote = self._mirrors.inspect_origin(origin, timeout_seconds=ORIGIN_SECONDS)
             self._refuse_another(project, origin, remote)
@@ -47,9 +56,9 @@ class Relocation:
                 raise Invalid.field("origin", problem.sentence) from problem
             raise ForgeUnavailable(problem.sentence) from problem
         if project.state != "ready":
-            return self._clone(project, origin)
+            return self._clone(project, origin, **place)
         # hooks of another folder were never trusted
-        self._ledger.change(project_id, origin=origin, owner_hooks=None)
+        self._ledger.change(project_id, origin=origin, owner_hooks=None, **place)
         moved = self._projects.find(project_id)
         try:
             self._mirrors.fetch(repository_of(moved))
@@ -58,6 +67,13 @@ class Relocation:
         else:
             self._origins.record_fetch(moved)
         return self._projects.find(project_id)
+
+    def _place_at_forge(self, project: Project, origin: str) -> dict[str, str | None]:
+        """Return the columns of a repository that has another name at its forge now."""
+        if project.forge_id is None or origin_kind(origin) is OriginKind.PATH:
+            return {}
+        name = self._forges.repository_at(project.forge_id, origin)
+        return {"repository": name, "forge_hold": None}
 
     def _open(self, project_id: str) -> Project:
         project = self._projects.find(project_id)
@@ -82,8 +98,9 @@ class Relocation:
             said = "The beginning of its history could not be read just now. Try again."
             raise ForgeUnavailable(said) from problem
 
-    def _clone(self, project: Project, origin: str) -> Project:
+    def _clone(self, project: Project, origin: str, **place: str | None) -> Project:
         """Clone anew from `origin`, in the background."""
-        self._ledger.change(project.id, origin=origin, state="cloning", state_because=None)
+        columns = {"state": "cloning", "state_because": None, **place}
+        self._ledger.change(project.id, origin=origin, **columns)
         self._projects.clone_soon(project.id)
         return self._projects.find(project.id)

@@ -20,12 +20,13 @@ from app.records.review.open_changes import Work
 from app.records.tables import ChangeRequest, Run, Stuck
 from app.services.kept.parked import why_kept
 from app.services.limits.usage_limits import HoldView
-from app.services.projects.alerts import DISK, NOTIFICATIONS, Alert
+from app.services.projects.alerts import DISK, FORGE, NOTIFICATIONS, Alert
 from app.services.projects.overview import ProjectView
 
 _ALERTS = {
     NOTIFICATIONS: (ItemKind.NOTIFICATIONS_FAILING, "Notifications do not get through"),
     DISK: (ItemKind.DISK_LOW, "Low disk space"),
+    FORGE: (ItemKind.REPOSITORY_UNREACHABLE, "A forge refused its token"),
 }
 # the dialogs that the project's page opens: where the repository is, what the sandbox lacks
 _DIALOGS = {

@@ -331,6 +331,7 @@ class AcceptService:
             hold=INCOMPLETE if order.batch_id else None,
         )
         run = draft_run(order, requester, settled, now)
+        run.announce = order.issue is not None and project.forge_id is not None
         if checked.template is not None:
             run.provenance = {**run.provenance, TEMPLATE: checked.template.label}
         return run

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
@@ -21,6 +22,8 @@ log = structlog.get_logger()
 LIFETIME = timedelta(seconds=10)
 RENEW_SECONDS = 3
 SWEEP = "sweep"
+# longer than an opening takes at a forge that is slow to know its branch
+HELD_FOR = timedelta(minutes=2)
 
 
 class Leases:
@@ -55,6 +58,21 @@ class Leases:
         if server == self.server:
             return True
         return not self.is_alone and self._ledger.is_held(_alive(server), now)
+
+    @contextmanager
+    def holding(self, name: str, holder: str, now: datetime) -> Generator[bool]:
+        """Hold a lease against all servers for a call or two; yield False if another holds it."""
+        if self.is_alone:
+            yield True
+            return
+        name, holder = f"hold {name}", f"{self.server} {holder}"
+        if self._ledger.acquire(name, holder, now=now, until=now + HELD_FOR) is None:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._ledger.drop(name, holder)
 
     def release(self, now: datetime) -> None:
         """Release all leases at once, so that another server need not wait."""

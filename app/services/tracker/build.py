@@ -8,11 +8,13 @@ from app.services.context import Context
 from app.services.lifecycle.build import LifecycleServices
 from app.services.system.build import SystemServices
 from app.services.tracker.changes import ChangeService
+from app.services.tracker.claims import ClaimTeller
 from app.services.tracker.conflicts import Conflicts
 from app.services.tracker.forges import ForgeService
 from app.services.tracker.hooks import ForgeHooks
 from app.services.tracker.issues import IssueService
 from app.services.tracker.pull_requests import PullRequestWatch
+from app.services.tracker.repositories import RepositoryWatch
 from app.services.tracker.reverts import Reverts
 from app.services.tracker.secret_key import SecretKey
 
@@ -29,6 +31,8 @@ class TrackerServices:
     forges: ForgeService
     pull_requests: PullRequestWatch
     hooks: ForgeHooks
+    claims: ClaimTeller
+    repositories: RepositoryWatch
 
 
 def build(
@@ -50,4 +54,6 @@ def build(
         forges=forges,
         pull_requests=watch,
         hooks=ForgeHooks(context, forges, key, watch),
+        claims=ClaimTeller(context, system.leases),
+        repositories=RepositoryWatch(context, system.leases),
     )

@@ -136,6 +136,14 @@ class ForgeService:
         self._forges.refresh()
         return checked or known
 
+    def troubles(self) -> dict[str, tuple[str, datetime]]:
+        """Return why each forge that refused its token needs a person, and since when, by id."""
+        return {
+            one.id: (f"{one.name}: {one.needs_attention}", one.checked_at)
+            for one in self._ledger.all()
+            if one.needs_attention and not one.missing
+        }
+
     def note_refusals(self) -> int:
         """Keep with each forge that its token was refused meanwhile; return how many were."""
         refusals = self._forges.refusals()
@@ -194,6 +202,14 @@ class ForgeService:
             raise Invalid.field("tracker", f"{address} is not at {forge.url}.")
         return TrackerChoice(forge.kind, forge.id, self._verified(forge, name))
 
+    def repository_at(self, forge_id: str, origin: str) -> str:
+        """Return the name of the repository at an origin of this forge. Raises a Refusal."""
+        forge = self.find(forge_id)
+        name = repository_name(forge.url, origin)
+        if name is None:
+            raise Invalid.field("origin", f"{origin} is not at {forge.url}.")
+        return self._verified(forge, name, "origin")
+
     def _chosen(self, tracker: str | None, address: str) -> ForgeServer | None:
         forges = self._ledger.all()
         if tracker is None:
@@ -209,23 +225,23 @@ class ForgeService:
             raise Invalid.field("tracker", f"Name a forge by its id or name. Known: {known}.")
         return found[0]
 
-    def _verified(self, forge: ForgeServer, name: str) -> str:
+    def _verified(self, forge: ForgeServer, name: str, field: str = "tracker") -> str:
         """Return the repository's name as the forge writes it. Raises a Refusal."""
         try:
             found = self._forges.repository(forge.id, name)
         except ForgeSilent as silence:
-            raise _refusal("tracker", forge.url, silence) from silence
+            raise _refusal(field, forge.url, silence) from silence
         if found is None:
             said = f"{forge.name} shows {forge.acts_as} no repository {name}."
-            raise Invalid.field("tracker", said)
+            raise Invalid.field(field, said)
         if found.full_name.lower() != name.lower():
             said = f"{name} is called {found.full_name} now: use its new address."
             raise Invalid.field("origin", said)
         if found.is_archived or found.lacks:
             said = "it is archived" if found.is_archived else f"it has {found.lacks}"
-            raise Invalid.field("tracker", f"{name} cannot be used: {said}.")
+            raise Invalid.field(field, f"{name} cannot be used: {said}.")
         if not found.may_push:
-            raise Invalid.field("tracker", f"{forge.acts_as} may not push to {name}.")
+            raise Invalid.field(field, f"{forge.acts_as} may not push to {name}.")
         return found.full_name
 
     def _inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:

@@ -14,6 +14,7 @@ from app.domain.issues import queue_order
 from app.domain.lifecycle import LIVE, WAITING
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.text.durations import clock_words
+from app.domain.tracker.claims import NO_READY_LABEL, RENAMED
 from app.domain.words import Status
 
 BARS = 10
@@ -93,6 +94,8 @@ def sentence_of(project: ProjectOut) -> str:
         return project.state_because or "Its repository is being cloned. Runs wait until then."
     if project.unreachable and (last is None or last.status not in LIVE):
         return f"{project.origin_because} Runs start again when it is back."
+    if project.forge_hold and (last is None or last.status not in LIVE):
+        return project.forge_hold
     if last is None:
         return project.hold or _nothing_yet(project)
     branch = last.work_branch.replace(last.id, shorten(last.id))
@@ -126,7 +129,7 @@ def _ending(last: LastRun) -> str:
 def wants_person(project: ProjectOut) -> bool:
     """Return True if the project stands still until a person acts."""
     needs_act = project.paused or project.unreachable or project.state == "broken"
-    needs_act = needs_act or project.checks_error is not None
+    needs_act = needs_act or project.checks_error is not None or project.forge_hold is not None
     return project.archived_at is None and (needs_act or not is_set_up(project))
 
 
@@ -142,6 +145,7 @@ class Act(StrEnum):
     TRY_CHECKS = "try-checks"
     LOCATE = "locate"
     LOOK = "check-again"
+    LABEL = "make-label"
     SETUP = "set-up"
     START = "start-afk"
     AUTO = "auto-toggle"
@@ -182,8 +186,11 @@ def presses_of(project: ProjectOut, busy: Mapping[Act, str]) -> list[Press]:
 
 def _ways_out(project: ProjectOut, busy: Mapping[Act, str]) -> Iterator[Press]:
     is_away = project.unreachable or project.state == "broken"
+    is_renamed = (project.forge_hold or "").startswith(RENAMED)
+    lacks_label = project.forge_hold == NO_READY_LABEL
     asked = (
-        (is_away, Act.LOCATE, "Locate…"),
+        (is_away or is_renamed, Act.LOCATE, "Locate…"),
+        (lacks_label or Act.LABEL in busy, Act.LABEL, "Make the label"),
         (is_away or Act.LOOK in busy, Act.LOOK, "Check again"),
         (bool(project.checks_error) or Act.TRY_CHECKS in busy, Act.TRY_CHECKS, "Try again"),
         (project.paused or Act.RESET in busy, Act.RESET, "Reset"),

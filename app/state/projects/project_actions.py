@@ -12,7 +12,14 @@ from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import ProjectChange, ProjectOut, RunOut
 from app.domain.sandbox.levels import SandboxLevel
 from app.state.projects.card_words import Act
-from app.state.projects.project_board import LOOKING, RESETTING, SAVING, TRYING, ProjectBoard
+from app.state.projects.project_board import (
+    LABELLING,
+    LOOKING,
+    RESETTING,
+    SAVING,
+    TRYING,
+    ProjectBoard,
+)
 from app.state.runs.run_form import Trouble, TroubleKind, trouble_of
 
 STARTING = "Starting…"
@@ -25,6 +32,7 @@ WORDS = {
     RESETTING: Act.RESET,
     TRYING: Act.TRY_CHECKS,
     LOOKING: Act.LOOK,
+    LABELLING: Act.LABEL,
 }
 Answer = TypeVar("Answer")
 
@@ -129,6 +137,14 @@ class ProjectActs:
             return self._api.check_again(project_id)
 
         await self._try(project_id, lambda: self._board.look_again(project_id, act))
+
+    async def make_label(self, project_id: str) -> None:
+        """Have the label that starts runs made in the project's repository."""
+
+        def act() -> Awaitable[ProjectOut]:
+            return self._api.make_ready_label(project_id)
+
+        await self._try(project_id, lambda: self._board.make_label(project_id, act))
 
     async def undo_containment(self, project_id: str) -> None:
         """Set the level to `none`, as it was before the upgrade."""

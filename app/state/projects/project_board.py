@@ -14,6 +14,7 @@ from app.domain.lifecycle import LIVE
 from app.state.page.optimistic import OptimisticRows
 
 SAVING, RESETTING, TRYING, LOOKING = "Saving…", "Resetting…", "Trying again…", "Checking…"
+LABELLING = "Making the label…"
 SAVING_SETTINGS = "Saving settings…"
 Listener = Callable[[set[str]], None]
 
@@ -183,6 +184,10 @@ class ProjectBoard:
     async def look_again(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
         """Show that the repository is being looked for. Raises what `act` raises."""
         await self._attempt(project_id, {}, act, LOOKING)
+
+    async def make_label(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
+        """Show that the label is being made. Raises what `act` raises."""
+        await self._attempt(project_id, {}, act, LABELLING)
 
     async def try_checks(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
         """Lift the hold of a check at once, and roll back if `act` fails. Raises its errors."""

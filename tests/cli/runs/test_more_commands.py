@@ -122,6 +122,7 @@ def yard(server: RecordedServer) -> RecordedServer:
     server.on("GET", "/projects/proj_1", a_paused_project(**SURROUNDED))
     server.on("PATCH", "/projects/proj_1", a_project(agent="codex"))
     server.on("POST", "/projects/proj_1/checks/try-again", a_project())
+    server.on("POST", "/projects/proj_1/ready-label", a_project())
     base = {"name": "main", "is_base": True, "updated_at": AT}
     server.on("GET", "/projects/proj_1/branches", {"items": [base]})
     changes = [a_change(), a_change(number=3, state="merged", title="Older")]
@@ -177,6 +178,7 @@ def yard(server: RecordedServer) -> RecordedServer:
             r"checks +Check “tests” could not",
         ),
         ("projects try-checks demo", r"The checks of demo are tried again with its next run\."),
+        ("projects make-label demo", r"The repository of demo has the label ready-for-agent\."),
         ("projects list", r"demo +ready +main +script +2"),
         ("projects branches demo", r"main +base +\d+ \w+ ago\n"),
         ("changes list -p demo", r"#4 +open +afk/3 +\+10 -2 +Fix the parser\n\Z"),

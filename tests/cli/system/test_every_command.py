@@ -103,6 +103,7 @@ COMMANDS: dict[str, list[str]] = {
 # Commands that can only be refused here, by the server.
 REFUSED: dict[str, list[str]] = {
     "changes resolve": ["{change}", "-p", "mill"],
+    "projects make-label": ["mill"],
     "changes undo": ["{change_too}", "-p", "mill"],
     "runs release": ["{delivered}"],
     "runs resume": ["{delivered}"],

@@ -136,3 +136,23 @@ def test_a_redirect_to_another_host_is_not_followed(
 def test_no_client_is_made_for_nobody(twin: ForgeTwin, token: str) -> None:
     with pytest.raises(ValueError, match="nobody"):
         ForgeClient(twin.url, token)
+
+
+@pytest.mark.parametrize("interval", [0.1, 1.0, 30.0])
+@pytest.mark.parametrize("answer", [(502, b"<html>"), (429, None), (0, None), (200, b"<html>")])
+def test_a_minute_of_outage_costs_few_calls_however_often_anybody_asks(
+    twin: ForgeTwin, clock: Clock, interval: float, answer: tuple[int, Any]
+) -> None:
+    # the shortest pauses that there can be
+    hasty = ForgeClient(f"{twin.url}/api/v1", "TOKEN_BOT", clock=clock, pick=lambda least, _: least)
+    twin.before = lambda _, __: answer
+    until = clock.now + 60
+    while clock.now < until:
+        # reaper, sweep, delivery, claims and requests
+        for ask in (hasty.get, hasty.pages) * 3:
+            with pytest.raises(ForgeSilent):
+                ask(ISSUES)
+        clock.now += interval
+    assert hasty.meter.read().requests <= 90
+    hasty.close()
+    twin.before = None

@@ -174,6 +174,7 @@ PROJECT_CALLS = (
     Call("DELETE", TEMPLATE, CONTROL, 404, ids=(("name", "key"),)),
     Call("POST", f"{PROJECT}/checks/try-again", BOTH),
     Call("POST", f"{PROJECT}/check-again", BOTH),
+    Call("POST", f"{PROJECT}/ready-label", CONTROL, 422),
     Call("POST", f"{PROJECT}/afk/start", BOTH, 201),
     Call("PUT", f"{PROJECT}/afk/auto", CONTROL, body={"enabled": False}, tells=RUNS),
     Call("POST", f"{PROJECT}/afk/reset", BOTH),

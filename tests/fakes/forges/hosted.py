@@ -163,7 +163,9 @@ class Hosted:
             (r"/issues/(\d+)", self._issue),
             (r"/issues/(\d+)/comments", self._talk),
             (r"/issues/(\d+)/dependencies", self._dependencies),
+            (r"/issues/comments/(\d+)", self._comment),
             (r"/issues/(\d+)/labels", self._label),
+            (r"/issues/(\d+)/labels/(\d+)", self._unlabel),
             (r"/labels", self._labels),
             (r"/hooks", self._hooks),
             (r"/assignees", self._assignees),
@@ -213,14 +215,38 @@ class Hosted:
             return 201, self.say(number, login, body["body"])
         return 200, self.comments.get(number, [])
 
+    def _comment(self, method: str, _: Any, body: Any, login: str, wanted: int) -> Made:
+        said = [(one, row) for one, rows in self.comments.items() for row in rows]
+        found = next(((one, row) for one, row in said if row["id"] == wanted), None)
+        if found is None:
+            return NOT_FOUND
+        number, row = found
+        if row["user"]["login"] != login:
+            return 403, None
+        if method == "DELETE":
+            self.comments[number].remove(row)
+            return 204, None
+        row |= {"body": body["body"], "updated_at": stamp()}
+        return 200, row
+
     def _dependencies(self, _: str, __: Any, ___: Any, ____: str, number: int) -> Made:
         return (200, self.blockers.get(number, [])) if number in self.issues else NOT_FOUND
 
     def _label(self, _: str, __: Any, body: Any, ___: str, number: int) -> Made:
         known = {one["id"]: one for one in self.labels}
         labels = self.issues[number]["labels"]
-        labels += [known[one] for one in body["labels"] if one in known]
+        # an unknown id adds nothing, without a word
+        labels += [
+            known[one] for one in body["labels"] if one in known and known[one] not in labels
+        ]
         return 200, labels
+
+    def _unlabel(self, _: str, __: Any, ___: Any, ____: str, number: int, label: int) -> Made:
+        if label not in {one["id"] for one in self.labels}:
+            return 404, {"message": f"label does not exist [label_id: {label}]"}
+        row = self.issues[number]
+        row["labels"] = [one for one in row["labels"] if one["id"] != label]
+        return 204, None
 
     def _assignees(self, *_: Any) -> Made:
         names = dict.fromkeys([*self.writers, self.name.partition("/")[0]])
@@ -242,7 +268,11 @@ class Hosted:
         return 201, self.hooks[-1]
 
     def _labels(self, method: str, _: Any, body: Any, __: str) -> Made:
-        return (201, self.add_label(body["name"])) if method == "POST" else (200, self.labels)
+        if method != "POST":
+            return 200, self.labels
+        if not body.get("color"):
+            return 422, {"message": "[Color]: Required"}
+        return 201, self.add_label(body["name"])
 
     def _pulls(self, method: str, query: Any, body: Any, login: str) -> Made:
         if not self.has_pulls:

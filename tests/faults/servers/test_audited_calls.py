@@ -40,6 +40,7 @@ RARELY_DONE = {
     "/runs/{run_id}/resume",
     "/runs/{run_id}/deliver",
     "/runs/{run_id}/release",
+    "/projects/{project_id}/ready-label",  # at a forge
     "/bulk/{bulk_id}/abort",
     "/quota/accounts/lift",
     "/projects/{project_id}/changes/{number}/close",
@@ -72,6 +73,7 @@ DEEDS = {
     "/projects/{project_id}/templates": "add_template",
     "/projects/{project_id}/templates/{name}": "change_template",
     "/projects/{project_id}/checks/try-again": "try_checks_again",
+    "/projects/{project_id}/ready-label": "make_ready_label",
     "/projects/{project_id}/check-again": "check_again",
     "/projects/{project_id}/issues": "add_issue",
     "/projects/{project_id}/issues/{number}": "change_issue",

@@ -23,7 +23,9 @@ def salvage(plane: RealPlane) -> tuple[Project, Run]:
 
 def deliver(plane: RealPlane, project: Project, run: Run) -> Delivery | NotDelivered:
     checks = plane.services.push_checks
-    deliverer = Deliverer(plane.ledgers.runs, plane.adapters, checks, plane.clock, Locks())
+    deliverer = Deliverer(
+        plane.ledgers.runs, plane.adapters, checks, plane.clock, Locks(), plane.leases
+    )
     return deliverer.deliver_now(run, project)
 
 
