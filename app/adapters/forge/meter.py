@@ -46,8 +46,11 @@ class Meter:
         """Return what was spent, and what is left until when."""
         with self._guard:
             self._forget(self._clock())
-            reset = None if self._reset_at is None else max(0, self._reset_at - int(self._wall()))
-            return Spending(self._requests, len(self._recent), self._remaining, reset)
+            left = None if self._reset_at is None else self._reset_at - int(self._wall())
+            if left is not None and left < 0:
+                # what is left since the reset is not known before the next answer
+                return Spending(self._requests, len(self._recent))
+            return Spending(self._requests, len(self._recent), self._remaining, left)
 
     def _forget(self, now: float) -> None:
         while self._recent and self._recent[0] <= now - MINUTE:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from app.adapters.forge.client import CONNECT_SECONDS, READ_SECONDS, Answer, ForgeClient
+from app.adapters.forge.meter import Meter
 from app.domain.json.objects import is_object
 from app.domain.tracker.forges import SCOPES, ForgeKind
 from app.services.ports import ForgeSilent, ForgeStanding
@@ -49,12 +50,14 @@ def _version_of(start: bytes) -> str | None:
     return version[:100] if isinstance(version, str) else None
 
 
-def examine(address: str, kind: ForgeKind, version: str, token: str) -> ForgeStanding:
+def examine(
+    address: str, kind: ForgeKind, version: str, token: str, meter: Meter | None = None
+) -> ForgeStanding:
     """Return whose token it is, what it may and which scopes it lacks. Raises ForgeSilent.
 
     Nothing is written: the writes that are tried name a repository that cannot exist.
     """
-    with closing(ForgeClient(f"{address}{GITEA_API}", token)) as client:
+    with closing(ForgeClient(f"{address}{GITEA_API}", token, meter=meter)) as client:
         login, missing = _who(client)
         for below, scope in (("/issues", "write:issue"), ("/pulls", "write:repository")):
             missing += _lacking(client, below, scope)

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
+import structlog
+
 from app.adapters.forge.client import ForgeClient
 from app.adapters.forge.gitea import GiteaForge
 from app.adapters.forge.meter import Meter
 from app.adapters.forge.probe import GITEA_API, examine, find_kind
 from app.adapters.forge.tracked import TrackedForge
+from app.adapters.machine.secret_box import WrongKey
 from app.domain.secret_masks import Secret
 from app.domain.tracker.forges import ForgeKind, repository_name
 from app.services.ports import (
@@ -26,6 +29,8 @@ from app.services.ports import (
     TrackerStore,
 )
 
+log = structlog.get_logger()
+
 
 class ForgeRow(Protocol):
     """A forge as it is stored; its token is encrypted."""
@@ -34,6 +39,7 @@ class ForgeRow(Protocol):
     url: str
     kind: str
     token: str
+    hook_secret: str | None
     acts_as: str
     checked_at: datetime
 
@@ -65,7 +71,9 @@ class ForgeRegistry:
         self._rows: tuple[ForgeRow, ...] | None = None
         # to be masked in what agents print
         self.tokens: tuple[Secret, ...] = ()
+        # texts by their encrypted ones
         self._unsealed: dict[str, str] = {}
+        # by address, so that a replaced token and the checks count, too
         self._meters: dict[str, Meter] = {}
         # by id, with the encrypted token that it was made for, and when that was found good
         self._known: dict[str, tuple[str, datetime, TrackedForge]] = {}
@@ -81,9 +89,24 @@ class ForgeRegistry:
         found = self._read()
         if found is not None:
             rows = tuple(found)
-            unsealed = {row.id: self._unseal(row.token) for row in rows}
-            self.tokens = tuple(Secret(f"the token of {row.url}", unsealed[row.id]) for row in rows)
-            self._unsealed, self._rows = unsealed, rows
+            unsealed: dict[str, str] = {}
+            masked: list[Secret] = []
+            for row in rows:
+                sealed = {"token": row.token, "secret of hooks": row.hook_secret}
+                for what, one in sealed.items():
+                    text = self._text_of(one) if one else None
+                    if one and text:
+                        unsealed[one] = text
+                        masked.append(Secret(f"the {what} of {row.url}", text))
+            self.tokens, self._unsealed, self._rows = tuple(masked), unsealed, rows
+
+    def _text_of(self, sealed: str) -> str | None:
+        """Return a secret's text, None if another server rotated the key of it meanwhile."""
+        try:
+            return self._unseal(sealed)
+        except WrongKey as problem:
+            log.warning("secret_not_opened", because=str(problem))
+            return None
 
     def of(self, project: ProjectRow) -> Forge:
         """Return a project's tracker. Raises ForgeSilent if its forge is gone."""
@@ -108,9 +131,10 @@ class ForgeRegistry:
         if not origin.startswith(("https://", "http://")):
             return []
         for row in self.rows():
-            if repository_name(row.url, origin) is not None:
+            token = self._unsealed.get(row.token)
+            if token is not None and repository_name(row.url, origin) is not None:
                 name = row.acts_as or "runyard"
-                pair = base64.b64encode(f"{name}:{self._unsealed[row.id]}".encode()).decode()
+                pair = base64.b64encode(f"{name}:{token}".encode()).decode()
                 place = f"http.{row.url}/"
                 return [
                     (f"{place}.extraHeader", f"Authorization: Basic {pair}"),
@@ -124,7 +148,7 @@ class ForgeRegistry:
         found, version = find_kind(address)
         if kind is not None and kind != found:
             raise ForgeSilent(f"this is {found}, not {kind}", needs_attention=True)
-        return examine(address, found, version, token)
+        return examine(address, found, version, token, self._meter_at(address))
 
     def repository(self, forge_id: str, full_name: str) -> HostedRepository | None:
         """Return a repository as a forge's token sees it, None if it sees none.
@@ -146,9 +170,10 @@ class ForgeRegistry:
 
     def spending(self) -> dict[str, Spending]:
         """Return what was asked of each forge since the start, by its id."""
-        with self._guard:
-            meters = dict(self._meters)
-        return {row.id: meters.get(row.id, Meter()).read() for row in self.rows()}
+        return {row.id: self._meter_at(row.url).read() for row in self.rows()}
+
+    def _meter_at(self, address: str) -> Meter:
+        return self._meters.setdefault(address, Meter())
 
     def is_any(self) -> bool:
         """Return True if a forge is known."""
@@ -174,6 +199,9 @@ class ForgeRegistry:
     def _make(self, row: ForgeRow) -> TrackedForge:
         if row.kind == ForgeKind.GITHUB:
             raise ForgeSilent("GitHub cannot be used yet", needs_attention=True)
-        meter = self._meters.setdefault(row.id, Meter())
-        client = ForgeClient(f"{row.url}{GITEA_API}", self._unsealed[row.id], meter=meter)
+        token = self._unsealed.get(row.token) or self._text_of(row.token)
+        if token is None:
+            because = "this server's key does not open its token: copy the key file, and restart"
+            raise ForgeSilent(because, needs_attention=True)
+        client = ForgeClient(f"{row.url}{GITEA_API}", token, meter=self._meter_at(row.url))
         return TrackedForge(GiteaForge(client), self._store)

@@ -26,7 +26,7 @@ class SecretBox:
         self.key_file = key_file
 
     def seal(self, text: str) -> str:
-        """Return a text encrypted. Raises WrongKey, OSError."""
+        """Return a text encrypted. Raises WrongKey, OSError if no key can be made."""
         return self._fernet(make=True).encrypt(text.encode()).decode("ascii")
 
     def unseal(self, sealed: str) -> str:
@@ -48,43 +48,33 @@ class SecretBox:
     def rotation(self) -> Generator[None]:
         """Encrypt with a fresh key from now on, and drop those before it at the end.
 
-        They are kept if the body raises. Rotations by several servers take turns.
+        They are kept if the body raises. Rotations by several servers take turns. Raises OSError.
         """
         self._make()
-        lock = self.key_file.with_name(f".{self.key_file.name}.lock")
+        place = self.key_file.resolve()
+        lock = place.with_name(f".{place.name}.lock")
         held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
             fresh = Fernet.generate_key().decode()
-            self._write([fresh, *self._keys()])
+            _replace(place, [fresh, *self._keys()])
             yield
-            self._write([fresh])
+            _replace(place, [fresh])
         finally:
             os.close(held)
 
     def _keys(self) -> list[str]:
         return self.key_file.read_text().split()
 
-    def _write(self, keys: list[str]) -> None:
-        """Replace the key file as a whole: a crash leaves the old one or the new one."""
-        fresh = self.key_file.with_name(f".{self.key_file.name}.{os.getpid()}")
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
-        _write_new(fresh, "".join(f"{key}\n" for key in keys).encode())
-        fresh.replace(self.key_file)
-        folder = os.open(self.key_file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
     def _fernet(self, *, make: bool) -> MultiFernet:
+        if make:
+            self._make()
         try:
-            if make:
-                self._make()
             return MultiFernet([Fernet(key) for key in self._keys()])
         except FileNotFoundError as problem:
             raise WrongKey(f"{self.key_file} is missing") from problem
+        except OSError as problem:
+            raise WrongKey(f"{self.key_file} cannot be read") from problem
         except ValueError as problem:
             raise WrongKey(f"{self.key_file} holds no key") from problem
 
@@ -100,6 +90,20 @@ class SecretBox:
                 os.link(fresh, self.key_file)
         finally:
             fresh.unlink()
+
+
+def _replace(place: Path, keys: list[str]) -> None:
+    """Replace the key file as a whole: a crash leaves the old one or the new one."""
+    fresh = place.with_name(f".{place.name}.fresh")
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()  # of a rotation that was cut short
+    _write_new(fresh, "".join(f"{key}\n" for key in keys).encode())
+    fresh.replace(place)
+    folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _write_new(place: Path, content: bytes) -> None:

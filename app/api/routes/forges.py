@@ -24,7 +24,6 @@ from app.api.schemas import (
 )
 from app.errors import NotSignedByForge
 from app.services.container import Services
-from app.services.ports import Spending
 from app.services.rows import ForgeServer
 
 SETTINGS_PAGE = "/settings"
@@ -38,8 +37,7 @@ def routes(services: Services) -> APIRouter:
     @router.get("/forges")
     def list_them() -> Forges:
         """All forges by name; their tokens are never shown."""
-        spent = services.forges.spending()
-        return Forges(items=[_out(one, spent.get(one.id)) for one in services.forges.all()])
+        return Forges(items=[_out(services, one) for one in services.forges.all()])
 
     @router.post("/forges", status_code=201, responses=IN_A_BROWSER)
     def add(body: NewForge, request: Request, response: Response) -> ForgeOut:
@@ -49,12 +47,12 @@ def routes(services: Services) -> APIRouter:
             body.url, body.token, services.clock(), kind=body.kind, name=body.name
         )
         response.headers["Location"] = f"/forges/{added.id}"
-        return _out(added)
+        return _out(services, added)
 
     @router.get("/forges/{forge_id}")
     def show(forge_id: str) -> ForgeOut:
         """A forge, by its id or name."""
-        return _out(services.forges.find(forge_id))
+        return _out(services, services.forges.find(forge_id))
 
     @router.patch("/forges/{forge_id}", responses=IN_A_BROWSER)
     def change(forge_id: str, body: ForgeChange, request: Request) -> ForgeOut:
@@ -63,13 +61,13 @@ def routes(services: Services) -> APIRouter:
         changed = services.forges.change(
             forge_id, services.clock(), name=body.name, token=body.token
         )
-        return _out(changed)
+        return _out(services, changed)
 
     @router.delete("/forges/{forge_id}", responses=IN_A_BROWSER)
     def remove(forge_id: str, request: Request) -> ForgeOut:
         """Remove a forge that no project uses."""
         require_browser(services, request, SETTINGS_PAGE)
-        return _out(services.forges.remove(forge_id))
+        return _out(services, services.forges.remove(forge_id))
 
     router.routes.extend(_asking_routes(services).routes)
     router.routes.extend(_secret_routes(services).routes)
@@ -82,7 +80,7 @@ def _asking_routes(services: Services) -> APIRouter:
     @router.post("/forges/{forge_id}/check")
     def check(forge_id: str) -> ForgeOut:
         """Ask the forge again what its token may do, and what it lacks."""
-        return _out(services.forges.check(forge_id, services.clock()))
+        return _out(services, services.forges.check(forge_id, services.clock()))
 
     @router.get("/forges/{forge_id}/repositories")
     def repositories(forge_id: str) -> HostedRepositories:
@@ -133,9 +131,10 @@ def _secret_routes(services: Services) -> APIRouter:
     return router
 
 
-def _out(forge: ForgeServer, spent: Spending | None = None) -> ForgeOut:
+def _out(services: Services, forge: ForgeServer) -> ForgeOut:
     told = {name: getattr(forge, name) for name in _SAME}
     login = {"login": forge.acts_as}
+    spent = services.forges.spending().get(forge.id)
     spending = spent and SpendingOut.model_validate(asdict(spent))
     return ForgeOut.model_validate(
         {**told, "kind": forge.kind, "acts_as": login, "may": forge.may, "spending": spending}

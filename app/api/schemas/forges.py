@@ -75,7 +75,7 @@ class SealedAnew(Answer):
 
 
 class SpendingOut(Answer):
-    """What was asked of a forge since the start, and what it says is left; None if it does not."""
+    """The requests made to a forge, and the limit that it tells, None if it tells none."""
 
     requests: int
     last_minute: int

@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
     hook = example(
         "runyard forges hook codeberg.org",
         "runyard forges hook codeberg.org --install acme/shop",
+        "runyard forges hook codeberg.org --all",
     )
     forges.command("hook", epilog=hook)(show_hook)
     forges.command("remove", epilog=example("runyard forges remove work"))(remove_forge)
@@ -108,14 +109,22 @@ def show_hook(
             metavar="REPO", help="Install it in this repository, as OWNER/NAME; may be repeated."
         ),
     ] = None,
+    all_of_them: Annotated[
+        bool, typer.Option("--all", help="Install it in the repository of every project.")
+    ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Print where a forge shall send its hooks, and their secret, or install them."""
-    answer = connect(data_dir).ask(forge_calls.hook(forge, install or ()))
+    server = connect(data_dir)
+    wanted = list(install or ())
+    if all_of_them:
+        found = server.ask(forge_calls.hosted(forge))["items"]
+        wanted += [one["full_name"] for one in found if one["project_id"] is not None]
+    answer = server.ask(forge_calls.hook(forge, wanted))
     refused: dict[str, str] = answer["refused"]
     if json_only:
-        print_json(answer if install else {name: answer[name] for name in ("url", "secret")})
+        print_json(answer if wanted else {name: answer[name] for name in ("url", "secret")})
     else:
         screen = out()
         screen.print(f"address  {answer['url']}")

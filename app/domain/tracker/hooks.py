@@ -11,9 +11,13 @@ from typing import Any
 
 from app.domain.json.objects import is_object
 
-# each is the HMAC-SHA256 of the body in hex, the first with a prefix
-SIGNATURES = ("x-hub-signature-256", "x-gitea-signature", "x-forgejo-signature")
-_PREFIX = "sha256="
+# each is the HMAC-SHA256 of the body in hex, GitHub's with a prefix
+HUB_SIGNATURE, _PREFIX = "x-hub-signature-256", "sha256="
+# of these the first that is given counts
+OWN_SIGNATURES = ("x-forgejo-signature", "x-gitea-signature")
+_EVENTS = ("x-forgejo-event", "x-gitea-event", "x-github-event")
+# the beginnings of the events after which a look may find something
+KNOWN = ("issue", "pull_request", "push", "create", "delete", "status", "check_", "workflow_")
 _DELIVERIES = ("x-forgejo-delivery", "x-gitea-delivery", "x-github-delivery")
 MAX_DELIVERY = 100
 
@@ -27,8 +31,9 @@ class Hint:
 
 
 def is_signed(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
-    """Return True if a delivery has a signature, and each one that it has fits the secret."""
-    given = [headers[name] for name in SIGNATURES if name in headers]
+    """Return True if a delivery has a signature, and fits the secret by each that counts."""
+    own = next((name for name in OWN_SIGNATURES if name in headers), HUB_SIGNATURE)
+    given = [headers[name] for name in {own, HUB_SIGNATURE} if name in headers]
     wanted = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode()
     fits = [
         hmac.compare_digest(one.removeprefix(_PREFIX).strip().lower().encode(), wanted)
@@ -38,7 +43,13 @@ def is_signed(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
 
 
 def hint_of(headers: Mapping[str, str], body: bytes) -> Hint | None:
-    """Return what a signed delivery hints at, None if it names no repository."""
+    """Return what a signed delivery hints at.
+
+    None if it names no repository, or an event after which there is nothing to look at.
+    """
+    event = next((headers[one] for one in _EVENTS if one in headers), KNOWN[0])
+    if not event.startswith(KNOWN):
+        return None
     try:
         told: Any = json.loads(body)
     except (ValueError, RecursionError):

@@ -7,7 +7,8 @@ from functools import partial
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import ForgeOut, SpendingOut
+from app.api.schemas import ForgeOut
+from app.domain.text.durations import two_units
 from app.pages.components.buttons import button
 from app.pages.components.chips import pill_html
 from app.pages.components.fields import Field, text_field
@@ -128,17 +129,19 @@ def card_html(forge: ForgeOut) -> str:
         f'<p class="sub"><code>{text(forge.url)}</code> · {text(forge.kind)} '
         f"{text(forge.version)}</p>"
         f'<p class="sub">Acts as <b>{who}</b>, may {text(may)}.</p>'
-        f"{spending_html(forge.spending)}{said}"
+        f'<p class="sub" data-testid="forge-spending">{text(spent_text(forge))}</p>{said}'
     )
 
 
-def spending_html(spent: SpendingOut | None) -> str:
-    """Return how much was asked of a forge, and what it says is left."""
-    if spent is None:
+def spent_text(forge: ForgeOut) -> str:
+    """Return what was asked of a forge in the last minute, and what it says is left."""
+    spending = forge.spending
+    if spending is None:
         return ""
-    words = f"{counted(spent.last_minute, 'request')} in the last minute"
-    if spent.remaining is not None:
-        words += f", {spent.remaining:,} left"
-    if spent.remaining is not None and spent.reset_seconds is not None:
-        words += f" for {max(1, round(spent.reset_seconds / 60))} min"
-    return f'<p class="sub" data-testid="forge-spending">{words}.</p>'
+    asked = f"{counted(spending.last_minute, 'request')} in the last minute"
+    if spending.remaining is None:
+        return f"{asked}; it tells no limit."
+    left = f"{asked}; {spending.remaining:,} left"
+    if spending.reset_seconds is None:
+        return f"{left}."
+    return f"{left} until its limit is reset in {two_units(spending.reset_seconds)}."

@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from app.records.database.database import Transaction
 from app.records.feed import FindingsChanged, ForgesChanged
 from app.records.people.audit_ledger import record
 from app.records.projects.project_ledger import NameInUse
@@ -20,6 +21,8 @@ KEY_CHECK = "secret_key_check"
 _TOLD = ("name", "kind", "url", "acts_as")
 # the columns of a forge that are encrypted
 SEALED = ("token", "hook_secret")
+# encrypts a secret, given the check value; it is called while no rotation can replace the key
+Seal = Callable[[str], str]
 
 
 class ForgeLedger:
@@ -38,10 +41,11 @@ class ForgeLedger:
         with self.stores.control.reading() as session:
             return session.get(ForgeServer, forge_id)
 
-    def insert(self, forge: ForgeServer) -> None:
-        """Keep a forge. Raises NameInUse if its name or address is taken."""
+    def insert(self, forge: ForgeServer, token: Seal) -> None:
+        """Keep a forge with its token. Raises NameInUse if its name or address is taken."""
         try:
             with self.stores.control.transaction() as tx:
+                forge.token = token(_held_check(tx))
                 tx.add(forge)
                 told = forge.model_dump(include=set(_TOLD))
                 record(tx, forge.id, after=told)
@@ -49,10 +53,14 @@ class ForgeLedger:
         except IntegrityError as error:
             raise NameInUse(forge.name) from error
 
-    def change(self, forge_id: str, **columns: Any) -> ForgeServer | None:
+    def change(
+        self, forge_id: str, *, token: Seal | None = None, **columns: Any
+    ) -> ForgeServer | None:
         """Update columns of a forge; return the new row, or None. Raises NameInUse."""
         try:
             with self.stores.control.transaction() as tx:
+                if token is not None:
+                    columns["token"] = token(_held_check(tx))
                 told = {name: columns[name] for name in _TOLD if name in columns}
                 if told or "token" in columns:
                     record(tx, after=told | ({"token": "replaced"} if "token" in columns else {}))
@@ -92,15 +100,21 @@ class ForgeLedger:
                 tx.add(known)
             return known.value
 
-    def keep_hook_secret(self, forge_id: str, sealed: str) -> str:
-        """Keep the secret of a forge's hooks, unless there is one; return the one that is kept."""
+    def keep_hook_secret(self, forge_id: str, secret: Seal) -> str | None:
+        """Keep the secret of a forge's hooks, unless there is one.
+
+        Returns the one that is kept, None if the forge is gone.
+        """
         with self.stores.control.transaction() as tx:
+            check = _held_check(tx)
             forge = tx.get(ForgeServer, forge_id, with_for_update=True)
-            if forge is None or forge.hook_secret is not None:
-                return sealed if forge is None else str(forge.hook_secret)
-            forge.hook_secret = sealed
-            record(tx, after={"hook_secret": "made"})
-            return sealed
+            if forge is None:
+                return None
+            if forge.hook_secret is None:
+                forge.hook_secret = secret(check)
+                record(tx, after={"hook_secret": "made"})
+                tx.publish(ForgesChanged())
+            return forge.hook_secret
 
     def seal_anew(self, seal: Callable[[str], str]) -> int:
         """Encrypt every secret and the check value anew, all or none; return how many secrets."""
@@ -115,4 +129,12 @@ class ForgeLedger:
                         setattr(forge, name, seal(sealed))
                         count += 1
             record(tx, after={"secrets": count})
+            tx.publish(ForgesChanged())
         return count
+
+
+def _held_check(tx: Transaction) -> str:
+    """Return the check value; until the transaction ends, no rotation encrypts anew."""
+    return tx.scalars(
+        select(Setting.value).where(col(Setting.name) == KEY_CHECK).with_for_update()
+    ).one()

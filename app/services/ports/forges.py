@@ -57,7 +57,7 @@ class HostedRepository:
 
 @dataclass(frozen=True)
 class Spending:
-    """What was asked of a forge: in all, and in the last minute; what it says is left.
+    """The requests made to a forge, in all and in the last minute, and what it says is left.
 
     `remaining` and `reset_seconds` are None where a forge tells no limit.
     """

@@ -87,12 +87,12 @@ class ForgeService:
             name=name.strip() or host_of(address),
             kind=found.kind,
             url=address,
-            token=self._key.seal(token.strip()),
+            token="",
             created_at=now,
             **_told(found, now),
         )
         try:
-            self._ledger.insert(forge)
+            self._ledger.insert(forge, self._key.sealer(token.strip()))
         except NameInUse as problem:
             sentence = f"{address} or this name is in use by another forge."
             raise NameTaken(sentence) from problem
@@ -107,7 +107,7 @@ class ForgeService:
         columns: dict[str, Any] = {}
         if token is not None:
             found = self._inspect(known.url, known.kind, _given(token, known.kind))
-            columns = {"token": self._key.seal(token.strip()), **_told(found, now)}
+            columns = {"token": self._key.sealer(token.strip()), **_told(found, now)}
         if name is not None:
             if not name.strip():
                 raise Invalid.field("name", "Give the forge a name.")

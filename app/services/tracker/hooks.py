@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from app.domain.tracker.hooks import hint_of, is_signed
-from app.errors import ForgeUnavailable
+from app.errors import ForgeUnavailable, NotFound
 from app.records.feed import SweepWanted
 from app.records.tables import ForgeServer
 from app.services.context import Context
@@ -111,6 +111,9 @@ class ForgeHooks:
 
     def _secret_of(self, forge: ForgeServer) -> str:
         if forge.hook_secret is None:
-            sealed = self._key.seal(secrets.token_hex(32))
-            return self._key.unseal(self._ledger.keep_hook_secret(forge.id, sealed))
+            fresh = self._key.sealer(secrets.token_hex(32))
+            sealed = self._ledger.keep_hook_secret(forge.id, fresh)
+            if sealed is None:
+                raise NotFound
+            return self._key.unseal(sealed)
         return self._key.unseal(forge.hook_secret)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.errors import Invalid
-from app.records.feed import ForgesChanged
+from app.failpoints import failpoint
 from app.services.context import Context
 
 # what the key has to open
 CHECK_VALUE = "Runyard's secrets"
+OTHER_KEY = "This server's key is not the one of the stored secrets: copy the key file to it."
 
 
 class SecretKey:
@@ -17,22 +20,28 @@ class SecretKey:
         self._ledger = context.ledgers.forges
         self._forges = context.adapters.forges
         self._box = context.adapters.secret_box
-        self._publish = context.feed.publish
 
     def fits(self) -> bool:
         """Return False if this server's key does not open the stored secrets."""
         sealed = self._ledger.key_check()
         return sealed is None or self._box.opens(sealed)
 
-    def seal(self, text: str) -> str:
-        """Return a text encrypted. Raises Invalid if the key is not the database's."""
-        sealed = self._ledger.keep_key_check(self._box.seal(CHECK_VALUE))
-        if not self._box.opens(sealed):
-            raise Invalid("This server's key is not the one of the stored secrets.")
-        return self._box.seal(text)
+    def sealer(self, text: str) -> Callable[[str], str]:
+        """Return what encrypts a text for the ledger. Both raise Invalid for another key."""
+
+        def seal(check: str) -> str:
+            if not self._box.opens(check):
+                raise Invalid(OTHER_KEY)
+            return self._box.seal(text)
+
+        # the check value is stored with the first secret
+        seal(self._ledger.keep_key_check(self._box.seal(CHECK_VALUE)))
+        return seal
 
     def unseal(self, sealed: str) -> str:
-        """Return the text of an encrypted one."""
+        """Return the text of an encrypted one. Raises Invalid if it has another key."""
+        if not self._box.opens(sealed):
+            raise Invalid(OTHER_KEY)
         return self._box.unseal(sealed)
 
     def rotate(self) -> int:
@@ -41,9 +50,21 @@ class SecretKey:
         Until all are, the key file holds the keys before it, too: a crash in between loses nothing.
         """
         if not self.fits():
-            raise Invalid("This server's key is not the one of the stored secrets.")
-        with self._box.rotation():
-            count = self._ledger.seal_anew(lambda sealed: self._box.seal(self._box.unseal(sealed)))
-            self._forges.refresh()
-        self._publish([ForgesChanged()])
+            raise Invalid(OTHER_KEY)
+        try:
+            with self._box.rotation():
+                failpoint("rotate.before_secrets")
+                count = self._ledger.seal_anew(self._seal_anew)
+                failpoint("rotate.after_secrets")
+        except OSError as problem:
+            because = problem.strerror or str(problem)
+            raise Invalid(
+                f"The key file cannot be replaced: {because}. Nothing is lost: try it again."
+            ) from problem
+        self._forges.refresh()
         return count
+
+    def _seal_anew(self, sealed: str) -> str:
+        fresh = self._box.seal(self.unseal(sealed))
+        failpoint("rotate.among_secrets")
+        return fresh

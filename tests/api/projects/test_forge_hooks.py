@@ -132,11 +132,23 @@ def test_a_signed_delivery_that_says_nothing_is_taken_and_does_nothing(
 def test_more_than_a_mebibyte_is_refused_whatever_its_signature(hooked: Hooked) -> None:
     told = {"repository": {"full_name": "acme/shop"}, "more": "x" * 1024**2}
     assert hooked.deliver(told).status_code == 413
+    pieces = iter([b"x" * 1024] * 1025)
+    headers = {"Content-Type": "application/json"}
+    assert httpx.post(hooked.url, content=pieces, headers=headers).status_code == 413
 
 
 def test_a_page_of_another_site_cannot_send_one(hooked: Hooked) -> None:
     headers = {"Content-Type": "application/json", "Origin": "https://example.org"}
     assert httpx.post(hooked.url, content=b"{}", headers=headers).status_code == 403
+
+
+def test_a_delivery_under_another_host_name_is_refused(hooked: Hooked) -> None:
+    told = b'{"repository": {"full_name": "acme/shop"}}'
+    signature = hmac.new(hooked.secret.encode(), told, hashlib.sha256).hexdigest()
+    headers = {"Content-Type": "application/json", "X-Gitea-Signature": signature}
+    assert httpx.post(hooked.url, content=told, headers=headers).status_code == 202
+    elsewhere = headers | {"Host": "rebound.example.org"}
+    assert httpx.post(hooked.url, content=told, headers=elsewhere).status_code in (400, 403, 421)
 
 
 def test_a_hook_is_installed_once_where_the_token_may(hooked: Hooked) -> None:

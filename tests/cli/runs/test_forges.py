@@ -83,3 +83,24 @@ def test_repositories_are_listed_and_imported_by_name_once(
     assert (unknown.code, "work shows no repository acme/none." in unknown.err) == (2, True)
     used = live.run("forges", "remove", "work")
     assert (used.code, "1 project keeps its issues at work." in used.err) == (1, True)
+
+
+def test_hooks_are_installed_for_every_project_whose_repository_lets_the_token(
+    live: LiveShell, tmp_path: Path
+) -> None:
+    with ForgeTwin(tmp_path / "hooked") as other:
+        other.add_token("TOKEN_BOT")
+        hosted = other.add_repository("acme/mill", writers=("bot",))
+        other.add_repository("acme/spare", writers=("bot",))
+        added = live.run("forges", "add", other.url, "--name", "hooked", stdin="TOKEN_BOT\n")
+        assert added.code == 0
+        words = ["projects", "import", "--forge", "hooked", "--agent", "claude"]
+        assert live.run(*words, "acme/mill").code == 0
+        refused = live.run("forges", "hook", "hooked", "--all")
+        assert refused.code == 1
+        assert "acme/mill: user should be an owner or a collaborator with admin" in refused.err
+        assert "acme/spare" not in refused.err
+        hosted.admins += ("bot",)
+        installed = live.run("forges", "hook", "hooked", "--all")
+        assert (installed.code, "installed in acme/mill" in installed.out) == (0, True)
+        assert len(hosted.hooks) == 1

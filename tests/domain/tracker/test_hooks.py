@@ -29,6 +29,29 @@ def test_a_delivery_with_another_secret_or_text_is_not_signed(delivered: Deliver
     assert not is_signed(mixed, delivered.body, SECRET), "one of its signatures is wrong"
 
 
+def test_the_signature_of_a_forgejo_counts_more_than_that_of_a_gitea(delivered: Delivered) -> None:
+    good, bad = delivered.headers["x-gitea-signature"], "0" * 64
+    assert is_signed(
+        {"x-forgejo-signature": good, "x-gitea-signature": bad}, delivered.body, SECRET
+    )
+    assert not is_signed(
+        {"x-forgejo-signature": bad, "x-gitea-signature": good}, delivered.body, SECRET
+    )
+    mixed = delivered.headers | {"x-hub-signature-256": f"sha256={bad}"}
+    assert not is_signed(mixed, delivered.body, SECRET)
+
+
+@pytest.mark.parametrize("event", ["ping", "fork", "star", ""])
+def test_an_event_that_changes_nothing_here_hints_at_nothing(
+    delivered: Delivered, event: str
+) -> None:
+    headers = {
+        name: event if name.endswith("-event") else value
+        for name, value in delivered.headers.items()
+    }
+    assert hint_of(headers, delivered.body) is None
+
+
 @pytest.mark.parametrize("name", ["x-hub-signature-256", "x-gitea-signature"])
 def test_one_good_signature_is_enough(delivered: Delivered, name: str) -> None:
     assert is_signed({name: delivered.headers[name]}, delivered.body, SECRET)

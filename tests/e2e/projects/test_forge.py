@@ -50,6 +50,8 @@ def test_an_issue_of_a_forge_is_started_from_its_card_and_merged_from_the_inbox(
     expect_no_sideways_scroll(page)
 
     shop = twin.hosted["acme/shop"]
+    page.goto(f"{server.page_url}/settings?tab=Forges")
+    expect(page.locator("[data-forge]")).to_contain_text("in the last minute; it tells no limit.")
     page.goto(f"{server.page_url}/projects/add")
     page.get_by_test_id("project-origin").fill(shop.clone_url)
     page.get_by_test_id("project-agent").fill("script")

@@ -91,7 +91,9 @@ REMOVALS = {
     COMMENT: "remove_comment",
     "/forges/{forge_id}": "remove_forge",
 }
-OF_THE_WHOLE_SERVER = {"set_subscription", "test_notifications", "sign_out", "rotate"}
+OF_THE_WHOLE_SERVER = {
+    *("set_subscription", "test_notifications", "sign_out", "rotate", "rotate_secrets"),
+}
 
 
 @pytest.fixture(scope="module")
