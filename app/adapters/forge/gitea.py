@@ -9,8 +9,10 @@ from typing import Any
 from app.adapters.forge.client import NotThere
 from app.adapters.forge.gitea_requests import GiteaRequests
 from app.adapters.forge.gitea_rows import (
+    Row,
     author_of,
     issue_of,
+    labelled_of,
     login_of,
     name_of,
     number_of,
@@ -20,11 +22,13 @@ from app.adapters.forge.gitea_rows import (
     text_of,
 )
 from app.domain.issues import blockers_of
+from app.domain.json.objects import is_object
 from app.domain.tracker.forges import runs_marked
 from app.domain.words import READY_LABEL
 from app.services.ports import (
     ForgeSilent,
     Issue,
+    Labelled,
     Ready,
     Repository,
     Said,
@@ -36,8 +40,13 @@ class GiteaForge(GiteaRequests):
 
     def issue(self, repo: Repository, number: int) -> Issue | None:
         """Return one issue with its dependencies, or None."""
-        found = self._issue(repo, number)
-        return None if found is None else self._with_dependencies(repo, found)
+        row = self.one(repo, f"/issues/{number}")
+        if row is None or row.get("pull_request"):
+            return None
+        found = issue_of(row)
+        if READY_LABEL in found.labels:
+            found = _by_stranger(row, found, self._writers(repo))
+        return self._with_dependencies(repo, found)
 
     def _issue(self, repo: Repository, number: int) -> Issue | None:
         row = self.one(repo, f"/issues/{number}")
@@ -45,7 +54,20 @@ class GiteaForge(GiteaRequests):
 
     def issues(self, repo: Repository) -> list[Issue]:
         """List all issues, lowest number first."""
-        return self._issues(repo, state="all")
+        return self._issues(repo, writers=self._writers(repo), state="all")
+
+    def labelled(self, repo: Repository, number: int, label: str) -> Labelled:
+        """Return who set a label that an issue has, from its timeline."""
+        rows = self.rows(repo, f"/issues/{number}/timeline", {})
+        return labelled_of(rows, label, self._writers(repo))
+
+    def was_text_changed(self, repo: Repository, number: int) -> bool | None:
+        """Return True if the text of an issue ever changed, None if the forge does not tell."""
+        path = f"{path_of(repo).removeprefix('/repos')}/issues/{number}"
+        answer = self.client.web(f"{path}/content-history/overview")
+        counts = answer.row.get("editedHistoryCountMap") if answer else None
+        # "0" stands for the issue's own text, beside the ids of its comments
+        return None if not is_object(counts) else "0" in counts
 
     def said_about(self, repo: Repository, number: int) -> Said:
         """Return the comments on an issue, oldest first.
@@ -126,9 +148,7 @@ class GiteaForge(GiteaRequests):
         rows = self.rows(repo, "/issues", {"type": "issues", **params})
         own = [row for row in rows if not row.get("pull_request")]
         found = [
-            issue_of(row)
-            if writers is None or author_of(row) in writers
-            else replace(issue_of(row), stranger=login_of(row))
+            issue_of(row) if writers is None else _by_stranger(row, issue_of(row), writers)
             for row in own
         ]
         return sorted(found, key=lambda one: one.number)
@@ -138,3 +158,8 @@ class GiteaForge(GiteaRequests):
         # those who can be assigned: its collaborators would include readers
         found = self.rows(repo, "/assignees", {})
         return frozenset(one["id"] for one in found if isinstance(one.get("id"), int))
+
+
+def _by_stranger(row: Row, issue: Issue, writers: frozenset[int]) -> Issue:
+    """Return an issue that names its author if that is nobody of the writers."""
+    return issue if author_of(row) in writers else replace(issue, stranger=login_of(row))

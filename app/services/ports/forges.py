@@ -79,6 +79,10 @@ class Forges(Protocol):
         """Return who merges a project's changes, None if Runyard does. Raises ForgeSilent."""
         ...
 
+    def histories_of(self, project: Any) -> IssueHistories | None:
+        """Return the histories of a project's issues, None without any. Raises ForgeSilent."""
+        ...
+
     def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
         """Return what a token may do at an address. Raises ForgeSilent."""
         ...
@@ -108,6 +112,46 @@ class Forges(Protocol):
 
     def refusals(self) -> dict[str, str]:
         """Return why only a person can help, by id of the forges that refused their token."""
+        ...
+
+
+@dataclass(frozen=True)
+class Retitled:
+    """A change of an issue's title, and whether its author may write to the repository."""
+
+    by: str
+    may_write: bool
+    old_title: str
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """How an issue got a label that it has, and what followed.
+
+    `event` is 0 if nothing tells who set it. `newest_at` is the time of the last thing that its
+    history tells, which may be older than the last change of its text.
+    """
+
+    event: int = 0
+    by: str = ""
+    may_write: bool = False
+    at: datetime | None = None
+    retitled: tuple[Retitled, ...] = ()
+    newest_at: datetime | None = None
+
+
+class IssueHistories(Protocol):
+    """What a forge tells of how its issues came to be as they are."""
+
+    def labelled(self, repo: Repository, number: int, label: str) -> Labelled:
+        """Return who set a label that an issue has. Raises ForgeSilent."""
+        ...
+
+    def was_text_changed(self, repo: Repository, number: int) -> bool | None:
+        """Return True if the text of an issue ever changed, None if the forge does not tell.
+
+        Raises ForgeSilent.
+        """
         ...
 
 

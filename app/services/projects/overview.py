@@ -146,7 +146,10 @@ class ProjectViews:
                 failures=tuple(rows.failures.get(one, ())),
                 ready_count=ready[one],
                 clone_percent=self._projects.progress(one),
-                hold=rows.waits.get(one) or unreachable_words(project) or project.checks_error,
+                hold=rows.waits.get(one)
+                or unreachable_words(project)
+                or project.checks_error
+                or project.trust_hold,
                 parked_count=rows.parked[one],
                 review_count=rows.open_changes.get(one, 0),
                 holds=rows.holds_of(project),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.services.context import Context
 from app.services.lifecycle.build import LifecycleServices
 from app.services.system.build import SystemServices
+from app.services.tracker.approvals import Approvals
 from app.services.tracker.changes import ChangeService
 from app.services.tracker.conflicts import Conflicts
 from app.services.tracker.forges import ForgeService
@@ -29,6 +30,7 @@ class TrackerServices:
     forges: ForgeService
     pull_requests: PullRequestWatch
     hooks: ForgeHooks
+    approvals: Approvals
 
 
 def build(
@@ -50,4 +52,5 @@ def build(
         forges=forges,
         pull_requests=watch,
         hooks=ForgeHooks(context, forges, key, watch),
+        approvals=Approvals(context),
     )

@@ -1,0 +1,76 @@
+"""`runyard issues approve` and `runyard projects trust`: a person looks, and the loop goes on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from app.api.client import calls, tracker_calls
+from app.cli.client.connection import connect, find_project
+from app.cli.output.options import DataDir, Json, ProjectArgument, ProjectName
+from app.cli.output.terminal import err, out, print_json
+
+Look = Annotated[bool, typer.Option("--look", help="Only show what changed.")]
+
+
+def approve_issue(
+    project: ProjectName,
+    number: Annotated[
+        int,
+        typer.Argument(metavar="NUMBER", help="The issue's number.", min=1, show_default=False),
+    ],
+    look: Look = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show what changed in an issue after it was labelled, and approve its text."""
+    server = connect(data_dir)
+    project_id = find_project(server, project)["id"]
+    text = server.ask(tracker_calls.issue_text(project_id, number))
+    if not json_only:
+        for line in _difference(text):
+            out().print(line)
+    if look:
+        _tell(text, json_only=json_only, words=text["because"] or "Nobody needs to look at it.")
+        return
+    issue = server.ask(tracker_calls.approve_text(project_id, number, text["sha256"]))
+    _tell(issue, json_only=json_only, words=f"The text of #{number} is approved.")
+
+
+def trust_project(
+    project: ProjectArgument, look: Look = False, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Show what changed for agents on base since the last look, and trust this state."""
+    server = connect(data_dir)
+    found = find_project(server, project)
+    state = server.ask(calls.state(found["id"]))
+    if not json_only:
+        for line in state["diff"].splitlines():
+            out().print(line)
+    commit = state["commit"]
+    if look or commit is None:
+        _tell(state, json_only=json_only, words=state["hold"] or "Nobody needs to look at it.")
+        return
+    answer = server.ask(calls.trust(found["id"], commit))
+    _tell(answer, json_only=json_only, words=f"{answer['name']} is trusted at {commit[:7]}.")
+
+
+def _tell(answer: dict[str, Any], *, json_only: bool, words: str) -> None:
+    if json_only:
+        print_json(answer)
+    else:
+        err().print(words)
+
+
+def _difference(text: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of an issue's text that changed; all of it if it is not known what was."""
+    title_was, body_was = text["title_was"], text["body_was"]
+    if title_was is None or body_was is None:
+        yield text["title"]
+        yield from text["body"].splitlines()
+        return
+    was, now = [title_was, *body_was.splitlines()], [text["title"], *text["body"].splitlines()]
+    yield from difflib.unified_diff(was, now, "as it was labelled", "as it is now", lineterm="")
