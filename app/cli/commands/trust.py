@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +10,7 @@ from app.api.client import calls, tracker_calls
 from app.cli.client.connection import connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectArgument, ProjectName
 from app.cli.output.terminal import err, out, print_json
+from app.domain.tracker.issue_trust import text_difference
 
 Look = Annotated[bool, typer.Option("--look", help="Only show what changed.")]
 
@@ -31,7 +30,8 @@ def approve_issue(
     project_id = find_project(server, project)["id"]
     text = server.ask(tracker_calls.issue_text(project_id, number))
     if not json_only:
-        for line in _difference(text):
+        names = ("title_was", "body_was", "title", "body")
+        for line in text_difference(*(text[name] for name in names)).splitlines():
             out().print(line)
     if look:
         _tell(text, json_only=json_only, words=text["because"] or "Nobody needs to look at it.")
@@ -63,14 +63,3 @@ def _tell(answer: dict[str, Any], *, json_only: bool, words: str) -> None:
         print_json(answer)
     else:
         err().print(words)
-
-
-def _difference(text: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of an issue's text that changed; all of it if it is not known what was."""
-    title_was, body_was = text["title_was"], text["body_was"]
-    if title_was is None or body_was is None:
-        yield text["title"]
-        yield from text["body"].splitlines()
-        return
-    was, now = [title_was, *body_was.splitlines()], [text["title"], *text["body"].splitlines()]
-    yield from difflib.unified_diff(was, now, "as it was labelled", "as it is now", lineterm="")

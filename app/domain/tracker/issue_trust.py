@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Protocol
 
 # an issue is touched this long after the event that its history tells, at most
 SLACK = timedelta(seconds=2)
-UNKNOWN = "somebody unknown"
+# how the sentences about texts that wait for a person end
+LOOK = ": look and approve"
 
 
 class CountedText(Protocol):
@@ -88,9 +90,24 @@ def doubt_of(text: CountedText, sha256: str) -> str:
     if text.approved_sha256 == sha256:
         return ""
     if not text.event:
-        return "nobody is known to have labelled it: look and approve"
+        return f"nobody is known to have labelled it{LOOK}"
     if not text.may_label:
-        return f"Labelled by {text.labelled_by}, who may not write there: look and approve"
+        return f"Labelled by {text.labelled_by}, who may not write there{LOOK}"
     if text.edited_by is not None:
-        return f"Edited by {text.edited_by} after it was labelled: look and approve"
+        return f"Edited by {text.edited_by} after it was labelled{LOOK}"
     return ""
+
+
+def waits_for_approval(hold: str | None) -> bool:
+    """Return True if an issue with this hold starts by itself once a person approves its text."""
+    return hold is not None and hold.endswith(LOOK)
+
+
+def text_difference(title_was: str | None, body_was: str | None, title: str, body: str) -> str:
+    """Return how a text differs from what was labelled, all of it if that is not known."""
+    now = [title, *body.splitlines()]
+    if title_was is None or body_was is None:
+        return "\n".join(now)
+    was = [title_was, *body_was.splitlines()]
+    found = difflib.unified_diff(was, now, "when it was labelled", "now", n=len(was), lineterm="")
+    return "\n".join(found) or "\n".join(now)
