@@ -45,7 +45,7 @@ class GiteaForge(GiteaRequests):
             return None
         found = issue_of(row)
         if READY_LABEL in found.labels:
-            found = _by_stranger(row, found, self._writers(repo))
+            found = _by_stranger(row, found, self.writers(repo))
         return self._with_dependencies(repo, found)
 
     def _issue(self, repo: Repository, number: int) -> Issue | None:
@@ -54,12 +54,13 @@ class GiteaForge(GiteaRequests):
 
     def issues(self, repo: Repository) -> list[Issue]:
         """List all issues, lowest number first."""
-        return self._issues(repo, writers=self._writers(repo), state="all")
+        return self._issues(repo, writers=self.writers(repo), state="all")
 
-    def labelled(self, repo: Repository, number: int, label: str) -> Labelled:
+    def labelled(
+        self, repo: Repository, number: int, label: str, writers: Collection[int]
+    ) -> Labelled:
         """Return who set a label that an issue has, from its timeline."""
-        rows = self.rows(repo, f"/issues/{number}/timeline", {})
-        return labelled_of(rows, label, self._writers(repo))
+        return labelled_of(self.rows(repo, f"/issues/{number}/timeline", {}), label, writers)
 
     def was_text_changed(self, repo: Repository, number: int) -> bool | None:
         """Return True if the text of an issue ever changed, None if the forge does not tell."""
@@ -78,7 +79,7 @@ class GiteaForge(GiteaRequests):
             return Said()
         rows = self.rows(repo, f"/issues/{number}/comments", {})
         # anybody may comment, and could tell the agent what to do
-        writers = self._writers(repo) if rows else frozenset[int]()
+        writers = self.writers(repo) if rows else frozenset[int]()
         trusted = [row for row in rows if author_of(row) in writers]
         said = [remark_of(row) for row in trusted if not runs_marked(text_of(row, "body"))]
         return Said(tuple(said))
@@ -106,7 +107,7 @@ class GiteaForge(GiteaRequests):
 
     def _ready(self, repo: Repository) -> Ready:
         # a label that the repository does not have is no filter there: compared again here
-        rows = self._issues(repo, state="open", labels=READY_LABEL, writers=self._writers(repo))
+        rows = self._issues(repo, state="open", labels=READY_LABEL, writers=self.writers(repo))
         ready = [one for one in rows if READY_LABEL in one.labels and one.state == "open"]
         known = {one.number for one in ready}
         is_open: dict[int, bool] = {}
@@ -153,7 +154,7 @@ class GiteaForge(GiteaRequests):
         ]
         return sorted(found, key=lambda one: one.number)
 
-    def _writers(self, repo: Repository) -> frozenset[int]:
+    def writers(self, repo: Repository) -> frozenset[int]:
         """Return the ids of the people who may write to a repository."""
         # those who can be assigned: its collaborators would include readers
         found = self.rows(repo, "/assignees", {})

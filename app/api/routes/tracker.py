@@ -39,6 +39,7 @@ def routes(services: Services) -> APIRouter:
     """Build the routes of issues, comments and change requests."""
     router = APIRouter()
     router.routes.extend(_issue_routes(services).routes)
+    router.routes.extend(_text_routes(services).routes)
     router.routes.extend(_comment_routes(services).routes)
     router.routes.extend(_change_routes(services).routes)
     router.routes.extend(_closing(services).routes)
@@ -80,6 +81,12 @@ def _issue_routes(services: Services) -> APIRouter:
             project_id, number, changes, services.clock(), was, _place_of(body)
         )
         return _issue_out(changed)
+
+    return router
+
+
+def _text_routes(services: Services) -> APIRouter:
+    router = APIRouter(tags=["issues"])
 
     @router.get("/projects/{project_id}/issues/{number}/text")
     def text(project_id: str, number: Numbered) -> IssueTextOut:

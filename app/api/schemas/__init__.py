@@ -9,6 +9,8 @@ from app.api.schemas.auto import (
     NextPlan,
     Parked,
     ParkedOut,
+    StateOut,
+    TrustOrder,
     WouldStart,
 )
 from app.api.schemas.batches import (
@@ -63,10 +65,8 @@ from app.api.schemas.projects import (
     Projects,
     ProjectSettings,
     RecentFailure,
-    StateOut,
     SuggestedCheck,
     Tracker,
-    TrustOrder,
 )
 from app.api.schemas.prompts import (
     NewTemplate,

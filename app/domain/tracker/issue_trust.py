@@ -30,7 +30,7 @@ class Retitling(Protocol):
 
     @property
     def by(self) -> str:
-        """Who made it."""
+        """The person who made it."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What waits for a person's look: agent configuration of a project, and texts of its issues."""
+"""Showing what waits for a person: agent configuration of a project, texts of its issues."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from app.records.tables import IssueText
 
 
 class IssueTexts:
-    """What was seen of forges' labelled issues, in the control store."""
+    """Texts of forges' labelled issues as they were seen, in the control store."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores

@@ -1,4 +1,4 @@
-"""What a person has looked at of a project's agent configuration, and the hold of its loop."""
+"""Noting the states of agent configuration that a person looked at, and the hold of the loop."""
 # stands alone like the hold of checks: the ledger of projects is full
 
 from __future__ import annotations

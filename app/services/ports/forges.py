@@ -141,10 +141,19 @@ class Labelled:
 
 
 class IssueHistories(Protocol):
-    """What a forge tells of how its issues came to be as they are."""
+    """Histories of a forge's issues: how they came to be as they are."""
 
-    def labelled(self, repo: Repository, number: int, label: str) -> Labelled:
-        """Return who set a label that an issue has. Raises ForgeSilent."""
+    def writers(self, repo: Repository) -> Collection[int]:
+        """Return the ids of the people who may write to a repository. Raises ForgeSilent."""
+        ...
+
+    def labelled(
+        self, repo: Repository, number: int, label: str, writers: Collection[int]
+    ) -> Labelled:
+        """Return who set a label that an issue has, and if that is one of the writers.
+
+        Raises ForgeSilent.
+        """
         ...
 
     def was_text_changed(self, repo: Repository, number: int) -> bool | None:

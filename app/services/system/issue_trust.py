@@ -66,13 +66,16 @@ class IssueTrust:
         histories = self._forges.histories_of(project)
         known = self._texts.of(project.id, [one.number for one in labelled])
         doubts: dict[int, str] = {}
+        repo, writers = repository_of(project), None
         for issue in labelled:
             if histories is None:
                 doubts[issue.number] = _stand_in(issue)
                 continue
             sha256, seen = digest_of(issue.title, issue.body), known.get(issue.number)
             if seen is None or (seen.updated_at, seen.seen_sha256) != (issue.updated_at, sha256):
-                seen = self._look(histories, repository_of(project), issue, seen)
+                writers = histories.writers(repo) if writers is None else writers
+                label = histories.labelled(repo, issue.number, READY_LABEL, writers)
+                seen = self._look(histories, repo, issue, label, seen)
             doubts[issue.number] = doubt_of(seen, sha256)
         return [replace(one, doubt=doubts.get(one.number, "")) for one in issues]
 
@@ -104,9 +107,13 @@ class IssueTrust:
         self._texts.approve(project_id, number, text.sha256)
 
     def _look(
-        self, histories: IssueHistories, repo: Repository, issue: Issue, seen: IssueText | None
+        self,
+        histories: IssueHistories,
+        repo: Repository,
+        issue: Issue,
+        label: Labelled,
+        seen: IssueText | None,
     ) -> IssueText:
-        label = histories.labelled(repo, issue.number, READY_LABEL)
         if seen is None or seen.event != label.event or not label.event:
             looked = _first(issue, label, self._changed_by(histories, repo, issue, label))
         else:

@@ -1,4 +1,5 @@
 """Approving the texts of issues that somebody without write access could have changed."""
+# stands alone: the service of issues is full
 
 from __future__ import annotations
 
