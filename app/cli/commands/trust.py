@@ -9,7 +9,7 @@ import typer
 from app.api.client import calls, tracker_calls
 from app.cli.client.connection import connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectArgument, ProjectName
-from app.cli.output.terminal import err, out, print_json
+from app.cli.output.terminal import out, print_json
 from app.domain.tracker.issue_trust import text_difference
 
 Look = Annotated[bool, typer.Option("--look", help="Only show what changed.")]
@@ -62,4 +62,4 @@ def _tell(answer: dict[str, Any], *, json_only: bool, words: str) -> None:
     if json_only:
         print_json(answer)
     else:
-        err().print(words)
+        out().print(words)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.repositories import commit_files, tip_of
+from tests.builders.repositories import commit_files, make_origin, tip_of
 from tests.drivers.servers.workshop import Workshop, open_workshop, problem
 from tests.fakes.forges.twin import ForgeTwin
 
@@ -53,8 +53,8 @@ def test_a_text_is_approved_by_its_sha256(shop: Workshop, tmp_path: Path) -> Non
     assert act["after"] == {"issue": 1, "approved_sha256": text["sha256"]}
 
 
-def test_a_state_is_trusted_by_its_commit(shop: Workshop) -> None:
-    origin = shop.origin("kept")
+def test_a_state_is_trusted_by_its_commit(shop: Workshop, tmp_path: Path) -> None:
+    origin = make_origin(tmp_path / "kept")
     path = added(shop, "kept", str(origin))
     first = shop.api.get(f"{path}/trust").json()
     assert first["commit"] == first["trusted_commit"] == tip_of(origin)
