@@ -192,6 +192,12 @@ class EditedMeanwhile(Refusal):
     code = "edited_meanwhile"
 
 
+class NotThisState(Refusal):
+    """The repository's base has moved on: look at its newest commit first."""
+
+    code = "not_this_state"
+
+
 class AlreadyRunning(Refusal):
     """An identical run is already in progress."""
 

@@ -33,6 +33,7 @@ OWN_COLUMNS = {
     *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),
     *("prompt_version", "default_template"),
     *("checks_answered", "checks_changed_at"),
+    *("trusted_commit", "judged_commit", "trust_hold"),
     # the forge of its tracker
     *("forge_id", "repository", "forge_hold"),
 }

@@ -165,7 +165,7 @@ class IssueFacts:
 
     `in_the_way` is an existing branch whose name prevents git from creating the issue's branch.
     `dependencies` are blockers beside the text, `blocked_elsewhere` open ones elsewhere, and
-    `stranger` is an author who may not write to the repository.
+    `doubt` is why a person must look at its text first.
     """
 
     number: int
@@ -179,7 +179,7 @@ class IssueFacts:
     in_the_way: str | None = None
     dependencies: Collection[int] = ()
     blocked_elsewhere: Sequence[str] = ()
-    stranger: str = ""
+    doubt: str = ""
 
 
 def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
@@ -204,5 +204,4 @@ def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
         return f"blocked by #{blocker}"
     if facts.blocked_elsewhere:
         return f"blocked by {facts.blocked_elsewhere[0]}"
-    # an author can change the text after the label was set
-    return f"written by {facts.stranger}: look, and start it by hand" if facts.stranger else None
+    return facts.doubt or None

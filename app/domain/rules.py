@@ -239,6 +239,7 @@ class AutoFacts:
     unreachable: str | None = None
     no_room: str | None = None
     checks_error: str | None = None
+    trust_hold: str | None = None
 
 
 @dataclass(frozen=True)
@@ -283,6 +284,7 @@ def _what_holds(facts: AutoFacts) -> str | None:
         (facts.unreachable is not None, facts.unreachable),
         (is_paused(facts.strikes), f"auto runs are paused after {facts.strikes} fails"),
         (facts.checks_error is not None, facts.checks_error),
+        (facts.trust_hold is not None, facts.trust_hold),
         (facts.has_open_auto_run, "an auto run is under way"),
         (facts.repository_room <= 0, "the repository is at its limit of runs"),
         (facts.global_room <= 0, "all slots for live runs are taken"),

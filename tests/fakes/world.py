@@ -296,6 +296,14 @@ class FakeMirrors:
         new = sorted(sha for sha in self._world.ancestry(tip) if sha not in before)
         return [ChangedFile(f"{sha[:7]}.txt", sha, additions=1) for sha in new]
 
+    def changed_between(
+        self, repo: Repository, old: str, new: str, patterns: Sequence[str]
+    ) -> list[str]:
+        return []
+
+    def diff_between(self, repo: Repository, old: str, new: str, patterns: Sequence[str]) -> Diff:
+        return Diff("")
+
     def commits(self, repo: Repository, base_sha: str, tip: str) -> list[Commit]:
         before = set(self._world.ancestry(base_sha))
         new = [sha for sha in self._world.ancestry(tip) if sha not in before]

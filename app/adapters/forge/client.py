@@ -123,6 +123,20 @@ class ForgeClient:
         """
         return self._ask(method, f"{self._api}{path}", json=body)
 
+    def web(self, path: str) -> Answer | None:
+        """Read JSON of the forge's web side; None unless it answers with that.
+
+        What it answers else, such as its page for signing in, proves nothing. Raises ForgeSilent if
+        nothing answers.
+        """
+        self._refuse_early()
+        response = self._fetch("GET", f"{self._api.rpartition('/api/')[0]}{path}")
+        # it begins a session of a browser, which the API must not see
+        self._http.cookies.clear()
+        body, is_json = _json_of(response)
+        is_told = response.status_code == 200 and is_json
+        return Answer(response.status_code, body, response.headers, is_json) if is_told else None
+
     def pages(self, path: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return all entries of a list, each once; the last page is where no next one is named.
 

@@ -10,8 +10,10 @@ from app.adapters.forge.client import NotThere
 from app.adapters.forge.gitea_claims import GiteaClaims
 from app.adapters.forge.gitea_requests import GiteaRequests
 from app.adapters.forge.gitea_rows import (
+    Row,
     author_of,
     issue_of,
+    labelled_of,
     login_of,
     name_of,
     number_of,
@@ -21,11 +23,13 @@ from app.adapters.forge.gitea_rows import (
     text_of,
 )
 from app.domain.issues import blockers_of
+from app.domain.json.objects import is_object
 from app.domain.tracker.forges import runs_marked
 from app.domain.words import READY_LABEL
 from app.services.ports import (
     ForgeSilent,
     Issue,
+    Labelled,
     Ready,
     Repository,
     Said,
@@ -37,8 +41,13 @@ class GiteaForge(GiteaRequests, GiteaClaims):
 
     def issue(self, repo: Repository, number: int) -> Issue | None:
         """Return one issue with its dependencies, or None."""
-        found = self._issue(repo, number)
-        return None if found is None else self._with_dependencies(repo, found)
+        row = self.one(repo, f"/issues/{number}")
+        if row is None or row.get("pull_request"):
+            return None
+        found = issue_of(row)
+        if READY_LABEL in found.labels:
+            found = _by_stranger(row, found, self.writers(repo))
+        return self._with_dependencies(repo, found)
 
     def _issue(self, repo: Repository, number: int) -> Issue | None:
         row = self.one(repo, f"/issues/{number}")
@@ -46,7 +55,21 @@ class GiteaForge(GiteaRequests, GiteaClaims):
 
     def issues(self, repo: Repository) -> list[Issue]:
         """List all issues, lowest number first."""
-        return self._issues(repo, state="all")
+        return self._issues(repo, writers=self.writers(repo), state="all")
+
+    def labelled(
+        self, repo: Repository, number: int, label: str, writers: Collection[int]
+    ) -> Labelled:
+        """Return who set a label that an issue has, from its timeline."""
+        return labelled_of(self.rows(repo, f"/issues/{number}/timeline", {}), label, writers)
+
+    def was_text_changed(self, repo: Repository, number: int) -> bool | None:
+        """Return True if the text of an issue ever changed, None if the forge does not tell."""
+        path = f"{path_of(repo).removeprefix('/repos')}/issues/{number}"
+        answer = self.client.web(f"{path}/content-history/overview")
+        counts = answer.row.get("editedHistoryCountMap") if answer else None
+        # "0" stands for the issue's own text, beside the ids of its comments
+        return None if not is_object(counts) else "0" in counts
 
     def said_about(self, repo: Repository, number: int) -> Said:
         """Return the comments on an issue, oldest first.
@@ -57,7 +80,7 @@ class GiteaForge(GiteaRequests, GiteaClaims):
             return Said()
         rows = self.rows(repo, f"/issues/{number}/comments", {})
         # anybody may comment, and could tell the agent what to do
-        writers = self._writers(repo) if rows else frozenset[int]()
+        writers = self.writers(repo) if rows else frozenset[int]()
         trusted = [row for row in rows if author_of(row) in writers]
         said = [remark_of(row) for row in trusted if not runs_marked(text_of(row, "body"))]
         return Said(tuple(said))
@@ -85,7 +108,7 @@ class GiteaForge(GiteaRequests, GiteaClaims):
 
     def _ready(self, repo: Repository) -> Ready:
         # a label that the repository does not have is no filter there: compared again here
-        rows = self._issues(repo, state="open", labels=READY_LABEL, writers=self._writers(repo))
+        rows = self._issues(repo, state="open", labels=READY_LABEL, writers=self.writers(repo))
         ready = [one for one in rows if READY_LABEL in one.labels and one.state == "open"]
         known = {one.number for one in ready}
         is_open: dict[int, bool] = {}
@@ -127,15 +150,18 @@ class GiteaForge(GiteaRequests, GiteaClaims):
         rows = self.rows(repo, "/issues", {"type": "issues", **params})
         own = [row for row in rows if not row.get("pull_request")]
         found = [
-            issue_of(row)
-            if writers is None or author_of(row) in writers
-            else replace(issue_of(row), stranger=login_of(row))
+            issue_of(row) if writers is None else _by_stranger(row, issue_of(row), writers)
             for row in own
         ]
         return sorted(found, key=lambda one: one.number)
 
-    def _writers(self, repo: Repository) -> frozenset[int]:
+    def writers(self, repo: Repository) -> frozenset[int]:
         """Return the ids of the people who may write to a repository."""
         # those who can be assigned: its collaborators would include readers
         found = self.rows(repo, "/assignees", {})
         return frozenset(one["id"] for one in found if isinstance(one.get("id"), int))
+
+
+def _by_stranger(row: Row, issue: Issue, writers: frozenset[int]) -> Issue:
+    """Return an issue that names its author if that is nobody of the writers."""
+    return issue if author_of(row) in writers else replace(issue, stranger=login_of(row))

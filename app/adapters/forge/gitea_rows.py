@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -19,9 +19,11 @@ from app.services.ports import (
     ForgeSilent,
     HostedRepository,
     Issue,
+    Labelled,
     Remark,
     Repository,
     RequestState,
+    Retitled,
 )
 
 Row = Mapping[str, Any]
@@ -97,6 +99,7 @@ def issue_of(row: Row) -> Issue:
         created_at=moment_of(row.get("created_at")),
         closed_at=moment_of(row.get("closed_at")),
         priority=priority_of(labels),
+        updated_at=moment_of(row.get("updated_at")),
     )
 
 
@@ -115,6 +118,33 @@ def remark_of(row: Row) -> Remark:
     """Return the comment of a row."""
     author = text_of(part_of(row, "user"), "login")
     return Remark(author or "somebody", text_of(row, "body"), made_at(row))
+
+
+def labelled_of(rows: Sequence[Row], label: str, writers: Collection[int]) -> Labelled:
+    """Return how an issue got a label, from its timeline."""
+    places = [at for at, row in enumerate(rows) if _is_about(row, label)]
+    # a removal has an empty text
+    if not places or not text_of(rows[places[-1]], "body"):
+        return Labelled()
+    place = places[-1]
+    event, times = rows[place], [moment_of(row.get("created_at")) for row in rows[place:]]
+    number = event.get("id")
+    return Labelled(
+        event=number if isinstance(number, int) else 0,
+        by=login_of(event),
+        may_write=author_of(event) in writers,
+        at=times[0],
+        retitled=tuple(
+            Retitled(login_of(row), author_of(row) in writers, text_of(row, "old_title"))
+            for row in rows[place:]
+            if row.get("type") == "change_title"
+        ),
+        newest_at=max(filter(None, times), default=None),
+    )
+
+
+def _is_about(row: Row, label: str) -> bool:
+    return row.get("type") == "label" and text_of(part_of(row, "label"), "name") == label
 
 
 def is_own(row: Row) -> bool:

@@ -24,6 +24,7 @@ from app.services.ports import (
     ForgeSilent,
     ForgeStanding,
     HostedRepository,
+    IssueHistories,
     PullRequests,
     Spending,
     TrackerStore,
@@ -125,6 +126,10 @@ class ForgeRegistry:
         if project.forge_id is None or not project.repository:
             return False
         return self._tracked(project.forge_id).remote.has_moved(project.repository)
+
+    def histories_of(self, project: ProjectRow) -> IssueHistories | None:
+        """Return the histories of a project's issues, None without any. Raises ForgeSilent."""
+        return None if project.forge_id is None else self._tracked(project.forge_id).remote
 
     def sign_in(self, origin: str) -> list[tuple[str, str]]:
         """Return git's settings for an origin at a known forge, bound to that forge's address."""

@@ -18,6 +18,7 @@ from app.services.ports import (
     Forge,
     HostedRepository,
     Issue,
+    IssueHistories,
     PullRequests,
     Ready,
     Repository,
@@ -26,7 +27,7 @@ from app.services.ports import (
 )
 
 
-class RemoteForge(Forge, PullRequests, ClaimNotices, Protocol):
+class RemoteForge(Forge, PullRequests, ClaimNotices, IssueHistories, Protocol):
     """A forge as its adapter speaks with it."""
 
     def has_moved(self, full_name: str) -> bool:

@@ -25,6 +25,7 @@ _SHAPE = ("--src-prefix=a/", "--dst-prefix=b/", "-M", "-l400")
 _COUNT = re.compile(r"(\d+) (file|insertion|deletion)")
 _FILE_MODES = ("100644", "100755")
 _LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
+_GLOB = {"GIT_GLOB_PATHSPECS": "1"}
 _INDEX_CAP = 128 * 1024 * 1024
 _MOST_NEW_FILES = 20_000
 _STATUSES = {
@@ -249,6 +250,32 @@ class MirrorReads(Reverting):
         with or_cannot_read("The mirror"):
             base, last = checked_sha(base_sha), checked_sha(tip)
             return changed_files(self._git, mirror_path(self._root, repo), base, last)
+
+    def changed_between(
+        self, repo: Repository, old: str, new: str, patterns: Sequence[str]
+    ) -> list[str] | None:
+        """Return the files among `patterns` in which two commits differ, None without the old one.
+
+        Raises CannotRead.
+        """
+        git_dir = mirror_path(self._root, repo)
+        with or_cannot_read("The mirror"):
+            old, new = checked_sha(old), checked_sha(new)
+            known = self._git.run(
+                ["cat-file", "-e", f"{old}^{{commit}}"], git_dir=git_dir, check=False
+            )
+            if known.code:
+                return None
+            what = ["diff", *PLAIN, "--no-renames", "--name-only", "-z", old, new, "--", *patterns]
+            answer = self._git.run(what, git_dir=git_dir, env=_GLOB, output_cap=_INDEX_CAP)
+        return sorted(filter(None, answer.out.decode("utf-8", "replace").split("\0")))
+
+    def diff_between(self, repo: Repository, old: str, new: str, patterns: Sequence[str]) -> Diff:
+        """Return the unified diff of those files. Raises CannotRead."""
+        with or_cannot_read("The mirror"):
+            what = [checked_sha(old), checked_sha(new)]
+            git_dir = mirror_path(self._root, repo)
+            return run_diff(self._git, what, git_dir, paths=patterns, env=_GLOB)
 
     def commits(self, repo: Repository, base_sha: str, tip: str) -> list[Commit]:
         """Return the commits of `base_sha..tip` on its own line, newest first.

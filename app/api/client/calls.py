@@ -104,6 +104,16 @@ def check_again(project_id: str) -> Call[schemas.ProjectOut]:
     return Call("POST", _project(project_id, "/check-again"), "ProjectOut")
 
 
+def state(project_id: str) -> Call[schemas.StateOut]:
+    """Return the newest known commit of base, and what a person has to look at there."""
+    return Call("GET", _project(project_id, "/trust"), "StateOut")
+
+
+def trust(project_id: str, commit: str) -> Call[schemas.ProjectOut]:
+    """Trust the agent configuration of a commit that a person looked at."""
+    return Call("POST", _project(project_id, "/trust"), "ProjectOut", body={"commit": commit})
+
+
 def concurrency(project_id: str) -> Call[schemas.ConcurrencyOut]:
     """Return a project's open runs and its concurrency limit."""
     params = {"project_id": project_id}

@@ -43,6 +43,17 @@ def change_issue(project_id: str, number: int, **changes: Any) -> Call[schemas.I
     return Call("PATCH", _project(project_id, f"/issues/{number}"), "IssueOut", body=changes)
 
 
+def issue_text(project_id: str, number: int) -> Call[schemas.IssueTextOut]:
+    """Return an issue's text beside the one that was labelled."""
+    return Call("GET", _project(project_id, f"/issues/{number}/text"), "IssueTextOut")
+
+
+def approve_text(project_id: str, number: int, sha256: str) -> Call[schemas.IssueOut]:
+    """Approve the text of an issue that a person looked at."""
+    path = _project(project_id, f"/issues/{number}/approve-text")
+    return Call("POST", path, "IssueOut", body={"sha256": sha256})
+
+
 def comments(project_id: str, number: int) -> Call[list[schemas.CommentOut]]:
     """Return the comments on an issue, oldest first."""
     path = _project(project_id, f"/issues/{number}/comments")

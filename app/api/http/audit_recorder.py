@@ -46,6 +46,8 @@ WORDS = {
     "/projects/{project_id}/checks/try-again": "try_checks_again",
     "/projects/{project_id}/ready-label": "make_ready_label",
     "/projects/{project_id}/check-again": "check_again",
+    "/projects/{project_id}/trust": "trust",
+    "/projects/{project_id}/issues/{number}/approve-text": "approve_text",
     "/projects/{project_id}/changes/{number}/request-changes": "request_changes",
     "/projects/{project_id}/changes/{number}/resolve": "resolve_conflicts",
 }

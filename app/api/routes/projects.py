@@ -21,6 +21,8 @@ from app.api.schemas import (
     ProjectFigures,
     ProjectOut,
     Projects,
+    StateOut,
+    TrustOrder,
 )
 from app.api.views import project_out
 from app.domain.projects.tags import MAX_TAG, has_tag
@@ -154,6 +156,30 @@ def _check_routes(services: Services) -> APIRouter:
     def check_again(project_id: str) -> ProjectOut:
         """Look for the project's repository now; a clone that failed is made again."""
         services.relocation.check_again(project_id)
+        return _project_out_of(services, project_id)
+
+    @router.get("/projects/{project_id}/trust")
+    def state(project_id: str) -> StateOut:
+        """The newest known commit of base, and what changed for agents since a person looked."""
+        found = services.states.state(project_id)
+        return StateOut(
+            commit=found.commit,
+            trusted_commit=found.trusted,
+            hold=found.hold,
+            files=list(found.files),
+            diff=found.diff.text if found.diff else "",
+            is_cut=found.diff is not None and found.diff.is_cut,
+        )
+
+    @router.post("/projects/{project_id}/trust", responses=IN_A_BROWSER)
+    def trust(project_id: str, body: TrustOrder, request: Request) -> ProjectOut:
+        """Trust the agent configuration of this commit, the newest of base; the loop goes on.
+
+        409 `not_this_state` if base has moved on.
+        """
+        require_browser(services, request, f"/projects/{project_id}")
+        services.states.trust(project_id, body.commit)
+        services.sweep.request()
         return _project_out_of(services, project_id)
 
     return router

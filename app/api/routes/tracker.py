@@ -11,6 +11,7 @@ from app.api.http.dependencies import require_browser
 from app.api.http.gate import visitor_of
 from app.api.http.openapi import IN_A_BROWSER
 from app.api.schemas import (
+    Approval,
     ChangeOut,
     Changes,
     CloseOrder,
@@ -19,6 +20,7 @@ from app.api.schemas import (
     IssueChange,
     IssueOut,
     Issues,
+    IssueTextOut,
     MergeOrder,
     NewComment,
     NewIssue,
@@ -37,6 +39,7 @@ def routes(services: Services) -> APIRouter:
     """Build the routes of issues, comments and change requests."""
     router = APIRouter()
     router.routes.extend(_issue_routes(services).routes)
+    router.routes.extend(_text_routes(services).routes)
     router.routes.extend(_comment_routes(services).routes)
     router.routes.extend(_change_routes(services).routes)
     router.routes.extend(_closing(services).routes)
@@ -78,6 +81,27 @@ def _issue_routes(services: Services) -> APIRouter:
             project_id, number, changes, services.clock(), was, _place_of(body)
         )
         return _issue_out(changed)
+
+    return router
+
+
+def _text_routes(services: Services) -> APIRouter:
+    router = APIRouter(tags=["issues"])
+
+    @router.get("/projects/{project_id}/issues/{number}/text")
+    def text(project_id: str, number: Numbered) -> IssueTextOut:
+        """An issue's text beside the one that was labelled, for a person to approve."""
+        return IssueTextOut.model_validate(services.approvals.text(project_id, number))
+
+    @router.post("/projects/{project_id}/issues/{number}/approve-text", responses=IN_A_BROWSER)
+    def approve(project_id: str, number: Numbered, body: Approval, request: Request) -> IssueOut:
+        """Approve an issue's text that was changed after it was labelled: it starts by itself.
+
+        409 `edited_meanwhile` if it has another text by now.
+        """
+        require_browser(services, request, f"/projects/{project_id}?tab=issues")
+        services.approvals.approve(project_id, number, body.sha256)
+        return _issue_out(services.issues.one(project_id, number))
 
     return router
 

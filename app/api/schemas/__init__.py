@@ -9,6 +9,8 @@ from app.api.schemas.auto import (
     NextPlan,
     Parked,
     ParkedOut,
+    StateOut,
+    TrustOrder,
     WouldStart,
 )
 from app.api.schemas.batches import (
@@ -141,6 +143,7 @@ from app.api.schemas.system import (
 )
 from app.api.schemas.tracker import (
     MAX_BODY_BYTES,
+    Approval,
     ChangeOut,
     Changes,
     CloseOrder,
@@ -149,6 +152,7 @@ from app.api.schemas.tracker import (
     IssueChange,
     IssueOut,
     Issues,
+    IssueTextOut,
     Labels,
     NewComment,
     NewIssue,
@@ -162,6 +166,7 @@ __all__ = [
     "AfkStart",
     "AlertOut",
     "Answer",
+    "Approval",
     "AuditOut",
     "AutoSwitch",
     "Bar",
@@ -225,6 +230,7 @@ __all__ = [
     "IssueChange",
     "IssueHold",
     "IssueOut",
+    "IssueTextOut",
     "Issues",
     "Key",
     "KeyOut",
@@ -285,6 +291,7 @@ __all__ = [
     "SignOut",
     "SignedOut",
     "SpendingOut",
+    "StateOut",
     "StopOrder",
     "StuckOut",
     "SubscriptionsOut",
@@ -300,6 +307,7 @@ __all__ = [
     "Tracker",
     "TriedOut",
     "TroubleOut",
+    "TrustOrder",
     "TurnOut",
     "UnreadOut",
     "UsageLimit",

@@ -40,6 +40,29 @@ class NextPlan(Answer):
     holds: list[IssueHold]
 
 
+class StateOut(Answer):
+    """The newest known commit of a project's base, and what a person has to look at there."""
+
+    commit: str | None = Field(description="Null while the repository is being cloned.")
+    trusted_commit: str | None = Field(
+        default=None, description="The commit that a person looked at last."
+    )
+    hold: str | None = Field(default=None, description="Why the loop waits for a person.")
+    files: list[str] = Field(
+        default_factory=list[str], description="Files for agents and hooks that differ, by path."
+    )
+    diff: str = Field(default="", description="The difference of these files, at most 2 MiB.")
+    is_cut: bool = Field(default=False, description="The difference is longer than that.")
+
+
+class TrustOrder(Body):
+    """The body of `POST /projects/{id}/trust`."""
+
+    commit: str = Field(
+        pattern="^[0-9a-f]{40,64}$", description="The commit that a person looked at."
+    )
+
+
 class ParkedOut(Answer):
     """Kept work: what it holds, why, since when, and the size of its copy.
 

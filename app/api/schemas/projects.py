@@ -252,6 +252,11 @@ class ProjectOut(Answer):
         description="Why a check could not be started. The loop waits until the checks or the "
         "sandbox are changed, or a person has them tried again.",
     )
+    trust_hold: str | None = Field(
+        default=None,
+        description="Agent configuration that changed on base. The loop waits until a person has "
+        "looked at it and trusts this state.",
+    )
     suggested_checks: list[SuggestedCheck] = Field(
         default_factory=list[SuggestedCheck],
         description="Checks that the files of the repository suggest, until a person answers.",

@@ -125,6 +125,29 @@ class IssueOut(Answer):
     )
 
 
+class IssueTextOut(Answer):
+    """An issue's text, and the one that stood there when somebody with the right labelled it."""
+
+    because: str = Field(
+        description="Why a person must look at it before it starts by itself; empty if nobody must."
+    )
+    sha256: str = Field(description="Of the title, a newline and the body, in UTF-8.")
+    title: str
+    body: str
+    title_was: str | None = None
+    body_was: str | None = Field(
+        default=None, description="Null if it was changed before anybody looked."
+    )
+
+
+class Approval(Body):
+    """The body of `POST /projects/{id}/issues/{n}/approve-text`."""
+
+    sha256: str = Field(
+        pattern="^[0-9a-f]{64}$", description="That of the text that a person looked at."
+    )
+
+
 class Issues(Answer):
     """A project's issues, lowest number first."""
 

@@ -10,6 +10,7 @@ import typer
 
 from app.api.client import tracker_calls
 from app.cli.client.connection import Misused, connect, find_project
+from app.cli.commands.trust import approve_issue
 from app.cli.output.options import DataDir, Json, ProjectName, example, group
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.words import READY_LABEL, Priority
@@ -49,6 +50,10 @@ def register(app: typer.Typer) -> None:
     issues.command("move", epilog=move_example)(move_issue)
     issues.command("close", epilog=example("runyard issues close 12 -p shop"))(close_issue)
     issues.command("reopen", epilog=example("runyard issues reopen 12 -p shop"))(reopen_issue)
+    approve_example = example(
+        "runyard issues approve 12 -p shop", "runyard issues approve 12 -p shop --look"
+    )
+    issues.command("approve", epilog=approve_example)(approve_issue)
     say_example = example("runyard issues comment 12 -p shop 'Use Decimal, please'")
     issues.command("comment", epilog=say_example)(comment_on_issue)
     app.add_typer(issues, name="issues")

@@ -25,6 +25,7 @@ from app.cli.client.connection import (
 from app.cli.commands.auto import print_pause
 from app.cli.commands.forges import import_projects
 from app.cli.commands.project_options import BaseBranch, Settings, option_of, settings_from
+from app.cli.commands.trust import trust_project
 from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
 from app.cli.output.run_view import age
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
@@ -74,6 +75,8 @@ def register(app: typer.Typer) -> None:
     projects.command("try-checks", epilog=try_example)(try_checks)
     label_example = example("runyard projects make-label shop")
     projects.command("make-label", epilog=label_example)(make_label)
+    trust_example = example("runyard projects trust shop", "runyard projects trust shop --look")
+    projects.command("trust", epilog=trust_example)(trust_project)
     projects.command("branches", epilog=example("runyard projects branches shop"))(list_branches)
     projects.command("archive", epilog=example("runyard projects archive shop"))(archive_project)
     import_example = example(
@@ -331,6 +334,8 @@ def _check_lines(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if project.get("checks_error"):
         again = f"after a change: projects try-checks {project['id']}"
         yield "checks", f"{project['checks_error']} ({again})"
+    if project.get("trust_hold"):
+        yield "trust", f"{project['trust_hold']} (projects trust {project['id']})"
 
 
 def _sandbox_lines(project: dict[str, Any]) -> Iterator[tuple[str, str]]:

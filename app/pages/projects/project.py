@@ -21,6 +21,7 @@ from app.pages.projects.checks import SuggestedChecks
 from app.pages.projects.controls import AfkStart, ProjectControls, open_help
 from app.pages.projects.facts import setting_words, status_html, trouble_html
 from app.pages.projects.settings import SettingsTab
+from app.pages.projects.trust import ApproveText, TrustState
 from app.pages.review.inbox_unread import OpenedItems
 from app.pages.run_list.runs_list import RunsList
 from app.pages.runs.new_run import can_start, opens_dialog
@@ -49,6 +50,7 @@ class NextSweep:
         with ui.element("details").classes("plan") as self._box:
             self._line = ui.html("", sanitize=clean, tag="summary")
             self._holds = ui.html("", sanitize=clean)
+            self._approvals = ApproveText(session, project.id, self.refetch)
         testid(self._box, "next-plan").set_visibility(False)
         session.on("project.changed", self._follow)
         session.on_return(self.refetch)
@@ -72,6 +74,7 @@ class NextSweep:
         words = plan.because if plan.would else f"would hold — {plan.because}"
         self._line.set_content(f"<span>Next sweep: {plain_html(words)}</span>")
         self._holds.set_content(holds_html(plan))
+        self._approvals.show(plan)
         self._box.classes(add="" if plan.holds else "flat", remove="flat" if plan.holds else "")
 
 
@@ -225,6 +228,7 @@ class ProjectScreen:
         self._banner = ui.html("", sanitize=clean).on("over", self._redraw)
         self._next = NextStep(session, self._acts, project)
         self._suggested = SuggestedChecks(session, project)
+        self._trust = TrustState(session, project.id)
         self._draw(project)
         session.board.on_change(self._follow)
         session.on_return(self._redraw)
@@ -247,6 +251,7 @@ class ProjectScreen:
         self._controls.show(project)
         self._next.show(project)
         self._suggested.show(project)
+        self._trust.show(project)
         trouble = trouble_html(self._acts.trouble(project.id), now)
         self._banner.set_content(trouble + banner_html(project, now))
 

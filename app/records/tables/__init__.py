@@ -23,6 +23,7 @@ from app.records.tables.tracker import (
     ForgeServer,
     IssueComment,
     IssueRow,
+    IssueText,
     ViewedFile,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "ForgeServer",
     "IssueComment",
     "IssueRow",
+    "IssueText",
     "Lease",
     "LoginLink",
     "Moment",

@@ -170,6 +170,11 @@ class Project(SQLModel, table=True):
     on_red: str = OnRed.PARK.value
     # why a check could not be started, which holds the loop
     checks_error: str | None = Field(default=None, sa_type=Text)
+    # the commit of base whose agent configuration a person has looked at
+    trusted_commit: str | None = None
+    # the commit of base that was compared last, and why it holds the loop
+    judged_commit: str | None = None
+    trust_hold: str | None = Field(default=None, sa_type=Text)
     # the last change of the checks or of the sandbox that they run in
     checks_changed_at: datetime | None = Field(default=None, sa_type=Moment)
     # checks found in the repository (None: not looked for yet), and if a person answered them

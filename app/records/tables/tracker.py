@@ -72,6 +72,30 @@ class IssueRow(SQLModel, table=True):
     closed_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
+class IssueText(SQLModel, table=True):
+    """The text of a forge's issue that counts: the one that stood there when it was labelled."""
+
+    __tablename__ = "issue_text"  # pyright: ignore[reportAssignmentType]
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    number: int = Field(primary_key=True)
+    # the event of the issue's history that set the label, 0 if none tells; and by whom
+    event: int
+    labelled_by: str
+    may_label: bool
+    # what stood there, None if it was changed before anybody looked
+    title: str | None = None
+    body: str | None = Field(default=None, sa_type=Text)
+    sha256: str | None = None
+    # who changed it afterwards without the right to write to the repository
+    edited_by: str | None = None
+    # the text at the last look, and when the forge said then that the issue was changed
+    seen_sha256: str
+    updated_at: datetime | None = Field(default=None, sa_type=Moment)
+    # the text that a person approved
+    approved_sha256: str | None = None
+
+
 class IssueComment(SQLModel, table=True):
     """A comment on an issue of the built-in tracker."""
 

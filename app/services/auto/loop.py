@@ -240,6 +240,7 @@ class AutoLoop:
             unreachable=unreachable_words(project),
             no_room=self._no_room(),
             checks_error=project.checks_error,
+            trust_hold=project.trust_hold,
         )
 
 

@@ -24,6 +24,7 @@ from app.services.limits.build import LimitServices
 from app.services.push_checks import PushChecks
 from app.services.runs.build import RunServices
 from app.services.system.build import SystemServices
+from app.services.system.issue_trust import IssueTrust
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def build(
     ledger_of_checks = CheckLedger(ledger)
     kills = Kills(context)
     steps_of_runs = Steps(context, ledger_of_checks, kills)
-    specs = LaunchSpecs(adapters, _terms(context), runs.prompts)
-    launcher = Launcher(context, limits.limits, _terms(context), system.origins, runs.prompts)
+    trust = IssueTrust(context.stores, adapters.forges)
+    specs = LaunchSpecs(adapters, _terms(context), runs.prompts, trust, system.states)
+    launcher = Launcher(context, limits.limits, _terms(context), system.origins, specs)
     steps = EndSteps(
         kills,
         Checking(context, specs, steps_of_runs, ledger_of_checks, runs.reporter, transitions),

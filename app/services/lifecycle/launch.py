@@ -32,7 +32,6 @@ from app.services.ports import (
     Repository,
 )
 from app.services.runs.prechecks import Readiness
-from app.services.runs.prompting import Prompts
 from app.services.system.origin_watch import OriginWatch
 from app.services.tracing import unit_of_work
 
@@ -63,7 +62,7 @@ class Launcher:
         limits: UsageLimits,
         terms: LaunchTerms,
         origins: OriginWatch,
-        prompts: Prompts,
+        specs: LaunchSpecs,
     ) -> None:
         ledgers, adapters, clock = context.ledgers, context.adapters, context.clock
         self._origins = origins
@@ -75,7 +74,7 @@ class Launcher:
         self._engine = adapters.engine
         self._refusals = Refusals(ledgers.runs, adapters.engine, clock)
         self._readiness = Readiness(adapters)
-        self._specs = LaunchSpecs(adapters, terms, prompts)
+        self._specs = specs
         self._handover = Handover(ledgers.runs, adapters, clock)
         self._rollback = Rollback(adapters, self._handover)
         self._heads = HeadClaims(ledgers.runs, adapters, clock)
@@ -218,6 +217,7 @@ class Launcher:
             self._mirrors.clone(repo, progress=lambda _percent, _phase: None)  # nobody watches it
         self._mirrors.fetch(repo)
         self._origins.record_fetch(project)
+        self._specs.must_be_trusted(run, project)
         self._must_be_wanted(run)
         change = self._heads.open_change(project, run)
         if continues(run):

@@ -31,6 +31,8 @@ from app.services.ports import (
 )
 from app.services.runs.prompting import Prompts
 from app.services.runs.requests import TEMPLATE
+from app.services.system.issue_trust import IssueTrust
+from app.services.system.state_trust import StateTrust
 
 
 def policy_of(project: Project) -> SandboxPolicy:
@@ -61,8 +63,17 @@ class NotLaunched(Exception):
 class LaunchSpecs:
     """Composes launch orders; asks the tracker for the issue's text."""
 
-    def __init__(self, adapters: Adapters, terms: LaunchTerms, prompts: Prompts) -> None:
+    def __init__(
+        self,
+        adapters: Adapters,
+        terms: LaunchTerms,
+        prompts: Prompts,
+        trust: IssueTrust,
+        states: StateTrust,
+    ) -> None:
         self._prompts = prompts
+        self._trust = trust
+        self._states = states
         self._mirrors = adapters.mirrors
         self._copies = adapters.copies
         self._engine = adapters.engine
@@ -70,6 +81,14 @@ class LaunchSpecs:
         self._forge_of = adapters.forge_of
         self._homes = adapters.homes
         self._terms = terms
+
+    def must_be_trusted(self, run: Run, project: Project) -> None:
+        """Hold back a run of the loop while a person must look at the state it would begin at.
+
+        Raises NotLaunched, CannotRead.
+        """
+        if run.trigger == Trigger.AUTO and (hold := self._states.judge_once(project)):
+            raise NotLaunched(hold)
 
     def order(self, run: Run, project: Project, base: str, *, seconds: float) -> LaunchOrder:
         """Return the order for a run whose copy is prepared, to start within `seconds`.
@@ -217,6 +236,10 @@ class LaunchSpecs:
         if issue is None:
             raise NotLaunched(f"issue #{run.issue} is gone")
         _must_be_wanted(run, issue)
+        if run.trigger == Trigger.AUTO:
+            (judged,) = self._trust.judged(project, [issue])
+            if judged.doubt:
+                raise NotLaunched(judged.doubt)
         return issue
 
 

@@ -87,6 +87,10 @@ class Forges(Protocol):
         """Return True if a forge redirected a question about a project's repository."""
         ...
 
+    def histories_of(self, project: Any) -> IssueHistories | None:
+        """Return the histories of a project's issues, None without any. Raises ForgeSilent."""
+        ...
+
     def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
         """Return what a token may do at an address. Raises ForgeSilent."""
         ...
@@ -116,6 +120,55 @@ class Forges(Protocol):
 
     def refusals(self) -> dict[str, str]:
         """Return why only a person can help, by id of the forges that refused their token."""
+        ...
+
+
+@dataclass(frozen=True)
+class Retitled:
+    """A change of an issue's title, and whether its author may write to the repository."""
+
+    by: str
+    may_write: bool
+    old_title: str
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """How an issue got a label that it has, and what followed.
+
+    `event` is 0 if nothing tells who set it. `newest_at` is the time of the last thing that its
+    history tells, which may be older than the last change of its text.
+    """
+
+    event: int = 0
+    by: str = ""
+    may_write: bool = False
+    at: datetime | None = None
+    retitled: tuple[Retitled, ...] = ()
+    newest_at: datetime | None = None
+
+
+class IssueHistories(Protocol):
+    """Histories of a forge's issues: how they came to be as they are."""
+
+    def writers(self, repo: Repository) -> Collection[int]:
+        """Return the ids of the people who may write to a repository. Raises ForgeSilent."""
+        ...
+
+    def labelled(
+        self, repo: Repository, number: int, label: str, writers: Collection[int]
+    ) -> Labelled:
+        """Return who set a label that an issue has, and if that is one of the writers.
+
+        Raises ForgeSilent.
+        """
+        ...
+
+    def was_text_changed(self, repo: Repository, number: int) -> bool | None:
+        """Return True if the text of an issue ever changed, None if the forge does not tell.
+
+        Raises ForgeSilent.
+        """
         ...
 
 

@@ -264,6 +264,19 @@ class Mirrors(Protocol):
         """Return the files of that diff, all of them, by path. Raises CannotRead."""
         ...
 
+    def changed_between(
+        self, repo: Repository, old: str, new: str, patterns: Sequence[str]
+    ) -> list[str] | None:
+        """Return the files among git's glob `patterns` in which two commits differ, by path.
+
+        None if the mirror does not have the old commit. Raises CannotRead.
+        """
+        ...
+
+    def diff_between(self, repo: Repository, old: str, new: str, patterns: Sequence[str]) -> Diff:
+        """Return the unified diff of those files. Raises CannotRead."""
+        ...
+
     def commits(self, repo: Repository, base_sha: str, tip: str) -> list[Commit]:
         """Return the commits of `base_sha..tip` on its own line, newest first.
 

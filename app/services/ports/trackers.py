@@ -17,7 +17,8 @@ class Issue:
 
     `dependencies` are blockers that its tracker keeps beside the text, `blocked_elsewhere` the open
     ones of other repositories, as `owner/name#number`. `stranger` is its author, if that is
-    somebody who may not write to the repository.
+    somebody who may not write to the repository, and `doubt` why a person must look at its text
+    before it starts by itself.
     """
 
     number: int
@@ -33,6 +34,8 @@ class Issue:
     dependencies: tuple[int, ...] = ()
     blocked_elsewhere: tuple[str, ...] = ()
     stranger: str = ""
+    updated_at: datetime | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,8 @@ class ProjectViews:
                 hold=rows.waits.get(one)
                 or forge_holds.get(one)
                 or unreachable_words(project)
-                or project.checks_error,
+                or project.checks_error
+                or project.trust_hold,
                 parked_count=rows.parked[one],
                 review_count=rows.open_changes.get(one, 0),
                 forge_hold=forge_holds.get(one),

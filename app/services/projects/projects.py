@@ -97,10 +97,14 @@ class ProjectService:
         try:
             if not self._mirrors.exists(repo):
                 self._mirrors.clone(repo, progress=lambda p, _: self._on_progress(project_id, p))
-            found = {
+            found: dict[str, Any] = {
                 "known_branches": [branch.name for branch in self._mirrors.branches(repo)],
                 "suggested_checks": self._checks.suggested(repo, project.base_branch),
             }
+            if project.trusted_commit is None:
+                # whoever added it chose the state that it has
+                tip = self._mirrors.origin_tip(repo, project.base_branch)
+                found |= {"trusted_commit": tip, "judged_commit": tip}
             self._projects.change(project_id, state="ready", state_because=None, **found)
         except OriginProblem as problem:
             self._projects.change(project_id, state="broken", state_because=problem.sentence)

@@ -25,6 +25,7 @@ from app.services.system.origin_watch import OriginWatch
 from app.services.system.outbox import OutboxProcessor
 from app.services.system.ownership import Leases, Ownership
 from app.services.system.quarantine import Quarantine
+from app.services.system.state_trust import StateTrust
 from app.services.system.store_health import HealthService, StoreWatch
 
 
@@ -42,6 +43,7 @@ class SystemServices:
     health: HealthService
     accounts: Accounts
     audit: AuditService
+    states: StateTrust
 
 
 def build(context: Context) -> SystemServices:
@@ -54,17 +56,20 @@ def build(context: Context) -> SystemServices:
     quarantine = Quarantine(QuarantineLedger(runs), context.identity.version, clock)
     outbox = _build_outbox(context, quarantine)
     disk = _build_disk_room(settings)
+    origins, states = OriginWatch(context, leases), StateTrust(context)
+    origins.on_fetched(states.on_fetched)
     return SystemServices(
         leases=leases,
         ownership=Ownership(runs, here, leases, context.adapters.engine.watch),
         quarantine=quarantine,
         outbox=outbox,
-        origins=OriginWatch(context, leases),
+        origins=origins,
         disk=disk,
         store_watch=StoreWatch(stores, disk.sentence, context.feed.publish, clock),
         health=HealthService(clock, is_split=stores.runs is not None),
         accounts=_build_accounts(context),
         audit=AuditService(stores, outbox.catch_up, keep_days=settings.audit_days),
+        states=states,
     )
 
 

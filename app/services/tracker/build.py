@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.services.context import Context
 from app.services.lifecycle.build import LifecycleServices
 from app.services.system.build import SystemServices
+from app.services.tracker.approvals import Approvals
 from app.services.tracker.changes import ChangeService
 from app.services.tracker.claims import ClaimTeller
 from app.services.tracker.conflicts import Conflicts
@@ -33,6 +34,7 @@ class TrackerServices:
     hooks: ForgeHooks
     claims: ClaimTeller
     repositories: RepositoryWatch
+    approvals: Approvals
 
 
 def build(
@@ -56,4 +58,5 @@ def build(
         hooks=ForgeHooks(context, forges, key, watch),
         claims=ClaimTeller(context, system.leases),
         repositories=RepositoryWatch(context, system.leases),
+        approvals=Approvals(context),
     )

@@ -30,6 +30,7 @@ from app.records.tables import IssueComment, Project
 from app.services.context import Adapters, Ledgers, repository_of
 from app.services.ports import CannotRead, Forge, Issue, Ready, Repository
 from app.services.runs.requests import as_unavailable
+from app.services.system.issue_trust import IssueTrust
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
@@ -90,6 +91,7 @@ class IssueService:
         self._project_runs = ProjectRuns(ledgers.runs.stores)
         self._mirrors = adapters.mirrors
         self._forge_of = adapters.forge_of
+        self._trust = IssueTrust(ledgers.runs.stores, adapters.forges)
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -300,7 +302,9 @@ class IssueService:
         found: dict[str, Ready | None] = {}
         for forge, theirs in by_forge.items():
             answers = forge.ready_issues([repository_of(project) for project in theirs])
-            found |= {repo.project_id: answer for repo, answer in answers.items()}
+            by_id = {repo.project_id: answer for repo, answer in answers.items()}
+            for project in theirs:
+                found[project.id] = self._trust.judged_ready(project, by_id.get(project.id))
         return found
 
     def _take(
@@ -322,6 +326,8 @@ class IssueService:
         self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
     ) -> list[IssueView]:
         changes = self._ask(project, lambda forge, repo: forge.open_changes(repo))
+        with as_unavailable():
+            issues = self._trust.judged(project, issues)
         asked = {project.id: [one.number for one in issues]}
         running = self._project_runs.issues(asked)[project.id]
         around = _Around(self._claims(project), running, changes)
@@ -360,7 +366,7 @@ def _hold(
         in_the_way=standing,
         dependencies=issue.dependencies,
         blocked_elsewhere=issue.blocked_elsewhere,
-        stranger=issue.stranger,
+        doubt=issue.doubt,
     )
     return issue_hold(facts, open_numbers)
 

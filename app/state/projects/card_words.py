@@ -106,8 +106,8 @@ def sentence_of(project: ProjectOut) -> str:
         return f"{what} · {project.hold}" if project.hold else what
     if project.paused:
         return "Automatic runs wait until you press Reset."
-    if project.checks_error:
-        return project.checks_error
+    if project.checks_error or project.trust_hold:
+        return project.checks_error or project.trust_hold or ""
     return f"Last: {_ending(last)}"
 
 
@@ -130,6 +130,7 @@ def wants_person(project: ProjectOut) -> bool:
     """Return True if the project stands still until a person acts."""
     needs_act = project.paused or project.unreachable or project.state == "broken"
     needs_act = needs_act or project.checks_error is not None or project.forge_hold is not None
+    needs_act = needs_act or (project.auto_enabled and project.trust_hold is not None)
     return project.archived_at is None and (needs_act or not is_set_up(project))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from zlib import crc32
 
 from tests.fakes.forges.git_side import GitSide
+from tests.fakes.forges.history import History
 
 Made = tuple[int, Any]
 NOT_FOUND: Made = (404, {"message": "not found"})
@@ -69,6 +70,7 @@ class Hosted:
     # how many opened requests are answered as if their branch were not known yet
     unknown_branches: int = 0
     last: int = 0
+    history: History = field(default_factory=lambda: History(lambda it: Person(it).row(), stamp))
 
     # --- what people do ------------------------------------------------------------------------
 
@@ -83,18 +85,36 @@ class Hosted:
         self.labels.append(made)
         return made
 
-    def write(self, title: str, body: str = "", *labels: str, by: str = "acme") -> int:
-        """Write an issue with these labels; return its number."""
+    def write(
+        self, title: str, body: str = "", *labels: str, by: str = "acme", labelled_by: str = "acme"
+    ) -> int:
+        """Write an issue that somebody gives these labels; return its number."""
         number = self._next()
         known = {one["name"]: one for one in self.labels}
         self.issues[number] = self._texts(number, title, body, by, "issues") | {
-            "labels": [known.get(name) or self.add_label(name) for name in labels],
+            "labels": [],
             "assignees": None,
             "pull_request": None,
             "repository": {"id": self.id, "name": self.name.partition("/")[2]}
             | {"owner": self.name.partition("/")[0], "full_name": self.name},
         }
+        for name in labels:
+            self.label(number, known.get(name) or self.add_label(name), labelled_by)
         return number
+
+    def label(self, number: int, label: dict[str, Any], by: str, at: str = "") -> None:
+        """Give an issue a label."""
+        self.issues[number]["labels"].append(label)
+        self.history.add(self.issues[number], "label", by, at, body="1", label=label)
+
+    def unlabel(self, number: int, label: dict[str, Any], by: str) -> None:
+        """Take a label from an issue."""
+        self.issues[number]["labels"].remove(label)
+        self.history.add(self.issues[number], "label", by, body="", label=label)
+
+    def edit(self, number: int, by: str, at: str = "", **texts: str) -> None:
+        """Change an issue's title or body."""
+        self.history.edit(self.issues[number], by, texts, at)
 
     def close(self, number: int) -> None:
         """Close an issue or a pull request."""
@@ -111,6 +131,8 @@ class Hosted:
         said = self.comments.setdefault(number, [])
         made = {"id": self.id * 10000 + self._next(), "user": Person(author).row(), "body": body}
         said.append(made | {"created_at": stamp(), "updated_at": stamp()})
+        if number in self.issues:
+            self.history.add(self.issues[number], "comment", author, body=body)
         return said[-1]
 
     def open(self, branch: str, base: str, title: str, body: str, by: str = "bot") -> int:
@@ -166,6 +188,7 @@ class Hosted:
             (r"/issues/comments/(\d+)", self._comment),
             (r"/issues/(\d+)/labels", self._label),
             (r"/issues/(\d+)/labels/(\d+)", self._unlabel),
+            (r"/issues/(\d+)/timeline", self._timeline),
             (r"/labels", self._labels),
             (r"/hooks", self._hooks),
             (r"/assignees", self._assignees),
@@ -232,14 +255,16 @@ class Hosted:
     def _dependencies(self, _: str, __: Any, ___: Any, ____: str, number: int) -> Made:
         return (200, self.blockers.get(number, [])) if number in self.issues else NOT_FOUND
 
-    def _label(self, _: str, __: Any, body: Any, ___: str, number: int) -> Made:
+    def _label(self, _: str, __: Any, body: Any, login: str, number: int) -> Made:
         known = {one["id"]: one for one in self.labels}
-        labels = self.issues[number]["labels"]
-        # an unknown id adds nothing, without a word
-        labels += [
-            known[one] for one in body["labels"] if one in known and known[one] not in labels
-        ]
-        return 200, labels
+        for one in body["labels"]:
+            if one in known:
+                self.label(number, known[one], login)
+        return 200, self.issues[number]["labels"]
+
+    def _timeline(self, _: str, __: Any, ___: Any, ____: str, number: int) -> Made:
+        known = self.history.timelines.get(number, [])
+        return (200, known) if number in self.issues else NOT_FOUND
 
     def _unlabel(self, _: str, __: Any, ___: Any, ____: str, number: int, label: int) -> Made:
         if label not in {one["id"] for one in self.labels}:

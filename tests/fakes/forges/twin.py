@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.fakes.forges.git_side import GitSide
+from tests.fakes.forges.history import PAGE as HISTORY_PAGE
 from tests.fakes.forges.hosted import Hosted, Person, Token, stamp
 
 Query = dict[str, list[str]]
@@ -141,7 +142,10 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if not parts.path.startswith("/api/v1/"):
-            self._serve_git(parts.path, parts.query, raw)
+            if page := HISTORY_PAGE.fullmatch(parts.path):
+                self._serve_history(page[1], int(page[2]))
+            else:
+                self._serve_git(parts.path, parts.query, raw)
             return
         said = self.headers.get("Authorization", "")
         token = said.removeprefix("token ").strip() if said.startswith("token ") else ""
@@ -187,6 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
             link = f"http://forge.test{path}?page={page + 1}{kept}"
             headers["Link"] = f'<{link}>; rel="next"'
         return rows[(page - 1) * limit : page * limit]
+
+    def _serve_history(self, name: str, number: int) -> None:
+        self.twin.asked.append(("GET", f"/{name}/issues/{number}/content-history/overview"))
+        status, found = self.twin.hosted[name].history.overview(number)
+        self._write(status, found, {}, "")
 
     def _serve_git(self, path: str, query: str, raw: bytes) -> None:
         signed_in = self.headers.get("Authorization", "")

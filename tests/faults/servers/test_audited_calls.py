@@ -75,6 +75,8 @@ DEEDS = {
     "/projects/{project_id}/checks/try-again": "try_checks_again",
     "/projects/{project_id}/ready-label": "make_ready_label",
     "/projects/{project_id}/check-again": "check_again",
+    "/projects/{project_id}/trust": "trust",
+    "/projects/{project_id}/issues/{number}/approve-text": "approve_text",
     "/projects/{project_id}/issues": "add_issue",
     "/projects/{project_id}/issues/{number}": "change_issue",
     "/projects/{project_id}/issues/{number}/comments": "add_comment",

@@ -45,7 +45,6 @@ CREATE INDEX runs_by_ending ON runs (substr(id, length(id) - 5));
 CREATE INDEX runs_of_batch ON runs (batch_id, status) WHERE batch_id IS NOT NULL;
 CREATE INDEX runs_of_project_asked_for_now ON runs (project_id, status, batch_id, due_at) WHERE released_at IS NULL AND status IN ('delayed', 'queued') AND batch_id IS NULL AND due_at IS NULL;
 CREATE INDEX runs_of_project_by_cost ON runs (project_id, cost_usd, id) WHERE cost_usd IS NOT NULL;
-CREATE INDEX runs_to_announce ON runs (status, id) WHERE announce;
 CREATE INDEX striking_runs ON runs (project_id, ended_at) WHERE is_strike;
 CREATE INDEX unfinished_batches ON batches (created_at) WHERE ended_at IS NULL;
 CREATE INDEX unfinished_bulk ON bulk (created_at) WHERE ended_at IS NULL;
@@ -248,6 +247,22 @@ CREATE TABLE issue_comment (
 	PRIMARY KEY (id), 
 	CONSTRAINT comment_of_issue FOREIGN KEY(project_id, number) REFERENCES issue (project_id, number)
 );
+CREATE TABLE issue_text (
+	project_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	event INTEGER NOT NULL, 
+	labelled_by VARCHAR NOT NULL, 
+	may_label BOOLEAN NOT NULL, 
+	title VARCHAR, 
+	body TEXT, 
+	sha256 VARCHAR, 
+	edited_by VARCHAR, 
+	seen_sha256 VARCHAR NOT NULL, 
+	updated_at DATETIME, 
+	approved_sha256 VARCHAR, 
+	PRIMARY KEY (project_id, number), 
+	FOREIGN KEY(project_id) REFERENCES project (id)
+);
 CREATE TABLE lease (
 	name VARCHAR NOT NULL, 
 	holder VARCHAR NOT NULL, 
@@ -327,7 +342,7 @@ CREATE TABLE project (
 	known_branches JSON NOT NULL, 
 	next_number INTEGER NOT NULL, 
 	archived_at DATETIME, 
-	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, forge_hold TEXT, tell_claims BOOLEAN DEFAULT 1 NOT NULL, claim_label VARCHAR DEFAULT 'agent-working', 
+	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, trusted_commit VARCHAR, judged_commit VARCHAR, trust_hold TEXT, 
 	PRIMARY KEY (id), 
 	CONSTRAINT project_state CHECK (state IN ('cloning', 'ready', 'broken')), 
 	CONSTRAINT project_budget CHECK (budget_seconds >= 1), 
@@ -444,7 +459,7 @@ CREATE TABLE runs (
 	parked BOOLEAN NOT NULL, 
 	input_tokens INTEGER, 
 	output_tokens INTEGER, 
-	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, turn INTEGER DEFAULT '1' NOT NULL, check_round INTEGER DEFAULT '0' NOT NULL, checks JSON, review JSON, merging JSON, announce BOOLEAN DEFAULT 0 NOT NULL, announced JSON, 
+	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, turn INTEGER DEFAULT '1' NOT NULL, check_round INTEGER DEFAULT '0' NOT NULL, checks JSON, review JSON, merging JSON, 
 	PRIMARY KEY (id), 
 	CONSTRAINT run_delivers CHECK (delivers IN ('change', 'report')), 
 	CONSTRAINT run_depth CHECK (depth_level IN ('quick', 'standard', 'deep')), 

@@ -1,0 +1,184 @@
+"""Trust in the labelled issues of forges: an outsider's text starts nothing by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from app.domain.tracker.issue_trust import (
+    Touched,
+    changed_by,
+    digest_of,
+    doubt_of,
+    needs_history,
+    retitled_by,
+)
+from app.domain.words import READY_LABEL
+from app.records.projects.issue_texts import IssueTexts
+from app.records.stores.routing import Stores
+from app.records.tables import IssueText, Project
+from app.services.context import repository_of
+from app.services.ports import (
+    Forges,
+    ForgeSilent,
+    Issue,
+    IssueHistories,
+    Labelled,
+    Ready,
+    Repository,
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class TextToApprove:
+    """An issue's text with its digest, and why a person must look at it, "" if nobody must.
+
+    What stood there when it was labelled is None if that was changed before anybody looked.
+    """
+
+    because: str
+    sha256: str
+    title: str
+    body: str
+    title_was: str | None
+    body_was: str | None
+
+
+class IssueTrust:
+    """Says of a forge's labelled issues whether a person must look at them first.
+
+    A forge is asked for an issue's history once per label, and again when the issue was changed.
+    """
+
+    def __init__(self, stores: Stores, forges: Forges) -> None:
+        self._texts = IssueTexts(stores)
+        self._forges = forges
+
+    def judged(self, project: Project, issues: Sequence[Issue]) -> list[Issue]:
+        """Return the issues with what a person must look at. Raises ForgeSilent."""
+        labelled = [one for one in issues if _is_ready(one)] if project.forge_id else []
+        if not labelled:
+            return list(issues)
+        histories = self._forges.histories_of(project)
+        known = self._texts.of(project.id, [one.number for one in labelled])
+        doubts: dict[int, str] = {}
+        repo, writers = repository_of(project), None
+        for issue in labelled:
+            if histories is None:
+                doubts[issue.number] = _stand_in(issue)
+                continue
+            sha256, seen = digest_of(issue.title, issue.body), known.get(issue.number)
+            if seen is None or (seen.updated_at, seen.seen_sha256) != (issue.updated_at, sha256):
+                writers = histories.writers(repo) if writers is None else writers
+                label = histories.labelled(repo, issue.number, READY_LABEL, writers)
+                seen = self._look(histories, repo, issue, label, seen)
+            doubts[issue.number] = doubt_of(seen, sha256)
+        return [replace(one, doubt=doubts.get(one.number, "")) for one in issues]
+
+    def judged_ready(self, project: Project, ready: Ready | None) -> Ready | None:
+        """Return what is ready with the issues judged, None while the forge is silent."""
+        if ready is None:
+            return None
+        try:
+            return replace(ready, issues=tuple(self.judged(project, ready.issues)))
+        except ForgeSilent as silence:
+            log.info("issues_not_judged", project_id=project.id, because=silence)
+            return None
+
+    def to_approve(self, project: Project, issue: Issue) -> TextToApprove:
+        """Return an issue's text, and what there is to look at. Raises ForgeSilent."""
+        (judged,) = self.judged(project, [issue])
+        seen = self._texts.of(project.id, [issue.number]).get(issue.number)
+        return TextToApprove(
+            because=judged.doubt,
+            sha256=digest_of(issue.title, issue.body),
+            title=issue.title,
+            body=issue.body,
+            title_was=seen.title if seen else None,
+            body_was=seen.body if seen else None,
+        )
+
+    def approve(self, project_id: str, number: int, text: TextToApprove) -> None:
+        """Note that a person has approved the text of an issue that was looked at."""
+        self._texts.approve(project_id, number, text.sha256)
+
+    def _look(
+        self,
+        histories: IssueHistories,
+        repo: Repository,
+        issue: Issue,
+        label: Labelled,
+        seen: IssueText | None,
+    ) -> IssueText:
+        if seen is None or seen.event != label.event or not label.event:
+            looked = _first(issue, label, self._changed_by(histories, repo, issue, label))
+        else:
+            looked = _again(issue, label, seen)
+        looked.project_id = repo.project_id
+        return self._texts.keep(looked)
+
+    def _changed_by(
+        self, histories: IssueHistories, repo: Repository, issue: Issue, label: Labelled
+    ) -> str | None:
+        touched = Touched(issue.stranger, label.at, issue.updated_at, label.newest_at, None)
+        if needs_history(issue.stranger, label.at, issue.updated_at):
+            was_changed = histories.was_text_changed(repo, issue.number)
+            touched = replace(touched, was_changed=was_changed)
+        return changed_by(touched)
+
+
+def _first(issue: Issue, label: Labelled, changed: str | None) -> IssueText:
+    """Return what counts at the first look since the label: the text that stands there."""
+    retitled = retitled_by(label.retitled)
+    edited_by = retitled or changed
+    title_was = label.retitled[0].old_title if retitled else issue.title
+    return IssueText(
+        project_id="",
+        number=issue.number,
+        event=label.event,
+        labelled_by=label.by,
+        may_label=label.may_write,
+        title=title_was,
+        body=None if changed else issue.body,
+        sha256=None if edited_by else digest_of(issue.title, issue.body),
+        edited_by=edited_by,
+        seen_sha256=digest_of(issue.title, issue.body),
+        updated_at=issue.updated_at,
+    )
+
+
+def _again(issue: Issue, label: Labelled, seen: IssueText) -> IssueText:
+    """Return what counts at a later look, at an issue that was changed meanwhile."""
+    sha256 = digest_of(issue.title, issue.body)
+    retitled, edited_by = retitled_by(label.retitled), seen.edited_by
+    if seen.sha256 is not None:
+        edited_by = (issue.stranger or None) if issue.body != seen.body else None
+        edited_by = edited_by or (retitled if issue.title != seen.title else None)
+    elif not issue.stranger and retitled is None:
+        edited_by = None
+    return IssueText(
+        project_id="",
+        number=issue.number,
+        event=seen.event,
+        labelled_by=seen.labelled_by,
+        may_label=seen.may_label,
+        title=issue.title if edited_by is None else seen.title,
+        body=issue.body if edited_by is None else seen.body,
+        sha256=sha256 if edited_by is None else seen.sha256,
+        edited_by=edited_by,
+        seen_sha256=sha256,
+        updated_at=issue.updated_at,
+    )
+
+
+def _is_ready(issue: Issue) -> bool:
+    return issue.state == "open" and READY_LABEL in issue.labels
+
+
+def _stand_in(issue: Issue) -> str:
+    """Return the doubt about an issue whose forge tells no history: its author could change it."""
+    return f"written by {issue.stranger}: look, and start it by hand" if issue.stranger else ""

@@ -1,0 +1,54 @@
+"""Approving the texts of issues that somebody without write access could have changed."""
+# stands alone: the service of issues is full
+
+from __future__ import annotations
+
+from app.errors import EditedMeanwhile, NotFound, ProjectArchived
+from app.records.tables import Project
+from app.services.context import Context, repository_of
+from app.services.ports import Issue
+from app.services.runs.requests import as_unavailable
+from app.services.system.issue_trust import IssueTrust, TextToApprove
+
+
+class Approvals:
+    """Shows what was changed in an issue after it was labelled, and keeps a person's approval."""
+
+    def __init__(self, context: Context) -> None:
+        self._projects = context.ledgers.projects
+        self._forge_of = context.adapters.forge_of
+        self._trust = IssueTrust(context.stores, context.adapters.forges)
+
+    def text(self, project_id: str, number: int) -> TextToApprove:
+        """Return an issue's text, with the one that counts. Raises a Refusal."""
+        project = self._find(project_id)
+        with as_unavailable():
+            return self._trust.to_approve(project, self._issue(project, number))
+
+    def approve(self, project_id: str, number: int, sha256: str) -> TextToApprove:
+        """Approve the text with this digest, so that the issue may start by itself.
+
+        Raises EditedMeanwhile if the issue has another text by now, NotFound, ProjectArchived,
+        ForgeUnavailable.
+        """
+        project = self._find(project_id)
+        if project.archived_at is not None:
+            raise ProjectArchived
+        text = self.text(project_id, number)
+        if text.sha256 != sha256:
+            raise EditedMeanwhile("Its text was changed again: look at it as it is now.")
+        if text.because:
+            self._trust.approve(project_id, number, text)
+        return self.text(project_id, number)
+
+    def _find(self, project_id: str) -> Project:
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        return project
+
+    def _issue(self, project: Project, number: int) -> Issue:
+        found = self._forge_of(project).issue(repository_of(project), number)
+        if found is None:
+            raise NotFound(f"{project.name} has no issue #{number}.")
+        return found
