@@ -8,6 +8,7 @@ from typing import Any
 
 from app.adapters.forge.client import NotThere
 from app.adapters.forge.gitea_requests import GiteaRequests
+from app.adapters.forge.gitea_reviews import GiteaReviews
 from app.adapters.forge.gitea_rows import (
     author_of,
     issue_of,
@@ -31,7 +32,7 @@ from app.services.ports import (
 )
 
 
-class GiteaForge(GiteaRequests):
+class GiteaForge(GiteaRequests, GiteaReviews):
     """The issues and pull requests of the repositories of one Forgejo or Gitea."""
 
     def issue(self, repo: Repository, number: int) -> Issue | None:
@@ -56,7 +57,7 @@ class GiteaForge(GiteaRequests):
             return Said()
         rows = self.rows(repo, f"/issues/{number}/comments", {})
         # anybody may comment, and could tell the agent what to do
-        writers = self._writers(repo) if rows else frozenset[int]()
+        writers = self.writers(repo) if rows else frozenset[int]()
         trusted = [row for row in rows if author_of(row) in writers]
         said = [remark_of(row) for row in trusted if not runs_marked(text_of(row, "body"))]
         return Said(tuple(said))
@@ -84,7 +85,7 @@ class GiteaForge(GiteaRequests):
 
     def _ready(self, repo: Repository) -> Ready:
         # a label that the repository does not have is no filter there: compared again here
-        rows = self._issues(repo, state="open", labels=READY_LABEL, writers=self._writers(repo))
+        rows = self._issues(repo, state="open", labels=READY_LABEL, writers=self.writers(repo))
         ready = [one for one in rows if READY_LABEL in one.labels and one.state == "open"]
         known = {one.number for one in ready}
         is_open: dict[int, bool] = {}
@@ -132,9 +133,3 @@ class GiteaForge(GiteaRequests):
             for row in own
         ]
         return sorted(found, key=lambda one: one.number)
-
-    def _writers(self, repo: Repository) -> frozenset[int]:
-        """Return the ids of the people who may write to a repository."""
-        # those who can be assigned: its collaborators would include readers
-        found = self.rows(repo, "/assignees", {})
-        return frozenset(one["id"] for one in found if isinstance(one.get("id"), int))

@@ -64,6 +64,8 @@ ACTIONS = {
 CONFLICTS = "Conflicts"
 # the main action on a change that cannot be merged
 RESOLVE = "Have the agent resolve it"
+# on a change whose CI failed
+FIX_CI = "Have the agent fix it"
 # causes of an end that need a person at once; other kept work can wait in its own group
 KIND_OF_CAUSE = {
     Cause.PUSH_REFUSED: ItemKind.PUSH_REFUSED,

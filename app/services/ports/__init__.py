@@ -21,6 +21,7 @@ from app.services.ports.commits import (
 )
 from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, WindowState
 from app.services.ports.forges import (
+    FailedJob,
     Forges,
     ForgeStanding,
     HostedRepository,
@@ -29,6 +30,8 @@ from app.services.ports.forges import (
     RequestState,
     SecretBox,
     Spending,
+    Thread,
+    Wish,
 )
 from app.services.ports.homes import Homes, PrivateHome, PrivateHomeUnavailable
 from app.services.ports.notifiers import Notifier, NotTaken
@@ -106,6 +109,7 @@ __all__ = [
     "DiskFull",
     "Enclosure",
     "Engine",
+    "FailedJob",
     "FileText",
     "Forge",
     "ForgeSilent",
@@ -156,11 +160,13 @@ __all__ = [
     "Spending",
     "Step",
     "Tampered",
+    "Thread",
     "TrackerStore",
     "Unfinished",
     "Unready",
     "Unwanted",
     "WindowState",
+    "Wish",
     "WorkingCopies",
     "ended",
     "is_ended",
