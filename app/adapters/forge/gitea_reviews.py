@@ -24,7 +24,7 @@ _WANTING = ("REQUEST_CHANGES", "COMMENT")
 
 
 class GiteaReviews(GiteaReader):
-    """What CI and people say of the pull requests of one forge."""
+    """The words of CI and of people on the pull requests of one forge."""
 
     # --- CI ------------------------------------------------------------------------------------
 

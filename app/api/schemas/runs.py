@@ -117,7 +117,7 @@ class UsageOut(Answer):
 
 
 class CiOut(Answer):
-    """What CI at its forge says of a change's head; of several jobs the worst counts."""
+    """The CI of a change's head at its forge; of several jobs the worst counts."""
 
     state: CiState = CiState.UNKNOWN
     url: str | None = Field(default=None, description="A page that says more.")

@@ -12,7 +12,7 @@ MOST_ROUNDS = 20
 
 
 class MergeStyle(StrEnum):
-    """How a forge merges a pull request."""
+    """The way in which a forge merges a pull request."""
 
     MERGE = "merge"
     SQUASH = "squash"

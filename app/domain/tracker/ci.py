@@ -1,4 +1,4 @@
-"""What CI says of a commit: one state of all that reported, and the names of what failed."""
+"""The CI of a commit: one state of all that reported, and the names of what failed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _STATES = {
 
 @dataclass(frozen=True)
 class Reported:
-    """What one job reported of a commit, with its page, if it has one."""
+    """The state that one job reported of a commit, with its page, if it has one."""
 
     name: str
     state: str

@@ -151,7 +151,7 @@ class ConflictBanner:
 
 
 class CiBanner:
-    """What CI at the forge found wrong, and the button that has an agent fix it."""
+    """The jobs of CI that failed, and the button that has an agent fix it."""
 
     def __init__(self, session: PageSession, project_id: str) -> None:
         self._resolver, self._id = Resolver(session), project_id

@@ -172,7 +172,7 @@ class ChangeRequest(SQLModel, table=True):
 
     @property
     def ci(self) -> dict[str, Any]:
-        """What CI said of its head, as the API shows it."""
+        """The CI of its head, as the API shows it."""
         return read_ci(self.ci_seen, self.head_sha).as_data()
 
 

@@ -56,7 +56,7 @@ class Wish:
 
 
 class Thread(Protocol):
-    """Where a comment stands, to be answered there."""
+    """The place of a comment, to be answered there."""
 
     place: str
     file: str | None

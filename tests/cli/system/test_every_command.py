@@ -103,6 +103,7 @@ COMMANDS: dict[str, list[str]] = {
 # Commands that can only be refused here, by the server.
 REFUSED: dict[str, list[str]] = {
     "changes resolve": ["{change}", "-p", "mill"],
+    "changes fix-ci": ["{change}", "-p", "mill"],
     "changes undo": ["{change_too}", "-p", "mill"],
     "runs release": ["{delivered}"],
     "runs resume": ["{delivered}"],

@@ -1,4 +1,4 @@
-"""What a forge twin keeps of commits and pull requests beside them: CI's reports and reviews."""
+"""The desk of a forge twin: reports of CI on commits, and reviews of pull requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 Made = tuple[int, Any]
 NOT_FOUND: Made = (404, {"message": "not found"})
+PAGE = 50
 
 
 @dataclass
@@ -79,7 +80,8 @@ class Desk:
     ) -> Made | None:
         """Return status and JSON of a call below a repository, None if it is not about these."""
         if match := re.fullmatch(r"/commits/(.+)/status", below):
-            return self._sum(match[1])
+            limit, page = (int(query.get(name, ["1"])[0]) for name in ("limit", "page"))
+            return self._sum(match[1], min(limit, PAGE), page)
         if match := re.fullmatch(r"/pulls/(\d+)/reviews", below):
             number = int(match[1])
             if method == "GET":
@@ -93,14 +95,16 @@ class Desk:
             return (200, self.lines[int(match[1])]) if int(match[1]) in self.lines else NOT_FOUND
         return self._actions(below, query) if below.startswith("/actions/") else None
 
-    def _sum(self, sha: str) -> Made:
+    def _sum(self, sha: str, limit: int, page: int) -> Made:
         newest = {one["context"]: one for one in self.statuses.get(sha, ())}
         is_known = len(sha) == 40 and sha != "0" * 40
         if not newest:
             if self.kind == "forgejo":
                 return 200, {"state": "", "sha": "", "total_count": 0, "statuses": None}
             return (200, _summed("pending", sha, [])) if is_known else NOT_FOUND
-        return 200, _summed("failure", sha, list(newest.values()))
+        rows = list(newest.values())
+        shown = rows[(page - 1) * limit : page * limit]
+        return 200, _summed("failure", sha, rows) | {"statuses": shown or None}
 
     def _actions(self, below: str, query: Any) -> Made:
         if self.kind == "forgejo":

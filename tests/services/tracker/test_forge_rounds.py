@@ -350,6 +350,20 @@ def test_a_style_that_the_forge_does_not_allow_is_refused_in_its_words(
     assert only_change(plane, project).state == "open"
 
 
+def test_a_forge_that_computes_on_and_on_has_merged_nothing_and_says_so(
+    plane: RealPlane, shop: Hosted, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    remote = plane.adapters.forges.requests_of(project)
+    monkeypatch.setattr(remote, "pause", waited.append)
+    shop.computing = 1000
+    change = only_change(plane, project)
+    with pytest.raises(NotChecked, match="the forge is still computing"):
+        plane.services.changes.merge(project.id, change.number, plane.clock())
+    assert 55 < sum(waited) <= 60
+    assert only_change(plane, project).state == "open"
+
+
 def test_a_conflict_with_a_base_that_moved_at_the_forge_is_told_and_resolved_by_the_agent(
     plane: RealPlane, shop: Hosted, project: Project
 ) -> None:

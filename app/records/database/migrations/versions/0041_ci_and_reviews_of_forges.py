@@ -1,4 +1,4 @@
-"""What CI says of changes, comments at forges that runs work through, and how forges merge."""
+"""CI of changes, comments at forges that runs work through, and styles of merging."""
 
 from __future__ import annotations
 
