@@ -140,8 +140,7 @@ class GiteaReviews(GiteaReader):
         is_below = len(lines) < len(threads)
         if lines and not self._is_answered_on_lines(repo, number, run_id):
             comments = [
-                {"path": one.file, "body": body, _POSITIONS[Side(one.side)]: one.line}
-                for one in lines
+                {"path": one.file, "body": body, _POSITIONS[one.side]: one.line} for one in lines
             ]
             review = {"event": "COMMENT", "body": "", "comments": comments}
             answer = self.client.send("POST", f"{path_of(repo)}/pulls/{number}/reviews", review)

@@ -55,13 +55,13 @@ class Wish:
     sha: str = ""
 
 
-class Thread(Protocol):
-    """The place of a comment, to be answered there."""
+@dataclass(frozen=True)
+class Thread:
+    """The place of a comment, to be answered there; without a line it is the whole request."""
 
-    place: str
-    file: str | None
-    line: int | None
-    side: str
+    file: str | None = None
+    line: int | None = None
+    side: Side = Side.NEW
 
 
 @dataclass(frozen=True)

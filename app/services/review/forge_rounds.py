@@ -23,7 +23,7 @@ from app.records.review.forge_comments import ForgeComments
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.tables import ChangeRequest, ForgeComment, Project, Run
 from app.services.context import Context, repository_of
-from app.services.ports import CannotRead, ForgeSilent, PullRequests, RequestState, Wish
+from app.services.ports import CannotRead, ForgeSilent, PullRequests, RequestState, Thread, Wish
 from app.services.review.ci_fixing import CiFixing
 from app.services.review.feedback import MAX_FILE_BYTES
 from app.services.runs.accept import AcceptService
@@ -56,6 +56,7 @@ class ForgeRounds:
         self._comments = ForgeComments(context.stores)
         self._mirrors = context.adapters.mirrors
         self._provenance = context.identity.as_dict()
+        self._locks = context.locks
         self._accept = accept
         self._fixing = fixing
         # by change: the last update of its pull request that holds nothing new
@@ -71,8 +72,18 @@ class ForgeRounds:
         now: datetime,
     ) -> None:
         """Answer, read and start what is due on a project's open pull requests."""
-        if project.state != "ready":
-            return
+        # a hook at another server may have this one looked at, too
+        with self._locks.holding(f"forge rounds {project.id}", wait=False) as is_held:
+            if is_held and project.state == "ready":
+                self._go_round(project, requests, states, now)
+
+    def _go_round(
+        self,
+        project: Project,
+        requests: PullRequests,
+        states: Mapping[int, RequestState],
+        now: datetime,
+    ) -> None:
         for change in undecided(self._stores, project.id):
             state = states.get(change.number)
             if change.run_id is None or state is None or state.state != "open":
@@ -274,7 +285,8 @@ class ForgeRounds:
             run = self._runs.find(run_id)
             if run is not None and run.released_at is None:
                 continue
-            threads = [one for one in waiting if one.run_id == run_id]
+            rows = [one for one in waiting if one.run_id == run_id]
+            threads = [Thread(one.file, one.line, Side(one.side)) for one in rows]
             requests.answer(
                 repository_of(project), change.number, run_id, threads, _words(run, run_id)
             )

@@ -49,13 +49,13 @@ class CiWatch:
         """
         changes = undecided(self._stores, project.id)
         known = self._asked.get(project.id, {})
-        self._asked[project.id] = {
+        asked = self._asked[project.id] = {
             one.number: known[one.number]
             for one in changes
             if one.number in known and known[one.number].head_sha == one.head_sha
         }
-        due = [one for one in changes if self._is_due(one, now)]
-        return sum(self._read(project, requests, one, now) for one in due)
+        due = [one for one in changes if _is_due(one, asked.get(one.number), now)]
+        return sum(self._read(project, requests, one, asked, now) for one in due)
 
     def forget(self, project_id: str) -> None:
         """Ask for all heads of a project at the next look."""
@@ -67,20 +67,15 @@ class CiWatch:
         own = [one for one in runs if one.pr_number == change.number or one.id == change.run_id]
         return sorted(own, key=lambda one: (one.created_at, one.id))
 
-    def _is_due(self, change: ChangeRequest, now: datetime) -> bool:
-        known = self._asked[change.project_id].get(change.number)
-        if known is None:
-            return True
-        state = read_ci(change.ci_seen, change.head_sha).state
-        if state is CiState.PENDING or (state is CiState.UNKNOWN and now - known.since < YOUNG):
-            return True
-        return now - known.at >= SETTLED[state]
-
     def _read(
-        self, project: Project, requests: PullRequests, change: ChangeRequest, now: datetime
+        self,
+        project: Project,
+        requests: PullRequests,
+        change: ChangeRequest,
+        asked: dict[int, _Asked],
+        now: datetime,
     ) -> bool:
         found = requests.ci(repository_of(project), change.head_sha)
-        asked = self._asked[project.id]
         known = asked.get(change.number)
         asked[change.number] = _Asked(change.head_sha, known.since if known else now, now)
         if found == read_ci(change.ci_seen, change.head_sha):
@@ -95,3 +90,12 @@ class CiWatch:
             if run.delivery is not None:
                 delivery = run.delivery | {"ci": found.as_data()}
                 self._runs.update_fields(run.id, run.project_id, delivery=delivery)
+
+
+def _is_due(change: ChangeRequest, known: _Asked | None, now: datetime) -> bool:
+    if known is None:
+        return True
+    state = read_ci(change.ci_seen, change.head_sha).state
+    if state is CiState.PENDING or (state is CiState.UNKNOWN and now - known.since < YOUNG):
+        return True
+    return now - known.at >= SETTLED[state]

@@ -12,7 +12,7 @@ from app.adapters.forge.gitea import GiteaForge
 from app.adapters.forge.gitea_reviews import LOG_LINES
 from app.domain.tracker.ci import Ci
 from app.domain.tracker.forges import Place, mark_of
-from app.services.ports import ForgeSilent, Repository
+from app.services.ports import ForgeSilent, Repository, Thread
 from tests.fakes.forges.hosted import Hosted, Person, stamp
 from tests.fakes.forges.twin import ForgeTwin
 
@@ -130,9 +130,9 @@ def test_a_thread_that_somebody_resolved_wants_nothing(forge: GiteaForge, shop: 
 def test_an_answer_is_given_once_and_is_no_wish(forge: GiteaForge, shop: Hosted) -> None:
     number = max(shop.pulls)
     shop.review(number, "acme", "Two things.", ("new.txt", 1, "Name it."))
-    wishes = forge.wishes(REPO, number)
+    threads = [Thread(one.file, one.line, one.side) for one in forge.wishes(REPO, number)]
     for _ in range(2):
-        forge.answer(REPO, number, "run_1", wishes, "Done in abc.")
+        forge.answer(REPO, number, "run_1", threads, "Done in abc.")
     (line,) = shop.desk.said_on_lines(number, "bot")
     (below,) = shop.comments[number]
     assert line["body"] == below["body"] == f"Done in abc.\n\n{mark_of('run_1')}"
