@@ -174,6 +174,12 @@ class NoConflict(Refusal):
     code = "no_conflict"
 
 
+class CiNotFailed(Refusal):
+    """CI has not failed for this change request: there is nothing to fix."""
+
+    code = "ci_not_failed"
+
+
 class IssueClosed(Refusal):
     """This issue is closed."""
 

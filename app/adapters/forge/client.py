@@ -105,6 +105,11 @@ class ForgeClient:
         self.ahead = 0.0
 
     @property
+    def home(self) -> str:
+        """The address of its web side."""
+        return "://".join(self._home)
+
+    @property
     def refused(self) -> str | None:
         """Why only a person can help, None if nobody is needed."""
         return self._refused
@@ -115,6 +120,16 @@ class ForgeClient:
         if answer.status >= 500:
             raise self._broken(f"it answered {answer.status}")
         return answer
+
+    def get_text(self, path: str, most: int) -> str | None:
+        """Read the last `most` bytes of a text such as a log, None if there is none.
+
+        Raises ForgeSilent.
+        """
+        answer = self._ask("GET", f"{self._api}{path}", tail=most)
+        if answer.status >= 500:
+            raise self._broken(f"it answered {answer.status}")
+        return answer.body if answer.is_good and isinstance(answer.body, str) else None
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         """Write once, never repeating it; a 500 is an answer: read, then judge.
@@ -130,7 +145,7 @@ class ForgeClient:
         nothing answers.
         """
         self._refuse_early()
-        response = self._fetch("GET", f"{self._api.rpartition('/api/')[0]}{path}")
+        response = self._fetch("GET", f"{self._api.rpartition('/api/')[0]}{path}", None)
         # it begins a session of a browser, which the API must not see
         self._http.cookies.clear()
         body, is_json = _json_of(response)
@@ -179,10 +194,10 @@ class ForgeClient:
         parts = urlsplit(link)
         return parts._replace(scheme=self._home[0], netloc=self._home[1]).geturl()
 
-    def _ask(self, method: str, url: str, **more: Any) -> Answer:
+    def _ask(self, method: str, url: str, tail: int | None = None, **more: Any) -> Answer:
         for _ in range(MOST_REDIRECTS + 1):
             self._refuse_early()
-            answer = self._judge(self._fetch(method, url, **more))
+            answer = self._judge(self._fetch(method, url, tail, **more), is_text=tail is not None)
             if answer.status not in _MOVED:
                 return answer
             self._note_moved(url)
@@ -208,14 +223,16 @@ class ForgeClient:
             if left > 0:
                 raise ForgeSilent(self._because, retry_after=max(1, round(left)))
 
-    def _fetch(self, method: str, url: str, **more: Any) -> httpx.Response:
+    def _fetch(self, method: str, url: str, tail: int | None, **more: Any) -> httpx.Response:
         self.meter.count()
         try:
             with self._http.stream(method, url, **more) as response:
                 body, late = bytearray(), monotonic() + WHOLE_SECONDS
                 for chunk in response.iter_bytes():
                     body += chunk
-                    if len(body) > BODY_CAP:
+                    if tail is not None:
+                        del body[:-tail]
+                    elif len(body) > BODY_CAP:
                         raise self._broken("its answer is too long")
                     if monotonic() > late:
                         raise self._broken("it did not answer in time")
@@ -225,12 +242,12 @@ class ForgeClient:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
             raise self._broken(_words_of(problem)) from problem
 
-    def _judge(self, response: httpx.Response) -> Answer:
+    def _judge(self, response: httpx.Response, *, is_text: bool) -> Answer:
         """Return a reliable answer. Raises ForgeSilent for one that proves nothing."""
         self._note_date(response)
         self.meter.note(response.headers)
         status, headers = response.status_code, response.headers
-        body, is_json = _json_of(response)
+        body, is_json = _text_of(response) if is_text else _json_of(response)
         answer = Answer(status, body, headers, is_json)
         if status == 429 or (status == 403 and _is_limit(answer)):
             raise self._limited(headers)
@@ -317,6 +334,14 @@ def _json_of(response: httpx.Response) -> tuple[Any, bool]:
         return json.loads(response.content), True
     except (ValueError, RecursionError):
         return None, False
+
+
+def _text_of(response: httpx.Response) -> tuple[Any, bool]:
+    """Return the text of a good answer, and True if it is one: a page of a proxy is none."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not response.is_success or kind == "text/html":
+        return _json_of(response)
+    return response.content.decode("utf-8", "replace"), True
 
 
 def _is_limit(answer: Answer) -> bool:

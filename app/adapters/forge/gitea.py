@@ -9,6 +9,7 @@ from typing import Any
 from app.adapters.forge.client import NotThere
 from app.adapters.forge.gitea_claims import GiteaClaims
 from app.adapters.forge.gitea_requests import GiteaRequests
+from app.adapters.forge.gitea_reviews import GiteaReviews
 from app.adapters.forge.gitea_rows import (
     Row,
     author_of,
@@ -36,7 +37,7 @@ from app.services.ports import (
 )
 
 
-class GiteaForge(GiteaRequests, GiteaClaims):
+class GiteaForge(GiteaRequests, GiteaClaims, GiteaReviews):
     """The issues and pull requests of the repositories of one Forgejo or Gitea."""
 
     def issue(self, repo: Repository, number: int) -> Issue | None:
@@ -154,12 +155,6 @@ class GiteaForge(GiteaRequests, GiteaClaims):
             for row in own
         ]
         return sorted(found, key=lambda one: one.number)
-
-    def writers(self, repo: Repository) -> frozenset[int]:
-        """Return the ids of the people who may write to a repository."""
-        # those who can be assigned: its collaborators would include readers
-        found = self.rows(repo, "/assignees", {})
-        return frozenset(one["id"] for one in found if isinstance(one.get("id"), int))
 
 
 def _by_stranger(row: Row, issue: Issue, writers: frozenset[int]) -> Issue:

@@ -103,6 +103,12 @@ class GiteaReader:
         except NotThere as problem:
             raise self.missing(repo, problem.answer) from problem
 
+    def writers(self, repo: Repository) -> frozenset[int]:
+        """Return the ids of the people who may write to a repository. Raises ForgeSilent."""
+        # those who can be assigned: its collaborators would include readers
+        found = self.rows(repo, "/assignees", {})
+        return frozenset(one["id"] for one in found if isinstance(one.get("id"), int))
+
     def missing(self, repo: Repository, answer: Answer) -> ForgeSilent:
         """Return the silence about something that a repository does not show."""
         words = f"{name_of(repo)} does not show this: {said_by(answer)}"

@@ -37,6 +37,7 @@ from app.services.ports import (
 MARKED_DRAFT = "WIP: "
 # after a push, a forge may not know its branch yet (measured: up to 2.3 s)
 KNOWN_AFTER = (0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0)
+CONFLICTING = "it conflicts with its base"
 # a merge is refused while the forge computes whether it can be made
 COMPUTED_AFTER = (0.3, 0.7, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 15.0)
 
@@ -203,11 +204,13 @@ class GiteaRequests(GiteaReader):
             stat=stat,
         )
 
-    def merge(self, repo: Repository, number: int, *, head_sha: str, message: str) -> Merged:
+    def merge(
+        self, repo: Repository, number: int, *, head_sha: str, message: str, style: str = "merge"
+    ) -> Merged:
         """Merge a pull request at exactly this head; `because` says why it could not be."""
         title, _, text = message.partition("\n")
         body = {
-            "Do": "merge",
+            "Do": style,
             "head_commit_id": head_sha,
             "MergeTitleField": title,
             "MergeMessageField": text.strip(),
@@ -231,7 +234,7 @@ class GiteaRequests(GiteaReader):
             seconds = next(waits, None)
             if seconds is None:
                 has_conflicts = row is not None and row.get("mergeable") is False
-                words = "it conflicts with its base" if has_conflicts else "the forge is computing"
+                words = CONFLICTING if has_conflicts else "the forge is still computing"
                 return Merged(None, words, has_conflicts=has_conflicts)
             self.pause(seconds)
 
@@ -263,7 +266,7 @@ def _merged(row: Row | None, number: int, answer: Answer) -> Merged | None:
     if row.get("state") != "open":
         return Merged(None, f"pull request #{number} is closed")
     if answer.status == 409 and "StdErr" in answer.row:
-        return Merged(None, "it conflicts with its base", has_conflicts=True)
+        return Merged(None, CONFLICTING, has_conflicts=True)
     said = answer.message.lower()
     is_computing = answer.status == 405 and (not said or "try again later" in said)
     return None if is_computing or answer.status >= 500 else Merged(None, said_by(answer))

@@ -195,6 +195,8 @@ def state_of(row: Row) -> RequestState:
         head_sha=text_of(part_of(row, "head"), "sha"),
         merged_sha=text_of(row, "merge_commit_sha") or None,
         ended_at=moment_of(row.get("merged_at")) or moment_of(row.get("closed_at")),
+        base_sha=text_of(part_of(row, "base"), "sha"),
+        updated_at=moment_of(row.get("updated_at")),
     )
 
 

@@ -231,6 +231,7 @@ class ApiClient:
     unread = _asks(review_calls.unread)
     read_items = _asks(review_calls.read_items)
     request_changes = _asks(review_calls.request_changes)
+    fix_ci = _asks(review_calls.fix_ci)
     resolve_conflicts = _asks(review_calls.resolve_conflicts)
 
     preview = _asks(prompt_calls.preview)

@@ -107,6 +107,11 @@ def request_changes(
     return Call("POST", path, "RunOut", body=body, key=key)
 
 
+def fix_ci(project_id: str, number: int, key: str | None = None) -> Call[schemas.RunOut]:
+    """Have an agent fix what CI found wrong with a change request."""
+    return Call("POST", _change(project_id, number, "/fix-ci"), "RunOut", key=key)
+
+
 def resolve_conflicts(project_id: str, number: int, key: str | None = None) -> Call[schemas.RunOut]:
     """Have an agent resolve the conflicts of a change request."""
     return Call("POST", _change(project_id, number, "/resolve"), "RunOut", key=key)

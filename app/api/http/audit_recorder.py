@@ -50,6 +50,7 @@ WORDS = {
     "/projects/{project_id}/issues/{number}/approve-text": "approve_text",
     "/projects/{project_id}/changes/{number}/request-changes": "request_changes",
     "/projects/{project_id}/changes/{number}/resolve": "resolve_conflicts",
+    "/projects/{project_id}/changes/{number}/fix-ci": "fix_ci",
 }
 _VERBS = {"POST": "add", "PATCH": "change", "PUT": "set", "DELETE": "remove"}
 _SINGULAR = re.compile(r"(?<=ch)es$|(?<=[^s])s$")

@@ -40,7 +40,7 @@ _CHANGE = "/projects/{project_id}/changes/{number}"
 def routes(services: Services) -> APIRouter:
     """Build the routes of a change request's files, comments and requests."""
     router = APIRouter()
-    for some in (_files, _history, _comments, _requests, _resolving):
+    for some in (_files, _history, _comments, _requests, _resolving, _fixing):
         router.routes.extend(some(services).routes)
     return router
 
@@ -187,6 +187,35 @@ def _resolving(services: Services) -> APIRouter:
         return await _answer_with_run(
             services,
             lambda: services.resolving.resolve(project_id, number, requester, services.clock()),
+        )
+
+    return router
+
+
+def _fixing(services: Services) -> APIRouter:
+    router = APIRouter(tags=["changes"])
+
+    @router.post(
+        f"{_CHANGE}/fix-ci",
+        status_code=201,
+        response_model=RunOut,
+        responses={200: {"model": RunOut, "description": "The run that this key already created."}},
+    )
+    async def fix_ci(
+        project_id: str,
+        number: Numbered,
+        request: Request,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> Response:
+        """Have an agent fix what CI found wrong: a run with the failed jobs and their logs.
+
+        409 `ci_not_failed` unless CI failed, `change_closed` once it is merged or closed.
+        """
+        requester = requester_of(services, request, x_idempotency_key, idempotency_key)
+        return await _answer_with_run(
+            services,
+            lambda: services.ci_fixing.fix(project_id, number, requester, services.clock()),
         )
 
     return router

@@ -27,6 +27,7 @@ from app.domain.projects.checks import (
     MAX_WORDS,
     OnRed,
 )
+from app.domain.projects.forge_rules import REVIEW_ROUNDS, MergeStyle
 from app.domain.sandbox.levels import (
     DEFAULT_PROCESSES,
     HostService,
@@ -106,6 +107,9 @@ class ProjectSettings(Body):
     check_rounds: int | None = setting_field("check_rounds")
     on_red: OnRed | None = setting_field("on_red")
     autoland: AutolandSettings | None = None
+    ci_rounds: int | None = setting_field("ci_rounds")
+    review_rounds: int | None = setting_field("review_rounds")
+    merge_style: MergeStyle | None = setting_field("merge_style")
     budget_seconds: int | None = setting_field("budget_seconds")
     stall_seconds: int | None = setting_field("stall_seconds")
     max_concurrency: int | None = setting_field("max_concurrency")
@@ -247,6 +251,9 @@ class ProjectOut(Answer):
     check_rounds: int = CHECK_ROUNDS
     on_red: OnRed = OnRed.PARK
     autoland: AutolandOut = Field(default_factory=AutolandOut)
+    ci_rounds: int = 0
+    review_rounds: int = REVIEW_ROUNDS
+    merge_style: MergeStyle = MergeStyle.MERGE
     checks_error: str | None = Field(
         default=None,
         description="Why a check could not be started. The loop waits until the checks or the "

@@ -21,6 +21,7 @@ from app.api.schemas.parts import (
     Text,
 )
 from app.domain.agents.reports import EntryKind
+from app.domain.tracker.ci import CiState
 from app.domain.words import Cause, CheckStatus, Delivers, Depth, Phase, Status, Trigger
 
 
@@ -115,6 +116,14 @@ class UsageOut(Answer):
     cost_usd: Dollars | None = None
 
 
+class CiOut(Answer):
+    """The CI of a change's head at its forge; of several jobs the worst counts."""
+
+    state: CiState = CiState.UNKNOWN
+    url: str | None = Field(default=None, description="A page that says more.")
+    failed: list[str] = Field(default_factory=list[str], description="The jobs that failed.")
+
+
 class DeliveryOut(Answer):
     """A change request or pull request."""
 
@@ -128,6 +137,7 @@ class DeliveryOut(Answer):
     files_changed: int = 0
     additions: int = 0
     deletions: int = 0
+    ci: CiOut = Field(default_factory=CiOut)
 
 
 class Provenance(Answer):

@@ -17,6 +17,7 @@ from app.cli.output.options import DataDir, Json, ProjectName, PushAnyway, examp
 from app.cli.output.run_view import size_of
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.ids import shorten
+from app.domain.tracker.ci import CiState
 from app.domain.words import AfterClose, Side
 
 Number = Annotated[
@@ -45,6 +46,8 @@ def register(app: typer.Typer) -> None:
     changes.command("request-changes", epilog=asking)(spread(request_changes))
     resolving = example("runyard changes resolve 4 -p shop --wait")
     changes.command("resolve", epilog=resolving)(spread(resolve_conflicts))
+    fixing = example("runyard changes fix-ci 4 -p shop --wait")
+    changes.command("fix-ci", epilog=fixing)(spread(fix_ci))
     app.add_typer(changes, name="changes")
 
 
@@ -198,6 +201,12 @@ def resolve_conflicts(project: ProjectName, number: Number, *, starting: Startin
     start(server, partial(review_calls.resolve_conflicts, project_id, number), starting)
 
 
+def fix_ci(project: ProjectName, number: Number, *, starting: Starting) -> None:
+    """Have an agent fix what CI found wrong; print the run's id."""
+    server, project_id = _place(project, starting.data_dir)
+    start(server, partial(review_calls.fix_ci, project_id, number), starting)
+
+
 def _given(text: str) -> str:
     return sys.stdin.read() if text == "-" else text
 
@@ -229,12 +238,24 @@ def _print_result(change: dict[str, Any], *, json_only: bool) -> None:
         screen.print(f"undone by #{change['undone_by']}")
     if files := change.get("conflicts"):
         screen.print(f"conflicts in {', '.join(files)}")
+    if words := _ci_words(change.get("ci") or {}):
+        screen.print(words)
     if change.get("autoland_note"):
         screen.print(str(change["autoland_note"]))
     if change.get("run_id"):
         screen.print(f"by run {shorten(str(change['run_id']))}")
     for line in str(change.get("body") or "").splitlines():
         screen.print(f"  {line}")
+
+
+def _ci_words(ci: dict[str, Any]) -> str:
+    """Return `CI failed: build, lint`, with the page that says more; empty if nothing is known."""
+    state = str(ci.get("state") or CiState.UNKNOWN)
+    if state == CiState.UNKNOWN:
+        return ""
+    failed = ", ".join(map(str, ci.get("failed") or ()))
+    more = f" ({ci['url']})" if ci.get("url") else ""
+    return f"CI {state}{f': {failed}' if failed else ''}{more}"
 
 
 def _row(change: dict[str, Any]) -> list[Piece]:

@@ -10,6 +10,7 @@ from app.cli.output.terminal import Painted, Piece, Screen, status_piece
 from app.domain.ids import shorten
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.text.durations import two_units
+from app.domain.tracker.ci import CiState
 
 _KIND_COLOURS = {
     "delivered": "green",
@@ -68,7 +69,9 @@ def delivery_line(run: dict[str, Any]) -> str:
     if not given:
         return "-"
     kind = str(given.get("kind", "")).replace("_", " ")
-    return f"{kind} #{given.get('number')} {given.get('state')}, {size_of(given)}"
+    ci = str((given.get("ci") or {}).get("state") or CiState.UNKNOWN)
+    more = "" if ci == CiState.UNKNOWN else f", CI {ci}"
+    return f"{kind} #{given.get('number')} {given.get('state')}, {size_of(given)}{more}"
 
 
 def short_branch(run: dict[str, Any]) -> str:

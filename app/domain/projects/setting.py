@@ -32,6 +32,7 @@ class Part(StrEnum):
     AGENT = "Agent"
     CHECKS = "Checks before delivery"
     AUTOLAND = "Merging without a person"
+    FORGE = "At the forge"
     LIMITS = "Limits"
     TOUCHED = "What agents may touch"
     CAPS = "Memory, processes, files"  # folded, below the group before it

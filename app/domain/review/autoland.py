@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.domain.projects.autoland import Autoland
 from app.domain.safe_text import reveal
+from app.domain.tracker.ci import CiState
 
 # of a file name that a sentence shows
 MOST_NAME = 200
@@ -22,7 +23,7 @@ class ChangeFacts:
     that passed in the last round of the newest run, at the commit that would be merged, and
     `all_passed` is True if none of that round's required ones did otherwise, and
     `are_checks_older` if one ran before the checks or their sandbox were last changed. `conflicts`
-    is None while unknown for the present base.
+    is None while unknown for the present base, `ci` what its forge says of its head.
     """
 
     by_run: bool
@@ -37,6 +38,7 @@ class ChangeFacts:
     all_passed: bool = False
     are_checks_older: bool = False
     conflicts: Sequence[str] | None = None
+    ci: CiState = CiState.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ def _why_unchecked(facts: ChangeFacts) -> str | None:
 def _why_unmerged(facts: ChangeFacts) -> str | None:
     if facts.unsent_comments:
         return "it has comments that are not sent yet."
-    if facts.conflicts is None:
+    if facts.ci is CiState.FAILED:
+        return "its CI failed."
+    if facts.conflicts is None or facts.ci is CiState.PENDING:
         return ""
     return f"it conflicts in {_shown(facts.conflicts[0])}." if facts.conflicts else None
 

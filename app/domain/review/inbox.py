@@ -61,9 +61,11 @@ ACTIONS = {
     ItemKind.CHANGE: "Merge",
     ItemKind.PARKED: "Open",
 }
-CONFLICTS = "Conflicts"
+CONFLICTS, CI_FAILED = "Conflicts", "CI failed"
 # the main action on a change that cannot be merged
 RESOLVE = "Have the agent resolve it"
+# on a change whose CI failed
+FIX_CI = "Have the agent fix it"
 # causes of an end that need a person at once; other kept work can wait in its own group
 KIND_OF_CAUSE = {
     Cause.PUSH_REFUSED: ItemKind.PUSH_REFUSED,
@@ -81,7 +83,7 @@ class ChangeFacts:
     `checks` counts the required checks of the last round, `red` those of them that did not pass.
     `cost_usd` adds the runs that worked on it, None if none of them reported a cost;
     `cost_unknown` counts those that did not. `conflicts` are the files in which its merge
-    conflicts, None while that is unknown.
+    conflicts, None while that is unknown. `ci_failed` is what its forge says of its head.
     """
 
     branch: str
@@ -98,6 +100,7 @@ class ChangeFacts:
     cost_usd: float | None = None
     cost_unknown: int = 0
     conflicts: tuple[str, ...] | None = None
+    ci_failed: bool = False
 
     @property
     def sentence(self) -> str:
@@ -107,6 +110,8 @@ class ChangeFacts:
         if self.checks:
             passed = self.checks - self.red
             words.append(f"{passed} of {self.checks} checks passed")
+        if self.ci_failed:
+            words.append(CI_FAILED)
         if self.conflicts:
             words.append(CONFLICTS)
         return " · ".join(words)

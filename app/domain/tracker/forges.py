@@ -14,6 +14,8 @@ from app.domain.words import Priority
 MAX_ADDRESS = 500
 _MARK = re.compile(r"<!-- runyard:(run_[0-9a-z_]{1,60}) -->", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
+_ADDRESSED = re.compile(r"(?<![\w@/.-])@runyard(?![\w/-])", re.IGNORECASE)
+_ORDERED = re.compile(r"^\s*/runyard\s+fix\b", re.IGNORECASE | re.MULTILINE)
 _BY_LABEL: dict[str, Priority] = {
     **{f"priority/{one}": one for one in Priority},
     "priority/critical": Priority.URGENT,
@@ -33,6 +35,14 @@ class ForgeKind(StrEnum):
     GITHUB = "github"
 
 
+class Place(StrEnum):
+    """Where a comment on a pull request stands: below it, with a review, or on a line."""
+
+    TALK = "talk"
+    REVIEW = "review"
+    LINE = "line"
+
+
 # the rights that a token needs, as the forge's page for tokens calls them
 SCOPES: dict[ForgeKind, tuple[str, ...]] = {
     ForgeKind.FORGEJO: ("write:repository", "write:issue", "read:user"),
@@ -49,6 +59,15 @@ def mark_of(run_id: str) -> str:
 def runs_marked(text: str) -> tuple[str, ...]:
     """Return the ids of the runs whose mark a text holds."""
     return tuple(_MARK.findall(text))
+
+
+def is_addressed(text: str) -> bool:
+    """Return True if a comment asks Runyard for something: `@runyard …` or `/runyard fix`.
+
+    What it quotes of others is not asked by it.
+    """
+    own = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">"))
+    return bool(_ADDRESSED.search(own) or _ORDERED.search(own))
 
 
 def priority_of(labels: Iterable[str]) -> Priority:

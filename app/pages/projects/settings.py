@@ -11,6 +11,7 @@ from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut
 from app.domain.projects.setting import Kind, Part
 from app.domain.sandbox.settings import LIMIT_BOUNDS
+from app.domain.words import BUILTIN
 from app.pages.components.buttons import ConfirmButton, button
 from app.pages.components.chips import correlation_chip_html
 from app.pages.components.fields import Field, area_field, text_field
@@ -53,6 +54,7 @@ class SettingsFormView:
         self._session, self._id = session, project.id
         self._form = SettingsForm(project)
         self._fields: dict[str, Field] = {}
+        self._is_at_forge = project.tracker != BUILTIN
         self._disputed: dict[str, str] = {}
         with ui.element("div").classes("form").props('role=form aria-label="Settings"'):
             for part in Part:
@@ -74,6 +76,11 @@ class SettingsFormView:
             with ui.element("details").classes("fold") as self._caps:
                 ui.html(text(part), sanitize=clean, tag="summary")
                 self._draw_rows(part)
+        elif part is Part.FORGE:
+            with ui.element("div").classes("form") as box:
+                ui.html(text(part), sanitize=clean, tag="h2")
+                self._draw_rows(part)
+            box.set_visibility(self._is_at_forge)
         else:
             ui.html(text(part), sanitize=clean, tag="h2")
             self._draw_rows(part)

@@ -8,8 +8,9 @@ from nicegui import ui
 
 from app.api.schemas import ChangeOut, ProjectOut, RunItem
 from app.api.schemas.inbox import InboxItem
-from app.domain.review.inbox import RESOLVE, ItemKind
+from app.domain.review.inbox import FIX_CI, RESOLVE, ItemKind
 from app.domain.sandbox.levels import SandboxLevel
+from app.domain.tracker.ci import CiState
 from app.pages.components.buttons import button
 from app.pages.components.chips import pill_html
 from app.pages.components.countdown import day_html
@@ -21,6 +22,7 @@ from app.pages.review.resolver import Resolver
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession
 from app.state.review.change_words import (
+    CI_WORDS,
     checks_words,
     cost_of,
     first_sentence,
@@ -148,6 +150,39 @@ class ConflictBanner:
             self._button.set_enabled(True)
 
 
+class CiBanner:
+    """The jobs of CI that failed, and the button that has an agent fix it."""
+
+    def __init__(self, session: PageSession, project_id: str) -> None:
+        self._resolver, self._id = Resolver(session), project_id
+        self._number = 0
+        with testid(ui.element("div").classes("banner stop"), "change-ci") as self._box:
+            self._words = ui.html("", sanitize=clean).classes("grow")
+            self._button = button(FIX_CI, self._fix, kind="pri", mark="fix-ci")
+
+    def show(self, view: ChangeView) -> None:
+        """Show what failed of an open change."""
+        change, live = view.snapshot.change, view.snapshot.live
+        self._number = change.number
+        is_red = change.ci.state is CiState.FAILED
+        self._box.set_visibility(is_red and change.state == "open")
+        failed = change.ci.failed
+        named = ", ".join(f'<span class="m">{plain_html(one)}</span>' for one in failed[:NAMED])
+        more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+        works = " An agent works on this change." if live else ""
+        self._words.set_content(
+            f"<b>{icon('circle-alert')} CI failed</b><div>{named}{more}.{works}</div>"
+        )
+        self._button.set_visibility(live is None and change.run_id is not None)
+
+    async def _fix(self) -> None:
+        self._button.set_enabled(False)
+        try:
+            await self._resolver.fix_ci(self._id, self._number)
+        finally:
+            self._button.set_enabled(True)
+
+
 def _chips(project: ProjectOut, view: ChangeView) -> list[str]:
     snapshot = view.snapshot
     change, runs = snapshot.change, snapshot.runs
@@ -170,6 +205,9 @@ def _chips(project: ProjectOut, view: ChangeView) -> list[str]:
         found.append(
             _chip(words, f"{change.url}?tab=checks", kind=tone, sign=SIGNS.get(tone, "clock"))
         )
+    if ci := CI_WORDS.get(change.ci.state):
+        words, tone = ci
+        found.append(_chip(words, change.ci.url or "", kind=tone, sign=SIGNS.get(tone, "clock")))
     if sandbox := _sandbox(runs):
         is_open = sandbox == "Unsandboxed"
         sign = "shield-off" if is_open else "shield-check"

@@ -19,6 +19,7 @@ from app.pages.shell.page_session import PageSession
 from app.pages.shell.theme import look_of
 from app.state.review.change_asks import AskedChange
 from app.state.review.change_words import (
+    CI_WORDS,
     can_be_undone,
     checks_words,
     comments_state,
@@ -130,6 +131,8 @@ def marks_html(view: ChangeView) -> str:
     words, tone = checks_words(snapshot.last_checks)
     if words:
         lines.append((MARKS_OF[tone], words))
+    if ci := CI_WORDS.get(snapshot.change.ci.state):
+        lines.append((MARKS_OF[ci[1]], ci[0]))
     said, is_done = comments_state(snapshot)
     if said:
         lines.append(("done" if is_done else "warn", said))

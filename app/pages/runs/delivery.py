@@ -15,6 +15,7 @@ from app.pages.components.chips import pill_html
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
+from app.state.review.change_words import CI_WORDS
 
 TONES = {"open": "acc", "merged": "go", "closed": "idle"}
 
@@ -119,6 +120,7 @@ def _delivery_html(run: RunOut, delivery: DeliveryOut) -> str:
     added = f'<span class="add">+{delivery.additions}</span>'
     deleted = f'<span class="del">−{delivery.deletions}</span>'
     state = pill_html(delivery.state.capitalize(), TONES[delivery.state])
+    state += pill_html(*CI_WORDS[delivery.ci.state]) if delivery.ci.state in CI_WORDS else ""
     branch = plain_html((delivery.branch or run.work_branch).replace(run.id, shorten(run.id)))
     return (
         f'<div class="line"><b>{name}</b>{state}</div>'

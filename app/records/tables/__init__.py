@@ -20,6 +20,7 @@ from app.records.tables.stores import Applied, Moment, Outgoing, Setting, Stuck
 from app.records.tables.tracker import (
     ChangeComment,
     ChangeRequest,
+    ForgeComment,
     ForgeServer,
     IssueComment,
     IssueRow,
@@ -38,6 +39,7 @@ __all__ = [
     "ChangeComment",
     "ChangeRequest",
     "CheckResult",
+    "ForgeComment",
     "ForgeServer",
     "IssueComment",
     "IssueRow",

@@ -8,6 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from app.domain.notifications import Kind, State
 from app.domain.projects.checks import CHECK_ROUNDS, OnRed
+from app.domain.projects.forge_rules import REVIEW_ROUNDS, MergeStyle
 from app.domain.tracker.claims import CLAIM_LABEL
 from app.records.tables.stores import Moment, one_of
 
@@ -168,6 +169,10 @@ class Project(SQLModel, table=True):
     checks: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
     check_rounds: int = CHECK_ROUNDS
     on_red: str = OnRed.PARK.value
+    # runs by themselves on a change: after red CI, and for reviews at its forge
+    ci_rounds: int = 0
+    review_rounds: int = REVIEW_ROUNDS
+    merge_style: str = MergeStyle.MERGE.value
     # why a check could not be started, which holds the loop
     checks_error: str | None = Field(default=None, sa_type=Text)
     # the commit of base whose agent configuration a person has looked at

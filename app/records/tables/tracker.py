@@ -1,9 +1,11 @@
 """Trackers, in the control store: forges, and issues and change requests with their comments."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     ForeignKeyConstraint,
     Index,
@@ -13,7 +15,8 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from app.domain.tracker.forges import ForgeKind
+from app.domain.tracker.ci import read_ci
+from app.domain.tracker.forges import ForgeKind, Place
 from app.domain.words import Priority, Side
 from app.records.tables.stores import Moment, one_of
 
@@ -182,12 +185,19 @@ class ChangeRequest(SQLModel, table=True):
     autoland_seen: str | None = None
     # what speaks for a merge by itself that is about to be tried
     landing: str | None = Field(default=None, sa_type=Text)
+    # what CI at its forge said, as `app.domain.tracker.ci` reads it, and of which commit
+    ci_seen: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
 
     @property
     def conflicts(self) -> list[str] | None:
         """The files in which its merge conflicts; None while that is unknown, and once it ended."""
         is_current = self.state == "open" and self.conflicts_head == self.head_sha
         return self.conflicts_seen if is_current else None
+
+    @property
+    def ci(self) -> dict[str, Any]:
+        """The CI of its head, as the API shows it."""
+        return read_ci(self.ci_seen, self.head_sha).as_data()
 
 
 class ChangeComment(SQLModel, table=True):
@@ -251,3 +261,35 @@ class ViewedFile(SQLModel, table=True):
     number: int = Field(primary_key=True)
     path: str = Field(primary_key=True)
     blob: str
+
+
+class ForgeComment(SQLModel, table=True):
+    """A comment at a forge that a run works through, or is about to; it is taken up only once.
+
+    `key` is that of the run's acceptance: until `run_id` is set, the run may have been accepted or
+    not, and the same key finds out.
+    """
+
+    __tablename__ = "forge_comment"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        CheckConstraint(one_of("place", tuple(Place)), name="forge_comment_place"),
+        ForeignKeyConstraint(
+            ["project_id", "number"],
+            ["change_request.project_id", "change_request.number"],
+            name="forge_comment_of_change",
+        ),
+        Index("forge_comments_of_change", "project_id", "number"),
+    )
+
+    project_id: str = Field(primary_key=True)
+    place: str = Field(primary_key=True)
+    comment_id: int = Field(primary_key=True, sa_type=BigInteger)
+    number: int
+    # where it stands, to be answered there
+    file: str | None = Field(default=None, sa_type=Text)
+    line: int | None = None
+    side: str
+    key: str
+    run_id: str | None = None
+    answered: bool = False
+    taken_at: datetime = Field(sa_type=Moment)

@@ -22,6 +22,7 @@ from app.services.ports.commits import (
 from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, WindowState
 from app.services.ports.forges import (
     ClaimNotices,
+    FailedJob,
     Forges,
     ForgeStanding,
     HostedRepository,
@@ -33,6 +34,8 @@ from app.services.ports.forges import (
     Retitled,
     SecretBox,
     Spending,
+    Thread,
+    Wish,
 )
 from app.services.ports.homes import Homes, PrivateHome, PrivateHomeUnavailable
 from app.services.ports.notifiers import Notifier, NotTaken
@@ -111,6 +114,7 @@ __all__ = [
     "DiskFull",
     "Enclosure",
     "Engine",
+    "FailedJob",
     "FileText",
     "Forge",
     "ForgeSilent",
@@ -164,11 +168,13 @@ __all__ = [
     "Spending",
     "Step",
     "Tampered",
+    "Thread",
     "TrackerStore",
     "Unfinished",
     "Unready",
     "Unwanted",
     "WindowState",
+    "Wish",
     "WorkingCopies",
     "ended",
     "is_ended",

@@ -8,17 +8,60 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from app.domain.tracker.ci import Ci
+from app.domain.tracker.forges import Place
+from app.domain.words import Side
 from app.services.ports.repositories import Repository
 
 
 @dataclass(frozen=True)
 class RequestState:
-    """How a pull request stands; `state` is open, merged or closed."""
+    """How a pull request stands; `state` is open, merged or closed.
+
+    `base_sha` is its base as it is now, `updated_at` the last change of it or below it.
+    """
 
     state: str
     head_sha: str
     merged_sha: str | None = None
     ended_at: datetime | None = None
+    base_sha: str = ""
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class FailedJob:
+    """A job of CI that failed, its page, and the end of its log, empty if that is not readable."""
+
+    name: str
+    url: str | None = None
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A comment of somebody who may write to the repository, for the agent of a pull request.
+
+    On a line, it has its file and, where the forge tells, the commit it was written on.
+    """
+
+    place: Place
+    id: int
+    author: str
+    text: str
+    file: str | None = None
+    line: int | None = None
+    side: Side = Side.NEW
+    sha: str = ""
+
+
+@dataclass(frozen=True)
+class Thread:
+    """The place of a comment, to be answered there; without a line it is the whole request."""
+
+    file: str | None = None
+    line: int | None = None
+    side: Side = Side.NEW
 
 
 @dataclass(frozen=True)
@@ -182,8 +225,35 @@ class PullRequests(Protocol):
         """
         ...
 
-    def merge(self, repo: Repository, number: int, *, head_sha: str, message: str) -> Merged:
-        """Merge a pull request at exactly this head. Raises ForgeSilent: read before repeating."""
+    def merge(
+        self, repo: Repository, number: int, *, head_sha: str, message: str, style: str = "merge"
+    ) -> Merged:
+        """Merge a pull request at exactly this head. Raises ForgeSilent: read before repeating.
+
+        `style` is merge, squash or rebase.
+        """
+        ...
+
+    def ci(self, repo: Repository, sha: str) -> Ci:
+        """Return what CI says of a commit. Raises ForgeSilent."""
+        ...
+
+    def failed_jobs(self, repo: Repository, sha: str) -> list[FailedJob]:
+        """Return the jobs of CI that failed for a commit. Raises ForgeSilent."""
+        ...
+
+    def wishes(self, repo: Repository, number: int) -> list[Wish]:
+        """Return what people want of a pull request's agent, oldest first. Raises ForgeSilent.
+
+        These are the comments of reviews, and those that address Runyard; only of people who may
+        write to the repository.
+        """
+        ...
+
+    def answer(
+        self, repo: Repository, number: int, run_id: str, threads: Collection[Thread], words: str
+    ) -> None:
+        """Answer comments where they stand, once for a run. Raises ForgeSilent."""
         ...
 
     def close(self, repo: Repository, number: int, because: str) -> bool:

@@ -18,6 +18,7 @@ from app.domain.review.autoland import (
     why_left,
     why_too_much,
 )
+from app.domain.tracker.ci import CiState
 from app.domain.words import CheckStatus, Status
 from app.errors import AlreadyEnded, ForgeUnavailable, Refusal
 from app.failpoints import failpoint
@@ -173,6 +174,7 @@ class AutolandService:
             and any(one.started_at <= changed_at for one in last),
             unsent_comments=count_unsent(self._stores, change),
             conflicts=change.conflicts if is_current else None,
+            ci=CiState(change.ci["state"]),
         )
 
     def _runs_on(self, change: ChangeRequest) -> list[Run]:

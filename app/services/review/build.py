@@ -9,7 +9,9 @@ from app.services.limits.build import LimitServices
 from app.services.projects.build import ProjectServices
 from app.services.projects.overview import shown_for
 from app.services.review.autoland import AutolandService
+from app.services.review.ci_fixing import CiFixing
 from app.services.review.feedback import Feedback
+from app.services.review.forge_rounds import ForgeRounds
 from app.services.review.history import Histories
 from app.services.review.inbox import Inbox
 from app.services.review.issue_board import IssueBoard
@@ -36,6 +38,7 @@ class ReviewServices:
     feedback: Feedback
     issue_board: IssueBoard
     resolving: Resolving
+    ci_fixing: CiFixing
     histories: Histories
     search: Search
     autoland: AutolandService
@@ -52,6 +55,9 @@ def build(
     """Build the services of the inbox, of reports and of reviews."""
     autoland = AutolandService(context, tracker.changes, tracker.conflicts)
     tracker.conflicts.on_looked(autoland.request)
+    ci_fixing = CiFixing(context, tracker.changes, runs.accept)
+    rounds = ForgeRounds(context, runs.accept, ci_fixing)
+    tracker.pull_requests.on_looked(rounds.follow)
     lifetime = shown_for(context.stores, is_alone=system.leases.is_alone)
     inbox = Inbox(
         context,
@@ -70,6 +76,7 @@ def build(
         feedback=Feedback(context, tracker.changes, runs.accept),
         issue_board=IssueBoard(context, projects.overview, system.quarantine),
         resolving=Resolving(context, tracker.changes, runs.accept),
+        ci_fixing=ci_fixing,
         histories=Histories(context, tracker.changes),
         search=Search(context.stores, runs.listing),
         autoland=autoland,

@@ -14,6 +14,7 @@ from app.domain.review.inbox import (
     run_path,
 )
 from app.domain.rules import is_paused
+from app.domain.tracker.ci import CiState
 from app.domain.usage_limits import Stand
 from app.domain.words import Cause, Status
 from app.records.review.open_changes import Work
@@ -145,6 +146,7 @@ def of_change(change: ChangeRequest, work: Work | None) -> Item:
         cost_usd=work.cost_usd if work else None,
         cost_unknown=work.cost_unknown if work else 0,
         conflicts=None if change.conflicts is None else tuple(change.conflicts),
+        ci_failed=change.ci["state"] == CiState.FAILED,
     )
     return Item(
         id=f"{ItemKind.CHANGE}:{change.project_id}:{change.number}",

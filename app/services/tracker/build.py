@@ -46,7 +46,7 @@ def build(
     changes = ChangeService(context, lifecycle.push_checks, system.origins)
     key = SecretKey(context)
     forges = ForgeService(context, key)
-    watch = PullRequestWatch(context, changes, system.leases)
+    watch = PullRequestWatch(context, changes, system.leases, system.origins)
     return TrackerServices(
         issues=IssueService(context.ledgers, context.adapters),
         changes=changes,

@@ -38,7 +38,7 @@ class Merger:
         try:
             requests = self._forges.requests_of(project)
             if requests is not None:
-                return _merge_there(requests, repo, change)
+                return _merge_there(requests, repo, change, project.merge_style)
             return self._mirrors.merge(
                 repo,
                 base=change.base,
@@ -84,10 +84,16 @@ class Merger:
         return base is not None and self._mirrors.stat(repo, base, change.head_sha).commits == 0
 
 
-def _merge_there(requests: PullRequests, repo: Repository, change: ChangeRequest) -> MergeAnswer:
+def _merge_there(
+    requests: PullRequests, repo: Repository, change: ChangeRequest, style: str
+) -> MergeAnswer:
     """Have a forge merge exactly what was reviewed."""
     merged = requests.merge(
-        repo, change.number, head_sha=change.head_sha, message=_message_of(change)
+        repo,
+        change.number,
+        head_sha=change.head_sha,
+        message=_message_of(change),
+        style=style,
     )
     if merged.sha is not None or merged.has_conflicts:
         return MergeAnswer(merged.sha, merged.because and f"Not merged: {merged.because}.")

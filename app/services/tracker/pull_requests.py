@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
 
@@ -12,17 +12,29 @@ from app.records.projects.change_ends import has_closed, reopen_closed, undecide
 from app.records.tables import ChangeRequest, Project
 from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
-from app.services.ports import CannotRead, ForgeSilent, OriginProblem, RequestState
+from app.services.ports import (
+    CannotRead,
+    ForgeSilent,
+    OriginProblem,
+    PullRequests,
+    RequestState,
+)
+from app.services.system.origin_watch import OriginWatch
 from app.services.system.ownership import Leases
 from app.services.tracker.changes import ChangeService
+from app.services.tracker.ci_watch import CiWatch
 
 log = structlog.get_logger()
+# called with a project, its forge, how its pull requests stand there, and the time
+Listener = Callable[[Project, PullRequests, Mapping[int, RequestState], datetime], object]
 
 
 class PullRequestWatch:
     """Notices what became of pull requests; only the server that sweeps asks for all of them."""
 
-    def __init__(self, context: Context, changes: ChangeService, leases: Leases) -> None:
+    def __init__(
+        self, context: Context, changes: ChangeService, leases: Leases, origins: OriginWatch
+    ) -> None:
         self._stores = context.stores
         self._projects = context.ledgers.projects
         self._tracker = context.ledgers.tracker
@@ -32,7 +44,14 @@ class PullRequestWatch:
         self._clock = context.clock
         self._changes = changes
         self._leases = leases
+        self._origins = origins
+        self._ci = CiWatch(context)
+        self._listeners: tuple[Listener, ...] = ()
         self._rounds = SingleFlight(self._go_round)
+
+    def on_looked(self, listener: Listener) -> None:
+        """Call the listener with each project that has open pull requests, and how they stand."""
+        self._listeners = (*self._listeners, listener)
 
     def request(self, project_id: str = "") -> None:
         """Look soon, on a worker thread: at one project, or at all."""
@@ -42,6 +61,8 @@ class PullRequestWatch:
         if not project_id:
             self.look_once(self._clock())
         elif project := self._projects.find(project_id):
+            # something was told to have happened there: CI may have said something, too
+            self._ci.forget(project_id)
             self._try_to_look(project, self._clock())
 
     def look_once(self, now: datetime) -> int:
@@ -79,12 +100,35 @@ class PullRequestWatch:
             is_open = undecided(self._stores, project.id)
         moved = [one for one in is_open if one.number in states]
         moved = [one for one in moved if _differs(one, states[one.number])]
-        if moved:
+        if moved or self._has_other_base(project, is_open, states):
             self._fetch(project)
         count = sum(self._follow(project, one, states[one.number], now) for one in moved)
         count += reopened
         rest = [one for one in is_open if states.get(one.number) and one not in moved]
-        return count + self._take_merged(project, rest, now)
+        count += self._take_merged(project, rest, now)
+        count += self._ci.look(project, requests, now)
+        for listener in self._listeners:
+            listener(project, requests, states, now)
+        return count
+
+    def _has_other_base(
+        self,
+        project: Project,
+        is_open: Collection[ChangeRequest],
+        states: Mapping[int, RequestState],
+    ) -> bool:
+        """Return True if a base has commits that the mirror has not: they may conflict."""
+        tips = {
+            (one.base, states[one.number].base_sha)
+            for one in is_open
+            if one.number in states and states[one.number].state == "open"
+        }
+        repo = repository_of(project)
+        try:
+            return any(sha and self._mirrors.origin_tip(repo, base) != sha for base, sha in tips)
+        except (CannotRead, OSError) as problem:
+            log.info("base_not_read", project_id=project.id, because=problem)
+            return False
 
     def _reopen(
         self, project: Project, states: Mapping[int, RequestState], known: Collection[int]
@@ -134,6 +178,7 @@ class PullRequestWatch:
     def _fetch(self, project: Project) -> None:
         try:
             self._mirrors.fetch(repository_of(project))
+            self._origins.record_fetch(project)
         except (OriginProblem, CannotRead) as problem:
             log.info("mirror_not_fetched", project_id=project.id, because=problem)
 

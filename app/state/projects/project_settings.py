@@ -12,7 +12,7 @@ from app.domain.projects.setting import Kind, Part, ProjectSetting
 from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.text.argv import argv_words, read_argv
 from app.domain.text.durations import clock_words, read_clock
-from app.domain.words import FRAMEWORKS
+from app.domain.words import BUILTIN, FRAMEWORKS
 from app.state.projects.check_rows import checks_of_words, shown_checks, words_of_checks
 
 
@@ -114,7 +114,9 @@ def settings_in_words(project: ProjectOut, *, only_fixed: bool) -> list[tuple[st
     ]
     if only_fixed:
         return fixed
+    is_at_forge = project.tracker != BUILTIN
     shown = [one for name, one in SETTINGS.items() if has_setting(project.origin, name)]
+    shown = [one for one in shown if is_at_forge or one.about.part is not Part.FORGE]
     told = [(one.about.label, _in_words(one, project)) for one in shown]
     return [*told, *fixed]
 

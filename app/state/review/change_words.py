@@ -7,12 +7,20 @@ from datetime import timedelta
 
 from app.api.schemas import ChangeFile, ChangeOut, RunCheck, RunItem
 from app.domain.text.durations import rough_words
+from app.domain.tracker.ci import CiState
 from app.domain.words import CheckStatus, Phase
 from app.state.review.change_record import ChangeSnapshot
 
 # of a summary in one line; the page cuts it where it is wide enough
 LONGEST_LINE = 400
 RED = {CheckStatus.FAILED, CheckStatus.ERROR, CheckStatus.TIMED_OUT, CheckStatus.STOPPED}
+
+# what CI at the forge said, and its tone; nothing where it said nothing
+CI_WORDS = {
+    CiState.PASSED: ("CI passed", "go"),
+    CiState.PENDING: ("CI running", "acc"),
+    CiState.FAILED: ("CI failed", "stop"),
+}
 
 
 def state_of(change: ChangeOut) -> tuple[str, str]:

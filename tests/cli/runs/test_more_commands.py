@@ -127,7 +127,8 @@ def yard(server: RecordedServer) -> RecordedServer:
     server.on("GET", "/projects/proj_1/branches", {"items": [base]})
     changes = [a_change(), a_change(number=3, state="merged", title="Older")]
     server.on("GET", "/projects/proj_1/changes", {"items": changes})
-    server.on("GET", CHANGE, a_change())
+    ci = {"state": "failed", "url": "http://ci.test/1", "failed": ["build", "lint"]}
+    server.on("GET", CHANGE, a_change(ci=ci))
     server.on("GET", f"{CHANGE}/diff", Reply(200, DIFF.encode()))
     server.on("POST", f"{CHANGE}/merge", a_change(state="merged"))
     server.on("POST", f"{CHANGE}/close", a_change(state="closed"))
@@ -137,6 +138,7 @@ def yard(server: RecordedServer) -> RecordedServer:
     revert = a_change(number=5, title='Revert "Older"', branch="revert/3", run_id=None, reverts=3)
     server.on("POST", "/projects/proj_1/changes/3/undo", revert)
     server.on("POST", f"{CHANGE}/resolve", a_run())
+    server.on("POST", f"{CHANGE}/fix-ci", a_run())
     kept = [kept_work(), kept_work(project_id="proj_2", project_name="other", bytes=None)]
     server.on("GET", "/parked", {"items": kept})
     gone = {"project_id": "proj_1", "branch": "afk/3", "runs": 1}
@@ -184,6 +186,7 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("changes list -p demo", r"#4 +open +afk/3 +\+10 -2 +Fix the parser\n\Z"),
         ("changes list -p demo --all", r"#3 +merged"),
         ("changes show 4 -p demo", r"#4  open  Fix the parser\nafk/3 into main, 1 commit, 2 files"),
+        ("changes show 4 -p demo", r"\nCI failed: build, lint \(http://ci\.test/1\)\n"),
         ("changes merge 4 -p demo", r"#4  merged  Fix"),
         ("changes close 4 -p demo", r"#4  closed  Fix"),
         ("changes undo 3 -p demo", r'#5  open  Revert "Older"\nrevert/3 into main'),
@@ -192,6 +195,7 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("changes comment 4 -p demo Fine", r"\A7\n\Z"),
         ("changes request-changes 4 -p demo", rf"\A{RUN_ID}\n\Z"),
         ("changes resolve 4 -p demo", rf"\A{RUN_ID}\n\Z"),
+        ("changes fix-ci 4 -p demo", rf"\A{RUN_ID}\n\Z"),
         ("parked list", r"afk/3 +demo +…7f3k1a +1 h 1 min +2.0 KB +2 commits +agent exited 1\n"),
         ("parked list", r"other +…7f3k1a +1 h 1 min +unknown "),
         ("parked discard afk/3 -p demo --confirm afk/3", r"Discarded afk/3\.\n"),

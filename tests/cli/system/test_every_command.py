@@ -106,6 +106,7 @@ COMMANDS: dict[str, list[str]] = {
 REFUSED: dict[str, list[str]] = {
     "changes resolve": ["{change}", "-p", "mill"],
     "projects make-label": ["mill"],
+    "changes fix-ci": ["{change}", "-p", "mill"],
     "changes undo": ["{change_too}", "-p", "mill"],
     "runs release": ["{delivered}"],
     "runs resume": ["{delivered}"],

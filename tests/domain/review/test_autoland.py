@@ -17,6 +17,7 @@ from app.domain.review.autoland import (
     why_left,
     why_too_much,
 )
+from app.domain.tracker.ci import CiState
 
 RULES = Autoland(enabled=True, max_files=3, max_lines=40)
 FINE = ChangeFacts(
@@ -50,6 +51,8 @@ def test_what_passes_all_rules_lands() -> None:
         ({"conflicts": ("a\n.txt", "b")}, "it conflicts in a\\x0a.txt."),
         # only too early to say: nothing is told
         ({"conflicts": None}, ""),
+        ({"ci": CiState.FAILED}, "its CI failed."),
+        ({"ci": CiState.PENDING}, ""),
         ({"is_worked_on": True}, ""),
         ({"is_open": False}, ""),
     ],

@@ -169,6 +169,7 @@ PROJECT_CALLS = (
     Call("POST", f"{CHANGE}/undo", CONTROL, 409, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/request-changes", BOTH, 409, {"text": "Shorten it."}, ids=OF_CHANGE),
     Call("POST", f"{CHANGE}/resolve", CONTROL, 409, ids=OF_CHANGE),
+    Call("POST", f"{CHANGE}/fix-ci", CONTROL, 409, ids=OF_CHANGE),
     Call("GET", f"{PROJECT}/templates", CONTROL),
     Call("POST", f"{PROJECT}/templates", CONTROL, 409, KNOWN_TEMPLATE),
     Call("GET", TEMPLATE, CONTROL, ids=OF_TEMPLATE),

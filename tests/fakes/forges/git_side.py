@@ -66,11 +66,14 @@ class GitSide:
         argv = ["git", "merge-tree", "--write-tree", base, head]
         return subprocess.run(argv, cwd=place, capture_output=True).returncode == 0
 
-    def merge(self, place: Path, base: str, head: str, message: str) -> str:
-        """Merge a commit into a branch; return the merge commit."""
+    def merge(
+        self, place: Path, base: str, head: str, message: str, *, is_flat: bool = False
+    ) -> str:
+        """Merge a commit into a branch, as one commit if `is_flat`; return the new commit."""
         ours = self.tip(place, base)
         tree = self.run("merge-tree", "--write-tree", ours, head, at=place).splitlines()[0]
-        args = ("commit-tree", tree, "-p", ours, "-p", head, "-m", message)
+        parents = ("-p", ours) if is_flat else ("-p", ours, "-p", head)
+        args = ("commit-tree", tree, *parents, "-m", message)
         made = self.run(*args, at=place)
         self.run("update-ref", f"refs/heads/{base}", made, at=place)
         return made

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from tests.fakes.forges.desk import Desk
 from tests.fakes.forges.git_side import GitSide
 from tests.fakes.forges.history import History
 
@@ -59,9 +60,10 @@ class Hosted:
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     labels: list[dict[str, Any]] = field(default_factory=list)
     blockers: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     hooks: list[dict[str, Any]] = field(default_factory=list)
     admins: tuple[str, ...] = ("acme",)
+    # how its forge lets merge
+    styles: tuple[str, ...] = ("merge", "squash", "rebase")
     has_issues: bool = True
     has_pulls: bool = True
     renamed_to: str = ""
@@ -71,6 +73,9 @@ class Hosted:
     unknown_branches: int = 0
     last: int = 0
     history: History = field(default_factory=lambda: History(lambda it: Person(it).row(), stamp))
+
+    def __post_init__(self) -> None:
+        self.desk = Desk(self.home)
 
     # --- what people do ------------------------------------------------------------------------
 
@@ -133,7 +138,27 @@ class Hosted:
         said.append(made | {"created_at": stamp(), "updated_at": stamp()})
         if number in self.issues:
             self.history.add(self.issues[number], "comment", author, body=body)
+        self._touch(number)
         return said[-1]
+
+    def review(
+        self, number: int, author: str, body: str = "", *lines: tuple[str, int, str]
+    ) -> list[int]:
+        """Ask for changes of a pull request, on lines too: file, line and words of each."""
+        head = self.pulls[number]["head"]["sha"]
+        rows = [
+            {"path": file, "new_position": line, "body": words, "sha": head}
+            for file, line, words in lines
+        ]
+        person = Person(author).row()
+        made = self.desk.review(number, person, "REQUEST_CHANGES", body, *rows, at=stamp())
+        self._touch(number)
+        return made
+
+    def _touch(self, number: int) -> None:
+        row = self.issues.get(number) or self.pulls.get(number)
+        if row is not None:
+            row["updated_at"] = stamp()
 
     def open(self, branch: str, base: str, title: str, body: str, by: str = "bot") -> int:
         """Open a pull request; nothing prevents a second one at the same moment."""
@@ -180,6 +205,11 @@ class Hosted:
             return 200, self.row(login)
         if method != "GET" and not self.row(login)["permissions"]["push"]:
             return REFUSED
+        beside = self.desk.answer(method, below, query, body, Person(login).row(), stamp())
+        if beside is not None:
+            if method != "GET" and (match := re.match(r"/pulls/(\d+)", below)):
+                self._touch(int(match[1]))
+            return beside
         for pattern, answer in (
             (r"/issues", self._list_or_write),
             (r"/issues/(\d+)", self._issue),
@@ -347,14 +377,20 @@ class Hosted:
             self.computing = max(0, self.computing - 1)
             return 405, {"message": "Please try again later"}
         words = body.get("MergeTitleField") or f"Merge #{number}"
-        self.merge(number, words, login)
+        if body["Do"] not in self.styles:
+            refusal = f"{body['Do']} is not allowed an allowed merge style for this repository"
+            return 405, {"message": refusal}
+        self.merge(number, words, login, style=body["Do"])
         return 200, None
 
-    def merge(self, number: int, words: str = "Merge", by: str = "acme") -> str:
-        """Merge a pull request and close what it closes; return the merge commit."""
+    def merge(
+        self, number: int, words: str = "Merge", by: str = "acme", style: str = "merge"
+    ) -> str:
+        """Merge a pull request and close what it closes; return the commit on its base."""
         row = self.pulls[number]
         self._refresh(row)
-        sha = self.git.merge(self.place, row["base"]["ref"], row["head"]["sha"], words)
+        base, head = row["base"]["ref"], row["head"]["sha"]
+        sha = self.git.merge(self.place, base, head, words, is_flat=style != "merge")
         row |= {"merged": True, "merged_at": stamp(), "merge_commit_sha": sha}
         row["merged_by"] = Person(by).row()
         self.close(number)
@@ -376,6 +412,7 @@ class Hosted:
             row["head"]["sha"], row["base"]["sha"] = tip, base
             row["mergeable"] = self.git.is_mergeable(self.place, base, tip)
             row |= {"merge_base": self.git.base_of(self.place, base, tip), "seen": True}
+            row["updated_at"] = stamp()
 
     def _by_state(self, rows: list[Any], query: Any) -> list[Any]:
         state = query.get("state", ["open"])[0]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.fakes.forges.desk import Text
 from tests.fakes.forges.git_side import GitSide
 from tests.fakes.forges.history import PAGE as HISTORY_PAGE
 from tests.fakes.forges.hosted import Hosted, Person, Token, stamp
@@ -62,6 +63,7 @@ class ForgeTwin:
             place = self.git.create(name)
             made = Hosted(name, len(self.hosted) + 1, self.url, place, self.git, writers)
             made.add_label("ready-for-agent")
+            made.desk.kind = self.kind
             self.hosted[name] = made
             return made
 
@@ -163,6 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(found, str) and status in (301, 307):
             headers["Location"], content = found, b"<a>Moved</a>"
             headers["Content-Type"] = "text/html; charset=utf-8"
+        elif isinstance(found, Text):
+            content = found.encode()
+            headers["Content-Type"] = "text/plain; charset=utf-8"
         elif isinstance(found, bytes):
             content = found
             headers["Content-Type"] = "text/html; charset=utf-8"

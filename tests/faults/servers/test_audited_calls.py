@@ -46,6 +46,7 @@ RARELY_DONE = {
     "/projects/{project_id}/changes/{number}/close",
     "/projects/{project_id}/changes/{number}/request-changes",  # merged by then
     "/projects/{project_id}/changes/{number}/resolve",
+    "/projects/{project_id}/changes/{number}/fix-ci",
     "/quarantine/{key}/retry",
     "/hooks/{forge_id}",
 }

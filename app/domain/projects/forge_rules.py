@@ -1,0 +1,68 @@
+"""Settings of a project for what happens to its pull requests at a forge."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from app.domain.projects.autoland import AUTOLAND_SETTINGS
+from app.domain.projects.setting import Kind, Part, ProjectSetting
+
+REVIEW_ROUNDS = 5
+MOST_ROUNDS = 20
+
+
+class MergeStyle(StrEnum):
+    """The way in which a forge merges a pull request."""
+
+    MERGE = "merge"
+    SQUASH = "squash"
+    REBASE = "rebase"
+
+
+_AT_THE_FORGE = (
+    ProjectSetting(
+        name="merge_style",
+        kind=Kind.CHOICE,
+        means="How its forge merges changes: with a merge commit, squashed into one, or rebased",
+        more="The forge may not allow each of them.",
+        default=MergeStyle.MERGE.value,
+        label="Merges",
+        hint="How the forge merges. It may not allow each of them.",
+        part=Part.FORGE,
+        choices=MergeStyle,
+        labels={
+            MergeStyle.MERGE.value: "A merge commit",
+            MergeStyle.SQUASH.value: "Squashed into one commit",
+            MergeStyle.REBASE.value: "Rebased, without a merge commit",
+        },
+    ),
+    ProjectSetting(
+        name="ci_rounds",
+        kind=Kind.NUMBER,
+        means="How many times in a row an agent fixes a change whose CI failed, by itself",
+        more="Only for projects of a forge.",
+        default=0,
+        label="Fixes of red CI",
+        hint=f"How many times in a row an agent fixes it by itself, 0 to {MOST_ROUNDS}.",
+        part=Part.FORGE,
+        least=0,
+        most=MOST_ROUNDS,
+    ),
+    ProjectSetting(
+        name="review_rounds",
+        kind=Kind.NUMBER,
+        means="How many times in a row an agent works through reviews at the forge by itself",
+        more="Only for projects of a forge. 0 leaves them to people.",
+        default=REVIEW_ROUNDS,
+        label="Rounds of review",
+        hint="How many times in a row an agent works through comments of people who may write to "
+        f"the repository, 0 to {MOST_ROUNDS}.",
+        part=Part.FORGE,
+        beside=True,
+        least=0,
+        most=MOST_ROUNDS,
+    ),
+)
+
+# what becomes of a change: by autoland, and at its forge
+AFTER_DELIVERY = (*AUTOLAND_SETTINGS, *_AT_THE_FORGE)
