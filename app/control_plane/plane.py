@@ -154,6 +154,7 @@ class ControlPlane:
         self.workers.submit(self.services.changes.finish_once, self.clock())
         self.workers.submit(self.services.reverts.settle_once)
         self.workers.submit(self.services.conflicts.request_all)
+        self.services.forge_issues.request()
         tell_people = self.services.notifications.request
         tell_people()
         for duty in (
@@ -165,6 +166,7 @@ class ControlPlane:
             self.services.bulk.request,
             self.services.alerts.check_once,
             self.services.pull_requests.request,
+            self.services.forge_issues.request,
             self.services.forges.note_refusals,
         ):
             self.scheduler.repeat(duty, self.settings.sweep_seconds)

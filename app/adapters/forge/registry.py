@@ -20,6 +20,7 @@ from app.services.ports import (
     ForgeSilent,
     ForgeStanding,
     HostedRepository,
+    IssueLists,
     PullRequests,
     Spending,
     TrackerStore,
@@ -89,6 +90,10 @@ class ForgeRegistry:
 
     def requests_of(self, project: ProjectRow) -> PullRequests | None:
         """Return who merges a project's changes, None if Runyard does. Raises ForgeSilent."""
+        return None if project.forge_id is None else self._tracked(project.forge_id).remote
+
+    def lists_of(self, project: ProjectRow) -> IssueLists | None:
+        """Return who lists a project's issues, None if Runyard keeps them. Raises ForgeSilent."""
         return None if project.forge_id is None else self._tracked(project.forge_id).remote
 
     def sign_in(self, origin: str) -> list[tuple[str, str]]:

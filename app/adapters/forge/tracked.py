@@ -17,6 +17,7 @@ from app.services.ports import (
     ForgeSilent,
     HostedRepository,
     Issue,
+    IssueLists,
     PullRequests,
     Ready,
     Repository,
@@ -25,7 +26,7 @@ from app.services.ports import (
 )
 
 
-class RemoteForge(Forge, PullRequests, Protocol):
+class RemoteForge(Forge, PullRequests, IssueLists, Protocol):
     """A forge as its adapter speaks with it."""
 
     @property

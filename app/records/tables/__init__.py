@@ -20,6 +20,8 @@ from app.records.tables.stores import Applied, Moment, Outgoing, Setting, Stuck
 from app.records.tables.tracker import (
     ChangeComment,
     ChangeRequest,
+    ForgeIssue,
+    ForgeListing,
     ForgeServer,
     IssueComment,
     IssueRow,
@@ -37,6 +39,8 @@ __all__ = [
     "ChangeComment",
     "ChangeRequest",
     "CheckResult",
+    "ForgeIssue",
+    "ForgeListing",
     "ForgeServer",
     "IssueComment",
     "IssueRow",

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app.services.ports.repositories import Repository
+from app.services.ports.trackers import Issue, Listed
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,10 @@ class Forges(Protocol):
         """Return who merges a project's changes, None if Runyard does. Raises ForgeSilent."""
         ...
 
+    def lists_of(self, project: Any) -> IssueLists | None:
+        """Return who lists a project's issues, None if Runyard keeps them. Raises ForgeSilent."""
+        ...
+
     def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
         """Return what a token may do at an address. Raises ForgeSilent."""
         ...
@@ -108,6 +113,25 @@ class Forges(Protocol):
 
     def refusals(self) -> dict[str, str]:
         """Return why only a person can help, by id of the forges that refused their token."""
+        ...
+
+
+class IssueLists(Protocol):
+    """The issues of a forge, to be kept here as they were read."""
+
+    def listing(self, repo: Repository, since: datetime | None) -> Listed:
+        """Return all open issues, with the blockers of those that are ready. Raises ForgeSilent.
+
+        The closed ones are those that changed at `since` (by the forge's clock) or later; without
+        it, the newest.
+        """
+        ...
+
+    def changed_since(self, repo: Repository, since: datetime) -> list[Issue]:
+        """Return the issues that changed at `since` or later, without blockers.
+
+        Raises ForgeSilent. Closed blockers, renamed labels and deleted issues do not show in it.
+        """
         ...
 
 

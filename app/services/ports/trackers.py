@@ -17,7 +17,7 @@ class Issue:
 
     `dependencies` are blockers that its tracker keeps beside the text, `blocked_elsewhere` the open
     ones of other repositories, as `owner/name#number`. `stranger` is its author, if that is
-    somebody who may not write to the repository.
+    somebody who may not write to the repository. `assignees` and `milestone` are for people.
     """
 
     number: int
@@ -33,6 +33,17 @@ class Issue:
     dependencies: tuple[int, ...] = ()
     blocked_elsewhere: tuple[str, ...] = ()
     stranger: str = ""
+    assignees: tuple[str, ...] = ()
+    milestone: str = ""
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The issues of a repository: all that are open, and closed ones that changed lately."""
+
+    open: tuple[Issue, ...]
+    closed: tuple[Issue, ...]
 
 
 @dataclass(frozen=True)

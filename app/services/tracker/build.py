@@ -9,6 +9,7 @@ from app.services.lifecycle.build import LifecycleServices
 from app.services.system.build import SystemServices
 from app.services.tracker.changes import ChangeService
 from app.services.tracker.conflicts import Conflicts
+from app.services.tracker.forge_issues import ForgeIssues
 from app.services.tracker.forges import ForgeService
 from app.services.tracker.hooks import ForgeHooks
 from app.services.tracker.issues import IssueService
@@ -27,6 +28,7 @@ class TrackerServices:
     reverts: Reverts
     secret_key: SecretKey
     forges: ForgeService
+    forge_issues: ForgeIssues
     pull_requests: PullRequestWatch
     hooks: ForgeHooks
 
@@ -48,6 +50,7 @@ def build(
         reverts=Reverts(context, changes, system.origins),
         secret_key=key,
         forges=forges,
+        forge_issues=ForgeIssues(context, system.leases),
         pull_requests=watch,
         hooks=ForgeHooks(context, forges, key, watch),
     )
