@@ -191,6 +191,7 @@ class ApiClient:
     issues = _asks(tracker_calls.issues)
     board = _asks(tracker_calls.board)
     issue = _asks(tracker_calls.issue)
+    seen_issue = _asks(tracker_calls.seen_issue)
     add_issue = _asks(tracker_calls.add_issue)
     change_issue = _asks(tracker_calls.change_issue)
     comments = _asks(tracker_calls.comments)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import delete, func, or_, update
+from sqlalchemy import Text, cast, delete, func, or_, update
 from sqlmodel import Session, col, select
 
 from app.records.database.database import Transaction
@@ -21,6 +23,13 @@ KEPT_CLOSED = 500
 _COLUMNS = tuple(one for one in ForgeIssue.model_fields if one not in ("project_id", "number"))
 
 
+class KeptReady(NamedTuple):
+    """Open issues of a project with a label, and the numbers of all that are open."""
+
+    issues: list[ForgeIssue]
+    open_numbers: set[int]
+
+
 class ForgeIssueLedger:
     """Issues of forges and how each project's list stands, in the control store."""
 
@@ -32,11 +41,6 @@ class ForgeIssueLedger:
         with self.stores.control.reading() as session:
             return read_listings(session)
 
-    def issue(self, project_id: str, number: int) -> ForgeIssue | None:
-        """Return an issue as it was last read, or None."""
-        with self.stores.control.reading() as session:
-            return session.get(ForgeIssue, (project_id, number))
-
     def count_open(self, project_id: str) -> int | None:
         """Return how many issues are open, None if that was never read."""
         query = select(func.count()).where(
@@ -46,6 +50,47 @@ class ForgeIssueLedger:
             listing = session.get(ForgeListing, project_id)
             is_known = listing is not None and listing.whole_at is not None
             return session.exec(query).one() if is_known else None
+
+    def ready_of(self, project_ids: Collection[str], label: str) -> dict[str, KeptReady]:
+        """Return the open issues with a label of those projects whose list is known, by id."""
+        # LIKE on the JSON text only preselects; the labels themselves are compared below
+        like = cast(col(ForgeIssue.labels), Text).contains(json.dumps(label), autoescape=True)
+        with self.stores.control.reading() as session:
+            found = {
+                one: KeptReady([], set())
+                for one, listing in read_listings(session).items()
+                if one in project_ids and listing.whole_at and not listing.silent_since
+            }
+            for some in batched(found):
+                mine = col(ForgeIssue.project_id).in_(some), col(ForgeIssue.state) == OPEN
+                numbers = select(ForgeIssue.project_id, ForgeIssue.number).where(*mine)
+                for project_id, number in session.exec(numbers):
+                    found[project_id].open_numbers.add(number)
+                query = select(ForgeIssue).where(*mine, like).order_by(col(ForgeIssue.number))
+                for row in session.exec(query):
+                    if label in row.labels:
+                        found[row.project_id].issues.append(row)
+        return found
+
+    def seen(self, project_id: str, number: int) -> tuple[ForgeIssue, ForgeListing] | None:
+        """Return an issue as it was last read and how its list stands, or None."""
+        with self.stores.control.reading() as session:
+            row = session.get(ForgeIssue, (project_id, number))
+            listing = session.get(ForgeListing, project_id)
+            return None if row is None or listing is None else (row, listing)
+
+    def open_among(self, project_id: str, numbers: Collection[int]) -> set[int]:
+        """Return those of these numbers that were open."""
+        found: set[int] = set()
+        with self.stores.control.reading() as session:
+            for some in batched(numbers):
+                query = select(ForgeIssue.number).where(
+                    ForgeIssue.project_id == project_id,
+                    col(ForgeIssue.number).in_(some),
+                    ForgeIssue.state == OPEN,
+                )
+                found.update(session.exec(query))
+        return found
 
     def differs(self, project_id: str, issues: Sequence[ForgeIssue], but: Collection[str]) -> bool:
         """Return True if one of these issues is not kept like this; `but` are columns not told."""

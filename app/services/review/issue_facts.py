@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import TypedDict
 
 from app.domain.issues import blocker_among, branch_of_issue, queue_order
 from app.domain.names import TakenNames
 from app.domain.rules import is_paused
+from app.domain.tracker.forges import as_of
 from app.domain.tracker.issue_states import (
     BoardFacts,
     IssueState,
@@ -36,10 +37,6 @@ Key = tuple[str, int]
 ELSEWHERE = "Its issues are kept elsewhere, and Runyard does not read that tracker yet."
 UNREAD = "Its issues are being read at its forge."
 SILENT = "Its issues could not be read yet: {}."
-# a forge's list is asked for at least hourly: an older one is told with its time
-OLD = timedelta(minutes=75)
-# a forge may be silent for a moment
-PATIENCE = timedelta(seconds=60)
 _NOT_READY = {
     "cloning": "the repository is being cloned",
     "broken": "the repository could not be cloned",
@@ -158,10 +155,7 @@ class Look:
     def _as_of(self, project_id: str) -> datetime | None:
         """Return when a forge's list was read, None while it is the present one."""
         listing = self.rows.listings.get(project_id)
-        if listing is None or listing.read_at is None:
-            return None
-        is_silent = listing.silent_since is not None and self.now - listing.silent_since >= PATIENCE
-        return listing.read_at if is_silent or self.now - listing.read_at >= OLD else None
+        return listing and as_of(listing.read_at, listing.silent_since, self.now)
 
     def _places(self, stands: Mapping[Key, Standing]) -> dict[Key, int]:
         """Return the place in its project's queue of each issue that is ready, from 1."""

@@ -13,6 +13,7 @@ from app.services.tracker.forge_issues import ForgeIssues
 from app.services.tracker.forges import ForgeService
 from app.services.tracker.hooks import ForgeHooks
 from app.services.tracker.issues import IssueService
+from app.services.tracker.kept_issues import KeptIssues
 from app.services.tracker.pull_requests import PullRequestWatch
 from app.services.tracker.reverts import Reverts
 from app.services.tracker.secret_key import SecretKey
@@ -23,6 +24,7 @@ class TrackerServices:
     """The services of the tracker."""
 
     issues: IssueService
+    kept_issues: KeptIssues
     changes: ChangeService
     conflicts: Conflicts
     reverts: Reverts
@@ -43,14 +45,18 @@ def build(
     key = SecretKey(context)
     forges = ForgeService(context, key)
     watch = PullRequestWatch(context, changes, system.leases)
+    issues = IssueService(context.ledgers, context.adapters)
+    forge_issues = ForgeIssues(context, system.leases)
+    issues.on_ready = forge_issues.compare
     return TrackerServices(
-        issues=IssueService(context.ledgers, context.adapters),
+        issues=issues,
+        kept_issues=KeptIssues(context, issues),
         changes=changes,
         conflicts=conflicts,
         reverts=Reverts(context, changes, system.origins),
         secret_key=key,
         forges=forges,
-        forge_issues=ForgeIssues(context, system.leases),
+        forge_issues=forge_issues,
         pull_requests=watch,
         hooks=ForgeHooks(context, forges, key, watch),
     )

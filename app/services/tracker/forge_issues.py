@@ -15,7 +15,7 @@ from app.records.projects.forge_issue_ledger import ForgeIssueLedger
 from app.records.tables import ForgeIssue, ForgeListing, Project
 from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
-from app.services.ports import ForgeSilent, Issue, IssueLists, Listed
+from app.services.ports import ForgeSilent, Issue, IssueLists, Listed, Ready
 from app.services.system.ownership import Leases
 
 log = structlog.get_logger()
@@ -49,6 +49,8 @@ class ForgeIssues:
         # when each project is asked for changes next, and those that something was heard of
         self._next: dict[str, datetime] = {}
         self._hinted: set[str] = set()
+        # a mark of what each project had ready when the loop asked
+        self._ready: dict[str, int] = {}
         context.feed.subscribe(self._on_change, (ProjectNamed, ForgesChanged, FeedBroke))
 
     def _on_change(self, told: Numbered) -> None:
@@ -67,6 +69,17 @@ class ForgeIssues:
         with self._guard:
             self._hinted.update(project_ids)
         self.request()
+
+    def compare(self, ready: Mapping[str, Ready]) -> None:
+        """Read the lists anew of projects where the loop found other ready issues than before."""
+        if not ready:
+            return
+        told = {one: hash(found.issues) for one, found in ready.items()}
+        with self._guard:
+            news = [one for one, mark in told.items() if self._ready.get(one, mark) != mark]
+            self._ready |= told
+        if news:
+            self.hint(news)
 
     def look_once(self, now: datetime) -> int:
         """Read every list that is due; return how many were news.
