@@ -112,6 +112,10 @@ class ForgeRegistry:
                 ]
         return []
 
+    def kind_at(self, address: str) -> tuple[str, str]:
+        """Return the kind of forge at an address and its version. Raises ForgeSilent."""
+        return find_kind(address)
+
     def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
         """Return what a token may do at an address. Raises ForgeSilent."""
         found, version = find_kind(address)

@@ -260,7 +260,10 @@ class ApiClient:
 
     forges = _asks(forge_calls.forges)
     add_forge = _asks(forge_calls.add_forge)
+    change_forge = _asks(forge_calls.change_forge)
     check_forge = _asks(forge_calls.check_forge)
+    hosted = _asks(forge_calls.hosted)
+    forge_at = _asks(forge_calls.forge_at)
     remove_forge = _asks(forge_calls.remove_forge)
 
     async def remote_of(self, folder: str) -> str | None:

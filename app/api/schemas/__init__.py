@@ -30,6 +30,7 @@ from app.api.schemas.batches import (
     Bulks,
 )
 from app.api.schemas.forges import (
+    ForgeAtOut,
     ForgeChange,
     ForgeOut,
     Forges,
@@ -211,6 +212,7 @@ __all__ = [
     "DoctorOut",
     "FiguresOut",
     "Finding",
+    "ForgeAtOut",
     "ForgeChange",
     "ForgeOut",
     "Forges",

@@ -131,6 +131,24 @@ def repository_name(address: str, origin: str) -> str | None:
     return full_name(path) if is_here else None
 
 
+def forge_addresses(origin: str) -> list[str]:
+    """Return where the forge of a repository's address may be; over ssh, at its host by https."""
+    try:
+        parts = urlsplit(origin) if "://" in origin else None
+        if parts is None:
+            match = SCP.fullmatch(origin)
+            return [f"https://{match['host'].lower()}"] if match else []
+        if parts.scheme == "ssh":
+            return [f"https://{parts.hostname}"] if parts.hostname else []
+        if parts.scheme not in ("https", "http") or "@" in parts.netloc:
+            return []
+    except ValueError:
+        return []
+    above = parts.path.strip("/").split("/")[:-2]
+    home = f"{parts.scheme}://{parts.netloc.lower()}"
+    return [f"{home}/{'/'.join(above)}"] if above else [home]
+
+
 def full_name(path: str) -> str | None:
     """Return `owner/name` of a path such as `/acme/shop.git`, None if it is none."""
     parts = path.strip("/").removesuffix(".git").split("/")

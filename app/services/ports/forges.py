@@ -84,6 +84,10 @@ class Forges(Protocol):
         """Return who lists a project's issues, None if Runyard keeps them. Raises ForgeSilent."""
         ...
 
+    def kind_at(self, address: str) -> tuple[str, str]:
+        """Return the kind of forge at an address and its version. Raises ForgeSilent."""
+        ...
+
     def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
         """Return what a token may do at an address. Raises ForgeSilent."""
         ...

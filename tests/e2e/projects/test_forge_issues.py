@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -98,3 +97,82 @@ def test_issues_of_a_forge_are_read_here_and_edited_there(
         wait_for(client, path, lambda one: one["items"])
     page.goto(f"{server.page_url}/projects/{project}/issues")
     expect(page.locator("[data-group=review]")).to_contain_text("In review")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeTwin]:
+    """A Gitea with repositories that can be projects, and some that cannot."""
+    with ForgeTwin(tmp_path_factory.mktemp("other"), "gitea") as twin:
+        twin.add_token("TOKEN_BOT")
+        twin.add_token("TOKEN_REPO_ONLY", "bot", "write:repository", "read:user")
+        for name in ("acme/shop", "acme/site", "acme/tool", "club/site"):
+            twin.add_repository(name)
+        twin.add_repository("club/rules", writers=())
+        yield twin
+
+
+def test_a_missing_token_is_asked_for_where_the_repository_is_added(
+    page: Page, server: RunyardServer, other: ForgeTwin
+) -> None:
+    page.goto(f"{server.page_url}/projects/add")
+    origin, box = page.get_by_test_id("project-origin"), page.get_by_test_id("project-forge")
+    origin.fill(other.hosted["acme/tool"].clone_url)
+    expect(box).to_contain_text(f"{other.url} is a Gitea that Runyard has no token for yet.")
+    expect(box).to_contain_text("It needs the scopes write:repository, write:issue and read:user.")
+    page.get_by_test_id("project-agent").fill("script")
+    page.get_by_test_id("project-command").fill('["/bin/true"]')
+    asked = len(other.asked)
+    page.get_by_test_id("project-submit").click()
+    expect(page.get_by_test_id("field-error")).to_contain_text("Give a token with the scopes")
+    assert len(other.asked) == asked, "an empty token was sent"
+    page.get_by_test_id("project-token").fill("TOKEN_REVOKED")
+    page.get_by_test_id("project-connect").click()
+    expect(page.get_by_test_id("field-error")).to_contain_text("refused the token")
+    page.get_by_test_id("project-token").fill("TOKEN_REPO_ONLY")
+    page.get_by_test_id("project-connect").click()
+    expect(box).to_contain_text("acts as bot, may push, may open pull requests")
+    expect(box).to_contain_text("The token lacks write:issue.")
+    page.get_by_test_id("project-token").fill("TOKEN_BOT")
+    page.get_by_test_id("project-token").press("Enter")
+    expect(box).to_contain_text("may open pull requests, may change issues.")
+    expect(page.get_by_test_id("project-token")).to_be_hidden()
+    expect_no_sideways_scroll(page)
+    page.get_by_test_id("project-submit").click()
+    page.wait_for_url("**/projects/proj_*")
+    project = page.url.rpartition("/")[2].partition("?")[0]
+    with server.client() as client:
+        assert client.get(f"/projects/{project}").json()["tracker"] == "gitea"
+
+
+def test_many_repositories_are_imported_at_once_and_a_refusal_stands_in_its_row(
+    page: Page, server: RunyardServer, other: ForgeTwin
+) -> None:
+    with server.client() as client:
+        sent = client.post("/forges", json={"url": other.url, "token": "TOKEN_BOT"})
+        assert sent.status_code in (201, 409), sent.text
+    page.goto(f"{server.page_url}/settings?tab=Forges")
+    card = page.locator("[data-forge]").filter(has_text=other.url)
+    card.get_by_test_id("forge-import").click()
+    rows = page.get_by_test_id("import-row")
+    expect(rows).to_have_count(5)
+    barred = page.locator("[data-repository='club/rules']")
+    expect(barred).to_contain_text("Cannot be added: bot may not push to it")
+    expect(barred.get_by_role("checkbox")).to_be_disabled()
+    page.get_by_test_id("import-filter").fill("site")
+    expect(rows).to_have_count(2)
+    page.get_by_test_id("import-all").click()
+    page.get_by_test_id("import-filter").fill("")
+    expect(rows).to_have_count(5)
+    page.get_by_test_id("import-submit").click()
+    expect(page.get_by_test_id("field-error")).to_contain_text("Choose an agent")
+    page.get_by_test_id("import-agent").fill("claude")
+    # one that is gone by the time it is added
+    del other.hosted["club/site"]
+    expect_no_sideways_scroll(page)
+    page.get_by_test_id("import-submit").click()
+    expect(page.get_by_test_id("import-progress")).to_have_text("1 of 2 added · 1 refused")
+    expect(page.locator("[data-repository='acme/site']")).to_contain_text("Added as site")
+    gone = page.locator("[data-repository='club/site']")
+    expect(gone).to_contain_text("shows bot no repository club/site")
+    expect(gone.get_by_role("checkbox")).to_be_checked()
+    expect(page.get_by_test_id("import-submit")).to_have_text("Import 1 project")

@@ -32,6 +32,7 @@ CREATE UNIQUE INDEX one_choice_for_all ON subscription (person_id) WHERE project
 CREATE UNIQUE INDEX one_open_change_per_branch ON change_request (project_id, branch) WHERE state = 'open';
 CREATE UNIQUE INDEX one_open_revert_per_change ON change_request (project_id, reverts) WHERE state = 'open' AND reverts IS NOT NULL;
 CREATE UNIQUE INDEX one_open_run_per_branch ON runs (project_id, work_branch) WHERE released_at IS NULL;
+CREATE INDEX open_forge_issues ON forge_issue (project_id, number) WHERE state = 'open';
 CREATE INDEX open_issues ON issue (project_id, number) WHERE state = 'open';
 CREATE INDEX open_runs_of_project_by_task ON runs (project_id, coalesce(substr(task, 1, 60), '')) WHERE released_at IS NULL AND issue IS NULL;
 CREATE INDEX open_runs_of_project_for_issue ON runs (project_id, issue) WHERE released_at IS NULL AND issue IS NOT NULL;
@@ -223,6 +224,38 @@ CREATE TABLE forge (
 	CONSTRAINT forge_kind CHECK (kind IN ('forgejo', 'gitea', 'github')), 
 	UNIQUE (name), 
 	UNIQUE (url)
+);
+CREATE TABLE forge_issue (
+	project_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	title VARCHAR NOT NULL, 
+	body TEXT NOT NULL, 
+	labels JSON NOT NULL, 
+	state VARCHAR NOT NULL, 
+	priority VARCHAR NOT NULL, 
+	url TEXT, 
+	assignees JSON NOT NULL, 
+	milestone VARCHAR NOT NULL, 
+	dependencies JSON NOT NULL, 
+	blocked_elsewhere JSON NOT NULL, 
+	stranger VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	updated_at DATETIME NOT NULL, 
+	closed_at DATETIME, 
+	PRIMARY KEY (project_id, number), 
+	CONSTRAINT forge_issue_state CHECK (state IN ('open', 'closed')), 
+	CONSTRAINT forge_issue_priority CHECK (priority IN ('urgent', 'high', 'normal', 'low')), 
+	FOREIGN KEY(project_id) REFERENCES project (id)
+);
+CREATE TABLE forge_listing (
+	project_id VARCHAR NOT NULL, 
+	whole_at DATETIME, 
+	read_at DATETIME, 
+	newest_at DATETIME, 
+	silent_since DATETIME, 
+	silent_because TEXT, 
+	PRIMARY KEY (project_id), 
+	FOREIGN KEY(project_id) REFERENCES project (id)
 );
 CREATE TABLE issue (
 	project_id VARCHAR NOT NULL, 
