@@ -35,7 +35,7 @@ class ClosedIssue(NamedTuple):
 
 
 class AtForge(NamedTuple):
-    """What only a forge keeps of an issue."""
+    """Columns that only an issue of a forge has."""
 
     url: str | None
     assignees: list[str]

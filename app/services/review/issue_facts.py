@@ -44,7 +44,7 @@ _NOT_READY = {
 
 
 class Told(TypedDict, total=False):
-    """What a forge tells of an issue, for people."""
+    """Facts that a forge tells of an issue, for people."""
 
     url: str | None
     assignees: tuple[str, ...]

@@ -58,5 +58,5 @@ def build(
         forges=forges,
         forge_issues=forge_issues,
         pull_requests=watch,
-        hooks=ForgeHooks(context, forges, key, watch),
+        hooks=ForgeHooks(context, forges, key, watch, forge_issues),
     )

@@ -183,7 +183,7 @@ class _Look:
 def _kept(project: Project, found: Listed, now: datetime) -> list[ForgeIssue]:
     opened = _rows_of(project, found.open, now)
     if len(opened) > MOST_OPEN:
-        log.warning("issues_left_out", project_id=project.id, count=len(opened) - MOST_OPEN)
+        log.warning("issues_left_out", project_id=project.id, found=len(opened), kept=MOST_OPEN)
         opened = opened[-MOST_OPEN:]
     known = {one.number for one in opened}
     closed = [one for one in _rows_of(project, found.closed, now) if one.number not in known]

@@ -58,7 +58,7 @@ class ForgeChoice:
 
     @property
     def words(self) -> str:
-        """What is at the address, in a sentence; empty if nothing is known."""
+        """A sentence about the forge at the address; empty if nothing is known."""
         found = self.found
         if found is None or found.url is None:
             return (found.because or "") if found else ""
