@@ -50,7 +50,7 @@ class ForgeIssuePanel:
                     self._text = ui.html("", sanitize=clean)
                 IssuePrompt(session, project, issue.number)
             with ui.element("aside").classes("issue-side stack"):
-                self._side = testid(ui.html("", sanitize=clean), "issue-facts")
+                self._side = testid(ui.html("", sanitize=clean).classes("stack"), "issue-facts")
                 self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
         self._changes.set_visibility(False)
         self._show_text(html)

@@ -102,12 +102,12 @@ def there_html(url: str | None, number: int, *, words: str = "↗") -> str:
     )
 
 
-def people_html(issue: BoardIssueOut) -> str:
-    """Return an issue's milestone and assignees at its forge."""
+def people_html(issue: BoardIssueOut, *, is_short: bool = False) -> str:
+    """Return an issue's assignees at its forge, with its milestone where there is room."""
     milestone = (
         f'<span class="mut clip" title="Milestone {text(plain(issue.milestone))}">'
         f"{plain_html(issue.milestone)}</span>"
-        if issue.milestone
+        if issue.milestone and not is_short
         else ""
     )
     if not issue.assignees:
@@ -151,7 +151,7 @@ def card(issue: BoardIssueOut, now: datetime) -> RowLook:
     head = (
         f'<div class="k1"><span class="clip">{plain_html(issue.project_name)}</span>'
         f'<span class="num">#{issue.number}</span>{there_html(issue.url, issue.number)}'
-        f'<span class="sp"></span>{people_html(issue)}'
+        f'<span class="sp"></span>{people_html(issue, is_short=True)}'
         f"{priority_html(issue.priority)}</div>"
     )
     html = (
@@ -213,8 +213,8 @@ def _size_html(issue: BoardIssueOut) -> str:
 
 
 def _link(issue: BoardIssueOut) -> str:
-    title = plain_html(issue.title)
-    return f'<a class="clip" href="{text(leads_to(issue))}" title="{title}">{title}</a>'
+    title, shown = text(plain(issue.title)), plain_html(issue.title)
+    return f'<a class="clip" href="{text(leads_to(issue))}" title="{title}">{shown}</a>'
 
 
 def _run_button(issue: BoardIssueOut) -> str:
