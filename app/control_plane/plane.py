@@ -155,6 +155,7 @@ class ControlPlane:
         self.workers.submit(self.services.changes.finish_once, self.clock())
         self.workers.submit(self.services.reverts.settle_once)
         self.workers.submit(self.services.conflicts.request_all)
+        self.services.forge_issues.request()
         tell_people = self.services.notifications.request
         tell_people()
         for duty in (
@@ -168,6 +169,7 @@ class ControlPlane:
             self.services.pull_requests.request,
             self.services.claims.request,
             self.services.repositories.request,
+            self.services.forge_issues.request,
         ):
             self.scheduler.repeat(duty, self.settings.sweep_seconds)
         self.scheduler.repeat(self.services.store_watch.check_once, WATCH_SECONDS)

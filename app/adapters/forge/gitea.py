@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from app.adapters.forge.client import NotThere
@@ -31,10 +33,16 @@ from app.services.ports import (
     ForgeSilent,
     Issue,
     Labelled,
+    Listed,
     Ready,
     Repository,
     Said,
 )
+
+# closed issues of a repository that is listed for the first time
+NEWEST_CLOSED = 50
+# issues of one list whose blockers are asked for, one question each
+MOST_ASKED = 100
 
 
 class GiteaForge(GiteaRequests, GiteaClaims, GiteaReviews):
@@ -71,6 +79,29 @@ class GiteaForge(GiteaRequests, GiteaClaims, GiteaReviews):
         counts = answer.row.get("editedHistoryCountMap") if answer else None
         # "0" stands for the issue's own text, beside the ids of its comments
         return None if not is_object(counts) else "0" in counts
+
+    def listing(self, repo: Repository, since: datetime | None) -> Listed:
+        """Return all open issues, and the closed ones that changed lately."""
+        found = self._issues(repo, state="open", writers=self.writers(repo))
+        ready = [one.number for one in found if READY_LABEL in one.labels][:MOST_ASKED]
+        is_asked = frozenset(ready)
+        opened = [
+            self._with_dependencies(repo, one) if one.number in is_asked else one for one in found
+        ]
+        if since is not None:
+            closed = self._issues(repo, state="closed", since=since.isoformat())
+        else:
+            rows = self.walk_rows(repo, "/issues", {"type": "issues", "state": "closed"})
+            newest = islice((row for row in rows if not row.get("pull_request")), NEWEST_CLOSED)
+            closed = [issue_of(row) for row in newest]
+        return Listed(
+            tuple(one for one in opened if one.state == "open"),
+            tuple(one for one in closed if one.state == "closed"),
+        )
+
+    def changed_since(self, repo: Repository, since: datetime) -> list[Issue]:
+        """Return the issues that changed at `since` or later, without blockers."""
+        return self._issues(repo, state="all", since=since.isoformat())
 
     def said_about(self, repo: Repository, number: int) -> Said:
         """Return the comments on an issue, oldest first.

@@ -89,10 +89,12 @@ class GiteaReader:
 
     def walk_pulls(self, repo: Repository, **params: Any) -> Iterator[Row]:
         """Yield the same page by page, for as long as they are wanted. Raises ForgeSilent."""
+        yield from filter(is_own, self.walk_rows(repo, "/pulls", params))
+
+    def walk_rows(self, repo: Repository, below: str, params: Mapping[str, Any]) -> Iterator[Row]:
+        """Yield a list below a repository page by page. Raises ForgeSilent."""
         try:
-            for row in self.client.walk(f"{path_of(repo)}/pulls", params):
-                if is_own(row):
-                    yield row
+            yield from self.client.walk(f"{path_of(repo)}{below}", params)
         except NotThere as problem:
             raise self.missing(repo, problem.answer) from problem
 

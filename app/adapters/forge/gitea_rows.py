@@ -99,8 +99,16 @@ def issue_of(row: Row) -> Issue:
         created_at=moment_of(row.get("created_at")),
         closed_at=moment_of(row.get("closed_at")),
         priority=priority_of(labels),
+        assignees=_logins(row),
+        milestone=text_of(part_of(row, "milestone"), "title"),
         updated_at=moment_of(row.get("updated_at")),
     )
+
+
+def _logins(row: Row) -> tuple[str, ...]:
+    """Return who an issue is assigned to; the list may be `null`."""
+    named = (text_of(one, "login") for one in row.get("assignees") or () if is_object(one))
+    return tuple(one for one in named if one)
 
 
 def author_of(row: Row) -> int:

@@ -25,6 +25,7 @@ from app.services.ports import (
     ForgeStanding,
     HostedRepository,
     IssueHistories,
+    IssueLists,
     PullRequests,
     Spending,
     TrackerStore,
@@ -131,6 +132,10 @@ class ForgeRegistry:
         """Return the histories of a project's issues, None without any. Raises ForgeSilent."""
         return None if project.forge_id is None else self._tracked(project.forge_id).remote
 
+    def lists_of(self, project: ProjectRow) -> IssueLists | None:
+        """Return who lists a project's issues, None if Runyard keeps them. Raises ForgeSilent."""
+        return None if project.forge_id is None else self._tracked(project.forge_id).remote
+
     def sign_in(self, origin: str) -> list[tuple[str, str]]:
         """Return git's settings for an origin at a known forge, bound to that forge's address."""
         if not origin.startswith(("https://", "http://")):
@@ -147,6 +152,10 @@ class ForgeRegistry:
                     (f"{place}.followRedirects", "false"),
                 ]
         return []
+
+    def kind_at(self, address: str) -> tuple[str, str]:
+        """Return the kind of forge at an address and its version. Raises ForgeSilent."""
+        return find_kind(address)
 
     def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
         """Return what a token may do at an address. Raises ForgeSilent."""

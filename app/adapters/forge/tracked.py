@@ -19,6 +19,7 @@ from app.services.ports import (
     HostedRepository,
     Issue,
     IssueHistories,
+    IssueLists,
     PullRequests,
     Ready,
     Repository,
@@ -27,7 +28,7 @@ from app.services.ports import (
 )
 
 
-class RemoteForge(Forge, PullRequests, ClaimNotices, IssueHistories, Protocol):
+class RemoteForge(Forge, PullRequests, ClaimNotices, IssueHistories, IssueLists, Protocol):
     """A forge as its adapter speaks with it."""
 
     def has_moved(self, full_name: str) -> bool:

@@ -194,6 +194,7 @@ class ApiClient:
     issues = _asks(tracker_calls.issues)
     board = _asks(tracker_calls.board)
     issue = _asks(tracker_calls.issue)
+    seen_issue = _asks(tracker_calls.seen_issue)
     add_issue = _asks(tracker_calls.add_issue)
     change_issue = _asks(tracker_calls.change_issue)
     issue_text = _asks(tracker_calls.issue_text)
@@ -265,7 +266,10 @@ class ApiClient:
 
     forges = _asks(forge_calls.forges)
     add_forge = _asks(forge_calls.add_forge)
+    change_forge = _asks(forge_calls.change_forge)
     check_forge = _asks(forge_calls.check_forge)
+    hosted = _asks(forge_calls.hosted)
+    forge_at = _asks(forge_calls.forge_at)
     remove_forge = _asks(forge_calls.remove_forge)
 
     async def remote_of(self, folder: str) -> str | None:

@@ -59,3 +59,8 @@ def remove_forge(forge: str) -> Call[schemas.ForgeOut]:
 def hosted(forge: str) -> Call[list[schemas.HostedOut]]:
     """Return the repositories that a forge's token sees."""
     return Call("GET", _of(forge, "/repositories"), "HostedRepositories", takes_items=True)
+
+
+def forge_at(origin: str) -> Call[schemas.ForgeAtOut]:
+    """Return the forge of a repository's address."""
+    return Call("GET", "/origins/forge", "ForgeAtOut", params={"origin": origin})

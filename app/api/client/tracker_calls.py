@@ -33,6 +33,12 @@ def issue(project_id: str, number: int) -> Call[schemas.IssueOut]:
     return Call("GET", _project(project_id, f"/issues/{number}"), "IssueOut")
 
 
+def seen_issue(project_id: str, number: int) -> Call[schemas.IssueOut]:
+    """Return one issue as its forge last told it, without asking."""
+    path = _project(project_id, f"/issues/{number}")
+    return Call("GET", path, "IssueOut", params={"as_seen": "true"})
+
+
 def add_issue(project_id: str, new: Body) -> Call[schemas.IssueOut]:
     """Create an issue in the built-in tracker."""
     return Call("POST", _project(project_id, "/issues"), "IssueOut", body=new)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.client.protocol import BASE_PATH
 from app.api.http.dependencies import own_address, require_browser
 from app.api.http.openapi import IN_A_BROWSER
 from app.api.schemas import (
+    ForgeAtOut,
     ForgeChange,
     ForgeOut,
     Forges,
@@ -25,6 +27,7 @@ from app.api.schemas import (
 from app.errors import NotSignedByForge
 from app.services.container import Services
 from app.services.rows import ForgeServer
+from app.services.tracker.forges import unusable
 
 SETTINGS_PAGE = "/settings"
 _SAME = ("id", "name", "url", "version", "missing", "needs_attention", "created_at", "checked_at")
@@ -96,10 +99,18 @@ def _asking_routes(services: Services) -> APIRouter:
                     clone_url=one.clone_url,
                     may_push=one.may_push,
                     project_id=known.get(one.full_name),
+                    because=unusable(one, forge.acts_as),
                 )
                 for one in services.forges.repositories(forge.id)
             ]
         )
+
+    @router.get("/origins/forge")
+    def look_at_address(origin: Annotated[str, Query(min_length=1, max_length=2000)]) -> ForgeAtOut:
+        """The forge of a repository's address; one that is not known is asked what it is."""
+        found = services.forges.at(origin)
+        forge = _out(services, found.forge) if found.forge else None
+        return ForgeAtOut.model_validate({**vars(found), "origin": origin, "forge": forge})
 
     return router
 

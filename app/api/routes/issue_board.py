@@ -80,4 +80,8 @@ def _issue_out(issue: BoardIssue) -> BoardIssueOut:
         run_id=issue.run_id,
         change=issue.change,
         size=BoardChange.model_validate(size) if size else None,
+        url=issue.url,
+        assignees=list(issue.assignees),
+        milestone=issue.milestone,
+        as_of=issue.as_of,
     )

@@ -65,8 +65,10 @@ def _issue_routes(services: Services) -> APIRouter:
         return _issue_out(new)
 
     @router.get("/projects/{project_id}/issues/{number}")
-    def show(project_id: str, number: Numbered) -> IssueOut:
-        """An issue."""
+    def show(project_id: str, number: Numbered, as_seen: bool = False) -> IssueOut:
+        """An issue; `as_seen` asks no forge but shows it as it was last read there."""
+        if as_seen:
+            return _issue_out(services.kept_issues.one(project_id, number))
         return _issue_out(services.issues.one(project_id, number))
 
     @router.patch("/projects/{project_id}/issues/{number}")

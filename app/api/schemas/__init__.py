@@ -32,6 +32,7 @@ from app.api.schemas.batches import (
     Bulks,
 )
 from app.api.schemas.forges import (
+    ForgeAtOut,
     ForgeChange,
     ForgeOut,
     Forges,
@@ -216,6 +217,7 @@ __all__ = [
     "DoctorOut",
     "FiguresOut",
     "Finding",
+    "ForgeAtOut",
     "ForgeChange",
     "ForgeOut",
     "Forges",

@@ -96,6 +96,21 @@ class HostedOut(Answer):
     clone_url: str
     may_push: bool
     project_id: str | None = None
+    because: str | None = Field(default=None, description="Why it cannot be a project.")
+
+
+class ForgeAtOut(Answer):
+    """The forge of a repository's address: one that is known, or one that a token would add."""
+
+    origin: str
+    url: str | None = Field(description="The forge's address; null if no forge is found there.")
+    kind: Kind | None = None
+    version: str = ""
+    forge: ForgeOut | None = Field(default=None, description="The known forge at this address.")
+    scopes: list[str] = Field(
+        default_factory=list[str], description="The scopes that a token for it needs."
+    )
+    because: str | None = Field(default=None, description="Why it is not known what is there.")
 
 
 class HostedRepositories(Answer):

@@ -53,16 +53,26 @@ class BoardIssueOut(Answer):
     run_id: str | None = Field(default=None, description="The run that it leads to.")
     change: int | None = Field(default=None, description="Number of its change request.")
     size: BoardChange | None = None
+    url: str | None = Field(default=None, description="Its page at the forge that keeps it.")
+    assignees: list[str] = Field(default_factory=list[str])
+    milestone: str = ""
+    as_of: Moment | None = Field(
+        default=None, description="When it was read, if its forge has not answered since then."
+    )
 
 
 class BoardProjectOut(Answer):
-    """How many issues a project has; null for what an external tracker keeps, which is not zero."""
+    """How many issues a project has; null, which is not zero, while they are not known."""
 
     project_id: str
     name: str
     open: int | None
     closed: int | None
     because: str | None = Field(default=None, description="Why its issues are not known.")
+    url: str | None = Field(default=None, description="Its issues at the forge that keeps them.")
+    as_of: Moment | None = Field(
+        default=None, description="When they were read, if the forge has not answered since then."
+    )
 
 
 class BoardOut(Answer):

@@ -114,7 +114,13 @@ class IssueOut(Answer):
     created_at: Moment | None = None
     closed_at: Moment | None = None
     blocked_by: list[int] = Field(
-        default_factory=list[int], description="Numbers that its text names as blockers."
+        default_factory=list[int],
+        description="Numbers that its text, and its forge beside that, name as blockers.",
+    )
+    assignees: list[str] = Field(default_factory=list[str])
+    milestone: str = ""
+    as_of: Moment | None = Field(
+        default=None, description="When it was read, if its forge has not answered since then."
     )
     unknown_blockers: list[int] = Field(
         default_factory=list[int],

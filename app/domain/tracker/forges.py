@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -12,6 +13,10 @@ from app.domain.safe_text import is_safe_name
 from app.domain.words import Priority
 
 MAX_ADDRESS = 500
+# a forge's list is asked for at least hourly: an older one is told with its time
+_OLD = timedelta(minutes=75)
+# a forge may be silent for a moment
+_PATIENCE = timedelta(seconds=60)
 _MARK = re.compile(r"<!-- runyard:(run_[0-9a-z_]{1,60}) -->", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
 _ADDRESSED = re.compile(r"(?<![\w@/.-])@runyard(?![\w/-])", re.IGNORECASE)
@@ -49,6 +54,16 @@ SCOPES: dict[ForgeKind, tuple[str, ...]] = {
     ForgeKind.GITEA: ("write:repository", "write:issue", "read:user"),
     ForgeKind.GITHUB: ("contents: write", "pull requests: write", "issues: write"),
 }
+
+
+def as_of(
+    read_at: datetime | None, silent_since: datetime | None, now: datetime
+) -> datetime | None:
+    """Return when a forge's list was read, None while it counts as the present one."""
+    if read_at is None:
+        return None
+    is_silent = silent_since is not None and now - silent_since >= _PATIENCE
+    return read_at if is_silent or now - read_at >= _OLD else None
 
 
 def mark_of(run_id: str) -> str:
@@ -133,6 +148,24 @@ def repository_name(address: str, origin: str) -> str | None:
     except ValueError:
         return None
     return full_name(path) if is_here else None
+
+
+def forge_addresses(origin: str) -> list[str]:
+    """Return where the forge of a repository's address may be; over ssh, at its host by https."""
+    try:
+        parts = urlsplit(origin) if "://" in origin else None
+        if parts is None:
+            match = SCP.fullmatch(origin)
+            return [f"https://{match['host'].lower()}"] if match else []
+        if parts.scheme == "ssh":
+            return [f"https://{parts.hostname}"] if parts.hostname else []
+        if parts.scheme not in ("https", "http") or "@" in parts.netloc:
+            return []
+    except ValueError:
+        return []
+    above = parts.path.strip("/").split("/")[:-2]
+    home = f"{parts.scheme}://{parts.netloc.lower()}"
+    return [f"{home}/{'/'.join(above)}"] if above else [home]
 
 
 def full_name(path: str) -> str | None:

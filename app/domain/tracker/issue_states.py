@@ -109,6 +109,8 @@ class BoardFacts:
     taken: str | None = None
     is_given_up: bool = False
     blocker: int | None = None
+    # why its forge does not let it start, beside what it names itself
+    waits_for: str | None = None
     place: int | None = None
     merged_by: int | None = None
 
@@ -157,6 +159,8 @@ def _obstacle(facts: BoardFacts) -> Standing | None:
         return Standing(IssueState.ATTENTION, words, Tone.ALARM)
     if facts.blocker is not None:
         return Standing(IssueState.WAITING, f"Blocked by #{facts.blocker}")
+    if facts.waits_for is not None:
+        return Standing(IssueState.WAITING, _sentence(facts.waits_for))
     return None
 
 

@@ -14,6 +14,7 @@ from app.pages.components.chips import correlation_chip_html
 from app.pages.components.fields import Field, area_field, text_field
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
+from app.pages.projects.forge_fields import ForgeFields
 from app.pages.projects.sandbox_fields import MORE, SandboxFields, words_of
 from app.pages.shell.frame import frame
 from app.pages.shell.page_session import PageSession, page_at
@@ -48,6 +49,7 @@ class AddProjectForm:
                 self._draw_more_fields()
             self._error = testid(ui.html("", sanitize=clean), "form-error")
             with ui.element("div").classes("foot"):
+                link_button("Import many…", "/projects/import", kind="bare", mark="import-many")
                 ui.element("span").classes("sp")
                 link_button("Cancel", "/projects")
                 self._add = button("Add project", self._submit, kind="pri", mark="project-submit")
@@ -68,6 +70,7 @@ class AddProjectForm:
         self._use_remote.set_visibility(False)
         self._fields["origin"].control.on_value_change(self._suggest_name)
         self._fields["origin"].control.on_value_change(self._offer_remote)
+        self._forge = ForgeFields(self._session, self._fields["origin"], self._fields)
         self._fields["name"] = text_field("Name", mark="project-name")
         for name in ("origin", "name"):
             self._fields[name].control.on("keydown.enter", self._submit)
@@ -138,12 +141,18 @@ class AddProjectForm:
         self._add.disable()
         self._add.set_text("Checking the repository…")
         try:
+            if not await self._forge.is_settled():
+                self._settle()
+                return
             project = await self._session.api.add_project(form.body())
         except (ApiProblem, NoAnswer) as problem:
             self._refuse(problem)
         else:
             self._session.go(f"/projects/{project.id}")
             return
+        self._settle()
+
+    def _settle(self) -> None:
         self._add.enable()
         self._add.set_text("Add project")
 

@@ -149,17 +149,12 @@ def register(connection: Connection) -> None:
         if entered is None:
             return
         session, project = entered
-        chosen = chosen_tab(_tabs_of(project), tab)
+        chosen = chosen_tab(list(TABS), tab)
         with _framed(session, project, chosen) as (tabs, sweep):
             shown = TABS[chosen](session, project)
             # links of the inbox lead to a dialog: `?do=locate`, `?do=set-up`
             session.on_arrival(partial(open_help, session, project.id, do))
         await asyncio.gather(shown.load(), sweep.refetch(), tabs.look())
-
-
-def _tabs_of(project: ProjectOut) -> list[str]:
-    # a forge keeps the issues of its projects
-    return [one for one in TABS if one != "Issues" or project.tracker == "builtin"]
 
 
 @contextmanager
@@ -175,7 +170,7 @@ def _framed(
         ProjectScreen(session, page, project)
         sweep = NextSweep(session, project)
         path, about = f"/projects/{project.id}", f"Parts of {plain(project.name)}"
-        names = _tabs_of(project)
+        names = list(TABS)
         yield ProjectTabs(session, project, names, chosen, about=about, path=path), sweep
 
 

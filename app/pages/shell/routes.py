@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.pages.batches import batch, batches
 from app.pages.parked import parked
-from app.pages.projects import add_project, project, projects
+from app.pages.projects import add_project, import_projects, project, projects
 from app.pages.review import change, inbox
 from app.pages.run_list import runs
 from app.pages.runs import new_run, run
@@ -19,6 +19,7 @@ def register_pages(connection: Connection) -> None:
         inbox.register,
         projects.register,
         add_project.register,
+        import_projects.register,
         project.register,
         change.register,
         issues.register,

@@ -9,7 +9,7 @@ from nicegui import ui
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ForgeOut
 from app.domain.text.durations import two_units
-from app.pages.components.buttons import button
+from app.pages.components.buttons import button, link_button
 from app.pages.components.chips import pill_html
 from app.pages.components.fields import Field, text_field
 from app.pages.components.markup import clean, counted, text
@@ -69,6 +69,8 @@ class ForgesPanel:
             ui.html(card_html(forge), sanitize=clean)
             with ui.element("div").classes("line"):
                 button("Check", partial(self._check, forge), kind="small", mark="forge-check")
+                path = f"/projects/import?forge={forge.id}"
+                link_button("Import repositories…", path, kind="small", mark="forge-import")
                 button("Remove", partial(self._remove, forge), kind="small", mark="forge-remove")
 
     async def _add(self) -> None:

@@ -12,6 +12,7 @@ from app.pages.components.countdown import ago_html, at_html, since_html
 from app.pages.components.icons import Mark, icon, mark
 from app.pages.components.keyed_rows import RowLook
 from app.pages.components.markup import plain, plain_html, text
+from app.pages.runs.delivery import safe_href
 from app.pages.tracker.words import issue_path
 
 MARKS: dict[IssueState, Mark] = {
@@ -57,7 +58,17 @@ def label_chips_html(labels: list[str]) -> str:
 
 
 def next_html(issue: BoardIssueOut, now: datetime, *, is_short: bool = False) -> str:
-    """Return what happens next, with a clock that ticks for a live run."""
+    """Return what happens next; for an issue that its forge was not asked about lately, as of when.
+
+    A live run has a clock that ticks.
+    """
+    words = _next_html(issue, now, is_short=is_short)
+    if issue.as_of is None:
+        return words
+    return f'{words}<span class="as-of">as of {at_html(issue.as_of)}</span>'
+
+
+def _next_html(issue: BoardIssueOut, now: datetime, *, is_short: bool) -> str:
     run = issue.run
     if issue.state is IssueState.RUNNING and run and run.started_at:
         since = since_html(run.started_at, now)
@@ -78,6 +89,36 @@ def next_html(issue: BoardIssueOut, now: datetime, *, is_short: bool = False) ->
     return f'{sign}<span class="clip" title="{text(plain(issue.next))}">{words}</span>'
 
 
+def there_html(url: str | None, number: int, *, words: str = "↗") -> str:
+    """Return a link to an issue at its forge, in a new tab; empty for an address that is none."""
+    href = safe_href(url or "")
+    if not href:
+        return ""
+    about = f"#{number} at its forge"
+    told = f' title="{about}" aria-label="{about}"' if words == "↗" else ""
+    return (
+        f'<a class="there" href="{text(href)}" target="_blank"'
+        f'{told} data-testid="at-forge">{words}</a>'
+    )
+
+
+def people_html(issue: BoardIssueOut, *, is_short: bool = False) -> str:
+    """Return an issue's assignees at its forge, with its milestone where there is room."""
+    milestone = (
+        f'<span class="mut clip" title="Milestone {text(plain(issue.milestone))}">'
+        f"{plain_html(issue.milestone)}</span>"
+        if issue.milestone and not is_short
+        else ""
+    )
+    if not issue.assignees:
+        return milestone
+    names = ", ".join(map(plain, issue.assignees))
+    more = f" +{len(issue.assignees) - 1}" if len(issue.assignees) > 1 else ""
+    first = plain_html(issue.assignees[0])
+    words = f'{icon("user", kind="s")}<span class="clip">{first}{more}</span>'
+    return f'{milestone}<span class="mut person" title="Assigned to {text(names)}">{words}</span>'
+
+
 def leads_to(issue: BoardIssueOut) -> str:
     """Return the address of an issue's page."""
     return issue_path(issue.project_id, issue.number)
@@ -92,7 +133,8 @@ def list_row(issue: BoardIssueOut, now: datetime, *, of_one: bool) -> RowLook:
         ("c num", f"#{issue.number}"),
         (
             "what",
-            f"{mark(MARKS[issue.state])}{_link(issue)}{label_chips_html(issue.labels)}",
+            f"{mark(MARKS[issue.state])}{_link(issue)}{there_html(issue.url, issue.number)}"
+            f"{label_chips_html(issue.labels)}{people_html(issue)}",
         ),
         ("project clip", project),
         (f"c next {issue.tone}", next_html(issue, now)),
@@ -108,14 +150,16 @@ def card(issue: BoardIssueOut, now: datetime) -> RowLook:
     run = _run_button(issue) if issue.may_run else ""
     head = (
         f'<div class="k1"><span class="clip">{plain_html(issue.project_name)}</span>'
-        f'<span class="num">#{issue.number}</span><span class="sp"></span>'
+        f'<span class="num">#{issue.number}</span>{there_html(issue.url, issue.number)}'
+        f'<span class="sp"></span>{people_html(issue, is_short=True)}'
         f"{priority_html(issue.priority)}</div>"
     )
     html = (
         f'{head}<div class="k2">{_link(issue)}</div><div class="k3">{_foot(issue, now)}</div>{run}'
     )
     props = {"role": "listitem", **_marks(issue)}
-    if issue.state is IssueState.READY:
+    # the order of a forge's issues comes from their labels and numbers there
+    if issue.state is IssueState.READY and issue.url is None:
         props["draggable"] = "true"
     return RowLook(html, "kc", props)
 
@@ -126,6 +170,7 @@ def _foot(issue: BoardIssueOut, now: datetime) -> str:
     match issue.state:
         case IssueState.READY:
             is_queued = issue.tone is Tone.USUAL and issue.next != "Auto is off"
+            is_queued = is_queued and issue.as_of is None
             said = f'<span class="clip">{plain_html(issue.agent)}</span>' if is_queued else next_
             return f"{label_chips_html(issue.labels[:2])}{gap}{said}"
         case IssueState.RUNNING:
@@ -168,8 +213,8 @@ def _size_html(issue: BoardIssueOut) -> str:
 
 
 def _link(issue: BoardIssueOut) -> str:
-    title = plain_html(issue.title)
-    return f'<a class="clip" href="{text(leads_to(issue))}" title="{title}">{title}</a>'
+    title, shown = text(plain(issue.title)), plain_html(issue.title)
+    return f'<a class="clip" href="{text(leads_to(issue))}" title="{title}">{shown}</a>'
 
 
 def _run_button(issue: BoardIssueOut) -> str:

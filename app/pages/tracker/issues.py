@@ -9,19 +9,19 @@ from nicegui import ui
 from app.api.client.client import ApiClient
 from app.api.schemas import IssueOut, ProjectOut
 from app.domain.words import BUILTIN
-from app.pages.components.markup import clean, format_markdown, plain, text
+from app.pages.components.markup import format_markdown, plain
 from app.pages.components.paging import chosen_tab
 from app.pages.projects.project import ProjectTabs
 from app.pages.shell.frame import enter, enter_project, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_issues, dress_runs
 from app.pages.tracker.changes_tab import ChangesTab
+from app.pages.tracker.forge_issue import ForgeIssuePanel
 from app.pages.tracker.issue_panel import IssuePanel
 from app.pages.tracker.issues_view import IssuesView
 from app.state.page.connection import Connection
 
 TABS = ("Issues", "Changes")
-ELSEWHERE = "This project uses an external tracker. Edit its issues there."
 
 
 def register_all_issues(connection: Connection) -> None:
@@ -50,9 +50,6 @@ def register(connection: Connection) -> None:
         dress_runs()
         crumbs = crumbs_of(project)
         with frame(session, title="Issues", active="issues", crumbs=crumbs, fills=True) as page:
-            if project.tracker != BUILTIN:
-                ui.html(text(ELSEWHERE), sanitize=clean).classes("empty")
-                return
             chosen = chosen_tab(TABS, tab)
             about = f"The tracker of {plain(project.name)}"
             with ui.element("div").classes("tabs-bar"):
@@ -75,7 +72,8 @@ def register(connection: Connection) -> None:
         crumbs = [*crumbs_of(project), ("Issues", f"/projects/{project.id}/issues")]
         title = f"#{issue.number} {plain(issue.title)}"
         with frame(session, title=title, active="projects", crumbs=crumbs) as page:
-            panel = IssuePanel(session, page, project, issue, html)
+            draw = IssuePanel if project.tracker == BUILTIN else ForgeIssuePanel
+            panel = draw(session, page, project, issue, html)
         await panel.load()
 
 
@@ -84,7 +82,8 @@ async def _find_issue(
 ) -> tuple[ProjectOut, IssueOut, str]:
     asked = int(number) if number.isdecimal() and len(number) < 10 else 0
     project = await api.project(project_id)
-    issue = await api.issue(project_id, asked)
+    # a page waits for no forge
+    issue = await api.seen_issue(project_id, asked)
     return project, issue, await format_markdown(issue.body)
 
 

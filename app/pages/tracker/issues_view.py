@@ -12,10 +12,12 @@ from app.api.schemas import BoardOut, ProjectOut
 from app.domain.tracker.drops import Drop
 from app.domain.tracker.issue_states import IssueState
 from app.domain.words import BUILTIN
-from app.pages.components.buttons import button
+from app.pages.components.buttons import button, link_button
+from app.pages.components.countdown import at_html
 from app.pages.components.icons import icon
 from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
+from app.pages.runs.delivery import safe_href
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession
 from app.pages.tracker.filter_menu import Choice, FilterMenu
@@ -25,6 +27,7 @@ from app.pages.tracker.issues_list import IssuesTable
 from app.state.tracker.issue_board import BOARD, GROUP_NAMES, LIST, BoardFilter, IssueBoardState
 
 MOST_LABELS = 40
+KEPT_THERE = "This project's issues are kept at its forge: write and edit them there."
 # projects that are read anew one by one; for more, everything is
 FEW = 5
 
@@ -56,6 +59,10 @@ class IssuesView:
                 self._new = button(
                     "New issue", lambda: self._form.open(), kind="pri", mark="new-issue", key="c"
                 )
+                self._new_there = link_button("New issue ↗", "", kind="pri", mark="new-issue-there")
+                self._new_there.props("target=_blank rel='noopener noreferrer'")
+                self._new_there.set_visibility(False)
+            self._told = testid(ui.html("", sanitize=clean), "issues-told")
             self._none = testid(ui.html("", sanitize=clean).classes("empty"), "no-issues")
             self._table = IssuesTable(session, self._state, self._act, self._show)
             self._board = Board(session, self._state, self._act, self._drop, self._hold)
@@ -66,7 +73,16 @@ class IssuesView:
 
     def _end(self) -> None:
         # these know this view: without them a closed page is gone at once
-        for part in ("load", "_form", "_menus", "_search", "_new", "_table", "_board"):
+        for part in (
+            "load",
+            "_form",
+            "_menus",
+            "_search",
+            "_new",
+            "_new_there",
+            "_table",
+            "_board",
+        ):
             vars(self).pop(part, None)
 
     # --- loading -------------------------------------------------------------------------------
@@ -174,8 +190,29 @@ class IssuesView:
         self._none.set_content(self._none_html() if nothing else self._unread_html())
         self._none.set_visibility(nothing or bool(state.unread))
         self._new.set_visibility(self._may_write())
+        self._show_there()
         self._table.show(groups, is_shown=not is_board and not nothing, of_one=bool(self._project))
         self._board.show(is_shown=is_board and not nothing)
+
+    def _show_there(self) -> None:
+        """Show where issues are written that a forge keeps, and of when those are that are old."""
+        alone = self._state.projects.get(self._project.id) if self._project else None
+        there = safe_href(alone.url or "") if alone else ""
+        self._new_there.set_visibility(bool(there))
+        if there:
+            self._new_there.props["href"] = f"{there}/new"
+            self._new_there.props["title"] = KEPT_THERE
+            self._new_there.update()
+        said = [
+            f"<p><b>{plain_html(one.name)}</b> Its forge does not answer: its issues are shown as"
+            f" of {at_html(one.as_of)}.</p>"
+            for one in self._state.old
+            if one.as_of is not None
+        ]
+        if there:
+            said.append(f'<p class="sub">{text(KEPT_THERE)}</p>')
+        self._told.set_content(f'<div class="told-there">{"".join(said)}</div>' if said else "")
+        self._told.set_visibility(bool(said))
 
     def _may_write(self) -> bool:
         projects = [self._project] if self._project else self._session.board.listing()
@@ -207,6 +244,8 @@ class IssuesView:
             return self._unread_html()
         if chosen.q or chosen.label or chosen.state or (chosen.project and not self._project):
             return "<p><b>No issue matches</b></p><p>Change the filters to see others.</p>"
+        if self._project is not None and self._project.tracker != BUILTIN:
+            return "<p><b>No open issues at its forge</b></p>"
         return (
             "<p><b>No issues yet</b></p><p>Write one and mark it ready: a run can take it then.</p>"
         )

@@ -99,6 +99,58 @@ class IssueText(SQLModel, table=True):
     approved_sha256: str | None = None
 
 
+class ForgeIssue(SQLModel, table=True):
+    """An issue of a forge, as it was last read; the forge alone decides what is true of it."""
+
+    __tablename__ = "forge_issue"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        CheckConstraint(one_of("state", ("open", "closed")), name="forge_issue_state"),
+        CheckConstraint(one_of("priority", tuple(Priority)), name="forge_issue_priority"),
+        Index(
+            "open_forge_issues",
+            "project_id",
+            "number",
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    number: int = Field(primary_key=True)
+    title: str
+    body: str = Field(sa_type=Text)
+    labels: list[str] = Field(sa_type=JSON)
+    state: str = "open"
+    priority: str = Priority.NORMAL
+    url: str | None = Field(default=None, sa_type=Text)
+    assignees: list[str] = Field(sa_type=JSON)
+    milestone: str = ""
+    # blockers that the forge keeps beside the text: here, and open ones of other repositories
+    dependencies: list[int] = Field(sa_type=JSON)
+    blocked_elsewhere: list[str] = Field(sa_type=JSON)
+    # its author, if that is somebody who may not write to the repository
+    stranger: str = ""
+    created_at: datetime = Field(sa_type=Moment)
+    updated_at: datetime = Field(sa_type=Moment)
+    closed_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class ForgeListing(SQLModel, table=True):
+    """How a project's list of issues at its forge stands; without `whole_at` it is not known."""
+
+    __tablename__ = "forge_listing"  # pyright: ignore[reportAssignmentType]
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    # when all of it was read, and when the forge last said that nothing had changed
+    whole_at: datetime | None = Field(default=None, sa_type=Moment)
+    read_at: datetime | None = Field(default=None, sa_type=Moment)
+    # by the forge's own clock: the latest change that was read
+    newest_at: datetime | None = Field(default=None, sa_type=Moment)
+    # since when the forge does not answer, and what is known about that
+    silent_since: datetime | None = Field(default=None, sa_type=Moment)
+    silent_because: str | None = Field(default=None, sa_type=Text)
+
+
 class IssueComment(SQLModel, table=True):
     """A comment on an issue of the built-in tracker."""
 

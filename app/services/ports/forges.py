@@ -12,6 +12,7 @@ from app.domain.tracker.ci import Ci
 from app.domain.tracker.forges import Place
 from app.domain.words import Side
 from app.services.ports.repositories import Repository
+from app.services.ports.trackers import Issue, Listed
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,14 @@ class Forges(Protocol):
         """Return the histories of a project's issues, None without any. Raises ForgeSilent."""
         ...
 
+    def lists_of(self, project: Any) -> IssueLists | None:
+        """Return who lists a project's issues, None if Runyard keeps them. Raises ForgeSilent."""
+        ...
+
+    def kind_at(self, address: str) -> tuple[str, str]:
+        """Return the kind of forge at an address and its version. Raises ForgeSilent."""
+        ...
+
     def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
         """Return what a token may do at an address. Raises ForgeSilent."""
         ...
@@ -211,6 +220,25 @@ class IssueHistories(Protocol):
         """Return True if the text of an issue ever changed, None if the forge does not tell.
 
         Raises ForgeSilent.
+        """
+        ...
+
+
+class IssueLists(Protocol):
+    """The issues of a forge, to be kept here as they were read."""
+
+    def listing(self, repo: Repository, since: datetime | None) -> Listed:
+        """Return all open issues, with the blockers of those that are ready. Raises ForgeSilent.
+
+        The closed ones are those that changed at `since` (by the forge's clock) or later; without
+        it, the newest.
+        """
+        ...
+
+    def changed_since(self, repo: Repository, since: datetime) -> list[Issue]:
+        """Return the issues that changed at `since` or later, without blockers.
+
+        Raises ForgeSilent. Closed blockers, renamed labels and deleted issues do not show in it.
         """
         ...
 

@@ -18,7 +18,7 @@ class Issue:
     `dependencies` are blockers that its tracker keeps beside the text, `blocked_elsewhere` the open
     ones of other repositories, as `owner/name#number`. `stranger` is its author, if that is
     somebody who may not write to the repository, and `doubt` why a person must look at its text
-    before it starts by itself.
+    before it starts by itself. `assignees` and `milestone` are for people.
     """
 
     number: int
@@ -34,8 +34,18 @@ class Issue:
     dependencies: tuple[int, ...] = ()
     blocked_elsewhere: tuple[str, ...] = ()
     stranger: str = ""
+    assignees: tuple[str, ...] = ()
+    milestone: str = ""
     updated_at: datetime | None = None
     doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The issues of a repository: all that are open, and closed ones that changed lately."""
+
+    open: tuple[Issue, ...]
+    closed: tuple[Issue, ...]
 
 
 @dataclass(frozen=True)

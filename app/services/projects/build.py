@@ -47,7 +47,8 @@ def build(
     checks = ProjectChecks(context, system.outbox)
     system.origins.on_fetched(checks.suggest_once)
     projects = ProjectService(context, _build_sandbox_settings(context), checks, tracker.forges)
-    views = ProjectViews(ledgers.runs, tracker.issues, projects, limits.limits, system.quarantine)
+    kept = tracker.kept_issues
+    views = ProjectViews(ledgers.runs, kept, projects, limits.limits, system.quarantine)
     lifetime = shown_for(context.stores, is_alone=system.leases.is_alone)
     overview = Overview(ledgers.projects, views, context.feed, clock, lifetime=lifetime)
     told, publish = notifications.notifications, context.feed.publish

@@ -29,7 +29,7 @@ from app.services.limits.usage_limits import UsageLimits
 from app.services.projects.projects import ProjectService
 from app.services.system.origin_watch import unreachable_words
 from app.services.system.quarantine import Quarantine
-from app.services.tracker.issues import IssueService
+from app.services.tracker.kept_issues import KeptIssues
 
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ class ProjectViews:
     def __init__(
         self,
         runs: RunLedger,
-        issues: IssueService,
+        issues: KeptIssues,
         projects: ProjectService,
         limits: UsageLimits,
         quarantine: Quarantine,
@@ -132,7 +132,7 @@ class ProjectViews:
         )
 
     def build(self, rows: CardRows) -> dict[str, ProjectView]:
-        """Return the views by project id, with what their trackers say now."""
+        """Return the views by project id, with what is known of their trackers now."""
         ready = self._ready_counts(rows.projects)
         forge_holds = self._projects.forge_holds(rows.projects)
         views: dict[str, ProjectView] = {}

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from app.domain.statistics import NOTHING, Figures
 from app.domain.words import BUILTIN
 from app.errors import NotFound
+from app.records.projects.forge_issue_ledger import ForgeIssueLedger
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.runs.daily_totals import DayLedger
@@ -20,7 +21,7 @@ WEEK_DAYS = 7
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of a project; issues and changes are None if another tracker keeps them."""
+    """Counts of a project; issues are None while those of its forge are not known."""
 
     runs: int
     open_issues: int | None
@@ -35,6 +36,7 @@ class StatisticsService:
         self._days = DayLedger(stores)
         self._open_runs = OpenRuns(stores)
         self._tracker = TrackerLedger(stores)
+        self._forge_issues = ForgeIssueLedger(stores)
 
     def of_project(self, project_id: str, days: int, now: datetime) -> dict[date, Figures]:
         """Return the figures of the last `days` UTC days, today included, oldest first.
@@ -53,8 +55,9 @@ class StatisticsService:
         project = self._projects.find(project_id)
         if project is None:
             raise NotFound
-        is_here = project.tracker == BUILTIN
-        issues, changes = self._tracker.count_open(project_id) if is_here else (None, None)
+        issues, changes = self._tracker.count_open(project_id)
+        if project.tracker != BUILTIN:
+            issues = self._forge_issues.count_open(project_id)
         return Counts(self._days.count_runs(project_id), issues, changes)
 
     def open_by_status(self) -> Counter[str]:

@@ -88,7 +88,7 @@ class IssueBoard:
         views = {
             view.project.id: view for view in self._overview.all() if wanted.shows(view.project)
         }
-        known = {one: view for one, view in views.items() if view.project.tracker == BUILTIN}
+        known = {one: view for one, view in views.items() if _is_read(view.project)}
         is_narrow = bool(wanted.text or wanted.labels)
         look = self._read(known, closed=limit if is_narrow else closed)
         shown = [one for one in look.issues() if wanted.lets(one)]
@@ -104,7 +104,8 @@ class IssueBoard:
 
     def _read(self, views: Mapping[str, ProjectView], *, closed: int) -> Look:
         with self._stores.looking() as session:
-            rows = read_board(self._stores, session, views, closed=closed)
+            there = [one for one, view in views.items() if view.project.forge_id is not None]
+            rows = read_board(self._stores, session, views, there, closed=closed)
             kept = self._parked.all(session)
             changes = [one for one in open_changes(session) if one.project_id in views]
             works = work_on(self._stores, session, changes) if changes else {}
@@ -142,6 +143,11 @@ class IssueBoard:
         except CannotRead as problem:
             log.warning("mirror_not_read", project_id=project.id, because=problem)
             return None
+
+
+def _is_read(project: Project) -> bool:
+    """Return True if its issues are rows here: of the built-in tracker, or of a known forge."""
+    return project.tracker == BUILTIN or project.forge_id is not None
 
 
 def _place(issue: BoardIssue) -> tuple[object, ...]:

@@ -7,10 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import TypedDict
 
 from app.domain.issues import blocker_among, branch_of_issue, queue_order
 from app.domain.names import TakenNames
 from app.domain.rules import is_paused
+from app.domain.tracker.forges import as_of
 from app.domain.tracker.issue_states import (
     BoardFacts,
     IssueState,
@@ -22,22 +24,32 @@ from app.domain.tracker.issue_states import (
     standing_of,
     with_blocker,
 )
-from app.domain.words import READY_LABEL, Status
-from app.records.projects.board_rows import BoardRows, ClosedIssue, IssueRun
+from app.domain.words import BUILTIN, READY_LABEL, Status
+from app.records.projects.board_rows import AtForge, BoardRows, ClosedIssue, IssueRun
 from app.records.projects.tracker_ledger import OpenIssue
 from app.records.review.open_changes import Work
-from app.records.tables import ChangeRequest, Run
+from app.records.tables import ChangeRequest, Project, Run
 from app.services.kept.parked import why_kept
 from app.services.projects.overview import ProjectView
 from app.services.system.origin_watch import unreachable_words
 
 Key = tuple[str, int]
 ELSEWHERE = "Its issues are kept elsewhere, and Runyard does not read that tracker yet."
-AT_FORGE = "Its issues are kept at its forge: see them there."
+UNREAD = "Its issues are being read at its forge."
+SILENT = "Its issues could not be read yet: {}."
 _NOT_READY = {
     "cloning": "the repository is being cloned",
     "broken": "the repository could not be cloned",
 }
+
+
+class Told(TypedDict, total=False):
+    """Facts that a forge tells of an issue, for people."""
+
+    url: str | None
+    assignees: tuple[str, ...]
+    milestone: str
+    as_of: datetime | None
 
 
 @dataclass(frozen=True)
@@ -69,17 +81,27 @@ class BoardIssue:
     change: int | None = None
     size: ChangeSize | None = None
     blocked_by: tuple[int, ...] = ()
+    url: str | None = None
+    assignees: tuple[str, ...] = ()
+    milestone: str = ""
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True)
 class BoardProject:
-    """How many issues a project has; None, and why, if they are not known here."""
+    """How many issues a project has; None, and why, if they are not known here.
+
+    `url` is the page of its issues at the forge that keeps them; `as_of` is when they were last
+    read there, if that is too long ago to be the present state.
+    """
 
     project_id: str
     name: str
     open: int | None
     closed: int | None
     because: str | None = None
+    url: str | None = None
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -114,12 +136,26 @@ class Look:
 
     def project(self, view: ProjectView) -> BoardProject:
         """Return how many issues a project has."""
-        one, name = view.project.id, view.project.name
+        project, one, name = view.project, view.project.id, view.project.name
         if one not in self.views:
-            because = ELSEWHERE if view.project.forge_id is None else AT_FORGE
-            return BoardProject(one, name, None, None, because)
+            return BoardProject(one, name, None, None, ELSEWHERE)
+        listing, url = self.rows.listings.get(one), self._address_of(project)
+        if project.tracker != BUILTIN and (listing is None or listing.whole_at is None):
+            silence = listing.silent_because if listing else None
+            because = SILENT.format(silence) if silence else UNREAD
+            return BoardProject(one, name, None, None, because, url)
         count = len(self._open_numbers.get(one, ()))
-        return BoardProject(one, name, count, self.rows.closed_counts[one])
+        closed = self.rows.closed_counts[one]
+        return BoardProject(one, name, count, closed, None, url, self._as_of(one))
+
+    def _address_of(self, project: Project) -> str | None:
+        forge = self.rows.forges.get(project.forge_id or "")
+        return f"{forge}/{project.repository}/issues" if forge and project.repository else None
+
+    def _as_of(self, project_id: str) -> datetime | None:
+        """Return when a forge's list was read, None while it is the present one."""
+        listing = self.rows.listings.get(project_id)
+        return listing and as_of(listing.read_at, listing.silent_since, self.now)
 
     def _places(self, stands: Mapping[Key, Standing]) -> dict[Key, int]:
         """Return the place in its project's queue of each issue that is ready, from 1."""
@@ -154,9 +190,16 @@ class Look:
             taken=claims.in_the_way_of(branch) if claims else None,
             is_given_up=f"{row.project_id}.{row.number}" in self.given_up,
             blocker=blocker_among(
-                self.blockers[key], self._open_numbers[row.project_id], itself=row.number
+                self._blockers_of(key), self._open_numbers[row.project_id], itself=row.number
             ),
+            waits_for=_waits_for(self.rows.at_forge.get(key)),
         )
+
+    def _blockers_of(self, key: Key) -> list[int]:
+        """Return the numbers that its text and its forge name as blockers."""
+        there = self.rows.at_forge.get(key)
+        named = self.blockers[key]
+        return list(dict.fromkeys([*named, *there.dependencies])) if there else named
 
     def _change_on(self, row: OpenIssue, branch: str) -> ChangeRequest | None:
         one = row.project_id
@@ -184,8 +227,10 @@ class Look:
         branch = branch_of_issue(view.project.branch_pattern, row.number)
         change = self._change_on(row, branch)
         work = self.works.get((change.project_id, change.number)) if change else None
+        there = self.rows.at_forge.get(key)
         times = (
             row.created_at,
+            there.updated_at if there else None,
             run.started_at or run.created_at if run else None,
             kept.ended_at if kept else None,
             change.created_at if change else None,
@@ -205,8 +250,21 @@ class Look:
             run_id=_leading_run(run, kept, work),
             change=change.number if change else None,
             size=_size_of(change, work) if change else None,
-            blocked_by=tuple(self.blockers[key]),
+            blocked_by=tuple(self._blockers_of(key)),
+            **self._told_there(key),
         )
+
+    def _told_there(self, key: Key) -> Told:
+        """Return what a board tells of an issue of a forge."""
+        there = self.rows.at_forge.get(key)
+        if there is None:
+            return {}
+        return {
+            "url": there.url,
+            "assignees": tuple(there.assignees),
+            "milestone": there.milestone,
+            "as_of": self._as_of(key[0]),
+        }
 
     def _closed_issue(self, row: ClosedIssue) -> BoardIssue:
         view, merged = self.views[row.project_id], self.rows.merged.get(row[:2])
@@ -225,7 +283,17 @@ class Look:
             agent=view.project.agent,
             updated_at=row.closed_at or row.created_at,
             change=merged,
+            **self._told_there(row[:2]),
         )
+
+
+def _waits_for(there: AtForge | None) -> str | None:
+    if there is None:
+        return None
+    if there.blocked_elsewhere:
+        return f"blocked by {there.blocked_elsewhere[0]}"
+    # an author can change the text after the label was set
+    return f"written by {there.stranger}: look, and start it by hand" if there.stranger else None
 
 
 def _loop_of(view: ProjectView) -> Loop:

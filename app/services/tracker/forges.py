@@ -13,6 +13,7 @@ from app.domain.tracker.forges import (
     ForgeKind,
     address_problem,
     clean_address,
+    forge_addresses,
     full_name,
     host_of,
     repository_name,
@@ -42,6 +43,21 @@ class TrackerChoice:
     def columns(self) -> dict[str, Any]:
         """The columns by name."""
         return vars(self)
+
+
+@dataclass(frozen=True)
+class ForgeAt:
+    """The forge of a repository's address; `url` is None if none is found there.
+
+    `forge` is the known one. `because` says why it is not known what is there.
+    """
+
+    url: str | None = None
+    kind: ForgeKind | None = None
+    version: str = ""
+    forge: ForgeServer | None = None
+    scopes: tuple[str, ...] = ()
+    because: str | None = None
 
 
 class ForgeService:
@@ -175,6 +191,24 @@ class ForgeService:
         except ForgeSilent as silence:
             raise ForgeUnavailable(f"{known.url}: {silence}.") from silence
 
+    def at(self, origin: str) -> ForgeAt:
+        """Return the forge of a repository's address; one that is not known is asked its kind."""
+        known = self._chosen(None, origin) if _is_address(origin) else None
+        if known is not None:
+            kind = ForgeKind(known.kind)
+            return ForgeAt(known.url, kind, known.version, known, SCOPES[kind])
+        asked = [one for one in forge_addresses(origin) if address_problem(one) is None]
+        because = None
+        for url in asked:
+            try:
+                kind, version = self._forges.kind_at(url)
+            except ForgeSilent as silence:
+                # a web server without a forge is an answer, too
+                because = None if silence.needs_attention else f"{url}: {silence}."
+                continue
+            return ForgeAt(url, ForgeKind(kind), version, None, SCOPES[ForgeKind(kind)])
+        return ForgeAt(because=because)
+
     def has(self, origin: str) -> bool:
         """Return True if an origin is at a forge that is known."""
         return self._chosen(None, origin) is not None
@@ -237,11 +271,8 @@ class ForgeService:
         if found.full_name.lower() != name.lower():
             said = f"{name} is called {found.full_name} now: use its new address."
             raise Invalid.field("origin", said)
-        if found.is_archived or found.lacks:
-            said = "it is archived" if found.is_archived else f"it has {found.lacks}"
-            raise Invalid.field(field, f"{name} cannot be used: {said}.")
-        if not found.may_push:
-            raise Invalid.field(field, f"{forge.acts_as} may not push to {name}.")
+        if because := unusable(found, forge.acts_as):
+            raise Invalid.field(field, f"{name} cannot be used: {because}.")
         return found.full_name
 
     def _inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
@@ -249,6 +280,15 @@ class ForgeService:
             return self._forges.inspect(address, kind, token)
         except ForgeSilent as silence:
             raise _refusal("token", address, silence) from silence
+
+
+def unusable(repository: HostedRepository, acts_as: str) -> str | None:
+    """Return why a repository cannot be a project whose issues its forge keeps, or None."""
+    if repository.is_archived:
+        return "it is archived"
+    if repository.lacks:
+        return f"it has {repository.lacks}"
+    return None if repository.may_push else f"{acts_as} may not push to it"
 
 
 def _refusal(field: str, address: str, silence: ForgeSilent) -> Exception:

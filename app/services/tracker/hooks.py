@@ -16,6 +16,7 @@ from app.records.feed import SweepWanted
 from app.records.tables import ForgeServer
 from app.services.context import Context
 from app.services.ports import ForgeSilent
+from app.services.tracker.forge_issues import ForgeIssues
 from app.services.tracker.forges import ForgeService
 from app.services.tracker.pull_requests import PullRequestWatch
 from app.services.tracker.secret_key import SecretKey
@@ -39,7 +40,12 @@ class ForgeHooks:
     """Keeps the secrets of hooks, checks deliveries, and has what they hint at looked at."""
 
     def __init__(
-        self, context: Context, forges: ForgeService, key: SecretKey, watch: PullRequestWatch
+        self,
+        context: Context,
+        forges: ForgeService,
+        key: SecretKey,
+        watch: PullRequestWatch,
+        issues: ForgeIssues,
     ) -> None:
         self._ledger = context.ledgers.forges
         self._projects = context.ledgers.projects
@@ -48,6 +54,7 @@ class ForgeHooks:
         self._key = key
         self._publish = context.feed.publish
         self._watch = watch
+        self._issues = issues
         self._guard = threading.Lock()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -96,6 +103,7 @@ class ForgeHooks:
         for project in self._projects.all():
             if project.forge_id == forge_id and (project.repository or "").casefold() == name:
                 self._watch.request(project.id)
+                self._issues.hint([project.id])
                 self._publish([SweepWanted(whole=False)])
 
     def _is_new(self, forge_id: str, delivery: str) -> bool:

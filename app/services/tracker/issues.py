@@ -56,11 +56,15 @@ class IssueView:
     unknown_blockers: tuple[int, ...] = ()
     priority: str = Priority.NORMAL
     rank: int | None = None
+    dependencies: tuple[int, ...] = ()
+    assignees: tuple[str, ...] = ()
+    milestone: str = ""
+    as_of: datetime | None = None
 
     @property
     def blocked_by(self) -> list[int]:
-        """The numbers that its text names as blockers."""
-        return blockers_of(self.body)
+        """The numbers that its text, and its forge beside that, name as blockers."""
+        return list(dict.fromkeys([*blockers_of(self.body), *self.dependencies]))
 
     @property
     def notes(self) -> list[str]:
@@ -92,6 +96,7 @@ class IssueService:
         self._mirrors = adapters.mirrors
         self._forge_of = adapters.forge_of
         self._trust = IssueTrust(ledgers.runs.stores, adapters.forges)
+        self.on_ready: Callable[[Mapping[str, Ready]], object] = len  # of projects at forges
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -134,7 +139,7 @@ class IssueService:
             {one: [issue.number for issue in told.issues] for one, told in ready.items() if told}
         )
         return {
-            project.id: self._take(project, ready.get(project.id), running[project.id])
+            project.id: self.take(project, ready.get(project.id), running[project.id])
             for project in projects
         }
 
@@ -305,11 +310,13 @@ class IssueService:
             by_id = {repo.project_id: answer for repo, answer in answers.items()}
             for project in theirs:
                 found[project.id] = self._trust.judged_ready(project, by_id.get(project.id))
+        self.on_ready({p.id: told for p in projects if p.forge_id and (told := found[p.id])})
         return found
 
-    def _take(
+    def take(
         self, project: Project, ready: Ready | None, running: Collection[int]
     ) -> list[Issue] | None:
+        """Return those that a run could claim, in the queue's order; None if that is not known."""
         if ready is None:
             return None
         if not ready.issues:
@@ -321,6 +328,13 @@ class IssueService:
         opened = ready.open_numbers
         free = [one for one in ready.issues if _hold(project, one, around, opened) is None]
         return sorted(free, key=queue_order)
+
+    def view_kept(self, project: Project, issue: Issue, opened: Collection[int]) -> IssueView:
+        """Return an issue as a forge told it before; nobody is asked."""
+        running = self._project_runs.issues({project.id: [issue.number]})[project.id]
+        changes = self._tracker.open_changes_of([project.id]).get(project.id, {})
+        around = _Around(self._claims(project), running, changes)
+        return _view(issue, _hold(project, issue, around, opened), ())
 
     def _views(
         self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
@@ -386,4 +400,7 @@ def _view(issue: Issue, hold: str | None, unknown: tuple[int, ...]) -> IssueView
         unknown_blockers=unknown,
         priority=issue.priority,
         rank=issue.rank,
+        dependencies=issue.dependencies,
+        assignees=issue.assignees,
+        milestone=issue.milestone,
     )

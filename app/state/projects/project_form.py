@@ -20,6 +20,7 @@ SURROUNDINGS = ("network", "allowed_hosts", "allow", "toolchains", *LIMIT_BOUNDS
 FIELDS = frozenset(
     {
         "origin",
+        "tracker",
         "name",
         "agent",
         "agent_command",
@@ -90,7 +91,7 @@ class ProjectForm:
         """Build the body of `POST /projects`; empty fields are left to the server's defaults."""
         given: dict[str, Any] = {
             name: self._text(name)
-            for name in ("name", "origin", "agent", "base_branch", "prompt")
+            for name in ("name", "origin", "tracker", "agent", "base_branch", "prompt")
             if self._text(name)
         }
         for name in ("agent_command", "setup_command"):

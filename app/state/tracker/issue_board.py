@@ -158,6 +158,11 @@ class IssueBoardState:
         return [one for one in self.projects.values() if one.because is not None]
 
     @property
+    def old(self) -> list[BoardProjectOut]:
+        """The projects whose issues are those of an earlier moment, as their forge is silent."""
+        return [one for one in self.projects.values() if one.as_of is not None]
+
+    @property
     def labels(self) -> list[str]:
         """The labels in use, most used first."""
         counted = Counter(label for one in self._rows.unsorted() for label in one.labels)
@@ -225,6 +230,8 @@ class IssueBoardState:
         moved = self.get(key)
         if moved is None or moved.state is not IssueState.READY or self.word_of(moved):
             return None
+        if moved.url is not None:
+            return None  # its forge decides its place
         if place == next(at for at, one in enumerate(ready) if key_of(one) == key):
             return None
         others = [one for one in ready if key_of(one) != key]

@@ -248,6 +248,10 @@ class Hosted:
         known = {one["name"] for one in self.labels}
         wanted = {*query.get("labels", [""])[0].split(",")} & known
         rows = [row for row in rows if wanted <= {one["name"] for one in row.get("labels", ())}]
+        if since := query.get("since", [""])[0]:
+            # inclusive, in whole seconds
+            begin = datetime.fromisoformat(since)
+            rows = [row for row in rows if datetime.fromisoformat(row["updated_at"]) >= begin]
         return 200, sorted(rows, key=lambda row: -row["number"])
 
     def _issue(self, method: str, _: Any, body: Any, __: str, number: int) -> Made:

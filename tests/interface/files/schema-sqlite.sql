@@ -10,7 +10,6 @@ CREATE INDEX delayed_runs ON runs (status, due_at, batch_id) WHERE status = 'del
 CREATE INDEX ended_runs ON runs (ended_at);
 CREATE INDEX events_of_run ON run_events (run_id, id);
 CREATE INDEX expiring_runs ON runs (status, expires_at) WHERE released_at IS NULL AND status = 'queued' AND expires_at IS NOT NULL;
-CREATE INDEX forge_comments_of_change ON forge_comment (project_id, number);
 CREATE INDEX held_projects ON project (id) WHERE state <> 'ready' OR unreachable;
 CREATE INDEX held_runs_of_project ON runs (project_id, created_at, id) WHERE status IN ('delayed', 'queued') AND hold IS NOT NULL;
 CREATE INDEX ix_login_link_expires_at ON login_link (expires_at);
@@ -33,6 +32,7 @@ CREATE UNIQUE INDEX one_choice_for_all ON subscription (person_id) WHERE project
 CREATE UNIQUE INDEX one_open_change_per_branch ON change_request (project_id, branch) WHERE state = 'open';
 CREATE UNIQUE INDEX one_open_revert_per_change ON change_request (project_id, reverts) WHERE state = 'open' AND reverts IS NOT NULL;
 CREATE UNIQUE INDEX one_open_run_per_branch ON runs (project_id, work_branch) WHERE released_at IS NULL;
+CREATE INDEX open_forge_issues ON forge_issue (project_id, number) WHERE state = 'open';
 CREATE INDEX open_issues ON issue (project_id, number) WHERE state = 'open';
 CREATE INDEX open_runs_of_project_by_task ON runs (project_id, coalesce(substr(task, 1, 60), '')) WHERE released_at IS NULL AND issue IS NULL;
 CREATE INDEX open_runs_of_project_for_issue ON runs (project_id, issue) WHERE released_at IS NULL AND issue IS NOT NULL;
@@ -181,7 +181,7 @@ CREATE TABLE change_request (
 	state VARCHAR NOT NULL, 
 	merged_sha VARCHAR, 
 	created_at DATETIME NOT NULL, 
-	ended_at DATETIME, closed_because TEXT, draft BOOLEAN DEFAULT 0 NOT NULL, issue_after VARCHAR, conflicts_seen JSON, conflicts_base VARCHAR, conflicts_head VARCHAR, autoland_note TEXT, autoland_seen VARCHAR, landing TEXT, reverts INTEGER, url VARCHAR, ci_seen JSON, 
+	ended_at DATETIME, closed_because TEXT, draft BOOLEAN DEFAULT 0 NOT NULL, issue_after VARCHAR, conflicts_seen JSON, conflicts_base VARCHAR, conflicts_head VARCHAR, autoland_note TEXT, autoland_seen VARCHAR, landing TEXT, reverts INTEGER, url VARCHAR, 
 	PRIMARY KEY (project_id, number), 
 	CONSTRAINT change_state CHECK (state IN ('open', 'merged', 'closed')), 
 	FOREIGN KEY(project_id) REFERENCES project (id), 
@@ -225,21 +225,37 @@ CREATE TABLE forge (
 	UNIQUE (name), 
 	UNIQUE (url)
 );
-CREATE TABLE forge_comment (
+CREATE TABLE forge_issue (
 	project_id VARCHAR NOT NULL, 
-	place VARCHAR NOT NULL, 
-	comment_id BIGINT NOT NULL, 
 	number INTEGER NOT NULL, 
-	file TEXT, 
-	line INTEGER, 
-	side VARCHAR NOT NULL, 
-	"key" VARCHAR NOT NULL, 
-	run_id VARCHAR, 
-	answered BOOLEAN NOT NULL, 
-	taken_at DATETIME NOT NULL, 
-	PRIMARY KEY (project_id, place, comment_id), 
-	CONSTRAINT forge_comment_place CHECK (place IN ('talk', 'review', 'line')), 
-	CONSTRAINT forge_comment_of_change FOREIGN KEY(project_id, number) REFERENCES change_request (project_id, number)
+	title VARCHAR NOT NULL, 
+	body TEXT NOT NULL, 
+	labels JSON NOT NULL, 
+	state VARCHAR NOT NULL, 
+	priority VARCHAR NOT NULL, 
+	url TEXT, 
+	assignees JSON NOT NULL, 
+	milestone VARCHAR NOT NULL, 
+	dependencies JSON NOT NULL, 
+	blocked_elsewhere JSON NOT NULL, 
+	stranger VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	updated_at DATETIME NOT NULL, 
+	closed_at DATETIME, 
+	PRIMARY KEY (project_id, number), 
+	CONSTRAINT forge_issue_state CHECK (state IN ('open', 'closed')), 
+	CONSTRAINT forge_issue_priority CHECK (priority IN ('urgent', 'high', 'normal', 'low')), 
+	FOREIGN KEY(project_id) REFERENCES project (id)
+);
+CREATE TABLE forge_listing (
+	project_id VARCHAR NOT NULL, 
+	whole_at DATETIME, 
+	read_at DATETIME, 
+	newest_at DATETIME, 
+	silent_since DATETIME, 
+	silent_because TEXT, 
+	PRIMARY KEY (project_id), 
+	FOREIGN KEY(project_id) REFERENCES project (id)
 );
 CREATE TABLE issue (
 	project_id VARCHAR NOT NULL, 
@@ -343,7 +359,7 @@ CREATE TABLE project (
 	known_branches JSON NOT NULL, 
 	next_number INTEGER NOT NULL, 
 	archived_at DATETIME, 
-	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, ci_rounds INTEGER DEFAULT '0' NOT NULL, review_rounds INTEGER DEFAULT '5' NOT NULL, merge_style VARCHAR DEFAULT 'merge' NOT NULL, 
+	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, 
 	PRIMARY KEY (id), 
 	CONSTRAINT project_state CHECK (state IN ('cloning', 'ready', 'broken')), 
 	CONSTRAINT project_budget CHECK (budget_seconds >= 1), 

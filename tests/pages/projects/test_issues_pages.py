@@ -95,7 +95,7 @@ async def test_issues_that_another_tracker_keeps_are_not_said_to_be_none(
     await user.open("/issues")
     await user.should_see("Runyard does not read that tracker yet")
     await user.open(f"/projects/{away.id}/issues")
-    await user.should_see("This project uses an external tracker.")
+    await user.should_see("Runyard does not read that tracker yet")
 
 
 async def test_a_long_list_is_shown_in_parts(house: House, user: User, project: ProjectOut) -> None:
