@@ -15,7 +15,7 @@ from app.records.tables import Project, Run
 from app.services.context import repository_of
 from app.services.ports import Observation, Repository
 from app.services.runs.requests import Requester, RunRequest
-from app.services.tracker.issues import IssueView
+from app.services.tracker.issue_views import IssueView
 from tests.builders.databases import own_database, put_database
 from tests.builders.repositories import make_origin
 from tests.drivers.store_guard import OF_CONTROL

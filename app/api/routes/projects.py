@@ -41,6 +41,7 @@ def routes(services: Services) -> APIRouter:
     router.routes.extend(_project_routes(services).routes)
     router.routes.extend(_setting_routes(services).routes)
     router.routes.extend(_check_routes(services).routes)
+    router.routes.extend(_trust_routes(services).routes)
     return router
 
 
@@ -157,6 +158,12 @@ def _check_routes(services: Services) -> APIRouter:
         """Look for the project's repository now; a clone that failed is made again."""
         services.relocation.check_again(project_id)
         return _project_out_of(services, project_id)
+
+    return router
+
+
+def _trust_routes(services: Services) -> APIRouter:
+    router = APIRouter(tags=["projects"])
 
     @router.get("/projects/{project_id}/trust")
     def state(project_id: str) -> StateOut:

@@ -30,7 +30,7 @@ from app.api.views import QUARANTINE, change_out
 from app.domain.words import AfterClose
 from app.services.container import Services
 from app.services.rows import Beside, current_act
-from app.services.tracker.issues import IssueView
+from app.services.tracker.issue_views import IssueView
 
 Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
 

@@ -31,6 +31,7 @@ from app.api.schemas.batches import (
     BulkOut,
     Bulks,
 )
+from app.api.schemas.figures import DayFigures, FiguresOut, ProjectFigures
 from app.api.schemas.forges import (
     ForgeAtOut,
     ForgeChange,
@@ -54,14 +55,11 @@ from app.api.schemas.projects import (
     BranchOut,
     CheckOut,
     CheckSetting,
-    DayFigures,
-    FiguresOut,
     LastRun,
     NewProject,
     OriginOut,
     ProjectChange,
     ProjectCounts,
-    ProjectFigures,
     ProjectOut,
     Projects,
     ProjectSettings,

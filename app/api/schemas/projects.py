@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,7 +14,7 @@ from pydantic import (
 )
 
 from app.api.schemas.limits import UsageLimit
-from app.api.schemas.parts import Answer, Body, BranchName, Dollars, Moment, Prose, TaskText, Text
+from app.api.schemas.parts import Answer, Body, BranchName, Moment, Prose, TaskText, Text
 from app.api.schemas.project_rules import AutolandOut, AutolandSettings, setting_field
 from app.api.schemas.system import StuckOut
 from app.domain.projects.checks import (
@@ -363,42 +362,6 @@ class Branches(Answer):
     """A project's branches, base first."""
 
     items: list[BranchOut]
-
-
-class FiguresOut(Answer):
-    """Sums over runs that ended; null if no run reported the figure."""
-
-    ended: int = Field(description="How many runs ended, however they did.")
-    succeeded: int
-    died: int
-    timed_out: int
-    limited: int
-    stopped: int
-    not_started: int
-    expired: int
-    success_rate: float | None = Field(
-        description="Successes among runs that succeeded, died or timed out, 0 to 1."
-    )
-    began: int = Field(description="How many of them had begun to work.")
-    mean_seconds: float | None = Field(description="How long those worked on average.")
-    told_tokens: int = Field(description="How many reported their tokens.")
-    input_tokens: int | None
-    output_tokens: int | None
-    told_cost: int = Field(description="How many reported their cost.")
-    cost_usd: Dollars | None = Field(description="In US dollars.")
-
-
-class DayFigures(FiguresOut):
-    """The runs that ended on one UTC day."""
-
-    day: date
-
-
-class ProjectFigures(Answer):
-    """A project's days, oldest first, each day once, and their totals."""
-
-    items: list[DayFigures]
-    totals: FiguresOut
 
 
 class ProjectCounts(Answer):

@@ -33,7 +33,8 @@ from app.services.ports import Issue
 from app.services.runs.accept import AcceptService
 from app.services.runs.requests import Accepted, HeldBack, Requester, is_open, is_ready, order_of
 from app.services.system.outbox import OutboxProcessor
-from app.services.tracker.issues import IssueService, IssueView
+from app.services.tracker.issue_views import IssueView
+from app.services.tracker.issues import IssueService
 
 log = structlog.get_logger()
 GIVEN_UP = "left to a person: its start failed again and again"

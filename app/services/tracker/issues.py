@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -12,16 +11,12 @@ import structlog
 
 from app.domain.issues import (
     MAX_BODY_BYTES,
-    IssueFacts,
     blockers_of,
-    branch_of_issue,
-    issue_hold,
-    notes_of,
     queue_order,
 )
 from app.domain.names import TakenNames
 from app.domain.tracker.blockers import circle_objection, with_blockers
-from app.domain.words import BUILTIN, READY_LABEL, Priority
+from app.domain.words import BUILTIN, Priority
 from app.errors import EditedMeanwhile, Invalid, NotFound, ProjectArchived
 from app.records.projects.issue_queue import Beside, NoPlace
 from app.records.projects.tracker_ledger import Overtaken
@@ -31,59 +26,10 @@ from app.services.context import Adapters, Ledgers, repository_of
 from app.services.ports import CannotRead, Forge, Issue, Ready, Repository
 from app.services.runs.requests import as_unavailable
 from app.services.system.issue_trust import IssueTrust
+from app.services.tracker.issue_views import Around, IssueView, hold_of, view_of
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True)
-class IssueView:
-    """An issue with its readiness; `hold` says why it is not claimable.
-
-    `unknown_blockers` are numbers that it names as blockers but the tracker does not have.
-    """
-
-    number: int
-    title: str
-    body: str
-    labels: list[str]
-    state: str
-    ready: bool
-    hold: str | None
-    url: str | None = None
-    created_at: datetime | None = None
-    closed_at: datetime | None = None
-    unknown_blockers: tuple[int, ...] = ()
-    priority: str = Priority.NORMAL
-    rank: int | None = None
-    dependencies: tuple[int, ...] = ()
-    assignees: tuple[str, ...] = ()
-    milestone: str = ""
-    as_of: datetime | None = None
-
-    @property
-    def blocked_by(self) -> list[int]:
-        """The numbers that its text, and its forge beside that, name as blockers."""
-        return list(dict.fromkeys([*blockers_of(self.body), *self.dependencies]))
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences about what people should know of it."""
-        return notes_of(self.unknown_blockers)
-
-    @property
-    def claimable(self) -> bool:
-        """True if a run could claim it now."""
-        return self.ready and self.hold is None
-
-
-@dataclass(frozen=True)
-class _Around:
-    """Claims, runs and changes of a project; `claims` is None if they could not be read."""
-
-    claims: TakenNames | None
-    running: Collection[int]
-    changes: Mapping[str, int]
 
 
 class IssueService:
@@ -324,17 +270,17 @@ class IssueService:
         claims = self._claims(project)
         if claims is None:
             return None
-        around = _Around(claims, running, ready.changes)
+        around = Around(claims, running, ready.changes)
         opened = ready.open_numbers
-        free = [one for one in ready.issues if _hold(project, one, around, opened) is None]
+        free = [one for one in ready.issues if hold_of(project, one, around, opened) is None]
         return sorted(free, key=queue_order)
 
     def view_kept(self, project: Project, issue: Issue, opened: Collection[int]) -> IssueView:
         """Return an issue as a forge told it before; nobody is asked."""
         running = self._project_runs.issues({project.id: [issue.number]})[project.id]
         changes = self._tracker.open_changes_of([project.id]).get(project.id, {})
-        around = _Around(self._claims(project), running, changes)
-        return _view(issue, _hold(project, issue, around, opened), ())
+        around = Around(self._claims(project), running, changes)
+        return view_of(issue, _hold(project, issue, around, opened), ())
 
     def _views(
         self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
@@ -344,15 +290,15 @@ class IssueService:
             issues = self._trust.judged(project, issues)
         asked = {project.id: [one.number for one in issues]}
         running = self._project_runs.issues(asked)[project.id]
-        around = _Around(self._claims(project), running, changes)
+        around = Around(self._claims(project), running, changes)
         named = {one.number: blockers_of(one.body) for one in issues}
         away = {number for numbers in named.values() for number in numbers} - {*open_numbers}
         known = self._ask(project, lambda forge, repo: forge.known_among(repo, away))
         unknown = away - known
         return [
-            _view(
+            view_of(
                 one,
-                _hold(project, one, around, open_numbers),
+                hold_of(project, one, around, open_numbers),
                 tuple(number for number in named[one.number] if number in unknown),
             )
             for one in issues
@@ -361,46 +307,3 @@ class IssueService:
 
 def _no_issue(project: Project, number: int) -> NotFound:
     return NotFound(f"{project.name} has no issue #{number}.")
-
-
-def _hold(
-    project: Project, issue: Issue, around: _Around, open_numbers: Collection[int]
-) -> str | None:
-    branch = branch_of_issue(project.branch_pattern, issue.number)
-    standing = around.claims.in_the_way_of(branch) if around.claims else None
-    facts = IssueFacts(
-        number=issue.number,
-        body=issue.body,
-        labels=issue.labels,
-        is_open=issue.state == "open",
-        branch=branch,
-        branch_exists=None if around.claims is None else standing == branch,
-        has_open_run=issue.number in around.running,
-        open_change=around.changes.get(branch),
-        in_the_way=standing,
-        dependencies=issue.dependencies,
-        blocked_elsewhere=issue.blocked_elsewhere,
-        doubt=issue.doubt,
-    )
-    return issue_hold(facts, open_numbers)
-
-
-def _view(issue: Issue, hold: str | None, unknown: tuple[int, ...]) -> IssueView:
-    return IssueView(
-        number=issue.number,
-        title=issue.title,
-        body=issue.body,
-        labels=list(issue.labels),
-        state=issue.state,
-        ready=issue.state == "open" and READY_LABEL in issue.labels,
-        hold=hold,
-        url=issue.url,
-        created_at=issue.created_at,
-        closed_at=issue.closed_at,
-        unknown_blockers=unknown,
-        priority=issue.priority,
-        rank=issue.rank,
-        dependencies=issue.dependencies,
-        assignees=issue.assignees,
-        milestone=issue.milestone,
-    )

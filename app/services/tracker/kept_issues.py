@@ -15,7 +15,8 @@ from app.records.runs.selections import ProjectRuns
 from app.records.tables import ForgeIssue, Project
 from app.services.context import Context
 from app.services.ports import Issue, Ready
-from app.services.tracker.issues import IssueService, IssueView
+from app.services.tracker.issue_views import IssueView
+from app.services.tracker.issues import IssueService
 
 Numbers = dict[str, list[int] | None]
 

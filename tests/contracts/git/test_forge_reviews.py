@@ -13,7 +13,8 @@ from app.adapters.forge.gitea_reviews import LOG_LINES
 from app.domain.tracker.ci import Ci
 from app.domain.tracker.forges import Place, mark_of
 from app.services.ports import ForgeSilent, Repository, Thread
-from tests.fakes.forges.hosted import Hosted, Person, stamp
+from tests.fakes.forges.hosted import Hosted
+from tests.fakes.forges.people import Person, stamp
 from tests.fakes.forges.twin import ForgeTwin
 
 REPO = Repository("proj_1", "", full_name="acme/shop")

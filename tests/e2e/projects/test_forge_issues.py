@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.builders.scenes import expect_no_sideways_scroll
 from tests.drivers.servers.processes import RunyardServer, wait_for
-from tests.fakes.forges.hosted import Person
+from tests.fakes.forges.people import Person
 from tests.fakes.forges.twin import ForgeTwin
 
 COMMITS = ["/bin/sh", "-c", "echo a > a.txt && git add -A && git commit -qm 'Add a'"]

@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tests.fakes.forges.desk import Text
 from tests.fakes.forges.git_side import GitSide
 from tests.fakes.forges.history import PAGE as HISTORY_PAGE
-from tests.fakes.forges.hosted import Hosted, Person, Token, stamp
+from tests.fakes.forges.hosted import Hosted
+from tests.fakes.forges.people import Person, Token, stamp
 
 Query = dict[str, list[str]]
 Made = tuple[int, Any]

@@ -10,6 +10,7 @@ CREATE INDEX delayed_runs ON runs (status, due_at, batch_id) WHERE status = 'del
 CREATE INDEX ended_runs ON runs (ended_at);
 CREATE INDEX events_of_run ON run_events (run_id, id);
 CREATE INDEX expiring_runs ON runs (status, expires_at) WHERE released_at IS NULL AND status = 'queued' AND expires_at IS NOT NULL;
+CREATE INDEX forge_comments_of_change ON forge_comment (project_id, number);
 CREATE INDEX held_projects ON project (id) WHERE state <> 'ready' OR unreachable;
 CREATE INDEX held_runs_of_project ON runs (project_id, created_at, id) WHERE status IN ('delayed', 'queued') AND hold IS NOT NULL;
 CREATE INDEX ix_login_link_expires_at ON login_link (expires_at);
@@ -46,6 +47,7 @@ CREATE INDEX runs_by_ending ON runs (substr(id, length(id) - 5));
 CREATE INDEX runs_of_batch ON runs (batch_id, status) WHERE batch_id IS NOT NULL;
 CREATE INDEX runs_of_project_asked_for_now ON runs (project_id, status, batch_id, due_at) WHERE released_at IS NULL AND status IN ('delayed', 'queued') AND batch_id IS NULL AND due_at IS NULL;
 CREATE INDEX runs_of_project_by_cost ON runs (project_id, cost_usd, id) WHERE cost_usd IS NOT NULL;
+CREATE INDEX runs_to_announce ON runs (status, id) WHERE announce;
 CREATE INDEX striking_runs ON runs (project_id, ended_at) WHERE is_strike;
 CREATE INDEX unfinished_batches ON batches (created_at) WHERE ended_at IS NULL;
 CREATE INDEX unfinished_bulk ON bulk (created_at) WHERE ended_at IS NULL;
@@ -181,7 +183,7 @@ CREATE TABLE change_request (
 	state VARCHAR NOT NULL, 
 	merged_sha VARCHAR, 
 	created_at DATETIME NOT NULL, 
-	ended_at DATETIME, closed_because TEXT, draft BOOLEAN DEFAULT 0 NOT NULL, issue_after VARCHAR, conflicts_seen JSON, conflicts_base VARCHAR, conflicts_head VARCHAR, autoland_note TEXT, autoland_seen VARCHAR, landing TEXT, reverts INTEGER, url VARCHAR, 
+	ended_at DATETIME, closed_because TEXT, draft BOOLEAN DEFAULT 0 NOT NULL, issue_after VARCHAR, conflicts_seen JSON, conflicts_base VARCHAR, conflicts_head VARCHAR, autoland_note TEXT, autoland_seen VARCHAR, landing TEXT, reverts INTEGER, url VARCHAR, ci_seen JSON, 
 	PRIMARY KEY (project_id, number), 
 	CONSTRAINT change_state CHECK (state IN ('open', 'merged', 'closed')), 
 	FOREIGN KEY(project_id) REFERENCES project (id), 
@@ -224,6 +226,22 @@ CREATE TABLE forge (
 	CONSTRAINT forge_kind CHECK (kind IN ('forgejo', 'gitea', 'github')), 
 	UNIQUE (name), 
 	UNIQUE (url)
+);
+CREATE TABLE forge_comment (
+	project_id VARCHAR NOT NULL, 
+	place VARCHAR NOT NULL, 
+	comment_id BIGINT NOT NULL, 
+	number INTEGER NOT NULL, 
+	file TEXT, 
+	line INTEGER, 
+	side VARCHAR NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	run_id VARCHAR, 
+	answered BOOLEAN NOT NULL, 
+	taken_at DATETIME NOT NULL, 
+	PRIMARY KEY (project_id, place, comment_id), 
+	CONSTRAINT forge_comment_place CHECK (place IN ('talk', 'review', 'line')), 
+	CONSTRAINT forge_comment_of_change FOREIGN KEY(project_id, number) REFERENCES change_request (project_id, number)
 );
 CREATE TABLE forge_issue (
 	project_id VARCHAR NOT NULL, 
@@ -279,6 +297,22 @@ CREATE TABLE issue_comment (
 	created_at DATETIME NOT NULL, 
 	PRIMARY KEY (id), 
 	CONSTRAINT comment_of_issue FOREIGN KEY(project_id, number) REFERENCES issue (project_id, number)
+);
+CREATE TABLE issue_text (
+	project_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	event INTEGER NOT NULL, 
+	labelled_by VARCHAR NOT NULL, 
+	may_label BOOLEAN NOT NULL, 
+	title VARCHAR, 
+	body TEXT, 
+	sha256 VARCHAR, 
+	edited_by VARCHAR, 
+	seen_sha256 VARCHAR NOT NULL, 
+	updated_at DATETIME, 
+	approved_sha256 VARCHAR, 
+	PRIMARY KEY (project_id, number), 
+	FOREIGN KEY(project_id) REFERENCES project (id)
 );
 CREATE TABLE lease (
 	name VARCHAR NOT NULL, 
@@ -359,7 +393,7 @@ CREATE TABLE project (
 	known_branches JSON NOT NULL, 
 	next_number INTEGER NOT NULL, 
 	archived_at DATETIME, 
-	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, 
+	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, trusted_commit VARCHAR, judged_commit VARCHAR, trust_hold TEXT, forge_hold TEXT, tell_claims BOOLEAN DEFAULT 1 NOT NULL, claim_label VARCHAR DEFAULT 'agent-working', ci_rounds INTEGER DEFAULT '0' NOT NULL, review_rounds INTEGER DEFAULT '5' NOT NULL, merge_style VARCHAR DEFAULT 'merge' NOT NULL, 
 	PRIMARY KEY (id), 
 	CONSTRAINT project_state CHECK (state IN ('cloning', 'ready', 'broken')), 
 	CONSTRAINT project_budget CHECK (budget_seconds >= 1), 
@@ -476,7 +510,7 @@ CREATE TABLE runs (
 	parked BOOLEAN NOT NULL, 
 	input_tokens INTEGER, 
 	output_tokens INTEGER, 
-	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, turn INTEGER DEFAULT '1' NOT NULL, check_round INTEGER DEFAULT '0' NOT NULL, checks JSON, review JSON, merging JSON, 
+	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, turn INTEGER DEFAULT '1' NOT NULL, check_round INTEGER DEFAULT '0' NOT NULL, checks JSON, review JSON, merging JSON, announce BOOLEAN DEFAULT 0 NOT NULL, announced JSON, 
 	PRIMARY KEY (id), 
 	CONSTRAINT run_delivers CHECK (delivers IN ('change', 'report')), 
 	CONSTRAINT run_depth CHECK (depth_level IN ('quick', 'standard', 'deep')), 

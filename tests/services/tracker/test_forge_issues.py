@@ -13,7 +13,8 @@ from app.records.tables import Project
 from app.services.review.issue_board import Board, Wanted
 from app.services.review.issue_facts import BoardIssue, BoardProject
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
-from tests.fakes.forges.hosted import Hosted, Person
+from tests.fakes.forges.hosted import Hosted
+from tests.fakes.forges.people import Person
 from tests.fakes.forges.twin import ForgeTwin
 
 
