@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from app.adapters.forge.client import Answer, NotThere
 from app.adapters.forge.gitea_reader import GiteaReader
 from app.adapters.forge.gitea_rows import Row, author_of, path_of, said_by, text_of
@@ -132,5 +134,6 @@ def _id_of(row: Row) -> int:
 
 def _ids_named(rows: object, name: str) -> list[int]:
     """Return the ids of the labels of exactly this name, lowest first; there may be several."""
-    found = [row for row in rows if is_object(row)] if isinstance(rows, list) else []  # pyright: ignore[reportUnknownVariableType]
+    known = cast(list[object], rows) if isinstance(rows, list) else []
+    found = [row for row in known if is_object(row)]
     return sorted(_id_of(row) for row in found if row.get("name") == name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from typing import cast
 from urllib.parse import quote, urljoin, urlsplit
 
 from app.adapters.forge.gitea_reader import GiteaReader
@@ -203,8 +204,9 @@ def _line(row: Row, name: str) -> int | None:
 
 
 def _listed(row: Row, name: str) -> Iterator[Row]:
-    rows = row.get(name)
-    return (one for one in rows if is_object(one)) if isinstance(rows, list) else iter(())
+    rows: object = row.get(name)
+    known = cast(list[object], rows) if isinstance(rows, list) else []
+    return (one for one in known if is_object(one))
 
 
 def _log_of(name: str, logs: dict[str, str]) -> str:

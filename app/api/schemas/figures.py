@@ -1,5 +1,7 @@
 """Models of the figures of a project's runs."""
 
+# stands alone: the models of projects fill a file
+
 from __future__ import annotations
 
 from datetime import date

@@ -69,7 +69,8 @@ def delivery_line(run: dict[str, Any]) -> str:
     if not given:
         return "-"
     kind = str(given.get("kind", "")).replace("_", " ")
-    ci = str((given.get("ci") or {}).get("state") or CiState.UNKNOWN)
+    told: dict[str, Any] = given.get("ci") or {}
+    ci = str(told.get("state") or CiState.UNKNOWN)
     more = "" if ci == CiState.UNKNOWN else f", CI {ci}"
     return f"{kind} #{given.get('number')} {given.get('state')}, {size_of(given)}{more}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from nicegui import ui
 from nicegui.events import ValueChangeEventArguments
@@ -102,7 +103,7 @@ class ImportScreen:
         self._state.load(found)
         self._show()
 
-    def _change_forge(self, event: ValueChangeEventArguments) -> None:
+    def _change_forge(self, event: ValueChangeEventArguments[Any]) -> None:
         chosen = self._forges.get(str(event.value))
         if chosen is not None and not self._state.is_adding:
             self._session.go(f"/projects/import?forge={chosen.id}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from typing import Any, cast
 
 from nicegui import background_tasks, ui
 
@@ -80,7 +81,7 @@ class ForgeIssuePanel:
         )
         if self._issue.body != self._shown:
             self._shown = self._issue.body
-            background_tasks.create(self._format.request(), name="format an issue")
+            cast("Any", background_tasks).create(self._format.request(), name="format an issue")
 
     def _show_text(self, html: str) -> None:
         if not self._session.client.is_deleted:

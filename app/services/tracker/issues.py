@@ -280,7 +280,7 @@ class IssueService:
         running = self._project_runs.issues({project.id: [issue.number]})[project.id]
         changes = self._tracker.open_changes_of([project.id]).get(project.id, {})
         around = Around(self._claims(project), running, changes)
-        return view_of(issue, _hold(project, issue, around, opened), ())
+        return view_of(issue, hold_of(project, issue, around, opened), ())
 
     def _views(
         self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
