@@ -12,14 +12,16 @@ from app.records.tables import ChangeRequest, Project
 from app.server.startup import CannotStart
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
 from tests.fakes.agents.runs import shell
+from tests.fakes.forges.github.twin import GithubTwin
 from tests.fakes.forges.hosted import Hosted
 from tests.fakes.forges.twin import ForgeTwin
 
 
-@pytest.fixture(params=["forgejo", "gitea"])
+@pytest.fixture(params=["forgejo", "gitea", "github"])
 def twin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ForgeTwin]:
     """A twin of a forge with the repository acme/shop."""
-    with ForgeTwin(tmp_path / "forge", request.param) as twin:
+    of_kind = GithubTwin if request.param == "github" else ForgeTwin
+    with of_kind(tmp_path / "forge", request.param) as twin:
         twin.add_token("TOKEN_BOT")
         twin.add_repository("acme/shop")
         yield twin
