@@ -50,6 +50,8 @@ _ALLOWED = {
     "squash": "allow_squash_merge",
     "rebase": "allow_rebase_merge",
 }
+# states in which a merge is possible
+_ABLE = ("clean", "unstable", "has_hooks", "unknown")
 _DRAFTING = "mutation($id: ID!) {{ {name}(input: {{pullRequestId: $id}}) {{ clientMutationId }} }}"
 
 
@@ -219,7 +221,7 @@ class GithubRequests(GithubReader):
             if _is_style_refused(answer):
                 allowed = self._other_styles(repo, styles)
                 if allowed is None:
-                    return Merged(None, said_by(answer))
+                    return Merged(None, said_by(answer).rstrip("."))
                 style = allowed
                 continue
             seconds = next(waits, None)
@@ -301,7 +303,10 @@ def _merged(row: Row | None, number: int, answer: Answer) -> Merged | None:
         return Merged(None, words, has_conflicts=True)
     if _is_style_refused(answer):
         return None
-    is_computing = row.get("mergeable") is None or "base branch was modified" in (
-        answer.message.lower()
-    )
-    return None if is_computing or answer.status >= 500 else Merged(None, said_by(answer))
+    said = answer.message.lower()
+    # what was refused a moment ago may have been computed since
+    is_able = row.get("mergeable") and row.get("mergeable_state") in _ABLE
+    is_computing = row.get("mergeable") is None or (answer.status == 405 and is_able)
+    if is_computing or "base branch was modified" in said or answer.status >= 500:
+        return None
+    return Merged(None, said_by(answer).rstrip("."))

@@ -142,6 +142,8 @@ class GithubHosted(Hosted):
         given |= {name: row[name] for name in ("merged", "additions", "deletions", "changed_files")}
         given["mergeable"] = row["mergeable"] if is_known else None
         given["mergeable_state"] = "clean" if row["mergeable"] else "dirty"
+        if row["draft"]:
+            given["mergeable_state"] = "draft"
         return filled("pull-request", given)
 
     # --- answers -------------------------------------------------------------------------------

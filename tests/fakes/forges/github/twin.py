@@ -93,6 +93,12 @@ class GithubTwin(ForgeTwin):
         until = self.ends.get(token)
         return until is not None and until < self.now()
 
+    def scopes_told(self, token: str) -> dict[str, str]:
+        """Return the header by which GitHub names a classic token's scopes."""
+        known = self.tokens.get(token)
+        is_classic = known is not None and not token.startswith(("github_pat_", "ghs_"))
+        return {"X-OAuth-Scopes": ", ".join(known.scopes)} if known and is_classic else {}
+
     # --- answers -------------------------------------------------------------------------------
 
     def _answer(self, method: str, path: str, query: Any, body: Any, token: str) -> Any:
@@ -223,7 +229,7 @@ class GithubTwin(ForgeTwin):
 
 
 class _GithubHandler(Handler):
-    twin: GithubTwin
+    twin: GithubTwin  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _serve(self) -> None:
         parts = urlsplit(self.path)
@@ -258,13 +264,7 @@ class _GithubHandler(Handler):
         else:
             content = json.dumps(found).encode()
         signed = self.headers.get("Authorization", "")
-        known = self.twin.tokens.get(signed.removeprefix("Bearer "))
-        if (
-            (known is not None and "repo" in known.scopes)
-            or (known and not known.scopes)
-            or (known is not None and not set(known.scopes) & set(EVERYTHING))
-        ):
-            headers["X-OAuth-Scopes"] = ", ".join(known.scopes)
+        headers |= self.twin.scopes_told(signed.removeprefix("Bearer "))
         if status == 200 and self.command == "GET":
             told = hashlib.sha256(content + signed.encode()).hexdigest()
             headers["ETag"] = f'W/"{told}"'
@@ -302,7 +302,7 @@ class _GithubHandler(Handler):
         is_over = self.twin.is_over(token)
         if known is None or hosted is None or is_over:
             self._refuse_git(401)
-        elif "receive-pack" in path + query and not hosted.may_push(known.login):
+        elif "receive-pack" in path + query and known.login not in (*hosted.writers, "acme"):
             self._refuse_git(403)
         else:
             self._answer_git(path, query, raw)
