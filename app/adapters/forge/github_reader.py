@@ -8,14 +8,19 @@ from time import sleep
 from typing import Any
 
 from app.adapters.forge.client import Answer, NotThere
-from app.adapters.forge.gitea_rows import Row, name_of, path_of, said_by, text_of
+from app.adapters.forge.gitea_rows import Row, name_of, part_of, path_of, said_by, text_of
 from app.adapters.forge.github_app import AppSignIn
 from app.adapters.forge.github_client import GithubClient, TokenSignIn
-from app.adapters.forge.github_rows import home_of, is_own, repository_of
+from app.adapters.forge.github_rows import home_of, is_own, refusal_of, repository_of
 from app.services.ports import ForgeSilent, HostedRepository, Repository
 
 # gone: an issue that was deleted, or issues that are switched off
 _MISSING = (404, 410)
+# what a hook tells of
+HOOKED = [
+    *("issues", "issue_comment", "pull_request", "pull_request_review"),
+    *("pull_request_review_comment", "push", "status", "check_suite"),
+]
 
 
 class GithubReader:
@@ -63,6 +68,23 @@ class GithubReader:
             with closing(GithubClient(self.client.api, token)) as client:
                 found += client.entries("/installation/repositories", "repositories")
         return found
+
+    def install_hook(self, full_name: str, url: str, secret: str) -> str:
+        """Have a repository send hooks to an address, unless it does; return why not, or "".
+
+        That needs admin rights there. Raises ForgeSilent.
+        """
+        path = f"{path_of(Repository('', '', full_name=full_name))}/hooks"
+        try:
+            known = self.client.pages(path)
+        except NotThere as problem:
+            return said_by(problem.answer)
+        if any(part_of(one, "config").get("url") == url for one in known):
+            return ""
+        config = {"url": url, "content_type": "json", "secret": secret, "insecure_ssl": "0"}
+        body = {"name": "web", "active": True, "events": HOOKED, "config": config}
+        made = self.client.send("POST", path, body)
+        return "" if made.is_good else refusal_of(made)
 
     def pulls(self, repo: Repository, **params: Any) -> list[dict[str, Any]]:
         """Return pull requests whose head is in the repository itself, without those of forks."""

@@ -28,6 +28,7 @@ from app.adapters.forge.github_rows import (
     ending_of,
     issue_to_settle,
     merge_of,
+    refusal_of,
     state_of,
 )
 from app.domain.json.objects import is_object
@@ -264,14 +265,6 @@ class GithubRequests(GithubReader):
         """Return a moment as GitHub would have written it: its clock, whole seconds."""
         there = moment + timedelta(seconds=self.client.ahead)
         return there.replace(microsecond=0) - timedelta(seconds=1)
-
-
-def refusal_of(answer: Answer) -> str:
-    """Return why GitHub refused something: the reasons of its errors, else its sentence."""
-    told: Any = answer.row.get("errors")
-    errors: list[Any] = told if isinstance(told, list) else []
-    words = [text_of(one, "message") if is_object(one) else str(one)[:300] for one in errors]
-    return "; ".join(one for one in words if one)[:500] or said_by(answer)
 
 
 def _is_unknown(answer: Answer) -> bool:

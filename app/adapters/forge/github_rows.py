@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_rows import (
     DRAFT,
     Row,
@@ -12,8 +14,10 @@ from app.adapters.forge.gitea_rows import (
     moment_of,
     number_of,
     part_of,
+    said_by,
     text_of,
 )
+from app.domain.json.objects import is_object
 from app.services.ports import (
     Change,
     ChangeOrder,
@@ -118,3 +122,11 @@ def repository_of(row: Row) -> HostedRepository:
     """Return the repository of a row; what is disabled by GitHub is as good as archived."""
     found = hosted_of(row)
     return replace(found, is_archived=found.is_archived or bool(row.get("disabled")))
+
+
+def refusal_of(answer: Answer) -> str:
+    """Return why GitHub refused something: the reasons of its errors, else its sentence."""
+    told: Any = answer.row.get("errors")
+    errors: list[Any] = told if isinstance(told, list) else []
+    words = [text_of(one, "message") if is_object(one) else str(one)[:300] for one in errors]
+    return "; ".join(one for one in words if one)[:500] or said_by(answer)

@@ -160,6 +160,7 @@ class GithubHosted(Hosted):
             (r"/issues/(\d+)/comments", self._comments),
             (r"/issues/(\d+)/dependencies/blocked_by", self._blocked_by),
             (r"/collaborators", self._collaborators),
+            (r"/hooks", self._hooks),
             (r"/pulls", self._list_pulls),
             (r"/pulls/(\d+)", self._one_pull),
             (r"/pulls/(\d+)/merge", self._merge_one),
@@ -236,6 +237,14 @@ class GithubHosted(Hosted):
             for name, may in names.items()
             if may or not only_writers
         ]
+
+    def _hooks(self, method: str, _: Any, body: Any, login: str) -> Made:
+        if login != self.owner:
+            return NOT_FOUND
+        if method == "GET":
+            return 200, [filled("hook", one) for one in self.hooks]
+        self.hooks.append({**body, "id": len(self.hooks) + 1})
+        return 201, filled("hook", self.hooks[-1])
 
     def _list_pulls(self, method: str, query: Any, body: Any, login: str) -> Made:
         if method == "POST":
