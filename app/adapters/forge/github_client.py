@@ -169,7 +169,9 @@ class GithubClient(ForgeClient):
             self._wait_to_write()
             self.counted += 1
             return super()._fetch(method, url, headers=headers, **more)
-        key = headers["Authorization"], str(httpx.URL(url, params=more.get("params")))
+        # without any, `params` would take away what the address asks for
+        asked = httpx.URL(url, params=more["params"]) if more.get("params") else url
+        key = headers["Authorization"], str(asked)
         known = self._kept.find(key)
         if known is not None:
             headers["If-None-Match"] = known.headers["etag"]
