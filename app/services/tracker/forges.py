@@ -254,7 +254,8 @@ class ForgeService:
         except ForgeSilent as silence:
             raise _refusal(field, address, silence) from silence
         except ValueError as problem:
-            raise Invalid.field(field, f"{str(problem).capitalize()}.") from problem
+            said = str(problem)
+            raise Invalid.field(field, f"{said[:1].upper()}{said[1:]}.") from problem
 
 
 def _refusal(field: str, address: str, silence: ForgeSilent) -> Exception:
