@@ -33,7 +33,7 @@ class UnusableKey(ValueError):
 
 @dataclass(frozen=True)
 class Installation:
-    """Where an App is installed, and what it was granted there."""
+    """A place where an App is installed, and what it was granted there."""
 
     id: int
     owner: str
@@ -125,7 +125,7 @@ class AppSignIn:
 
 @dataclass(frozen=True)
 class _Claims:
-    """Who an App is, signed by its key: JSON Web Tokens."""
+    """The claims of an App, signed by its key: JSON Web Tokens."""
 
     _app_id: str
     _key: RSAPrivateKey = field(repr=False)

@@ -30,7 +30,7 @@ _BY_NAME = re.compile(r"/repos/([^/]+)/[^/?]+")
 
 
 class SignIn(Protocol):
-    """How requests to GitHub are signed in."""
+    """The sign-in of requests to GitHub."""
 
     @property
     def refused(self) -> str | None:

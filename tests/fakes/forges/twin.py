@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.fakes.forges.git_side import GitSide
@@ -45,7 +45,7 @@ class ForgeTwin:
         """Return what answers its calls."""
         return Handler
 
-    def __enter__(self) -> ForgeTwin:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
