@@ -19,6 +19,7 @@ from app.adapters.forge.gitea_rows import (
     remark_of,
     text_of,
 )
+from app.adapters.forge.github_claims import GithubClaims
 from app.adapters.forge.github_requests import GithubRequests
 from app.adapters.forge.github_rows import blockers_counted, home_of
 from app.domain.issues import blockers_of
@@ -30,7 +31,7 @@ from app.services.ports import ForgeSilent, Issue, Ready, Repository, Said
 _STEADY = {"sort": "created", "direction": "asc"}
 
 
-class GithubForge(GithubRequests):
+class GithubForge(GithubClaims, GithubRequests):
     """The issues and pull requests of GitHub's repositories."""
 
     # False once this server has shown that it keeps no dependencies

@@ -51,6 +51,9 @@ _ALLOWED = {
     "squash": "allow_squash_merge",
     "rebase": "allow_rebase_merge",
 }
+# the longest wait for a GitHub that lost an answer, seconds
+LONGEST_LOOK = 10
+LOST = Answer(500, None, {})
 # states in which a merge is possible
 _ABLE = ("clean", "unstable", "has_hooks", "unknown")
 _DRAFTING = "mutation($id: ID!) {{ {name}(input: {{pullRequestId: $id}}) {{ clientMutationId }} }}"
@@ -122,10 +125,13 @@ class GithubRequests(GithubReader):
         return delivery_of_row(known, order)
 
     def _request_of(self, repo: Repository, order: ChangeOrder) -> Row | None:
-        """Return the open request of the order's branch, the run's own before others."""
-        rows = sorted(self._on(repo, order.branch, "open"), key=number_of)
+        """Return the run's own request, in every state, else the open one of its branch."""
+        rows = sorted(self._on(repo, order.branch, "all"), key=number_of)
+        are_open = [row for row in rows if ending_of(row) == "open"]
         own = [row for row in rows if order.run_id in runs_marked(text_of(row, "body"))]
-        return next(iter(own or rows), None)
+        own_open = [row for row in own if row in are_open]
+        # one that ended while its answer was lost is not opened again
+        return next(iter(own_open or own[-1:] or are_open), None)
 
     def _post(self, repo: Repository, order: ChangeOrder) -> Row:
         body: dict[str, Any] = {
@@ -211,7 +217,14 @@ class GithubRequests(GithubReader):
         style = next(styles)
         while True:
             path = f"{path_of(repo)}/pulls/{number}/merge"
-            answer = self.client.send("PUT", path, body | {"merge_method": style})
+            try:
+                answer = self.client.send("PUT", path, body | {"merge_method": style})
+            except ForgeSilent as silence:
+                if silence.needs_attention:
+                    raise
+                # it may have been made: read, then judge
+                answer = LOST
+                self.pause(min(silence.retry_after or 1, LONGEST_LOOK))
             # a refused, a lost and a successful merge can look alike
             row = self.one(repo, f"/pulls/{number}")
             outcome = _merged(row, number, answer)
@@ -241,8 +254,11 @@ class GithubRequests(GithubReader):
         if row is None or ending_of(row) != "open":
             return False
         if because:
-            path = f"{path_of(repo)}/issues/{number}/comments"
-            self.client.send("POST", path, {"body": because})
+            below = f"/issues/{number}/comments"
+            told = self.rows(repo, below, {})
+            # unless its last comment says just that: an answer was lost
+            if not told or text_of(told[-1], "body") != because:
+                self.client.send("POST", f"{path_of(repo)}{below}", {"body": because})
         self.client.send("PATCH", f"{path_of(repo)}/pulls/{number}", {"state": "closed"})
         after = self.one(repo, f"/pulls/{number}")
         if after is not None and ending_of(after) == "open":

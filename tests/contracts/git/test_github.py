@@ -249,6 +249,40 @@ def test_a_repository_that_the_token_does_not_see_proves_nothing_about_its_issue
     assert forge.repository("acme/shop") is None
 
 
+# --- what is told on an issue ---------------------------------------------------------------
+
+
+def test_an_issue_is_told_of_a_run_by_one_comment_that_is_kept_up_to_date(
+    forge: GithubForge, shop: GithubHosted
+) -> None:
+    # a mark can be copied by anybody
+    shop.say(1, "outsider", "<!-- runyard:run_1 -->")
+    told = forge.tell(REPO, 1, "run_1", "Runyard is working on this.", None)
+    assert forge.tell(REPO, 1, "run_1", "Runyard is working on this.", None) == told
+    assert forge.tell(REPO, 1, "run_1", "It succeeded.", told) == told
+    bodies = [one["body"] for one in shop.comments[1]]
+    assert bodies[1:] == ["It succeeded.\n\n<!-- runyard:run_1 -->"]
+    shop.comments[1].pop()
+    assert forge.tell(REPO, 1, "run_1", "It was merged.", told) == told
+    assert len(shop.comments[1]) == 1
+    assert forge.tell(REPO, 4711, "run_1", "Nobody.", None) is None
+
+
+def test_a_label_is_made_where_it_is_missing_and_goes_again(
+    forge: GithubForge, shop: GithubHosted
+) -> None:
+    assert forge.has_label(REPO, "ready-for-agent")
+    assert not forge.has_label(REPO, "agent working/now")
+    for _ in range(2):
+        assert forge.add_label(REPO, 1, "agent working/now")
+    labels = shop.issues[1]["labels"]
+    assert [one["name"] for one in labels] == ["ready-for-agent", "agent working/now"]
+    for _ in range(2):
+        forge.drop_label(REPO, 1, "agent working/now")
+    assert [one["name"] for one in labels] == ["ready-for-agent"]
+    assert not forge.add_label(REPO, 4711, "agent working/now")
+
+
 # --- merging ---------------------------------------------------------------------------------
 
 

@@ -159,6 +159,9 @@ class GithubHosted(Hosted):
             (r"/issues/(\d+)", self._one_issue),
             (r"/issues/(\d+)/comments", self._comments),
             (r"/issues/(\d+)/dependencies/blocked_by", self._blocked_by),
+            (r"/issues/(\d+)/labels", self._give_label),
+            (r"/issues/comments/(\d+)", self._change_comment),
+            (r"/labels", self._all_labels),
             (r"/collaborators", self._collaborators),
             (r"/hooks", self._hooks),
             (r"/pulls", self._list_pulls),
@@ -168,6 +171,8 @@ class GithubHosted(Hosted):
             if match := re.fullmatch(pattern, below):
                 numbers = [int(one) for one in match.groups()]
                 return answer(method, query, body, login, *numbers)
+        if match := re.fullmatch(r"/issues/(\d+)/labels/(.+)", below):
+            return self._take_label(int(match[1]), match[2])
         if match := re.fullmatch(r"/compare/([^.]+)\.\.\.([^.]+)", below):
             parted = self.git.base_of(self.place, match[1], match[2])
             given = {"merge_base_commit": {"sha": parted}}
@@ -206,6 +211,34 @@ class GithubHosted(Hosted):
         if method == "POST":
             return 201, self._comment_row(self.say(number, login, body["body"]))
         return 200, [self._comment_row(one) for one in self.comments.get(number, [])]
+
+    def _change_comment(self, _: str, __: Any, body: Any, login: str, number: int) -> Made:
+        for row in (one for said_ in self.comments.values() for one in said_):
+            if row["id"] == number:
+                row |= {"body": body["body"], "updated_at": stamp()}
+                return 200, self._comment_row(row)
+        return NOT_FOUND
+
+    def _all_labels(self, method: str, _: Any, body: Any, __: str) -> Made:
+        if method == "GET":
+            return 200, [filled("label", one) for one in self.labels]
+        if any(one["name"].lower() == body["name"].lower() for one in self.labels):
+            return invalid(field="name", code="already_exists")
+        return 201, filled("label", self.add_label(body["name"]))
+
+    def _give_label(self, _: str, __: Any, body: Any, ___: str, number: int) -> Made:
+        labels = self.issues[number]["labels"]
+        known = {one["name"]: one for one in self.labels}
+        has = {one["name"] for one in labels}
+        labels += [known[name] for name in body["labels"] if name not in has]
+        return 200, [filled("label", one) for one in labels]
+
+    def _take_label(self, number: int, name: str) -> Made:
+        labels = self.issues[number]["labels"]
+        if name not in [one["name"] for one in labels]:
+            return said(404, "Label does not exist")
+        labels[:] = [one for one in labels if one["name"] != name]
+        return 200, [filled("label", one) for one in labels]
 
     def _comment_row(self, row: dict[str, Any]) -> dict[str, Any]:
         told = {name: row[name] for name in ("id", "body", "created_at", "updated_at")}
