@@ -361,3 +361,27 @@ def test_a_lost_answer_to_a_merge_is_found_out_by_reading(
     merged = forge.merge(REPO, opened.number, head_sha=head, message="Merge it")
     assert merged.sha == shop.git.tip(shop.place, "main")
     assert twin.calls("PUT", "/merge") == 1
+
+
+# --- what it costs ---------------------------------------------------------------------------
+
+
+def test_looks_at_many_projects_count_for_nothing_while_nothing_changes(
+    forge: GithubForge, twin: GithubTwin, shop: GithubHosted
+) -> None:
+    repos: list[Repository] = []
+    for number in range(20):
+        name = f"acme/shop-{number}"
+        # without a branch they need no repository of their own
+        hosted = GithubHosted(name, number + 10, twin.url, shop.place, twin.git, ("bot",))
+        hosted.write("Broken", "", "ready-for-agent")
+        twin.hosted[name] = hosted
+        repos.append(Repository(f"proj_{number}", "", full_name=name))
+    first = forge.ready_issues(repos)
+    counted = twin.counted
+    # issues, who may write, and pull requests
+    assert counted <= 3 * len(repos)
+    for _ in range(2):
+        assert forge.ready_issues(repos) == first
+    assert twin.counted == counted
+    assert None not in first.values()
