@@ -71,6 +71,9 @@ class ForgeClient:
     a refused token never: a person has to replace that, which makes another client.
     """
 
+    # what asks for a whole page
+    paging: Mapping[str, int] = {"limit": PAGE_SIZE, "page": 1}
+
     def __init__(
         self,
         api: str,
@@ -175,7 +178,7 @@ class ForgeClient:
 
     def _walk(self, path: str, params: Mapping[str, Any] | None) -> Iterator[Answer]:
         url: str | None = f"{self._api}{path}"
-        wanted: dict[str, Any] | None = {"limit": PAGE_SIZE, "page": 1} | dict(params or {})
+        wanted: dict[str, Any] | None = {**self.paging, **(params or {})}
         for _ in range(MOST_PAGES):
             if url is None:
                 return
@@ -254,9 +257,9 @@ class ForgeClient:
         if status == 401:
             raise self._refuse("the forge refused the token")
         if status == 403:
-            raise ForgeSilent(_lacks(answer), needs_attention=True)
+            raise ForgeSilent(self._lacks(answer), needs_attention=True)
         if status in (502, 503, 504):
-            raise self._broken(f"it answered {status}", _seconds_of(headers))
+            raise self._broken(f"it answered {status}", seconds_of(headers))
         is_moved = status in _MOVED
         if response.content.strip() and not is_json and not is_moved and status < 400:
             raise self._broken("its answer is not JSON")
@@ -265,13 +268,16 @@ class ForgeClient:
                 self._failures = 0
         return answer
 
+    def _lacks(self, answer: Answer) -> str:
+        return answer.message or "the forge does not allow this"
+
     def _refuse(self, because: str) -> ForgeSilent:
         with self._guard:
             self._refused = because
         return ForgeSilent(because, needs_attention=True)
 
     def _limited(self, headers: Mapping[str, str]) -> ForgeSilent:
-        wait = _seconds_of(headers)
+        wait = seconds_of(headers)
         if wait is None:
             reset = headers.get("x-ratelimit-reset", "")
             wait = int(reset) - int(time()) if reset.isascii() and reset.isdigit() else 60
@@ -350,7 +356,7 @@ def _is_limit(answer: Answer) -> bool:
     return is_spent or "retry-after" in headers or bool(_LIMIT_WORDS.search(answer.message))
 
 
-def _seconds_of(headers: Mapping[str, str]) -> int | None:
+def seconds_of(headers: Mapping[str, str]) -> int | None:
     """Return what `Retry-After` asks for, in seconds; None if it asks for nothing readable."""
     said = headers.get("retry-after", "").strip()
     if said.isascii() and said.isdigit():
@@ -359,10 +365,6 @@ def _seconds_of(headers: Mapping[str, str]) -> int | None:
         return int(email.utils.parsedate_to_datetime(said).timestamp() - time())
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _lacks(answer: Answer) -> str:
-    return answer.message or "the forge does not allow this"
 
 
 def _words_of(problem: Exception) -> str:

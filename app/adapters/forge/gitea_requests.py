@@ -251,6 +251,9 @@ class GiteaRequests(GiteaReader):
             raise ForgeSilent("the pull request was not closed")
         return True
 
+    def settle(self, repo: Repository, number: int) -> None:
+        """Do nothing: a merge into any branch closes the issue there."""
+
     def _cut(self, moment: datetime) -> datetime:
         """Return a moment as the forge would have written it: its clock, whole seconds."""
         there = moment + timedelta(seconds=self.client.ahead)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from app.adapters.forge import github_probe
 from app.adapters.forge.client import CONNECT_SECONDS, READ_SECONDS, Answer, ForgeClient
 from app.adapters.forge.meter import Meter
 from app.domain.json.objects import is_object
@@ -24,21 +25,27 @@ _VERSION_CAP = 4096
 
 def find_kind(address: str) -> tuple[ForgeKind, str]:
     """Return the kind of forge at an address and its version. Raises ForgeSilent."""
+    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     try:
-        with (
-            httpx.Client(
-                timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), trust_env=False
-            ) as http,
-            http.stream("GET", f"{address}{GITEA_API}/version") as answer,
-        ):
-            start = next(answer.iter_bytes(_VERSION_CAP), b"")
-            version = _version_of(start) if answer.status_code == 200 else None
+        with httpx.Client(timeout=timeout, trust_env=False) as http:
+            # github.com needs no question
+            version = None if github_probe.is_hosted(address) else _gitea_version(http, address)
+            github = github_probe.version_of(http, address) if version is None else None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
         raise ForgeSilent("no forge answers at this address") from problem
+    if github is not None:
+        return ForgeKind.GITHUB, github
     if version is None:
-        raise ForgeSilent("there is no Forgejo or Gitea at this address", needs_attention=True)
+        said = "there is no Forgejo, Gitea or GitHub at this address"
+        raise ForgeSilent(said, needs_attention=True)
     # Forgejo tells which Gitea it is compatible with
     return (ForgeKind.FORGEJO if "+gitea-" in version else ForgeKind.GITEA), version
+
+
+def _gitea_version(http: httpx.Client, address: str) -> str | None:
+    with http.stream("GET", f"{address}{GITEA_API}/version") as answer:
+        start = next(answer.iter_bytes(_VERSION_CAP), b"")
+        return _version_of(start) if answer.status_code == 200 else None
 
 
 def _version_of(start: bytes) -> str | None:

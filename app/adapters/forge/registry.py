@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
@@ -12,6 +13,10 @@ import structlog
 
 from app.adapters.forge.client import ForgeClient
 from app.adapters.forge.gitea import GiteaForge
+from app.adapters.forge.github import GithubForge
+from app.adapters.forge.github_app import AppSignIn
+from app.adapters.forge.github_client import GithubClient, SignIn, TokenSignIn
+from app.adapters.forge.github_probe import api_of, examine_app, examine_token
 from app.adapters.forge.meter import Meter
 from app.adapters.forge.probe import GITEA_API, examine, find_kind
 from app.adapters.forge.tracked import TrackedForge
@@ -32,16 +37,19 @@ from app.services.ports import (
 )
 
 log = structlog.get_logger()
+# tokens that were lent to Apps and are masked; each serves for an hour
+MOST_LENT = 64
 
 
 class ForgeRow(Protocol):
-    """A forge as it is stored; its token is encrypted."""
+    """A forge as it is stored; its token, or its App's private key, is encrypted."""
 
     id: str
     url: str
     kind: str
     token: str
     hook_secret: str | None
+    app_id: str | None
     acts_as: str
     checked_at: datetime
 
@@ -79,6 +87,9 @@ class ForgeRegistry:
         self._meters: dict[str, Meter] = {}
         # by id, with the encrypted token that it was made for, and when that was found good
         self._known: dict[str, tuple[str, datetime, TrackedForge]] = {}
+        # the same for git: a token that was lent to an App serves both
+        self._signed_in: dict[str, tuple[tuple[str, datetime], SignIn]] = {}
+        self._lent: deque[Secret] = deque(maxlen=MOST_LENT)
 
     def rows(self) -> tuple[ForgeRow, ...]:
         """Return all forges, as they were at the last `refresh`."""
@@ -100,7 +111,9 @@ class ForgeRegistry:
                     if one and text:
                         unsealed[one] = text
                         masked.append(Secret(f"the {what} of {row.url}", text))
-            self.tokens, self._unsealed, self._rows = tuple(masked), unsealed, rows
+            with self._guard:
+                self.tokens = (*masked, *self._lent)
+            self._unsealed, self._rows = unsealed, rows
 
     def _text_of(self, sealed: str) -> str | None:
         """Return a secret's text, None if another server rotated the key of it meanwhile."""
@@ -137,13 +150,15 @@ class ForgeRegistry:
         return None if project.forge_id is None else self._tracked(project.forge_id).remote
 
     def sign_in(self, origin: str) -> list[tuple[str, str]]:
-        """Return git's settings for an origin at a known forge, bound to that forge's address."""
+        """Return git's settings for an origin at a known forge, bound to that forge's address.
+
+        Raises ForgeSilent if an App is lent no token now.
+        """
         if not origin.startswith(("https://", "http://")):
             return []
         for row in self.rows():
-            token = self._unsealed.get(row.token)
-            if token is not None and repository_name(row.url, origin) is not None:
-                name = row.acts_as or "runyard"
+            if row.token in self._unsealed and repository_name(row.url, origin) is not None:
+                name, token = self._password(row, origin)
                 pair = base64.b64encode(f"{name}:{token}".encode()).decode()
                 place = f"http.{row.url}/"
                 return [
@@ -157,11 +172,22 @@ class ForgeRegistry:
         """Return the kind of forge at an address and its version. Raises ForgeSilent."""
         return find_kind(address)
 
-    def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
-        """Return what a token may do at an address. Raises ForgeSilent."""
+    def inspect(
+        self, address: str, kind: str | None, token: str, app_id: str | None = None
+    ) -> ForgeStanding:
+        """Return what a token may do at an address, or an App with its private key.
+
+        Raises ForgeSilent, ValueError if that key is none.
+        """
         found, version = find_kind(address)
         if kind is not None and kind != found:
             raise ForgeSilent(f"this is {found}, not {kind}", needs_attention=True)
+        if app_id is not None:
+            if found != ForgeKind.GITHUB:
+                raise ForgeSilent(f"{found} knows no Apps: give a token", needs_attention=True)
+            return examine_app(version, AppSignIn(api_of(address), app_id, token))
+        if found == ForgeKind.GITHUB:
+            return examine_token(address, version, token)
         return examine(address, found, version, token, self._meter_at(address))
 
     def repository(self, forge_id: str, full_name: str) -> HostedRepository | None:
@@ -211,11 +237,44 @@ class ForgeRegistry:
             return known[2]
 
     def _make(self, row: ForgeRow) -> TrackedForge:
+        meter, secret = self._meter_at(row.url), self._secret_of(row)
         if row.kind == ForgeKind.GITHUB:
-            raise ForgeSilent("GitHub cannot be used yet", needs_attention=True)
-        token = self._unsealed.get(row.token) or self._text_of(row.token)
-        if token is None:
+            github = GithubClient(api_of(row.url), self._sign_in_of(row), meter=meter)
+            return TrackedForge(GithubForge(github), self._store)
+        client = ForgeClient(f"{row.url}{GITEA_API}", secret, meter=meter)
+        return TrackedForge(GiteaForge(client), self._store)
+
+    def _secret_of(self, row: ForgeRow) -> str:
+        """Return a forge's token or private key. Raises ForgeSilent if the key does not open it."""
+        secret = self._unsealed.get(row.token) or self._text_of(row.token)
+        if secret is None:
             because = "this server's key does not open its token: copy the key file, and restart"
             raise ForgeSilent(because, needs_attention=True)
-        client = ForgeClient(f"{row.url}{GITEA_API}", token, meter=self._meter_at(row.url))
-        return TrackedForge(GiteaForge(client), self._store)
+        return secret
+
+    def _sign_in_of(self, row: ForgeRow) -> SignIn:
+        """Return how to sign in at a GitHub, the same for the API and for git."""
+        now = row.token, row.checked_at
+        known = self._signed_in.get(row.id)
+        if known is None or known[0] != now:
+            secret, api = self._secret_of(row), api_of(row.url)
+            made = (
+                TokenSignIn(secret)
+                if row.app_id is None
+                else AppSignIn(api, row.app_id, secret, note=self._note_lent)
+            )
+            known = self._signed_in[row.id] = now, made
+        return known[1]
+
+    def _password(self, row: ForgeRow, origin: str) -> tuple[str, str]:
+        """Return the user name and the password for git. Raises ForgeSilent."""
+        if row.kind != ForgeKind.GITHUB:
+            return row.acts_as or "runyard", self._secret_of(row)
+        owner = (repository_name(row.url, origin) or "").partition("/")[0]
+        return "x-access-token", self._sign_in_of(row).bearer(owner)
+
+    def _note_lent(self, token: str) -> None:
+        with self._guard:
+            self._lent.append(Secret("a token of a GitHub App", token))
+            kept = [one for one in self.tokens if one not in self._lent]
+            self.tokens = (*kept, *self._lent)

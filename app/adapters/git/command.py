@@ -23,7 +23,7 @@ from app.adapters.git.environment import (
     open_environment,
     personal_environment,
 )
-from app.services.ports import CannotRead, DiskFull, Unfinished
+from app.services.ports import CannotRead, DiskFull, ForgeSilent, Unfinished
 
 __all__ = [
     "Git",
@@ -173,11 +173,20 @@ class Git:
 
     def signs_in_at(self, origin: str) -> bool:
         """Return True if Runyard has a token of its own for an origin."""
-        return bool(self._settings_at(origin))
+        try:
+            return bool(self._settings_at(origin))
+        except GitFailed:
+            return True
 
     def _settings_at(self, origin: str) -> Sequence[tuple[str, str]]:
         # a folder needs no token, and ssh takes none
-        return self._sign_in(origin) if origin.startswith("http") else ()
+        if not origin.startswith("http"):
+            return ()
+        try:
+            return self._sign_in(origin)
+        except ForgeSilent as silence:
+            said = f"its forge gives no token now: {silence}"
+            raise GitFailed(f"git could not sign in: {said}", said) from silence
 
     def version(self) -> str:
         """Return git's version, such as `2.39.5`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -22,18 +22,28 @@ def forges() -> Call[list[schemas.ForgeOut]]:
 
 
 def add_forge(
-    url: str, token: str, *, kind: str | None = None, name: str | None = None
+    url: str,
+    token: str | None,
+    *,
+    kind: str | None = None,
+    name: str | None = None,
+    app: Mapping[str, str] | None = None,
 ) -> Call[schemas.ForgeOut]:
-    """Keep a forge with its token."""
-    body = only_given({"url": url, "token": token, "kind": kind, "name": name})
+    """Keep a forge with its token, or with a GitHub App: its `id` and a `private_key`."""
+    body = only_given({"url": url, "token": token, "app": app, "kind": kind, "name": name})
     return Call("POST", "/forges", "ForgeOut", body=body)
 
 
 def change_forge(
-    forge: str, *, name: str | None = None, token: str | None = None
+    forge: str,
+    *,
+    name: str | None = None,
+    token: str | None = None,
+    app: Mapping[str, str] | None = None,
 ) -> Call[schemas.ForgeOut]:
-    """Rename a forge, or give it another token."""
-    return Call("PATCH", _of(forge), "ForgeOut", body=only_given({"name": name, "token": token}))
+    """Rename a forge, or give it another token or App."""
+    body = only_given({"name": name, "token": token, "app": app})
+    return Call("PATCH", _of(forge), "ForgeOut", body=body)
 
 
 def check_forge(forge: str) -> Call[schemas.ForgeOut]:

@@ -24,7 +24,7 @@ from app.api.schemas import (
     SealedAnew,
     SpendingOut,
 )
-from app.errors import NotSignedByForge
+from app.errors import Invalid, NotSignedByForge
 from app.services.container import Services
 from app.services.rows import ForgeServer
 from app.services.tracker.forges import unusable
@@ -46,8 +46,9 @@ def routes(services: Services) -> APIRouter:
     def add(body: NewForge, request: Request, response: Response) -> ForgeOut:
         """Keep a forge with its token, after asking it whose token that is and what it may."""
         require_browser(services, request, SETTINGS_PAGE)
+        token, app_id = _secret_of(body)
         added = services.forges.add(
-            body.url, body.token, services.clock(), kind=body.kind, name=body.name
+            body.url, token or "", services.clock(), kind=body.kind, name=body.name, app_id=app_id
         )
         response.headers["Location"] = f"/forges/{added.id}"
         return _out(services, added)
@@ -59,10 +60,11 @@ def routes(services: Services) -> APIRouter:
 
     @router.patch("/forges/{forge_id}", responses=IN_A_BROWSER)
     def change(forge_id: str, body: ForgeChange, request: Request) -> ForgeOut:
-        """Rename a forge, or give it another token, which is checked first."""
+        """Rename a forge, or give it another token or App, which is checked first."""
         require_browser(services, request, SETTINGS_PAGE)
+        token, app_id = _secret_of(body)
         changed = services.forges.change(
-            forge_id, services.clock(), name=body.name, token=body.token
+            forge_id, services.clock(), name=body.name, token=token, app_id=app_id
         )
         return _out(services, changed)
 
@@ -140,6 +142,15 @@ def _secret_routes(services: Services) -> APIRouter:
         return SealedAnew(secrets=services.secret_key.rotate())
 
     return router
+
+
+def _secret_of(body: NewForge | ForgeChange) -> tuple[str | None, str | None]:
+    """Return a token, or an App's private key and its id. Raises Invalid for both at once."""
+    if body.app is None:
+        return body.token, None
+    if body.token:
+        raise Invalid.field("token", "Give a token or an App, not both.")
+    return body.app.private_key, str(body.app.id)
 
 
 def _out(services: Services, forge: ForgeServer) -> ForgeOut:

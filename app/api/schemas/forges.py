@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,11 +11,21 @@ from app.api.schemas.parts import Answer, Body, Moment, Prose
 Kind = Literal["forgejo", "gitea", "github"]
 
 
+class AppKey(Body):
+    """A GitHub App: its number or client id, and a private key of it, in PEM form."""
+
+    id: int | Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+    private_key: str = Field(max_length=20_000, description="Kept encrypted, never shown again.")
+
+
 class NewForge(Body):
-    """The body of `POST /forges`; without a kind it is found out."""
+    """The body of `POST /forges`: a token or an App; without a kind it is found out."""
 
     url: Prose = Field(min_length=1, max_length=500)
-    token: str = Field(max_length=500, description="Kept encrypted, and never shown again.")
+    token: str = Field(
+        default="", max_length=500, description="Kept encrypted, and never shown again."
+    )
+    app: AppKey | None = Field(default=None, description="In place of a token, at GitHub.")
     kind: Kind | None = None
     name: Prose = Field(default="", max_length=80, description="Default: the host.")
 
@@ -25,6 +35,7 @@ class ForgeChange(Body):
 
     name: Prose | None = Field(default=None, max_length=80)
     token: str | None = Field(default=None, max_length=500)
+    app: AppKey | None = None
 
 
 class ActsAs(Answer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,12 @@ from app.domain.tracker.forges import ForgeKind
 
 Forge = Annotated[
     str, typer.Argument(metavar="FORGE", help="A forge's id or name.", show_default=False)
+]
+AppId = Annotated[
+    str | None, typer.Option("--app-id", help="Of a GitHub App, in place of a token.")
+]
+KeyFile = Annotated[
+    Path | None, typer.Option("--private-key-file", help="The App's private key (PEM).")
 ]
 _RIGHTS = {"push": "push", "pull_requests": "open pull requests", "issues": "change issues"}
 
@@ -31,6 +38,7 @@ def register(app: typer.Typer) -> None:
     add = example(
         "runyard forges add https://codeberg.org",
         "runyard forges add https://git.example.org --name work < token.txt",
+        "runyard forges add https://github.com --app-id 4711 --private-key-file runyard.pem",
     )
     forges.command("add", epilog=add)(add_forge)
     forges.command("check", epilog=example("runyard forges check codeberg.org"))(check_forge)
@@ -70,12 +78,16 @@ def add_forge(
     url: Annotated[str, typer.Argument(metavar="URL", help="Its address.", show_default=False)],
     name: Annotated[str | None, typer.Option(help="Its name here (default: its host).")] = None,
     kind: Annotated[ForgeKind | None, typer.Option(help="What it is (default: found out).")] = None,
+    app_id: AppId = None,
+    private_key_file: KeyFile = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Add a forge; its token is asked for, or read from standard input."""
+    app = _app(app_id, private_key_file)
     server = connect(data_dir)
-    call = forge_calls.add_forge(url, _token(), kind=kind and kind.value, name=name)
+    token = None if app else _token()
+    call = forge_calls.add_forge(url, token, kind=kind and kind.value, name=name, app=app)
     _print(server.ask(call), json_only=json_only)
 
 
@@ -90,14 +102,18 @@ def edit_forge(
     new_token: Annotated[
         bool, typer.Option("--new-token", help="Ask for another token, or read it from a pipe.")
     ] = False,
+    app_id: AppId = None,
+    private_key_file: KeyFile = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Rename a forge, or give it another token."""
-    if name is None and not new_token:
-        raise Misused("Say what to change: --name or --new-token.")
+    """Rename a forge, or give it another token or App."""
+    app = _app(app_id, private_key_file)
+    if name is None and not new_token and app is None:
+        raise Misused("Say what to change: --name, --new-token or --app-id.")
     server = connect(data_dir)
-    call = forge_calls.change_forge(forge, name=name, token=_token() if new_token else None)
+    token = _token() if new_token else None
+    call = forge_calls.change_forge(forge, name=name, token=token, app=app)
     _print(server.ask(call), json_only=json_only)
 
 
@@ -242,6 +258,18 @@ def _token() -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("Token", hide_input=True, err=True))
     return sys.stdin.readline().strip()
+
+
+def _app(app_id: str | None, key_file: Path | None) -> dict[str, str] | None:
+    """Return a GitHub App with its private key, None if none is named. Raises Misused."""
+    if app_id is None and key_file is None:
+        return None
+    if app_id is None or key_file is None:
+        raise Misused("Give both: --app-id and --private-key-file.")
+    try:
+        return {"id": app_id, "private_key": key_file.read_text()}
+    except (OSError, UnicodeDecodeError) as problem:
+        raise Misused(f"{key_file} could not be read.") from problem
 
 
 def _standing(forge: dict[str, Any]) -> Painted:

@@ -117,9 +117,15 @@ def address_problem(address: str) -> str | None:
 
 
 def clean_address(address: str) -> str:
-    """Return an address as it is stored: lower-case host, no slash at the end."""
+    """Return an address as it is stored: lower-case host, no slash at the end.
+
+    That of GitHub's API becomes the one that people and git use.
+    """
     parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.lower(), path=parts.path.rstrip("/")).geturl()
+    host, path = parts.netloc.lower(), parts.path.rstrip("/")
+    if host in ("api.github.com", "www.github.com"):
+        host, path = "github.com", ""
+    return parts._replace(netloc=host, path=path.removesuffix("/api/v3")).geturl()
 
 
 def host_of(address: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from nicegui import ui
 
@@ -11,7 +12,7 @@ from app.api.schemas import ForgeOut
 from app.domain.text.durations import two_units
 from app.pages.components.buttons import button, link_button
 from app.pages.components.chips import pill_html
-from app.pages.components.fields import Field, text_field
+from app.pages.components.fields import Field, area_field, text_field
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
@@ -22,7 +23,11 @@ NONE = (
     "pull requests there.</p></div>"
 )
 RIGHTS = {"push": "push", "pull_requests": "open pull requests", "issues": "change issues"}
-SCOPES = "It needs the scopes write:repository, write:issue and read:user."
+SCOPES = (
+    "It needs the scopes write:repository, write:issue and read:user; at GitHub the scope repo, "
+    "or write access to contents, issues and pull requests."
+)
+APP = "A GitHub App in place of a token"
 
 
 class ForgesPanel:
@@ -44,7 +49,7 @@ class ForgesPanel:
             self._fields["url"] = text_field(
                 "Address",
                 placeholder="https://codeberg.org",
-                hint="Of a Forgejo or Gitea. Runyard finds out which it is.",
+                hint="Of a Forgejo, Gitea or GitHub. Runyard finds out which it is.",
                 mono=True,
                 mark="forge-url",
             )
@@ -52,6 +57,16 @@ class ForgesPanel:
             self._fields["token"].control.props("type=password autocomplete=off")
             for field in self._fields.values():
                 field.control.on("keydown.enter", self._add)
+            with ui.element("details").classes("fold"):
+                ui.html(APP, sanitize=clean, tag="summary")
+                self._fields["app_id"] = text_field("App id", mono=True, mark="forge-app-id")
+                self._fields["app"] = area_field(
+                    "Private key",
+                    placeholder="-----BEGIN RSA PRIVATE KEY-----",
+                    hint="The whole .pem file that GitHub made for the App.",
+                    mono=True,
+                    mark="forge-private-key",
+                )
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 self._button = button("Add forge", self._add, kind="pri", mark="forge-add")
@@ -81,7 +96,7 @@ class ForgesPanel:
             field.clear()
         self._button.disable()
         try:
-            added = await self._session.api.add_forge(typed["url"].strip(), typed["token"])
+            added = await self._session.api.add_forge(**_asked(typed))
         except ApiProblem as problem:
             self._refuse(problem)
         except NoAnswer as problem:
@@ -116,6 +131,14 @@ class ForgesPanel:
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
         await self._look()
+
+
+def _asked(typed: dict[str, str]) -> dict[str, Any]:
+    """Return what is sent: the address, and the token or the App that was typed."""
+    url, app_id, key = typed["url"].strip(), typed["app_id"].strip(), typed["app"].strip()
+    if not app_id and not key:
+        return {"url": url, "token": typed["token"]}
+    return {"url": url, "token": typed["token"] or None, "app": {"id": app_id, "private_key": key}}
 
 
 def card_html(forge: ForgeOut) -> str:

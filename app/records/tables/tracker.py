@@ -33,6 +33,8 @@ class ForgeServer(SQLModel, table=True):
     url: str = Field(unique=True)
     # encrypted, see app.adapters.machine.secret_box
     token: str = Field(sa_type=Text)
+    # of a GitHub App, whose private key stands in place of a token
+    app_id: str | None = None
     # signs the hooks that it sends; encrypted, too
     hook_secret: str | None = Field(default=None, sa_type=Text)
     version: str

@@ -143,8 +143,13 @@ class Forges(Protocol):
         """Return the kind of forge at an address and its version. Raises ForgeSilent."""
         ...
 
-    def inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
-        """Return what a token may do at an address. Raises ForgeSilent."""
+    def inspect(
+        self, address: str, kind: str | None, token: str, app_id: str | None = None
+    ) -> ForgeStanding:
+        """Return what a token may do at an address, or an App with its private key.
+
+        Raises ForgeSilent, ValueError if that key is none.
+        """
         ...
 
     def repository(self, forge_id: str, full_name: str) -> HostedRepository | None:
@@ -286,6 +291,13 @@ class PullRequests(Protocol):
 
     def close(self, repo: Repository, number: int, because: str) -> bool:
         """Close a pull request, saying why; False if it is not open. Raises ForgeSilent."""
+        ...
+
+    def settle(self, repo: Repository, number: int) -> None:
+        """Close the issue of a merged pull request, if the forge leaves it open by itself.
+
+        Raises ForgeSilent.
+        """
         ...
 
 

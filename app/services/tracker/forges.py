@@ -86,24 +86,30 @@ class ForgeService:
         raise NotFound(f"There is no forge {forge!r}.")
 
     def add(
-        self, url: str, token: str, now: datetime, *, kind: str | None = None, name: str = ""
+        self,
+        url: str,
+        token: str,
+        now: datetime,
+        *,
+        kind: str | None = None,
+        name: str = "",
+        app_id: str | None = None,
     ) -> ForgeServer:
         """Keep a forge after asking it whose token this is. Raises a Refusal; then nothing is kept.
 
-        The kind is found if none is given.
+        The kind is found if none is given. With `app_id`, `token` is a GitHub App's private key.
         """
         if problem := address_problem(url):
             raise Invalid.field("url", problem)
-        if kind == ForgeKind.GITHUB:
-            raise Invalid.field("kind", "GitHub cannot be used yet: only Forgejo and Gitea.")
         address = clean_address(url)
-        found = self._inspect(address, kind, _given(token, kind))
+        found = self._inspect(address, kind, _given(token, kind, app_id), app_id)
         forge = ForgeServer(
             id=self._ledger.stores.mint_control_id("forge", now),
             name=name.strip() or host_of(address),
             kind=found.kind,
             url=address,
             token="",
+            app_id=app_id,
             created_at=now,
             **_told(found, now),
         )
@@ -116,14 +122,24 @@ class ForgeService:
         return forge
 
     def change(
-        self, forge: str, now: datetime, *, name: str | None = None, token: str | None = None
+        self,
+        forge: str,
+        now: datetime,
+        *,
+        name: str | None = None,
+        token: str | None = None,
+        app_id: str | None = None,
     ) -> ForgeServer:
-        """Rename a forge, or give it another token after checking that. Raises a Refusal."""
+        """Rename a forge, or give it another token after checking that. Raises a Refusal.
+
+        With `app_id`, `token` is a GitHub App's private key.
+        """
         known = self.find(forge)
         columns: dict[str, Any] = {}
         if token is not None:
-            found = self._inspect(known.url, known.kind, _given(token, known.kind))
-            columns = {"token": self._key.sealer(token.strip()), **_told(found, now)}
+            secret = _given(token, known.kind, app_id)
+            found = self._inspect(known.url, known.kind, secret, app_id)
+            columns = {"token": self._key.sealer(secret), "app_id": app_id, **_told(found, now)}
         if name is not None:
             if not name.strip():
                 raise Invalid.field("name", "Give the forge a name.")
@@ -141,7 +157,8 @@ class ForgeService:
         """Ask a forge again what its token may do; what it says is kept. Raises a Refusal."""
         known = self.find(forge)
         try:
-            found = self._forges.inspect(known.url, known.kind, self._key.unseal(known.token))
+            secret = self._key.unseal(known.token)
+            found = self._forges.inspect(known.url, known.kind, secret, known.app_id)
         except ForgeSilent as silence:
             if not silence.needs_attention:
                 raise ForgeUnavailable(f"{known.url}: {silence}.") from silence
@@ -275,11 +292,17 @@ class ForgeService:
             raise Invalid.field(field, f"{name} cannot be used: {because}.")
         return found.full_name
 
-    def _inspect(self, address: str, kind: str | None, token: str) -> ForgeStanding:
+    def _inspect(
+        self, address: str, kind: str | None, token: str, app_id: str | None
+    ) -> ForgeStanding:
+        field = "token" if app_id is None else "app"
         try:
-            return self._forges.inspect(address, kind, token)
+            return self._forges.inspect(address, kind, token, app_id)
         except ForgeSilent as silence:
-            raise _refusal("token", address, silence) from silence
+            raise _refusal(field, address, silence) from silence
+        except ValueError as problem:
+            said = str(problem)
+            raise Invalid.field(field, f"{said[:1].upper()}{said[1:]}.") from problem
 
 
 def unusable(repository: HostedRepository, acts_as: str) -> str | None:
@@ -297,8 +320,10 @@ def _refusal(field: str, address: str, silence: ForgeSilent) -> Exception:
     return ForgeUnavailable(f"{address}: {silence}.")
 
 
-def _given(token: str, kind: str | None) -> str:
+def _given(token: str, kind: str | None, app_id: str | None = None) -> str:
     """Return a token without blanks. Raises Invalid without one: it would be served as nobody."""
+    if app_id is not None:
+        return token.strip()  # the private key is read when it is used
     if not token.strip():
         scopes = SCOPES.get(ForgeKind(kind)) if kind else SCOPES[ForgeKind.FORGEJO]
         raise Invalid.field("token", f"Give a token with the scopes {', '.join(scopes or ())}.")
@@ -308,7 +333,8 @@ def _given(token: str, kind: str | None) -> str:
 
 
 def _told(found: ForgeStanding, now: datetime) -> dict[str, Any]:
-    lacks = f"The token lacks {', '.join(found.missing)}." if found.missing else None
+    who = "App" if found.acts_as.endswith("[bot]") else "token"
+    lacks = f"The {who} lacks {', '.join(found.missing)}." if found.missing else None
     return {
         "version": found.version,
         "acts_as": found.acts_as,

@@ -158,6 +158,11 @@ class PullRequestWatch:
     def _follow(
         self, project: Project, change: ChangeRequest, state: RequestState, now: datetime
     ) -> bool:
+        if state.state == "merged":
+            # before it is recorded: what fails is tried again at the next look
+            requests = self._forges.requests_of(project)
+            if requests is not None:
+                requests.settle(repository_of(project), change.number)
         if state.state != "open":
             self._changes.record_end(change, state.state, now, merged_sha=state.merged_sha)
             return True

@@ -15,12 +15,16 @@ import pytest
 from app.adapters.forge.builtin import BuiltinForge
 from app.adapters.forge.client import ForgeClient
 from app.adapters.forge.gitea import GiteaForge
-from app.adapters.forge.tracked import TrackedForge
+from app.adapters.forge.github import GithubForge
+from app.adapters.forge.github_client import GithubClient, TokenSignIn
+from app.adapters.forge.github_probe import api_of
+from app.adapters.forge.tracked import RemoteForge, TrackedForge
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.tables import IssueComment
 from app.services.ports import ChangeOrder, Delivery, DiffStat, Forge, ForgeSilent, Repository, Said
 from tests.builders.rows import draft_project, opened_database, stores_on
+from tests.fakes.forges.github.twin import GithubTwin
 from tests.fakes.forges.hosted import Hosted
 from tests.fakes.forges.twin import ForgeTwin
 
@@ -111,17 +115,25 @@ class BuiltinSide:
 
 
 class TwinSide:
-    """A twin of Forgejo or Gitea, with the rows that Runyard keeps of its pull requests."""
+    """A twin of Forgejo, Gitea or GitHub, with the rows that Runyard keeps of its pull requests."""
 
     def __init__(self, kind: str, folder: Path) -> None:
-        self._twin = ForgeTwin(folder / "twin", kind)
+        twin = GithubTwin if kind == "github" else ForgeTwin
+        self._twin = twin(folder / "twin", kind)
         self._twin.__enter__()
         self._database = opened_database(folder / "forge.db", lambda _: None)
         self._stores = stores_on(self._database)
         self._tracker = TrackerLedger(self._stores)
         self._numbers = itertools.count(1)
-        self._client = ForgeClient(f"{self._twin.url}/api/v1", self._twin.add_token("TOKEN_BOT"))
-        self._remote = GiteaForge(self._client)
+        token = self._twin.add_token("TOKEN_BOT")
+        if kind == "github":
+            # the answers are at once: no pause between writes is needed
+            client = GithubClient(api_of(self._twin.url), TokenSignIn(token), pause=lambda _: None)
+            self._client: ForgeClient = client
+            self._remote: RemoteForge = GithubForge(client)
+        else:
+            self._client = ForgeClient(f"{self._twin.url}/api/v1", token)
+            self._remote = GiteaForge(self._client)
         self.forge: Forge = TrackedForge(self._remote, self._tracker)
 
     def add_project(self) -> Repository:
@@ -174,6 +186,7 @@ FORGES: dict[str, Callable[[Path], Any]] = {
     "builtin": BuiltinSide,
     "forgejo": partial(TwinSide, "forgejo"),
     "gitea": partial(TwinSide, "gitea"),
+    "github": partial(TwinSide, "github"),
 }
 
 

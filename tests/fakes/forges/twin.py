@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.fakes.forges.desk import Text
@@ -37,12 +37,18 @@ class ForgeTwin:
         self.after: Callable[[str, str], None] | None = None
         self.guard = threading.RLock()
         self.git = GitSide(folder)
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Of", (_Handler,), {"twin": self}))
+        self._http = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Of", (self.handler(),), {"twin": self})
+        )
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
 
-    def __enter__(self) -> ForgeTwin:
+    def handler(self) -> type[Handler]:
+        """Return what answers its calls."""
+        return Handler
+
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -134,7 +140,9 @@ class ForgeTwin:
         return 403, {"message": f"{said}, required=[{needed}], token scope={owned}"}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Answers the calls of one connection."""
+
     protocol_version = "HTTP/1.1"
     twin: ForgeTwin
 
@@ -213,14 +221,17 @@ class _Handler(BaseHTTPRequestHandler):
         elif needed and needed not in known.scopes:
             self._refuse_git(403)
         else:
-            sent = dict(self.headers.items())
-            status, headers, content = self.twin.git.serve(self.command, path, query, sent, raw)
-            self.send_response_only(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self._answer_git(path, query, raw)
+
+    def _answer_git(self, path: str, query: str, raw: bytes) -> None:
+        sent = dict(self.headers.items())
+        status, headers, content = self.twin.git.serve(self.command, path, query, sent, raw)
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def _refuse_git(self, status: int) -> None:
         self.send_response_only(status)

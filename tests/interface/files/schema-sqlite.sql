@@ -221,7 +221,7 @@ CREATE TABLE forge (
 	missing JSON NOT NULL, 
 	needs_attention TEXT, 
 	created_at DATETIME NOT NULL, 
-	checked_at DATETIME NOT NULL, hook_secret TEXT, 
+	checked_at DATETIME NOT NULL, hook_secret TEXT, app_id VARCHAR, 
 	PRIMARY KEY (id), 
 	CONSTRAINT forge_kind CHECK (kind IN ('forgejo', 'gitea', 'github')), 
 	UNIQUE (name), 

@@ -1,0 +1,190 @@
+"""Signing in as a GitHub App: a key of its own, and tokens for an hour where it is installed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from app.adapters.forge.client import NotThere
+from app.adapters.forge.gitea_rows import moment_of, part_of, said_by, text_of
+from app.adapters.forge.github_client import GithubClient
+from app.services.ports import ForgeSilent
+
+# GitHub takes a signed claim for ten minutes at most, and clocks differ
+CLAIM_BEFORE, CLAIM_AFTER = timedelta(minutes=1), timedelta(minutes=8)
+# a push must not outlive the token that it began with
+RENEWED_BEFORE = timedelta(minutes=15)
+
+
+class UnusableKey(ValueError):
+    """The text is no private key by which GitHub knows an App."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A place where an App is installed, and what it was granted there."""
+
+    id: int
+    owner: str
+    permissions: dict[str, str]
+    is_suspended: bool
+
+
+@dataclass
+class _Lent:
+    token: str = field(repr=False)
+    until: datetime
+
+
+class AppSignIn:
+    """The sign-in of one App; `note` is told each token that it was lent, to be masked."""
+
+    def __init__(
+        self,
+        api: str,
+        app_id: str,
+        private_key: str,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._claims = _Claims(app_id, read_key(private_key), now)
+        self._now, self._note = now, note
+        # one for all, so that its pauses hold for everybody
+        self._client = GithubClient(api, self._claims)
+        self._guard = threading.Lock()
+        self._lent: dict[str, _Lent] = {}
+        self._installed: dict[str, Installation] = {}
+
+    @property
+    def refused(self) -> str | None:
+        """Why only a person can help, None if nobody is needed."""
+        return self._client.refused
+
+    def bearer(self, owner: str) -> str:
+        """Return a token for what an account owns, "" for the App itself. Raises ForgeSilent."""
+        if not owner:
+            return self._claims.bearer(owner)
+        with self._guard:
+            known = self._lent.get(owner.lower())
+            if known is None or known.until - self._now() < RENEWED_BEFORE:
+                known = self._lent[owner.lower()] = self._borrow(owner.lower())
+            return known.token
+
+    def renew(self, owner: str) -> bool:
+        """Forget a token that was refused, so that the next one is a new one."""
+        with self._guard:
+            return self._lent.pop(owner.lower(), None) is not None
+
+    def slug(self) -> tuple[str, dict[str, str]]:
+        """Return the App's name in addresses, and the permissions it asks for."""
+        answer = self._client.get("/app")
+        name = text_of(answer.row, "slug")
+        if not answer.is_good or not name:
+            raise ForgeSilent(f"GitHub does not know this App: {said_by(answer)}")
+        return name, _permissions_of(answer.row)
+
+    def installations(self) -> list[Installation]:
+        """Return where the App is installed. Raises ForgeSilent."""
+        try:
+            rows = self._client.pages("/app/installations")
+        except NotThere as problem:
+            raise ForgeSilent(said_by(problem.answer)) from problem
+        return [_installation_of(row) for row in rows]
+
+    def _borrow(self, owner: str) -> _Lent:
+        place = self._installed.get(owner)
+        if place is None:
+            self._installed = {one.owner.lower(): one for one in self.installations()}
+            place = self._installed.get(owner)
+        if place is None or place.is_suspended:
+            said = "is suspended" if place else "is not installed"
+            raise ForgeSilent(f"the App {said} at {owner}", needs_attention=True)
+        path = f"/app/installations/{place.id}/access_tokens"
+        # a second token does no harm: it ends by itself
+        answer = self._client.send("POST", path, {})
+        token, until = text_of(answer.row, "token"), moment_of(answer.row.get("expires_at"))
+        if not answer.is_good or not token or until is None:
+            # it may have been installed anew, under another number
+            self._installed.pop(owner, None)
+            raise ForgeSilent(f"GitHub lent the App no token: {said_by(answer)}")
+        self._note(token)
+        return _Lent(token, until)
+
+
+@dataclass(frozen=True)
+class _Claims:
+    """The claims of an App, signed by its key: JSON Web Tokens."""
+
+    _app_id: str
+    _key: RSAPrivateKey = field(repr=False)
+    _now: Callable[[], datetime]
+    refused: str | None = None
+
+    def renew(self, owner: str) -> bool:
+        """Return False: a key that is refused stays so."""
+        return False
+
+    def bearer(self, owner: str) -> str:
+        """Return a new claim."""
+        now = self._now()
+        claim = {
+            "iat": int((now - CLAIM_BEFORE).timestamp()),
+            "exp": int((now + CLAIM_AFTER).timestamp()),
+            "iss": self._app_id,
+        }
+        said = ".".join(_coded(json.dumps(one).encode()) for one in (_HEADER, claim))
+        signature = self._key.sign(said.encode(), PKCS1v15(), SHA256())
+        return f"{said}.{_coded(signature)}"
+
+
+_HEADER = {"alg": "RS256", "typ": "JWT"}
+
+
+def read_key(text: str) -> RSAPrivateKey:
+    """Return the private key of a PEM text. Raises UnusableKey."""
+    try:
+        key = load_pem_private_key(text.strip().encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as problem:
+        raise UnusableKey("this is no private key in PEM form, as GitHub hands it out") from problem
+    if not isinstance(key, RSAPrivateKey):
+        raise UnusableKey("GitHub's keys are RSA keys")
+    return key
+
+
+def lacking(needed: Iterable[str], granted: dict[str, str]) -> list[str]:
+    """Return those of permissions such as `contents: write` that were not granted."""
+    found: list[str] = []
+    for one in needed:
+        name, _, level = one.partition(": ")
+        if granted.get(name.replace(" ", "_")) not in (level, "admin"):
+            found.append(one)
+    return found
+
+
+def _coded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _installation_of(row: dict[str, Any]) -> Installation:
+    number = row.get("id")
+    if not isinstance(number, int):
+        raise ForgeSilent("its answer has no number")
+    owner = text_of(part_of(row, "account"), "login")
+    return Installation(number, owner, _permissions_of(row), bool(row.get("suspended_at")))
+
+
+def _permissions_of(row: Any) -> dict[str, str]:
+    found = part_of(row, "permissions")
+    return {name: value for name, value in found.items() if isinstance(value, str)}

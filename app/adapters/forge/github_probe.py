@@ -1,0 +1,112 @@
+"""Finding a GitHub, and what a token or an App may do there."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import httpx
+
+from app.adapters.forge.client import Answer
+from app.adapters.forge.gitea_rows import part_of, text_of
+from app.adapters.forge.github_app import AppSignIn, lacking
+from app.adapters.forge.github_client import GithubClient, TokenSignIn
+from app.domain.json.objects import is_object
+from app.domain.tracker.forges import SCOPES, ForgeKind
+from app.services.ports import ForgeSilent, ForgeStanding
+
+HOSTED = ("github.com", "www.github.com", "api.github.com")
+# what Runyard does, and the permission that it takes
+_NEEDED = (
+    ("push", "contents: write"),
+    ("pull_requests", "pull requests: write"),
+    ("issues", "issues: write"),
+)
+# a classic token's scope for all of them
+CLASSIC = "repo"
+
+
+def api_of(address: str) -> str:
+    """Return where the API of the GitHub at an address is."""
+    if urlsplit(address).hostname in HOSTED:
+        return "https://api.github.com"
+    return f"{address}/api/v3"
+
+
+def is_hosted(address: str) -> bool:
+    """Return True for github.com itself."""
+    return urlsplit(address).hostname in HOSTED
+
+
+def version_of(http: httpx.Client, address: str) -> str | None:
+    """Return the version of a GitHub Enterprise Server, None if there is none at an address."""
+    if is_hosted(address):
+        return "github.com"
+    with http.stream("GET", f"{address}/api/v3/meta") as answer:
+        if answer.status_code in (401, 403) and "x-github-request-id" in answer.headers:
+            return "unknown"  # in private mode it tells nobody
+        if answer.status_code != 200:
+            return None
+        start = b"".join(_first(answer, 1024**2))
+    try:
+        found = httpx.Response(200, content=start).json()
+    except (ValueError, RecursionError):
+        return None
+    if not is_object(found) or "verifiable_password_authentication" not in found:
+        return None
+    version = found.get("installed_version")
+    return version[:100] if isinstance(version, str) else "github.com"
+
+
+def _first(answer: httpx.Response, most: int):
+    read = 0
+    for chunk in answer.iter_bytes():
+        read += len(chunk)
+        if read > most:
+            return
+        yield chunk
+
+
+def examine_token(address: str, version: str, token: str) -> ForgeStanding:
+    """Return whose token it is, and what it may as far as GitHub tells. Raises ForgeSilent.
+
+    A classic token names its scopes. Of a fine-grained one only refusals tell what it lacks.
+    """
+    with closing(GithubClient(api_of(address), TokenSignIn(token))) as client:
+        who = client.get("/user")
+        login = text_of(who.row, "login")
+        if not who.is_good or not login:
+            raise ForgeSilent("GitHub does not say whose token this is")
+        scopes = scopes_of(who)
+        if scopes is not None:
+            missing = () if CLASSIC in scopes else (CLASSIC,)
+            may = () if missing else tuple(name for name, _ in _NEEDED)
+            return ForgeStanding(ForgeKind.GITHUB, version, login, may, missing)
+        rows = client.walk("/user/repos", {})
+        may_push = any(part_of(row, "permissions").get("push") is True for row in rows)
+    may = tuple(name for name, _ in _NEEDED) if may_push else ()
+    return ForgeStanding(ForgeKind.GITHUB, version, login, may, ())
+
+
+def scopes_of(answer: Answer) -> frozenset[str] | None:
+    """Return a classic token's scopes, None for a fine-grained one, which names none."""
+    said = answer.headers.get("x-oauth-scopes")
+    return None if said is None else frozenset(one.strip() for one in said.split(",") if one)
+
+
+def examine_app(version: str, sign_in: AppSignIn) -> ForgeStanding:
+    """Return as whom an App acts and what it lacks, at its installations, too.
+
+    Raises ForgeSilent.
+    """
+    slug, asked_for = sign_in.slug()
+    places = [one for one in sign_in.installations() if not one.is_suspended]
+    needed = SCOPES[ForgeKind.GITHUB]
+    found = lacking(needed, asked_for)
+    for place in places:
+        # a permission that the App asks for anew has yet to be accepted there
+        found += [f"{one} at {place.owner}" for one in lacking(needed, place.permissions)]
+    if not places:
+        found.append("an installation")
+    may = [name for name, one in _NEEDED if places and not any(one in said for said in found)]
+    return ForgeStanding(ForgeKind.GITHUB, version, f"{slug}[bot]", tuple(may), tuple(found))

@@ -1,0 +1,127 @@
+"""Reading from GitHub: nothing is concluded from what a repository does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from time import sleep
+from typing import Any
+
+from app.adapters.forge.client import Answer, NotThere
+from app.adapters.forge.gitea_rows import Row, name_of, part_of, path_of, said_by, text_of
+from app.adapters.forge.github_app import AppSignIn
+from app.adapters.forge.github_client import GithubClient, TokenSignIn
+from app.adapters.forge.github_rows import home_of, is_own, refusal_of, repository_of
+from app.services.ports import ForgeSilent, HostedRepository, Repository
+
+# gone: an issue that was deleted, or issues that are switched off
+_MISSING = (404, 410)
+# what a hook tells of
+HOOKED = [
+    *("issues", "issue_comment", "pull_request", "pull_request_review"),
+    *("pull_request_review_comment", "push", "status", "check_suite"),
+]
+
+
+class GithubReader:
+    """Reads lists and single things of GitHub's repositories."""
+
+    def __init__(self, client: GithubClient, pause: Callable[[float], None] = sleep) -> None:
+        self.client = client
+        self.pause = pause
+
+    @property
+    def refused(self) -> str | None:
+        """Why only a person can help, None if nothing is known against it."""
+        return self.client.refused or self.client.sign_in.refused
+
+    def repository(self, full_name: str) -> HostedRepository | None:
+        """Return a repository as the token sees it, None if it sees none of this name."""
+        answer = self.client.get(path_of(Repository("", "", full_name=full_name)))
+        if answer.status in _MISSING:
+            return None
+        if not answer.is_good or not answer.row:
+            raise ForgeSilent(f"it answered {answer.status}")
+        return repository_of(answer.row)
+
+    def repositories(self) -> list[HostedRepository]:
+        """Return the repositories that the token sees, or where the App is installed, by name."""
+        rows = list(self._of_app(self.client.sign_in)) if self._is_app() else self._of_person()
+        return sorted(map(repository_of, rows), key=lambda one: one.full_name)
+
+    def _is_app(self) -> bool:
+        return isinstance(self.client.sign_in, AppSignIn)
+
+    def _of_person(self) -> list[dict[str, Any]]:
+        try:
+            return self.client.pages("/user/repos")
+        except NotThere as problem:
+            raise ForgeSilent(said_by(problem.answer)) from problem
+
+    def _of_app(self, sign_in: Any) -> list[Row]:
+        found: list[Row] = []
+        for place in sign_in.installations():
+            if place.is_suspended:
+                continue
+            # this list names no account in its path
+            token = TokenSignIn(sign_in.bearer(place.owner))
+            with closing(GithubClient(self.client.api, token)) as client:
+                found += client.entries("/installation/repositories", "repositories")
+        return found
+
+    def install_hook(self, full_name: str, url: str, secret: str) -> str:
+        """Have a repository send hooks to an address, unless it does; return why not, or "".
+
+        That needs admin rights there. Raises ForgeSilent.
+        """
+        path = f"{path_of(Repository('', '', full_name=full_name))}/hooks"
+        try:
+            known = self.client.pages(path)
+        except NotThere as problem:
+            return said_by(problem.answer)
+        if any(part_of(one, "config").get("url") == url for one in known):
+            return ""
+        config = {"url": url, "content_type": "json", "secret": secret, "insecure_ssl": "0"}
+        body = {"name": "web", "active": True, "events": HOOKED, "config": config}
+        made = self.client.send("POST", path, body)
+        return "" if made.is_good else refusal_of(made)
+
+    def pulls(self, repo: Repository, **params: Any) -> list[dict[str, Any]]:
+        """Return pull requests whose head is in the repository itself, without those of forks."""
+        return [row for row in self.rows(repo, "/pulls", params) if is_own(row)]
+
+    def rows(self, repo: Repository, below: str, params: Mapping[str, Any]) -> list[Any]:
+        """Return a list below a repository. Raises ForgeSilent, also if it is not shown."""
+        try:
+            return self.client.pages(f"{path_of(repo)}{below}", params)
+        except NotThere as problem:
+            raise self.missing(repo, problem.answer) from problem
+
+    def missing(self, repo: Repository, answer: Answer) -> ForgeSilent:
+        """Return the silence about something that a repository does not show."""
+        words = f"{name_of(repo)} does not show this: {said_by(answer)}"
+        return ForgeSilent(words, needs_attention=True)
+
+    def one(self, repo: Repository, below: str) -> Row | None:
+        """Return one thing; None only if the repository itself answers and says there is none."""
+        answer = self.client.get(f"{path_of(repo)}{below}")
+        if answer.is_good and answer.row:
+            return answer.row if self._is_from(repo, answer.row) else None
+        if answer.status not in _MISSING:
+            raise ForgeSilent(f"it answered {answer.status}")
+        home = self.home(repo)
+        if below.startswith("/issues") and not home.get("has_issues", True):
+            raise ForgeSilent(f"{name_of(repo)} has them switched off", needs_attention=True)
+        return None
+
+    def home(self, repo: Repository) -> Row:
+        """Return the repository's own row. Raises ForgeSilent."""
+        answer = self.client.get(path_of(repo))
+        if not answer.is_good or not answer.row:
+            raise self.missing(repo, answer)
+        return answer.row
+
+    def _is_from(self, repo: Repository, row: Row) -> bool:
+        """Return False for an issue that was moved to another repository: GitHub leads there."""
+        name = home_of(row).lower()
+        return name in ("", name_of(repo).lower(), text_of(self.home(repo), "full_name").lower())

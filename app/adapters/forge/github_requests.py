@@ -1,0 +1,321 @@
+"""Pull requests at GitHub: opened once, found again, merged and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.adapters.forge.client import Answer
+from app.adapters.forge.gitea_requests import COMPUTED_AFTER, KNOWN_AFTER, MARKED_DRAFT
+from app.adapters.forge.gitea_rows import (
+    DRAFT,
+    Row,
+    made_at,
+    name_of,
+    number_of,
+    path_of,
+    said_by,
+    text_of,
+)
+from app.adapters.forge.github_reader import GithubReader
+from app.adapters.forge.github_rows import (
+    base_of,
+    branch_of,
+    change_of,
+    delivery_of_row,
+    ending_of,
+    issue_to_settle,
+    merge_of,
+    refusal_of,
+    state_of,
+)
+from app.domain.json.objects import is_object
+from app.domain.tracker.forges import mark_of, runs_marked
+from app.services.ports import (
+    Change,
+    ChangeOrder,
+    Delivery,
+    DiffStat,
+    ForgeSilent,
+    Merged,
+    Repository,
+    RequestState,
+)
+
+# by which a repository may take a change, the first that it allows
+STYLES = ("merge", "squash", "rebase")
+_ALLOWED = {
+    "merge": "allow_merge_commit",
+    "squash": "allow_squash_merge",
+    "rebase": "allow_rebase_merge",
+}
+# the longest wait for a GitHub that lost an answer, seconds
+LONGEST_LOOK = 10
+LOST = Answer(500, None, {})
+# states in which a merge is possible
+_ABLE = ("clean", "unstable", "has_hooks", "unknown")
+_DRAFTING = "mutation($id: ID!) {{ {name}(input: {{pullRequestId: $id}}) {{ clientMutationId }} }}"
+
+
+class GithubRequests(GithubReader):
+    """The pull requests of GitHub's repositories."""
+
+    def open_changes(self, repo: Repository) -> Mapping[str, int]:
+        """Map each branch of the repository itself to the number of its open pull request."""
+        found: dict[str, int] = {}
+        for row in self.pulls(repo, state="open"):
+            number = number_of(row)
+            found[branch_of(row)] = min(number, found.get(branch_of(row), number))
+        return found
+
+    def delivery_of(
+        self, repo: Repository, run_id: str, branch: str, *, since: datetime | None = None
+    ) -> Delivery | None:
+        """Return the pull request of this run, or the newest one on its branch since then."""
+        rows = [row for row in self._on(repo, branch, "all") if ending_of(row) != "closed"]
+        earliest = None if since is None else self._cut(since)
+        own = [row for row in rows if run_id in runs_marked(text_of(row, "body"))]
+        fresh = [row for row in rows if earliest is None or made_at(row) >= earliest]
+        unmarked = [row for row in fresh if not runs_marked(text_of(row, "body"))]
+        best = max(own or unmarked, key=number_of, default=None)
+        if best is None or (not own and best.get("draft")):
+            return None
+        # a list does not tell its size
+        whole = self.one(repo, f"/pulls/{number_of(best)}")
+        return None if whole is None else delivery_of_row(whole)
+
+    def _on(self, repo: Repository, branch: str, state: str) -> list[Row]:
+        """Return the pull requests of a branch of the repository itself."""
+        owner = name_of(repo).partition("/")[0]
+        rows: list[Row] = list(self.pulls(repo, state=state, head=f"{owner}:{branch}"))
+        return [row for row in rows if branch_of(row) == branch]
+
+    def change(self, repo: Repository, number: int) -> Change | None:
+        """Return one pull request, or None."""
+        row = self.one(repo, f"/pulls/{number}")
+        if row is None:
+            return None
+        change = change_of(row)
+        # the base's commit in the row is a tip, which may have gone on since they parted
+        place = f"/compare/{change.base_sha}...{change.head_sha}"
+        answer = self.client.get(f"{path_of(repo)}{place}", {"per_page": 1})
+        parted: Any = answer.row.get("merge_base_commit")
+        sha = text_of(parted, "sha") if is_object(parted) else ""
+        return replace(change, base_sha=sha or change.base_sha)
+
+    def states(self, repo: Repository, numbers: Collection[int]) -> dict[int, RequestState]:
+        """Return how these pull requests stand, and all that are open; what is gone is left out."""
+        found = {number_of(row): state_of(row) for row in self.pulls(repo, state="open")}
+        for number in set(numbers) - found.keys():
+            row = self.one(repo, f"/pulls/{number}")
+            if row is not None:
+                found[number] = state_of(row)
+        return found
+
+    # --- opening -------------------------------------------------------------------------------
+
+    def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
+        """Open a pull request for the run, or return the one it has.
+
+        GitHub lets one through for a branch and its base; the caller holds the branch.
+        """
+        known = self._request_of(repo, order) or self._post(repo, order)
+        return delivery_of_row(known, order)
+
+    def _request_of(self, repo: Repository, order: ChangeOrder) -> Row | None:
+        """Return the run's own request, in every state, else the open one of its branch."""
+        rows = sorted(self._on(repo, order.branch, "all"), key=number_of)
+        are_open = [row for row in rows if ending_of(row) == "open"]
+        own = [row for row in rows if order.run_id in runs_marked(text_of(row, "body"))]
+        own_open = [row for row in own if row in are_open]
+        # one that ended while its answer was lost is not opened again
+        return next(iter(own_open or own[-1:] or are_open), None)
+
+    def _post(self, repo: Repository, order: ChangeOrder) -> Row:
+        body: dict[str, Any] = {
+            "head": order.branch,
+            "base": order.base,
+            "title": order.title[:255],
+            "body": f"{order.body}\n\n{mark_of(order.run_id)}",
+            "draft": order.draft,
+        }
+        waits = iter(KNOWN_AFTER)
+        while True:
+            answer = self.client.send("POST", f"{path_of(repo)}/pulls", body)
+            if answer.status == 201 and answer.row:
+                return answer.row
+            said = refusal_of(answer)
+            if body["draft"] and "draft" in said.lower():
+                # not every plan has drafts
+                body |= {"draft": False, "title": f"{MARKED_DRAFT}{order.title}"[:255]}
+                continue
+            is_early = answer.status >= 500 or "already exists" in said or _is_unknown(answer)
+            if is_early and (known := self._request_of(repo, order)) is not None:
+                return known
+            seconds = next(waits, None)
+            if not is_early or seconds is None:
+                raise ForgeSilent(f"the pull request was refused: {said}")
+            # a branch that was pushed a moment ago may not be known there yet
+            self.pause(seconds)
+
+    def update_change(
+        self,
+        repo: Repository,
+        number: int,
+        *,
+        head_sha: str,
+        stat: DiffStat,
+        base_sha: str | None = None,
+        draft: bool | None = None,
+        note: str = "",
+    ) -> Delivery | None:
+        """Add the note, make it a draft or not; None if it is not open. The push moved its head."""
+        row = self.one(repo, f"/pulls/{number}")
+        if row is None or ending_of(row) != "open":
+            return None
+        body, title = text_of(row, "body"), text_of(row, "title")
+        changes: dict[str, str] = {}
+        if note and note not in body:
+            changes["body"] = f"{body}\n\n{note}"
+        if draft is not None and draft != bool(row.get("draft") or DRAFT.match(title)):
+            is_done = self._make_draft(repo, row, draft=draft)
+            if draft and not is_done:
+                changes["title"] = f"{MARKED_DRAFT}{title}"[:255]
+        if draft is False and DRAFT.match(title):
+            changes["title"] = DRAFT.sub("", title)
+        if changes:
+            answer = self.client.send("PATCH", f"{path_of(repo)}/pulls/{number}", changes)
+            if not answer.is_good:
+                raise ForgeSilent(f"the pull request was not changed: {refusal_of(answer)}")
+        found = delivery_of_row(row)
+        return replace(found, state="open", head_sha=head_sha, stat=stat)
+
+    def _make_draft(self, repo: Repository, row: Row, *, draft: bool) -> bool:
+        """Make a request a draft or ready, which GitHub's REST API cannot; False if it refuses."""
+        if not draft and not row.get("draft"):
+            return True  # only its title says so
+        name = "convertPullRequestToDraft" if draft else "markPullRequestReadyForReview"
+        owner = name_of(repo).partition("/")[0]
+        given = {"id": text_of(row, "node_id")}
+        try:
+            self.client.graphql(owner, _DRAFTING.format(name=name), given)
+        except ForgeSilent as silence:
+            if not draft or silence.retry_after is not None or silence.needs_attention:
+                raise
+            return False
+        return True
+
+    # --- ending --------------------------------------------------------------------------------
+
+    def merge(self, repo: Repository, number: int, *, head_sha: str, message: str) -> Merged:
+        """Merge a pull request at exactly this head; `because` says why it could not be."""
+        title, _, text = message.partition("\n")
+        body = {"sha": head_sha, "commit_title": title, "commit_message": text.strip()}
+        styles, waits = iter(STYLES), iter(COMPUTED_AFTER)
+        style = next(styles)
+        while True:
+            path = f"{path_of(repo)}/pulls/{number}/merge"
+            try:
+                answer = self.client.send("PUT", path, body | {"merge_method": style})
+            except ForgeSilent as silence:
+                if silence.needs_attention:
+                    raise
+                # it may have been made: read, then judge
+                answer = LOST
+                self.pause(min(silence.retry_after or 1, LONGEST_LOOK))
+            # a refused, a lost and a successful merge can look alike
+            row = self.one(repo, f"/pulls/{number}")
+            outcome = _merged(row, number, answer)
+            if outcome is not None and outcome.sha is not None:
+                self.settle(repo, number)
+            if outcome is not None:
+                return outcome
+            if _is_style_refused(answer):
+                allowed = self._other_styles(repo, styles)
+                if allowed is None:
+                    return Merged(None, said_by(answer).rstrip("."))
+                style = allowed
+                continue
+            seconds = next(waits, None)
+            if seconds is None:
+                return Merged(None, "GitHub is still computing whether it can be merged")
+            self.pause(seconds)
+
+    def _other_styles(self, repo: Repository, rest: Any) -> str | None:
+        """Return the next style that the repository allows, None if there is none."""
+        home = self.home(repo)
+        return next((one for one in rest if home.get(_ALLOWED[one])), None)
+
+    def close(self, repo: Repository, number: int, because: str) -> bool:
+        """Close a pull request with a comment; False if it is not open."""
+        row = self.one(repo, f"/pulls/{number}")
+        if row is None or ending_of(row) != "open":
+            return False
+        if because:
+            below = f"/issues/{number}/comments"
+            told = self.rows(repo, below, {})
+            # unless its last comment says just that: an answer was lost
+            if not told or text_of(told[-1], "body") != because:
+                self.client.send("POST", f"{path_of(repo)}{below}", {"body": because})
+        self.client.send("PATCH", f"{path_of(repo)}/pulls/{number}", {"state": "closed"})
+        after = self.one(repo, f"/pulls/{number}")
+        if after is not None and ending_of(after) == "open":
+            raise ForgeSilent("the pull request was not closed")
+        return True
+
+    def settle(self, repo: Repository, number: int) -> None:
+        """Close the issue of a merged pull request whose base is not the default branch."""
+        row = self.one(repo, f"/pulls/{number}")
+        closes = None if row is None or merge_of(row) is None else issue_to_settle(row)
+        issue = None if closes is None else self.one(repo, f"/issues/{closes}")
+        if issue is None or issue.get("pull_request") or issue.get("state") != "open":
+            return
+        body = {"state": "closed", "state_reason": "completed"}
+        answer = self.client.send("PATCH", f"{path_of(repo)}/issues/{closes}", body)
+        if not answer.is_good:
+            raise ForgeSilent(f"issue #{closes} was not closed: {refusal_of(answer)}")
+
+    def _cut(self, moment: datetime) -> datetime:
+        """Return a moment as GitHub would have written it: its clock, whole seconds."""
+        there = moment + timedelta(seconds=self.client.ahead)
+        return there.replace(microsecond=0) - timedelta(seconds=1)
+
+
+def _is_unknown(answer: Answer) -> bool:
+    """Return True if GitHub does not know the head or the base (yet)."""
+    told: Any = answer.row.get("errors")
+    errors: list[Any] = told if isinstance(told, list) else []
+    return answer.status == 404 or any(
+        is_object(one) and one.get("code") == "invalid" and one.get("field") in ("head", "base")
+        for one in errors
+    )
+
+
+def _is_style_refused(answer: Answer) -> bool:
+    said = answer.message.lower()
+    return answer.status == 405 and "not allowed" in said and "merg" in said
+
+
+def _merged(row: Row | None, number: int, answer: Answer) -> Merged | None:
+    """Return what became of a merge, None while GitHub has yet to compute it."""
+    if row is None:
+        return Merged(None, f"pull request #{number} is gone")
+    sha = merge_of(row) or (text_of(answer.row, "sha") if answer.is_good else "")
+    if ending_of(row) == "merged" or (answer.is_good and answer.row.get("merged")):
+        return Merged(sha)
+    if ending_of(row) == "closed":
+        return Merged(None, f"pull request #{number} is closed")
+    if row.get("mergeable") is False and row.get("mergeable_state") == "dirty":
+        words = f"it conflicts with {base_of(row)}"
+        return Merged(None, words, has_conflicts=True)
+    if _is_style_refused(answer):
+        return None
+    said = answer.message.lower()
+    # what was refused a moment ago may have been computed since
+    is_able = row.get("mergeable") and row.get("mergeable_state") in _ABLE
+    is_computing = row.get("mergeable") is None or (answer.status == 405 and is_able)
+    if is_computing or "base branch was modified" in said or answer.status >= 500:
+        return None
+    return Merged(None, said_by(answer).rstrip("."))
