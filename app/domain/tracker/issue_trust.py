@@ -25,6 +25,12 @@ class CountedText(Protocol):
     approved_sha256: str | None
 
 
+class SeenText(CountedText, Protocol):
+    """The same, and the digest of the text at the last look."""
+
+    seen_sha256: str
+
+
 class Retitling(Protocol):
     """A change of the title."""
 
@@ -96,6 +102,17 @@ def doubt_of(text: CountedText, sha256: str) -> str:
     if text.edited_by is not None:
         return f"Edited by {text.edited_by} after it was labelled{LOOK}"
     return ""
+
+
+def doubt_as_seen(text: SeenText | None, stranger: str) -> str:
+    """Return the doubt about an issue as it was last looked at, "" if nobody must look.
+
+    Without a look, its author counts, who could change the text after the label was set: `stranger`
+    is one without write access.
+    """
+    if text is not None:
+        return doubt_of(text, text.seen_sha256)
+    return f"written by {stranger}: look, and start it by hand" if stranger else ""
 
 
 def waits_for_approval(hold: str | None) -> bool:

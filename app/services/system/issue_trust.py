@@ -11,6 +11,7 @@ from app.domain.tracker.issue_trust import (
     Touched,
     changed_by,
     digest_of,
+    doubt_as_seen,
     doubt_of,
     needs_history,
     retitled_by,
@@ -69,7 +70,7 @@ class IssueTrust:
         repo, writers = repository_of(project), None
         for issue in labelled:
             if histories is None:
-                doubts[issue.number] = _stand_in(issue)
+                doubts[issue.number] = doubt_as_seen(None, issue.stranger)
                 continue
             sha256, seen = digest_of(issue.title, issue.body), known.get(issue.number)
             if seen is None or (seen.updated_at, seen.seen_sha256) != (issue.updated_at, sha256):
@@ -78,6 +79,16 @@ class IssueTrust:
                 seen = self._look(histories, repo, issue, label, seen)
             doubts[issue.number] = doubt_of(seen, sha256)
         return [replace(one, doubt=doubts.get(one.number, "")) for one in issues]
+
+    def as_seen(self, project_id: str, issues: Sequence[Issue]) -> list[Issue]:
+        """Return issues with what their last look found for a person, without asking a forge."""
+        known = self._texts.of(project_id, [one.number for one in issues if _is_ready(one)])
+        return [
+            replace(one, doubt=doubt_as_seen(known.get(one.number), one.stranger))
+            if _is_ready(one)
+            else one
+            for one in issues
+        ]
 
     def judged_ready(self, project: Project, ready: Ready | None) -> Ready | None:
         """Return what is ready with the issues judged, None while the forge is silent."""
@@ -177,8 +188,3 @@ def _again(issue: Issue, label: Labelled, seen: IssueText) -> IssueText:
 
 def _is_ready(issue: Issue) -> bool:
     return issue.state == "open" and READY_LABEL in issue.labels
-
-
-def _stand_in(issue: Issue) -> str:
-    """Return the doubt about an issue whose forge tells no history: its author could change it."""
-    return f"written by {issue.stranger}: look, and start it by hand" if issue.stranger else ""

@@ -41,7 +41,7 @@ class IssueService:
         self._project_runs = ProjectRuns(ledgers.runs.stores)
         self._mirrors = adapters.mirrors
         self._forge_of = adapters.forge_of
-        self._trust = IssueTrust(ledgers.runs.stores, adapters.forges)
+        self.trust = IssueTrust(ledgers.runs.stores, adapters.forges)
         self.on_ready: Callable[[Mapping[str, Ready]], object] = len  # of projects at forges
 
     # --- reading -------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ class IssueService:
             answers = forge.ready_issues([repository_of(project) for project in theirs])
             by_id = {repo.project_id: answer for repo, answer in answers.items()}
             for project in theirs:
-                found[project.id] = self._trust.judged_ready(project, by_id.get(project.id))
+                found[project.id] = self.trust.judged_ready(project, by_id.get(project.id))
         self.on_ready({p.id: told for p in projects if p.forge_id and (told := found[p.id])})
         return found
 
@@ -287,7 +287,7 @@ class IssueService:
     ) -> list[IssueView]:
         changes = self._ask(project, lambda forge, repo: forge.open_changes(repo))
         with as_unavailable():
-            issues = self._trust.judged(project, issues)
+            issues = self.trust.judged(project, issues)
         asked = {project.id: [one.number for one in issues]}
         running = self._project_runs.issues(asked)[project.id]
         around = Around(self._claims(project), running, changes)

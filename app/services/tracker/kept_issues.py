@@ -50,7 +50,9 @@ class KeptIssues:
         for project in projects:
             found = kept.get(project.id)
             ready = found and Ready(
-                tuple(map(_issue, found.issues)),
+                tuple(
+                    self._issues.trust.as_seen(project.id, [_issue(one) for one in found.issues])
+                ),
                 frozenset(found.open_numbers),
                 changes.get(project.id, {}),
             )
@@ -76,7 +78,8 @@ class KeptIssues:
         row, listing = seen
         named = [*blockers_of(row.body), *row.dependencies]
         opened = self._ledger.open_among(project_id, named)
-        view = self._issues.view_kept(project, _issue(row), opened)
+        (issue,) = self._issues.trust.as_seen(project_id, [_issue(row)])
+        view = self._issues.view_kept(project, issue, opened)
         return replace(view, as_of=as_of(listing.read_at, listing.silent_since, self._clock()))
 
 
