@@ -200,8 +200,8 @@ class ForgeClient:
             answer = self._judge(self._fetch(method, url, tail, **more), is_text=tail is not None)
             if answer.status not in _MOVED:
                 return answer
-            self._note_moved(url)
-            url = self._moved_to(url, answer)
+            moved, url = url, self._moved_to(url, answer)
+            self._note_moved(moved, url)
             more.pop("params", None)
         raise ForgeSilent("it redirects in a circle")
 
@@ -211,8 +211,10 @@ class ForgeClient:
             raise ForgeSilent("it redirects to another host", needs_attention=True)
         return target
 
-    def _note_moved(self, url: str) -> None:
-        if match := _REPOSITORY.match(url.removeprefix(self._api)):
+    def _note_moved(self, url: str, target: str) -> None:
+        """Note a repository that has another name; a log, for example, may be kept elsewhere."""
+        match = _REPOSITORY.match(url.removeprefix(self._api))
+        if match and target.startswith((f"{self._api}/repos/", f"{self._api}/repositories/")):
             self.moved.add(match[0])
 
     def _refuse_early(self) -> None:

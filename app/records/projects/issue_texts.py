@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from app.records.feed import ProjectChanged
@@ -29,10 +30,17 @@ class IssueTexts:
 
     def keep(self, seen: IssueText) -> IssueText:
         """Keep what was seen of an issue, in place of what was; an approval stays."""
+        try:
+            return self._keep(seen)
+        except IntegrityError:
+            # another server looked at the same moment, and has kept it first
+            return self._keep(seen)
+
+    def _keep(self, seen: IssueText) -> IssueText:
         with self._stores.control.transaction() as tx:
             known = tx.get(IssueText, (seen.project_id, seen.number))
             if known is None:
-                tx.add(seen)
+                tx.add(IssueText(**seen.model_dump()))
             else:
                 told = seen.model_dump(exclude={"project_id", "number", "approved_sha256"})
                 for name, value in told.items():

@@ -11,7 +11,7 @@ import structlog
 from app.domain.backoff import Backoff
 from app.domain.lifecycle import DONE
 from app.domain.tracker.claims import Outcome, outcome_text, working_text
-from app.domain.words import Status
+from app.domain.words import READY_LABEL, Status
 from app.failpoints import failpoint
 from app.records.feed import Numbered
 from app.records.runs.announcements import AnnouncementLedger
@@ -118,11 +118,11 @@ class ClaimTeller:
         """Have the issue's label say if a run works on it."""
         repo, number = repository_of(project), run.issue or 0
         is_working = run.status not in DONE and _is_told(project)
-        wanted = (project.claim_label or None) if is_working else None
+        wanted = _label_of(project) if is_working else None
         there = stands.get("label")
         if wanted is None:
             # it may be there though nobody could keep that: this server may have been killed
-            for name in {there, project.claim_label} - {None, ""} if is_alone else ():
+            for name in {there, _label_of(project)} - {None} if is_alone else ():
                 notices.drop_label(repo, number, str(name))
         elif wanted != there:
             if there is not None:
@@ -171,3 +171,9 @@ def _text_of(run: Run) -> str:
             is_kept=run.parked,
         ),
     )
+
+
+def _label_of(project: Project) -> str | None:
+    """Return the label of claims, None for none; the one that starts runs is never one of them."""
+    label = (project.claim_label or "").strip()
+    return label if label and label.casefold() != READY_LABEL else None
