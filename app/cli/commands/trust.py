@@ -25,7 +25,7 @@ def approve_issue(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show what changed in an issue after it was labelled, and approve its text."""
+    """Approve an issue's text; print what changed since the label."""
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
     text = server.ask(tracker_calls.issue_text(project_id, number))
@@ -43,7 +43,7 @@ def approve_issue(
 def trust_project(
     project: ProjectArgument, look: Look = False, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Show what changed for agents on base since the last look, and trust this state."""
+    """Trust base as it is; print what changed since the last look."""
     server = connect(data_dir)
     found = find_project(server, project)
     state = server.ask(calls.state(found["id"]))
