@@ -33,13 +33,7 @@ class KeptIssues:
         self._issues = issues
 
     def claimable_of(self, projects: Sequence[Project]) -> Numbers:
-        """Return the claimable numbers of many projects by id, None if they are not known now."""
-        away = [one for one in projects if one.forge_id is not None]
-        here = [one for one in projects if one.forge_id is None]
-        found: Numbers = self._issues.claimable_of(here) if here else {}
-        return found | self._claimable_there(away) if away else found
-
-    def _claimable_there(self, projects: Sequence[Project]) -> Numbers:
+        """Return the claimable numbers of projects at forges by id, None if they are not known."""
         ids = [one.id for one in projects]
         kept = self._ledger.ready_of(ids, READY_LABEL)
         changes = self._tracker.open_changes_of(ids)
