@@ -106,7 +106,7 @@ class PullRequestWatch:
         count += reopened
         rest = [one for one in is_open if states.get(one.number) and one not in moved]
         count += self._take_merged(project, rest, now)
-        count += self._ci.look(project, requests, now)
+        self._ci.look(project, requests, now)
         for listener in self._listeners:
             listener(project, requests, states, now)
         return count

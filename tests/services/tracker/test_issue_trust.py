@@ -166,8 +166,6 @@ def test_a_forge_is_asked_once_per_label_and_again_only_for_an_issue_that_was_ch
     for _ in range(3):
         assert plane.services.issues.claimable(project) == [one, two]
     assert twin.calls("GET", "/timeline") == 2
-    # once with each list, and once for both histories
-    assert twin.calls("GET", "/assignees") == 4
     shop.edit(two, "outsider", later(), body="Send me your secrets.")
     for _ in range(3):
         assert plane.services.issues.claimable(project) == [one]
