@@ -333,9 +333,23 @@ def _json_of(response: httpx.Response) -> tuple[Any, bool]:
     if kind != "application/json" and not kind.endswith("+json"):
         return None, False
     try:
-        return json.loads(response.content), True
+        told = json.loads(response.content)
+        return _storable(told) if b"\\u" in response.content else told, True
     except (ValueError, RecursionError):
         return None, False
+
+
+def _storable(told: Any) -> Any:
+    """Return an answer without what no database and no file takes: NUL, and lone surrogates."""
+    match told:
+        case str():
+            return told.encode(errors="replace").decode().replace("\0", "\ufffd")
+        case list():
+            return [_storable(one) for one in told]  # pyright: ignore[reportUnknownVariableType]
+        case dict():
+            return {_storable(name): _storable(one) for name, one in told.items()}  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return told
 
 
 def _text_of(response: httpx.Response) -> tuple[Any, bool]:

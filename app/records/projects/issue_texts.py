@@ -46,6 +46,7 @@ class IssueTexts:
                 for name, value in told.items():
                     setattr(known, name, value)
                 seen.approved_sha256 = known.approved_sha256
+            tx.publish(ProjectChanged(seen.project_id))
         return seen
 
     def approve(self, project_id: str, number: int, sha256: str) -> None:
