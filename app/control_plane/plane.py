@@ -104,8 +104,7 @@ class ControlPlane:
         self.adapters.engine.listen(self._on_engine_event)
         for relay in self.relays:
             relay.open()
-        if not self.leases.is_alone:
-            self.feed.subscribe(self._on_sweep_wanted)
+        self.feed.subscribe(self._on_sweep_wanted, (SweepWanted, FeedBroke))
         if self.bell is not None:
             self.bell.open()
 
