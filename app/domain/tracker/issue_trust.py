@@ -65,6 +65,25 @@ def digest_of(title: str, body: str) -> str:
     return hashlib.sha256(f"{title}\n{body}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
+class Said(Protocol):
+    """A comment on an issue."""
+
+    @property
+    def author(self) -> str:
+        """The person who wrote it."""
+        ...
+
+    @property
+    def body(self) -> str:
+        """Its text."""
+        ...
+
+
+def remark_digest(said: Said) -> str:
+    """Return the sha256 by which a person ticks a comment: of author, a newline and the body."""
+    return digest_of(said.author, said.body)
+
+
 def needs_history(stranger: str, labelled_at: datetime | None, updated_at: datetime | None) -> bool:
     """Return True if only the history of a text can tell that it stood there at the label."""
     if not stranger:
@@ -95,7 +114,7 @@ def doubt_of(text: CountedText, sha256: str) -> str:
     """Return why a person must look at an issue before it starts by itself, "" if nobody must."""
     if text.approved_sha256 == sha256:
         return ""
-    if not text.event:
+    if not text.event and not text.may_label:
         return f"nobody is known to have labelled it{LOOK}"
     if not text.may_label:
         return f"Labelled by {text.labelled_by}, who may not write there{LOOK}"
