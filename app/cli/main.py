@@ -45,7 +45,7 @@ PARTS = (
     Part(("token", "logout"), "commands.access"),
     Part(("demo",), "commands.demo"),
     Part(("projects",), "commands.projects"),
-    Part(("forges",), "commands.forges"),
+    Part(("forges", "secrets"), "commands.forges"),
     Part(("templates",), "commands.templates"),
     Part(("issues",), "commands.issues"),
     Part(("changes",), "commands.changes"),

@@ -19,7 +19,7 @@ from app.control_plane.scheduler import Scheduler
 from app.control_plane.storage import make_ledgers, make_relays, open_stores, settle_stores
 from app.logs import correlated
 from app.records.database.database import DatabaseSilent
-from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, RunChanged, SweepWanted
+from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
 from app.server.startup import CannotStart
 from app.services.concurrency import Locks, Workers, guarded
 from app.services.container import SettingValue, build
@@ -83,7 +83,6 @@ class ControlPlane:
         self.services = services = build(context, values)
         self.leases, self.reaper = services.leases, services.reaper
         self.feed.subscribe(services.sweep.on_change)
-        self.feed.subscribe(services.claims.on_change, RunChanged)
         self.feed.subscribe(services.conflicts.on_change, NEW_COMMITS)
         self.feed.subscribe(services.autoland.on_change, NEWS, projects=services.autoland.projects)
 
@@ -105,8 +104,7 @@ class ControlPlane:
         self.adapters.engine.listen(self._on_engine_event)
         for relay in self.relays:
             relay.open()
-        if not self.leases.is_alone:
-            self.feed.subscribe(self._on_sweep_wanted)
+        self.feed.subscribe(self._on_sweep_wanted, (SweepWanted, FeedBroke))
         if self.bell is not None:
             self.bell.open()
 

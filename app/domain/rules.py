@@ -240,6 +240,7 @@ class AutoFacts:
     no_room: str | None = None
     checks_error: str | None = None
     trust_hold: str | None = None
+    forge_hold: str | None = None
 
 
 @dataclass(frozen=True)
@@ -284,6 +285,7 @@ def _what_holds(facts: AutoFacts) -> str | None:
         (facts.unreachable is not None, facts.unreachable),
         (is_paused(facts.strikes), f"auto runs are paused after {facts.strikes} fails"),
         (facts.checks_error is not None, facts.checks_error),
+        (facts.forge_hold is not None, facts.forge_hold),
         (facts.trust_hold is not None, facts.trust_hold),
         (facts.has_open_auto_run, "an auto run is under way"),
         (facts.repository_room <= 0, "the repository is at its limit of runs"),

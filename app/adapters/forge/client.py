@@ -203,8 +203,8 @@ class ForgeClient:
             answer = self._judge(self._fetch(method, url, tail, **more), is_text=tail is not None)
             if answer.status not in _MOVED:
                 return answer
-            self._note_moved(url)
-            url = self._moved_to(url, answer)
+            moved, url = url, self._moved_to(url, answer)
+            self._note_moved(moved, url)
             more.pop("params", None)
         raise ForgeSilent("it redirects in a circle")
 
@@ -214,8 +214,10 @@ class ForgeClient:
             raise ForgeSilent("it redirects to another host", needs_attention=True)
         return target
 
-    def _note_moved(self, url: str) -> None:
-        if match := _REPOSITORY.match(url.removeprefix(self._api)):
+    def _note_moved(self, url: str, target: str) -> None:
+        """Note a repository that has another name; a log, for example, may be kept elsewhere."""
+        match = _REPOSITORY.match(url.removeprefix(self._api))
+        if match and target.startswith((f"{self._api}/repos/", f"{self._api}/repositories/")):
             self.moved.add(match[0])
 
     def _refuse_early(self) -> None:
@@ -337,9 +339,23 @@ def _json_of(response: httpx.Response) -> tuple[Any, bool]:
     if kind != "application/json" and not kind.endswith("+json"):
         return None, False
     try:
-        return json.loads(response.content), True
+        told = json.loads(response.content)
+        return _storable(told) if b"\\u" in response.content else told, True
     except (ValueError, RecursionError):
         return None, False
+
+
+def _storable(told: Any) -> Any:
+    """Return an answer without what no database and no file takes: NUL, and lone surrogates."""
+    match told:
+        case str():
+            return told.encode(errors="replace").decode().replace("\0", "\ufffd")
+        case list():
+            return [_storable(one) for one in told]  # pyright: ignore[reportUnknownVariableType]
+        case dict():
+            return {_storable(name): _storable(one) for name, one in told.items()}  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return told
 
 
 def _text_of(response: httpx.Response) -> tuple[Any, bool]:

@@ -106,7 +106,7 @@ class GiteaForge(GiteaRequests, GiteaClaims, GiteaReviews):
     def said_about(self, repo: Repository, number: int) -> Said:
         """Return the comments on an issue, oldest first.
 
-        Those of people who may not write there are left out, and Runyard's own.
+        Those of people who may not write there stand apart; Runyard's own are left out.
         """
         if self.one(repo, f"/issues/{number}") is None:
             return Said()
@@ -115,7 +115,8 @@ class GiteaForge(GiteaRequests, GiteaClaims, GiteaReviews):
         writers = self.writers(repo) if rows else frozenset[int]()
         trusted = [row for row in rows if author_of(row) in writers]
         said = [remark_of(row) for row in trusted if not runs_marked(text_of(row, "body"))]
-        return Said(tuple(said))
+        others = [remark_of(row) for row in rows if author_of(row) not in writers]
+        return Said(tuple(said), others=tuple(others))
 
     def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
         """Return those of the numbers that are open issues."""

@@ -54,10 +54,13 @@ def issue_text(project_id: str, number: int) -> Call[schemas.IssueTextOut]:
     return Call("GET", _project(project_id, f"/issues/{number}/text"), "IssueTextOut")
 
 
-def approve_text(project_id: str, number: int, sha256: str) -> Call[schemas.IssueOut]:
-    """Approve the text of an issue that a person looked at."""
+def approve_text(
+    project_id: str, number: int, sha256: str, comments: list[str] | None = None
+) -> Call[schemas.IssueOut]:
+    """Approve the text of an issue that a person looked at, and the comments of others."""
     path = _project(project_id, f"/issues/{number}/approve-text")
-    return Call("POST", path, "IssueOut", body={"sha256": sha256})
+    body = only_given({"sha256": sha256, "comments": comments})
+    return Call("POST", path, "IssueOut", body=body)
 
 
 def comments(project_id: str, number: int) -> Call[list[schemas.CommentOut]]:

@@ -102,7 +102,7 @@ def _text_routes(services: Services) -> APIRouter:
         409 `edited_meanwhile` if it has another text by now.
         """
         require_browser(services, request, f"/projects/{project_id}?tab=issues")
-        services.approvals.approve(project_id, number, body.sha256)
+        services.approvals.approve(project_id, number, body.sha256, body.comments)
         return _issue_out(services.issues.one(project_id, number))
 
     return router

@@ -155,6 +155,7 @@ from app.api.schemas.tracker import (
     Labels,
     NewComment,
     NewIssue,
+    OthersCommentOut,
 )
 
 __all__ = [
@@ -253,6 +254,7 @@ __all__ = [
     "NotificationTest",
     "NotificationsOut",
     "OriginOut",
+    "OthersCommentOut",
     "Parked",
     "ParkedOut",
     "ProjectChange",

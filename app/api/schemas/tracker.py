@@ -131,6 +131,16 @@ class IssueOut(Answer):
     )
 
 
+class OthersCommentOut(Answer):
+    """A comment by somebody who may not write to the repository."""
+
+    sha256: str = Field(description="Of its author, a newline and its text, in UTF-8.")
+    author: str
+    body: str
+    created_at: Moment
+    ticked: bool = Field(description="A person wants it in prompts.")
+
+
 class IssueTextOut(Answer):
     """An issue's text, and the one that stood there when somebody with the right labelled it."""
 
@@ -144,6 +154,10 @@ class IssueTextOut(Answer):
     body_was: str | None = Field(
         default=None, description="Null if it was changed before anybody looked."
     )
+    comments: list[OthersCommentOut] = Field(
+        default_factory=list[OthersCommentOut],
+        description="Those by people without write access: no prompt has one that is not ticked.",
+    )
 
 
 class Approval(Body):
@@ -151,6 +165,12 @@ class Approval(Body):
 
     sha256: str = Field(
         pattern="^[0-9a-f]{64}$", description="That of the text that a person looked at."
+    )
+    comments: list[str] | None = Field(
+        default=None,
+        max_length=1000,
+        description="The sha256 of each comment by people without write access that prompts have "
+        "from now on. Null leaves them as they are.",
     )
 
 

@@ -202,7 +202,7 @@ def resolve_conflicts(project: ProjectName, number: Number, *, starting: Startin
 
 
 def fix_ci(project: ProjectName, number: Number, *, starting: Starting) -> None:
-    """Have an agent fix what CI found wrong; print the run's id."""
+    """Have an agent fix what CI found; print the run's id."""
     server, project_id = _place(project, starting.data_dir)
     start(server, partial(review_calls.fix_ci, project_id, number), starting)
 

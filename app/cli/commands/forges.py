@@ -131,7 +131,7 @@ def show_hook(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Print where a forge shall send its hooks, and their secret, or install them."""
+    """Print the address and secret of a forge's hooks, or install them."""
     server = connect(data_dir)
     wanted = list(install or ())
     if all_of_them:

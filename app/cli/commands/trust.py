@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from app.api.client import calls, tracker_calls
-from app.cli.client.connection import connect, find_project
+from app.cli.client.connection import Misused, connect, find_project
 from app.cli.output.options import DataDir, Json, ProjectArgument, ProjectName
 from app.cli.output.terminal import out, print_json
 from app.domain.tracker.issue_trust import text_difference
@@ -22,28 +22,43 @@ def approve_issue(
         typer.Argument(metavar="NUMBER", help="The issue's number.", min=1, show_default=False),
     ],
     look: Look = False,
+    comment: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="A comment, as counted by --look, for prompts; may be repeated."),
+    ] = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show what changed in an issue after it was labelled, and approve its text."""
+    """Approve an issue's text; print what changed since the label.
+
+    Comments by people who may not write to the repository are shown, too: prompts have none of
+    them but those named by --comment.
+    """
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
     text = server.ask(tracker_calls.issue_text(project_id, number))
+    comments = text.get("comments") or []
     if not json_only:
         names = ("title_was", "body_was", "title", "body")
         for line in text_difference(*(text[name] for name in names)).splitlines():
             out().print(line)
+        for count, one in enumerate(comments, 1):
+            mark = ", in prompts" if one["ticked"] else ""
+            out().print(f"comment {count} by {one['author']}{mark}:")
+            for line in one["body"].splitlines():
+                out().print(f"  {line}")
     if look:
         _tell(text, json_only=json_only, words=text["because"] or "Nobody needs to look at it.")
         return
-    issue = server.ask(tracker_calls.approve_text(project_id, number, text["sha256"]))
+    ticked = None if comment is None else [_named(comments, one) for one in comment]
+    issue = server.ask(tracker_calls.approve_text(project_id, number, text["sha256"], ticked))
     _tell(issue, json_only=json_only, words=f"The text of #{number} is approved.")
 
 
 def trust_project(
     project: ProjectArgument, look: Look = False, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Show what changed for agents on base since the last look, and trust this state."""
+    """Trust base as it is; print what changed since the last look."""
     server = connect(data_dir)
     found = find_project(server, project)
     state = server.ask(calls.state(found["id"]))
@@ -56,6 +71,12 @@ def trust_project(
         return
     answer = server.ask(calls.trust(found["id"], commit))
     _tell(answer, json_only=json_only, words=f"{answer['name']} is trusted at {commit[:7]}.")
+
+
+def _named(comments: list[dict[str, Any]], count: int) -> str:
+    if count > len(comments):
+        raise Misused(f"There is no comment {count}.")
+    return str(comments[count - 1]["sha256"])
 
 
 def _tell(answer: dict[str, Any], *, json_only: bool, words: str) -> None:

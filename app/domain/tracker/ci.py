@@ -70,6 +70,11 @@ def seen_at(ci: Ci, head_sha: str) -> dict[str, Any]:
     return ci.as_data() | {"sha": head_sha}
 
 
+def was_asked(stored: Mapping[str, Any] | None, head_sha: str) -> bool:
+    """Return True if a row holds what CI said of this commit, be it nothing."""
+    return bool(stored) and stored.get("sha") == head_sha
+
+
 def read_ci(stored: Mapping[str, Any] | None, head_sha: str) -> Ci:
     """Return what a row holds about this commit; about another one it says nothing."""
     if not stored or stored.get("sha") != head_sha:

@@ -18,16 +18,22 @@ OWN_SIGNATURES = ("x-forgejo-signature", "x-gitea-signature")
 _EVENTS = ("x-forgejo-event", "x-gitea-event", "x-github-event")
 # the beginnings of the events after which a look may find something
 KNOWN = ("issue", "pull_request", "push", "create", "delete", "status", "check_", "workflow_")
+# a comment leaves the list as it is, and a merge closes issues
+_OF_ISSUES = ("issues", "issue_label", "issue_assign", "issue_milestone", "pull_request")
 _DELIVERIES = ("x-forgejo-delivery", "x-gitea-delivery", "x-github-delivery")
 MAX_DELIVERY = 100
 
 
 @dataclass(frozen=True)
 class Hint:
-    """A delivery that was signed: its id, "" without one, and the repository that changed."""
+    """A delivery that was signed: its id, "" without one, and the repository that changed.
+
+    `is_of_issues` is True if its list of issues may be another one now.
+    """
 
     delivery: str
     repository: str
+    is_of_issues: bool = True
 
 
 def is_signed(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
@@ -47,7 +53,7 @@ def hint_of(headers: Mapping[str, str], body: bytes) -> Hint | None:
 
     None if it names no repository, or an event after which there is nothing to look at.
     """
-    event = next((headers[one] for one in _EVENTS if one in headers), KNOWN[0])
+    event = next((headers[one] for one in _EVENTS if one in headers), _OF_ISSUES[0])
     if not event.startswith(KNOWN):
         return None
     try:
@@ -59,4 +65,4 @@ def hint_of(headers: Mapping[str, str], body: bytes) -> Hint | None:
     if not isinstance(name, str) or not name:
         return None
     delivery = next((headers[one] for one in _DELIVERIES if one in headers), "")
-    return Hint(delivery[:MAX_DELIVERY], name)
+    return Hint(delivery[:MAX_DELIVERY], name, event.startswith(_OF_ISSUES))

@@ -25,6 +25,12 @@ class CountedText(Protocol):
     approved_sha256: str | None
 
 
+class SeenText(CountedText, Protocol):
+    """The same, and the digest of the text at the last look."""
+
+    seen_sha256: str
+
+
 class Retitling(Protocol):
     """A change of the title."""
 
@@ -59,6 +65,25 @@ def digest_of(title: str, body: str) -> str:
     return hashlib.sha256(f"{title}\n{body}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
+class Said(Protocol):
+    """A comment on an issue."""
+
+    @property
+    def author(self) -> str:
+        """The person who wrote it."""
+        ...
+
+    @property
+    def body(self) -> str:
+        """Its text."""
+        ...
+
+
+def remark_digest(said: Said) -> str:
+    """Return the sha256 by which a person ticks a comment: of author, a newline and the body."""
+    return digest_of(said.author, said.body)
+
+
 def needs_history(stranger: str, labelled_at: datetime | None, updated_at: datetime | None) -> bool:
     """Return True if only the history of a text can tell that it stood there at the label."""
     if not stranger:
@@ -89,13 +114,24 @@ def doubt_of(text: CountedText, sha256: str) -> str:
     """Return why a person must look at an issue before it starts by itself, "" if nobody must."""
     if text.approved_sha256 == sha256:
         return ""
-    if not text.event:
+    if not text.event and not text.may_label:
         return f"nobody is known to have labelled it{LOOK}"
     if not text.may_label:
         return f"Labelled by {text.labelled_by}, who may not write there{LOOK}"
     if text.edited_by is not None:
         return f"Edited by {text.edited_by} after it was labelled{LOOK}"
     return ""
+
+
+def doubt_as_seen(text: SeenText | None, stranger: str) -> str:
+    """Return the doubt about an issue as it was last looked at, "" if nobody must look.
+
+    Without a look, its author counts, who could change the text after the label was set: `stranger`
+    is one without write access.
+    """
+    if text is not None:
+        return doubt_of(text, text.seen_sha256)
+    return f"written by {stranger}: look, and start it by hand" if stranger else ""
 
 
 def waits_for_approval(hold: str | None) -> bool:

@@ -8,7 +8,8 @@ from functools import partial
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import IssueTextOut, NextPlan, ProjectOut, StateOut
+from app.api.schemas import IssueTextOut, NextPlan, OthersCommentOut, ProjectOut, StateOut
+from app.domain.safe_text import reveal
 from app.domain.tracker.issue_trust import text_difference, waits_for_approval
 from app.pages.components.buttons import button
 from app.pages.components.markup import clean, plain_html, text
@@ -125,6 +126,7 @@ class TextDialog:
             ui.html(plain_html(found.because), sanitize=clean, tag="p").classes("sub")
             words = text_difference(found.title_was, found.body_was, found.title, found.body)
             testid(ui.html(difference_html(words), sanitize=clean), "text-difference")
+            self._ticks = {one.sha256: _tick(one) for one in found.comments}
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 button("Close", self._dialog.close)
@@ -137,7 +139,10 @@ class TextDialog:
     async def _approve(self) -> None:
         self._button.disable()
         try:
-            await self._session.api.approve_text(self._id, self._number, self._sha256)
+            ticked = [sha256 for sha256, box in self._ticks.items() if box.value]
+            await self._session.api.approve_text(
+                self._id, self._number, self._sha256, ticked if self._ticks else None
+            )
         except (ApiProblem, NoAnswer) as problem:
             self._session.refuse(problem)
             self._button.enable()
@@ -145,3 +150,11 @@ class TextDialog:
         self._dialog.close()
         self._session.notify(f"The text of #{self._number} is approved.")
         await self._then()
+
+
+def _tick(comment: OthersCommentOut) -> ui.checkbox:
+    """Show a comment by somebody without write access, to be ticked for prompts."""
+    named = f"Give agents this comment by {reveal(comment.author)}"
+    box = ui.checkbox(named, value=comment.ticked)
+    testid(ui.html(difference_html(comment.body), sanitize=clean), "others-comment")
+    return testid(box, "tick-comment")

@@ -47,6 +47,7 @@ class IssuesView:
         self._state = IssueBoardState(BoardFilter.from_query(self._query | of_one))
         self._dirty: set[str] = set()
         self._is_held = False
+        self._there = ""
         # moves go one by one: a second press of a key comes before the first is answered
         self._moving = asyncio.Lock()
         self.load = session.looker(self._ask, self._take)
@@ -59,9 +60,7 @@ class IssuesView:
                 self._new = button(
                     "New issue", lambda: self._form.open(), kind="pri", mark="new-issue", key="c"
                 )
-                self._new_there = link_button("New issue ↗", "", kind="pri", mark="new-issue-there")
-                self._new_there.props("target=_blank rel='noopener noreferrer'")
-                self._new_there.set_visibility(False)
+                self._new_there = ui.element("span")
             self._told = testid(ui.html("", sanitize=clean), "issues-told")
             self._none = testid(ui.html("", sanitize=clean).classes("empty"), "no-issues")
             self._table = IssuesTable(session, self._state, self._act, self._show)
@@ -198,11 +197,7 @@ class IssuesView:
         """Show where issues are written that a forge keeps, and of when those are that are old."""
         alone = self._state.projects.get(self._project.id) if self._project else None
         there = safe_href(alone.url or "") if alone else ""
-        self._new_there.set_visibility(bool(there))
-        if there:
-            self._new_there.props["href"] = f"{there}/new"
-            self._new_there.props["title"] = KEPT_THERE
-            self._new_there.update()
+        self._link_there(f"{there}/new" if there else "")
         said = [
             f"<p><b>{plain_html(one.name)}</b> Its forge does not answer: its issues are shown as"
             f" of {at_html(one.as_of)}.</p>"
@@ -213,6 +208,17 @@ class IssuesView:
             said.append(f'<p class="sub">{text(KEPT_THERE)}</p>')
         self._told.set_content(f'<div class="told-there">{"".join(said)}</div>' if said else "")
         self._told.set_visibility(bool(said))
+
+    def _link_there(self, href: str) -> None:
+        if href == self._there:
+            return
+        self._there = href
+        self._new_there.clear()
+        if href:
+            with self._new_there:
+                link = link_button("New issue ↗", href, kind="pri", mark="new-issue-there")
+            link.props("target=_blank rel='noopener noreferrer'")
+            link.props["title"] = KEPT_THERE
 
     def _may_write(self) -> bool:
         projects = [self._project] if self._project else self._session.board.listing()

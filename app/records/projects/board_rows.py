@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, null
+from sqlalchemy import and_, func, null
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
@@ -16,7 +16,15 @@ from app.records.projects.forge_issue_ledger import read_listings
 from app.records.projects.issue_queue import OPEN
 from app.records.projects.tracker_ledger import OpenIssue, batched
 from app.records.stores.routing import Stores
-from app.records.tables import ChangeRequest, ForgeIssue, ForgeListing, ForgeServer, IssueRow, Run
+from app.records.tables import (
+    ChangeRequest,
+    ForgeIssue,
+    ForgeListing,
+    ForgeServer,
+    IssueRow,
+    IssueText,
+    Run,
+)
 
 # an issue is named by its project and its number
 Key = tuple[str, int]
@@ -66,7 +74,8 @@ class BoardRows:
 
     `closed` are the newest closed issues, `closed_counts` how many there are by project; `merged`
     maps a closed issue to the change request that closed it. `at_forge` has the issues that a
-    forge keeps, `listings` how the lists of their projects stand, `forges` the forges' addresses.
+    forge keeps, `texts` their texts that count, `listings` how the lists of their projects stand,
+    `forges` the forges' addresses.
     """
 
     open: list[OpenIssue]
@@ -75,6 +84,7 @@ class BoardRows:
     merged: dict[Key, int] = field(default_factory=dict[Key, int])
     runs: dict[Key, IssueRun] = field(default_factory=dict[Key, IssueRun])
     at_forge: dict[Key, AtForge] = field(default_factory=dict[Key, AtForge])
+    texts: dict[Key, IssueText] = field(default_factory=dict[Key, IssueText])
     listings: dict[str, ForgeListing] = field(default_factory=dict[str, ForgeListing])
     forges: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -109,6 +119,7 @@ def read_board(
         _merged(session, ended),
         _runs(stores, session, project_ids),
         at_forge,
+        _texts(session, elsewhere),
         read_listings(session) if elsewhere else {},
         dict(session.exec(select(ForgeServer.id, ForgeServer.url)).all()) if elsewhere else {},
     )
@@ -171,6 +182,20 @@ def _at_forge(
         for row in session.exec(of_these):
             if (row[0], row[1]) in closed:
                 found[row[0], row[1]] = AtForge._make(row[2:])
+    return found
+
+
+def _texts(session: Session, project_ids: Collection[str]) -> dict[Key, IssueText]:
+    """Return the texts that count of open issues at forges."""
+    is_its = (
+        col(ForgeIssue.project_id) == IssueText.project_id,
+        col(ForgeIssue.number) == IssueText.number,
+    )
+    found: dict[Key, IssueText] = {}
+    for some in batched(project_ids):
+        query = select(IssueText).join(ForgeIssue, and_(*is_its))
+        query = query.where(col(ForgeIssue.project_id).in_(some), col(ForgeIssue.state) == OPEN)
+        found |= {(one.project_id, one.number): one for one in session.exec(query).all()}
     return found
 
 

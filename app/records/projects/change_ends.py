@@ -37,13 +37,13 @@ def undecided(stores: Stores, project_id: str) -> list[ChangeRequest]:
         return list(session.exec(query.order_by(col(ChangeRequest.number))).all())
 
 
-def has_closed(stores: Stores, project_id: str) -> bool:
-    """Return True if a change request of the project was closed without a merge."""
+def closed_numbers(stores: Stores, project_id: str) -> set[int]:
+    """Return the numbers of change requests of a project that were closed without a merge."""
     query = select(ChangeRequest.number).where(
         ChangeRequest.project_id == project_id, ChangeRequest.state == "closed"
     )
     with stores.control.reading() as session:
-        return session.exec(query.limit(1)).first() is not None
+        return set(session.exec(query).all())
 
 
 def reopen(tx: Transaction, ended: ChangeRequest, columns: Mapping[str, Any]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from app.records.feed import ProjectChanged
 from app.records.people.audit_ledger import record
 from app.records.stores.routing import Stores
 from app.records.tables import IssueText
+
+_SAID = {"project_id", "number", "approved_sha256", "ticked"}
 
 
 class IssueTexts:
@@ -28,22 +31,42 @@ class IssueTexts:
             return {one.number: one for one in session.exec(select(IssueText).where(*theirs)).all()}
 
     def keep(self, seen: IssueText) -> IssueText:
-        """Keep what was seen of an issue, in place of what was; an approval stays."""
+        """Keep what was seen of an issue, in place of what was; what a person said stays."""
+        try:
+            return self._keep(seen)
+        except IntegrityError:
+            # another server looked at the same moment, and has kept it first
+            return self._keep(seen)
+
+    def _keep(self, seen: IssueText) -> IssueText:
         with self._stores.control.transaction() as tx:
             known = tx.get(IssueText, (seen.project_id, seen.number))
             if known is None:
-                tx.add(seen)
+                tx.add(IssueText(**seen.model_dump()))
             else:
-                told = seen.model_dump(exclude={"project_id", "number", "approved_sha256"})
+                told = seen.model_dump(exclude=_SAID)
                 for name, value in told.items():
                     setattr(known, name, value)
                 seen.approved_sha256 = known.approved_sha256
+            tx.publish(ProjectChanged(seen.project_id))
         return seen
 
-    def approve(self, project_id: str, number: int, sha256: str) -> None:
-        """Note that a person has approved a text of an issue."""
-        theirs = col(IssueText.project_id) == project_id, col(IssueText.number) == number
+    def approve(self, project_id: str, number: int, **said: Any) -> None:
+        """Keep what a person said of an issue: `approved_sha256` of its text, `ticked` comments."""
         with self._stores.control.transaction() as tx:
-            tx.exec(update(IssueText).where(*theirs).values(approved_sha256=sha256))
-            record(tx, project_id, after={"issue": number, "approved_sha256": sha256})
+            known = tx.get(IssueText, (project_id, number))
+            if known is None:
+                # not labelled so far: the first look is still to come
+                known = IssueText(
+                    project_id=project_id,
+                    number=number,
+                    event=0,
+                    labelled_by="",
+                    may_label=False,
+                    seen_sha256="",
+                )
+                tx.add(known)
+            for name, value in said.items():
+                setattr(known, name, value)
+            record(tx, project_id, after={"issue": number, **said})
             tx.publish(ProjectChanged(project_id))

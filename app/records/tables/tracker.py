@@ -99,6 +99,8 @@ class IssueText(SQLModel, table=True):
     updated_at: datetime | None = Field(default=None, sa_type=Moment)
     # the text that a person approved
     approved_sha256: str | None = None
+    # the comments by people without write access that a person wants in prompts, by sha256
+    ticked: list[str] = Field(default_factory=list, sa_type=JSON)
 
 
 class ForgeIssue(SQLModel, table=True):

@@ -241,6 +241,7 @@ class AutoLoop:
             no_room=self._no_room(),
             checks_error=project.checks_error,
             trust_hold=project.trust_hold,
+            forge_hold=project.forge_hold,
         )
 
 

@@ -15,11 +15,11 @@ from app.records.runs import run_ledger
 from app.records.runs.due_work import HeldProject
 from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run
-from app.services.batches.queue import no_room
 from app.services.context import Context
 from app.services.lifecycle.launch import Launcher
 from app.services.lifecycle.reap import Reaper
 from app.services.limits.usage_limits import UsageLimits, current_sentence
+from app.services.runs.requests import no_room
 from app.services.system.build import SystemServices
 from app.services.system.origin_watch import unreachable_words
 from app.services.system.quarantine import of_run

@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import partial
 
 import structlog
-from sqlmodel import Session
 
 from app.domain.batches import UNSEALED, in_turn
 from app.domain.lifecycle import WAITING, Signal
@@ -20,11 +19,11 @@ from app.records.database.database import DatabaseSilent
 from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs import quarantine_ledger, run_ledger
 from app.records.runs.quarantine_ledger import Subject
-from app.records.runs.run_statements import is_active
-from app.records.tables import Batch, Project, Run
+from app.records.tables import Batch, Run
 from app.services.concurrency import SingleFlight
 from app.services.context import Context
 from app.services.lifecycle.stop import Stopper
+from app.services.runs.requests import no_room
 from app.services.system.quarantine import Quarantine, of_run
 
 log = structlog.get_logger()
@@ -194,17 +193,3 @@ class BatchLine:
             return None
         with self._runs.stores.looking() as session:
             return no_room(session, run, project)
-
-
-def no_room(session: Session, run: Run, project: Project) -> str | None:
-    """Return why a run must wait for room in its project, None if it need not.
-
-    Only for runs not refused when accepted (batch items, planned runs). Call in the transaction
-    that takes the run.
-    """
-    if is_active(run):
-        return None
-    active, most = run_ledger.count_open(session, project.id), project.max_concurrency
-    if active < most:
-        return None
-    return f"waits for this project's other runs: {active} of {most} are active"

@@ -54,7 +54,9 @@ def build(
     kills = Kills(context)
     steps_of_runs = Steps(context, ledger_of_checks, kills)
     trust = IssueTrust(context.stores, adapters.forges)
-    specs = LaunchSpecs(adapters, _terms(context), runs.prompts, trust, system.states)
+    specs = LaunchSpecs(
+        adapters, _terms(context), runs.prompts, trust, system.states, context.ledgers.runs.find
+    )
     launcher = Launcher(context, limits.limits, _terms(context), system.origins, specs)
     steps = EndSteps(
         kills,

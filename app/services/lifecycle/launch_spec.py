@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.agents.prompts import Prompt
@@ -70,7 +70,9 @@ class LaunchSpecs:
         prompts: Prompts,
         trust: IssueTrust,
         states: StateTrust,
+        find: Callable[[str], Run | None],
     ) -> None:
+        self._find = find
         self._prompts = prompts
         self._trust = trust
         self._states = states
@@ -87,8 +89,15 @@ class LaunchSpecs:
 
         Raises NotLaunched, CannotRead.
         """
-        if run.trigger == Trigger.AUTO and (hold := self._states.judge_once(project)):
+        if self._is_of_loop(run) and (hold := self._states.judge_once(project)):
             raise NotLaunched(hold)
+
+    def _is_of_loop(self, run: Run) -> bool:
+        """Return True for a run that no person started, and for one that resumes such a run."""
+        first: Run | None = run
+        while first is not None and first.trigger == Trigger.RESUME:
+            first = self._find(first.retry_of) if first.retry_of else None
+        return first is None or first.trigger == Trigger.AUTO
 
     def order(self, run: Run, project: Project, base: str, *, seconds: float) -> LaunchOrder:
         """Return the order for a run whose copy is prepared, to start within `seconds`.
@@ -236,7 +245,7 @@ class LaunchSpecs:
         if issue is None:
             raise NotLaunched(f"issue #{run.issue} is gone")
         _must_be_wanted(run, issue)
-        if run.trigger == Trigger.AUTO:
+        if self._is_of_loop(run):
             (judged,) = self._trust.judged(project, [issue])
             if judged.doubt:
                 raise NotLaunched(judged.doubt)

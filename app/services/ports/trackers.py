@@ -68,10 +68,15 @@ class Unwanted:
 
 @dataclass(frozen=True)
 class Said:
-    """The comments on an issue and the unwanted changes for it, oldest first."""
+    """The comments on an issue and the unwanted changes for it, oldest first.
+
+    `others` are comments by people who may not write to the repository: a prompt has only those
+    that a person ticked.
+    """
 
     comments: tuple[Remark, ...] = ()
     unwanted: tuple[Unwanted, ...] = ()
+    others: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.formatting import size_words
 from app.records.database.database import DatabaseSilent
-from app.records.feed import Change, FindingsChanged, ProjectChanged
+from app.records.feed import Change, FindingsChanged, Numbered, ProjectChanged
 from app.services.notifications.notifications import NotificationService
-from app.services.projects.overview import Overview
+from app.services.projects.overview import Overview, ProjectView
 from app.services.system.disk_room import DiskRoom
 from app.services.tracker.forges import ForgeService
 
@@ -56,15 +56,18 @@ class Alerts:
         self._publish = publish
         self._since: dict[tuple[str, str], datetime] = {}
         self._published: frozenset[tuple[str, str]] = frozenset()
+        # the changes of forges that were heard of, and the troubles as of one of them
+        self._heard = 0
+        self._troubles: tuple[int, dict[str, tuple[str, datetime]]] = (-1, {})
         # what this machine lacks for each project, as of the last check
         self._lacks: dict[str, tuple[str | None, str | None]] = {}
 
-    def all(self) -> list[Alert]:
-        """Return every current alert. Raises DatabaseSilent."""
+    def all(self, views: Sequence[ProjectView] | None = None) -> list[Alert]:
+        """Return every current alert, of all projects without `views`. Raises DatabaseSilent."""
         now = self._clock()
         told = [(NOTIFICATIONS, *one) for one in self._notifications.waiting()]
-        told += [(FORGE, one, *trouble) for one, trouble in self._forges.troubles().items()]
-        told += [(part, what, what, now) for part, what in self._needed()]
+        told += [(FORGE, one, *trouble) for one, trouble in self._troubled().items()]
+        told += [(part, what, what, now) for part, what in self._needed(views)]
         told += [
             (
                 DISK,
@@ -79,6 +82,10 @@ class Alerts:
             for part, about, _, since in told
         }
         return [Alert(part, self._since[part, about], what, about) for part, about, what, _ in told]
+
+    def on_forges(self, _: Numbered) -> None:
+        """Read anew what is wrong with forges when it is asked for next."""
+        self._heard += 1
 
     def words_of(self, part: str) -> list[str]:
         """Return the sentences of a part's alerts; none while the database is silent."""
@@ -107,10 +114,17 @@ class Alerts:
         if changes:
             self._publish(changes)
 
-    def _needed(self) -> Iterator[tuple[str, str]]:
+    def _troubled(self) -> dict[str, tuple[str, datetime]]:
+        heard, (as_of, troubles) = self._heard, self._troubles
+        if as_of != heard:
+            troubles = self._forges.troubles()
+            self._troubles = heard, troubles
+        return troubles
+
+    def _needed(self, views: Sequence[ProjectView] | None) -> Iterator[tuple[str, str]]:
         """Yield the part and the sentence of what projects need and this machine lacks."""
         needed: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for view in self._overview.all():
+        for view in self._overview.all() if views is None else views:
             problems = ((AGENT, view.agent_problem), (SANDBOX, view.sandbox_problem))
             for part, problem in problems if view.project.archived_at is None else ():
                 if problem:

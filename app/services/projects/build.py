@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.records.feed import FeedBroke, ForgesChanged
 from app.services.context import Context
 from app.services.limits.build import LimitServices
 from app.services.notifications.build import NotificationServices
@@ -47,15 +48,17 @@ def build(
     checks = ProjectChecks(context, system.outbox)
     system.origins.on_fetched(checks.suggest_once)
     projects = ProjectService(context, _build_sandbox_settings(context), checks, tracker.forges)
-    kept = tracker.kept_issues
-    views = ProjectViews(ledgers.runs, kept, projects, limits.limits, system.quarantine)
+    issues, kept = tracker.issues, tracker.kept_issues
+    views = ProjectViews(ledgers.runs, issues, kept, projects, limits.limits, system.quarantine)
     lifetime = shown_for(context.stores, is_alone=system.leases.is_alone)
     overview = Overview(ledgers.projects, views, context.feed, clock, lifetime=lifetime)
     told, publish = notifications.notifications, context.feed.publish
+    alerts = Alerts(told, overview, system.disk, tracker.forges, clock, publish)
+    context.feed.subscribe(alerts.on_forges, (ForgesChanged, FeedBroke))
     return ProjectServices(
         projects=projects,
         overview=overview,
-        alerts=Alerts(told, overview, system.disk, tracker.forges, clock, publish),
+        alerts=alerts,
         statistics=StatisticsService(ledgers.projects, context.stores),
         demo=DemoService(
             ledgers.projects,

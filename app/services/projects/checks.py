@@ -83,15 +83,14 @@ class ProjectChecks:
         texts = {name: file.text for name, file in found.items() if file is not None}
         return [one.as_data() for one in suggest_checks(texts)]
 
-    def suggest_once(self, project_id: str) -> None:
+    def suggest_once(self, project: Project) -> None:
         """Look for checks to suggest, if origin's base has moved since the last look."""
-        project = self._projects.find(project_id)
-        if project is None or not wants_suggestion(project):
+        if not wants_suggestion(project):
             return
         repo = repository_of(project)
         found = self.suggested(repo, project.base_branch) if self._is_news(project, repo) else None
         if found is not None and found != project.suggested_checks:
-            self._projects.change(project_id, suggested_checks=found)
+            self._projects.change(project.id, suggested_checks=found)
 
     def _is_news(self, project: Project, repo: Repository) -> bool:
         """Return True unless the files at the base are the ones looked at last."""

@@ -29,6 +29,7 @@ from app.services.limits.usage_limits import UsageLimits
 from app.services.projects.projects import ProjectService
 from app.services.system.origin_watch import unreachable_words
 from app.services.system.quarantine import Quarantine
+from app.services.tracker.issues import IssueService
 from app.services.tracker.kept_issues import KeptIssues
 
 log = structlog.get_logger()
@@ -96,7 +97,8 @@ class ProjectViews:
     def __init__(
         self,
         runs: RunLedger,
-        issues: KeptIssues,
+        issues: IssueService,
+        kept: KeptIssues,
         projects: ProjectService,
         limits: UsageLimits,
         quarantine: Quarantine,
@@ -104,6 +106,8 @@ class ProjectViews:
         self._runs = runs
         self._parked = ParkedLedger(runs)
         self._issues = issues
+        # of projects at forges
+        self._kept = kept
         self._projects = projects
         self._limits = limits
         self._quarantine = quarantine
@@ -167,11 +171,17 @@ class ProjectViews:
             )
         return views
 
+    def _claimable(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
+        away = [one for one in projects if one.forge_id is not None]
+        here = [one for one in projects if one.forge_id is None]
+        found = self._issues.claimable_of(here) if here else {}
+        return found | self._kept.claimable_of(away) if away else found
+
     def _ready_counts(self, projects: Sequence[Project]) -> dict[str, int | None]:
         ready = [project for project in projects if project.state == "ready"]
         counts: dict[str, int | None] = dict.fromkeys(project.id for project in projects)
         try:
-            found = self._issues.claimable_of(ready) if ready else {}
+            found = self._claimable(ready)
         except Exception:
             if len(ready) == 1:
                 log.exception("issues_not_read", project_id=ready[0].id)

@@ -126,7 +126,7 @@ class ProjectService:
         projects = self._projects.all()
         for project in filter(wants_suggestion, projects):
             if project.suggested_checks is None:
-                self._clones.submit(self._checks.suggest_once, project.id)
+                self._clones.submit(self._checks.suggest_once, project)
         cloning = [one for one in projects if one.state == "cloning"]
         for project in cloning:
             self.clone_soon(project.id)

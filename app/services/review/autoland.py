@@ -18,7 +18,7 @@ from app.domain.review.autoland import (
     why_left,
     why_too_much,
 )
-from app.domain.tracker.ci import CiState
+from app.domain.tracker.ci import CiState, was_asked
 from app.domain.words import CheckStatus, Status
 from app.errors import AlreadyEnded, ForgeUnavailable, Refusal
 from app.failpoints import failpoint
@@ -174,8 +174,14 @@ class AutolandService:
             and any(one.started_at <= changed_at for one in last),
             unsent_comments=count_unsent(self._stores, change),
             conflicts=change.conflicts if is_current else None,
-            ci=CiState(change.ci["state"]),
+            ci=self._ci_of(change),
         )
+
+    def _ci_of(self, change: ChangeRequest) -> CiState:
+        """Return the CI of a change's head, pending until its forge was asked for it."""
+        if change.url is not None and not was_asked(change.ci_seen, change.head_sha):
+            return CiState.PENDING
+        return CiState(change.ci["state"])
 
     def _runs_on(self, change: ChangeRequest) -> list[Run]:
         """Return the runs that opened a change or worked on it, and any that holds its branch."""

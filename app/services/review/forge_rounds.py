@@ -12,6 +12,7 @@ import structlog
 
 from app.domain.agents.prompt_parts import ReviewComment, as_text
 from app.domain.ids import shorten
+from app.domain.projects.trust import AGENT_CONFIG
 from app.domain.review.sent import MAX_REVIEW_BYTES, SentComment, as_rows, lines_around
 from app.domain.tracker.ci import CiState, read_ci
 from app.domain.words import Depth, Side, Status, Trigger
@@ -92,7 +93,8 @@ class ForgeRounds:
                 self._follow(project, requests, change, state, now)
             except ForgeSilent as silence:
                 log.info("reviews_not_read", change=change.number, because=silence)
-                return
+                if not silence.needs_attention:
+                    return
 
     def _follow(
         self,
@@ -108,10 +110,30 @@ class ForgeRounds:
         is_resting = now < self._rests.get((project.id, change.number), now)
         if is_resting or any(one.released_at is None for one in runs):
             return
+        if project.trust_hold is not None or not self._is_trusted(project, change, runs):
+            return
         runs = [one for one in runs if one.pr_number == change.number or one.id == change.run_id]
         if self._take_up_reviews(project, requests, change, state, taken, runs, now):
             return
         self._fix_ci(project, change, runs, now)
+
+    def _is_trusted(self, project: Project, change: ChangeRequest, runs: Sequence[Run]) -> bool:
+        """Return False if somebody else pushed files there that tell agents what to do.
+
+        A person can still start a run on the change.
+        """
+        last = next((one.head_sha for one in reversed(runs) if one.head_sha), None)
+        if last is None or last == change.head_sha:
+            return True
+        try:
+            repo = repository_of(project)
+            files = self._mirrors.changed_between(repo, last, change.head_sha, AGENT_CONFIG)
+        except (CannotRead, ValueError) as problem:
+            log.info("head_not_compared", change=change.number, because=problem)
+            return False
+        if files != []:
+            log.info("head_not_trusted", change=change.number, files=files)
+        return files == []
 
     def _runs_on(self, change: ChangeRequest) -> list[Run]:
         runs = self._handovers.of_branch(change.project_id, change.branch)

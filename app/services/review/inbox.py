@@ -68,7 +68,7 @@ class Inbox:
         names = {view.project.id: view.project.name for view in views}
         for view in views:
             yield from items.of_project(view)
-        for alert in self._alerts.all():
+        for alert in self._alerts.all(views):
             if item := items.of_alert(alert):
                 yield item
         with self._stores.looking() as session:

@@ -24,11 +24,12 @@ from app.domain.tracker.issue_states import (
     standing_of,
     with_blocker,
 )
+from app.domain.tracker.issue_trust import doubt_as_seen
 from app.domain.words import BUILTIN, READY_LABEL, Status
 from app.records.projects.board_rows import AtForge, BoardRows, ClosedIssue, IssueRun
 from app.records.projects.tracker_ledger import OpenIssue
 from app.records.review.open_changes import Work
-from app.records.tables import ChangeRequest, Project, Run
+from app.records.tables import ChangeRequest, IssueText, Project, Run
 from app.services.kept.parked import why_kept
 from app.services.projects.overview import ProjectView
 from app.services.system.origin_watch import unreachable_words
@@ -192,7 +193,7 @@ class Look:
             blocker=blocker_among(
                 self._blockers_of(key), self._open_numbers[row.project_id], itself=row.number
             ),
-            waits_for=_waits_for(self.rows.at_forge.get(key)),
+            waits_for=_waits_for(self.rows.at_forge.get(key), self.rows.texts.get(key)),
         )
 
     def _blockers_of(self, key: Key) -> list[int]:
@@ -287,13 +288,12 @@ class Look:
         )
 
 
-def _waits_for(there: AtForge | None) -> str | None:
+def _waits_for(there: AtForge | None, text: IssueText | None) -> str | None:
     if there is None:
         return None
     if there.blocked_elsewhere:
         return f"blocked by {there.blocked_elsewhere[0]}"
-    # an author can change the text after the label was set
-    return f"written by {there.stranger}: look, and start it by hand" if there.stranger else None
+    return doubt_as_seen(text, there.stranger) or None
 
 
 def _loop_of(view: ProjectView) -> Loop:

@@ -33,6 +33,7 @@ from app.services.runs.accept import AcceptService
 from app.services.runs.prechecks import UNREADABLE, Checked, TemplateChoice
 from app.services.runs.red_checks import RedChecks
 from app.services.runs.requests import TEMPLATE, Requester, RunRequest, as_unavailable
+from app.services.system.issue_trust import IssueTrust
 
 # the branch of a run that has no id yet
 UNNAMED = "run/<run id>"
@@ -54,6 +55,7 @@ class Prompts:
         self._handovers = HandoverLedger(context.ledgers.runs)
         self._mirrors = context.adapters.mirrors
         self._forge_of = context.adapters.forge_of
+        self._trust = IssueTrust(context.stores, context.adapters.forges)
 
     def of_run(self, run_id: str) -> list[RunPrompt]:
         """Return the prompts that a run's agent was given, turn by turn."""
@@ -189,7 +191,10 @@ class Prompts:
     def _comments(
         self, project: Project, issue: int, said: Said, besides: str | None
     ) -> tuple[Comment, ...]:
-        if not said.comments:
+        heard = said.comments
+        if said.others:
+            heard = self._trust.heard(project.id, issue, said)
+        if not heard:
             return ()
         last = last_start_of_issue(self._stores, project.id, issue, besides=besides)
         return tuple(
@@ -199,7 +204,7 @@ class Prompts:
                 body=one.body,
                 is_new=last is not None and one.created_at > last,
             )
-            for one in said.comments
+            for one in heard
         )
 
     def _guide(self, project: Project, base: str) -> str:

@@ -19,8 +19,10 @@ from app.domain.starts import moment_of
 from app.domain.words import BUILTIN, READY_LABEL, Delivers, Depth, Status, Trigger
 from app.errors import ChangeClosed, ForgeUnavailable, Invalid, IssueClosed, NoRun
 from app.records.database.database import Transaction
+from app.records.runs import run_ledger
 from app.records.runs.run_columns import drafted_run
 from app.records.runs.run_pages import ListedRun
+from app.records.runs.run_statements import is_active
 from app.records.stores.sessions import control_of
 from app.records.tables import ChangeRequest, IssueRow, Project, Run
 from app.services.context import repository_of
@@ -318,3 +320,17 @@ def accepted_data(run: Run) -> dict[str, Any]:
     source = ("parked" if run.base_sha else "fresh") if run.retry_of else None
     told = {"starts_at": run.due_at and iso(run.due_at), "ttl": ttl_of(run), FROM: source}
     return {name: it for name, it in told.items() if it is not None}
+
+
+def no_room(session: Session, run: Run, project: Project) -> str | None:
+    """Return why a run must wait for room in its project, None if it need not.
+
+    Only for runs not refused when accepted (batch items, planned runs). Call in the transaction
+    that takes the run.
+    """
+    if is_active(run):
+        return None
+    active, most = run_ledger.count_open(session, project.id), project.max_concurrency
+    if active < most:
+        return None
+    return f"waits for this project's other runs: {active} of {most} are active"

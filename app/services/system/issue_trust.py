@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import structlog
 
@@ -11,8 +12,10 @@ from app.domain.tracker.issue_trust import (
     Touched,
     changed_by,
     digest_of,
+    doubt_as_seen,
     doubt_of,
     needs_history,
+    remark_digest,
     retitled_by,
 )
 from app.domain.words import READY_LABEL
@@ -27,7 +30,9 @@ from app.services.ports import (
     IssueHistories,
     Labelled,
     Ready,
+    Remark,
     Repository,
+    Said,
 )
 
 log = structlog.get_logger()
@@ -46,6 +51,18 @@ class TextToApprove:
     body: str
     title_was: str | None
     body_was: str | None
+    comments: tuple[OthersComment, ...] = ()
+
+
+@dataclass(frozen=True)
+class OthersComment:
+    """A comment by somebody without write access, and whether a person wants it in prompts."""
+
+    sha256: str
+    author: str
+    body: str
+    created_at: datetime
+    ticked: bool
 
 
 class IssueTrust:
@@ -69,7 +86,7 @@ class IssueTrust:
         repo, writers = repository_of(project), None
         for issue in labelled:
             if histories is None:
-                doubts[issue.number] = _stand_in(issue)
+                doubts[issue.number] = doubt_as_seen(None, issue.stranger)
                 continue
             sha256, seen = digest_of(issue.title, issue.body), known.get(issue.number)
             if seen is None or (seen.updated_at, seen.seen_sha256) != (issue.updated_at, sha256):
@@ -78,6 +95,16 @@ class IssueTrust:
                 seen = self._look(histories, repo, issue, label, seen)
             doubts[issue.number] = doubt_of(seen, sha256)
         return [replace(one, doubt=doubts.get(one.number, "")) for one in issues]
+
+    def as_seen(self, project_id: str, issues: Sequence[Issue]) -> list[Issue]:
+        """Return issues with what their last look found for a person, without asking a forge."""
+        known = self._texts.of(project_id, [one.number for one in issues if _is_ready(one)])
+        return [
+            replace(one, doubt=doubt_as_seen(known.get(one.number), one.stranger))
+            if _is_ready(one)
+            else one
+            for one in issues
+        ]
 
     def judged_ready(self, project: Project, ready: Ready | None) -> Ready | None:
         """Return what is ready with the issues judged, None while the forge is silent."""
@@ -89,7 +116,7 @@ class IssueTrust:
             log.info("issues_not_judged", project_id=project.id, because=silence)
             return None
 
-    def to_approve(self, project: Project, issue: Issue) -> TextToApprove:
+    def to_approve(self, project: Project, issue: Issue, said: Said) -> TextToApprove:
         """Return an issue's text, and what there is to look at. Raises ForgeSilent."""
         (judged,) = self.judged(project, [issue])
         seen = self._texts.of(project.id, [issue.number]).get(issue.number)
@@ -100,11 +127,25 @@ class IssueTrust:
             body=issue.body,
             title_was=seen.title if seen else None,
             body_was=seen.body if seen else None,
+            comments=tuple(_comment(one, seen.ticked if seen else ()) for one in said.others),
         )
 
-    def approve(self, project_id: str, number: int, text: TextToApprove) -> None:
-        """Note that a person has approved the text of an issue that was looked at."""
-        self._texts.approve(project_id, number, text.sha256)
+    def approve(
+        self, project_id: str, number: int, text: TextToApprove, ticked: Collection[str] | None
+    ) -> None:
+        """Keep that a person has approved an issue's text, and the comments that it may bring."""
+        said: dict[str, object] = {"approved_sha256": text.sha256} if text.because else {}
+        if ticked is not None:
+            said["ticked"] = sorted(ticked)
+        if said:
+            self._texts.approve(project_id, number, **said)
+
+    def heard(self, project_id: str, number: int, said: Said) -> tuple[Remark, ...]:
+        """Return the comments that a prompt may have: by people who may write, and ticked ones."""
+        seen = self._texts.of(project_id, [number]).get(number)
+        ticked = seen.ticked if seen else ()
+        wanted = [one for one in said.others if remark_digest(one) in ticked]
+        return tuple(sorted([*said.comments, *wanted], key=lambda one: one.created_at))
 
     def _look(
         self,
@@ -141,7 +182,8 @@ def _first(issue: Issue, label: Labelled, changed: str | None) -> IssueText:
         number=issue.number,
         event=label.event,
         labelled_by=label.by,
-        may_label=label.may_write,
+        # an import tells nothing, and nobody else can label
+        may_label=label.may_write or not (label.event or issue.stranger),
         title=title_was,
         body=None if changed else issue.body,
         sha256=None if edited_by else digest_of(issue.title, issue.body),
@@ -175,10 +217,10 @@ def _again(issue: Issue, label: Labelled, seen: IssueText) -> IssueText:
     )
 
 
+def _comment(said: Remark, ticked: Collection[str]) -> OthersComment:
+    sha256 = remark_digest(said)
+    return OthersComment(sha256, said.author, said.body, said.created_at, sha256 in ticked)
+
+
 def _is_ready(issue: Issue) -> bool:
     return issue.state == "open" and READY_LABEL in issue.labels
-
-
-def _stand_in(issue: Issue) -> str:
-    """Return the doubt about an issue whose forge tells no history: its author could change it."""
-    return f"written by {issue.stranger}: look, and start it by hand" if issue.stranger else ""

@@ -39,7 +39,7 @@ class OriginWatch:
         self._mirrors = context.adapters.mirrors
         self._workers = context.workers
         self._queue = BoundedQueue(context.workers, LOOKS_AT_ONCE)
-        self._listeners: list[tuple[Callable[[str], None], Container[str] | None]] = []
+        self._listeners: list[tuple[Callable[[Project], None], Container[str] | None]] = []
         self._leases = leases
         self._clock = context.clock
         self._publish = context.feed.publish
@@ -87,9 +87,9 @@ class OriginWatch:
             self._publish([ObstacleRemoved()])
 
     def on_fetched(
-        self, listener: Callable[[str], None], among: Container[str] | None = None
+        self, listener: Callable[[Project], None], among: Container[str] | None = None
     ) -> None:
-        """Call `listener` with a project's id when its mirror has origin's latest commits.
+        """Call `listener` with a project when its mirror has origin's latest commits.
 
         `among` are the projects that it is called for, looked at each time; None for all.
         """
@@ -100,7 +100,7 @@ class OriginWatch:
         self.record_answer(project)
         for listener, among in self._listeners:
             if among is None or project.id in among:
-                self._workers.submit(listener, project.id)
+                self._workers.submit(listener, project)
 
     def record_trouble(self, project: Project, problem: OriginProblem) -> None:
         """Record that origin failed; the first silence of a host proves nothing."""

@@ -37,14 +37,12 @@ class StateTrust:
         self._projects = context.ledgers.projects
         self._mirrors = context.adapters.mirrors
 
-    def on_fetched(self, project_id: str) -> None:
+    def on_fetched(self, project: Project) -> None:
         """Compare after a fetch, on a worker's thread."""
         try:
-            project = self._projects.find(project_id)
-            if project is not None:
-                self.judge_once(project)
+            self.judge_once(project)
         except (CannotRead, OSError) as problem:
-            log.info("state_not_judged", project_id=project_id, because=problem)
+            log.info("state_not_judged", project_id=project.id, because=problem)
 
     def judge_once(self, project: Project) -> str | None:
         """Return why the loop waits for a person, None if it need not. Raises CannotRead."""

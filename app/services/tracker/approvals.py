@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from app.errors import EditedMeanwhile, NotFound, ProjectArchived
 from app.records.tables import Project
 from app.services.context import Context, repository_of
@@ -23,13 +25,18 @@ class Approvals:
         """Return an issue's text, with the one that counts. Raises a Refusal."""
         project = self._find(project_id)
         with as_unavailable():
-            return self._trust.to_approve(project, self._issue(project, number))
+            issue = self._issue(project, number)
+            said = self._forge_of(project).said_about(repository_of(project), number)
+            return self._trust.to_approve(project, issue, said)
 
-    def approve(self, project_id: str, number: int, sha256: str) -> TextToApprove:
+    def approve(
+        self, project_id: str, number: int, sha256: str, ticked: Collection[str] | None = None
+    ) -> TextToApprove:
         """Approve the text with this digest, so that the issue may start by itself.
 
-        Raises EditedMeanwhile if the issue has another text by now, NotFound, ProjectArchived,
-        ForgeUnavailable.
+        `ticked` are the digests of the comments by people without write access that prompts have
+        from now on; None leaves them. Raises EditedMeanwhile if text or comments are others by now,
+        NotFound, ProjectArchived, ForgeUnavailable.
         """
         project = self._find(project_id)
         if project.archived_at is not None:
@@ -37,8 +44,9 @@ class Approvals:
         text = self.text(project_id, number)
         if text.sha256 != sha256:
             raise EditedMeanwhile("Its text was changed again: look at it as it is now.")
-        if text.because:
-            self._trust.approve(project_id, number, text)
+        if ticked and not {one.sha256 for one in text.comments}.issuperset(ticked):
+            raise EditedMeanwhile("A comment was changed or removed: look at them as they are now.")
+        self._trust.approve(project_id, number, text, ticked)
         return self.text(project_id, number)
 
     def _find(self, project_id: str) -> Project:

@@ -46,7 +46,7 @@ def build(
 ) -> TrackerServices:
     """Build the services of the tracker."""
     conflicts = Conflicts(context)
-    system.origins.on_fetched(conflicts.request, conflicts.projects)
+    system.origins.on_fetched(conflicts.on_fetched, conflicts.projects)
     changes = ChangeService(context, lifecycle.push_checks, system.origins)
     key = SecretKey(context)
     forges = ForgeService(context, key)

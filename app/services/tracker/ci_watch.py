@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.domain.tracker.ci import Ci, CiState, read_ci, seen_at
+from app.domain.tracker.ci import Ci, CiState, read_ci, seen_at, was_asked
 from app.records.projects.change_ends import undecided
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.tables import ChangeRequest, Project, Run
@@ -78,7 +78,8 @@ class CiWatch:
         found = requests.ci(repository_of(project), change.head_sha)
         known = asked.get(change.number)
         asked[change.number] = _Asked(change.head_sha, known.since if known else now, now)
-        if found == read_ci(change.ci_seen, change.head_sha):
+        is_known = was_asked(change.ci_seen, change.head_sha)
+        if is_known and found == read_ci(change.ci_seen, change.head_sha):
             return False
         # the runs first: what a crash leaves out is told again as long as the row is as it was
         self._tell(self.runs_on(change), found)

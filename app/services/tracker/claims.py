@@ -11,9 +11,9 @@ import structlog
 from app.domain.backoff import Backoff
 from app.domain.lifecycle import DONE
 from app.domain.tracker.claims import Outcome, outcome_text, working_text
-from app.domain.words import Status
+from app.domain.words import READY_LABEL, Status
 from app.failpoints import failpoint
-from app.records.feed import Numbered
+from app.records.feed import FeedBroke, ForgesChanged, Numbered, ProjectNamed, RunChanged
 from app.records.runs.announcements import AnnouncementLedger
 from app.records.tables import Project, Run
 from app.services.concurrency import SingleFlight
@@ -43,15 +43,19 @@ class ClaimTeller:
         # when telling of a run is tried again, and its consecutive failures
         self._pauses: dict[str, tuple[datetime, int]] = {}
         self._rounds = SingleFlight(lambda _: self.tell_once(self._clock()))
+        # those at forges, whose runs are followed
+        self._followed: set[str] = set()
+        feed = context.feed
+        feed.subscribe(self._on_change, RunChanged, projects=self._followed)
+        feed.subscribe(self._on_change, (ProjectNamed, ForgesChanged, FeedBroke))
 
     def request(self) -> None:
         """Tell soon, on a worker thread."""
         if self._forges.is_any():
             self._rounds.request(self._workers)
 
-    def on_change(self, _: Numbered) -> None:
-        """Tell soon of a run that changed."""
-        self.request()
+    def _on_change(self, _: Numbered) -> None:
+        self._workers.submit(self.request)
 
     def tell_once(self, now: datetime) -> int:
         """Bring every issue up to date with its runs; return how many were told something.
@@ -60,6 +64,8 @@ class ClaimTeller:
         """
         if not self._leases.may_sweep(now):
             return 0
+        projects = self._projects.all()
+        self._followed.update(one.id for one in projects if one.forge_id is not None)
         due = self._ledger.due()
         self._pauses = {run.id: self._pauses[run.id] for run in due if run.id in self._pauses}
         working = Counter((run.project_id, run.issue) for run in due if run.status not in DONE)
@@ -118,11 +124,11 @@ class ClaimTeller:
         """Have the issue's label say if a run works on it."""
         repo, number = repository_of(project), run.issue or 0
         is_working = run.status not in DONE and _is_told(project)
-        wanted = (project.claim_label or None) if is_working else None
+        wanted = _label_of(project) if is_working else None
         there = stands.get("label")
         if wanted is None:
             # it may be there though nobody could keep that: this server may have been killed
-            for name in {there, project.claim_label} - {None, ""} if is_alone else ():
+            for name in {there, _label_of(project)} - {None} if is_alone else ():
                 notices.drop_label(repo, number, str(name))
         elif wanted != there:
             if there is not None:
@@ -171,3 +177,9 @@ def _text_of(run: Run) -> str:
             is_kept=run.parked,
         ),
     )
+
+
+def _label_of(project: Project) -> str | None:
+    """Return the label of claims, None for none; the one that starts runs is never one of them."""
+    label = (project.claim_label or "").strip()
+    return label if label and label.casefold() != READY_LABEL else None

@@ -56,6 +56,10 @@ class Conflicts:
         """Call the listener with each project that has open changes, after they were looked at."""
         self._listeners = (*self._listeners, listener)
 
+    def on_fetched(self, project: Project) -> None:
+        """Look at a project whose base may have moved."""
+        self.request(project.id)
+
     def request(self, project_id: str) -> None:
         """Look at the open changes of a project soon, on a worker thread."""
         self._rounds.request(self._queue, project_id)

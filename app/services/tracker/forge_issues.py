@@ -16,6 +16,7 @@ from app.records.tables import ForgeIssue, ForgeListing, Project
 from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
 from app.services.ports import ForgeSilent, Issue, IssueLists, Listed, Ready
+from app.services.system.issue_trust import IssueTrust
 from app.services.system.ownership import Leases
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ class ForgeIssues:
         self._workers = context.workers
         self._clock = context.clock
         self._leases = leases
+        self._trust = IssueTrust(context.stores, context.adapters.forges)
         self._rounds = SingleFlight(lambda _: self.look_once(self._clock()))
         self._guard = threading.Lock()
         # when each project is asked for changes next, and those that something was heard of
@@ -164,7 +166,13 @@ class ForgeIssues:
         listing = self.ledger.listings().get(project.id)
         since = listing.newest_at if listing is not None and listing.whole_at else None
         found = lists.listing(repository_of(project), since)
-        return self.ledger.keep_whole(project.id, _kept(project, found, now), now)
+        is_news = self.ledger.keep_whole(project.id, _kept(project, found, now), now)
+        try:
+            # the sooner after the label, the surer it is what a person saw
+            self._trust.judged(project, found.open)
+        except ForgeSilent as silence:
+            log.info("issues_not_judged", project_id=project.id, because=silence)
+        return is_news
 
 
 @dataclass
@@ -195,17 +203,17 @@ def _rows_of(project: Project, issues: Iterable[Issue], now: datetime) -> list[F
         ForgeIssue(
             project_id=project.id,
             number=one.number,
-            title=_text(one.title, 1000),
-            body=_text(one.body, MOST_CHARS),
-            labels=[_text(label, 200) for label in one.labels],
+            title=one.title[:1000],
+            body=one.body[:MOST_CHARS],
+            labels=[label[:200] for label in one.labels],
             state=one.state,
             priority=one.priority,
-            url=one.url and _text(one.url, 2000),
-            assignees=[_text(name, 200) for name in one.assignees],
-            milestone=_text(one.milestone, 300),
+            url=one.url and one.url[:2000],
+            assignees=[name[:200] for name in one.assignees],
+            milestone=one.milestone[:300],
             dependencies=list(one.dependencies),
-            blocked_elsewhere=[_text(name, 300) for name in one.blocked_elsewhere],
-            stranger=_text(one.stranger, 200),
+            blocked_elsewhere=[name[:300] for name in one.blocked_elsewhere],
+            stranger=one.stranger[:200],
             created_at=one.created_at or now,
             updated_at=one.updated_at or one.created_at or now,
             closed_at=one.closed_at if one.state == "closed" else None,
@@ -213,11 +221,6 @@ def _rows_of(project: Project, issues: Iterable[Issue], now: datetime) -> list[F
         for one in issues
         if 0 < one.number <= LARGEST_NUMBER
     ]
-
-
-def _text(text: str, most: int) -> str:
-    """Return a text of a forge as a database can keep it."""
-    return text[:most].encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 def _is_whole_due(known: ForgeListing | None, now: datetime) -> bool:

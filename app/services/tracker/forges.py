@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -174,17 +175,19 @@ class ForgeService:
         return {
             one.id: (f"{one.name}: {one.needs_attention}", one.checked_at)
             for one in self._ledger.all()
-            if one.needs_attention and not one.missing
+            if one.needs_attention and one.needs_attention != _lack_words(one.missing, one.acts_as)
         }
 
     def note_refusals(self) -> int:
         """Keep with each forge that its token was refused meanwhile; return how many were."""
         refusals = self._forges.refusals()
         known = self._ledger.all() if refusals else []
-        fresh = [one for one in known if one.id in refusals and one.needs_attention is None]
+        said = {one.id: f"{refusals[one.id].capitalize()}." for one in known if one.id in refusals}
+        fresh = [
+            one for one in known if said.get(one.id, one.needs_attention) != one.needs_attention
+        ]
         for one in fresh:
-            sentence = f"{refusals[one.id].capitalize()}."
-            self._ledger.change(one.id, needs_attention=sentence)
+            self._ledger.change(one.id, needs_attention=said[one.id])
         return len(fresh)
 
     def spending(self) -> dict[str, Spending]:
@@ -333,8 +336,7 @@ def _given(token: str, kind: str | None, app_id: str | None = None) -> str:
 
 
 def _told(found: ForgeStanding, now: datetime) -> dict[str, Any]:
-    who = "App" if found.acts_as.endswith("[bot]") else "token"
-    lacks = f"The {who} lacks {', '.join(found.missing)}." if found.missing else None
+    lacks = _lack_words(found.missing, found.acts_as)
     return {
         "version": found.version,
         "acts_as": found.acts_as,
@@ -343,6 +345,11 @@ def _told(found: ForgeStanding, now: datetime) -> dict[str, Any]:
         "needs_attention": lacks,
         "checked_at": now,
     }
+
+
+def _lack_words(missing: Sequence[str], acts_as: str) -> str | None:
+    who = "App" if acts_as.endswith("[bot]") else "token"
+    return f"The {who} lacks {', '.join(missing)}." if missing else None
 
 
 def _is_address(origin: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from app.domain.tracker.hooks import hint_of, is_signed
+from app.domain.tracker.hooks import Hint, hint_of, is_signed
 from app.errors import ForgeUnavailable, NotFound
 from app.records.feed import SweepWanted
 from app.records.tables import ForgeServer
@@ -95,16 +95,17 @@ class ForgeHooks:
             return False
         hint = hint_of(headers, body)
         if hint is not None and self._is_new(forge_id, hint.delivery):
-            self._look(forge_id, hint.repository)
+            self._look(forge_id, hint)
         return True
 
-    def _look(self, forge_id: str, repository: str) -> None:
-        name = repository.casefold()
+    def _look(self, forge_id: str, hint: Hint) -> None:
+        name = hint.repository.casefold()
         for project in self._projects.all():
             if project.forge_id == forge_id and (project.repository or "").casefold() == name:
                 self._watch.request(project.id)
-                self._issues.hint([project.id])
-                self._publish([SweepWanted(whole=False)])
+                if hint.is_of_issues:
+                    self._issues.hint([project.id])
+                    self._publish([SweepWanted(whole=False)])
 
     def _is_new(self, forge_id: str, delivery: str) -> bool:
         if not delivery:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.issues import IssueFacts, blockers_of, branch_of_issue, issue_hold, notes_of
-from app.domain.names import TakenNames
+from app.domain.issues import blockers_of, notes_of
 from app.domain.words import READY_LABEL, Priority
-from app.records.tables import Project
 from app.services.ports import Issue
 
 
@@ -52,38 +49,6 @@ class IssueView:
     def claimable(self) -> bool:
         """True if a run could claim it now."""
         return self.ready and self.hold is None
-
-
-@dataclass(frozen=True)
-class Around:
-    """Claims, runs and changes of a project; `claims` is None if they could not be read."""
-
-    claims: TakenNames | None
-    running: Collection[int]
-    changes: Mapping[str, int]
-
-
-def hold_of(
-    project: Project, issue: Issue, around: Around, open_numbers: Collection[int]
-) -> str | None:
-    """Return why an issue is not started now, None if it may be."""
-    branch = branch_of_issue(project.branch_pattern, issue.number)
-    standing = around.claims.in_the_way_of(branch) if around.claims else None
-    facts = IssueFacts(
-        number=issue.number,
-        body=issue.body,
-        labels=issue.labels,
-        is_open=issue.state == "open",
-        branch=branch,
-        branch_exists=None if around.claims is None else standing == branch,
-        has_open_run=issue.number in around.running,
-        open_change=around.changes.get(branch),
-        in_the_way=standing,
-        dependencies=issue.dependencies,
-        blocked_elsewhere=issue.blocked_elsewhere,
-        doubt=issue.doubt,
-    )
-    return issue_hold(facts, open_numbers)
 
 
 def view_of(issue: Issue, hold: str | None, unknown: tuple[int, ...]) -> IssueView:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -11,7 +12,10 @@ import structlog
 
 from app.domain.issues import (
     MAX_BODY_BYTES,
+    IssueFacts,
     blockers_of,
+    branch_of_issue,
+    issue_hold,
     queue_order,
 )
 from app.domain.names import TakenNames
@@ -26,10 +30,19 @@ from app.services.context import Adapters, Ledgers, repository_of
 from app.services.ports import CannotRead, Forge, Issue, Ready, Repository
 from app.services.runs.requests import as_unavailable
 from app.services.system.issue_trust import IssueTrust
-from app.services.tracker.issue_views import Around, IssueView, hold_of, view_of
+from app.services.tracker.issue_views import IssueView, view_of
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class _Around:
+    """Claims, runs and changes of a project; `claims` is None if they could not be read."""
+
+    claims: TakenNames | None
+    running: Collection[int]
+    changes: Mapping[str, int]
 
 
 class IssueService:
@@ -41,7 +54,7 @@ class IssueService:
         self._project_runs = ProjectRuns(ledgers.runs.stores)
         self._mirrors = adapters.mirrors
         self._forge_of = adapters.forge_of
-        self._trust = IssueTrust(ledgers.runs.stores, adapters.forges)
+        self.trust = IssueTrust(ledgers.runs.stores, adapters.forges)
         self.on_ready: Callable[[Mapping[str, Ready]], object] = len  # of projects at forges
 
     # --- reading -------------------------------------------------------------------------------
@@ -255,8 +268,10 @@ class IssueService:
             answers = forge.ready_issues([repository_of(project) for project in theirs])
             by_id = {repo.project_id: answer for repo, answer in answers.items()}
             for project in theirs:
-                found[project.id] = self._trust.judged_ready(project, by_id.get(project.id))
-        self.on_ready({p.id: told for p in projects if p.forge_id and (told := found[p.id])})
+                found[project.id] = by_id.get(project.id)
+        if away := [one for one in projects if one.forge_id is not None]:
+            found |= {one.id: self.trust.judged_ready(one, found[one.id]) for one in away}
+            self.on_ready({one.id: told for one in away if (told := found[one.id])})
         return found
 
     def take(
@@ -270,27 +285,28 @@ class IssueService:
         claims = self._claims(project)
         if claims is None:
             return None
-        around = Around(claims, running, ready.changes)
+        around = _Around(claims, running, ready.changes)
         opened = ready.open_numbers
-        free = [one for one in ready.issues if hold_of(project, one, around, opened) is None]
+        free = [one for one in ready.issues if _hold_of(project, one, around, opened) is None]
         return sorted(free, key=queue_order)
 
     def view_kept(self, project: Project, issue: Issue, opened: Collection[int]) -> IssueView:
         """Return an issue as a forge told it before; nobody is asked."""
         running = self._project_runs.issues({project.id: [issue.number]})[project.id]
         changes = self._tracker.open_changes_of([project.id]).get(project.id, {})
-        around = Around(self._claims(project), running, changes)
-        return view_of(issue, hold_of(project, issue, around, opened), ())
+        around = _Around(self._claims(project), running, changes)
+        return view_of(issue, _hold_of(project, issue, around, opened), ())
 
     def _views(
         self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
     ) -> list[IssueView]:
         changes = self._ask(project, lambda forge, repo: forge.open_changes(repo))
-        with as_unavailable():
-            issues = self._trust.judged(project, issues)
+        if project.forge_id is not None:
+            with as_unavailable():
+                issues = self.trust.judged(project, issues)
         asked = {project.id: [one.number for one in issues]}
         running = self._project_runs.issues(asked)[project.id]
-        around = Around(self._claims(project), running, changes)
+        around = _Around(self._claims(project), running, changes)
         named = {one.number: blockers_of(one.body) for one in issues}
         away = {number for numbers in named.values() for number in numbers} - {*open_numbers}
         known = self._ask(project, lambda forge, repo: forge.known_among(repo, away))
@@ -298,11 +314,34 @@ class IssueService:
         return [
             view_of(
                 one,
-                hold_of(project, one, around, open_numbers),
+                _hold_of(project, one, around, open_numbers),
                 tuple(number for number in named[one.number] if number in unknown),
             )
             for one in issues
         ]
+
+
+def _hold_of(
+    project: Project, issue: Issue, around: _Around, open_numbers: Collection[int]
+) -> str | None:
+    """Return why an issue is not started now, None if it may be."""
+    branch = branch_of_issue(project.branch_pattern, issue.number)
+    standing = around.claims.in_the_way_of(branch) if around.claims else None
+    facts = IssueFacts(
+        number=issue.number,
+        body=issue.body,
+        labels=issue.labels,
+        is_open=issue.state == "open",
+        branch=branch,
+        branch_exists=None if around.claims is None else standing == branch,
+        has_open_run=issue.number in around.running,
+        open_change=around.changes.get(branch),
+        in_the_way=standing,
+        dependencies=issue.dependencies,
+        blocked_elsewhere=issue.blocked_elsewhere,
+        doubt=issue.doubt,
+    )
+    return issue_hold(facts, open_numbers)
 
 
 def _no_issue(project: Project, number: int) -> NotFound:

@@ -33,13 +33,7 @@ class KeptIssues:
         self._issues = issues
 
     def claimable_of(self, projects: Sequence[Project]) -> Numbers:
-        """Return the claimable numbers of many projects by id, None if they are not known now."""
-        away = [one for one in projects if one.forge_id is not None]
-        here = [one for one in projects if one.forge_id is None]
-        found: Numbers = self._issues.claimable_of(here) if here else {}
-        return found | self._claimable_there(away) if away else found
-
-    def _claimable_there(self, projects: Sequence[Project]) -> Numbers:
+        """Return the claimable numbers of projects at forges by id, None if they are not known."""
         ids = [one.id for one in projects]
         kept = self._ledger.ready_of(ids, READY_LABEL)
         changes = self._tracker.open_changes_of(ids)
@@ -50,7 +44,9 @@ class KeptIssues:
         for project in projects:
             found = kept.get(project.id)
             ready = found and Ready(
-                tuple(map(_issue, found.issues)),
+                tuple(
+                    self._issues.trust.as_seen(project.id, [_issue(one) for one in found.issues])
+                ),
                 frozenset(found.open_numbers),
                 changes.get(project.id, {}),
             )
@@ -76,7 +72,8 @@ class KeptIssues:
         row, listing = seen
         named = [*blockers_of(row.body), *row.dependencies]
         opened = self._ledger.open_among(project_id, named)
-        view = self._issues.view_kept(project, _issue(row), opened)
+        (issue,) = self._issues.trust.as_seen(project_id, [_issue(row)])
+        view = self._issues.view_kept(project, issue, opened)
         return replace(view, as_of=as_of(listing.read_at, listing.silent_since, self._clock()))
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import structlog
 
-from app.records.projects.change_ends import has_closed, reopen_closed, undecided
+from app.records.projects.change_ends import closed_numbers, reopen_closed, undecided
 from app.records.tables import ChangeRequest, Project
 from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
@@ -90,12 +90,12 @@ class PullRequestWatch:
 
     def _look_at(self, project: Project, now: datetime) -> int:
         is_open = undecided(self._stores, project.id)
-        may_move = is_open or has_closed(self._stores, project.id)
-        requests = self._forges.requests_of(project) if may_move else None
+        closed = closed_numbers(self._stores, project.id)
+        requests = self._forges.requests_of(project) if is_open or closed else None
         if requests is None:
             return 0
         states = requests.states(repository_of(project), [one.number for one in is_open])
-        reopened = self._reopen(project, states, {one.number for one in is_open})
+        reopened = self._reopen(project, states, closed)
         if reopened:
             is_open = undecided(self._stores, project.id)
         moved = [one for one in is_open if one.number in states]
@@ -106,7 +106,7 @@ class PullRequestWatch:
         count += reopened
         rest = [one for one in is_open if states.get(one.number) and one not in moved]
         count += self._take_merged(project, rest, now)
-        count += self._ci.look(project, requests, now)
+        self._ci.look(project, requests, now)
         for listener in self._listeners:
             listener(project, requests, states, now)
         return count
@@ -131,14 +131,14 @@ class PullRequestWatch:
             return False
 
     def _reopen(
-        self, project: Project, states: Mapping[int, RequestState], known: Collection[int]
+        self, project: Project, states: Mapping[int, RequestState], closed: Collection[int]
     ) -> int:
         """Open again here what was closed and is open there; return how many."""
-        are_open = [number for number, state in states.items() if state.state == "open"]
+        are_open = [number for number in closed if number in states]
         return sum(
             reopen_closed(self._stores, project.id, number)
             for number in are_open
-            if number not in known
+            if states[number].state == "open"
         )
 
     def _take_merged(self, project: Project, rest: list[ChangeRequest], now: datetime) -> int:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.domain.tracker.claims import NO_READY_LABEL, renamed_words
+from app.domain.tracker.claims import NO_READY_LABEL, RENAMED, renamed_words
 from app.domain.tracker.forges import full_name
 from app.domain.words import READY_LABEL
 from app.errors import Invalid, NotFound
@@ -77,6 +77,9 @@ class RepositoryWatch:
         return self._hold(project, None) if project.forge_hold == NO_READY_LABEL else project
 
     def _look_at(self, project: Project, now: datetime) -> bool:
+        if (project.forge_hold or "").startswith(RENAMED):
+            # only a person says which repository it is now: see `relocation`
+            return False
         has_moved = self._forges.has_moved(project)
         is_news = has_moved and project.forge_hold is None
         if not is_news and now < self._due.get(project.id, now):

@@ -53,6 +53,32 @@ def test_a_text_is_approved_by_its_sha256(shop: Workshop, tmp_path: Path) -> Non
     assert act["after"] == {"issue": 1, "approved_sha256": text["sha256"]}
 
 
+def test_comments_of_outsiders_are_ticked_by_their_sha256(shop: Workshop, tmp_path: Path) -> None:
+    with ForgeTwin(tmp_path / "forge") as twin:
+        twin.add_token("TOKEN_BOT")
+        there = twin.add_repository("acme/site")
+        shop.api.post("/forges", json={"url": twin.url, "token": "TOKEN_BOT", "name": "site"})
+        path = f"{added(shop, 'site', there.clone_url)}/issues/1"
+        there.write("Mend it", "It is broken.", "ready-for-agent")
+        there.say(1, "outsider", "It is line 7.")
+        text = shop.api.get(f"{path}/text").json()
+        (said,) = text["comments"]
+        assert (said["author"], said["body"]) == ("outsider", "It is line 7.")
+        assert not said["ticked"]
+        order = {"sha256": text["sha256"], "comments": [said["sha256"]]}
+        assert shop.api.post(f"{path}/approve-text", json=order).status_code == 200
+        assert shop.api.get(f"{path}/text").json()["comments"] == [said | {"ticked": True}]
+        order["comments"] = ["0" * 64]
+        refused = problem(shop.api.post(f"{path}/approve-text", json=order))
+        assert (refused["status"], refused["error"]) == (409, "edited_meanwhile")
+        order["comments"] = []
+        assert shop.api.post(f"{path}/approve-text", json=order).status_code == 200
+        assert shop.api.get(f"{path}/text").json()["comments"] == [said]
+    for wrong in (["x" * 1001] * 1001, "all", [7]):
+        order = {"sha256": "0" * 64, "comments": wrong}
+        assert problem(shop.api.post(f"{path}/approve-text", json=order))["status"] == 422
+
+
 def test_a_state_is_trusted_by_its_commit(shop: Workshop, tmp_path: Path) -> None:
     origin = make_origin(tmp_path / "kept")
     path = added(shop, "kept", str(origin))

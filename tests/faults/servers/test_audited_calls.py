@@ -41,6 +41,8 @@ RARELY_DONE = {
     "/runs/{run_id}/deliver",
     "/runs/{run_id}/release",
     "/projects/{project_id}/ready-label",  # at a forge
+    "/projects/{project_id}/trust",  # where something waits for a look
+    "/projects/{project_id}/issues/{number}/approve-text",
     "/bulk/{bulk_id}/abort",
     "/quota/accounts/lift",
     "/projects/{project_id}/changes/{number}/close",

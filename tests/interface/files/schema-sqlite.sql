@@ -311,6 +311,7 @@ CREATE TABLE issue_text (
 	seen_sha256 VARCHAR NOT NULL, 
 	updated_at DATETIME, 
 	approved_sha256 VARCHAR, 
+	ticked JSON NOT NULL, 
 	PRIMARY KEY (project_id, number), 
 	FOREIGN KEY(project_id) REFERENCES project (id)
 );

@@ -51,6 +51,7 @@ class CountedViews(ProjectViews):
         services = twin.services
         super().__init__(
             twin.ledgers.runs,
+            services.issues,
             services.kept_issues,
             services.projects,
             services.limits,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
+from sqlmodel import select
 
 from app.domain.review.inbox import Group, Item, ItemKind, counts_of
 from app.domain.words import Cause
@@ -161,7 +162,9 @@ def test_a_change_that_conflicts_says_so(twin: TwinPlane) -> None:
     assert item.facts.conflicts == ("src/a.py", "src/b.py")
 
 
-def test_five_hundred_open_changes_are_read_within_60_ms_and_without_git(twin: TwinPlane) -> None:
+def test_five_hundred_open_changes_cost_little_more_than_their_rows_and_no_call_to_git(
+    twin: TwinPlane,
+) -> None:
     project = twin.add_project()
     run = twin.finish(project, issue=twin.add_issue(project).number)
     like = twin.services.changes.all(project.id)[0].model_dump()
@@ -171,10 +174,16 @@ def test_five_hundred_open_changes_are_read_within_60_ms_and_without_git(twin: T
             seen: dict[str, Any] = like | own | {"conflicts_seen": ["src/a.py"]}
             tx.add(ChangeRequest(**seen))
     twin.world.is_silent = True
-    # of this thread alone, because a busy machine is no slower inbox
+    # of this thread alone, because a busy machine is no slower inbox; in turns, because its
+    # processor may become slower
     took: list[float] = []
+    rows: list[float] = []
     found: list[Item] = []
     for _ in range(5):
+        began = thread_time()
+        with twin.stores.control.reading() as session:
+            assert len(session.exec(select(ChangeRequest)).all()) == 501
+        rows.append(thread_time() - began)
         twin.feed.publish([ProjectChanged(project.id)])
         began = thread_time()
         found = items(twin)
@@ -182,7 +191,7 @@ def test_five_hundred_open_changes_are_read_within_60_ms_and_without_git(twin: T
     twin.world.is_silent = False
     assert sum("Conflicts" in one.sentence for one in found) == 500
     assert run.id in {one.run_id for one in found}
-    assert min(took) < 0.06, took
+    assert min(took) < 6 * min(rows), (took, rows)
 
 
 def test_an_unchanged_inbox_is_not_read_again(twin: TwinPlane) -> None:

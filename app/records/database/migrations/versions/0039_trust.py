@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("seen_sha256", sa.String(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("approved_sha256", sa.String(), nullable=True),
+        sa.Column("ticked", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"]),
         sa.PrimaryKeyConstraint("project_id", "number"),
     )
