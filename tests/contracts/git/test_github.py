@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.adapters.forge.github import GithubForge
-from app.adapters.forge.github_client import GithubClient, TokenSignIn
+from app.adapters.forge.github.forge import GithubForge
+from app.adapters.forge.github.client import GithubClient, TokenSignIn
 from app.services.ports import ChangeOrder, DiffStat, ForgeSilent, Repository
 from tests.fakes.forges.github.hosted import GithubHosted, said
 from tests.fakes.forges.github.twin import GithubTwin

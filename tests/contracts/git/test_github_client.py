@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.adapters.forge import github_client
-from app.adapters.forge.github_client import GithubClient, KeptAnswers, TokenSignIn
+from app.adapters.forge.github.client import GithubClient, KeptAnswers, TokenSignIn
 from app.services.ports import ForgeSilent
 from tests.fakes.forges.github.hosted import said
 from tests.fakes.forges.github.twin import GithubTwin

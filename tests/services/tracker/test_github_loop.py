@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from app.adapters.forge import github_client
-from app.adapters.forge.github_app import AppSignIn
+from app.adapters.forge.github.app import AppSignIn
 from app.errors import Invalid
 from app.records.tables import ForgeServer, Project
 from app.services.ports import ForgeSilent

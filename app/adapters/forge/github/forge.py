@@ -19,9 +19,9 @@ from app.adapters.forge.gitea_rows import (
     remark_of,
     text_of,
 )
-from app.adapters.forge.github_claims import GithubClaims
-from app.adapters.forge.github_requests import GithubRequests
-from app.adapters.forge.github_rows import blockers_counted, home_of
+from app.adapters.forge.github.claims import GithubClaims
+from app.adapters.forge.github.requests import GithubRequests
+from app.adapters.forge.github.rows import blockers_counted, home_of
 from app.domain.issues import blockers_of
 from app.domain.tracker.forges import runs_marked
 from app.domain.words import READY_LABEL

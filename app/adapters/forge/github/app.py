@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from app.adapters.forge.client import NotThere
 from app.adapters.forge.gitea_rows import moment_of, part_of, said_by, text_of
-from app.adapters.forge.github_client import GithubClient
+from app.adapters.forge.github.client import GithubClient
 from app.services.ports import ForgeSilent
 
 # GitHub takes a signed claim for ten minutes at most, and clocks differ

@@ -9,8 +9,8 @@ import httpx
 
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_rows import part_of, text_of
-from app.adapters.forge.github_app import AppSignIn, lacking
-from app.adapters.forge.github_client import GithubClient, TokenSignIn
+from app.adapters.forge.github.app import AppSignIn, lacking
+from app.adapters.forge.github.client import GithubClient, TokenSignIn
 from app.domain.json.objects import is_object
 from app.domain.tracker.forges import SCOPES, ForgeKind
 from app.services.ports import ForgeSilent, ForgeStanding

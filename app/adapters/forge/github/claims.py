@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_rows import Row, login_of, path_of, text_of
-from app.adapters.forge.github_app import AppSignIn
-from app.adapters.forge.github_reader import GithubReader
-from app.adapters.forge.github_rows import refusal_of
+from app.adapters.forge.github.app import AppSignIn
+from app.adapters.forge.github.reader import GithubReader
+from app.adapters.forge.github.rows import refusal_of
 from app.domain.json.objects import is_object
 from app.domain.tracker.forges import mark_of, runs_marked
 from app.domain.words import READY_LABEL

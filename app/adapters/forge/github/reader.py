@@ -9,9 +9,9 @@ from typing import Any
 
 from app.adapters.forge.client import Answer, NotThere
 from app.adapters.forge.gitea_rows import Row, name_of, part_of, path_of, said_by, text_of
-from app.adapters.forge.github_app import AppSignIn
-from app.adapters.forge.github_client import GithubClient, TokenSignIn
-from app.adapters.forge.github_rows import home_of, is_own, refusal_of, repository_of
+from app.adapters.forge.github.app import AppSignIn
+from app.adapters.forge.github.client import GithubClient, TokenSignIn
+from app.adapters.forge.github.rows import home_of, is_own, refusal_of, repository_of
 from app.services.ports import ForgeSilent, HostedRepository, Repository
 
 # gone: an issue that was deleted, or issues that are switched off

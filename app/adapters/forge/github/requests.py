@@ -19,8 +19,8 @@ from app.adapters.forge.gitea_rows import (
     said_by,
     text_of,
 )
-from app.adapters.forge.github_reader import GithubReader
-from app.adapters.forge.github_rows import (
+from app.adapters.forge.github.reader import GithubReader
+from app.adapters.forge.github.rows import (
     base_of,
     branch_of,
     change_of,
