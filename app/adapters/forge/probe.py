@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from app.adapters.forge import github_probe
 from app.adapters.forge.client import CONNECT_SECONDS, READ_SECONDS, Answer, ForgeClient
+from app.adapters.forge.github import probe as github_probe
 from app.adapters.forge.meter import Meter
 from app.domain.json.objects import is_object
 from app.domain.tracker.forges import SCOPES, ForgeKind

@@ -13,9 +13,9 @@ import structlog
 
 from app.adapters.forge.client import ForgeClient
 from app.adapters.forge.gitea import GiteaForge
-from app.adapters.forge.github.forge import GithubForge
 from app.adapters.forge.github.app import AppSignIn
 from app.adapters.forge.github.client import GithubClient, SignIn, TokenSignIn
+from app.adapters.forge.github.forge import GithubForge
 from app.adapters.forge.github.probe import api_of, examine_app, examine_token
 from app.adapters.forge.meter import Meter
 from app.adapters.forge.probe import GITEA_API, examine, find_kind

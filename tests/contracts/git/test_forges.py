@@ -15,8 +15,8 @@ import pytest
 from app.adapters.forge.builtin import BuiltinForge
 from app.adapters.forge.client import ForgeClient
 from app.adapters.forge.gitea import GiteaForge
-from app.adapters.forge.github.forge import GithubForge
 from app.adapters.forge.github.client import GithubClient, TokenSignIn
+from app.adapters.forge.github.forge import GithubForge
 from app.adapters.forge.github.probe import api_of
 from app.adapters.forge.tracked import RemoteForge, TrackedForge
 from app.records.projects.project_ledger import ProjectLedger

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from app.adapters.forge.github.forge import GithubForge
 from app.adapters.forge.github.client import GithubClient, TokenSignIn
+from app.adapters.forge.github.forge import GithubForge
 from app.services.ports import ChangeOrder, DiffStat, ForgeSilent, Repository
-from tests.fakes.forges.github.hosted import GithubHosted, said
+from tests.fakes.forges.github.hosted import GithubHosted
+from tests.fakes.forges.github.rows import said
 from tests.fakes.forges.github.twin import GithubTwin
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -311,13 +312,17 @@ def test_the_issue_of_a_merge_that_somebody_made_there_is_closed_once_it_is_noti
     assert sum(method == "PATCH" for method, _ in twin.asked) == 1
 
 
-def test_a_repository_that_takes_no_merge_commits_is_merged_as_it_allows(
-    forge: GithubForge, shop: GithubHosted
+def test_a_style_that_the_repository_forbids_is_told_and_no_other_one_is_taken(
+    forge: GithubForge, shop: GithubHosted, twin: GithubTwin
 ) -> None:
     opened = forge.open_change(REPO, ORDER, now=NOW)
     head = shop.git.tip(shop.place, "afk/1")
     shop.styles = ("rebase",)
-    assert forge.merge(REPO, opened.number, head_sha=head, message="Merge it").sha
+    merged = forge.merge(REPO, opened.number, head_sha=head, message="Merge it")
+    assert (merged.sha, merged.has_conflicts) == (None, False)
+    assert merged.because == "Merge commits are not allowed on this repository"
+    assert twin.calls("PUT", "/merge") == 1
+    assert forge.merge(REPO, opened.number, head_sha=head, message="It", style="rebase").sha
     assert shop.used_style == "rebase"
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.adapters.forge import github_client
+from app.adapters.forge.github import client as github_client
 from app.adapters.forge.github.client import GithubClient, KeptAnswers, TokenSignIn
 from app.services.ports import ForgeSilent
-from tests.fakes.forges.github.hosted import said
+from tests.fakes.forges.github.rows import said
 from tests.fakes.forges.github.twin import GithubTwin
 
 ISSUES = "/repos/acme/shop/issues"

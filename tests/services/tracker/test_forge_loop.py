@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.forge import github_client
+from app.adapters.forge.github import client as github_client
 from app.errors import Invalid, IssueBlocked, MergeConflict, NameTaken, NotChecked, NotUndone
 from app.records.tables import ChangeRequest, Project
 from app.server.startup import CannotStart

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from app.adapters.forge import github_client
+from app.adapters.forge.github import client as github_client
 from app.adapters.forge.github.app import AppSignIn
 from app.errors import Invalid
 from app.records.tables import ForgeServer, Project

@@ -92,11 +92,12 @@ class GithubClaims(GithubReader):
         """Return the comment with this run's mark that is ours: anybody can copy a mark."""
         for row in self.rows(repo, f"/issues/{number}/comments", {}):
             is_marked = run_id in runs_marked(text_of(row, "body"))
-            if is_marked and login_of(row).lower() == self._own_account():
+            if is_marked and login_of(row).lower() == self.own_account():
                 return row
         return None
 
-    def _own_account(self) -> str:
+    def own_account(self) -> str:
+        """Return the login that writes here, in lower case. Raises ForgeSilent."""
         if self._own_login is None:
             sign_in = self.client.sign_in
             if isinstance(sign_in, AppSignIn):

@@ -26,6 +26,7 @@ MOST_KEPT, MOST_KEPT_BYTES, LONGEST_KEPT = 4000, 64 * 1024**2, 2 * 1024**2
 FIRST_WAIT = 60
 _FRESH = ("date", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _BY_ID = re.compile(r"/repositories/(\d{1,20})(?=[/?>#\s]|$)")
+_ISSUE = re.compile(r"/issues/\d{1,20}(?=[/?#]|$)")
 _BY_NAME = re.compile(r"/repos/([^/]+)/[^/?]+")
 
 
@@ -135,6 +136,8 @@ class GithubClient(ForgeClient):
         with self._acting_for(owner):
             answer = self._ask("POST", url, json={"query": query, "variables": variables})
         if not answer.is_good or answer.row.get("errors"):
+            if _is_rate_limited(answer):
+                raise self._limited(answer.headers)
             raise ForgeSilent(_first_error(answer))
         return answer
 
@@ -148,34 +151,38 @@ class GithubClient(ForgeClient):
 
     # --- one request ---------------------------------------------------------------------------
 
-    def _fetch(self, method: str, url: str, **more: Any) -> httpx.Response:
+    def _fetch(self, method: str, url: str, tail: int | None, **more: Any) -> httpx.Response:
         with self._queue:
             # who was before in the queue may have met a limit
             self._refuse_early()
             owner = self._owner_of(url)
-            response = self._fetch_once(method, url, owner, **more)
+            response = self._fetch_once(method, url, owner, tail, **more)
             if response.status_code == 401 and self.sign_in.renew(owner):
-                response = self._fetch_once(method, url, owner, **more)
+                response = self._fetch_once(method, url, owner, tail, **more)
             self._note_numbers(owner, response)
             return response
 
-    def _fetch_once(self, method: str, url: str, owner: str, **more: Any) -> httpx.Response:
+    def _fetch_once(
+        self, method: str, url: str, owner: str, tail: int | None, **more: Any
+    ) -> httpx.Response:
         headers = {
             "Authorization": f"Bearer {self.sign_in.bearer(owner)}",
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": API_VERSION,
         }
-        if method != "GET":
-            self._wait_to_write()
+        # what is not kept whole cannot be asked for again by its ETag
+        if method != "GET" or tail is not None:
+            if method != "GET" and not _is_question(more.get("json")):
+                self._wait_to_write()
             self.counted += 1
-            return super()._fetch(method, url, headers=headers, **more)
+            return super()._fetch(method, url, tail, headers=headers, **more)
         # without any, `params` would take away what the address asks for
         asked = httpx.URL(url, params=more["params"]) if more.get("params") else url
         key = headers["Authorization"], str(asked)
         known = self._kept.find(key)
         if known is not None:
             headers["If-None-Match"] = known.headers["etag"]
-        response = super()._fetch(method, url, headers=headers, **more)
+        response = super()._fetch(method, url, None, headers=headers, **more)
         if response.status_code == 304 and known is not None:
             fresh = {name: response.headers[name] for name in _FRESH if name in response.headers}
             return httpx.Response(200, headers={**known.headers, **fresh}, content=known.content)
@@ -203,10 +210,15 @@ class GithubClient(ForgeClient):
             for found in _BY_ID.finditer(response.headers.get(name, "")):
                 self._owners[found[1]] = owner
 
+    def _note_moved(self, url: str, target: str) -> None:
+        # an issue that was moved leads to another repository: this one is where it was
+        if not _ISSUE.search(urlsplit(url).path):
+            super()._note_moved(url, target)
+
     # --- what an answer means ------------------------------------------------------------------
 
-    def _judge(self, response: httpx.Response) -> Answer:
-        answer = super()._judge(response)
+    def _judge(self, response: httpx.Response, *, is_text: bool) -> Answer:
+        answer = super()._judge(response, is_text=is_text)
         if answer.status == 304:
             raise self._broken("it says that nothing changed, though nothing was kept")
         if answer.is_good:
@@ -231,8 +243,23 @@ class GithubClient(ForgeClient):
         return f"{said} (needed: {wanted[:200]})" if wanted else said
 
 
-def _first_error(answer: Answer) -> str:
+def _is_question(asked: Any) -> bool:
+    """Return True for a GraphQL question: it is sent as a write is, and writes nothing."""
+    query = asked.get("query") if isinstance(asked, dict) else None
+    return isinstance(query, str) and query.lstrip().startswith(("query", "{"))
+
+
+def _first(answer: Answer) -> Any:
     errors: Any = answer.row.get("errors")
-    first: Any = errors[0] if isinstance(errors, list) and errors else {}
-    said = first.get("message") if isinstance(first, dict) else None
+    first: Any = errors[0] if isinstance(errors, list) and errors else None
+    return first if isinstance(first, dict) else {}
+
+
+def _first_error(answer: Answer) -> str:
+    said = _first(answer).get("message")
     return said[:500] if isinstance(said, str) else f"it answered {answer.status}"
+
+
+def _is_rate_limited(answer: Answer) -> bool:
+    """Return True where GraphQL says with a 200 that its own limit is reached."""
+    return _first(answer).get("type") == "RATE_LIMITED"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from app.adapters.forge.client import NotThere
+from app.adapters.forge.gitea import MOST_ASKED, NEWEST_CLOSED
 from app.adapters.forge.gitea_rows import (
     Row,
     author_of,
@@ -21,17 +24,24 @@ from app.adapters.forge.gitea_rows import (
 )
 from app.adapters.forge.github.claims import GithubClaims
 from app.adapters.forge.github.requests import GithubRequests
-from app.adapters.forge.github.rows import blockers_counted, home_of
+from app.adapters.forge.github.reviews import GithubReviews
+from app.adapters.forge.github.rows import blockers_counted, by_stranger, home_of, labelled_of
 from app.domain.issues import blockers_of
 from app.domain.tracker.forges import runs_marked
 from app.domain.words import READY_LABEL
-from app.services.ports import ForgeSilent, Issue, Ready, Repository, Said
+from app.services.ports import ForgeSilent, Issue, Labelled, Listed, Ready, Repository, Said
 
 # oldest first: what is written meanwhile stands at the end and shifts no page
 _STEADY = {"sort": "created", "direction": "asc"}
+# REST does not tell when a text was changed
+_EDITED = (
+    "query($owner: String!, $name: String!, $number: Int!) {"
+    " repository(owner: $owner, name: $name) {"
+    " issue(number: $number) { lastEditedAt } } }"
+)
 
 
-class GithubForge(GithubClaims, GithubRequests):
+class GithubForge(GithubClaims, GithubRequests, GithubReviews):
     """The issues and pull requests of GitHub's repositories."""
 
     # False once this server has shown that it keeps no dependencies
@@ -40,7 +50,12 @@ class GithubForge(GithubClaims, GithubRequests):
     def issue(self, repo: Repository, number: int) -> Issue | None:
         """Return one issue with its dependencies, or None."""
         row = self._row(repo, number)
-        return None if row is None else self._with_dependencies(repo, row, issue_of(row))
+        if row is None:
+            return None
+        found = issue_of(row)
+        if READY_LABEL in found.labels:
+            found = by_stranger(row, found, self.writers(repo))
+        return self._with_dependencies(repo, row, found)
 
     def _row(self, repo: Repository, number: int) -> Row | None:
         row = self.one(repo, f"/issues/{number}")
@@ -48,8 +63,57 @@ class GithubForge(GithubClaims, GithubRequests):
 
     def issues(self, repo: Repository) -> list[Issue]:
         """List all issues, lowest number first."""
-        found = map(issue_of, self._rows(repo, state="all"))
+        writers = self.writers(repo)
+        rows = self._rows(repo, state="all")
+        found = (by_stranger(row, issue_of(row), writers) for row in rows)
         return sorted(found, key=lambda one: one.number)
+
+    def labelled(
+        self, repo: Repository, number: int, label: str, writers: Collection[int]
+    ) -> Labelled:
+        """Return who set a label that an issue has, from its events."""
+        return labelled_of(self.rows(repo, f"/issues/{number}/events", {}), label, writers)
+
+    def was_text_changed(self, repo: Repository, number: int) -> bool | None:
+        """Return True if the text of an issue ever changed, None if GitHub does not tell."""
+        issue = part_of(self.question(repo, _EDITED, number=number), "issue")
+        return bool(issue["lastEditedAt"]) if "lastEditedAt" in issue else None
+
+    def listing(self, repo: Repository, since: datetime | None) -> Listed:
+        """Return all open issues, and the closed ones that changed lately."""
+        writers = self.writers(repo)
+        opened: list[Issue] = []
+        asked = 0
+        for row in self._rows(repo, state="open"):
+            one = by_stranger(row, issue_of(row), writers)
+            if READY_LABEL in one.labels and asked < MOST_ASKED:
+                asked += 1
+                one = self._with_dependencies(repo, row, one)
+            opened.append(one)
+        if since is not None:
+            closed = self._changed(repo, since, "closed")
+        else:
+            newest = {"state": "closed", "sort": "updated", "direction": "desc"}
+            rows = self.walk_rows(repo, "/issues", newest)
+            own = (issue_of(row) for row in rows if not row.get("pull_request"))
+            closed = list(islice(own, NEWEST_CLOSED))
+        opened.sort(key=lambda one: one.number)
+        return Listed(
+            tuple(one for one in opened if one.state == "open"),
+            tuple(one for one in closed if one.state == "closed"),
+        )
+
+    def changed_since(self, repo: Repository, since: datetime) -> list[Issue]:
+        """Return the issues that changed at `since` or later, without blockers."""
+        return self._changed(repo, since, "all")
+
+    def _changed(self, repo: Repository, since: datetime, state: str) -> list[Issue]:
+        # "after" may leave out what changed in the very second
+        begin = since.astimezone(UTC) - timedelta(seconds=1)
+        rows = self._rows(repo, state=state, since=f"{begin:%FT%TZ}")
+        found = [issue_of(row) for row in rows]
+        late = [one for one in found if one.updated_at is None or one.updated_at >= since]
+        return sorted(late, key=lambda one: one.number)
 
     def _rows(self, repo: Repository, **params: Any) -> list[dict[str, Any]]:
         rows = self.rows(repo, "/issues", {**params, **_STEADY})
@@ -58,16 +122,23 @@ class GithubForge(GithubClaims, GithubRequests):
     def said_about(self, repo: Repository, number: int) -> Said:
         """Return the comments on an issue, oldest first.
 
-        Those of people who may not write there are left out, and Runyard's own.
+        Those of people who may not write there stand apart; Runyard's own are left out.
         """
         if self.one(repo, f"/issues/{number}") is None:
             return Said()
         rows = self.rows(repo, f"/issues/{number}/comments", {})
         # anybody may comment, and could tell the agent what to do
-        writers = self._writers(repo) if rows else frozenset[int]()
+        writers = self.writers(repo) if rows else frozenset[int]()
         trusted = [row for row in rows if author_of(row) in writers]
         said = [remark_of(row) for row in trusted if not runs_marked(text_of(row, "body"))]
-        return Said(tuple(said))
+        strange = [row for row in rows if author_of(row) not in writers]
+        others = [remark_of(row) for row in strange if not self._is_ours(row)]
+        return Said(tuple(said), others=tuple(others))
+
+    def _is_ours(self, row: Row) -> bool:
+        """Return True for a claim that Runyard told: an App is no collaborator."""
+        is_marked = bool(runs_marked(text_of(row, "body")))
+        return is_marked and login_of(row).lower() == self.own_account()
 
     def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
         """Return those of the numbers that are open issues."""
@@ -97,14 +168,12 @@ class GithubForge(GithubClaims, GithubRequests):
             for row in self._rows(repo, state="open", labels=READY_LABEL)
             if READY_LABEL in issue_of(row).labels and row.get("state") == "open"
         ]
-        writers = self._writers(repo) if rows else frozenset[int]()
+        writers = self.writers(repo) if rows else frozenset[int]()
         known = {number_of(row) for row in rows}
         is_open: dict[int, bool] = {}
         waiting: list[Issue] = []
         for row in rows:
-            plain = issue_of(row)
-            if author_of(row) not in writers:
-                plain = replace(plain, stranger=login_of(row))
+            plain = by_stranger(row, issue_of(row), writers)
             issue = self._with_dependencies(repo, row, plain)
             waiting.append(issue)
             for number in {*blockers_of(issue.body), *issue.dependencies} - is_open.keys() - known:
@@ -136,13 +205,3 @@ class GithubForge(GithubClaims, GithubRequests):
             elif one.get("state") == "open":
                 elsewhere.append(f"{name}#{number_of(one)}")
         return replace(issue, dependencies=tuple(here), blocked_elsewhere=tuple(elsewhere))
-
-    def _writers(self, repo: Repository) -> frozenset[int]:
-        """Return the ids of the people who may write to a repository."""
-        # `author_association` would not do: a member of an organisation may only read there
-        rows = self.rows(repo, "/collaborators", {"permission": "push"})
-        return frozenset(
-            one["id"]
-            for one in rows
-            if isinstance(one.get("id"), int) and part_of(one, "permissions").get("push") is True
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from time import sleep
 from typing import Any
@@ -43,6 +43,10 @@ class GithubReader:
         if not answer.is_good or not answer.row:
             raise ForgeSilent(f"it answered {answer.status}")
         return repository_of(answer.row)
+
+    def has_moved(self, full_name: str) -> bool:
+        """Return True if a question about this repository was redirected."""
+        return path_of(Repository("", "", full_name=full_name)) in self.client.moved
 
     def repositories(self) -> list[HostedRepository]:
         """Return the repositories that the token sees, or where the App is installed, by name."""
@@ -90,12 +94,39 @@ class GithubReader:
         """Return pull requests whose head is in the repository itself, without those of forks."""
         return [row for row in self.rows(repo, "/pulls", params) if is_own(row)]
 
+    def walk_rows(self, repo: Repository, below: str, params: Mapping[str, Any]) -> Iterator[Row]:
+        """Yield a list below a repository page by page. Raises ForgeSilent."""
+        try:
+            yield from self.client.walk(f"{path_of(repo)}{below}", params)
+        except NotThere as problem:
+            raise self.missing(repo, problem.answer) from problem
+
     def rows(self, repo: Repository, below: str, params: Mapping[str, Any]) -> list[Any]:
         """Return a list below a repository. Raises ForgeSilent, also if it is not shown."""
         try:
             return self.client.pages(f"{path_of(repo)}{below}", params)
         except NotThere as problem:
             raise self.missing(repo, problem.answer) from problem
+
+    def writers(self, repo: Repository) -> frozenset[int]:
+        """Return the ids of the people who may write to a repository. Raises ForgeSilent."""
+        # `author_association` would not do: a member of an organisation may only read there
+        rows = self.rows(repo, "/collaborators", {"permission": "push"})
+        return frozenset(
+            one["id"]
+            for one in rows
+            if isinstance(one.get("id"), int) and part_of(one, "permissions").get("push") is True
+        )
+
+    def question(self, repo: Repository, query: str, **variables: Any) -> Row:
+        """Ask one GraphQL question about a repository, as `$owner` and `$name`.
+
+        Returns what it says of it. Raises ForgeSilent.
+        """
+        owner, _, name = name_of(repo).partition("/")
+        given = {"owner": owner, "name": name, **variables}
+        answer = self.client.graphql(owner, query, given)
+        return part_of(part_of(answer.row, "data"), "repository")
 
     def missing(self, repo: Repository, answer: Answer) -> ForgeSilent:
         """Return the silence about something that a repository does not show."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_requests import COMPUTED_AFTER, KNOWN_AFTER, MARKED_DRAFT
@@ -15,6 +16,7 @@ from app.adapters.forge.gitea_rows import (
     made_at,
     name_of,
     number_of,
+    part_of,
     path_of,
     said_by,
     text_of,
@@ -44,13 +46,6 @@ from app.services.ports import (
     RequestState,
 )
 
-# by which a repository may take a change, the first that it allows
-STYLES = ("merge", "squash", "rebase")
-_ALLOWED = {
-    "merge": "allow_merge_commit",
-    "squash": "allow_squash_merge",
-    "rebase": "allow_rebase_merge",
-}
 # the longest wait for a GitHub that lost an answer, seconds
 LONGEST_LOOK = 10
 LOST = Answer(500, None, {})
@@ -107,12 +102,25 @@ class GithubRequests(GithubReader):
 
     def states(self, repo: Repository, numbers: Collection[int]) -> dict[int, RequestState]:
         """Return how these pull requests stand, and all that are open; what is gone is left out."""
-        found = {number_of(row): state_of(row) for row in self.pulls(repo, state="open")}
-        for number in set(numbers) - found.keys():
+        rows: dict[int, Row] = {number_of(row): row for row in self.pulls(repo, state="open")}
+        for number in set(numbers) - rows.keys():
             row = self.one(repo, f"/pulls/{number}")
             if row is not None:
-                found[number] = state_of(row)
+                rows[number] = row
+        found = {number: state_of(row) for number, row in rows.items()}
+        bases = {number: base_of(rows[number]) for number in found if found[number].state == "open"}
+        tips = {base: self._tip(repo, base) for base in {*bases.values()}}
+        for number, base in bases.items():
+            # a row keeps the base as it was at the last push to its head
+            found[number] = replace(found[number], base_sha=tips[base] or found[number].base_sha)
         return found
+
+    def _tip(self, repo: Repository, branch: str) -> str:
+        """Return the commit of a branch, "" if there is none."""
+        answer = self.client.get(f"{path_of(repo)}/git/ref/heads/{quote(branch)}")
+        if not answer.is_good and answer.status not in (404, 409):
+            raise ForgeSilent(f"it answered {answer.status}")
+        return text_of(part_of(answer.row, "object"), "sha")
 
     # --- opening -------------------------------------------------------------------------------
 
@@ -209,16 +217,18 @@ class GithubRequests(GithubReader):
 
     # --- ending --------------------------------------------------------------------------------
 
-    def merge(self, repo: Repository, number: int, *, head_sha: str, message: str) -> Merged:
+    def merge(
+        self, repo: Repository, number: int, *, head_sha: str, message: str, style: str = "merge"
+    ) -> Merged:
         """Merge a pull request at exactly this head; `because` says why it could not be."""
         title, _, text = message.partition("\n")
-        body = {"sha": head_sha, "commit_title": title, "commit_message": text.strip()}
-        styles, waits = iter(STYLES), iter(COMPUTED_AFTER)
-        style = next(styles)
+        body = {"sha": head_sha, "merge_method": style}
+        body |= {"commit_title": title, "commit_message": text.strip()}
+        waits = iter(COMPUTED_AFTER)
         while True:
             path = f"{path_of(repo)}/pulls/{number}/merge"
             try:
-                answer = self.client.send("PUT", path, body | {"merge_method": style})
+                answer = self.client.send("PUT", path, body)
             except ForgeSilent as silence:
                 if silence.needs_attention:
                     raise
@@ -232,21 +242,10 @@ class GithubRequests(GithubReader):
                 self.settle(repo, number)
             if outcome is not None:
                 return outcome
-            if _is_style_refused(answer):
-                allowed = self._other_styles(repo, styles)
-                if allowed is None:
-                    return Merged(None, said_by(answer).rstrip("."))
-                style = allowed
-                continue
             seconds = next(waits, None)
             if seconds is None:
                 return Merged(None, "GitHub is still computing whether it can be merged")
             self.pause(seconds)
-
-    def _other_styles(self, repo: Repository, rest: Any) -> str | None:
-        """Return the next style that the repository allows, None if there is none."""
-        home = self.home(repo)
-        return next((one for one in rest if home.get(_ALLOWED[one])), None)
 
     def close(self, repo: Repository, number: int, because: str) -> bool:
         """Close a pull request with a comment; False if it is not open."""
@@ -311,7 +310,8 @@ def _merged(row: Row | None, number: int, answer: Answer) -> Merged | None:
         words = f"it conflicts with {base_of(row)}"
         return Merged(None, words, has_conflicts=True)
     if _is_style_refused(answer):
-        return None
+        # another style than the project's is nobody's wish
+        return Merged(None, said_by(answer).rstrip("."))
     said = answer.message.lower()
     # what was refused a moment ago may have been computed since
     is_able = row.get("mergeable") and row.get("mergeable_state") in _ABLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,10 @@ from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_rows import (
     DRAFT,
     Row,
+    author_of,
     closed_by,
     hosted_of,
+    login_of,
     moment_of,
     number_of,
     part_of,
@@ -24,7 +27,10 @@ from app.services.ports import (
     Delivery,
     DiffStat,
     HostedRepository,
+    Issue,
+    Labelled,
     RequestState,
+    Retitled,
 )
 
 
@@ -78,6 +84,47 @@ def home_of(row: Row) -> str:
     return name or "/".join(text_of(row, "repository_url").rstrip("/").split("/")[-2:]).strip("/")
 
 
+def by_stranger(row: Row, issue: Issue, writers: Collection[int]) -> Issue:
+    """Return an issue that names its author if that is nobody of the writers."""
+    return issue if author_of(row) in writers else replace(issue, stranger=login_of(row))
+
+
+def labelled_of(rows: Sequence[Row], label: str, writers: Collection[int]) -> Labelled:
+    """Return how an issue got a label, from its events."""
+    places = [at for at, row in enumerate(rows) if _is_about(row, label)]
+    if not places or rows[places[-1]].get("event") != "labeled":
+        return Labelled()
+    place = places[-1]
+    event, times = rows[place], [moment_of(row.get("created_at")) for row in rows[place:]]
+    number = event.get("id")
+    return Labelled(
+        event=number if isinstance(number, int) else 0,
+        by=login_of(_acted(event)),
+        may_write=author_of(_acted(event)) in writers,
+        at=times[0],
+        retitled=tuple(
+            Retitled(
+                login_of(_acted(row)),
+                author_of(_acted(row)) in writers,
+                text_of(part_of(row, "rename"), "from"),
+            )
+            for row in rows[place:]
+            if row.get("event") == "renamed"
+        ),
+        newest_at=max(filter(None, times), default=None),
+    )
+
+
+def _is_about(row: Row, label: str) -> bool:
+    is_label = row.get("event") in ("labeled", "unlabeled")
+    return is_label and text_of(part_of(row, "label"), "name") == label
+
+
+def _acted(row: Row) -> Row:
+    """Return an event with who did it where other rows have their author."""
+    return {"user": row.get("actor")}
+
+
 def change_of(row: Row) -> Change:
     """Return the change of a pull request's row."""
     return Change(
@@ -99,6 +146,8 @@ def state_of(row: Row) -> RequestState:
         head_sha=text_of(part_of(row, "head"), "sha"),
         merged_sha=merge_of(row),
         ended_at=moment_of(row.get("merged_at")) or moment_of(row.get("closed_at")),
+        base_sha=text_of(part_of(row, "base"), "sha"),
+        updated_at=moment_of(row.get("updated_at")),
     )
 
 

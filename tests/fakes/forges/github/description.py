@@ -11,7 +11,7 @@ from typing import Any
 
 import fastjsonschema
 
-from tests.fakes.forges.hosted import stamp
+from tests.fakes.forges.people import stamp
 
 _SAID = json.loads(Path(__file__).with_name("description.json").read_text())
 _NAMED = _SAID["components"]["schemas"]
@@ -25,7 +25,9 @@ def _operations() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
     found: list[tuple[str, re.Pattern[str], dict[str, Any]]] = []
     for name, operation in _SAID["operations"].items():
         method, _, path = name.partition(" ")
-        found.append((method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), operation))
+        # the name of a branch may have slashes
+        pattern = re.sub(r"\{\w+\}", "[^/]+", path.replace("/git/ref/{ref}", "/git/ref/.+"))
+        found.append((method, re.compile(pattern), operation))
     return found
 
 

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from tests.fakes.forges.github.description import filled
-from tests.fakes.forges.hosted import Hosted, Person, stamp
+from tests.fakes.forges.github.desk import GithubDesk
+from tests.fakes.forges.github.rows import NOT_FOUND, Made, invalid, said, user
+from tests.fakes.forges.hosted import Hosted
+from tests.fakes.forges.people import stamp
 
-Made = tuple[int, Any]
-
-
-def said(status: int, message: str, **more: Any) -> Made:
-    """Return a refusal as GitHub words it."""
-    return status, {"message": message, "documentation_url": "https://docs.github.test", **more}
-
-
-def invalid(message: str = "", field: str = "", code: str = "custom") -> Made:
-    """Return what GitHub says about a body that it cannot take."""
-    told = {"message": message} if message else {}
-    error = {"resource": "PullRequest", "code": code, **({"field": field} if field else {}), **told}
-    return said(422, "Validation Failed", errors=[error])
-
-
-NOT_FOUND = said(404, "Not Found")
 _ALLOWED = {"merge": "allow_merge_commit", "squash": "allow_squash_merge"}
 _ALLOWED |= {"rebase": "allow_rebase_merge"}
 _REFUSED = {"merge": "Merge commits", "squash": "Squash merges", "rebase": "Rebase merges"}
@@ -45,6 +33,10 @@ class GithubHosted(Hosted):
     # issues that were moved: the repository they are in now
     moved: dict[int, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.github_desk = GithubDesk(self.home)
+        self.desk = self.github_desk
+
     @property
     def owner(self) -> str:
         """The account that it belongs to."""
@@ -56,23 +48,20 @@ class GithubHosted(Hosted):
 
     # --- what people do ------------------------------------------------------------------------
 
-    def merge(self, number: int, words: str = "Merge", by: str = "acme") -> str:
+    def merge(
+        self, number: int, words: str = "Merge", by: str = "acme", style: str = "merge"
+    ) -> str:
         """Merge a pull request; only one into the default branch closes its issue."""
         row = self.pulls[number]
         body = row["body"]
         if row["base"]["ref"] != self.default:
             row["body"] = ""
         try:
-            return super().merge(number, words, by)
+            return super().merge(number, words, by, style)
         finally:
             row["body"] = body
 
     # --- rows ----------------------------------------------------------------------------------
-
-    def user(self, login: str) -> dict[str, Any]:
-        """Return somebody as GitHub shows them."""
-        kind = "Bot" if login.endswith("[bot]") else "User"
-        return {"login": login, "id": Person(login).row()["id"], "type": kind}
 
     def home_row(self, login: str, kind: str = "full-repository") -> dict[str, Any]:
         """Return the repository."""
@@ -81,7 +70,7 @@ class GithubHosted(Hosted):
             "id": self.id,
             "name": self.name.partition("/")[2],
             "full_name": self.name,
-            "owner": self.user(self.owner),
+            "owner": user(self.owner),
             "clone_url": self.clone_url,
             "html_url": f"{self.home}/{self.name}",
             "default_branch": self.default,
@@ -99,11 +88,14 @@ class GithubHosted(Hosted):
         given: dict[str, Any] = {
             **{name: row[name] for name in ("id", "number", "title", "body", "state", "html_url")},
             **{name: row[name] for name in ("created_at", "updated_at", "closed_at")},
-            "user": self.user(row["user"]["login"]),
+            "user": user(row["user"]["login"]),
             "labels": labels,
+            "assignees": [user(one["login"]) for one in row.get("assignees") or ()],
             "repository_url": api,
             "author_association": "NONE",
         }
+        if row.get("milestone"):
+            given["milestone"] = filled("nullable-milestone", {"title": row["milestone"]["title"]})
         if self.has_dependencies:
             is_open = sum(one["state"] == "open" for one in waits)
             counts = {"blocked_by": is_open, "blocking": 0}
@@ -117,20 +109,24 @@ class GithubHosted(Hosted):
     def pull_row(self, row: dict[str, Any], *, is_whole: bool) -> dict[str, Any]:
         """Return a pull request, whole or as lists show one."""
         self._refresh(row)
+        if row.get("pushed") != row["head"]["sha"]:
+            # the base stays as it was at the last push to the head
+            row |= {"pushed": row["head"]["sha"], "base_then": row["base"]["sha"]}
         home = self.home_row("", "repository")
         ends: dict[str, Any] = {}
         for end in ("head", "base"):
             branch = row[end]["label"]
             label = f"{self.owner}:{branch}"
             ends[end] = {"label": label, "ref": branch, "sha": row[end]["sha"], "repo": home}
-            ends[end]["user"] = self.user(self.owner)
+            ends[end]["user"] = user(self.owner)
+        ends["base"]["sha"] = row["base_then"]
         given: dict[str, Any] = {
             **{name: row[name] for name in ("id", "number", "title", "body", "state", "html_url")},
             **{name: row[name] for name in ("created_at", "updated_at", "closed_at")},
             **ends,
             "node_id": f"PR_{row['id']}",
             "draft": row["draft"],
-            "user": self.user(row["user"]["login"]),
+            "user": user(row["user"]["login"]),
             "merged_at": row["merged_at"],
             # of an open one, GitHub tells its trial
             "merge_commit_sha": row["merge_commit_sha"] or "f" * 40,
@@ -154,10 +150,16 @@ class GithubHosted(Hosted):
             return 200, self.home_row(login)
         if method != "GET" and not self.may_push(login):
             return said(403, "Resource not accessible")
+        beside = self.desk.answer(method, below, query, body, user(login), stamp())
+        if beside is not None:
+            if method != "GET" and (match := re.match(r"/pulls/(\d+)", below)):
+                self._touch(int(match[1]))
+            return beside
         for pattern, answer in (
             (r"/issues", self._list_issues),
             (r"/issues/(\d+)", self._one_issue),
             (r"/issues/(\d+)/comments", self._comments),
+            (r"/issues/(\d+)/events", self._events),
             (r"/issues/(\d+)/dependencies/blocked_by", self._blocked_by),
             (r"/issues/(\d+)/labels", self._give_label),
             (r"/issues/comments/(\d+)", self._change_comment),
@@ -172,7 +174,9 @@ class GithubHosted(Hosted):
                 numbers = [int(one) for one in match.groups()]
                 return answer(method, query, body, login, *numbers)
         if match := re.fullmatch(r"/issues/(\d+)/labels/(.+)", below):
-            return self._take_label(int(match[1]), match[2])
+            return self._take_label(int(match[1]), match[2], login)
+        if match := re.fullmatch(r"/git/ref/heads/(.+)", below):
+            return self._tip(match[1])
         if match := re.fullmatch(r"/compare/([^.]+)\.\.\.([^.]+)", below):
             parted = self.git.base_of(self.place, match[1], match[2])
             given = {"merge_base_commit": {"sha": parted}}
@@ -189,8 +193,12 @@ class GithubHosted(Hosted):
         rows = [
             row for row in rows if wanted <= {one["name"].lower() for one in row.get("labels", ())}
         ]
+        if since := query.get("since", [""])[0]:
+            # only what was changed after this second
+            rows = [row for row in rows if _moment(row["updated_at"]) > _moment(since)]
         newest_first = query.get("direction", ["desc"])[0] == "desc"
-        rows.sort(key=lambda row: row["number"], reverse=newest_first)
+        by = "updated_at" if query.get("sort", [""])[0] == "updated" else "number"
+        rows.sort(key=lambda row: (row[by], row["number"]), reverse=newest_first)
         return 200, [self.issue_row(row) for row in rows]
 
     def _one_issue(self, method: str, _: Any, body: Any, __: str, number: int) -> Made:
@@ -226,23 +234,42 @@ class GithubHosted(Hosted):
             return invalid(field="name", code="already_exists")
         return 201, filled("label", self.add_label(body["name"]))
 
-    def _give_label(self, _: str, __: Any, body: Any, ___: str, number: int) -> Made:
+    def _events(self, _: str, __: Any, ___: Any, ____: str, number: int) -> Made:
+        if number not in self.issues:
+            return NOT_FOUND
+        told = [_event_row(one) for one in self.history.timelines.get(number, ())]
+        return 200, [one for one in told if one is not None]
+
+    def _tip(self, branch: str) -> Made:
+        sha = self.git.tip(self.place, branch)
+        return (200, filled("git-ref", {"object": {"sha": sha}})) if sha else NOT_FOUND
+
+    def edited_at(self, number: int) -> str | None:
+        """Return when a text was changed last, None if it never was."""
+        is_edited = self.history.versions.get(number, 1) > 1
+        return self.issues[number]["updated_at"] if is_edited else None
+
+    def _give_label(self, _: str, __: Any, body: Any, login: str, number: int) -> Made:
         labels = self.issues[number]["labels"]
         known = {one["name"]: one for one in self.labels}
         has = {one["name"] for one in labels}
-        labels += [known[name] for name in body["labels"] if name not in has]
+        for name in body["labels"]:
+            if name not in has:
+                # one that the repository does not have is made
+                self.label(number, known.get(name) or self.add_label(name), login)
         return 200, [filled("label", one) for one in labels]
 
-    def _take_label(self, number: int, name: str) -> Made:
+    def _take_label(self, number: int, name: str, login: str) -> Made:
         labels = self.issues[number]["labels"]
-        if name not in [one["name"] for one in labels]:
+        found = next((one for one in labels if one["name"] == name), None)
+        if found is None:
             return said(404, "Label does not exist")
-        labels[:] = [one for one in labels if one["name"] != name]
+        self.unlabel(number, found, login)
         return 200, [filled("label", one) for one in labels]
 
     def _comment_row(self, row: dict[str, Any]) -> dict[str, Any]:
         told = {name: row[name] for name in ("id", "body", "created_at", "updated_at")}
-        given = {**told, "user": self.user(row["user"]["login"]), "author_association": "NONE"}
+        given = {**told, "user": user(row["user"]["login"]), "author_association": "NONE"}
         return filled("issue-comment", given)
 
     def _blocked_by(self, _: str, __: Any, ___: Any, ____: str, number: int) -> Made:
@@ -263,7 +290,7 @@ class GithubHosted(Hosted):
         return 200, [
             filled(
                 "collaborator",
-                self.user(name)
+                user(name)
                 | {"permissions": {"admin": False, "push": may, "pull": True}}
                 | {"role_name": "write" if may else "read"},
             )
@@ -332,5 +359,23 @@ class GithubHosted(Hosted):
         if body.get("sha") not in (None, row["head"]["sha"]):
             return said(409, "Head branch was modified. Review and try the merge again.")
         self.used_style = style
-        sha = self.merge(number, body.get("commit_title") or "Merge", login)
+        sha = self.merge(number, body.get("commit_title") or "Merge", login, style)
         return 200, {"sha": sha, "merged": True, "message": "Pull Request successfully merged"}
+
+
+def _moment(said_at: str) -> datetime:
+    return datetime.fromisoformat(said_at)
+
+
+def _event_row(row: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an event of an issue; a comment is none."""
+    given: dict[str, Any] = {"id": row["id"], "created_at": row["created_at"]}
+    given["actor"] = user(row["user"]["login"])
+    if row["type"] == "label":
+        event = "labeled" if row["body"] else "unlabeled"
+        given |= {"event": event, "label": {"name": row["label"]["name"], "color": "00aabb"}}
+        return filled(f"{event}-issue-event", given)
+    if row["type"] == "change_title":
+        rename = {"from": row["old_title"], "to": row["new_title"]}
+        return filled("renamed-issue-event", given | {"event": "renamed", "rename": rename})
+    return None

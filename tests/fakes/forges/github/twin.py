@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.fakes.forges.github import description
-from tests.fakes.forges.github.hosted import NOT_FOUND, GithubHosted, said
-from tests.fakes.forges.hosted import Person, Token, stamp
+from tests.fakes.forges.github.hosted import GithubHosted
+from tests.fakes.forges.github.rows import NOT_FOUND, said
+from tests.fakes.forges.people import Person, Token, stamp
 from tests.fakes.forges.twin import ForgeTwin, Handler
 
 API = "/api/v3"
@@ -173,6 +174,21 @@ class GithubTwin(ForgeTwin):
         return None if "repo" in known.scopes else NOT_FOUND
 
     def _graphql(self, body: Any) -> Any:
+        given = body["variables"]
+        if "owner" in given:
+            hosted = self.hosted.get(f"{given['owner']}/{given['name']}")
+            if not isinstance(hosted, GithubHosted):
+                return 200, {"data": {"repository": None}, "errors": [{"message": "Not there"}]}
+            number = given["number"]
+            if "lastEditedAt" in body["query"]:
+                told: Any = {"issue": {"lastEditedAt": hosted.edited_at(number)}}
+            else:
+                # a page holds two, so that there are pages
+                rows, begin = hosted.github_desk.threads(number), int(given["after"] or 0)
+                page = {"hasNextPage": begin + 2 < len(rows), "endCursor": str(begin + 2)}
+                threads = {"nodes": rows[begin : begin + 2], "pageInfo": page}
+                told = {"pullRequest": {"reviewThreads": threads}}
+            return 200, {"data": {"repository": told}}
         name = re.search(r"\{ (\w+)\(input", body["query"])
         number = body["variables"]["id"]
         for hosted in self.hosted.values():
