@@ -14,14 +14,17 @@ from app.services.review.issue_board import Board, Wanted
 from app.services.review.issue_facts import BoardIssue, BoardProject
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
 from tests.fakes.forges.hosted import Hosted
+from tests.fakes.forges.kinds import twin_of
 from tests.fakes.forges.people import Person
 from tests.fakes.forges.twin import ForgeTwin
 
 
-@pytest.fixture
-def twin(tmp_path: Path) -> Iterator[ForgeTwin]:
+@pytest.fixture(params=["forgejo", "github"])
+def twin(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ForgeTwin]:
     """A twin of a forge with the repository acme/shop."""
-    with ForgeTwin(tmp_path / "forge", "forgejo") as twin:
+    with twin_of(request.param, tmp_path / "forge", monkeypatch) as twin:
         twin.add_token("TOKEN_BOT")
         twin.add_repository("acme/shop")
         yield twin

@@ -7,26 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.forge.github import client as github_client
 from app.errors import Invalid, IssueBlocked, MergeConflict, NameTaken, NotChecked, NotUndone
 from app.records.tables import ChangeRequest, Project
 from app.server.startup import CannotStart
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
 from tests.fakes.agents.runs import shell
-from tests.fakes.forges.github.twin import GithubTwin
 from tests.fakes.forges.hosted import Hosted
+from tests.fakes.forges.kinds import KINDS, twin_of
 from tests.fakes.forges.twin import ForgeTwin
 
 
-@pytest.fixture(params=["forgejo", "gitea", "github"])
+@pytest.fixture(params=KINDS)
 def twin(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ForgeTwin]:
     """A twin of a forge with the repository acme/shop."""
-    # nobody counts the writes here
-    monkeypatch.setattr(github_client, "WRITE_SECONDS", 0.0)
-    of_kind = GithubTwin if request.param == "github" else ForgeTwin
-    with of_kind(tmp_path / "forge", request.param) as twin:
+    with twin_of(request.param, tmp_path / "forge", monkeypatch) as twin:
         twin.add_token("TOKEN_BOT")
         twin.add_repository("acme/shop")
         yield twin

@@ -92,7 +92,7 @@ class GithubDesk(Desk):
         newest = {one["context"]: one for one in self.statuses.get(sha, ())}
         told = [
             {"id": number, "context": one["context"], "state": one["status"]}
-            | {"target_url": one["target_url"]}
+            | {"target_url": one["target_url"] or None}
             for number, one in enumerate(newest.values(), 1)
         ]
         given = {"state": "pending", "sha": sha, "total_count": len(told), "statuses": told[cut]}
