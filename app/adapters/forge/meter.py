@@ -35,6 +35,8 @@ class Meter:
 
     def note(self, headers: Mapping[str, str]) -> None:
         """Keep what an answer says of the limit."""
+        if headers.get("x-ratelimit-resource", "core") != "core":
+            return  # GitHub counts GraphQL apart
         remaining = _number(headers.get("x-ratelimit-remaining", ""))
         reset_at = _number(headers.get("x-ratelimit-reset", ""))
         if remaining is None:

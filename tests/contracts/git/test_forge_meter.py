@@ -57,3 +57,12 @@ def test_what_is_left_is_told_until_the_limit_is_reset(meter: Meter, clock: Cloc
 def test_nonsense_in_its_place_is_not_taken(meter: Meter, remaining: str) -> None:
     meter.note({"x-ratelimit-remaining": remaining, "x-ratelimit-reset": "soon"})
     assert meter.read() == Spending(0, 0)
+
+
+def test_what_graphql_has_left_is_not_what_is_left_for_everything_else(
+    meter: Meter, clock: Clock
+) -> None:
+    reset = {"x-ratelimit-reset": str(int(clock.now) + 720)}
+    meter.note(reset | {"x-ratelimit-remaining": "4873", "x-ratelimit-resource": "core"})
+    meter.note(reset | {"x-ratelimit-remaining": "12", "x-ratelimit-resource": "graphql"})
+    assert meter.read() == Spending(0, 0, 4873, 720)

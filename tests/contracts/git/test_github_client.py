@@ -262,3 +262,43 @@ def test_the_answer_of_a_graphql_question_with_errors_proves_nothing(
     question = "mutation($id: ID!) { convertPullRequestToDraft(input: {pullRequestId: $id}) }"
     silence = silence_of(lambda: client.graphql("acme", question, {"id": "PR_none"}))
     assert "Could not resolve" in str(silence)
+
+
+# --- GraphQL, and ends of texts --------------------------------------------------------------
+
+
+def test_a_graphql_question_is_no_write_and_a_mutation_is_one(
+    twin: GithubTwin, client: GithubClient, clock: Clock
+) -> None:
+    twin.before = lambda _, path: (200, {"data": {}}) if path == "/graphql" else None
+    for _ in range(3):
+        client.graphql("acme", "query($id: ID!) { node(id: $id) { id } }", {"id": "1"})
+    assert clock.pauses == []
+    for _ in range(2):
+        client.graphql("acme", "mutation($id: ID!) { close(input: $id) { id } }", {"id": "1"})
+    assert clock.pauses == [1.0]
+
+
+def test_a_limit_that_graphql_tells_with_a_200_is_waited_for(
+    twin: GithubTwin, client: GithubClient
+) -> None:
+    told = {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}
+    reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": f"{int(time()) + 900}"}
+    answering((200, told), **reset)(twin)
+    silence = silence_of(lambda: client.graphql("acme", "query { viewer { login } }", {}))
+    assert silence.retry_after is not None
+    assert 890 <= silence.retry_after <= 900
+    asked = len(twin.asked)
+    silence_of(lambda: client.get("/user"))
+    assert len(twin.asked) == asked
+
+
+def test_the_end_of_a_text_is_not_asked_for_again_by_its_etag(
+    twin: GithubTwin, client: GithubClient
+) -> None:
+    for _ in range(2):
+        assert client.get_text("/user", 20) is not None
+    assert twin.counted == 2
+    assert client.get("/user").row["login"] == "bot"
+    assert client.get("/user").row["login"] == "bot"
+    assert twin.counted == 3

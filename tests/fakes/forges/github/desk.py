@@ -161,10 +161,10 @@ class GithubDesk(Desk):
             "original_commit_id": row["commit_id"],
             "commit_id": row["commit_id"],
             "original_line": line,
-            # an outdated one has no line any more
-            "line": None if row.get("is_outdated") else line,
             "side": "RIGHT" if row["position"] else "LEFT",
         }
+        if not row.get("is_outdated"):
+            given["line"] = line
         if "in_reply_to_id" in row:
             given["in_reply_to_id"] = row["in_reply_to_id"]
         return filled("pull-request-review-comment", given)

@@ -286,6 +286,8 @@ class GithubHosted(Hosted):
             return said(403, "Must have push access to view repository collaborators.")
         writers = dict.fromkeys([*self.writers, self.owner])
         names = dict.fromkeys(writers, True) | dict.fromkeys(self.readers, False)
+        # an App may write by its installation, and is no collaborator
+        names = {name: may for name, may in names.items() if not name.endswith("[bot]")}
         only_writers = query.get("permission", [""])[0] == "push"
         return 200, [
             filled(
