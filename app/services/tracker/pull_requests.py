@@ -106,7 +106,13 @@ class PullRequestWatch:
         count += reopened
         rest = [one for one in is_open if states.get(one.number) and one not in moved]
         count += self._take_merged(project, rest, now)
-        self._ci.look(project, requests, now)
+        try:
+            self._ci.look(project, requests, now)
+        except ForgeSilent as silence:
+            # a token that may not read CI may read reviews
+            if not silence.needs_attention:
+                raise
+            log.info("ci_not_read", project_id=project.id, because=silence)
         for listener in self._listeners:
             listener(project, requests, states, now)
         return count
