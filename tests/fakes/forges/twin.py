@@ -144,6 +144,8 @@ class Handler(BaseHTTPRequestHandler):
     """Answers the calls of one connection."""
 
     protocol_version = "HTTP/1.1"
+    # headers and body are two packets: the second one would wait 40 ms for a word about the first
+    disable_nagle_algorithm = True
     twin: ForgeTwin
 
     def log_message(self, format: str, *args: object) -> None:
