@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from time import sleep
 from typing import Any
 
 from app.adapters.forge.client import NotThere
@@ -23,6 +24,8 @@ from app.adapters.forge.gitea_rows import (
     text_of,
 )
 from app.adapters.forge.github.claims import GithubClaims
+from app.adapters.forge.github.client import GithubClient
+from app.adapters.forge.github.looks import Looks
 from app.adapters.forge.github.requests import GithubRequests
 from app.adapters.forge.github.reviews import GithubReviews
 from app.adapters.forge.github.rows import blockers_counted, by_stranger, home_of, labelled_of
@@ -46,6 +49,10 @@ class GithubForge(GithubClaims, GithubRequests, GithubReviews):
 
     # False once this server has shown that it keeps no dependencies
     _keeps_dependencies = True
+
+    def __init__(self, client: GithubClient, pause: Callable[[float], None] = sleep) -> None:
+        super().__init__(client, pause)
+        self._looks = Looks(client)
 
     def issue(self, repo: Repository, number: int) -> Issue | None:
         """Return one issue with its dependencies, or None."""
@@ -154,9 +161,13 @@ class GithubForge(GithubClaims, GithubRequests, GithubReviews):
     def ready_issues(self, repos: Collection[Repository]) -> dict[Repository, Ready | None]:
         """Return the ready issues of all `repos` and what may block them."""
         found: dict[Repository, Ready | None] = {}
+        looks = self._looks.take(repos)
         for repo in repos:
             try:
-                found[repo] = self._ready(repo)
+                found[repo] = self._looks.known(repo, looks.get(repo))
+                if found[repo] is None:
+                    found[repo] = ready = self._ready(repo)
+                    self._looks.keep(repo, looks.get(repo), ready)
             except ForgeSilent:
                 found[repo] = None
         return found

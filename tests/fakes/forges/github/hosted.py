@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.fakes.forges.github.description import filled
 from tests.fakes.forges.github.desk import GithubDesk
-from tests.fakes.forges.github.rows import NOT_FOUND, Made, invalid, said, user
+from tests.fakes.forges.github.rows import NOT_FOUND, Made, event_row, invalid, said, user
 from tests.fakes.forges.hosted import Hosted
 from tests.fakes.forges.people import stamp
 
@@ -237,12 +237,31 @@ class GithubHosted(Hosted):
     def _events(self, _: str, __: Any, ___: Any, ____: str, number: int) -> Made:
         if number not in self.issues:
             return NOT_FOUND
-        told = [_event_row(one) for one in self.history.timelines.get(number, ())]
+        told = [event_row(one) for one in self.history.timelines.get(number, ())]
         return 200, [one for one in told if one is not None]
 
     def _tip(self, branch: str) -> Made:
         sha = self.git.tip(self.place, branch)
         return (200, filled("git-ref", {"object": {"sha": sha}})) if sha else NOT_FOUND
+
+    def look(self) -> dict[str, Any]:
+        """Return what GraphQL tells of how the repository stands."""
+
+        def newest(rows: list[dict[str, Any]]) -> dict[str, Any]:
+            times = [{"updatedAt": row["updated_at"]} for row in rows]
+            times.sort(key=lambda one: one["updatedAt"], reverse=True)
+            return {"totalCount": len(rows), "nodes": times[:1]}
+
+        for row in self.pulls.values():
+            self._refresh(row)
+        is_open = [row for row in self.issues.values() if row["state"] == "open"]
+        return {
+            "nameWithOwner": self.name,
+            "hasIssuesEnabled": self.has_issues,
+            "issues": newest([*self.issues.values()]),
+            "open": {"totalCount": len(is_open)},
+            "pullRequests": newest([*self.pulls.values()]),
+        }
 
     def edited_at(self, number: int) -> str | None:
         """Return when a text was changed last, None if it never was."""
@@ -367,17 +386,3 @@ class GithubHosted(Hosted):
 
 def _moment(said_at: str) -> datetime:
     return datetime.fromisoformat(said_at)
-
-
-def _event_row(row: dict[str, Any]) -> dict[str, Any] | None:
-    """Return an event of an issue; a comment is none."""
-    given: dict[str, Any] = {"id": row["id"], "created_at": row["created_at"]}
-    given["actor"] = user(row["user"]["login"])
-    if row["type"] == "label":
-        event = "labeled" if row["body"] else "unlabeled"
-        given |= {"event": event, "label": {"name": row["label"]["name"], "color": "00aabb"}}
-        return filled(f"{event}-issue-event", given)
-    if row["type"] == "change_title":
-        rename = {"from": row["old_title"], "to": row["new_title"]}
-        return filled("renamed-issue-event", given | {"event": "renamed", "rename": rename})
-    return None

@@ -175,6 +175,8 @@ class GithubTwin(ForgeTwin):
 
     def _graphql(self, body: Any) -> Any:
         given = body["variables"]
+        if "n0" in given:
+            return 200, self._looked_at(given)
         if "owner" in given:
             hosted = self.hosted.get(f"{given['owner']}/{given['name']}")
             if not isinstance(hosted, GithubHosted):
@@ -197,6 +199,18 @@ class GithubTwin(ForgeTwin):
                     row["draft"] = name[1] == "convertPullRequestToDraft"
                     return 200, {"data": {name[1]: {"clientMutationId": None}}}
         return 200, {"data": None, "errors": [{"message": "Could not resolve to a node"}]}
+
+    def _looked_at(self, given: dict[str, str]) -> dict[str, Any]:
+        """Return what tells whether something changed in some repositories of an owner."""
+        data: dict[str, Any] = {}
+        for alias, name in given.items():
+            if alias != "owner":
+                hosted = self.hosted.get(f"{given['owner']}/{name}")
+                while hosted is not None and hosted.renamed_to:
+                    hosted = self.hosted.get(hosted.renamed_to)
+                data[alias] = hosted.look() if isinstance(hosted, GithubHosted) else None
+        lost = [{"type": "NOT_FOUND", "path": [one]} for one in data if data[one] is None]
+        return {"data": data, **({"errors": lost} if lost else {})}
 
     # --- Apps ----------------------------------------------------------------------------------
 
