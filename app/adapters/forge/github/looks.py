@@ -1,4 +1,4 @@
-"""What changed at GitHub since the last look: one question for many repositories of an owner."""
+"""Changes at GitHub since the last look: one question for many repositories of an owner."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TOLD = (
 
 @dataclass(frozen=True)
 class _Kept:
-    """What a repository's list was when a look found this, and until when that is good."""
+    """A repository's list as it was when a look found this, and until when that is good."""
 
     look: str
     ready: Ready
