@@ -95,16 +95,20 @@ class ApproveText:
         self._box.clear()
         with self._box:
             for number in waiting:
-                open_it = partial(self._open, number)
+                open_it = partial(open_text, self._session, self._id, number, self._then)
                 button(f"Look at #{number}", open_it, kind="small", mark="look-at-text")
 
-    async def _open(self, number: int) -> None:
-        try:
-            found = await self._session.api.issue_text(self._id, number)
-        except (ApiProblem, NoAnswer) as problem:
-            self._session.refuse(problem)
-            return
-        TextDialog(self._session, self._id, number, found, self._then)
+
+async def open_text(
+    session: PageSession, project_id: str, number: int, then: Callable[[], Awaitable[None]]
+) -> None:
+    """Open an issue's text, to be approved; `then` is called once it is."""
+    try:
+        found = await session.api.issue_text(project_id, number)
+    except (ApiProblem, NoAnswer) as problem:
+        session.refuse(problem)
+        return
+    TextDialog(session, project_id, number, found, then)
 
 
 class TextDialog:
