@@ -124,19 +124,22 @@ class TextDialog:
     ) -> None:
         self._session, self._id, self._number = session, project_id, number
         self._sha256, self._then = found.sha256, then
+        self._is_waiting = bool(found.because)
         with session.client, ui.dialog() as self._dialog, ui.element("div").classes("sheet wide"):
             self._dialog.props["aria-label"] = f"Text of #{number}"
             ui.html(f"Text of #{number}", sanitize=clean, tag="h2").classes("above")
-            ui.html(plain_html(found.because), sanitize=clean, tag="p").classes("sub")
+            because = found.because or "Nobody needs to look at this text."
+            ui.html(plain_html(because), sanitize=clean, tag="p").classes("sub")
             words = text_difference(found.title_was, found.body_was, found.title, found.body)
             testid(ui.html(difference_html(words), sanitize=clean), "text-difference")
-            self._ticks = {one.sha256: _tick(one) for one in found.comments}
+            unique = {one.sha256: one for one in found.comments}
+            self._ticks = {one.sha256: _tick(one) for one in unique.values()}
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 button("Close", self._dialog.close)
-                self._button = button(
-                    "Approve this text", self._approve, kind="pri", mark="approve-text"
-                )
+                words = "Approve this text" if self._is_waiting else "Save"
+                self._button = button(words, self._approve, kind="pri", mark="approve-text")
+            self._button.set_visibility(self._is_waiting or bool(self._ticks))
         self._dialog.on("hide", self._dialog.delete)
         self._dialog.open()
 
@@ -152,7 +155,8 @@ class TextDialog:
             self._button.enable()
             return
         self._dialog.close()
-        self._session.notify(f"The text of #{self._number} is approved.")
+        what = f"The text of #{self._number} is approved." if self._is_waiting else "Saved."
+        self._session.notify(what)
         await self._then()
 
 

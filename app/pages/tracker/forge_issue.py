@@ -43,9 +43,7 @@ class ForgeIssuePanel:
         with page.beside:
             self._state = ui.html("", sanitize=clean, tag="span")
         with page.actions:
-            self._look = button(
-                "Look and approve", self._open_text, kind="pri", mark="look-at-text"
-            )
+            self._look = button("Text and comments", self._open_text, mark="look-at-text")
             self._afk = button("Start AFK run", self._start, kind="pri", mark="start-issue")
             self._run = button("Run with…", self._open_form, mark="run-issue")
         with ui.element("div").classes("issue-page"):
@@ -111,11 +109,13 @@ class ForgeIssuePanel:
         said.append(f'<a href="{runs}" data-testid="issue-runs">Runs of this issue</a>')
         self._under.set_content(' <span class="sub">·</span> '.join(part for part in said if part))
         self._side.set_content(self._side_html({one.number: one.title for one in items}))
+        is_waiting = waits_for_approval(issue.hold)
+        self._look.set_text("Look and approve" if is_waiting else "Text and comments")
+        self._look.classes(**({"add": "pri"} if is_waiting else {"remove": "pri"}))
         # grayed if it cannot start, but a press still explains why
-        self._look.set_visibility(waits_for_approval(issue.hold) and not self._is_archived)
         strong, weak = ("pri", "weak") if issue.claimable else ("weak", "pri")
         self._afk.classes(add=strong, remove=weak)
-        for shown in (self._afk, self._run):
+        for shown in (self._look, self._afk, self._run):
             shown.set_visibility(not self._is_archived and issue.state == "open")
 
     def _side_html(self, titles: dict[int, str]) -> str:
