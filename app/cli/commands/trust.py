@@ -51,10 +51,7 @@ def approve_issue(
         for line in text_difference(*(text[name] for name in names)).splitlines():
             out().print(line)
         for one in comments:
-            mark = ", in prompts" if one["ticked"] else ""
-            out().print(f"comment {one['sha256'][:SHOWN]} by {one['author']}{mark}:")
-            for line in one["body"].splitlines():
-                out().print(f"  {line}")
+            _print_comment(one)
     if look:
         _tell(text, json_only=json_only, words=text["because"] or "Nobody needs to look at it.")
         return
@@ -82,6 +79,13 @@ def trust_project(
         return
     answer = server.ask(calls.trust(found["id"], commit))
     _tell(answer, json_only=json_only, words=f"{answer['name']} is trusted at {commit[:7]}.")
+
+
+def _print_comment(comment: dict[str, Any]) -> None:
+    mark = ", in prompts" if comment["ticked"] else ""
+    out().print(f"comment {comment['sha256'][:SHOWN]} by {comment['author']}{mark}:")
+    for line in comment["body"].splitlines():
+        out().print(f"  {line}")
 
 
 def _named(comments: list[dict[str, Any]], begin: str) -> str:
