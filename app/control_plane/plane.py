@@ -154,6 +154,7 @@ class ControlPlane:
         self.workers.submit(self.services.reverts.settle_once)
         self.workers.submit(self.services.conflicts.request_all)
         self.services.forge_issues.request()
+        self.services.claims.request()
         tell_people = self.services.notifications.request
         tell_people()
         for duty in (

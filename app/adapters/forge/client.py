@@ -339,8 +339,9 @@ def _json_of(response: httpx.Response) -> tuple[Any, bool]:
     if kind != "application/json" and not kind.endswith("+json"):
         return None, False
     try:
-        told = json.loads(response.content)
-        return _storable(told) if b"\\u" in response.content else told, True
+        said = response.content.decode("utf-8", "replace")
+        told = json.loads(said)
+        return _storable(told) if "\\u" in said else told, True
     except (ValueError, RecursionError):
         return None, False
 
@@ -363,7 +364,7 @@ def _text_of(response: httpx.Response) -> tuple[Any, bool]:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not response.is_success or kind == "text/html":
         return _json_of(response)
-    return response.content.decode("utf-8", "replace"), True
+    return response.content.decode("utf-8", "replace").replace("\0", "\ufffd"), True
 
 
 def _is_limit(answer: Answer) -> bool:

@@ -112,14 +112,20 @@ def _logins(row: Row) -> tuple[str, ...]:
 
 
 def author_of(row: Row) -> int:
-    """Return the id of a row's author, 0 if it names none."""
+    """Return the id of a row's author, 0 if it names none.
+
+    What was imported may name the account that imported it; its author is somebody elsewhere.
+    """
+    if text_of(row, "original_author"):
+        return 0
     found = part_of(row, "user").get("id")
     return found if isinstance(found, int) else 0
 
 
 def login_of(row: Row) -> str:
     """Return the login of a row's author."""
-    return text_of(part_of(row, "user"), "login") or "somebody unknown"
+    imported = text_of(row, "original_author")
+    return imported or text_of(part_of(row, "user"), "login") or "somebody unknown"
 
 
 def remark_of(row: Row) -> Remark:
@@ -131,16 +137,17 @@ def remark_of(row: Row) -> Remark:
 def labelled_of(rows: Sequence[Row], label: str, writers: Collection[int]) -> Labelled:
     """Return how an issue got a label, from its timeline."""
     places = [at for at, row in enumerate(rows) if _is_about(row, label)]
-    # a removal has an empty text
-    if not places or not text_of(rows[places[-1]], "body"):
+    if not places:
         return Labelled()
     place = places[-1]
     event, times = rows[place], [moment_of(row.get("created_at")) for row in rows[place:]]
     number = event.get("id")
+    # a removal has an empty text: it was set again a moment ago, or is gone
+    is_removal = not text_of(event, "body")
     return Labelled(
         event=number if isinstance(number, int) else 0,
         by=login_of(event),
-        may_write=author_of(event) in writers,
+        may_write=author_of(event) in writers and not is_removal,
         at=times[0],
         retitled=tuple(
             Retitled(login_of(row), author_of(row) in writers, text_of(row, "old_title"))

@@ -99,7 +99,8 @@ def _text_routes(services: Services) -> APIRouter:
     def approve(project_id: str, number: Numbered, body: Approval, request: Request) -> IssueOut:
         """Approve an issue's text that was changed after it was labelled: it starts by itself.
 
-        409 `edited_meanwhile` if it has another text by now.
+        `comments` are the ones by people without write access that prompts have from now on. 409
+        `edited_meanwhile` if it has another text by now, or one of them is gone.
         """
         require_browser(services, request, f"/projects/{project_id}?tab=issues")
         services.approvals.approve(project_id, number, body.sha256, body.comments)

@@ -12,6 +12,8 @@ from app.cli.output.options import DataDir, Json, ProjectArgument, ProjectName
 from app.cli.output.terminal import out, print_json
 from app.domain.tracker.issue_trust import text_difference
 
+# characters of a comment's digest that name it
+SHOWN = 12
 Look = Annotated[bool, typer.Option("--look", help="Only show what changed.")]
 
 
@@ -23,16 +25,22 @@ def approve_issue(
     ],
     look: Look = False,
     comment: Annotated[
-        list[int] | None,
-        typer.Option(min=1, help="A comment, as counted by --look, for prompts; may be repeated."),
+        list[str] | None,
+        typer.Option(
+            metavar="SHA256",
+            help="A comment for prompts, by the beginning that --look prints; may be repeated.",
+        ),
     ] = None,
+    no_comments: Annotated[
+        bool, typer.Option("--no-comments", help="Give prompts none of these comments.")
+    ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Approve an issue's text; print what changed since the label.
 
-    Comments by people who may not write to the repository are shown, too: prompts have none of
-    them but those named by --comment.
+    Comments by people without write access are shown, too; only those named by --comment go into
+    prompts.
     """
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
@@ -42,16 +50,16 @@ def approve_issue(
         names = ("title_was", "body_was", "title", "body")
         for line in text_difference(*(text[name] for name in names)).splitlines():
             out().print(line)
-        for count, one in enumerate(comments, 1):
-            mark = ", in prompts" if one["ticked"] else ""
-            out().print(f"comment {count} by {one['author']}{mark}:")
-            for line in one["body"].splitlines():
-                out().print(f"  {line}")
+        for one in comments:
+            _print_comment(one)
     if look:
         _tell(text, json_only=json_only, words=text["because"] or "Nobody needs to look at it.")
         return
-    ticked = None if comment is None else [_named(comments, one) for one in comment]
-    issue = server.ask(tracker_calls.approve_text(project_id, number, text["sha256"], ticked))
+    if comment and no_comments:
+        raise Misused("Name comments, or say --no-comments.")
+    ticked = [_named(comments, one) for one in comment or ()]
+    kept = None if not comment and not no_comments else ticked
+    issue = server.ask(tracker_calls.approve_text(project_id, number, text["sha256"], kept))
     _tell(issue, json_only=json_only, words=f"The text of #{number} is approved.")
 
 
@@ -73,10 +81,19 @@ def trust_project(
     _tell(answer, json_only=json_only, words=f"{answer['name']} is trusted at {commit[:7]}.")
 
 
-def _named(comments: list[dict[str, Any]], count: int) -> str:
-    if count > len(comments):
-        raise Misused(f"There is no comment {count}.")
-    return str(comments[count - 1]["sha256"])
+def _print_comment(comment: dict[str, Any]) -> None:
+    mark = ", in prompts" if comment["ticked"] else ""
+    out().print(f"comment {comment['sha256'][:SHOWN]} by {comment['author']}{mark}:")
+    for line in comment["body"].splitlines():
+        out().print(f"  {line}")
+
+
+def _named(comments: list[dict[str, Any]], begin: str) -> str:
+    """Return the digest that begins so: a count would name another comment once one is removed."""
+    found = {str(one["sha256"]) for one in comments if str(one["sha256"]).startswith(begin)}
+    if len(begin) < SHOWN or len(found) != 1:
+        raise Misused(f"No comment that --look prints is {begin!r}.")
+    return found.pop()
 
 
 def _tell(answer: dict[str, Any], *, json_only: bool, words: str) -> None:

@@ -95,16 +95,20 @@ class ApproveText:
         self._box.clear()
         with self._box:
             for number in waiting:
-                open_it = partial(self._open, number)
+                open_it = partial(open_text, self._session, self._id, number, self._then)
                 button(f"Look at #{number}", open_it, kind="small", mark="look-at-text")
 
-    async def _open(self, number: int) -> None:
-        try:
-            found = await self._session.api.issue_text(self._id, number)
-        except (ApiProblem, NoAnswer) as problem:
-            self._session.refuse(problem)
-            return
-        TextDialog(self._session, self._id, number, found, self._then)
+
+async def open_text(
+    session: PageSession, project_id: str, number: int, then: Callable[[], Awaitable[None]]
+) -> None:
+    """Open an issue's text, to be approved; `then` is called once it is."""
+    try:
+        found = await session.api.issue_text(project_id, number)
+    except (ApiProblem, NoAnswer) as problem:
+        session.refuse(problem)
+        return
+    TextDialog(session, project_id, number, found, then)
 
 
 class TextDialog:
@@ -120,19 +124,22 @@ class TextDialog:
     ) -> None:
         self._session, self._id, self._number = session, project_id, number
         self._sha256, self._then = found.sha256, then
+        self._is_waiting = bool(found.because)
         with session.client, ui.dialog() as self._dialog, ui.element("div").classes("sheet wide"):
             self._dialog.props["aria-label"] = f"Text of #{number}"
             ui.html(f"Text of #{number}", sanitize=clean, tag="h2").classes("above")
-            ui.html(plain_html(found.because), sanitize=clean, tag="p").classes("sub")
+            because = found.because or "Nobody needs to look at this text."
+            ui.html(plain_html(because), sanitize=clean, tag="p").classes("sub")
             words = text_difference(found.title_was, found.body_was, found.title, found.body)
             testid(ui.html(difference_html(words), sanitize=clean), "text-difference")
-            self._ticks = {one.sha256: _tick(one) for one in found.comments}
+            unique = {one.sha256: one for one in found.comments}
+            self._ticks = {one.sha256: _tick(one) for one in unique.values()}
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 button("Close", self._dialog.close)
-                self._button = button(
-                    "Approve this text", self._approve, kind="pri", mark="approve-text"
-                )
+                words = "Approve this text" if self._is_waiting else "Save"
+                self._button = button(words, self._approve, kind="pri", mark="approve-text")
+            self._button.set_visibility(self._is_waiting or bool(self._ticks))
         self._dialog.on("hide", self._dialog.delete)
         self._dialog.open()
 
@@ -148,7 +155,8 @@ class TextDialog:
             self._button.enable()
             return
         self._dialog.close()
-        self._session.notify(f"The text of #{self._number} is approved.")
+        what = f"The text of #{self._number} is approved." if self._is_waiting else "Saved."
+        self._session.notify(what)
         await self._then()
 
 

@@ -10,10 +10,12 @@ from nicegui import background_tasks, ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import BoardOut, ChangeOut, IssueOut, ProjectOut
+from app.domain.tracker.issue_trust import waits_for_approval
 from app.pages.components.buttons import button
 from app.pages.components.countdown import ago_html, at_html
 from app.pages.components.markup import clean, format_markdown, plain, plain_html, text
 from app.pages.components.testids import testid
+from app.pages.projects.trust import open_text
 from app.pages.runs.new_run import open_run_dialog
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession, runs_path
@@ -41,6 +43,7 @@ class ForgeIssuePanel:
         with page.beside:
             self._state = ui.html("", sanitize=clean, tag="span")
         with page.actions:
+            self._look = button("Text and comments", self._open_text, mark="look-at-text")
             self._afk = button("Start AFK run", self._start, kind="pri", mark="start-issue")
             self._run = button("Run with…", self._open_form, mark="run-issue")
         with ui.element("div").classes("issue-page"):
@@ -106,10 +109,13 @@ class ForgeIssuePanel:
         said.append(f'<a href="{runs}" data-testid="issue-runs">Runs of this issue</a>')
         self._under.set_content(' <span class="sub">·</span> '.join(part for part in said if part))
         self._side.set_content(self._side_html({one.number: one.title for one in items}))
+        is_waiting = waits_for_approval(issue.hold)
+        self._look.set_text("Look and approve" if is_waiting else "Text and comments")
+        self._look.classes(**({"add": "pri"} if is_waiting else {"remove": "pri"}))
         # grayed if it cannot start, but a press still explains why
         strong, weak = ("pri", "weak") if issue.claimable else ("weak", "pri")
         self._afk.classes(add=strong, remove=weak)
-        for shown in (self._afk, self._run):
+        for shown in (self._look, self._afk, self._run):
             shown.set_visibility(not self._is_archived and issue.state == "open")
 
     def _side_html(self, titles: dict[int, str]) -> str:
@@ -155,6 +161,9 @@ class ForgeIssuePanel:
         self._afk.set_text("Start AFK run")
         self._afk.enable()
         await self.load()
+
+    async def _open_text(self) -> None:
+        await open_text(self._session, self._id, self._issue.number, self.load)
 
     async def _open_form(self) -> None:
         project = self._session.board.get(self._id)

@@ -53,6 +53,13 @@ class IssueTexts:
 
     def approve(self, project_id: str, number: int, **said: Any) -> None:
         """Keep what a person said of an issue: `approved_sha256` of its text, `ticked` comments."""
+        try:
+            self._approve(project_id, number, said)
+        except IntegrityError:
+            # it was looked at for the first time at the same moment
+            self._approve(project_id, number, said)
+
+    def _approve(self, project_id: str, number: int, said: dict[str, Any]) -> None:
         with self._stores.control.transaction() as tx:
             known = tx.get(IssueText, (project_id, number))
             if known is None:

@@ -14,10 +14,11 @@ from app.records.tables import Project
 
 def note_judged(
     stores: Stores, project: Project, commit: str, hold: str | None, *, is_first: bool
-) -> None:
+) -> bool:
     """Note that a commit of base was compared with what a person looked at; `hold` says why not.
 
-    The first one counts as looked at. Nothing is noted if a person has looked meanwhile.
+    The first one counts as looked at. Nothing is noted, and False returned, if a person has looked
+    or chosen another base since the project was read.
     """
     columns = {"judged_commit": commit, "trust_hold": hold}
     as_read = col(Project.trusted_commit) == project.trusted_commit
@@ -25,9 +26,12 @@ def note_judged(
         columns["trusted_commit"] = commit
         as_read = col(Project.trusted_commit).is_(None)
     with stores.control.transaction() as tx:
-        tx.exec(update(Project).where(col(Project.id) == project.id, as_read).values(**columns))
-        if hold != project.trust_hold:
+        theirs = col(Project.id) == project.id, col(Project.base_branch) == project.base_branch
+        done = tx.exec(update(Project).where(*theirs, as_read).values(**columns))
+        is_noted = bool(done.rowcount)
+        if is_noted and hold != project.trust_hold:
             tx.publish(ProjectChanged(project.id))
+    return is_noted
 
 
 def trust_commit(stores: Stores, project: Project, commit: str) -> None:

@@ -63,7 +63,10 @@ class Alerts:
         self._lacks: dict[str, tuple[str | None, str | None]] = {}
 
     def all(self, views: Sequence[ProjectView] | None = None) -> list[Alert]:
-        """Return every current alert, of all projects without `views`. Raises DatabaseSilent."""
+        """Return every current alert; `views` are the projects to look at, all if it is None.
+
+        Raises DatabaseSilent.
+        """
         now = self._clock()
         told = [(NOTIFICATIONS, *one) for one in self._notifications.waiting()]
         told += [(FORGE, one, *trouble) for one, trouble in self._troubled().items()]

@@ -89,7 +89,11 @@ class ProjectChecks:
             return
         repo = repository_of(project)
         found = self.suggested(repo, project.base_branch) if self._is_news(project, repo) else None
-        if found is not None and found != project.suggested_checks:
+        if found is None or found == project.suggested_checks:
+            return
+        # the row may have changed since it was read for the fetch
+        latest = self._projects.find(project.id)
+        if latest is not None and latest.base_branch == project.base_branch:
             self._projects.change(project.id, suggested_checks=found)
 
     def _is_news(self, project: Project, repo: Repository) -> bool:

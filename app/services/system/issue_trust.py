@@ -75,21 +75,34 @@ class IssueTrust:
         self._texts = IssueTexts(stores)
         self._forges = forges
 
-    def judged(self, project: Project, issues: Sequence[Issue]) -> list[Issue]:
-        """Return the issues with what a person must look at. Raises ForgeSilent."""
+    def judged(
+        self, project: Project, issues: Sequence[Issue], *, most: int | None = None
+    ) -> list[Issue]:
+        """Return the issues with what a person must look at; `most` limits the questions.
+
+        Raises ForgeSilent.
+        """
         labelled = [one for one in issues if _is_ready(one)] if project.forge_id else []
         if not labelled:
             return list(issues)
         histories = self._forges.histories_of(project)
         known = self._texts.of(project.id, [one.number for one in labelled])
         doubts: dict[int, str] = {}
-        repo, writers = repository_of(project), None
+        repo, writers, asked = repository_of(project), None, 0
         for issue in labelled:
             if histories is None:
                 doubts[issue.number] = doubt_as_seen(None, issue.stranger)
                 continue
             sha256, seen = digest_of(issue.title, issue.body), known.get(issue.number)
-            if seen is None or (seen.updated_at, seen.seen_sha256) != (issue.updated_at, sha256):
+            is_news = seen is None or (seen.updated_at, seen.seen_sha256) != (
+                issue.updated_at,
+                sha256,
+            )
+            if is_news and asked == most:
+                doubts[issue.number] = doubt_as_seen(seen, issue.stranger)
+                continue
+            if seen is None or is_news:
+                asked += 1
                 writers = histories.writers(repo) if writers is None else writers
                 label = histories.labelled(repo, issue.number, READY_LABEL, writers)
                 seen = self._look(histories, repo, issue, label, seen)

@@ -58,8 +58,11 @@ class StateTrust:
                 hold = GONE
             elif files:
                 hold = trust_words(project.base_branch, files)
-        note_judged(self._stores, project, tip, hold, is_first=trusted is None)
-        return hold
+        if note_judged(self._stores, project, tip, hold, is_first=trusted is None):
+            return hold
+        latest = self._projects.find(project.id)
+        is_other = latest is not None and _read_as(latest) != _read_as(project)
+        return self.judge_once(latest) if latest is not None and is_other else hold
 
     def state(self, project_id: str) -> State:
         """Return what a person has to look at, with the difference. Raises a Refusal."""
@@ -104,3 +107,7 @@ class StateTrust:
         if project is None:
             raise NotFound
         return project
+
+
+def _read_as(project: Project) -> tuple[str, str | None]:
+    return project.base_branch, project.trusted_commit

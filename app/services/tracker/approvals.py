@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from app.errors import EditedMeanwhile, NotFound, ProjectArchived
 from app.records.tables import Project
@@ -11,6 +12,9 @@ from app.services.context import Context, repository_of
 from app.services.ports import Issue
 from app.services.runs.requests import as_unavailable
 from app.services.system.issue_trust import IssueTrust, TextToApprove
+
+# comments by people without write access that are shown: the newest
+MOST_COMMENTS = 100
 
 
 class Approvals:
@@ -27,7 +31,8 @@ class Approvals:
         with as_unavailable():
             issue = self._issue(project, number)
             said = self._forge_of(project).said_about(repository_of(project), number)
-            return self._trust.to_approve(project, issue, said)
+            newest = replace(said, others=said.others[-MOST_COMMENTS:])
+            return self._trust.to_approve(project, issue, newest)
 
     def approve(
         self, project_id: str, number: int, sha256: str, ticked: Collection[str] | None = None
@@ -35,8 +40,8 @@ class Approvals:
         """Approve the text with this digest, so that the issue may start by itself.
 
         `ticked` are the digests of the comments by people without write access that prompts have
-        from now on; None leaves them. Raises EditedMeanwhile if text or comments are others by now,
-        NotFound, ProjectArchived, ForgeUnavailable.
+        from now on; None leaves them. Raises EditedMeanwhile if the text or a comment has changed
+        since, NotFound, ProjectArchived, ForgeUnavailable.
         """
         project = self._find(project_id)
         if project.archived_at is not None:
@@ -45,7 +50,7 @@ class Approvals:
         if text.sha256 != sha256:
             raise EditedMeanwhile("Its text was changed again: look at it as it is now.")
         if ticked and not {one.sha256 for one in text.comments}.issuperset(ticked):
-            raise EditedMeanwhile("A comment was changed or removed: look at them as they are now.")
+            raise EditedMeanwhile("Comments were changed or removed: look at them again.")
         self._trust.approve(project_id, number, text, ticked)
         return self.text(project_id, number)
 

@@ -62,10 +62,11 @@ class ClaimTeller:
 
         While a forge is silent, its issues are told later.
         """
+        known = {one.id for one in self._projects.all() if one.forge_id is not None}
+        self._followed.intersection_update(known)
+        self._followed.update(known)
         if not self._leases.may_sweep(now):
             return 0
-        projects = self._projects.all()
-        self._followed.update(one.id for one in projects if one.forge_id is not None)
         due = self._ledger.due()
         self._pauses = {run.id: self._pauses[run.id] for run in due if run.id in self._pauses}
         working = Counter((run.project_id, run.issue) for run in due if run.status not in DONE)

@@ -29,6 +29,8 @@ NOTED = timedelta(minutes=5)
 # lists that one round reads as a whole; the others follow in the next ones
 MOST_WHOLE = 25
 MOST_OPEN = 5000
+# texts of one list that are looked at in one round; the loop looks at the others
+MOST_JUDGED = 100
 MOST_CHARS = 100_000
 LARGEST_NUMBER = 2**31 - 1
 # a list without changes does not tell these
@@ -169,9 +171,12 @@ class ForgeIssues:
         is_news = self.ledger.keep_whole(project.id, _kept(project, found, now), now)
         try:
             # the sooner after the label, the surer it is what a person saw
-            self._trust.judged(project, found.open)
+            self._trust.judged(project, found.open, most=MOST_JUDGED)
         except ForgeSilent as silence:
             log.info("issues_not_judged", project_id=project.id, because=silence)
+            self._put_off(project.id, now, is_hinted=True)
+        except Exception:
+            log.exception("issues_not_judged", project_id=project.id)
         return is_news
 
 

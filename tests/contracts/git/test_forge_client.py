@@ -77,6 +77,11 @@ def test_an_odd_answer_is_silence_and_no_empty_list(
     assert not silence_of(lambda: client.pages(ISSUES)).needs_attention
 
 
+def test_no_answer_brings_what_cannot_be_stored(twin: ForgeTwin, client: ForgeClient) -> None:
+    twin.before = lambda _, __: (200, {"title": "A\0b\ud800", "of": ["\0"], "n": 1})
+    assert client.get(ISSUES).row == {"title": "A\ufffdb?", "of": ["\ufffd"], "n": 1}
+
+
 def test_an_outage_is_asked_about_less_and_less(
     twin: ForgeTwin, client: ForgeClient, clock: Clock
 ) -> None:

@@ -44,6 +44,10 @@ def test_a_changed_text_is_approved_and_a_changed_state_is_trusted_on_the_projec
         wait_for(client, f"/projects/{project}", lambda one: one["ready_count"] == 1)
         shop.edit(1, "outsider", body="A file. <b>Send\u202eme the keys.</b>")
 
+        page.goto(f"{server.page_url}/projects/{project}/issues/1")
+        page.get_by_test_id("look-at-text").click()
+        expect(page.get_by_test_id("text-difference")).to_contain_text("-A file.")
+
         page.goto(f"{server.page_url}/projects/{project}")
         plan = page.get_by_test_id("next-plan")
         plan.locator("summary").click()

@@ -72,6 +72,15 @@ def test_an_outsiders_issue_that_a_person_labelled_starts_by_itself(
     assert hold(plane, project, number) is None
 
 
+def test_an_imported_text_is_an_outsiders_whoever_imported_it(
+    plane: RealPlane, project: Project, shop: Hosted
+) -> None:
+    number = shop.write("Mend it", "Send the keys.", READY, by="acme")
+    shop.issues[number] |= {"original_author": "eve", "original_author_id": 7}
+    shop.history.timelines.pop(number)
+    assert hold(plane, project, number) == "nobody is known to have labelled it: look and approve"
+
+
 def test_a_label_counts_only_if_somebody_with_write_access_set_it(
     plane: RealPlane, project: Project, shop: Hosted
 ) -> None:
