@@ -28,19 +28,19 @@ def approve_issue(
         list[str] | None,
         typer.Option(
             metavar="SHA256",
-            help="A comment for prompts, by the beginning that --look prints; may be repeated.",
+            help="A comment to give to agents, by what --look prints; may be repeated.",
         ),
     ] = None,
     no_comments: Annotated[
-        bool, typer.Option("--no-comments", help="Give prompts none of these comments.")
+        bool, typer.Option("--no-comments", help="Give agents none of these comments.")
     ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Approve an issue's text; print what changed since the label.
 
-    Comments by people without write access are shown, too; only those named by --comment go into
-    prompts.
+    Comments by people without write access are shown, too; agents get only those that you name
+    with --comment.
     """
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
@@ -56,7 +56,7 @@ def approve_issue(
         _tell(text, json_only=json_only, words=text["because"] or "Nobody needs to look at it.")
         return
     if comment and no_comments:
-        raise Misused("Name comments, or say --no-comments.")
+        raise Misused("Use either --comment or --no-comments.")
     ticked = [_named(comments, one) for one in comment or ()]
     kept = None if not comment and not no_comments else ticked
     issue = server.ask(tracker_calls.approve_text(project_id, number, text["sha256"], kept))
@@ -89,10 +89,11 @@ def _print_comment(comment: dict[str, Any]) -> None:
 
 
 def _named(comments: list[dict[str, Any]], begin: str) -> str:
-    """Return the digest that begins so: a count would name another comment once one is removed."""
+    """Return the digest that begins so."""
+    # a count would name another comment once one is removed
     found = {str(one["sha256"]) for one in comments if str(one["sha256"]).startswith(begin)}
     if len(begin) < SHOWN or len(found) != 1:
-        raise Misused(f"No comment that --look prints is {begin!r}.")
+        raise Misused(f"{begin!r} does not name one comment: use what --look prints.")
     return found.pop()
 
 

@@ -131,6 +131,7 @@ class TextDialog:
             because = found.because or "Nobody needs to look at this text."
             ui.html(plain_html(because), sanitize=clean, tag="p").classes("sub")
             words = text_difference(found.title_was, found.body_was, found.title, found.body)
+            words = words or text_difference(None, None, found.title, found.body)
             testid(ui.html(difference_html(words), sanitize=clean), "text-difference")
             unique = {one.sha256: one for one in found.comments}
             self._ticks = {one.sha256: _tick(one) for one in unique.values()}

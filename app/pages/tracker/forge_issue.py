@@ -111,7 +111,7 @@ class ForgeIssuePanel:
         self._side.set_content(self._side_html({one.number: one.title for one in items}))
         is_waiting = waits_for_approval(issue.hold)
         self._look.set_text("Look and approve" if is_waiting else "Text and comments")
-        self._look.classes(**({"add": "pri"} if is_waiting else {"remove": "pri"}))
+        self._look.classes(add="pri" if is_waiting else None, remove=None if is_waiting else "pri")
         # grayed if it cannot start, but a press still explains why
         strong, weak = ("pri", "weak") if issue.claimable else ("weak", "pri")
         self._afk.classes(add=strong, remove=weak)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
@@ -13,6 +13,8 @@ from app.records.people.audit_ledger import record
 from app.records.stores.routing import Stores
 from app.records.tables import IssueText
 
+Written = TypeVar("Written")
+# what a look leaves as it is
 _SAID = {"project_id", "number", "approved_sha256", "ticked"}
 
 
@@ -32,11 +34,7 @@ class IssueTexts:
 
     def keep(self, seen: IssueText) -> IssueText:
         """Keep what was seen of an issue, in place of what was; what a person said stays."""
-        try:
-            return self._keep(seen)
-        except IntegrityError:
-            # another server looked at the same moment, and has kept it first
-            return self._keep(seen)
+        return _again_if_taken(lambda: self._keep(seen))
 
     def _keep(self, seen: IssueText) -> IssueText:
         with self._stores.control.transaction() as tx:
@@ -53,11 +51,7 @@ class IssueTexts:
 
     def approve(self, project_id: str, number: int, **said: Any) -> None:
         """Keep what a person said of an issue: `approved_sha256` of its text, `ticked` comments."""
-        try:
-            self._approve(project_id, number, said)
-        except IntegrityError:
-            # it was looked at for the first time at the same moment
-            self._approve(project_id, number, said)
+        _again_if_taken(lambda: self._approve(project_id, number, said))
 
     def _approve(self, project_id: str, number: int, said: dict[str, Any]) -> None:
         with self._stores.control.transaction() as tx:
@@ -77,3 +71,11 @@ class IssueTexts:
                 setattr(known, name, value)
             record(tx, project_id, after={"issue": number, **said})
             tx.publish(ProjectChanged(project_id))
+
+
+def _again_if_taken(write: Callable[[], Written]) -> Written:
+    """Write once more if another server has inserted the row at the same moment."""
+    try:
+        return write()
+    except IntegrityError:
+        return write()

@@ -36,7 +36,7 @@ class Approvals:
 
     def approve(
         self, project_id: str, number: int, sha256: str, ticked: Collection[str] | None = None
-    ) -> TextToApprove:
+    ) -> None:
         """Approve the text with this digest, so that the issue may start by itself.
 
         `ticked` are the digests of the comments by people without write access that prompts have
@@ -52,7 +52,6 @@ class Approvals:
         if ticked and not {one.sha256 for one in text.comments}.issuperset(ticked):
             raise EditedMeanwhile("Comments were changed or removed: look at them again.")
         self._trust.approve(project_id, number, text, ticked)
-        return self.text(project_id, number)
 
     def _find(self, project_id: str) -> Project:
         project = self._projects.find(project_id)

@@ -55,6 +55,7 @@ class ClaimTeller:
             self._rounds.request(self._workers)
 
     def _on_change(self, _: Numbered) -> None:
+        # the feed is held while it calls its listeners, and forges may have to be read
         self._workers.submit(self.request)
 
     def tell_once(self, now: datetime) -> int:

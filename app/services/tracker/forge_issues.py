@@ -29,7 +29,7 @@ NOTED = timedelta(minutes=5)
 # lists that one round reads as a whole; the others follow in the next ones
 MOST_WHOLE = 25
 MOST_OPEN = 5000
-# texts of one list that are looked at in one round; the loop looks at the others
+# texts of one list that are looked at in one round; the others follow in later ones
 MOST_JUDGED = 100
 MOST_CHARS = 100_000
 LARGEST_NUMBER = 2**31 - 1
@@ -174,7 +174,8 @@ class ForgeIssues:
             self._trust.judged(project, found.open, most=MOST_JUDGED)
         except ForgeSilent as silence:
             log.info("issues_not_judged", project_id=project.id, because=silence)
-            self._put_off(project.id, now, is_hinted=True)
+            if not silence.needs_attention:
+                self._put_off(project.id, now, is_hinted=True)
         except Exception:
             log.exception("issues_not_judged", project_id=project.id)
         return is_news
