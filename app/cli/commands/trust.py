@@ -45,7 +45,7 @@ def approve_issue(
     server = connect(data_dir)
     project_id = find_project(server, project)["id"]
     text = server.ask(tracker_calls.issue_text(project_id, number))
-    comments = text.get("comments") or []
+    comments: list[dict[str, Any]] = text.get("comments") or []
     if not json_only:
         names = ("title_was", "body_was", "title", "body")
         for line in text_difference(*(text[name] for name in names)).splitlines():

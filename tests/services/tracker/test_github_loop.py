@@ -18,7 +18,7 @@ from app.errors import Invalid
 from app.records.tables import ForgeServer, Project
 from app.services.ports import ForgeSilent
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
-from tests.fakes.forges.github.twin import GithubApp, GithubTwin
+from tests.fakes.forges.github.twin import EVERYTHING, GithubApp, GithubTwin
 from tests.fakes.forges.hosted import Hosted
 
 APP = "4711"
@@ -156,12 +156,24 @@ def test_an_app_names_what_it_was_not_granted(
     app.permissions["pull_requests"] = "read"
     forge = add_app(plane, twin)
     assert forge.may == ["push", "issues"]
-    lacks = "pull requests: write, pull requests: write at acme"
-    assert forge.needs_attention == f"The App lacks {lacks}."
+    assert forge.needs_attention == "The App lacks pull requests: write."
     app.permissions["pull_requests"] = "write"
     app.owners.clear()
     checked = plane.services.forges.check(forge.id, plane.clock())
     assert (checked.may, checked.needs_attention) == ([], "The App lacks an installation.")
+
+
+def test_an_app_that_may_not_read_ci_says_so_and_works(
+    plane: RealPlane, twin: GithubTwin, shop: Hosted, app: GithubApp
+) -> None:
+    app.accepted = {one: app.permissions[one] for one in EVERYTHING}
+    del app.permissions["statuses"]
+    forge = add_app(plane, twin)
+    assert forge.may == ["push", "pull_requests", "issues"]
+    assert forge.needs_attention == "The App lacks statuses: read, checks: read at acme."
+    project = add_project(plane, shop)
+    number = shop.write("Mend it", "", "ready-for-agent")
+    assert plane.services.issues.claimable(project) == [number]
 
 
 def test_an_app_that_was_removed_from_an_account_is_no_strike_and_says_so(

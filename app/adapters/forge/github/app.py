@@ -25,6 +25,8 @@ from app.services.ports import ForgeSilent
 CLAIM_BEFORE, CLAIM_AFTER = timedelta(minutes=1), timedelta(minutes=8)
 # a push must not outlive the token that it began with
 RENEWED_BEFORE = timedelta(minutes=15)
+# of permissions; each includes those before it
+_LEVELS = ("read", "write", "admin")
 
 
 class UnusableKey(ValueError):
@@ -168,7 +170,8 @@ def lacking(needed: Iterable[str], granted: dict[str, str]) -> list[str]:
     found: list[str] = []
     for one in needed:
         name, _, level = one.partition(": ")
-        if granted.get(name.replace(" ", "_")) not in (level, "admin"):
+        given = granted.get(name.replace(" ", "_"))
+        if given not in _LEVELS or _LEVELS.index(given) < _LEVELS.index(level):
             found.append(one)
     return found
 

@@ -10,7 +10,7 @@ from app.adapters.forge.gitea_rows import Row, login_of, path_of, text_of
 from app.adapters.forge.github.app import AppSignIn
 from app.adapters.forge.github.reader import GithubReader
 from app.adapters.forge.github.rows import refusal_of
-from app.domain.json.objects import is_object
+from app.domain.json.objects import is_array, is_object
 from app.domain.tracker.forges import mark_of, runs_marked
 from app.domain.words import READY_LABEL
 from app.services.ports import ForgeSilent, Repository
@@ -129,6 +129,4 @@ def _id_of(row: Row) -> int:
 
 def _named(rows: Any, name: str) -> bool:
     """Return True if one of these labels has exactly this name."""
-    return isinstance(rows, list) and any(
-        is_object(row) and row.get("name") == name for row in rows
-    )
+    return is_array(rows) and any(is_object(row) and row.get("name") == name for row in rows)

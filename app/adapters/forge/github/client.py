@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic, sleep
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from app.adapters.forge.client import LONGEST_WAIT, Answer, ForgeClient, NotThere, seconds_of
+from app.domain.json.objects import is_array, is_object
 from app.services.ports import ForgeSilent
 
 API_VERSION = "2022-11-28"
@@ -153,7 +154,7 @@ class GithubClient(ForgeClient):
         return answer
 
     @contextmanager
-    def _acting_for(self, owner: str) -> Iterator[None]:
+    def _acting_for(self, owner: str) -> Generator[None]:
         self._acting.owner = owner
         try:
             yield
@@ -256,14 +257,14 @@ class GithubClient(ForgeClient):
 
 def _is_question(asked: Any) -> bool:
     """Return True for a GraphQL question: it is sent as a write is, and writes nothing."""
-    query = asked.get("query") if isinstance(asked, dict) else None
+    query = asked.get("query") if is_object(asked) else None
     return isinstance(query, str) and query.lstrip().startswith(("query", "{"))
 
 
 def _first(answer: Answer) -> Any:
-    errors: Any = answer.row.get("errors")
-    first: Any = errors[0] if isinstance(errors, list) and errors else None
-    return first if isinstance(first, dict) else {}
+    errors = answer.row.get("errors")
+    first = errors[0] if is_array(errors) and errors else None
+    return first if is_object(first) else {}
 
 
 def _first_error(answer: Answer) -> str:

@@ -10,7 +10,7 @@ from time import time
 
 from app.adapters.forge.gitea_rows import Row, moment_of, name_of, part_of, text_of
 from app.adapters.forge.github.client import GithubClient
-from app.domain.json.objects import is_object
+from app.domain.json.objects import is_array, is_object
 from app.services.ports import ForgeSilent, Ready, Repository
 
 # of fewer repositories the lists themselves are asked for: by ETag that costs nothing
@@ -104,6 +104,6 @@ class Looks:
 def _moments(row: Row) -> Iterator[datetime]:
     for name in ("issues", "pullRequests"):
         nodes = part_of(row, name).get("nodes")
-        for node in nodes if isinstance(nodes, list) else ():  # pyright: ignore[reportUnknownVariableType]
+        for node in nodes if is_array(nodes) else ():
             if is_object(node) and (moment := moment_of(node.get("updatedAt"))) is not None:
                 yield moment

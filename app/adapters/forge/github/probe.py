@@ -22,6 +22,8 @@ _NEEDED = (
     ("pull_requests", "pull requests: write"),
     ("issues", "issues: write"),
 )
+# without these an App works, and the CI of pull requests stays unknown
+_CI = ("checks: read", "statuses: read")
 # a classic token's scope for all of them
 CLASSIC = "repo"
 
@@ -101,11 +103,12 @@ def examine_app(version: str, sign_in: AppSignIn) -> ForgeStanding:
     """
     slug, asked_for = sign_in.slug()
     places = [one for one in sign_in.installations() if not one.is_suspended]
-    needed = SCOPES[ForgeKind.GITHUB]
-    found = lacking(needed, asked_for)
+    needed = (*SCOPES[ForgeKind.GITHUB], *_CI)
+    found = unasked = lacking(needed, asked_for)
     for place in places:
         # a permission that the App asks for anew has yet to be accepted there
-        found += [f"{one} at {place.owner}" for one in lacking(needed, place.permissions)]
+        unaccepted = [one for one in lacking(needed, place.permissions) if one not in unasked]
+        found = [*found, *(f"{one} at {place.owner}" for one in unaccepted)]
     if not places:
         found.append("an installation")
     may = [name for name, one in _NEEDED if places and not any(one in said for said in found)]

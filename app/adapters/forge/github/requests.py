@@ -33,7 +33,7 @@ from app.adapters.forge.github.rows import (
     refusal_of,
     state_of,
 )
-from app.domain.json.objects import is_object
+from app.domain.json.objects import is_array, is_object
 from app.domain.tracker.forges import mark_of, runs_marked
 from app.services.ports import (
     Change,
@@ -284,8 +284,8 @@ class GithubRequests(GithubReader):
 
 def _is_unknown(answer: Answer) -> bool:
     """Return True if GitHub does not know the head or the base (yet)."""
-    told: Any = answer.row.get("errors")
-    errors: list[Any] = told if isinstance(told, list) else []
+    told = answer.row.get("errors")
+    errors = told if is_array(told) else []
     return answer.status == 404 or any(
         is_object(one) and one.get("code") == "invalid" and one.get("field") in ("head", "base")
         for one in errors

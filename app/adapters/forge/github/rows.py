@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_rows import (
@@ -20,7 +19,7 @@ from app.adapters.forge.gitea_rows import (
     said_by,
     text_of,
 )
-from app.domain.json.objects import is_object
+from app.domain.json.objects import is_array, is_object
 from app.services.ports import (
     Change,
     ChangeOrder,
@@ -175,7 +174,7 @@ def repository_of(row: Row) -> HostedRepository:
 
 def refusal_of(answer: Answer) -> str:
     """Return why GitHub refused something: the reasons of its errors, else its sentence."""
-    told: Any = answer.row.get("errors")
-    errors: list[Any] = told if isinstance(told, list) else []
+    told = answer.row.get("errors")
+    errors = told if is_array(told) else []
     words = [text_of(one, "message") if is_object(one) else str(one)[:300] for one in errors]
     return "; ".join(one for one in words if one)[:500] or said_by(answer)

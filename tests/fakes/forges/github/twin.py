@@ -27,6 +27,7 @@ API = "/api/v3"
 # what a token needs for a path; a classic one has "repo" for all
 _AREAS = ((r"/repos/[^/]+/[^/]+/pulls", "pull_requests"), (r"/repos/[^/]+/[^/]+/issues", "issues"))
 EVERYTHING = ("contents", "issues", "pull_requests")
+CI = ("checks", "statuses")
 
 
 class GithubApp:
@@ -35,7 +36,9 @@ class GithubApp:
     def __init__(self, app_id: str, slug: str, key: RSAPublicKey, owners: tuple[str, ...]) -> None:
         self.id, self.slug, self.key = app_id, slug, key
         self.owners = list(owners)
-        self.permissions = dict.fromkeys(("contents", "issues", "pull_requests"), "write")
+        self.permissions = dict.fromkeys(EVERYTHING, "write") | dict.fromkeys(CI, "read")
+        # what its installations have accepted, if that is less
+        self.accepted: dict[str, str] | None = None
         self.lent = 0
 
 
@@ -240,7 +243,7 @@ class GithubTwin(ForgeTwin):
                 {
                     "id": number,
                     "account": self.somebody(owner),
-                    "permissions": app.permissions,
+                    "permissions": app.accepted or app.permissions,
                     "repository_selection": "all",
                 }
                 for number, owner in enumerate(app.owners, 1)
