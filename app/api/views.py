@@ -209,11 +209,12 @@ def change_out(change: ChangeRequest, undone_by: int | None = None) -> ChangeOut
     return ChangeOut(
         kind="change",
         url=f"/projects/{change.project_id}/changes/{change.number}",
+        forge_url=change.url,
         undone_by=undone_by,
         **{
             name: getattr(change, name)
             for name in ChangeOut.model_fields
-            if name not in {"kind", "url", "undone_by"}
+            if name not in {"kind", "url", "forge_url", "undone_by"}
         },
     )
 

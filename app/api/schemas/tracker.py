@@ -217,9 +217,12 @@ class CloseOrder(Body):
 
 
 class ChangeOut(DeliveryOut):
-    """A change request of the built-in tracker."""
+    """A change request of the built-in tracker, or a pull request at a forge."""
 
     title: str
+    forge_url: str | None = Field(
+        default=None, description="Where its pull request is at the forge; null for one kept here."
+    )
     body: str = ""
     base: str
     run_id: str | None = Field(

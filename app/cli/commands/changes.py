@@ -238,6 +238,8 @@ def _print_result(change: dict[str, Any], *, json_only: bool) -> None:
         screen.print(f"undone by #{change['undone_by']}")
     if files := change.get("conflicts"):
         screen.print(f"conflicts in {', '.join(files)}")
+    if change.get("forge_url"):
+        screen.print(f"at {change['forge_url']}")
     if words := _ci_words(change.get("ci") or {}):
         screen.print(words)
     if change.get("autoland_note"):

@@ -19,6 +19,7 @@ from app.pages.components.markup import clean, counted, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.review.change_view import ChangeView
 from app.pages.review.resolver import Resolver
+from app.pages.runs.delivery import safe_href
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession
 from app.state.review.change_words import (
@@ -193,6 +194,11 @@ def _chips(project: ProjectOut, view: ChangeView) -> list[str]:
     if change.reverts is not None:
         path = f"/projects/{project.id}/changes/{change.reverts}"
         found.append(_chip(f"Takes back change {change.reverts}", path, sign="git-merge"))
+    if there := safe_href(change.forge_url or ""):
+        found.append(
+            f'<a class="chip" href="{text(there)}" target="_blank" data-testid="at-forge">'
+            f"Pull request #{change.number} ↗</a>"
+        )
     found.append(_chip(f"{change.branch} → {change.base}", kind="m", sign="git-branch"))
     if runs:
         path = f"/runs/{runs[0].id}" if len(runs) == 1 else f"{change.url}?tab=runs"

@@ -68,7 +68,13 @@ def test_an_issue_of_a_forge_is_started_from_its_card_and_merged_from_the_inbox(
     with server.client() as client:
         found = wait_for(client, f"/projects/{project}/changes", lambda one: one["items"])
     (change,) = found["items"]
-    assert shop.pulls[change["number"]]["state"] == "open"
+    pull = shop.pulls[change["number"]]
+    assert pull["state"] == "open"
+    page.goto(f"{server.page_url}{change['url']}")
+    there = page.get_by_test_id("change-header").get_by_test_id("at-forge")
+    expect(there).to_have_text(f"Pull request #{change['number']} ↗")
+    expect(there).to_have_attribute("href", change["forge_url"])
+    assert change["forge_url"].endswith(f"/acme/shop/pulls/{change['number']}")
 
     page.goto(server.page_url)
     row = page.get_by_test_id("inbox-item").filter(has_text="Add a")
