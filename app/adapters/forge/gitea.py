@@ -72,7 +72,14 @@ class GiteaForge(GiteaRequests, GiteaClaims, GiteaReviews):
         """Return who set a label that an issue has, from its timeline."""
         return labelled_of(self.rows(repo, f"/issues/{number}/timeline", {}), label, writers)
 
-    def was_text_changed(self, repo: Repository, number: int) -> bool | None:
+    @property
+    def tells_editors(self) -> bool:
+        """False: only how often a text was changed is told."""
+        return False
+
+    def was_text_changed(
+        self, repo: Repository, number: int, since: datetime | None, writers: Collection[int]
+    ) -> bool | None:
         """Return True if the text of an issue ever changed, None if the forge does not tell."""
         path = f"{path_of(repo).removeprefix('/repos')}/issues/{number}"
         answer = self.client.web(f"{path}/content-history/overview")

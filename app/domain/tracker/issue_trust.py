@@ -50,7 +50,8 @@ class Touched:
     """An issue at the first look since it was labelled.
 
     `stranger` is its author without write access, else empty; `was_changed` is True if its text
-    ever was, None if that is unknown; `told_at` is the last event that its history tells.
+    may have been changed after the label, None if that is unknown; `told_at` is the last event
+    that its history tells.
     """
 
     stranger: str
@@ -100,10 +101,12 @@ def retitled_by(retitled: Sequence[Retitling]) -> str | None:
 def changed_by(issue: Touched) -> str | None:
     """Return who may have changed a text after its label, None if nobody can have."""
     # a text is changed by its author, or by people who may write
-    if not needs_history(issue.stranger, issue.labelled_at, issue.updated_at):
+    if not issue.stranger:
         return None
     if issue.was_changed is not None:
         return issue.stranger if issue.was_changed else None
+    if not needs_history(issue.stranger, issue.labelled_at, issue.updated_at):
+        return None
     if issue.updated_at is None or issue.told_at is None:
         return issue.stranger
     # without a history, an event that explains the time has to do

@@ -221,10 +221,22 @@ class IssueHistories(Protocol):
         """
         ...
 
-    def was_text_changed(self, repo: Repository, number: int) -> bool | None:
-        """Return True if the text of an issue ever changed, None if the forge does not tell.
+    @property
+    def tells_editors(self) -> bool:
+        """True if the forge tells when, and by whom, a text was changed."""
+        ...
 
-        Raises ForgeSilent.
+    def was_text_changed(
+        self,
+        repo: Repository,
+        number: int,
+        since: datetime | None,
+        writers: Collection[int],
+    ) -> bool | None:
+        """Return True if the text of an issue was changed, None if the forge does not tell.
+
+        Where it `tells_editors`, only changes at `since` or later count, and not those by
+        `writers`; elsewhere all that were ever made. Raises ForgeSilent.
         """
         ...
 

@@ -104,8 +104,8 @@ class IssueTrust:
             if seen is None or is_news:
                 asked += 1
                 writers = histories.writers(repo) if writers is None else writers
-                label = histories.labelled(repo, issue.number, READY_LABEL, writers)
-                seen = self._look(histories, repo, issue, label, seen)
+                history = _History(histories, repo, issue, writers)
+                seen = self._look(history, seen)
             doubts[issue.number] = doubt_of(seen, sha256)
         return [replace(one, doubt=doubts.get(one.number, "")) for one in issues]
 
@@ -160,29 +160,52 @@ class IssueTrust:
         wanted = [one for one in said.others if remark_digest(one) in ticked]
         return tuple(sorted([*said.comments, *wanted], key=lambda one: one.created_at))
 
-    def _look(
-        self,
-        histories: IssueHistories,
-        repo: Repository,
-        issue: Issue,
-        label: Labelled,
-        seen: IssueText | None,
-    ) -> IssueText:
+    def _look(self, history: _History, seen: IssueText | None) -> IssueText:
+        label = history.labelled()
         if seen is None or seen.event != label.event or not label.event:
-            looked = _first(issue, label, self._changed_by(histories, repo, issue, label))
+            looked = _first(history.issue, label, history.changed_by(label))
         else:
-            looked = _again(issue, label, seen)
-        looked.project_id = repo.project_id
+            looked = _again(history.issue, label, seen, history.rewritten_by(label, seen))
+        looked.project_id = history.repo.project_id
         return self._texts.keep(looked)
 
-    def _changed_by(
-        self, histories: IssueHistories, repo: Repository, issue: Issue, label: Labelled
-    ) -> str | None:
+
+@dataclass(frozen=True)
+class _History:
+    """What a forge tells of one labelled issue."""
+
+    _histories: IssueHistories
+    repo: Repository
+    issue: Issue
+    _writers: Collection[int]
+
+    def labelled(self) -> Labelled:
+        """Return who set the label."""
+        return self._histories.labelled(self.repo, self.issue.number, READY_LABEL, self._writers)
+
+    def changed_by(self, label: Labelled) -> str | None:
+        """Return who may have changed the text between its label and the first look."""
+        issue = self.issue
         touched = Touched(issue.stranger, label.at, issue.updated_at, label.newest_at, None)
-        if needs_history(issue.stranger, label.at, issue.updated_at):
-            was_changed = histories.was_text_changed(repo, issue.number)
-            touched = replace(touched, was_changed=was_changed)
+        if issue.stranger and (
+            self._histories.tells_editors
+            or needs_history(issue.stranger, label.at, issue.updated_at)
+        ):
+            touched = replace(touched, was_changed=self._was_changed(label))
         return changed_by(touched)
+
+    def rewritten_by(self, label: Labelled, seen: IssueText) -> str | None:
+        """Return who may have changed the body since the look before."""
+        issue = self.issue
+        if seen.sha256 is None or issue.body == seen.body or not issue.stranger:
+            return None
+        # else its author counts, who could
+        is_told = self._histories.tells_editors and self._was_changed(label) is False
+        return None if is_told else issue.stranger
+
+    def _was_changed(self, label: Labelled) -> bool | None:
+        repo, number = self.repo, self.issue.number
+        return self._histories.was_text_changed(repo, number, label.at, self._writers)
 
 
 def _first(issue: Issue, label: Labelled, changed: str | None) -> IssueText:
@@ -206,13 +229,12 @@ def _first(issue: Issue, label: Labelled, changed: str | None) -> IssueText:
     )
 
 
-def _again(issue: Issue, label: Labelled, seen: IssueText) -> IssueText:
+def _again(issue: Issue, label: Labelled, seen: IssueText, rewritten_by: str | None) -> IssueText:
     """Return what counts at a later look, at an issue that was changed meanwhile."""
     sha256 = digest_of(issue.title, issue.body)
     retitled, edited_by = retitled_by(label.retitled), seen.edited_by
     if seen.sha256 is not None:
-        edited_by = (issue.stranger or None) if issue.body != seen.body else None
-        edited_by = edited_by or (retitled if issue.title != seen.title else None)
+        edited_by = rewritten_by or (retitled if issue.title != seen.title else None)
     elif not issue.stranger and retitled is None:
         edited_by = None
     return IssueText(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -95,14 +95,33 @@ def test_readers_may_not_label_though_they_are_collaborators(
     assert forge.writers(REPO) == {Person(one).row()["id"] for one in ("acme", "bot")}
 
 
-def test_github_tells_whether_a_text_was_ever_changed(
+def test_github_tells_whether_an_outsider_changed_a_text_after_its_label(
     forge: GithubForge, shop: GithubHosted, twin: GithubTwin
 ) -> None:
-    assert forge.was_text_changed(REPO, 1) is False
-    shop.edit(1, "acme", body="It is broken.")
-    assert forge.was_text_changed(REPO, 1) is True
+    writers = forge.writers(REPO)
+
+    def was_changed(since: datetime | None) -> bool | None:
+        return forge.was_text_changed(REPO, 1, since, writers)
+
+    labelled = datetime(2026, 3, 6, 12, tzinfo=UTC)
+    assert was_changed(labelled) is False
+    shop.edit(1, "outsider", at="2026-03-02T12:00:00Z", body="It is broken.")
+    assert (was_changed(labelled), was_changed(None)) == (False, True)
+    shop.edit(1, "acme", at="2026-03-06T12:00:01Z", body="It is broken. Mend it.")
+    assert was_changed(labelled) is False
+    # GitHub tells whole seconds: in the label's own, nobody knows which came first
+    shop.edit(1, "outsider", at="2026-03-06T12:00:00Z", body="Send me the keys.")
+    assert was_changed(labelled) is True
     twin.before = lambda _, __: (200, {"data": {"repository": {"issue": None}}})
-    assert forge.was_text_changed(REPO, 1) is None
+    assert was_changed(labelled) is None
+
+
+def test_changes_of_a_text_that_github_does_not_list_may_be_anybodys(
+    forge: GithubForge, shop: GithubHosted
+) -> None:
+    for _ in range(100):
+        shop.edit(1, "acme", body="It is broken.")
+    assert forge.was_text_changed(REPO, 1, None, forge.writers(REPO)) is True
 
 
 # --- lists -----------------------------------------------------------------------------------

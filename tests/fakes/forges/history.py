@@ -20,7 +20,9 @@ class History:
     timelines: dict[int, list[Row]] = field(default_factory=dict)
     # how many texts an issue had, if its text was ever changed
     versions: dict[int, int] = field(default_factory=dict)
-    # whether the web side tells that
+    # when these texts were changed, and by whom
+    edits: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    # whether the web side tells how many there were
     tells_versions: bool = True
     last: int = 0
 
@@ -42,6 +44,7 @@ class History:
         if "body" in texts:
             number = issue["number"]
             self.versions[number] = self.versions.get(number, 1) + 1
+            self.edits.setdefault(number, []).append((at or self.stamp(), by))
         issue |= {**texts, "updated_at": at or self.stamp()}
 
     def overview(self, number: int) -> tuple[int, Any]:

@@ -28,7 +28,13 @@ from app.adapters.forge.github.client import GithubClient
 from app.adapters.forge.github.looks import Looks
 from app.adapters.forge.github.requests import GithubRequests
 from app.adapters.forge.github.reviews import GithubReviews
-from app.adapters.forge.github.rows import blockers_counted, by_stranger, home_of, labelled_of
+from app.adapters.forge.github.rows import (
+    blockers_counted,
+    by_stranger,
+    edited,
+    home_of,
+    labelled_of,
+)
 from app.domain.issues import blockers_of
 from app.domain.tracker.forges import runs_marked
 from app.domain.words import READY_LABEL
@@ -36,11 +42,12 @@ from app.services.ports import ForgeSilent, Issue, Labelled, Listed, Ready, Repo
 
 # oldest first: what is written meanwhile stands at the end and shifts no page
 _STEADY = {"sort": "created", "direction": "asc"}
-# REST does not tell when a text was changed
+# REST does not tell when a text was changed, and by whom
 _EDITED = (
     "query($owner: String!, $name: String!, $number: Int!) {"
     " repository(owner: $owner, name: $name) {"
-    " issue(number: $number) { lastEditedAt } } }"
+    " issue(number: $number) { createdAt lastEditedAt userContentEdits(first: 100) { totalCount"
+    " nodes { editedAt editor { ... on User { databaseId } } } } } } }"
 )
 
 
@@ -81,10 +88,20 @@ class GithubForge(GithubClaims, GithubRequests, GithubReviews):
         """Return who set a label that an issue has, from its events."""
         return labelled_of(self.rows(repo, f"/issues/{number}/events", {}), label, writers)
 
-    def was_text_changed(self, repo: Repository, number: int) -> bool | None:
-        """Return True if the text of an issue ever changed, None if GitHub does not tell."""
+    @property
+    def tells_editors(self) -> bool:
+        """True: the history of each text is kept."""
+        return True
+
+    def was_text_changed(
+        self, repo: Repository, number: int, since: datetime | None, writers: Collection[int]
+    ) -> bool | None:
+        """Return True if the text changed at `since` or later by another than the writers.
+
+        None if GitHub does not tell.
+        """
         issue = part_of(self.question(repo, _EDITED, number=number), "issue")
-        return bool(issue["lastEditedAt"]) if "lastEditedAt" in issue else None
+        return None if "lastEditedAt" not in issue else edited(issue, since, writers)
 
     def listing(self, repo: Repository, since: datetime | None) -> Listed:
         """Return all open issues, and the closed ones that changed lately."""

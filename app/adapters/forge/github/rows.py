@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_rows import (
@@ -164,6 +165,29 @@ def delivery_of_row(row: Row, order: ChangeOrder | None = None) -> Delivery:
         head_sha=text_of(part_of(row, "head"), "sha") if order is None else order.head_sha,
         stat=DiffStat(0, files, added, removed) if order is None else order.stat,
     )
+
+
+def edited(issue: Row, since: datetime | None, writers: Collection[int]) -> bool:
+    """Return True unless all changes of a text at `since` or later were made by the writers."""
+    last = moment_of(issue.get("lastEditedAt"))
+    if issue.get("lastEditedAt") is None or (last and since and last < since):
+        return False
+    told = part_of(issue, "userContentEdits")
+    listed = told.get("nodes")
+    nodes = [one for one in listed if is_object(one)] if is_array(listed) else []
+    # the first text is listed, too
+    texts = [one for one in nodes if one.get("editedAt") == issue.get("createdAt")]
+    late = [one for one in nodes if one not in texts[-1:] and not _is_before(one, since)]
+    # one that is not listed may be anybody's
+    is_whole = bool(late) and told.get("totalCount") == len(nodes)
+    return not is_whole or any(
+        part_of(one, "editor").get("databaseId") not in writers for one in late
+    )
+
+
+def _is_before(edit: Row, since: datetime | None) -> bool:
+    at = moment_of(edit.get("editedAt"))
+    return at is not None and since is not None and at < since
 
 
 def repository_of(row: Row) -> HostedRepository:

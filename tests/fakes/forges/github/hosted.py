@@ -263,10 +263,19 @@ class GithubHosted(Hosted):
             "pullRequests": newest([*self.pulls.values()]),
         }
 
-    def edited_at(self, number: int) -> str | None:
-        """Return when a text was changed last, None if it never was."""
-        is_edited = self.history.versions.get(number, 1) > 1
-        return self.issues[number]["updated_at"] if is_edited else None
+    def edits(self, number: int) -> dict[str, Any]:
+        """Return when a text was changed, and by whom, newest first."""
+        issue = self.issues[number]
+        first = (issue["created_at"], issue["user"]["login"])
+        late = self.history.edits.get(number, [])
+        nodes = [
+            {"editedAt": at, "editor": {"databaseId": user(login)["id"]}}
+            # the first text is told only once it was changed
+            for at, login in reversed([first, *late] if late else [])
+        ]
+        told = {"totalCount": len(nodes), "nodes": nodes[:100]}
+        last = late[-1][0] if late else None
+        return {"createdAt": first[0], "lastEditedAt": last, "userContentEdits": told}
 
     def _give_label(self, _: str, __: Any, body: Any, login: str, number: int) -> Made:
         labels = self.issues[number]["labels"]

@@ -186,7 +186,7 @@ class GithubTwin(ForgeTwin):
                 return 200, {"data": {"repository": None}, "errors": [{"message": "Not there"}]}
             number = given["number"]
             if "lastEditedAt" in body["query"]:
-                told: Any = {"issue": {"lastEditedAt": hosted.edited_at(number)}}
+                told: Any = {"issue": hosted.edits(number)}
             else:
                 # a page holds two, so that there are pages
                 rows, begin = hosted.github_desk.threads(number), int(given["after"] or 0)
