@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from time import monotonic
 from typing import Protocol
 
 import structlog
@@ -37,8 +38,8 @@ from app.services.ports import (
 )
 
 log = structlog.get_logger()
-# tokens that were lent to Apps and are masked; each serves for an hour
-MOST_LENT = 64
+# tokens that were lent to Apps serve for an hour, and are masked for longer, seconds
+LENT_SECONDS = 2 * 3600
 
 
 class ForgeRow(Protocol):
@@ -89,7 +90,8 @@ class ForgeRegistry:
         self._known: dict[str, tuple[str, datetime, TrackedForge]] = {}
         # the same for git: a token that was lent to an App serves both
         self._signed_in: dict[str, tuple[tuple[str, datetime], SignIn]] = {}
-        self._lent: deque[Secret] = deque(maxlen=MOST_LENT)
+        self._kept: tuple[Secret, ...] = ()
+        self._lent: deque[tuple[float, Secret]] = deque()
 
     def rows(self) -> tuple[ForgeRow, ...]:
         """Return all forges, as they were at the last `refresh`."""
@@ -105,14 +107,16 @@ class ForgeRegistry:
             unsealed: dict[str, str] = {}
             masked: list[Secret] = []
             for row in rows:
-                sealed = {"token": row.token, "secret of hooks": row.hook_secret}
+                key = "token" if row.app_id is None else "private key"
+                sealed = {key: row.token, "secret of hooks": row.hook_secret}
                 for what, one in sealed.items():
                     text = self._text_of(one) if one else None
                     if one and text:
                         unsealed[one] = text
                         masked.append(Secret(f"the {what} of {row.url}", text))
             with self._guard:
-                self.tokens = (*masked, *self._lent)
+                self._kept = tuple(masked)
+                self.tokens = (*masked, *(one for _, one in self._lent))
             self._unsealed, self._rows = unsealed, rows
 
     def _text_of(self, sealed: str) -> str | None:
@@ -275,6 +279,8 @@ class ForgeRegistry:
 
     def _note_lent(self, token: str) -> None:
         with self._guard:
-            self._lent.append(Secret("a token of a GitHub App", token))
-            kept = [one for one in self.tokens if one not in self._lent]
-            self.tokens = (*kept, *self._lent)
+            now = monotonic()
+            while self._lent and now - self._lent[0][0] > LENT_SECONDS:
+                self._lent.popleft()
+            self._lent.append((now, Secret("a token of a GitHub App", token)))
+            self.tokens = (*self._kept, *(one for _, one in self._lent))

@@ -15,7 +15,9 @@ class AppKey(Body):
     """A GitHub App: its number or client id, and a private key of it, in PEM form."""
 
     id: int | Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
-    private_key: str = Field(max_length=20_000, description="Kept encrypted, never shown again.")
+    private_key: str = Field(
+        max_length=20_000, repr=False, description="Kept encrypted, never shown again."
+    )
 
 
 class NewForge(Body):
@@ -23,9 +25,12 @@ class NewForge(Body):
 
     url: Prose = Field(min_length=1, max_length=500)
     token: str = Field(
-        default="", max_length=500, description="Kept encrypted, and never shown again."
+        default="",
+        max_length=500,
+        repr=False,
+        description="Kept encrypted, and never shown again.",
     )
-    app: AppKey | None = Field(default=None, description="In place of a token, at GitHub.")
+    app: AppKey | None = Field(default=None, description="Instead of a token, at GitHub.")
     kind: Kind | None = None
     name: Prose = Field(default="", max_length=80, description="Default: the host.")
 
@@ -34,7 +39,7 @@ class ForgeChange(Body):
     """The body of `PATCH /forges/{id}`."""
 
     name: Prose | None = Field(default=None, max_length=80)
-    token: str | None = Field(default=None, max_length=500)
+    token: str | None = Field(default=None, max_length=500, repr=False)
     app: AppKey | None = None
 
 

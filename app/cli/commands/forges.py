@@ -19,7 +19,7 @@ Forge = Annotated[
     str, typer.Argument(metavar="FORGE", help="A forge's id or name.", show_default=False)
 ]
 AppId = Annotated[
-    str | None, typer.Option("--app-id", help="Of a GitHub App, in place of a token.")
+    str | None, typer.Option("--app-id", help="The id of a GitHub App, instead of a token.")
 ]
 KeyFile = Annotated[
     Path | None, typer.Option("--private-key-file", help="The App's private key (PEM).")

@@ -54,6 +54,8 @@ SCOPES: dict[ForgeKind, tuple[str, ...]] = {
     ForgeKind.GITEA: ("write:repository", "write:issue", "read:user"),
     ForgeKind.GITHUB: ("contents: write", "pull requests: write", "issues: write"),
 }
+# what an App lacks that nobody has installed
+NOT_INSTALLED = "an installation"
 
 
 def as_of(

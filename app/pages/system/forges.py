@@ -27,7 +27,7 @@ SCOPES = (
     "It needs the scopes write:repository, write:issue and read:user; at GitHub the scope repo, "
     "or write access to contents, issues and pull requests."
 )
-APP = "A GitHub App in place of a token"
+APP = "Use a GitHub App instead of a token"
 
 
 class ForgesPanel:

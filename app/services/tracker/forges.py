@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from app.domain.tracker.forges import (
+    NOT_INSTALLED,
     SCOPES,
     ForgeKind,
     address_problem,
@@ -349,6 +350,8 @@ def _told(found: ForgeStanding, now: datetime) -> dict[str, Any]:
 
 def _lack_words(missing: Sequence[str], acts_as: str) -> str | None:
     who = "App" if acts_as.endswith("[bot]") else "token"
+    if NOT_INSTALLED in missing:
+        return "The App is not installed anywhere."
     return f"The {who} lacks {', '.join(missing)}." if missing else None
 
 

@@ -284,6 +284,21 @@ def test_a_label_is_made_where_it_is_missing_and_goes_again(
     assert not forge.add_label(REPO, 4711, "agent working/now")
 
 
+def test_a_label_whose_name_differs_by_case_is_the_same_to_github(
+    forge: GithubForge, shop: GithubHosted
+) -> None:
+    shop.add_label("Agent-Working")
+    assert forge.add_label(REPO, 1, "agent-working")
+    labels = shop.issues[1]["labels"]
+    assert [one["name"] for one in labels] == ["ready-for-agent", "Agent-Working"]
+    forge.drop_label(REPO, 1, "agent-working")
+    assert [one["name"] for one in labels] == ["ready-for-agent"]
+    # what makes an issue ready is compared exactly
+    assert not forge.has_label(REPO, "agent-working")
+    with pytest.raises(ForgeSilent, match="called Agent-Working there: rename it to agent-working"):
+        forge.make_label(REPO, "agent-working")
+
+
 # --- merging ---------------------------------------------------------------------------------
 
 

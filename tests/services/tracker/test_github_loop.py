@@ -160,7 +160,7 @@ def test_an_app_names_what_it_was_not_granted(
     app.permissions["pull_requests"] = "write"
     app.owners.clear()
     checked = plane.services.forges.check(forge.id, plane.clock())
-    assert (checked.may, checked.needs_attention) == ([], "The App lacks an installation.")
+    assert (checked.may, checked.needs_attention) == ([], "The App is not installed anywhere.")
 
 
 def test_an_app_that_may_not_read_ci_says_so_and_works(
@@ -170,10 +170,24 @@ def test_an_app_that_may_not_read_ci_says_so_and_works(
     del app.permissions["statuses"]
     forge = add_app(plane, twin)
     assert forge.may == ["push", "pull_requests", "issues"]
-    assert forge.needs_attention == "The App lacks statuses: read, checks: read at acme."
+    assert forge.needs_attention == "The App lacks commit statuses: read, checks: read at acme."
     project = add_project(plane, shop)
     number = shop.write("Mend it", "", "ready-for-agent")
     assert plane.services.issues.claimable(project) == [number]
+
+
+def test_where_an_app_may_push_its_installations_say_and_no_repository(
+    plane: RealPlane, twin: GithubTwin, shop: Hosted, app: GithubApp
+) -> None:
+    forge = add_app(plane, twin)
+    listed = plane.services.forges.repositories(forge.id)
+    assert [(one.full_name, one.may_push) for one in listed] == [("acme/shop", True)]
+    app.accepted = app.permissions | {"contents": "read"}
+    plane.clock.advance(1)
+    forge = plane.services.forges.check(forge.id, plane.clock())
+    assert [one.may_push for one in plane.services.forges.repositories(forge.id)] == [False]
+    with pytest.raises(Invalid, match="may not push to it"):
+        add_project(plane, shop)
 
 
 def test_an_app_that_was_removed_from_an_account_is_no_strike_and_says_so(
@@ -206,7 +220,7 @@ def test_a_key_of_another_app_is_refused_and_nothing_is_kept(
     assert plane.services.forges.all() == []
 
 
-def test_a_fine_grained_token_is_taken_for_what_its_repositories_say(
+def test_a_fine_grained_token_is_tried_by_writes_that_change_nothing(
     plane: RealPlane, twin: GithubTwin, shop: Hosted
 ) -> None:
     twin.add_token("github_pat_BOT")
@@ -215,7 +229,13 @@ def test_a_fine_grained_token_is_taken_for_what_its_repositories_say(
     project = add_project(plane, shop)
     number = shop.write("Mend it", "", "ready-for-agent")
     assert plane.services.issues.claimable(project) == [number]
-    reads_nothing = plane.services.forges.change(
+    assert [*shop.issues] == [number]
+    assert not shop.pulls
+    writes_less = twin.add_token("github_pat_LESS", "bot", "contents", "issues")
+    less = plane.services.forges.change(forge.id, plane.clock(), token=writes_less)
+    assert (less.may, less.missing) == (["push", "issues"], ["pull requests: write"])
+    # where its account may push nowhere, nobody knows what the token lacks
+    reads = plane.services.forges.change(
         forge.id, plane.clock(), token=twin.add_token("github_pat_NONE", "outsider")
     )
-    assert reads_nothing.may == []
+    assert (reads.may, reads.missing) == ([], [])

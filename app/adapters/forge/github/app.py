@@ -27,10 +27,12 @@ CLAIM_BEFORE, CLAIM_AFTER = timedelta(minutes=1), timedelta(minutes=8)
 RENEWED_BEFORE = timedelta(minutes=15)
 # of permissions; each includes those before it
 _LEVELS = ("read", "write", "admin")
+# by the names on GitHub's pages, where its API has others
+_KEYS = {"commit statuses": "statuses"}
 
 
 class UnusableKey(ValueError):
-    """The text is no private key by which GitHub knows an App."""
+    """The text is not a private key by which GitHub knows an App."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Installation:
     owner: str
     permissions: dict[str, str]
     is_suspended: bool
+
+    @property
+    def may_push(self) -> bool:
+        """True if it was granted to push: rows of repositories say of every App that it may not."""
+        return not lacking(("contents: write",), self.permissions)
 
 
 @dataclass
@@ -88,6 +95,13 @@ class AppSignIn:
         """Forget a token that was refused, so that the next one is a new one."""
         with self._guard:
             return self._lent.pop(owner.lower(), None) is not None
+
+    def may_push(self, owner: str) -> bool:
+        """Return True if the App may push to what an account owns. Raises ForgeSilent."""
+        self.bearer(owner)
+        with self._guard:
+            place = self._installed.get(owner.lower())
+        return place is not None and place.may_push
 
     def slug(self) -> tuple[str, dict[str, str]]:
         """Return the App's name in addresses, and the permissions it asks for."""
@@ -159,9 +173,9 @@ def read_key(text: str) -> RSAPrivateKey:
     try:
         key = load_pem_private_key(text.strip().encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as problem:
-        raise UnusableKey("this is no private key in PEM form, as GitHub hands it out") from problem
+        raise UnusableKey("this is not a private key in PEM form") from problem
     if not isinstance(key, RSAPrivateKey):
-        raise UnusableKey("GitHub's keys are RSA keys")
+        raise UnusableKey("this is not an RSA key, as GitHub's are")
     return key
 
 
@@ -170,7 +184,7 @@ def lacking(needed: Iterable[str], granted: dict[str, str]) -> list[str]:
     found: list[str] = []
     for one in needed:
         name, _, level = one.partition(": ")
-        given = granted.get(name.replace(" ", "_"))
+        given = granted.get(_KEYS.get(name, name.replace(" ", "_")))
         if given not in _LEVELS or _LEVELS.index(given) < _LEVELS.index(level):
             found.append(one)
     return found

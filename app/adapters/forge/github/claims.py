@@ -58,8 +58,9 @@ class GithubClaims(GithubReader):
         row = self.one(repo, f"/issues/{number}")
         if row is None:
             return False
-        if not _named(row.get("labels"), name):
-            self.make_label(repo, name)
+        if _same(row.get("labels"), name) is None:
+            if self._known_as(repo, name) is None:
+                self._make(repo, name)
             path = f"{path_of(repo)}/issues/{number}/labels"
             _taken(self.client.send("POST", path, {"labels": [name]}))
         return True
@@ -67,8 +68,9 @@ class GithubClaims(GithubReader):
     def drop_label(self, repo: Repository, number: int, name: str) -> None:
         """Take a label off an issue."""
         row = self.one(repo, f"/issues/{number}")
-        if row is not None and _named(row.get("labels"), name):
-            path = f"{path_of(repo)}/issues/{number}/labels/{quote(name, safe='')}"
+        known = None if row is None else _same(row.get("labels"), name)
+        if known is not None:
+            path = f"{path_of(repo)}/issues/{number}/labels/{quote(known, safe='')}"
             answer = self.client.send("DELETE", path)
             # a label that is gone from the repository is gone from its issues
             if answer.status != 404:
@@ -76,16 +78,25 @@ class GithubClaims(GithubReader):
 
     def has_label(self, repo: Repository, name: str) -> bool:
         """Return True if a repository has a label of exactly this name."""
-        return _named(self.rows(repo, "/labels", {}), name)
+        return name in _names(self.rows(repo, "/labels", {}))
 
     def make_label(self, repo: Repository, name: str) -> None:
         """Make a label in a repository unless it has one of this name."""
-        if self.has_label(repo, name):
-            return
+        known = self._known_as(repo, name)
+        if known is None:
+            self._make(repo, name)
+        elif known != name:
+            said = f"this label is called {known} there: rename it to {name}"
+            raise ForgeSilent(said, needs_attention=True)
+
+    def _known_as(self, repo: Repository, name: str) -> str | None:
+        return _same(self.rows(repo, "/labels", {}), name)
+
+    def _make(self, repo: Repository, name: str) -> None:
         body = {"name": name, "color": COLOUR, "description": MEANS.get(name, WORKING_MEANS)}
         answer = self.client.send("POST", f"{path_of(repo)}/labels", body)
         # somebody else made it a moment ago
-        if not (answer.status == 422 and self.has_label(repo, name)):
+        if not (answer.status == 422 and self._known_as(repo, name) is not None):
             _taken(answer)
 
     def _own_comment(self, repo: Repository, number: int, run_id: str) -> Row | None:
@@ -127,6 +138,10 @@ def _id_of(row: Row) -> int:
     return found
 
 
-def _named(rows: Any, name: str) -> bool:
-    """Return True if one of these labels has exactly this name."""
-    return is_array(rows) and any(is_object(row) and row.get("name") == name for row in rows)
+def _names(rows: Any) -> list[str]:
+    return [text_of(row, "name") for row in rows if is_object(row)] if is_array(rows) else []
+
+
+def _same(rows: Any, name: str) -> str | None:
+    """Return the label that GitHub does not tell from this one: names may differ by case."""
+    return next((one for one in _names(rows) if one.casefold() == name.casefold()), None)

@@ -7,23 +7,25 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from app.adapters.forge.client import Answer
-from app.adapters.forge.gitea_rows import part_of, text_of
+from app.adapters.forge.client import Answer, NotThere
+from app.adapters.forge.gitea_rows import part_of, said_by, text_of
 from app.adapters.forge.github.app import AppSignIn, lacking
 from app.adapters.forge.github.client import GithubClient, TokenSignIn
 from app.domain.json.objects import is_object
-from app.domain.tracker.forges import SCOPES, ForgeKind
+from app.domain.tracker.forges import NOT_INSTALLED, SCOPES, ForgeKind
 from app.services.ports import ForgeSilent, ForgeStanding
 
 HOSTED = ("github.com", "www.github.com", "api.github.com")
-# what Runyard does, and the permission that it takes
+# what Runyard does, the permission that it takes, and where a repository shows that
 _NEEDED = (
-    ("push", "contents: write"),
-    ("pull_requests", "pull requests: write"),
-    ("issues", "issues: write"),
+    ("push", "contents: write", "/git/refs"),
+    ("pull_requests", "pull requests: write", "/pulls"),
+    ("issues", "issues: write", "/issues"),
 )
+# repositories in which a token's permissions are tried
+MOST_TRIED = 3
 # without these an App works, and the CI of pull requests stays unknown
-_CI = ("checks: read", "statuses: read")
+_CI = ("checks: read", "commit statuses: read")
 # a classic token's scope for all of them
 CLASSIC = "repo"
 
@@ -70,9 +72,10 @@ def _first(answer: httpx.Response, most: int):
 
 
 def examine_token(address: str, version: str, token: str) -> ForgeStanding:
-    """Return whose token it is, and what it may as far as GitHub tells. Raises ForgeSilent.
+    """Return whose token it is, and what it may. Raises ForgeSilent.
 
-    A classic token names its scopes. Of a fine-grained one only refusals tell what it lacks.
+    A classic token names its scopes. What a fine-grained one lacks, refusals tell: nothing is
+    written, since each write that is tried has an empty body.
     """
     with closing(GithubClient(api_of(address), TokenSignIn(token))) as client:
         who = client.get("/user")
@@ -82,12 +85,38 @@ def examine_token(address: str, version: str, token: str) -> ForgeStanding:
         scopes = scopes_of(who)
         if scopes is not None:
             missing = () if CLASSIC in scopes else (CLASSIC,)
-            may = () if missing else tuple(name for name, _ in _NEEDED)
+            may = () if missing else tuple(name for name, *_ in _NEEDED)
             return ForgeStanding(ForgeKind.GITHUB, version, login, may, missing)
-        rows = client.walk("/user/repos", {})
-        may_push = any(part_of(row, "permissions").get("push") is True for row in rows)
-    may = tuple(name for name, _ in _NEEDED) if may_push else ()
-    return ForgeStanding(ForgeKind.GITHUB, version, login, may, ())
+        places = _pushable(client)
+        granted = {name for name, _, below in _NEEDED if _is_granted(client, places, below)}
+    may = tuple(name for name, *_ in _NEEDED if name in granted)
+    # where its account may push nowhere, nothing is known of the token
+    missing = tuple(one for name, one, _ in _NEEDED if places and name not in granted)
+    return ForgeStanding(ForgeKind.GITHUB, version, login, may, missing)
+
+
+def _pushable(client: GithubClient) -> list[str]:
+    """Return the paths of some repositories to which the token's account may push."""
+    try:
+        rows = client.pages("/user/repos")
+    except NotThere as problem:
+        raise ForgeSilent(said_by(problem.answer)) from problem
+    found = [row for row in rows if part_of(row, "permissions").get("push") is True]
+    # public ones are listed for every token, private ones only where it was granted something
+    found.sort(key=lambda row: row.get("private") is not True)
+    return [f"/repos/{text_of(row, 'full_name')}" for row in found[:MOST_TRIED]]
+
+
+def _is_granted(client: GithubClient, places: list[str], below: str) -> bool:
+    """Return True if one of these repositories would take a write."""
+    for place in places:
+        try:
+            if client.send("POST", f"{place}{below}", {}).status == 422:
+                return True
+        except ForgeSilent as silence:
+            if client.refused is not None or not silence.needs_attention:
+                raise
+    return False
 
 
 def scopes_of(answer: Answer) -> frozenset[str] | None:
@@ -110,6 +139,6 @@ def examine_app(version: str, sign_in: AppSignIn) -> ForgeStanding:
         unaccepted = [one for one in lacking(needed, place.permissions) if one not in unasked]
         found = [*found, *(f"{one} at {place.owner}" for one in unaccepted)]
     if not places:
-        found.append("an installation")
-    may = [name for name, one in _NEEDED if places and not any(one in said for said in found)]
+        found = [*found, NOT_INSTALLED]
+    may = [name for name, one, _ in _NEEDED if places and not any(one in said for said in found)]
     return ForgeStanding(ForgeKind.GITHUB, version, f"{slug}[bot]", tuple(may), tuple(found))

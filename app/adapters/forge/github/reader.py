@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from time import sleep
 from typing import Any
 
@@ -42,7 +43,11 @@ class GithubReader:
             return None
         if not answer.is_good or not answer.row:
             raise ForgeSilent(f"it answered {answer.status}")
-        return repository_of(answer.row)
+        found, sign_in = repository_of(answer.row), self.client.sign_in
+        if isinstance(sign_in, AppSignIn):
+            owner = full_name.partition("/")[0]
+            found = replace(found, may_push=sign_in.may_push(owner))
+        return found
 
     def has_moved(self, full_name: str) -> bool:
         """Return True if a question about this repository was redirected."""
@@ -50,27 +55,26 @@ class GithubReader:
 
     def repositories(self) -> list[HostedRepository]:
         """Return the repositories that the token sees, or where the App is installed, by name."""
-        rows = list(self._of_app(self.client.sign_in)) if self._is_app() else self._of_person()
-        return sorted(map(repository_of, rows), key=lambda one: one.full_name)
+        sign_in = self.client.sign_in
+        found = self._of_app(sign_in) if isinstance(sign_in, AppSignIn) else self._of_person()
+        return sorted(found, key=lambda one: one.full_name)
 
-    def _is_app(self) -> bool:
-        return isinstance(self.client.sign_in, AppSignIn)
-
-    def _of_person(self) -> list[dict[str, Any]]:
+    def _of_person(self) -> list[HostedRepository]:
         try:
-            return self.client.pages("/user/repos")
+            return [repository_of(row) for row in self.client.pages("/user/repos")]
         except NotThere as problem:
             raise ForgeSilent(said_by(problem.answer)) from problem
 
-    def _of_app(self, sign_in: Any) -> list[Row]:
-        found: list[Row] = []
+    def _of_app(self, sign_in: AppSignIn) -> list[HostedRepository]:
+        found: list[HostedRepository] = []
         for place in sign_in.installations():
             if place.is_suspended:
                 continue
             # this list names no account in its path
             token = TokenSignIn(sign_in.bearer(place.owner))
             with closing(GithubClient(self.client.api, token)) as client:
-                found += client.entries("/installation/repositories", "repositories")
+                rows = client.entries("/installation/repositories", "repositories")
+                found += (replace(repository_of(row), may_push=place.may_push) for row in rows)
         return found
 
     def install_hook(self, full_name: str, url: str, secret: str) -> str:

@@ -65,7 +65,8 @@ class GithubHosted(Hosted):
 
     def home_row(self, login: str, kind: str = "full-repository") -> dict[str, Any]:
         """Return the repository."""
-        may = self.may_push(login)
+        # GitHub says so of every App, whatever it was granted
+        may = self.may_push(login) and not login.endswith("[bot]")
         given: dict[str, Any] = {
             "id": self.id,
             "name": self.name.partition("/")[2],
@@ -279,12 +280,13 @@ class GithubHosted(Hosted):
 
     def _give_label(self, _: str, __: Any, body: Any, login: str, number: int) -> Made:
         labels = self.issues[number]["labels"]
-        known = {one["name"]: one for one in self.labels}
-        has = {one["name"] for one in labels}
+        # names that differ by case only are the same
+        known = {one["name"].casefold(): one for one in self.labels}
+        has = {one["name"].casefold() for one in labels}
         for name in body["labels"]:
-            if name not in has:
+            if name.casefold() not in has:
                 # one that the repository does not have is made
-                self.label(number, known.get(name) or self.add_label(name), login)
+                self.label(number, known.get(name.casefold()) or self.add_label(name), login)
         return 200, [filled("label", one) for one in labels]
 
     def _take_label(self, number: int, name: str, login: str) -> Made:

@@ -19,13 +19,19 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.fakes.forges.github import description
 from tests.fakes.forges.github.hosted import GithubHosted
-from tests.fakes.forges.github.rows import NOT_FOUND, said
+from tests.fakes.forges.github.rows import NOT_FOUND, invalid, said
 from tests.fakes.forges.people import Person, Token, stamp
 from tests.fakes.forges.twin import ForgeTwin, Handler
 
 API = "/api/v3"
 # what a token needs for a path; a classic one has "repo" for all
-_AREAS = ((r"/repos/[^/]+/[^/]+/pulls", "pull_requests"), (r"/repos/[^/]+/[^/]+/issues", "issues"))
+_AREAS = (
+    (r"/repos/[^/]+/[^/]+/pulls", "pull_requests"),
+    (r"/repos/[^/]+/[^/]+/issues", "issues"),
+    (r"/repos/[^/]+/[^/]+/git/refs", "contents"),
+)
+# writes that name nothing are refused after the permission for them
+_EMPTY = re.compile(r"/repos/[^/]+/[^/]+/(pulls|issues|git/refs)")
 EVERYTHING = ("contents", "issues", "pull_requests")
 CI = ("checks", "statuses")
 
@@ -107,7 +113,8 @@ class GithubTwin(ForgeTwin):
 
     def _answer(self, method: str, path: str, query: Any, body: Any, token: str) -> Any:
         made = self._say(method, path, query, body, token)
-        if made[0] != 301 and not path.endswith("/graphql"):
+        is_trial = method == "POST" and body == {} and _EMPTY.fullmatch(path)
+        if made[0] != 301 and not path.endswith("/graphql") and not is_trial:
             named = self._named(path)
             found = description.faults(method, named, query, body, made[0], made[1])
             self.invalid += found
@@ -137,6 +144,8 @@ class GithubTwin(ForgeTwin):
             ]
             return 200, {"total_count": len(rows), "repositories": rows}
         lacking = self._lacking(known, token, method, path)
+        if lacking is None and method == "POST" and body == {} and _EMPTY.fullmatch(path):
+            return invalid(field="title", code="missing_field")
         return lacking or self._of_place(method, self._named(path), query, body, known.login)
 
     def _home(self, hosted: Any, login: str) -> Any:
