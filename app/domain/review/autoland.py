@@ -23,7 +23,8 @@ class ChangeFacts:
     that passed in the last round of the newest run, at the commit that would be merged, and
     `all_passed` is True if none of that round's required ones did otherwise, and
     `are_checks_older` if one ran before the checks or their sandbox were last changed. `conflicts`
-    is None while unknown for the present base, `ci` what its forge says of its head.
+    is None while unknown for the present base, `ci` what its forge says of its head, and
+    `ci_unread` why it does not, if a person has to help.
     """
 
     by_run: bool
@@ -39,6 +40,7 @@ class ChangeFacts:
     are_checks_older: bool = False
     conflicts: Sequence[str] | None = None
     ci: CiState = CiState.UNKNOWN
+    ci_unread: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def _why_unmerged(facts: ChangeFacts) -> str | None:
         return "it has comments that are not sent yet."
     if facts.ci is CiState.FAILED:
         return "its CI failed."
+    if facts.ci_unread:
+        return f"its CI cannot be read: {_shown(facts.ci_unread).rstrip('.')}."
     if facts.conflicts is None or facts.ci is CiState.PENDING:
         return ""
     return f"it conflicts in {_shown(facts.conflicts[0])}." if facts.conflicts else None

@@ -9,6 +9,8 @@ from typing import Any
 
 # of failed ones that are named
 MOST_NAMED = 50
+# of the sentence that says why it cannot be read
+MOST_SAID = 300
 
 
 class CiState(StrEnum):
@@ -65,14 +67,25 @@ def ci_of(reports: Iterable[Reported]) -> Ci:
     return Ci(worst, next((one.url for one in named if one.url), None), failed)
 
 
-def seen_at(ci: Ci, head_sha: str) -> dict[str, Any]:
-    """Return it as a change's row holds it, with the commit that it is about."""
-    return ci.as_data() | {"sha": head_sha}
+def seen_at(ci: Ci, head_sha: str, *, unread: str = "") -> dict[str, Any]:
+    """Return it as a change's row holds it, with the commit that it is about.
+
+    `unread` is why it cannot be read.
+    """
+    because = {"unread": unread[:MOST_SAID]} if unread else {}
+    return ci.as_data() | {"sha": head_sha} | because
 
 
 def was_asked(stored: Mapping[str, Any] | None, head_sha: str) -> bool:
     """Return True if a row holds what CI said of this commit, be it nothing."""
     return bool(stored) and stored.get("sha") == head_sha
+
+
+def why_unread(stored: Mapping[str, Any] | None, head_sha: str) -> str:
+    """Return why the CI of this commit cannot be read, "" where it could be or was not asked."""
+    if not stored or stored.get("sha") != head_sha:
+        return ""
+    return str(stored.get("unread", ""))
 
 
 def read_ci(stored: Mapping[str, Any] | None, head_sha: str) -> Ci:

@@ -18,7 +18,7 @@ from app.domain.review.autoland import (
     why_left,
     why_too_much,
 )
-from app.domain.tracker.ci import CiState, was_asked
+from app.domain.tracker.ci import CiState, was_asked, why_unread
 from app.domain.words import CheckStatus, Status
 from app.errors import AlreadyEnded, ForgeUnavailable, Refusal
 from app.failpoints import failpoint
@@ -175,6 +175,7 @@ class AutolandService:
             unsent_comments=count_unsent(self._stores, change),
             conflicts=change.conflicts if is_current else None,
             ci=self._ci_of(change),
+            ci_unread=why_unread(change.ci_seen, change.head_sha),
         )
 
     def _ci_of(self, change: ChangeRequest) -> CiState:

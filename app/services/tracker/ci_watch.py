@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.domain.tracker.ci import Ci, CiState, read_ci, seen_at, was_asked
+import structlog
+
+from app.domain.tracker.ci import Ci, CiState, read_ci, seen_at, why_unread
 from app.records.projects.change_ends import undecided
 from app.records.runs.handover_ledger import HandoverLedger
 from app.records.tables import ChangeRequest, Project, Run
 from app.services.context import Context, repository_of
-from app.services.ports import PullRequests
+from app.services.ports import ForgeSilent, PullRequests
 
+log = structlog.get_logger()
 # a commit may be reported on some time after its push, or again when somebody repeats a job
 YOUNG = timedelta(minutes=15)
 SETTLED = {
@@ -20,6 +23,8 @@ SETTLED = {
     CiState.PASSED: timedelta(hours=1),
     CiState.FAILED: timedelta(minutes=10),
 }
+# what cannot be read needs a person
+UNREAD = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class CiWatch:
     def look(self, project: Project, requests: PullRequests, now: datetime) -> int:
         """Read what CI says of a project's open changes; return how many changed.
 
-        Raises ForgeSilent.
+        Where it cannot be read until a person helps, that is kept. Raises ForgeSilent.
         """
         changes = undecided(self._stores, project.id)
         known = self._asked.get(project.id, {})
@@ -75,15 +80,22 @@ class CiWatch:
         asked: dict[int, _Asked],
         now: datetime,
     ) -> bool:
-        found = requests.ci(repository_of(project), change.head_sha)
+        found, because = Ci(), ""
+        try:
+            found = requests.ci(repository_of(project), change.head_sha)
+        except ForgeSilent as silence:
+            # a token that may not read CI may read reviews
+            if not silence.needs_attention:
+                raise
+            because = str(silence) or "its forge does not tell it"
+            log.info("ci_not_read", change=change.number, because=because)
         known = asked.get(change.number)
         asked[change.number] = _Asked(change.head_sha, known.since if known else now, now)
-        is_known = was_asked(change.ci_seen, change.head_sha)
-        if is_known and found == read_ci(change.ci_seen, change.head_sha):
+        seen = seen_at(found, change.head_sha, unread=because)
+        if change.ci_seen == seen:
             return False
         # the runs first: what a crash leaves out is told again as long as the row is as it was
         self._tell(self.runs_on(change), found)
-        seen = seen_at(found, change.head_sha)
         return self._tracker.update_change(project.id, change.number, ci_seen=seen) is not None
 
     def _tell(self, runs: Sequence[Run], found: Ci) -> None:
@@ -96,6 +108,8 @@ class CiWatch:
 def _is_due(change: ChangeRequest, known: _Asked | None, now: datetime) -> bool:
     if known is None:
         return True
+    if why_unread(change.ci_seen, change.head_sha):
+        return now - known.at >= UNREAD
     state = read_ci(change.ci_seen, change.head_sha).state
     if state is CiState.PENDING or (state is CiState.UNKNOWN and now - known.since < YOUNG):
         return True

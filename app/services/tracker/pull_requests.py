@@ -106,13 +106,7 @@ class PullRequestWatch:
         count += reopened
         rest = [one for one in is_open if states.get(one.number) and one not in moved]
         count += self._take_merged(project, rest, now)
-        try:
-            self._ci.look(project, requests, now)
-        except ForgeSilent as silence:
-            # a token that may not read CI may read reviews
-            if not silence.needs_attention:
-                raise
-            log.info("ci_not_read", project_id=project.id, because=silence)
+        self._ci.look(project, requests, now)
         for listener in self._listeners:
             listener(project, requests, states, now)
         return count
@@ -166,9 +160,7 @@ class PullRequestWatch:
     ) -> bool:
         if state.state == "merged":
             # before it is recorded: what fails is tried again at the next look
-            requests = self._forges.requests_of(project)
-            if requests is not None:
-                requests.settle(repository_of(project), change.number)
+            self._settle(project, change)
         if state.state != "open":
             self._changes.record_end(change, state.state, now, merged_sha=state.merged_sha)
             return True
@@ -185,6 +177,18 @@ class PullRequestWatch:
             **asdict(stat),
         )
         return True
+
+    def _settle(self, project: Project, change: ChangeRequest) -> None:
+        """Have the issue of a merge closed. Raises ForgeSilent if that may succeed later."""
+        try:
+            requests = self._forges.requests_of(project)
+            if requests is not None:
+                requests.settle(repository_of(project), change.number)
+        except ForgeSilent as silence:
+            # an issue that cannot be closed must not hide the merge, or what comes after it
+            if not silence.needs_attention:
+                raise
+            log.warning("issue_not_settled", change=change.number, because=silence)
 
     def _fetch(self, project: Project) -> None:
         try:

@@ -118,6 +118,16 @@ def test_a_refused_opening_is_told_in_githubs_words_and_not_tried_again(
     assert (pauses, twin.calls("POST", "/pulls")) == ([], 1)
 
 
+def test_a_refused_opening_without_a_sentence_names_the_field_and_what_is_wrong_with_it(
+    forge: GithubForge, twin: GithubTwin
+) -> None:
+    errors = [{"resource": "PullRequest", "field": "title", "code": "missing_field"}]
+    refusal = said(422, "Validation Failed", errors=errors)
+    twin.before = lambda method, _: refusal if method == "POST" else None
+    with pytest.raises(ForgeSilent, match="was refused: title: missing_field"):
+        forge.open_change(REPO, ORDER, now=NOW)
+
+
 @pytest.mark.parametrize("status", [500, 502, 0])
 def test_a_lost_answer_to_an_opening_leads_to_no_second_request(
     forge: GithubForge, shop: GithubHosted, twin: GithubTwin, status: int
@@ -250,6 +260,45 @@ def test_a_repository_that_the_token_does_not_see_proves_nothing_about_its_issue
     assert forge.repository("acme/shop") is None
 
 
+def test_pull_requests_that_are_switched_off_are_not_gone(
+    forge: GithubForge, shop: GithubHosted
+) -> None:
+    opened = forge.open_change(REPO, ORDER, now=NOW)
+    assert forge.change(REPO, opened.number + 1) is None
+    shop.has_pull_requests = False
+    with pytest.raises(ForgeSilent, match="switched off") as silence:
+        forge.change(REPO, opened.number)
+    assert silence.value.needs_attention
+
+
+def test_branches_without_a_common_commit_have_no_place_where_they_parted(
+    forge: GithubForge, shop: GithubHosted, twin: GithubTwin
+) -> None:
+    opened = forge.open_change(REPO, ORDER, now=NOW)
+    words = "No common ancestor between main and afk/1."
+    twin.before = lambda _, path: said(404, words) if "/compare/" in path else None
+    with pytest.raises(ForgeSilent, match="No common ancestor") as silence:
+        forge.change(REPO, opened.number)
+    assert silence.value.needs_attention
+
+
+def test_where_branches_parted_is_asked_without_the_files_between_them(
+    forge: GithubForge, shop: GithubHosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = forge.open_change(REPO, ORDER, now=NOW)
+    told: list[Any] = []
+    get = forge.client.get
+
+    def listen(path: str, params: Any = None) -> Any:
+        answer = get(path, params)
+        told.extend([answer.row] if "/compare/" in path else [])
+        return answer
+
+    monkeypatch.setattr(forge.client, "get", listen)
+    assert forge.change(REPO, opened.number) is not None
+    assert [row.get("files") for row in told] == [None]
+
+
 # --- what is told on an issue ---------------------------------------------------------------
 
 
@@ -317,14 +366,101 @@ def test_the_issue_of_a_merge_that_somebody_made_there_is_closed_once_it_is_noti
 ) -> None:
     shop.git.commit(shop.place, "next", "next.txt", "next\n")
     opened = forge.open_change(REPO, replace(ORDER, base="next"), now=NOW)
-    forge.settle(REPO, opened.number)
-    assert shop.issues[1]["state"] == "open"
     shop.merge(opened.number)
     assert shop.issues[1]["state"] == "open"
     forge.settle(REPO, opened.number)
     assert shop.issues[1]["state"] == "closed"
     forge.settle(REPO, opened.number)
     assert sum(method == "PATCH" for method, _ in twin.asked) == 1
+
+
+LASTING = {
+    "issues switched off": said(410, "Issues has been disabled in this repository."),
+    "archived": said(403, "Repository was archived so is read-only."),
+    "refused": said(422, "Validation Failed", errors=[{"field": "state", "code": "invalid"}]),
+    "away": (502, b"<html>"),
+}
+
+
+@pytest.mark.parametrize("case", LASTING)
+def test_an_issue_that_cannot_be_closed_does_not_undo_the_news_of_a_merge(
+    forge: GithubForge, shop: GithubHosted, twin: GithubTwin, case: str
+) -> None:
+    shop.git.commit(shop.place, "next", "next.txt", "next\n")
+    opened = forge.open_change(REPO, replace(ORDER, base="next"), now=NOW)
+    head = shop.git.tip(shop.place, "afk/1")
+
+    def refuse(method: str, path: str) -> Any:
+        is_off = case == "issues switched off" and path.endswith("/issues/1")
+        is_close = method == "PATCH" and path.endswith("/issues/1")
+        return LASTING[case] if is_off or is_close else None
+
+    shop.has_issues = case != "issues switched off"
+    twin.before = refuse
+    merged = forge.merge(REPO, opened.number, head_sha=head, message="Merge it")
+    assert merged.sha == shop.git.tip(shop.place, "next")
+
+
+@pytest.mark.parametrize("case", LASTING)
+def test_an_issue_that_is_not_closed_says_whether_that_may_pass_by_itself(
+    forge: GithubForge, shop: GithubHosted, twin: GithubTwin, case: str
+) -> None:
+    shop.git.commit(shop.place, "next", "next.txt", "next\n")
+    opened = forge.open_change(REPO, replace(ORDER, base="next"), now=NOW)
+    shop.merge(opened.number)
+    shop.has_issues = case != "issues switched off"
+    twin.before = lambda method, _: LASTING[case] if method == "PATCH" else None
+    with pytest.raises(ForgeSilent) as silence:
+        forge.settle(REPO, opened.number)
+    assert silence.value.needs_attention is (case != "away")
+
+
+def test_a_merge_that_github_tells_is_believed_though_a_replica_still_shows_it_open(
+    forge: GithubForge, shop: GithubHosted, twin: GithubTwin
+) -> None:
+    shop.git.commit(shop.place, "next", "next.txt", "next\n")
+    opened = forge.open_change(REPO, replace(ORDER, base="next"), now=NOW)
+    head = shop.git.tip(shop.place, "afk/1")
+    stale = 200, shop.pull_row(shop.pulls[opened.number], is_whole=True)
+    twin.before = lambda method, path: (
+        stale if method == "GET" and path.endswith(f"/pulls/{opened.number}") else None
+    )
+    merged = forge.merge(REPO, opened.number, head_sha=head, message="Merge it")
+    assert merged.sha == shop.git.tip(shop.place, "next")
+    assert shop.issues[1]["state"] == "closed"
+
+
+def test_what_the_rules_of_a_branch_refuse_is_told_at_once_in_githubs_words(
+    forge: GithubForge, shop: GithubHosted, twin: GithubTwin, pauses: list[float]
+) -> None:
+    opened = forge.open_change(REPO, ORDER, now=NOW)
+    head = shop.git.tip(shop.place, "afk/1")
+    shop.refuses_merges = "Changes must be made through the merge queue."
+    merged = forge.merge(REPO, opened.number, head_sha=head, message="Merge it")
+    assert (merged.sha, merged.because) == (None, "Changes must be made through the merge queue")
+    assert (pauses, twin.calls("PUT", "/merge")) == ([], 1)
+
+
+def test_the_last_words_of_a_merge_that_was_waited_for_in_vain_are_githubs(
+    forge: GithubForge, shop: GithubHosted, twin: GithubTwin, pauses: list[float]
+) -> None:
+    opened = forge.open_change(REPO, ORDER, now=NOW)
+    head = shop.git.tip(shop.place, "afk/1")
+    shop.refuses_merges = "Base branch was modified. Review and try the merge again."
+    merged = forge.merge(REPO, opened.number, head_sha=head, message="Merge it")
+    assert merged.because == "Base branch was modified. Review and try the merge again"
+    assert 30 <= sum(pauses) <= 70
+
+
+def test_a_merge_that_is_refused_says_githubs_reasons(
+    forge: GithubForge, shop: GithubHosted, twin: GithubTwin
+) -> None:
+    opened = forge.open_change(REPO, ORDER, now=NOW)
+    errors = [{"resource": "PullRequest", "field": "merge_method", "code": "invalid"}]
+    refusal = said(422, "Validation Failed", errors=errors)
+    twin.before = lambda method, _: refusal if method == "PUT" else None
+    merged = forge.merge(REPO, opened.number, head_sha="b" * 40, message="Merge it")
+    assert merged.because == "merge_method: invalid"
 
 
 def test_a_style_that_the_repository_forbids_is_told_and_no_other_one_is_taken(

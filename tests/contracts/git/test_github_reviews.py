@@ -75,11 +75,12 @@ def test_a_commit_without_reports_and_one_that_is_not_there_are_unknown(
     assert forge.ci(REPO, sha) == Ci() == forge.ci(REPO, "0" * 40)
 
 
-@pytest.mark.parametrize("hidden", ["status", "check-runs", "repository"])
-def test_what_is_hidden_is_silence(
+@pytest.mark.parametrize("hidden", ["status", "check-runs", "check-suites", "repository"])
+def test_what_is_hidden_is_silence_whatever_the_rest_says(
     forge: GithubForge, twin: GithubTwin, desk: GithubDesk, sha: str, hidden: str
 ) -> None:
     desk.report(sha, "ci/test", "success")
+    desk.run_job(sha, "build", "success", "")
     if hidden == "repository":
         del twin.hosted["acme/shop"]
     else:
@@ -111,6 +112,77 @@ def test_statuses_and_check_runs_count_together_and_the_worst_wins(
     found = forge.ci(REPO, sha)
     assert found.state is state
     assert len(found.failed) == (state is CiState.FAILED)
+
+
+@pytest.mark.parametrize("hidden", ["status", "check-runs"])
+def test_what_failed_is_told_though_the_rest_is_hidden(
+    forge: GithubForge, desk: GithubDesk, sha: str, hidden: str
+) -> None:
+    desk.report(sha, "ci/elsewhere", "failure")
+    desk.run_job(sha, "build", "failure", "the end")
+    desk.hidden = (hidden,)
+    name = "build" if hidden == "status" else "ci/elsewhere"
+    assert forge.ci(REPO, sha).failed == (name,)
+    assert [one.name for one in forge.failed_jobs(REPO, sha)] == [name]
+
+
+def test_ci_has_not_passed_while_a_job_waits_for_another_one(
+    forge: GithubForge, twin: GithubTwin, desk: GithubDesk, sha: str
+) -> None:
+    desk.run_job(sha, "build", "success", "")
+    desk.waiting.add(sha)
+    assert forge.ci(REPO, sha).state is CiState.PENDING
+    desk.run_job(sha, "deploy", "in_progress", "")
+    desk.waiting.clear()
+    assert forge.ci(REPO, sha).state is CiState.PENDING
+    assert twin.calls("GET", "/check-suites") == 1
+    desk.jobs[-1]["conclusion"] = "success"
+    # an App that runs nothing leaves its suite queued for good
+    assert forge.ci(REPO, sha).state is CiState.PASSED
+
+
+@pytest.mark.parametrize("conclusion", ["stale", "something_new"])
+@pytest.mark.parametrize("others", [[], ["success"], ["success", "success"]], ids=len)
+def test_a_job_that_does_not_say_how_it_ended_has_not_passed(
+    forge: GithubForge,
+    twin: GithubTwin,
+    desk: GithubDesk,
+    sha: str,
+    conclusion: str,
+    others: list[str],
+) -> None:
+    desk.report(sha, "ci/elsewhere", "success")
+    run = {"id": 1, "name": "e2e", "status": "completed", "conclusion": conclusion}
+    rows = [run] + [run | {"id": at, "conclusion": one} for at, one in enumerate(others, 2)]
+    told = 200, {"total_count": len(rows), "check_runs": rows}
+    twin.before = lambda _, path: told if path.endswith("/check-runs") else None
+    with pytest.raises(ForgeSilent, match="does not say whether e2e passed") as silence:
+        forge.ci(REPO, sha)
+    assert silence.value.needs_attention
+    desk.report(sha, "ci/elsewhere", "pending")
+    assert forge.ci(REPO, sha).state is CiState.PENDING
+    desk.report(sha, "ci/elsewhere", "failure")
+    assert forge.ci(REPO, sha).state is CiState.FAILED
+
+
+def test_a_list_that_is_cut_short_is_read_again_and_never_taken_for_whole(
+    forge: GithubForge, twin: GithubTwin, desk: GithubDesk, sha: str
+) -> None:
+    run = {"id": 1, "name": "build", "status": "completed", "conclusion": "success"}
+    totals = [2, 2, 1]
+    told: list[int] = []
+
+    def answer(_: str, path: str) -> Any:
+        if not path.endswith("/check-runs"):
+            return None
+        told.append(totals[min(len(told), len(totals) - 1)])
+        return 200, {"total_count": told[-1], "check_runs": [run]}
+
+    twin.before = answer
+    assert forge.ci(REPO, sha).state is CiState.PASSED
+    totals[:], told[:] = [2], []
+    with pytest.raises(ForgeSilent, match="1 of 2 check runs"):
+        forge.ci(REPO, sha)
 
 
 def test_a_status_that_failed_is_not_hidden_by_check_runs_that_passed(

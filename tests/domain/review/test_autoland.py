@@ -52,6 +52,8 @@ def test_what_passes_all_rules_lands() -> None:
         # only too early to say: nothing is told
         ({"conflicts": None}, ""),
         ({"ci": CiState.FAILED}, "its CI failed."),
+        ({"ci_unread": "No access."}, "its CI cannot be read: No access."),
+        ({"ci_unread": "a\n", "conflicts": None}, "its CI cannot be read: a\\x0a."),
         ({"ci": CiState.PENDING}, ""),
         ({"is_worked_on": True}, ""),
         ({"is_open": False}, ""),

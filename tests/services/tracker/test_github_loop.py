@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from app.adapters.forge.github import client as github_client
 from app.adapters.forge.github.app import AppSignIn
 from app.errors import Invalid
-from app.records.tables import ForgeServer, Project
+from app.records.tables import ChangeRequest, ForgeServer, Project
 from app.services.ports import ForgeSilent
 from tests.drivers.planes import COMMIT, RealPlane, real_plane
+from tests.fakes.forges.github.hosted import GithubHosted
 from tests.fakes.forges.github.twin import EVERYTHING, GithubApp, GithubTwin
 from tests.fakes.forges.hosted import Hosted
 
@@ -188,6 +189,95 @@ def test_where_an_app_may_push_its_installations_say_and_no_repository(
     assert [one.may_push for one in plane.services.forges.repositories(forge.id)] == [False]
     with pytest.raises(Invalid, match="may not push to it"):
         add_project(plane, shop)
+
+
+def add_by_token(plane: RealPlane, twin: GithubTwin, shop: Hosted) -> Project:
+    """Add the forge with a person's token, and the project."""
+    twin.add_token("TOKEN_BOT")
+    plane.services.forges.add(twin.url, "TOKEN_BOT", plane.clock())
+    return add_project(plane, shop)
+
+
+def refuse_to_close(twin: GithubTwin, status: int) -> None:
+    """Let GitHub refuse to change issues."""
+    refusal = status, {"message": "Repository was archived so is read-only."}
+    twin.before = lambda method, path: refusal if method == "PATCH" and "/issues/" in path else None
+
+
+@pytest.mark.parametrize("status", [403, 422])
+def test_a_merge_whose_issue_cannot_be_closed_is_recorded_and_hides_nothing_behind_it(
+    plane: RealPlane, twin: GithubTwin, shop: Hosted, status: int
+) -> None:
+    project = add_by_token(plane, twin, shop)
+    for title in ("Mend it", "Mend that"):
+        plane.finish(project, issue=shop.write(title, "", "ready-for-agent"))
+    assert isinstance(shop, GithubHosted)
+    shop.default = "trunk"
+    # the same file was added twice
+    first, second = sorted(shop.pulls)
+    shop.merge(first)
+    shop.close(second)
+    refuse_to_close(twin, status)
+    assert plane.services.pull_requests.look_once(plane.clock()) == 2
+    ends = {one.number: one.state for one in plane.services.changes.all(project.id)}
+    assert ends == {first: "merged", second: "closed"}
+    assert plane.services.pull_requests.look_once(plane.clock()) == 0
+
+
+def test_a_merge_whose_issue_is_not_closed_in_an_outage_is_recorded_once_it_is(
+    plane: RealPlane, twin: GithubTwin, shop: Hosted
+) -> None:
+    project = add_by_token(plane, twin, shop)
+    number = shop.write("Mend it", "", "ready-for-agent")
+    plane.finish(project, issue=number)
+    assert isinstance(shop, GithubHosted)
+    shop.default = "trunk"
+    shop.merge(max(shop.pulls))
+    refuse_to_close(twin, 500)
+    assert plane.services.pull_requests.look_once(plane.clock()) == 0
+    twin.before = None
+    assert plane.services.pull_requests.look_once(plane.clock()) == 1
+    (change,) = plane.services.changes.all(project.id)
+    assert (change.state, shop.issues[number]["state"]) == ("merged", "closed")
+
+
+@pytest.mark.parametrize("hidden", ["status", "check-runs"])
+def test_a_change_whose_ci_cannot_be_read_is_left_to_a_person_and_asked_for_each_hour(
+    plane: RealPlane, twin: GithubTwin, shop: Hosted, hidden: str
+) -> None:
+    project = add_by_token(plane, twin, shop)
+    check = {"name": "tests", "command": ["true"], "timeout_seconds": 60, "required": True}
+    rules = {"enabled": True, "max_files": 3, "max_lines": 40}
+    plane.ledgers.projects.change(project.id, checks=[check], autoland=rules)
+    assert isinstance(shop, GithubHosted)
+    desk = shop.github_desk
+    desk.hidden = (hidden,)
+    number = shop.write("Mend it", "", "ready-for-agent")
+    run = plane.see_end(plane.start_running(plane.project(project.id), issue=number))
+    # the agent, its check, and the delivery
+    for _ in range(9):
+        run = run if run.released_at else plane.see_end(run)
+    assert run.head_sha is not None, plane.lines(run)
+    desk.report(run.head_sha, "ci/elsewhere", "success")
+    desk.run_job(run.head_sha, "build", "success", "")
+
+    def look(seconds: float) -> ChangeRequest:
+        plane.clock.advance(seconds)
+        plane.services.pull_requests.look_once(plane.clock())
+        plane.rest()
+        plane.services.autoland.land_once(project.id)
+        return plane.services.changes.all(project.id)[0]
+
+    change = look(1)
+    said = "Resource not accessible by personal access token."
+    assert change.autoland_note == f"Not landed by itself: its CI cannot be read: {said}"
+    assert (change.state, change.ci["state"]) == ("open", "unknown")
+    asked = twin.calls("GET", "/check-runs")
+    assert look(60).autoland_note == change.autoland_note
+    assert twin.calls("GET", "/check-runs") == asked
+    desk.hidden = ()
+    change = look(3600)
+    assert (change.state, change.ci["state"]) == ("merged", "passed")
 
 
 def test_an_app_that_was_removed_from_an_account_is_no_strike_and_says_so(

@@ -145,7 +145,8 @@ class GithubReader:
         if answer.status not in _MISSING:
             raise ForgeSilent(f"it answered {answer.status}")
         home = self.home(repo)
-        if below.startswith("/issues") and not home.get("has_issues", True):
+        switch = "has_issues" if below.startswith("/issues") else "has_pull_requests"
+        if not home.get(switch, True):
             raise ForgeSilent(f"{name_of(repo)} has them switched off", needs_attention=True)
         return None
 

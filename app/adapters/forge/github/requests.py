@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+import structlog
+
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_requests import COMPUTED_AFTER, KNOWN_AFTER, MARKED_DRAFT
 from app.adapters.forge.gitea_rows import (
@@ -18,7 +20,6 @@ from app.adapters.forge.gitea_rows import (
     number_of,
     part_of,
     path_of,
-    said_by,
     text_of,
 )
 from app.adapters.forge.github.reader import GithubReader
@@ -46,11 +47,16 @@ from app.services.ports import (
     RequestState,
 )
 
+log = structlog.get_logger()
 # the longest wait for a GitHub that lost an answer, seconds
 LONGEST_LOOK = 10
+# how often the issue of a merge is tried to be closed
+MOST_SETTLED = 3
 LOST = Answer(500, None, {})
 # states in which a merge is possible
 _ABLE = ("clean", "unstable", "has_hooks", "unknown")
+# what GitHub says of a merge that it may make a moment later
+_TOO_EARLY, _BASE_MOVED = "pull request is not mergeable", "base branch was modified"
 _DRAFTING = "mutation($id: ID!) {{ {name}(input: {{pullRequestId: $id}}) {{ clientMutationId }} }}"
 
 
@@ -95,10 +101,12 @@ class GithubRequests(GithubReader):
         change = change_of(row)
         # the base's commit in the row is a tip, which may have gone on since they parted
         place = f"/compare/{change.base_sha}...{change.head_sha}"
-        answer = self.client.get(f"{path_of(repo)}{place}", {"per_page": 1})
-        parted: Any = answer.row.get("merge_base_commit")
-        sha = text_of(parted, "sha") if is_object(parted) else ""
-        return replace(change, base_sha=sha or change.base_sha)
+        # files stand on the first page only, up to three hundred with their patches
+        answer = self.client.get(f"{path_of(repo)}{place}", {"per_page": 1, "page": 2})
+        sha = text_of(part_of(answer.row, "merge_base_commit"), "sha")
+        if not answer.is_good or not sha:
+            raise self.missing(repo, answer)
+        return replace(change, base_sha=sha)
 
     def states(self, repo: Repository, numbers: Collection[int]) -> dict[int, RequestState]:
         """Return how these pull requests stand, and all that are open; what is gone is left out."""
@@ -235,17 +243,32 @@ class GithubRequests(GithubReader):
                 # it may have been made: read, then judge
                 answer = LOST
                 self.pause(min(silence.retry_after or 1, LONGEST_LOOK))
-            # a refused, a lost and a successful merge can look alike
-            row = self.one(repo, f"/pulls/{number}")
-            outcome = _merged(row, number, answer)
+            row: Row | None = None
+            outcome = _made(answer)
+            if outcome is None:
+                # a refused, a lost and a successful merge can look alike
+                row = self.one(repo, f"/pulls/{number}")
+                outcome = _merged(row, number, answer)
             if outcome is not None and outcome.sha is not None:
-                self.settle(repo, number)
+                self._settle_merge(repo, number)
             if outcome is not None:
                 return outcome
             seconds = next(waits, None)
             if seconds is None:
-                return Merged(None, "GitHub is still computing whether it can be merged")
+                return Merged(None, _last_words(row, answer))
             self.pause(seconds)
+
+    def _settle_merge(self, repo: Repository, number: int) -> None:
+        """Close the issue of a merge; a silence does not undo the news that it was made."""
+        for at in range(MOST_SETTLED):
+            try:
+                self.settle(repo, number)
+                return
+            except ForgeSilent as silence:
+                log.info("issue_not_settled", change=number, because=silence)
+                if silence.needs_attention or at == MOST_SETTLED - 1:
+                    return
+                self.pause(min(silence.retry_after or 1, LONGEST_LOOK))
 
     def close(self, repo: Repository, number: int, because: str) -> bool:
         """Close a pull request with a comment; False if it is not open."""
@@ -266,15 +289,18 @@ class GithubRequests(GithubReader):
 
     def settle(self, repo: Repository, number: int) -> None:
         """Close the issue of a merged pull request whose base is not the default branch."""
+        # that it is merged is not read again: a replica may not know of it yet
         row = self.one(repo, f"/pulls/{number}")
-        closes = None if row is None or merge_of(row) is None else issue_to_settle(row)
+        closes = None if row is None else issue_to_settle(row)
         issue = None if closes is None else self.one(repo, f"/issues/{closes}")
         if issue is None or issue.get("pull_request") or issue.get("state") != "open":
             return
         body = {"state": "closed", "state_reason": "completed"}
         answer = self.client.send("PATCH", f"{path_of(repo)}/issues/{closes}", body)
         if not answer.is_good:
-            raise ForgeSilent(f"issue #{closes} was not closed: {refusal_of(answer)}")
+            words = f"issue #{closes} was not closed: {refusal_of(answer)}"
+            # what GitHub does not take is not taken at the next look either
+            raise ForgeSilent(words, needs_attention=answer.status < 500)
 
     def _cut(self, moment: datetime) -> datetime:
         """Return a moment as GitHub would have written it: its clock, whole seconds."""
@@ -297,25 +323,49 @@ def _is_style_refused(answer: Answer) -> bool:
     return answer.status == 405 and "not allowed" in said and "merg" in said
 
 
+def _made(answer: Answer) -> Merged | None:
+    """Return the merge that an answer tells of, None if it tells of none."""
+    is_made = answer.is_good and answer.row.get("merged")
+    return Merged(text_of(answer.row, "sha")) if is_made else None
+
+
 def _merged(row: Row | None, number: int, answer: Answer) -> Merged | None:
     """Return what became of a merge, None while GitHub has yet to compute it."""
     if row is None:
         return Merged(None, f"pull request #{number} is gone")
-    sha = merge_of(row) or (text_of(answer.row, "sha") if answer.is_good else "")
-    if ending_of(row) == "merged" or (answer.is_good and answer.row.get("merged")):
-        return Merged(sha)
+    if ending_of(row) == "merged":
+        return Merged(merge_of(row) or "")
     if ending_of(row) == "closed":
         return Merged(None, f"pull request #{number} is closed")
     if row.get("mergeable") is False and row.get("mergeable_state") == "dirty":
         words = f"it conflicts with {base_of(row)}"
         return Merged(None, words, has_conflicts=True)
-    if _is_style_refused(answer):
-        # another style than the project's is nobody's wish
-        return Merged(None, said_by(answer).rstrip("."))
+    # another style than the project's is nobody's wish
+    if not _is_style_refused(answer) and (_is_computing(row) or _may_pass(row, answer)):
+        return None
+    return Merged(None, _refused(answer))
+
+
+def _is_computing(row: Row) -> bool:
+    """Return True while GitHub does not say whether a pull request can be merged."""
+    return row.get("mergeable") is None or row.get("mergeable_state") == "unknown"
+
+
+def _may_pass(row: Row, answer: Answer) -> bool:
+    """Return True for a refusal that may be none a moment later."""
     said = answer.message.lower()
     # what was refused a moment ago may have been computed since
-    is_able = row.get("mergeable") and row.get("mergeable_state") in _ABLE
-    is_computing = row.get("mergeable") is None or (answer.status == 405 and is_able)
-    if is_computing or "base branch was modified" in said or answer.status >= 500:
-        return None
-    return Merged(None, said_by(answer).rstrip("."))
+    is_early = _TOO_EARLY in said and row.get("mergeable_state") in _ABLE
+    return is_early or _BASE_MOVED in said or answer.status >= 500
+
+
+def _last_words(row: Row | None, answer: Answer) -> str:
+    """Return why nothing was merged when there is no time left to wait."""
+    said = answer.message.lower()
+    if row is not None and _is_computing(row) and (not said or _TOO_EARLY in said):
+        return "GitHub is still computing whether it can be merged"
+    return _refused(answer)
+
+
+def _refused(answer: Answer) -> str:
+    return refusal_of(answer).rstrip(".")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
@@ -26,6 +27,8 @@ _ENDS = {
     **dict.fromkeys(("failure", "timed_out", "cancelled", "action_required"), "failure"),
     "startup_failure": "failure",
 }
+# how often a list that is cut short is read
+MOST_READ = 2
 # of a check run's log: what its annotations may take
 MOST_NOTED = LOG_LINES // 2
 # REST does not tell which threads are resolved; a thread is known by its first comment
@@ -41,6 +44,15 @@ _NAMES = {side: name for name, side in _SIDES.items()}
 Spot = tuple[str, int | None, Side]
 
 
+@dataclass(frozen=True)
+class _Told:
+    """The statuses and check runs of a commit; `silence` is why some of them cannot be read."""
+
+    statuses: list[Row]
+    runs: list[Row]
+    silence: ForgeSilent | None
+
+
 class GithubReviews(GithubReader):
     """The words of CI and of people on the pull requests of GitHub's repositories."""
 
@@ -48,53 +60,90 @@ class GithubReviews(GithubReader):
 
     def ci(self, repo: Repository, sha: str) -> Ci:
         """Return what CI says of a commit; of one that GitHub does not know, nothing."""
-        found: dict[str, Reported] = {}
-        reports = [_reported(row) for row in self._statuses(repo, sha)]
-        for one in [*reports, *map(_ran, self._check_runs(repo, sha))]:
-            # two events may each run a job of this name: the worse one counts
-            known = [found[one.name]] if one.name in found else []
-            is_worse = not known or ci_of([*known, one]).state is not ci_of(known).state
-            found[one.name] = one if is_worse else found[one.name]
-        return ci_of(found.values())
+        told = self._told(repo, sha)
+        reports = [*map(_reported, told.statuses), *map(_ran, told.runs)]
+        found = _worst(reports)
+        if found.state is CiState.FAILED:
+            return found
+        # the rest may have failed: what was told is not all of it
+        if told.silence is not None:
+            raise told.silence
+        if found.state is CiState.PENDING:
+            return found
+        if untold := [one.name for one in reports if not _is_told(one)]:
+            words = f"it does not say whether {untold[0]} passed"
+            raise ForgeSilent(words, needs_attention=True)
+        # a job that waits for another one has no check run yet
+        if told.runs and self._is_under_way(repo, sha):
+            return Ci(CiState.PENDING, found.url)
+        return found
 
     def failed_jobs(self, repo: Repository, sha: str) -> list[FailedJob]:
         """Return the jobs that failed for a commit, with what check runs say of their end."""
-        reports = [_reported(row) for row in self._statuses(repo, sha)]
+        told = self._told(repo, sha)
+        reports = map(_reported, told.statuses)
         found = [FailedJob(one.name, one.url) for one in reports if _is_failed(one)]
-        runs = [row for row in self._check_runs(repo, sha) if _is_failed(_ran(row))]
+        runs = [row for row in told.runs if _is_failed(_ran(row))]
         for at, row in enumerate(runs):
             one = _ran(row)
             log = self._log(repo, row) if at < MOST_LOGS else ""
             found.append(FailedJob(one.name, one.url, log))
+        if not found and told.silence is not None:
+            raise told.silence
         return found
 
-    def _statuses(self, repo: Repository, sha: str) -> list[Row]:
-        return self._of_commit(repo, sha, "status", "statuses", {})
+    def _told(self, repo: Repository, sha: str) -> _Told:
+        """Return what may be read of a commit's statuses and check runs. Raises ForgeSilent."""
+        rows: dict[str, list[Row]] = {}
+        silence: ForgeSilent | None = None
+        for below, member in (("status", "statuses"), ("check-runs", "check_runs")):
+            params = {"filter": "latest"} if member == "check_runs" else {}
+            try:
+                rows[member] = self._of_commit(repo, sha, below, member, params)
+            except ForgeSilent as refused:
+                # a token may read the one and not the other
+                if not refused.needs_attention:
+                    raise
+                rows[member], silence = [], refused
+        return _Told(rows["statuses"], rows["check_runs"], silence)
 
-    def _check_runs(self, repo: Repository, sha: str) -> list[Row]:
-        return self._of_commit(repo, sha, "check-runs", "check_runs", {"filter": "latest"})
+    def _is_under_way(self, repo: Repository, sha: str) -> bool:
+        """Return True if a check suite of a commit that has runs is not completed."""
+        # GitHub makes one for every App, and those that run nothing stay queued for good
+        suites = self._of_commit(repo, sha, "check-suites", "check_suites", {})
+        return any(
+            row.get("latest_check_runs_count") != 0 and row.get("status") != "completed"
+            for row in suites
+        )
 
     def _of_commit(
         self, repo: Repository, sha: str, below: str, member: str, params: Mapping[str, Any]
     ) -> list[Row]:
-        """Return a list about a commit; it is empty for one that is not there."""
-        found: dict[int, Row] = {}
-        path = f"{path_of(repo)}/commits/{quote(sha, safe='')}/{below}"
-        for page in range(1, MOST_PAGES + 1):
-            answer = self.client.get(path, {**params, "per_page": 100, "page": page})
-            if answer.status in (404, 422):
-                # unless the repository itself is hidden
-                self.home(repo)
-                return []
-            if not answer.is_good or not answer.row:
-                raise ForgeSilent(f"it answered {answer.status}")
-            before = len(found)
-            found |= {_id(row): row for row in _listed(answer.row, member)}
-            total = answer.row.get("total_count")
-            # one that repeats its pages adds nothing
-            if not isinstance(total, int) or len(found) >= total or len(found) == before:
-                break
-        return list(found.values())
+        """Return a list about a commit, all of it; it is empty for one that is not there."""
+        told = ""
+        # it may change while it is read
+        for _ in range(MOST_READ):
+            found: dict[int, Row] = {}
+            path = f"{path_of(repo)}/commits/{quote(sha, safe='')}/{below}"
+            for page in range(1, MOST_PAGES + 1):
+                answer = self.client.get(path, {**params, "per_page": 100, "page": page})
+                if answer.status in (404, 422):
+                    # unless the repository itself is hidden
+                    self.home(repo)
+                    return []
+                if not answer.is_good or not answer.row:
+                    raise ForgeSilent(f"it answered {answer.status}")
+                before = len(found)
+                found |= {_id(row): row for row in _listed(answer.row, member)}
+                total = answer.row.get("total_count")
+                if not isinstance(total, int) or len(found) >= total:
+                    return list(found.values())
+                told = f"{len(found)} of {total}"
+                # one that repeats its pages adds nothing
+                if len(found) == before:
+                    break
+        words = f"it shows {told} {member.replace('_', ' ')}"
+        raise ForgeSilent(words, needs_attention=True)
 
     def _log(self, repo: Repository, run: Row) -> str:
         """Return what a check run says of its end: its texts, then its annotations.
@@ -251,6 +300,22 @@ def _ran(row: Row) -> Reported:
 def _link(said: str) -> str | None:
     """Return a link that a browser may follow."""
     return said[:2000] if urlsplit(said).scheme in ("http", "https") else None
+
+
+def _worst(reports: Iterable[Reported]) -> Ci:
+    """Return the state of all reports, each name once."""
+    found: dict[str, Reported] = {}
+    for one in reports:
+        # two events may each run a job of this name: the worse one counts
+        known = [found[one.name]] if one.name in found else []
+        is_worse = not known or ci_of([*known, one]).state is not ci_of(known).state
+        found[one.name] = one if is_worse else found[one.name]
+    return ci_of(found.values())
+
+
+def _is_told(one: Reported) -> bool:
+    """Return False for an end that says nothing, such as that of a job that became stale."""
+    return ci_of([one]).state is not CiState.UNKNOWN
 
 
 def _is_failed(one: Reported) -> bool:

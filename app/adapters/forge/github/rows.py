@@ -200,5 +200,11 @@ def refusal_of(answer: Answer) -> str:
     """Return why GitHub refused something: the reasons of its errors, else its sentence."""
     told = answer.row.get("errors")
     errors = told if is_array(told) else []
-    words = [text_of(one, "message") if is_object(one) else str(one)[:300] for one in errors]
+    words = [_reason_of(one) if is_object(one) else str(one)[:300] for one in errors]
     return "; ".join(one for one in words if one)[:500] or said_by(answer)
+
+
+def _reason_of(error: Row) -> str:
+    """Return the sentence of an error, else the field that it is about and its code."""
+    named = [text_of(error, "field") or text_of(error, "resource"), text_of(error, "code")]
+    return text_of(error, "message") or ": ".join(one for one in named if one)

@@ -26,6 +26,9 @@ class GithubHosted(Hosted):
     readers: tuple[str, ...] = ()
     # not every plan has drafts
     has_drafts: bool = True
+    has_pull_requests: bool = True
+    # rules of a branch that refuse a merge, in GitHub's words
+    refuses_merges: str = ""
     # an older server keeps no dependencies
     has_dependencies: bool = True
     styles: tuple[str, ...] = ("merge", "squash", "rebase")
@@ -76,6 +79,7 @@ class GithubHosted(Hosted):
             "html_url": f"{self.home}/{self.name}",
             "default_branch": self.default,
             "has_issues": self.has_issues,
+            "has_pull_requests": self.has_pull_requests,
             "permissions": {"admin": False, "push": may, "pull": True},
         }
         given |= {_ALLOWED[style]: style in self.styles for style in _ALLOWED}
@@ -179,9 +183,7 @@ class GithubHosted(Hosted):
         if match := re.fullmatch(r"/git/ref/heads/(.+)", below):
             return self._tip(match[1])
         if match := re.fullmatch(r"/compare/([^.]+)\.\.\.([^.]+)", below):
-            parted = self.git.base_of(self.place, match[1], match[2])
-            given = {"merge_base_commit": {"sha": parted}}
-            return 200, filled("commit-comparison", given)
+            return self._compare(match[1], match[2], query)
         return NOT_FOUND
 
     def _list_issues(self, _: str, query: Any, *__: Any) -> Made:
@@ -244,6 +246,15 @@ class GithubHosted(Hosted):
     def _tip(self, branch: str) -> Made:
         sha = self.git.tip(self.place, branch)
         return (200, filled("git-ref", {"object": {"sha": sha}})) if sha else NOT_FOUND
+
+    def _compare(self, base: str, head: str, query: Any) -> Made:
+        parted = self.git.base_of(self.place, base, head)
+        if not parted:
+            return said(404, f"No common ancestor between {base} and {head}.")
+        given: dict[str, Any] = {"merge_base_commit": {"sha": parted}}
+        if query.get("page", ["1"])[0] == "1":
+            given["files"] = [{"filename": "mended.txt", "patch": "@@ -0,0 +1 @@\n+mended"}]
+        return 200, filled("commit-comparison", given)
 
     def look(self) -> dict[str, Any]:
         """Return what GraphQL tells of how the repository stands."""
@@ -368,7 +379,7 @@ class GithubHosted(Hosted):
 
     def _one_pull(self, method: str, _: Any, body: Any, __: str, number: int) -> Made:
         row = self.pulls.get(number)
-        if row is None:
+        if row is None or not self.has_pull_requests:
             return NOT_FOUND
         if method == "PATCH":
             if body.get("state") == "closed":
@@ -382,6 +393,8 @@ class GithubHosted(Hosted):
         if row is None:
             return NOT_FOUND
         self._refresh(row)
+        if self.refuses_merges:
+            return said(405, self.refuses_merges)
         style = body.get("merge_method", "merge")
         if style not in self.styles:
             return said(405, f"{_REFUSED[style]} are not allowed on this repository.")
