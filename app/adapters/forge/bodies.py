@@ -1,4 +1,4 @@
-"""What a forge's answers say: bodies are parsed only if they say what they are, and storable."""
+"""Bodies of a forge's answers, parsed only if they say what they are, and storable."""
 
 from __future__ import annotations
 

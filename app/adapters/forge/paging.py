@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import httpx
 
-from app.domain.json.objects import is_object
+from app.domain.json.objects import is_array, is_object
 
 # entries of a page where one is too long: anybody may write a few dozen very long issues
 SMALLER_SIZES = (10, 2)
@@ -49,9 +49,8 @@ class Place:
         return None if size <= self.size or begins % size else self.at(size, begins // size + 1)
 
 
-def rows_in(body: object) -> list[object]:
+def rows_in(body: object) -> Sequence[object]:
     """Return the entries of a page, which may be a member of what was answered."""
     if is_object(body):
-        lists = [cast(list[object], one) for one in body.values() if isinstance(one, list)]
-        return max(lists, key=len, default=[])
-    return cast(list[object], body) if isinstance(body, list) else []
+        return max((one for one in body.values() if is_array(one)), key=len, default=())
+    return body if is_array(body) else ()
