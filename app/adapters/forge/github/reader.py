@@ -69,7 +69,8 @@ class GithubReader:
                 continue
             # this list names no account in its path
             token = TokenSignIn(sign_in.bearer(place.owner))
-            with closing(GithubClient(self.client.api, token)) as client:
+            meter = self.client.meter
+            with closing(GithubClient(self.client.api, token, meter=meter)) as client:
                 found += client.entries("/installation/repositories", "repositories")
         return found
 
