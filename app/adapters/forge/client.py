@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import random
 import re
 import threading
@@ -16,7 +15,9 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from app.adapters.forge.bodies import json_of, plain_headers, seconds_of, text_of, words_of
 from app.adapters.forge.meter import Meter
+from app.adapters.forge.paging import Place, rows_in
 from app.domain.json.objects import is_object
 from app.services.ports import ForgeSilent
 
@@ -28,6 +29,10 @@ MOST_PAGES = 200
 MOST_REDIRECTS = 3
 # entries of a page; a forge may give fewer
 PAGE_SIZE = 50
+# how long a page that was too long is not asked for again, seconds
+TOO_LONG_SECONDS = 3600.0
+# how often a list is read that changes meanwhile
+MOST_READS = 4
 # the first pause after an outage and the longest one, seconds
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 # the longest wait that a forge can ask for, seconds
@@ -46,6 +51,8 @@ class Answer:
     body: Any
     headers: Mapping[str, str]
     is_json: bool = True
+    # the forge sent no body: what was kept still holds
+    is_kept: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -64,6 +71,10 @@ class Answer:
         return said.strip()[:500] if isinstance(said, str) else ""
 
 
+class TooLong(ForgeSilent):
+    """An answer beyond the cap; it says nothing of the forge's other answers."""
+
+
 class ForgeClient:
     """Talks to one forge with one token.
 
@@ -71,8 +82,10 @@ class ForgeClient:
     a refused token never: a person has to replace that, which makes another client.
     """
 
-    # what asks for a whole page
+    # what asks for a whole page; the size comes first
     paging: Mapping[str, int] = {"limit": PAGE_SIZE, "page": 1}
+    # False where no list tells how many entries it has, so that only a second look shows a change
+    tells_totals = True
 
     def __init__(
         self,
@@ -82,6 +95,7 @@ class ForgeClient:
         clock: Callable[[], float] = monotonic,
         pick: Callable[[float, float], float] = random.uniform,
         meter: Meter | None = None,
+        wall: Callable[[], float] = time,
     ) -> None:
         if not token.strip():
             raise ValueError("an empty token is served as nobody")
@@ -96,12 +110,14 @@ class ForgeClient:
         )
         # one that is replaced may still be in use elsewhere: its connections go with its last user
         self.close = weakref.finalize(self, self._http.close)
-        self._clock, self._pick = clock, pick
+        self._clock, self._pick, self._wall = clock, pick, wall
         self._guard = threading.Lock()
         self._failures, self._closed_until = 0, 0.0
         self._because = ""
         self._refused: str | None = None
         self.meter = meter or Meter()
+        # pages that were too long, and until when they are not asked for
+        self._too_long: dict[str, float] = {}
         # paths of repositories that have another name now
         self.moved: set[str] = set()
         # seconds by which the forge's clock is ahead of this machine's
@@ -151,7 +167,7 @@ class ForgeClient:
         response = self._fetch("GET", f"{self._api.rpartition('/api/')[0]}{path}", None)
         # it begins a session of a browser, which the API must not see
         self._http.cookies.clear()
-        body, is_json = _json_of(response)
+        body, is_json = json_of(response)
         is_told = response.status_code == 200 and is_json
         return Answer(response.status_code, body, response.headers, is_json) if is_told else None
 
@@ -160,15 +176,27 @@ class ForgeClient:
 
         It is read again if it changed meanwhile. Raises ForgeSilent, also if it is not a list.
         """
-        for _ in range(3):
+        return self._whole(path, params, _entries)
+
+    def _whole(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None,
+        rows_of: Callable[[Answer], list[dict[str, Any]]],
+    ) -> list[dict[str, Any]]:
+        before: set[Any] | None = None
+        for _ in range(MOST_READS):
             found: dict[Any, dict[str, Any]] = {}
-            totals: set[str] = set()
+            totals: list[str] = []
             for answer in self._walk(path, params):
-                totals.add(answer.headers.get("x-total-count", ""))
-                for one in _entries(answer):
+                totals.append(answer.headers.get("x-total-count", ""))
+                for one in rows_of(answer):
                     found.setdefault(one.get("id"), one)
-            if len(totals) <= 1:
+            # an entry that goes moves those of later pages up, past the reader
+            is_same = len(totals) < 2 or self.tells_totals or set(found) == before
+            if is_same and len(set(totals)) < 2:
                 return list(found.values())
+            before = set(found)
         raise ForgeSilent("the list changed while it was read")
 
     def walk(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -177,21 +205,56 @@ class ForgeClient:
             yield from _entries(answer)
 
     def _walk(self, path: str, params: Mapping[str, Any] | None) -> Iterator[Answer]:
-        url: str | None = f"{self._api}{path}"
-        wanted: dict[str, Any] | None = {**self.paging, **(params or {})}
+        first = httpx.URL(f"{self._api}{path}").copy_merge_params({**self.paging, **(params or {})})
+        place = Place.of(first, *self.paging)
+        whole = place.size if place else 0
+        url: str | None = str(first)
+        # False once a page had fewer entries than were asked for, and was not the last one
+        is_even = True
         for _ in range(MOST_PAGES):
             if url is None:
                 return
-            answer = self._ask("GET", url, params=wanted)
-            if answer.status >= 500:
-                raise self._broken(f"it answered {answer.status}")
-            if not answer.is_good:
-                raise NotThere(answer)
+            place = Place.of(httpx.URL(url), *self.paging)
+            try:
+                answer = self._page(url)
+            except TooLong:
+                smaller = place.smaller() if place and is_even else None
+                if smaller is None:
+                    raise
+                url = smaller
+                continue
             yield answer
-            following = _NEXT.search(answer.headers.get("link", ""))
-            # the host of a link may be another than the one that was asked
-            url, wanted = (self._here(following[1]), None) if following else (None, None)
+            following = self._following(url, answer)
+            is_even = is_even and place is not None and len(rows_in(answer.body)) >= place.size
+            after = Place.of(httpx.URL(following), *self.paging) if following else None
+            # beyond what was too long a whole page may do again
+            url = (after.larger(whole) if after and is_even else None) or following
         raise ForgeSilent("the list has too many pages")
+
+    def _page(self, url: str) -> Answer:
+        if self._too_long.get(url, 0.0) > self._clock():
+            raise TooLong("its answer is too long")
+        try:
+            answer = self._ask("GET", url)
+        except TooLong:
+            now = self._clock()
+            kept = {one: until for one, until in self._too_long.items() if until > now}
+            self._too_long = {**kept, url: now + TOO_LONG_SECONDS}
+            raise
+        if answer.status >= 500:
+            raise self._broken(f"it answered {answer.status}")
+        if not answer.is_good:
+            raise NotThere(answer)
+        return answer
+
+    def _following(self, url: str, answer: Answer) -> str | None:
+        """Return the address of the page after one, None after the last."""
+        found = _NEXT.search(answer.headers.get("link", ""))
+        try:
+            # the host of a link may be another than the one that was asked
+            return str(httpx.URL(self._here(found[1]))) if found else None
+        except (httpx.InvalidURL, ValueError) as problem:
+            raise ForgeSilent("its list names no usable next page") from problem
 
     def _here(self, link: str) -> str:
         parts = urlsplit(link)
@@ -237,22 +300,26 @@ class ForgeClient:
                     body += chunk
                     if tail is not None:
                         del body[:-tail]
+                    elif len(body) > BODY_CAP and response.is_success:
+                        raise TooLong("its answer is too long")
                     elif len(body) > BODY_CAP:
-                        raise self._broken("its answer is too long")
+                        raise self._broken(f"it answered {response.status_code}")
                     if monotonic() > late:
                         raise self._broken("it did not answer in time")
                 return httpx.Response(
-                    response.status_code, headers=_plain(response.headers), content=bytes(body)
+                    response.status_code,
+                    headers=plain_headers(response.headers),
+                    content=bytes(body),
                 )
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
-            raise self._broken(_words_of(problem)) from problem
+            raise self._broken(words_of(problem)) from problem
 
     def _judge(self, response: httpx.Response, *, is_text: bool) -> Answer:
         """Return a reliable answer. Raises ForgeSilent for one that proves nothing."""
         self._note_date(response)
         self.meter.note(response.headers)
         status, headers = response.status_code, response.headers
-        body, is_json = _text_of(response) if is_text else _json_of(response)
+        body, is_json = text_of(response) if is_text else json_of(response)
         answer = Answer(status, body, headers, is_json)
         if status == 429 or (status == 403 and _is_limit(answer)):
             raise self._limited(headers)
@@ -306,7 +373,7 @@ class ForgeClient:
             said = email.utils.parsedate_to_datetime(response.headers["date"]).timestamp()
         except (KeyError, ValueError, TypeError, OverflowError):
             return
-        self.ahead = said - time()
+        self.ahead = said - self._wall()
 
 
 class NotThere(Exception):
@@ -327,66 +394,7 @@ def _entries(answer: Answer) -> list[dict[str, Any]]:
     return [one for one in cast(list[object], body) if is_object(one)]
 
 
-def _plain(headers: httpx.Headers) -> dict[str, str]:
-    """Return headers for a body that is already decoded."""
-    left_out = ("content-encoding", "content-length", "transfer-encoding")
-    return {name: value for name, value in headers.items() if name not in left_out}
-
-
-def _json_of(response: httpx.Response) -> tuple[Any, bool]:
-    """Return the parsed body, and whether it was JSON; what does not say so is not parsed."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        return None, False
-    try:
-        said = response.content.decode("utf-8", "replace")
-        told = json.loads(said)
-        return _storable(told) if "\\u" in said else told, True
-    except (ValueError, RecursionError):
-        return None, False
-
-
-def _storable(told: Any) -> Any:
-    """Return an answer without what no database and no file takes: NUL, and lone surrogates."""
-    match told:
-        case str():
-            return told.encode(errors="replace").decode().replace("\0", "\ufffd")
-        case list():
-            return [_storable(one) for one in told]  # pyright: ignore[reportUnknownVariableType]
-        case dict():
-            return {_storable(name): _storable(one) for name, one in told.items()}  # pyright: ignore[reportUnknownVariableType]
-        case _:
-            return told
-
-
-def _text_of(response: httpx.Response) -> tuple[Any, bool]:
-    """Return the text of a good answer, and True if it is one: a page of a proxy is none."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not response.is_success or kind == "text/html":
-        return _json_of(response)
-    return response.content.decode("utf-8", "replace").replace("\0", "\ufffd"), True
-
-
 def _is_limit(answer: Answer) -> bool:
     headers = answer.headers
     is_spent = headers.get("x-ratelimit-remaining") == "0"
     return is_spent or "retry-after" in headers or bool(_LIMIT_WORDS.search(answer.message))
-
-
-def seconds_of(headers: Mapping[str, str]) -> int | None:
-    """Return what `Retry-After` asks for, in seconds; None if it asks for nothing readable."""
-    said = headers.get("retry-after", "").strip()
-    if said.isascii() and said.isdigit():
-        return int(said[:9])
-    try:
-        return int(email.utils.parsedate_to_datetime(said).timestamp() - time())
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _words_of(problem: Exception) -> str:
-    if isinstance(problem, httpx.ConnectTimeout | httpx.ConnectError):
-        return "it could not be reached"
-    if isinstance(problem, httpx.TimeoutException):
-        return "it did not answer in time"
-    return "it broke off its answer"

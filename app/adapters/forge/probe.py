@@ -44,8 +44,9 @@ def find_kind(address: str) -> tuple[ForgeKind, str]:
 
 def _gitea_version(http: httpx.Client, address: str) -> str | None:
     with http.stream("GET", f"{address}{GITEA_API}/version") as answer:
-        start = next(answer.iter_bytes(_VERSION_CAP), b"")
-        return _version_of(start) if answer.status_code == 200 else None
+        if answer.status_code != 200:
+            return None
+        return _version_of(b"".join(github_probe.start_of(answer, _VERSION_CAP)))
 
 
 def _version_of(start: bytes) -> str | None:

@@ -186,13 +186,14 @@ class ForgeRegistry:
         found, version = find_kind(address)
         if kind is not None and kind != found:
             raise ForgeSilent(f"this is {found}, not {kind}", needs_attention=True)
+        meter = self._meter_at(address)
         if app_id is not None:
             if found != ForgeKind.GITHUB:
                 raise ForgeSilent(f"{found} knows no Apps: give a token", needs_attention=True)
-            return examine_app(version, AppSignIn(api_of(address), app_id, token))
+            return examine_app(version, AppSignIn(api_of(address), app_id, token, meter=meter))
         if found == ForgeKind.GITHUB:
-            return examine_token(address, version, token)
-        return examine(address, found, version, token, self._meter_at(address))
+            return examine_token(address, version, token, meter)
+        return examine(address, found, version, token, meter)
 
     def repository(self, forge_id: str, full_name: str) -> HostedRepository | None:
         """Return a repository as a forge's token sees it, None if it sees none.
@@ -265,7 +266,13 @@ class ForgeRegistry:
             made = (
                 TokenSignIn(secret)
                 if row.app_id is None
-                else AppSignIn(api, row.app_id, secret, note=self._note_lent)
+                else AppSignIn(
+                    api,
+                    row.app_id,
+                    secret,
+                    note=self._note_lent,
+                    meter=self._meter_at(row.url),
+                )
             )
             known = self._signed_in[row.id] = now, made
         return known[1]

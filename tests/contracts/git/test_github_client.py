@@ -18,6 +18,7 @@ from tests.fakes.forges.github.rows import said
 from tests.fakes.forges.github.twin import GithubTwin
 
 ISSUES = "/repos/acme/shop/issues"
+QUESTION = 'query($owner: String!) { n0: repository(owner: $owner, name: "shop") { id } }'
 SECONDARY = said(403, "You have exceeded a secondary rate limit. Please wait a few minutes.")
 
 
@@ -100,7 +101,8 @@ def test_pages_are_walked_by_links_that_name_the_repository_by_its_number(
     for number in range(230):
         twin.hosted["acme/shop"].write(f"Issue {number}")
     assert len(client.pages(ISSUES, {"state": "all"})) == 231
-    assert twin.calls("GET", "/repositories/1/issues") == 2
+    # twice: only a second look shows that nothing moved between the pages
+    assert twin.calls("GET", "/repositories/1/issues") == 4
     counted = twin.counted
     assert len(client.pages(ISSUES, {"state": "all"})) == 231
     assert twin.counted == counted
@@ -279,18 +281,56 @@ def test_a_graphql_question_is_no_write_and_a_mutation_is_one(
     assert clock.pauses == [1.0]
 
 
-def test_a_limit_that_graphql_tells_with_a_200_is_waited_for(
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "RATE_LIMITED", "message": "API rate limit exceeded for user ID 1."},
+        {"type": "RATE_LIMIT", "code": "graphql_rate_limit", "message": "API rate limit exceeded"},
+    ],
+    ids=["old", "new"],
+)
+def test_a_limit_that_graphql_tells_with_a_200_is_waited_for_by_graphql_alone(
+    twin: GithubTwin, client: GithubClient, clock: Clock, error: dict[str, str]
+) -> None:
+    def ask() -> Any:
+        return client.graphql("acme", QUESTION, {"n0": "shop", "owner": "acme"}, is_partial=True)
+
+    # not the only thing that is wrong
+    twin.graphql_spent = [{"type": "NOT_FOUND", "message": "Not there"}, error]
+    twin.graphql_reset = int(time()) + 900
+    silence = silence_of(ask)
+    assert silence.retry_after is not None
+    assert 890 <= silence.retry_after <= 901
+    assert not silence.needs_attention
+    assert silence_of(ask).retry_after == silence.retry_after
+    assert twin.calls("POST", "/graphql") == 1
+    assert client.get("/user").is_good, "its budget is its own"
+    twin.graphql_spent = []
+    clock.now += 902
+    assert ask().is_good
+
+
+def test_graphql_meets_the_same_limit_in_the_manner_of_the_other_paths(
     twin: GithubTwin, client: GithubClient
 ) -> None:
-    told = {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}
-    reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": f"{int(time()) + 900}"}
-    answering((200, told), **reset)(twin)
-    silence = silence_of(lambda: client.graphql("acme", "query { viewer { login } }", {}))
+    told = {"X_RateLimit_Resource": "graphql", "X_RateLimit_Remaining": "0"}
+    told["X_RateLimit_Reset"] = f"{int(time()) + 900}"
+    answering(said(403, "API rate limit exceeded for user ID 1."), **told)(twin)
+    silence = silence_of(lambda: client.graphql("acme", QUESTION, {"owner": "acme"}))
     assert silence.retry_after is not None
-    assert 890 <= silence.retry_after <= 900
-    asked = len(twin.asked)
+    assert 890 <= silence.retry_after <= 901
+    twin.before = None
+    assert client.get("/user").is_good
+
+
+def test_a_secondary_limit_that_graphql_tells_with_a_200_holds_for_everything(
+    twin: GithubTwin, client: GithubClient
+) -> None:
+    answering((200, {"errors": [SECONDARY[1]]}))(twin)
+    silence = silence_of(lambda: client.graphql("acme", QUESTION, {"owner": "acme"}))
+    assert silence.retry_after == 60
+    twin.before = None
     silence_of(lambda: client.get("/user"))
-    assert len(twin.asked) == asked
 
 
 def test_the_end_of_a_text_is_not_asked_for_again_by_its_etag(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic, sleep
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
-from app.adapters.forge.client import LONGEST_WAIT, Answer, ForgeClient, NotThere, seconds_of
+from app.adapters.forge.bodies import seconds_of
+from app.adapters.forge.client import LONGEST_WAIT, Answer, ForgeClient, NotThere
+from app.adapters.forge.paging import Place
 from app.domain.json.objects import is_array, is_object
 from app.services.ports import ForgeSilent
 
@@ -25,7 +27,11 @@ WRITE_SECONDS = 1.0
 MOST_KEPT, MOST_KEPT_BYTES, LONGEST_KEPT = 4000, 64 * 1024**2, 2 * 1024**2
 # the first wait after a secondary limit that names none, seconds
 FIRST_WAIT = 60
-_FRESH = ("date", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+# an ETag is that of the body alone: a next page may be there now
+_FRESH = ("date", "link", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+# by their old name and by their new one
+_LIMIT_TYPES = ("RATE_LIMITED", "RATE_LIMIT")
+_SPENT = "its rate limit for GraphQL is reached"
 _BY_ID = re.compile(r"/repositories/(\d{1,20})(?=[/?>#\s]|$)")
 _ISSUE = re.compile(r"/issues/\d{1,20}(?=[/?#]|$)")
 _BY_NAME = re.compile(r"/repos/([^/]+)/[^/?]+")
@@ -47,6 +53,10 @@ class SignIn(Protocol):
         """Forget a token that was refused; True if there will be another one."""
         ...
 
+    def is_lasting(self, owner: str) -> bool:
+        """Return True if an account's token serves for more than one request."""
+        ...
+
 
 @dataclass(frozen=True)
 class TokenSignIn:
@@ -62,6 +72,10 @@ class TokenSignIn:
     def renew(self, owner: str) -> bool:
         """Return False: only a person can replace it."""
         return False
+
+    def is_lasting(self, owner: str) -> bool:
+        """Return True."""
+        return True
 
 
 class KeptAnswers:
@@ -95,6 +109,7 @@ class GithubClient(ForgeClient):
     """Talks to GitHub as one account: one request at a time, writes a second apart."""
 
     paging: Mapping[str, int] = {"per_page": 100, "page": 1}
+    tells_totals = False
 
     def __init__(
         self,
@@ -113,20 +128,25 @@ class GithubClient(ForgeClient):
         self._kept = KeptAnswers()
         self._may_write_at = 0.0
         self._slowed = 0
+        # GraphQL has a budget of its own
+        self._graphql_closed_until = 0.0
         # a repository's number says nothing of its owner, whose token is needed
         self._owners: dict[str, str] = {}
         self._acting = threading.local()
         # answers that had changed since they were asked last, and writes: what the limits count
         self.counted = 0
 
-    def entries(self, path: str, member: str) -> Iterator[Mapping[str, Any]]:
-        """Yield the entries of a list that is a member of each page. Raises ForgeSilent."""
+    def entries(self, path: str, member: str) -> list[dict[str, Any]]:
+        """Return all entries of a list that is a member of each page. Raises ForgeSilent."""
+
+        def rows_of(page: Answer) -> list[dict[str, Any]]:
+            rows = page.row.get(member)
+            if not is_array(rows):
+                raise ForgeSilent("its answer is not a list")
+            return [one for one in rows if is_object(one)]
+
         try:
-            for page in self._walk(path, None):
-                rows = page.row.get(member)
-                if not isinstance(rows, list):
-                    raise ForgeSilent("its answer is not a list")
-                yield from rows
+            return self._whole(path, None, rows_of)
         except NotThere as problem:
             raise ForgeSilent(problem.answer.message or str(problem)) from problem
 
@@ -143,10 +163,15 @@ class GithubClient(ForgeClient):
         """
         # GitHub's own stands beside the REST paths, a GitHub Enterprise Server's beside /v3
         url = f"{self.api.removesuffix('/v3')}/graphql"
+        left = self._graphql_closed_until - self._now()
+        if left > 0:
+            raise ForgeSilent(_SPENT, retry_after=max(1, round(left)))
         with self._acting_for(owner):
             answer = self._ask("POST", url, json={"query": query, "variables": variables})
         if not answer.is_good or answer.row.get("errors"):
-            if _is_rate_limited(answer):
+            if _is_spent(answer):
+                raise self._graphql_limited(answer.headers)
+            if _is_too_fast(answer):
                 raise self._limited(answer.headers)
             if is_partial and answer.is_good and isinstance(answer.row.get("data"), dict):
                 return answer
@@ -169,6 +194,8 @@ class GithubClient(ForgeClient):
             self._refuse_early()
             owner = self._owner_of(url)
             response = self._fetch_once(method, url, owner, tail, **more)
+            # a claim may be refused for its time alone
+            self._note_date(response)
             if response.status_code == 401 and self.sign_in.renew(owner):
                 response = self._fetch_once(method, url, owner, tail, **more)
             self._note_numbers(owner, response)
@@ -191,17 +218,31 @@ class GithubClient(ForgeClient):
         # without any, `params` would take away what the address asks for
         asked = httpx.URL(url, params=more["params"]) if more.get("params") else url
         key = headers["Authorization"], str(asked)
-        known = self._kept.find(key)
+        known = self._kept.find(key) if self.sign_in.is_lasting(owner) else None
         if known is not None:
             headers["If-None-Match"] = known.headers["etag"]
         response = super()._fetch(method, url, None, headers=headers, **more)
         if response.status_code == 304 and known is not None:
             fresh = {name: response.headers[name] for name in _FRESH if name in response.headers}
-            return httpx.Response(200, headers={**known.headers, **fresh}, content=known.content)
+            return httpx.Response(
+                200,
+                headers={**known.headers, **fresh},
+                content=known.content,
+                extensions={"is_kept": True},
+            )
         self.counted += 1
-        if response.status_code == 200:
+        if response.status_code == 200 and self.sign_in.is_lasting(owner):
             self._kept.keep(key, response)
         return response
+
+    def _following(self, url: str, answer: Answer) -> str | None:
+        named = super()._following(url, answer)
+        place = Place.of(httpx.URL(url), *self.paging)
+        if named is not None or place is None or not answer.is_kept:
+            return named
+        # an unchanged page that is full may have got a next one, which not every 304 tells
+        is_full = is_array(answer.body) and len(answer.body) >= place.size
+        return place.at(place.size, place.number + 1) if is_full else None
 
     def _wait_to_write(self) -> None:
         left = self._may_write_at - self._now()
@@ -235,12 +276,14 @@ class GithubClient(ForgeClient):
             raise self._broken("it says that nothing changed, though nothing was kept")
         if answer.is_good:
             self._slowed = 0
-        return answer
+        return replace(answer, is_kept="is_kept" in response.extensions)
 
     def _limited(self, headers: Mapping[str, str]) -> ForgeSilent:
         wait = seconds_of(headers)
         reset = headers.get("x-ratelimit-reset", "")
         is_spent = headers.get("x-ratelimit-remaining") == "0"
+        if is_spent and headers.get("x-ratelimit-resource") == "graphql":
+            return self._graphql_limited(headers)
         if wait is None and is_spent and reset.isascii() and reset.isdigit():
             return super()._limited(headers)
         if wait is None:
@@ -248,6 +291,16 @@ class GithubClient(ForgeClient):
             wait = FIRST_WAIT * 2**self._slowed
             self._slowed = min(self._slowed + 1, 6)
         return self._pause("its rate limit is reached", float(min(max(wait, 1), LONGEST_WAIT)))
+
+    def _graphql_limited(self, headers: Mapping[str, str]) -> ForgeSilent:
+        """Return the silence of GraphQL alone, until its budget is a new one."""
+        wait = seconds_of(headers)
+        reset = headers.get("x-ratelimit-reset", "")
+        if wait is None and reset.isascii() and reset.isdigit():
+            wait = round(int(reset[:12]) - self._wall() - self.ahead)
+        wait = min(max(FIRST_WAIT if wait is None else wait, 1), LONGEST_WAIT)
+        self._graphql_closed_until = self._now() + wait
+        return ForgeSilent(_SPENT, retry_after=wait)
 
     def _lacks(self, answer: Answer) -> str:
         wanted = answer.headers.get("x-accepted-github-permissions", "").strip()
@@ -261,17 +314,28 @@ def _is_question(asked: Any) -> bool:
     return isinstance(query, str) and query.lstrip().startswith(("query", "{"))
 
 
-def _first(answer: Answer) -> Any:
+def _errors(answer: Answer) -> list[Mapping[str, Any]]:
     errors = answer.row.get("errors")
-    first = errors[0] if is_array(errors) and errors else None
-    return first if is_object(first) else {}
+    return [one for one in errors if is_object(one)] if is_array(errors) else []
+
+
+def _said(answer: Answer) -> list[str]:
+    found = [one.get("message") for one in _errors(answer)]
+    return [one for one in (*found, answer.message) if isinstance(one, str) and one]
 
 
 def _first_error(answer: Answer) -> str:
-    said = _first(answer).get("message")
-    return said[:500] if isinstance(said, str) else f"it answered {answer.status}"
+    return next((one[:500] for one in _said(answer)), f"it answered {answer.status}")
 
 
-def _is_rate_limited(answer: Answer) -> bool:
+def _is_spent(answer: Answer) -> bool:
     """Return True where GraphQL says with a 200 that its own limit is reached."""
-    return _first(answer).get("type") == "RATE_LIMITED"
+    return any(
+        one.get("type") in _LIMIT_TYPES or one.get("code") == "graphql_rate_limit"
+        for one in _errors(answer)
+    )
+
+
+def _is_too_fast(answer: Answer) -> bool:
+    """Return True for a secondary limit, which holds for all that GitHub is asked."""
+    return any("secondary rate limit" in one.lower() for one in _said(answer))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
+from time import monotonic
 from urllib.parse import urlsplit
 
 import httpx
 
-from app.adapters.forge.client import Answer, NotThere
+from app.adapters.forge.client import WHOLE_SECONDS, Answer, NotThere
 from app.adapters.forge.gitea_rows import part_of, said_by, text_of
 from app.adapters.forge.github.app import AppSignIn, lacking
 from app.adapters.forge.github.client import GithubClient, TokenSignIn
+from app.adapters.forge.meter import Meter
 from app.domain.json.objects import is_object
 from app.domain.tracker.forges import NOT_INSTALLED, SCOPES, ForgeKind
 from app.services.ports import ForgeSilent, ForgeStanding
@@ -51,7 +54,7 @@ def version_of(http: httpx.Client, address: str) -> str | None:
             return "unknown"  # in private mode it tells nobody
         if answer.status_code != 200:
             return None
-        start = b"".join(_first(answer, 1024**2))
+        start = b"".join(start_of(answer, 1024**2))
     try:
         found = httpx.Response(200, content=start).json()
     except (ValueError, RecursionError):
@@ -62,22 +65,28 @@ def version_of(http: httpx.Client, address: str) -> str | None:
     return version[:100] if isinstance(version, str) else "github.com"
 
 
-def _first(answer: httpx.Response, most: int):
-    read = 0
+def start_of(answer: httpx.Response, most: int) -> Iterator[bytes]:
+    """Yield the beginning of a body, at most so many bytes. Raises httpx.ReadTimeout."""
+    read, late = 0, monotonic() + WHOLE_SECONDS
     for chunk in answer.iter_bytes():
         read += len(chunk)
+        # whoever sends a byte now and then meets no other limit
+        if monotonic() > late:
+            raise httpx.ReadTimeout("it did not answer in time")
         if read > most:
             return
         yield chunk
 
 
-def examine_token(address: str, version: str, token: str) -> ForgeStanding:
+def examine_token(
+    address: str, version: str, token: str, meter: Meter | None = None
+) -> ForgeStanding:
     """Return whose token it is, and what it may. Raises ForgeSilent.
 
     A classic token names its scopes. What a fine-grained one lacks, refusals tell: nothing is
     written, since each write that is tried has an empty body.
     """
-    with closing(GithubClient(api_of(address), TokenSignIn(token))) as client:
+    with closing(GithubClient(api_of(address), TokenSignIn(token), meter=meter)) as client:
         who = client.get("/user")
         login = text_of(who.row, "login")
         if not who.is_good or not login:

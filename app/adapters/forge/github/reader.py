@@ -72,7 +72,8 @@ class GithubReader:
                 continue
             # this list names no account in its path
             token = TokenSignIn(sign_in.bearer(place.owner))
-            with closing(GithubClient(self.client.api, token)) as client:
+            meter = self.client.meter
+            with closing(GithubClient(self.client.api, token, meter=meter)) as client:
                 rows = client.entries("/installation/repositories", "repositories")
                 found += (replace(repository_of(row), may_push=place.may_push) for row in rows)
         return found

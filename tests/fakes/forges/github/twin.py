@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import email.utils
 import hashlib
 import json
 import re
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from tests.fakes.forges.github import description
 from tests.fakes.forges.github.hosted import GithubHosted
 from tests.fakes.forges.github.rows import NOT_FOUND, invalid, said
-from tests.fakes.forges.people import Person, Token, stamp
+from tests.fakes.forges.people import Person, Token
 from tests.fakes.forges.twin import ForgeTwin, Handler
 
 API = "/api/v3"
@@ -64,6 +65,11 @@ class GithubTwin(ForgeTwin):
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         # requests that count: all but those that found nothing new
         self.limit, self.counted = 5000, 0
+        # False: what did not change is told without its links
+        self.links_kept = True
+        # the errors by which GraphQL says that its budget is spent, and when it gets a new one
+        self.graphql_spent: list[dict[str, str]] = []
+        self.graphql_reset = 0
         # headers of the answer that `before` gives
         self.headers: dict[str, str] = {}
 
@@ -187,6 +193,10 @@ class GithubTwin(ForgeTwin):
 
     def _graphql(self, body: Any) -> Any:
         given = body["variables"]
+        if self.graphql_spent:
+            self.headers = {"X-RateLimit-Resource": "graphql", "X-RateLimit-Remaining": "12"}
+            self.headers["X-RateLimit-Reset"] = str(self.graphql_reset)
+            return 200, {"errors": self.graphql_spent}
         if "n0" in given:
             return 200, self._looked_at(given)
         if "owner" in given:
@@ -294,7 +304,8 @@ class _GithubHandler(Handler):
         self._write(status, found, query, path)
 
     def _write(self, status: int, found: Any, query: Any, path: str) -> None:
-        headers = {"Date": stamp(for_headers=True), "X-GitHub-Request-Id": "1"} | self.twin.headers
+        date = email.utils.format_datetime(self.twin.now(), usegmt=True)
+        headers = {"Date": date, "X-GitHub-Request-Id": "1"} | self.twin.headers
         self.twin.headers = {}
         kind = "application/json; charset=utf-8"
         if status == 301:
@@ -308,10 +319,13 @@ class _GithubHandler(Handler):
         signed = self.headers.get("Authorization", "")
         headers |= self.twin.scopes_told(signed.removeprefix("Bearer "))
         if status == 200 and self.command == "GET":
+            # of the body alone: a next page does not change it
             told = hashlib.sha256(content + signed.encode()).hexdigest()
             headers["ETag"] = f'W/"{told}"'
             if self.headers.get("If-None-Match") == headers["ETag"]:
                 status, content = 304, b""
+                if not self.twin.links_kept:
+                    headers.pop("Link", None)
         self.twin.counted += status != 304
         left = max(0, self.twin.limit - self.twin.counted)
         headers.setdefault("X-RateLimit-Remaining", str(left))
