@@ -128,5 +128,7 @@ class GiteaReader:
         if not home.is_good or not home.row:
             raise self.missing(repo, home)
         if not home.row.get(switch, True):
-            raise ForgeSilent(f"{name_of(repo)} has them switched off", needs_attention=True)
+            what = switch.removeprefix("has_").replace("_", " ")
+            said = f"{what} are switched off in {name_of(repo)}"
+            raise ForgeSilent(said, needs_attention=True)
         return None

@@ -172,7 +172,7 @@ class IssueTrust:
 
 @dataclass(frozen=True)
 class _History:
-    """What a forge tells of one labelled issue."""
+    """The history of one labelled issue, as far as its forge tells it."""
 
     _histories: IssueHistories
     repo: Repository

@@ -148,7 +148,9 @@ class GithubReader:
         home = self.home(repo)
         switch = "has_issues" if below.startswith("/issues") else "has_pull_requests"
         if not home.get(switch, True):
-            raise ForgeSilent(f"{name_of(repo)} has them switched off", needs_attention=True)
+            what = switch.removeprefix("has_").replace("_", " ")
+            said = f"{what} are switched off in {name_of(repo)}"
+            raise ForgeSilent(said, needs_attention=True)
         return None
 
     def home(self, repo: Repository) -> Row:
