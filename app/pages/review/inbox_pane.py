@@ -170,6 +170,8 @@ def _happened_html(item: InboxItem, session: PageSession) -> str:
     said = f"<p>{coded_html(item.sentence)}{more}</p>"
     is_forge = item.kind is ItemKind.REPOSITORY_UNREACHABLE and item.project_id is None
     then = "Give the forge another token there." if is_forge else NEXT[item.kind]
+    if item.kind is ItemKind.APPROVAL and item.issue is not None:
+        then = "Read the text: once you approve it, the issue starts by itself."
     return f'{said}<p class="sub">{press}{text(then)}</p>'
 
 
@@ -184,7 +186,7 @@ NEXT = {
     ItemKind.CHECKS_FAILED: "The commits are kept. Retry starts a run from them.",
     ItemKind.CHECKS_ERROR: "The loop starts runs again, and the check is tried with the next.",
     ItemKind.QUESTION: "The agent waits for the answer.",
-    ItemKind.APPROVAL: "The agent waits for a yes or a no.",
+    ItemKind.APPROVAL: "See what changed there: auto runs start again once you trust it.",
     ItemKind.QUARANTINED: "Runyard takes the step once more.",
     ItemKind.NOTIFICATIONS_FAILING: "See which receiver does not answer, and send a test.",
     ItemKind.DISK_LOW: "See what takes the space. Runs wait while there is too little.",

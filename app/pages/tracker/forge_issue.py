@@ -43,7 +43,7 @@ class ForgeIssuePanel:
         with page.beside:
             self._state = ui.html("", sanitize=clean, tag="span")
         with page.actions:
-            self._look = button("Text and comments", self._open_text, mark="look-at-text")
+            self._look = button("Text and comments", self.open_text, mark="look-at-text")
             self._afk = button("Start AFK run", self._start, kind="pri", mark="start-issue")
             self._run = button("Run with…", self._open_form, mark="run-issue")
         with ui.element("div").classes("issue-page"):
@@ -162,7 +162,7 @@ class ForgeIssuePanel:
         self._afk.enable()
         await self.load()
 
-    async def _open_text(self) -> None:
+    async def open_text(self) -> None:
         await open_text(self._session, self._id, self._issue.number, self.load)
 
     async def _open_form(self) -> None:

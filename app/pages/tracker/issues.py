@@ -62,7 +62,7 @@ def register(connection: Connection) -> None:
         await asyncio.gather(shown.load(), tabs.look())
 
     @page_at("/projects/{project_id}/issues/{number}")
-    async def issue_page(project_id: str, number: str) -> None:
+    async def issue_page(project_id: str, number: str, do: str = "") -> None:
         entered = await enter(connection, lambda api: _find_issue(api, project_id, number))
         if entered is None:
             return
@@ -74,6 +74,9 @@ def register(connection: Connection) -> None:
         with frame(session, title=title, active="projects", crumbs=crumbs) as page:
             draw = IssuePanel if project.tracker == BUILTIN else ForgeIssuePanel
             panel = draw(session, page, project, issue, html)
+            # a link of the inbox
+            if do == "approve" and isinstance(panel, ForgeIssuePanel):
+                session.on_arrival(panel.open_text)
         await panel.load()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from app.domain.review.inbox import Item, arranged
 from app.records.feed import FeedBroke, FindingsChanged, ProjectChanged, StuckChanged
+from app.records.review.held_texts import held_texts
 from app.records.review.open_changes import open_changes, work_on
 from app.records.runs.parked_ledger import ParkedLedger
 from app.services.context import Context
@@ -77,9 +78,13 @@ class Inbox:
             kept = self._parked.all(session)
             changes = open_changes(session)
             works = work_on(self._stores, session, changes) if changes else {}
+            # asked only where there are some
+            is_any = any(one.project.forge_id and one.project.auto_enabled for one in views)
+            held = held_texts(session) if is_any else []
         for hold in holds:
             if item := items.of_account(hold, views):
                 yield item
+        yield from map(items.of_held_text, held)
         for row in stuck:
             yield items.of_stuck(row, names)
         for run in kept:

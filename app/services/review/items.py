@@ -17,6 +17,7 @@ from app.domain.rules import is_paused
 from app.domain.tracker.ci import CiState
 from app.domain.usage_limits import Stand
 from app.domain.words import Cause, Status
+from app.records.review.held_texts import HeldText
 from app.records.review.open_changes import Work
 from app.records.tables import ChangeRequest, Run, Stuck
 from app.services.kept.parked import why_kept
@@ -68,6 +69,9 @@ def of_project(view: ProjectView) -> Iterator[Item]:
         yield item(ItemKind.REPOSITORY_UNREACHABLE, what, because, project.origin_since)
     if project.checks_error is not None:
         yield item(ItemKind.CHECKS_ERROR, "cannot run its checks", project.checks_error, None)
+    if project.auto_enabled and project.trust_hold is not None:
+        what = "has new instructions for agents"
+        yield item(ItemKind.APPROVAL, what, project.trust_hold, None)
     if view.sandbox_problem is not None:
         what = "cannot start its sandbox"
         yield item(ItemKind.SANDBOX_UNAVAILABLE, what, view.sandbox_problem, None)
@@ -103,6 +107,20 @@ def of_alert(alert: Alert) -> Item | None:
         return None
     kind, title = _ALERTS[alert.part]
     return Item(f"{kind}:{alert.about}", kind, None, title, alert.what, alert.since, "/settings")
+
+
+def of_held_text(text: HeldText) -> Item:
+    """Return the item of an issue whose text a person has to approve."""
+    return Item(
+        id=f"{ItemKind.APPROVAL}:{text.project_id}:{text.number}",
+        kind=ItemKind.APPROVAL,
+        project_id=text.project_id,
+        title=text.title,
+        sentence=f"#{text.number}: {text.doubt}",
+        at=text.at,
+        url=f"/projects/{text.project_id}/issues/{text.number}?do=approve",
+        issue=text.number,
+    )
 
 
 def of_stuck(row: Stuck, names: Mapping[str, str]) -> Item:
