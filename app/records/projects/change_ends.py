@@ -37,10 +37,15 @@ def undecided(stores: Stores, project_id: str) -> list[ChangeRequest]:
         return list(session.exec(query.order_by(col(ChangeRequest.number))).all())
 
 
-def closed_numbers(stores: Stores, project_id: str) -> set[int]:
-    """Return the numbers of change requests of a project that were closed without a merge."""
+def closed_since(stores: Stores, project_id: str, since: datetime) -> set[int]:
+    """Return the numbers of a project's change requests that were closed at `since` or later.
+
+    Those that were merged are not among them.
+    """
     query = select(ChangeRequest.number).where(
-        ChangeRequest.project_id == project_id, ChangeRequest.state == "closed"
+        ChangeRequest.project_id == project_id,
+        ChangeRequest.state == "closed",
+        col(ChangeRequest.ended_at) >= since,
     )
     with stores.control.reading() as session:
         return set(session.exec(query).all())

@@ -193,6 +193,13 @@ class ChangeRequest(SQLModel, table=True):
             postgresql_where=text("state = 'open'"),
         ),
         Index(
+            "closed_changes",
+            "project_id",
+            "ended_at",
+            sqlite_where=text("state = 'closed'"),
+            postgresql_where=text("state = 'closed'"),
+        ),
+        Index(
             "one_open_revert_per_change",
             "project_id",
             "reverts",

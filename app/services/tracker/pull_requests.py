@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
-from app.records.projects.change_ends import closed_numbers, reopen_closed, undecided
+from app.records.projects.change_ends import closed_since, reopen_closed, undecided
 from app.records.tables import ChangeRequest, Project
 from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
@@ -25,6 +25,8 @@ from app.services.tracker.changes import ChangeService
 from app.services.tracker.ci_watch import CiWatch
 
 log = structlog.get_logger()
+# how long after its close a pull request that people open again is still followed
+REOPENED_WITHIN = timedelta(days=90)
 # called with a project, its forge, how its pull requests stand there, and the time
 Listener = Callable[[Project, PullRequests, Mapping[int, RequestState], datetime], object]
 
@@ -90,7 +92,7 @@ class PullRequestWatch:
 
     def _look_at(self, project: Project, now: datetime) -> int:
         is_open = undecided(self._stores, project.id)
-        closed = closed_numbers(self._stores, project.id)
+        closed = closed_since(self._stores, project.id, now - REOPENED_WITHIN)
         requests = self._forges.requests_of(project) if is_open or closed else None
         if requests is None:
             return 0

@@ -3,6 +3,7 @@ CREATE INDEX audit_by_object ON audit (object, id);
 CREATE INDEX begun_runs ON runs (project_id, created_at) WHERE released_at IS NULL AND status NOT IN ('delayed', 'queued');
 CREATE INDEX charged_batches ON batches (created_by, created_at);
 CREATE INDEX charged_runs ON runs (charged_to, created_at);
+CREATE INDEX closed_changes ON change_request (project_id, ended_at) WHERE state = 'closed';
 CREATE INDEX comments_of_change ON change_comment (project_id, number, id);
 CREATE INDEX comments_of_issue ON issue_comment (project_id, number, id);
 CREATE INDEX days_of_all ON project_day (day);

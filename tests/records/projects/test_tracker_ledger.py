@@ -15,7 +15,7 @@ from app.domain.issues import queue_order
 from app.domain.words import READY_LABEL
 from app.records.database.database import Database
 from app.records.feed import Change, ProjectChanged
-from app.records.projects.change_ends import closed_numbers, reopen_closed
+from app.records.projects.change_ends import closed_since, reopen_closed
 from app.records.projects.issue_queue import Beside, NoPlace
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import Overtaken, TrackerLedger
@@ -80,12 +80,13 @@ def test_of_two_requests_of_a_branch_only_one_is_opened_again(
 ) -> None:
     tracker.open_change(**draft_change(number=7, run_id="run_1"))
     tracker.end_change("proj_1", 7, state="closed", now=NOW, merged_sha=None)
-    assert closed_numbers(stores, "proj_1") == {7}
+    assert closed_since(stores, "proj_1", NOW) == {7}
+    assert closed_since(stores, "proj_1", NOW + timedelta(seconds=1)) == set()
     tracker.open_change(**draft_change(number=8, run_id="run_2"))
     assert not reopen_closed(stores, "proj_1", 7)
     tracker.end_change("proj_1", 8, state="merged", now=NOW, merged_sha="c" * 40)
     assert reopen_closed(stores, "proj_1", 7)
-    assert closed_numbers(stores, "proj_1") == set()
+    assert closed_since(stores, "proj_1", NOW) == set()
     assert not any(reopen_closed(stores, "proj_1", number) for number in (7, 8, 9))
 
 
