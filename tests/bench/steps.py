@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 from typing import Self
 
 from tests.bench.accepting import measure_accepting
+from tests.bench.asking import measure_asking
 from tests.bench.commanding import measure_first_words
 from tests.bench.enclosing import measure_enclosing
 from tests.bench.idling import measure_rest, measure_starts
@@ -187,6 +188,10 @@ def _sweeps(ground: Ground) -> Found:
     return measure_sweeps(folder, ground.new_url, is_short=ground.is_short)
 
 
+def _asking(ground: Ground) -> Found:
+    return measure_asking(ground.new_folder("asking"), is_short=ground.is_short)
+
+
 def _flood(ground: Ground) -> Found:
     agent = write_flood(ground.new_folder("flood") / "flood.py")
     with ground.yard("flood", ground.origin, FLOOD_SETTINGS) as yard:
@@ -212,5 +217,6 @@ STEPS = (
     Step("launching", ("launch", "told"), _launch),
     Step("a sandbox", ("sandbox", "util_linux"), _enclosing),
     Step("sweeping", ("sweep_idle", "sweep_busy", "sweep_lag"), _sweeps),
+    Step("asking a forge", ("github_hour",), _asking),
     Step("a flood of output", ("flood_cpu", "flood_memory"), _flood),
 )

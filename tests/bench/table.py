@@ -101,6 +101,7 @@ ROWS = (
     Row("sweep_idle", "sweep over 10,000 projects, nothing to do", 0.5, "s"),
     Row("sweep_busy", "sweep over 1,000 projects, 10 issues each", 1.5, "s"),
     Row("sweep_lag", "the loop blocked by a sweep, at most", 50, "ms"),
+    Row("github_hour", "200 projects at GitHub, nothing changes: an hour", 1000, "requests"),
     Row("idle_pages", "idle CPU, 100 pages open", 1.5, "%"),
     Row("idle", "idle CPU, no page open", 0.3, "%"),
     Row("memory", "memory with 10⁵ runs, resident", 160, "MB"),

@@ -239,6 +239,15 @@ def test_an_issue_that_was_moved_to_another_repository_is_not_here(
     assert forge.issue(REPO, 1) is None
 
 
+def test_one_issue_costs_one_question_while_its_repository_keeps_its_name(
+    forge: GithubForge, shop: GithubHosted, twin: GithubTwin
+) -> None:
+    number = shop.write("Mend that")
+    twin.asked.clear()
+    assert forge.open_among(REPO, [number]) == {number}
+    assert [path for _, path in twin.asked] == [f"/repos/acme/shop/issues/{number}"]
+
+
 def test_issues_that_are_switched_off_are_no_empty_list(
     forge: GithubForge, shop: GithubHosted
 ) -> None:

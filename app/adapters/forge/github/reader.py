@@ -163,4 +163,7 @@ class GithubReader:
     def _is_from(self, repo: Repository, row: Row) -> bool:
         """Return False for an issue that was moved to another repository: GitHub leads there."""
         name = home_of(row).lower()
-        return name in ("", name_of(repo).lower(), text_of(self.home(repo), "full_name").lower())
+        if name in ("", name_of(repo).lower()):
+            return True
+        # unless the repository itself has another name now
+        return name == text_of(self.home(repo), "full_name").lower()
