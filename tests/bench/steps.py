@@ -12,8 +12,9 @@ from tempfile import mkdtemp
 from typing import Self
 
 from tests.bench.accepting import measure_accepting
-from tests.bench.asking import measure_asking
 from tests.bench.commanding import measure_first_words
+from tests.bench.duties.asking import measure_asking
+from tests.bench.duties.sweeping import measure_sweeps
 from tests.bench.enclosing import measure_enclosing
 from tests.bench.idling import measure_rest, measure_starts
 from tests.bench.launching import make_large_origin, measure_launch, write_agent
@@ -24,7 +25,6 @@ from tests.bench.pages.flooding import measure_flood, write_flood
 from tests.bench.pages.painting import CARDS, measure_page
 from tests.bench.pages.reviewing import measure_diff, measure_inbox
 from tests.bench.pages.watching import measure_pages
-from tests.bench.sweeping import measure_sweeps
 from tests.bench.table import Found
 from tests.bench.waiting import SETTINGS as QUEUE_SETTINGS
 from tests.bench.waiting import Queue, waiting_runs

@@ -62,6 +62,12 @@ def seconds_of(headers: Mapping[str, str]) -> int | None:
         return None
 
 
+def reset_of(headers: Mapping[str, str]) -> int | None:
+    """Return when a limit ends by the forge's clock, in seconds since 1970; None if untold."""
+    said = headers.get("x-ratelimit-reset", "")
+    return int(said[:12]) if said.isascii() and said.isdigit() else None
+
+
 def words_of(problem: Exception) -> str:
     """Return why there is no answer."""
     if isinstance(problem, httpx.ConnectTimeout | httpx.ConnectError):

@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from app.adapters.forge.bodies import json_of, plain_headers, seconds_of, text_of, words_of
+from app.adapters.forge import bodies
 from app.adapters.forge.meter import Meter
 from app.adapters.forge.paging import Place, rows_in
 from app.domain.json.objects import is_object
@@ -167,7 +167,7 @@ class ForgeClient:
         response = self._fetch("GET", f"{self._api.rpartition('/api/')[0]}{path}", None)
         # it begins a session of a browser, which the API must not see
         self._http.cookies.clear()
-        body, is_json = json_of(response)
+        body, is_json = bodies.json_of(response)
         is_told = response.status_code == 200 and is_json
         return Answer(response.status_code, body, response.headers, is_json) if is_told else None
 
@@ -308,18 +308,18 @@ class ForgeClient:
                         raise self._broken("it did not answer in time")
                 return httpx.Response(
                     response.status_code,
-                    headers=plain_headers(response.headers),
+                    headers=bodies.plain_headers(response.headers),
                     content=bytes(body),
                 )
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
-            raise self._broken(words_of(problem)) from problem
+            raise self._broken(bodies.words_of(problem)) from problem
 
     def _judge(self, response: httpx.Response, *, is_text: bool) -> Answer:
         """Return a reliable answer. Raises ForgeSilent for one that proves nothing."""
         self._note_date(response)
         self.meter.note(response.headers)
         status, headers = response.status_code, response.headers
-        body, is_json = text_of(response) if is_text else json_of(response)
+        body, is_json = bodies.text_of(response) if is_text else bodies.json_of(response)
         answer = Answer(status, body, headers, is_json)
         if status == 429 or (status == 403 and _is_limit(answer)):
             raise self._limited(headers)
@@ -328,7 +328,7 @@ class ForgeClient:
         if status == 403:
             raise ForgeSilent(self._lacks(answer), needs_attention=True)
         if status in (502, 503, 504):
-            raise self._broken(f"it answered {status}", seconds_of(headers))
+            raise self._broken(f"it answered {status}", bodies.seconds_of(headers))
         is_moved = status in _MOVED
         if response.content.strip() and not is_json and not is_moved and status < 400:
             raise self._broken("its answer is not JSON")
@@ -346,10 +346,10 @@ class ForgeClient:
         return ForgeSilent(because, needs_attention=True)
 
     def _limited(self, headers: Mapping[str, str]) -> ForgeSilent:
-        wait = seconds_of(headers)
+        wait = bodies.seconds_of(headers)
         if wait is None:
-            reset = headers.get("x-ratelimit-reset", "")
-            wait = int(reset) - int(time()) if reset.isascii() and reset.isdigit() else 60
+            reset = bodies.reset_of(headers)
+            wait = 60 if reset is None else reset - int(time())
         wait = min(max(wait, 1), LONGEST_WAIT)
         return self._pause("its rate limit is reached", float(wait))
 

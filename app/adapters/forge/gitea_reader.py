@@ -14,6 +14,7 @@ from app.adapters.forge.gitea_rows import (
     name_of,
     path_of,
     said_by,
+    switched_off,
 )
 from app.domain.json.objects import is_object
 from app.services.ports import (
@@ -124,11 +125,8 @@ class GiteaReader:
         if answer.status != 404:
             raise ForgeSilent(f"it answered {answer.status}")
         home = self.client.get(path_of(repo))
-        switch = "has_issues" if below.startswith("/issues") else "has_pull_requests"
         if not home.is_good or not home.row:
             raise self.missing(repo, home)
-        if not home.row.get(switch, True):
-            what = switch.removeprefix("has_").replace("_", " ")
-            said = f"{what} are switched off in {name_of(repo)}"
-            raise ForgeSilent(said, needs_attention=True)
+        if silence := switched_off(repo, home.row, below):
+            raise silence
         return None

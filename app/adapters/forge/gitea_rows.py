@@ -49,6 +49,15 @@ def said_by(answer: Answer) -> str:
     return answer.message or f"status {answer.status}"
 
 
+def switched_off(repo: Repository, home: Row, below: str) -> ForgeSilent | None:
+    """Return the silence about what the repository of a row has switched off, else None."""
+    switch = "has_issues" if below.startswith("/issues") else "has_pull_requests"
+    if home.get(switch, True):
+        return None
+    what = switch.removeprefix("has_").replace("_", " ")
+    return ForgeSilent(f"{what} are switched off in {name_of(repo)}", needs_attention=True)
+
+
 def text_of(row: Row, name: str) -> str:
     """Return a text of a row, "" if it has none."""
     value = row.get(name)

@@ -31,7 +31,7 @@ def held_texts(session: Session) -> list[HeldText]:
         col(ForgeIssue.number) == col(IssueText.number),
     )
     query = (
-        select(IssueText, ForgeIssue)
+        select(IssueText, col(ForgeIssue.title), col(ForgeIssue.labels), col(ForgeIssue.updated_at))
         .join(ForgeIssue, same)
         .join(Project, col(Project.id) == col(IssueText.project_id))
         .where(
@@ -49,10 +49,10 @@ def held_texts(session: Session) -> list[HeldText]:
         HeldText(
             text.project_id,
             text.number,
-            issue.title,
+            title,
             doubt_of(text, text.seen_sha256),
-            issue.updated_at,
+            updated_at,
         )
-        for text, issue in session.exec(query).all()
-        if READY_LABEL in issue.labels
+        for text, title, labels, updated_at in session.exec(query).all()
+        if READY_LABEL in labels
     ]

@@ -70,7 +70,7 @@ def of_project(view: ProjectView) -> Iterator[Item]:
     if project.checks_error is not None:
         yield item(ItemKind.CHECKS_ERROR, "cannot run its checks", project.checks_error, None)
     if project.auto_enabled and project.trust_hold is not None:
-        what = "has new instructions for agents"
+        what = "has new agent configuration"
         yield item(ItemKind.APPROVAL, what, project.trust_hold, None)
     if view.sandbox_problem is not None:
         what = "cannot start its sandbox"

@@ -10,6 +10,7 @@ import pytest
 
 from app.adapters.forge.client import BODY_CAP, ForgeClient
 from app.services.ports import ForgeSilent
+from tests.fakes.clocks import StillClock
 from tests.fakes.forges.twin import ForgeTwin
 
 ISSUES = "/repos/acme/shop/issues"
@@ -25,23 +26,14 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeTwin]:
         yield twin
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> StillClock:
     """The client's clock."""
-    return Clock()
+    return StillClock()
 
 
 @pytest.fixture
-def client(twin: ForgeTwin, clock: Clock) -> Iterator[ForgeClient]:
+def client(twin: ForgeTwin, clock: StillClock) -> Iterator[ForgeClient]:
     """A client whose pauses are as long as they may be."""
     twin.before = None
     made = ForgeClient(f"{twin.url}/api/v1", "TOKEN_BOT", clock=clock, pick=lambda _, most: most)
@@ -83,7 +75,7 @@ def test_no_answer_brings_what_cannot_be_stored(twin: ForgeTwin, client: ForgeCl
 
 
 def test_an_outage_is_asked_about_less_and_less(
-    twin: ForgeTwin, client: ForgeClient, clock: Clock
+    twin: ForgeTwin, client: ForgeClient, clock: StillClock
 ) -> None:
     twin.before = lambda _, __: (500, {"message": ""})
     waits: list[int | None] = []
@@ -107,7 +99,7 @@ def test_a_refused_token_is_not_tried_again(twin: ForgeTwin, client: ForgeClient
 
 
 def test_a_limit_is_obeyed_and_a_missing_scope_is_named(
-    twin: ForgeTwin, client: ForgeClient, clock: Clock
+    twin: ForgeTwin, client: ForgeClient, clock: StillClock
 ) -> None:
     twin.before = lambda _, __: (403, {"message": "API rate limit exceeded"})
     limited = silence_of(lambda: client.get(ISSUES))
@@ -146,7 +138,7 @@ def test_no_client_is_made_for_nobody(twin: ForgeTwin, token: str) -> None:
 @pytest.mark.parametrize("interval", [0.1, 1.0, 30.0])
 @pytest.mark.parametrize("answer", [(502, b"<html>"), (429, None), (0, None), (200, b"<html>")])
 def test_a_minute_of_outage_costs_few_calls_however_often_anybody_asks(
-    twin: ForgeTwin, clock: Clock, interval: float, answer: tuple[int, Any]
+    twin: ForgeTwin, clock: StillClock, interval: float, answer: tuple[int, Any]
 ) -> None:
     # the shortest pauses that there can be
     hasty = ForgeClient(f"{twin.url}/api/v1", "TOKEN_BOT", clock=clock, pick=lambda least, _: least)

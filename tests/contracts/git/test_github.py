@@ -15,7 +15,7 @@ from app.adapters.forge.github.forge import GithubForge
 from app.services.ports import ChangeOrder, DiffStat, ForgeSilent, Repository
 from tests.fakes.forges.github.hosted import GithubHosted
 from tests.fakes.forges.github.rows import said
-from tests.fakes.forges.github.twin import GithubTwin
+from tests.fakes.forges.github.twin import GithubTwin, github_with_shop
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 STAT = DiffStat(commits=1, files_changed=1, additions=1, deletions=0)
@@ -36,11 +36,8 @@ ORDER = ChangeOrder(
 @pytest.fixture
 def twin(tmp_path: Path) -> Iterator[GithubTwin]:
     """A GitHub with the repository acme/shop."""
-    with GithubTwin(tmp_path / "github") as twin:
-        twin.add_token("TOKEN_BOT")
-        twin.add_repository("acme/shop")
+    with github_with_shop(tmp_path / "github") as twin:
         yield twin
-        twin.before = None
 
 
 @pytest.fixture

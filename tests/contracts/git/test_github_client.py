@@ -14,6 +14,7 @@ import pytest
 from app.adapters.forge.github import client as github_client
 from app.adapters.forge.github.client import GithubClient, KeptAnswers, TokenSignIn
 from app.services.ports import ForgeSilent
+from tests.fakes.clocks import StillClock
 from tests.fakes.forges.github.rows import said
 from tests.fakes.forges.github.twin import GithubTwin
 
@@ -32,30 +33,14 @@ def twin(tmp_path: Path) -> Iterator[GithubTwin]:
         twin.before = None
 
 
-class Clock:
-    """A clock that a test moves, or a pause."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.pauses: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pause(self, seconds: float) -> None:
-        """Let the time pass."""
-        self.pauses.append(seconds)
-        self.now += seconds
-
-
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> StillClock:
     """The client's clock."""
-    return Clock()
+    return StillClock()
 
 
 @pytest.fixture
-def client(twin: GithubTwin, clock: Clock) -> Iterator[GithubClient]:
+def client(twin: GithubTwin, clock: StillClock) -> Iterator[GithubClient]:
     """A client of the twin."""
     sign_in = TokenSignIn("TOKEN_BOT")
     made = GithubClient(f"{twin.url}/api/v3", sign_in, clock=clock, pause=clock.pause)
@@ -126,7 +111,7 @@ def test_answers_are_kept_for_one_token_alone_and_no_more_than_there_is_room_for
 
 
 def test_writes_are_a_second_apart_and_reads_are_not(
-    twin: GithubTwin, client: GithubClient, clock: Clock
+    twin: GithubTwin, client: GithubClient, clock: StillClock
 ) -> None:
     for _ in range(3):
         client.send("POST", f"{ISSUES}/1/comments", {"body": "Hello"})
@@ -199,7 +184,7 @@ def test_who_waited_in_the_queue_asks_nothing_after_a_limit(
 def test_a_limit_is_waited_for_as_long_as_it_says_and_is_no_refusal(
     twin: GithubTwin,
     client: GithubClient,
-    clock: Clock,
+    clock: StillClock,
     made: Any,
     headers: dict[str, str],
     seconds: int,
@@ -219,7 +204,7 @@ def test_a_limit_is_waited_for_as_long_as_it_says_and_is_no_refusal(
 
 
 def test_a_secondary_limit_that_comes_again_is_waited_for_longer(
-    twin: GithubTwin, client: GithubClient, clock: Clock
+    twin: GithubTwin, client: GithubClient, clock: StillClock
 ) -> None:
     answering(SECONDARY)(twin)
     waits: list[int | None] = []
@@ -270,7 +255,7 @@ def test_the_answer_of_a_graphql_question_with_errors_proves_nothing(
 
 
 def test_a_graphql_question_is_no_write_and_a_mutation_is_one(
-    twin: GithubTwin, client: GithubClient, clock: Clock
+    twin: GithubTwin, client: GithubClient, clock: StillClock
 ) -> None:
     twin.before = lambda _, path: (200, {"data": {}}) if path == "/graphql" else None
     for _ in range(3):
@@ -290,7 +275,7 @@ def test_a_graphql_question_is_no_write_and_a_mutation_is_one(
     ids=["old", "new"],
 )
 def test_a_limit_that_graphql_tells_with_a_200_is_waited_for_by_graphql_alone(
-    twin: GithubTwin, client: GithubClient, clock: Clock, error: dict[str, str]
+    twin: GithubTwin, client: GithubClient, clock: StillClock, error: dict[str, str]
 ) -> None:
     def ask() -> Any:
         return client.graphql("acme", QUESTION, {"n0": "shop", "owner": "acme"}, is_partial=True)

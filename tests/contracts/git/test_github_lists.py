@@ -12,7 +12,7 @@ from app.adapters.forge.client import ForgeClient
 from app.adapters.forge.github.client import GithubClient, TokenSignIn
 from app.adapters.forge.github.forge import GithubForge
 from app.services.ports import ForgeSilent, Repository
-from tests.fakes.forges.github.twin import GithubTwin
+from tests.fakes.forges.github.twin import GithubTwin, github_with_shop
 from tests.fakes.forges.hosted import Hosted
 from tests.fakes.forges.twin import ForgeTwin
 
@@ -25,11 +25,8 @@ LONG, CAP = 30_000, 500_000
 @pytest.fixture
 def twin(tmp_path: Path) -> Iterator[GithubTwin]:
     """A GitHub with a repository."""
-    with GithubTwin(tmp_path / "github") as twin:
-        twin.add_token("TOKEN_BOT")
-        twin.add_repository("acme/shop")
+    with github_with_shop(tmp_path / "github") as twin:
         yield twin
-        twin.before = None
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from app.adapters.forge.github import looks
 from app.adapters.forge.github.client import GithubClient, TokenSignIn
 from app.adapters.forge.github.forge import GithubForge
 from app.services.ports import Repository
+from tests.fakes.clocks import StillClock
 from tests.fakes.forges.github.hosted import GithubHosted
 from tests.fakes.forges.github.twin import GithubTwin
 from tests.fakes.forges.people import stamp
@@ -19,20 +20,10 @@ READY = "ready-for-agent"
 LONG_AGO = "2026-01-01T00:00:00Z"
 
 
-class Clock:
-    """The client's clock, which a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> StillClock:
     """The client's clock."""
-    return Clock()
+    return StillClock()
 
 
 @pytest.fixture
@@ -45,7 +36,7 @@ def twin(tmp_path: Path) -> Iterator[GithubTwin]:
 
 
 @pytest.fixture
-def forge(twin: GithubTwin, clock: Clock) -> Iterator[GithubForge]:
+def forge(twin: GithubTwin, clock: StillClock) -> Iterator[GithubForge]:
     """The adapter."""
     sign_in = TokenSignIn("TOKEN_BOT")
     client = GithubClient(
@@ -84,7 +75,7 @@ def ready(forge: GithubForge, repos: list[Repository], at: int = 0) -> list[int]
 
 
 def test_an_hour_of_two_hundred_projects_costs_less_than_a_thousand_requests(
-    forge: GithubForge, twin: GithubTwin, clock: Clock
+    forge: GithubForge, twin: GithubTwin, clock: StillClock
 ) -> None:
     repos = add_shops(twin, 200)
     first = forge.ready_issues(repos)
@@ -131,7 +122,7 @@ def test_an_opened_request_is_seen(forge: GithubForge, twin: GithubTwin) -> None
 
 
 def test_what_no_look_shows_is_read_within_the_hour(
-    forge: GithubForge, twin: GithubTwin, clock: Clock
+    forge: GithubForge, twin: GithubTwin, clock: StillClock
 ) -> None:
     repos = add_shops(twin, looks.MANY)
     assert ready(forge, repos) == [1]

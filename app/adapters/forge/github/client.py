@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from app.adapters.forge.bodies import seconds_of
+from app.adapters.forge.bodies import reset_of, seconds_of
 from app.adapters.forge.client import LONGEST_WAIT, Answer, ForgeClient, NotThere
 from app.adapters.forge.paging import Place
 from app.domain.json.objects import is_array, is_object
@@ -280,11 +280,10 @@ class GithubClient(ForgeClient):
 
     def _limited(self, headers: Mapping[str, str]) -> ForgeSilent:
         wait = seconds_of(headers)
-        reset = headers.get("x-ratelimit-reset", "")
         is_spent = headers.get("x-ratelimit-remaining") == "0"
         if is_spent and headers.get("x-ratelimit-resource") == "graphql":
             return self._graphql_limited(headers)
-        if wait is None and is_spent and reset.isascii() and reset.isdigit():
+        if wait is None and is_spent and reset_of(headers) is not None:
             return super()._limited(headers)
         if wait is None:
             # a secondary limit: a minute, then longer each time
@@ -294,10 +293,9 @@ class GithubClient(ForgeClient):
 
     def _graphql_limited(self, headers: Mapping[str, str]) -> ForgeSilent:
         """Return the silence of GraphQL alone, until its budget is a new one."""
-        wait = seconds_of(headers)
-        reset = headers.get("x-ratelimit-reset", "")
-        if wait is None and reset.isascii() and reset.isdigit():
-            wait = round(int(reset[:12]) - self._wall() - self.ahead)
+        wait, reset = seconds_of(headers), reset_of(headers)
+        if wait is None and reset is not None:
+            wait = round(reset - self._wall() - self.ahead)
         wait = min(max(FIRST_WAIT if wait is None else wait, 1), LONGEST_WAIT)
         self._graphql_closed_until = self._now() + wait
         return ForgeSilent(_SPENT, retry_after=wait)

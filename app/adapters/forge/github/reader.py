@@ -9,7 +9,15 @@ from time import sleep
 from typing import Any
 
 from app.adapters.forge.client import Answer, NotThere
-from app.adapters.forge.gitea_rows import Row, name_of, part_of, path_of, said_by, text_of
+from app.adapters.forge.gitea_rows import (
+    Row,
+    name_of,
+    part_of,
+    path_of,
+    said_by,
+    switched_off,
+    text_of,
+)
 from app.adapters.forge.github.app import AppSignIn
 from app.adapters.forge.github.client import GithubClient, TokenSignIn
 from app.adapters.forge.github.rows import home_of, is_own, refusal_of, repository_of
@@ -145,12 +153,8 @@ class GithubReader:
             return answer.row if self._is_from(repo, answer.row) else None
         if answer.status not in _MISSING:
             raise ForgeSilent(f"it answered {answer.status}")
-        home = self.home(repo)
-        switch = "has_issues" if below.startswith("/issues") else "has_pull_requests"
-        if not home.get(switch, True):
-            what = switch.removeprefix("has_").replace("_", " ")
-            said = f"{what} are switched off in {name_of(repo)}"
-            raise ForgeSilent(said, needs_attention=True)
+        if silence := switched_off(repo, self.home(repo), below):
+            raise silence
         return None
 
     def home(self, repo: Repository) -> Row:

@@ -175,9 +175,10 @@ def edited(issue: Row, since: datetime | None, writers: Collection[int]) -> bool
     told = part_of(issue, "userContentEdits")
     listed = told.get("nodes")
     nodes = [one for one in listed if is_object(one)] if is_array(listed) else []
-    # the first text is listed, too
-    texts = [one for one in nodes if one.get("editedAt") == issue.get("createdAt")]
-    late = [one for one in nodes if one not in texts[-1:] and not _is_before(one, since)]
+    # the first text is listed, too, as the oldest; others of its second are changes
+    is_first = bool(nodes) and nodes[-1].get("editedAt") == issue.get("createdAt")
+    changes = nodes[:-1] if is_first else nodes
+    late = [one for one in changes if not _is_before(one, since)]
     # one that is not listed may be anybody's
     is_whole = bool(late) and told.get("totalCount") == len(nodes)
     return not is_whole or any(

@@ -7,7 +7,8 @@ import email.utils
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,16 @@ class GithubApp:
         # what its installations have accepted, if that is less
         self.accepted: dict[str, str] | None = None
         self.lent = 0
+
+
+@contextmanager
+def github_with_shop(folder: Path) -> Iterator[GithubTwin]:
+    """Run a GitHub with the repository acme/shop, to which the bot's token may write."""
+    with GithubTwin(folder) as twin:
+        twin.add_token("TOKEN_BOT")
+        twin.add_repository("acme/shop")
+        yield twin
+        twin.before = None
 
 
 class GithubTwin(ForgeTwin):
