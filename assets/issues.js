@@ -2,8 +2,8 @@
 // stays on its issue while others come and go.
 //
 // A list with data-drop has rows with data-row that are draggable. Its element gets `grabbed` and
-// `released` around a drag, so that the server draws nothing meanwhile, and `dropped` with
-// {id, place}: how many other cards stay above it.
+// `released` around a drag, so that the server draws nothing meanwhile, `dropped` with {id, place}:
+// how many other cards stay above it, and `stepped` with {id, step}: -1 is one card up.
 (() => {
   "use strict";
   let held = null;
@@ -62,8 +62,8 @@
     const card = event.altKey && step && event.target.closest?.("[data-drop] > [data-row]");
     if (!card) return;
     event.preventDefault();
-    const list = card.parentElement, all = cards(list), place = all.indexOf(card) + step;
-    if (place >= 0 && place < all.length) tell(list, "dropped", { id: card.dataset.row, place });
+    // a step, not a place: a second press may come before the first one is drawn
+    tell(card.parentElement, "stepped", { id: card.dataset.row, step });
   });
 
   // --- the focus follows its issue: a row that moves or is drawn anew would lose it

@@ -38,6 +38,7 @@ class IssueLabels:
         self._change = change
         self._issue: IssueOut | None = None
         self._drawn: tuple[list[str], bool] | None = None
+        self._adding = ""
         with testid(ui.element("div").classes("line labels"), "issue-labels"):
             self._chips = ui.element("div").classes("line")
             self._new = testid(ui.input(placeholder="Add a label"), "new-label")
@@ -49,6 +50,9 @@ class IssueLabels:
     def show(self, issue: IssueOut, *, is_archived: bool) -> None:
         """Show the present labels."""
         self._issue = issue
+        if self._adding in issue.labels and self._adding == self._typed:
+            self._new.set_value("")
+            self._adding = ""
         for shown in (self._new, self._plus):
             shown.set_visibility(not is_archived)
         if self._drawn == (issue.labels, is_archived):
@@ -71,14 +75,18 @@ class IssueLabels:
             others = [one for one in self._issue.labels if one != label]
             await self._change(labelled(self._issue, others))
 
+    @property
+    def _typed(self) -> str:
+        return (self._new.value or "").strip()
+
     async def _add(self) -> None:
-        label = (self._new.value or "").strip()
+        self._adding = label = self._typed
         if self._issue is None or not label:
             return
-        if label not in self._issue.labels:
-            await self._change(labelled(self._issue, [*self._issue.labels, label]))
         if label in self._issue.labels:
             self._new.set_value("")
+        else:
+            await self._change(labelled(self._issue, [*self._issue.labels, label]))
 
 
 class IssuePanel:

@@ -41,10 +41,11 @@ class Board:
         state: IssueBoardState,
         act: Callable[[str], Awaitable[None]],
         drop: Callable[[str, int], Awaitable[None]],
+        step: Callable[[str, int], Awaitable[None]],
         hold: Hold,
     ) -> None:
         self._session, self._state = session, state
-        self._drop = drop
+        self._drop, self._step = drop, step
         self._parts: dict[IssueState, _Part] = {}
         with testid(ui.element("div").classes("issues-board"), "issues-board") as self._box:
             for states in COLUMNS:
@@ -60,6 +61,7 @@ class Board:
         ready.props["data-drop"] = ""
         ready.props["title"] = HINT
         ready.on("dropped", self._dropped, js_handler=DETAIL)
+        ready.on("stepped", self._stepped, js_handler=DETAIL)
         ready.on("grabbed", partial(hold, is_held=True), js_handler="() => emit()")
         ready.on("released", partial(hold, is_held=False), js_handler="() => emit()")
 
@@ -82,6 +84,11 @@ class Board:
         sent = detail_of(event.args)
         if isinstance(place := sent.get("place"), int):
             await self._drop(str(sent.get("id")), place)
+
+    async def _stepped(self, event: Any) -> None:
+        sent = detail_of(event.args)
+        if (step := sent.get("step")) in (-1, 1):
+            await self._step(str(sent.get("id")), step)
 
 
 class _Part:

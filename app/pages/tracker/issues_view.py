@@ -64,7 +64,7 @@ class IssuesView:
             self._told = testid(ui.html("", sanitize=clean), "issues-told")
             self._none = testid(ui.html("", sanitize=clean).classes("empty"), "no-issues")
             self._table = IssuesTable(session, self._state, self._act, self._show)
-            self._board = Board(session, self._state, self._act, self._drop, self._hold)
+            self._board = Board(session, self._state, self._act, self._drop, self._step, self._hold)
         self._show()
         session.on("project.changed", self._follow)
         session.on_return(self._load_all)
@@ -278,6 +278,12 @@ class IssuesView:
     async def _drop(self, key: str, place: int) -> None:
         async with self._moving:
             await self._move(key, place)
+
+    async def _step(self, key: str, step: int) -> None:
+        async with self._moving:
+            place = self._state.place_beside(key, step)
+            if place is not None:
+                await self._move(key, place)
 
     async def _move(self, key: str, place: int) -> None:
         issue = self._state.get(key)

@@ -237,6 +237,14 @@ class IssueBoardState:
         others = [one for one in ready if key_of(one) != key]
         return drop_of(_card(moved), [_card(one) for one in others], place)
 
+    def place_beside(self, key: str, step: int) -> int | None:
+        """Return the place of a ready card after a step of -1 or 1, None past the ends."""
+        keys = [key_of(one) for one in self.column(IssueState.READY).rows]
+        if key not in keys:
+            return None
+        place = keys.index(key) + step
+        return place if 0 <= place < len(keys) else None
+
     async def move(
         self,
         key: str,

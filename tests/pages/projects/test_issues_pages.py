@@ -199,7 +199,7 @@ async def test_labels_are_added_and_taken_away_and_anothers_stay(
     await user.should_see("Mark not ready")
     await house.api_of(user).change_issue(project.id, 1, labels=["urgent", "theirs"])
     await user.should_see("theirs")
-    user.find("urgent").click()
+    user.find("urgent ×").click()
     await until(lambda: len(user.find(marker="label").elements) == 1)
     assert (await stands(house, user, project)).labels == ["theirs"]
 

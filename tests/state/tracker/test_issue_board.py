@@ -171,3 +171,11 @@ def test_each_press_is_one_change_that_loses_nobodys_labels() -> None:
     assert toggled_ready(ready) == {"labels": [], "was": {"labels": ["ready-for-agent"]}}
     closed = plain.model_copy(update={"state": "closed"})
     assert (turned(plain), turned(closed)) == ({"state": "closed"}, {"state": "open"})
+
+
+def test_a_step_is_taken_from_where_a_card_stands_now() -> None:
+    state = loaded(
+        *(an_issue(f"shop#{number}") for number in (1, 2, 3)), an_issue("shop#4", "done")
+    )
+    steps = [("shop:1", -1), ("shop:1", 1), ("shop:3", -1), ("shop:3", 1), ("shop:4", -1)]
+    assert [state.place_beside(key, step) for key, step in steps] == [None, 1, 1, None, None]
