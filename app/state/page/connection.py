@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
@@ -84,7 +85,9 @@ class LatestRequest(Generic[Answer]):
     ) -> None:
         self._ask: Callable[[], Awaitable[Answer]] | None = ask
         self._show: Callable[[Answer], None] = show
-        self._is_asking = self._is_wanted = False
+        self._turn = asyncio.Lock()
+        # how many calls came, and how many of them came before the newest fetch began
+        self._calls = self._served = 0
 
     def end(self) -> None:
         """Drop both callbacks: responses that arrive later are not shown."""
@@ -92,18 +95,14 @@ class LatestRequest(Generic[Answer]):
         self._ask = None
 
     async def request(self) -> None:
-        """Fetch and show until no call came during the last fetch. Raises what `ask` raises."""
-        self._is_wanted = True
-        if self._is_asking:
-            return
-        self._is_asking = True
-        try:
-            while self._is_wanted and self._ask is not None:
-                self._is_wanted = False
-                answer = await self._ask()
-                self._show(answer)
-        finally:
-            self._is_asking = False
+        """Return once a fetch that began after this call is shown. Raises what `ask` raises."""
+        self._calls += 1
+        called = self._calls
+        async with self._turn:
+            if self._served >= called or self._ask is None:
+                return
+            self._served = self._calls
+            self._show(await self._ask())
 
 
 class Coalescer:

@@ -30,11 +30,30 @@ async def test_what_changed_while_asking_is_shown_in_the_end() -> None:
     first = asyncio.create_task(latest.request())
     await asyncio.sleep(0)
     source.truth = 1
-    await asyncio.gather(*(latest.request() for _ in range(20)))
+    others = [asyncio.create_task(latest.request()) for _ in range(20)]
+    await asyncio.sleep(0)
     source.gate.set()
-    await first
+    await asyncio.gather(first, *others)
     assert shown == [0, 1]
     assert source.asked == 2
+
+
+async def test_a_call_returns_only_once_what_it_asked_for_is_shown() -> None:
+    source, shown = Source(), list[int]()
+    latest = LatestRequest(source.ask, shown.append)
+    first = asyncio.create_task(latest.request())
+    await asyncio.sleep(0)
+    source.truth = 1
+
+    async def change() -> list[int]:
+        await latest.request()
+        return list(shown)
+
+    changed = asyncio.create_task(change())
+    await asyncio.sleep(0)
+    source.gate.set()
+    await first
+    assert await changed == [0, 1]
 
 
 async def test_a_question_that_fails_does_not_block_the_next() -> None:
