@@ -82,10 +82,10 @@ class ForgeClient:
     a refused token never: a person has to replace that, which makes another client.
     """
 
-    # what asks for a whole page; the size comes first
     paging: Mapping[str, int] = {"limit": PAGE_SIZE, "page": 1}
     # False where no list tells how many entries it has, so that only a second look shows a change
     tells_totals = True
+    refusal = "the forge refused the token"
 
     def __init__(
         self,
@@ -324,7 +324,7 @@ class ForgeClient:
         if status == 429 or (status == 403 and _is_limit(answer)):
             raise self._limited(headers)
         if status == 401:
-            raise self._refuse("the forge refused the token")
+            raise self._refuse(self.refusal)
         if status == 403:
             raise ForgeSilent(self._lacks(answer), needs_attention=True)
         if status in (502, 503, 504):

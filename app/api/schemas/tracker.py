@@ -251,6 +251,12 @@ class ChangeOut(DeliveryOut):
         default=None,
         description="Why it was not merged by itself, or that it was; null if nobody asked for it.",
     )
+    reviews_waiting: int = Field(
+        default=0,
+        description=(
+            "Review comments at its forge that wait for a person: `review_rounds` are used up."
+        ),
+    )
 
 
 class Changes(Answer):

@@ -13,7 +13,7 @@ from app.api.client.protocol import only_given
 from app.cli.client.connection import Misused, Refused, Server, connect
 from app.cli.output.options import DataDir, Json, example, group
 from app.cli.output.terminal import Painted, err, out, print_json
-from app.domain.tracker.forges import ForgeKind
+from app.domain.tracker.forges import ForgeKind, kind_name
 
 Forge = Annotated[
     str, typer.Argument(metavar="FORGE", help="A forge's id or name.", show_default=False)
@@ -68,7 +68,7 @@ def list_forges(json_only: Json = False, data_dir: DataDir = None) -> None:
         print_json(answer)
         return
     rows = [
-        [one["name"], one["kind"], one["url"], one["acts_as"]["login"], _standing(one)]
+        [one["name"], kind_name(one["kind"]), one["url"], one["acts_as"]["login"], _standing(one)]
         for one in answer["items"]
     ]
     out().print_table(["FORGE", "KIND", "ADDRESS", "ACTS AS", ""], rows)
@@ -284,7 +284,7 @@ def _print(forge: dict[str, Any], *, json_only: bool) -> None:
     may = ", ".join(f"may {_RIGHTS[one]}" for one in forge["may"]) or "may do nothing"
     screen = out()
     screen.print(forge["id"])
-    screen.print(f"{forge['name']} ({forge['kind']} {forge['version']})")
+    screen.print(f"{forge['name']} ({kind_name(forge['kind'])} {forge['version']})")
     screen.print(f"acts as {forge['acts_as']['login'] or 'somebody it does not name'}, {may}")
     if forge["needs_attention"]:
         screen.print(Painted(forge["needs_attention"], "yellow"))

@@ -83,7 +83,8 @@ class ChangeFacts:
     `checks` counts the required checks of the last round, `red` those of them that did not pass.
     `cost_usd` adds the runs that worked on it, None if none of them reported a cost;
     `cost_unknown` counts those that did not. `conflicts` are the files in which its merge
-    conflicts, None while that is unknown. `ci_failed` is what its forge says of its head.
+    conflicts, None while that is unknown. `ci_failed` is what its forge says of its head;
+    `reviews_waiting` counts review comments there that no run works through.
     """
 
     branch: str
@@ -101,6 +102,7 @@ class ChangeFacts:
     cost_unknown: int = 0
     conflicts: tuple[str, ...] | None = None
     ci_failed: bool = False
+    reviews_waiting: int = 0
 
     @property
     def sentence(self) -> str:
@@ -112,6 +114,9 @@ class ChangeFacts:
             words.append(f"{passed} of {self.checks} checks passed")
         if self.ci_failed:
             words.append(CI_FAILED)
+        if self.reviews_waiting:
+            waiting = self.reviews_waiting
+            words.append(f"{waiting} review comment{'s wait' if waiting > 1 else ' waits'}")
         if self.conflicts:
             words.append(CONFLICTS)
         return " · ".join(words)

@@ -40,6 +40,18 @@ class ForgeKind(StrEnum):
     GITHUB = "github"
 
 
+_KIND_NAMES = {
+    ForgeKind.FORGEJO: "Forgejo",
+    ForgeKind.GITEA: "Gitea",
+    ForgeKind.GITHUB: "GitHub",
+}
+
+
+def kind_name(kind: str | None) -> str:
+    """Return the name of a kind of forge as it is written, "forge" for one that is unknown."""
+    return _KIND_NAMES[ForgeKind(kind)] if kind in set(ForgeKind) else "forge"
+
+
 class Place(StrEnum):
     """Where a comment on a pull request stands: below it, with a review, or on a line."""
 

@@ -13,7 +13,13 @@ from app.api.schemas.inbox import InboxItem
 from app.pages.components.markup import markdown_html, plain
 from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.review.change_dialogs import Act, ChangeDialogs
-from app.pages.review.change_header import ChangeHeader, CiBanner, ConflictBanner, Place
+from app.pages.review.change_header import (
+    ChangeHeader,
+    CiBanner,
+    ConflictBanner,
+    Place,
+    ReviewsBanner,
+)
 from app.pages.review.change_rounds import ChecksTab, RunsTab
 from app.pages.review.change_side import ChangeSide
 from app.pages.review.change_talk import Conversation
@@ -98,6 +104,7 @@ class ChangeScreen:
                 with ui.element("div").classes("change-body"):
                     self._conflicts = ConflictBanner(session, project.id)
                     self._ci = CiBanner(session, project.id)
+                    self._reviews = ReviewsBanner()
                     self._body = self._draw_body()
                 self._side = ChangeSide(session, project, self._dialogs, self._asked)
             self._show()
@@ -144,6 +151,7 @@ class ChangeScreen:
         view, word = self._view, self._record.word
         self._conflicts.show(view)
         self._ci.show(view)
+        self._reviews.show(view.snapshot.change)
         self._header.show(view)
         self._side.show(view, word)
         if isinstance(self._body, FilesTab):

@@ -184,6 +184,25 @@ class CiBanner:
             self._button.set_enabled(True)
 
 
+class ReviewsBanner:
+    """The review comments at the forge that no run works through by itself any more."""
+
+    def __init__(self) -> None:
+        with testid(ui.element("div").classes("banner wait"), "change-reviews") as self._box:
+            self._words = ui.html("", sanitize=clean).classes("grow")
+
+    def show(self, change: ChangeOut) -> None:
+        """Show how many comments of an open change wait."""
+        count = change.reviews_waiting
+        self._box.set_visibility(count > 0 and change.state == "open")
+        wait = "wait" if count != 1 else "waits"
+        self._words.set_content(
+            f"<b>{icon('circle-alert')} {counted(count, 'review comment')} {wait} for you</b>"
+            "<div>No more runs start for reviews by themselves: the project's rounds of review are "
+            "used up. Request changes to start one; the comments are then worked through.</div>"
+        )
+
+
 def _chips(project: ProjectOut, view: ChangeView) -> list[str]:
     snapshot = view.snapshot
     change, runs = snapshot.change, snapshot.runs

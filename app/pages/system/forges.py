@@ -10,6 +10,7 @@ from nicegui import ui
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import ForgeOut
 from app.domain.text.durations import two_units
+from app.domain.tracker.forges import kind_name
 from app.pages.components.buttons import button, link_button
 from app.pages.components.chips import pill_html
 from app.pages.components.fields import Field, area_field, text_field
@@ -151,7 +152,7 @@ def card_html(forge: ForgeOut) -> str:
     said = f'<p class="wait">{text(trouble)}</p>' if trouble else ""
     return (
         f'<div class="line"><b class="name">{text(forge.name)}</b>{pill}</div>'
-        f'<p class="sub"><code>{text(forge.url)}</code> · {text(forge.kind)} '
+        f'<p class="sub"><code>{text(forge.url)}</code> · {kind_name(forge.kind)} '
         f"{text(forge.version)}</p>"
         f'<p class="sub">Acts as <b>{who}</b>, may {text(may)}.</p>'
         f'<p class="sub" data-testid="forge-spending">{text(spent_text(forge))}</p>{said}'

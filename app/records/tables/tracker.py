@@ -248,6 +248,8 @@ class ChangeRequest(SQLModel, table=True):
     autoland_seen: str | None = None
     # what speaks for a merge by itself that is about to be tried
     landing: str | None = Field(default=None, sa_type=Text)
+    # review comments by people that no run works through, as the rounds are used up
+    reviews_waiting: int = 0
     # what CI at its forge said, as `app.domain.tracker.ci` reads it, and of which commit
     ci_seen: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
 

@@ -52,6 +52,7 @@ class ForgeRounds:
     def __init__(self, context: Context, accept: AcceptService, fixing: CiFixing) -> None:
         self._stores = context.stores
         self._runs = context.ledgers.runs
+        self._tracker = context.ledgers.tracker
         self._forges = context.ledgers.forges
         self._handovers = HandoverLedger(context.ledgers.runs)
         self._comments = ForgeComments(context.stores)
@@ -62,6 +63,8 @@ class ForgeRounds:
         self._fixing = fixing
         # by change: the last update of its pull request that holds nothing new
         self._seen: dict[tuple[str, int], datetime] = {}
+        # by change: the update, the runs and the rounds for which comments were left to a person
+        self._left: dict[tuple[str, int], tuple[datetime | None, int, int]] = {}
         # by change: until when a start that was refused is not tried again
         self._rests: dict[tuple[str, int], datetime] = {}
 
@@ -175,12 +178,19 @@ class ForgeRounds:
         """Start a run for comments that no run has worked through; True if one was started."""
         place = change.project_id, change.number
         begun = [one for one in taken if one.run_id is None]
-        if not begun and state.updated_at is not None and self._seen.get(place) == state.updated_at:
-            return False
-        if not begun and _in_a_row(runs, REVIEW) >= project.review_rounds:
+        left = state.updated_at, len(runs), project.review_rounds
+        if not begun and self._is_nothing_new(place, left):
             return False
         wishes = self._wishes(project, requests, change)
         known = {(one.place, one.comment_id): one for one in taken}
+        is_used_up = not begun and _in_a_row(runs, REVIEW) >= project.review_rounds
+        unknown = [one for one in wishes if (one.place, one.id) not in known]
+        self._note_waiting(change, len(unknown) if is_used_up else 0)
+        settled = _settled(state, now)
+        if is_used_up:
+            if settled is not None:
+                self._left[place] = left
+            return False
         if begun:
             # a server ended while it started this run: the same key finds out whether it did
             key = begun[0].key
@@ -193,18 +203,30 @@ class ForgeRounds:
                 if (row := known.get((one.place, one.id))) is not None and row.key == key
             ]
         else:
-            fresh = _fitting([one for one in wishes if (one.place, one.id) not in known])
+            fresh = _fitting(unknown)
             key = f"{REVIEW} {_digest(change, fresh)}"
         if not fresh:
             if begun:
                 self._comments.let_go(project.id, key)
-            elif state.updated_at is not None and now - state.updated_at > SAME_SECOND:
-                self._seen[place] = state.updated_at
+            elif settled is not None:
+                self._seen[place] = settled
             return False
         if not begun:
             self._comments.take_up(_rows(change, fresh, key, now))
             failpoint("reviews.taken_up")
         return self._work_through(project, change, fresh, key, now)
+
+    def _is_nothing_new(
+        self, place: tuple[str, int], left: tuple[datetime | None, int, int]
+    ) -> bool:
+        updated_at = left[0]
+        if updated_at is None:
+            return False
+        return self._seen.get(place) == updated_at or self._left.get(place) == left
+
+    def _note_waiting(self, change: ChangeRequest, count: int) -> None:
+        if change.reviews_waiting != count:
+            self._tracker.update_change(change.project_id, change.number, reviews_waiting=count)
 
     def _wishes(
         self, project: Project, requests: PullRequests, change: ChangeRequest
@@ -313,6 +335,12 @@ class ForgeRounds:
                 repository_of(project), change.number, run_id, threads, _words(run, run_id)
             )
             self._comments.note_answer(project.id, run_id)
+
+
+def _settled(state: RequestState, now: datetime) -> datetime | None:
+    """Return the last update of a pull request, None while another may follow in its second."""
+    at = state.updated_at
+    return at if at is not None and now - at > SAME_SECOND else None
 
 
 def _words(run: Run | None, run_id: str) -> str:

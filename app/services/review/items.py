@@ -165,6 +165,7 @@ def of_change(change: ChangeRequest, work: Work | None) -> Item:
         cost_unknown=work.cost_unknown if work else 0,
         conflicts=None if change.conflicts is None else tuple(change.conflicts),
         ci_failed=change.ci["state"] == CiState.FAILED,
+        reviews_waiting=change.reviews_waiting,
     )
     return Item(
         id=f"{ItemKind.CHANGE}:{change.project_id}:{change.number}",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from app.api.schemas import ForgeAtOut, ForgeOut
-from app.domain.tracker.forges import forge_addresses, full_name
+from app.domain.tracker.forges import forge_addresses, full_name, kind_name
 
-_KINDS = {"forgejo": "Forgejo", "gitea": "Gitea", "github": "GitHub"}
 _RIGHTS = {"push": "push", "pull_requests": "open pull requests", "issues": "change issues"}
 
 
@@ -62,7 +61,7 @@ class ForgeChoice:
         found = self.found
         if found is None or found.url is None:
             return (found.because or "") if found else ""
-        kind = _KINDS.get(found.kind or "", "forge")
+        kind = kind_name(found.kind)
         if found.forge is None:
             return f"{found.url} is a {kind} that Runyard has no token for yet."
         said = f"{found.forge.name} ({kind}): {standing_words(found.forge)}."

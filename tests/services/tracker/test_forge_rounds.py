@@ -83,6 +83,12 @@ def red(plane: RealPlane, shop: Hosted, project: Project) -> ChangeRequest:
     return only_change(plane, project)
 
 
+def row_of(plane: RealPlane) -> str:
+    """Return what the one row of the inbox says."""
+    (item,) = plane.services.inbox.all()
+    return item.sentence
+
+
 def prompt_of(plane: RealPlane, run: Run) -> str:
     """Return what the agent of a run was told."""
     return plane.services.prompts.of_run(run.id)[0].text
@@ -272,10 +278,16 @@ def test_rounds_of_review_end_until_a_person_takes_part(
             plane.see_end(open_run[0])
         look(plane)
     assert len(rounds(plane, change)) == 1
+    assert only_change(plane, project).reviews_waiting == 1
+    assert row_of(plane).endswith("1 review comment waits")
+    shop.say(change.number, "acme", "@runyard three")
+    look(plane)
+    assert row_of(plane).endswith("2 review comments wait")
     plane.finish(project, task="Add to it.", pr_number=change.number)
     look(plane)
     newest = rounds(plane, change)[-1]
     assert "two" in prompt_of(plane, newest)
+    assert only_change(plane, project).reviews_waiting == 0
     assert "one" not in [one["text"] for one in newest.review or ()]
 
 

@@ -112,7 +112,7 @@ def test_a_key_that_is_refused_for_itself_is_not_tried_twice(
     other = generate_private_key(public_exponent=65537, key_size=2048)
     sign_in = AppSignIn(f"{twin.url}/api/v3", APP, pem(other), now=clock)
     for _ in range(2):
-        with pytest.raises(ForgeSilent, match="refused the token"):
+        with pytest.raises(ForgeSilent, match="refused the App's ID or private key"):
             sign_in.slug()
     assert len(twin.asked) == 1
 

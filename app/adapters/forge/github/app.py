@@ -71,6 +71,12 @@ class _Lent:
     until: datetime
 
 
+class _AppClient(GithubClient):
+    """Talks to GitHub as the App itself."""
+
+    refusal = "GitHub refused the App's ID or private key"
+
+
 class AppSignIn:
     """The sign-in of one App; `note` is told each token that it was lent, to be masked."""
 
@@ -87,7 +93,7 @@ class AppSignIn:
         self._claims = _Claims(app_id, read_key(private_key), now, lambda: self._client.ahead)
         self._now, self._note = now, note
         # one for all, so that its pauses hold for everybody
-        self._client = GithubClient(
+        self._client = _AppClient(
             api, self._claims, meter=meter, wall=lambda: self._now().timestamp()
         )
         self._guard = threading.RLock()
