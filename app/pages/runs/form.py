@@ -73,6 +73,8 @@ class RunFormView:
             self._notices.draw_rate_limit()
         self._box = box
         box.on("keydown.enter", self.submit, js_handler=SEND_KEYS)
+        # after the machine slept, the timer is late; the browser's clock may be a little ahead
+        box.on("over", lambda: ui.timer(0.5, self._ask_quota, once=True))
         self._keeper = DraftKeeper(session, form, box, branches, self._take_back, is_page=is_page)
         session.on("quota.changed", self._ask_quota)
         session.on("project.changed", self._follow)
@@ -139,7 +141,8 @@ class RunFormView:
             return
         try:
             api = self._session.api
-            self._form.quota, self._session.system = await asyncio.gather(api.quota(), api.system())
+            self._form.quota, system = await asyncio.gather(api.quota(), api.system())
+            self._session.note_system(system)
         except (ApiProblem, NoAnswer):
             # the server checks the quota anyway; the banner is only a courtesy
             self._form.quota = None

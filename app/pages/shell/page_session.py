@@ -129,10 +129,10 @@ class PageSession:
         self._on_drawn = lambda: None
 
     async def _ask(self, *, lacks_projects: bool = False) -> None:
-        projects, self.system = await asyncio.gather(
+        projects, system = await asyncio.gather(
             self._projects(lacks_projects=lacks_projects), self.api.system()
         )
-        self._offset = self.system.now - datetime.now(UTC)
+        self.note_system(system)
         self.knows_projects = projects is not None
         if projects is not None and not self.client.is_deleted:
             self.board.replace(projects)
@@ -144,6 +144,11 @@ class PageSession:
             if lacks_projects and problem.code == "store_unavailable":
                 return None
             raise
+
+    def note_system(self, system: SystemOut) -> None:
+        """Keep what the server said of itself, and its time."""
+        self.system = system
+        self._offset = system.now - datetime.now(UTC)
 
     def now(self) -> datetime:
         """Return the current time on the server's clock."""
