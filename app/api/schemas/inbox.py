@@ -31,6 +31,10 @@ class ChangeFactsOut(Answer):
     conflicts: list[str] | None = Field(
         default=None, description="Files in which its merge conflicts; null while unknown."
     )
+    ci_failed: bool = Field(default=False, description="CI of its forge failed on its head.")
+    reviews_waiting: int = Field(
+        default=0, description="Review comments at its forge that no run works through."
+    )
 
 
 class InboxItem(Answer):

@@ -173,6 +173,11 @@ def _change_parts(facts: ChangeFactsOut) -> list[str]:
     parts.append(size_html(facts.additions, facts.deletions))
     parts.append(f'<span class="wide">{counted(facts.files_changed, "file")}</span>')
     parts.append(checks_html(facts))
+    if facts.ci_failed:
+        parts.append(f'<span class="k cs">{icon("x", kind="s")}CI failed</span>')
+    if waiting := facts.reviews_waiting:
+        words = f"{counted(waiting, 'review comment')} {'waits' if waiting == 1 else 'wait'}"
+        parts.append(f'<span class="k cw">{words}</span>')
     if facts.conflicts:
         files = plain_html(", ".join(facts.conflicts))
         sign = icon("git-merge", kind="s")

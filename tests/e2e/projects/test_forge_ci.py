@@ -1,4 +1,4 @@
-"""Red CI of a forge in a browser: shown on the change, and fixed by the agent at a press."""
+"""A change at a forge in a browser: red CI and reviews that wait, shown and worked through."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.builders.scenes import expect_no_sideways_scroll
 from tests.drivers.servers.processes import RunyardServer, wait_for
+from tests.drivers.web.visibility import barriers
 from tests.fakes.forges.twin import ForgeTwin
 
 COMMITS = "date +%N >> a.txt && git add -A && git commit -qm 'Mend a'"
@@ -29,6 +30,13 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeTwin]:
         yield twin
 
 
+@pytest.fixture(scope="module")
+def change(server: RunyardServer, twin: ForgeTwin) -> str:
+    """The path of a change at the forge."""
+    with server.client() as client:
+        return delivered(client, twin)
+
+
 def delivered(client: httpx.Client, twin: ForgeTwin) -> str:
     """Add the forge and its project, run its issue, and return the path of the change."""
     client.post("/forges", json={"url": twin.url, "token": "TOKEN_BOT"}).raise_for_status()
@@ -44,11 +52,10 @@ def delivered(client: httpx.Client, twin: ForgeTwin) -> str:
 
 
 def test_red_ci_is_shown_on_the_change_and_the_agent_fixes_it_at_a_press(
-    page: Page, server: RunyardServer, twin: ForgeTwin
+    page: Page, server: RunyardServer, twin: ForgeTwin, change: str
 ) -> None:
-    shop = twin.hosted["acme/shop"]
+    shop, path = twin.hosted["acme/shop"], change
     with server.client() as client:
-        path = delivered(client, twin)
         head = client.get(path).json()["head_sha"]
         page.goto(f"{server.page_url}{path}")
         expect(page.get_by_test_id("change-ci")).to_be_hidden()
@@ -58,6 +65,8 @@ def test_red_ci_is_shown_on_the_change_and_the_agent_fixes_it_at_a_press(
         expect(banner).to_contain_text("ci.yml / build (push)")
         expect(page.get_by_test_id("change-header")).to_contain_text("CI failed")
         expect_no_sideways_scroll(page)
+        [item] = client.get("/inbox").json()["items"]
+        assert item["facts"]["ci_failed"]
         told = client.get(path).json()
         failed = {"state": "failed", "failed": ["ci.yml / build (push)"]}
         assert {name: told["ci"][name] for name in failed} == failed
@@ -74,3 +83,28 @@ def test_red_ci_is_shown_on_the_change_and_the_agent_fixes_it_at_a_press(
         with twin.guard:
             shop.desk.report(changed["head_sha"], "ci.yml / build (push)", "success")
         expect(page.get_by_test_id("change-header")).to_contain_text("CI passed")
+
+
+def test_reviews_wait_visibly_once_the_rounds_are_used_up(
+    page: Page, server: RunyardServer, twin: ForgeTwin, change: str
+) -> None:
+    shop = twin.hosted["acme/shop"]
+    project, _, number = change.partition("/changes/")
+    banner = page.get_by_test_id("change-reviews")
+    with server.client() as client:
+        client.patch(project, json={"review_rounds": 0}).raise_for_status()
+        page.goto(f"{server.page_url}{change}")
+        expect(page.get_by_test_id("change-header")).to_be_visible()
+        expect(banner).to_be_hidden()
+        for words in ("@runyard add a test", "@runyard name it"):
+            with twin.guard:
+                shop.say(int(number), "acme", words)
+        expect(banner).to_contain_text("2 review comments wait for you")
+        expect_no_sideways_scroll(page)
+        assert barriers(page) == []
+        page.goto(server.page_url)
+        expect(page.get_by_test_id("inbox-item")).to_contain_text("2 review comments wait")
+        page.goto(f"{server.page_url}{change}")
+        client.patch(project, json={"review_rounds": 1}).raise_for_status()
+        expect(banner).to_be_hidden()
+        wait_for(client, change, lambda one: one["reviews_waiting"] == 0)
