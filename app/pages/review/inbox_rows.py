@@ -176,8 +176,8 @@ def _change_parts(facts: ChangeFactsOut) -> list[str]:
     if facts.ci_failed:
         parts.append(f'<span class="k cs">{icon("x", kind="s")}CI failed</span>')
     if waiting := facts.reviews_waiting:
-        words = f"{counted(waiting, 'review comment')} {'waits' if waiting == 1 else 'wait'}"
-        parts.append(f'<span class="k cw">{words}</span>')
+        about = "Review comments that wait for you"
+        parts.append(f'<span class="k cw" title="{about}">{counted(waiting, "comment")}</span>')
     if facts.conflicts:
         files = plain_html(", ".join(facts.conflicts))
         sign = icon("git-merge", kind="s")

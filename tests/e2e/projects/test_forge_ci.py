@@ -103,7 +103,7 @@ def test_reviews_wait_visibly_once_the_rounds_are_used_up(
         expect_no_sideways_scroll(page)
         assert barriers(page) == []
         page.goto(server.page_url)
-        expect(page.get_by_test_id("inbox-item")).to_contain_text("2 review comments wait")
+        expect(page.get_by_test_id("inbox-item")).to_contain_text("2 comments")
         page.goto(f"{server.page_url}{change}")
         client.patch(project, json={"review_rounds": 1}).raise_for_status()
         expect(banner).to_be_hidden()
