@@ -182,14 +182,13 @@ class ForgeRounds:
         if not begun and self._is_nothing_new(place, left):
             return False
         wishes = self._wishes(project, requests, change)
-        known = {(one.place, one.comment_id): one for one in taken}
+        known = {(one.place, one.comment_id) for one in taken}
         is_used_up = not begun and _in_a_row(runs, REVIEW) >= project.review_rounds
         unknown = [one for one in wishes if (one.place, one.id) not in known]
         self._note_waiting(change, len(unknown) if is_used_up else 0)
         settled = _settled(state, now)
         if is_used_up:
-            if settled is not None:
-                self._left[place] = left
+            self._left |= {place: left} if settled else {}
             return False
         if begun:
             # a server ended while it started this run: the same key finds out whether it did
@@ -197,11 +196,7 @@ class ForgeRounds:
             if accepted := [one for one in runs if one.provenance.get(ROUND) == key]:
                 self._comments.note_run(project.id, key, accepted[0].id)
                 return True
-            fresh = [
-                one
-                for one in wishes
-                if (row := known.get((one.place, one.id))) is not None and row.key == key
-            ]
+            fresh = _taken_with(key, wishes, taken)
         else:
             fresh = _fitting(unknown)
             key = f"{REVIEW} {_digest(change, fresh)}"
@@ -335,6 +330,12 @@ class ForgeRounds:
                 repository_of(project), change.number, run_id, threads, _words(run, run_id)
             )
             self._comments.note_answer(project.id, run_id)
+
+
+def _taken_with(key: str, wishes: Sequence[Wish], taken: Sequence[ForgeComment]) -> list[Wish]:
+    """Return the wishes that were recorded for the run with this key."""
+    places = {(one.place, one.comment_id) for one in taken if one.key == key}
+    return [one for one in wishes if (one.place, one.id) in places]
 
 
 def _settled(state: RequestState, now: datetime) -> datetime | None:
