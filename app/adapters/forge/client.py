@@ -82,7 +82,7 @@ class ForgeClient:
     a refused token never: a person has to replace that, which makes another client.
     """
 
-    paging: Mapping[str, int] = {"limit": PAGE_SIZE, "page": 1}
+    paging: Mapping[str, int] = {"limit": PAGE_SIZE, "page": 1}  # asks for a whole page, size first
     # False where no list tells how many entries it has, so that only a second look shows a change
     tells_totals = True
     refusal = "the forge refused the token"
