@@ -198,8 +198,8 @@ class ReviewsBanner:
         wait = "wait" if count != 1 else "waits"
         self._words.set_content(
             f"<b>{icon('circle-alert')} {counted(count, 'review comment')} {wait} for you</b>"
-            "<div>No more runs start for reviews by themselves: the project's rounds of review are "
-            "used up. Request changes to start one; the comments are then worked through.</div>"
+            "<div>The rounds of review are used up, so no run starts for these by itself. Request "
+            "changes or write to the agent, and it works through these as well.</div>"
         )
 
 

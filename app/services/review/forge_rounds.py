@@ -61,10 +61,9 @@ class ForgeRounds:
         self._locks = context.locks
         self._accept = accept
         self._fixing = fixing
-        # by change: the last update of its pull request that holds nothing new
-        self._seen: dict[tuple[str, int], datetime] = {}
-        # by change: the update, the runs and the rounds for which comments were left to a person
-        self._left: dict[tuple[str, int], tuple[datetime | None, int, int]] = {}
+        # by change: the last update of its pull request, the number of runs and the rounds allowed
+        # when there was nothing to start
+        self._seen: dict[tuple[str, int], tuple[datetime | None, int, int]] = {}
         # by change: until when a start that was refused is not tried again
         self._rests: dict[tuple[str, int], datetime] = {}
 
@@ -178,18 +177,14 @@ class ForgeRounds:
         """Start a run for comments that no run has worked through; True if one was started."""
         place = change.project_id, change.number
         begun = [one for one in taken if one.run_id is None]
-        left = state.updated_at, len(runs), project.review_rounds
-        if not begun and self._is_nothing_new(place, left):
+        seen = state.updated_at, len(runs), project.review_rounds
+        if not begun and self._seen.get(place) == seen:
             return False
         wishes = self._wishes(project, requests, change)
         known = {(one.place, one.comment_id) for one in taken}
         is_used_up = not begun and _in_a_row(runs, REVIEW) >= project.review_rounds
         unknown = [one for one in wishes if (one.place, one.id) not in known]
         self._note_waiting(change, len(unknown) if is_used_up else 0)
-        settled = _settled(state, now)
-        if is_used_up:
-            self._left |= {place: left} if settled else {}
-            return False
         if begun:
             # a server ended while it started this run: the same key finds out whether it did
             key = begun[0].key
@@ -198,26 +193,18 @@ class ForgeRounds:
                 return True
             fresh = _taken_with(key, wishes, taken)
         else:
-            fresh = _fitting(unknown)
+            fresh = [] if is_used_up else _fitting(unknown)
             key = f"{REVIEW} {_digest(change, fresh)}"
         if not fresh:
             if begun:
                 self._comments.let_go(project.id, key)
-            elif settled is not None:
-                self._seen[place] = settled
+            elif _is_settled(state, now):
+                self._seen[place] = seen
             return False
         if not begun:
             self._comments.take_up(_rows(change, fresh, key, now))
             failpoint("reviews.taken_up")
         return self._work_through(project, change, fresh, key, now)
-
-    def _is_nothing_new(
-        self, place: tuple[str, int], left: tuple[datetime | None, int, int]
-    ) -> bool:
-        updated_at = left[0]
-        if updated_at is None:
-            return False
-        return self._seen.get(place) == updated_at or self._left.get(place) == left
 
     def _note_waiting(self, change: ChangeRequest, count: int) -> None:
         if change.reviews_waiting != count:
@@ -338,10 +325,9 @@ def _taken_with(key: str, wishes: Sequence[Wish], taken: Sequence[ForgeComment])
     return [one for one in wishes if (one.place, one.id) in places]
 
 
-def _settled(state: RequestState, now: datetime) -> datetime | None:
-    """Return the last update of a pull request, None while another may follow in its second."""
-    at = state.updated_at
-    return at if at is not None and now - at > SAME_SECOND else None
+def _is_settled(state: RequestState, now: datetime) -> bool:
+    """Return False while another update of a pull request may follow in the second of its last."""
+    return state.updated_at is not None and now - state.updated_at > SAME_SECOND
 
 
 def _words(run: Run | None, run_id: str) -> str:

@@ -101,6 +101,7 @@ class LatestRequest(Generic[Answer]):
         async with self._turn:
             if self._served >= called or self._ask is None:
                 return
+            # before the fetch: one that fails is reported once, not by everyone who waited for it
             self._served = self._calls
             self._show(await self._ask())
 
