@@ -62,6 +62,8 @@
     const card = event.altKey && step && event.target.closest?.("[data-drop] > [data-row]");
     if (!card) return;
     event.preventDefault();
+    // a key that is held down would move the card on after it is let go
+    if (event.repeat) return;
     // a step, not a place: a second press may come before the first one is drawn
     tell(card.parentElement, "stepped", { id: card.dataset.row, step });
   });

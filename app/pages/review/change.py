@@ -151,7 +151,7 @@ class ChangeScreen:
         view, word = self._view, self._record.word
         self._conflicts.show(view)
         self._ci.show(view)
-        self._reviews.show(view.snapshot.change)
+        self._reviews.show(view, self._project.review_rounds)
         self._header.show(view)
         self._side.show(view, word)
         if isinstance(self._body, FilesTab):

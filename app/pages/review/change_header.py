@@ -191,15 +191,21 @@ class ReviewsBanner:
         with testid(ui.element("div").classes("banner wait"), "change-reviews") as self._box:
             self._words = ui.html("", sanitize=clean).classes("grow")
 
-    def show(self, change: ChangeOut) -> None:
-        """Show how many comments of an open change wait."""
+    def show(self, view: ChangeView, rounds: int) -> None:
+        """Show how many comments of an open change wait; `rounds` is what its project allows."""
+        change, live = view.snapshot.change, view.snapshot.live
         count = change.reviews_waiting
-        self._box.set_visibility(count > 0 and change.state == "open")
+        self._box.set_visibility(count > 0 and change.state == "open" and live is None)
+        why = (
+            "The rounds of review are used up, so no run starts for them by itself. Once a run "
+            "that you start here has ended, the next one works through them."
+            if rounds
+            else "This project starts no runs for reviews: its rounds of review are 0."
+        )
         wait = "wait" if count != 1 else "waits"
         self._words.set_content(
             f"<b>{icon('circle-alert')} {counted(count, 'review comment')} {wait} for you</b>"
-            "<div>The rounds of review are used up, so no run starts for these by itself. Request "
-            "changes or write to the agent, and it works through these as well.</div>"
+            f"<div>{why}</div>"
         )
 
 

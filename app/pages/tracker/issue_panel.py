@@ -52,7 +52,6 @@ class IssueLabels:
         self._issue = issue
         if self._adding in issue.labels and self._adding == self._typed:
             self._new.set_value("")
-            self._adding = ""
         for shown in (self._new, self._plus):
             shown.set_visibility(not is_archived)
         if self._drawn == (issue.labels, is_archived):
@@ -87,6 +86,7 @@ class IssueLabels:
             self._new.set_value("")
         else:
             await self._change(labelled(self._issue, [*self._issue.labels, label]))
+        self._adding = ""
 
 
 class IssuePanel:

@@ -95,15 +95,22 @@ class LatestRequest(Generic[Answer]):
         self._ask = None
 
     async def request(self) -> None:
-        """Return once a fetch that began after this call is shown. Raises what `ask` raises."""
+        """Return once a fetch that began after this call is over, and shown if it succeeded.
+
+        Raises what `ask` raises, to the first of those that waited for it.
+        """
         self._calls += 1
         called = self._calls
         async with self._turn:
             if self._served >= called or self._ask is None:
                 return
             # before the fetch: one that fails is reported once, not by everyone who waited for it
-            self._served = self._calls
-            self._show(await self._ask())
+            before, self._served = self._served, self._calls
+            try:
+                self._show(await self._ask())
+            except asyncio.CancelledError:
+                self._served = before
+                raise
 
 
 class Coalescer:

@@ -71,3 +71,16 @@ async def test_a_question_that_fails_does_not_block_the_next() -> None:
         await latest.request()
     await latest.request()
     assert shown == ["fine"]
+
+
+async def test_a_look_that_is_cancelled_leaves_the_others_theirs() -> None:
+    source, shown = Source(), list[int]()
+    latest = LatestRequest(source.ask, shown.append)
+    first, second, third = (asyncio.create_task(latest.request()) for _ in range(3))
+    while not source.asked:
+        await asyncio.sleep(0)
+    source.gate.set()
+    first.cancel()
+    await asyncio.gather(second, third)
+    assert first.cancelled()
+    assert shown == [0]
