@@ -160,6 +160,13 @@ class SubscriptionsChanged:
 
 
 @dataclass(frozen=True)
+class PeopleChanged:
+    """A person's roles, sessions or tokens changed; `person_id` is empty for an organisation."""
+
+    person_id: str
+
+
+@dataclass(frozen=True)
 class ItemsRead:
     """A person read an item of the inbox; `item_id` is empty for several at once."""
 
@@ -183,6 +190,7 @@ class FeedBroke:
 FLEETING = (
     *(RunEventAppended, LogGrew, RunReported, BulkChanged, NoticeWritten),
     *(ProjectNamed, SweepWanted, FeedBroke, SubscriptionsChanged, ItemsRead, ForgesChanged),
+    PeopleChanged,
     *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved, ChangeDelivered),
 )
 Change = (
@@ -206,6 +214,7 @@ Change = (
     | SweepWanted
     | SubscriptionsChanged
     | ItemsRead
+    | PeopleChanged
     | StoresChanged
     | FeedBroke
 )

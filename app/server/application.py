@@ -30,6 +30,7 @@ from app.api.http import problems
 from app.api.http.app import build_api
 from app.api.http.audit_recorder import Recorder
 from app.api.http.gate import Gate, cookie_name, visitor_of
+from app.api.http.permissions import Permissions
 from app.api.live import LiveStream
 from app.api.plain import forms
 from app.api.routes import sign_in, system
@@ -75,8 +76,8 @@ from app.server.uvicorn_server import END_SECONDS, UvicornServer, end_on_signals
 from app.server.welcome import Welcome, login_link
 from app.services.ports import CannotRead
 from app.services.review.visits import Visits
-from app.services.system.accounts import TOKEN_FILE, rotate_token
 from app.services.system.doctor import Look
+from app.services.system.token_file import TOKEN_FILE, rotate_token
 
 # objects until a collection of the young, young ones until one of the next generation, and so on:
 # Python's usual 700 collects four times in each change that a hundred open pages are told of
@@ -178,8 +179,12 @@ def build_gate(
     web.mount("/assets", files)
     problems.register(web, store_silent=DatabaseSilent)
     address = address_of(plane.settings)
+    every = {"": web.routes, "/api/v1": api.routes}
+    recorder = Recorder(web, services.audit, services.clock, every)
     gate = Gate(
-        Recorder(web, services.audit, services.clock, {"": web.routes, "/api/v1": api.routes}),
+        Permissions(
+            recorder, services.directory, services.clock, services.listing.project_of, every
+        ),
         accounts=services.accounts,
         port=port,
         now=services.clock,

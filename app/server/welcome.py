@@ -9,7 +9,7 @@ from app.native.browser import forget_sign_in, open_signed_in
 from app.native.window import Window
 from app.records.database.database import DatabaseSilent
 from app.server.startup import address_of, login_command, page_address_of
-from app.services.system.accounts import LINK_LIFETIME, POSTED_LIFETIME
+from app.services.people.accounts import LINK_LIFETIME, POSTED_LIFETIME
 
 USED_SECONDS = 5.0
 _GOES_ON = (

@@ -23,6 +23,8 @@ from app.services.limits import build as limits
 from app.services.limits.build import LimitServices
 from app.services.notifications import build as notifications
 from app.services.notifications.build import NotificationServices
+from app.services.people import build as people
+from app.services.people.build import PeopleServices
 from app.services.projects import build as projects
 from app.services.projects.alerts import AGENT, DISK
 from app.services.projects.build import ProjectServices
@@ -53,6 +55,7 @@ class SettingValue:
 @dataclass(frozen=True)
 class Services(
     SystemServices,
+    PeopleServices,
     LimitServices,
     RunServices,
     NotificationServices,
@@ -84,6 +87,7 @@ class Services(
 def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     """Build every capability, each over those that it builds on."""
     base = system.build(context)
+    of_people = people.build(context, base)
     limiting = limits.build(context, base)
     running = runs.build(context, base, limiting)
     notifying = notifications.build(context, base)
@@ -105,6 +109,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     )
     return Services(
         **vars(base),
+        **vars(of_people),
         **vars(limiting),
         **vars(running),
         **vars(notifying),

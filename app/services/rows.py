@@ -22,6 +22,7 @@ from app.records.feed import (
 )
 from app.records.people.audit_ledger import Act, Deed, acting, current_act, nothing_done
 from app.records.people.audit_pages import AuditFilter
+from app.records.people.reach import Reach, can_see, current_reach, within
 from app.records.projects.issue_queue import Beside
 from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs.run_pages import ListedRun, Page, RunFilter, columns_of
@@ -62,6 +63,7 @@ __all__ = [
     "ProjectChanged",
     "ProjectUnreadable",
     "QuotaChanged",
+    "Reach",
     "Run",
     "RunChanged",
     "RunEvent",
@@ -72,9 +74,12 @@ __all__ = [
     "StuckChanged",
     "SubscriptionsChanged",
     "acting",
+    "can_see",
     "columns_of",
     "current_act",
+    "current_reach",
     "has_begun_to_write",
     "nothing_done",
     "watched_writing",
+    "within",
 ]

@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.http.request_info import SAFE_METHODS
 from app.logs import correlation
+from app.services.people.audit import AuditService
+from app.services.people.visitor import Visitor
 from app.services.rows import Act, DatabaseSilent, acting
-from app.services.system.accounts import LOCAL_TOKEN, Visitor
-from app.services.system.audit import AuditService
 
 log = structlog.get_logger()
 SIGN_IN = "/login"
@@ -158,11 +158,12 @@ class Recorder:
         return Act(
             at=self._now(),
             person=visitor.person_id if visitor else None,
-            role="admin" if visitor else None,
+            role=visitor.role.value if visitor else None,
+            organisation=visitor.organisation_id if visitor else None,
             via=by_token if has_token else "browser",
             deed=word,
             correlation_id=correlation.get(),
-            token=LOCAL_TOKEN if has_token else None,
+            token=visitor.token if visitor else None,
             address=client[0] if client else None,
             object=object_,
         )

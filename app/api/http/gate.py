@@ -30,8 +30,9 @@ from app.api.http.response import (
 from app.api.plain import pages
 from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
 from app.logs import correlation, new_correlation_id
+from app.services.people.accounts import Accounts
+from app.services.people.visitor import Visitor
 from app.services.rows import watched_writing
-from app.services.system.accounts import Accounts, Visitor
 
 log = structlog.get_logger()
 

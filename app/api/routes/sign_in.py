@@ -17,8 +17,8 @@ from app.api.plain import pages
 from app.api.plain.form_content import Sent, own_path
 from app.api.schemas import LoginLink, SignedOut, SignOut
 from app.errors import BrowserNeeded
+from app.services.people.accounts import POSTED_LIFETIME, SESSION_LIFETIME, Accounts, NewSession
 from app.services.projects.browser_rule import BrowserRule
-from app.services.system.accounts import POSTED_LIFETIME, SESSION_LIFETIME, Accounts, NewSession
 
 HOME = "/"
 NO_LINK = (

@@ -73,6 +73,7 @@ class Act:
     correlation_id: str
     token: str | None = None
     address: str | None = None
+    organisation: str | None = None
     object: str = ""
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
@@ -205,6 +206,9 @@ def expect_append(control: Session, last: str | None) -> None:
 def hash_of(values: Mapping[str, Any]) -> str:
     """Return the hash of a row's values, including the hash of the row before."""
     covered = {name: values[name] for name in _COVERED}
+    # rows from before there were organisations have none, and keep their hash
+    if (organisation := values.get("organisation")) is not None:
+        covered["organisation"] = organisation
     covered["at"] = covered["at"].astimezone(UTC).isoformat(timespec="microseconds")
     text = json.dumps(covered, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -14,13 +14,13 @@ from app.records.feed import FindingsChanged, ForgesChanged
 from app.records.people.audit_ledger import record
 from app.records.projects.project_ledger import NameInUse
 from app.records.stores.routing import Stores
-from app.records.tables import ForgeServer, Project, Setting
+from app.records.tables import ForgeServer, Person, Project, Setting
 
 KEY_CHECK = "secret_key_check"
 # what the audit tells of a forge; its token never
 _TOLD = ("name", "kind", "url", "acts_as")
-# the columns of a forge that are encrypted
-SEALED = ("token", "hook_secret")
+# the columns that are encrypted
+SEALED = ((ForgeServer, ("token", "hook_secret")), (Person, ("totp_secret",)))
 # encrypts a secret, given the check value; it is called while no rotation can replace the key
 Seal = Callable[[str], str]
 
@@ -45,7 +45,7 @@ class ForgeLedger:
         """Keep a forge with its token. Raises NameInUse if its name or address is taken."""
         try:
             with self.stores.control.transaction() as tx:
-                forge.token = token(_held_check(tx))
+                forge.token = token(held_check(tx))
                 tx.add(forge)
                 told = forge.model_dump(include=set(_TOLD))
                 record(tx, forge.id, after=told)
@@ -60,7 +60,7 @@ class ForgeLedger:
         try:
             with self.stores.control.transaction() as tx:
                 if token is not None:
-                    columns["token"] = token(_held_check(tx))
+                    columns["token"] = token(held_check(tx))
                 told = {name: columns[name] for name in _TOLD if name in columns}
                 if told or "token" in columns:
                     record(tx, after=told | ({"token": "replaced"} if "token" in columns else {}))
@@ -106,7 +106,7 @@ class ForgeLedger:
         Returns the one that is kept, None if the forge is gone.
         """
         with self.stores.control.transaction() as tx:
-            check = _held_check(tx)
+            check = held_check(tx)
             forge = tx.get(ForgeServer, forge_id, with_for_update=True)
             if forge is None:
                 return None
@@ -123,17 +123,18 @@ class ForgeLedger:
             check = tx.get(Setting, KEY_CHECK, with_for_update=True)
             if check is not None:
                 check.value = seal(check.value)
-            for forge in tx.scalars(select(ForgeServer).with_for_update()):
-                for name in SEALED:
-                    if sealed := getattr(forge, name):
-                        setattr(forge, name, seal(sealed))
-                        count += 1
+            for table, names in SEALED:
+                for row in tx.scalars(select(table).with_for_update()):
+                    for name in names:
+                        if sealed := getattr(row, name):
+                            setattr(row, name, seal(sealed))
+                            count += 1
             record(tx, after={"secrets": count})
             tx.publish(ForgesChanged())
         return count
 
 
-def _held_check(tx: Transaction) -> str:
+def held_check(tx: Transaction) -> str:
     """Return the check value; until the transaction ends, no rotation encrypts anew."""
     return tx.scalars(
         select(Setting.value).where(col(Setting.name) == KEY_CHECK).with_for_update()

@@ -5,15 +5,21 @@ from app.records.tables.control import (
     AccountHold,
     Audit,
     Lease,
-    LoginLink,
     Notification,
-    Person,
     Project,
     ReadItem,
-    SignIn,
     Subscription,
     TemplateRow,
     Visit,
+)
+from app.records.tables.people import (
+    AccessToken,
+    LoginLink,
+    Membership,
+    Organisation,
+    Person,
+    ProjectRole,
+    SignIn,
 )
 from app.records.tables.runs import CheckResult, ProjectDay, Run, RunEvent, RunPrompt
 from app.records.tables.stores import Applied, Moment, Outgoing, Setting, Stuck
@@ -31,6 +37,7 @@ from app.records.tables.tracker import (
 )
 
 __all__ = [
+    "AccessToken",
     "AccountHold",
     "Applied",
     "Audit",
@@ -50,12 +57,15 @@ __all__ = [
     "IssueText",
     "Lease",
     "LoginLink",
+    "Membership",
     "Moment",
     "Notification",
+    "Organisation",
     "Outgoing",
     "Person",
     "Project",
     "ProjectDay",
+    "ProjectRole",
     "ReadItem",
     "Run",
     "RunEvent",

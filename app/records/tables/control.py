@@ -10,29 +10,8 @@ from app.domain.notifications import Kind, State
 from app.domain.projects.checks import CHECK_ROUNDS, OnRed
 from app.domain.projects.forge_rules import REVIEW_ROUNDS, MergeStyle
 from app.domain.tracker.claims import CLAIM_LABEL
+from app.records.tables.people import DEFAULT_ORGANISATION
 from app.records.tables.stores import Moment, one_of
-
-
-class Person(SQLModel, table=True):
-    """A person who may use this Runyard."""
-
-    __tablename__ = "person"  # pyright: ignore[reportAssignmentType]
-
-    id: str = Field(primary_key=True)
-    name: str = Field(unique=True)
-    created_at: datetime = Field(sa_type=Moment)
-
-
-class SignIn(SQLModel, table=True):
-    """A browser's session; only the hash of its cookie is stored."""
-
-    __tablename__ = "session"  # pyright: ignore[reportAssignmentType]
-
-    cookie_hash: str = Field(primary_key=True)
-    person_id: str = Field(foreign_key="person.id", index=True)
-    csrf: str
-    created_at: datetime = Field(sa_type=Moment)
-    expires_at: datetime = Field(sa_type=Moment)
 
 
 class Visit(SQLModel, table=True):
@@ -76,18 +55,6 @@ class Subscription(SQLModel, table=True):
     kinds: list[str] = Field(sa_type=JSON)
 
 
-class LoginLink(SQLModel, table=True):
-    """A link that signs a browser in once; only the hash of its token is stored."""
-
-    __tablename__ = "login_link"  # pyright: ignore[reportAssignmentType]
-
-    token_hash: str = Field(primary_key=True)
-    person_id: str = Field(foreign_key="person.id")
-    created_at: datetime = Field(sa_type=Moment)
-    expires_at: datetime = Field(sa_type=Moment, index=True)
-    used_at: datetime | None = Field(default=None, sa_type=Moment)
-
-
 class Lease(SQLModel, table=True):
     """A role that one server holds for a while, such as the sweep, or its sign of life.
 
@@ -125,6 +92,7 @@ class Project(SQLModel, table=True):
     )
 
     id: str = Field(primary_key=True)
+    organisation_id: str = Field(default=DEFAULT_ORGANISATION, index=True)
     name: str = Field(unique=True)
     tags: list[str] = Field(default_factory=list, sa_type=JSON)
     origin: str
@@ -238,6 +206,8 @@ class Audit(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     at: datetime = Field(sa_type=Moment)
+    # whose act it was; None in rows from before there were organisations, and for Runyard's
+    organisation: str | None = None
     person: str | None = None
     role: str | None = None
     via: str

@@ -18,6 +18,7 @@ from sqlmodel import Field, SQLModel
 from app.domain.tracker.ci import read_ci
 from app.domain.tracker.forges import ForgeKind, Place
 from app.domain.words import Priority, Side
+from app.records.tables.people import DEFAULT_ORGANISATION
 from app.records.tables.stores import Moment, one_of
 
 
@@ -28,6 +29,7 @@ class ForgeServer(SQLModel, table=True):
     __table_args__ = (CheckConstraint(one_of("kind", tuple(ForgeKind)), name="forge_kind"),)
 
     id: str = Field(primary_key=True)
+    organisation_id: str = Field(default=DEFAULT_ORGANISATION)
     name: str = Field(unique=True)
     kind: str
     url: str = Field(unique=True)

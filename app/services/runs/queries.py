@@ -62,6 +62,11 @@ class RunListing:
         """Return one run, or None."""
         return self._runs.find(run_id)
 
+    def project_of(self, run_id: str) -> str | None:
+        """Return the id of a run's project, None if there is no such run."""
+        run = self._runs.find(run_id)
+        return run.project_id if run is not None else None
+
     def find_all(self, run_ids: Iterable[str]) -> dict[str, Run]:
         """Return the runs that exist among these, by id."""
         return self._runs.find_all(run_ids)

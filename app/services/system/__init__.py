@@ -1,1 +1,1 @@
-"""Server-wide services: accounts, audit, doctor, health, ownership, outbox and quarantine."""
+"""Server-wide services: doctor, health, ownership, outbox and quarantine."""

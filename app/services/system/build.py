@@ -1,8 +1,7 @@
-"""The services of the system: which server does what, stores, accounts, audit and doctor."""
+"""The services of the system: which server does what, stores and doctor."""
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,11 @@ from pathlib import Path
 from app.config import Settings
 from app.records.database.sqlite_files import file_of
 from app.records.feed import FindingsChanged
-from app.records.people.account_ledger import AccountLedger
 from app.records.projects.check_holds import hold_for_check
 from app.records.runs.quarantine_ledger import QuarantineLedger
 from app.records.stores.leases import LeaseLedger
 from app.records.stores.outbox import CHECK_HOLD, CLEAR, STRIKE
 from app.services.context import Context
-from app.services.system.accounts import Accounts
-from app.services.system.audit import AuditService
 from app.services.system.disk_room import DiskRoom
 from app.services.system.doctor import Doctor
 from app.services.system.doctor_checks import DoctorSources, checks_of
@@ -41,8 +37,6 @@ class SystemServices:
     disk: DiskRoom
     store_watch: StoreWatch
     health: HealthService
-    accounts: Accounts
-    audit: AuditService
     states: StateTrust
 
 
@@ -67,8 +61,6 @@ def build(context: Context) -> SystemServices:
         disk=disk,
         store_watch=StoreWatch(stores, disk.sentence, context.feed.publish, clock),
         health=HealthService(clock, is_split=stores.runs is not None),
-        accounts=_build_accounts(context),
-        audit=AuditService(stores, outbox.catch_up, keep_days=settings.audit_days),
         states=states,
     )
 
@@ -103,11 +95,3 @@ def _build_disk_room(settings: Settings) -> DiskRoom:
     if (file := file_of(settings.database)) is not None:
         places["the database"] = file.parent
     return DiskRoom(places, settings.low_disk_mb * 1024**2, settings.low_disk_percent)
-
-
-def _build_accounts(context: Context) -> Accounts:
-    folder = context.settings.data_root
-    ledger = AccountLedger(context.stores)
-    accounts = Accounts(ledger, entropy=secrets.token_bytes, data_dir=folder)
-    context.adapters.secrets.add(accounts.secrets)
-    return accounts

@@ -17,9 +17,9 @@ from app.records.database.integrity import find_backup, inspect_database
 from app.records.projects.project_ledger import ProjectLedger
 from app.services.context import Context
 from app.services.ports import CannotRead
-from app.services.system.accounts import TOKEN_FILE
 from app.services.system.doctor import DoctorChecks
 from app.services.system.quarantine import Quarantine
+from app.services.system.token_file import TOKEN_FILE
 
 _IN_A_FILE = "sqlite:///"
 

@@ -6,16 +6,18 @@ import asyncio
 import os
 import stat
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from starlette.types import Message
 
 from app.records.people.account_ledger import AccountLedger
+from app.records.people.people_ledger import PeopleLedger
+from app.records.people.session_ledger import SessionLedger
 from app.records.stores.routing import Stores
 from app.records.tables import SignIn
-from app.services.system.accounts import LINK_LIFETIME, MAX_RECALLED, POSTED_LIFETIME, Accounts
+from app.services.people.accounts import LINK_LIFETIME, MAX_RECALLED, POSTED_LIFETIME, Accounts
 from tests.drivers.web.web_doors import START, Door, build_door, open_accounts
 
 
@@ -93,9 +95,18 @@ async def test_a_session_ends_after_thirty_days_however_busy_it_was(door: Door) 
 
 async def test_a_session_just_seen_ends_on_time(door: Door) -> None:
     async with door.caller(cookie=door.sign_in()) as caller:
-        door.clock.pass_by(days=30, seconds=-10)
-        assert (await caller.get("/api/v1/me")).status_code == 200
+        for _ in range(5):
+            door.clock.pass_by(days=6, seconds=-2)
+            assert (await caller.get("/api/v1/me")).status_code == 200
         door.clock.pass_by(seconds=10)
+        assert (await caller.get("/api/v1/me")).status_code == 401
+
+
+async def test_a_session_that_is_not_used_ends_after_seven_days(door: Door) -> None:
+    async with door.caller(cookie=door.sign_in()) as caller:
+        door.clock.pass_by(days=7, seconds=-10)
+        assert (await caller.get("/api/v1/me")).status_code == 200
+        door.clock.pass_by(days=7, seconds=10)
         assert (await caller.get("/api/v1/me")).status_code == 401
 
 
@@ -108,9 +119,9 @@ async def test_signing_out_ends_the_session_at_once(door: Door) -> None:
 
 
 def test_a_session_that_ends_while_it_is_read_is_not_remembered(tmp_path: Path) -> None:
-    class SlowLedger(AccountLedger):
-        def session(self, cookie_hash: str) -> SignIn | None:
-            found = super().session(cookie_hash)
+    class SlowLedger(SessionLedger):
+        def find(self, cookie_hash: str, now: datetime) -> SignIn | None:
+            found = super().find(cookie_hash, now)
             accounts.sign_out(cookie)
             return found
 
@@ -118,8 +129,9 @@ def test_a_session_that_ends_while_it_is_read_is_not_remembered(tmp_path: Path) 
     new = first.sign_in(first.make_link_token(START), START)
     assert new is not None
     cookie = new.cookie
-    ledger = SlowLedger(Stores(database, None, os.urandom))
-    accounts = Accounts(ledger, entropy=os.urandom, data_dir=tmp_path)
+    stores = Stores(database, None, os.urandom)
+    ledgers = AccountLedger(stores), SlowLedger(stores), PeopleLedger(stores)
+    accounts = Accounts(ledgers, entropy=os.urandom, data_dir=tmp_path)
     accounts.who(cookie, None, START)
     assert accounts.recall(cookie, None, START) is None
     assert accounts.who(cookie, None, START) is None

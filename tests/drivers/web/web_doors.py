@@ -26,10 +26,12 @@ from app.api.routes import sign_in
 from app.records.database.database import Database, DatabaseSilent
 from app.records.database.migration import migrate
 from app.records.people.account_ledger import AccountLedger
+from app.records.people.people_ledger import PeopleLedger
+from app.records.people.session_ledger import SessionLedger
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.stores.routing import Stores
+from app.services.people.accounts import Accounts
 from app.services.projects.browser_rule import BrowserRule
-from app.services.system.accounts import Accounts
 
 PAGE_NAME = "0123456789ab.localhost"
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -122,8 +124,9 @@ def open_accounts(folder: Path) -> tuple[Accounts, Database]:
     if not file.exists():
         file.write_bytes(_empty_database())
     database = Database(f"sqlite:///{file}", publish=lambda _: None)
-    ledger = AccountLedger(Stores(database, None, os.urandom))
-    return Accounts(ledger, entropy=os.urandom, data_dir=folder), database
+    stores = Stores(database, None, os.urandom)
+    ledgers = AccountLedger(stores), SessionLedger(stores), PeopleLedger(stores)
+    return Accounts(ledgers, entropy=os.urandom, data_dir=folder), database
 
 
 def build_door(folder: Path, *, port: int = 8080) -> Door:

@@ -1,0 +1,122 @@
+"""Permission middleware: roles are looked at before a call's body, its object and its state.
+
+Calls of people of several organisations also get their reach here, so that nothing inside a call
+can read rows of another organisation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.http.audit_recorder import Doing, doings_of
+from app.api.http.request_info import SAFE_METHODS
+from app.domain.people.deeds import ASKED_BY_ROUTES, READ
+from app.errors import Forbidden, StoreUnavailable
+from app.services.people.directory import Directory
+from app.services.people.visitor import (
+    Visitor,
+    may,
+    may_somewhere,
+    require_fresh,
+    sentence_for,
+)
+from app.services.rows import DatabaseSilent, within
+
+# reading that needs more than the role of a viewer
+_READS = (
+    (re.compile(r"/api/v1/audit\Z|/audit\Z"), "read_audit"),
+    (re.compile(r"/api/v1/(?:doctor|retention|origins/forge)\Z|/metrics\Z"), "read_doctor"),
+    (re.compile(r"/api/v1/origins\Z"), "read_machine"),
+)
+_PERSON = re.compile(r"/api/v1/people(?:/([^/]+)(?:/.*)?)?\Z")
+_PROJECT = re.compile(r"/api/v1/projects/([^/]+)(?:/.*)?\Z")
+_RUN = re.compile(r"/api/v1/runs/(run_[0-9a-z]+)(?:/.*)?\Z")
+ME = "me"
+# changes of oneself
+_MINE = {"GET": READ, "HEAD": READ, "PATCH": "change_myself", "DELETE": "remove_session"}
+
+
+class Permissions:
+    """Middleware between the gate and the audit; `routes` maps mount paths to routes.
+
+    `project_of_run` returns the project of a run, None for an unknown one.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        directory: Directory,
+        now: Callable[[], datetime],
+        project_of_run: Callable[[str], str | None],
+        routes: Mapping[str, Iterable[object]],
+    ) -> None:
+        self._app = app
+        self._directory = directory
+        self._now = now
+        self._project_of_run = project_of_run
+        self._doings = doings_of(routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a permitted call on, within its reach. Raises Forbidden and StoreUnavailable."""
+        visitor: Visitor | None = scope.get("state", {}).get("visitor")
+        if visitor is None:
+            await self._app(scope, receive, send)
+            return
+        if not self._directory.is_current:
+            try:
+                await run_in_threadpool(self._directory.load)
+            except DatabaseSilent as silence:
+                raise StoreUnavailable(retry_after=2) from silence
+        with within(self._directory.reach_of(visitor)):
+            if scope["type"] == "http":
+                await self._check(scope, visitor)
+            await self._app(scope, receive, send)
+
+    async def _check(self, scope: Scope, visitor: Visitor) -> None:
+        path, method = scope["path"], scope["method"]
+        deed = self._deed_of(path, method, visitor)
+        scope["state"]["deed"] = deed
+        if not await self._may(visitor, deed, path):
+            raise Forbidden(sentence_for(deed))
+        require_fresh(visitor, deed, self._now())
+
+    async def _may(self, visitor: Visitor, deed: str, path: str) -> bool:
+        if not may_somewhere(visitor, deed):
+            return False
+        if may(visitor, deed) and visitor.projects is None:
+            return True
+        # the role in the organisation is not enough: only one in the project of the object is
+        if found := _PROJECT.match(path):
+            return may(visitor, deed, found[1])
+        if found := _RUN.match(path):
+            return may(visitor, deed, await run_in_threadpool(self._project_of_run, found[1]))
+        return deed in ASKED_BY_ROUTES or may(visitor, deed)
+
+    def _deed_of(self, path: str, method: str, visitor: Visitor) -> str:
+        if person := _PERSON.match(path):
+            is_own = person[1] in (ME, visitor.person_id)
+            if is_own:
+                return _MINE.get(method, "change_myself")
+            if method in SAFE_METHODS:
+                return "read_people"
+            return "change_person" if person[1] else "add_person"
+        if method in SAFE_METHODS:
+            return next((deed for ways, deed in _READS if ways.match(path)), READ)
+        if visitor.is_unlimited and visitor.proved_at is None:
+            return READ  # nothing is refused to the local operator
+        return self._word_of(path, method)
+
+    def _word_of(self, path: str, method: str) -> str:
+        for mount, doing in self._doings:
+            if path.startswith(mount) and _is_call(doing, path.removeprefix(mount), method):
+                return doing.word(method)
+        return READ  # no such call: the answer says so
+
+
+def _is_call(doing: Doing, path: str, method: str) -> bool:
+    return method in doing.methods and doing.pattern.fullmatch(path) is not None

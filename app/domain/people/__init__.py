@@ -1,0 +1,1 @@
+"""People: roles, scopes of tokens, passwords and waiting after wrong ones."""

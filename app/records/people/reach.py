@@ -1,0 +1,125 @@
+"""The reach of a request: rows of other organisations are left out of every query inside it.
+
+Code outside a request, such as the sweep, sees everything. Queries that are not made of entities
+must limit themselves with `project_ids`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, event, inspect, or_, select
+from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
+from sqlalchemy.orm.interfaces import ORMOption
+from sqlmodel import Session, SQLModel, col
+
+from app.records.tables import (
+    Audit,
+    Bulk,
+    ChangeRequest,
+    ForgeServer,
+    Membership,
+    Organisation,
+    Person,
+    Project,
+)
+from app.records.tables.people import DEFAULT_ORGANISATION
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The rows that a request can see: an organisation's; `projects` returns the ids of its own."""
+
+    organisation_id: str
+    projects: Callable[[], frozenset[str]]
+
+    @property
+    def is_default(self) -> bool:
+        """True for the organisation of the first start, which also sees rows of no project."""
+        return self.organisation_id == DEFAULT_ORGANISATION
+
+
+_current: ContextVar[Reach | None] = ContextVar("reach", default=None)
+
+
+@contextmanager
+def within(reach: Reach | None) -> Generator[None]:
+    """Limit the queries inside to a reach; None lifts the limit, for what all requests share."""
+    mark = _current.set(reach)
+    try:
+        yield
+    finally:
+        _current.reset(mark)
+
+
+def current_reach() -> Reach | None:
+    """Return the reach of the current request, None if it sees everything."""
+    return _current.get()
+
+
+def project_ids() -> frozenset[str] | None:
+    """Return the ids of the projects that the current request can see, None for all."""
+    reach = _current.get()
+    return None if reach is None else reach.projects()
+
+
+def can_see(project_id: str | None) -> bool:
+    """Return True if the current request can see this project; None is this server itself."""
+    reach = _current.get()
+    if reach is None:
+        return True
+    return reach.is_default if project_id is None else project_id in reach.projects()
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _limit(asked: ORMExecuteState) -> None:
+    reach = _current.get()
+    if reach is None or asked.is_column_load or asked.is_relationship_load:
+        return
+    if asked.is_select or asked.is_update or asked.is_delete:
+        limits = _limits(reach.organisation_id, reach.projects(), reach.is_default)
+        asked.statement = asked.statement.options(*limits)
+
+
+@cache
+def _of_projects() -> list[tuple[type[ChangeRequest], bool]]:
+    """Return the entities whose rows belong to a project, and if that may be missing."""
+    found: list[tuple[type[ChangeRequest], bool]] = []
+    registry: Any = inspect(ChangeRequest).registry
+    for mapper in registry.mappers:
+        its = mapper.columns.get("project_id")
+        if its is not None:
+            # all of them have the one column that is asked for
+            found.append((cast(type[ChangeRequest], mapper.class_), bool(its.nullable)))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _limits(organisation_id: str, ids: frozenset[str], is_default: bool) -> tuple[ORMOption, ...]:
+    projects = sorted(ids)
+    found: list[ORMOption] = []
+    for entity, is_optional in _of_projects():
+        column = col(entity.project_id)
+        limit = column.in_(projects)
+        if is_optional and is_default:
+            limit = or_(limit, column.is_(None))
+        found.append(with_loader_criteria(entity, limit, include_aliases=True))
+    people = select(col(Membership.person_id)).where(
+        col(Membership.organisation_id) == organisation_id
+    )
+    limited: list[tuple[type[SQLModel], ColumnElement[bool]]] = [
+        (Project, col(Project.id).in_(projects)),
+        (ForgeServer, col(ForgeServer.organisation_id) == organisation_id),
+        (Organisation, col(Organisation.id) == organisation_id),
+        (Membership, col(Membership.organisation_id) == organisation_id),
+        (Person, col(Person.id).in_(people)),
+        (Bulk, col(Bulk.created_by).in_(people)),
+        (Audit, col(Audit.organisation) == organisation_id),
+    ]
+    found += [with_loader_criteria(one, limit, include_aliases=True) for one, limit in limited]
+    return tuple(found)

@@ -1,0 +1,56 @@
+"""The services of people, built over those of the system."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from app.records.people.account_ledger import AccountLedger
+from app.records.people.people_ledger import PeopleLedger
+from app.records.people.session_ledger import SessionLedger
+from app.services.context import Context
+from app.services.people.accounts import Accounts
+from app.services.people.audit import AuditService
+from app.services.people.directory import Directory
+from app.services.people.passwords import Passwords
+from app.services.people.people import People
+from app.services.people.sign_in import SignInService
+from app.services.people.throttle import Throttle
+from app.services.people.tokens import Tokens
+from app.services.system.build import SystemServices
+from app.services.system.secret_key import SecretKey
+
+
+@dataclass(frozen=True)
+class PeopleServices:
+    """The services of people, their sign-in and their audit."""
+
+    accounts: Accounts
+    directory: Directory
+    people: People
+    sign_ins: SignInService
+    tokens: Tokens
+    audit: AuditService
+
+
+def build(context: Context, system: SystemServices) -> PeopleServices:
+    """Build the services of people."""
+    stores, settings, feed = context.stores, context.settings, context.feed
+    ledger, sessions, people = AccountLedger(stores), SessionLedger(stores), PeopleLedger(stores)
+    accounts = Accounts(
+        (ledger, sessions, people),
+        entropy=secrets.token_bytes,
+        data_dir=settings.data_root,
+        feed=feed,
+    )
+    context.adapters.secrets.add(accounts.secrets)
+    directory = Directory(people, feed)
+    key = SecretKey(context)
+    return PeopleServices(
+        accounts=accounts,
+        directory=directory,
+        people=People(people, sessions, accounts, directory),
+        sign_ins=SignInService(ledger, accounts, key, Throttle(), Passwords()),
+        tokens=Tokens(people, directory, secrets.token_bytes),
+        audit=AuditService(stores, system.outbox.catch_up, keep_days=settings.audit_days),
+    )

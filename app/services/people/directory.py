@@ -1,0 +1,110 @@
+"""The directory: the organisation of each project and person, and the reach of each visitor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+
+from app.records.database.database import DatabaseSilent
+from app.records.feed import Feed, FeedBroke, Numbered, PeopleChanged, ProjectNamed
+from app.records.people.people_ledger import PeopleLedger
+from app.records.people.reach import Reach
+from app.services.people.visitor import Visitor
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The answers of the database: the organisation of each project and person."""
+
+    is_single: bool
+    projects: Mapping[str, str]
+    people: Mapping[str, str]
+    of: Mapping[str, frozenset[str]]
+
+
+class Directory:
+    """Remembers which organisation has what, until a project or a person is added.
+
+    While the database is silent, what was read last holds. Raises DatabaseSilent before the first
+    reading.
+    """
+
+    def __init__(self, ledger: PeopleLedger, feed: Feed) -> None:
+        self._ledger = ledger
+        self._lock = Lock()
+        self._known: _Known | None = None
+        self._is_stale = True
+        self._changes = 0
+        feed.subscribe(self._on_change, (ProjectNamed, PeopleChanged, FeedBroke))
+
+    @property
+    def is_current(self) -> bool:
+        """True if the next question needs no look at the database."""
+        return not self._is_stale
+
+    def load(self) -> None:
+        """Read the directory if it changed. Raises DatabaseSilent before the first reading."""
+        self._read()
+
+    @property
+    def is_single(self) -> bool:
+        """True if there is only one organisation, so that nothing has to be kept apart."""
+        return self._read().is_single
+
+    def reach_of(self, visitor: Visitor) -> Reach | None:
+        """Return what this visitor's requests can see, None for everything."""
+        if visitor.projects is not None:
+            return Reach(visitor.organisation_id, lambda: self._chosen(visitor))
+        if self.is_single:
+            return None
+        return Reach(visitor.organisation_id, lambda: self.projects_of(visitor.organisation_id))
+
+    def projects_of(self, organisation_id: str) -> frozenset[str]:
+        """Return the ids of an organisation's projects."""
+        return self._read().of.get(organisation_id, frozenset())
+
+    def of_project(self, project_id: str) -> str | None:
+        """Return a project's organisation, None if there is no such project."""
+        return self._read().projects.get(project_id)
+
+    def of_person(self, person_id: str) -> str | None:
+        """Return a person's organisation, None if there is no such person."""
+        return self._read().people.get(person_id)
+
+    def _chosen(self, visitor: Visitor) -> frozenset[str]:
+        return self.projects_of(visitor.organisation_id) & (visitor.projects or frozenset())
+
+    def _read(self) -> _Known:
+        with self._lock:
+            known, changes = self._known, self._changes
+            if known is not None and not self._is_stale:
+                return known
+        try:
+            fresh = self._ask()
+        except DatabaseSilent:
+            if known is None:
+                raise
+            return known
+        with self._lock:
+            self._known = fresh
+            # a change during the read must not be hidden by the result
+            self._is_stale = changes != self._changes
+        return fresh
+
+    def _ask(self) -> _Known:
+        projects = self._ledger.projects()
+        of: dict[str, set[str]] = {}
+        for project_id, organisation_id in projects.items():
+            of.setdefault(organisation_id, set()).add(project_id)
+        return _Known(
+            is_single=len(self._ledger.organisations()) == 1,
+            projects=projects,
+            people=self._ledger.places(),
+            of={one: frozenset(its) for one, its in of.items()},
+        )
+
+    def _on_change(self, _: Numbered) -> None:
+        with self._lock:
+            self._changes += 1
+            self._is_stale = True

@@ -1,0 +1,93 @@
+"""The visitor, and the one function that decides what a person may do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from app.domain.people.deeds import need_of
+from app.domain.people.roles import ALL_SCOPES, Role, Scope, highest
+from app.errors import Forbidden
+
+FRESH = timedelta(minutes=15)
+AGAIN = "Sign in again to do this: your last sign-in is more than 15 minutes ago."
+
+
+class NotFresh(Forbidden):
+    """Sign in again to do this: your last sign-in is more than 15 minutes ago."""
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A signed-in person, by a browser session or a token; `csrf` is None for tokens.
+
+    `projects` limits a token. `proved_at` is when the person last proved who they are, None where
+    that is never asked: tokens, and the local operator without a password.
+    """
+
+    person_id: str
+    name: str
+    csrf: str | None
+    organisation_id: str
+    role: Role
+    project_roles: Mapping[str, Role] = field(default_factory=dict[str, Role])
+    scopes: frozenset[Scope] = ALL_SCOPES
+    projects: frozenset[str] | None = None
+    proved_at: datetime | None = None
+    token: str | None = None
+    # of the browser session or the token
+    access_id: str | None = None
+
+    @property
+    def is_unlimited(self) -> bool:
+        """True for somebody who may do everything in the organisation."""
+        return self.role is Role.ADMIN and self.scopes == ALL_SCOPES and self.projects is None
+
+    def role_in(self, project_id: str | None) -> Role:
+        """Return the role in a project, or in the organisation."""
+        of_project = self.project_roles.get(project_id) if project_id else None
+        return highest((self.role, of_project)) if of_project else self.role
+
+    @property
+    def highest_role(self) -> Role:
+        """The highest role in the organisation or any of its projects."""
+        return highest((self.role, *self.project_roles.values()))
+
+
+def may(person: Visitor, deed: str, project_id: str | None = None) -> bool:
+    """Return True if a person may do this in a project, or in the organisation."""
+    need = need_of(deed)
+    if need.scope not in person.scopes:
+        return False
+    if person.projects is not None and project_id is not None:
+        return project_id in person.projects and person.role_in(project_id).includes(need.role)
+    return person.role_in(project_id).includes(need.role)
+
+
+def may_somewhere(person: Visitor, deed: str) -> bool:
+    """Return True if a person may do this in the organisation or in one of its projects."""
+    need = need_of(deed)
+    if need.is_general:
+        return person.projects is None and may(person, deed)
+    return need.scope in person.scopes and person.highest_role.includes(need.role)
+
+
+def require(person: Visitor, deed: str, now: datetime, project_id: str | None = None) -> None:
+    """Raise Forbidden if a person may not do this, or has to sign in again first."""
+    if not may(person, deed, project_id):
+        raise Forbidden(sentence_for(deed))
+    require_fresh(person, deed, now)
+
+
+def require_fresh(person: Visitor, deed: str, now: datetime) -> None:
+    """Raise NotFresh for a deed that needs a newer sign-in than this person's."""
+    is_old = person.proved_at is not None and now - person.proved_at >= FRESH
+    if need_of(deed).is_fresh and is_old:
+        raise NotFresh(sign_in_again=True)
+
+
+def sentence_for(deed: str) -> str:
+    """Return the sentence for somebody who may not do this."""
+    need = need_of(deed)
+    return f"This needs the role {need.role}, and for a token the scope {need.scope}."
