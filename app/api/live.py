@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import Context
 from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import islice
@@ -14,6 +15,7 @@ import structlog
 from app.api.live_events import STREAMED, STREAMED_CHANGES, LiveEvent, build_events
 from app.api.live_inbox import InboxNews
 from app.services.container import Services
+from app.services.people.visitor import Visitor
 from app.services.rows import (
     Change,
     LogGrew,
@@ -211,12 +213,20 @@ class LiveStream:
         for on_close in self._closers:
             on_close()
 
-    def subscribe(self, on_event: Listener) -> Callable[[], None]:
-        """Call `on_event` with each event, on the event loop; return the unsubscribe function."""
-        self._listeners = (*self._listeners, on_event)
+    def subscribe(self, on_event: Listener, visitor: Visitor | None = None) -> Callable[[], None]:
+        """Call `on_event` with each event, on the event loop; return the unsubscribe function.
+
+        With `visitor`, only events that this person may get.
+        """
+
+        def permitted(event: LiveEvent) -> None:
+            if visitor is None or event.is_for(visitor):
+                on_event(event)
+
+        self._listeners = (*self._listeners, permitted)
 
         def leave() -> None:
-            self._listeners = tuple(one for one in self._listeners if one is not on_event)
+            self._listeners = tuple(one for one in self._listeners if one is not permitted)
 
         return leave
 
@@ -247,7 +257,8 @@ class LiveStream:
         loop = self._loop
         is_wanted = self._listeners or not (self._task is None or self._task.done())
         if is_wanted and loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._collect, one)
+            # in a context of its own: not with the limits of the request that made the change
+            loop.call_soon_threadsafe(self._collect, one, context=Context())
 
     def _collect(self, one: Numbered) -> None:
         self._waiting.append(one)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, singledispatch
 from typing import Any
 
@@ -16,6 +16,7 @@ from app.domain.review.inbox import Item, counts_of, mark_of
 from app.domain.secret_masks import SecretMask
 from app.errors import NotFound
 from app.services.container import Services
+from app.services.people.visitor import Visitor
 from app.services.rows import (
     BulkChanged,
     Change,
@@ -36,6 +37,9 @@ from app.services.rows import (
 )
 
 log = structlog.get_logger()
+# an organisation and a project, None where there is none to respect
+Place = tuple[str | None, str | None]
+NO_PLACE: Place = (None, None)
 # changes may have been missed: subscribers must fetch a snapshot
 FEED_BROKE = "feed.broke"
 # the kinds that `GET /events` streams; the feed remembers their changes
@@ -48,12 +52,24 @@ STREAMED_CHANGES = (RunChanged, ProjectChanged, QuotaChanged)
 
 @dataclass(frozen=True)
 class LiveEvent:
-    """One change: its kind, its model or members, and the number in the feed to resume after."""
+    """One change: its kind, its model or members, and the number in the feed to resume after.
+
+    `organisation_id` and `project_id` limit who gets it; None for everybody.
+    """
 
     number: int
     kind: str
     data: Any
     run_id: str | None = None
+    organisation_id: str | None = None
+    project_id: str | None = None
+
+    def is_for(self, visitor: Visitor) -> bool:
+        """Return True if this person may get it."""
+        if self.organisation_id not in (None, visitor.organisation_id):
+            return False
+        limits = visitor.projects
+        return limits is None or self.kind == FEED_BROKE or self.project_id in limits
 
     @cached_property
     def json(self) -> str:
@@ -61,14 +77,20 @@ class LiveEvent:
         return json_of(self.data)
 
 
-def inbox_event(items: Sequence[Item], number: int) -> LiveEvent:
+def inbox_event(
+    items: Sequence[Item], number: int, organisation_id: str | None = None
+) -> LiveEvent:
     """Announce that the inbox changed, with its counts by group."""
-    return LiveEvent(number, INBOX_CHANGED, {"counts": counts_of(items)})
+    counts = {"counts": counts_of(items)}
+    return LiveEvent(number, INBOX_CHANGED, counts, organisation_id=organisation_id)
 
 
-def items_event(items: Sequence[Item], number: int) -> LiveEvent:
+def items_event(
+    items: Sequence[Item], number: int, organisation_id: str | None = None
+) -> LiveEvent:
     """Announce that other items wait in the inbox than before, or that some wait anew."""
-    return LiveEvent(number, INBOX_ITEMS, {"mark": mark_of(items)})
+    mark = {"mark": mark_of(items)}
+    return LiveEvent(number, INBOX_ITEMS, mark, organisation_id=organisation_id)
 
 
 def json_of(data: Any) -> str:
@@ -87,8 +109,15 @@ def build_events(changes: Sequence[Numbered], services: Services) -> list[LiveEv
             # one failing event must not block the others
             log.exception("change_not_sent", change=one.change)
         else:
-            events += [event] if event is not None else []
+            events += [_addressed(event, rows.place(one.change))] if event is not None else []
     return events
+
+
+def _addressed(event: LiveEvent, place: Place) -> LiveEvent:
+    # nearly all servers have one organisation, and no token that is limited to projects
+    if place == NO_PLACE:
+        return event
+    return replace(event, organisation_id=place[0], project_id=place[1])
 
 
 class _Rows:
@@ -101,6 +130,27 @@ class _Rows:
     @cached_property
     def mask(self) -> SecretMask:
         return self.services.secrets.mask()
+
+    def place(self, change: Change) -> Place:
+        """Return the organisation and the project that a change belongs to."""
+        directory = self.services.directory
+        match change:
+            case RunChanged() | ProjectChanged():
+                project_id = change.project_id
+            case RunEventAppended() | LogGrew() | RunReported():
+                if directory.is_single:
+                    # only pages get these, and pages are limited by no project
+                    return NO_PLACE
+                project_id = self.services.listing.project_of(change.run_id) or ""
+            case QuotaChanged() | SubscriptionsChanged() | ItemsRead():
+                is_known = directory.is_single
+                return NO_PLACE if is_known else (directory.of_person(change.person_id) or "", None)
+            case BulkChanged():
+                return NO_PLACE if directory.is_single else ("", None)
+            case _:
+                return NO_PLACE
+        organisation_id = None if directory.is_single else directory.of_project(project_id) or ""
+        return organisation_id, project_id
 
     def run(self, run_id: str) -> Run | None:
         if self._runs is None:

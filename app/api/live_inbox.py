@@ -11,6 +11,7 @@ from app.api.live_events import LiveEvent, inbox_event, items_event
 from app.domain.review.inbox import Item
 from app.services.container import Services
 from app.services.review.inbox import INBOX_CHANGES
+from app.services.rows import DEFAULT_ORGANISATION as DEFAULT
 from app.services.rows import Change
 
 log = structlog.get_logger()
@@ -59,6 +60,19 @@ class InboxNews:
         self._timer = None
         self._task = asyncio.get_running_loop().create_task(self._look())
 
+    def _by_place(self, items: tuple[Item, ...]) -> list[tuple[str | None, list[Item]]]:
+        """Return the items of each organisation; with a single one, all of them for everybody."""
+        directory = self._services.directory
+        if directory.is_single:
+            return [(None, list(items))]
+        found: dict[str, list[Item]] = {one: [] for one in directory.organisations()}
+        for item in items:
+            of_all = item.project_id is None
+            place = DEFAULT if of_all else directory.of_project(item.project_id or "")
+            if place in found:
+                found[place].append(item)
+        return list(found.items())
+
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         self._is_wanted = False
@@ -67,8 +81,9 @@ class InboxNews:
             items = await asyncio.to_thread(self._services.inbox.all)
             if items != self._announced:
                 self._announced = items
-                self._send(inbox_event(items, number))
-                self._send(items_event(items, number))
+                for place, its in await asyncio.to_thread(self._by_place, items):
+                    self._send(inbox_event(its, number, place))
+                    self._send(items_event(its, number, place))
         except Exception:
             # the next change makes up for it
             log.exception("inbox_not_announced")

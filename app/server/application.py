@@ -9,15 +9,13 @@ import sys
 import tomllib
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
@@ -25,15 +23,14 @@ from pydantic import ValidationError
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from app.api.client.client import ApiClient
 from app.api.http import problems
 from app.api.http.app import build_api
-from app.api.http.audit_recorder import Recorder
-from app.api.http.gate import Gate, cookie_name, visitor_of
-from app.api.http.permissions import Permissions
+from app.api.http.gate import Gate
+from app.api.http.permissions import guarded
 from app.api.live import LiveStream
 from app.api.plain import forms
-from app.api.routes import sign_in, system
+from app.api.routes import system
+from app.api.routes.people import sign_in
 from app.api.schemas.sentences import sentence_of
 from app.backup.places import CannotKeep
 from app.backup.trust import SettingsUntrusted
@@ -43,13 +40,13 @@ from app.control_plane.adapters import close_own_memory, wall_clock
 from app.control_plane.storage import back_up, put_back
 from app.logs import set_up_command_logs, set_up_logs
 from app.pages.shell.routes import register_pages
-from app.pages.shell.waiting_pages import WaitingPages
 from app.pages.system.plain import PlainPages
 from app.records.database.database import DatabaseSilent
 from app.records.database.migration import HEAD, SchemaNewer, revision_of
 from app.records.database.sqlite_files import DatabaseDamaged
 from app.records.people.audit_pages import first_misfit
 from app.server.page_files import PageFiles
+from app.server.page_server import PageServer, WrapTransport
 from app.server.patches.look_notices import tell_elements_directly
 from app.server.patches.page_escapes import escape_pages_fast
 from app.server.patches.page_outboxes import let_outboxes_sleep
@@ -75,16 +72,13 @@ from app.server.startup import (
 from app.server.uvicorn_server import END_SECONDS, UvicornServer, end_on_signals
 from app.server.welcome import Welcome, login_link
 from app.services.ports import CannotRead
-from app.services.review.visits import Visits
 from app.services.system.doctor import Look
 from app.services.system.token_file import TOKEN_FILE, rotate_token
 
 # objects until a collection of the young, young ones until one of the next generation, and so on:
 # Python's usual 700 collects four times in each change that a hundred open pages are told of
 COLLECTED_AFTER = (10_000, 5, 5)
-PAGE_CALL_SECONDS = 60
 TAB_SECONDS = 60.0
-WrapTransport = Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]
 
 
 class LastingFiles(StaticFiles):
@@ -114,44 +108,6 @@ class Web(FastAPI):
         await mounted.handle(scope, receive, send)
 
 
-@dataclass(frozen=True)
-class PageServer:
-    """The server as pages see it: the live feed, and an API client for each visitor."""
-
-    live: LiveStream
-    gate: Gate
-    visits: Visits
-    port: int
-    wrap_transport: WrapTransport | None = None
-    waiting: WaitingPages = field(default_factory=WaitingPages)
-
-    def begin_visit(self, request: Request) -> Callable[[], None]:
-        """Record that the person who made `request` has a page open, until the result is called."""
-        return self.visits.begin(visitor_of(request).person_id)
-
-    def client_for(self, request: Request) -> ApiClient:
-        """Return an in-process API client that carries the session of `request`."""
-        name = cookie_name(self.port)
-        origin = f"{request.url.scheme}://{request.headers['host']}"
-        peer = request.client or ("127.0.0.1", 0)
-        transport: httpx.AsyncBaseTransport = httpx.ASGITransport(
-            self.gate, raise_app_exceptions=False, client=(peer[0], peer[1])
-        )
-        if self.wrap_transport is not None:
-            transport = self.wrap_transport(transport)
-        http = httpx.AsyncClient(
-            transport=transport,
-            base_url=origin,
-            cookies={name: request.cookies.get(name, "")},
-            timeout=PAGE_CALL_SECONDS,
-            trust_env=False,
-        )
-        # a page that was opened with a token calls the API with the same token
-        bearer = request.headers.get("Authorization")
-        same = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
-        return ApiClient(http, same | ({"Authorization": bearer} if bearer else {}))
-
-
 def build_gate(
     plane: ControlPlane,
     live: LiveStream | None = None,
@@ -170,7 +126,13 @@ def build_gate(
     web.mount("/api/v1", api)
     for routes in (
         system.open_routes(services),
-        sign_in.routes(services.accounts, services.clock, port=port, command=command),
+        sign_in.routes(
+            services.accounts,
+            services.clock,
+            port=port,
+            command=command,
+            passwords=services.sign_ins,
+        ),
         forms.routes(services, PlainPages(ASSETS / "plain")),
     ):
         web.router.routes.extend(routes.routes)
@@ -179,12 +141,8 @@ def build_gate(
     web.mount("/assets", files)
     problems.register(web, store_silent=DatabaseSilent)
     address = address_of(plane.settings)
-    every = {"": web.routes, "/api/v1": api.routes}
-    recorder = Recorder(web, services.audit, services.clock, every)
     gate = Gate(
-        Permissions(
-            recorder, services.directory, services.clock, services.listing.project_of, every
-        ),
+        guarded(web, services, {"": web.routes, "/api/v1": api.routes}),
         accounts=services.accounts,
         port=port,
         now=services.clock,

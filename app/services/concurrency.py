@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from app.records.database.database import DatabaseSilent
+from app.records.people.reach import within
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -33,7 +34,7 @@ class Workers:
 
     def carry_on(self, duty: Callable[..., Any], *args: Any) -> None:
         """Run a duty in the caller's context, so that log lines keep its correlation id."""
-        self._put(partial(copy_context().run, guarded, duty, *args), duty)
+        self._put(partial(copy_context().run, _unlimited, guarded, duty, *args), duty)
 
     def _put(self, call: Callable[[], Any], duty: Callable[..., Any]) -> Future[Any] | None:
         try:
@@ -141,7 +142,8 @@ class SingleFlight:
                     return False
                 if key in self._wanted:
                     self._wanted.discard(key)
-                    duty(key)
+                    with within(None):  # a round is for everybody, whoever asked for it
+                        duty(key)
         return True
 
 
@@ -158,6 +160,12 @@ def guarded(duty: Callable[..., _T], *args: Any) -> _T | None:
     except Exception:
         log.exception("duty_failed", duty=_name(duty))
     return None
+
+
+def _unlimited(duty: Callable[..., _T], *args: Any) -> _T:
+    """Do a duty without the limits of the request that caused it."""
+    with within(None):
+        return duty(*args)
 
 
 def _name(duty: Callable[..., Any]) -> str:

@@ -22,6 +22,7 @@ from app.records.feed import (
 )
 from app.records.people.audit_ledger import Act, Deed, acting, current_act, nothing_done
 from app.records.people.audit_pages import AuditFilter
+from app.records.people.people_ledger import Member
 from app.records.people.reach import Reach, can_see, current_reach, within
 from app.records.projects.issue_queue import Beside
 from app.records.projects.project_reading import ProjectUnreadable
@@ -37,8 +38,10 @@ from app.records.tables import (
     Run,
     RunEvent,
 )
+from app.records.tables.people import DEFAULT_ORGANISATION
 
 __all__ = [
+    "DEFAULT_ORGANISATION",
     "Act",
     "AuditFilter",
     "Batch",
@@ -57,6 +60,7 @@ __all__ = [
     "ItemsRead",
     "ListedRun",
     "LogGrew",
+    "Member",
     "Numbered",
     "Page",
     "Project",

@@ -30,10 +30,10 @@ from app.api.routes import (
     prompts,
     review,
     runs,
-    sign_in,
     system,
     tracker,
 )
+from app.api.routes.people import people, sign_in, tokens
 from app.domain.secret_masks import MaskStream, SecretMask
 
 # paths with data of runs; texts that a person edits would come back with the mask in them
@@ -121,6 +121,8 @@ def build_api(
         system.routes(services),
         sign_in.api_routes(services.accounts, services.clock, services.browser_rule, port=port),
         system.audit_routes(services),
+        people.routes(services, port=port),
+        tokens.routes(services),
     ):
         api.include_router(part, dependencies=looks)
     api.openapi = partial(describe, api)

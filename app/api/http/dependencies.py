@@ -18,6 +18,7 @@ from app.domain.words import Trigger
 from app.errors import BrowserNeeded, Invalid, KeyMismatch
 from app.logs import correlation
 from app.services.container import Services
+from app.services.people.visitor import require
 from app.services.rows import Deed
 from app.services.runs.requests import Accepted, Requester, RunRequest
 
@@ -56,6 +57,14 @@ def audited_act(
     """Build the audit deed of this request."""
     person_id = visitor_of(request).person_id
     return Deed(person_id, what, because, correlation.get(), project_id, run_id)
+
+
+def require_role(services: Services, request: Request, deed: str, project_id: str | None) -> None:
+    """Raise Forbidden if the person of this request may not do this in a project.
+
+    For what the path alone does not show: a project in the body, or settings that are code.
+    """
+    require(visitor_of(request), deed, services.clock(), project_id)
 
 
 def require_browser(services: Services, request: Request, path: str) -> None:

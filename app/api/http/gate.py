@@ -18,7 +18,14 @@ from app.api.client.client import ApiProblem
 from app.api.http.host_names import LOOPBACK_NAMES, HostNames
 from app.api.http.problems import answer_for, answer_to, fault_answer, is_silence
 from app.api.http.refusal_log import refusals
-from app.api.http.request_info import NDJSON, OPEN_FOLDER, READ_METHODS, SIGN_IN_PATH, RequestInfo
+from app.api.http.request_info import (
+    NDJSON,
+    OPEN_FOLDER,
+    READ_METHODS,
+    SIGN_IN_PATH,
+    SIGN_IN_PATHS,
+    RequestInfo,
+)
 from app.api.http.response import (
     SIGNED_OUT,
     Exchange,
@@ -156,10 +163,10 @@ class Gate:
     def _is_sent_on(self, call: RequestInfo) -> bool:
         """Return True for a browser to redirect to the page host. Raises UnknownHost, OddPath."""
         is_known = self.names.has(call.host)
-        asks_for_page = call.wants_page and (not call.is_open or call.path == SIGN_IN_PATH)
+        asks_for_page = call.wants_page and (not call.is_open or call.path in SIGN_IN_PATHS)
         is_sent_on = (
             self.names.leads_to_pages(call.host)
-            and (asks_for_page or (is_known and call.path == SIGN_IN_PATH))
+            and (asks_for_page or (is_known and call.path in SIGN_IN_PATHS))
             and not call.is_socket
             and call.method in READ_METHODS
             and not (call.is_foreign or call.bearer)
@@ -264,7 +271,11 @@ class Gate:
 
     def _answer_to(self, call: RequestInfo, error: Exception) -> Response:
         if isinstance(error, NotSignedIn):
-            page = pages.sign_in_page(self._command, after_form=call.is_plain_form)
+            page = pages.sign_in_page(
+                self._command,
+                after_form=call.is_plain_form,
+                ways=self._ways(),
+            )
             answer = page if call.wants_page else answer_for(error)
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
@@ -275,6 +286,9 @@ class Gate:
             return answer_to(call, error)
         log.error("request_failed", method=call.method, path=call.path, exc_info=error)
         return pages.fault_page() if call.wants_page else fault_answer()
+
+    def _ways(self) -> pages.SignInWays:
+        return pages.SignInWays(password=self._accounts.has_passwords, oidc=self._accounts.has_oidc)
 
     def _headers_for(self, call: RequestInfo) -> Headers:
         headers = [

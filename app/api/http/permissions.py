@@ -13,10 +13,11 @@ from datetime import datetime
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.http.audit_recorder import Doing, doings_of
+from app.api.http.audit_recorder import Doing, Recorder, doings_of
 from app.api.http.request_info import SAFE_METHODS
 from app.domain.people.deeds import ASKED_BY_ROUTES, READ
 from app.errors import Forbidden, StoreUnavailable
+from app.services.container import Services
 from app.services.people.directory import Directory
 from app.services.people.visitor import (
     Visitor,
@@ -120,3 +121,13 @@ class Permissions:
 
 def _is_call(doing: Doing, path: str, method: str) -> bool:
     return method in doing.methods and doing.pattern.fullmatch(path) is not None
+
+
+def guarded(
+    app: ASGIApp, services: Services, routes: Mapping[str, Iterable[object]]
+) -> Permissions:
+    """Put an application behind the audit and the permissions; `routes` are its own by mount."""
+    recorder = Recorder(app, services.audit, services.clock, routes)
+    return Permissions(
+        recorder, services.directory, services.clock, services.listing.project_of, routes
+    )

@@ -9,7 +9,11 @@ from typing import Any
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READ_METHODS = frozenset({"GET", "HEAD"})
 SIGN_IN_PATH = "/login"
-OPEN_PATHS = frozenset({"/healthz", "/readyz", SIGN_IN_PATH})
+INVITATION_PATH = "/login/invitation"
+OIDC_PATH, OIDC_CALLBACK = "/login/oidc", "/login/oidc/callback"
+SIGN_IN_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH, OIDC_PATH, OIDC_CALLBACK})
+FORM_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", *SIGN_IN_PATHS})
 OPEN_FOLDER = "/assets/"
 HOOKS = "/api/v1/hooks/"
 OWN_SITE = frozenset({"", "none", "same-origin"})
@@ -124,8 +128,8 @@ class RequestInfo:
 
     @property
     def posts_secret(self) -> bool:
-        """True for a form that posts a one-time secret to sign a browser in."""
-        return not self.is_socket and self.path == SIGN_IN_PATH and self.is_plain_form
+        """True for a form that posts a password or a one-time secret to sign a browser in."""
+        return not self.is_socket and self.path in FORM_PATHS and self.is_plain_form
 
     @property
     def is_from_a_file(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 from string import Template
 
@@ -33,6 +34,18 @@ a { color: light-dark(#2f5bea, #7f9cff); }
 code { font: 12px/20px ui-monospace, Menlo, Consolas, monospace; border-radius: 4px; padding: 1px 4px;
   background: light-dark(#efeeea, #0b0c0d); }
 .command { display: block; padding: 8px 12px; border-radius: 8px; }
+form { margin: 0 0 16px; }
+label { display: block; margin: 0 0 12px; font-weight: 600; }
+input { display: block; box-sizing: border-box; width: 100%; margin: 4px 0 0; padding: 8px 10px;
+  font: inherit; border-radius: 8px; border: 1px solid light-dark(#b9b7af, #4a4d53);
+  background: light-dark(#fff, #101113); color: inherit; }
+button, .button { display: inline-block; padding: 8px 16px; border: 1px solid transparent;
+  border-radius: 8px; font: 600 14px/22px system-ui, sans-serif; cursor: pointer;
+  text-decoration: none; background: #2f5bea; color: #fff; }
+.button { background: none; color: inherit; border-color: light-dark(#b9b7af, #4a4d53); }
+input:focus-visible, button:focus-visible, a:focus-visible { outline: 2px solid #7f9cff;
+  outline-offset: 2px; }
+.wrong { color: light-dark(#c0352b, #ff8a80); }
 .reference { margin: 16px 0 0; font-size: 12px; color: light-dark(#666560, #a09f9a); }
 </style>
 </head>
@@ -65,11 +78,27 @@ def _how(sentence: str, command: str) -> str:
     return f"{sentence}\n{_HOW.replace('$command', escape(command))}"
 
 
-def sign_in_page(command: str, *, after_form: bool = False) -> HTMLResponse:
-    """Build the 401 page on how to sign in by `command`.
+@dataclass(frozen=True)
+class SignInWays:
+    """The ways to sign in beside a link: a password, and OpenID Connect."""
+
+    password: bool = False
+    oidc: bool = False
+
+
+NO_WAYS = SignInWays()
+
+
+def sign_in_page(
+    command: str, *, after_form: bool = False, ways: SignInWays = NO_WAYS
+) -> HTMLResponse:
+    """Build the 401 page on how to sign in: by `command`, and in other ways that there are.
 
     `after_form` adds that the submitted form changed nothing.
     """
+    if ways != NO_WAYS:
+        lost = "<p>Nothing was changed by what you sent.</p>" if after_form else ""
+        return _page(401, "Sign in", f"{lost}{_ways(ways)}")
     lost = " Nothing was changed by what you sent." if after_form else ""
     sentence = f"<p>You are not signed in to Runyard in this browser.{lost}</p>"
     return _page(401, "Sign in", _how(sentence, command))
@@ -79,6 +108,43 @@ def stale_link_page(command: str) -> HTMLResponse:
     """Build the 401 page for a used, expired or unknown link, with how to get another."""
     sentence = "<p>This sign-in link was already used, is too old, or is not one of ours.</p>"
     return _page(401, "This link no longer works", _how(sentence, command))
+
+
+def wrong_password_page(refusal: Refusal, ways: SignInWays, email: str) -> HTMLResponse:
+    """Build the page of a refused sign-in, with the form once more."""
+    wrong = f'<p class="wrong" role="alert">{escape(refusal.detail)}</p>'
+    answer = _page(refusal.status, "Sign in", f"{wrong}{_ways(ways, email)}")
+    if "retry_after" in refusal.members:
+        answer.headers["Retry-After"] = str(refusal.members["retry_after"])
+    return answer
+
+
+def invitation_page(token: str, email: str, wrong: str = "", *, status: int = 200) -> HTMLResponse:
+    """Build the page on which an invited person sets a password."""
+    problem = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
+    body = f"""{problem}<form method="post" action="/login/invitation">
+<input type="hidden" name="token" value="{escape(token)}">
+<label>E-mail address<input name="email" value="{escape(email)}" readonly
+autocomplete="username"></label>
+<label>New password, at least 12 characters<input type="password" name="password" required
+minlength="12" maxlength="1000" autocomplete="new-password" autofocus></label>
+<button data-testid="set-password">Set the password and sign in</button>
+</form>"""
+    return _page(status, "Welcome to Runyard", body)
+
+
+def _ways(ways: SignInWays, email: str = "") -> str:
+    form = f"""<form method="post" action="/login">
+<label>E-mail address<input type="email" name="email" value="{escape(email)}" required
+maxlength="254" autocomplete="username" autofocus></label>
+<label>Password<input type="password" name="password" required maxlength="1000"
+autocomplete="current-password"></label>
+<label>One-time code, if you use them<input name="code" maxlength="40" inputmode="numeric"
+autocomplete="one-time-code"></label>
+<button data-testid="sign-in">Sign in</button>
+</form>"""
+    oidc = '<p><a class="button" href="/login/oidc">Sign in with your organisation</a></p>'
+    return (form if ways.password else "") + (oidc if ways.oidc else "")
 
 
 def lost_page() -> HTMLResponse:

@@ -9,7 +9,14 @@ import structlog
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.http.dependencies import Cursor, Key, Limit, requester_of, set_created_headers
+from app.api.http.dependencies import (
+    Cursor,
+    Key,
+    Limit,
+    requester_of,
+    require_role,
+    set_created_headers,
+)
 from app.api.http.gate import visitor_of
 from app.api.http.problems import window_headers
 from app.api.routes.batch_lines import Line, LineSplitter, item_of
@@ -94,6 +101,7 @@ def _making(services: Services) -> APIRouter:
     ) -> BatchMade:
         """Create a batch of N runs; its items follow. The batch quota is charged now."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        require_role(services, request, "add_batch", body.project_id)
         requester = requester_of(services, request, *keys, trigger=Trigger.BATCH)
         opened = services.batches.open(
             body.project_id, body.run_count, body.parent_run_id, requester, services.clock()

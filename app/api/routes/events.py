@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from app.api.http.gate import visitor_of
 from app.api.live import LiveStream
 from app.api.live_events import FEED_BROKE, STREAMED, LiveEvent, inbox_event, json_of
 from app.api.views import event_out, project_out, run_item, run_out
@@ -20,6 +21,7 @@ from app.domain.lifecycle import DONE
 from app.domain.words import Status
 from app.errors import NotFound
 from app.services.container import Services
+from app.services.people.visitor import Visitor
 from app.services.review.inbox import INBOX_CHANGES
 from app.services.rows import RunFilter
 
@@ -71,7 +73,7 @@ def routes(services: Services, live: LiveStream, *, epoch: str) -> APIRouter:
     @router.get("/events", response_class=StreamingResponse)
     async def everything(request: Request) -> Response:
         """Changes of runs, projects and quota; `Last-Event-ID` resumes the stream."""
-        return _stream(_everything(services, live, epoch, request.headers.get("Last-Event-ID")))
+        return _stream(_everything(services, live, epoch, request))
 
     @router.get("/runs/{run_id}/events", response_class=StreamingResponse)
     async def one_run(run_id: str, request: Request) -> Response:
@@ -81,7 +83,7 @@ def routes(services: Services, live: LiveStream, *, epoch: str) -> APIRouter:
         seen = request.headers.get("Last-Event-ID", "")
         if seen == LAST_WORD:
             return Response(status_code=204)
-        return _stream(RunStream(services, live, run_id, seen).events())
+        return _stream(RunStream(services, live, run_id, seen, visitor_of(request)).events())
 
     return router
 
@@ -101,9 +103,9 @@ def _packed(kind: str, text: str, id_: str) -> str:
 
 
 @asynccontextmanager
-async def _subscribed(live: LiveStream) -> AsyncGenerator[_Subscription]:
+async def _subscribed(live: LiveStream, visitor: Visitor) -> AsyncGenerator[_Subscription]:
     subscription = _Subscription()
-    leave, let_go = live.subscribe(subscription.on_event), live.warn(subscription.end)
+    leave, let_go = live.subscribe(subscription.on_event, visitor), live.warn(subscription.end)
     try:
         yield subscription
     finally:
@@ -112,9 +114,10 @@ async def _subscribed(live: LiveStream) -> AsyncGenerator[_Subscription]:
 
 
 async def _everything(
-    services: Services, live: LiveStream, epoch: str, last_seen: str | None
+    services: Services, live: LiveStream, epoch: str, request: Request
 ) -> AsyncIterator[str]:
-    async with _subscribed(live) as subscription:
+    visitor, last_seen = visitor_of(request), request.headers.get("Last-Event-ID")
+    async with _subscribed(live, visitor) as subscription:
         yield ": from here on nothing is missed\n\n"
         number = services.feed.newest
         missed = await _missed(services, live, epoch, last_seen)
@@ -122,6 +125,8 @@ async def _everything(
             yield _message("snapshot", missed, f"{epoch}-{number}")
         else:
             for event in missed:
+                if not event.is_for(visitor):
+                    continue
                 yield _packed(event.kind, event.json, f"{epoch}-{event.number}")
         while True:
             try:
@@ -172,7 +177,10 @@ def _snapshot(services: Services) -> dict[str, Any]:
 class RunStream:
     """One run as an event stream: past timeline, new events, the growing log, then the end."""
 
-    def __init__(self, services: Services, live: LiveStream, run_id: str, seen: str) -> None:
+    def __init__(
+        self, services: Services, live: LiveStream, run_id: str, seen: str, visitor: Visitor
+    ) -> None:
+        self._visitor = visitor
         self._services = services
         self._live = live
         self._run_id = run_id
@@ -183,7 +191,7 @@ class RunStream:
 
     async def events(self) -> AsyncIterator[str]:
         """Yield the stream's messages until the run ends."""
-        async with _subscribed(self._live) as subscription:
+        async with _subscribed(self._live, self._visitor) as subscription:
             async for message in self._catch_up():
                 yield message
             while not await run_in_threadpool(self._is_over):

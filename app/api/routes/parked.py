@@ -12,6 +12,7 @@ from app.api.http.dependencies import (
     audited_act,
     requester_of,
     require_browser,
+    require_role,
     set_accepted_headers,
 )
 from app.api.http.gate import visitor_of
@@ -58,6 +59,7 @@ def _keeping(services: Services) -> APIRouter:
 
         `confirm` repeats the branch; it may be omitted if no commit or file would be lost.
         """
+        require_role(services, request, "discard", body.project_id)
         sentence = f"{body.branch} discarded by {visitor_of(request).name}"
         deed = audited_act(request, "discard", sentence, project_id=body.project_id)
         count = services.parked.discard(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.api.http.dependencies import require_browser, switch_auto
+from app.api.http.dependencies import require_browser, require_role, switch_auto
 from app.api.http.openapi import IN_A_BROWSER
 from app.api.schemas import (
     Branches,
@@ -25,6 +26,7 @@ from app.api.schemas import (
     TrustOrder,
 )
 from app.api.views import project_out
+from app.domain.names import OriginKind, origin_kind
 from app.domain.projects.tags import MAX_TAG, has_tag
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.statistics import NOTHING, Figures
@@ -33,6 +35,8 @@ from app.services.container import Services
 from app.services.projects.browser_rule import GUARDED
 
 MAX_DAYS = 366
+# settings that are code on this machine: an agent of the list is not
+CODE = GUARDED - {"agent"}
 
 
 def routes(services: Services) -> APIRouter:
@@ -67,6 +71,8 @@ def _project_routes(services: Services) -> APIRouter:
         settings = body.model_dump(exclude={"name", "origin", "tracker"}, exclude_none=True)
         if settings.get("sandbox") == SandboxLevel.NONE or settings.get("owner_hooks"):
             require_browser(services, request, "/projects/add")
+        if not CODE.isdisjoint(settings) or origin_kind(body.origin) is OriginKind.PATH:
+            require_role(services, request, "change_commands", None)
         _refuse_what_is_to_come(settings)
         settings |= _tracker_of(services, body)
         project = services.projects.add(body.name, body.origin, services.clock(), **settings)
@@ -79,8 +85,9 @@ def _project_routes(services: Services) -> APIRouter:
         return OriginOut(folder=folder, remote=services.projects.remote_of(folder))
 
     @router.post("/demo-project", status_code=201)
-    def add_demo() -> ProjectOut:
+    def add_demo(request: Request) -> ProjectOut:
         """Create the demo repository with its issues, and register it."""
+        require_role(services, request, "change_commands", None)
         return _project_out_of(services, services.demo.add(services.clock()).id)
 
     @router.get("/projects/{project_id}")
@@ -89,6 +96,16 @@ def _project_routes(services: Services) -> APIRouter:
         return _project_out_of(services, project_id)
 
     return router
+
+
+def _refuse_code(
+    services: Services, request: Request, project_id: str, settings: Mapping[str, Any]
+) -> None:
+    """Raise Forbidden for settings that are code, unless this person may change those here."""
+    if not (GUARDED | {"archived"}).isdisjoint(settings):
+        require_browser(services, request, f"/projects/{project_id}?tab=settings")
+    if not CODE.isdisjoint(settings):
+        require_role(services, request, "change_commands", project_id)
 
 
 def _setting_routes(services: Services) -> APIRouter:
@@ -101,8 +118,7 @@ def _setting_routes(services: Services) -> APIRouter:
         `archived: false` unarchives the project, with auto runs off.
         """
         settings = body.model_dump(exclude_unset=True)
-        if not (GUARDED | {"archived"}).isdisjoint(settings):
-            require_browser(services, request, f"/projects/{project_id}?tab=settings")
+        _refuse_code(services, request, project_id, settings)
         _refuse_what_is_to_come(settings)
         auto, archived = settings.pop("auto_enabled", None), settings.pop("archived", None)
         if archived is False:

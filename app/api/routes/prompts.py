@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from app.api.http.dependencies import Key, order_of_run, requester_of
+from app.api.http.dependencies import Key, order_of_run, requester_of, require_role
 from app.api.http.gate import visitor_of
 from app.api.schemas import (
     NewTemplate,
@@ -49,6 +49,7 @@ def _of_runs(services: Services) -> APIRouter:
         """
         nothing_done()
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        require_role(services, request, "preview", body.project_id)
         requester = requester_of(services, request, *keys)
         made = services.prompts.preview(order_of_run(body), requester, services.clock())
         size = len(made.text.encode())

@@ -16,6 +16,7 @@ from app.api.http.dependencies import (
     accepted_answer,
     order_of_run,
     requester_of,
+    require_role,
 )
 from app.api.http.gate import visitor_of
 from app.api.routes import exports, run_logs
@@ -112,6 +113,7 @@ def _starting(services: Services) -> APIRouter:
     ) -> Response:
         """Accept a run; 200 with the existing one if this key already created it."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        require_role(services, request, "start", body.project_id)
         requester = requester_of(services, request, *keys)
         order = order_of_run(body)
 

@@ -59,6 +59,7 @@ DEEDS: Mapping[str, Need] = {
     "read_doctor": Need(Role.OPERATOR, Scope.READ, is_general=True),
     # people, tokens of others, the organisation, and what is code on this machine
     **_all("add_organisation change_organisation add_person change_person", _ADMIN),
+    **_all("invitation", _ADMIN),
     **_all("rotate rotate_secrets make_login_link", _ADMIN),
     "change_commands": Need(Role.ADMIN, Scope.ADMIN, is_fresh=True),
     **_all("add_forge change_forge remove_forge check_forge show_hook", _FORGES),
@@ -66,9 +67,7 @@ DEEDS: Mapping[str, Need] = {
 }
 _OTHERS = replace(_EDIT, is_general=True)
 # calls that name their project in the body: their routes ask for the role in it
-ASKED_BY_ROUTES = frozenset(
-    {"start", "preview", "add_batch", "bulk", "discard", "approve", "reject", "read_audit"}
-)
+ASKED_BY_ROUTES = frozenset({"start", "preview", "add_batch", "discard", "read_audit"})
 
 
 def need_of(deed: str) -> Need:

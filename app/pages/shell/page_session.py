@@ -108,7 +108,7 @@ class PageSession:
         client = ui.context.client
         session = cls(client, connection.client_for(client.request), run_id)
         session._on_drawn = partial(connection.waiting.add, client)
-        session.on_close(connection.live.subscribe(session._on_event))
+        session.on_close(connection.subscribe(client.request, session._on_event))
         session.on_close(connection.begin_visit(client.request))
         client.on_connect(session._come_back)
         session.on_close(session._end)

@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from app.records.feed import PeopleChanged
 from app.records.people.audit_ledger import record
+from app.records.people.reach import within
 from app.records.projects.forge_ledger import Seal, held_check
 from app.records.stores.routing import Stores
 from app.records.tables import LoginLink, Membership, Person, ProjectRole, SignIn
@@ -89,7 +90,7 @@ class AccountLedger:
         """Return True if somebody who is not disabled has a password or another way to sign in."""
         known = col(Person.password_hash).is_not(None) | col(Person.oidc_subject).is_not(None)
         query = select(Person.id).where(known, col(Person.disabled_at).is_(None)).limit(1)
-        with self.stores.control.reading() as session:
+        with within(None), self.stores.control.reading() as session:
             return session.exec(query).first() is not None
 
     # --- links ---------------------------------------------------------------------------------

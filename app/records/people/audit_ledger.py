@@ -24,6 +24,7 @@ from sqlmodel import Session, SQLModel
 from app.domain import ids
 from app.records.stores.sessions import SHARED, OnlyOneStore, control_of
 from app.records.tables import Outgoing
+from app.records.tables.people import DEFAULT_ORGANISATION
 
 if TYPE_CHECKING:
     from app.records.database.database import Transaction
@@ -115,6 +116,12 @@ def by_loop(deed: str, correlation_id: str, now: datetime) -> Act:
 def current_act() -> Act | None:
     """Return the current act, or None."""
     return _acting.get()
+
+
+def acting_organisation() -> str:
+    """Return the organisation of the person who acts, else that of the first start."""
+    act = _acting.get()
+    return act.organisation if act is not None and act.organisation else DEFAULT_ORGANISATION
 
 
 def nothing_done() -> None:

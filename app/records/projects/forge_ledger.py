@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from app.records.database.database import Transaction
 from app.records.feed import FindingsChanged, ForgesChanged
-from app.records.people.audit_ledger import record
+from app.records.people.audit_ledger import acting_organisation, record
 from app.records.projects.project_ledger import NameInUse
 from app.records.stores.routing import Stores
 from app.records.tables import ForgeServer, Person, Project, Setting
@@ -45,6 +45,7 @@ class ForgeLedger:
         """Keep a forge with its token. Raises NameInUse if its name or address is taken."""
         try:
             with self.stores.control.transaction() as tx:
+                forge.organisation_id = acting_organisation()
                 forge.token = token(held_check(tx))
                 tx.add(forge)
                 told = forge.model_dump(include=set(_TOLD))

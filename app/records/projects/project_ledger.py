@@ -21,7 +21,13 @@ from app.records.feed import (
     ProjectNamed,
     ProjectPaused,
 )
-from app.records.people.audit_ledger import acting, by_loop, current_act, record
+from app.records.people.audit_ledger import (
+    acting,
+    acting_organisation,
+    by_loop,
+    current_act,
+    record,
+)
 from app.records.projects.project_names import ProjectNames
 from app.records.projects.project_reading import (
     ProjectUnreadable,
@@ -142,6 +148,7 @@ class ProjectLedger:
     def insert(self, project: Project) -> None:
         """Register a project. Raises NameInUse."""
         try:
+            project.organisation_id = acting_organisation()
             with self.stores.control.transaction() as tx:
                 tx.add(project)
                 record(tx, project.id, after=_settings_of(project.model_dump()))

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from app.records.database.database import Database
 from app.records.feed import FeedBroke, Numbered, ProjectNamed
+from app.records.people.reach import can_see, within
 from app.records.tables import Project
 
 LIFETIME_SECONDS = 30.0
@@ -53,8 +54,9 @@ class ProjectNames:
             lacking = {one: self._epoch_of(one) for one in wanted if one not in known}
         names = {one: kept.name for one, kept in known.items()}
         if lacking:
-            names |= self._ask(lacking, now, session)
-        return {one: name for one in wanted if (name := names[one]) is not None}
+            with within(None):  # everybody uses what is read here
+                names |= self._ask(lacking, now, session)
+        return {one: name for one in wanted if (name := names[one]) is not None and can_see(one)}
 
     def one(self, project_id: str) -> str:
         """Return a project's name, empty if it does not exist. Raises DatabaseSilent."""

@@ -30,6 +30,7 @@ from app.records.database.cursors import (
     read_cursor,
 )
 from app.records.database.database import Database
+from app.records.people.reach import project_ids
 from app.records.runs import search_texts
 from app.records.runs.search_texts import Conditions
 from app.records.stores.routing import Stores
@@ -105,12 +106,12 @@ class Way:
     def edge(self) -> Select[Any, Any]:
         """Build the query for (created_at, id) of the newest row that the scan leaves out."""
         when, which = RUNS.c.created_at, RUNS.c.id
-        query = select(when, which).where(*self.led).order_by(when.desc(), which.desc())
+        query = seen(select(when, which).where(*self.led)).order_by(when.desc(), which.desc())
         return query.offset(LOOKED_THROUGH).limit(1)
 
     def query(self, query: Select[*Columns], edge: Edge) -> Select[*Columns]:
         """Return a query of runs, limited to those of the scan up to its edge, if it has one."""
-        found = query.where(*self.led, *self.passing)
+        found = seen(query.where(*self.led, *self.passing))
         if edge is None:
             return found
         place = Place(forwards=False, at=edge[0], id=edge[1])
@@ -260,6 +261,12 @@ class Page:
     looked_among: int | None = None
 
 
+def seen(query: Select[*Columns]) -> Select[*Columns]:
+    """Limit a query of runs to those that the current request can see."""
+    ids = project_ids()
+    return query if ids is None else query.where(RUNS.c.project_id.in_(sorted(ids)))
+
+
 def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | None) -> Page:
     """Return one page of runs. Raises BadCursor."""
     place = read_cursor(cursor, is_run_id)
@@ -297,7 +304,7 @@ def names_run(databases: Iterable[Database], wanted: RunFilter) -> bool:
     """
     text = search_texts.trimmed(wanted.text)
     query = None if wanted.project_id else search_texts.query_of_named(text)
-    if query is None:
+    if query is None or project_ids() is not None:
         return False
     if _created(wanted) or _passing(wanted, _statuses(wanted)):
         ways = ways_to(wanted, is_named=True)

@@ -22,6 +22,7 @@ from app.records.runs.run_pages import (
     Way,
     names_run,
     newest_ids,
+    seen,
     ways_to,
 )
 from app.records.runs.run_statements import cost_sum, dollars_of
@@ -90,7 +91,7 @@ def _of_costs(
     """Return the matching runs with a cost: from the index of costs, or of the newest ones."""
     if wanted == RunFilter(project_id=wanted.project_id):
         of_project = [RUNS.c.project_id == wanted.project_id] if wanted.project_id else []
-        return LISTED.where(HAS_COST, *of_project), False
+        return seen(LISTED.where(HAS_COST, *of_project)), False
     ids, is_cut = newest_ids(database, ways)
     # no plain column: an index of all costs could be walked for few matching runs
     return LISTED.where(func.coalesce(COST, -1) >= 0, RUNS.c.id.in_(ids)), is_cut

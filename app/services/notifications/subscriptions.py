@@ -10,6 +10,7 @@ from app.domain.notifications import CHOSEN, Kind
 from app.errors import NotFound
 from app.records.database.database import DatabaseSilent
 from app.records.feed import FeedBroke, Numbered, SubscriptionsChanged
+from app.records.people.reach import within
 from app.records.people.subscription_ledger import SubscriptionLedger
 from app.records.tables import Subscription
 from app.services.context import Context
@@ -89,7 +90,8 @@ class Subscriptions:
         with self._lock:
             rows, changes = self._rows, self._changes
         if rows is None:
-            rows = self._ledger.all()
+            with within(None):  # everybody uses what is read here
+                rows = self._ledger.all()
             with self._lock:
                 if self._is_kept and self._changes == changes:
                     self._rows = rows

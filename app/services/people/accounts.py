@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -89,6 +90,10 @@ class Accounts:
         self._bearer: _Recalled | None = None
         self._uses: dict[str, Event] = {}
         self._on_end: tuple[Callable[[], None], ...] = ()
+        # as far as it is known: a person can sign in with a password
+        self.has_passwords = False
+        # set where a provider of OpenID Connect is configured
+        self.has_oidc = False
         if feed is not None:
             feed.subscribe(self._on_change, PeopleChanged)
 
@@ -98,7 +103,9 @@ class Accounts:
 
     def operator(self, now: datetime) -> Person:
         """Return the one local person, created at the first start."""
-        return self._ledger.operator(OPERATOR, now)
+        operator = self._ledger.operator(OPERATOR, now)
+        self.has_passwords = self._ledger.can_anybody_sign_in()
+        return operator
 
     def can_anybody_sign_in(self) -> bool:
         """Return True if there is a person who can sign in without a link of this machine."""
@@ -224,6 +231,8 @@ class Accounts:
             listener()
 
     def _on_change(self, _: Numbered) -> None:
+        with suppress(DatabaseSilent):
+            self.has_passwords = self._ledger.can_anybody_sign_in()
         self._end()
 
     def _forget(self) -> None:

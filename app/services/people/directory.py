@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -17,7 +17,7 @@ from app.services.people.visitor import Visitor
 class _Known:
     """The answers of the database: the organisation of each project and person."""
 
-    is_single: bool
+    organisations: Sequence[str]
     projects: Mapping[str, str]
     people: Mapping[str, str]
     of: Mapping[str, frozenset[str]]
@@ -50,7 +50,11 @@ class Directory:
     @property
     def is_single(self) -> bool:
         """True if there is only one organisation, so that nothing has to be kept apart."""
-        return self._read().is_single
+        return len(self._read().organisations) == 1
+
+    def organisations(self) -> Sequence[str]:
+        """Return the ids of all organisations."""
+        return self._read().organisations
 
     def reach_of(self, visitor: Visitor) -> Reach | None:
         """Return what this visitor's requests can see, None for everything."""
@@ -98,7 +102,7 @@ class Directory:
         for project_id, organisation_id in projects.items():
             of.setdefault(organisation_id, set()).add(project_id)
         return _Known(
-            is_single=len(self._ledger.organisations()) == 1,
+            organisations=[one.id for one in self._ledger.organisations()],
             projects=projects,
             people=self._ledger.places(),
             of={one: frozenset(its) for one, its in of.items()},

@@ -17,6 +17,7 @@ from app.domain.lifecycle import LIVE
 from app.domain.usage_limits import Stand, stand_of
 from app.errors import NotFound
 from app.records.feed import Feed, FeedBroke, FindingsChanged, Numbered, ProjectChanged
+from app.records.people.reach import can_see, current_reach, within
 from app.records.people.usage_limit_ledger import facts_of
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.review.open_changes import open_changes_of
@@ -249,7 +250,16 @@ class Overview:
         feed.subscribe(self._on_change)
 
     def all(self) -> list[ProjectView]:
-        """Return all views, sorted by name, in a fixed number of statements or from the cache."""
+        """Return the views that the current request can see, sorted by name.
+
+        Takes a fixed number of statements, or none if they are in the cache.
+        """
+        reach = current_reach()
+        with within(None):  # everybody uses what is read here
+            views = self._all()
+        return views if reach is None else [one for one in views if can_see(one.project.id)]
+
+    def _all(self) -> list[ProjectView]:
         with self._lock:
             listed, changes = self._listed, self._changes
             known = [self._fresh(one) for one in listed.ids]
@@ -263,6 +273,8 @@ class Overview:
 
     def of(self, project_id: str) -> ProjectView:
         """Return the view of one project. Raises NotFound."""
+        if not can_see(project_id):
+            raise NotFound
         with self._lock:
             known = self._fresh(project_id)
         if known is not None:

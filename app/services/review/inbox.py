@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from app.domain.review.inbox import Item, arranged
 from app.records.feed import FeedBroke, FindingsChanged, ProjectChanged, StuckChanged
+from app.records.people.reach import can_see, current_reach, within
 from app.records.review.held_texts import held_texts
 from app.records.review.open_changes import open_changes, work_on
 from app.records.runs.parked_ledger import ParkedLedger
@@ -52,7 +53,16 @@ class Inbox:
         self._known: tuple[tuple[Item, ...], int, float] = ((), -1, 0.0)
 
     def all(self) -> tuple[Item, ...]:
-        """Return all items by group, newest first in each. Raises DatabaseSilent."""
+        """Return the items that the current request can see. Raises DatabaseSilent.
+
+        They come by group, newest first in each.
+        """
+        reach = current_reach()
+        with within(None):  # everybody uses what is read here
+            found = self._all()
+        return found if reach is None else tuple(one for one in found if can_see(one.project_id))
+
+    def _all(self) -> tuple[Item, ...]:
         # a change during the read must not be hidden by the result
         newest, now = self._newest(), time.monotonic()
         with self._lock:

@@ -36,14 +36,6 @@ class StateEvent(Protocol):
         ...
 
 
-class Live(Protocol):
-    """The live feed."""
-
-    def subscribe(self, on_event: Callable[[Any], None]) -> Callable[[], None]:
-        """Call `on_event` with each event, on the event loop; return the unsubscribe function."""
-        ...
-
-
 class Waiting(Protocol):
     """Pages whose browser has not connected its websocket yet."""
 
@@ -55,9 +47,11 @@ class Waiting(Protocol):
 class Connection(Protocol):
     """The server as a page sees it."""
 
-    @property
-    def live(self) -> Live:
-        """The live feed."""
+    def subscribe(self, request: Any, on_event: Callable[[Any], None]) -> Callable[[], None]:
+        """Call `on_event` with each event that the person who made `request` may get.
+
+        It is called on the event loop; returns the unsubscribe function.
+        """
         ...
 
     @property

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from app.api.http import problems
 from app.api.http.gate import Gate, cookie_name, visitor_of
-from app.api.routes import sign_in
+from app.api.routes.people import sign_in
 from app.records.database.database import Database, DatabaseSilent
 from app.records.database.migration import migrate
 from app.records.people.account_ledger import AccountLedger

@@ -15,6 +15,9 @@ CREATE INDEX forge_comments_of_change ON forge_comment (project_id, number);
 CREATE INDEX held_projects ON project (id) WHERE state <> 'ready' OR unreachable;
 CREATE INDEX held_runs_of_project ON runs (project_id, created_at, id) WHERE status IN ('delayed', 'queued') AND hold IS NOT NULL;
 CREATE INDEX ix_login_link_expires_at ON login_link (expires_at);
+CREATE INDEX ix_membership_organisation_id ON membership (organisation_id);
+CREATE INDEX ix_project_organisation_id ON project (organisation_id);
+CREATE INDEX ix_project_role_project_id ON project_role (project_id);
 CREATE INDEX ix_session_person_id ON session (person_id);
 CREATE INDEX looped_projects ON project (id) WHERE auto_enabled AND archived_at IS NULL;
 CREATE INDEX newest_batches ON batches (created_at, id);
@@ -40,6 +43,8 @@ CREATE INDEX open_runs_of_project_by_task ON runs (project_id, coalesce(substr(t
 CREATE INDEX open_runs_of_project_for_issue ON runs (project_id, issue) WHERE released_at IS NULL AND issue IS NOT NULL;
 CREATE INDEX parked_runs ON runs (project_id, created_at) WHERE parked;
 CREATE INDEX pending_notifications ON notification (receiver, due_at) WHERE state = 'pending';
+CREATE UNIQUE INDEX person_by_email ON person (email);
+CREATE UNIQUE INDEX person_by_subject ON person (oidc_subject);
 CREATE INDEX queued_runs ON runs (status, created_at, id, project_id, agent, model, "trigger", due_at) WHERE released_at IS NULL AND batch_id IS NULL AND status = 'queued';
 CREATE INDEX queued_runs_by_hold ON runs (status, hold, project_id) WHERE released_at IS NULL AND batch_id IS NULL AND status = 'queued';
 CREATE INDEX resumable_runs ON runs (ended_at) WHERE may_resume;
@@ -49,7 +54,9 @@ CREATE INDEX runs_of_batch ON runs (batch_id, status) WHERE batch_id IS NOT NULL
 CREATE INDEX runs_of_project_asked_for_now ON runs (project_id, status, batch_id, due_at) WHERE released_at IS NULL AND status IN ('delayed', 'queued') AND batch_id IS NULL AND due_at IS NULL;
 CREATE INDEX runs_of_project_by_cost ON runs (project_id, cost_usd, id) WHERE cost_usd IS NOT NULL;
 CREATE INDEX runs_to_announce ON runs (status, id) WHERE announce;
+CREATE UNIQUE INDEX session_by_id ON session (id);
 CREATE INDEX striking_runs ON runs (project_id, ended_at) WHERE is_strike;
+CREATE INDEX tokens_of_person ON token (person_id, id);
 CREATE INDEX unfinished_batches ON batches (created_at) WHERE ended_at IS NULL;
 CREATE INDEX unfinished_bulk ON bulk (created_at) WHERE ended_at IS NULL;
 CREATE INDEX unsent_comments ON change_comment (project_id, number) WHERE round IS NULL;
@@ -91,7 +98,7 @@ CREATE TABLE audit (
 	"after" JSON, 
 	correlation_id VARCHAR NOT NULL, 
 	previous VARCHAR NOT NULL, 
-	hash VARCHAR NOT NULL, 
+	hash VARCHAR NOT NULL, organisation VARCHAR, 
 	PRIMARY KEY (id)
 );
 CREATE TABLE batch_items (
@@ -222,7 +229,7 @@ CREATE TABLE forge (
 	missing JSON NOT NULL, 
 	needs_attention TEXT, 
 	created_at DATETIME NOT NULL, 
-	checked_at DATETIME NOT NULL, hook_secret TEXT, app_id VARCHAR, 
+	checked_at DATETIME NOT NULL, hook_secret TEXT, app_id VARCHAR, organisation_id VARCHAR DEFAULT 'org_000000000000000000000000' NOT NULL, 
 	PRIMARY KEY (id), 
 	CONSTRAINT forge_kind CHECK (kind IN ('forgejo', 'gitea', 'github')), 
 	UNIQUE (name), 
@@ -328,9 +335,18 @@ CREATE TABLE login_link (
 	person_id VARCHAR NOT NULL, 
 	created_at DATETIME NOT NULL, 
 	expires_at DATETIME NOT NULL, 
-	used_at DATETIME, 
+	used_at DATETIME, sets_password BOOLEAN DEFAULT 0 NOT NULL, 
 	PRIMARY KEY (token_hash), 
 	FOREIGN KEY(person_id) REFERENCES person (id)
+);
+CREATE TABLE membership (
+	person_id VARCHAR NOT NULL, 
+	organisation_id VARCHAR NOT NULL, 
+	role VARCHAR NOT NULL, 
+	PRIMARY KEY (person_id), 
+	CONSTRAINT membership_role CHECK (role IN ('viewer', 'user', 'operator', 'admin')), 
+	FOREIGN KEY(person_id) REFERENCES person (id), 
+	FOREIGN KEY(organisation_id) REFERENCES organisation (id)
 );
 CREATE TABLE "notification" (
 	id VARCHAR NOT NULL, 
@@ -354,6 +370,13 @@ CREATE TABLE "notification" (
 	CONSTRAINT pending_until_ended CHECK ((state = 'pending') = (ended_at IS NULL)), 
 	CONSTRAINT told_once UNIQUE ("key", receiver)
 );
+CREATE TABLE organisation (
+	id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name)
+);
 CREATE TABLE outbox (
 	id INTEGER NOT NULL, 
 	"key" VARCHAR NOT NULL, 
@@ -367,7 +390,7 @@ CREATE TABLE outbox (
 CREATE TABLE person (
 	id VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
-	created_at DATETIME NOT NULL, 
+	created_at DATETIME NOT NULL, full_name VARCHAR, email VARCHAR, password_hash TEXT, totp_secret TEXT, totp_since DATETIME, totp_step INTEGER, recovery_hashes JSON DEFAULT '[]' NOT NULL, oidc_subject VARCHAR, disabled_at DATETIME, 
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );
@@ -395,7 +418,7 @@ CREATE TABLE project (
 	known_branches JSON NOT NULL, 
 	next_number INTEGER NOT NULL, 
 	archived_at DATETIME, 
-	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, trusted_commit VARCHAR, judged_commit VARCHAR, trust_hold TEXT, forge_hold TEXT, tell_claims BOOLEAN DEFAULT 1 NOT NULL, claim_label VARCHAR DEFAULT 'agent-working', ci_rounds INTEGER DEFAULT '0' NOT NULL, review_rounds INTEGER DEFAULT '5' NOT NULL, merge_style VARCHAR DEFAULT 'merge' NOT NULL, 
+	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, trusted_commit VARCHAR, judged_commit VARCHAR, trust_hold TEXT, forge_hold TEXT, tell_claims BOOLEAN DEFAULT 1 NOT NULL, claim_label VARCHAR DEFAULT 'agent-working', ci_rounds INTEGER DEFAULT '0' NOT NULL, review_rounds INTEGER DEFAULT '5' NOT NULL, merge_style VARCHAR DEFAULT 'merge' NOT NULL, organisation_id VARCHAR DEFAULT 'org_000000000000000000000000' NOT NULL, 
 	PRIMARY KEY (id), 
 	CONSTRAINT project_state CHECK (state IN ('cloning', 'ready', 'broken')), 
 	CONSTRAINT project_budget CHECK (budget_seconds >= 1), 
@@ -420,6 +443,15 @@ CREATE TABLE project_day (
 	output_tokens BIGINT NOT NULL, 
 	cost_micros BIGINT NOT NULL, 
 	PRIMARY KEY (project_id, day)
+);
+CREATE TABLE project_role (
+	person_id VARCHAR NOT NULL, 
+	project_id VARCHAR NOT NULL, 
+	role VARCHAR NOT NULL, 
+	PRIMARY KEY (person_id, project_id), 
+	CONSTRAINT project_role_word CHECK (role IN ('viewer', 'user', 'operator', 'admin')), 
+	FOREIGN KEY(person_id) REFERENCES person (id), 
+	FOREIGN KEY(project_id) REFERENCES project (id)
 );
 CREATE TABLE quarantine (
 	"key" VARCHAR NOT NULL, 
@@ -526,7 +558,7 @@ CREATE TABLE session (
 	person_id VARCHAR NOT NULL, 
 	csrf VARCHAR NOT NULL, 
 	created_at DATETIME NOT NULL, 
-	expires_at DATETIME NOT NULL, 
+	expires_at DATETIME NOT NULL, id VARCHAR DEFAULT '' NOT NULL, proved_at DATETIME DEFAULT '1970-01-01 00:00:00+00:00' NOT NULL, used_at DATETIME DEFAULT '1970-01-01 00:00:00+00:00' NOT NULL, address VARCHAR, browser VARCHAR, 
 	PRIMARY KEY (cookie_hash), 
 	FOREIGN KEY(person_id) REFERENCES person (id)
 );
@@ -556,6 +588,21 @@ CREATE TABLE template (
 	PRIMARY KEY (project_id, name, version), 
 	CONSTRAINT template_version CHECK (version >= 1), 
 	FOREIGN KEY(project_id) REFERENCES project (id)
+);
+CREATE TABLE token (
+	id VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	token_hash VARCHAR NOT NULL, 
+	scopes JSON NOT NULL, 
+	projects JSON, 
+	created_at DATETIME NOT NULL, 
+	expires_at DATETIME NOT NULL, 
+	last_used_at DATETIME, 
+	revoked_at DATETIME, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(person_id) REFERENCES person (id), 
+	UNIQUE (token_hash)
 );
 CREATE TABLE viewed_file (
 	person_id VARCHAR NOT NULL, 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -38,8 +40,9 @@ def _make_organisations() -> None:
         sa.UniqueConstraint("name"),
     )
     default = {"id": DEFAULT, "name": "default", "created_at": sa.func.now()}
-    table = sa.table("organisation", *(sa.column(name) for name in default))
-    op.execute(sa.insert(table).values(default))
+    names = ("id", "name", "created_at")
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
+    op.execute(sa.insert(sa.table("organisation", *columns)).values(default))
     op.create_table(
         "membership",
         sa.Column("person_id", sa.String(), nullable=False),

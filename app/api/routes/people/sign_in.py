@@ -12,12 +12,19 @@ from fastapi.responses import RedirectResponse
 from app.api.http.dependencies import own_address
 from app.api.http.gate import cookie_name, visitor_of, wanted_cookie_name
 from app.api.http.openapi import IN_A_BROWSER
-from app.api.http.request_info import SIGN_IN_PATH
+from app.api.http.request_info import INVITATION_PATH, SIGN_IN_PATH, RequestInfo
 from app.api.plain import pages
-from app.api.plain.form_content import Sent, own_path
+from app.api.plain.form_content import Sent, SentForm, own_path
 from app.api.schemas import LoginLink, SignedOut, SignOut
-from app.errors import BrowserNeeded
-from app.services.people.accounts import POSTED_LIFETIME, SESSION_LIFETIME, Accounts, NewSession
+from app.errors import BrowserNeeded, Forbidden, Invalid
+from app.services.people.accounts import (
+    POSTED_LIFETIME,
+    SESSION_LIFETIME,
+    Accounts,
+    Client,
+    NewSession,
+)
+from app.services.people.sign_in import SignInService, TooManyTries, WrongPassword
 from app.services.projects.browser_rule import BrowserRule
 
 HOME = "/"
@@ -34,38 +41,116 @@ def routes(
     *,
     port: int,
     command: str = pages.LOGIN_COMMAND,
+    passwords: SignInService | None = None,
 ) -> APIRouter:
     """Build `GET /login`, `POST /login` and `POST /logout`; the gate must be in front of them.
 
-    `command` prints a sign-in link on this machine.
+    `command` prints a sign-in link on this machine; with `passwords` people also sign in by those.
     """
     router = APIRouter(include_in_schema=False)
     desk = _SignInDesk(port)
+    if passwords is not None:
+        router.routes.extend(_invitation_routes(passwords, now, desk, command).routes)
 
     @router.get(SIGN_IN_PATH)
     def sign_in(request: Request, token: str = "", next: str = "") -> Response:
-        session = accounts.sign_in(token, now())
+        session = accounts.sign_in(token, now(), client_of(request))
+        if session is None and token:
+            return pages.stale_link_page(command)
         if session is None:
-            stale = pages.stale_link_page if token else pages.sign_in_page
-            return stale(command)
+            return pages.sign_in_page(command, ways=ways_of(accounts))
         return desk.let_in(request, session, next)
 
     @router.post(SIGN_IN_PATH)
     def sign_in_by_post(request: Request, sent: Sent) -> Response:
-        session = accounts.sign_in(sent.field("token"), now(), within=POSTED_LIFETIME)
+        client = client_of(request)
+        if passwords is not None and sent.field("email"):
+            return _by_password(passwords, request, sent, now(), desk, ways_of(accounts))
+        session = accounts.sign_in(sent.field("token"), now(), client, within=POSTED_LIFETIME)
         if session is None:
             return pages.stale_link_page(command)
         return desk.let_in(request, session, sent.field("next"))
 
+    router.routes.extend(_sign_out_routes(accounts, desk, port).routes)
+    return router
+
+
+def _sign_out_routes(accounts: Accounts, desk: _SignInDesk, port: int) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
     @router.post("/logout")
     def sign_out(request: Request, sent: Sent) -> Response:
         if sent.field("everywhere").lower() in _YES:
-            accounts.sign_out_everywhere()
+            accounts.sign_out_everywhere(visitor_of(request).person_id)
         elif cookie := request.cookies.get(cookie_name(port)):
             accounts.sign_out(cookie)
         return desk.let_out()
 
     return router
+
+
+def _invitation_routes(
+    passwords: SignInService, now: Callable[[], datetime], desk: _SignInDesk, command: str
+) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get(INVITATION_PATH)
+    def invitation(token: str = "") -> Response:
+        person = passwords.invited(token, now())
+        if person is None:
+            return pages.stale_link_page(command)
+        return pages.invitation_page(token, person.email or person.name)
+
+    @router.post(INVITATION_PATH)
+    def accept(request: Request, sent: Sent) -> Response:
+        _refuse_from_a_file(request)
+        token = sent.field("token")
+        try:
+            session = passwords.accept(token, sent.field("password"), now(), client_of(request))
+        except Invalid as problem:
+            person = passwords.invited(token, now())
+            email = (person.email or person.name) if person else ""
+            return pages.invitation_page(token, email, problem.detail, status=problem.status)
+        if session is None:
+            return pages.stale_link_page(command)
+        return desk.let_in(request, session, "")
+
+    return router
+
+
+def _by_password(
+    passwords: SignInService,
+    request: Request,
+    sent: SentForm,
+    now: datetime,
+    desk: _SignInDesk,
+    ways: pages.SignInWays,
+) -> Response:
+    _refuse_from_a_file(request)
+    email, password, code = (sent.field(name) for name in ("email", "password", "code"))
+    try:
+        session = passwords.sign_in(email, password, code, now, client_of(request))
+    except (WrongPassword, TooManyTries) as refusal:
+        return pages.wrong_password_page(refusal, ways, email)
+    return desk.let_in(request, session, sent.field("next"))
+
+
+def client_of(request: Request) -> Client:
+    """Return the address and browser of a request, for the list of sessions."""
+    address = request.client.host if request.client else None
+    return Client(address, request.headers.get("User-Agent"))
+
+
+def ways_of(accounts: Accounts) -> pages.SignInWays:
+    """Return the ways to sign in beside a link."""
+    return pages.SignInWays(password=accounts.has_passwords, oidc=accounts.has_oidc)
+
+
+def _refuse_from_a_file(request: Request) -> None:
+    """Raise Forbidden for a password's form that no page of ours has sent."""
+    info = RequestInfo.of(request.scope)
+    if info.is_from_a_file and not info.proves_own_page:
+        raise Forbidden
 
 
 class _SignInDesk:
@@ -119,12 +204,13 @@ def api_routes(
 
     @router.post("/logout")
     def sign_out(request: Request, order: SignOut | None = None) -> SignedOut:
-        """End this browser's session; with `everywhere`, those of all browsers.
+        """End this browser's session; with `everywhere`, those of all your browsers.
 
         Their open pages and streams end too. The token stays valid: see `/token/rotate`.
         """
         if order is not None and order.everywhere:
-            return SignedOut(ended=accounts.sign_out_everywhere())
+            whose = visitor_of(request).person_id
+            return SignedOut(ended=accounts.sign_out_everywhere(whose))
         if visitor_of(request).csrf is None:
             return SignedOut(ended=0)
         accounts.sign_out(request.cookies[cookie_name(port)])

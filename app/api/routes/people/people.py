@@ -1,0 +1,235 @@
+"""Routes of organisations, people, their sessions and their sign-in."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from app.api.http.dependencies import own_address
+from app.api.http.gate import cookie_name, visitor_of
+from app.api.http.permissions import ME
+from app.api.http.request_info import SIGN_IN_PATH
+from app.api.schemas.people import (
+    Code,
+    CodesOut,
+    InvitationOut,
+    InvitedOut,
+    NewPassword,
+    NewPerson,
+    OrganisationName,
+    OrganisationOut,
+    Organisations,
+    PeopleOut,
+    PersonChange,
+    PersonOut,
+    Proof,
+    RecoveryCodes,
+    SessionOut,
+    SessionsOut,
+)
+from app.domain.people.roles import Role
+from app.errors import BrowserNeeded, Forbidden
+from app.services.container import Services
+from app.services.people.people import OWN_ROLE, Invitation
+from app.services.rows import Member
+
+OTHERS_NAME = "People set their names themselves."
+NEEDS_BROWSER = "Do this in the browser: a token cannot prove who you are."
+
+
+def routes(services: Services, *, port: int) -> APIRouter:
+    """Build `/organisations` and `/people`; `port` names the cookie of sessions."""
+    router = APIRouter(tags=["people"])
+    router.routes.extend(_organisation_routes(services).routes)
+    router.routes.extend(_own_routes(services, cookie_name(port)).routes)
+    router.routes.extend(_people_routes(services).routes)
+    router.routes.extend(_session_routes(services).routes)
+    return router
+
+
+def _organisation_routes(services: Services) -> APIRouter:
+    router = APIRouter(tags=["people"])
+    desk = services.people
+
+    @router.get("/organisations")
+    def list_organisations(request: Request) -> Organisations:
+        """Your organisation; for admins of `default`, all."""
+        found = desk.organisations(visitor_of(request))
+        return Organisations(items=[OrganisationOut.model_validate(one) for one in found])
+
+    @router.post("/organisations", status_code=201)
+    def add_organisation(request: Request, body: OrganisationName) -> OrganisationOut:
+        """Make an organisation; only admins of `default` do."""
+        added = desk.add_organisation(visitor_of(request), body.name, services.clock())
+        return OrganisationOut.model_validate(added)
+
+    @router.patch("/organisations/{organisation_id}")
+    def rename(request: Request, organisation_id: str, body: OrganisationName) -> OrganisationOut:
+        """Rename an organisation."""
+        renamed = desk.rename_organisation(visitor_of(request), organisation_id, body.name)
+        return OrganisationOut.model_validate(renamed)
+
+    return router
+
+
+def _people_routes(services: Services) -> APIRouter:
+    router = APIRouter(tags=["people"])
+    desk = services.people
+
+    @router.get("/people")
+    def list_people(request: Request) -> PeopleOut:
+        """The people of your organisation, by name."""
+        return PeopleOut(items=[person_out(one) for one in desk.all(visitor_of(request))])
+
+    @router.post("/people", status_code=201)
+    def invite(request: Request, body: NewPerson) -> InvitedOut:
+        """Invite a person; the link in the answer lets them set a password, once, in 24 hours."""
+        member, invitation = desk.invite(
+            visitor_of(request),
+            body.email,
+            services.clock(),
+            name=body.name,
+            role=body.role,
+            organisation=body.organisation,
+            projects=body.projects,
+        )
+        out = person_out(member).model_dump()
+        return InvitedOut(**out, invitation=_invitation_out(request, invitation))
+
+    @router.post("/people/{person_id}/invitation", status_code=201)
+    def invite_again(request: Request, person_id: str) -> InvitationOut:
+        """A new link by which a person sets a password, for a lost invitation or password."""
+        invitation = desk.invite_again(visitor_of(request), person_id, services.clock())
+        return _invitation_out(request, invitation)
+
+    @router.get("/people/{person_id}")
+    def person(request: Request, person_id: str) -> PersonOut:
+        """A person of your organisation; `me` is yourself."""
+        return person_out(desk.find(visitor_of(request), person_id))
+
+    @router.patch("/people/{person_id}")
+    def change(request: Request, person_id: str, body: PersonChange) -> PersonOut:
+        """Change a person's roles, disable or enable them, or change your own name."""
+        by = visitor_of(request)
+        if person_id in (ME, by.person_id):
+            if {"role", "projects", "disabled"} & body.model_fields_set:
+                raise Forbidden(OWN_ROLE)
+            if body.name is not None:
+                services.sign_ins.rename(by.person_id, body.name)
+            return person_out(desk.find(by, ME))
+        if body.name is not None:
+            raise Forbidden(OTHERS_NAME)
+        changed = desk.change(
+            by,
+            person_id,
+            services.clock(),
+            role=body.role,
+            projects=body.projects,
+            is_disabled=body.disabled,
+        )
+        return person_out(changed)
+
+    return router
+
+
+def _session_routes(services: Services) -> APIRouter:
+    router = APIRouter(tags=["people"])
+    desk = services.people
+
+    @router.get("/people/{person_id}/sessions")
+    def sessions(request: Request, person_id: str) -> SessionsOut:
+        """A person's browser sessions, the newest first."""
+        by = visitor_of(request)
+        found = desk.sessions(by, person_id, services.clock())
+        items = [
+            SessionOut(
+                id=one.id,
+                created_at=one.created_at,
+                last_used_at=one.used_at,
+                expires_at=one.expires_at,
+                address=one.address,
+                browser=one.browser,
+                current=one.id == by.access_id,
+            )
+            for one in found
+        ]
+        return SessionsOut(items=items)
+
+    @router.delete("/people/{person_id}/sessions", status_code=204)
+    def end_sessions(request: Request, person_id: str) -> None:
+        """End all browser sessions of a person."""
+        desk.end_sessions(visitor_of(request), person_id)
+
+    @router.delete("/people/{person_id}/sessions/{session_id}", status_code=204)
+    def end_session(request: Request, person_id: str, session_id: str) -> None:
+        """End one browser session of a person."""
+        desk.end_sessions(visitor_of(request), person_id, session_id)
+
+    return router
+
+
+def _own_routes(services: Services, cookie: str) -> APIRouter:
+    router = APIRouter(tags=["people"])
+    desk = services.sign_ins
+
+    @router.put("/people/me/password", status_code=204)
+    def change_password(request: Request, body: NewPassword) -> None:
+        """Change your password; your other sessions end."""
+        person_id, secret = _in_a_browser(request, cookie)
+        desk.change_password(person_id, body.old_password, body.password, secret, services.clock())
+
+    @router.post("/people/me/proof", status_code=204)
+    def prove(request: Request, body: Proof) -> None:
+        """Sign in again, for what asks for a sign-in of the last 15 minutes."""
+        person_id, secret = _in_a_browser(request, cookie)
+        desk.prove(person_id, body.password, body.code, secret, services.clock())
+
+    @router.post("/people/me/codes")
+    def begin_codes(request: Request) -> CodesOut:
+        """A secret for an authenticator app; it counts once you have sent a code of it."""
+        person_id, _ = _in_a_browser(request, cookie)
+        return CodesOut.model_validate(desk.begin_codes(person_id))
+
+    @router.put("/people/me/codes")
+    def confirm_codes(request: Request, body: Code) -> RecoveryCodes:
+        """Ask for one-time codes from now on; the answer holds recovery codes."""
+        person_id, _ = _in_a_browser(request, cookie)
+        return RecoveryCodes(codes=desk.confirm_codes(person_id, body.code, services.clock()))
+
+    @router.delete("/people/me/codes", status_code=204)
+    def remove_codes(request: Request) -> None:
+        """Ask for no one-time codes any more."""
+        person_id, _ = _in_a_browser(request, cookie)
+        desk.remove_codes(person_id)
+
+    return router
+
+
+def person_out(member: Member) -> PersonOut:
+    """Build a person as the API returns them."""
+    person = member.person
+    return PersonOut(
+        id=person.id,
+        name=person.shown_name,
+        email=person.email,
+        organisation=member.organisation_id,
+        role=Role(member.role),
+        projects={one: Role(role) for one, role in member.project_roles.items()},
+        disabled=person.disabled_at is not None,
+        can_sign_in=person.password_hash is not None or person.oidc_subject is not None,
+        asks_for_code=person.totp_since is not None,
+        created_at=person.created_at,
+    )
+
+
+def _invitation_out(request: Request, invitation: Invitation) -> InvitationOut:
+    address = own_address(request, f"{SIGN_IN_PATH}/invitation")
+    return InvitationOut(
+        url=f"{address}?token={invitation.token}", expires_at=invitation.expires_at
+    )
+
+
+def _in_a_browser(request: Request, cookie: str) -> tuple[str, str]:
+    visitor = visitor_of(request)
+    if visitor.csrf is None:
+        raise BrowserNeeded(NEEDS_BROWSER, page=own_address(request, "/me"))
+    return visitor.person_id, request.cookies[cookie]

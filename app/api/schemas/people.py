@@ -1,0 +1,175 @@
+"""Schemas of organisations, people, their sessions and tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from app.api.schemas.parts import Answer, Body, InUtc, Moment, NoNul
+from app.domain.people.roles import Role, Scope
+
+Text = Annotated[str, NoNul, Field(max_length=1000)]
+ProjectRoles = Annotated[dict[str, Role], Field(max_length=1000)]
+
+
+class OrganisationOut(Answer):
+    """An organisation."""
+
+    id: str
+    name: str
+    created_at: Moment
+
+
+class Organisations(Answer):
+    """The organisations that you may know of."""
+
+    items: list[OrganisationOut]
+
+
+class OrganisationName(Body):
+    """The name of an organisation."""
+
+    name: Text
+
+
+class PersonOut(Answer):
+    """A person: `role` in the organisation, `projects` with the higher roles by project id.
+
+    `can_sign_in` is False until an invitation was accepted.
+    """
+
+    id: str
+    name: str
+    email: str | None = None
+    organisation: str
+    role: Role
+    projects: dict[str, Role]
+    disabled: bool
+    can_sign_in: bool
+    asks_for_code: bool
+    created_at: Moment
+
+
+class PeopleOut(Answer):
+    """The people of your organisation, by name."""
+
+    items: list[PersonOut]
+
+
+class InvitationOut(Answer):
+    """A link by which a person sets a password, once."""
+
+    url: str
+    expires_at: Moment
+
+
+class InvitedOut(PersonOut):
+    """A person who was invited."""
+
+    invitation: InvitationOut
+
+
+class NewPerson(Body):
+    """A person to invite."""
+
+    email: Text
+    name: Text = ""
+    role: Role = Role.USER
+    organisation: Text | None = None
+    projects: ProjectRoles = Field(default_factory=dict)
+
+
+class PersonChange(Body):
+    """Changes of a person; a name is only changed by that person."""
+
+    name: Text | None = None
+    role: Role | None = None
+    projects: ProjectRoles | None = None
+    disabled: bool | None = None
+
+
+class SessionOut(Answer):
+    """A browser session; `current` is the one of this request."""
+
+    id: str
+    created_at: Moment
+    last_used_at: Moment
+    expires_at: Moment
+    address: str | None = None
+    browser: str | None = None
+    current: bool = False
+
+
+class SessionsOut(Answer):
+    """A person's browser sessions, the newest first."""
+
+    items: list[SessionOut]
+
+
+class NewPassword(Body):
+    """A new password, and the old one where there is one."""
+
+    old_password: Text = ""
+    password: Text
+
+
+class Proof(Body):
+    """The password of the signed-in person, and a one-time code where those are asked for."""
+
+    password: Text
+    code: Text = ""
+
+
+class Code(Body):
+    """A one-time code."""
+
+    code: Text
+
+
+class CodesOut(Answer):
+    """The secret for an authenticator app, also as an address that it reads."""
+
+    secret: str
+    address: str
+
+
+class RecoveryCodes(Answer):
+    """Codes that each replace a one-time code once; they are not shown again."""
+
+    codes: list[str]
+
+
+class TokenOut(Answer):
+    """A token; `projects` is null for all that its person may see."""
+
+    id: str
+    name: str
+    person: str
+    scopes: list[Scope]
+    projects: list[str] | None = None
+    created_at: Moment
+    expires_at: Moment
+    last_used_at: Moment | None = None
+
+
+class TokensOut(Answer):
+    """Tokens that are not revoked, the newest first."""
+
+    items: list[TokenOut]
+
+
+class NewTokenOut(TokenOut):
+    """A new token, whose text is shown this once."""
+
+    token: str
+
+
+class NewToken(Body):
+    """A token to make; without `expires_at` it ends after 90 days."""
+
+    name: Annotated[str, NoNul, Field(min_length=1, max_length=100, pattern=r"\S")]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]
+    projects: Annotated[list[str], Field(max_length=1000)] | None = None
+    expires_at: Annotated[datetime, InUtc] | None = None
