@@ -140,14 +140,13 @@ def build_gate(
     files = PageFiles(ASSETS)
     web.mount("/assets", files)
     problems.register(web, store_silent=DatabaseSilent)
-    address = address_of(plane.settings)
     gate = Gate(
         guarded(web, services, {"": web.routes, "/api/v1": api.routes}),
         accounts=services.accounts,
         port=port,
         now=services.clock,
         page_name=page_name_of(plane.settings),
-        allowed_hosts={address.removeprefix("http://")},
+        allowed_hosts={address_of(plane.settings).removeprefix("http://")},
         command=command,
     )
     register_pages(PageServer(live, gate, services.visits, port, wrap_transport))

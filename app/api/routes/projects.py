@@ -69,10 +69,7 @@ def _project_routes(services: Services) -> APIRouter:
     def add(body: NewProject, request: Request, response: Response) -> ProjectOut:
         """Register a repository; its mirror is cloned in the background."""
         settings = body.model_dump(exclude={"name", "origin", "tracker"}, exclude_none=True)
-        if settings.get("sandbox") == SandboxLevel.NONE or settings.get("owner_hooks"):
-            require_browser(services, request, "/projects/add")
-        if not CODE.isdisjoint(settings) or origin_kind(body.origin) is OriginKind.PATH:
-            require_role(services, request, "change_commands", None)
+        _refuse_new_code(services, request, body.origin, settings)
         _refuse_what_is_to_come(settings)
         settings |= _tracker_of(services, body)
         project = services.projects.add(body.name, body.origin, services.clock(), **settings)
@@ -96,6 +93,16 @@ def _project_routes(services: Services) -> APIRouter:
         return _project_out_of(services, project_id)
 
     return router
+
+
+def _refuse_new_code(
+    services: Services, request: Request, origin: str, settings: Mapping[str, Any]
+) -> None:
+    """Raise Forbidden for a project that brings code, unless this person may do that here."""
+    if settings.get("sandbox") == SandboxLevel.NONE or settings.get("owner_hooks"):
+        require_browser(services, request, "/projects/add")
+    if not CODE.isdisjoint(settings) or origin_kind(origin) is OriginKind.PATH:
+        require_role(services, request, "change_commands", None)
 
 
 def _refuse_code(

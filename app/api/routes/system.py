@@ -49,6 +49,7 @@ from app.api.schemas.system import (
 )
 from app.api.views import quota_out
 from app.domain.formatting import iso
+from app.domain.people.roles import Role
 from app.domain.review.inbox import counts_of, mark_of
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Status
@@ -362,6 +363,7 @@ def audit_routes(services: Services) -> APIRouter:
 
     @router.get("/audit")
     def audit(
+        request: Request,
         person: Word = None,
         deed: Word = None,
         object: Word = None,
@@ -369,8 +371,17 @@ def audit_routes(services: Services) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         cursor: Word = None,
     ) -> AuditOut:
-        """Audit rows, newest first; `object` selects one object and everything below it."""
-        wanted = AuditFilter(person, deed, object, since)
+        """Audit rows, newest first; `object` selects one object and everything below it.
+
+        Operators get those of their projects, admins all.
+        """
+        by = visitor_of(request)
+        is_admin, is_operator = by.role is Role.ADMIN, by.role.includes(Role.OPERATOR)
+        own = frozenset(
+            one for one, role in by.project_roles.items() if role.includes(Role.OPERATOR)
+        )
+        projects = None if is_operator else own
+        wanted = AuditFilter(person, deed, object, since, not is_admin, projects)
         rows, next_cursor = services.audit.page(wanted, limit=limit, cursor=cursor)
         return AuditOut(
             items=[AuditRow.model_validate(row) for row in rows], next_cursor=next_cursor

@@ -59,7 +59,7 @@ DEEDS: Mapping[str, Need] = {
     "read_doctor": Need(Role.OPERATOR, Scope.READ, is_general=True),
     # people, tokens of others, the organisation, and what is code on this machine
     **_all("add_organisation change_organisation add_person change_person", _ADMIN),
-    **_all("invitation", _ADMIN),
+    **_all("invite_again", _ADMIN),
     **_all("rotate rotate_secrets make_login_link", _ADMIN),
     "change_commands": Need(Role.ADMIN, Scope.ADMIN, is_fresh=True),
     **_all("add_forge change_forge remove_forge check_forge show_hook", _FORGES),

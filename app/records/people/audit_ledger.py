@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -146,7 +146,10 @@ def record(
         act.name(object_id)
     if after is not None:
         act.change(before or {}, after)
-    act.person = act.person or person
+    if act.person is None and person is not None:
+        act.person = person
+        with suppress(OnlyOneStore):
+            _complete(control_of(tx), act, person)
     _add(tx, act)
 
 
@@ -162,6 +165,9 @@ def write_down(tx: Transaction, deed: Deed, now: datetime, *, about: str = "") -
         return
     act.deed = deed.what
     act.object = deed.run_id or deed.project_id or act.object
+    if act.organisation is None and deed.project_id is not None:
+        with suppress(OnlyOneStore):
+            act.organisation = _organisation_of(control_of(tx), deed.project_id)
     act.after = {**(act.after or {}), "because": deed.because}
     _add(tx, act, about)
 
@@ -182,6 +188,8 @@ def append_details(tx: Transaction, data: Mapping[str, Any], now: datetime) -> N
 
 def append(control: Transaction, act: Act) -> None:
     """Append a row to the end of the hash chain."""
+    if act.organisation is None and act.via == LOOP and act.object.startswith("proj_"):
+        act.organisation = _organisation_of(control, act.object)
     # read with the guards of an accept; of a shared transaction's acts, each knows the one before
     last = control.info.pop(_LAST, None) or control.connection().execute(last_hash()).scalar()
     # not by `asdict`, which copies every value
@@ -234,6 +242,21 @@ def _add(tx: Transaction, act: Act, about: str = "") -> None:
         key = ids.mint_control_id("outgoing", at_ms=at_ms, entropy=secrets.token_bytes(10))
         tx.add(Outgoing(key=key, kind=DEED, run_id=owner, data=data, at=act.at))
     tx.info.setdefault(PENDING, []).append(act)
+
+
+def _complete(control: Transaction, act: Act, person_id: str) -> None:
+    """Add the organisation and the role of a person whom only the act itself has shown."""
+    member = SQLModel.metadata.tables["membership"].c
+    query = select(member.organisation_id, member.role).where(member.person_id == person_id)
+    if (row := control.connection().execute(query).first()) is not None:
+        act.organisation, act.role = row
+
+
+def _organisation_of(control: Transaction, object_: str) -> str | None:
+    """Return the organisation of the project that an object is or belongs to."""
+    project = SQLModel.metadata.tables["project"].c
+    query = select(project.organisation_id).where(project.id == object_.partition("/")[0])
+    return control.connection().execute(query).scalar()
 
 
 def _visible(settings: Mapping[str, Any], names: list[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, or_
+from sqlalchemy import ColumnElement, delete, false, or_
 from sqlmodel import Session, col, select
 
 from app.records.database.cursors import read_position, write_position
@@ -17,16 +17,24 @@ from app.records.tables import Audit, Person
 AT_ONCE = 1000
 TRIMMED = "trim_audit"
 UNTIL = "until"
+# how ids begin that are about work, not about people
+WORK = ("proj_", "run_", "batch_", "bulk_")
 
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """A filter of audit rows; `person` is an id or a name, `object` also matches all below it."""
+    """A filter of audit rows; `person` is an id or a name, `object` also matches all below it.
+
+    With `is_work` only acts on projects, runs and batches match, with `projects` only those on
+    these projects.
+    """
 
     person: str | None = None
     deed: str | None = None
     object: str | None = None
     since: datetime | None = None
+    is_work: bool = False
+    projects: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,10 +104,18 @@ def _terms(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.deed:
         yield col(Audit.deed) == wanted.deed
     if wanted.object:
-        thing, below = col(Audit.object), (f"{wanted.object}/", f"{wanted.object}0")
-        yield or_(thing == wanted.object, (thing > below[0]) & (thing < below[1]))
+        yield _is_on(wanted.object)
+    if wanted.projects is not None:
+        yield or_(false(), *map(_is_on, sorted(wanted.projects)))
+    elif wanted.is_work:
+        yield or_(*(col(Audit.object).startswith(one, autoescape=True) for one in WORK))
     if wanted.since:
         yield col(Audit.at) >= wanted.since
+
+
+def _is_on(object_: str) -> ColumnElement[bool]:
+    thing = col(Audit.object)
+    return or_(thing == object_, (thing > f"{object_}/") & (thing < f"{object_}0"))
 
 
 def _all(session: Session) -> Iterator[Audit]:

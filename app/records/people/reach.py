@@ -99,6 +99,12 @@ def _of_projects() -> list[tuple[type[ChangeRequest], bool]]:
     return found
 
 
+def _of_organisation(organisation_id: str, is_default: bool) -> ColumnElement[bool]:
+    its = col(Audit.organisation) == organisation_id
+    # what was written before there were others is of the first one
+    return or_(its, col(Audit.organisation).is_(None)) if is_default else its
+
+
 @lru_cache(maxsize=64)
 def _limits(organisation_id: str, ids: frozenset[str], is_default: bool) -> tuple[ORMOption, ...]:
     projects = sorted(ids)
@@ -119,7 +125,7 @@ def _limits(organisation_id: str, ids: frozenset[str], is_default: bool) -> tupl
         (Membership, col(Membership.organisation_id) == organisation_id),
         (Person, col(Person.id).in_(people)),
         (Bulk, col(Bulk.created_by).in_(people)),
-        (Audit, col(Audit.organisation) == organisation_id),
+        (Audit, _of_organisation(organisation_id, is_default)),
     ]
     found += [with_loader_criteria(one, limit, include_aliases=True) for one, limit in limited]
     return tuple(found)

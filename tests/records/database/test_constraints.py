@@ -119,7 +119,16 @@ def test_a_change_has_one_open_revert_and_reverts_need_no_run(database: Database
         RunEvent(run_id="run_none", at=NOW, kind="note", sentence="x", data={}),
         IssueRow(project_id="none", number=1, title="t", body="", labels=[], created_at=NOW),
         change(1, project_id="none"),
-        SignIn(cookie_hash="h", person_id="none", csrf="c", created_at=NOW, expires_at=NOW),
+        SignIn(
+            cookie_hash="h",
+            id="session_1",
+            person_id="none",
+            csrf="c",
+            created_at=NOW,
+            proved_at=NOW,
+            used_at=NOW,
+            expires_at=NOW,
+        ),
         LoginLink(token_hash="h", person_id="none", created_at=NOW, expires_at=NOW),
     ],
 )

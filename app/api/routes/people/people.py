@@ -42,6 +42,7 @@ def routes(services: Services, *, port: int) -> APIRouter:
     router.routes.extend(_organisation_routes(services).routes)
     router.routes.extend(_own_routes(services, cookie_name(port)).routes)
     router.routes.extend(_people_routes(services).routes)
+    router.routes.extend(_person_routes(services).routes)
     router.routes.extend(_session_routes(services).routes)
     return router
 
@@ -100,6 +101,13 @@ def _people_routes(services: Services) -> APIRouter:
         """A new link by which a person sets a password, for a lost invitation or password."""
         invitation = desk.invite_again(visitor_of(request), person_id, services.clock())
         return _invitation_out(request, invitation)
+
+    return router
+
+
+def _person_routes(services: Services) -> APIRouter:
+    router = APIRouter(tags=["people"])
+    desk = services.people
 
     @router.get("/people/{person_id}")
     def person(request: Request, person_id: str) -> PersonOut:
