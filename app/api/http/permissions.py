@@ -89,8 +89,8 @@ class Permissions:
     async def _may(self, visitor: Visitor, deed: str, path: str) -> bool:
         if not may_somewhere(visitor, deed):
             return False
-        if may(visitor, deed) and visitor.projects is None:
-            return True
+        if may(visitor, deed) and (visitor.projects is None or deed == READ):
+            return True  # of what a token may not see, nothing is found
         # the role in the organisation is not enough: only one in the project of the object is
         if found := _PROJECT.match(path):
             return may(visitor, deed, found[1])

@@ -23,7 +23,10 @@ from tests.drivers.people import Town, open_town
 
 TABLE = Path("tests/services/people/expected_deeds.tsv")
 # words of calls that are always about oneself, or that a person's own path decides
-OWN = dict.fromkeys(("change_password", "add_code", "set_code", "remove_code"), "change_myself")
+OWN: dict[str, str] = dict.fromkeys(
+    ("change_password", "add_code", "set_code", "remove_code"),
+    "change_myself",
+)
 # calls that need more than their word says: sessions of others, and the demo's own agent
 MORE = {
     "/people/{person_id}/sessions": "change_person",
