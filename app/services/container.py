@@ -9,6 +9,8 @@ from functools import partial
 
 from app.domain.quota import LimitsMode
 from app.records.feed import Feed
+from app.services.approvals import build as approvals
+from app.services.approvals.build import ApprovalServices
 from app.services.auto import build as auto
 from app.services.auto.build import AutoServices
 from app.services.auto.sweep import Starts
@@ -53,6 +55,7 @@ class SettingValue:
 @dataclass(frozen=True)
 class Services(
     SystemServices,
+    ApprovalServices,
     LimitServices,
     RunServices,
     NotificationServices,
@@ -84,11 +87,12 @@ class Services(
 def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     """Build every capability, each over those that it builds on."""
     base = system.build(context)
+    approving = approvals.build(context, base)
     limiting = limits.build(context, base)
     running = runs.build(context, base, limiting)
     notifying = notifications.build(context, base)
     living = lifecycle.build(context, base, limiting, running)
-    tracking = tracker.build(context, base, living)
+    tracking = tracker.build(context, base, approving, living)
     of_projects = projects.build(context, base, limiting, notifying, tracking)
     keeping = kept.build(context, base, limiting, running, living)
     retaining = retention.build(context, base)
@@ -105,6 +109,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     )
     return Services(
         **vars(base),
+        **vars(approving),
         **vars(limiting),
         **vars(running),
         **vars(notifying),

@@ -20,6 +20,7 @@ from app.records.feed import (
     StuckChanged,
     SubscriptionsChanged,
 )
+from app.records.people.approval_ledger import ApprovalFilter
 from app.records.people.audit_ledger import Act, Deed, acting, current_act, nothing_done
 from app.records.people.audit_pages import AuditFilter
 from app.records.projects.issue_queue import Beside
@@ -39,6 +40,7 @@ from app.records.tables import (
 
 __all__ = [
     "Act",
+    "ApprovalFilter",
     "AuditFilter",
     "Batch",
     "Beside",

@@ -3,6 +3,7 @@
 from app.records.tables.batches import Batch, BatchItem, Bulk, BulkItem
 from app.records.tables.control import (
     AccountHold,
+    Approval,
     Audit,
     Lease,
     LoginLink,
@@ -33,6 +34,7 @@ from app.records.tables.tracker import (
 __all__ = [
     "AccountHold",
     "Applied",
+    "Approval",
     "Audit",
     "Batch",
     "BatchItem",

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from app.domain.agents import prompts
 from app.domain.issues import branch_of_issue
+from app.domain.words import Status
 from app.errors import (
     BeingReleased,
     ConcurrencyLimit,
@@ -34,6 +35,7 @@ from app.records.runs.run_statements import is_active
 from app.records.stores.identity import refuse_place
 from app.records.stores.shared_transactions import SharedTransactions
 from app.records.tables import Project, Run
+from app.services.approvals.starts import asking
 from app.services.limits.quota import FreePlace, Place, Places, refusal_of
 from app.services.ports import Change
 from app.services.runs.idempotency import Keys, Sent
@@ -52,7 +54,9 @@ from app.services.runs.requests import (
     draft_run,
     has_open_change,
     model_for,
+    needs_approval,
 )
+from app.services.system.outbox import OutboxProcessor
 from app.services.tracing import unit_of_work
 
 INCOMPLETE = "waits until the batch is complete"
@@ -88,9 +92,11 @@ class AcceptService:
         prechecks: Prechecks,
         places: Places,
         keys: Keys,
+        outbox: OutboxProcessor,
         has_room: Callable[[str, int], bool] = lambda project_id, most: False,
     ) -> None:
         self._runs = runs
+        self._outbox = outbox
         self._handovers = HandoverLedger(runs)
         self._parked = ParkedLedger(runs)
         self._prechecks = prechecks
@@ -146,6 +152,8 @@ class AcceptService:
             and (window := self._places.window(requester.person_id, now)).free_at
         ):
             raise refusal_of(window, now)
+        if project.approve_start:
+            return  # until it is approved it takes no place
         if not self._has_room(project.id, project.max_concurrency):
             with self._runs.stores.looking() as session:
                 active = run_ledger.count_open(session, project.id)
@@ -191,6 +199,8 @@ class AcceptService:
             accepted = self._insert(ready, place, now)
         if not accepted.replayed:
             failpoint("after_accept")
+            if accepted.run.awaits_approval:
+                self._outbox.catch_up()
         return accepted
 
     def rehearse(self, order: RunRequest, requester: Requester, now: datetime) -> Rehearsed:
@@ -274,13 +284,16 @@ class AcceptService:
         run = ready.run
         self._runs.insert(tx, run, sentence=accepted_words(run), data=accepted_data(run))
         note_added(tx, run)
+        if run.awaits_approval:
+            self._outbox.follow(tx, run, *asking(run, ready.project), run.created_at)
         if run.retry_of is not None:
             self._handovers.link(tx, run)
         if ready.also is not None:
             ready.also(tx, run)
         if run.batch_id is None:
             # with the run, so that it is announced even if the commit's answer is lost
-            tx.publish(RunAccepted(run.id, run.due_at))
+            starts_at = run.due_at if run.status == Status.DELAYED else None
+            tx.publish(RunAccepted(run.id, starts_at))
 
     def _refuse_by_project(self, tx: Transaction, ready: _Ready, found: Guards) -> None:
         # checked again under the lock: from here on the project cannot be archived first
@@ -329,6 +342,7 @@ class AcceptService:
             due_at=due_at,
             expires_at=_later(due_at or now, order.ttl_seconds),
             hold=INCOMPLETE if order.batch_id else None,
+            awaits_approval=needs_approval(order, project),
         )
         run = draft_run(order, requester, settled, now)
         run.announce = order.issue is not None and project.forge_id is not None
