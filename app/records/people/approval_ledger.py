@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from app.domain.words import Trigger
 from app.records.database.cursors import is_beyond, order_from, page_from, read_cursor
 from app.records.database.database import Transaction
 from app.records.feed import PersonNeeded, ProjectChanged
+from app.records.people.audit_ledger import acting, by_loop, record
 from app.records.stores.outbox import APPROVAL_ENDED, Outbox
 from app.records.stores.routing import Stores
 from app.records.stores.sessions import control_of
@@ -202,6 +204,9 @@ def end(
     if ended is None:
         return None
     tx.publish(ProjectChanged(ended.project_id))
+    if state is ApprovalState.EXPIRED:
+        with acting(by_loop("expire_approval", uuid.uuid4().hex, now)):
+            record(tx, ended.id, before={"state": PENDING}, after={"state": state.value})
     if state in (ApprovalState.REJECTED, ApprovalState.EXPIRED):
         what = f"{_subject(ended)}: its approval {_ENDS[state]}"
         path = f"/approvals?id={ended.id}"

@@ -118,7 +118,7 @@ class AutolandService:
             return False
         if (because := self._changes.approvals.lacking(project, change)) is not None:
             # an approval is news of the project, after which this is asked again
-            self._leave(change, because[:1].lower() + because[1:].removesuffix("."))
+            self._leave(change, because[:1].lower() + because[1:])
             return False
         return self._land(project, change, seen, f"checks passed, {size.words}")
 
