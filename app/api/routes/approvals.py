@@ -23,6 +23,7 @@ from app.services.rows import ApprovalFilter
 
 StateName = Literal["pending", "approved", "rejected", "expired", "withdrawn", "all"]
 Wanted = Annotated[StateName, Query(description="Pending ones by default.")]
+Numbered = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 Named = Annotated[str | None, Query(max_length=100), NoNul]
 
 
@@ -36,12 +37,13 @@ def routes(services: Services) -> APIRouter:
         state: Wanted = "pending",
         project_id: Named = None,
         run_id: Named = None,
+        change: Numbered = None,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> ApprovalsPage:
         """Starts and merges that wait for approval, newest first, or those that were answered."""
         wanted = ApprovalFilter(
-            None if state == "all" else ApprovalState(state), project_id, run_id
+            None if state == "all" else ApprovalState(state), project_id, run_id, change
         )
         found, after, before = approvals.page(wanted, limit=limit, cursor=cursor)
         return ApprovalsPage(items=_outs(found), next_cursor=after, prev_cursor=before)
