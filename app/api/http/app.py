@@ -17,7 +17,6 @@ from app.api.http.duplicate_names import refuse_doubled_names
 from app.api.http.openapi import describe
 from app.api.live import LiveStream
 from app.api.routes import (
-    approvals,
     auto,
     batches,
     bulk,
@@ -116,7 +115,7 @@ def build_api(
         parked.quarantine_routes(services),
         parked.retry_routes(services),
         inbox.routes(services),
-        approvals.routes(services),
+        inbox.approval_routes(services),
         review.routes(services),
         limits.routes(services),
         events.routes(services, live, epoch=secrets.token_hex(4)),

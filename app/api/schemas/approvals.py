@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from app.api.schemas.parts import Answer, Body, Moment, NoNul
-from app.domain.approvals import MOST_WORDS, ApprovalKind, ApprovalState
+from app.domain.projects.approvals import MOST_WORDS, ApprovalKind, ApprovalState
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MOST_WORDS), NoNul]
 
@@ -21,7 +21,7 @@ class ApprovalAnswer(Body):
 class ApprovalRefusal(Body):
     """A person's refusal, with the reason."""
 
-    comment: Annotated[Words, Field(min_length=1)]
+    comment: Words
 
 
 class ApprovalAnswerOut(Answer):

@@ -17,7 +17,7 @@ from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Moment, Prose, TaskText, Text
 from app.api.schemas.project_rules import AutolandOut, AutolandSettings, setting_field
 from app.api.schemas.system import StuckOut
-from app.domain.approvals import APPROVAL_DAYS
+from app.domain.projects.approvals import APPROVAL_DAYS
 from app.domain.projects.checks import (
     CHECK_ROUNDS,
     CHECK_SECONDS,

@@ -11,8 +11,8 @@ from app.api.client.protocol import Call
 from app.cli.client.connection import Server, connect, find_project
 from app.cli.output.options import DataDir, Json, SomeProject, example, group
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
-from app.domain.approvals import ApprovalKind, ApprovalState
 from app.domain.ids import SEEN, shorten
+from app.domain.projects.approvals import ApprovalKind, ApprovalState
 
 Ids = Annotated[
     list[str],

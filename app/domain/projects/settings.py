@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from app.domain.approvals import APPROVAL_SETTINGS
+from app.domain.projects.approvals import APPROVAL_SETTINGS
 from app.domain.projects.checks import CHECK_ROUNDS, MAX_CHECK_ROUNDS, MOST_CHECKS, OnRed
 from app.domain.projects.forge_rules import AFTER_DELIVERY
 from app.domain.projects.setting import Kind, OpenPr, Part, ProjectSetting

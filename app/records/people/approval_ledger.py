@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
-from app.domain.approvals import ApprovalKind, ApprovalState, approvers_of, read_answers
+from app.domain.projects.approvals import ApprovalKind, ApprovalState, approvers_of, read_answers
 from app.domain.words import Trigger
 from app.records.database.cursors import is_beyond, order_from, page_from, read_cursor
 from app.records.database.database import Transaction

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from app.domain.approvals import APPROVAL_DAYS, ApprovalKind, ApprovalState
 from app.domain.notifications import Kind, State
+from app.domain.projects.approvals import APPROVAL_DAYS, ApprovalKind, ApprovalState
 from app.domain.projects.checks import CHECK_ROUNDS, OnRed
 from app.domain.projects.forge_rules import REVIEW_ROUNDS, MergeStyle
 from app.domain.tracker.claims import CLAIM_LABEL
@@ -381,7 +381,7 @@ class Approval(SQLModel, table=True):
     change: int | None = None
     head_sha: str | None = None
     asked_by: str | None = None
-    # see app.domain.approvals.Answer
+    # see app.domain.projects.approvals.Answer
     answers: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
     because: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = Field(sa_type=Moment)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.approvals import Answer, ApprovalKind, ApprovalState, read_answers
+from app.domain.projects.approvals import Answer, ApprovalKind, ApprovalState, read_answers
 from app.domain.review.inbox import change_path, run_path
 from app.errors import AlreadyAnswered, Invalid, NotFound
 from app.records.database.cursors import BadCursor

@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 from sqlmodel import col, select
 
-from app.domain.approvals import (
+from app.domain.projects.approvals import (
     Answer,
     ApprovalKind,
     ApprovalState,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.domain.approvals import Answer, ApprovalState, expiry_of
 from app.domain.lifecycle import Signal
+from app.domain.projects.approvals import Answer, ApprovalState, expiry_of
 from app.domain.words import Cause, Status
 from app.errors import AlreadyAnswered, AlreadyEnded
 from app.failpoints import failpoint

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from app.domain.review.inbox import Item, arranged
 from app.records.feed import FeedBroke, FindingsChanged, ProjectChanged, StuckChanged
+from app.records.people.approval_ledger import pending_approvals
 from app.records.review.held_texts import held_texts
 from app.records.review.open_changes import open_changes, work_on
 from app.records.runs.parked_ledger import ParkedLedger
@@ -75,6 +76,7 @@ class Inbox:
         with self._stores.looking() as session:
             holds = self._limits.views(self._clock(), session)
             stuck = self._quarantine.held(session=session)
+            approvals = pending_approvals(session)
             kept = self._parked.all(session)
             changes = open_changes(session)
             works = work_on(self._stores, session, changes) if changes else {}
@@ -85,6 +87,7 @@ class Inbox:
             if item := items.of_account(hold, views):
                 yield item
         yield from map(items.of_held_text, held)
+        yield from items.of_approvals(approvals, views)
         for row in stuck:
             yield items.of_stuck(row, names)
         for run in kept:

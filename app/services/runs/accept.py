@@ -53,6 +53,7 @@ from app.services.runs.requests import (
     accepted_words,
     draft_run,
     has_open_change,
+    may_have_twin,
     model_for,
     needs_approval,
 )
@@ -236,7 +237,7 @@ class AcceptService:
             run=run,
             in_the_way=in_the_way,
             sent=_sent(order, requester),
-            may_have_twin=_may_have_twin(order),
+            may_have_twin=may_have_twin(order),
             project=project,
             stills=(has_open_change(change.number),) if change else (),
         )
@@ -292,8 +293,7 @@ class AcceptService:
             ready.also(tx, run)
         if run.batch_id is None:
             # with the run, so that it is announced even if the commit's answer is lost
-            starts_at = run.due_at if run.status == Status.DELAYED else None
-            tx.publish(RunAccepted(run.id, starts_at))
+            tx.publish(RunAccepted(run.id, run.due_at if run.status == Status.DELAYED else None))
 
     def _refuse_by_project(self, tx: Transaction, ready: _Ready, found: Guards) -> None:
         # checked again under the lock: from here on the project cannot be archived first
@@ -366,16 +366,6 @@ def _in_the_way(order: RunRequest, run: Run, found: str | None) -> str | None:
     # a retry has already decided what happens to the work kept on its own branch
     is_settled = order.again is not None and (order.again.branch or found == run.work_branch)
     return None if is_settled else found
-
-
-def _may_have_twin(order: RunRequest) -> bool:
-    # runs that share a branch are kept apart by the branch lock, which also names the holder
-    if order.again is not None:
-        has_branch = order.issue is not None or order.again.branch is not None
-        return has_branch or order.again.beside
-    if order.batch_id is not None:
-        return True  # its position in the batch makes it unique
-    return order.asked_as is not None
 
 
 def _later(moment: datetime, seconds: int | None) -> datetime | None:

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app.domain.approvals import WAITING
 from app.domain.formatting import iso
 from app.domain.ids import shorten
+from app.domain.projects.approvals import WAITING
 from app.domain.review.sent import SentComment, as_rows
 from app.domain.starts import moment_of
 from app.domain.words import BUILTIN, READY_LABEL, Delivers, Depth, Status, Trigger
@@ -175,6 +175,17 @@ def needs_approval(order: RunRequest, project: Project) -> bool:
     Not for a resume, which continues a run that was approved.
     """
     return project.approve_start and not (order.again is not None and order.again.is_resume)
+
+
+def may_have_twin(order: RunRequest) -> bool:
+    """Return True if an equal order may be under way without being refused."""
+    # runs that share a branch are kept apart by the branch lock, which also names the holder
+    if order.again is not None:
+        has_branch = order.issue is not None or order.again.branch is not None
+        return has_branch or order.again.beside
+    if order.batch_id is not None:
+        return True  # its position in the batch makes it unique
+    return order.asked_as is not None
 
 
 def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: datetime) -> Run:
