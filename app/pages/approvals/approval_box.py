@@ -11,7 +11,7 @@ from app.api.schemas import ApprovalOut
 from app.domain.projects.approvals import MOST_WORDS, ApprovalState
 from app.pages.components.buttons import button
 from app.pages.components.chips import correlation_chip_html
-from app.pages.components.countdown import until_html
+from app.pages.components.countdown import day_html
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
@@ -31,19 +31,17 @@ class ApprovalAnswers:
             self._comment.props(f"outlined dense hide-bottom-space maxlength={MOST_WORDS}")
             self._comment.props('aria-label="Comment"')
             testid(self._comment, "approval-comment")
-            self._approve = button("Approve", self._on_approve, kind="small pri", mark="approve")
+            self._approve = button("Approve", self._on_approve, kind="small", mark="approve")
             self._reject = button("Reject", self._on_reject, kind="small danger", mark="reject")
             self._error = ui.html("", sanitize=clean).classes("wrong").props("role=alert")
             testid(self._error, "approval-error").set_visibility(False)
 
-    def show(self, approval: ApprovalOut, *, is_primary: bool = True) -> None:
+    def show(self, approval: ApprovalOut) -> None:
         """Offer to answer this approval; what was typed stays."""
         if self._approval is not None and self._approval.id != approval.id:
             self._comment.set_value("")
             self._refuse("")
         self._approval = approval
-        if not is_primary:
-            self._approve.classes(remove="pri")
 
     async def _on_approve(self) -> None:
         await self._answer(self._session.api.approve)
@@ -80,8 +78,7 @@ class ApprovalBox:
     """A banner on the page of a run or a change: what it waits for, and the answer to that."""
 
     def __init__(self, session: PageSession, answered: Callable[[], Awaitable[None]]) -> None:
-        self._session = session
-        with ui.element("div").classes("banner wait approval") as self._box:
+        with ui.element("div").classes("banner approval") as self._box:
             testid(self._box, "approval")
             self._words = ui.html("", sanitize=clean).classes("grow")
             self._answers = ApprovalAnswers(session, answered)
@@ -96,18 +93,18 @@ class ApprovalBox:
             return
         testid(self._box, "approval", id=approval.id, state=approval.state)
         self._answers.element.set_visibility(is_pending)
-        self._words.set_content(box_html(approval, self._session) if is_pending else "")
+        self._words.set_content(box_html(approval) if is_pending else "")
         if is_pending:
-            self._answers.show(approval, is_primary=False)
+            self._answers.show(approval)
         else:
             self._words.set_content(f"<b>{plain_html(ended_words(approval))}</b>")
 
 
-def box_html(approval: ApprovalOut, session: PageSession) -> str:
+def box_html(approval: ApprovalOut) -> str:
     """Return what an approval is about, what was said, and until when it may be answered."""
     said = "".join(f"<div>{plain_html(one)}</div>" for one in comments_of(approval))
-    until = until_html(approval.expires_at, session.now())
-    return f"<b>{text(needs_words(approval))}</b>{said}<div>Expires in {until}.</div>"
+    until = day_html(approval.expires_at)
+    return f"<b>{text(needs_words(approval))}</b>{said}<div>Expires {until}.</div>"
 
 
 def _chip_of(problem: ApiProblem) -> str:

@@ -11,7 +11,7 @@ from app.api.schemas import ApprovalOut, ApprovalsPage, ProjectOut
 from app.domain.projects.approvals import ApprovalKind
 from app.pages.approvals.approval_box import ApprovalAnswers
 from app.pages.components.buttons import button
-from app.pages.components.countdown import ago_html, until_html
+from app.pages.components.countdown import ago_html, day_html
 from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
@@ -114,7 +114,7 @@ class _Row:
         """Show the present state."""
         testid(self.element, "approval-row", id=approval.id, kind=approval.kind)
         self._words.set_content(row_html(approval, self._session))
-        self._answers.show(approval, is_primary=False)
+        self._answers.show(approval)
 
 
 def row_html(approval: ApprovalOut, session: PageSession) -> str:
@@ -126,7 +126,7 @@ def row_html(approval: ApprovalOut, session: PageSession) -> str:
         text(what_words(approval)),
         plain_html(asked_words(approval)),
         f"asked {ago_html(approval.created_at, session.now())}",
-        f"expires in {until_html(approval.expires_at, session.now())}",
+        f"expires {day_html(approval.expires_at)}",
     ]
     said = [*comments_of(approval)]
     if approval.needed > 1:

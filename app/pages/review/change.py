@@ -8,7 +8,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from app.api.client.client import ApiClient
-from app.api.schemas import ApprovalsPage, ProjectOut, RunOut
+from app.api.schemas import ApprovalOut, ApprovalsPage, ProjectOut, RunOut
 from app.api.schemas.inbox import InboxItem
 from app.pages.approvals.approval_box import ApprovalBox
 from app.pages.components.markup import markdown_html, plain
@@ -31,6 +31,7 @@ from app.pages.review.inbox_unread import OpenedItems
 from app.pages.shell.frame import enter, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_change, dress_runs, dress_typed
+from app.state.approvals.approval_words import why_not_merged
 from app.state.page.connection import Connection
 from app.state.review.change_asks import AskedChange, asked_of
 from app.state.review.change_record import ChangeRecord, read_change, works_on
@@ -173,12 +174,16 @@ class ChangeScreen:
         if self._project.approve_merge and self._record.change.state == "open":
             self._session.start(self._look_at_approval())
         else:
-            self._approval.show(None)
+            self._show_approval_of(None)
 
     def _take_approval(self, page: ApprovalsPage) -> None:
         now = self._record.change
         own = (one for one in page.items if one.head_sha == now.head_sha)
-        self._approval.show(next(own, None) if now.state == "open" else None)
+        self._show_approval_of(next(own, None) if now.state == "open" else None)
+
+    def _show_approval_of(self, approval: ApprovalOut | None) -> None:
+        self._approval.show(approval)
+        self._side.set_lacks(why_not_merged(approval))
 
     async def _look_again(self) -> None:
         await self._look()

@@ -34,6 +34,16 @@ def needs_words(approval: ApprovalOut) -> str:
     return f"{needs} {has}" if approval.needed > 1 else needs
 
 
+def why_not_merged(approval: ApprovalOut | None) -> str:
+    """Return why a change cannot be merged for want of approval; empty if it can be tried."""
+    if approval is None:
+        return ""
+    if approval.state is ApprovalState.PENDING:
+        lacking = approval.needed - approval.approvals
+        return f"It needs {lacking} more approval{'s' * (lacking != 1)}."
+    return "Its merge was rejected." if approval.state is ApprovalState.REJECTED else ""
+
+
 def asked_words(approval: ApprovalOut) -> str:
     """Return who started the run."""
     name = approval.asked_by_name

@@ -81,14 +81,18 @@ def test_a_merge_says_what_it_lacks_and_refusals_stand_beside_it(
     box.get_by_test_id("approve").click()
     error = box.get_by_test_id("approval-error")
     expect(error).to_contain_text("there is no other person here who could approve it")
-    page.get_by_test_id("change-merge").first.click()
-    page.get_by_role("dialog").get_by_role("button", name="Merge").last.click()
-    expect(page.get_by_text(f"Change request #{number} needs 1 more approval")).to_be_visible()
-    page.keyboard.press("Escape")
+    merge = page.get_by_test_id("change-merge").first
+    expect(merge).to_have_attribute("aria-disabled", "true")
+    expect(page.get_by_text("It needs 1 more approval.")).to_be_visible()
     box.get_by_test_id("approval-comment").fill("The wrong file")
     box.get_by_test_id("reject").click()
     expect(box).to_contain_text("The wrong file")
     expect(box.get_by_test_id("approve")).to_be_hidden()
+    expect(page.get_by_text("Its merge was rejected.")).to_be_visible()
+    with server.client() as client:
+        client.patch(f"/projects/{project}", json={"approve_merge": 0}).raise_for_status()
+    expect(merge).to_have_attribute("aria-disabled", "false")
+    expect(box).to_be_hidden()
 
 
 @pytest.mark.parametrize("width", [390, 1440])
