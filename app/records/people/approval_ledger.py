@@ -12,6 +12,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
 from app.domain.projects.approvals import ApprovalKind, ApprovalState, approvers_of, read_answers
+from app.domain.review.inbox import change_path, run_path
 from app.domain.words import Trigger
 from app.records.database.cursors import is_beyond, order_from, page_from, read_cursor
 from app.records.database.database import Transaction
@@ -137,6 +138,13 @@ class ApprovalLedger:
             return session.exec(query).first() is None
 
 
+def page_of(row: Approval) -> str:
+    """Return the path of the page of what is to be approved."""
+    if row.change is not None:
+        return change_path(row.project_id, row.change)
+    return run_path(row.run_id or "")
+
+
 def pending_approvals(session: Session) -> list[Approval]:
     """Return all pending approvals, for the inbox."""
     query = select(Approval).where(Approval.state == PENDING)
@@ -185,8 +193,8 @@ def add(tx: Transaction, row: Approval, what: str) -> None:
     """Add a pending approval, with its notification."""
     tx.add(row)
     tx.flush()
-    path = f"/approvals?id={row.id}"
-    tx.record_event(PersonNeeded(f"approval:{row.id}", row.project_id, what, row.title, path))
+    key, path = f"approval:{row.id}", page_of(row)
+    tx.record_event(PersonNeeded(key, row.project_id, what, row.title, path))
     tx.publish(ProjectChanged(row.project_id))
 
 
@@ -209,11 +217,8 @@ def end(
             record(tx, ended.id, before={"state": PENDING}, after={"state": state.value})
     if state in (ApprovalState.REJECTED, ApprovalState.EXPIRED):
         what = f"{_subject(ended)}: its approval {_ENDS[state]}"
-        path = f"/approvals?id={ended.id}"
-        needed = PersonNeeded(
-            f"approval-{state}:{ended.id}", ended.project_id, what, ended.because or "", path
-        )
-        tx.record_event(needed)
+        key, because = f"approval-{state}:{ended.id}", ended.because or ended.title
+        tx.record_event(PersonNeeded(key, ended.project_id, what, because, page_of(ended)))
     return ended
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.projects.approvals import Answer, ApprovalKind, ApprovalState, read_answers
-from app.domain.review.inbox import change_path, run_path
 from app.errors import AlreadyAnswered, Invalid, NotFound
 from app.records.database.cursors import BadCursor
-from app.records.people.approval_ledger import ApprovalFilter, ApprovalLedger
+from app.records.people.approval_ledger import ApprovalFilter, ApprovalLedger, page_of
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.runs.quarantine_ledger import Subject
 from app.records.tables import Approval
@@ -42,9 +41,7 @@ class ApprovalView:
     @property
     def path(self) -> str:
         """The page of what is to be approved."""
-        if self.row.change is not None:
-            return change_path(self.row.project_id, self.row.change)
-        return run_path(self.row.run_id or "")
+        return page_of(self.row)
 
     def name_of(self, person_id: str | None) -> str | None:
         """Return a person's name, or the id of one who is gone."""

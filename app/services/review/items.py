@@ -18,6 +18,7 @@ from app.domain.rules import is_paused
 from app.domain.tracker.ci import CiState
 from app.domain.usage_limits import Stand
 from app.domain.words import Cause, Status
+from app.records.people.approval_ledger import page_of
 from app.records.review.held_texts import HeldText
 from app.records.review.open_changes import Work
 from app.records.tables import Approval, ChangeRequest, Run, Stuck
@@ -137,10 +138,10 @@ def of_approval(row: Approval, needed: int) -> Item:
     if row.change is not None:
         has = sum(one.approves for one in read_answers(row.answers))
         sentence = f"Change {row.change} waits for approval: {has} of {needed}."
-        url, about = change_path(row.project_id, row.change), f"{row.project_id}:{row.change}"
+        about = f"{row.project_id}:{row.change}"
     else:
         what = f"the run for #{row.issue}" if row.issue else "a run"
-        sentence, url = f"The start of {what} waits for approval.", run_path(row.run_id or "")
+        sentence = f"The start of {what} waits for approval."
         about = row.run_id
     return Item(
         # another than that of an issue's text
@@ -150,7 +151,7 @@ def of_approval(row: Approval, needed: int) -> Item:
         title=row.title,
         sentence=sentence,
         at=row.created_at,
-        url=url,
+        url=page_of(row),
         run_id=row.run_id if row.change is None else None,
         approval=row.id,
     )
