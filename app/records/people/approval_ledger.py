@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
-from sqlmodel import Session, col, func, select
+import sqlalchemy
+from sqlalchemy import text, update
+from sqlmodel import Session, col, select
 
 from app.domain.projects.approvals import ApprovalKind, ApprovalState, approvers_of, read_answers
 from app.domain.review.inbox import change_path, run_path
@@ -20,10 +21,13 @@ from app.records.feed import PersonNeeded, ProjectChanged
 from app.records.people.audit_ledger import acting, by_loop, record
 from app.records.stores.outbox import APPROVAL_ENDED, Outbox
 from app.records.stores.routing import Stores
-from app.records.stores.sessions import control_of
 from app.records.tables import Approval, ChangeRequest, Person, Project, Run
 
 PENDING = ApprovalState.PENDING.value
+# exactly as in their partial indexes, or SQLite does not use them
+UNANSWERED = text("approval.state = 'pending'")
+_IN_STATE = {one: text(f"approval.state = '{one}'") for one in ApprovalState}
+OF_START, OF_MERGE = text("approval.kind = 'start'"), text("approval.kind = 'merge'")
 RUN_ENDED = "its run ended before it was answered"
 ENDED_ALREADY = "the change was ended first"
 OTHER_COMMITS = "the change got other commits"
@@ -71,7 +75,7 @@ class ApprovalLedger:
         if place is not None:
             query = query.where(is_beyond(place, when, which))
         if wanted.state is not None:
-            query = query.where(Approval.state == wanted.state)
+            query = query.where(_IN_STATE[wanted.state])
         if wanted.project_id is not None:
             query = query.where(Approval.project_id == wanted.project_id)
         if wanted.run_id is not None:
@@ -88,34 +92,36 @@ class ApprovalLedger:
 
     def overdue(self, now: datetime) -> list[Approval]:
         """Return the pending approvals that have expired, the first one first."""
-        query = select(Approval).where(Approval.state == PENDING, col(Approval.expires_at) <= now)
+        query = select(Approval).where(UNANSWERED, col(Approval.expires_at) <= now)
         with self.stores.control.reading() as session:
             return list(session.exec(query.order_by(col(Approval.expires_at))))
 
     def declined(self, project_id: str, issues: Collection[int]) -> set[int]:
         """Return those issues whose last start was refused, or was not answered in time."""
-        newest = (
-            select(Approval.issue, func.max(Approval.created_at))
-            .where(Approval.project_id == project_id, col(Approval.issue).in_(issues))
-            .where(Approval.kind == "start")
-            .group_by(col(Approval.issue))
-            .subquery()
+        columns = (
+            col(Approval.created_at),
+            col(Approval.id),
+            col(Approval.issue),
+            col(Approval.state),
         )
-        is_newest = (col(Approval.issue) == newest.c[0]) & (col(Approval.created_at) == newest.c[1])
-        query = select(Approval.issue).join(newest, is_newest)
-        query = query.where(Approval.project_id == project_id, Approval.kind == "start")
-        query = query.where(
-            col(Approval.state).in_([ApprovalState.REJECTED, ApprovalState.EXPIRED])
+        query = sqlalchemy.select(*columns).where(
+            OF_START, col(Approval.project_id) == project_id, col(Approval.issue).in_(issues)
         )
         with self.stores.control.reading() as session:
-            return {one for one in session.exec(query) if one is not None}
+            rows = sorted(session.connection().execute(query).all())
+        newest = {issue: state for _, _, issue, state in rows}
+        return {one for one, state in newest.items() if one is not None and state in _DECLINED}
 
-    def asking_projects(self) -> list[str]:
-        """Return the projects that want approvals of merges, or still have pending ones."""
+    def asking_projects(self, project_id: str | None = None) -> list[str]:
+        """Return the projects that want approvals of merges, or still have pending ones.
+
+        With `project_id` only that one, if it does.
+        """
         wanting = select(Project.id).where(col(Project.approve_merge) > 0)
-        pending = select(Approval.project_id).where(
-            Approval.state == PENDING, Approval.kind == "merge"
-        )
+        pending = select(Approval.project_id).where(UNANSWERED, OF_MERGE)
+        if project_id is not None:
+            wanting = wanting.where(Project.id == project_id)
+            pending = pending.where(Approval.project_id == project_id).limit(1)
         with self.stores.control.reading() as session:
             return sorted({*session.exec(wanting), *session.exec(pending)})
 
@@ -145,21 +151,22 @@ def page_of(row: Approval) -> str:
     return run_path(row.run_id or "")
 
 
-def pending_approvals(session: Session) -> list[Approval]:
-    """Return all pending approvals, for the inbox."""
-    query = select(Approval).where(Approval.state == PENDING)
-    return list(control_of(session).exec(query))
+def pending_merges(session: Session, project_id: str) -> list[Approval]:
+    """Return the pending approvals of merges in a project."""
+    query = select(Approval).where(UNANSWERED, OF_MERGE, Approval.project_id == project_id)
+    return list(session.exec(query).all())
 
 
 def asked_in(session: Session, change: ChangeRequest) -> Asked:
     """Do the same as `ApprovalLedger.of_change`, as a session of the control store sees it."""
     query = select(Approval).where(
-        Approval.kind == "merge",
+        OF_MERGE,
         Approval.project_id == change.project_id,
         Approval.change == change.number,
         Approval.head_sha == change.head_sha,
     )
-    rows = list(session.exec(query.order_by(col(Approval.created_at))))
+    # sorted here: by the order of times, SQLite would look at those of the whole project
+    rows = sorted(session.exec(query), key=lambda one: (one.created_at, one.id))
     approvers = [approvers_of(read_answers(one.answers), but=one.asked_by) for one in rows]
     by_state = {one.state: one for one in rows}
     return Asked(
@@ -172,7 +179,8 @@ def asked_in(session: Session, change: ChangeRequest) -> Asked:
 
 def add_start(tx: Transaction, stores: Stores, run: Run, data: Mapping[str, Any]) -> None:
     """Ask for the approval of a run's start, in a transaction of the control store; once."""
-    if tx.scalars(select(Approval.id).where(Approval.run_id == run.id)).first() is not None:
+    asked = select(Approval.id).where(Approval.run_id == run.id, OF_START)
+    if tx.scalars(asked).first() is not None:
         return
     row = Approval(
         id=stores.mint_control_id("approval", run.created_at),
@@ -222,6 +230,7 @@ def end(
     return ended
 
 
+_DECLINED = (ApprovalState.REJECTED, ApprovalState.EXPIRED)
 _ENDS = {ApprovalState.REJECTED: "was refused", ApprovalState.EXPIRED: "expired"}
 
 
@@ -251,7 +260,7 @@ def withdraw_with_run(stores: Stores, tx: Transaction, run: Run, now: datetime) 
 
 def end_of_run(tx: Transaction, run_id: str, data: Mapping[str, Any], now: datetime) -> None:
     """End the approval of a run's start as `data` says, in a transaction of the control store."""
-    query = select(Approval.id).where(Approval.run_id == run_id, Approval.kind == "start")
+    query = select(Approval.id).where(Approval.run_id == run_id, OF_START)
     approval_id = tx.scalars(query).first()
     if approval_id is not None:
         columns = {name: data[name] for name in ("because", "answers") if name in data}
@@ -262,8 +271,7 @@ def withdraw_merges(
     tx: Transaction, project_id: str, number: int, now: datetime, because: str
 ) -> None:
     """Withdraw the pending approvals of a change, in the transaction that makes them void."""
-    query = select(Approval.id).where(
-        Approval.project_id == project_id, Approval.change == number, Approval.state == PENDING
-    )
+    of_change = (OF_MERGE, Approval.project_id == project_id, Approval.change == number)
+    query = select(Approval.id).where(*of_change, UNANSWERED)
     for one in tx.scalars(query).all():
         end(tx, one, ApprovalState.WITHDRAWN, now, because=because)

@@ -365,6 +365,8 @@ class Approval(SQLModel, table=True):
             sqlite_where=UNANSWERED,
             postgresql_where=UNANSWERED,
         ),
+        Index("approvals_of_run", "run_id", "created_at", "id"),
+        Index("approvals_of_project", "project_id", "created_at", "id"),
         Index("approvals_of_issue", "project_id", "issue", "created_at"),
         Index("newest_approvals", "created_at", "id"),
         Index("newest_approvals_by_state", "state", "created_at", "id"),

@@ -134,10 +134,9 @@ class MergeApprovals:
 
     def _settle_soon(self, project_id: str) -> None:
         now = self._clock()
-        if project_id:
-            self._settle(project_id, now)
-        else:
-            self.settle_once(now)
+        # most projects ask for none: only a read then
+        for one in self._ledger.asking_projects(project_id or None):
+            self._settle(one, now)
 
     def _settle(self, project_id: str, now: datetime) -> int:
         """Ask for the approvals of open changes, and end the pending ones that became void."""
@@ -158,13 +157,8 @@ class MergeApprovals:
         return ended + len(new)
 
     def _end_void(self, tx: Transaction, project: Project, now: datetime) -> int:
-        query = select(Approval).where(
-            Approval.state == ApprovalState.PENDING,
-            Approval.project_id == project.id,
-            Approval.kind == "merge",
-        )
         ended = 0
-        for row in tx.exec(query).all():
+        for row in approval_ledger.pending_merges(tx, project.id):
             change = tx.get(ChangeRequest, (project.id, row.change))
             state, because = ApprovalState.WITHDRAWN, None
             if change is None or change.state != "open":

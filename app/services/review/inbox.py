@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 from app.domain.review.inbox import Item, arranged
 from app.records.feed import FeedBroke, FindingsChanged, ProjectChanged, StuckChanged
-from app.records.people.approval_ledger import pending_approvals
 from app.records.review.held_texts import held_texts
-from app.records.review.open_changes import open_changes, work_on
+from app.records.review.open_changes import open_changes, pending_approvals, work_on
 from app.records.runs.parked_ledger import ParkedLedger
 from app.services.context import Context
 from app.services.limits.usage_limits import UsageLimits

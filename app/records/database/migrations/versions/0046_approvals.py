@@ -29,6 +29,8 @@ OF_APPROVALS: tuple[tuple[str, tuple[str, ...], str | None, bool], ...] = (
     ),
     ("approvals_of_change", ("project_id", "change", "head_sha"), "kind = 'merge'", False),
     ("pending_approvals", ("expires_at", "project_id"), "state = 'pending'", False),
+    ("approvals_of_run", ("run_id", "created_at", "id"), None, False),
+    ("approvals_of_project", ("project_id", "created_at", "id"), None, False),
     ("approvals_of_issue", ("project_id", "issue", "created_at"), None, False),
     ("newest_approvals", ("created_at", "id"), None, False),
     ("newest_approvals_by_state", ("state", "created_at", "id"), None, False),
