@@ -40,6 +40,10 @@ class BrowserNeeded(Forbidden):
     """While a project is unsandboxed, its agents can read the token: do this in the browser."""
 
 
+class OwnApproval(Forbidden):
+    """You started the run of this change: another person has to approve it."""
+
+
 class NotFound(Refusal):
     """There is nothing with that id."""
 
@@ -220,6 +224,18 @@ class AlreadyEnded(Refusal):
     """This run has already ended."""
 
     code = "already_ended"
+
+
+class AlreadyAnswered(Refusal):
+    """This has been answered already."""
+
+    code = "already_answered"
+
+
+class ApprovalNeeded(Refusal):
+    """This change needs approval before it is merged."""
+
+    code = "approval_needed"
 
 
 class StillLive(Refusal):

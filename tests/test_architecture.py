@@ -128,7 +128,7 @@ OPENED_BY = {
 }
 # each package of the services imports only what stands before it
 SERVICES_IN_ORDER = (
-    *("system", "people", "limits", "runs", "notifications", "lifecycle", "tracker"),
+    *("system", "people", "approvals", "limits", "runs", "notifications", "lifecycle", "tracker"),
     *("projects", "kept", "retention", "review", "batches", "auto", "fleet"),
 )
 VAGUE = {"util", "utils", "helper", "helpers", "manager", "managers", "misc"}

@@ -49,6 +49,7 @@ PARTS = (
     Part(("templates",), "commands.templates"),
     Part(("issues",), "commands.issues"),
     Part(("changes",), "commands.changes"),
+    Part(("approvals",), "commands.approvals"),
     Part(("runs",), "commands.runs.runs"),
     Part(("batch",), "commands.batch"),
     Part(("afk",), "commands.auto"),

@@ -84,6 +84,7 @@ class ControlPlane:
         self.leases, self.reaper = services.leases, services.reaper
         self.feed.subscribe(services.sweep.on_change)
         self.feed.subscribe(services.conflicts.on_change, NEW_COMMITS)
+        self.feed.subscribe(services.merge_approvals.on_change, NEW_COMMITS)
         self.feed.subscribe(services.autoland.on_change, NEWS, projects=services.autoland.projects)
 
     def start(self) -> None:
@@ -169,6 +170,7 @@ class ControlPlane:
             self.services.claims.request,
             self.services.repositories.request,
             self.services.forge_issues.request,
+            lambda: self.services.approval_requests.settle_once(self.clock()),
         ):
             self.scheduler.repeat(duty, self.settings.sweep_seconds)
         self.scheduler.repeat(self.services.store_watch.check_once, WATCH_SECONDS)

@@ -14,6 +14,8 @@ class Signal(StrEnum):
     TAKEN = "taken"
     CUT_SHORT = "no agent began, proved after a restart, first time"
     STOP = "stop"
+    APPROVAL_REFUSED = "approval refused"
+    APPROVAL_EXPIRED = "approval expired"
     TTL_OVER = "ttl over"
     REFUSED = "refused by a pre-check"
     AGENT_ALIVE = "agent alive"
@@ -37,6 +39,8 @@ MOVES: dict[tuple[Status, Signal], Status] = {
     (Status.DELAYED, Signal.STOP): Status.STOPPED,
     (Status.QUEUED, Signal.TAKEN): Status.STARTING,
     (Status.QUEUED, Signal.STOP): Status.STOPPED,
+    (Status.QUEUED, Signal.APPROVAL_REFUSED): Status.STOPPED,
+    (Status.QUEUED, Signal.APPROVAL_EXPIRED): Status.STOPPED,
     (Status.QUEUED, Signal.TTL_OVER): Status.EXPIRED,
     (Status.QUEUED, Signal.REFUSED): Status.NOT_STARTED,
     (Status.STARTING, Signal.AGENT_ALIVE): Status.RUNNING,

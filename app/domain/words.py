@@ -135,6 +135,8 @@ class Cause(StrEnum):
     FILE_TOO_LARGE = "file_too_large"
     BUDGET = "budget"
     STOPPED = "stopped"
+    APPROVAL_REFUSED = "approval_refused"
+    APPROVAL_EXPIRED = "approval_expired"
     USAGE_LIMIT = "usage_limit"
     LAUNCH_FAILED = "launch_failed"
     SANDBOX_UNAVAILABLE = "sandbox_unavailable"

@@ -9,6 +9,8 @@ from functools import partial
 
 from app.domain.quota import LimitsMode
 from app.records.feed import Feed
+from app.services.approvals import build as approvals
+from app.services.approvals.build import ApprovalServices
 from app.services.auto import build as auto
 from app.services.auto.build import AutoServices
 from app.services.auto.sweep import Starts
@@ -56,6 +58,7 @@ class SettingValue:
 class Services(
     SystemServices,
     PeopleServices,
+    ApprovalServices,
     LimitServices,
     RunServices,
     NotificationServices,
@@ -88,11 +91,12 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     """Build every capability, each over those that it builds on."""
     base = system.build(context)
     of_people = people.build(context, base)
+    approving = approvals.build(context, base)
     limiting = limits.build(context, base)
     running = runs.build(context, base, limiting)
     notifying = notifications.build(context, base)
     living = lifecycle.build(context, base, limiting, running)
-    tracking = tracker.build(context, base, living)
+    tracking = tracker.build(context, base, approving, living)
     of_projects = projects.build(context, base, limiting, notifying, tracking)
     keeping = kept.build(context, base, limiting, running, living)
     retaining = retention.build(context, base)
@@ -110,6 +114,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     return Services(
         **vars(base),
         **vars(of_people),
+        **vars(approving),
         **vars(limiting),
         **vars(running),
         **vars(notifying),

@@ -20,6 +20,7 @@ from app.records.feed import (
     StuckChanged,
     SubscriptionsChanged,
 )
+from app.records.people.approval_ledger import ApprovalFilter
 from app.records.people.audit_ledger import Act, Deed, acting, current_act, nothing_done
 from app.records.people.audit_pages import AuditFilter
 from app.records.people.people_ledger import Member
@@ -43,6 +44,7 @@ from app.records.tables.people import DEFAULT_ORGANISATION
 __all__ = [
     "DEFAULT_ORGANISATION",
     "Act",
+    "ApprovalFilter",
     "AuditFilter",
     "Batch",
     "Beside",

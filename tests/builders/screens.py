@@ -89,6 +89,7 @@ def fill(server: RunyardServer, folder: Path) -> Yard:
         "delivers": _project(server, folder, HOSTILE_NAME, DELIVERS),
         "fails": _project(server, folder, "mobile", NEVER_COMMITS),
         "keeps": _project(server, folder, "billing", KEEPS_WORK),
+        "asks": _project(server, folder, "asks-first", NEVER_COMMITS),
         "stopped": _project(server, folder, "docs-site", ["/bin/sh", "-c", "exec sleep 600"]),
     }
     _write_issues(server, projects["delivers"])
@@ -99,6 +100,10 @@ def fill(server: RunyardServer, folder: Path) -> Yard:
         "kept": start_run(server, projects["keeps"], task="Charge in the currency of the order"),
         "stopped": start_run(server, projects["stopped"]),
     }
+    with server.client() as client:
+        guarded = {"approve_start": True}
+        client.patch(f"/projects/{projects['asks']}", json=guarded).raise_for_status()
+    runs["asks"] = start_run(server, projects["asks"], task=HOSTILE)
     for name in ("running", "stopped"):
         wait_until(server, runs[name], status="running")
     puppet.tell("say reading coupons/validate.py", "say the expiry compares naive datetimes")
@@ -147,6 +152,7 @@ def _paths(projects: dict[str, str], runs: dict[str, str]) -> dict[str, str]:
         "project-list": "/projects",
         "batches": "/batches",
         "parked": "/parked",
+        "approvals": "/approvals",
         "add-project": "/projects/add",
         "settings": "/settings",
         "settings-limits": "/settings?tab=limits",

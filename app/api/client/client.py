@@ -13,6 +13,7 @@ import httpx
 
 from app.api import schemas
 from app.api.client import (
+    approval_calls,
     batch_calls,
     calls,
     forge_calls,
@@ -198,6 +199,10 @@ class ApiClient:
     add_issue = _asks(tracker_calls.add_issue)
     change_issue = _asks(tracker_calls.change_issue)
     issue_text = _asks(tracker_calls.issue_text)
+    approvals = _asks(approval_calls.approvals)
+    approve = _asks(approval_calls.approve)
+    reject = _asks(approval_calls.reject)
+
     approve_text = _asks(tracker_calls.approve_text)
     comments = _asks(tracker_calls.comments)
     comment = _asks(tracker_calls.comment)

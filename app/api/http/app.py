@@ -39,7 +39,7 @@ from app.domain.secret_masks import MaskStream, SecretMask
 # paths with data of runs; texts that a person edits would come back with the mask in them
 _TOLD = re.compile(
     r"\A(?:/api/v1)?/(?:issues|search)\Z"
-    r"|/(?:runs|parked|inbox|batches|bulk|events|audit|quarantine|projects/[^/]+/changes)(?:/|\Z)"
+    r"|/(?:runs|approvals|parked|inbox|batches|bulk|events|audit|quarantine|projects/[^/]+/changes)(?:/|\Z)"
 )
 # the parts of a zip file are masked before they are packed
 _PACKED = b"application/zip"
@@ -115,6 +115,7 @@ def build_api(
         parked.quarantine_routes(services),
         parked.retry_routes(services),
         inbox.routes(services),
+        inbox.approval_routes(services),
         review.routes(services),
         limits.routes(services),
         events.routes(services, live, epoch=secrets.token_hex(4)),

@@ -1,5 +1,6 @@
 """The pydantic models of API requests and responses, as specified in api.md."""
 
+from app.api.schemas.approvals import ApprovalOut, ApprovalsPage
 from app.api.schemas.auto import (
     AfkStart,
     AutoSwitch,
@@ -167,6 +168,8 @@ __all__ = [
     "AlertOut",
     "Answer",
     "Approval",
+    "ApprovalOut",
+    "ApprovalsPage",
     "AuditOut",
     "AutoSwitch",
     "Bar",

@@ -54,6 +54,9 @@ class InboxItem(Answer):
     run_id: str | None = None
     change: int | None = Field(default=None, description="Number of the change request.")
     issue: int | None = None
+    approval: str | None = Field(
+        default=None, description="What waits for an approval; see `/approvals`."
+    )
     until: Moment | None = Field(
         default=None, description="When it resolves itself, such as a usage limit that ends."
     )

@@ -17,6 +17,7 @@ from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Moment, Prose, TaskText, Text
 from app.api.schemas.project_rules import AutolandOut, AutolandSettings, setting_field
 from app.api.schemas.system import StuckOut
+from app.domain.projects.approvals import APPROVAL_DAYS
 from app.domain.projects.checks import (
     CHECK_ROUNDS,
     CHECK_SECONDS,
@@ -109,6 +110,9 @@ class ProjectSettings(Body):
     ci_rounds: int | None = setting_field("ci_rounds")
     review_rounds: int | None = setting_field("review_rounds")
     merge_style: MergeStyle | None = setting_field("merge_style")
+    approve_start: bool | None = setting_field("approve_start")
+    approve_merge: int | None = setting_field("approve_merge")
+    approval_days: int | None = setting_field("approval_days")
     budget_seconds: int | None = setting_field("budget_seconds")
     stall_seconds: int | None = setting_field("stall_seconds")
     max_concurrency: int | None = setting_field("max_concurrency")
@@ -253,6 +257,9 @@ class ProjectOut(Answer):
     ci_rounds: int = 0
     review_rounds: int = REVIEW_ROUNDS
     merge_style: MergeStyle = MergeStyle.MERGE
+    approve_start: bool = False
+    approve_merge: int = 0
+    approval_days: int = APPROVAL_DAYS
     checks_error: str | None = Field(
         default=None,
         description="Why a check could not be started. The loop waits until the checks or the "

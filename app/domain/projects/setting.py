@@ -33,6 +33,7 @@ class Part(StrEnum):
     CHECKS = "Checks before delivery"
     AUTOLAND = "Merging without a person"
     FORGE = "At the forge"
+    APPROVALS = "Approvals"
     LIMITS = "Limits"
     TOUCHED = "What agents may touch"
     CAPS = "Memory, processes, files"  # folded, below the group before it

@@ -141,6 +141,8 @@ class Item:
     issue: int | None = None
     until: datetime | None = None
     facts: ChangeFacts | None = None
+    # what can be answered with a comment, beside the text of an issue or agent configuration
+    approval: str | None = None
 
     @property
     def group(self) -> Group:

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from nicegui import ui
 
 from app.api.client.client import ApiClient
-from app.api.schemas import ProjectOut, RunOut
+from app.api.schemas import ApprovalOut, ApprovalsPage, ProjectOut, RunOut
 from app.api.schemas.inbox import InboxItem
+from app.pages.approvals.approval_box import ApprovalBox
 from app.pages.components.markup import markdown_html, plain
 from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.review.change_dialogs import Act, ChangeDialogs
@@ -30,6 +31,7 @@ from app.pages.review.inbox_unread import OpenedItems
 from app.pages.shell.frame import enter, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_change, dress_runs, dress_typed
+from app.state.approvals.approval_words import why_not_merged
 from app.state.page.connection import Connection
 from app.state.review.change_asks import AskedChange, asked_of
 from app.state.review.change_record import ChangeRecord, read_change, works_on
@@ -79,6 +81,10 @@ class ChangeScreen:
         self._session, self._project, self._chosen = session, project, chosen
         self._view, self._record = view, ChangeRecord(view.snapshot)
         self._number = view.snapshot.change.number
+        self._look_at_approval = session.looker(
+            lambda: session.api.approvals(state="all", project_id=project.id, change=self._number),
+            self._take_approval,
+        )
         self._look = session.looker(
             lambda: _read(session.api, project.id, self._number), self._take
         )
@@ -102,6 +108,7 @@ class ChangeScreen:
             self._tabs = Tabs(TABS, self._chosen, about=name, path=path)
             with ui.element("div").classes(f"change-page on-{self._chosen.lower()}"):
                 with ui.element("div").classes("change-body"):
+                    self._approval = ApprovalBox(session, self._look_again)
                     self._conflicts = ConflictBanner(session, project.id)
                     self._ci = CiBanner(session, project.id)
                     self._reviews = ReviewsBanner()
@@ -149,6 +156,7 @@ class ChangeScreen:
         if self._session.client.is_deleted:
             return
         view, word = self._view, self._record.word
+        self._show_approval()
         self._conflicts.show(view)
         self._ci.show(view)
         self._reviews.show(view, self._project.review_rounds)
@@ -160,6 +168,25 @@ class ChangeScreen:
             self._body.show(view)
         for name, count in view.counts().items():
             self._tabs.count(name, count)
+
+    def _show_approval(self) -> None:
+        # read beside the change: most projects ask for none
+        if self._project.approve_merge and self._record.change.state == "open":
+            self._session.start(self._look_at_approval())
+        else:
+            self._show_approval_of(None)
+
+    def _take_approval(self, page: ApprovalsPage) -> None:
+        now = self._record.change
+        own = (one for one in page.items if one.head_sha == now.head_sha)
+        self._show_approval_of(next(own, None) if now.state == "open" else None)
+
+    def _show_approval_of(self, approval: ApprovalOut | None) -> None:
+        self._approval.show(approval)
+        self._side.set_lacks(why_not_merged(approval))
+
+    async def _look_again(self) -> None:
+        await self._look()
 
     async def _attempt(self, _: AskedChange, act: Act, word: str) -> bool:
         done = await self._record.rows.attempt(self._record.change, act, word=word, show=self._show)

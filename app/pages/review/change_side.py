@@ -48,7 +48,8 @@ class ChangeSide:
     ) -> None:
         self._session, self._id = session, project.id
         self._dialogs, self._asked = dialogs, asked
-        self._why = ""
+        self._why = self._lacks = ""
+        self._shown: tuple[ChangeView, str] | None = None
         with ui.element("aside").classes("change-side").props('aria-label="Decide"'):
             self._marks = ui.html("", sanitize=clean)
             with ui.element("div").classes("change-acts") as self._acts:
@@ -77,12 +78,13 @@ class ChangeSide:
 
     def show(self, view: ChangeView, word: str) -> None:
         """Show what is so; `word` is the busy word of an action under way."""
+        self._shown = view, word
         snapshot = view.snapshot
         change = snapshot.change
         project = self._session.board.get(self._id)
         is_open = change.state == "open"
         is_archived = project is not None and project.archived_at is not None
-        self._why = why_not_merged(snapshot, is_archived=is_archived)
+        self._why = why_not_merged(snapshot, is_archived=is_archived) or self._lacks
         self._marks.set_content(marks_html(view) if is_open else "")
         self._acts.set_visibility(is_open)
         self._merge.set_text(word or "Merge")
@@ -98,6 +100,12 @@ class ChangeSide:
         self._undoing.set_visibility(can_be_undone(change) and not is_archived)
         self._request.set_visibility(change.reverts is None)
         self._lists.set_content(runs_html(view) + commits_html(view) + files_html(view))
+
+    def set_lacks(self, because: str) -> None:
+        """Set why approvals keep the change from being merged, empty if they do not."""
+        self._lacks = because
+        if self._shown is not None:
+            self.show(*self._shown)
 
     def ask_to_merge(self) -> None:
         """Open the dialog that merges, or say why the change cannot be merged."""

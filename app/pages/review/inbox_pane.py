@@ -172,6 +172,8 @@ def _happened_html(item: InboxItem, session: PageSession) -> str:
     then = "Give the forge another token there." if is_forge else NEXT[item.kind]
     if item.kind is ItemKind.APPROVAL and item.issue is not None:
         then = "Read the text: once you approve it, the issue starts by itself."
+    if item.approval is not None:
+        then = "To reject it, open it and say why."
     return f'{said}<p class="sub">{press}{text(then)}</p>'
 
 

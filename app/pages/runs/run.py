@@ -10,8 +10,10 @@ from typing import Any
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import ParkedOut, ProjectOut, RunOut
+from app.api.schemas import ApprovalsPage, ParkedOut, ProjectOut, RunOut
+from app.domain.projects.approvals import WAITING
 from app.domain.words import Phase
+from app.pages.approvals.approval_box import ApprovalBox
 from app.pages.components.markup import clean, plain
 from app.pages.review.change_dialogs import undo_merge
 from app.pages.review.inbox_unread import OpenedItems
@@ -65,6 +67,9 @@ class RunScreen:
         self._record = RunRecord(snapshot)
         self._runs = self._record.rows
         self._said = snapshot.run.status
+        self._look_at_approval = session.looker(
+            lambda: session.api.approvals(run_id=self._id), self._take_approval
+        )
         self._retries = Retries(session.api, open_submits(), owner_of(session), session.now)
 
     @property
@@ -82,6 +87,7 @@ class RunScreen:
             self._header = RunHeader(
                 session, self._page, self._stop, self._release, self._retry, self._reset_key
             )
+            self._approval = ApprovalBox(session, self._come_back)
             self._steps = RunSteps(session)
             self._delivery = PullRequestCard(session, self._merge, self._deliver_or_ask)
             self._checks = ChecksCard(session, run.id)
@@ -121,6 +127,7 @@ class RunScreen:
         run = self.run
         self._page.set_title(title_of(run))
         self._show_header()
+        self._show_approval()
         self._delivery.show(run, self._runs.word_of(self._id))
         self._show_report()
         self._diff.show(run)
@@ -136,6 +143,16 @@ class RunScreen:
             self._retries.words_for(self.run),
         )
         self._header.show(self.run, *words)
+
+    def _show_approval(self) -> None:
+        if self.run.hold == WAITING and self.run.phase is Phase.WAITING:
+            self.session.start(self._look_at_approval())
+        else:
+            self._approval.show(None)
+
+    def _take_approval(self, page: ApprovalsPage) -> None:
+        if self.run.phase is Phase.WAITING:
+            self._approval.show(next(iter(page.items), None))
 
     def _show_report(self) -> None:
         run, report = self.run, self._record.report

@@ -46,6 +46,7 @@ def draw_rail(session: PageSession, active: str) -> LiveBadge:
         _draw_search()
         counts = {words: _entry(words, path, picture, active) for words, path, picture in ENTRIES}
         with ui.element("div").classes("rail-more").props("popover=auto") as rest:
+            _draw_approvals(session, active)
             _entry("Settings", "/settings", "settings", active)
             _draw_alerts(session)
             RunningNow(session)
@@ -83,6 +84,20 @@ def _entry(words: str, path: str, picture: str, active: str) -> ui.html:
         link.props("aria-current=page")
     link.props["title"] = words
     return count
+
+
+def _draw_approvals(session: PageSession, active: str) -> None:
+    """Draw the entry of approvals, shown while a project asks for some."""
+    with ui.element("div") as place:
+        _entry("Approvals", "/approvals", "shield-check", active)
+
+    def show(_: set[str]) -> None:
+        projects = session.board.listing()
+        asks = any(one.approve_start or one.approve_merge for one in projects)
+        place.set_visibility(asks or active == "approvals")
+
+    show(set())
+    session.board.on_change(show)
 
 
 def _number_html(number: int | None, noun: str, kind: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.pages.approvals import approvals
 from app.pages.batches import batch, batches
 from app.pages.parked import parked
 from app.pages.projects import add_project, import_projects, project, projects
@@ -30,6 +31,7 @@ def register_pages(connection: Connection) -> None:
         batch.register,
         issues.register_all_issues,
         parked.register,
+        approvals.register,
         quota.register,
         settings.register,
         guide.register,

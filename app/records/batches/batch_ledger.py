@@ -93,7 +93,8 @@ class BatchLedger:
             if sealed is None:
                 return False
             waits = (col(Run.batch_id) == batch.id, col(Run.status) == Status.QUEUED)
-            tx.exec(update(Run).where(*waits).values(hold=WAITS))
+            is_approved = col(Run.awaits_approval).is_(False)
+            tx.exec(update(Run).where(*waits, is_approved).values(hold=WAITS))
             tx.publish(ProjectChanged(batch.project_id), BatchSealed(batch.id))
             settle(tx, batch.id, now)
         log.info("batch_sealed", batch_id=batch.id)

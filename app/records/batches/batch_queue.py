@@ -94,7 +94,7 @@ def _left_behind(query: Any) -> Any:
 
 def _may_go_on(now: datetime, batch: Batch, but: Met) -> ColumnElement[bool]:
     is_due = and_(col(Run.status) == Status.DELAYED, col(Run.due_at) <= now)
-    found = [or_(col(Run.status) == Status.QUEUED, is_due)]
+    found = [or_(col(Run.status) == Status.QUEUED, is_due), col(Run.awaits_approval).is_(False)]
     if but.runs:
         found.append(col(Run.id).not_in(but.runs))
     for agent, model in but.kinds.get(batch.project_id, ()):

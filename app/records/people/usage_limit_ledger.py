@@ -20,7 +20,10 @@ from app.records.stores.routing import Stores
 from app.records.stores.sessions import control_of
 from app.records.tables import AccountHold, Project, Run
 
-_QUEUED = (col(Run.released_at).is_(None), col(Run.status) == Status.QUEUED)
+_QUEUED = (
+    *(col(Run.released_at).is_(None), col(Run.status) == Status.QUEUED),
+    col(Run.awaits_approval).is_(False),
+)
 
 
 class HoldLedger:

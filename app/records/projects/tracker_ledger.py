@@ -16,6 +16,7 @@ from app.domain.issues import blockers_of
 from app.domain.words import AfterClose, Priority
 from app.records.database.database import Transaction
 from app.records.feed import ChangeDelivered, ProjectChanged
+from app.records.people.approval_ledger import ENDED_ALREADY, withdraw_merges
 from app.records.people.audit_ledger import record
 from app.records.projects.change_ends import close_others, reopen, settle_issue
 from app.records.projects.issue_queue import OPEN, Beside, leaves_place, lock_queue, take_place
@@ -315,6 +316,7 @@ class TrackerLedger:
                 told = {"state": state} | ({} if after is None else {"issue": after.value})
                 record(tx, before={"state": "open"}, after=told)
                 settle_landing(tx, ended, now)
+                withdraw_merges(tx, project_id, number, now, ENDED_ALREADY)
                 settle_issue(tx, ended, now)
             tx.publish(ProjectChanged(project_id))
             return ended

@@ -1,4 +1,4 @@
-"""Open change requests of all projects, with what their runs cost and what their checks said."""
+"""Open change requests of all projects, with costs and checks, and what waits for approval."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from sqlmodel.sql.expression import Select
 from app.domain.words import CheckStatus
 from app.records.projects.tracker_ledger import batched
 from app.records.stores.routing import Stores
-from app.records.tables import ChangeRequest, CheckResult, Project, Run
+from app.records.stores.sessions import control_of
+from app.records.tables import Approval, ChangeRequest, CheckResult, Project, Run
 
 # a change is named by its project and its number
 Key = tuple[str, int]
@@ -65,6 +66,13 @@ def open_changes(session: Session) -> list[ChangeRequest]:
         .where(literal_column("change_request.state = 'open'"), col(Project.archived_at).is_(None))
     )
     return list(session.exec(query).all())
+
+
+def pending_approvals(session: Session) -> list[Approval]:
+    """Return all pending approvals, of starts and of merges."""
+    # as in its partial index, too
+    query = select(Approval).where(literal_column("approval.state = 'pending'"))
+    return list(control_of(session).exec(query).all())
 
 
 def open_changes_of(session: Session, project_ids: Collection[str]) -> dict[str, int]:

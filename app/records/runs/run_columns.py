@@ -46,6 +46,7 @@ class RunColumns(TypedDict, total=False):
     charged_to: str | None
     provenance: dict[str, str]
     hold: str | None
+    awaits_approval: bool
     created_at: datetime
     due_at: datetime | None
     expires_at: datetime | None

@@ -26,6 +26,7 @@ from app.records.feed import (
     RunEventAppended,
     WorkParked,
 )
+from app.records.people.approval_ledger import withdraw_with_run
 from app.records.people.audit_ledger import record
 from app.records.runs import run_statements
 from app.records.runs.daily_totals import add_to_day, figures_of_run
@@ -105,6 +106,10 @@ class RunLedger:
             return None
         if status in DONE:
             columns.setdefault("ended_at", now)
+        # who refuses a start ends its approval; any other end leaves nothing to approve
+        is_withdrawn = status in DONE and run.awaits_approval and "awaits_approval" not in columns
+        if is_withdrawn:
+            columns["awaits_approval"] = False
         moved = tx.scalars(
             update(Run)
             .where(col(Run.id) == run.id, col(Run.status) == run.status)
@@ -115,6 +120,8 @@ class RunLedger:
         if moved is None:
             return None
         add_to_day(tx, moved)
+        if is_withdrawn:
+            withdraw_with_run(self.stores, tx, moved, now)
         if status in DONE and moved.batch_id is not None:
             settle(tx, moved.batch_id, now)
         self.append_event(tx, run.id, now, kind, sentence, data)

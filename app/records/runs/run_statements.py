@@ -37,8 +37,12 @@ ASKED_FOR = text(
 BEGUN = text("runs.released_at IS NULL AND runs.status NOT IN ('delayed', 'queued')")
 # runs in the queue, exactly as in their indexes too
 QUEUED = text("runs.status IN ('delayed', 'queued')")
-# likewise: queued runs, except batch items; delayed runs; queued runs with a time to live
-IN_LINE = text("runs.released_at IS NULL AND runs.batch_id IS NULL AND runs.status = 'queued'")
+# likewise: queued runs that wait for no approval, except batch items; delayed runs; queued runs
+# with a time to live
+IN_LINE = text(
+    "runs.released_at IS NULL AND runs.batch_id IS NULL AND runs.status = 'queued'"
+    " AND NOT runs.awaits_approval"
+)
 DELAYED = text("runs.status = 'delayed'")
 # likewise: those in the queue that count for a concurrency limit
 ASKED_FOR_NOW = text(

@@ -15,6 +15,7 @@ from app.records.tables import Applied, Outgoing
 
 STRIKE, CLEAR, LIMIT = "strike", "clear", "limit"
 CHECK_HOLD = "check_hold"
+APPROVAL_ASKED, APPROVAL_ENDED = "approval_asked", "approval_ended"
 
 # applies an entry in a transaction of the control store; returns the run's timeline sentence
 Deliver = Callable[[Transaction, Outgoing], str | None]

@@ -3,6 +3,7 @@
 from app.records.tables.batches import Batch, BatchItem, Bulk, BulkItem
 from app.records.tables.control import (
     AccountHold,
+    Approval,
     Audit,
     Lease,
     Notification,
@@ -40,6 +41,7 @@ __all__ = [
     "AccessToken",
     "AccountHold",
     "Applied",
+    "Approval",
     "Audit",
     "Batch",
     "BatchItem",

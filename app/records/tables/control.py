@@ -7,6 +7,7 @@ from sqlalchemy import JSON, CheckConstraint, Index, Text, UniqueConstraint, tex
 from sqlmodel import Field, SQLModel
 
 from app.domain.notifications import Kind, State
+from app.domain.projects.approvals import APPROVAL_DAYS, ApprovalKind, ApprovalState
 from app.domain.projects.checks import CHECK_ROUNDS, OnRed
 from app.domain.projects.forge_rules import REVIEW_ROUNDS, MergeStyle
 from app.domain.tracker.claims import CLAIM_LABEL
@@ -141,6 +142,10 @@ class Project(SQLModel, table=True):
     ci_rounds: int = 0
     review_rounds: int = REVIEW_ROUNDS
     merge_style: str = MergeStyle.MERGE.value
+    # if a person approves each start, how many approve a merge, and when both expire
+    approve_start: bool = False
+    approve_merge: int = 0
+    approval_days: int = APPROVAL_DAYS
     # why a check could not be started, which holds the loop
     checks_error: str | None = Field(default=None, sa_type=Text)
     # the commit of base whose agent configuration a person has looked at
@@ -285,3 +290,72 @@ class AccountHold(SQLModel, table=True):
     hits: int = 1
     probe_run_id: str | None = None
     next_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+UNANSWERED = text("state = 'pending'")
+
+
+class Approval(SQLModel, table=True):
+    """A start or a merge that needs a person's approval; one row each time it was asked for.
+
+    A start names its run, a merge its change request and the commit. `asked_by` started the run.
+    """
+
+    __tablename__ = "approval"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        CheckConstraint(one_of("kind", ApprovalKind), name="approval_kind"),
+        CheckConstraint(one_of("state", ApprovalState), name="approval_state"),
+        CheckConstraint("(state = 'pending') = (ended_at IS NULL)", name="approval_until_ended"),
+        CheckConstraint("(kind = 'start') = (change IS NULL)", name="approval_of_one_thing"),
+        CheckConstraint("kind = 'merge' OR run_id IS NOT NULL", name="approval_of_a_run"),
+        CheckConstraint("kind = 'start' OR head_sha IS NOT NULL", name="approval_of_a_commit"),
+        Index(
+            "one_approval_of_start",
+            "run_id",
+            unique=True,
+            sqlite_where=text("kind = 'start'"),
+            postgresql_where=text("kind = 'start'"),
+        ),
+        Index(
+            "one_pending_approval_of_merge",
+            *("project_id", "change"),
+            unique=True,
+            sqlite_where=text("kind = 'merge' AND state = 'pending'"),
+            postgresql_where=text("kind = 'merge' AND state = 'pending'"),
+        ),
+        Index(
+            "approvals_of_change",
+            *("project_id", "change", "head_sha"),
+            sqlite_where=text("kind = 'merge'"),
+            postgresql_where=text("kind = 'merge'"),
+        ),
+        Index(
+            "pending_approvals",
+            *("expires_at", "project_id"),
+            sqlite_where=UNANSWERED,
+            postgresql_where=UNANSWERED,
+        ),
+        Index("approvals_of_run", "run_id", "created_at", "id"),
+        Index("approvals_of_project", "project_id", "created_at", "id"),
+        Index("approvals_of_issue", "project_id", "issue", "created_at"),
+        Index("newest_approvals", "created_at", "id"),
+        Index("newest_approvals_by_state", "state", "created_at", "id"),
+    )
+
+    id: str = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id")
+    kind: str
+    state: str = ApprovalState.PENDING.value
+    title: str
+    run_id: str | None = None
+    trigger: str | None = None
+    issue: int | None = None
+    change: int | None = None
+    head_sha: str | None = None
+    asked_by: str | None = None
+    # see app.domain.projects.approvals.Answer
+    answers: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    because: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime = Field(sa_type=Moment)
+    expires_at: datetime = Field(sa_type=Moment)
+    ended_at: datetime | None = Field(default=None, sa_type=Moment)

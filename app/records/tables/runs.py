@@ -18,7 +18,7 @@ from sqlmodel import Field, SQLModel
 from app.domain.words import CheckStatus, Delivers, Depth, Status, Trigger
 from app.records.tables.stores import Moment, one_of
 
-QUEUED = "released_at IS NULL AND batch_id IS NULL AND status = 'queued'"
+QUEUED = "released_at IS NULL AND batch_id IS NULL AND status = 'queued' AND NOT awaits_approval"
 EXPIRING = "released_at IS NULL AND status = 'queued' AND expires_at IS NOT NULL"
 # those in the queue that count for their project's concurrency limit
 ASKED_FOR_NOW = (
@@ -92,6 +92,13 @@ class Run(SQLModel, table=True):
             *("status", "hold", "project_id"),
             sqlite_where=text(QUEUED),
             postgresql_where=text(QUEUED),
+        ),
+        # few: those that wait for a person
+        Index(
+            "unapproved_runs",
+            *("project_id", "trigger", "released_at"),
+            sqlite_where=text("awaits_approval"),
+            postgresql_where=text("awaits_approval"),
         ),
         Index(
             "delayed_runs",
@@ -251,6 +258,8 @@ class Run(SQLModel, table=True):
     charged_to: str | None = None
     provenance: dict[str, str] = Field(sa_type=JSON)
     hold: str | None = None
+    # True until a person has approved its start: it is not in the queue so long
+    awaits_approval: bool = False
     created_at: datetime = Field(sa_type=Moment)
     due_at: datetime | None = Field(default=None, sa_type=Moment)
     expires_at: datetime | None = Field(default=None, sa_type=Moment)

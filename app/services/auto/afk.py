@@ -38,6 +38,7 @@ from app.services.tracker.issues import IssueService
 
 log = structlog.get_logger()
 GIVEN_UP = "left to a person: its start failed again and again"
+NOT_APPROVED = "left to a person: its last start was not approved"
 OVERTAKEN = "not counted: the strikes were set to zero first"
 
 
@@ -129,10 +130,13 @@ class AfkService:
         else:
             would, because = None, decision.reason
             waits = because
+        views = [one for one in self._views(project_id) if one.state == "open"]
+        numbers = [one.number for one in views] if project.approve_start else []
+        left = dict.fromkeys(self._loop.declined(project_id, numbers), NOT_APPROVED)
         holds = [
-            (view.number, view.hold or self._given_up(project, view.number) or waits)
-            for view in self._views(project_id)
-            if view.state == "open" and view.number != would
+            (number, view.hold or self._given_up(project, number) or left.get(number) or waits)
+            for view in views
+            if (number := view.number) != would
         ]
         return Plan(would, because, holds)
 

@@ -19,8 +19,9 @@ from app.domain.rules import AutoFacts, Hold, Launch, may_launch_auto
 from app.domain.words import Cause, Status, Trigger
 from app.errors import Refusal
 from app.failpoints import failpoint
+from app.records.people.approval_ledger import ApprovalLedger
 from app.records.people.audit_ledger import acting, by_loop
-from app.records.runs import run_ledger
+from app.records.runs import approved_starts, run_ledger
 from app.records.runs.quarantine_ledger import Subject
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_pages import ListedRun
@@ -93,6 +94,8 @@ class AutoLoop:
         self._readiness = Readiness(context.adapters)
         self._issues = issues
         self._limits = limits
+        # issues whose last start was refused, or not approved in time
+        self.declined = ApprovalLedger(context.stores).declined
         self._accept = accept
         self._leases = system.leases
         self._max_live_runs = context.settings.max_live_runs
@@ -137,7 +140,7 @@ class AutoLoop:
 
     def _room(self) -> _Room:
         with self._runs.stores.looking() as session:
-            return _Room.of(run_ledger.count_active(session))
+            return _Room.seen(session)
 
     def _may_be_free(self, project: Project, room: _Room, ask: Ask) -> bool:
         def may_be() -> bool:
@@ -183,8 +186,15 @@ class AutoLoop:
 
     def _untried(self, project: Project, claimable: Claimable) -> Claimable:
         # an issue left to a person must not block the others
-        free = (one for one in claimable or () if not self.is_given_up(project, one.number))
-        return None if claimable is None else list(free)
+        if not claimable:
+            return claimable
+        numbers = [one.number for one in claimable] if project.approve_start else []
+        left = self.declined(project.id, numbers) if numbers else set[int]()
+        return [
+            one
+            for one in claimable
+            if one.number not in left and not self.is_given_up(project, one.number)
+        ]
 
     def _is_started(
         self, project: Project, decision: Launch, problem: str | None, now: datetime
@@ -208,7 +218,7 @@ class AutoLoop:
         is_still_ready = is_ready(issue)
 
         def still(session: Session, project: Project) -> None:
-            active = _Room.of(run_ledger.count_active(session))
+            active = _Room.seen(session)
             facts = self._facts(project, active, problem)
             hold = self._limits.reason_in(session, project.agent, None, now)
             decision = may_launch_auto(replace(facts, usage_hold=hold))
@@ -256,6 +266,13 @@ class _Room:
     open_runs: Counter[str]
     with_auto_run: frozenset[str]
     taken: int
+
+    @classmethod
+    def seen(cls, session: Session) -> _Room:
+        """Return the places as a session sees them; the loop asks for one approval at a time."""
+        seen = cls.of(run_ledger.count_active(session))
+        asking = approved_starts.projects_asking(session)
+        return replace(seen, with_auto_run=seen.with_auto_run | asking)
 
     @classmethod
     def of(cls, counted: list[tuple[str, str, int]]) -> _Room:

@@ -107,6 +107,8 @@ class Starter:
             return Tried(False, UNREADABLE, Alike.PROJECT)
         if run.status != Status.QUEUED or self._is_hopeless(run, project, now):
             return Tried()
+        if run.awaits_approval:
+            return Tried(False, run.hold)
         return self._take(run, project, now)
 
     def _take(self, run: Run, project: Project | None, now: datetime) -> Tried:

@@ -116,6 +116,10 @@ class AutolandService:
         if (because := why_too_much(rules, size)) is not None:
             self._leave(change, because, seen)
             return False
+        if (because := self._changes.approvals.lacking(project, change)) is not None:
+            # an approval is news of the project, after which this is asked again
+            self._leave(change, because[:1].lower() + because[1:])
+            return False
         return self._land(project, change, seen, f"checks passed, {size.words}")
 
     def _land(self, project: Project, change: ChangeRequest, seen: str, reason: str) -> bool:

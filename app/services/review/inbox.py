@@ -10,7 +10,7 @@ from app.domain.review.inbox import Item, arranged
 from app.records.feed import FeedBroke, FindingsChanged, ProjectChanged, StuckChanged
 from app.records.people.reach import can_see, current_reach, within
 from app.records.review.held_texts import held_texts
-from app.records.review.open_changes import open_changes, work_on
+from app.records.review.open_changes import open_changes, pending_approvals, work_on
 from app.records.runs.parked_ledger import ParkedLedger
 from app.services.context import Context
 from app.services.limits.usage_limits import UsageLimits
@@ -85,6 +85,7 @@ class Inbox:
         with self._stores.looking() as session:
             holds = self._limits.views(self._clock(), session)
             stuck = self._quarantine.held(session=session)
+            approvals = pending_approvals(session)
             kept = self._parked.all(session)
             changes = open_changes(session)
             works = work_on(self._stores, session, changes) if changes else {}
@@ -95,6 +96,7 @@ class Inbox:
             if item := items.of_account(hold, views):
                 yield item
         yield from map(items.of_held_text, held)
+        yield from items.of_approvals(approvals, views)
         for row in stuck:
             yield items.of_stuck(row, names)
         for run in kept:

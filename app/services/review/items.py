@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from app.domain.projects.approvals import read_answers
 from app.domain.review.inbox import (
     KIND_OF_CAUSE,
     ChangeFacts,
@@ -17,9 +18,10 @@ from app.domain.rules import is_paused
 from app.domain.tracker.ci import CiState
 from app.domain.usage_limits import Stand
 from app.domain.words import Cause, Status
+from app.records.people.approval_ledger import page_of
 from app.records.review.held_texts import HeldText
 from app.records.review.open_changes import Work
-from app.records.tables import ChangeRequest, Run, Stuck
+from app.records.tables import Approval, ChangeRequest, Run, Stuck
 from app.services.kept.parked import why_kept
 from app.services.limits.usage_limits import HoldView
 from app.services.projects.alerts import DISK, FORGE, NOTIFICATIONS, Alert
@@ -120,6 +122,38 @@ def of_held_text(text: HeldText) -> Item:
         at=text.at,
         url=f"/projects/{text.project_id}/issues/{text.number}?do=approve",
         issue=text.number,
+    )
+
+
+def of_approvals(rows: Iterable[Approval], views: Iterable[ProjectView]) -> Iterator[Item]:
+    """Yield what waits for approval in these projects."""
+    needed = {view.project.id: view.project.approve_merge for view in views}
+    for row in rows:
+        if row.project_id in needed:
+            yield of_approval(row, needed[row.project_id])
+
+
+def of_approval(row: Approval, needed: int) -> Item:
+    """Return the item of a start or a merge that waits for approval."""
+    if row.change is not None:
+        has = sum(one.approves for one in read_answers(row.answers))
+        sentence = f"Change {row.change} waits for approval: {has} of {needed}."
+        about = f"{row.project_id}:{row.change}"
+    else:
+        what = f"the run for #{row.issue}" if row.issue else "a run"
+        sentence = f"The start of {what} waits for approval."
+        about = row.run_id
+    return Item(
+        # another than that of an issue's text
+        id=f"{ItemKind.APPROVAL}:{row.kind}.{about}",
+        kind=ItemKind.APPROVAL,
+        project_id=row.project_id,
+        title=row.title,
+        sentence=sentence,
+        at=row.created_at,
+        url=page_of(row),
+        run_id=row.run_id if row.change is None else None,
+        approval=row.id,
     )
 
 

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from app.domain.agents import prompts
 from app.domain.issues import branch_of_issue
+from app.domain.words import Status
 from app.errors import (
     BeingReleased,
     ConcurrencyLimit,
@@ -34,6 +35,7 @@ from app.records.runs.run_statements import is_active
 from app.records.stores.identity import refuse_place
 from app.records.stores.shared_transactions import SharedTransactions
 from app.records.tables import Project, Run
+from app.services.approvals.starts import asking
 from app.services.limits.quota import FreePlace, Place, Places, refusal_of
 from app.services.ports import Change
 from app.services.runs.idempotency import Keys, Sent
@@ -51,8 +53,11 @@ from app.services.runs.requests import (
     accepted_words,
     draft_run,
     has_open_change,
+    may_have_twin,
     model_for,
+    needs_approval,
 )
+from app.services.system.outbox import OutboxProcessor
 from app.services.tracing import unit_of_work
 
 INCOMPLETE = "waits until the batch is complete"
@@ -88,9 +93,11 @@ class AcceptService:
         prechecks: Prechecks,
         places: Places,
         keys: Keys,
+        outbox: OutboxProcessor,
         has_room: Callable[[str, int], bool] = lambda project_id, most: False,
     ) -> None:
         self._runs = runs
+        self._outbox = outbox
         self._handovers = HandoverLedger(runs)
         self._parked = ParkedLedger(runs)
         self._prechecks = prechecks
@@ -146,6 +153,8 @@ class AcceptService:
             and (window := self._places.window(requester.person_id, now)).free_at
         ):
             raise refusal_of(window, now)
+        if project.approve_start:
+            return  # until it is approved it takes no place
         if not self._has_room(project.id, project.max_concurrency):
             with self._runs.stores.looking() as session:
                 active = run_ledger.count_open(session, project.id)
@@ -191,6 +200,8 @@ class AcceptService:
             accepted = self._insert(ready, place, now)
         if not accepted.replayed:
             failpoint("after_accept")
+            if accepted.run.awaits_approval:
+                self._outbox.catch_up()
         return accepted
 
     def rehearse(self, order: RunRequest, requester: Requester, now: datetime) -> Rehearsed:
@@ -226,7 +237,7 @@ class AcceptService:
             run=run,
             in_the_way=in_the_way,
             sent=_sent(order, requester),
-            may_have_twin=_may_have_twin(order),
+            may_have_twin=may_have_twin(order),
             project=project,
             stills=(has_open_change(change.number),) if change else (),
         )
@@ -274,13 +285,15 @@ class AcceptService:
         run = ready.run
         self._runs.insert(tx, run, sentence=accepted_words(run), data=accepted_data(run))
         note_added(tx, run)
+        if run.awaits_approval:
+            self._outbox.follow(tx, run, *asking(run, ready.project), run.created_at)
         if run.retry_of is not None:
             self._handovers.link(tx, run)
         if ready.also is not None:
             ready.also(tx, run)
         if run.batch_id is None:
             # with the run, so that it is announced even if the commit's answer is lost
-            tx.publish(RunAccepted(run.id, run.due_at))
+            tx.publish(RunAccepted(run.id, run.due_at if run.status == Status.DELAYED else None))
 
     def _refuse_by_project(self, tx: Transaction, ready: _Ready, found: Guards) -> None:
         # checked again under the lock: from here on the project cannot be archived first
@@ -329,6 +342,7 @@ class AcceptService:
             due_at=due_at,
             expires_at=_later(due_at or now, order.ttl_seconds),
             hold=INCOMPLETE if order.batch_id else None,
+            awaits_approval=needs_approval(order, project),
         )
         run = draft_run(order, requester, settled, now)
         run.announce = order.issue is not None and project.forge_id is not None
@@ -352,16 +366,6 @@ def _in_the_way(order: RunRequest, run: Run, found: str | None) -> str | None:
     # a retry has already decided what happens to the work kept on its own branch
     is_settled = order.again is not None and (order.again.branch or found == run.work_branch)
     return None if is_settled else found
-
-
-def _may_have_twin(order: RunRequest) -> bool:
-    # runs that share a branch are kept apart by the branch lock, which also names the holder
-    if order.again is not None:
-        has_branch = order.issue is not None or order.again.branch is not None
-        return has_branch or order.again.beside
-    if order.batch_id is not None:
-        return True  # its position in the batch makes it unique
-    return order.asked_as is not None
 
 
 def _later(moment: datetime, seconds: int | None) -> datetime | None:

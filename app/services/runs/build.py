@@ -43,7 +43,7 @@ def build(context: Context, system: SystemServices, limits: LimitServices) -> Ru
     places = Places(limits.quota, Counted.RUNS, context.stores, limits.counters)
     red_checks = RedChecks(context)
     has_room = limits.active_run_counts.has_room
-    accept = AcceptService(runs, prechecks, places, keys, has_room)
+    accept = AcceptService(runs, prechecks, places, keys, system.outbox, has_room)
     return RunServices(
         keys=keys,
         prechecks=prechecks,

@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from app.domain.formatting import iso
 from app.domain.ids import shorten
+from app.domain.projects.approvals import WAITING
 from app.domain.review.sent import SentComment, as_rows
 from app.domain.starts import moment_of
 from app.domain.words import BUILTIN, READY_LABEL, Delivers, Depth, Status, Trigger
@@ -159,12 +160,32 @@ class Settled:
     due_at: datetime | None = None
     expires_at: datetime | None = None
     hold: str | None = None
+    awaits_approval: bool = False
 
 
 def model_for(order: RunRequest, project: Project | None) -> str | None:
     """Return the model of a run: the order's, or the project's unless another agent is wanted."""
     is_own_agent = project is not None and order.agent in (None, project.agent)
     return order.model or (project.model if project and is_own_agent else None)
+
+
+def needs_approval(order: RunRequest, project: Project) -> bool:
+    """Return True if a person has to approve a run before it starts.
+
+    Not for a resume, which continues a run that was approved.
+    """
+    return project.approve_start and not (order.again is not None and order.again.is_resume)
+
+
+def may_have_twin(order: RunRequest) -> bool:
+    """Return True if an equal order may be under way without being refused."""
+    # runs that share a branch are kept apart by the branch lock, which also names the holder
+    if order.again is not None:
+        has_branch = order.issue is not None or order.again.branch is not None
+        return has_branch or order.again.beside
+    if order.batch_id is not None:
+        return True  # its position in the batch makes it unique
+    return order.asked_as is not None
 
 
 def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: datetime) -> Run:
@@ -203,9 +224,11 @@ def draft_run(order: RunRequest, requester: Requester, settled: Settled, now: da
             "charged_to": requester.person_id if requester.is_charged else None,
             "provenance": requester.provenance,
             "created_at": now,
-            "due_at": settled.due_at,
+            # one that waits for approval takes no place in its project until it starts
+            "due_at": settled.due_at or (now if settled.awaits_approval else None),
             "expires_at": settled.expires_at,
-            "hold": settled.hold,
+            "hold": WAITING if settled.awaits_approval else settled.hold,
+            "awaits_approval": settled.awaits_approval,
         }
     )
 
@@ -311,14 +334,17 @@ def accepted_words(run: Run) -> str:
         what = f"change request #{run.pr_number} on {run.work_branch}"
     of = f" of {shorten(run.retry_of)}" if run.retry_of else ""
     continued = f" · continues on {run.work_branch}" if run.retry_of and run.base_sha else ""
-    starts = f" · starts at {run.due_at:%d %b %H:%M} UTC" if run.due_at else ""
-    return f"{run.trigger}{of} · {what}{continued}{starts}"
+    is_planned = run.due_at is not None and run.status == Status.DELAYED
+    starts = f" · starts at {run.due_at:%d %b %H:%M} UTC" if is_planned else ""
+    waits = " · waits for approval" if run.awaits_approval else ""
+    return f"{run.trigger}{of} · {what}{continued}{starts}{waits}"
 
 
 def accepted_data(run: Run) -> dict[str, Any]:
     """Return the data of the first event of a run's timeline."""
     source = ("parked" if run.base_sha else "fresh") if run.retry_of else None
-    told = {"starts_at": run.due_at and iso(run.due_at), "ttl": ttl_of(run), FROM: source}
+    starts_at = run.due_at if run.status == Status.DELAYED else None
+    told = {"starts_at": starts_at and iso(starts_at), "ttl": ttl_of(run), FROM: source}
     return {name: it for name, it in told.items() if it is not None}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.services.approvals.build import ApprovalServices
 from app.services.context import Context
 from app.services.lifecycle.build import LifecycleServices
 from app.services.system.build import SystemServices
@@ -42,12 +43,17 @@ class TrackerServices:
 
 
 def build(
-    context: Context, system: SystemServices, lifecycle: LifecycleServices
+    context: Context,
+    system: SystemServices,
+    approvals: ApprovalServices,
+    lifecycle: LifecycleServices,
 ) -> TrackerServices:
     """Build the services of the tracker."""
     conflicts = Conflicts(context)
     system.origins.on_fetched(conflicts.on_fetched, conflicts.projects)
-    changes = ChangeService(context, lifecycle.push_checks, system.origins)
+    changes = ChangeService(
+        context, lifecycle.push_checks, system.origins, approvals.merge_approvals
+    )
     key = SecretKey(context)
     forges = ForgeService(context, key)
     watch = PullRequestWatch(context, changes, system.leases, system.origins)

@@ -25,6 +25,7 @@ from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.parked_ledger import ParkedLedger
 from app.records.runs.run_columns import RunColumns
 from app.records.tables import ChangeRequest, Project, Run
+from app.services.approvals.merges import MergeApprovals
 from app.services.context import Context, repository_of
 from app.services.lifecycle.finalize import let_go
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
@@ -52,6 +53,7 @@ class ChangeService:
         context: Context,
         checks: PushChecks,
         origins: OriginWatch,
+        approvals: MergeApprovals,
     ) -> None:
         ledgers, adapters = context.ledgers, context.adapters
         self._tracker = ledgers.tracker
@@ -61,6 +63,7 @@ class ChangeService:
         self._copies = adapters.copies
         self._checks = checks
         self._origins = origins
+        self.approvals = approvals
         self.merger = Merger(adapters, origins)
         self._parked = ParkedLedger(ledgers.runs)
         self._handovers = HandoverLedger(ledgers.runs)
@@ -98,16 +101,20 @@ class ChangeService:
         *,
         push_anyway: bool = False,
         head_sha: str | None = None,
+        is_done: bool = False,
     ) -> ChangeRequest:
         """Merge in the mirror, push to origin, and close the issue it closes. Raises a Refusal.
 
         `push_anyway` skips the push checks and allows a merge of more commits than it shows.
-        With `head_sha`, only a change at that commit is merged.
+        With `head_sha`, only a change at that commit is merged. `is_done`: origin's base holds
+        the change already, so that no approval could keep it out.
         """
         project = self._project(project_id)
         repo = repository_of(project)
         with self._locks.holding(f"merge {project_id}"):
             change = self._open(project_id, number, head_sha)
+            if not is_done:
+                self.approvals.require(project, change, now)
             if not push_anyway:
                 self._refuse_unchecked(repo, change)
             answer = self.merger.merge(project, change, only_shown=not push_anyway)
@@ -170,7 +177,7 @@ class ChangeService:
         if is_merged and project.forge_id is not None:
             self.record_end(change, "merged", now, merged_sha=change.head_sha)
         elif is_merged:
-            self.merge(project_id, number, now, push_anyway=True)
+            self.merge(project_id, number, now, push_anyway=True, is_done=True)
         if is_merged:
             raise AlreadyEnded(
                 "Origin already shows this change as merged; it is now marked so here."
@@ -204,7 +211,7 @@ class ChangeService:
         found = self.merger.merged_at_origin(project, is_open) if is_open else []
         for change in found:
             try:
-                self.merge(project.id, change.number, now, push_anyway=True)
+                self.merge(project.id, change.number, now, push_anyway=True, is_done=True)
             except Exception:
                 log.exception("change_not_finished", change=change.number)
         return len(found)

@@ -25,6 +25,7 @@ BUSY = {
     ItemKind.ACCOUNT_LIMIT: "Lifting…",
     ItemKind.CHECKS_ERROR: "Trying…",
     ItemKind.QUARANTINED: "Trying…",
+    ItemKind.APPROVAL: "Approving…",
     ItemKind.CHANGE: "Merging…",
     ItemKind.PUSH_REFUSED: "Pushing…",
 }
@@ -237,6 +238,9 @@ def action_of(api: ApiClient, item: InboxItem) -> Callable[[], Awaitable[Any]] |
         case ItemKind.ACCOUNT_LIMIT:
             agent, _, family = rest.partition(":")
             return lambda: api.lift_hold(agent, family)
+        case ItemKind.APPROVAL if item.approval is not None:
+            approval = item.approval
+            return lambda: api.approve(approval)
         case ItemKind.PUSH_REFUSED if item.run_id is not None:
             run_id = item.run_id
             return lambda: api.deliver(run_id)

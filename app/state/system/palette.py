@@ -22,6 +22,7 @@ PAGES = (
     ("Go to Issues", "/issues", "circle-dot"),
     ("Go to Runs", "/runs", "play"),
     ("Go to Parked", "/parked", "archive"),
+    ("Go to Approvals", "/approvals", "shield-check"),
     ("Go to Settings", "/settings", "settings"),
     ("Add project", "/projects/add", "plus"),
 )

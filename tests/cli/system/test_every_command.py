@@ -28,6 +28,8 @@ class Mill:
     change: str
     change_too: str
     change_reviewed: str
+    asked: str
+    asked_too: str
     branch: str
     spare: str
 
@@ -70,6 +72,9 @@ COMMANDS: dict[str, list[str]] = {
     "changes diff": ["{change}", "-p", "mill"],
     "changes merge": ["{change}", "-p", "mill", "--json"],
     "changes close": ["{change_too}", "-p", "mill", "--json"],
+    "approvals list": ["--all", "--json"],
+    "approvals approve": ["{asked}", "--comment", "go", "--json"],
+    "approvals reject": ["{asked_too}", "--comment", "not today", "--json"],
     "runs list": ["-p", "mill", "--phase", "done", "--json"],
     "runs trigger": ["-p", "mill", "--agent-type", "script", "--task", "please fail", "--json"],
     "runs retry": ["{failed}", "--from", "fresh", "--json"],
@@ -137,6 +142,7 @@ def mill(live: LiveShell) -> Mill:
     delivered, delivered_too, reviewed, failed, broken, kept = ended
     later = [*words[:-1], "tomorrow's", "--delay", "1d", "--json"]
     planned, planned_too = (live.run("runs", "trigger", *later).json["id"] for _ in range(2))
+    asked, asked_too = asked_for(live)
     spare = make_origin(live.folder / "origins" / "spare")
     live.run("projects", "add", str(spare), "--agent", "claude")
     return Mill(
@@ -152,9 +158,21 @@ def mill(live: LiveShell) -> Mill:
         change=str(delivered["delivery"]["number"]),
         change_too=str(delivered_too["delivery"]["number"]),
         change_reviewed=str(reviewed["delivery"]["number"]),
+        asked=asked,
+        asked_too=asked_too[-8:],
         branch=kept["work_branch"],
         spare=str(spare),
     )
+
+
+def asked_for(live: LiveShell) -> list[str]:
+    """Return the approvals of two runs that wait for one."""
+    live.add_project("guarded")
+    live.run("projects", "edit", "guarded", "--approve-start", "--json")
+    for task in ("greet", "please fail"):
+        live.start("guarded", task)
+    listed = live.run("approvals", "list", "-p", "guarded", "--json").json["items"]
+    return [one["id"] for one in listed]
 
 
 def filled(words: list[str], mill: Mill) -> list[str]:

@@ -18,6 +18,8 @@ delayed     due                              queued
 delayed     stop                             stopped
 queued      taken                            starting
 queued      stop                             stopped
+queued      approval refused                 stopped
+queued      approval expired                 stopped
 queued      ttl over                         expired
 queued      refused by a pre-check           not_started
 starting    agent alive                      running
@@ -55,7 +57,7 @@ def test_a_move_is_legal_exactly_where_the_table_has_it(status: Status, signal: 
 
 
 def test_the_table_is_whole() -> None:
-    assert len(LEGAL) == len(MOVES) == 27
+    assert len(LEGAL) == len(MOVES) == 29
 
 
 def test_no_move_leads_out_of_an_end() -> None:

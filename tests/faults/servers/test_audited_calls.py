@@ -37,6 +37,8 @@ MORE_CALLS = (
 )
 # these need another fault, an interrupted agent, a second open change, or a signature
 RARELY_DONE = {
+    "/approvals/{approval_id}/approve",  # where something waits for approval
+    "/approvals/{approval_id}/reject",
     "/runs/{run_id}/resume",
     "/runs/{run_id}/deliver",
     "/runs/{run_id}/release",

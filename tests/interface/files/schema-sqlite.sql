@@ -1,3 +1,7 @@
+CREATE INDEX approvals_of_change ON approval (project_id, change, head_sha) WHERE kind = 'merge';
+CREATE INDEX approvals_of_issue ON approval (project_id, issue, created_at);
+CREATE INDEX approvals_of_project ON approval (project_id, created_at, id);
+CREATE INDEX approvals_of_run ON approval (run_id, created_at, id);
 CREATE INDEX audit_by_deed ON audit (deed, id);
 CREATE INDEX audit_by_object ON audit (object, id);
 CREATE INDEX begun_runs ON runs (project_id, created_at) WHERE released_at IS NULL AND status NOT IN ('delayed', 'queued');
@@ -20,6 +24,8 @@ CREATE INDEX ix_project_organisation_id ON project (organisation_id);
 CREATE INDEX ix_project_role_project_id ON project_role (project_id);
 CREATE INDEX ix_session_person_id ON session (person_id);
 CREATE INDEX looped_projects ON project (id) WHERE auto_enabled AND archived_at IS NULL;
+CREATE INDEX newest_approvals ON approval (created_at, id);
+CREATE INDEX newest_approvals_by_state ON approval (state, created_at, id);
 CREATE INDEX newest_batches ON batches (created_at, id);
 CREATE INDEX newest_batches_of_project ON batches (project_id, created_at, id);
 CREATE INDEX newest_runs ON runs (created_at, id);
@@ -33,20 +39,23 @@ CREATE INDEX newest_runs_of_project_by_trigger ON runs (project_id, "trigger", s
 CREATE INDEX newest_runs_of_project_from_branch ON runs (project_id, branch_name, status, created_at, id);
 CREATE INDEX newest_runs_of_project_on_branch ON runs (project_id, work_branch, status, created_at, id);
 CREATE INDEX newest_runs_on_branch ON runs (work_branch, created_at, id);
+CREATE UNIQUE INDEX one_approval_of_start ON approval (run_id) WHERE kind = 'start';
 CREATE UNIQUE INDEX one_choice_for_all ON subscription (person_id) WHERE project_id IS NULL;
 CREATE UNIQUE INDEX one_open_change_per_branch ON change_request (project_id, branch) WHERE state = 'open';
 CREATE UNIQUE INDEX one_open_revert_per_change ON change_request (project_id, reverts) WHERE state = 'open' AND reverts IS NOT NULL;
 CREATE UNIQUE INDEX one_open_run_per_branch ON runs (project_id, work_branch) WHERE released_at IS NULL;
+CREATE UNIQUE INDEX one_pending_approval_of_merge ON approval (project_id, change) WHERE kind = 'merge' AND state = 'pending';
 CREATE INDEX open_forge_issues ON forge_issue (project_id, number) WHERE state = 'open';
 CREATE INDEX open_issues ON issue (project_id, number) WHERE state = 'open';
 CREATE INDEX open_runs_of_project_by_task ON runs (project_id, coalesce(substr(task, 1, 60), '')) WHERE released_at IS NULL AND issue IS NULL;
 CREATE INDEX open_runs_of_project_for_issue ON runs (project_id, issue) WHERE released_at IS NULL AND issue IS NOT NULL;
 CREATE INDEX parked_runs ON runs (project_id, created_at) WHERE parked;
+CREATE INDEX pending_approvals ON approval (expires_at, project_id) WHERE state = 'pending';
 CREATE INDEX pending_notifications ON notification (receiver, due_at) WHERE state = 'pending';
 CREATE UNIQUE INDEX person_by_email ON person (email);
 CREATE UNIQUE INDEX person_by_subject ON person (oidc_subject);
-CREATE INDEX queued_runs ON runs (status, created_at, id, project_id, agent, model, "trigger", due_at) WHERE released_at IS NULL AND batch_id IS NULL AND status = 'queued';
-CREATE INDEX queued_runs_by_hold ON runs (status, hold, project_id) WHERE released_at IS NULL AND batch_id IS NULL AND status = 'queued';
+CREATE INDEX queued_runs ON runs (status, created_at, id, project_id, agent, model, "trigger", due_at) WHERE released_at IS NULL AND batch_id IS NULL AND status = 'queued' AND NOT awaits_approval;
+CREATE INDEX queued_runs_by_hold ON runs (status, hold, project_id) WHERE released_at IS NULL AND batch_id IS NULL AND status = 'queued' AND NOT awaits_approval;
 CREATE INDEX resumable_runs ON runs (ended_at) WHERE may_resume;
 CREATE INDEX runs_by_cost ON runs (cost_usd, id) WHERE cost_usd IS NOT NULL;
 CREATE INDEX runs_by_ending ON runs (substr(id, length(id) - 5));
@@ -57,6 +66,7 @@ CREATE INDEX runs_to_announce ON runs (status, id) WHERE announce;
 CREATE UNIQUE INDEX session_by_id ON session (id);
 CREATE INDEX striking_runs ON runs (project_id, ended_at) WHERE is_strike;
 CREATE INDEX tokens_of_person ON token (person_id, id);
+CREATE INDEX unapproved_runs ON runs (project_id, "trigger", released_at) WHERE awaits_approval;
 CREATE INDEX unfinished_batches ON batches (created_at) WHERE ended_at IS NULL;
 CREATE INDEX unfinished_bulk ON bulk (created_at) WHERE ended_at IS NULL;
 CREATE INDEX unsent_comments ON change_comment (project_id, number) WHERE round IS NULL;
@@ -83,6 +93,32 @@ CREATE TABLE applied (
 	"key" VARCHAR NOT NULL, 
 	sentence VARCHAR, 
 	PRIMARY KEY ("key")
+);
+CREATE TABLE approval (
+	id VARCHAR NOT NULL, 
+	project_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	title VARCHAR NOT NULL, 
+	run_id VARCHAR, 
+	"trigger" VARCHAR, 
+	issue INTEGER, 
+	change INTEGER, 
+	head_sha VARCHAR, 
+	asked_by VARCHAR, 
+	answers JSON NOT NULL, 
+	because TEXT, 
+	created_at DATETIME NOT NULL, 
+	expires_at DATETIME NOT NULL, 
+	ended_at DATETIME, 
+	PRIMARY KEY (id), 
+	CONSTRAINT approval_kind CHECK (kind IN ('start', 'merge')), 
+	CONSTRAINT approval_state CHECK (state IN ('pending', 'approved', 'rejected', 'expired', 'withdrawn')), 
+	CONSTRAINT approval_until_ended CHECK ((state = 'pending') = (ended_at IS NULL)), 
+	CONSTRAINT approval_of_one_thing CHECK ((kind = 'start') = (change IS NULL)), 
+	CONSTRAINT approval_of_a_run CHECK (kind = 'merge' OR run_id IS NOT NULL), 
+	CONSTRAINT approval_of_a_commit CHECK (kind = 'start' OR head_sha IS NOT NULL), 
+	FOREIGN KEY(project_id) REFERENCES project (id)
 );
 CREATE TABLE audit (
 	id INTEGER NOT NULL, 
@@ -418,7 +454,7 @@ CREATE TABLE project (
 	known_branches JSON NOT NULL, 
 	next_number INTEGER NOT NULL, 
 	archived_at DATETIME, 
-	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, trusted_commit VARCHAR, judged_commit VARCHAR, trust_hold TEXT, forge_hold TEXT, tell_claims BOOLEAN DEFAULT 1 NOT NULL, claim_label VARCHAR DEFAULT 'agent-working', ci_rounds INTEGER DEFAULT '0' NOT NULL, review_rounds INTEGER DEFAULT '5' NOT NULL, merge_style VARCHAR DEFAULT 'merge' NOT NULL, organisation_id VARCHAR DEFAULT 'org_000000000000000000000000' NOT NULL, 
+	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, trusted_commit VARCHAR, judged_commit VARCHAR, trust_hold TEXT, forge_hold TEXT, tell_claims BOOLEAN DEFAULT 1 NOT NULL, claim_label VARCHAR DEFAULT 'agent-working', ci_rounds INTEGER DEFAULT '0' NOT NULL, review_rounds INTEGER DEFAULT '5' NOT NULL, merge_style VARCHAR DEFAULT 'merge' NOT NULL, organisation_id VARCHAR DEFAULT 'org_000000000000000000000000' NOT NULL, approve_start BOOLEAN DEFAULT 0 NOT NULL, approve_merge INTEGER DEFAULT '0' NOT NULL, approval_days INTEGER DEFAULT '7' NOT NULL, 
 	PRIMARY KEY (id), 
 	CONSTRAINT project_state CHECK (state IN ('cloning', 'ready', 'broken')), 
 	CONSTRAINT project_budget CHECK (budget_seconds >= 1), 
@@ -544,7 +580,7 @@ CREATE TABLE runs (
 	parked BOOLEAN NOT NULL, 
 	input_tokens INTEGER, 
 	output_tokens INTEGER, 
-	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, turn INTEGER DEFAULT '1' NOT NULL, check_round INTEGER DEFAULT '0' NOT NULL, checks JSON, review JSON, merging JSON, announce BOOLEAN DEFAULT 0 NOT NULL, announced JSON, 
+	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, turn INTEGER DEFAULT '1' NOT NULL, check_round INTEGER DEFAULT '0' NOT NULL, checks JSON, review JSON, merging JSON, announce BOOLEAN DEFAULT 0 NOT NULL, announced JSON, awaits_approval BOOLEAN DEFAULT 0 NOT NULL, 
 	PRIMARY KEY (id), 
 	CONSTRAINT run_delivers CHECK (delivers IN ('change', 'report')), 
 	CONSTRAINT run_depth CHECK (depth_level IN ('quick', 'standard', 'deep')), 

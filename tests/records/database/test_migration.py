@@ -207,7 +207,10 @@ def test_runs_of_before_stay_and_may_be_checked(bare: Database, tmp_path: Path) 
     backups = tmp_path / "backups"
     migrate_to(bare, "0019", backups=backups, now=NOW)
     row = draft_run(id="run_1").model_dump(
-        exclude={"turn", "check_round", "checks", "review", "merging", "announce", "announced"}
+        exclude={
+            *("turn", "check_round", "checks", "review", "merging", "announce", "announced"),
+            "awaits_approval",
+        }
     )
     described = SQLModel.metadata.tables["runs"].c
     runs = table_of("runs", *(column(name, described[name].type) for name in row))
@@ -221,7 +224,7 @@ def test_runs_of_before_stay_and_may_be_checked(bare: Database, tmp_path: Path) 
     with bare.reading() as session:
         run = session.get_one(Run, "run_1")
     assert (run.status, run.trigger, run.turn) == ("checking", "review", 1)
-    assert (run.checks, run.review) == (None, None)
+    assert (run.checks, run.review, run.awaits_approval) == (None, None, False)
     assert problems_of(bare) == []
 
 

@@ -1,0 +1,1 @@
+"""The page of approvals, and the box of one on other pages."""

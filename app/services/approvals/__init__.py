@@ -1,0 +1,1 @@
+"""Approvals of starts and merges."""
