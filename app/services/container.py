@@ -104,13 +104,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     batching = batches.build(context, base, limiting, running, living, keeping)
     starts = Starts(keeping.resume, batching.batch_line)
     starting = auto.build(context, base, limiting, running, living, tracking, starts)
-    sources = DoctorSources(
-        limits=lambda: limiting.counters.check(context.clock()),
-        receivers=notifying.notifications.problems,
-        removals=retaining.retention.removal_words,
-        agents_needed=partial(of_projects.alerts.words_of, AGENT),
-        low_disks=partial(of_projects.alerts.words_of, DISK),
-    )
+    sources = _sources(context, limiting, notifying, retaining, of_projects)
     return Services(
         **vars(base),
         **vars(of_people),
@@ -133,4 +127,20 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
         secrets=context.adapters.secrets,
         doctor=system.build_doctor(context, base, sources),
         settings=settings,
+    )
+
+
+def _sources(
+    context: Context,
+    limiting: LimitServices,
+    notifying: NotificationServices,
+    retaining: RetentionServices,
+    of_projects: ProjectServices,
+) -> DoctorSources:
+    return DoctorSources(
+        limits=lambda: limiting.counters.check(context.clock()),
+        receivers=notifying.notifications.problems,
+        removals=retaining.retention.removal_words,
+        agents_needed=partial(of_projects.alerts.words_of, AGENT),
+        low_disks=partial(of_projects.alerts.words_of, DISK),
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from app.api.http.dependencies import Cursor, Limit
+from app.api.http.dependencies import Cursor, Limit, require_role
 from app.api.http.gate import visitor_of
 from app.api.schemas.approvals import (
     ApprovalAnswer,
@@ -173,6 +173,7 @@ def approval_routes(services: Services) -> APIRouter:
         approval_id: str, request: Request, body: ApprovalAnswer | None = None
     ) -> ApprovalOut:
         """Approve it; a run joins the queue, a change may be merged once enough people approved."""
+        _require_role(services, request, "approve", approval_id)
         person_id, comment = visitor_of(request).person_id, body.comment if body else ""
         approvals.approve(approval_id, person_id, comment, services.clock())
         return _out(approvals.view(approval_id))
@@ -180,11 +181,18 @@ def approval_routes(services: Services) -> APIRouter:
     @router.post("/approvals/{approval_id}/reject")
     def reject(approval_id: str, request: Request, body: ApprovalRefusal) -> ApprovalOut:
         """Reject it, for a reason; a run is stopped, a change is not merged at this commit."""
+        _require_role(services, request, "reject", approval_id)
         person_id = visitor_of(request).person_id
         approvals.reject(approval_id, person_id, body.comment, services.clock())
         return _out(approvals.view(approval_id))
 
     return router
+
+
+def _require_role(services: Services, request: Request, deed: str, approval_id: str) -> None:
+    """Raise Forbidden if this person may not answer in the approval's project."""
+    project_id = services.approval_requests.find(approval_id).project_id
+    require_role(services, request, deed, project_id)
 
 
 def _outs(views: Sequence[ApprovalView]) -> list[ApprovalOut]:

@@ -67,7 +67,9 @@ DEEDS: Mapping[str, Need] = {
 }
 _OTHERS = replace(_EDIT, is_general=True)
 # calls that name their project in the body: their routes ask for the role in it
-ASKED_BY_ROUTES = frozenset({"start", "preview", "add_batch", "discard", "read_audit"})
+ASKED_BY_ROUTES = frozenset(
+    {"start", "preview", "add_batch", "discard", "read_audit", "approve", "reject"}
+)
 
 
 def need_of(deed: str) -> Need:

@@ -21,7 +21,7 @@ from app.records.feed import PersonNeeded, ProjectChanged
 from app.records.people.audit_ledger import acting, by_loop, record
 from app.records.stores.outbox import APPROVAL_ENDED, Outbox
 from app.records.stores.routing import Stores
-from app.records.tables import Approval, ChangeRequest, Person, Project, Run
+from app.records.tables import Approval, ChangeRequest, Membership, Person, Project, Run
 
 PENDING = ApprovalState.PENDING.value
 # exactly as in their partial indexes, or SQLite does not use them
@@ -133,13 +133,22 @@ class ApprovalLedger:
 
     def names(self, people: Collection[str]) -> dict[str, str]:
         """Return the names of these people, by id; unknown ids are missing."""
-        query = select(Person.id, Person.name).where(col(Person.id).in_(people))
+        query = select(Person).where(col(Person.id).in_(people))
         with self.stores.control.reading() as session:
-            return dict(session.exec(query).all())
+            return {one.id: one.shown_name for one in session.exec(query)}
 
     def is_only_person(self, person_id: str) -> bool:
-        """Return True if there is no other person in this installation."""
-        query = select(Person.id).where(Person.id != person_id).limit(1)
+        """Return True if nobody else can approve: no other operator who is not disabled."""
+        query = (
+            select(Person.id)
+            .join(Membership, col(Membership.person_id) == Person.id)
+            .where(
+                Person.id != person_id,
+                col(Person.disabled_at).is_(None),
+                col(Membership.role).in_(("operator", "admin")),
+            )
+            .limit(1)
+        )
         with self.stores.control.reading() as session:
             return session.exec(query).first() is None
 
