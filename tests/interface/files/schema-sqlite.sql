@@ -1,5 +1,7 @@
 CREATE INDEX approvals_of_change ON approval (project_id, change, head_sha) WHERE kind = 'merge';
 CREATE INDEX approvals_of_issue ON approval (project_id, issue, created_at);
+CREATE INDEX approvals_of_project ON approval (project_id, created_at, id);
+CREATE INDEX approvals_of_run ON approval (run_id, created_at, id);
 CREATE INDEX audit_by_deed ON audit (deed, id);
 CREATE INDEX audit_by_object ON audit (object, id);
 CREATE INDEX begun_runs ON runs (project_id, created_at) WHERE released_at IS NULL AND status NOT IN ('delayed', 'queued');

@@ -19,6 +19,7 @@ from app.records.review.open_changes import pending_approvals
 from app.records.runs.approved_starts import projects_asking
 from app.records.stores.routing import Stores
 from app.records.tables import Approval, ChangeRequest, Run
+from app.records.tables.drafts import drafted
 from tests.builders.databases import KINDS, shared_database
 from tests.builders.rows import NOW, draft_project, draft_run, run_id
 from tests.drivers.query_plans import steps_of
@@ -146,8 +147,8 @@ def test_answered_approvals_cost_nothing(stores: Stores) -> None:
             for n in range(MANY)
         ]
         tx.connection().execute(insert(Run), runs)
-    ledger, change = ApprovalLedger(stores), ChangeRequest(project_id="proj_1", number=9_001)
-    change.head_sha = "a" * 40
+    ledger = ApprovalLedger(stores)
+    change = drafted(ChangeRequest, {"project_id": "proj_1", "number": 9_001, "head_sha": "a" * 40})
     with stores.control.reading() as session:
         asked: dict[str, Callable[[], object]] = {
             "inbox": lambda: pending_approvals(session),
