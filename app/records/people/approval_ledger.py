@@ -253,11 +253,6 @@ def _of_issue(issue: int | None) -> str:
     return f" for #{issue}" if issue else ""
 
 
-def news_of(row: Approval) -> tuple[ProjectChanged]:
-    """Return the changes of the feed that an answer is."""
-    return (ProjectChanged(row.project_id),)
-
-
 def withdraw_with_run(stores: Stores, tx: Transaction, run: Run, now: datetime) -> None:
     """Withdraw the approval of a run that ended otherwise, in the transaction that ends it."""
     if stores.owner_of(run.id) is stores.control:

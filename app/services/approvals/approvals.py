@@ -95,7 +95,7 @@ class ApprovalRequests:
         if row.kind == ApprovalKind.START:
             self._starts.approve(row, answer, self._name(person))
         else:
-            self._merges.approve(row, answer)
+            self._merges.approve(row, answer, self._name(person))
         return self.find(approval_id)
 
     def reject(self, approval_id: str, person: str, comment: str, now: datetime) -> Approval:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from app.domain.projects.approvals import (
     Answer,
@@ -15,9 +15,9 @@ from app.domain.projects.approvals import (
     needed_words,
 )
 from app.domain.words import Trigger
-from app.errors import AlreadyAnswered, ApprovalNeeded, OwnApproval
+from app.errors import AlreadyAnswered, AlreadyEnded, ApprovalNeeded, OwnApproval
 from app.records.database.database import Transaction
-from app.records.feed import ChangeDelivered, FeedBroke, Numbered
+from app.records.feed import ChangeDelivered, FeedBroke, Numbered, ProjectChanged
 from app.records.people import approval_ledger
 from app.records.people.approval_ledger import (
     ENDED_ALREADY,
@@ -32,7 +32,6 @@ from app.records.tables import Approval, ChangeRequest, Project
 from app.services.concurrency import SingleFlight
 from app.services.context import Context
 
-log = structlog.get_logger()
 ALONE = (
     "You started the run of this change, and there is no other person here who could approve it. "
     "Merge it after setting the project's approvals of a change to 0."
@@ -93,14 +92,16 @@ class MergeApprovals:
             approval=approval_id,
         )
 
-    def approve(self, row: Approval, answer: Answer) -> None:
-        """Add a person's approval. Raises AlreadyAnswered, OwnApproval."""
+    def approve(self, row: Approval, answer: Answer, name: str) -> None:
+        """Add a person's approval. Raises AlreadyAnswered, AlreadyEnded, OwnApproval."""
         if row.asked_by == answer.person:
             raise OwnApproval(ALONE if self._ledger.is_only_person(answer.person) else None)
         with self._stores.control.transaction() as tx:
             latest = self._pending(tx, row)
             project = tx.get_one(Project, row.project_id)
             change = tx.get_one(ChangeRequest, (row.project_id, row.change))
+            if change.head_sha != row.head_sha:
+                raise AlreadyEnded("The change got other commits: approve it as it is now.")
             if answer.person in asked_in(tx, change).approvers:
                 raise AlreadyAnswered
             latest.answers = [*latest.answers, answer.as_data()]
@@ -111,7 +112,8 @@ class MergeApprovals:
             record(tx, before={"approvals": len(row.answers)}, after=_told(latest, state))
             if is_enough:
                 approval_ledger.end(tx, row.id, state, answer.at)
-            tx.publish(*approval_ledger.news_of(row))
+            tx.publish(ProjectChanged(row.project_id))
+        self._append_event(row, f"approved by {name}", answer)
 
     def reject(self, row: Approval, answer: Answer, name: str) -> None:
         """Refuse the merge of these commits. Raises AlreadyAnswered."""
@@ -122,11 +124,19 @@ class MergeApprovals:
             answers = [*latest.answers, answer.as_data()]
             state = ApprovalState.REJECTED
             approval_ledger.end(tx, row.id, state, answer.at, answers=answers, because=because)
+        self._append_event(row, f"refused by {name}", answer)
 
     def expire(self, row: Approval, now: datetime) -> bool:
         """End a request that nobody answered in time; False if it was answered first."""
         with self._stores.control.transaction() as tx:
             return approval_ledger.end(tx, row.id, ApprovalState.EXPIRED, now) is not None
+
+    def _append_event(self, row: Approval, words: str, answer: Answer) -> None:
+        """Append an answer to the timeline of the change's run, which may be in another store."""
+        if row.run_id is not None and self._runs.find(row.run_id) is not None:
+            said = f": {answer.comment}" if answer.comment else ""
+            sentence = f"merge of change request #{row.change} {words}{said}"
+            self._runs.append_event_once(row.run_id, answer.at, "note", sentence)
 
     def settle_once(self, now: datetime) -> int:
         """Settle the approvals of all projects that want some; return how many changed."""
@@ -140,39 +150,19 @@ class MergeApprovals:
 
     def _settle(self, project_id: str, now: datetime) -> int:
         """Ask for the approvals of open changes, and end the pending ones that became void."""
-        with self._stores.control.transaction() as tx:
-            project = tx.get(Project, project_id)
-            if project is None:
+        with self._stores.control.reading() as session:
+            if _due(session, project_id) is None:
                 return 0
-            ended = self._end_void(tx, project, now)
-            if not project.approve_merge or project.archived_at is not None:
-                return ended
-            query = select(ChangeRequest).where(
-                ChangeRequest.project_id == project_id, ChangeRequest.state == "open"
-            )
-            changes = tx.exec(query.order_by(col(ChangeRequest.number))).all()
-            new = [one for one in changes if not asked_in(tx, one).is_any]
-            for change in new:
-                self._ask(tx, project, change, now)
-        return ended + len(new)
-
-    def _end_void(self, tx: Transaction, project: Project, now: datetime) -> int:
-        ended = 0
-        for row in approval_ledger.pending_merges(tx, project.id):
-            change = tx.get(ChangeRequest, (project.id, row.change))
-            state, because = ApprovalState.WITHDRAWN, None
-            if change is None or change.state != "open":
-                because = ENDED_ALREADY
-            elif change.head_sha != row.head_sha:
-                because = OTHER_COMMITS
-            elif not project.approve_merge:
-                because = NOT_NEEDED
-            elif len(asked_in(tx, change).approvers) >= project.approve_merge:
-                state = ApprovalState.APPROVED  # the project wants fewer now
-            else:
-                continue
-            ended += approval_ledger.end(tx, row.id, state, now, because=because) is not None
-        return ended
+        with self._stores.control.transaction() as tx:
+            tx.begin_now()
+            due = _due(tx, project_id)
+            if due is None:
+                return 0
+            for row, state, because in due.ends:
+                approval_ledger.end(tx, row.id, state, now, because=because)
+            for change in due.unasked:
+                self._ask(tx, due.project, change, now)
+        return len(due.ends) + len(due.unasked)
 
     def _ask(
         self, tx: Transaction, project: Project, change: ChangeRequest, now: datetime
@@ -207,6 +197,48 @@ class MergeApprovals:
         if latest is None or latest.state != ApprovalState.PENDING:
             raise AlreadyAnswered
         return latest
+
+
+@dataclass(frozen=True)
+class _Due:
+    """The work of settling a project: requests to end, each with why, and changes to ask for."""
+
+    project: Project
+    ends: list[tuple[Approval, ApprovalState, str | None]]
+    unasked: list[ChangeRequest]
+
+
+def _due(session: Session, project_id: str) -> _Due | None:
+    """Return what is to be done for a project now, None for nothing."""
+    project = session.get(Project, project_id)
+    if project is None:
+        return None
+    due = _Due(project, [], [])
+    for row in approval_ledger.pending_merges(session, project_id):
+        if (end := _end_of(session, project, row)) is not None:
+            due.ends.append((row, *end))
+    if project.approve_merge and project.archived_at is None:
+        query = select(ChangeRequest).where(
+            ChangeRequest.project_id == project_id, ChangeRequest.state == "open"
+        )
+        changes = session.exec(query.order_by(col(ChangeRequest.number))).all()
+        due.unasked.extend(one for one in changes if not asked_in(session, one).is_any)
+    return due if due.ends or due.unasked else None
+
+
+def _end_of(
+    session: Session, project: Project, row: Approval
+) -> tuple[ApprovalState, str | None] | None:
+    change = session.get(ChangeRequest, (project.id, row.change))
+    if change is None or change.state != "open":
+        return ApprovalState.WITHDRAWN, ENDED_ALREADY
+    if change.head_sha != row.head_sha:
+        return ApprovalState.WITHDRAWN, OTHER_COMMITS
+    if not project.approve_merge:
+        return ApprovalState.WITHDRAWN, NOT_NEEDED
+    # the project wants fewer now
+    is_enough = len(asked_in(session, change).approvers) >= project.approve_merge
+    return (ApprovalState.APPROVED, None) if is_enough else None
 
 
 def _why_not(project: Project, change: ChangeRequest, asked: Asked) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import AlreadyAnswered, ApprovalNeeded, OwnApproval
+from app.errors import AlreadyAnswered, AlreadyEnded, ApprovalNeeded, OwnApproval
 from app.records.tables import Approval, ChangeRequest, Person, Project
 from app.services.rows import ApprovalFilter
 from tests.builders.repositories import run_git
@@ -69,6 +69,9 @@ def test_a_change_is_merged_only_once_another_person_has_approved_it(plane: Real
     approvals.approve(row.id, ben, "looks right", plane.clock())
     assert [one.state for one in rows(plane)] == ["approved"]
     assert merge(project.id, change.number, plane.clock()).state == "merged"
+    told = [line.sentence for line in plane.ledgers.runs.timeline(change.run_id or "")]
+    assert f"merge of change request #{change.number} approved by Ben: looks right" in told
+    assert change.head_sha in run_git(Path(project.origin), "log", "--format=%H", "main")
 
 
 def test_who_started_the_run_may_not_approve_its_merge(plane: RealPlane) -> None:
@@ -160,3 +163,34 @@ def test_a_change_that_origin_holds_already_is_recorded_without_approval(
     assert plane.services.changes.finish_once(plane.clock()) == 1
     assert plane.services.changes.find(project.id, change.number).state == "merged"
     assert [one.state for one in rows(plane)] == ["withdrawn"]
+
+
+def test_a_project_that_wants_more_or_fewer_approvals_counts_those_it_has(
+    plane: RealPlane,
+) -> None:
+    project, change = delivered(plane)
+    approvals, merge = plane.services.approval_requests, plane.services.changes.merge
+    (row,) = rows(plane, "pending")
+    approvals.approve(row.id, person(plane, "Ann"), "", plane.clock())
+    plane.ledgers.projects.change(project.id, approve_merge=2)
+    plane.clock.advance(1)
+    with pytest.raises(ApprovalNeeded, match="needs 1 more approval"):
+        merge(project.id, change.number, plane.clock())
+    assert [one.state for one in rows(plane)] == ["approved", "pending"]
+    plane.ledgers.projects.change(project.id, approve_merge=1)
+    assert approvals.settle_once(plane.clock()) == 1
+    assert [one.state for one in rows(plane)] == ["approved", "approved"]
+    assert merge(project.id, change.number, plane.clock()).state == "merged"
+
+
+def test_an_approval_of_commits_that_moved_meanwhile_is_refused(plane: RealPlane) -> None:
+    project, change = delivered(plane)
+    (row,) = rows(plane, "pending")
+    with plane.stores.control.transaction() as tx:
+        # as another server would, before this one has looked
+        tx.get_one(ChangeRequest, (project.id, change.number)).head_sha = "d" * 40
+    with pytest.raises(AlreadyEnded, match="got other commits"):
+        plane.services.approval_requests.approve(row.id, person(plane, "Ann"), "", plane.clock())
+    plane.clock.advance(1)
+    assert plane.services.approval_requests.settle_once(plane.clock()) == 2
+    assert [one.state for one in rows(plane)] == ["withdrawn", "pending"]
