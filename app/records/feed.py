@@ -160,6 +160,13 @@ class SubscriptionsChanged:
 
 
 @dataclass(frozen=True)
+class DevicesChanged:
+    """A device that gets a person's notifications was added or removed, or takes them again."""
+
+    person_id: str
+
+
+@dataclass(frozen=True)
 class ItemsRead:
     """A person read an item of the inbox; `item_id` is empty for several at once."""
 
@@ -184,6 +191,7 @@ FLEETING = (
     *(RunEventAppended, LogGrew, RunReported, BulkChanged, NoticeWritten),
     *(ProjectNamed, SweepWanted, FeedBroke, SubscriptionsChanged, ItemsRead, ForgesChanged),
     *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved, ChangeDelivered),
+    DevicesChanged,
 )
 Change = (
     RunChanged
@@ -205,6 +213,7 @@ Change = (
     | ChangeDelivered
     | SweepWanted
     | SubscriptionsChanged
+    | DevicesChanged
     | ItemsRead
     | StoresChanged
     | FeedBroke

@@ -17,6 +17,8 @@ from app.records.stores.routing import Stores
 from app.records.tables import ForgeServer, Project, Setting
 
 KEY_CHECK = "secret_key_check"
+# the private key that signs pushes to devices
+PUSH_KEY = "push_key"
 # what the audit tells of a forge; its token never
 _TOLD = ("name", "kind", "url", "acts_as")
 # the columns of a forge that are encrypted
@@ -45,7 +47,7 @@ class ForgeLedger:
         """Keep a forge with its token. Raises NameInUse if its name or address is taken."""
         try:
             with self.stores.control.transaction() as tx:
-                forge.token = token(_held_check(tx))
+                forge.token = token(held_check(tx))
                 tx.add(forge)
                 told = forge.model_dump(include=set(_TOLD))
                 record(tx, forge.id, after=told)
@@ -60,7 +62,7 @@ class ForgeLedger:
         try:
             with self.stores.control.transaction() as tx:
                 if token is not None:
-                    columns["token"] = token(_held_check(tx))
+                    columns["token"] = token(held_check(tx))
                 told = {name: columns[name] for name in _TOLD if name in columns}
                 if told or "token" in columns:
                     record(tx, after=told | ({"token": "replaced"} if "token" in columns else {}))
@@ -106,7 +108,7 @@ class ForgeLedger:
         Returns the one that is kept, None if the forge is gone.
         """
         with self.stores.control.transaction() as tx:
-            check = _held_check(tx)
+            check = held_check(tx)
             forge = tx.get(ForgeServer, forge_id, with_for_update=True)
             if forge is None:
                 return None
@@ -123,6 +125,10 @@ class ForgeLedger:
             check = tx.get(Setting, KEY_CHECK, with_for_update=True)
             if check is not None:
                 check.value = seal(check.value)
+            push_key = tx.get(Setting, PUSH_KEY, with_for_update=True)
+            if push_key is not None:
+                push_key.value = seal(push_key.value)
+                count += 1
             for forge in tx.scalars(select(ForgeServer).with_for_update()):
                 for name in SEALED:
                     if sealed := getattr(forge, name):
@@ -133,7 +139,7 @@ class ForgeLedger:
         return count
 
 
-def _held_check(tx: Transaction) -> str:
+def held_check(tx: Transaction) -> str:
     """Return the check value; until the transaction ends, no rotation encrypts anew."""
     return tx.scalars(
         select(Setting.value).where(col(Setting.name) == KEY_CHECK).with_for_update()

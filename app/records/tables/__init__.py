@@ -4,6 +4,7 @@ from app.records.tables.batches import Batch, BatchItem, Bulk, BulkItem
 from app.records.tables.control import (
     AccountHold,
     Audit,
+    Device,
     Lease,
     LoginLink,
     Notification,
@@ -41,6 +42,7 @@ __all__ = [
     "ChangeComment",
     "ChangeRequest",
     "CheckResult",
+    "Device",
     "ForgeComment",
     "ForgeIssue",
     "ForgeListing",

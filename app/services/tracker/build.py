@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.services.context import Context
 from app.services.lifecycle.build import LifecycleServices
 from app.services.system.build import SystemServices
+from app.services.system.secret_key import SecretKey
 from app.services.tracker.approvals import Approvals
 from app.services.tracker.changes import ChangeService
 from app.services.tracker.claims import ClaimTeller
@@ -19,7 +20,6 @@ from app.services.tracker.kept_issues import KeptIssues
 from app.services.tracker.pull_requests import PullRequestWatch
 from app.services.tracker.repositories import RepositoryWatch
 from app.services.tracker.reverts import Reverts
-from app.services.tracker.secret_key import SecretKey
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from app.records.projects.project_ledger import NameInUse
 from app.records.tables import ForgeServer
 from app.services.context import Context
 from app.services.ports import ForgeSilent, ForgeStanding, HostedRepository, Spending
-from app.services.tracker.secret_key import SecretKey
+from app.services.system.secret_key import SecretKey
 
 log = structlog.get_logger()
 SCHEMES = ("https://", "http://", "ssh://")

@@ -16,10 +16,10 @@ from app.records.feed import SweepWanted
 from app.records.tables import ForgeServer
 from app.services.context import Context
 from app.services.ports import ForgeSilent
+from app.services.system.secret_key import SecretKey
 from app.services.tracker.forge_issues import ForgeIssues
 from app.services.tracker.forges import ForgeService
 from app.services.tracker.pull_requests import PullRequestWatch
-from app.services.tracker.secret_key import SecretKey
 
 log = structlog.get_logger()
 # deliveries that are known again; a forge repeats one within minutes, if at all
