@@ -48,6 +48,7 @@ from app.records.database.database import DatabaseSilent
 from app.records.database.migration import HEAD, SchemaNewer, revision_of
 from app.records.database.sqlite_files import DatabaseDamaged
 from app.records.people.audit_pages import first_misfit
+from app.server import web_app
 from app.server.page_files import PageFiles
 from app.server.patches.look_notices import tell_elements_directly
 from app.server.patches.page_escapes import escape_pages_fast
@@ -83,6 +84,7 @@ from app.services.system.doctor import Look
 COLLECTED_AFTER = (10_000, 5, 5)
 PAGE_CALL_SECONDS = 60
 TAB_SECONDS = 60.0
+LONGEST_AGENT = 300
 WrapTransport = Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]
 
 
@@ -148,6 +150,9 @@ class PageServer:
         # a page that was opened with a token calls the API with the same token
         bearer = request.headers.get("Authorization")
         same = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+        # by it a device is named; a header of our own is ASCII
+        agent = request.headers.get("User-Agent", "")
+        same["User-Agent"] = agent.encode("ascii", "ignore").decode()[:LONGEST_AGENT]
         return ApiClient(http, same | ({"Authorization": bearer} if bearer else {}))
 
 
@@ -176,6 +181,7 @@ def build_gate(
     web.mount("/assets/fonts", LastingFiles(directory=ASSETS / "fonts"))
     files = PageFiles(ASSETS)
     web.mount("/assets", files)
+    web.router.routes.extend(web_app.routes(ASSETS, files).routes)
     problems.register(web, store_silent=DatabaseSilent)
     address = address_of(plane.settings)
     gate = Gate(

@@ -9,7 +9,8 @@ from typing import Any
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READ_METHODS = frozenset({"GET", "HEAD"})
 SIGN_IN_PATH = "/login"
-OPEN_PATHS = frozenset({"/healthz", "/readyz", SIGN_IN_PATH})
+# the manifest and the service worker of the pages are the same for everybody
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/manifest.webmanifest", "/sw.js", SIGN_IN_PATH})
 OPEN_FOLDER = "/assets/"
 HOOKS = "/api/v1/hooks/"
 OWN_SITE = frozenset({"", "none", "same-origin"})

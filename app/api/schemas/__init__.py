@@ -76,6 +76,7 @@ from app.api.schemas.prompts import (
     Templates,
     TurnOut,
 )
+from app.api.schemas.push import DeviceOut, Devices, NewDevice, PushKeyOut
 from app.api.schemas.review import (
     ChangeCommentOut,
     ChangeComments,
@@ -211,6 +212,8 @@ __all__ = [
     "DayFigures",
     "DeliverOrder",
     "DeliveryOut",
+    "DeviceOut",
+    "Devices",
     "Discard",
     "Discarded",
     "DoctorOut",
@@ -246,6 +249,7 @@ __all__ = [
     "MergeOrder",
     "Moment",
     "NewComment",
+    "NewDevice",
     "NewForge",
     "NewIssue",
     "NewProject",
@@ -266,6 +270,7 @@ __all__ = [
     "PromptOut",
     "PromptPreview",
     "Provenance",
+    "PushKeyOut",
     "QuarantineOut",
     "QuotaOut",
     "ReceiverOut",

@@ -119,8 +119,8 @@ class Devices:
             raise NotFound
         self._notices.drop(device_id, REMOVED, self._clock())
 
-    def test(self, person_id: str, device_id: str) -> str | None:
-        """Send a device a message now; return why it was not taken, or None.
+    def test(self, person_id: str, device_id: str) -> tuple[str, str | None]:
+        """Send a device a message now; return its name, and why it was not taken, or None.
 
         Raises PushOff, NotFound.
         """
@@ -133,8 +133,8 @@ class Devices:
         try:
             self.push(device, TEST)
         except NotTaken as problem:
-            return str(problem)
-        return None
+            return device.name, str(problem)
+        return device.name, None
 
     def push(self, device: Device, message: Message) -> None:
         """Send a device a message, and note if it is taken. Raises NotTaken.

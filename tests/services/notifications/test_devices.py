@@ -211,14 +211,14 @@ def test_a_test_message_goes_to_one_device_at_once_and_says_how_it_ended(
         devices, me = yard.plane.services.devices, yard.plane.person
         phone, desk = service.browser("phone"), service.browser("desk")
         device, _ = subscribe(yard, phone), subscribe(yard, desk)
-        assert devices.test(me, device.id) is None
+        assert devices.test(me, device.id)[1] is None
         assert (titles(phone), desk.got) == (["A test"], [])
         with pytest.raises(NotFound):
             devices.test(OTHER, device.id)
         service.answers.append(500)
-        assert devices.test(me, device.id) == "Its push service answered 500."
+        assert devices.test(me, device.id) == (device.name, "Its push service answered 500.")
         service.answers.append(410)
-        assert devices.test(me, device.id) == "Its push service answered 410."
+        assert devices.test(me, device.id) == (device.name, "Its push service answered 410.")
         with pytest.raises(NotFound):
             devices.test(me, device.id)
 
@@ -284,5 +284,5 @@ def test_push_services_are_given_a_contact_that_they_accept(
     with yard_with(tmp_path, service, public_url=url) as yard:
         phone = service.browser("phone")
         device = subscribe(yard, phone)
-        assert yard.plane.services.devices.test(yard.plane.person, device.id) is None
+        assert yard.plane.services.devices.test(yard.plane.person, device.id)[1] is None
         assert phone.claims[0]["sub"] == contact
