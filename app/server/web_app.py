@@ -1,8 +1,10 @@
-"""What makes the pages an app that browsers can install: a manifest and a service worker.
+"""The manifest and the service worker, by which browsers can install the pages as an app.
 
 Both are the same for everybody, and served without signing in. Pages link them only where they have
 a public https address: elsewhere browsers install nothing.
 """
+
+# stands alone: the two are neither pages nor assets
 
 from __future__ import annotations
 

@@ -28,13 +28,13 @@ from app.api.routes import (
     parked,
     projects,
     prompts,
-    push,
     review,
     runs,
     sign_in,
     system,
     tracker,
 )
+from app.api.routes.people import devices
 from app.domain.secret_masks import MaskStream, SecretMask
 
 # paths with data of runs; texts that a person edits would come back with the mask in them
@@ -106,7 +106,7 @@ def build_api(
         bulk.routes(services),
         limits.key_routes(services),
         system.notification_routes(services),
-        push.routes(services),
+        devices.routes(services),
         projects.routes(services),
         projects.statistics_routes(services),
         tracker.routes(services),

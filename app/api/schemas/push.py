@@ -1,5 +1,7 @@
 """Schemas of devices that get notifications by web push."""
 
+# stands alone: the shape of a subscription is that of browsers
+
 from __future__ import annotations
 
 from typing import Annotated

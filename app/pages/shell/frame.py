@@ -109,7 +109,9 @@ def frame(
     (words, path). A page that `fills` has no gutter and is as high as the window: its panes
     scroll, not the page.
     """
-    ui.add_head_html(HEAD + INSTALL if session.system.installable else HEAD)
+    ui.add_head_html(HEAD)
+    if session.system.installable:
+        ui.add_head_html(INSTALL)
     ui.add_body_html(NO_SCRIPT)
     _make_room_for_main(session)
     with ui.element("div").classes("shell"):

@@ -1,0 +1,1 @@
+"""Routes of people: organisations, accounts, tokens and signing in."""
