@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.drivers.servers.workshop import Workshop, open_workshop
@@ -108,7 +109,20 @@ def test_without_a_session_only_the_manifest_and_the_worker_are_there(shop: Work
         assert "worker-src 'self'" in nobody.get("/sw.js").headers["content-security-policy"]
 
 
-def test_without_a_public_address_devices_are_refused(tmp_path: Path) -> None:
+def settings_page(shop: Workshop) -> str:
+    """Return the HTML of the page on which devices are added."""
+    token = {"Authorization": shop.api.headers["Authorization"], "Accept": "text/html"}
+    where = f"{shop.server.url}/settings?tab=notifications"
+    return httpx.get(where, headers=token).raise_for_status().text
+
+
+def test_pages_link_the_manifest_where_they_have_a_public_address(shop: Workshop) -> None:
+    page = settings_page(shop)
+    assert '<link rel="manifest" href="/manifest.webmanifest">' in page
+    assert "Notify me on this device" in page
+
+
+def test_without_a_public_address_devices_are_refused_and_not_offered(tmp_path: Path) -> None:
     with open_workshop(tmp_path) as shop:
         answers = [
             shop.api.get("/push/key"),
@@ -117,3 +131,7 @@ def test_without_a_public_address_devices_are_refused(tmp_path: Path) -> None:
         assert [one.json()["error"] for one in answers] == ["push_off"] * 2
         assert shop.api.get(PUSH).json() == {"items": []}
         assert shop.api.get("/system").json()["installable"] is False
+        page = settings_page(shop)
+        assert "subscriptions" in page
+        assert "manifest" not in page
+        assert "Notify me on this device" not in page
