@@ -102,6 +102,9 @@ class Settings(BaseSettings):
         description="The address to listen on; anything but loopback is refused; `--host`.",
     )
     port: int = Field(default=8080, ge=1, le=65535, description="The port; `--port`.")
+    public_url: str | None = Field(
+        default=None, pattern=r"^https://[^/?#@\s]+$", description="The https address of the pages."
+    )
     page_host: str | None = Field(
         default=None,
         description="The host name of the pages, see [Signing in](#signing-in); `127.0.0.1` is "

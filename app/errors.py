@@ -113,6 +113,12 @@ class NoReceivers(Refusal):
     code = "no_receivers"
 
 
+class PushOff(Refusal):
+    """Notifications on devices need RUNYARD_PUBLIC_URL, the https address of the pages."""
+
+    code = "push_off"
+
+
 class NothingReady(Refusal):
     """No ready-for-agent issues to start."""
 

@@ -20,6 +20,7 @@ from app.services.people.visitor import Visitor
 from app.services.rows import (
     BulkChanged,
     Change,
+    DevicesChanged,
     FeedBroke,
     FindingsChanged,
     ItemsRead,
@@ -260,6 +261,12 @@ def stuck_changed(change: StuckChanged, number: int, rows: _Rows) -> LiveEvent:
 def subscriptions_changed(change: SubscriptionsChanged, number: int, rows: _Rows) -> LiveEvent:
     """Name the person who chose other notifications."""
     return LiveEvent(number, "subscriptions.changed", {"person_id": change.person_id})
+
+
+@_event_of.register
+def devices_changed(change: DevicesChanged, number: int, rows: _Rows) -> LiveEvent:
+    """Name the person whose devices changed."""
+    return LiveEvent(number, "devices.changed", {"person_id": change.person_id})
 
 
 @_event_of.register

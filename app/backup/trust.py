@@ -84,7 +84,7 @@ def refuse_foreign_schema(database: Path, schema: str, now: datetime) -> None:
 
 
 def make_harmless(database: Path) -> list[str]:
-    """Delete the sessions and sign-in links of a foreign database, and switch its auto loops off.
+    """Delete sign-ins and devices of a foreign database, and switch its auto loops off.
 
     Returns the ids of the projects whose loop was on.
     """
@@ -92,6 +92,9 @@ def make_harmless(database: Path) -> list[str]:
         looping = opened.execute("SELECT id FROM project WHERE auto_enabled ORDER BY id").fetchall()
         opened.execute("DELETE FROM session")
         opened.execute("DELETE FROM login_link")
+        if opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'device'").fetchone():
+            # they belong to the people of the other server
+            opened.execute("DELETE FROM device")
         opened.execute("UPDATE project SET auto_enabled = 0")
     return [ascii(project_id)[1:-1] for (project_id,) in looping]
 

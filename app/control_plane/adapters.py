@@ -29,6 +29,7 @@ from app.adapters.git.own_repositories import make_demo_repository, read_commit
 from app.adapters.git.working_copies import GitWorkingCopies
 from app.adapters.machine.secret_box import SecretBox
 from app.adapters.notifications.apprise import AppriseNotifier
+from app.adapters.notifications.web_push import WebPush
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.adapters.supervisor.kernel import hide_memory
@@ -85,6 +86,7 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
         sandbox=sandbox,
         homes=homes,
         notifier=AppriseNotifier(),
+        pusher=WebPush(),
         run_folders=LocalRunFolders(records),
         machine=machine,
         counters=_pick_counters(settings),

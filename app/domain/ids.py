@@ -13,7 +13,7 @@ _SPLIT = re.compile(r"(?:run|batch)_[0-9a-v]{25}1", re.ASCII)
 _TOGETHER = re.compile(r"(?:run|batch)_c[0-9a-v]{24}", re.ASCII)
 _BEGINNING = re.compile(r"run_(?:c[0-9a-v]{0,24}|[0-7][0-9a-v]{0,25})?", re.ASCII)
 _CONTROL = re.compile(
-    r"(?:proj|person|org|token|approval|change|session|issue|audit|bulk|notice|outgoing)_"
+    r"(?:proj|person|org|token|approval|change|session|issue|audit|bulk|notice|outgoing|device)_"
     r"[0-9a-v]{24}",
     re.ASCII,
 )

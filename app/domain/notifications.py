@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -17,6 +17,7 @@ from app.domain.words import Cause, Status
 LINE, TITLE = 200, 120
 DIGEST_RUNS = 12
 DIGEST_LINES = 3000  # characters of a digest: many receivers truncate or split at 4000
+DIGEST_SENTENCES = 3
 WAITS = Backoff(timedelta(seconds=30), timedelta(hours=1))
 
 
@@ -99,10 +100,18 @@ class Digest:
 
 @dataclass(frozen=True)
 class Message:
-    """The title and body that a receiver gets, both plain text."""
+    """The title and body that a receiver gets, both plain text.
+
+    A device that opens links itself shows the `headline` and the `sentence` instead, and leads to
+    the `path` on this server; `id` is that of the notification.
+    """
 
     title: str
     body: str
+    headline: str = ""
+    sentence: str = ""
+    path: str = "/"
+    id: str = ""
 
 
 def outcome_of(status: Status, cause: Cause | None) -> Outcome:
@@ -138,7 +147,14 @@ def compose(kind: Kind, about: Mapping[str, Any], *, address: str, id_: str) -> 
     `address` is this server's base URL.
     """
     message = _of_digest(about, address) if kind is Kind.DIGEST else _of_one(about, address)
-    return Message(f"Runyard: {tame(message.title, TITLE)}", f"{message.body}\n({id_})")
+    headline = tame(message.title, TITLE)
+    return replace(
+        message,
+        title=f"Runyard: {headline}",
+        body=f"{message.body}\n({id_})",
+        headline=headline,
+        id=id_,
+    )
 
 
 def tame(text: str, longest: int = LINE) -> str:
@@ -156,9 +172,11 @@ _ADDRESS = re.compile(r":\s*//")
 
 
 def _of_one(about: Mapping[str, Any], address: str) -> Message:
-    lines = [tame(about["subject"]), tame(about["because"]), f"{address}{about['path']}"]
-    body = "\n".join(line for line in lines if line)
-    return Message(f"{tame(about['project'], 60)} {about['what']}", body)
+    told = [line for line in (tame(about["subject"]), tame(about["because"])) if line]
+    path = about["path"]
+    body = "\n".join([*told, f"{address}{path}"])
+    title = f"{tame(about['project'], 60)} {about['what']}"
+    return Message(title, body, sentence="\n".join(told), path=path)
 
 
 def _of_digest(about: Mapping[str, Any], address: str) -> Message:
@@ -181,7 +199,15 @@ def _of_digest(about: Mapping[str, Any], address: str) -> Message:
         lines.append(f"and {more} more: {address}{more_at}")
     cost = about["cost_usd"]
     sums = title if cost is None else f"{title} · ${cost:.2f}"
-    return Message(title, "\n".join([f"{sums} · {address}{here}", *lines]))
+    body = "\n".join([f"{sums} · {address}{here}", *lines])
+    return Message(title, body, sentence=_shown_lines(about["lines"]), path=here)
+
+
+def _shown_lines(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first lines of a digest without addresses, for a small screen."""
+    return "\n".join(
+        f"{tame(one['project'], 60)} {one['what']}" for one in lines[:DIGEST_SENTENCES]
+    )
 
 
 def _digest_line(line: Mapping[str, Any], address: str) -> str:

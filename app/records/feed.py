@@ -167,6 +167,13 @@ class PeopleChanged:
 
 
 @dataclass(frozen=True)
+class DevicesChanged:
+    """A device that gets a person's notifications was added or removed, or takes them again."""
+
+    person_id: str
+
+
+@dataclass(frozen=True)
 class ItemsRead:
     """A person read an item of the inbox; `item_id` is empty for several at once."""
 
@@ -192,6 +199,7 @@ FLEETING = (
     *(ProjectNamed, SweepWanted, FeedBroke, SubscriptionsChanged, ItemsRead, ForgesChanged),
     PeopleChanged,
     *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved, ChangeDelivered),
+    DevicesChanged,
 )
 Change = (
     RunChanged
@@ -213,6 +221,7 @@ Change = (
     | ChangeDelivered
     | SweepWanted
     | SubscriptionsChanged
+    | DevicesChanged
     | ItemsRead
     | PeopleChanged
     | StoresChanged

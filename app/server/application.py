@@ -45,6 +45,7 @@ from app.records.database.database import DatabaseSilent
 from app.records.database.migration import HEAD, SchemaNewer, revision_of
 from app.records.database.sqlite_files import DatabaseDamaged
 from app.records.people.audit_pages import first_misfit
+from app.server import web_app
 from app.server.page_files import PageFiles
 from app.server.page_server import PageServer, WrapTransport
 from app.server.patches.look_notices import tell_elements_directly
@@ -139,6 +140,7 @@ def build_gate(
     web.mount("/assets/fonts", LastingFiles(directory=ASSETS / "fonts"))
     files = PageFiles(ASSETS)
     web.mount("/assets", files)
+    web.router.routes.extend(web_app.routes(ASSETS, files).routes)
     problems.register(web, store_silent=DatabaseSilent)
     gate = Gate(
         guarded(web, services, {"": web.routes, "/api/v1": api.routes}),

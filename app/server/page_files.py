@@ -100,6 +100,11 @@ class PageFiles(StaticFiles):
         """Return the address of a file, with its hash."""
         return f"/assets/{name}?v={self._files[name].version}"
 
+    @property
+    def version(self) -> str:
+        """A hash of all files together."""
+        return sha256("".join(one.version for one in self._files.values()).encode()).hexdigest()
+
     def with_versions(self, html: str) -> str:
         """Return HTML whose addresses of our files have their hashes."""
         return _ADDRESS.sub(

@@ -16,6 +16,7 @@ from app.pages.shell.waiting_pages import WaitingPages
 from app.services.review.visits import Visits
 
 PAGE_CALL_SECONDS = 60
+LONGEST_AGENT = 300
 WrapTransport = Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]
 
 
@@ -60,4 +61,7 @@ class PageServer:
         # a page that was opened with a token calls the API with the same token
         bearer = request.headers.get("Authorization")
         same = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+        # by it a device is named; a header of our own is ASCII
+        agent = request.headers.get("User-Agent", "")
+        same["User-Agent"] = agent.encode("ascii", "ignore").decode()[:LONGEST_AGENT]
         return ApiClient(http, same | ({"Authorization": bearer} if bearer else {}))

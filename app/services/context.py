@@ -28,6 +28,7 @@ from app.services.ports import (
     Homes,
     Mirrors,
     Notifier,
+    Pusher,
     Repository,
     Sandbox,
     SecretBox,
@@ -119,6 +120,7 @@ class Adapters:
     sandbox: Sandbox
     homes: Homes
     notifier: Notifier
+    pusher: Pusher
     run_folders: RunFolders
     machine: Machine
     counters: Counters | None = None

@@ -6,6 +6,7 @@ from app.records.database.database import DatabaseSilent, has_begun_to_write, wa
 from app.records.feed import (
     BulkChanged,
     Change,
+    DevicesChanged,
     FeedBroke,
     FindingsChanged,
     ItemsRead,
@@ -56,6 +57,7 @@ __all__ = [
     "CheckResult",
     "DatabaseSilent",
     "Deed",
+    "DevicesChanged",
     "FeedBroke",
     "FindingsChanged",
     "ForgeServer",

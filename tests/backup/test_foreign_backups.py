@@ -17,6 +17,7 @@ from app.backup.places import CannotKeep
 from app.backup.trust import SettingsUntrusted
 from app.config import Settings
 from app.control_plane.storage import back_up, put_back, restore_into
+from app.records.tables import Device
 from app.server.startup import prepare_folders
 from tests.drivers.planes import real_plane
 
@@ -31,6 +32,17 @@ def theirs(tmp_path: Path) -> Path:
         plane.ledgers.projects.change(project.id, auto_enabled=True)
         link = plane.services.accounts.make_link_token(plane.clock())
         assert plane.services.accounts.sign_in(link, plane.clock()) is not None
+        phone = Device(
+            id="device_1",
+            person_id=plane.person,
+            name="phone",
+            endpoint="https://push.example.org/1",
+            p256dh="",
+            auth="",
+            created_at=plane.clock(),
+        )
+        with plane.database.transaction() as tx:
+            tx.add(phone)
         return back_up(plane.settings, tmp_path / "theirs.zip").file
 
 
@@ -150,6 +162,7 @@ def test_a_strangers_token_session_and_switched_on_loop_stay_behind(
     assert done.switched_off == [one for (one,) in ask(here, "SELECT id FROM project")]
     assert ask(here, "SELECT count(*) FROM session") == [(0,)]
     assert ask(here, "SELECT count(*) FROM login_link") == [(0,)]
+    assert ask(here, "SELECT count(*) FROM device") == [(0,)]
     assert ask(here, "SELECT DISTINCT auto_enabled FROM project") == [(0,)]
     own = here.data_root / "token"
     assert not own.exists() or own.read_bytes() != token

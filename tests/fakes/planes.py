@@ -13,7 +13,7 @@ from app.control_plane import ControlPlane
 from app.domain.words import Trigger
 from app.records.tables import Project, Run
 from app.services.context import Adapters
-from app.services.ports import Notifier, Sandbox
+from app.services.ports import Notifier, Pusher, Sandbox
 from app.services.runs.requests import Requester
 from tests.builders.databases import own_database, put_database
 from tests.drivers.planes import COMMIT, QUIET, Clock, DrivenPlane
@@ -33,6 +33,7 @@ class FakePlane(ControlPlane):
         world: World,
         *,
         notifier: Notifier | None = None,
+        pusher: Pusher | None = None,
         surrounds: Sandbox | None = None,
         **wishes: Any,
     ) -> None:
@@ -43,7 +44,9 @@ class FakePlane(ControlPlane):
 
         def adapt(picked: Adapters) -> Adapters:
             faked = _faked(picked, world, surrounds)
-            return replace(faked, notifier=notifier or picked.notifier)
+            return replace(
+                faked, notifier=notifier or picked.notifier, pusher=pusher or picked.pusher
+            )
 
         super().__init__(chosen, clock=Clock(), adapt=adapt)
         # the database, of whatever kind, is this test's own: no lease is needed

@@ -265,6 +265,10 @@ class ApiClient:
     test_notifications = _asks(system_calls.test_notifications)
     subscriptions = _asks(system_calls.subscriptions)
     subscribe = _asks(system_calls.subscribe)
+    push_key = _asks(system_calls.push_key)
+    devices = _asks(system_calls.devices)
+    add_device = _asks(system_calls.add_device)
+    test_device = _asks(system_calls.test_device)
     system = _asks(system_calls.system)
     doctor = _asks(system_calls.doctor)
     retention = _asks(system_calls.retention)
@@ -304,6 +308,10 @@ class ApiClient:
     async def delete_comment(self, project_id: str, number: int, comment: int) -> None:
         """Delete a draft of a review."""
         await self.send(review_calls.delete_comment(project_id, number, comment))
+
+    async def remove_device(self, device_id: str) -> None:
+        """Remove a device of this person."""
+        await self.send(system_calls.remove_device(device_id))
 
     async def log(self, run_id: str, *, offset: int, limit: int) -> LogPiece:
         """Return bytes of a run's log; a negative offset counts from the end."""

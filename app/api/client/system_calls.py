@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.api.client.protocol import Call
@@ -48,6 +48,31 @@ def subscribe(
     """Choose notifications of a project, or of all others (None); without kinds, no longer."""
     body = {"project_id": project_id, "kinds": kinds}
     return Call("PUT", "/notifications/subscriptions", "SubscriptionsOut", body=body)
+
+
+def push_key() -> Call[schemas.PushKeyOut]:
+    """Return the key with which a browser subscribes to web push."""
+    return Call("GET", "/push/key", "PushKeyOut")
+
+
+def devices() -> Call[list[schemas.DeviceOut]]:
+    """Return this person's devices."""
+    return Call("GET", "/push/subscriptions", "Devices", takes_items=True)
+
+
+def add_device(subscription: Mapping[str, Any]) -> Call[schemas.DeviceOut]:
+    """Keep a browser's subscription, as it gave it; return the device."""
+    return Call("POST", "/push/subscriptions", "DeviceOut", body=subscription)
+
+
+def remove_device(device_id: str) -> Call[Any]:
+    """Remove a device of this person."""
+    return Call("DELETE", f"/push/subscriptions/{device_id}")
+
+
+def test_device(device_id: str) -> Call[schemas.TriedOut]:
+    """Send a device a test message now; return the outcome."""
+    return Call("POST", f"/push/subscriptions/{device_id}/test", "TriedOut")
 
 
 def system() -> Call[schemas.SystemOut]:

@@ -33,7 +33,7 @@ from app.api.routes import (
     system,
     tracker,
 )
-from app.api.routes.people import people, sign_in, tokens
+from app.api.routes.people import devices, people, sign_in, tokens
 from app.domain.secret_masks import MaskStream, SecretMask
 
 # paths with data of runs; texts that a person edits would come back with the mask in them
@@ -105,6 +105,7 @@ def build_api(
         bulk.routes(services),
         limits.key_routes(services),
         system.notification_routes(services),
+        devices.routes(services),
         projects.routes(services),
         projects.statistics_routes(services),
         tracker.routes(services),

@@ -56,8 +56,8 @@ _SHIELD: Headers = [
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; connect-src 'self'{socket}; img-src 'self' data:; "
-    "font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
+    "font-src 'self' data:; worker-src 'self'; manifest-src 'self'; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 MAX_WANTED, WANTED_SECONDS = 1000, 600
 _NO_STORE = (b"cache-control", b"no-store")

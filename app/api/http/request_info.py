@@ -13,7 +13,8 @@ INVITATION_PATH = "/login/invitation"
 OIDC_PATH, OIDC_CALLBACK = "/login/oidc", "/login/oidc/callback"
 SIGN_IN_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH, OIDC_PATH, OIDC_CALLBACK})
 FORM_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH})
-OPEN_PATHS = frozenset({"/healthz", "/readyz", *SIGN_IN_PATHS})
+# the manifest and the service worker of the pages are the same for everybody
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/manifest.webmanifest", "/sw.js", *SIGN_IN_PATHS})
 OPEN_FOLDER = "/assets/"
 HOOKS = "/api/v1/hooks/"
 OWN_SITE = frozenset({"", "none", "same-origin"})

@@ -77,6 +77,7 @@ from app.api.schemas.prompts import (
     Templates,
     TurnOut,
 )
+from app.api.schemas.push import DeviceOut, Devices, NewDevice, PushKeyOut
 from app.api.schemas.review import (
     ChangeCommentOut,
     ChangeComments,
@@ -214,6 +215,8 @@ __all__ = [
     "DayFigures",
     "DeliverOrder",
     "DeliveryOut",
+    "DeviceOut",
+    "Devices",
     "Discard",
     "Discarded",
     "DoctorOut",
@@ -249,6 +252,7 @@ __all__ = [
     "MergeOrder",
     "Moment",
     "NewComment",
+    "NewDevice",
     "NewForge",
     "NewIssue",
     "NewProject",
@@ -269,6 +273,7 @@ __all__ = [
     "PromptOut",
     "PromptPreview",
     "Provenance",
+    "PushKeyOut",
     "QuarantineOut",
     "QuotaOut",
     "ReceiverOut",

@@ -132,6 +132,10 @@ class SystemOut(Answer):
 
     provenance: Provenance
     base_url: str
+    installable: bool = Field(
+        description="True where the pages have a public https address: browsers can install them, "
+        "and be notified."
+    )
     now: Moment
     live_runs: int | None = None
     success_rate: float | None = None

@@ -30,6 +30,14 @@ HEAD = (
     '<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">'
     '<script src="/assets/shell.js" defer></script>'
 )
+# only where browsers can install the pages
+INSTALL = (
+    '<link rel="manifest" href="/manifest.webmanifest">'
+    '<link rel="apple-touch-icon" href="/assets/apple-touch-icon.png">'
+    '<meta name="theme-color" media="(prefers-color-scheme: light)" content="#f6f6f3">'
+    '<meta name="theme-color" media="(prefers-color-scheme: dark)" content="#101113">'
+    '<script src="/assets/install.js" defer></script>'
+)
 NO_SCRIPT = (
     '<noscript><div class="main"><div class="card"><p>This page needs JavaScript. <a href="/plain">'
     "The plain page</a> works without: it shows every project, and starts, stops and resets.</p>"
@@ -102,6 +110,8 @@ def frame(
     scroll, not the page.
     """
     ui.add_head_html(HEAD)
+    if session.system.installable:
+        ui.add_head_html(INSTALL)
     ui.add_body_html(NO_SCRIPT)
     _make_room_for_main(session)
     with ui.element("div").classes("shell"):

@@ -23,6 +23,9 @@ OFF = (
     "<code>slack://…</code>, <code>mailto://…</code>, <code>json://…</code>.</p></div>"
 )
 
+# where people are notified on their devices
+NO_ADDRESS = OFF.replace("Notifications are off. To turn them on", "To notify a chat, too")
+
 
 class NotificationsPanel:
     """The receivers and the button for a test message."""
@@ -42,7 +45,8 @@ class NotificationsPanel:
         now = self._session.now()
         self._arranged.set_content(arranged_html(seen))
         self._arranged.set_visibility(bool(seen.items))
-        self._table.set_content(receivers_html(seen.items, now) if seen.items else OFF)
+        off = NO_ADDRESS if self._session.system.installable else OFF
+        self._table.set_content(receivers_html(seen.items, now) if seen.items else off)
 
     async def _send(self) -> None:
         self._set_busy(True)

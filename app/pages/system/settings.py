@@ -20,6 +20,7 @@ from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.components.testids import testid
 from app.pages.shell.frame import Page, frame
 from app.pages.shell.page_session import PageSession, page_at
+from app.pages.system.devices import DevicesPanel
 from app.pages.system.forges import ForgesPanel
 from app.pages.system.health import HealthPanel, StuckList
 from app.pages.system.notifications import NotificationsPanel
@@ -55,6 +56,9 @@ def register(connection: Connection) -> None:
                 DoctorScreen(session, page, seen)
             elif chosen == "Notifications":
                 NotificationsPanel(session, page, await session.api.notifications())
+                if session.system.installable:
+                    key = await session.api.push_key()
+                    DevicesPanel(session, key, await session.api.devices())
                 SubscriptionsPanel(session, await session.api.subscriptions())
             elif chosen == "Forges":
                 ForgesPanel(session, await session.api.forges())

@@ -120,6 +120,13 @@ class NoticeLedger:
                     tx.exec(gathered.values(**is_sent))
         return count > 0
 
+    def due_receivers(self, now: datetime) -> set[str]:
+        """Return the receivers for which a notification is due, by whomever it is claimed."""
+        query = select(Notification.receiver).distinct()
+        is_single = col(Notification.digest_id).is_(None)
+        query = query.where(_pending, is_single, col(Notification.due_at) <= now)
+        return set(self._stores.everywhere(query))
+
     def put_off(self, row: Notification, because: str, *, now: datetime, until: datetime) -> None:
         """Postpone a failed notification, and all others now due for its receiver."""
         own = update(Notification).where(
@@ -181,6 +188,14 @@ class NoticeLedger:
                 count += len(tx.scalars(dropped.returning(col(Notification.id))).all())
         return count
 
+    def drop(self, receiver: str, because: str, now: datetime) -> None:
+        """Drop all notifications that wait for a receiver."""
+        dropped = update(Notification).where(col(Notification.receiver) == receiver, _pending)
+        dropped = dropped.values(state=State.DROPPED, because=because, ended_at=now)
+        for database in self._stores.holding_runs():
+            with database.transaction() as tx:
+                tx.exec(dropped.values(claimed_by=None, claimed_until=None))
+
     def forget(self, before: datetime) -> int:
         """Delete notifications that ended before a time; return how many."""
         old = col(Notification.ended_at) < before
@@ -193,11 +208,10 @@ class NoticeLedger:
 
     # --- digests -------------------------------------------------------------------------------
 
-    def has(self, key: str, receiver: str) -> bool:
-        """Return True if a notification with this key was written for this receiver."""
-        query = select(Notification.id)
-        query = query.where(Notification.key == key, Notification.receiver == receiver)
-        return any(self._stores.everywhere(query))
+    def told(self, key: str) -> set[str]:
+        """Return the receivers for which a notification with this key was written."""
+        query = select(Notification.receiver).where(Notification.key == key)
+        return set(self._stores.everywhere(query))
 
     def waiting(self, receiver: str, until: datetime) -> list[Notification]:
         """Return unclaimed notifications that were due by `until`, oldest first."""

@@ -17,6 +17,8 @@ from app.records.stores.routing import Stores
 from app.records.tables import ForgeServer, Person, Project, Setting
 
 KEY_CHECK = "secret_key_check"
+# the private key that signs pushes to devices
+PUSH_KEY = "push_key"
 # what the audit tells of a forge; its token never
 _TOLD = ("name", "kind", "url", "acts_as")
 # the columns that are encrypted
@@ -124,6 +126,10 @@ class ForgeLedger:
             check = tx.get(Setting, KEY_CHECK, with_for_update=True)
             if check is not None:
                 check.value = seal(check.value)
+            push_key = tx.get(Setting, PUSH_KEY, with_for_update=True)
+            if push_key is not None:
+                push_key.value = seal(push_key.value)
+                count += 1
             for table, names in SEALED:
                 for row in tx.scalars(select(table).with_for_update()):
                     for name in names:

@@ -56,6 +56,26 @@ class Subscription(SQLModel, table=True):
     kinds: list[str] = Field(sa_type=JSON)
 
 
+class Device(SQLModel, table=True):
+    """A browser that gets a person's notifications by web push.
+
+    `endpoint` is its address at its push service, `p256dh` and `auth` are its keys (RFC 8291), in
+    base64url. `because` says why the last message was not taken, since `failed_at`.
+    """
+
+    __tablename__ = "device"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(primary_key=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    name: str
+    endpoint: str = Field(sa_type=Text, unique=True)
+    p256dh: str
+    auth: str
+    created_at: datetime = Field(sa_type=Moment)
+    failed_at: datetime | None = Field(default=None, sa_type=Moment)
+    because: str | None = Field(default=None, sa_type=Text)
+
+
 class Lease(SQLModel, table=True):
     """A role that one server holds for a while, such as the sweep, or its sign of life.
 

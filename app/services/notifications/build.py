@@ -14,11 +14,14 @@ from app.domain.quiet_hours import Timetable, parse_hours, parse_time
 from app.records.people.notification_ledger import NoticeLedger
 from app.records.runs.selections import EndedRuns
 from app.services.context import Context
-from app.services.notifications.compose import Digests, NoticeRules, Notices, Receiver
+from app.services.notifications.compose import Digests, NoticeRules, Notices
+from app.services.notifications.devices import Devices
 from app.services.notifications.notifications import Arrangement, NotificationService
+from app.services.notifications.receivers import AddressReceiver, Receivers
 from app.services.notifications.sender import NotificationSender
 from app.services.notifications.subscriptions import Subscriptions
 from app.services.system.build import SystemServices
+from app.services.system.secret_key import SecretKey
 
 
 @dataclass(frozen=True)
@@ -27,22 +30,26 @@ class NotificationServices:
 
     notifications: NotificationService
     subscriptions: Subscriptions
+    devices: Devices
 
 
 def build(context: Context, system: SystemServices) -> NotificationServices:
     """Build the service, with a database witness and a sender if there are receivers."""
-    settings, clock = context.settings, context.clock
+    settings, clock, stores = context.settings, context.clock, context.stores
     zone = _zone(settings)
-    rules, ledger = _rules(context, zone), NoticeLedger(context.stores)
+    rules, ledger = _rules(context, zone), NoticeLedger(stores)
     # servers on one SQLite file get no changes from each other
-    hears = system.leases.is_alone or not any(one.is_sqlite for one in context.stores.all())
+    hears = system.leases.is_alone or not any(one.is_sqlite for one in stores.all())
     subscriptions = Subscriptions(context, rules.kinds, is_kept=hears)
-    notices = Notices(ledger, context.ledgers.projects, rules, subscriptions, clock)
-    digests = Digests(ledger, EndedRuns(context.stores), notices, rules)
-    sender = NotificationSender(context, system, ledger, digests, rules, chance=_chance)
+    devices = Devices(context, SecretKey(context), ledger, is_kept=hears)
+    addresses = _addresses(context)
+    receivers = Receivers(addresses, devices, subscriptions)
+    notices = Notices(ledger, context.ledgers.projects, rules, receivers, clock)
+    digests = Digests(ledger, EndedRuns(stores), notices, rules, receivers)
+    sender = NotificationSender(context, system, ledger, digests, rules, receivers, chance=_chance)
     system.quarantine.on_free(lambda key: _wake(ledger, key, clock()))
-    if rules.receivers:
-        for database in context.stores.all():
+    if receivers.may_exist:
+        for database in stores.all():
             database.witness = notices.record
         context.feed.subscribe(sender.on_change)
     arrangement = Arrangement(
@@ -52,7 +59,9 @@ def build(context: Context, system: SystemServices) -> NotificationServices:
         zone=str(zone),
     )
     return NotificationServices(
-        NotificationService(context, ledger, rules, arrangement, sender.request), subscriptions
+        NotificationService(context, ledger, addresses, arrangement, sender.request),
+        subscriptions,
+        devices,
     )
 
 
@@ -66,10 +75,15 @@ def _wake(ledger: NoticeLedger, key: str, now: datetime) -> None:
         ledger.wake(id_, now)
 
 
+def _addresses(context: Context) -> tuple[AddressReceiver, ...]:
+    notifier = context.adapters.notifier
+    urls = context.settings.notify_urls
+    return tuple(AddressReceiver(url.get_secret_value(), notifier) for url in urls)
+
+
 def _rules(context: Context, zone: tzinfo) -> NoticeRules:
     settings = context.settings
     return NoticeRules(
-        receivers=tuple(Receiver(url.get_secret_value()) for url in settings.notify_urls),
         kinds=frozenset(settings.notify_kinds),
         timetable=Timetable(
             zone,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.notifications import (
@@ -14,7 +13,6 @@ from app.domain.notifications import (
     Kind,
     Outcome,
     Told,
-    mask_receiver,
     outcome_of,
     outcome_words,
 )
@@ -38,7 +36,7 @@ from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs.selections import EndedAlike, EndedRuns, ended_of_batch, last_of_batch
 from app.records.tables import Notification, Run
-from app.services.notifications.subscriptions import Subscriptions
+from app.services.notifications.receivers import Receivers
 
 AGENT_WORDS = {
     Cause.AUTH: "needs you: its agent is not signed in",
@@ -79,35 +77,12 @@ def outcomes_of(ended: Iterable[EndedAlike]) -> Outcomes:
 
 
 @dataclass(frozen=True)
-class Receiver:
-    """A receiver of messages: `mark` is for rows, `shown` for people, the address for neither."""
-
-    address: str = field(repr=False)
-
-    @property
-    def mark(self) -> str:
-        """Fingerprint of the address, the same after a restart."""
-        return hashlib.sha256(self.address.encode()).hexdigest()[:12]
-
-    @property
-    def shown(self) -> str:
-        """The address without its secrets."""
-        return mask_receiver(self.address)
-
-
-@dataclass(frozen=True)
 class NoticeRules:
-    """Receivers, kinds and times of notifications; `address` is the base URL of this server."""
+    """Kinds and times of notifications; `address` is the base URL of this server."""
 
-    receivers: tuple[Receiver, ...]
     kinds: frozenset[Kind]
     timetable: Timetable
     address: str
-
-    @property
-    def marks(self) -> list[str]:
-        """Marks of all receivers."""
-        return [receiver.mark for receiver in self.receivers]
 
 
 class Notices:
@@ -118,22 +93,24 @@ class Notices:
         ledger: NoticeLedger,
         projects: ProjectLedger,
         rules: NoticeRules,
-        subscriptions: Subscriptions,
+        receivers: Receivers,
         clock: Callable[[], datetime],
     ) -> None:
         self._ledger = ledger
         self._projects = projects
         self._rules = rules
-        self._subscriptions = subscriptions
+        self._receivers = receivers
         self._clock = clock
 
     def record(self, tx: Transaction, happening: Happening) -> None:
         """Write the notifications of an event, in its transaction."""
+        if not self._receivers.all():
+            return
         now = self._clock()
         for kind, key, told in self._write(tx, happening, now):
-            if self._subscriptions.wants(_project_of(happening), kind):
+            if marks := self._receivers.marks_for(_project_of(happening), kind):
                 due_at = self._rules.timetable.free_at(now)
-                marks, about = self._rules.marks, told.as_data()
+                about = told.as_data()
                 self._ledger.write(tx, kind, key, marks, about, now=now, due_at=due_at)
 
     def _write(
@@ -260,16 +237,31 @@ def _is_limited_for_good(run: Run) -> bool:
     return run.status == Status.LIMITED and run.resumes >= MAX_RESUMES
 
 
+@dataclass(frozen=True)
+class Night:
+    """The runs that ended in a time window: the same for every receiver."""
+
+    outcomes: Outcomes
+    runs: tuple[Told, ...]
+    ended: int
+
+
 class Digests:
     """Writes the digest that is due, once per receiver."""
 
     def __init__(
-        self, ledger: NoticeLedger, ended: EndedRuns, notices: Notices, rules: NoticeRules
+        self,
+        ledger: NoticeLedger,
+        ended: EndedRuns,
+        notices: Notices,
+        rules: NoticeRules,
+        receivers: Receivers,
     ) -> None:
         self._ledger = ledger
         self._ended = ended
         self._notices = notices
         self._rules = rules
+        self._receivers = receivers
 
     def write_once(self, now: datetime) -> int:
         """Write the digest that is due and not yet written. Return the number of receivers."""
@@ -277,32 +269,43 @@ class Digests:
         if window is None or Kind.DIGEST not in self._rules.kinds:
             return 0
         key = f"digest:{window.end.isoformat()}"
-        lacking = [one for one in self._rules.marks if not self._ledger.has(key, one)]
-        return sum(self._write(key, receiver, window, now) for receiver in lacking)
+        told = self._ledger.told(key)
+        lacking = [
+            one.mark
+            for one in self._receivers.all()
+            if one.mark not in told and (one.since is None or one.since <= window.end)
+        ]
+        if not lacking:
+            return 0
+        # without quiet hours nothing is held back for a digest
+        is_quiet = self._rules.timetable.quiet is not None
+        waiting = self._ledger.due_receivers(window.end) if is_quiet else set[str]()
+        night = self._look_back(window)
 
-    def _write(self, key: str, receiver: str, window: Window, now: datetime) -> bool:
-        rows = self._gathered(receiver, window)
-        digest = self._sum_up(window, [_line_of(row) for row in rows if _is_own_line(row)])
+        def gathered(receiver: str) -> list[Notification]:
+            return self._ledger.waiting(receiver, window.end) if receiver in waiting else []
+
+        return sum(self._write(key, one, night, gathered(one), now) for one in lacking)
+
+    def _write(
+        self, key: str, receiver: str, night: Night, rows: list[Notification], now: datetime
+    ) -> bool:
+        kept = [_line_of(row) for row in rows if _is_own_line(row)]
+        lines = (*kept, *night.runs)[:DIGEST_RUNS]
+        more = len(kept) + night.ended - len(lines)
+        digest = Digest(night.outcomes.counts, night.outcomes.cost_usd, lines, more=more)
         if digest.is_empty and not rows:
             return False
         ids = [row.id for row in rows]
         self._ledger.add_digest(key, receiver, digest.as_data(), ids, now)
         return True
 
-    def _gathered(self, receiver: str, window: Window) -> list[Notification]:
-        # without quiet hours nothing is held back for a digest
-        if self._rules.timetable.quiet is None:
-            return []
-        return self._ledger.waiting(receiver, window.end)
-
-    def _sum_up(self, window: Window, kept: list[Told]) -> Digest:
+    def _look_back(self, window: Window) -> Night:
         outcomes = outcomes_of(self._ended.sums(window.begin, window.end))
-        counts = outcomes.counts
-        ended = counts.total()
-        counts[Outcome.HELD] += self._ended.count_held()
+        ended = outcomes.counts.total()
+        outcomes.counts[Outcome.HELD] += self._ended.count_held()
         runs = self._ended.newest(window.begin, window.end, limit=DIGEST_RUNS)
-        lines = (*kept, *(self._notices.line_of(run) for run in runs))[:DIGEST_RUNS]
-        return Digest(counts, outcomes.cost_usd, lines, more=len(kept) + ended - len(lines))
+        return Night(outcomes, tuple(map(self._notices.line_of, runs)), ended)
 
 
 def _line_of(row: Notification) -> Told:

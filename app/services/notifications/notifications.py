@@ -12,7 +12,7 @@ from app.errors import NoReceivers
 from app.records.database.database import DatabaseSilent
 from app.records.people.notification_ledger import NoticeLedger, ReceiverBacklog
 from app.services.context import Context
-from app.services.notifications.compose import NoticeRules, Receiver
+from app.services.notifications.receivers import AddressReceiver
 from app.services.ports import NotTaken
 
 TEST_SECONDS = 15.0  # longer than any notifier takes
@@ -53,19 +53,18 @@ class Arrangement:
 
 
 class NotificationService:
-    """Reports the state of the receivers and sends test messages."""
+    """Reports the state of the setting's receivers and sends test messages."""
 
     def __init__(
         self,
         context: Context,
         ledger: NoticeLedger,
-        rules: NoticeRules,
+        receivers: tuple[AddressReceiver, ...],
         arrangement: Arrangement,
         request: Callable[[], None],
     ) -> None:
         self._ledger = ledger
-        self._notifier = context.adapters.notifier
-        self._receivers = rules.receivers
+        self._receivers = receivers
         self._workers = context.workers
         self.arrangement = arrangement
         self.request = request
@@ -80,7 +79,7 @@ class NotificationService:
             raise NoReceivers
         outcomes: dict[str, Tried] = {}
 
-        def try_one(receiver: Receiver) -> None:
+        def try_one(receiver: AddressReceiver) -> None:
             outcomes[receiver.mark] = self._try(receiver)
 
         duties = [partial(try_one, receiver) for receiver in self._receivers]
@@ -104,8 +103,8 @@ class NotificationService:
         """Return each receiver without secrets and why it cannot be used, for doctor."""
         return [(one.shown, self._problem(one)) for one in self._receivers]
 
-    def _problem(self, receiver: Receiver) -> str | None:
-        if problem := self._notifier.problem(receiver.address):
+    def _problem(self, receiver: AddressReceiver) -> str | None:
+        if problem := receiver.problem():
             return problem
         try:
             backlog = self._ledger.backlog(receiver.mark)
@@ -115,19 +114,19 @@ class NotificationService:
             return None
         return _waiting_words("", backlog)
 
-    def _try(self, receiver: Receiver) -> Tried:
+    def _try(self, receiver: AddressReceiver) -> Tried:
         try:
-            self._notifier.send(receiver.address, Message("Runyard: a test", TEST))
+            receiver.send(Message("Runyard: a test", TEST))
         except NotTaken as problem:
             return Tried(receiver.shown, False, str(problem))
         return Tried(receiver.shown, True, None)
 
-    def _state_of(self, receiver: Receiver) -> ReceiverState:
+    def _state_of(self, receiver: AddressReceiver) -> ReceiverState:
         backlog = self._ledger.backlog(receiver.mark)
         last = backlog.last
         return ReceiverState(
             receiver=receiver.shown,
-            problem=self._notifier.problem(receiver.address),
+            problem=receiver.problem(),
             pending=backlog.pending,
             next_at=backlog.next_at,
             last_at=last and last.tried_at,

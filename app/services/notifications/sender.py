@@ -16,8 +16,9 @@ from app.records.runs.quarantine_ledger import Subject
 from app.records.tables import Notification
 from app.services.concurrency import BoundedQueue, SingleFlight
 from app.services.context import Context
-from app.services.notifications.compose import Digests, NoticeRules, Receiver
-from app.services.ports import NotTaken
+from app.services.notifications.compose import Digests, NoticeRules
+from app.services.notifications.receivers import Receiver, Receivers
+from app.services.ports import NotTaken, ReceiverGone
 from app.services.system.build import SystemServices
 
 log = structlog.get_logger()
@@ -42,11 +43,12 @@ class NotificationSender:
         ledger: NoticeLedger,
         digests: Digests,
         rules: NoticeRules,
+        receivers: Receivers,
+        *,
         chance: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._digests = digests
-        self._notifier = context.adapters.notifier
         self._rules = rules
         self._leases = system.leases
         self._queue = BoundedQueue(context.workers, AT_ONCE)
@@ -55,7 +57,7 @@ class NotificationSender:
         self._chance = chance
         self._quarantine = system.quarantine
         self._secrets = context.adapters.secrets
-        self._receivers = {receiver.mark: receiver for receiver in rules.receivers}
+        self._receivers = receivers
         self._rounds = SingleFlight(self._serve)
         self._has_tidied = False
 
@@ -66,7 +68,7 @@ class NotificationSender:
 
     def request(self) -> None:
         """Request a round of sending soon."""
-        if self._rules.receivers or not self._has_tidied:
+        if self._receivers.may_exist or not self._has_tidied:
             self._queue.submit(self.begin_round, self._clock())
 
     def begin_round(self, now: datetime) -> int:
@@ -74,12 +76,12 @@ class NotificationSender:
         if not self._leases.may_sweep(now):
             return 0
         self._tidy_once(now)
-        if not self._rules.receivers:
+        if not self._receivers.all():
             return 0
         night = Subject("digest", now.date().isoformat(), None)
         written = self._quarantine.guard(night, lambda: self._digests.write_once(now)) or 0
-        for receiver in self._rules.receivers:
-            self._rounds.request(self._queue, receiver.mark)
+        for mark in self._ledger.due_receivers(now).intersection(self._marks()):
+            self._rounds.request(self._queue, mark)
         self._remember_next_moment(now)
         return written
 
@@ -112,10 +114,14 @@ class NotificationSender:
         about = self._secrets.mask().mask_texts(row.about)
         message = compose(kind, about, address=address, id_=row.id)
         try:
-            self._notifier.send(receiver.address, message)
+            receiver.send(message)
+        except ReceiverGone as problem:
+            self._ledger.drop(receiver.mark, str(problem), self._clock())
+            return False
         except NotTaken as problem:
             now = self._clock()
-            wait = wait_after(row.attempts, self._chance())
+            asked = timedelta(seconds=problem.retry_after or 0)
+            wait = max(wait_after(row.attempts, self._chance()), asked)
             until = self._rules.timetable.free_at(now + wait)
             self._ledger.put_off(row, str(problem), now=now, until=until)
             log.warning(
@@ -129,16 +135,21 @@ class NotificationSender:
         return self._ledger.mark_sent(row, self._clock())
 
     def _serve(self, mark: str) -> None:
-        receiver = self._receivers[mark]
+        receiver = self._receivers.find(mark)
+        if receiver is None:
+            return
         try:
             self.send_once(receiver, self._clock())
         except Exception:
             log.exception("notification_failed", receiver=receiver.shown)
         self._remember_next_moment(self._clock())
 
+    def _marks(self) -> list[str]:
+        return [one.mark for one in self._receivers.all()]
+
     def _remember_next_moment(self, now: datetime) -> None:
         digest = self._rules.timetable.next_end(now)
-        moments = [digest, self._ledger.next_due(self._rules.marks, now)]
+        moments = [digest, self._ledger.next_due(self._marks(), now)]
         ahead = [moment for moment in moments if moment is not None]
         if ahead:
             self._call_at(min(ahead), self.request)
@@ -148,6 +159,6 @@ class NotificationSender:
             return
         self._has_tidied = True
         before = now - STRANGERS_KEPT
-        if dropped := self._ledger.drop_strangers(self._rules.marks, NO_MORE, before, now):
+        if dropped := self._ledger.drop_strangers(self._marks(), NO_MORE, before, now):
             log.info("notifications_dropped", count=dropped, because="their receivers were removed")
         self._ledger.forget(now - KEPT)

@@ -28,8 +28,8 @@ class Choice:
 class Subscriptions:
     """Keeps what people chose; where nobody chose, `default` holds: the kinds of the setting.
 
-    The receivers are those of the server. They get what at least one person wants. With `is_kept`
-    choices are remembered until a change: other servers must tell theirs.
+    The receivers of the setting get what at least one person wants, a device what its person wants.
+    With `is_kept` choices are remembered until a change: other servers must tell theirs.
     """
 
     def __init__(self, context: Context, default: frozenset[Kind], *, is_kept: bool = True) -> None:
@@ -52,11 +52,19 @@ class Subscriptions:
         """Return True if a notification of this kind about this project is to be sent."""
         if kind not in CHOSEN:
             return kind in self._default
+        return any(kind in kinds for kinds in self._kinds_of(self._heard(), project_id))
+
+    def wants_for(self, person_id: str, project_id: str, kind: Kind) -> bool:
+        """Return True if this person gets a notification of this kind about this project."""
+        if kind not in CHOSEN:
+            return kind in self._default
+        return kind in self._kinds_for(person_id, self._heard(), project_id)
+
+    def _heard(self) -> Sequence[Subscription]:
         try:
-            rows = self._known()
+            return self._known()
         except DatabaseSilent:
-            rows = ()  # what nobody can look up must not be lost: the setting holds
-        return any(kind in kinds for kinds in self._kinds_of(rows, project_id))
+            return ()  # what nobody can look up must not be lost: the setting holds
 
     def of_person(self, person_id: str) -> list[Choice]:
         """Return a person's choices, that for all projects first. Raises DatabaseSilent."""
@@ -83,8 +91,13 @@ class Subscriptions:
         if not people:
             yield self._default
         for person_id in people:
-            mine = {one.project_id: one.kinds for one in rows if one.person_id == person_id}
-            yield mine.get(project_id, mine.get(None, self._default))
+            yield self._kinds_for(person_id, rows, project_id)
+
+    def _kinds_for(
+        self, person_id: str, rows: Sequence[Subscription], project_id: str
+    ) -> Collection[str]:
+        mine = {one.project_id: one.kinds for one in rows if one.person_id == person_id}
+        return mine.get(project_id, mine.get(None, self._default))
 
     def _known(self) -> Sequence[Subscription]:
         with self._lock:

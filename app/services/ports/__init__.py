@@ -39,7 +39,14 @@ from app.services.ports.forges import (
     Wish,
 )
 from app.services.ports.homes import Homes, PrivateHome, PrivateHomeUnavailable
-from app.services.ports.notifiers import Notifier, NotTaken
+from app.services.ports.notifiers import (
+    Notifier,
+    NotTaken,
+    Pusher,
+    PushSender,
+    PushTarget,
+    ReceiverGone,
+)
 from app.services.ports.processes import (
     Engine,
     Kept,
@@ -155,7 +162,11 @@ __all__ = [
     "PromptTooLong",
     "PullRequests",
     "PushAnswer",
+    "PushSender",
+    "PushTarget",
+    "Pusher",
     "Ready",
+    "ReceiverGone",
     "Refusal",
     "Remark",
     "Remote",

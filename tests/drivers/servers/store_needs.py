@@ -108,6 +108,7 @@ RUN_CALLS = (
     Call("GET", "/quota/accounts", CONTROL),
     Call("POST", "/quota/accounts/lift", CONTROL, 404, {"agent": "claude", "family": ""}),
 )
+PUSH = {"endpoint": "https://push.example.org/1", "keys": {"p256dh": "a", "auth": "b"}}
 MANY_CALLS = (
     Call("GET", "/batches", BOTH),
     Call("POST", "/batches", BOTH, 202, IN_PROJECT | {"run_count": 1}),
@@ -126,6 +127,11 @@ MANY_CALLS = (
     Call("GET", "/notifications/subscriptions", CONTROL),
     Call("PUT", "/notifications/subscriptions", CONTROL, body={"kinds": ["failed"]}),
     Call("POST", "/notifications/test", NEITHER),
+    Call("GET", "/push/key", NEITHER, 409),
+    Call("GET", "/push/subscriptions", CONTROL),
+    Call("POST", "/push/subscriptions", NEITHER, 409, PUSH),
+    Call("DELETE", "/push/subscriptions/{device_id}", CONTROL, 404),
+    Call("POST", "/push/subscriptions/{device_id}/test", NEITHER, 409),
     Call("GET", "/retention", RUNS, may_know=True),
     Call("GET", "/forges", CONTROL),
     Call("POST", "/forges", BOTH, 502, {"url": "http://127.0.0.1:9", "token": "none"}),

@@ -53,6 +53,10 @@ RARELY_DONE = {
     "/projects/{project_id}/changes/{number}/fix-ci",
     "/quarantine/{key}/retry",
     "/hooks/{forge_id}",
+    # where the pages have a public address
+    "/push/subscriptions",
+    "/push/subscriptions/{device_id}",
+    "/push/subscriptions/{device_id}/test",
 }
 # the first takes the body of an order, but nothing is done; reading is no act
 DOES_NOTHING = {"/runs/preview", "/inbox/read"}
@@ -97,6 +101,7 @@ REMOVALS = {
     PROJECT: "archive",
     COMMENT: "remove_comment",
     "/forges/{forge_id}": "remove_forge",
+    "/push/subscriptions/{device_id}": "remove_device",
 }
 OF_THE_WHOLE_SERVER = {
     *("set_subscription", "test_notifications", "sign_out", "rotate", "rotate_secrets"),

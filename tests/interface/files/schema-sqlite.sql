@@ -18,6 +18,7 @@ CREATE INDEX expiring_runs ON runs (status, expires_at) WHERE released_at IS NUL
 CREATE INDEX forge_comments_of_change ON forge_comment (project_id, number);
 CREATE INDEX held_projects ON project (id) WHERE state <> 'ready' OR unreachable;
 CREATE INDEX held_runs_of_project ON runs (project_id, created_at, id) WHERE status IN ('delayed', 'queued') AND hold IS NOT NULL;
+CREATE INDEX ix_device_person_id ON device (person_id);
 CREATE INDEX ix_login_link_expires_at ON login_link (expires_at);
 CREATE INDEX ix_membership_organisation_id ON membership (organisation_id);
 CREATE INDEX ix_project_organisation_id ON project (organisation_id);
@@ -252,6 +253,20 @@ CREATE TABLE check_result (
 	CONSTRAINT check_status CHECK (status IN ('running', 'passed', 'failed', 'error', 'timed_out', 'stopped')), 
 	CONSTRAINT check_runs_until_ended CHECK ((status = 'running') = (ended_at IS NULL)), 
 	CONSTRAINT check_of_run FOREIGN KEY(run_id) REFERENCES runs (id)
+);
+CREATE TABLE device (
+	id VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	endpoint TEXT NOT NULL, 
+	p256dh VARCHAR NOT NULL, 
+	auth VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	failed_at DATETIME, 
+	because TEXT, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(person_id) REFERENCES person (id), 
+	UNIQUE (endpoint)
 );
 CREATE TABLE forge (
 	id VARCHAR NOT NULL, 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from app.errors import AlreadyAnswered, AlreadyEnded, ApprovalNeeded, OwnApproval
-from app.records.tables import Approval, ChangeRequest, Person, Project
+from app.records.tables import Approval, ChangeRequest, Membership, Person, Project
+from app.records.tables.people import DEFAULT_ORGANISATION
 from app.services.rows import ApprovalFilter
 from tests.builders.repositories import run_git
 from tests.drivers.planes import RealPlane
@@ -35,6 +36,9 @@ def person(plane: RealPlane, name: str) -> str:
     id_ = plane.stores.mint_control_id("person", plane.clock())
     with plane.stores.control.transaction() as tx:
         tx.add(Person(id=id_, name=name, created_at=plane.clock()))
+        tx.flush()
+        organisation = DEFAULT_ORGANISATION
+        tx.add(Membership(person_id=id_, organisation_id=organisation, role="operator"))
     return id_
 
 
