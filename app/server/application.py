@@ -119,9 +119,8 @@ def build_gate(
 
     `wrap_transport` gets between pages and the API.
     """
-    services, port = plane.services, plane.settings.port
+    services, port, command = plane.services, plane.settings.port, login_command(plane.settings)
     live = live or LiveStream(services)
-    command = login_command(plane.settings)
     web = Web(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living(live))
     api = build_api(services, live, port=port, store_silent=DatabaseSilent)
     web.mount("/api/v1", api)

@@ -94,7 +94,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     approving = approvals.build(context, base)
     limiting = limits.build(context, base)
     running = runs.build(context, base, limiting)
-    notifying = notifications.build(context, base)
+    notifying = notifications.build(context, base, of_people)
     living = lifecycle.build(context, base, limiting, running)
     tracking = tracker.build(context, base, approving, living)
     of_projects = projects.build(context, base, limiting, notifying, tracking)

@@ -50,6 +50,7 @@ from app.api.schemas.inbox import InboxItem, InboxOut, ReportOfRuns, UnreadOut
 from app.api.schemas.issue_board import BoardIssueOut, BoardOut
 from app.api.schemas.limits import AccountHoldOut, AccountHolds, HoldLift, ResumeOrder, UsageLimit
 from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, BranchName, Key, Moment, Tags, Text
+from app.api.schemas.people import DeviceOut, Devices, NewDevice, PushKeyOut
 from app.api.schemas.projects import (
     Bar,
     Branches,
@@ -77,7 +78,6 @@ from app.api.schemas.prompts import (
     Templates,
     TurnOut,
 )
-from app.api.schemas.push import DeviceOut, Devices, NewDevice, PushKeyOut
 from app.api.schemas.review import (
     ChangeCommentOut,
     ChangeComments,

@@ -41,6 +41,7 @@ _FORGES = Need(Role.ADMIN, Scope.ADMIN, is_general=True)
 DEEDS: Mapping[str, Need] = {
     # everybody's: reading, and what is one's own
     **_all(f"{READ} read set_subscription viewed sign_out", Need(Role.VIEWER, Scope.READ)),
+    **_all("add_device remove_device test_device", Need(Role.VIEWER, Scope.READ)),
     **_all("change_myself remove_session remove_token sign_in_again", _OWN),
     "add_token": replace(_OWN, is_fresh=True),
     # starts, stops, retries, answers and comments

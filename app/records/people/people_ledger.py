@@ -84,9 +84,13 @@ class PeopleLedger:
             return dict(session.exec(select(Project.id, Project.organisation_id)).all())
 
     def places(self) -> dict[str, str]:
-        """Return the organisation of every person, by person id."""
+        """Return the organisation of every person who is not disabled, by person id."""
+        query = (
+            select(Membership.person_id, Membership.organisation_id)
+            .join(Person, col(Person.id) == Membership.person_id)
+            .where(col(Person.disabled_at).is_(None))
+        )
         with within(None), self.stores.control.reading() as session:
-            query = select(Membership.person_id, Membership.organisation_id)
             return dict(session.exec(query).all())
 
     # --- people --------------------------------------------------------------------------------

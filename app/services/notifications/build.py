@@ -20,6 +20,7 @@ from app.services.notifications.notifications import Arrangement, NotificationSe
 from app.services.notifications.receivers import AddressReceiver, Receivers
 from app.services.notifications.sender import NotificationSender
 from app.services.notifications.subscriptions import Subscriptions
+from app.services.people.build import PeopleServices
 from app.services.system.build import SystemServices
 from app.services.system.secret_key import SecretKey
 
@@ -33,7 +34,7 @@ class NotificationServices:
     devices: Devices
 
 
-def build(context: Context, system: SystemServices) -> NotificationServices:
+def build(context: Context, system: SystemServices, people: PeopleServices) -> NotificationServices:
     """Build the service, with a database witness and a sender if there are receivers."""
     settings, clock, stores = context.settings, context.clock, context.stores
     zone = _zone(settings)
@@ -43,7 +44,7 @@ def build(context: Context, system: SystemServices) -> NotificationServices:
     subscriptions = Subscriptions(context, rules.kinds, is_kept=hears)
     devices = Devices(context, SecretKey(context), ledger, is_kept=hears)
     addresses = _addresses(context)
-    receivers = Receivers(addresses, devices, subscriptions)
+    receivers = Receivers(addresses, devices, subscriptions, people.directory)
     notices = Notices(ledger, context.ledgers.projects, rules, receivers, clock)
     digests = Digests(ledger, EndedRuns(stores), notices, rules, receivers)
     sender = NotificationSender(context, system, ledger, digests, rules, receivers, chance=_chance)

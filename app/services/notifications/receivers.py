@@ -12,6 +12,7 @@ from app.domain.notifications import Kind, Message, mask_receiver
 from app.records.tables import Device
 from app.services.notifications.devices import Devices
 from app.services.notifications.subscriptions import Subscriptions
+from app.services.people.directory import Directory
 from app.services.ports import Notifier
 
 
@@ -103,7 +104,9 @@ class Receivers:
         addresses: tuple[AddressReceiver, ...],
         devices: Devices,
         subscriptions: Subscriptions,
+        directory: Directory,
     ) -> None:
+        self._directory = directory
         self.addresses = addresses
         self._devices = devices
         self._subscriptions = subscriptions
@@ -129,5 +132,9 @@ class Receivers:
         marks = [one.mark for one in self.addresses] if is_wanted else []
         devices = self._devices.all()
         people = {one.person_id for one in devices}
-        asking = {one for one in people if wanted.wants_for(one, project_id, kind)}
+        asking = {
+            one
+            for one in people
+            if self._directory.knows(one, project_id) and wanted.wants_for(one, project_id, kind)
+        }
         return marks + [one.id for one in devices if one.person_id in asking]

@@ -73,8 +73,13 @@ class Directory:
         return self._read().projects.get(project_id)
 
     def of_person(self, person_id: str) -> str | None:
-        """Return a person's organisation, None if there is no such person."""
+        """Return a person's organisation, None if there is no such person, or a disabled one."""
         return self._read().people.get(person_id)
+
+    def knows(self, person_id: str, project_id: str) -> bool:
+        """Return True if this person is not disabled and may know of this project."""
+        place = self.of_person(person_id)
+        return place is not None and place == self.of_project(project_id)
 
     def _chosen(self, visitor: Visitor) -> frozenset[str]:
         return self.projects_of(visitor.organisation_id) & (visitor.projects or frozenset())
