@@ -24,7 +24,8 @@ class ChangeFacts:
     `all_passed` is True if none of that round's required ones did otherwise, and
     `are_checks_older` if one ran before the checks or their sandbox were last changed. `conflicts`
     is None while unknown for the present base, `ci` what its forge says of its head, and
-    `ci_unread` why it does not, if a person has to help.
+    `ci_unread` why it does not, if a person has to help. `reviews_waiting` counts the review
+    comments there that no run works through.
     """
 
     by_run: bool
@@ -41,6 +42,7 @@ class ChangeFacts:
     conflicts: Sequence[str] | None = None
     ci: CiState = CiState.UNKNOWN
     ci_unread: str = ""
+    reviews_waiting: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ def _why_unchecked(facts: ChangeFacts) -> str | None:
 def _why_unmerged(facts: ChangeFacts) -> str | None:
     if facts.unsent_comments:
         return "it has comments that are not sent yet."
+    if facts.reviews_waiting:
+        waiting = _counted(facts.reviews_waiting, "review comment")
+        return f"{waiting} {'waits' if facts.reviews_waiting == 1 else 'wait'} for a person."
     if facts.ci is CiState.FAILED:
         return "its CI failed."
     if facts.ci_unread:

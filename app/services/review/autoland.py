@@ -180,6 +180,7 @@ class AutolandService:
             conflicts=change.conflicts if is_current else None,
             ci=self._ci_of(change),
             ci_unread=why_unread(change.ci_seen, change.head_sha),
+            reviews_waiting=change.reviews_waiting,
         )
 
     def _ci_of(self, change: ChangeRequest) -> CiState:

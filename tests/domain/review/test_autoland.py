@@ -48,6 +48,8 @@ def test_what_passes_all_rules_lands() -> None:
         ({"all_passed": False}, "a required check has not passed for its last commit."),
         ({"are_checks_older": True}, "the checks have changed since they ran."),
         ({"unsent_comments": 1}, "it has comments that are not sent yet."),
+        ({"reviews_waiting": 1}, "1 review comment waits for a person."),
+        ({"reviews_waiting": 2}, "2 review comments wait for a person."),
         ({"conflicts": ("a\n.txt", "b")}, "it conflicts in a\\x0a.txt."),
         # only too early to say: nothing is told
         ({"conflicts": None}, ""),

@@ -125,6 +125,19 @@ def test_a_draft_comment_holds_it_until_it_is_gone(plane: RealPlane) -> None:
     assert latest(plane, change).state == "merged"
 
 
+def test_waiting_review_comments_hold_it_until_a_run_takes_them(plane: RealPlane) -> None:
+    project, _, change = changed(plane, ADDS, enabled=False)
+    tracker = plane.ledgers.tracker
+    tracker.update_change(project.id, change.number, reviews_waiting=2)
+    plane.services.projects.change(project.id, autoland={"enabled": True})
+    held = latest(plane, change)
+    words = "Not landed by itself: 2 review comments wait for a person."
+    assert (held.state, held.autoland_note) == ("open", words)
+    tracker.update_change(project.id, change.number, reviews_waiting=0)
+    plane.services.autoland.request(project.id)
+    assert latest(plane, change).state == "merged"
+
+
 def test_checks_that_changed_since_they_ran_do_not_count(plane: RealPlane) -> None:
     project, _, change = changed(plane, ADDS, enabled=False)
     other = [CHECK | {"command": ["false"]}]
