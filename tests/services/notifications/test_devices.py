@@ -12,8 +12,9 @@ import pytest
 
 from app.domain.push.endpoints import MOST_DEVICES
 from app.errors import Invalid, NotFound, PushOff
-from app.records.feed import PersonNeeded
-from app.records.tables import Person
+from app.records.feed import PeopleChanged, PersonNeeded
+from app.records.tables import Membership, Person
+from app.records.tables.people import DEFAULT_ORGANISATION
 from app.services.notifications.devices import DeviceState, contact_of
 from tests.builders.notifications import HOURS, MORNING, NIGHT, NOON, PHONE, Telling, telling
 from tests.fakes.push_service import FakeBrowser, PushService, push_service
@@ -38,6 +39,10 @@ def yard_with(
     with telling(folder / "data", *(receivers or (" ",)), **wanted) as yard:
         with yard.plane.database.transaction() as tx:
             tx.add(Person(id=OTHER, name="other", created_at=yard.plane.clock()))
+            tx.flush()
+            place = {"organisation_id": DEFAULT_ORGANISATION, "role": "viewer"}
+            tx.add(Membership(person_id=OTHER, **place))
+            tx.publish(PeopleChanged(OTHER))
         yield yard
 
 
@@ -286,3 +291,17 @@ def test_push_services_are_given_a_contact_that_they_accept(
         device = subscribe(yard, phone)
         assert yard.plane.services.devices.test(yard.plane.person, device.id)[1] is None
         assert phone.claims[0]["sub"] == contact
+
+
+def test_a_disabled_person_gets_nothing(tmp_path: Path, service: PushService) -> None:
+    with yard_with(tmp_path, service) as yard:
+        browser = service.browser()
+        subscribe(yard, browser, OTHER)
+        with yard.plane.database.transaction() as tx:
+            person = tx.get(Person, OTHER)
+            assert person is not None
+            person.disabled_at = yard.plane.clock()
+            tx.add(person)
+            tx.publish(PeopleChanged(OTHER))
+        yard.run(yard.project())
+        assert titles(browser) == []
