@@ -295,7 +295,7 @@ def test_push_services_are_given_a_contact_that_they_accept(
 
 def test_a_disabled_person_gets_nothing(tmp_path: Path, service: PushService) -> None:
     with yard_with(tmp_path, service) as yard:
-        browser = service.browser()
+        browser = service.browser("phone")
         subscribe(yard, browser, OTHER)
         with yard.plane.database.transaction() as tx:
             person = tx.get(Person, OTHER)
