@@ -37,7 +37,8 @@ code { font: 12px/20px ui-monospace, Menlo, Consolas, monospace; border-radius: 
 form { margin: 0 0 16px; }
 label { display: block; margin: 0 0 12px; font-weight: 600; }
 input { display: block; box-sizing: border-box; width: 100%; margin: 4px 0 0; padding: 8px 10px;
-  font: inherit; border-radius: 8px; border: 1px solid light-dark(#b9b7af, #4a4d53);
+  font: 14px/22px system-ui, sans-serif; border-radius: 8px;
+  border: 1px solid light-dark(#b9b7af, #4a4d53);
   background: light-dark(#fff, #101113); color: inherit; }
 button, .button { display: inline-block; padding: 8px 16px; border: 1px solid transparent;
   border-radius: 8px; font: 600 14px/22px system-ui, sans-serif; cursor: pointer;
@@ -136,9 +137,9 @@ minlength="12" maxlength="1000" autocomplete="new-password" autofocus></label>
 def _ways(ways: SignInWays, email: str = "") -> str:
     form = f"""<form method="post" action="/login">
 <label>E-mail address<input type="email" name="email" value="{escape(email)}" required
-maxlength="254" autocomplete="username" autofocus></label>
+maxlength="254" autocomplete="username"{"" if email else " autofocus"}></label>
 <label>Password<input type="password" name="password" required maxlength="1000"
-autocomplete="current-password"></label>
+autocomplete="current-password"{" autofocus" if email else ""}></label>
 <label>One-time code, if you use them<input name="code" maxlength="40" inputmode="numeric"
 autocomplete="one-time-code"></label>
 <button data-testid="sign-in">Sign in</button>
