@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from app.records.database.database import DatabaseSilent
-from app.records.people.reach import within
+from app.records.people.reach import REACH, within
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -142,8 +142,11 @@ class SingleFlight:
                     return False
                 if key in self._wanted:
                     self._wanted.discard(key)
-                    with within(None):  # a round is for everybody, whoever asked for it
+                    mark = REACH.set(None)  # a round is for everybody, whoever asked for it
+                    try:
                         duty(key)
+                    finally:
+                        REACH.reset(mark)
         return True
 
 

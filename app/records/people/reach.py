@@ -44,41 +44,48 @@ class Reach:
         return self.organisation_id == DEFAULT_ORGANISATION
 
 
-_current: ContextVar[Reach | None] = ContextVar("reach", default=None)
+REACH: ContextVar[Reach | None] = ContextVar("reach", default=None)
 
 
 @contextmanager
 def within(reach: Reach | None) -> Generator[None]:
     """Limit the queries inside to a reach; None lifts the limit, for what all requests share."""
-    mark = _current.set(reach)
+    if reach is not None:
+        _begin_to_limit()
+    mark = REACH.set(reach)
     try:
         yield
     finally:
-        _current.reset(mark)
+        REACH.reset(mark)
 
 
 def current_reach() -> Reach | None:
     """Return the reach of the current request, None if it sees everything."""
-    return _current.get()
+    return REACH.get()
 
 
 def project_ids() -> frozenset[str] | None:
     """Return the ids of the projects that the current request can see, None for all."""
-    reach = _current.get()
+    reach = REACH.get()
     return None if reach is None else reach.projects()
 
 
 def can_see(project_id: str | None) -> bool:
     """Return True if the current request can see this project; None is this server itself."""
-    reach = _current.get()
+    reach = REACH.get()
     if reach is None:
         return True
     return reach.is_default if project_id is None else project_id in reach.projects()
 
 
-@event.listens_for(Session, "do_orm_execute")
+@cache
+def _begin_to_limit() -> None:
+    # not at import: with one organisation, no statement pays for this
+    event.listen(Session, "do_orm_execute", _limit)
+
+
 def _limit(asked: ORMExecuteState) -> None:
-    reach = _current.get()
+    reach = REACH.get()
     if reach is None or asked.is_column_load or asked.is_relationship_load:
         return
     if asked.is_select or asked.is_update or asked.is_delete:
