@@ -28,6 +28,7 @@ from app.records.projects.issue_queue import Beside
 from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs.run_pages import ListedRun, Page, RunFilter, columns_of
 from app.records.tables import (
+    Audit,
     Batch,
     Bulk,
     BulkItem,
@@ -43,6 +44,7 @@ from app.records.tables.people import DEFAULT_ORGANISATION
 __all__ = [
     "DEFAULT_ORGANISATION",
     "Act",
+    "Audit",
     "AuditFilter",
     "Batch",
     "Beside",

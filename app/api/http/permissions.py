@@ -30,7 +30,7 @@ from app.services.rows import DatabaseSilent, within
 
 # reading that needs more than the role of a viewer
 _READS = (
-    (re.compile(r"/api/v1/audit\Z|/audit\Z"), "read_audit"),
+    (re.compile(r"/api/v1/audit(?:/export)?\Z|/audit\Z"), "read_audit"),
     (re.compile(r"/api/v1/(?:doctor|retention|origins/forge)\Z|/metrics\Z"), "read_doctor"),
     (re.compile(r"/api/v1/origins\Z"), "read_machine"),
 )

@@ -150,6 +150,11 @@ class PageSession:
         self.system = system
         self._offset = system.now - datetime.now(UTC)
 
+    def may(self, deed: str, project_id: str | None = None) -> bool:
+        """Return True if this person may do a deed in a project, or in the organisation."""
+        system = self.system
+        return deed in (system.may_in.get(project_id or "") or system.may)
+
     def now(self) -> datetime:
         """Return the current time on the server's clock."""
         return datetime.now(UTC) + self._offset

@@ -47,6 +47,7 @@ def draw_rail(session: PageSession, active: str) -> LiveBadge:
         counts = {words: _entry(words, path, picture, active) for words, path, picture in ENTRIES}
         with ui.element("div").classes("rail-more").props("popover=auto") as rest:
             _entry("Settings", "/settings", "settings", active)
+            _draw_account(session, active)
             _draw_alerts(session)
             RunningNow(session)
             ui.element("span").classes("sp")
@@ -83,6 +84,17 @@ def _entry(words: str, path: str, picture: str, active: str) -> ui.html:
         link.props("aria-current=page")
     link.props["title"] = words
     return count
+
+
+def _draw_account(session: PageSession, active: str) -> None:
+    """Draw the entry of the person's own page, with their name."""
+    with testid(ui.link(target="/me").classes("to"), "nav-me") as link:
+        name = plain_html(session.system.person)
+        html = f'{icon("user")}<span class="clip">{name}</span>'
+        ui.html(html, sanitize=clean, tag="span")
+    if active == "me":
+        link.props("aria-current=page")
+    link.props["title"] = f"Your account: {plain(session.system.person)}"
 
 
 def _number_html(number: int | None, noun: str, kind: str = "") -> str:
