@@ -158,6 +158,7 @@ def made_html(made: NewTokenOut) -> str:
     chip = copy_chip_html("Copy token", made.token, testid="token-copy", about="the token")
     return (
         f'<div class="card part"><p>This is the token <b>{plain_html(made.name)}</b>. It is not '
-        f'shown again.</p><div class="line"><code data-testid="token-text">{text(made.token)}</code>'
+        'shown again.</p><div class="line">'
+        f'<code data-testid="token-text">{text(made.token)}</code>'
         f"{chip}</div></div>"
     )

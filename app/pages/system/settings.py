@@ -59,6 +59,8 @@ def register(connection: Connection) -> None:
         ui.add_head_html(HEAD)
         with frame(session, title="Settings", active="settings") as page:
             with page.actions:
+                if session.may("read_audit"):
+                    link_button("Audit", "/audit", kind="bare", mark="to-audit")
                 link_button("Quota", "/quota", kind="bare", mark="to-quota")
             Tabs(tabs, chosen, about="Settings")
             draw = PANELS.get(chosen)

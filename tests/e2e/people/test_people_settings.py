@@ -128,3 +128,33 @@ def test_the_machines_account_has_no_password_to_change(
     signed_in.get_by_test_id("nav-me").click()
     expect(signed_in.get_by_text("This account belongs to the machine")).to_be_visible()
     expect(signed_in.get_by_test_id("me-new-password")).to_have_count(0)
+
+
+def test_operators_read_the_audit_and_viewers_do_not(
+    join: Join, server: RunyardServer, consoles: Consoles
+) -> None:
+    consoles.expect("403")
+    page = join("olga@example.com", role="operator", name="Olga")
+    page.goto(f"{server.url}/me")
+    page.get_by_test_id("me-name").fill("Olga O.")
+    page.get_by_test_id("me-save-name").click()
+    expect(page.get_by_test_id("toast")).to_be_visible()
+    page.goto(f"{server.url}/settings")
+    page.get_by_test_id("to-audit").click()
+    mine = page.get_by_test_id("audit-row").filter(has_text="Olga O.")
+    expect(mine.first).to_contain_text("operator")
+    mine.first.get_by_role("link", name="Olga O.").click()
+    page.wait_for_url(re.compile("person="))
+    expect(page.get_by_test_id("audit-row").first).to_contain_text("Olga O.")
+    assert barriers(page) == []
+    with page.expect_download() as download:
+        page.get_by_test_id("audit-export").click()
+    assert "Olga O." in download.value.path().read_text()
+    page.goto(f"{server.url}/audit?deed=no_such_deed")
+    expect(page.get_by_text("Nothing matches these filters.")).to_be_visible()
+    viewer = join("vic@example.com", role="viewer", name="Vic")
+    viewer.goto(f"{server.url}/settings")
+    expect(viewer.get_by_test_id("to-audit")).to_have_count(0)
+    viewer.goto(f"{server.url}/audit")
+    expect(viewer.get_by_test_id("audit-list")).to_have_count(0)
+    expect(viewer.get_by_text("This needs the role operator")).to_be_visible()
