@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.builders.scenes import add_project
 from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.visibility import barriers
 from tests.e2e.conftest import Consoles, OpenPage
@@ -158,3 +160,28 @@ def test_operators_read_the_audit_and_viewers_do_not(
     viewer.goto(f"{server.url}/audit")
     expect(viewer.get_by_test_id("audit-list")).to_have_count(0)
     expect(viewer.get_by_text("This needs the role operator")).to_be_visible()
+
+
+def test_controls_that_a_role_may_not_use_are_not_rendered(
+    join: Join, server: RunyardServer, tmp_path: Path
+) -> None:
+    project = add_project(server, tmp_path, ["/bin/true"], name="shared")
+    viewer = join("val@example.com", role="viewer", name="Val")
+    user = join("uma@example.com", role="user", name="Uma")
+    operator = join("oda@example.com", role="operator", name="Oda")
+    controls = ("start-afk", "auto-toggle", "add-project", "new-run-anywhere")
+    for page, shown in (
+        (viewer, ()),
+        (user, ("start-afk", "new-run-anywhere")),
+        (operator, controls),
+    ):
+        page.goto(f"{server.url}/projects")
+        expect(page.get_by_text("shared").first).to_be_visible()
+        for control in controls:
+            expect(page.get_by_test_id(control)).to_have_count(int(control in shown))
+        page.goto(f"{server.url}/projects/{project}")
+        tabs = page.get_by_role("navigation", name="Parts of shared")
+        expect(tabs).to_contain_text("Charts")
+        is_operator = page is operator
+        expect(tabs.get_by_text("Settings")).to_have_count(int(is_operator))
+        expect(page.get_by_test_id("new-issue")).to_have_count(int(is_operator))

@@ -64,7 +64,7 @@ def test_a_token_ends_after_its_days() -> None:
 
 def test_a_date_without_a_time_means_its_first_moment() -> None:
     asked = AuditAsked(since="2026-11-20", deed="merge")
-    assert asked.filters() == {"deed": "merge", "since": "2026-11-20T00:00:00Z"}
+    assert asked.filters() == {"deed": "merge", "since": "2026-11-20T00:00:00.000Z"}
     assert AuditAsked(since="yesterday").filters() == {}
 
 
