@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from pydantic import BaseModel
 
-from app.api.views import event_out, masked, project_out, report_out, run_out
+from app.api.views import event_out, masked, named_run_out, project_out, report_out
 from app.domain.review.inbox import Item, counts_of, mark_of
 from app.domain.secret_masks import SecretMask
 from app.errors import NotFound
@@ -184,7 +184,7 @@ def run_changed(change: RunChanged, number: int, rows: _Rows) -> LiveEvent | Non
     run = rows.run(change.run_id)
     if run is None:
         return None
-    out = run_out(run, rows.services.projects.name_of(change.project_id))
+    out = named_run_out(rows.services, run)
     return LiveEvent(number, "run.changed", masked(out, rows.mask), run.id)
 
 

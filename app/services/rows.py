@@ -30,6 +30,7 @@ from app.records.projects.issue_queue import Beside
 from app.records.projects.project_reading import ProjectUnreadable
 from app.records.runs.run_pages import ListedRun, Page, RunFilter, columns_of
 from app.records.tables import (
+    Audit,
     Batch,
     Bulk,
     BulkItem,
@@ -46,6 +47,7 @@ __all__ = [
     "DEFAULT_ORGANISATION",
     "Act",
     "ApprovalFilter",
+    "Audit",
     "AuditFilter",
     "Batch",
     "Beside",

@@ -17,6 +17,7 @@ from app.api.client import (
     batch_calls,
     calls,
     forge_calls,
+    people_calls,
     prompt_calls,
     review_calls,
     system_calls,
@@ -128,6 +129,8 @@ def _asks(
 
 
 def _parsed(name: str, content: bytes) -> Any:
+    if not name:
+        return None
     return getattr(schemas, name).model_validate_json(content)
 
 
@@ -272,6 +275,27 @@ class ApiClient:
     system = _asks(system_calls.system)
     doctor = _asks(system_calls.doctor)
     retention = _asks(system_calls.retention)
+
+    people = _asks(people_calls.people)
+    person = _asks(people_calls.person)
+    invite = _asks(people_calls.invite)
+    invite_again = _asks(people_calls.invite_again)
+    change_person = _asks(people_calls.change_person)
+    sessions = _asks(people_calls.sessions)
+    end_sessions = _asks(people_calls.end_sessions)
+    end_session = _asks(people_calls.end_session)
+    change_password = _asks(people_calls.change_password)
+    prove = _asks(people_calls.prove)
+    begin_codes = _asks(people_calls.begin_codes)
+    confirm_codes = _asks(people_calls.confirm_codes)
+    remove_codes = _asks(people_calls.remove_codes)
+    tokens = _asks(people_calls.tokens)
+    add_token = _asks(people_calls.add_token)
+    revoke_token = _asks(people_calls.revoke_token)
+    organisations = _asks(people_calls.organisations)
+    add_organisation = _asks(people_calls.add_organisation)
+    rename_organisation = _asks(people_calls.rename_organisation)
+    audit = _asks(system_calls.audit)
 
     forges = _asks(forge_calls.forges)
     add_forge = _asks(forge_calls.add_forge)

@@ -33,7 +33,7 @@ from app.api.routes import (
     system,
     tracker,
 )
-from app.api.routes.people import devices, people, sign_in, tokens
+from app.api.routes.people import audit, devices, people, sign_in, tokens
 from app.domain.secret_masks import MaskStream, SecretMask
 
 # paths with data of runs; texts that a person edits would come back with the mask in them
@@ -122,7 +122,7 @@ def build_api(
         events.routes(services, live, epoch=secrets.token_hex(4)),
         system.routes(services),
         sign_in.api_routes(services.accounts, services.clock, services.browser_rule, port=port),
-        system.audit_routes(services),
+        audit.routes(services),
         people.routes(services, port=port),
         tokens.routes(services),
     ):

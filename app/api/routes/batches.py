@@ -32,7 +32,7 @@ from app.api.schemas import (
     BatchTaken,
     StopOrder,
 )
-from app.api.views import run_out
+from app.api.views import named_run_out
 from app.domain.batches import BatchStatus, label_of_batch, tally
 from app.domain.words import Status, Trigger
 from app.services.batches.batches import Receipt
@@ -76,8 +76,7 @@ def batch_report(services: Services, batch: Batch) -> BatchReport:
 
 def item_out(services: Services, index: int, run: Run) -> BatchItemOut:
     """Convert a batch item with its run."""
-    name = services.projects.name_of(run.project_id)
-    return BatchItemOut(index=index, run=run_out(run, name))
+    return BatchItemOut(index=index, run=named_run_out(services, run))
 
 
 def routes(services: Services) -> APIRouter:

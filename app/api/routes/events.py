@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.http.gate import visitor_of
 from app.api.live import LiveStream
 from app.api.live_events import FEED_BROKE, STREAMED, LiveEvent, inbox_event, json_of
-from app.api.views import event_out, project_out, run_item, run_out
+from app.api.views import event_out, named_run_out, project_out, run_item
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
 from app.errors import NotFound
@@ -250,5 +250,5 @@ class RunStream:
         if run is None:
             return ""
         kinds = {Status.SUCCEEDED: "run_succeeded", Status.STOPPED: "run_stopped"}
-        out = run_out(run, self._services.projects.name_of(run.project_id))
+        out = named_run_out(self._services, run)
         return _message(kinds.get(Status(run.status), "run_failed"), out, LAST_WORD)

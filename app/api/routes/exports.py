@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from app.api.schemas import RunChecks, Timeline
-from app.api.views import QUARANTINE, check_out, event_out, report_out, run_out
+from app.api.views import QUARANTINE, check_out, event_out, named_run_out, report_out
 from app.domain.secret_masks import MaskStream, SecretMask
 from app.services.container import Services
 from app.services.ports import CannotRead, LogView
@@ -118,8 +118,7 @@ def _masked(pieces: Iterable[bytes], mask: SecretMask) -> Iterator[bytes]:
 
 def _parts(services: Services, run: Run) -> Iterator[Part]:
     """Yield the parts under fixed names: none comes from an agent or a repository."""
-    name = services.projects.name_of(run.project_id)
-    row = run_out(run, name).model_dump(mode="json")
+    row = named_run_out(services, run).model_dump(mode="json")
     timeline = Timeline(items=[event_out(one) for one in services.listing.timeline(run.id)])
     turns = services.prompts.of_run(run.id)
     checks = RunChecks(

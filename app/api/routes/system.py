@@ -1,13 +1,12 @@
-"""Routes of the server: health, metrics, quota, retention, doctor, notifications, audit."""
+"""Routes of the server: health, metrics, quota, retention, doctor and notifications."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from html import escape
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -39,33 +38,23 @@ from app.api.schemas import (
     TroubleOut,
 )
 from app.api.schemas.inbox import InboxCounts
-from app.api.schemas.parts import InUtc
-from app.api.schemas.system import (
-    AuditOut,
-    AuditRow,
-    SubscriptionBody,
-    SubscriptionOut,
-    SubscriptionsOut,
-)
+from app.api.schemas.system import SubscriptionBody, SubscriptionOut, SubscriptionsOut
 from app.api.views import quota_out
 from app.domain.formatting import iso
-from app.domain.people.roles import Role
 from app.domain.review.inbox import counts_of, mark_of
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Status
 from app.logs import correlation
 from app.services.container import Services
 from app.services.notifications.subscriptions import Choice
+from app.services.people.visitor import Visitor, deeds_of
 from app.services.retention.logs import SHOWN, LogUsage
 from app.services.retention.working_copies import CopyUsage
-from app.services.rows import AuditFilter, DatabaseSilent
+from app.services.rows import DatabaseSilent
 from app.services.system.doctor import Look
 from app.services.system.store_health import Health, PartHealth, PartTrouble
 
 _T = TypeVar("_T")
-
-
-Word = Annotated[str | None, Query(max_length=300)]
 
 
 def retention_routes(services: Services) -> APIRouter:
@@ -157,8 +146,7 @@ def routes(services: Services) -> APIRouter:
             live_runs=None if views is None else sum(view.live_runs for view in views),
             success_rate=week and week.success_rate,
             ended_7d=week and week.judged,
-            person=visitor_of(request).name,
-            person_id=visitor_of(request).person_id,
+            **_visitor_facts(services, visitor_of(request)),
             limits=mode.value,
             stuck=None if held is None else sum(one.project_id is None for one in held),
             trouble=[TroubleOut.model_validate(one) for one in trouble],
@@ -176,6 +164,21 @@ def routes(services: Services) -> APIRouter:
         return doctor_out(services, look)
 
     return router
+
+
+def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
+    name_of = services.directory.organisation_name
+    general = deeds_of(visitor)
+    more = {one: deeds_of(visitor, one) for one in visitor.project_roles}
+    return {
+        "person": visitor.name,
+        "person_id": visitor.person_id,
+        "role": visitor.role,
+        "organisation": _known(lambda: name_of(visitor.organisation_id)) or visitor.organisation_id,
+        "organisation_id": visitor.organisation_id,
+        "may": general,
+        "may_in": {one: its for one, its in more.items() if its != general},
+    }
 
 
 def _inbox_facts(services: Services, person_id: str) -> dict[str, Any]:
@@ -354,38 +357,5 @@ def notification_routes(services: Services) -> APIRouter:
     def test() -> NotificationTest:
         """Send every receiver a message now, even in quiet hours, and return each outcome."""
         return NotificationTest(items=[TriedOut.model_validate(one) for one in desk.test()])
-
-    return router
-
-
-def audit_routes(services: Services) -> APIRouter:
-    """Build `GET /audit`."""
-    router = APIRouter(tags=["audit"])
-
-    @router.get("/audit")
-    def audit(
-        request: Request,
-        person: Word = None,
-        deed: Word = None,
-        object: Word = None,
-        since: Annotated[datetime, InUtc] | None = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
-        cursor: Word = None,
-    ) -> AuditOut:
-        """Audit rows, newest first; `object` selects one object and everything below it.
-
-        Operators get those of their projects, admins all.
-        """
-        by = visitor_of(request)
-        is_admin, is_operator = by.role is Role.ADMIN, by.role.includes(Role.OPERATOR)
-        own = frozenset(
-            one for one, role in by.project_roles.items() if role.includes(Role.OPERATOR)
-        )
-        projects = None if is_operator else own
-        wanted = AuditFilter(person, deed, object, since, not is_admin, projects)
-        rows, next_cursor = services.audit.page(wanted, limit=limit, cursor=cursor)
-        return AuditOut(
-            items=[AuditRow.model_validate(row) for row in rows], next_cursor=next_cursor
-        )
 
     return router

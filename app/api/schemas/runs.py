@@ -218,6 +218,9 @@ class RunOut(RunItem):
     """A run."""
 
     task: str | None = None
+    created_by_name: str | None = Field(
+        default=None, description="The name of the person in `created_by`."
+    )
 
 
 class RunsPage(Answer):

@@ -10,6 +10,7 @@ from app.api.schemas.inbox import InboxCounts
 from app.api.schemas.parts import Answer, Body, Moment, NoNul
 from app.api.schemas.runs import Provenance
 from app.domain.notifications import Kind
+from app.domain.people.roles import Role
 from app.domain.sandbox.levels import SandboxLevel
 
 # the digest is about all projects: nobody chooses it for one
@@ -143,6 +144,13 @@ class SystemOut(Answer):
     # the caller: the name that people read, and the id that rows hold
     person: str
     person_id: str
+    role: Role
+    organisation: str = Field(description="The name of your organisation.")
+    organisation_id: str
+    may: list[str] = Field(description="The deeds that you may do in the organisation.")
+    may_in: dict[str, list[str]] = Field(
+        description="The same by project id, for projects where your role is a higher one."
+    )
     limits: Literal["table", "redis", "degraded"] = "table"
     # quarantined items that belong to no project
     stuck: int | None = None
@@ -220,6 +228,7 @@ class AuditRow(Answer):
     id: int
     at: Moment
     person: str | None = Field(description="The person's id; null for the loop.")
+    person_name: str | None = Field(default=None, description="The person's name today.")
     role: str | None = Field(description="The person's role at that time.")
     via: str = Field(description="`browser`, `token`, `cli` or `loop`.")
     token: str | None = Field(description="The name of the token that was used.")

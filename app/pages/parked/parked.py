@@ -191,6 +191,8 @@ class _Row:
     def show(self, row: ParkedOut, word: str, session: PageSession) -> None:
         """Update the cells and buttons; `word` is the busy word of an action under way."""
         self._row = row
+        session.keep("deliver", row.project_id, self._deliver)
+        session.keep("discard", row.project_id, self._discard)
         for cell, html in zip(self._cells, _cells(row, session), strict=True):
             cell.set_content(html)
         self._deliver.set_visibility(row.can_deliver or bool(word))

@@ -19,7 +19,7 @@ from app.pages.projects.dialogs import LocateDialog, SetupDialog
 from app.pages.projects.settings import archive_button, unarchive_button
 from app.pages.shell.first_content import DrawsItself, attributes, inert_html, props_of
 from app.pages.shell.page_session import PageSession
-from app.state.projects.card_words import Act, Press, issue_choices, presses_of
+from app.state.projects.card_words import DEED_OF_ACT, Act, Press, issue_choices, presses_of
 from app.state.projects.project_actions import ProjectActs
 
 
@@ -105,14 +105,19 @@ class ProjectMenu:
         _item("All runs", f"/runs?project_id={self._id}")
         if project is None:
             return
+        may_archive = self._session.may("archive", self._id)
         if project.archived_at is not None:
-            unarchive_button(self._session, self._id, self._close)
+            if may_archive:
+                unarchive_button(self._session, self._id, self._close)
             return
         if project.state != "broken":
-            _item("New run…", f"/projects/{self._id}/run")
-            button("Start AFK run…", self._choose, mark="choose-issue")
-            button("Reset", self._reset, mark=Act.RESET)
-        archive_button(self._session, self._id, self._close)
+            if self._session.may("start", self._id):
+                _item("New run…", f"/projects/{self._id}/run")
+                button("Start AFK run…", self._choose, mark="choose-issue")
+            if self._session.may("reset", self._id):
+                button("Reset", self._reset, mark=Act.RESET)
+        if may_archive:
+            archive_button(self._session, self._id, self._close)
 
     async def _choose(self) -> None:
         self._close()
@@ -188,7 +193,11 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
 
     def changing_props(self, project: ProjectOut) -> dict[str, Any]:
         """Return the properties of assets/project_controls.js that change with the project."""
-        presses = presses_of(project, self._acts.busy(project.id))
+        presses = [
+            press
+            for press in presses_of(project, self._acts.busy(project.id))
+            if self._session.may(DEED_OF_ACT[press.act], project.id)
+        ]
         return {
             "presses": tuple(_as_list(press) for press in presses),
             "about": f"More about {plain(project.name)}",

@@ -149,12 +149,17 @@ def register(connection: Connection) -> None:
         if entered is None:
             return
         session, project = entered
-        chosen = chosen_tab(list(TABS), tab)
+        chosen = chosen_tab(_tabs_of(session, project), tab)
         with _framed(session, project, chosen) as (tabs, sweep):
             shown = TABS[chosen](session, project)
             # links of the inbox lead to a dialog: `?do=locate`, `?do=set-up`
             session.on_arrival(partial(open_help, session, project.id, do))
         await asyncio.gather(shown.load(), sweep.refetch(), tabs.look())
+
+
+def _tabs_of(session: PageSession, project: ProjectOut) -> list[str]:
+    may_edit = session.may("change_project", project.id)
+    return [name for name in TABS if may_edit or name != "Settings"]
 
 
 @contextmanager
@@ -170,7 +175,7 @@ def _framed(
         ProjectScreen(session, page, project)
         sweep = NextSweep(session, project)
         path, about = f"/projects/{project.id}", f"Parts of {plain(project.name)}"
-        names = list(TABS)
+        names = _tabs_of(session, project)
         yield ProjectTabs(session, project, names, chosen, about=about, path=path), sweep
 
 

@@ -72,7 +72,8 @@ class ProjectsScreen:
         with page.beside:
             self._totals = ui.html("", sanitize=clean, tag="span")
         with page.actions:
-            link_button("Add project", "/projects/add", mark="add-project")
+            if session.may("add_project"):
+                link_button("Add project", "/projects/add", mark="add-project")
             self._new_run = NewRunButton(session, session.board.listing, mark="new-run-anywhere")
         self._limits = LimitBanners(session)
         self._filter = ui.html("", sanitize=clean)

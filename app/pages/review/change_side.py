@@ -58,6 +58,7 @@ class ChangeSide:
             self._ended = testid(ui.html("", sanitize=clean), "change-ended")
             with ui.element("div").classes("change-acts") as self._undoing:
                 self._undo = button("Undo", self._undo_merge, mark="change-undo", key="z")
+            session.keep("undo", project.id, self._undo)
             self._lists = ui.html("", sanitize=clean)
 
     def _draw_acts(self) -> None:
@@ -75,6 +76,10 @@ class ChangeSide:
                 "Close change", self.ask_to_close, kind="bare", mark="change-close", key="e"
             )
         more.props(f'popovertarget={rest.html_id} aria-label="More actions"')
+        keep = self._session.keep
+        keep("merge", self._id, self._merge, self._note)
+        keep("request_changes", self._id, self._request)
+        keep("close", self._id, more, rest)
 
     def show(self, view: ChangeView, word: str) -> None:
         """Show what is so; `word` is the busy word of an action under way."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from nicegui import ui
 
@@ -45,8 +46,7 @@ class ItemActs:
             self._request = button(
                 "Request changes", self._ask, mark=f"{marks}change-request", key="r"
             )
-            close = button("Close", self._close, mark=f"{marks}change-close", key="e")
-            self._of_change = self._merge, self._request, close
+            self._closing = button("Close", self._close, mark=f"{marks}change-close", key="e")
             self._main = button("", self._press, kind="pri", mark=f"{marks}preview-action", key="m")
             self._way = link_button("", "/", kind="pri", mark=f"{marks}preview-way")
             ui.element("span").classes("sp")
@@ -60,16 +60,18 @@ class ItemActs:
         self._busy.set_content(text(word))
         self._busy.set_visibility(bool(word))
         is_change = item.kind is ItemKind.CHANGE
-        for one in self._of_change:
-            one.set_visibility(is_change and not word)
+        self._offer_close(item, is_shown=is_change and not word)
+        may = partial(self._session.may, project_id=item.project_id)
         # no agent made a change without a run: there is none to ask
         has_agent = item.run_id is not None
-        self._request.set_visibility(is_change and not word and has_agent)
+        self._request.set_visibility(
+            is_change and not word and has_agent and may("request_changes")
+        )
         clashes = bool(item.facts and item.facts.conflicts)
-        self._merge.set_visibility(is_change and not word and not clashes)
+        self._merge.set_visibility(is_change and not word and not clashes and may("merge"))
         # while several are picked, the bar below the list has the primary button
         is_first = not self._board.picked
-        self._fix.set_visibility(clashes and not word and has_agent)
+        self._fix.set_visibility(clashes and not word and has_agent and may("resolve_conflicts"))
         _make_primary(self._fix, is_first)
         _make_primary(self._merge, is_first)
         is_here = acts_here(self._session.api, item)
@@ -81,6 +83,9 @@ class ItemActs:
             if prop_of(link, "href") != item.url:
                 link.props["href"] = item.url
         self._open.set_visibility(item.action != "Open")
+
+    def _offer_close(self, item: InboxItem, *, is_shown: bool) -> None:
+        self._closing.set_visibility(is_shown and self._session.may("close", item.project_id))
 
     async def _resolve(self) -> None:
         if item := self._board.selected:

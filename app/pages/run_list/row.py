@@ -142,7 +142,8 @@ def may_retry(run: RunItem, session: PageSession) -> bool:
     """Return True for a done and released run of a project that is not archived."""
     project = session.board.get(run.project_id)
     is_archived = project is not None and project.archived_at is not None
-    return run.phase is Phase.DONE and run.released_at is not None and not is_archived
+    is_over = run.phase is Phase.DONE and run.released_at is not None
+    return is_over and not is_archived and session.may("retry", run.project_id)
 
 
 def took_html(run: RunItem, session: PageSession) -> str:

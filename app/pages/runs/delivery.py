@@ -29,6 +29,7 @@ class PullRequestCard:
         merge: Callable[[], Awaitable[None]],
         deliver: Callable[[ParkedOut], Awaitable[None]],
     ) -> None:
+        self._session = session
         self._kept: ParkedOut | None = None
         self._run: RunOut | None = None
         self._word = ""
@@ -57,6 +58,8 @@ class PullRequestCard:
         delivery, kept = run.delivery, self._kept
         can_merge = delivery is not None and delivery.kind == "change" and delivery.state == "open"
         can_deliver = kept is not None and kept.can_deliver and delivery is None
+        can_merge = can_merge and self._session.may("merge", run.project_id)
+        can_deliver = can_deliver and self._session.may("deliver", run.project_id)
         self._left.set_content(text(f"It left {kept.holds}.") if kept and can_deliver else "")
         self._left.set_visibility(can_deliver)
         self._acts.set_visibility(can_merge or can_deliver)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from urllib.parse import urlencode
 
 from nicegui import ui
 
@@ -113,7 +114,7 @@ def _more_facts(run: RunOut, session: PageSession) -> list[tuple[str, str]]:
         ("Exit code", "" if run.exit_code is None else text(run.exit_code)),
         ("Signal", text(run.exit_signal or "")),
         ("Because", plain_html(run.because or "")),
-        ("Started by", plain_html(_person_words(run, session))),
+        ("Started by", person_html(run, session)),
         ("Retry of", _run_link(run.retry_of)),
         ("Retried by", ", ".join(map(_run_link, run.retried_by))),
         ("Batch", text(run.batch_id or "")),
@@ -128,9 +129,14 @@ def _correlation_html(run: RunOut) -> str:
     return correlation_chip_html(run.correlation_id)
 
 
-def _person_words(run: RunOut, session: PageSession) -> str:
-    you = session.system
-    return f"{you.person} (you)" if run.created_by == you.person_id else run.created_by
+def person_html(run: RunOut, session: PageSession) -> str:
+    """Return the name of who started a run, linked to what they did where that may be read."""
+    name = plain_html(run.created_by_name or run.created_by)
+    you = " (you)" if run.created_by == session.system.person_id else ""
+    if not session.may("read_audit"):
+        return f"{name}{you}"
+    path = f"/audit?{urlencode({'person': run.created_by})}"
+    return f'<a href="{text(path)}" data-testid="started-by">{name}</a>{you}'
 
 
 def _session_facts(report: ReportOut) -> list[tuple[str, str]]:

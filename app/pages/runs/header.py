@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import urlencode
 
 from nicegui import ui
@@ -130,18 +131,20 @@ class RunHeader:
         self._why.set_content(why_html(run, self._left_html(run)))
         self._stuck.show(run)
         self._plan.show(run)
-        self._stop.element.set_visibility(run.phase is not Phase.DONE)
+        may = partial(self._session.may, project_id=run.project_id)
+        self._stop.element.set_visibility(run.phase is not Phase.DONE and may("stop"))
         self._stop.show("" if run.phase is Phase.DONE or word == RESETTING_KEY else word)
         self._show_retry(run, retrying or retry_word)
         for each in (self._retry, self._afresh, self._resume):
             each.set_enabled(not word and not retrying)
-        self._release.element.set_visibility(is_unproved(run))
+        self._release.element.set_visibility(is_unproved(run) and may("release"))
         self._release.element.set_enabled(not word)
 
     def _show_key(self, run: RunOut, word: str) -> None:
         key = run.idempotency_key or ""
         self._key.set_content(key_html(key))
-        may_reset = holds_key(run, self._session.system, self._session.now())
+        is_held = holds_key(run, self._session.system, self._session.now())
+        may_reset = is_held and self._session.may("reset_key")
         self._reset.element.set_visibility(may_reset)
         self._reset.show(word if word == RESETTING_KEY else "")
 

@@ -104,9 +104,13 @@ class NewRunButton:
         self.element = button("New run", self._press, kind="pri", mark=mark, key="n")
         with self.element:
             self._menu = ui.menu().classes("menu").props("no-parent-event")
+        if not session.may_somewhere("start"):
+            self.element.delete()
 
     async def _press(self) -> None:
-        open_to_runs = [p for p in self._projects() if can_start(p)]
+        open_to_runs = [
+            p for p in self._projects() if can_start(p) and self._session.may("start", p.id)
+        ]
         if not open_to_runs:
             self._session.notify("Add a project first.")
         elif len(open_to_runs) == 1:

@@ -150,6 +150,22 @@ class PageSession:
         self.system = system
         self._offset = system.now - datetime.now(UTC)
 
+    def may(self, deed: str, project_id: str | None = None) -> bool:
+        """Return True if this person may do a deed in a project, or in the organisation."""
+        system = self.system
+        return deed in (system.may_in.get(project_id or "") or system.may)
+
+    def may_somewhere(self, deed: str) -> bool:
+        """Return True if this person may do a deed in the organisation or in a project of it."""
+        return self.may(deed) or any(deed in its for its in self.system.may_in.values())
+
+    def keep(self, deed: str, project_id: str | None, *controls: ui.element) -> None:
+        """Remove controls of a deed that this person may not do."""
+        if not self.may(deed, project_id):
+            for control in controls:
+                if not control.is_deleted:
+                    control.delete()
+
     def now(self) -> datetime:
         """Return the current time on the server's clock."""
         return datetime.now(UTC) + self._offset

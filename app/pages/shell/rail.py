@@ -48,6 +48,7 @@ def draw_rail(session: PageSession, active: str) -> LiveBadge:
         with ui.element("div").classes("rail-more").props("popover=auto") as rest:
             _draw_approvals(session, active)
             _entry("Settings", "/settings", "settings", active)
+            _draw_account(session, active)
             _draw_alerts(session)
             RunningNow(session)
             ui.element("span").classes("sp")
@@ -98,6 +99,17 @@ def _draw_approvals(session: PageSession, active: str) -> None:
 
     show(set())
     session.board.on_change(show)
+
+
+def _draw_account(session: PageSession, active: str) -> None:
+    """Draw the entry of the person's own page, with their name."""
+    with testid(ui.link(target="/me").classes("to"), "nav-me") as link:
+        name = plain_html(session.system.person)
+        html = f'{icon("user")}<span class="clip">{name}</span>'
+        ui.html(html, sanitize=clean, tag="span")
+    if active == "me":
+        link.props("aria-current=page")
+    link.props["title"] = f"Your account: {plain(session.system.person)}"
 
 
 def _number_html(number: int | None, noun: str, kind: str = "") -> str:

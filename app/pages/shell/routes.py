@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.pages.approvals import approvals
 from app.pages.batches import batch, batches
 from app.pages.parked import parked
+from app.pages.people import audit, me
 from app.pages.projects import add_project, import_projects, project, projects
 from app.pages.review import change, inbox
 from app.pages.run_list import runs
@@ -34,6 +35,8 @@ def register_pages(connection: Connection) -> None:
         approvals.register,
         quota.register,
         settings.register,
+        me.register,
+        audit.register,
         guide.register,
     )
     for register in registrations:

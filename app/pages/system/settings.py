@@ -1,4 +1,4 @@
-"""Settings (`/settings`): doctor's findings on the server's machine, and every limit's origin."""
+"""Settings (`/settings`): doctor's findings on the server's machine, limits, people and tokens."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from app.pages.components.countdown import ago_html, at_html
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.paging import Tabs, chosen_tab
 from app.pages.components.testids import testid
+from app.pages.people.organisation import OrganisationPanel
+from app.pages.people.people import PeoplePanel
+from app.pages.people.tokens import TokensPanel, tokens_for
 from app.pages.shell.frame import Page, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.system.devices import DevicesPanel
@@ -29,7 +32,17 @@ from app.pages.system.subscriptions import SubscriptionsPanel
 from app.state.page.connection import Connection
 from app.state.system.boards import AgentSeen, DoctorBoard
 
-TABS = ("Doctor", "Forges", "Limits", "Notifications", "Sign-in")
+# the tabs, each with the deed that a person needs for it
+TABS = {
+    "Doctor": "read_doctor",
+    "Forges": "add_forge",
+    "Limits": "read_doctor",
+    "Notifications": "read",
+    "People": "read_people",
+    "Tokens": "add_token",
+    "Organisation": "change_organisation",
+    "Sign-in": "sign_out",
+}
 HEAD = '<link rel="stylesheet" href="/assets/settings.css">'
 LOOKING = '<div class="card none" role="status">Checking this machine…</div>'
 WHY = {"age": "too old", "size": "over the size limit"}
@@ -42,32 +55,61 @@ def register(connection: Connection) -> None:
     @page_at("/settings")
     async def settings_page(tab: str = "") -> None:
         session = await PageSession.open(connection)
-        # show the last findings at once; the page asks for a new check if they are stale
-        seen = await session.api.doctor("no")
-        chosen = chosen_tab(TABS, tab)
+        tabs = [name for name, deed in TABS.items() if session.may(deed)]
+        chosen = chosen_tab(tabs, tab)
         ui.add_head_html(HEAD)
         with frame(session, title="Settings", active="settings") as page:
             with page.actions:
+                if session.may("read_audit"):
+                    link_button("Audit", "/audit", kind="bare", mark="to-audit")
                 link_button("Quota", "/quota", kind="bare", mark="to-quota")
-            Tabs(TABS, chosen, about="Settings")
-            if chosen == "Doctor":
-                HealthPanel(session)
-                StuckList(session, await session.api.stuck())
-                DoctorScreen(session, page, seen)
-            elif chosen == "Notifications":
-                NotificationsPanel(session, page, await session.api.notifications())
-                if session.system.installable:
-                    key = await session.api.push_key()
-                    DevicesPanel(session, key, await session.api.devices())
-                SubscriptionsPanel(session, await session.api.subscriptions())
-            elif chosen == "Forges":
-                ForgesPanel(session, await session.api.forges())
-            elif chosen == "Sign-in":
-                draw_sign_out()
-            else:
-                kept = retention_html(await session.api.retention(), session)
-                testid(ui.html(kept, sanitize=clean), "retention")
-                ui.html(limits_html(seen.settings), sanitize=clean).classes("wrap")
+            Tabs(tabs, chosen, about="Settings")
+            draw = PANELS.get(chosen)
+            await (draw(session) if draw else _draw(session, page, chosen))
+
+
+async def _draw(session: PageSession, page: Page, chosen: str) -> None:
+    api = session.api
+    if chosen == "Doctor":
+        HealthPanel(session)
+        StuckList(session, await api.stuck())
+        # show the last findings at once; the page asks for a new check if they are stale
+        DoctorScreen(session, page, await api.doctor("no"))
+    elif chosen == "Notifications":
+        NotificationsPanel(session, page, await api.notifications())
+        if session.system.installable:
+            DevicesPanel(session, await api.push_key(), await api.devices())
+        SubscriptionsPanel(session, await api.subscriptions())
+    elif chosen == "Forges":
+        ForgesPanel(session, await api.forges())
+    elif chosen == "Sign-in":
+        draw_sign_out()
+    else:
+        kept = retention_html(await api.retention(), session)
+        testid(ui.html(kept, sanitize=clean), "retention")
+        settings = (await api.doctor("no")).settings
+        ui.html(limits_html(settings), sanitize=clean).classes("wrap")
+
+
+async def _draw_people(session: PageSession) -> None:
+    places = await session.api.organisations() if session.may("add_organisation") else []
+    PeoplePanel(session, await session.api.people(), places)
+
+
+async def _draw_tokens(session: PageSession) -> None:
+    everybody = session.may("read_people")
+    TokensPanel(session, await tokens_for(session.api, everybody=everybody))
+
+
+async def _draw_organisation(session: PageSession) -> None:
+    OrganisationPanel(session, await session.api.organisations())
+
+
+PANELS = {
+    "People": _draw_people,
+    "Tokens": _draw_tokens,
+    "Organisation": _draw_organisation,
+}
 
 
 class DoctorScreen:

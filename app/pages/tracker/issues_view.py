@@ -61,6 +61,7 @@ class IssuesView:
                     "New issue", lambda: self._form.open(), kind="pri", mark="new-issue", key="c"
                 )
                 self._new_there = ui.element("span")
+                session.keep("add_issue", project.id if project else None, self._new)
             self._told = testid(ui.html("", sanitize=clean), "issues-told")
             self._none = testid(ui.html("", sanitize=clean).classes("empty"), "no-issues")
             self._table = IssuesTable(session, self._state, self._act, self._show)

@@ -74,6 +74,7 @@ class PeopleLedger:
                 before = tx.get(Organisation, organisation_id)
                 old = {"name": before.name} if before else {}
                 tx.exec(renamed.values(name=name))
+                tx.publish(PeopleChanged(""))
                 record(tx, organisation_id, before=old, after={"name": name})
         except IntegrityError as error:
             raise TakenName from error
@@ -92,6 +93,12 @@ class PeopleLedger:
         )
         with within(None), self.stores.control.reading() as session:
             return dict(session.exec(query).all())
+
+    def all_names(self) -> dict[str, str]:
+        """Return the names of all people for screens, by id."""
+        query = select(Person.id, Person.full_name, Person.name)
+        with within(None), self.stores.control.reading() as session:
+            return {one: full or name for one, full, name in session.exec(query).all()}
 
     # --- people --------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from app.records.database.database import Database
 from app.records.feed import FeedBroke, Numbered, ProjectNamed
-from app.records.people.reach import can_see, within
+from app.records.people.reach import REACH, can_see, within
 from app.records.tables import Project
 
 LIFETIME_SECONDS = 30.0
@@ -53,6 +53,10 @@ class ProjectNames:
             known = {one: self._known[one] for one in wanted if self._is_fresh(one, now)}
             lacking = {one: self._epoch_of(one) for one in wanted if one not in known}
         names = {one: kept.name for one, kept in known.items()}
+        if REACH.get() is None:
+            if lacking:
+                names |= self._ask(lacking, now, session)
+            return {one: name for one in wanted if (name := names[one]) is not None}
         if lacking:
             with within(None):  # everybody uses what is read here
                 names |= self._ask(lacking, now, session)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, bindparam, exists, null, select
 from sqlmodel import SQLModel
 
-from app.records.people.reach import can_see
+from app.records.people.reach import REACH, can_see
 from app.records.projects.project_reading import ProjectUnreadable, unreadable_named
 from app.records.runs.run_statements import id_by_key
 from app.records.stores.routing import Stores
@@ -40,7 +40,7 @@ class OrderFacts:
 
 def read_order_facts(stores: Stores, project_id: str, key: str | None) -> OrderFacts:
     """Read the facts of an order. Raises DatabaseSilent."""
-    if not can_see(project_id):
+    if REACH.get() is not None and not can_see(project_id):
         return OrderFacts(None, True, True)
     asked = {"project_id": project_id, "key": key}
     is_one = stores.runs is None

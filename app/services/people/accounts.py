@@ -250,7 +250,9 @@ class Accounts:
             account = self._ledger.account(self.operator(now).id)
             if account is None:
                 return None
-            visitor = replace(_visitor(account), token=LOCAL_TOKEN)
+            visitor = _visitor(account)
+            is_admin = visitor.role is Role.ADMIN
+            visitor = replace(visitor, token=LOCAL_TOKEN, may_all=is_admin)
             with self._lock:
                 if changes == self._changes:
                     self._bearer = _Recalled(visitor, now + SESSION_LIFETIME, now)
@@ -289,6 +291,7 @@ class Accounts:
             csrf=session.csrf,
             access_id=session.id,
             proved_at=session.proved_at if is_asked else None,
+            may_all=not is_asked and account.role == Role.ADMIN,
         )
         expires_at = min(session.expires_at, now + IDLE)
         self._keep(key, _Recalled(visitor, expires_at, now), changes)

@@ -15,16 +15,17 @@ from app.services.people.visitor import Visitor
 
 @dataclass(frozen=True)
 class _Known:
-    """The answers of the database: the organisation of each project and person."""
+    """The answers of the database: the organisation of each project and person, and names."""
 
-    organisations: Sequence[str]
+    organisations: Mapping[str, str]
     projects: Mapping[str, str]
     people: Mapping[str, str]
+    names: Mapping[str, str]
     of: Mapping[str, frozenset[str]]
 
 
 class Directory:
-    """Remembers which organisation has what, until a project or a person is added.
+    """Remembers which organisation has what, and names, until a project or a person changes.
 
     While the database is silent, what was read last holds. Raises DatabaseSilent before the first
     reading.
@@ -35,6 +36,8 @@ class Directory:
         self._lock = Lock()
         self._known: _Known | None = None
         self._is_stale = True
+        # True while it is certain that there is one organisation
+        self.is_alone = False
         self._changes = 0
         feed.subscribe(self._on_change, (ProjectNamed, PeopleChanged, FeedBroke))
 
@@ -54,7 +57,15 @@ class Directory:
 
     def organisations(self) -> Sequence[str]:
         """Return the ids of all organisations."""
-        return self._read().organisations
+        return list(self._read().organisations)
+
+    def organisation_name(self, organisation_id: str) -> str:
+        """Return an organisation's name, or its id if it is unknown."""
+        return self._read().organisations.get(organisation_id, organisation_id)
+
+    def name_of(self, person_id: str) -> str:
+        """Return a person's name for screens, or the id if it is unknown."""
+        return self._read().names.get(person_id, person_id)
 
     def reach_of(self, visitor: Visitor) -> Reach | None:
         """Return what this visitor's requests can see, None for everything."""
@@ -99,6 +110,7 @@ class Directory:
             self._known = fresh
             # a change during the read must not be hidden by the result
             self._is_stale = changes != self._changes
+            self.is_alone = not self._is_stale and len(fresh.organisations) == 1
         return fresh
 
     def _ask(self) -> _Known:
@@ -107,13 +119,14 @@ class Directory:
         for project_id, organisation_id in projects.items():
             of.setdefault(organisation_id, set()).add(project_id)
         return _Known(
-            organisations=[one.id for one in self._ledger.organisations()],
+            organisations={one.id: one.name for one in self._ledger.organisations()},
             projects=projects,
             people=self._ledger.places(),
+            names=self._ledger.all_names(),
             of={one: frozenset(its) for one, its in of.items()},
         )
 
     def _on_change(self, _: Numbered) -> None:
         with self._lock:
             self._changes += 1
-            self._is_stale = True
+            self._is_stale, self.is_alone = True, False

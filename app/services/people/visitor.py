@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.domain.people.deeds import need_of
+from app.domain.people.deeds import DEEDS, need_of
 from app.domain.people.roles import ALL_SCOPES, Role, Scope, highest
 from app.errors import Forbidden
+from app.services.rows import DEFAULT_ORGANISATION
 
 FRESH = timedelta(minutes=15)
+ADD_ORGANISATION = "add_organisation"
 AGAIN = "Sign in again to do this: your last sign-in is more than 15 minutes ago."
 
 
@@ -36,13 +38,10 @@ class Visitor:
     projects: frozenset[str] | None = None
     proved_at: datetime | None = None
     token: str | None = None
+    # True for the local operator: nothing is refused to it in its organisation
+    may_all: bool = False
     # of the browser session or the token
     access_id: str | None = None
-
-    @property
-    def is_unlimited(self) -> bool:
-        """True for somebody who may do everything in the organisation."""
-        return self.role is Role.ADMIN and self.scopes == ALL_SCOPES and self.projects is None
 
     def role_in(self, project_id: str | None) -> Role:
         """Return the role in a project, or in the organisation."""
@@ -63,6 +62,14 @@ def may(person: Visitor, deed: str, project_id: str | None = None) -> bool:
     if person.projects is not None and project_id is not None:
         return project_id in person.projects and person.role_in(project_id).includes(need.role)
     return person.role_in(project_id).includes(need.role)
+
+
+def deeds_of(person: Visitor, project_id: str | None = None) -> list[str]:
+    """Return all deeds that a person may do in a project, or in the organisation."""
+    may_do = [deed for deed in DEEDS if may(person, deed, project_id)]
+    if person.organisation_id != DEFAULT_ORGANISATION:
+        return [deed for deed in may_do if deed != ADD_ORGANISATION]
+    return may_do
 
 
 def may_somewhere(person: Visitor, deed: str) -> bool:

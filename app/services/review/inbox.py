@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from app.domain.review.inbox import Item, arranged
 from app.records.feed import FeedBroke, FindingsChanged, ProjectChanged, StuckChanged
-from app.records.people.reach import can_see, current_reach, within
+from app.records.people.reach import REACH, can_see, within
 from app.records.review.held_texts import held_texts
 from app.records.review.open_changes import open_changes, pending_approvals, work_on
 from app.records.runs.parked_ledger import ParkedLedger
@@ -57,10 +57,11 @@ class Inbox:
 
         They come by group, newest first in each.
         """
-        reach = current_reach()
+        if REACH.get() is None:
+            return self._all()
         with within(None):  # everybody uses what is read here
             found = self._all()
-        return found if reach is None else tuple(one for one in found if can_see(one.project_id))
+        return tuple(one for one in found if can_see(one.project_id))
 
     def _all(self) -> tuple[Item, ...]:
         # a change during the read must not be hidden by the result

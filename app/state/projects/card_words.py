@@ -154,6 +154,19 @@ class Act(StrEnum):
     DISMISS = "sandbox-dismiss"
 
 
+# what the buttons do, as a deed that a person may do or not
+DEED_OF_ACT = {
+    Act.RESET: "reset",
+    Act.TRY_CHECKS: "try_checks_again",
+    Act.LOCATE: "change_project",
+    Act.LOOK: "check_again",
+    Act.LABEL: "make_ready_label",
+    Act.SETUP: "change_project",
+    Act.START: "start",
+    Act.AUTO: "auto",
+}
+
+
 @dataclass(frozen=True)
 class Press:
     """A button: `head`, `rest` if there is room, `tail`, and a `note` after them.

@@ -275,8 +275,9 @@ async def test_the_person_who_started_a_run_is_named(
     project = await add_project(house, user, tmp_path, DELIVERS)
     run = await start(house, user, project, "k1")
     await user.open(f"/runs/{run.id}")
-    await until(lambda: "<dt>Started by</dt><dd>operator (you)</dd>" in html_of(user))
-    assert run.created_by not in html_of(user)
+    await until(lambda: ">operator</a> (you)</dd>" in html_of(user))
+    assert f"/audit?person={run.created_by}" in html_of(user)
+    assert f">{run.created_by}<" not in html_of(user)
 
 
 @pytest.mark.parametrize(

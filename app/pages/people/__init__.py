@@ -1,0 +1,1 @@
+"""Pages of people: accounts, tokens, the organisation, and the audit."""

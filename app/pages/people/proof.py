@@ -1,0 +1,122 @@
+"""Refusals in a panel, and the dialog that asks to sign in again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.pages.components.buttons import button
+from app.pages.components.chips import correlation_chip_html
+from app.pages.components.fields import Field, text_field
+from app.pages.components.markup import clean, plain_html
+from app.pages.components.testids import testid
+from app.pages.shell.page_session import PageSession
+from app.state.page.refused_input import blamed_by
+from app.state.people.people_board import asks_to_sign_in
+
+Answer = TypeVar("Answer")
+WHY = "Your last sign-in is more than 15 minutes ago. Sign in again to go on."
+
+
+class Desk:
+    """The changes of one panel: each is tried, and refused at its field or above the list.
+
+    A change that needs a newer sign-in asks for the password, and is tried once more.
+    """
+
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
+        self._dialog = ProofDialog(session)
+        self._place = testid(ui.html("", sanitize=clean), "form-error").props("role=alert")
+        self.clear()
+
+    async def ask(
+        self, act: Callable[[], Awaitable[Answer]], fields: Mapping[str, Field] | None = None
+    ) -> tuple[bool, Answer | None]:
+        """Try a change; return if it was done, and its answer."""
+        self.clear()
+        for field in (fields or {}).values():
+            field.clear()
+        try:
+            return True, await self._dialog.run(act)
+        except (ApiProblem, NoAnswer) as problem:
+            if not self._session.client.is_deleted:
+                self._refuse(problem, fields or {})
+            return False, None
+
+    def clear(self) -> None:
+        """Show no refusal."""
+        self._place.set_visibility(False)
+        self._place.set_content("")
+
+    def _refuse(self, problem: ApiProblem | NoAnswer, fields: Mapping[str, Field]) -> None:
+        told = blamed_by(problem) if isinstance(problem, ApiProblem) else {}
+        blamed = {name: words for name, words in told.items() if name in fields}
+        for name, words in blamed.items():
+            fields[name].refuse(words)
+        for name in list(blamed)[:1]:
+            fields[name].go_to()
+        if not blamed:
+            words = problem.detail if isinstance(problem, ApiProblem) else str(problem)
+            chip = correlation_chip_html(problem.correlation_id)
+            html = f'<div class="banner stop"><span>{plain_html(words)}</span>{chip}</div>'
+            self._place.set_content(html)
+            self._place.set_visibility(True)
+
+
+class ProofDialog:
+    """Asks for the password, and a one-time code where there are some."""
+
+    def __init__(self, session: PageSession) -> None:
+        self._session = session
+        with ui.dialog() as self._dialog, ui.element("div").classes("sheet ask") as sheet:
+            testid(sheet, "proof-dialog")
+            self._dialog.props('aria-label="Sign in again"')
+            ui.html("Sign in again", sanitize=clean, tag="h2").classes("above")
+            ui.html(WHY, sanitize=clean, tag="p").classes("sub said")
+            self._password = secret_field("Password", "current-password", mark="proof-password")
+            self._code = text_field("One-time code", hint="If you use codes.", mark="proof-code")
+            self._code.control.props("inputmode=numeric autocomplete=one-time-code")
+            for field in (self._password, self._code):
+                field.control.on("keydown.enter", self._prove)
+            with ui.element("div").classes("foot"):
+                ui.element("span").classes("sp")
+                button("Cancel", lambda: self._dialog.submit(False), kind="bare")
+                button("Sign in", self._prove, kind="pri", mark="proof-submit")
+
+    async def run(self, act: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Do it, after a new sign-in where that is asked for. Raises ApiProblem and NoAnswer."""
+        try:
+            return await act()
+        except ApiProblem as problem:
+            if not asks_to_sign_in(problem) or not await self._ask():
+                raise
+        return await act()
+
+    async def _ask(self) -> bool:
+        for field in (self._password, self._code):
+            field.show("")
+            field.clear()
+        proved: Any = await self._dialog
+        return proved is True
+
+    async def _prove(self) -> None:
+        password, code = self._password.control.value or "", self._code.control.value or ""
+        try:
+            await self._session.api.prove(password, code)
+        except (ApiProblem, NoAnswer) as problem:
+            words = problem.detail if isinstance(problem, ApiProblem) else str(problem)
+            self._password.refuse(words)
+            self._password.go_to()
+        else:
+            self._dialog.submit(True)
+
+
+def secret_field(label: str, autocomplete: str, *, hint: str = "", mark: str = "") -> Field:
+    """Create a field for a password."""
+    field = text_field(label, hint=hint, mark=mark)
+    field.control.props(f"type=password autocomplete={autocomplete}")
+    return field
