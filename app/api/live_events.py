@@ -139,18 +139,18 @@ class _Rows:
             case RunChanged() | ProjectChanged():
                 project_id = change.project_id
             case RunEventAppended() | LogGrew() | RunReported():
-                if directory.is_single:
+                if directory.is_alone:
                     # only pages get these, and pages are limited by no project
                     return NO_PLACE
                 project_id = self.services.listing.project_of(change.run_id) or ""
             case QuotaChanged() | SubscriptionsChanged() | ItemsRead():
-                is_known = directory.is_single
+                is_known = directory.is_alone
                 return NO_PLACE if is_known else (directory.of_person(change.person_id) or "", None)
             case BulkChanged():
-                return NO_PLACE if directory.is_single else ("", None)
+                return NO_PLACE if directory.is_alone else ("", None)
             case _:
                 return NO_PLACE
-        organisation_id = None if directory.is_single else directory.of_project(project_id) or ""
+        organisation_id = None if directory.is_alone else directory.of_project(project_id) or ""
         return organisation_id, project_id
 
     def run(self, run_id: str) -> Run | None:

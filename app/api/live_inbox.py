@@ -63,7 +63,7 @@ class InboxNews:
     def _by_place(self, items: tuple[Item, ...]) -> list[tuple[str | None, list[Item]]]:
         """Return the items of each organisation; with a single one, all of them for everybody."""
         directory = self._services.directory
-        if directory.is_single:
+        if directory.is_alone or directory.is_single:
             return [(None, list(items))]
         found: dict[str, list[Item]] = {one: [] for one in directory.organisations()}
         for item in items:

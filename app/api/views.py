@@ -92,7 +92,7 @@ def run_out(run: Run, project_name: str) -> RunOut:
 def named_run_out(services: Services, run: Run, project: Project | None = None) -> RunOut:
     """Convert a run with the names of its person and of its project, unless `project` is given."""
     out = run_out(run, project.name if project else services.projects.name_of(run.project_id))
-    return out.model_copy(update={"created_by_name": services.directory.name_of(run.created_by)})
+    return out.model_copy(update={"created_by_name": services.directory.names.get(run.created_by)})
 
 
 def run_item(run: ListedRun, project_name: str) -> RunItem:

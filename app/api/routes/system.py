@@ -167,14 +167,14 @@ def routes(services: Services) -> APIRouter:
 
 
 def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
-    name_of = services.directory.organisation_name
+    names, own = services.directory.organisation_names, visitor.organisation_id
     general = deeds_of(visitor)
     more = {one: deeds_of(visitor, one) for one in visitor.project_roles}
     return {
         "person": visitor.name,
         "person_id": visitor.person_id,
         "role": visitor.role,
-        "organisation": _known(lambda: name_of(visitor.organisation_id)) or visitor.organisation_id,
+        "organisation": names.get(own, own),
         "organisation_id": visitor.organisation_id,
         "may": general,
         "may_in": {one: its for one, its in more.items() if its != general},

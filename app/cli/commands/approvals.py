@@ -14,11 +14,11 @@ from app.cli.output.terminal import Painted, Piece, err, out, print_json
 from app.domain.ids import SEEN, shorten
 from app.domain.projects.approvals import ApprovalKind, ApprovalState
 
-Ids = Annotated[
-    list[str],
+Id = Annotated[
+    str,
     typer.Argument(
-        metavar="ID...",
-        help=f"The approvals, or endings of their ids of {SEEN} or more characters.",
+        metavar="ID",
+        help=f"The approval, or the ending of its id of {SEEN} or more characters.",
         show_default=False,
     ),
 ]
@@ -58,41 +58,38 @@ def list_approvals(
 
 
 def approve(
-    ids: Ids,
+    approval: Id,
     comment: Annotated[str, typer.Option(help="What there is to say about it.")] = "",
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Approve starts or merges."""
+    """Approve a start or a merge."""
     server = connect(data_dir)
-    for one in _full(server, ids):
-        _print_answered(server, approval_calls.approve(one, comment), json_only=json_only)
+    call = approval_calls.approve(_full(server, approval), comment)
+    _print_answered(server, call, json_only=json_only)
 
 
 def reject(
-    ids: Ids,
+    approval: Id,
     comment: Annotated[str, typer.Option(help="The reason.", show_default=False)],
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Reject starts or merges, for a reason: a run is stopped, a change not merged."""
+    """Reject a start or a merge, for a reason."""
     server = connect(data_dir)
-    for one in _full(server, ids):
-        _print_answered(server, approval_calls.reject(one, comment), json_only=json_only)
+    call = approval_calls.reject(_full(server, approval), comment)
+    _print_answered(server, call, json_only=json_only)
 
 
-def _full(server: Server, ids: list[str]) -> list[str]:
-    """Return full ids; an ending is looked for among the newest that are pending."""
-    if all(one.startswith("approval_") for one in ids):
-        return ids
+def _full(server: Server, approval: str) -> str:
+    """Return a full id; an ending is looked for among the newest that are pending."""
+    if approval.startswith("approval_"):
+        return approval
+    ending = approval.lstrip("…")
     known = [one["id"] for one in server.ask(approval_calls.approvals())["items"]]
-    found: list[str] = []
-    for one in ids:
-        ending = one.lstrip("…")
-        matches = [id_ for id_ in known if len(ending) >= SEEN and id_.endswith(ending)]
-        # what is not known is left to the server's sentence
-        found.append(matches[0] if len(matches) == 1 else one)
-    return found
+    matches = [id_ for id_ in known if len(ending) >= SEEN and id_.endswith(ending)]
+    # what is not known is left to the server's sentence
+    return matches[0] if len(matches) == 1 else approval
 
 
 def _print_answered(server: Server, call: Call[Any], *, json_only: bool) -> None:

@@ -16,14 +16,17 @@ from sqlalchemy import (
     Text,
     bindparam,
     cast,
+    delete,
     func,
     inspect,
     literal,
     select,
     type_coerce,
 )
+from sqlmodel import col
 
-from app.records.tables import Setting
+from app.records.tables import Organisation, Setting
+from app.records.tables.people import DEFAULT_ORGANISATION
 
 MANY = 500
 
@@ -31,9 +34,13 @@ MANY = 500
 def copy_rows(source: Connection, target: Connection) -> int:
     """Copy all rows that a connection sees into another's empty tables; return how many.
 
+    The organisation that every schema begins with is not counted.
+
     JSON is copied as text, so that it stays identical, and SQL NULL stays NULL. The caller commits.
     """
     seen = source.execution_options(yield_per=MANY)
+    # every schema begins with it
+    target.execute(delete(Organisation).where(col(Organisation.id) == DEFAULT_ORGANISATION))
     copied = 0
     for table in Setting.metadata.sorted_tables:
         into = _insertion(table, target)
@@ -41,15 +48,17 @@ def copy_rows(source: Connection, target: Connection) -> int:
             target.execute(into, [dict(row) for row in rows])
             copied += len(rows)
     _number_on(target)
-    return copied
+    return copied - 1
 
 
 def count_rows(connection: Connection) -> int:
-    """Count the rows of all of Runyard's tables."""
+    """Count the rows of all of Runyard's tables, without the organisation of every schema."""
     there = set(inspect(connection).get_table_names())
     known = [table for table in Setting.metadata.sorted_tables if table.name in there]
     counts = (select(func.count()).select_from(table) for table in known)
-    return sum(connection.scalars(count).one() for count in counts)
+    found = sum(connection.scalars(count).one() for count in counts)
+    has_organisation = "organisation" in there
+    return found - 1 if has_organisation else found
 
 
 def _selection(table: Table) -> Select[Any]:

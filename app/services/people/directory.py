@@ -38,6 +38,9 @@ class Directory:
         self._is_stale = True
         # True while it is certain that there is one organisation
         self.is_alone = False
+        # names for screens, by id, as of the last look
+        self.names: Mapping[str, str] = {}
+        self.organisation_names: Mapping[str, str] = {}
         self._changes = 0
         feed.subscribe(self._on_change, (ProjectNamed, PeopleChanged, FeedBroke))
 
@@ -58,10 +61,6 @@ class Directory:
     def organisations(self) -> Sequence[str]:
         """Return the ids of all organisations."""
         return list(self._read().organisations)
-
-    def organisation_name(self, organisation_id: str) -> str:
-        """Return an organisation's name, or its id if it is unknown."""
-        return self._read().organisations.get(organisation_id, organisation_id)
 
     def name_of(self, person_id: str) -> str:
         """Return a person's name for screens, or the id if it is unknown."""
@@ -110,6 +109,7 @@ class Directory:
             self._known = fresh
             # a change during the read must not be hidden by the result
             self._is_stale = changes != self._changes
+            self.names, self.organisation_names = fresh.names, fresh.organisations
             self.is_alone = not self._is_stale and len(fresh.organisations) == 1
         return fresh
 

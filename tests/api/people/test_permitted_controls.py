@@ -51,7 +51,7 @@ async def test_a_renamed_organisation_shows_its_new_name_at_once(town: Town) -> 
 
 async def test_the_export_has_one_line_for_each_row_with_the_names_of_people(town: Town) -> None:
     admin = town.token()
-    person = await town.join(admin, "o@x.org", role="operator", name="Olga")
+    person = await town.join(admin, "o@x.org", role="admin", name="Olga")
     assert (await person.patch("/api/v1/people/me", json={"name": "Olga O."})).is_success
     answer = await person.get("/api/v1/audit/export")
     assert answer.headers["content-type"].startswith("application/x-ndjson")
@@ -66,10 +66,14 @@ async def test_a_role_in_one_project_opens_the_audit_of_that_project_only(town: 
     project = town.add_project()
     admin = town.token()
     user = await town.join(admin, "u@x.org", role="user", projects={project.id: "operator"})
-    for path in ("audit", "audit/export"):
-        assert (await user.get(f"/api/v1/{path}")).status_code == 403
-        own = await user.get(f"/api/v1/{path}", params={"object": project.id})
-        assert own.status_code == 200
+    other = town.add_project()
+    for one in (project, other):
+        path = f"/api/v1/projects/{one.id}/afk/auto"
+        assert (await admin.put(path, json={"enabled": True})).is_success
+    seen = (await user.get("/api/v1/audit")).json()["items"]
+    assert {row["object"] for row in seen} == {project.id}
+    lines = (await user.get("/api/v1/audit/export")).text.splitlines()
+    assert {json.loads(line)["object"] for line in lines} == {project.id}
 
 
 async def test_viewers_read_no_audit(town: Town) -> None:
