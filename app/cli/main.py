@@ -43,6 +43,8 @@ class Part:
 PARTS = (
     Part(("serve", "login-link", "doctor"), "server.serve"),
     Part(("token", "logout"), "commands.access"),
+    Part(("users", "organisations"), "commands.people.users"),
+    Part(("tokens",), "commands.people.tokens"),
     Part(("demo",), "commands.demo"),
     Part(("projects",), "commands.projects"),
     Part(("forges", "secrets"), "commands.forges"),

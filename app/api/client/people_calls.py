@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -30,10 +30,16 @@ def person(person_id: str = ME) -> Call[schemas.PersonOut]:
 
 
 def invite(
-    email: str, *, name: str = "", role: str | None = None, organisation: str | None = None
+    email: str,
+    *,
+    name: str = "",
+    role: str | None = None,
+    organisation: str | None = None,
+    projects: Mapping[str, str] | None = None,
 ) -> Call[schemas.InvitedOut]:
     """Add a person, and return the link by which they set a password."""
-    told = {"email": email, "name": name, "role": role, "organisation": organisation}
+    told: dict[str, Any] = {"email": email, "name": name, "role": role}
+    told |= {"organisation": organisation, "projects": projects or None}
     return Call("POST", "/people", "InvitedOut", body=only_given(told))
 
 
@@ -94,10 +100,17 @@ def tokens(*, everybody: bool = False) -> Call[list[schemas.TokenOut]]:
     return Call("GET", "/tokens", "TokensOut", takes_items=True, params=params)
 
 
-def add_token(name: str, scopes: Sequence[str], expires_at: datetime) -> Call[schemas.NewTokenOut]:
-    """Make a token; only this answer holds its text."""
+def add_token(
+    name: str,
+    scopes: Sequence[str],
+    expires_at: datetime,
+    *,
+    projects: Sequence[str] | None = None,
+) -> Call[schemas.NewTokenOut]:
+    """Make a token, of some projects or all; only this answer holds its text."""
     body = {"name": name, "scopes": list(scopes), "expires_at": expires_at.isoformat()}
-    return Call("POST", "/tokens", "NewTokenOut", body=body)
+    told = body | only_given({"projects": projects})
+    return Call("POST", "/tokens", "NewTokenOut", body=told)
 
 
 def revoke_token(token: str) -> Call[None]:

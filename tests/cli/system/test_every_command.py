@@ -32,6 +32,8 @@ class Mill:
     asked_too: str
     branch: str
     spare: str
+    person: str
+    token: str
 
 
 # Independent of each other: no command needs an object that another one changes. `demo`, `backup`
@@ -106,6 +108,17 @@ COMMANDS: dict[str, list[str]] = {
     "notifications choices": ["--json"],
     "notifications choose": ["failed", "--project", "mill", "--json"],
     "audit list": ["--json"],
+    "users list": ["--json"],
+    "users invite": ["new@example.com", "--role", "viewer", "--in", "mill=operator", "--json"],
+    "users link": ["{person}", "--json"],
+    "users role": ["{person}", "user", "--in", "mill=operator", "--json"],
+    "users disable": ["{person}", "--json"],
+    "users enable": ["{person}", "--json"],
+    "organisations list": ["--json"],
+    "organisations add": ["acme", "--json"],
+    "tokens list": ["--json"],
+    "tokens add": ["nightly", "--scope", "runs", "-p", "mill", "--days", "7", "--json"],
+    "tokens revoke": ["{token}"],
 }
 # Commands that can only be refused here, by the server.
 REFUSED: dict[str, list[str]] = {
@@ -162,6 +175,8 @@ def mill(live: LiveShell) -> Mill:
         asked_too=asked_too[-8:],
         branch=kept["work_branch"],
         spare=str(spare),
+        person=live.run("users", "invite", "bo@example.com", "--json").json["email"],
+        token=live.run("tokens", "add", "spent", "--scope", "read", "--json").json["name"],
     )
 
 
