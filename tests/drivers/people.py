@@ -16,7 +16,10 @@ from app.api.http.app import build_api
 from app.api.http.gate import Gate
 from app.api.http.permissions import guarded
 from app.api.live import LiveStream
+from app.api.plain import forms
 from app.api.routes.people import sign_in
+from app.control_plane import ASSETS
+from app.pages.system.plain import PlainPages
 from app.records.database.database import DatabaseSilent
 from app.records.tables import Project
 from tests.fakes.planes import FakePlane
@@ -92,6 +95,8 @@ def open_town(folder: Path) -> Generator[Town]:
         services.accounts, services.clock, port=PORT, passwords=services.sign_ins
     )
     web.router.routes.extend(signing.routes)
+    plain = forms.routes(services, PlainPages(ASSETS / "plain"))
+    web.router.routes.extend(plain.routes)
     inner = guarded(web, services, {"": web.routes, "/api/v1": api.routes})
     gate = Gate(inner, accounts=services.accounts, port=PORT, now=services.clock)
     try:

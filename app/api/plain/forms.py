@@ -18,6 +18,7 @@ from app.api.http.dependencies import (
     audited_act,
     requester_of,
     require_browser,
+    require_role,
     switch_auto,
 )
 from app.api.http.gate import visitor_of
@@ -161,6 +162,7 @@ class _Forms:
         """Start a run for an issue; `keys` are the idempotency keys of the headers."""
         form = sent.read(StartForm)
         project_id = self._id_of(project)
+        require_role(self._services, sent.request, "start", project_id)
         requester = requester_of(self._services, sent.request, *keys, form.x_idempotency_key)
         accepted = self._services.afk.start(
             project_id, form.issue, requester, self._services.clock()

@@ -16,7 +16,7 @@ from app.records.tables import Organisation, Person, SignIn
 from app.records.tables.people import DEFAULT_ORGANISATION
 from app.services.people.accounts import Accounts
 from app.services.people.directory import Directory
-from app.services.people.sign_in import INVITATION_LIFETIME
+from app.services.people.sign_in import INVITATION_LIFETIME, OF_THE_MACHINE
 from app.services.people.visitor import Visitor
 
 MOST_NAME = 100
@@ -128,8 +128,11 @@ class People:
         return member, self._invitation(person.id, now)
 
     def invite_again(self, by: Visitor, person_id: str, now: datetime) -> Invitation:
-        """Return a new link by which a person sets a password once. Raises NotFound."""
-        return self._invitation(self.find(by, person_id).person.id, now)
+        """Return a new link by which a person sets a password once. Raises NotFound, Invalid."""
+        person = self.find(by, person_id).person
+        if person.email is None:
+            raise Invalid(OF_THE_MACHINE)
+        return self._invitation(person.id, now)
 
     def change(
         self,

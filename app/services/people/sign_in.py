@@ -27,6 +27,10 @@ CODE_SECONDS = 30
 WINDOW = 1
 RECOVERY_CODES = 10
 ISSUER = "Runyard"
+OF_THE_MACHINE = (
+    "This account belongs to the machine and has no e-mail address to sign in with: invite "
+    "yourself as a person."
+)
 
 
 class WrongPassword(Refusal):
@@ -134,6 +138,8 @@ class SignInService:
     ) -> None:
         """Replace one's password, and end one's other sessions. Raises a Refusal."""
         person = self._own(person_id)
+        if person.email is None:
+            raise Invalid(OF_THE_MACHINE)
         if person.password_hash is not None:
             account = person.email or ""
             if wait := self._throttle.begin(account, None, now):

@@ -150,3 +150,27 @@ async def test_short_and_common_passwords_are_refused(town: Town, password: str)
     sent = urlencode({"token": path.partition("token=")[2], "password": PASSWORD})
     taken = await town.caller(**OWN).post("/login/invitation", content=sent, headers=FORM)
     assert taken.status_code == 303
+
+
+async def test_a_role_in_one_project_starts_nothing_in_another_by_a_plain_form(town: Town) -> None:
+    mine, other = town.add_project(), town.add_project()
+    admin = town.token()
+    person = await town.join(admin, "u@x.org", role="viewer", projects={mine.id: "user"})
+    page = (await person.get("/plain", headers={"Accept": "text/html"})).text
+    csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
+    for project, is_refused in ((other, True), (mine, False)):
+        town.plane.add_issue(project)
+        sent = urlencode({"csrf": csrf})
+        answer = await person.post(f"/afk/start/{project.id}", content=sent, headers=FORM)
+        assert (answer.status_code == 403) == is_refused, answer.text
+        listed = await admin.get("/api/v1/runs", params={"project_id": project.id})
+        assert (listed.json()["items"] == []) == is_refused
+
+
+async def test_the_account_of_the_machine_gets_no_password(town: Town) -> None:
+    local = town.token()
+    me = (await local.get("/api/v1/people/me")).json()["id"]
+    admin = await town.join(local, "a@x.org", role="admin")
+    refused = await admin.post(f"/api/v1/people/{me}/invitation")
+    assert refused.status_code == 422
+    assert "belongs to the machine" in refused.json()["detail"]
