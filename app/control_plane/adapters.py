@@ -40,6 +40,7 @@ from app.domain.secret_masks import Secret, secret_in
 from app.folder_locks import LINK_LOCK, holder_of
 from app.records.database.database import Database, DatabaseSilent
 from app.records.database.sqlite_files import file_of
+from app.records.people.reach import within
 from app.records.projects.forge_ledger import ForgeLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.tables import ForgeServer
@@ -104,7 +105,8 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
 def _forges_in(ledger: ForgeLedger) -> list[ForgeServer] | None:
     """Return the stored forges, None if the database does not answer."""
     try:
-        return ledger.all()
+        with within(None):  # the adapters keep them for everybody
+            return ledger.all()
     except DatabaseSilent:
         return None
 

@@ -31,7 +31,8 @@ from app.services.rows import DatabaseSilent, within
 # reading that needs more than the role of a viewer
 _READS = (
     (re.compile(r"/api/v1/audit(?:/export)?\Z|/audit\Z"), "read_audit"),
-    (re.compile(r"/api/v1/(?:doctor|retention|origins/forge)\Z|/metrics\Z"), "read_doctor"),
+    (re.compile(r"/api/v1/(?:doctor|retention)\Z|/metrics\Z"), "read_doctor"),
+    (re.compile(r"/api/v1/origins/forge\Z"), "add_project"),
     (re.compile(r"/api/v1/origins\Z"), "read_machine"),
 )
 _PERSON = re.compile(r"/api/v1/people(?:/([^/]+)(?:/.*)?)?\Z")
@@ -102,10 +103,12 @@ class Permissions:
     def _deed_of(self, path: str, method: str, visitor: Visitor) -> str:
         if person := _PERSON.match(path):
             is_own = person[1] in (ME, visitor.person_id)
-            if is_own:
+            if is_own and not path.endswith("/invitation"):
                 return _MINE.get(method, "change_myself")
             if method in SAFE_METHODS:
                 return "read_people"
+            if path.endswith("/invitation"):
+                return "invite_again"
             return "change_person" if person[1] else "add_person"
         if method in SAFE_METHODS:
             return next((deed for ways, deed in _READS if ways.match(path)), READ)

@@ -21,6 +21,8 @@ from app.api.schemas import (
 )
 from app.api.views import named_run_out
 from app.services.container import Services
+from app.services.limits.usage_limits import HoldView
+from app.services.rows import current_reach
 
 log = structlog.get_logger()
 
@@ -77,17 +79,21 @@ def routes(services: Services) -> APIRouter:
 
 def _holds(services: Services) -> AccountHolds:
     views = services.limits.views(services.clock())
-    return AccountHolds(
-        items=[
-            AccountHoldOut(
-                **{name: getattr(view.hold, name) for name in _SAME},
-                stand=view.stand.value,
-                waiting=view.waiting,
-                sentence=view.sentence,
-            )
-            for view in views
-        ]
+    return AccountHolds(items=[_hold(services, view) for view in views])
+
+
+def _hold(services: Services, view: HoldView) -> AccountHoldOut:
+    out = AccountHoldOut(
+        **{name: getattr(view.hold, name) for name in _SAME},
+        stand=view.stand.value,
+        waiting=view.waiting,
+        sentence=view.sentence,
     )
+    if current_reach() is None or services.listing.find_or_none(out.run_id) is not None:
+        return out
+    # accounts are shared: the words of a run that this person may not see are not
+    hidden = {"evidence": "", "run_id": "", "probe_run_id": None}
+    return out.model_copy(update=hidden)
 
 
 def key_routes(services: Services) -> APIRouter:

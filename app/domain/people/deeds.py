@@ -40,10 +40,10 @@ _FORGES = Need(Role.ADMIN, Scope.ADMIN, is_general=True)
 # by the word of the audit; what no sentence of a document names is the operator's
 DEEDS: Mapping[str, Need] = {
     # everybody's: reading, and what is one's own
-    **_all(f"{READ} read set_subscription viewed sign_out", Need(Role.VIEWER, Scope.READ)),
-    **_all("add_device remove_device test_device", Need(Role.VIEWER, Scope.READ)),
+    **_all(f"{READ} read viewed", Need(Role.VIEWER, Scope.READ)),
+    **_all("set_subscription sign_out add_device remove_device test_device", _OWN),
     **_all("change_myself remove_session remove_token sign_in_again", _OWN),
-    "add_token": replace(_OWN, is_fresh=True),
+    **_all("add_token change_codes", replace(_OWN, is_fresh=True)),
     # starts, stops, retries, answers and comments
     **_all("start preview stop retry resume add_batch add_items bulk abort_bulk", _START),
     "change_run": _START,
@@ -70,6 +70,13 @@ _OTHERS = replace(_EDIT, is_general=True)
 # calls that name their project in the body: their routes ask for the role in it
 ASKED_BY_ROUTES = frozenset(
     {"start", "preview", "add_batch", "discard", "read_audit", "approve", "reject"}
+)
+
+
+# what is about the machine: for the organisation of the first start alone
+OF_THE_MACHINE = frozenset(
+    {"rotate", "rotate_secrets", "make_login_link", "lift", "test_notifications"}
+    | {"read_doctor", "read_machine"}
 )
 
 

@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from app.records.database.database import Transaction
 from app.records.feed import FindingsChanged, ForgesChanged
 from app.records.people.audit_ledger import acting_organisation, record
+from app.records.people.reach import within
 from app.records.projects.project_ledger import NameInUse
 from app.records.stores.routing import Stores
 from app.records.tables import ForgeServer, Person, Project, Setting
@@ -122,7 +123,8 @@ class ForgeLedger:
     def seal_anew(self, seal: Callable[[str], str]) -> int:
         """Encrypt every secret and the check value anew, all or none; return how many secrets."""
         count = 0
-        with self.stores.control.transaction() as tx:
+        # whoever asks: the key is that of all organisations
+        with within(None), self.stores.control.transaction() as tx:
             check = tx.get(Setting, KEY_CHECK, with_for_update=True)
             if check is not None:
                 check.value = seal(check.value)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.domain.people.deeds import DEEDS, need_of
+from app.domain.people.deeds import DEEDS, OF_THE_MACHINE, need_of
 from app.domain.people.roles import ALL_SCOPES, Role, Scope, highest
 from app.errors import Forbidden
 from app.services.rows import DEFAULT_ORGANISATION
@@ -58,6 +58,8 @@ def may(person: Visitor, deed: str, project_id: str | None = None) -> bool:
     """Return True if a person may do this in a project, or in the organisation."""
     need = need_of(deed)
     if need.scope not in person.scopes:
+        return False
+    if deed in OF_THE_MACHINE and person.organisation_id != DEFAULT_ORGANISATION:
         return False
     if person.projects is not None and project_id is not None:
         return project_id in person.projects and person.role_in(project_id).includes(need.role)

@@ -280,6 +280,8 @@ class ProjectService:
 
     def origin_problem(self, origin: str) -> str | None:
         """Return why an origin is refused; without encryption one has to be at a known forge."""
+        if self._forges.is_of_others(origin):
+            return "This address is at a forge of another organisation."
         is_plain = origin.startswith("http://")
         return origin_problem(origin, plain=is_plain and self._forges.has(origin))
 

@@ -23,6 +23,7 @@ from app.domain.tracker.forges import (
 from app.domain.words import BUILTIN
 from app.errors import ForgeUnavailable, Invalid, NameTaken, NotFound, ProjectBusy
 from app.records.feed import FeedBroke, ForgesChanged, Numbered
+from app.records.people.reach import REACH, within
 from app.records.projects.project_ledger import NameInUse
 from app.records.tables import ForgeServer
 from app.services.context import Context
@@ -79,6 +80,18 @@ class ForgeService:
     def all(self) -> list[ForgeServer]:
         """Return all forges, by name."""
         return self._ledger.all()
+
+    def is_of_others(self, origin: str) -> bool:
+        """Return True for an origin at a forge that only another organisation may use.
+
+        Its token is sent to every repository there.
+        """
+        if REACH.get() is None or not origin.startswith(SCHEMES):
+            return False
+        own = {one.id for one in self._ledger.all()}
+        with within(None):
+            others = [one for one in self._ledger.all() if one.id not in own]
+        return any(repository_name(one.url, origin) is not None for one in others)
 
     def find(self, forge: str) -> ForgeServer:
         """Return a forge by its id or name. Raises NotFound."""

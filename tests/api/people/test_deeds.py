@@ -16,8 +16,9 @@ import pytest
 from starlette.routing import compile_path
 
 from app.api.http.audit_recorder import Doing
-from app.domain.people.deeds import DEEDS
+from app.domain.people.deeds import DEEDS, OF_THE_MACHINE
 from app.domain.people.roles import ALL_SCOPES, Role, Scope
+from app.records.tables.people import DEFAULT_ORGANISATION
 from app.services.people.visitor import Visitor, may, may_somewhere
 from tests.drivers.people import Town, open_town
 
@@ -59,7 +60,8 @@ def calls() -> tuple[tuple[str, str, str], ...]:
 
 
 def someone(role: Role, **more: object) -> Visitor:
-    return Visitor("person_1", "Anna", "csrf", "org_1", role, **more)  # type: ignore[arg-type]
+    place = more.pop("organisation_id", DEFAULT_ORGANISATION)
+    return Visitor("person_1", "Anna", "csrf", place, role, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("role", Role)
@@ -67,6 +69,12 @@ def test_each_role_may_do_what_the_written_table_says(role: Role) -> None:
     assert DEEDS.keys() == expected().keys()
     for deed, roles in expected().items():
         assert may(someone(role), deed) == roles[role], deed
+
+
+def test_the_machine_is_not_for_admins_of_other_organisations() -> None:
+    admin = someone(Role.ADMIN, organisation_id="org_other")
+    for deed in expected():
+        assert may(admin, deed) == (deed not in OF_THE_MACHINE), deed
 
 
 def test_every_call_is_in_the_written_table() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pyotp.totp import TOTP
 
 from app.records.tables import Project
 from tests.drivers.people import Town, open_town
@@ -111,7 +112,8 @@ async def test_lists_and_counts_hold_nothing_of_another_organisation(two: Two) -
         if path in ("/events", "/origins", "/origins/forge", "/quota/concurrency", "/push/key"):
             continue
         answer = await two.there.get(f"/api/v1{path}")
-        assert answer.status_code in (200, 422), (path, answer.text)
+        is_machines = path in ("/doctor", "/retention")
+        assert answer.status_code == 403 if is_machines else answer.status_code in (200, 422), path
         wrong += [f"{path} tells {one}" for one in traces if one in answer.text]
     assert not wrong, "\n".join(wrong)
     assert (await two.there.get("/api/v1/runs")).json()["items"] == []
@@ -156,3 +158,19 @@ async def test_only_admins_of_the_first_organisation_make_others(two: Two) -> No
     assert refused.status_code == 403
     listed = (await two.there.get("/api/v1/organisations")).json()["items"]
     assert [one["name"] for one in listed] == ["acme"]
+
+
+async def test_the_machine_belongs_to_the_first_organisation(two: Two) -> None:
+    for path in ("token/rotate", "secrets/rotate", "login-links", "notifications/test"):
+        refused = await two.there.post(f"/api/v1/{path}")
+        assert refused.status_code == 403, path
+    body = {"agent": "claude", "family": ""}
+    assert (await two.there.post("/api/v1/quota/accounts/lift", json=body)).status_code == 403
+
+
+async def test_secrets_of_all_organisations_are_encrypted_anew_together(two: Two) -> None:
+    secret = (await two.there.post("/api/v1/people/me/codes")).json()["secret"]
+    assert (await two.here.post("/api/v1/secrets/rotate")).status_code == 200
+    code = TOTP(secret).at(two.town.plane.clock())
+    confirmed = await two.there.put("/api/v1/people/me/codes", json={"code": code})
+    assert confirmed.status_code == 200, confirmed.text

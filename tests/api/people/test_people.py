@@ -174,3 +174,20 @@ async def test_the_account_of_the_machine_gets_no_password(town: Town) -> None:
     refused = await admin.post(f"/api/v1/people/{me}/invitation")
     assert refused.status_code == 422
     assert "belongs to the machine" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+async def test_nobody_makes_an_invitation_for_themselves(town: Town, role: str) -> None:
+    person = await town.join(town.token(), "p@x.org", role=role)
+    me = (await person.get("/api/v1/people/me")).json()["id"]
+    for name in ("me", me):
+        refused = await person.post(f"/api/v1/people/{name}/invitation")
+        assert refused.status_code == 403
+
+
+async def test_codes_are_not_taken_away_by_an_old_sign_in(town: Town) -> None:
+    person = await town.join(town.token(), "p@x.org", role="user")
+    assert (await person.post("/api/v1/people/me/codes")).status_code == 200
+    town.plane.clock.advance(16 * 60)
+    assert (await person.delete("/api/v1/people/me/codes")).status_code == 403
+    assert (await person.post("/api/v1/people/me/codes")).status_code == 403

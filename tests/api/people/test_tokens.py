@@ -135,3 +135,23 @@ async def test_tries_at_the_same_time_do_not_share_a_turn(town: Town) -> None:
     tries = (town.sign_in("a@x.org", "a wrong password") for _ in range(12))
     answers = await asyncio.gather(*tries)
     assert sorted(one.status_code for one in answers) == [401] * 5 + [429] * 7
+
+
+async def test_a_token_makes_no_sign_in_link_and_registers_no_device(town: Town) -> None:
+    person = await town.join(town.token(), "a@x.org", role="admin")
+    strong, _ = await made(town, person, scopes=["read", "runs", "review", "admin"])
+    assert (await strong.post("/api/v1/login-links")).status_code == 403
+    reads, _ = await made(town, person, name="reads")
+    assert (await reads.post("/api/v1/push/subscriptions", json={})).status_code == 403
+    assert (await reads.post("/api/v1/logout", json={"everywhere": True})).status_code == 403
+
+
+async def test_a_token_of_a_project_reads_the_audit_of_that_project_only(town: Town) -> None:
+    mine, other = town.add_project(), town.add_project()
+    person = await town.join(town.token(), "a@x.org", role="admin")
+    for project in (mine, other):
+        path = f"/api/v1/projects/{project.id}/afk/auto"
+        assert (await person.put(path, json={"enabled": True})).is_success
+    program, _ = await made(town, person, projects=[mine.id])
+    rows = (await program.get("/api/v1/audit")).json()["items"]
+    assert {row["object"] for row in rows} == {mine.id}

@@ -34,6 +34,8 @@ def asked_of(
     is_admin, is_operator = by.role is Role.ADMIN, by.role.includes(Role.OPERATOR)
     own = frozenset(one for one, role in by.project_roles.items() if role.includes(Role.OPERATOR))
     projects = None if is_operator else own
+    if by.projects is not None:  # of a token
+        projects = by.projects if projects is None else by.projects & projects
     return AuditFilter(person, deed, object, since, is_work=not is_admin, projects=projects)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from app.api.http.dependencies import own_address
+from app.api.http.dependencies import own_address, require_role
 from app.api.http.gate import cookie_name, visitor_of
 from app.api.http.permissions import ME
 from app.api.http.request_info import SIGN_IN_PATH
@@ -194,6 +194,7 @@ def _own_routes(services: Services, cookie: str) -> APIRouter:
     @router.post("/people/me/codes")
     def begin_codes(request: Request) -> CodesOut:
         """A secret for an authenticator app; it counts once you have sent a code of it."""
+        require_role(services, request, "change_codes", None)
         person_id, _ = _in_a_browser(request, cookie)
         return CodesOut.model_validate(desk.begin_codes(person_id))
 
@@ -206,6 +207,7 @@ def _own_routes(services: Services, cookie: str) -> APIRouter:
     @router.delete("/people/me/codes", status_code=204)
     def remove_codes(request: Request) -> None:
         """Ask for no one-time codes any more."""
+        require_role(services, request, "change_codes", None)
         person_id, _ = _in_a_browser(request, cookie)
         desk.remove_codes(person_id)
 

@@ -32,6 +32,7 @@ NO_LINK = (
     "While a project is unsandboxed, its agents can read the token: for a sign-in link, run "
     "`runyard login-link` on the server's machine, in a terminal of yours."
 )
+ONLY_LOCAL = "Only the token of the data folder makes a sign-in link, no other one."
 _YES = frozenset({"1", "true", "on", "yes"})
 
 
@@ -197,7 +198,10 @@ def api_routes(
         While a project is unsandboxed, the token cannot get one: only `runyard login-link` on this
         machine, outside of runs, can.
         """
-        if visitor_of(request).csrf is None and not rule.lets_link_be_made():
+        visitor = visitor_of(request)
+        if visitor.csrf is None and visitor.access_id is not None:
+            raise Forbidden(ONLY_LOCAL)
+        if visitor.csrf is None and not rule.lets_link_be_made():
             raise BrowserNeeded(NO_LINK, page=own_address(request, SIGN_IN_PATH))
         token = accounts.make_link_token(now())
         return LoginLink(url=f"{own_address(request, SIGN_IN_PATH)}?token={token}")
