@@ -28,6 +28,7 @@ PLACES = {"limits", "autoland"}
 ACTS = {"origin", "archived", "sandbox_notice", "suggested_checks"}
 # columns that the server fills
 OWN_COLUMNS = {
+    "organisation_id",
     *("id", "origin", "sandbox_chosen", "sandbox_notice", "state", "state_because", "strikes"),
     *("paused_because", "origin_because", "origin_since", "unreachable", "known_branches"),
     *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),

@@ -47,7 +47,7 @@ _FOUND = frozenset(
         *("id", "state", "state_because", "strikes", "paused_because", "known_branches"),
         *("next_number", "archived_at", "created_at", "checks_error", "suggested_checks"),
         *(CHANGED_AT, "prompt_version", "default_template", "forge_hold"),
-        *("trusted_commit", "judged_commit", "trust_hold"),
+        *("trusted_commit", "judged_commit", "trust_hold", "organisation_id"),
     }
 )
 

@@ -104,6 +104,9 @@ class Directory:
         except DatabaseSilent:
             if known is None:
                 raise
+            with self._lock:
+                # once the database answers again, a change is announced
+                self._is_stale, self.is_alone = False, len(known.organisations) == 1
             return known
         with self._lock:
             self._known = fresh

@@ -50,6 +50,7 @@ def test_a_start_by_a_script_tells_who_by_which_way_and_what_it_made(
         "id": 0,
         "at": "",
         "person": started.json()["created_by"],
+        "person_name": "operator",
         "role": "admin",
         "via": "token",
         "token": "local",

@@ -215,6 +215,8 @@ def test_the_list_answers_what_the_run_answers_but_its_task(
     assert set(listed) == {"items", "next_cursor", "prev_cursor", "looked_among"}
     whole = shop.api.get(f"/runs/{many[0]['id']}").json()
     assert whole.pop("task") == "ended"
+    # lists do not say it
+    assert whole.pop("created_by_name") == "operator"
     assert listed["items"][0] == whole
 
 

@@ -21,7 +21,8 @@ from tests.drivers.cli.shells import Shell
 from tests.drivers.servers.processes import RunyardServer, free_port, fresh_server
 from tests.drivers.web.web_doors import raw_answer
 
-OPEN = {"/healthz", "/readyz", "/login"}
+# the manifest and the service worker are the same for everybody
+OPEN = {"/healthz", "/readyz", "/login", "/manifest.webmanifest", "/sw.js"}
 SOCKET_PATH = "/_nicegui_ws/socket.io/?EIO=4&transport="
 LISTENS = "0A"
 LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
@@ -44,7 +45,7 @@ def listed(routes, before=""):
             yield path, sorted(getattr(route, "methods", None) or ["GET"])
 
 settings = load_settings(data_dir=Path(sys.argv[1]))
-print(json.dumps(list(listed(build_gate(ControlPlane(settings))._app._app.routes))))
+print(json.dumps(list(listed(build_gate(ControlPlane(settings))._app._app._app.routes))))
 """
 
 

@@ -205,7 +205,32 @@ SYSTEM_CALLS = (
     Call("POST", "/logout", NEITHER),
     Call("POST", "/token/rotate", NEITHER, 204),
 )
-API_CALLS = (*RUN_CALLS, *MANY_CALLS, *PROJECT_CALLS, *SYSTEM_CALLS)
+NAMELESS, PASSWORD = {"name": ""}, {"password": "none"}
+TOKEN = {"name": "robot", "scopes": ["read"]}
+PEOPLE_CALLS = (
+    Call("GET", "/audit/export", CONTROL),
+    Call("GET", "/organisations", CONTROL),
+    Call("POST", "/organisations", NEITHER, 422, NAMELESS),
+    Call("PATCH", "/organisations/{organisation_id}", CONTROL, 404, NAMELESS),
+    Call("GET", "/people", CONTROL),
+    Call("POST", "/people", NEITHER, 422, {"email": "none"}),
+    Call("GET", "/people/{person_id}", CONTROL, 404),
+    Call("PATCH", "/people/{person_id}", CONTROL, 404, {"role": "user"}),
+    Call("POST", "/people/{person_id}/invitation", CONTROL, 404),
+    Call("GET", "/people/{person_id}/sessions", CONTROL, 404),
+    Call("DELETE", "/people/{person_id}/sessions", CONTROL, 404),
+    Call("DELETE", "/people/{person_id}/sessions/{session_id}", CONTROL, 404),
+    # in a browser only
+    Call("PUT", "/people/me/password", NEITHER, 403, PASSWORD),
+    Call("POST", "/people/me/proof", NEITHER, 403, PASSWORD),
+    Call("POST", "/people/me/codes", NEITHER, 403),
+    Call("PUT", "/people/me/codes", NEITHER, 403, {"code": "0"}),
+    Call("DELETE", "/people/me/codes", NEITHER, 403),
+    Call("GET", "/tokens", CONTROL),
+    Call("POST", "/tokens", CONTROL, 201, TOKEN),
+    Call("DELETE", "/tokens/{token_id}", CONTROL, 404),
+)
+API_CALLS = (*PEOPLE_CALLS, *RUN_CALLS, *MANY_CALLS, *PROJECT_CALLS, *SYSTEM_CALLS)
 
 FORM = (("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "text/html"))
 CARD = (FORM[0], ("X-Runyard-Fragment", "1"))
@@ -217,6 +242,8 @@ OPEN_CALLS = (
     Call("GET", "/login", NEITHER, 401),
     # redirects to the host name of the pages
     Call("POST", "/login", NEITHER, 307, b"token=none", headers=FORM),
+    Call("GET", "/login/invitation", CONTROL, 401),
+    Call("POST", "/login/invitation", NEITHER, 307, b"token=none", headers=FORM),
     Call("POST", "/logout", NEITHER, 303),
     Call("GET", "/plain", BOTH, headers=PAGE),
     Call("POST", "/afk/start/{project:path}", BOTH, 303, b"", headers=FORM),

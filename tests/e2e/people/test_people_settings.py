@@ -136,7 +136,7 @@ def test_operators_read_the_audit_and_viewers_do_not(
     join: Join, server: RunyardServer, consoles: Consoles
 ) -> None:
     consoles.expect("403")
-    page = join("olga@example.com", role="operator", name="Olga")
+    page = join("olga@example.com", role="admin", name="Olga")
     page.goto(f"{server.url}/me")
     page.get_by_test_id("me-name").fill("Olga O.")
     page.get_by_test_id("me-save-name").click()
@@ -144,7 +144,7 @@ def test_operators_read_the_audit_and_viewers_do_not(
     page.goto(f"{server.url}/settings")
     page.get_by_test_id("to-audit").click()
     mine = page.get_by_test_id("audit-row").filter(has_text="Olga O.")
-    expect(mine.first).to_contain_text("operator")
+    expect(mine.first).to_contain_text("admin")
     mine.first.get_by_role("link", name="Olga O.").click()
     page.wait_for_url(re.compile("person="))
     expect(page.get_by_test_id("audit-row").first).to_contain_text("Olga O.")

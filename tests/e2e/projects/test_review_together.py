@@ -31,6 +31,10 @@ def link_for_bob(server: RunyardServer) -> str:
             " select 'person_bob', 'bob', created_at from person limit 1"
         )
         database.execute(
+            "insert or ignore into membership (person_id, organisation_id, role)"
+            " select 'person_bob', id, 'admin' from organisation"
+        )
+        database.execute(
             "update login_link set person_id = 'person_bob' where token_hash ="
             " (select token_hash from login_link order by created_at desc limit 1)"
         )

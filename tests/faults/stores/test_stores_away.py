@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.api.http.request_info import SIGN_IN_PATH
+from app.api.http.request_info import INVITATION_PATH, SIGN_IN_PATH
 from tests.builders.databases import POSTGRESQL, one_postgres, shared_database
 from tests.drivers.servers.store_needs import (
     API_CALLS,
@@ -215,10 +215,14 @@ def walk(scene: Scene, calls: Iterable[Call], away: str) -> list[str]:
 # --- the tests ------------------------------------------------------------------------------------
 
 
+WEB_ROUTES = ("routes/system", "routes/people/sign_in", "plain/forms")
+NAMED = {"SIGN_IN_PATH": SIGN_IN_PATH, "INVITATION_PATH": INVITATION_PATH}
+
+
 def address_in(mark: ast.Call) -> str:
     """Return the path in a route decorator."""
     [address] = mark.args
-    return SIGN_IN_PATH if isinstance(address, ast.Name) else str(ast.literal_eval(address))
+    return NAMED[address.id] if isinstance(address, ast.Name) else str(ast.literal_eval(address))
 
 
 def test_every_address_has_its_row(pair: Scene) -> None:
@@ -229,7 +233,10 @@ def test_every_address_has_its_row(pair: Scene) -> None:
         (str(mark.func.attr).upper(), address_in(mark))  # type: ignore[attr-defined]
         for source in sources()
         if source.name
-        in {f"app/api/{name}.py" for name in ("routes/system", "routes/sign_in", "plain/forms")}
+        in {
+            f"app/api/{name}.py"
+            for name in ("routes/system", "routes/people/sign_in", "plain/forms")
+        }
         for node in ast.walk(source.tree)
         if isinstance(node, ast.FunctionDef)
         for mark in node.decorator_list

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -60,7 +60,10 @@ def routes(services: Services) -> APIRouter:
     def export(wanted: Asked) -> StreamingResponse:
         """The same rows without pages: one line of JSON for each, the newest first."""
         name = {"Content-Disposition": 'attachment; filename="audit.ndjson"'}
-        return StreamingResponse(_lines(services, wanted), media_type=NDJSON, headers=name)
+        # read first: an answer that has begun cannot say that the database is silent
+        rows, cursor = services.audit.page(wanted, limit=PIECE, cursor=None)
+        lines = _lines(services, wanted, rows, cursor)
+        return StreamingResponse(lines, media_type=NDJSON, headers=name)
 
     return router
 
@@ -73,11 +76,12 @@ def row_out(services: Services, row: Audit) -> AuditRow:
     return out.model_copy(update={"person_name": services.directory.name_of(row.person)})
 
 
-def _lines(services: Services, wanted: AuditFilter) -> Iterator[str]:
-    cursor: str | None = None
+def _lines(
+    services: Services, wanted: AuditFilter, rows: Sequence[Audit], cursor: str | None
+) -> Iterator[str]:
     while True:
-        rows, cursor = services.audit.page(wanted, limit=PIECE, cursor=cursor)
         for row in rows:
             yield row_out(services, row).model_dump_json() + "\n"
         if cursor is None:
             return
+        rows, cursor = services.audit.page(wanted, limit=PIECE, cursor=cursor)
