@@ -40,7 +40,7 @@ from app.domain.secret_masks import Secret, secret_in
 from app.folder_locks import LINK_LOCK, holder_of
 from app.records.database.database import Database, DatabaseSilent
 from app.records.database.sqlite_files import file_of
-from app.records.people.reach import within
+from app.records.people.reach import REACH
 from app.records.projects.forge_ledger import ForgeLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.tables import ForgeServer
@@ -104,11 +104,13 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
 
 def _forges_in(ledger: ForgeLedger) -> list[ForgeServer] | None:
     """Return the stored forges, None if the database does not answer."""
+    mark = REACH.set(None)  # the adapters keep them for everybody
     try:
-        with within(None):  # the adapters keep them for everybody
-            return ledger.all()
+        return ledger.all()
     except DatabaseSilent:
         return None
+    finally:
+        REACH.reset(mark)
 
 
 def _machine(settings: Settings, git: Git) -> Machine:
