@@ -12,8 +12,7 @@ from fastapi import Depends, FastAPI, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.http import problems
-from app.api.http.dependencies import KnownWords
-from app.api.http.duplicate_names import refuse_doubled_names
+from app.api.http.dependencies import KnownWords, refuse_doubled_names
 from app.api.http.openapi import describe
 from app.api.live import LiveStream
 from app.api.routes import (

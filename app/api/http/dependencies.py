@@ -1,9 +1,10 @@
-"""Helpers shared by routes: requester, audit deed, browser check, run order, unknown parameters."""
+"""Helpers shared by routes: requester, audit deed, browser check, run order, odd names."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Header, Request, Response
@@ -28,6 +29,7 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=300)]
 
 
+TWICE = "This is given twice."
 MAX_NAMED = 20
 MAX_WORD = 100
 
@@ -150,6 +152,41 @@ class KnownWords:
             known = frozenset(one.alias for one in given if isinstance(one.field_info, Query))
             self._known[id(route)] = known
         return known
+
+
+def read_json(text: bytes) -> tuple[Any, list[str]]:
+    """Return the parsed JSON and the sorted names that occur twice within one of its objects.
+
+    Raises ValueError, RecursionError.
+    """
+    doubled: set[str] = set()
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            seen: set[str] = set()
+            for name, _ in pairs:
+                (doubled if name in seen else seen).add(name)
+        return found
+
+    told = json.loads(text.decode(), object_pairs_hook=note)
+    return told, sorted(name.encode(errors="replace").decode() for name in doubled)
+
+
+async def refuse_doubled_names(request: Request) -> None:
+    """Refuse a JSON body with duplicate names. Raises Invalid.
+
+    Lines of NDJSON are checked one by one where they are parsed.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        return
+    try:
+        _, doubled = read_json(await request.body())
+    except (ValueError, RecursionError):
+        return  # malformed JSON is reported by the validation that follows
+    if doubled:
+        raise Invalid.fields({name[:MAX_WORD]: TWICE for name in doubled[:MAX_NAMED]})
 
 
 def order_of(wishes: RunWishes, project_id: str) -> RunRequest:

@@ -10,8 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.api.http.dependencies import order_of
-from app.api.http.duplicate_names import TWICE, read_json
+from app.api.http.dependencies import TWICE, order_of, read_json
 from app.api.schemas import BatchLine
 from app.api.schemas.sentences import sentence_of
 from app.domain.formatting import size_words
