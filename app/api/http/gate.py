@@ -274,7 +274,7 @@ class Gate:
             page = pages.sign_in_page(
                 self._command,
                 after_form=call.is_plain_form,
-                ways=self._ways(),
+                with_password=self._accounts.has_passwords,
             )
             answer = page if call.wants_page else answer_for(error)
             answer.headers["WWW-Authenticate"] = "Bearer"
@@ -286,9 +286,6 @@ class Gate:
             return answer_to(call, error)
         log.error("request_failed", method=call.method, path=call.path, exc_info=error)
         return pages.fault_page() if call.wants_page else fault_answer()
-
-    def _ways(self) -> pages.SignInWays:
-        return pages.SignInWays(password=self._accounts.has_passwords, oidc=self._accounts.has_oidc)
 
     def _headers_for(self, call: RequestInfo) -> Headers:
         headers = [

@@ -10,9 +10,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READ_METHODS = frozenset({"GET", "HEAD"})
 SIGN_IN_PATH = "/login"
 INVITATION_PATH = "/login/invitation"
-OIDC_PATH, OIDC_CALLBACK = "/login/oidc", "/login/oidc/callback"
-SIGN_IN_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH, OIDC_PATH, OIDC_CALLBACK})
-FORM_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH})
+SIGN_IN_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH})
 # the manifest and the service worker of the pages are the same for everybody
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/manifest.webmanifest", "/sw.js", *SIGN_IN_PATHS})
 OPEN_FOLDER = "/assets/"
@@ -130,7 +128,7 @@ class RequestInfo:
     @property
     def posts_secret(self) -> bool:
         """True for a form that posts a password or a one-time secret to sign a browser in."""
-        return not self.is_socket and self.path in FORM_PATHS and self.is_plain_form
+        return not self.is_socket and self.path in SIGN_IN_PATHS and self.is_plain_form
 
     @property
     def is_from_a_file(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from html import escape
 from string import Template
 
@@ -79,27 +78,16 @@ def _how(sentence: str, command: str) -> str:
     return f"{sentence}\n{_HOW.replace('$command', escape(command))}"
 
 
-@dataclass(frozen=True)
-class SignInWays:
-    """The ways to sign in beside a link: a password, and OpenID Connect."""
-
-    password: bool = False
-    oidc: bool = False
-
-
-NO_WAYS = SignInWays()
-
-
 def sign_in_page(
-    command: str, *, after_form: bool = False, ways: SignInWays = NO_WAYS
+    command: str, *, after_form: bool = False, with_password: bool = False
 ) -> HTMLResponse:
-    """Build the 401 page on how to sign in: by `command`, and in other ways that there are.
+    """Build the 401 page on how to sign in: by `command`, or with a password.
 
     `after_form` adds that the submitted form changed nothing.
     """
-    if ways != NO_WAYS:
+    if with_password:
         lost = "<p>Nothing was changed by what you sent.</p>" if after_form else ""
-        return _page(401, "Sign in", f"{lost}{_ways(ways)}")
+        return _page(401, "Sign in", f"{lost}{_password_form()}")
     lost = " Nothing was changed by what you sent." if after_form else ""
     sentence = f"<p>You are not signed in to Runyard in this browser.{lost}</p>"
     return _page(401, "Sign in", _how(sentence, command))
@@ -111,10 +99,10 @@ def stale_link_page(command: str) -> HTMLResponse:
     return _page(401, "This link no longer works", _how(sentence, command))
 
 
-def wrong_password_page(refusal: Refusal, ways: SignInWays, email: str) -> HTMLResponse:
+def wrong_password_page(refusal: Refusal, email: str) -> HTMLResponse:
     """Build the page of a refused sign-in, with the form once more."""
     wrong = f'<p class="wrong" role="alert">{escape(refusal.detail)}</p>'
-    answer = _page(refusal.status, "Sign in", f"{wrong}{_ways(ways, email)}")
+    answer = _page(refusal.status, "Sign in", f"{wrong}{_password_form(email)}")
     if "retry_after" in refusal.members:
         answer.headers["Retry-After"] = str(refusal.members["retry_after"])
     return answer
@@ -134,8 +122,8 @@ minlength="12" maxlength="1000" autocomplete="new-password" autofocus></label>
     return _page(status, "Welcome to Runyard", body)
 
 
-def _ways(ways: SignInWays, email: str = "") -> str:
-    form = f"""<form method="post" action="/login">
+def _password_form(email: str = "") -> str:
+    return f"""<form method="post" action="/login">
 <label>E-mail address<input type="email" name="email" value="{escape(email)}" required
 maxlength="254" autocomplete="username"{"" if email else " autofocus"}></label>
 <label>Password<input type="password" name="password" required maxlength="1000"
@@ -144,8 +132,6 @@ autocomplete="current-password"{" autofocus" if email else ""}></label>
 autocomplete="one-time-code"></label>
 <button data-testid="sign-in">Sign in</button>
 </form>"""
-    oidc = '<p><a class="button" href="/login/oidc">Sign in with your organisation</a></p>'
-    return (form if ways.password else "") + (oidc if ways.oidc else "")
 
 
 def lost_page() -> HTMLResponse:

@@ -77,10 +77,6 @@ class AccountLedger:
         """Return the person with this address who is not disabled, or None."""
         return self._person(Person.email == email)
 
-    def by_subject(self, subject: str) -> Person | None:
-        """Return the person with this subject of OpenID Connect who is not disabled, or None."""
-        return self._person(Person.oidc_subject == subject)
-
     def _person(self, named: ColumnElement[bool] | bool) -> Person | None:
         query = select(Person).where(named, col(Person.disabled_at).is_(None))
         with self.stores.control.reading() as session:

@@ -93,8 +93,6 @@ class Accounts:
         self._on_end: tuple[Callable[[], None], ...] = ()
         # as far as it is known: a person can sign in with a password
         self.has_passwords = False
-        # set where a provider of OpenID Connect is configured
-        self.has_oidc = False
         if feed is not None:
             feed.subscribe(self._on_change, PeopleChanged)
 
@@ -107,10 +105,6 @@ class Accounts:
         operator = self._ledger.operator(OPERATOR, now)
         self.has_passwords = self._ledger.can_anybody_sign_in()
         return operator
-
-    def can_anybody_sign_in(self) -> bool:
-        """Return True if there is a person who can sign in without a link of this machine."""
-        return self._ledger.can_anybody_sign_in()
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return the secrets that must be masked in everything that leaves this server."""

@@ -28,12 +28,6 @@ class Throttle:
         self._lock = Lock()
         self._failed: OrderedDict[str, _Failures] = OrderedDict()
 
-    def wait(self, account: str, address: str | None, now: datetime) -> timedelta:
-        """Return how long to wait until the next try may be made."""
-        with self._lock:
-            waits = [self._wait_of(key, now) for key in _keys(account, address)]
-        return max(waits, default=timedelta())
-
     def begin(self, account: str, address: str | None, now: datetime) -> timedelta:
         """Count a try as failed before it is checked, or return how long to wait.
 

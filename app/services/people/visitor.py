@@ -13,7 +13,6 @@ from app.services.rows import DEFAULT_ORGANISATION
 
 FRESH = timedelta(minutes=15)
 ADD_ORGANISATION = "add_organisation"
-AGAIN = "Sign in again to do this: your last sign-in is more than 15 minutes ago."
 
 
 class NotFresh(Forbidden):

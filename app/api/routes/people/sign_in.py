@@ -59,14 +59,14 @@ def routes(
         if session is None and token:
             return pages.stale_link_page(command)
         if session is None:
-            return pages.sign_in_page(command, ways=ways_of(accounts))
+            return pages.sign_in_page(command, with_password=accounts.has_passwords)
         return desk.let_in(request, session, next)
 
     @router.post(SIGN_IN_PATH)
     def sign_in_by_post(request: Request, sent: Sent) -> Response:
         client = client_of(request)
         if passwords is not None and sent.field("email"):
-            return _by_password(passwords, request, sent, now(), desk, ways_of(accounts))
+            return _by_password(passwords, request, sent, now(), desk)
         session = accounts.sign_in(sent.field("token"), now(), client, within=POSTED_LIFETIME)
         if session is None:
             return pages.stale_link_page(command)
@@ -125,14 +125,13 @@ def _by_password(
     sent: SentForm,
     now: datetime,
     desk: _SignInDesk,
-    ways: pages.SignInWays,
 ) -> Response:
     _refuse_from_a_file(request)
     email, password, code = (sent.field(name) for name in ("email", "password", "code"))
     try:
         session = passwords.sign_in(email, password, code, now, client_of(request))
     except (WrongPassword, TooManyTries) as refusal:
-        return pages.wrong_password_page(refusal, ways, email)
+        return pages.wrong_password_page(refusal, email)
     return desk.let_in(request, session, sent.field("next"))
 
 
@@ -140,11 +139,6 @@ def client_of(request: Request) -> Client:
     """Return the address and browser of a request, for the list of sessions."""
     address = request.client.host if request.client else None
     return Client(address, request.headers.get("User-Agent"))
-
-
-def ways_of(accounts: Accounts) -> pages.SignInWays:
-    """Return the ways to sign in beside a link."""
-    return pages.SignInWays(password=accounts.has_passwords, oidc=accounts.has_oidc)
 
 
 def _refuse_from_a_file(request: Request) -> None:
