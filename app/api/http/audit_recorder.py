@@ -104,6 +104,17 @@ def doings_of(routes: Mapping[str, Iterable[object]]) -> list[tuple[str, Doing]]
     ]
 
 
+def doing_of(
+    doings: Iterable[tuple[str, Doing]], path: str, method: str
+) -> tuple[Doing, str] | None:
+    """Return the route of a call and its path below the mount, None if there is none."""
+    for mount, doing in doings:
+        own = path.removeprefix(mount) if path.startswith(mount) else None
+        if own is not None and method in doing.methods and doing.pattern.fullmatch(own):
+            return doing, own
+    return None
+
+
 def _flat(routes: Iterable[object]) -> Iterator[APIRoute]:
     for route in routes:
         if isinstance(route, APIRoute):
@@ -152,11 +163,10 @@ class Recorder:
             return self._begin(scope, None, WORDS[SIGN_IN], "")
         if visitor is None or method in SAFE_METHODS:
             return None
-        for mount, doing in self._doings:
-            own = path.removeprefix(mount) if path.startswith(mount) else None
-            if own is not None and method in doing.methods and doing.pattern.fullmatch(own):
-                return self._begin(scope, visitor, doing.word(method), doing.object_in(own))
-        return None
+        if (found := doing_of(self._doings, path, method)) is None:
+            return None
+        doing, own = found
+        return self._begin(scope, visitor, doing.word(method), doing.object_in(own))
 
     def _begin(self, scope: Scope, visitor: Visitor | None, word: str, object_: str) -> Act:
         has_token = visitor is not None and visitor.csrf is None

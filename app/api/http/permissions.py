@@ -13,7 +13,7 @@ from datetime import datetime
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.http.audit_recorder import Doing, Recorder, doings_of
+from app.api.http.audit_recorder import Recorder, doing_of, doings_of
 from app.api.http.request_info import SAFE_METHODS
 from app.domain.people.deeds import ASKED_BY_ROUTES, READ
 from app.errors import Forbidden, StoreUnavailable
@@ -117,14 +117,9 @@ class Permissions:
         return self._word_of(path, method)
 
     def _word_of(self, path: str, method: str) -> str:
-        for mount, doing in self._doings:
-            if path.startswith(mount) and _is_call(doing, path.removeprefix(mount), method):
-                return doing.word(method)
-        return READ  # no such call: the answer says so
-
-
-def _is_call(doing: Doing, path: str, method: str) -> bool:
-    return method in doing.methods and doing.pattern.fullmatch(path) is not None
+        found = doing_of(self._doings, path, method)
+        # no such call: the answer says so
+        return READ if found is None else found[0].word(method)
 
 
 def guarded(
