@@ -152,17 +152,17 @@ class _Forms:
 
     def reset(self, project: str, sent: SentForm) -> _Done:
         """Reset the strikes to zero."""
+        project_id = self._id_for("reset", project, sent)
         sent.read(NothingMore)
-        project_id, because = self._id_of(project), "the count of failures was reset"
+        because = "the count of failures was reset"
         deed = audited_act(sent.request, "reset", because, project_id=project_id)
         self._services.afk.reset(project_id, deed, self._services.clock())
         return _Done(project_id, RESET)
 
     def start(self, project: str, sent: SentForm, *keys: str | None) -> _Done:
         """Start a run for an issue; `keys` are the idempotency keys of the headers."""
+        project_id = self._id_for("start", project, sent)
         form = sent.read(StartForm)
-        project_id = self._id_of(project)
-        require_role(self._services, sent.request, "start", project_id)
         requester = requester_of(self._services, sent.request, *keys, form.x_idempotency_key)
         accepted = self._services.afk.start(
             project_id, form.issue, requester, self._services.clock()
@@ -174,8 +174,8 @@ class _Forms:
 
     def set_auto(self, project: str, sent: SentForm) -> _Done:
         """Switch the auto loop."""
+        project_id = self._id_for("auto", project, sent)
         is_on = sent.read(AutoForm).enabled
-        project_id = self._id_of(project)
         switch_auto(self._services, sent.request, project_id, enabled=is_on)
         return _Done(project_id, AUTO_ON if is_on else AUTO_OFF)
 
@@ -187,15 +187,18 @@ class _Forms:
 
     def merge(self, project: str, number: int, sent: SentForm) -> _Done:
         """Merge a change request whose push checks pass."""
+        project_id = self._id_for("merge", project, sent)
         sent.read(NothingMore)
-        project_id = self._id_of(project)
         require_browser(self._services, sent.request, change_path(project_id, number))
         self._services.changes.refuse_archived(project_id)
         self._services.changes.merge(project_id, number, self._services.clock())
         return _Done(project_id, MERGED)
 
-    def _id_of(self, project: str) -> str:
-        return self._services.projects.find_named(project).id
+    def _id_for(self, deed: str, project: str, sent: SentForm) -> str:
+        """Return the id of a project in which this person may do this. Raises a Refusal."""
+        project_id = self._services.projects.find_named(project).id
+        require_role(self._services, sent.request, deed, project_id)
+        return project_id
 
     # --- responses -----------------------------------------------------------------------------
 

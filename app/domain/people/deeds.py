@@ -70,6 +70,8 @@ _OTHERS = replace(_EDIT, is_general=True)
 # calls that name their project in the body: their routes ask for the role in it
 ASKED_BY_ROUTES = frozenset(
     {"start", "preview", "add_batch", "discard", "read_audit", "approve", "reject"}
+    # of plain forms, whose paths may hold a name
+    | {"reset", "auto", "merge"}
 )
 
 

@@ -167,6 +167,22 @@ async def test_a_role_in_one_project_starts_nothing_in_another_by_a_plain_form(t
         assert (listed.json()["items"] == []) == is_refused
 
 
+@pytest.mark.parametrize(("form", "fields"), [("reset", {}), ("auto", {"enabled": "true"})])
+async def test_an_operator_of_one_project_uses_the_plain_forms_of_that_project_only(
+    town: Town, form: str, fields: dict[str, str]
+) -> None:
+    mine, other = town.add_project(), town.add_project()
+    person = await town.join(town.token(), "o@x.org", role="viewer", projects={mine.id: "operator"})
+    page = (await person.get("/plain", headers={"Accept": "text/html"})).text
+    csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
+    sent = urlencode({"csrf": csrf, **fields})
+    for project, status in ((other, 403), (mine, 303)):
+        answer = await person.post(f"/afk/{form}/{project.id}", content=sent, headers=FORM)
+        assert answer.status_code == status, answer.text
+    refused = await person.post(f"/afk/merge/1/{other.id}", content=sent, headers=FORM)
+    assert refused.status_code == 403
+
+
 async def test_the_account_of_the_machine_gets_no_password(town: Town) -> None:
     local = town.token()
     me = (await local.get("/api/v1/people/me")).json()["id"]

@@ -18,7 +18,7 @@ MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Make whoever is known an admin of the default organisation, and give it all projects."""
+    """Make everyone an admin of the default organisation, and give it all projects."""
     _make_organisations()
     _add_to_people()
     _add_to_sessions()
