@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
+OWN_ROLE = "You cannot change your own role"
+
 
 class Role(StrEnum):
     """The roles, from the one with the least rights to the one with the most."""

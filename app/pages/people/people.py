@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from app.api.schemas import InvitationOut, OrganisationOut, PersonOut
-from app.domain.people.roles import Role
+from app.domain.people.roles import OWN_ROLE, Role
 from app.pages.components.buttons import ConfirmButton, button
 from app.pages.components.chips import copy_chip_html, pill_html
 from app.pages.components.countdown import day_html
@@ -18,7 +18,7 @@ from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.people.proof import Desk
 from app.pages.shell.page_session import PageSession
-from app.state.people.people_board import OWN_ROLE, ROLES, PersonRow, rows_of
+from app.state.people.people_board import ROLES, PersonRow, rows_of
 
 ABOUT = (
     "<b>Viewers</b> read. <b>Users</b> also start, stop and retry runs. <b>Operators</b> also "

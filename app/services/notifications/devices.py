@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,11 +15,12 @@ from app.domain.push.endpoints import MOST_DEVICES, device_name
 from app.domain.push.payloads import payload_of
 from app.errors import Invalid, NotFound, PushOff
 from app.records.database.database import DatabaseSilent
-from app.records.feed import DevicesChanged, FeedBroke, Numbered
+from app.records.feed import DevicesChanged
 from app.records.people.device_ledger import DeviceLedger, TooManyDevices
 from app.records.people.notification_ledger import NoticeLedger
 from app.records.tables import Device
 from app.services.context import Context
+from app.services.notifications.remembered import RememberedRows
 from app.services.ports import NotTaken, PushSender, PushTarget, ReceiverGone
 from app.services.system.secret_key import SecretKey
 
@@ -58,14 +58,10 @@ class Devices:
         self._pusher = context.adapters.pusher
         self._public_url = context.settings.public_url
         self._clock = context.clock
-        self._is_kept = is_kept
-        self._lock = threading.Lock()
-        self._rows: Sequence[Device] | None = None
-        # counts the changes, so that a read that one of them overtook is not kept
-        self._changes = 0
+        read, feed = self._ledger.all, context.feed
+        self._rows = RememberedRows(read, feed, DevicesChanged, is_kept=is_kept)
         # what holds while the database does not answer
         self._last: Sequence[Device] = ()
-        context.feed.subscribe(self._forget, (DevicesChanged, FeedBroke))
 
     @property
     def is_on(self) -> bool:
@@ -85,7 +81,7 @@ class Devices:
         if not self.is_on:
             return ()
         with suppress(DatabaseSilent):
-            self._last = self._known()
+            self._last = self._rows.all()
         return self._last
 
     def keep(self, person_id: str, target: PushTarget, user_agent: str) -> tuple[DeviceState, bool]:
@@ -168,21 +164,6 @@ class Devices:
         if sealed is None:
             sealed = self._ledger.keep_key(self._key.sealer(self._pusher.make_key()))
         return PushSender(self._key.unseal(sealed), contact_of(self._public_url))
-
-    def _known(self) -> Sequence[Device]:
-        with self._lock:
-            rows, changes = self._rows, self._changes
-        if rows is None:
-            rows = self._ledger.all()
-            with self._lock:
-                if self._is_kept and self._changes == changes:
-                    self._rows = rows
-        return rows
-
-    def _forget(self, _: Numbered) -> None:
-        with self._lock:
-            self._rows = None
-            self._changes += 1
 
 
 def contact_of(public_url: str) -> str:

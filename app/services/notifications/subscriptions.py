@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.domain.notifications import CHOSEN, Kind
 from app.errors import NotFound
 from app.records.database.database import DatabaseSilent
-from app.records.feed import FeedBroke, Numbered, SubscriptionsChanged
-from app.records.people.reach import within
+from app.records.feed import SubscriptionsChanged
 from app.records.people.subscription_ledger import SubscriptionLedger
 from app.records.tables import Subscription
 from app.services.context import Context
+from app.services.notifications.remembered import RememberedRows
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,11 @@ class Subscriptions:
     """
 
     def __init__(self, context: Context, default: frozenset[Kind], *, is_kept: bool = True) -> None:
-        self._is_kept = is_kept
         self._ledger = SubscriptionLedger(context.stores)
         self._names = context.ledgers.projects.names
         self._default = default
-        self._lock = threading.Lock()
-        self._rows: Sequence[Subscription] | None = None
-        # counts the changes, so that a read that one of them overtook is not kept
-        self._changes = 0
-        context.feed.subscribe(self._forget, (SubscriptionsChanged, FeedBroke))
+        feed = context.feed
+        self._rows = RememberedRows(self._read, feed, SubscriptionsChanged, is_kept=is_kept)
 
     @property
     def default(self) -> tuple[Kind, ...]:
@@ -62,13 +57,13 @@ class Subscriptions:
 
     def _heard(self) -> Sequence[Subscription]:
         try:
-            return self._known()
+            return self._rows.all()
         except DatabaseSilent:
             return ()  # what nobody can look up must not be lost: the setting holds
 
     def of_person(self, person_id: str) -> list[Choice]:
         """Return a person's choices, that for all projects first. Raises DatabaseSilent."""
-        mine = [one for one in self._known() if one.person_id == person_id]
+        mine = [one for one in self._rows.all() if one.person_id == person_id]
         names = self._names.of([one.project_id for one in mine if one.project_id])
         found = [
             Choice(one.project_id, names.get(one.project_id or "", ""), _in_order(one.kinds))
@@ -99,21 +94,8 @@ class Subscriptions:
         mine = {one.project_id: one.kinds for one in rows if one.person_id == person_id}
         return mine.get(project_id, mine.get(None, self._default))
 
-    def _known(self) -> Sequence[Subscription]:
-        with self._lock:
-            rows, changes = self._rows, self._changes
-        if rows is None:
-            with within(None):  # everybody uses what is read here
-                rows = self._ledger.all()
-            with self._lock:
-                if self._is_kept and self._changes == changes:
-                    self._rows = rows
-        return rows
-
-    def _forget(self, _: Numbered) -> None:
-        with self._lock:
-            self._rows = None
-            self._changes += 1
+    def _read(self) -> Sequence[Subscription]:
+        return self._ledger.all()
 
 
 def _in_order(kinds: Collection[str]) -> tuple[Kind, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.people.emails import clean_email, email_problem
-from app.domain.people.roles import Role
+from app.domain.people.roles import OWN_ROLE, Role
 from app.errors import Forbidden, Invalid, NameTaken, NotFound
 from app.records.people.people_ledger import Member, PeopleLedger, TakenName
 from app.records.people.session_ledger import SessionLedger
@@ -21,7 +21,6 @@ from app.services.people.visitor import Visitor
 
 MOST_NAME = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-OWN_ROLE = "You cannot change your own role"
 LAST_ADMIN = "An organisation needs an admin: make somebody else one first."
 
 

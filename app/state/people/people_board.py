@@ -10,7 +10,6 @@ from app.api.client.client import ApiProblem
 from app.api.schemas import PersonOut, TokenOut
 from app.domain.people.roles import ROLE_OF_SCOPE, Role, Scope
 
-OWN_ROLE = "You cannot change your own role"
 ROLES = {
     Role.VIEWER: "Viewer",
     Role.USER: "User",

@@ -26,10 +26,10 @@ from app.api.schemas.people import (
     SessionOut,
     SessionsOut,
 )
-from app.domain.people.roles import Role
+from app.domain.people.roles import OWN_ROLE, Role
 from app.errors import BrowserNeeded, Forbidden
 from app.services.container import Services
-from app.services.people.people import OWN_ROLE, Invitation
+from app.services.people.people import Invitation
 from app.services.rows import Member
 
 OTHERS_NAME = "People set their names themselves."
