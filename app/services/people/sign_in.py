@@ -88,9 +88,7 @@ class SignInService:
     def _checked(
         self, account: str, password: str, code: str, now: datetime, address: str | None
     ) -> Person:
-        if wait := self._throttle.begin(account, address, now):
-            seconds = -(-wait // timedelta(seconds=1))
-            raise TooManyTries(retry_after=seconds)
+        self._begin(account, address, now)
         person = self._ledger.by_email(account) if account else None
         hashed = person.password_hash if person is not None else None
         if not self._passwords.fits(password, hashed) or person is None:
@@ -102,6 +100,11 @@ class SignInService:
             newer = self._passwords.hash(password)
             self._ledger.set_password(person.id, newer, but=None, is_new=False)
         return person
+
+    def _begin(self, account: str, address: str | None, now: datetime) -> None:
+        """Count a try. Raises TooManyTries."""
+        if wait := self._throttle.begin(account, address, now):
+            raise TooManyTries(retry_after=-(-wait // timedelta(seconds=1)))
 
     # --- invitations ---------------------------------------------------------------------------
 
@@ -142,8 +145,7 @@ class SignInService:
             raise Invalid(OF_THE_MACHINE)
         if person.password_hash is not None:
             account = person.email or ""
-            if wait := self._throttle.begin(account, None, now):
-                raise TooManyTries(retry_after=-(-wait // timedelta(seconds=1)))
+            self._begin(account, None, now)
             if not self._passwords.fits(old, person.password_hash):
                 raise Invalid.field("old_password", "This is not your password.")
             self._throttle.succeed(account, None)
