@@ -8,6 +8,7 @@ from functools import partial
 from nicegui import ui
 
 from app.api.schemas import CodesOut, PersonOut, SessionOut
+from app.domain.push.endpoints import device_name
 from app.pages.components.buttons import ConfirmButton, button, link_button
 from app.pages.components.chips import copy_chip_html
 from app.pages.components.countdown import ago_html, day_html
@@ -196,10 +197,9 @@ class SessionsPanel:
 
 
 def about_html(session: PageSession, person: PersonOut) -> str:
-    """Return who the person is: address, role and organisation."""
+    """Return a person's address, role and organisation."""
     email = f"{plain_html(person.email)} · " if person.email else ""
-    role = ROLES[person.role].lower()
-    return f"{email}{role} of {plain_html(session.system.organisation)}"
+    return f"{email}{ROLES[person.role]} of {plain_html(session.system.organisation)}"
 
 
 def secret_html(codes: CodesOut) -> str:
@@ -229,7 +229,7 @@ def session_html(one: SessionOut, session: PageSession) -> str:
     here = " · this browser" if one.current else f" · used {ago_html(one.last_used_at, now)}"
     address = f"{plain_html(one.address)} · " if one.address else ""
     return (
-        f'<div class="clip"><b>{plain_html(one.browser or "A browser")}</b></div>'
+        f'<div class="clip"><b>{plain_html(device_name(one.browser or ""))}</b></div>'
         f'<span class="sub">{address}since {day_html(one.created_at)}{here} · '
         f"ends {day_html(one.expires_at)}</span>"
     )

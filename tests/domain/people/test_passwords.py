@@ -42,10 +42,10 @@ def test_one_password_has_one_form_whatever_keyboard_typed_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "anna", "a@", "@b", "a b@c", "a@b\n", "<a@b>", "a" * 65 + "@b"]
+    "text", ["", "anna", "a@", "@b", "a b@c", "a@b\nc", "<a@b>", "a" * 65 + "@b"]
 )
 def test_text_that_is_no_address_is_refused(text: str) -> None:
-    assert email_problem(text) or clean_email(text) == "a@b"
+    assert email_problem(text)
 
 
 def test_an_address_is_one_however_it_is_written() -> None:
