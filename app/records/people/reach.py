@@ -51,7 +51,7 @@ REACH: ContextVar[Reach | None] = ContextVar("reach", default=None)
 def within(reach: Reach | None) -> Generator[None]:
     """Limit the queries inside to a reach; None lifts the limit, for what all requests share."""
     if reach is not None:
-        _begin_to_limit()
+        begin_to_limit()
     mark = REACH.set(reach)
     try:
         yield
@@ -79,12 +79,14 @@ def can_see(project_id: str | None) -> bool:
 
 
 @cache
-def _begin_to_limit() -> None:
+def begin_to_limit() -> None:
+    """Make every session of this process heed reaches, from now on."""
     # not at import: with one organisation, no statement pays for this
-    event.listen(Session, "do_orm_execute", _limit)
+    event.listen(Session, "do_orm_execute", limit)
 
 
-def _limit(asked: ORMExecuteState) -> None:
+def limit(asked: ORMExecuteState) -> None:
+    """Leave the rows out of a statement that the current reach does not hold."""
     reach = REACH.get()
     if reach is None or asked.is_column_load or asked.is_relationship_load:
         return
@@ -118,10 +120,10 @@ def _limits(organisation_id: str, ids: frozenset[str], is_default: bool) -> tupl
     found: list[ORMOption] = []
     for entity, is_optional in _of_projects():
         column = col(entity.project_id)
-        limit = column.in_(projects)
+        rows = column.in_(projects)
         if is_optional and is_default:
-            limit = or_(limit, column.is_(None))
-        found.append(with_loader_criteria(entity, limit, include_aliases=True))
+            rows = or_(rows, column.is_(None))
+        found.append(with_loader_criteria(entity, rows, include_aliases=True))
     people = select(col(Membership.person_id)).where(
         col(Membership.organisation_id) == organisation_id
     )
@@ -134,5 +136,5 @@ def _limits(organisation_id: str, ids: frozenset[str], is_default: bool) -> tupl
         (Bulk, col(Bulk.created_by).in_(people)),
         (Audit, _of_organisation(organisation_id, is_default)),
     ]
-    found += [with_loader_criteria(one, limit, include_aliases=True) for one, limit in limited]
+    found += [with_loader_criteria(one, rows, include_aliases=True) for one, rows in limited]
     return tuple(found)

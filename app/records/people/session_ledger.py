@@ -87,5 +87,6 @@ class SessionLedger:
             people = list(tx.scalars(gone).all())
             for person_id in dict.fromkeys(people):
                 tx.publish(PeopleChanged(person_id))
-            record(tx, about)
+            if people:
+                record(tx, about)
         return len(people)

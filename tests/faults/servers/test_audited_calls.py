@@ -32,6 +32,13 @@ MORE_CALLS = (
     Call("POST", f"{PROJECT}/templates", "", body={"name": "added", "text": "Do {{task}}."}),
     Call("PUT", f"{CHANGE}/files/viewed", "", body=VIEWED | {"path": "{file}"}, ids=OF_CHANGE),
     Call("DELETE", PROJECT, "", ids=SPARE),
+    Call("POST", "/organisations", "", body={"name": "added"}),
+    Call("PATCH", "/organisations/{organisation_id}", "", body={"name": "renamed"}),
+    Call("POST", "/people", "", body={"email": "added@runyard.test", "role": "user"}),
+    Call("PATCH", "/people/{person_id}", "", body={"role": "operator"}),
+    Call("POST", "/people/{person_id}/invitation", ""),
+    Call("DELETE", "/people/{person_id}/sessions", ""),
+    Call("DELETE", "/tokens/{token_id}", ""),
     # under the name that stands for the id of a forge in the table's calls
     Call("POST", "/forges", "", body={"url": "{forge_url}", "token": "TOKEN_BOT", "name": "none"}),
 )
@@ -53,6 +60,11 @@ RARELY_DONE = {
     "/projects/{project_id}/changes/{number}/fix-ci",
     "/quarantine/{key}/retry",
     "/hooks/{forge_id}",
+    # in a browser, where somebody signed in
+    "/people/me/password",
+    "/people/me/proof",
+    "/people/me/codes",
+    "/people/{person_id}/sessions/{session_id}",
     # where the pages have a public address
     "/push/subscriptions",
     "/push/subscriptions/{device_id}",
@@ -61,7 +73,7 @@ RARELY_DONE = {
 # the first takes the body of an order, but nothing is done; reading is no act
 DOES_NOTHING = {"/runs/preview", "/inbox/read"}
 # posted again to the host name of the pages
-SENT_ON = {"/login"}
+SENT_ON = {"/login", "/login/invitation"}
 DEEDS = {
     "/runs": "start",
     "/runs/{run_id}": "change_run",
@@ -78,6 +90,12 @@ DEEDS = {
     "/notifications/test": "test_notifications",
     "/idempotency-keys/{key}/reset": "reset_key",
     "/login-links": "make_login_link",
+    "/people": "add_person",
+    "/people/{person_id}": "change_person",
+    "/people/{person_id}/invitation": "invite_again",
+    "/organisations": "add_organisation",
+    "/organisations/{organisation_id}": "change_organisation",
+    "/tokens": "add_token",
     "/logout": "sign_out",
     "/projects/{project_id}/templates": "add_template",
     "/projects/{project_id}/templates/{name}": "change_template",
@@ -98,6 +116,8 @@ DEEDS = {
     "/afk/merge/{number}/{project:path}": "merge",
 }
 REMOVALS = {
+    "/people/{person_id}/sessions": "remove_session",
+    "/tokens/{token_id}": "remove_token",
     PROJECT: "archive",
     COMMENT: "remove_comment",
     "/forges/{forge_id}": "remove_forge",
@@ -125,9 +145,18 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         change = f"/projects/{scene.ids['project_id']}/changes/{scene.ids['change']}"
         draft = shop.api.post(f"{change}/comments", json={"text": "Why?"}).json()
         [file] = shop.api.get(f"{change}/files").json()["items"]
-        scene.ids |= {"forge_url": twin.url}
+        scene.ids |= {"forge_url": twin.url} | _people(shop.api)
         scene.ids |= {"comment_id": str(draft["id"]), "file": file["path"]}
         yield scene
+
+
+def _people(api: httpx.Client) -> dict[str, str]:
+    email = {"email": "invited@runyard.test", "role": "user"}
+    invited = api.post("/people", json=email).raise_for_status().json()
+    token = api.post("/tokens", json={"name": "spare", "scopes": ["read"]}).raise_for_status()
+    other = api.post("/organisations", json={"name": "other"}).raise_for_status()
+    found = {"person_id": invited, "token_id": token.json(), "organisation_id": other.json()}
+    return {name: made["id"] for name, made in found.items()}
 
 
 def deed_of(call: Call) -> str:
@@ -187,8 +216,9 @@ def test_a_sign_in_that_is_posted_at_another_name_is_one_row_where_it_is_posted_
 
 def test_a_form_that_is_refused_or_sent_again_leaves_no_row(scene: Scene) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"}
-    address = f"{scene.shop.server.url}/afk/start/{scene.ids['project_id']}"
-    number = scene.shop.issue(scene.ids["project_id"], "Once")
+    project = scene.shop.add_project("forms")  # the scene's may be archived by now
+    address = f"{scene.shop.server.url}/afk/start/{project}"
+    number = scene.shop.issue(project, "Once")
 
     def rows_after(mark: str, **said: Any) -> list[dict[str, Any]]:
         head = form | {"X-Correlation-Id": mark}
