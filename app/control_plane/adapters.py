@@ -42,7 +42,7 @@ from app.records.database.sqlite_files import file_of
 from app.records.projects.forge_ledger import ForgeLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.tables import ForgeServer
-from app.server.startup import address_of, is_open
+from app.server.startup import is_open, link_address_of
 from app.services.context import Adapters, Here, Identity, Machine
 from app.services.secret_values import SecretValues
 
@@ -111,7 +111,7 @@ def _machine(settings: Settings, git: Git) -> Machine:
     here, places, demo = find_place(settings), own_places(settings), ASSETS / "demo"
     return Machine(
         here=here,
-        address=address_of(settings),
+        address=link_address_of(settings),
         is_open=is_open(settings.host),
         private=(*places.folders, *places.databases),
         git_version=git.version,

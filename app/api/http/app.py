@@ -15,6 +15,7 @@ from app.api.http import problems
 from app.api.http.dependencies import KnownWords
 from app.api.http.duplicate_names import refuse_doubled_names
 from app.api.http.openapi import describe
+from app.api.http.site import Site
 from app.api.live import LiveStream
 from app.api.routes import (
     auto,
@@ -87,7 +88,7 @@ def _look() -> Callable[[Request], Awaitable[None]]:
 
 
 def build_api(
-    services: Any, live: LiveStream, *, port: int, store_silent: type[Exception]
+    services: Any, live: LiveStream, *, site: Site, store_silent: type[Exception]
 ) -> FastAPI:
     """Build the application mounted at `/api/v1`.
 
@@ -119,7 +120,7 @@ def build_api(
         limits.routes(services),
         events.routes(services, live, epoch=secrets.token_hex(4)),
         system.routes(services),
-        sign_in.api_routes(services.accounts, services.clock, services.browser_rule, port=port),
+        sign_in.api_routes(services.accounts, services.clock, services.browser_rule, site=site),
         system.audit_routes(services),
     ):
         api.include_router(part, dependencies=looks)
