@@ -67,7 +67,10 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
     mirrors = GitMirrors(root / "mirrors", git=git)
     agents = AgentPresets(os.environ)
     copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
-    sandbox = MachineSandbox(own_places(settings), os.environ)
+    is_alone = settings.public_url is None
+    sandbox = MachineSandbox(
+        own_places(settings), os.environ, allows_none=is_alone or settings.allow_unsandboxed
+    )
     homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
     secrets = SecretValues(
         agents.secrets, homes.secrets, lambda: _own_secrets(settings), lambda: registry.tokens

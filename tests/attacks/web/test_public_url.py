@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -18,9 +17,9 @@ BROWSER = {"accept": "text/html", "sec-fetch-site": "same-origin"}
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
+def door(tmp_path: Path) -> Door:
     trusted = (ip_network(PROXY), ip_network("127.0.0.1"))
-    yield build_door(tmp_path, public_url=URL, trusted=trusted)
+    return build_door(tmp_path, public_url=URL, trusted=trusted)
 
 
 def asking(door: Door, peer: str = PROXY, url: str = URL, **headers: str) -> httpx.AsyncClient:
