@@ -115,7 +115,7 @@ def _machine(settings: Settings, git: Git) -> Machine:
     return Machine(
         here=here,
         address=link_address_of(settings),
-        is_open=is_open(settings.host),
+        is_open=settings.public_url is None and is_open(settings.host),
         private=(*places.folders, *places.databases),
         git_version=git.version,
         seconds_ahead=slip,
