@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -22,9 +20,10 @@ from pydantic_settings import (
 from app.domain.notifications import Kind, mask_receiver
 from app.domain.quiet_hours import parse_hours, parse_time
 from app.domain.sandbox.levels import SandboxLevel, read_level
+from app.domain.system import addresses
+from app.domain.system.addresses import Network
 
-_LOCAL_NAME = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9](?:[a-z0-9-]{0,62})\.)?localhost")
-_POSTGRESQL = ("postgresql://", "postgres://")
+_DatabaseUrl = Annotated[str | None, AfterValidator(addresses.database_address)]
 
 
 def default_data_dir() -> Path:
@@ -72,13 +71,13 @@ class Settings(BaseSettings):
         "database need the same one.",
         json_schema_extra={"usual": "`secret.key` in the data folder, made at first use"},
     )
-    database_url: str | None = Field(
+    database_url: _DatabaseUrl = Field(
         default=None,
         description="The database: `sqlite:///…`, or `postgresql://user:password@host/name` for "
         "[several servers](#several-servers-on-one-postgresql).",
         json_schema_extra={"usual": "SQLite in the data folder"},
     )
-    runs_database_url: str | None = Field(
+    runs_database_url: _DatabaseUrl = Field(
         default=None,
         description="A second database, in which new runs live; see [Two "
         "databases](#two-databases).",
@@ -92,24 +91,33 @@ class Settings(BaseSettings):
         default=False,
         description="Records this server's setting of where new runs live; for one start.",
     )
-    redis_url: str | None = Field(
+    redis_url: Annotated[str | None, AfterValidator(addresses.redis_address)] = Field(
         default=None,
         description="A Valkey or Redis that counts accepted runs and batches first, and keeps the "
         "set of each repository's active runs; the database has the last word.",
     )
     host: str = Field(
         default="127.0.0.1",
-        description="The address to listen on; anything but loopback is refused; `--host`.",
+        description="The address to listen on; anything but loopback needs `RUNYARD_PUBLIC_URL` "
+        "and a person with a password; `--host`.",
     )
     port: int = Field(default=8080, ge=1, le=65535, description="The port; `--port`.")
-    public_url: str | None = Field(
-        default=None, pattern=r"^https://[^/?#@\s]+$", description="The https address of the pages."
-    )
-    page_host: str | None = Field(
+    page_host: Annotated[str | None, AfterValidator(addresses.page_name)] = Field(
         default=None,
         description="The host name of the pages, see [Signing in](#signing-in); `127.0.0.1` is "
         "for browsers that do not find `*.localhost`.",
         json_schema_extra={"usual": "one made at random, `<12 hex>.localhost`"},
+    )
+    public_url: Annotated[str | None, AfterValidator(addresses.public_url)] = Field(
+        default=None,
+        description="The address at which people reach this server through a proxy, such as "
+        "`https://runyard.example.org`; then it answers under no other. See "
+        "[Serving](serving.md).",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses and networks of the proxies whose `X-Forwarded-For`, `-Proto` and "
+        "`-Host` count, separated by spaces (a list in the file).",
     )
     environment: str = Field(
         default="local", description="A word for this installation, shown with every run."
@@ -195,6 +203,11 @@ class Settings(BaseSettings):
         description="How much of the machine agents see, for projects added from now on: "
         "`contained`, `sandboxed` or `none`; each project has its own setting.",
     )
+    allow_unsandboxed: bool = Field(
+        default=False,
+        description="With `RUNYARD_PUBLIC_URL`: whether projects may have the sandbox level "
+        "`none`, so that agents can do everything that this server's user can.",
+    )
     launch_seconds: int = Field(
         default=900,
         ge=1,
@@ -238,15 +251,6 @@ class Settings(BaseSettings):
         """Order the sources: command line, then environment, then the file."""
         return (init_settings, env_settings, TomlFile(settings_cls))
 
-    @field_validator("database_url", "runs_database_url")
-    @classmethod
-    def _is_database_address(cls, url: str | None) -> str | None:
-        if url and url.startswith(_POSTGRESQL):
-            _ = urlsplit(url).port  # raises ValueError if it is not a number
-        elif url and not url.startswith("sqlite:"):
-            raise ValueError("begin with sqlite:/// or postgresql://")
-        return url or None
-
     @field_validator("sandbox", mode="before")
     @classmethod
     def _is_level(cls, word: Any) -> Any:
@@ -255,23 +259,10 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError(f"write one of {', '.join(SandboxLevel)}") from error
 
-    @field_validator("page_host")
+    @field_validator("trusted_proxies", mode="before")
     @classmethod
-    def _is_name_of_this_machine(cls, name: str | None) -> str | None:
-        if name and not _LOCAL_NAME.fullmatch(name):
-            raise ValueError("write 127.0.0.1, localhost, [::1] or a name below .localhost")
-        return name or None
-
-    @field_validator("redis_url")
-    @classmethod
-    def _is_redis_address(cls, url: str | None) -> str | None:
-        if not url:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
-            raise ValueError("begin with redis://, rediss:// or unix://")
-        _ = parts.port  # raises ValueError if it is not a number
-        return url
+    def _are_networks(cls, given: Any) -> Any:
+        return addresses.trusted_networks(_words(given))
 
     @field_validator("notify_urls", mode="before")
     @classmethod
@@ -340,13 +331,7 @@ class Settings(BaseSettings):
     @property
     def database_place(self) -> str:
         """The database's identity: its URL in one spelling, without user, password or options."""
-        url = self.database
-        if not url.startswith(_POSTGRESQL):
-            return url
-        parts = urlsplit(url)
-        named = dict(parse_qsl(parts.query))
-        host, port = named.get("host", parts.hostname or ""), named.get("port", parts.port or 5432)
-        return f"postgresql://{host}:{port}{parts.path}"
+        return addresses.database_place(self.database)
 
     @property
     def log_cap_bytes(self) -> int:
@@ -372,11 +357,12 @@ class Settings(BaseSettings):
         """Return each setting as doctor prints it: name, value with secrets masked, origin."""
         shown = {
             "runs_dir": str(self.runs_root),
-            "database_url": _without_password(self.database),
-            "runs_database_url": _without_password(str(self.runs_database_url)),
-            "redis_url": _without_password(self.redis_url or "None"),
+            "database_url": addresses.without_password(self.database),
+            "runs_database_url": addresses.without_password(str(self.runs_database_url)),
+            "redis_url": addresses.without_password(self.redis_url or "None"),
             "notify_urls": " ".join(mask_receiver(u.get_secret_value()) for u in self.notify_urls),
             "notify_kinds": " ".join(self.notify_kinds),
+            "trusted_proxies": " ".join(map(str, self.trusted_proxies)),
         }
         return [
             (f"RUNYARD_{name.upper()}", shown.get(name, str(getattr(self, name))), origin)
@@ -387,12 +373,6 @@ class Settings(BaseSettings):
 def _words(given: Any) -> list[Any]:
     # an address may contain commas, so only spaces separate the items of a list
     return given.split() if isinstance(given, str) else list(given)
-
-
-def _without_password(url: str) -> str:
-    # up to the last @, since a password may contain an unescaped one
-    shown = re.sub(r"^([^/]*//[^:/?#@]*):.*@", r"\1:…@", url)
-    return re.sub(r"(?i)([?&](?:ssl)?password=)[^&#]*", r"\1…", shown)
 
 
 def load_settings(**given: Any) -> Settings:

@@ -44,7 +44,7 @@ from app.records.people.reach import REACH
 from app.records.projects.forge_ledger import ForgeLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.tables import ForgeServer
-from app.server.startup import address_of, is_open
+from app.server.startup import is_open, link_address_of
 from app.services.context import Adapters, Here, Identity, Machine
 from app.services.secret_values import SecretValues
 
@@ -69,7 +69,10 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
     mirrors = GitMirrors(root / "mirrors", git=git)
     agents = AgentPresets(os.environ)
     copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
-    sandbox = MachineSandbox(own_places(settings), os.environ)
+    is_alone = settings.public_url is None
+    sandbox = MachineSandbox(
+        own_places(settings), os.environ, allows_none=is_alone or settings.allow_unsandboxed
+    )
     homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
     secrets = SecretValues(
         agents.secrets, homes.secrets, lambda: _own_secrets(settings), lambda: registry.tokens
@@ -117,8 +120,8 @@ def _machine(settings: Settings, git: Git) -> Machine:
     here, places, demo = find_place(settings), own_places(settings), ASSETS / "demo"
     return Machine(
         here=here,
-        address=address_of(settings),
-        is_open=is_open(settings.host),
+        address=link_address_of(settings),
+        is_open=settings.public_url is None and is_open(settings.host),
         private=(*places.folders, *places.databases),
         git_version=git.version,
         seconds_ahead=slip,

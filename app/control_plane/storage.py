@@ -25,8 +25,10 @@ from app.records.database.integrity import (
     remember_made,
 )
 from app.records.database.migration import migrate
+from app.records.database.sqlite_files import file_of
 from app.records.database.write_guard import WriteGuard
 from app.records.feed import Feed
+from app.records.people.account_ledger import AccountLedger
 from app.records.projects.forge_ledger import ForgeLedger
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.projects.tracker_ledger import TrackerLedger
@@ -59,6 +61,21 @@ def open_stores(settings: Settings, feed: Feed) -> Stores:
             "a PostgreSQL database in RUNYARD_RUNS_DATABASE_URL."
         )
     return Stores(control, runs, secrets.token_bytes, settings.runs_split, between=failpoint)
+
+
+def can_anybody_sign_in(settings: Settings) -> bool:
+    """Return True if a person in the database could sign in without this machine's token.
+
+    Changes nothing: a database that does not exist yet is not made. Raises DatabaseSilent.
+    """
+    file = file_of(settings.database)
+    if file is not None and not file.exists():
+        return False
+    database = Database(settings.database, publish=lambda _: None)
+    try:
+        return AccountLedger(Stores(database, None, secrets.token_bytes)).can_anybody_sign_in()
+    finally:
+        database.close()
 
 
 def make_ledgers(stores: Stores, feed: Feed) -> Ledgers:

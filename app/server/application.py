@@ -37,7 +37,7 @@ from app.backup.trust import SettingsUntrusted
 from app.config import Settings, load_settings
 from app.control_plane import ASSETS, ControlPlane
 from app.control_plane.adapters import close_own_memory, wall_clock
-from app.control_plane.storage import back_up, put_back
+from app.control_plane.storage import back_up, can_anybody_sign_in, put_back
 from app.logs import set_up_command_logs, set_up_logs
 from app.pages.shell.routes import register_pages
 from app.pages.system.plain import PlainPages
@@ -60,15 +60,15 @@ from app.server.patches.socket_shutdown import PageSocket
 from app.server.patches.text_packets import send_text_packets
 from app.server.startup import (
     CannotStart,
-    address_of,
+    bound_sockets,
     known_address,
-    listening_socket,
+    link_address_of,
     login_command,
     only_server,
     page_address_of,
-    page_name_of,
     prepare_folders,
     refuse_open_bind,
+    site_of,
 )
 from app.server.uvicorn_server import END_SECONDS, UvicornServer, end_on_signals
 from app.server.welcome import Welcome, login_link
@@ -119,17 +119,18 @@ def build_gate(
 
     `wrap_transport` gets between pages and the API.
     """
-    services, port, command = plane.services, plane.settings.port, login_command(plane.settings)
+    services, site = plane.services, site_of(plane.settings)
+    command = login_command(plane.settings)
     live = live or LiveStream(services)
     web = Web(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living(live))
-    api = build_api(services, live, port=port, store_silent=DatabaseSilent)
+    api = build_api(services, live, site=site, store_silent=DatabaseSilent)
     web.mount("/api/v1", api)
     for routes in (
         system.open_routes(services),
         sign_in.routes(
             services.accounts,
             services.clock,
-            port=port,
+            site=site,
             command=command,
             passwords=services.sign_ins,
         ),
@@ -144,13 +145,11 @@ def build_gate(
     gate = Gate(
         guarded(web, services, {"": web.routes, "/api/v1": api.routes}),
         accounts=services.accounts,
-        port=port,
+        site=site,
         now=services.clock,
-        page_name=page_name_of(plane.settings),
-        allowed_hosts={address_of(plane.settings).removeprefix("http://")},
         command=command,
     )
-    register_pages(PageServer(live, gate, services.visits, port, wrap_transport))
+    register_pages(PageServer(live, gate, services.visits, site, wrap_transport))
     render_pages(ASSETS, files)
     _put_pages_into(web, gate)
     return gate
@@ -200,10 +199,12 @@ def serve(
     in_browser: bool,
     clock: Callable[[], datetime] = wall_clock,
     wrap_transport: WrapTransport | None = None,
+    can_sign_in: Callable[[Settings], bool] = can_anybody_sign_in,
 ) -> None:
     """Run the server until it is stopped; `given` are the command-line values.
 
     The page opens in a desktop window if `in_window`, and else in a browser if `in_browser`.
+    `can_sign_in` tells if people of other machines could sign in.
     """
     gc.freeze()  # the program itself is never garbage: scanning it at exit takes a second
     gc.set_threshold(*COLLECTED_AFTER)
@@ -211,9 +212,9 @@ def serve(
         # memory holds the token, sessions and addresses: keep this user's other processes out
         close_own_memory()
         settings = load_settings(**given)
-        refuse_open_bind(settings.host)
+        refuse_open_bind(settings, can_sign_in)
         prepare_folders(settings)
-        with only_server(settings), listening_socket(settings) as listener:
+        with only_server(settings), bound_sockets(settings) as listeners:
             set_up_logs(is_expected=problems.is_silence)
             end_on_signals()
             with (
@@ -221,7 +222,7 @@ def serve(
                 known_address(settings, page_address_of(settings)),
                 closing(Welcome(plane, in_window=in_window, in_browser=in_browser)) as welcome,
             ):
-                _serve(plane, welcome, listener, wrap_transport)
+                _serve(plane, welcome, listeners, wrap_transport)
 
 
 @contextmanager
@@ -248,7 +249,7 @@ def offline_login_link(given: dict[str, Any]) -> str:
     with _explained_plainly():
         plane = _prepare(load_settings(**given), given)
         plane.migrate()
-        return login_link(plane, address_of(plane.settings))
+        return login_link(plane, link_address_of(plane.settings))
 
 
 def offline_token_rotate(given: dict[str, Any]) -> None:
@@ -315,7 +316,7 @@ def offline_restore(
 def _serve(
     plane: ControlPlane,
     welcome: Welcome,
-    listener: socket.socket,
+    listeners: list[socket.socket],
     wrap_transport: WrapTransport | None,
 ) -> None:
     live = LiveStream(plane.services)
@@ -323,6 +324,8 @@ def _serve(
         build_gate(plane, live, wrap_transport=wrap_transport),
         log_config=None,
         access_log=False,
+        # the gate does it, for proxies that the settings name
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         http=partial(PageRequests, Waiting()),  # type: ignore[arg-type]
@@ -334,7 +337,7 @@ def _serve(
         timeout_graceful_shutdown=END_SECONDS,
     )
     server = UvicornServer(config, live, begin=plane.begin, welcome=welcome.say)
-    server.run(sockets=[listener])
+    server.run(sockets=listeners)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import httpx
 from fastapi import Request
 
 from app.api.client.client import ApiClient
-from app.api.http.gate import Gate, cookie_name, visitor_of
+from app.api.http.gate import Gate, visitor_of
+from app.api.http.site import Site
 from app.api.live import LiveStream
 from app.api.live_events import LiveEvent
 from app.pages.shell.waiting_pages import WaitingPages
@@ -27,7 +28,7 @@ class PageServer:
     live: LiveStream
     gate: Gate
     visits: Visits
-    port: int
+    site: Site
     wrap_transport: WrapTransport | None = None
     waiting: WaitingPages = field(default_factory=WaitingPages)
 
@@ -43,7 +44,7 @@ class PageServer:
 
     def client_for(self, request: Request) -> ApiClient:
         """Return an in-process API client that carries the session of `request`."""
-        name = cookie_name(self.port)
+        name = self.site.cookie
         origin = f"{request.url.scheme}://{request.headers['host']}"
         peer = request.client or ("127.0.0.1", 0)
         transport: httpx.AsyncBaseTransport = httpx.ASGITransport(

@@ -11,19 +11,24 @@ import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
 import structlog
 
+from app.api.http.site import Site
 from app.config import Settings, default_data_dir
 from app.folder_locks import SERVER_LOCK, holder_of_open
 
 log = structlog.get_logger()
 # addresses to which browsers resolve names below .localhost
 BROWSERS_OWN = ("127.0.0.1", "localhost", "::1")
+# where a server that other machines can reach also listens
+HERE = "127.0.0.1"
+EVERY_IPV6 = "::"
+EVERY_ADDRESS = ("", "0.0.0.0", EVERY_IPV6)  # noqa: S104  (compared, not bound)
 ADDRESS_ROOM = 1024
 LEFT_BEHIND_SECONDS, LOCK_AGAIN_SECONDS = 1.0, 0.02
 _PAGE_NAME = re.compile(r"[0-9a-f]{12}\.localhost")
@@ -34,14 +39,30 @@ class CannotStart(Exception):
 
 
 def address_of(settings: Settings) -> str:
-    """Return the origin at which this server is reached."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"
+    """Return the origin at which programs on this machine reach this server."""
+    host = HERE if is_open(settings.host) else settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def link_address_of(settings: Settings) -> str:
+    """Return the origin of links for people."""
+    return settings.public_url or address_of(settings)
 
 
 def page_address_of(settings: Settings) -> str:
     """Return the origin of the pages."""
-    return f"http://{page_name_of(settings)}:{settings.port}"
+    return settings.public_url or f"http://{page_name_of(settings)}:{settings.port}"
+
+
+def site_of(settings: Settings) -> Site:
+    """Return the addresses under which a server with these settings answers."""
+    return Site(
+        settings.port,
+        page_name_of(settings),
+        frozenset({address_of(settings).removeprefix("http://")}),
+        settings.public_url,
+        settings.trusted_proxies,
+    )
 
 
 def page_name_of(settings: Settings) -> str:
@@ -100,12 +121,23 @@ def is_open(host: str) -> bool:
         return True
 
 
-def refuse_open_bind(host: str) -> None:
-    """Raise CannotStart for an address that other machines could reach."""
-    if is_open(host):
+def refuse_open_bind(settings: Settings, can_sign_in: Callable[[Settings], bool]) -> None:
+    """Raise CannotStart for an address that other machines could reach, if nothing protects it.
+
+    `can_sign_in` tells if somebody could sign in from there. Nothing is made or changed before.
+    """
+    if not is_open(settings.host):
+        return
+    reached = f"{settings.host or 'Every address'} can be reached from other machines"
+    if settings.public_url is None:
         raise CannotStart(
-            f"{host} can be reached from other machines, and nobody has a password yet: "
-            "Runyard serves 127.0.0.1 only."
+            f"{reached}: that needs RUNYARD_PUBLIC_URL, the https address of a proxy in front, and "
+            "somebody who can sign in with a password. Runyard serves 127.0.0.1 without them."
+        )
+    if not can_sign_in(settings):
+        raise CannotStart(
+            f"{reached}, and nobody has a password yet: start Runyard at 127.0.0.1 first, and "
+            "invite somebody."
         )
 
 
@@ -149,18 +181,31 @@ def _other_server(data_dir: Path) -> str:
     return f"another Runyard already uses {data_dir}: {where}"
 
 
-def listening_socket(settings: Settings) -> socket.socket:
-    """Return a socket bound to the address to serve, before anything starts. Raises CannotStart."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+@contextmanager
+def bound_sockets(settings: Settings) -> Generator[list[socket.socket]]:
+    """Bind the sockets to serve, before anything starts. Raises CannotStart.
+
+    One address that other machines can reach is joined by one that programs on this machine reach.
+    """
+    hosts = [settings.host]
+    if is_open(settings.host) and settings.host not in EVERY_ADDRESS:
+        hosts.append(HERE)
+    with ExitStack() as bound:
+        yield [bound.enter_context(_bound_socket(host, settings.port)) for host in hosts]
+
+
+def _bound_socket(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if host == EVERY_IPV6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise CannotStart(
-            f"{settings.host}:{settings.port} is not free ({error.strerror}): "
-            "choose another with --port"
+            f"{host}:{port} is not free ({error.strerror}): choose another with --port"
         ) from error
     return listener
 

@@ -8,7 +8,7 @@ from app.control_plane import ControlPlane
 from app.native.browser import forget_sign_in, open_signed_in
 from app.native.window import Window
 from app.records.database.database import DatabaseSilent
-from app.server.startup import address_of, login_command, page_address_of
+from app.server.startup import link_address_of, login_command, page_address_of
 from app.services.people.accounts import LINK_LIFETIME, POSTED_LIFETIME
 
 USED_SECONDS = 5.0
@@ -61,7 +61,7 @@ class Welcome:
             self._print_link()
             return
         if self._in_browser:
-            print(f"Runyard is ready at {address_of(self._plane.settings)}", flush=True)
+            print(f"Runyard is ready at {link_address_of(self._plane.settings)}", flush=True)
             threading.Thread(target=self._follow, args=(self._was_used,), daemon=True).start()
 
     def _follow(self, was_used: threading.Event) -> None:
@@ -79,7 +79,7 @@ class Welcome:
         return link
 
     def _print_link(self) -> None:
-        link = login_link(self._plane, address_of(self._plane.settings))
+        link = login_link(self._plane, link_address_of(self._plane.settings))
         print(f"Runyard is ready. Open this link once, within 5 minutes:\n\n  {link}\n", flush=True)
         print(f"Another link: {login_command(self._plane.settings)}", flush=True)
 

@@ -15,6 +15,7 @@ from app.api.http import problems
 from app.api.http.app import build_api
 from app.api.http.gate import Gate
 from app.api.http.permissions import guarded
+from app.api.http.site import Site
 from app.api.live import LiveStream
 from app.api.plain import forms
 from app.api.routes.people import sign_in
@@ -86,19 +87,19 @@ def open_town(folder: Path) -> Generator[Town]:
     """Open a town on an empty data folder."""
     world = World()
     plane = FakePlane(folder, world, port=PORT)
-    services = plane.services
+    services, site = plane.services, Site(PORT)
     web = FastAPI()
     problems.register(web, store_silent=DatabaseSilent)
-    api = build_api(services, LiveStream(services), port=PORT, store_silent=DatabaseSilent)
+    api = build_api(services, LiveStream(services), site=site, store_silent=DatabaseSilent)
     web.mount("/api/v1", api)
     signing = sign_in.routes(
-        services.accounts, services.clock, port=PORT, passwords=services.sign_ins
+        services.accounts, services.clock, site=site, passwords=services.sign_ins
     )
     web.router.routes.extend(signing.routes)
     plain = forms.routes(services, PlainPages(ASSETS / "plain"))
     web.router.routes.extend(plain.routes)
     inner = guarded(web, services, {"": web.routes, "/api/v1": api.routes})
-    gate = Gate(inner, accounts=services.accounts, port=PORT, now=services.clock)
+    gate = Gate(inner, accounts=services.accounts, site=site, now=services.clock)
     try:
         yield Town(plane, world, gate)
     finally:

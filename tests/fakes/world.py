@@ -378,11 +378,12 @@ class FakeSandbox:
     because: str = ""
     remedy: str = ""
     looks: int = 0
+    allows_none: bool = True
 
     def probe(self, *, again: bool = False) -> Capability:
         self.looks += again
         means = Means.BUBBLEWRAP if self.levels else None
-        return Capability(means, self.levels, self.because, self.remedy)
+        return Capability(means, self.levels, self.because, self.remedy, self.allows_none)
 
     def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:
         return []

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.api.http.app import build_api
+from app.api.http.site import Site
 from app.api.live import LiveStream
 from app.errors import Refusal
 from app.records.database.database import DatabaseSilent
@@ -37,7 +38,9 @@ def openapi() -> str:
         plane = FakePlane(Path(folder), World())
         try:
             services = plane.services
-            api = build_api(services, LiveStream(services), port=8080, store_silent=DatabaseSilent)
+            api = build_api(
+                services, LiveStream(services), site=Site(8080), store_silent=DatabaseSilent
+            )
             return json.dumps(_without_prose(api.openapi()), indent=1, sort_keys=True) + "\n"
         finally:
             plane.stop()

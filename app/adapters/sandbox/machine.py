@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.adapters.sandbox import bubblewrap, landlock, namespaces
@@ -15,7 +15,7 @@ from app.adapters.sandbox.hidden import Hidden, OwnPlaces, places_of
 from app.adapters.sandbox.home_files import make_point
 from app.adapters.sandbox.layout import Does, Step, contained, home_inside, sandboxed
 from app.adapters.sandbox.programs import needed
-from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
+from app.domain.sandbox.levels import NONE_FORBIDDEN, Means, SandboxLevel, SandboxPolicy
 from app.services.ports import Capability, Enclosure, SandboxUnavailable
 
 INSTALL = "Install bubblewrap (Debian, Ubuntu: `apt install bubblewrap`)."
@@ -107,21 +107,26 @@ class MachineSandbox:
         own: OwnPlaces,
         environment: Mapping[str, str],
         means: Collection[Means] = tuple(Means),
+        *,
+        allows_none: bool = True,
     ) -> None:
         self._own = own
         self._identities = own.identities()
         self._means = means
+        self._allows_none = allows_none
         self._environment = environment
         self._lock = threading.Lock()
         self._found: _Found | None = None
 
     def probe(self, *, again: bool = False) -> Capability:
         """Return what this machine can do, found by trying it; cached unless `again`."""
-        return self._inspect(again=again).capability
+        return replace(self._inspect(again=again).capability, allows_none=self._allows_none)
 
     def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:
         """Return the arguments to put before a command to sandbox it. Raises SandboxUnavailable."""
         if policy.level is SandboxLevel.NONE:
+            if not self._allows_none:
+                raise SandboxUnavailable(NONE_FORBIDDEN)
             return []
         found = self._inspect()
         if not found.capability.can(policy.level):

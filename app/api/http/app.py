@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.http import problems
 from app.api.http.dependencies import KnownWords, refuse_doubled_names
 from app.api.http.openapi import describe
+from app.api.http.site import Site
 from app.api.live import LiveStream
 from app.api.routes import (
     auto,
@@ -86,7 +87,7 @@ def _look() -> Callable[[Request], Awaitable[None]]:
 
 
 def build_api(
-    services: Any, live: LiveStream, *, port: int, store_silent: type[Exception]
+    services: Any, live: LiveStream, *, site: Site, store_silent: type[Exception]
 ) -> FastAPI:
     """Build the application mounted at `/api/v1`.
 
@@ -120,9 +121,9 @@ def build_api(
         limits.routes(services),
         events.routes(services, live, epoch=secrets.token_hex(4)),
         system.routes(services),
-        sign_in.api_routes(services.accounts, services.clock, services.browser_rule, port=port),
+        sign_in.api_routes(services.accounts, services.clock, services.browser_rule, site=site),
         audit.routes(services),
-        people.routes(services, port=port),
+        people.routes(services, site=site),
         tokens.routes(services),
     ):
         api.include_router(part, dependencies=looks)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache, partial
-from urllib.parse import quote
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -15,14 +14,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.client.client import ApiProblem
-from app.api.http.host_names import LOOPBACK_NAMES, HostNames
 from app.api.http.problems import answer_for, answer_to, fault_answer, is_silence
 from app.api.http.refusal_log import refusals
 from app.api.http.request_info import (
     NDJSON,
     OPEN_FOLDER,
     READ_METHODS,
-    SIGN_IN_PATH,
     SIGN_IN_PATHS,
     RequestInfo,
 )
@@ -34,6 +31,7 @@ from app.api.http.response import (
     WatchedSocket,
     WatchedStream,
 )
+from app.api.http.site import Site
 from app.api.plain import pages
 from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
 from app.logs import correlation, new_correlation_id
@@ -59,8 +57,9 @@ _POLICY = (
     "font-src 'self' data:; worker-src 'self'; manifest-src 'self'; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-MAX_WANTED, WANTED_SECONDS = 1000, 600
 _NO_STORE = (b"cache-control", b"no-store")
+# for a year; other names of the domain are not ours to decide about
+_ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
 
 
 OF_ITEMS = "A batch takes its items as lines: send Content-Type: application/x-ndjson."
@@ -90,16 +89,6 @@ class TooLarge(Refusal):
     code, status = "too_large", 413
 
 
-def cookie_name(port: int) -> str:
-    """Return the name of the session cookie; one per port, since ports of a host share cookies."""
-    return f"runyard_{port}"
-
-
-def wanted_cookie_name(port: int) -> str:
-    """Return the name of the cookie that holds the page requested before sign-in."""
-    return f"runyard_wanted_{port}"
-
-
 def visitor_of(request: Request) -> Visitor:
     """Return the signed-in visitor. Raises NotSignedIn on an open path."""
     visitor = getattr(request.state, "visitor", None)
@@ -111,10 +100,8 @@ def visitor_of(request: Request) -> Visitor:
 class Gate:
     """The outermost ASGI application: host, path, sign-in, origin, size, headers, faults.
 
-    `port` is the public port, `page_name` the host name of the pages: the cookie is accepted only
-    there, and browsers are redirected to it. `allowed_hosts` are further Host values, each with its
-    port where browsers send one. `command` prints a sign-in link on this machine. Everything needs
-    sign-in except what `Call.is_open` names.
+    `command` prints a sign-in link on this machine. Everything needs sign-in except what
+    `RequestInfo.is_open` names.
     """
 
     def __init__(
@@ -122,27 +109,25 @@ class Gate:
         app: ASGIApp,
         *,
         accounts: Accounts,
-        port: int,
+        site: Site,
         now: Callable[[], datetime],
-        page_name: str = LOOPBACK_NAMES[0],
-        allowed_hosts: Collection[str] = (),
         command: str = pages.LOGIN_COMMAND,
     ) -> None:
         self._app = app
         self._accounts = accounts
         self._now = now
-        self._port = port
-        self._cookie = cookie_name(port)
+        self._site = site
         self._command = command
         self._sessions = OpenSessions()
         accounts.on_sign_out(self._sessions.check_again)
-        self.names = HostNames(page_name, port=port, further=allowed_hosts)
+        self.names = site.names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request or websocket on, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        scope = self._site.placed(scope)
         call = RequestInfo.of(scope)
         mark = correlation.set(call.correlation_id or new_correlation_id())
         cap = call.body_cap if call.has_body else None
@@ -162,7 +147,7 @@ class Gate:
 
     def _is_sent_on(self, call: RequestInfo) -> bool:
         """Return True for a browser to redirect to the page host. Raises UnknownHost, OddPath."""
-        is_known = self.names.has(call.host)
+        is_known = self._answers(call)
         asks_for_page = call.wants_page and (not call.is_open or call.path in SIGN_IN_PATHS)
         is_sent_on = (
             self.names.leads_to_pages(call.host)
@@ -182,6 +167,11 @@ class Gate:
         if call.is_odd:
             raise OddPath
         return is_sent_on
+
+    def _answers(self, call: RequestInfo) -> bool:
+        if self._site.has(call.host, call.scheme):
+            return True
+        return self._site.public_url is not None and call.asks_for_health
 
     async def _send_on(self, scope: Scope, call: RequestInfo, exchange: Exchange) -> None:
         place = f"{call.scheme}://{self.names.page_host(call.host)}{call.target}"
@@ -204,7 +194,7 @@ class Gate:
 
     async def _visitor(self, call: RequestInfo) -> Visitor | None:
         # under any other host name, other servers on this machine get the cookie, too
-        cookie = call.cookie(self._cookie) if self.names.is_of_pages(call.host) else None
+        cookie = call.cookie(self._site.cookie) if self.names.is_of_pages(call.host) else None
         bearer = None if call.is_socket else call.bearer
         if cookie is None and bearer is None:
             return None
@@ -259,14 +249,7 @@ class Gate:
         answer = self._answer_to(call, refusal)
         if isinstance(refusal, NotSignedIn) and call.wants_page and call.method == "GET":
             # read only by the sign-in route, which redirects there
-            answer.set_cookie(
-                wanted_cookie_name(self._port),
-                quote(call.target[:MAX_WANTED]),
-                max_age=WANTED_SECONDS,
-                path=SIGN_IN_PATH,
-                httponly=True,
-                samesite="lax",
-            )
+            self._site.set_wanted(answer, call.target)
         await answer(scope, exchange.receive, exchange.answer)
 
     def _answer_to(self, call: RequestInfo, error: Exception) -> Response:
@@ -290,10 +273,12 @@ class Gate:
     def _headers_for(self, call: RequestInfo) -> Headers:
         headers = [
             (b"x-correlation-id", correlation.get().encode()),
-            *_shield_for(call.own_origin if self.names.has(call.host) else ""),
+            *_shield_for(call.own_origin if self._site.has(call.host, call.scheme) else ""),
         ]
         if not call.path.startswith((OPEN_FOLDER, "/_nicegui/")):
             headers.append(_NO_STORE)
+        if self._site.public_url is not None:
+            headers.append(_ONLY_TLS)
         return headers
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from app.domain.system.addresses import HTTPS_PORT
+
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _PORT = r"(?::[1-9][0-9]{0,4})?"
 
@@ -56,3 +58,28 @@ class HostNames:
         """Return True for the origin of one of our pages."""
         scheme, _, host = (origin or "").partition("://")
         return scheme in ("http", "https") and self.is_of_pages(host)
+
+
+class PublicNames(HostNames):
+    """Matches the one Host and Origin of a server with a public URL, which is `https://host`."""
+
+    def __init__(self, public_url: str) -> None:
+        self._origin = public_url
+        self._host = public_url.removeprefix("https://")
+        super().__init__(self._host, port=HTTPS_PORT)
+
+    def has(self, host: str) -> bool:
+        """Return True for the public host."""
+        return self.is_of_pages(host)
+
+    def is_of_pages(self, host: str) -> bool:
+        """Return True for the public host."""
+        return host == self._host
+
+    def leads_to_pages(self, host: str) -> bool:
+        """Return False: nothing is redirected, since a browser is here or nowhere."""
+        return False
+
+    def is_page_origin(self, origin: str | None) -> bool:
+        """Return True for the public origin."""
+        return origin == self._origin

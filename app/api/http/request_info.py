@@ -11,8 +11,9 @@ READ_METHODS = frozenset({"GET", "HEAD"})
 SIGN_IN_PATH = "/login"
 INVITATION_PATH = "/login/invitation"
 SIGN_IN_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH})
+HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 # the manifest and the service worker of the pages are the same for everybody
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/manifest.webmanifest", "/sw.js", *SIGN_IN_PATHS})
+OPEN_PATHS = HEALTH_PATHS | SIGN_IN_PATHS | {"/manifest.webmanifest", "/sw.js"}
 OPEN_FOLDER = "/assets/"
 HOOKS = "/api/v1/hooks/"
 OWN_SITE = frozenset({"", "none", "same-origin"})
@@ -119,6 +120,11 @@ class RequestInfo:
         if self.is_socket or self.method not in READ_METHODS:
             return self.posts_secret or self.is_hook
         return self.path in OPEN_PATHS or self.path.startswith(OPEN_FOLDER)
+
+    @property
+    def asks_for_health(self) -> bool:
+        """True for what a monitor asks, which may not know the server's public name."""
+        return not self.is_socket and self.method in READ_METHODS and self.path in HEALTH_PATHS
 
     @property
     def is_hook(self) -> bool:

@@ -60,7 +60,8 @@ def serve_here(
 
     gc.enable()
     given = _given(data_dir=data_dir, host=host, port=port)
-    serve(given, in_window=native, in_browser=not no_open, **(ctx.obj or {}))
+    seams: dict[str, Any] = ctx.obj or {}
+    serve(given, in_window=native, in_browser=not no_open, **seams)
 
 
 def print_login_link(json_only: Json = False, data_dir: DataDir = None) -> None:

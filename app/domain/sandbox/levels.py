@@ -45,6 +45,10 @@ class HostService(StrEnum):
 DEFAULT_PROCESSES = 4096
 # display label of the level `none`, always in red
 UNSANDBOXED = "Unsandboxed"
+NONE_FORBIDDEN = (
+    "People of other machines use this server, so its agents stay in a sandbox: choose contained "
+    "or sandboxed. RUNYARD_ALLOW_UNSANDBOXED=1 allows the level none."
+)
 # warning shown if host services are allowed
 OPENS = "With these, agents can start programs outside any sandbox"
 # former names of levels, in rows and requests

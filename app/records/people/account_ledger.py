@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, update
+from sqlalchemy import ColumnElement, delete, inspect, update
 from sqlmodel import col, select
 
 from app.records.feed import PeopleChanged
@@ -83,11 +83,16 @@ class AccountLedger:
             return session.exec(query).first()
 
     def can_anybody_sign_in(self) -> bool:
-        """Return True if somebody who is not disabled has a password or another way to sign in."""
+        """Return True if somebody who is not disabled has a password or another way to sign in.
+
+        Also asked before the schema is brought up to date: nobody could in one without passwords.
+        """
         known = col(Person.password_hash).is_not(None) | col(Person.oidc_subject).is_not(None)
         query = select(Person.id).where(known, col(Person.disabled_at).is_(None)).limit(1)
         with within(None), self.stores.control.reading() as session:
-            return session.exec(query).first() is not None
+            columns = inspect(session.connection()).get_columns("person")
+            is_new = any(one["name"] == "oidc_subject" for one in columns)
+            return is_new and session.exec(query).first() is not None
 
     # --- links ---------------------------------------------------------------------------------
 

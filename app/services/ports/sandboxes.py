@@ -15,17 +15,18 @@ class Capability:
     """Sandbox levels available on this machine; `means` is None if there are none.
 
     `because` says why a level is not available, `remedy` what a person can do about it; both are
-    empty if every level is.
+    empty if every level is. The level `none` may be forbidden by this server's settings.
     """
 
     means: Means | None
     levels: Collection[SandboxLevel] = ()
     because: str = ""
     remedy: str = ""
+    allows_none: bool = True
 
     def can(self, level: SandboxLevel) -> bool:
-        """Return True if a run at this level would start; `none` always would."""
-        return level is SandboxLevel.NONE or level in self.levels
+        """Return True if a run at this level would start."""
+        return self.allows_none if level is SandboxLevel.NONE else level in self.levels
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from app.domain.sandbox.levels import NetworkRule, SandboxLevel, read_level
+from app.domain.sandbox.levels import NONE_FORBIDDEN, NetworkRule, SandboxLevel, read_level
 from app.domain.sandbox.settings import host_problem, network_problem
 from app.errors import SandboxNotHere
 from app.records.projects.project_ledger import ProjectLedger
@@ -49,8 +49,11 @@ class SandboxSettings:
     def settle_new(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the columns of a new project. Raises SandboxNotHere."""
         level = SandboxLevel(settings.get("sandbox") or self.default)
-        is_containable = self.capability().can(SandboxLevel.CONTAINED)
-        self._must_be_had(level, OR_CONTAINED if is_containable else OR_WITHOUT)
+        capability = self.capability()
+        is_containable = capability.can(SandboxLevel.CONTAINED)
+        has_none = capability.can(SandboxLevel.NONE)
+        otherwise = OR_CONTAINED if is_containable else OR_WITHOUT if has_none else ""
+        self._must_be_had(level, "" if level is SandboxLevel.NONE else otherwise)
         chosen = {"sandbox_chosen": settings.get("sandbox_chosen", True)}
         return chosen | _columns({}, {**settings, "sandbox": level})
 
@@ -118,6 +121,8 @@ class SandboxSettings:
 
 def not_here(level: SandboxLevel, capability: Capability) -> str:
     """Return why a level is not available here, and what a person can do about it."""
+    if level is SandboxLevel.NONE:
+        return NONE_FORBIDDEN
     why = capability.because or f"Agents cannot be {level} on this machine."
     return f"{why} {capability.remedy}".strip()
 

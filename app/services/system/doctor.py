@@ -306,7 +306,8 @@ def _sandbox(here: Capability, unsandboxed: list[str]) -> Iterator[Checked]:
 
 def _bind(address: str, *, is_open: bool) -> Checked:
     if not is_open:
-        return Checked(Level.OK, "bind", f"{address} · this machine only", about=SERVER)
+        reach = "behind a proxy" if address.startswith("https:") else "this machine only"
+        return Checked(Level.OK, "bind", f"{address} · {reach}", about=SERVER)
     advice = "Other machines can reach it: set RUNYARD_HOST=127.0.0.1."
     return Checked(Level.LOOK, "bind", address, advice, SERVER)
 

@@ -12,7 +12,8 @@ import pytest
 from fastapi import FastAPI
 
 from app.api.http.app import build_api
-from app.api.http.gate import Gate, cookie_name
+from app.api.http.gate import Gate
+from app.api.http.site import Site
 from app.api.live import LiveStream
 from app.api.schemas import NewProject, ProjectChange
 from app.domain.words import Depth
@@ -98,11 +99,11 @@ class Yard:
         self.rows = self.plane.ledgers.projects
         self.shop = self.plane.add_project(world).id
         self.other = self.plane.add_project(world).id
-        services = self.plane.services
-        self.api = build_api(services, LiveStream(services), port=PORT, store_silent=DatabaseSilent)
+        services, site = self.plane.services, Site(PORT)
+        self.api = build_api(services, LiveStream(services), site=site, store_silent=DatabaseSilent)
         web = FastAPI()
         web.mount("/api/v1", self.api)
-        self.gate = Gate(web, accounts=services.accounts, port=PORT, now=services.clock)
+        self.gate = Gate(web, accounts=services.accounts, site=site, now=services.clock)
 
     def set_level(self, level: str, **columns: Any) -> None:
         """Set the level of the other project, the one that calls do not address."""
@@ -120,7 +121,7 @@ class Yard:
         accounts, now = self.plane.services.accounts, self.plane.clock()
         session = accounts.sign_in(accounts.make_link_token(now), now)
         assert session is not None
-        cookie = f"{cookie_name(PORT)}={session.cookie}"
+        cookie = f"{Site(PORT).cookie}={session.cookie}"
         origin = {"Origin": f"http://{HOST}", "Sec-Fetch-Site": "same-origin"}
         return self._caller({"Cookie": cookie, **origin})
 

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.http.gate import Gate
 from app.api.http.request_info import MAX_BODY
+from app.api.http.site import Site
 from tests.drivers.web.web_doors import Door, build_door
 
 
@@ -49,7 +50,7 @@ async def test_a_caller_who_left_before_the_answer_is_no_fault(door: Door) -> No
             pass
         raise RuntimeError("No response returned.")
 
-    gate = Gate(fails_alone, accounts=door.accounts, port=80, now=door.clock)
+    gate = Gate(fails_alone, accounts=door.accounts, site=Site(80), now=door.clock)
     left, said = iter([{"type": "http.disconnect"}]), []
 
     async def receive() -> Message:

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.api.http.gate import Gate
+from app.api.http.site import Site
 from app.api.plain import forms
 from app.api.plain.form_content import own_path
 from app.api.plain.forms import notice_of
@@ -99,7 +100,7 @@ async def test_a_silent_database_is_a_page_to_a_person_and_a_problem_to_a_progra
         plane.add_project()
         services, web = plane.services, FastAPI()
         web.include_router(forms.routes(services, SilentPlain(ROOT / "assets" / "plain")))
-        gate = Gate(web, accounts=services.accounts, port=8080, now=plane.clock)
+        gate = Gate(web, accounts=services.accounts, site=Site(8080), now=plane.clock)
         token = (tmp_path / "data" / "token").read_text().strip()
         project = plane.ledgers.projects.all()[0].id
         async with httpx.AsyncClient(

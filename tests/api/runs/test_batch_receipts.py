@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.api.http.gate import Gate
+from app.api.http.site import Site
 from app.api.routes import batches
 from app.api.schemas import BatchTaken
 from tests.fakes.planes import FakePlane
@@ -32,7 +33,7 @@ async def test_an_answer_of_many_lines_is_made_beside_the_loop_that_serves_all(
     try:
         project, web = plane.add_project(world), FastAPI()
         web.include_router(batches.routes(plane.services))
-        gate = Gate(web, accounts=plane.services.accounts, port=8080, now=plane.clock)
+        gate = Gate(web, accounts=plane.services.accounts, site=Site(8080), now=plane.clock)
         batch = plane.services.batches.open(
             project.id, 3, None, plane.requester(), plane.clock()
         ).batch

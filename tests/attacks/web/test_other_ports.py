@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.api.http.gate import Gate
+from app.api.http.site import Site
 from tests.drivers.web.web_doors import PAGE_NAME, Door, build_door
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -88,7 +89,7 @@ async def test_a_page_of_another_port_does_not_learn_the_name(
 
 async def test_the_host_can_be_set_back_for_browsers_that_do_not_find_it(door: Door) -> None:
     plain = Gate(
-        door.app, accounts=door.accounts, port=door.port, now=door.clock, page_name="127.0.0.1"
+        door.app, accounts=door.accounts, site=Site(door.port, "127.0.0.1"), now=door.clock
     )
     async with door.caller_at(plain, cookie=door.sign_in(), **BROWSER) as caller:
         own = f"http://127.0.0.1:{door.port}"
@@ -100,7 +101,7 @@ async def test_the_host_can_be_set_back_for_browsers_that_do_not_find_it(door: D
 
 async def test_no_browser_is_sent_in_circles_where_the_host_was_set_back(door: Door) -> None:
     plain = Gate(
-        door.app, accounts=door.accounts, port=door.port, now=door.clock, page_name="127.0.0.1"
+        door.app, accounts=door.accounts, site=Site(door.port, "127.0.0.1"), now=door.clock
     )
     async with door.caller_at(plain, **BROWSER) as caller:
         for host in ("127.0.0.1:9", "localhost:9"):

@@ -168,6 +168,15 @@ def test_a_disk_is_hidden_by_its_other_devices_too(means: Means, level: SandboxL
         device.unlink()
 
 
+def test_a_run_without_a_sandbox_is_refused_where_that_is_forbidden(tmp_path: Path) -> None:
+    none = SandboxPolicy(SandboxLevel.NONE)
+    assert MachineSandbox(OwnPlaces(()), os.environ).wrap(Enclosure(RUN, tmp_path), none) == []
+    sandbox = MachineSandbox(OwnPlaces(()), os.environ, allows_none=False)
+    assert not sandbox.probe().can(SandboxLevel.NONE)
+    with pytest.raises(SandboxUnavailable, match="agents stay in a sandbox"):
+        sandbox.wrap(Enclosure(RUN, tmp_path), none)
+
+
 def test_once_a_folder_above_the_data_folder_was_moved_no_agent_is_started(tmp_path: Path) -> None:
     (data := tmp_path / "share" / "data").mkdir(parents=True)
     sandbox = MachineSandbox(OwnPlaces((data,)), os.environ)

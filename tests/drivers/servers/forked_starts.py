@@ -197,9 +197,9 @@ def read_routes_once() -> None:
     importlib.import_module("tests.drivers.compiled_once").share_parameters()
     program: Any = importlib.import_module("app.server.application")
     services: Any = Carried()
-    program.build_api(services, services, port=0, store_silent=program.DatabaseSilent)
+    program.build_api(services, services, site=program.Site(0), store_silent=program.DatabaseSilent)
     program.system.open_routes(services)
-    program.sign_in.routes(services, services, port=0, command="")
+    program.sign_in.routes(services, services, site=program.Site(0), command="")
     program.forms.routes(services, services)
 
 

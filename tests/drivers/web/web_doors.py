@@ -21,8 +21,10 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel
 
 from app.api.http import problems
-from app.api.http.gate import Gate, cookie_name, visitor_of
+from app.api.http.gate import Gate, visitor_of
+from app.api.http.site import Site
 from app.api.routes.people import sign_in
+from app.domain.system.addresses import Network
 from app.records.database.database import Database, DatabaseSilent
 from app.records.database.migration import migrate
 from app.records.people.account_ledger import AccountLedger
@@ -63,11 +65,16 @@ class Door:
 
     accounts: Accounts
     clock: Clock
-    port: int
+    site: Site
     data_dir: Path
     database: Database
     changes: list[str] = field(default_factory=list)
     app: FastAPI = field(default_factory=FastAPI)
+
+    @property
+    def port(self) -> int:
+        """The port at which it listens."""
+        return self.site.port
 
     @property
     def gate(self) -> Gate:
@@ -75,15 +82,14 @@ class Door:
         return Gate(
             self.app,
             accounts=self.accounts,
-            port=self.port,
+            site=self.site,
             now=self.clock,
-            page_name=PAGE_NAME,
         )
 
     @property
     def address(self) -> str:
         """The origin of the pages."""
-        return f"http://{PAGE_NAME}:{self.port}"
+        return self.site.public_url or f"http://{PAGE_NAME}:{self.port}"
 
     @property
     def token(self) -> str:
@@ -94,7 +100,7 @@ class Door:
         """Sign in; return the cookie header of the new session."""
         session = self.accounts.sign_in(self.accounts.make_link_token(self.clock()), self.clock())
         assert session is not None
-        return f"{cookie_name(self.port)}={session.cookie}"
+        return f"{self.site.cookie}={session.cookie}"
 
     def caller(self, **headers: str) -> httpx.AsyncClient:
         """Return an in-process client; `_` in a header's name stands for `-`."""
@@ -129,15 +135,22 @@ def open_accounts(folder: Path) -> tuple[Accounts, Database]:
     return Accounts(ledgers, entropy=os.urandom, data_dir=folder), database
 
 
-def build_door(folder: Path, *, port: int = 8080) -> Door:
+def build_door(
+    folder: Path,
+    *,
+    port: int = 8080,
+    public_url: str | None = None,
+    trusted: tuple[Network, ...] = (),
+) -> Door:
     """Build a gate and its application on an empty data folder."""
     accounts, database = open_accounts(folder)
-    door = Door(accounts, Clock(), port, folder, database)
+    site = Site(port, PAGE_NAME, public_url=public_url, trusted=trusted)
+    door = Door(accounts, Clock(), site, folder, database)
     problems.register(door.app, store_silent=DatabaseSilent)
-    door.app.include_router(sign_in.routes(accounts, door.clock, port=port))
+    door.app.include_router(sign_in.routes(accounts, door.clock, site=site))
     projects = ProjectLedger(Stores(database, None, os.urandom))
     rule = BrowserRule(projects, list, lambda: None, lambda _: False)
-    links = sign_in.api_routes(accounts, door.clock, rule, port=port)
+    links = sign_in.api_routes(accounts, door.clock, rule, site=site)
     door.app.include_router(links, prefix="/api/v1")
     _add_reads(door.app)
     _add_changes(door)
@@ -213,7 +226,7 @@ def _add_streams(door: Door) -> None:
         async for text in socket.iter_text():
             door.changes.append(text)
             if text == "sign me out":
-                cookie = socket.cookies[cookie_name(door.port)]
+                cookie = socket.cookies[door.site.cookie]
                 await asyncio.to_thread(door.accounts.sign_out, cookie)
             await socket.send_text(f"you said {text}")
 

@@ -197,3 +197,29 @@ def test_doctor_names_the_projects_whose_agents_may_use_services_of_the_machine(
     items = plane.services.doctor.examine(Look.ANEW).items
     told = [one.found for one in items if one.check == "projects"]
     assert told == [f"Unsandboxed: {till.name}", f"docker, dbus allowed: {shop.name}"]
+
+
+def test_a_server_of_other_people_lets_no_agent_out_of_the_sandbox(
+    machine: Machines, world: World
+) -> None:
+    plane = machine(FakeSandbox())
+    kept = plane.add_project(world, sandbox=SandboxLevel.NONE)
+    plane = machine(FakeSandbox(allows_none=False))
+    sandboxes = plane.services.projects.sandboxes
+    with pytest.raises(SandboxNotHere, match="RUNYARD_ALLOW_UNSANDBOXED=1"):
+        plane.add_project(world, sandbox=SandboxLevel.NONE)
+    contained = plane.add_project(world)
+    with pytest.raises(SandboxNotHere, match="agents stay in a sandbox"):
+        sandboxes.settle_change(contained, {"sandbox": "none"})
+    # one that had the level before says so
+    assert "agents stay in a sandbox" in str(sandboxes.problem_of(found(plane, kept)))
+    assert sandboxes.problem_of(contained) is None
+
+
+def test_a_level_that_is_forbidden_is_not_offered_instead(machine: Machines, world: World) -> None:
+    surrounds = no_sandbox()
+    surrounds.allows_none = False
+    plane = machine(surrounds)
+    with pytest.raises(SandboxNotHere) as refused:
+        plane.add_project(world)
+    assert "Or choose none" not in str(refused.value)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from app.api.http.dependencies import own_address, require_role
-from app.api.http.gate import cookie_name, visitor_of
+from app.api.http.gate import visitor_of
 from app.api.http.permissions import ME
 from app.api.http.request_info import SIGN_IN_PATH
+from app.api.http.site import Site
 from app.api.schemas.people import (
     Code,
     CodesOut,
@@ -36,11 +37,11 @@ OTHERS_NAME = "People set their names themselves."
 NEEDS_BROWSER = "Do this in the browser: a token cannot prove who you are."
 
 
-def routes(services: Services, *, port: int) -> APIRouter:
-    """Build `/organisations` and `/people`; `port` names the cookie of sessions."""
+def routes(services: Services, *, site: Site) -> APIRouter:
+    """Build `/organisations` and `/people`; `site` names the cookie of sessions."""
     router = APIRouter(tags=["people"])
     router.routes.extend(_organisation_routes(services).routes)
-    router.routes.extend(_own_routes(services, cookie_name(port)).routes)
+    router.routes.extend(_own_routes(services, site.cookie).routes)
     router.routes.extend(_people_routes(services).routes)
     router.routes.extend(_person_routes(services).routes)
     router.routes.extend(_session_routes(services).routes)

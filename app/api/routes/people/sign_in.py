@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from urllib.parse import unquote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.api.http.dependencies import own_address
-from app.api.http.gate import cookie_name, visitor_of, wanted_cookie_name
+from app.api.http.gate import visitor_of
 from app.api.http.openapi import IN_A_BROWSER
 from app.api.http.request_info import INVITATION_PATH, SIGN_IN_PATH, RequestInfo
+from app.api.http.site import Site
 from app.api.plain import pages
 from app.api.plain.form_content import Sent, SentForm, own_path
 from app.api.schemas import LoginLink, SignedOut, SignOut
@@ -40,7 +40,7 @@ def routes(
     accounts: Accounts,
     now: Callable[[], datetime],
     *,
-    port: int,
+    site: Site,
     command: str = pages.LOGIN_COMMAND,
     passwords: SignInService | None = None,
 ) -> APIRouter:
@@ -49,7 +49,7 @@ def routes(
     `command` prints a sign-in link on this machine; with `passwords` people also sign in by those.
     """
     router = APIRouter(include_in_schema=False)
-    desk = _SignInDesk(port)
+    desk = _SignInDesk(site)
     if passwords is not None:
         router.routes.extend(_invitation_routes(passwords, now, desk, command).routes)
 
@@ -72,18 +72,18 @@ def routes(
             return pages.stale_link_page(command)
         return desk.let_in(request, session, sent.field("next"))
 
-    router.routes.extend(_sign_out_routes(accounts, desk, port).routes)
+    router.routes.extend(_sign_out_routes(accounts, desk, site).routes)
     return router
 
 
-def _sign_out_routes(accounts: Accounts, desk: _SignInDesk, port: int) -> APIRouter:
+def _sign_out_routes(accounts: Accounts, desk: _SignInDesk, site: Site) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.post("/logout")
     def sign_out(request: Request, sent: Sent) -> Response:
         if sent.field("everywhere").lower() in _YES:
             accounts.sign_out_everywhere(visitor_of(request).person_id)
-        elif cookie := request.cookies.get(cookie_name(port)):
+        elif cookie := request.cookies.get(site.cookie):
             accounts.sign_out(cookie)
         return desk.let_out()
 
@@ -151,36 +151,35 @@ def _refuse_from_a_file(request: Request) -> None:
 class _SignInDesk:
     """Sets and deletes the session cookie."""
 
-    def __init__(self, port: int) -> None:
-        self._cookie = cookie_name(port)
-        self._wanted = wanted_cookie_name(port)
+    def __init__(self, site: Site) -> None:
+        self._site = site
 
     def let_in(self, request: Request, session: NewSession, named: str) -> Response:
         """Set the session cookie and redirect to the page requested before, on this site only."""
-        wanted = own_path(named) or own_path(unquote(request.cookies.get(self._wanted, "")))
+        wanted = own_path(named) or own_path(self._site.wanted_by(request))
         is_door = wanted is None or wanted.partition("?")[0] == SIGN_IN_PATH
         answer = RedirectResponse(HOME if is_door else str(wanted), status_code=303)
         answer.set_cookie(
-            self._cookie,
+            self._site.cookie,
             session.cookie,
             max_age=int(SESSION_LIFETIME.total_seconds()),
             httponly=True,
             samesite="lax",
             secure=request.url.scheme == "https",
         )
-        if self._wanted in request.cookies:
-            answer.delete_cookie(self._wanted, path=SIGN_IN_PATH, httponly=True, samesite="lax")
+        if self._site.wanted_cookie in request.cookies:
+            self._site.forget_wanted(answer)
         return answer
 
     def let_out(self) -> Response:
         """Delete the session cookie and redirect to the sign-in page."""
         answer = RedirectResponse(SIGN_IN_PATH, status_code=303)
-        answer.delete_cookie(self._cookie, httponly=True, samesite="lax")
+        self._site.forget_session(answer)
         return answer
 
 
 def api_routes(
-    accounts: Accounts, now: Callable[[], datetime], rule: BrowserRule, *, port: int
+    accounts: Accounts, now: Callable[[], datetime], rule: BrowserRule, *, site: Site
 ) -> APIRouter:
     """Build `POST /login-links`, `/logout` and `/token/rotate` below the API's base path."""
     router = APIRouter(tags=["sign-in"])
@@ -211,7 +210,7 @@ def api_routes(
             return SignedOut(ended=accounts.sign_out_everywhere(whose))
         if visitor_of(request).csrf is None:
             return SignedOut(ended=0)
-        accounts.sign_out(request.cookies[cookie_name(port)])
+        accounts.sign_out(request.cookies[site.cookie])
         return SignedOut(ended=1)
 
     @router.post("/token/rotate", status_code=204)

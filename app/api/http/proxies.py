@@ -1,0 +1,81 @@
+"""Where a request comes from: the peer's address, and the word of proxies that are trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from starlette.types import Scope
+
+from app.domain.system.addresses import Address, Network, read_address
+
+FOR, PROTO, HOST = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"
+
+
+def peer_of(scope: Scope) -> Address | None:
+    """Return the address that a request comes from, None if it has none."""
+    client = scope.get("client")
+    return read_address(client[0]) if client else None
+
+
+def as_forwarded(scope: Scope, trusted: Sequence[Network]) -> tuple[Scope, str]:
+    """Return a request as its client sent it to the proxies in front, if they are trusted.
+
+    Of `X-Forwarded-For` the last address counts that is no trusted proxy: anybody can write what
+    stands before it. Of `-Host` the last word counts, and so it does of `-Proto`, which is
+    returned: `http`, `https`, or "" if no trusted proxy says. An IPv4 address inside IPv6 becomes
+    IPv4.
+    """
+    peer = peer_of(scope)
+    if peer is None:
+        return scope, ""
+    client: tuple[str, int] = scope["client"]
+    if not is_within(peer, trusted):
+        is_plain = str(peer) == client[0]
+        return scope if is_plain else {**scope, "client": (str(peer), client[1])}, ""
+    given = [(name, value) for name, value in scope["headers"] if name in (FOR, PROTO, HOST)]
+    address = _client_of(peer, given, trusted)
+    changed: dict[str, Any] = {"client": client if address == peer else (str(address), 0)}
+    if host := _last_word(given, HOST):
+        changed["headers"] = with_host(scope["headers"], host)
+    return {**scope, **changed}, _last_word(given, PROTO).lower()
+
+
+def is_within(address: Address, networks: Sequence[Network]) -> bool:
+    """Return True if one of the networks holds this address."""
+    return any(address in network for network in networks)
+
+
+def hosts_of(scope: Scope) -> list[str]:
+    """Return the values of a request's Host headers."""
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+
+
+def with_host(headers: Sequence[tuple[bytes, bytes]], host: str) -> list[tuple[bytes, bytes]]:
+    """Return headers with this Host in place of any other."""
+    kept = [pair for pair in headers if pair[0] != b"host"]
+    return [(b"host", host.encode("latin-1")), *kept]
+
+
+def _client_of(
+    peer: Address, given: Sequence[tuple[bytes, bytes]], trusted: Sequence[Network]
+) -> Address:
+    found = peer
+    for word in reversed(list(_words(given, FOR))):
+        address = read_address(word)
+        if address is None:
+            break  # written by nobody we trust: the address of the proxy that passed it on stands
+        found = address
+        if not is_within(address, trusted):
+            break
+    return found
+
+
+def _last_word(given: Sequence[tuple[bytes, bytes]], name: bytes) -> str:
+    return next(reversed(list(_words(given, name))), "")
+
+
+def _words(given: Sequence[tuple[bytes, bytes]], wanted: bytes) -> Iterator[str]:
+    for name, value in given:
+        if name == wanted:
+            yield from (word.strip() for word in value.decode("latin-1").split(","))

@@ -1,0 +1,125 @@
+"""Addresses in the settings of a server: databases, its pages, its public URL, its proxies.
+
+Those that read a setting return the address as it is used, and raise ValueError with a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import parse_qsl, urlsplit
+
+POSTGRESQL = ("postgresql://", "postgres://")
+HTTPS_PORT = 443
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_LOCAL_NAME = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9](?:[a-z0-9-]{0,62})\.)?localhost")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+MAX_HOST = 253
+NO_PUBLIC_URL = "write an address such as https://runyard.example.org"
+
+
+def database_address(url: str | None) -> str | None:
+    """Return the URL of a database, None for an empty one."""
+    if url and url.startswith(POSTGRESQL):
+        _ = urlsplit(url).port  # raises ValueError if it is not a number
+    elif url and not url.startswith("sqlite:"):
+        raise ValueError("begin with sqlite:/// or postgresql://")
+    return url or None
+
+
+def database_place(url: str) -> str:
+    """Return the URL of a database in one spelling, without user, password or options."""
+    if not url.startswith(POSTGRESQL):
+        return url
+    parts = urlsplit(url)
+    named = dict(parse_qsl(parts.query))
+    host, port = named.get("host", parts.hostname or ""), named.get("port", parts.port or 5432)
+    return f"postgresql://{host}:{port}{parts.path}"
+
+
+def without_password(url: str) -> str:
+    """Return the URL of a database or Redis as it may be shown."""
+    # up to the last @, since a password may contain an unescaped one
+    shown = re.sub(r"^([^/]*//[^:/?#@]*):.*@", r"\1:…@", url)
+    return re.sub(r"(?i)([?&](?:ssl)?password=)[^&#]*", r"\1…", shown)
+
+
+def redis_address(url: str | None) -> str | None:
+    """Return the URL of a Redis, None for an empty one."""
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
+        raise ValueError("begin with redis://, rediss:// or unix://")
+    _ = parts.port  # raises ValueError if it is not a number
+    return url
+
+
+def page_name(name: str | None) -> str | None:
+    """Return a host name that browsers resolve to this machine, None for an empty one."""
+    if name and not _LOCAL_NAME.fullmatch(name):
+        raise ValueError("write 127.0.0.1, localhost, [::1] or a name below .localhost")
+    return name or None
+
+
+def public_url(text: str | None) -> str | None:
+    """Return the origin at which people reach a server, `https://host[:port]`; None if empty.
+
+    The host is in lower case, and the usual port is left out, as browsers send them.
+    """
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ValueError(NO_PUBLIC_URL) from error
+    if parts.scheme != "https":
+        raise ValueError("begin with https://: passwords and sessions would cross the network")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("leave user name and password out")
+    if parts.path not in ("", "/") or "?" in text or "#" in text:
+        raise ValueError("leave out what follows the host: Runyard is served at the root")
+    if ":" in host:
+        host = f"[{_address(host)}]"
+    elif len(host) > MAX_HOST or not _HOST.fullmatch(host):
+        raise ValueError(NO_PUBLIC_URL)
+    if port == 0:
+        raise ValueError(NO_PUBLIC_URL)
+    return f"https://{host}" if port in (None, HTTPS_PORT) else f"https://{host}:{port}"
+
+
+def trusted_networks(words: Iterable[object]) -> tuple[Network, ...]:
+    """Return the networks of trusted proxies; a plain address is a network of one."""
+    return tuple(dict.fromkeys(_network(str(word)) for word in words))
+
+
+def read_address(text: str) -> Address | None:
+    """Parse the address of a peer, None if it is none; an IPv4 address inside IPv6 is IPv4."""
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _network(word: str) -> Network:
+    try:
+        network = ip_network(word)
+    except ValueError as error:
+        raise ValueError(f"{word} is no address or network such as 10.0.0.0/24") from error
+    if network.prefixlen == 0:
+        raise ValueError(f"{word} is everybody: name the proxies")
+    return network
+
+
+def _address(host: str) -> str:
+    try:
+        return str(IPv6Address(host))
+    except ValueError as error:
+        raise ValueError(NO_PUBLIC_URL) from error
