@@ -69,10 +69,7 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
     mirrors = GitMirrors(root / "mirrors", git=git)
     agents = AgentPresets(os.environ)
     copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
-    is_alone = settings.public_url is None
-    sandbox = MachineSandbox(
-        own_places(settings), os.environ, allows_none=is_alone or settings.allow_unsandboxed
-    )
+    sandbox = _sandbox(settings)
     homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
     secrets = SecretValues(
         agents.secrets, homes.secrets, lambda: _own_secrets(settings), lambda: registry.tokens
@@ -103,6 +100,11 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
             partial(tend_groups, instance),
         ),
     )
+
+
+def _sandbox(settings: Settings) -> MachineSandbox:
+    allows_none = settings.public_url is None or settings.allow_unsandboxed
+    return MachineSandbox(own_places(settings), os.environ, allows_none=allows_none)
 
 
 def _forges_in(ledger: ForgeLedger) -> list[ForgeServer] | None:

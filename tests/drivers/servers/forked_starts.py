@@ -197,9 +197,10 @@ def read_routes_once() -> None:
     importlib.import_module("tests.drivers.compiled_once").share_parameters()
     program: Any = importlib.import_module("app.server.application")
     services: Any = Carried()
-    program.build_api(services, services, site=program.Site(0), store_silent=program.DatabaseSilent)
+    site: Any = importlib.import_module("app.api.http.site").Site(0)
+    program.build_api(services, services, site=site, store_silent=program.DatabaseSilent)
     program.system.open_routes(services)
-    program.sign_in.routes(services, services, site=program.Site(0), command="")
+    program.sign_in.routes(services, services, site=site, command="")
     program.forms.routes(services, services)
 
 
