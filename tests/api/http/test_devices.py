@@ -12,6 +12,7 @@ import pytest
 from tests.drivers.servers.workshop import Workshop, open_workshop
 from tests.fakes.push_service import FakeBrowser, decode
 
+HOST = "runyard.example.org"
 PUSH = "/push/subscriptions"
 PHONE = {"User-Agent": "Mozilla/5.0 (Android 14; Mobile; rv:128.0) Gecko/128.0 Firefox/128.0"}
 
@@ -19,7 +20,7 @@ PHONE = {"User-Agent": "Mozilla/5.0 (Android 14; Mobile; rv:128.0) Gecko/128.0 F
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     """A server with a public address."""
-    address = {"RUNYARD_PUBLIC_URL": "https://runyard.example.org"}
+    address = {"RUNYARD_PUBLIC_URL": f"https://{HOST}"}
     with open_workshop(tmp_path_factory.mktemp("shop"), **address) as shop:
         yield shop
 
@@ -99,7 +100,7 @@ def test_each_act_is_in_the_audit_without_the_address(shop: Workshop) -> None:
 
 
 def test_without_a_session_only_the_manifest_and_the_worker_are_there(shop: Workshop) -> None:
-    with shop.server.visitor() as nobody:
+    with shop.server.visitor(Host=HOST) as nobody:
         assert nobody.get("/manifest.webmanifest").status_code == 200
         assert nobody.get("/sw.js").status_code == 200
         for path in ("/push/key", PUSH):

@@ -40,7 +40,7 @@ WAIT_SECONDS = 30.0
 # loading certificates takes longer than a call, and plain HTTP needs none
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 PORTS = (20_000, 32_000)
-LINK = rb"http://\S+/login\?token=\S+(?=\n)"
+LINK = rb"https?://\S+/login\?token=\S+(?=\n)"
 # printed instead of a link when none can be made yet
 LATER = rb"A link, later: .+(?=\n)"
 
