@@ -49,6 +49,7 @@ interface: venv ## write the interface's files anew, where a change of it is mea
 	@$(VENV_PYTHON) -m tests.interface
 
 soak: ## the tests that take minutes, root or a whole machine
+	@scripts/install-test-needs soak
 	@scripts/run-tests -n 0 -m soak --timeout=1800 --reruns 0 $(ARGS)
 
 bench: venv ## the figures of speed and memory (DATABASE=postgresql, ARGS="--row page")
