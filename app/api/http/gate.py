@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.client.client import ApiProblem
 from app.api.http.problems import answer_for, answer_to, fault_answer, is_silence
+from app.api.http.proxies import Peers, TooManyOpen
 from app.api.http.refusal_log import refusals
 from app.api.http.request_info import (
     NDJSON,
@@ -119,6 +120,9 @@ class Gate:
         self._site = site
         self._command = command
         self._sessions = OpenSessions()
+        self._peers = Peers()
+        # on loopback alone there is nothing to tell apart
+        self._is_beyond = site.public_url is not None or bool(site.trusted)
         accounts.on_sign_out(self._sessions.check_again)
         self.names = site.names
 
@@ -127,13 +131,27 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        scope = self._site.placed(scope)
+        if self._is_beyond:
+            scope = self._site.placed(scope)
         call = RequestInfo.of(scope)
         mark = correlation.set(call.correlation_id or new_correlation_id())
         cap = call.body_cap if call.has_body else None
         exchange = Exchange(receive, send, headers=self._headers_for(call), body_cap=cap)
+        if self._is_beyond:
+            with self._peers.one_more(scope) as is_too_many:
+                await self._let_through(scope, call, exchange, is_too_many)
+        else:
+            await self._let_through(scope, call, exchange)
+        # not after an exception: the server's own log line about it needs the id, too
+        correlation.reset(mark)
+
+    async def _let_through(
+        self, scope: Scope, call: RequestInfo, exchange: Exchange, is_too_many: bool = False
+    ) -> None:
         answer = self._serve_socket if call.is_socket else self._serve
         try:
+            if is_too_many:
+                raise TooManyOpen(retry_after=1)
             if self._is_sent_on(call):
                 answer = self._send_on
             else:
@@ -142,8 +160,6 @@ class Gate:
             await self._refuse(scope, call, exchange, refusal)
         else:
             await answer(scope, call, exchange)
-        # not after an exception: the server's own log line about it needs the id, too
-        correlation.reset(mark)
 
     def _is_sent_on(self, call: RequestInfo) -> bool:
         """Return True for a browser to redirect to the page host. Raises UnknownHost, OddPath."""
@@ -169,9 +185,11 @@ class Gate:
         return is_sent_on
 
     def _answers(self, call: RequestInfo) -> bool:
-        if self._site.has(call.host, call.scheme):
-            return True
-        return self._site.public_url is not None and call.asks_for_health
+        return self._is_own(call) or (self._site.public_url is not None and call.asks_for_health)
+
+    def _is_own(self, call: RequestInfo) -> bool:
+        is_right = self._site.public_url is None or call.scheme == "https"
+        return is_right and self.names.has(call.host)
 
     async def _send_on(self, scope: Scope, call: RequestInfo, exchange: Exchange) -> None:
         place = f"{call.scheme}://{self.names.page_host(call.host)}{call.target}"
@@ -273,7 +291,7 @@ class Gate:
     def _headers_for(self, call: RequestInfo) -> Headers:
         headers = [
             (b"x-correlation-id", correlation.get().encode()),
-            *_shield_for(call.own_origin if self._site.has(call.host, call.scheme) else ""),
+            *_shield_for(call.own_origin if self._is_own(call) else ""),
         ]
         if not call.path.startswith((OPEN_FOLDER, "/_nicegui/")):
             headers.append(_NO_STORE)

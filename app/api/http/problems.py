@@ -52,8 +52,9 @@ def answer_for(refusal: Refusal) -> JSONResponse:
     headers: dict[str, str] = {}
     if "retry_after" in refusal.members:
         headers["Retry-After"] = str(refusal.members["retry_after"])
-    if refusal.code == RateLimited.code:
-        names = ("limit", "remaining", "reset_at")
+    names = ("limit", "remaining", "reset_at")
+    # there is no window to tell of wrong passwords
+    if refusal.code == RateLimited.code and refusal.members.keys() >= set(names):
         headers |= window_headers(*(refusal.members[name] for name in names))
     members = {
         name: iso(value) if isinstance(value, datetime) else value

@@ -1,15 +1,51 @@
-"""Where a request comes from: the peer's address, and the word of proxies that are trusted."""
+"""Where a request comes from: its address, whose word counts for it, and how much one may open."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.types import Scope
 
-from app.domain.system.addresses import Address, Network, read_address
+from app.domain.system.addresses import Address, Network, household_of, read_address
+from app.errors import RateLimited
 
 FOR, PROTO, HOST = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"
+# an office behind one address: a hundred people with five tabs each
+MOST_OPEN = 500
+
+
+class TooManyOpen(RateLimited):
+    """Too much is open from your address: close some pages, or try again in a moment."""
+
+
+class Peers:
+    """The requests, streams and web sockets that are open, by the address they come from.
+
+    Those of this machine are not counted: its programs share one address.
+    """
+
+    def __init__(self, most: int = MOST_OPEN) -> None:
+        self._most = most
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def one_more(self, scope: Scope) -> Generator[bool]:
+        """Count a request for the time of the block; yield True if its address has too many."""
+        peer = peer_of(scope)
+        if peer is None or peer.is_loopback:
+            yield False
+            return
+        whose = household_of(peer)
+        self._open[whose] += 1
+        try:
+            yield self._open[whose] > self._most
+        finally:
+            self._open[whose] -= 1
+            if not self._open[whose]:
+                del self._open[whose]
 
 
 def peer_of(scope: Scope) -> Address | None:

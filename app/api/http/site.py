@@ -75,10 +75,6 @@ class Site:
         """Delete the session cookie."""
         self._delete(answer, self.cookie, "/")
 
-    def has(self, host: str, scheme: str) -> bool:
-        """Return True for a Host value and a scheme under which this server answers."""
-        return self.names.has(host) and (self.public_url is None or scheme == "https")
-
     def placed(self, scope: Scope) -> Scope:
         """Return a request as it reached the site: its peer, its scheme and its host.
 

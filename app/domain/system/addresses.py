@@ -22,6 +22,15 @@ MAX_HOST = 253
 NO_PUBLIC_URL = "write an address such as https://runyard.example.org"
 
 
+def household_of(address: Address) -> str:
+    """Return the address, of IPv6 its /64: one household has that many addresses."""
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ip_network((address, 64), strict=False))
+
+
 def database_address(url: str | None) -> str | None:
     """Return the URL of a database, None for an empty one."""
     if url and url.startswith(POSTGRESQL):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 
 from app.domain.people.passwords import wait_after
+from app.domain.system.addresses import household_of, read_address
 
 MOST = 20_000
 # failures are forgotten after this time without a new one
@@ -68,13 +68,5 @@ def _keys(account: str, address: str | None) -> list[str]:
 
 
 def _network(address: str) -> str:
-    """Return the address, of IPv6 its /64: one household has that many addresses."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+    parsed = read_address(address)
+    return address if parsed is None else household_of(parsed)

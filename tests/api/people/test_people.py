@@ -207,3 +207,16 @@ async def test_codes_are_not_taken_away_by_an_old_sign_in(town: Town) -> None:
     town.plane.clock.advance(16 * 60)
     assert (await person.delete("/api/v1/people/me/codes")).status_code == 403
     assert (await person.post("/api/v1/people/me/codes")).status_code == 403
+
+
+async def test_guessing_a_password_to_sign_in_again_is_slowed_down_and_told_when(
+    town: Town,
+) -> None:
+    ada = await town.join(town.token(), "ada@runyard.test", role="user")
+    for _ in range(5):
+        wrong = await ada.post("/api/v1/people/me/proof", json={"password": "wrong"})
+        assert wrong.status_code == 401, wrong.text
+    told = await ada.post("/api/v1/people/me/proof", json={"password": PASSWORD})
+    assert (told.status_code, told.json()["error"]) == (429, "rate_limited")
+    assert told.headers["retry-after"] == "1"
+    assert "x-ratelimit-limit" not in told.headers
