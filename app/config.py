@@ -9,7 +9,15 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -18,11 +26,14 @@ from pydantic_settings import (
 )
 
 from app.domain.notifications import Kind, mask_receiver
+from app.domain.people.groups import read_groups
+from app.domain.people.roles import Role
 from app.domain.quiet_hours import parse_hours, parse_time
 from app.domain.sandbox.levels import SandboxLevel, read_level
 from app.domain.system import addresses
 from app.domain.system.addresses import Network
 
+_Networks = BeforeValidator(addresses.trusted_networks)
 _DatabaseUrl = Annotated[str | None, AfterValidator(addresses.database_address)]
 
 
@@ -114,10 +125,25 @@ class Settings(BaseSettings):
         "`https://runyard.example.org`; then it answers under no other. See "
         "[Serving](serving.md).",
     )
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, _Networks] = Field(
         default=(),
         description="Addresses and networks of the proxies whose `X-Forwarded-For`, `-Proto` and "
         "`-Host` count, separated by spaces (a list in the file).",
+    )
+    oidc_issuer: Annotated[str | None, AfterValidator(addresses.issuer)] = Field(
+        default=None,
+        description="The provider of OpenID Connect at which people sign in, such as "
+        "`https://id.example.org`, exactly as it calls itself; see "
+        "[People](people.md#openid-connect).",
+    )
+    oidc_client_id: str | None = Field(default=None, description="Runyard's name at that provider.")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Runyard's secret at that provider."
+    )
+    oidc_groups: Annotated[dict[str, Role], NoDecode, BeforeValidator(read_groups)] = Field(
+        default_factory=dict[str, Role],
+        description="Roles for groups of that provider, `group=role,…`: who is in one needs no "
+        "invitation.",
     )
     environment: str = Field(
         default="local", description="A word for this installation, shown with every run."
@@ -259,11 +285,6 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError(f"write one of {', '.join(SandboxLevel)}") from error
 
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _are_networks(cls, given: Any) -> Any:
-        return addresses.trusted_networks(_words(given))
-
     @field_validator("notify_urls", mode="before")
     @classmethod
     def _are_receivers(cls, given: Any) -> Any:
@@ -292,6 +313,13 @@ class Settings(BaseSettings):
         if text:
             parse_hours(text)
         return text or None
+
+    @model_validator(mode="after")
+    def _names_a_whole_provider(self) -> Settings:
+        told = (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)
+        if any(told) != all(told):
+            raise ValueError("set RUNYARD_OIDC_ISSUER, _CLIENT_ID and _CLIENT_SECRET together")
+        return self
 
     @field_validator("digest_at")
     @classmethod

@@ -92,9 +92,11 @@ def make_harmless(database: Path) -> list[str]:
         looping = opened.execute("SELECT id FROM project WHERE auto_enabled ORDER BY id").fetchall()
         opened.execute("DELETE FROM session")
         opened.execute("DELETE FROM login_link")
-        if opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'device'").fetchone():
-            # they belong to the people of the other server
-            opened.execute("DELETE FROM device")
+        # of the other server's people, where its schema is that new
+        for table in ("device", "oidc_start"):
+            known = "SELECT 1 FROM sqlite_master WHERE name = ?"
+            if opened.execute(known, (table,)).fetchone():
+                opened.execute(f"DELETE FROM {table}")  # noqa: S608  (one of the names above)
         opened.execute("UPDATE project SET auto_enabled = 0")
     return [ascii(project_id)[1:-1] for (project_id,) in looping]
 

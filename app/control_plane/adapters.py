@@ -30,6 +30,7 @@ from app.adapters.git.working_copies import GitWorkingCopies
 from app.adapters.machine.secret_box import SecretBox
 from app.adapters.notifications.apprise import AppriseNotifier
 from app.adapters.notifications.web_push import WebPush
+from app.adapters.people.openid_provider import OpenIdProvider
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.adapters.supervisor.kernel import hide_memory
@@ -88,6 +89,7 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
         homes=homes,
         notifier=AppriseNotifier(),
         pusher=WebPush(),
+        identity_provider=_identity_provider(settings),
         run_folders=LocalRunFolders(records),
         machine=machine,
         counters=_pick_counters(settings),
@@ -105,6 +107,14 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
 def _sandbox(settings: Settings) -> MachineSandbox:
     allows_none = settings.public_url is None or settings.allow_unsandboxed
     return MachineSandbox(own_places(settings), os.environ, allows_none=allows_none)
+
+
+def _identity_provider(settings: Settings) -> OpenIdProvider | None:
+    secret = settings.oidc_client_secret
+    if settings.oidc_issuer is None or settings.oidc_client_id is None or secret is None:
+        return None
+    told = settings.oidc_issuer, settings.oidc_client_id, secret.get_secret_value()
+    return OpenIdProvider(*told, lambda: datetime.now(UTC))
 
 
 def _forges_in(ledger: ForgeLedger) -> list[ForgeServer] | None:
@@ -163,6 +173,10 @@ def _own_secrets(settings: Settings) -> Iterator[Secret]:
     for url in settings.notify_urls:
         for part in secrets_of_receiver(url.get_secret_value()):
             yield Secret("a notification address", part)
+    if settings.oidc_client_secret is not None:
+        yield Secret(
+            "the identity provider's secret", settings.oidc_client_secret.get_secret_value()
+        )
     for name in ("database_url", "runs_database_url", "redis_url"):
         found = secret_in(name, getattr(settings, name) or "")
         if found is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
@@ -27,10 +27,11 @@ from app.api.http import problems
 from app.api.http.app import build_api
 from app.api.http.gate import Gate
 from app.api.http.permissions import guarded
+from app.api.http.site import Site
 from app.api.live import LiveStream
 from app.api.plain import forms
 from app.api.routes import system
-from app.api.routes.people import sign_in
+from app.api.routes.people import openid, sign_in
 from app.api.schemas.sentences import sentence_of
 from app.backup.places import CannotKeep
 from app.backup.trust import SettingsUntrusted
@@ -72,6 +73,7 @@ from app.server.startup import (
 )
 from app.server.uvicorn_server import END_SECONDS, UvicornServer, end_on_signals
 from app.server.welcome import Welcome, login_link
+from app.services.container import Services
 from app.services.ports import CannotRead
 from app.services.system.doctor import Look
 from app.services.system.token_file import TOKEN_FILE, rotate_token
@@ -134,6 +136,7 @@ def build_gate(
             command=command,
             passwords=services.sign_ins,
         ),
+        *_provider_routes(services, site),
         forms.routes(services, PlainPages(ASSETS / "plain")),
     ):
         web.router.routes.extend(routes.routes)
@@ -153,6 +156,12 @@ def build_gate(
     render_pages(ASSETS, files)
     _put_pages_into(web, gate)
     return gate
+
+
+def _provider_routes(services: Services, site: Site) -> list[APIRouter]:
+    if services.openid is None:
+        return []
+    return [openid.routes(services.openid, services.clock, site=site)]
 
 
 def _put_pages_into(web: FastAPI, gate: Gate) -> None:

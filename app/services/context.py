@@ -26,6 +26,7 @@ from app.services.ports import (
     Forge,
     Forges,
     Homes,
+    IdentityProvider,
     Mirrors,
     Notifier,
     Pusher,
@@ -121,6 +122,7 @@ class Adapters:
     homes: Homes
     notifier: Notifier
     pusher: Pusher
+    identity_provider: IdentityProvider | None
     run_folders: RunFolders
     machine: Machine
     counters: Counters | None = None

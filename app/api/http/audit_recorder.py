@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.http.request_info import SAFE_METHODS
+from app.api.http.request_info import PROVIDER_BACK_PATH, SAFE_METHODS
 from app.logs import correlation
 from app.services.people.audit import AuditService
 from app.services.people.visitor import Visitor
@@ -158,7 +158,9 @@ class Recorder:
     def _act_of(self, scope: Scope) -> Act | None:
         path, method = scope["path"], scope["method"]
         visitor: Visitor | None = scope.get("state", {}).get("visitor")
-        is_sign_in = path == SIGN_IN and (method == "POST" or b"token=" in scope["query_string"])
+        is_sign_in = path == PROVIDER_BACK_PATH or (
+            path == SIGN_IN and (method == "POST" or b"token=" in scope["query_string"])
+        )
         if is_sign_in:
             return self._begin(scope, None, WORDS[SIGN_IN], "")
         if visitor is None or method in SAFE_METHODS:

@@ -276,6 +276,7 @@ class Gate:
                 self._command,
                 after_form=call.is_plain_form,
                 with_password=self._accounts.has_passwords,
+                provider=self._accounts.provider,
             )
             answer = page if call.wants_page else answer_for(error)
             answer.headers["WWW-Authenticate"] = "Bearer"

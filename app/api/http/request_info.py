@@ -10,7 +10,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READ_METHODS = frozenset({"GET", "HEAD"})
 SIGN_IN_PATH = "/login"
 INVITATION_PATH = "/login/invitation"
-SIGN_IN_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH})
+PROVIDER_PATH, PROVIDER_BACK_PATH = "/login/oidc", "/login/oidc/callback"
+SIGN_IN_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH, PROVIDER_PATH, PROVIDER_BACK_PATH})
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 # the manifest and the service worker of the pages are the same for everybody
 OPEN_PATHS = HEALTH_PATHS | SIGN_IN_PATHS | {"/manifest.webmanifest", "/sw.js"}

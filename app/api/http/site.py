@@ -51,6 +51,27 @@ class Site:
         """The name of the cookie that holds the page requested before sign-in."""
         return self._cookie_named("runyard_wanted")
 
+    @cached_property
+    def provider_cookie(self) -> str:
+        """The name of the cookie that ties a sign-in at the identity provider to its browser."""
+        return self._cookie_named("runyard_oidc")
+
+    def set_provider_secret(self, answer: Response, secret: str, seconds: int) -> None:
+        """Keep the secret of a begun sign-in in the browser; the provider's redirect sends it."""
+        answer.set_cookie(
+            self.provider_cookie,
+            secret,
+            max_age=seconds,
+            path=self._wanted_path,
+            secure=self.public_url is not None,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def forget_provider_secret(self, answer: Response) -> None:
+        """Delete the secret of a begun sign-in."""
+        self._delete(answer, self.provider_cookie, self._wanted_path)
+
     def wanted_by(self, request: Request) -> str:
         """Return the page requested before sign-in, "" if there is none."""
         return unquote(request.cookies.get(self.wanted_cookie, ""))

@@ -79,18 +79,39 @@ def _how(sentence: str, command: str) -> str:
 
 
 def sign_in_page(
-    command: str, *, after_form: bool = False, with_password: bool = False
+    command: str,
+    *,
+    after_form: bool = False,
+    with_password: bool = False,
+    provider: str | None = None,
 ) -> HTMLResponse:
-    """Build the 401 page on how to sign in: by `command`, or with a password.
+    """Build the 401 page on how to sign in: by `command`, with a password, or at a provider.
 
     `after_form` adds that the submitted form changed nothing.
     """
-    if with_password:
+    if with_password or provider is not None:
         lost = "<p>Nothing was changed by what you sent.</p>" if after_form else ""
-        return _page(401, "Sign in", f"{lost}{_password_form()}")
+        elsewhere = _provider_link(provider) if provider is not None else ""
+        form = _password_form() if with_password else ""
+        return _page(401, "Sign in", f"{lost}{elsewhere}{form}")
     lost = " Nothing was changed by what you sent." if after_form else ""
     sentence = f"<p>You are not signed in to Runyard in this browser.{lost}</p>"
     return _page(401, "Sign in", _how(sentence, command))
+
+
+def refused_sign_in_page(refusal: Refusal) -> HTMLResponse:
+    """Build the page of a sign-in at the provider that did not work, with the way to another."""
+    sentence = f"<p>{escape(refusal.detail)}</p>"
+    again = '<p><a class="button" href="/login">Back to the sign-in</a></p>'
+    answer = _page(refusal.status, "You were not signed in", f"{sentence}\n{again}")
+    if "retry_after" in refusal.members:
+        answer.headers["Retry-After"] = str(refusal.members["retry_after"])
+    return answer
+
+
+def _provider_link(host: str) -> str:
+    return f"""<p><a class="button" href="/login/oidc" data-testid="sign-in-provider">Sign in at
+{escape(host)}</a></p>"""
 
 
 def stale_link_page(command: str) -> HTMLResponse:

@@ -142,6 +142,7 @@ def routes(services: Services) -> APIRouter:
             provenance=Provenance.model_validate(services.identity),
             base_url=f"{request.url.scheme}://{request.headers['host']}",
             installable=services.devices.is_on,
+            identity_provider=services.accounts.provider,
             now=now,
             live_runs=None if views is None else sum(view.live_runs for view in views),
             success_rate=week and week.success_rate,

@@ -137,6 +137,9 @@ class SystemOut(Answer):
         description="True where the pages have a public https address: browsers can install them, "
         "and be notified."
     )
+    identity_provider: str | None = Field(
+        default=None, description="The host at which people sign in by OpenID Connect."
+    )
     now: Moment
     live_runs: int | None = None
     success_rate: float | None = None

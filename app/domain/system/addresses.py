@@ -102,8 +102,30 @@ def public_url(text: str | None) -> str | None:
     return f"https://{host}" if port in (None, HTTPS_PORT) else f"https://{host}:{port}"
 
 
-def trusted_networks(words: Iterable[object]) -> tuple[Network, ...]:
+def is_provider_address(text: str) -> bool:
+    """Return True for an address of an identity provider: https, or http on this machine."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if parts.username is not None or parts.password is not None or parts.fragment or not host:
+        return False
+    local = read_address(host)
+    is_here = host == "localhost" or (local is not None and local.is_loopback)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_here)
+
+
+def issuer(text: str | None) -> str | None:
+    """Return the address that a provider of OpenID Connect calls itself, None for an empty one."""
+    if text and ("?" in text or not is_provider_address(text)):
+        raise ValueError("write an https address, or an http one on this machine, without a query")
+    return text or None
+
+
+def trusted_networks(given: str | Iterable[object]) -> tuple[Network, ...]:
     """Return the networks of trusted proxies; a plain address is a network of one."""
+    words = given.split() if isinstance(given, str) else given
     return tuple(dict.fromkeys(_network(str(word)) for word in words))
 
 

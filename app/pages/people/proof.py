@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from nicegui import ui
 
@@ -82,10 +83,22 @@ class ProofDialog:
             self._code.control.props("inputmode=numeric autocomplete=one-time-code")
             for field in (self._password, self._code):
                 field.control.on("keydown.enter", self._prove)
+            self._offer_provider()
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 button("Cancel", lambda: self._dialog.submit(False), kind="bare")
                 button("Sign in", self._prove, kind="pri", mark="proof-submit")
+
+    def _offer_provider(self) -> None:
+        host = self._session.system.identity_provider
+        if host is None:
+            return
+        here = self._session.client.request.url
+        wanted = quote(f"{here.path}?{here.query}" if here.query else here.path, safe="")
+        where = f"/login/oidc?again=true&next={wanted}"
+        link = f"sign in again at {plain_html(host)}"
+        words = f"Or <a href='{where}' data-testid='proof-provider'>{link}</a>."
+        ui.html(words, sanitize=clean, tag="p").classes("sub said")
 
     async def run(self, act: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do it, after a new sign-in where that is asked for. Raises ApiProblem and NoAnswer."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 BURST_SECONDS = 0.1
-_SESSION = re.compile(r"runyard_\d+")
+_SESSION = re.compile(r"(?:__Host-)?runyard(?:_\d+)?")
 # on a machine busy with agents, a late page is better than an error
 PATIENCE_SECONDS = 30.0
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, CheckConstraint, Index, Text
+from sqlalchemy import JSON, CheckConstraint, Index, Text, false
 from sqlmodel import Field, SQLModel
 
 from app.domain.people.roles import Role
@@ -49,6 +49,8 @@ class Person(SQLModel, table=True):
     recovery_hashes: list[str] = Field(default_factory=list, sa_type=JSON)
     # of OpenID Connect: `iss` and `sub`
     oidc_subject: str | None = None
+    # the role follows the provider's groups, and without one of them nobody gets in
+    is_of_groups: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     disabled_at: datetime | None = Field(default=None, sa_type=Moment)
     created_at: datetime = Field(sa_type=Moment)
 
@@ -115,6 +117,26 @@ class LoginLink(SQLModel, table=True):
     created_at: datetime = Field(sa_type=Moment)
     expires_at: datetime = Field(sa_type=Moment, index=True)
     used_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class OidcStart(SQLModel, table=True):
+    """A sign-in that somebody began at the identity provider; `id` is the hash of a cookie's value.
+
+    What the provider's answer must show again is kept here, not in the browser.
+    """
+
+    __tablename__ = "oidc_start"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(primary_key=True)
+    state: str
+    nonce: str
+    verifier: str
+    # the page that was asked for
+    wanted: str = Field(default="", sa_type=Text)
+    # to prove who one is once more
+    is_again: bool = False
+    created_at: datetime = Field(sa_type=Moment)
+    expires_at: datetime = Field(sa_type=Moment, index=True)
 
 
 class AccessToken(SQLModel, table=True):

@@ -93,6 +93,8 @@ class Accounts:
         self._on_end: tuple[Callable[[], None], ...] = ()
         # as far as it is known: a person can sign in with a password
         self.has_passwords = False
+        # the host of the identity provider, if there is one
+        self.provider: str | None = None
         if feed is not None:
             feed.subscribe(self._on_change, PeopleChanged)
 
@@ -152,8 +154,10 @@ class Accounts:
             used.set()
         return self.open_session(person_id, now, client)
 
-    def open_session(self, person_id: str, now: datetime, client: Client) -> NewSession:
-        """Open a session for a person who has proved who they are."""
+    def open_session(
+        self, person_id: str, now: datetime, client: Client, *, proved_at: datetime | None = None
+    ) -> NewSession:
+        """Open a session for a person who has proved who they are, at `proved_at` if not now."""
         cookie, csrf = new_secret(self._entropy), new_secret(self._entropy)
         expires_at = now + SESSION_LIFETIME
         self._sessions.add(
@@ -163,7 +167,7 @@ class Accounts:
                 person_id=person_id,
                 csrf=csrf,
                 created_at=now,
-                proved_at=now,
+                proved_at=proved_at or now,
                 used_at=now,
                 expires_at=expires_at,
                 address=client.address,

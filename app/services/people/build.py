@@ -6,12 +6,14 @@ import secrets
 from dataclasses import dataclass
 
 from app.records.people.account_ledger import AccountLedger
+from app.records.people.openid_ledger import OpenIdLedger
 from app.records.people.people_ledger import PeopleLedger
 from app.records.people.session_ledger import SessionLedger
 from app.services.context import Context
 from app.services.people.accounts import Accounts
 from app.services.people.audit import AuditService
 from app.services.people.directory import Directory
+from app.services.people.openid import OpenIdSignIn
 from app.services.people.passwords import Passwords
 from app.services.people.people import People
 from app.services.people.sign_in import SignInService
@@ -29,6 +31,7 @@ class PeopleServices:
     directory: Directory
     people: People
     sign_ins: SignInService
+    openid: OpenIdSignIn | None
     tokens: Tokens
     audit: AuditService
 
@@ -51,6 +54,16 @@ def build(context: Context, system: SystemServices) -> PeopleServices:
         directory=directory,
         people=People(people, sessions, accounts, directory),
         sign_ins=SignInService(ledger, accounts, key, Throttle(), Passwords()),
+        openid=_openid(context, accounts, people),
         tokens=Tokens(people, directory, secrets.token_bytes),
         audit=AuditService(stores, system.outbox.catch_up, keep_days=settings.audit_days),
     )
+
+
+def _openid(context: Context, accounts: Accounts, people: PeopleLedger) -> OpenIdSignIn | None:
+    provider, stores = context.adapters.identity_provider, context.stores
+    if provider is None:
+        return None
+    accounts.provider = provider.host
+    ledgers = OpenIdLedger(stores), AccountLedger(stores), people
+    return OpenIdSignIn(ledgers, accounts, provider, context.settings.oidc_groups)

@@ -39,6 +39,13 @@ from app.services.ports.forges import (
     Wish,
 )
 from app.services.ports.homes import Homes, PrivateHome, PrivateHomeUnavailable
+from app.services.ports.identity_providers import (
+    IdentityProvider,
+    NotProved,
+    Proof,
+    ProvedIdentity,
+    ProviderSilent,
+)
 from app.services.ports.notifiers import (
     Notifier,
     NotTaken,
@@ -131,6 +138,7 @@ __all__ = [
     "Forges",
     "Homes",
     "HostedRepository",
+    "IdentityProvider",
     "Issue",
     "IssueHistories",
     "IssueLists",
@@ -149,6 +157,7 @@ __all__ = [
     "Merged",
     "MergedChange",
     "Mirrors",
+    "NotProved",
     "NotTaken",
     "NotYet",
     "Notifier",
@@ -160,6 +169,9 @@ __all__ = [
     "PrivateHomeUnavailable",
     "ProcessMark",
     "PromptTooLong",
+    "Proof",
+    "ProvedIdentity",
+    "ProviderSilent",
     "PullRequests",
     "PushAnswer",
     "PushSender",

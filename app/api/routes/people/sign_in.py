@@ -49,7 +49,7 @@ def routes(
     `command` prints a sign-in link on this machine; with `passwords` people also sign in by those.
     """
     router = APIRouter(include_in_schema=False)
-    desk = _SignInDesk(site)
+    desk = SignInDesk(site)
     if passwords is not None:
         router.routes.extend(_invitation_routes(passwords, now, desk, command).routes)
 
@@ -59,7 +59,9 @@ def routes(
         if session is None and token:
             return pages.stale_link_page(command)
         if session is None:
-            return pages.sign_in_page(command, with_password=accounts.has_passwords)
+            return pages.sign_in_page(
+                command, with_password=accounts.has_passwords, provider=accounts.provider
+            )
         return desk.let_in(request, session, next)
 
     @router.post(SIGN_IN_PATH)
@@ -76,7 +78,7 @@ def routes(
     return router
 
 
-def _sign_out_routes(accounts: Accounts, desk: _SignInDesk, site: Site) -> APIRouter:
+def _sign_out_routes(accounts: Accounts, desk: SignInDesk, site: Site) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.post("/logout")
@@ -91,7 +93,7 @@ def _sign_out_routes(accounts: Accounts, desk: _SignInDesk, site: Site) -> APIRo
 
 
 def _invitation_routes(
-    passwords: SignInService, now: Callable[[], datetime], desk: _SignInDesk, command: str
+    passwords: SignInService, now: Callable[[], datetime], desk: SignInDesk, command: str
 ) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
@@ -124,7 +126,7 @@ def _by_password(
     request: Request,
     sent: SentForm,
     now: datetime,
-    desk: _SignInDesk,
+    desk: SignInDesk,
 ) -> Response:
     _refuse_from_a_file(request)
     email, password, code = (sent.field(name) for name in ("email", "password", "code"))
@@ -148,25 +150,29 @@ def _refuse_from_a_file(request: Request) -> None:
         raise Forbidden
 
 
-class _SignInDesk:
+class SignInDesk:
     """Sets and deletes the session cookie."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
 
-    def let_in(self, request: Request, session: NewSession, named: str) -> Response:
-        """Set the session cookie and redirect to the page requested before, on this site only."""
+    def let_in(self, request: Request, session: NewSession | None, named: str) -> Response:
+        """Set the session cookie and redirect to the page requested before, on this site only.
+
+        Without a session the browser keeps the one that it has.
+        """
         wanted = own_path(named) or own_path(self._site.wanted_by(request))
         is_door = wanted is None or wanted.partition("?")[0] == SIGN_IN_PATH
         answer = RedirectResponse(HOME if is_door else str(wanted), status_code=303)
-        answer.set_cookie(
-            self._site.cookie,
-            session.cookie,
-            max_age=int(SESSION_LIFETIME.total_seconds()),
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
-        )
+        if session is not None:
+            answer.set_cookie(
+                self._site.cookie,
+                session.cookie,
+                max_age=int(SESSION_LIFETIME.total_seconds()),
+                httponly=True,
+                samesite="lax",
+                secure=request.url.scheme == "https",
+            )
         if self._site.wanted_cookie in request.cookies:
             self._site.forget_wanted(answer)
         return answer

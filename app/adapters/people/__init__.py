@@ -1,0 +1,1 @@
+"""How people of other places prove who they are."""
