@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
@@ -27,7 +27,7 @@ class IdentityTwin:
     """The state of the provider: who is signed in there, and what is wrong with its answers.
 
     `claims` replace those of the ID token, None leaves one out; `described` those of its
-    description. `key` signs by `algorithm`, one of bytes by HMAC; `shown` are the keys that it publishes.
+    description. `key` signs by `algorithm`, one of bytes by HMAC; `shown` are the published keys.
     """
 
     now: Callable[[], datetime]
@@ -88,12 +88,12 @@ class IdentityTwin:
     def token(self, sent: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
         """Exchange a code once, for the client that began with it."""
         asked = self.codes.pop(sent.get("code", ""), None)
-        own = "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+        own = "Basic " + base64.b64encode(f"{CLIENT}:{quote_plus(SECRET)}".encode()).decode()
         posted = (sent.get("client_id"), sent.get("client_secret")) == (CLIENT, SECRET)
         digest = hashlib.sha256(sent.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         is_right = asked is not None and asked["code_challenge"] == challenge
-        if asked is None or not is_right or not (posted or _same(authorization, own)):
+        if asked is None or not is_right or not (posted or authorization == own):
             return 400, {"error": "invalid_grant"}
         if sent["redirect_uri"] != asked["redirect_uri"]:
             return 400, {"error": "invalid_grant"}
@@ -130,10 +130,6 @@ def _part(told: dict[str, Any]) -> str:
 
 def _encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _same(given: str, own: str) -> bool:
-    return bool(given) and base64.b64decode(given[6:]) == base64.b64decode(own[6:])
 
 
 @contextmanager
