@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -18,11 +19,12 @@ from app.api.http.permissions import guarded
 from app.api.http.site import Site
 from app.api.live import LiveStream
 from app.api.plain import forms
-from app.api.routes.people import sign_in
+from app.api.routes.people import openid, sign_in
 from app.control_plane import ASSETS
 from app.pages.system.plain import PlainPages
 from app.records.database.database import DatabaseSilent
 from app.records.tables import Project
+from app.services.ports import IdentityProvider
 from tests.fakes.planes import FakePlane
 from tests.fakes.world import World
 
@@ -83,10 +85,12 @@ class Town:
 
 
 @contextmanager
-def open_town(folder: Path) -> Generator[Town]:
-    """Open a town on an empty data folder."""
+def open_town(
+    folder: Path, provider: IdentityProvider | None = None, **wishes: Any
+) -> Generator[Town]:
+    """Open a town on an empty data folder, with a provider of OpenID Connect if given."""
     world = World()
-    plane = FakePlane(folder, world, port=PORT)
+    plane = FakePlane(folder, world, port=PORT, identity_provider=provider, **wishes)
     services, site = plane.services, Site(PORT)
     web = FastAPI()
     problems.register(web, store_silent=DatabaseSilent)
@@ -96,6 +100,9 @@ def open_town(folder: Path) -> Generator[Town]:
         services.accounts, services.clock, site=site, passwords=services.sign_ins
     )
     web.router.routes.extend(signing.routes)
+    if services.openid is not None:
+        back = openid.routes(services.openid, services.clock, site=site)
+        web.router.routes.extend(back.routes)
     plain = forms.routes(services, PlainPages(ASSETS / "plain"))
     web.router.routes.extend(plain.routes)
     inner = guarded(web, services, {"": web.routes, "/api/v1": api.routes})

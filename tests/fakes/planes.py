@@ -13,7 +13,7 @@ from app.control_plane import ControlPlane
 from app.domain.words import Trigger
 from app.records.tables import Project, Run
 from app.services.context import Adapters
-from app.services.ports import Notifier, Pusher, Sandbox
+from app.services.ports import IdentityProvider, Notifier, Pusher, Sandbox
 from app.services.runs.requests import Requester
 from tests.builders.databases import own_database, put_database
 from tests.drivers.planes import COMMIT, QUIET, Clock, DrivenPlane
@@ -34,6 +34,7 @@ class FakePlane(ControlPlane):
         *,
         notifier: Notifier | None = None,
         pusher: Pusher | None = None,
+        identity_provider: IdentityProvider | None = None,
         surrounds: Sandbox | None = None,
         **wishes: Any,
     ) -> None:
@@ -45,7 +46,10 @@ class FakePlane(ControlPlane):
         def adapt(picked: Adapters) -> Adapters:
             faked = _faked(picked, world, surrounds)
             return replace(
-                faked, notifier=notifier or picked.notifier, pusher=pusher or picked.pusher
+                faked,
+                notifier=notifier or picked.notifier,
+                pusher=pusher or picked.pusher,
+                identity_provider=identity_provider or picked.identity_provider,
             )
 
         super().__init__(chosen, clock=Clock(), adapt=adapt)
