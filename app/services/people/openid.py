@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from app.domain.people.emails import clean_email, email_problem
 from app.domain.people.groups import role_of
 from app.domain.people.roles import Role
@@ -21,6 +23,7 @@ from app.services.people.visitor import FRESH
 from app.services.ports import IdentityProvider, NotProved, Proof, ProvedIdentity, ProviderSilent
 from app.services.rows import DEFAULT_ORGANISATION
 
+log = structlog.get_logger()
 BEGUN_LIFETIME = timedelta(minutes=10)
 # the clocks of two machines
 LEEWAY = timedelta(seconds=60)
@@ -94,7 +97,7 @@ class OpenIdSignIn:
         try:
             address = self._provider.address_for(proof, back, again=is_again)
         except ProviderSilent as silence:
-            raise ProviderAway from silence
+            raise self._away(silence) from silence
         start = OidcStart(
             id=hash_of(secret),
             state=proof.state,
@@ -131,8 +134,9 @@ class OpenIdSignIn:
         try:
             identity = self._provider.identity(proof, back, code)
         except ProviderSilent as silence:
-            raise ProviderAway from silence
+            raise self._away(silence) from silence
         except NotProved as refusal:
+            log.warning("sign_in_not_proved", provider=self.host, because=repr(refusal.__cause__))
             raise SignInRefused(str(refusal)) from refusal
         person = self._person_of(identity, now)
         proved_at = identity.proved_at
@@ -145,6 +149,11 @@ class OpenIdSignIn:
         since = min(proved_at, now) if is_fresh and proved_at is not None else now - FRESH
         session = self._accounts.open_session(person.id, now, client, proved_at=since)
         return Ended(session, start.wanted)
+
+    def _away(self, silence: ProviderSilent) -> ProviderAway:
+        # the page tells everybody as little as this; the log is the operator's
+        log.warning("identity_provider_silent", provider=self.host, because=repr(silence.__cause__))
+        return ProviderAway()
 
     def _prove(
         self,
