@@ -6,7 +6,6 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import platformdirs
 from pydantic import (
@@ -28,7 +27,7 @@ from pydantic_settings import (
 from app.domain.notifications import Kind, mask_receiver
 from app.domain.people.groups import read_groups
 from app.domain.people.roles import Role
-from app.domain.quiet_hours import parse_hours, parse_time
+from app.domain.quiet_hours import hours_setting, parse_time, zone_setting
 from app.domain.sandbox.levels import SandboxLevel, read_level
 from app.domain.system import addresses
 from app.domain.system.addresses import Network
@@ -251,12 +250,12 @@ class Settings(BaseSettings):
         "`needs_you`, `digest`.",
         json_schema_extra={"usual": "all"},
     )
-    notify_zone: str | None = Field(
+    notify_zone: Annotated[str | None, AfterValidator(zone_setting)] = Field(
         default=None,
         description="The time zone of the next two, such as `Europe/Berlin`.",
         json_schema_extra={"usual": "the machine's"},
     )
-    quiet_hours: str | None = Field(
+    quiet_hours: Annotated[str | None, AfterValidator(hours_setting)] = Field(
         default=None,
         description="Nothing is sent in these hours, and one digest at their end: `22:00-07:00`.",
     )
@@ -298,21 +297,6 @@ class Settings(BaseSettings):
         if unknown := set(words) - set(Kind):
             raise ValueError(f"{min(unknown)} is none of {', '.join(Kind)}")
         return tuple(words)
-
-    @field_validator("notify_zone")
-    @classmethod
-    def _is_zone(cls, name: str | None) -> str | None:
-        try:
-            return str(ZoneInfo(name)) if name else None
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("write a time zone as Europe/Berlin") from error
-
-    @field_validator("quiet_hours")
-    @classmethod
-    def _are_hours(cls, text: str | None) -> str | None:
-        if text:
-            parse_hours(text)
-        return text or None
 
     @model_validator(mode="after")
     def _names_a_whole_provider(self) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _DAYS = (-2, -1, 0, 1)
@@ -43,6 +44,21 @@ def parse_hours(text: str) -> Hours:
     if hours.begin == hours.end:
         raise ValueError("quiet hours need an end that is not their begin")
     return hours
+
+
+def hours_setting(text: str | None) -> str | None:
+    """Check the setting of quiet hours, None if it is empty. Raises ValueError."""
+    if text:
+        parse_hours(text)
+    return text or None
+
+
+def zone_setting(name: str | None) -> str | None:
+    """Return the name of a time zone, None if it is empty. Raises ValueError with a sentence."""
+    try:
+        return str(ZoneInfo(name)) if name else None
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("write a time zone as Europe/Berlin") from error
 
 
 def moment_at(day: date, at: time, zone: tzinfo | None) -> datetime:

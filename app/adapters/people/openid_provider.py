@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from importlib import import_module
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote_plus, urlsplit
 
 import httpx
@@ -69,12 +70,12 @@ class OpenIdProvider:
 
     def address_for(self, proof: Proof, back: str, *, again: bool) -> str:
         """Return where a browser signs in. Raises ProviderSilent."""
-        from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
-        from authlib.oauth2.rfc7636 import create_s256_code_challenge
-
+        # authlib has no types
+        parameters: Any = import_module("authlib.oauth2.rfc6749.parameters")
+        pkce: Any = import_module("authlib.oauth2.rfc7636")
         more = {"prompt": "login", "max_age": "0"} if again else {}
         with self._asking() as known:
-            return prepare_grant_uri(
+            address = parameters.prepare_grant_uri(
                 known.authorization,
                 client_id=self._client_id,
                 response_type="code",
@@ -82,10 +83,11 @@ class OpenIdProvider:
                 scope=SCOPES,
                 state=proof.state,
                 nonce=proof.nonce,
-                code_challenge=create_s256_code_challenge(proof.verifier),
+                code_challenge=pkce.create_s256_code_challenge(proof.verifier),
                 code_challenge_method="S256",
                 **more,
             )
+        return str(address)
 
     def identity(self, proof: Proof, back: str, code: str) -> ProvedIdentity:
         """Return who a code stands for. Raises ProviderSilent and NotProved."""
@@ -163,7 +165,7 @@ class OpenIdProvider:
         try:
             decoded = self._decoded(known, str(given.get("id_token", "")))
             own |= {"access_token": given["access_token"]} if "access_token" in given else {}
-            claims = CodeIDToken(decoded.claims, decoded.header, options, own)
+            claims: Any = CodeIDToken(decoded.claims, decoded.header, options, own)
             claims.validate(now=int(self._now().timestamp()), leeway=LEEWAY_SECONDS)
         except JoseError as refusal:
             raise NotProved(NO_PROOF) from refusal
@@ -217,7 +219,7 @@ def _identity_of(issuer: str, claims: dict[str, Any]) -> ProvedIdentity:
         raise NotProved(NO_PROOF)
     name, groups, proved = claims.get("name"), claims.get("groups"), claims.get("auth_time")
     is_verified = claims.get("email_verified") is True and isinstance(email, str)
-    of_list: list[Any] = groups[:MOST_GROUPS] if isinstance(groups, list) else []
+    of_list = cast("list[Any]", groups)[:MOST_GROUPS] if isinstance(groups, list) else []
     return ProvedIdentity(
         subject=f"{issuer} {subject}",
         email=str(email) if is_verified else None,

@@ -14,12 +14,12 @@ class ProviderSilent(Exception):
 
 
 class NotProved(Exception):
-    """What the provider answered does not prove who somebody is; a sentence without secrets."""
+    """The provider's answer does not prove who somebody is; a sentence without secrets."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What one sign-in sends to the provider and must find again in its answer."""
+    """The values that one sign-in sends to the provider and must find again in its answer."""
 
     state: str = field(repr=False)
     nonce: str = field(repr=False)
@@ -28,7 +28,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class ProvedIdentity:
-    """Somebody who signed in at the provider.
+    """The person who signed in at the provider.
 
     `subject` is unique among all providers. `email` is only given if the provider has verified it;
     `proved_at` (UTC) is when they last proved who they are, None if it does not say.
