@@ -73,6 +73,7 @@ class PlanBanner:
         self._run = run
         is_planned = run.status is Status.DELAYED and run.starts_at is not None
         self._box.set_visibility(is_planned)
+        self._session.keep("change_run", run.project_id, self._now, self._when, self._button)
         if run.starts_at is not None and is_planned:
             now = self._session.now()
             left = f" · in {until_html(run.starts_at, now)}" if run.starts_at > now else ""
