@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from nicegui import ui
@@ -53,10 +54,11 @@ def register(connection: Connection) -> None:
             NamePanel(session, person)
             if person.email is None:
                 ui.html(MACHINE, sanitize=clean, tag="p").classes("sub part")
-            else:
-                PasswordPanel(session)
-                CodesPanel(session, person)
-            SessionsPanel(session, sessions)
+                SessionsPanel(session, sessions)
+                return
+            password = PasswordPanel(session)
+            CodesPanel(session, person)
+            password.then = SessionsPanel(session, sessions).look
 
 
 class NamePanel:
@@ -84,10 +86,11 @@ class NamePanel:
 
 
 class PasswordPanel:
-    """Changes the password; the other sessions end."""
+    """Changes the password; the other sessions end, and `then` is called."""
 
     def __init__(self, session: PageSession) -> None:
         self._session = session
+        self.then: Callable[[], Awaitable[None]] | None = None
         ui.html("Password", sanitize=clean, tag="h2").classes("above")
         self._desk = Desk(session)
         with ui.element("div").classes("form part"):
@@ -108,6 +111,8 @@ class PasswordPanel:
             for field in self._fields.values():
                 field.show("")
             self._session.notify("Your password was changed, and your other sessions ended.")
+            if self.then is not None:
+                await self.then()
 
 
 class CodesPanel:
@@ -178,8 +183,8 @@ class SessionsPanel:
         self._list = testid(ui.element("div").classes("list part"), "me-sessions")
         link_button("Sign out…", "/settings?tab=sign-in", kind="danger", mark="me-sign-out")
         self._show(sessions)
-        self._look = session.looker(session.api.sessions, self._show)
-        session.on_return(self._look)
+        self.look = session.looker(session.api.sessions, self._show)
+        session.on_return(self.look)
 
     def _show(self, sessions: list[SessionOut]) -> None:
         self._list.clear()
@@ -193,7 +198,7 @@ class SessionsPanel:
 
     async def _end(self, one: SessionOut) -> None:
         await self._desk.ask(partial(self._session.api.end_session, "me", one.id))
-        await self._look()
+        await self.look()
 
 
 def about_html(session: PageSession, person: PersonOut) -> str:
