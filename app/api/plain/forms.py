@@ -239,7 +239,7 @@ class _Forms:
                 archived=cards[True],
                 notice=words + self._when(request, notice),
                 tone=tone,
-                look=request.cookies.get("runyard_look", ""),
+                look=look_of(request),
                 made=Provenance.model_validate(self._services.identity),
                 now=self._services.clock(),
             )
@@ -281,6 +281,12 @@ class _Forms:
                 may=partial(may, visitor_of(request), project_id=project.id),
             )
         )
+
+
+def look_of(request: Request) -> str:
+    """Return the look that the person chose for all browsers, or else this browser's."""
+    chosen = visitor_of(request).preferences
+    return (chosen and chosen.look) or request.cookies.get("runyard_look", "")
 
 
 def _refused(sent: SentForm, refusal: Refusal) -> Response:

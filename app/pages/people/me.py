@@ -9,11 +9,12 @@ from functools import partial
 from nicegui import ui
 
 from app.api.schemas import CodesOut, PersonOut, SessionOut
+from app.domain.people.preferences import zone_names
 from app.domain.push.endpoints import device_name
 from app.pages.components.buttons import ConfirmButton, button, link_button
 from app.pages.components.chips import copy_chip_html
 from app.pages.components.countdown import ago_html, day_html
-from app.pages.components.fields import Field, text_field
+from app.pages.components.fields import Field, choice_field, text_field
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.people.proof import Desk, secret_field
@@ -27,6 +28,7 @@ MACHINE = (
     "This account belongs to the machine and has no password. To sign in with a password, "
     '<a href="/settings?tab=people">invite yourself as a person</a>.'
 )
+OF_BROWSER = "The browser's"
 CODES = (
     "With one-time codes a sign-in asks for the code of an authenticator app besides the password."
 )
@@ -56,6 +58,7 @@ def register(connection: Connection) -> None:
                 ui.html(MACHINE, sanitize=clean, tag="p").classes("sub part")
                 SessionsPanel(session, sessions)
                 return
+            ZonePanel(session, person)
             password = PasswordPanel(session)
             CodesPanel(session, person)
             password.then = SessionsPanel(session, sessions).look
@@ -83,6 +86,30 @@ class NamePanel:
         if done and person is not None:
             self._name.show(plain(person.name))
             self._session.notify("Your name was changed.")
+
+
+class ZonePanel:
+    """The time zone in which this person's browsers show times."""
+
+    def __init__(self, session: PageSession, person: PersonOut) -> None:
+        self._session = session
+        self._desk = Desk(session)
+        with ui.element("div").classes("form part"):
+            names = {"": OF_BROWSER, **{one: one for one in zone_names()}}
+            hint = "For all your browsers. The look, in the menu at the foot, is kept for all, too."
+            chosen = person.time_zone or ""
+            self._zone = choice_field("Time zone", names, chosen, hint=hint, mark="me-zone")
+            self._zone.control.props("use-input hide-selected fill-input input-debounce=0")
+            self._zone.control.on_value_change(self._save)
+
+    async def _save(self) -> None:
+        change = partial(
+            self._session.api.change_person, "me", time_zone=str(self._zone.control.value or "")
+        )
+        done, _ = await self._desk.ask(change, {"time_zone": self._zone})
+        if done:
+            # every time on the page is shown anew
+            self._session.go("/me")
 
 
 class PasswordPanel:

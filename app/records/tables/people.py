@@ -49,6 +49,9 @@ class Person(SQLModel, table=True):
     recovery_hashes: list[str] = Field(default_factory=list, sa_type=JSON)
     # of OpenID Connect: `iss` and `sub`
     oidc_subject: str | None = None
+    # of all of this person's browsers; None where each decides for itself
+    look: str | None = None
+    time_zone: str | None = None
     disabled_at: datetime | None = Field(default=None, sa_type=Moment)
     created_at: datetime = Field(sa_type=Moment)
 

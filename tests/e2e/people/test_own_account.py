@@ -172,3 +172,36 @@ def test_another_browser_is_signed_out_from_the_list(
     expect(phone.get_by_test_id("live-badge")).to_have_text("Reconnecting…")
     phone.goto(server.url)
     expect(phone.get_by_test_id("plain-title")).to_have_text("Sign in")
+
+
+def test_look_and_time_zone_are_found_again_in_another_browser(
+    join: Join, open_page: OpenPage, signed_in: Page, server: RunyardServer, consoles: Consoles
+) -> None:
+    consoles.expect("401")
+    desk = join("zoe@example.com", role="viewer", name="Zoe")
+    desk.goto(f"{server.url}/me")
+    desk.get_by_role("button", name="Look and shortcuts").click()
+    desk.get_by_role("button", name="Dark", exact=True).click()
+    zone = desk.get_by_test_id("me-zone")
+    zone.fill("Kathm")
+    desk.get_by_role("option", name="Asia/Kathmandu").click()
+    html = desk.locator("html")
+    expect(html).to_have_attribute("data-zone", "Asia/Kathmandu")
+    since = desk.get_by_test_id("session-row").locator("time").first
+    told = since.get_attribute("title")
+
+    phone = open_page(reduced_motion="reduce", timezone_id="America/New_York")
+    sign_in(phone, server, "zoe@example.com")
+    phone.wait_for_selector(".shell")
+    phone.goto(f"{server.url}/me")
+    expect(phone.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(phone.locator("body.body--dark")).to_have_count(1)
+    # the same moment reads the same, whatever the browser's own zone
+    same = phone.get_by_test_id("session-row").locator(f"time[title='{told}']")
+    expect(same).not_to_have_count(0)
+    phone.goto(f"{server.url}/plain")
+    expect(phone.locator("html")).to_have_attribute("data-theme", "dark")
+    # the machine's operator has no account: each browser decides for itself, as before
+    signed_in.goto(f"{server.url}/me")
+    expect(signed_in.get_by_test_id("me-zone")).to_have_count(0)
+    expect(signed_in.locator("html")).not_to_have_attribute("data-theme", "dark")
