@@ -38,16 +38,28 @@
     if (s < 86400) return `${Math.floor(s / 3600)} h ago`;
     return `${Math.floor(s / 86400)} d ago`;
   }
+  // in the zone that the person chose for all browsers, or in this browser's; the same in every language
+  const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+  const zoned = new Intl.DateTimeFormat("en-GB", {
+    timeZone: root.dataset.zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit",
+    hour: "2-digit", minute: "2-digit", second: "2-digit",
+  });
+  function partsOf(at) {
+    const found = Object.fromEntries(zoned.formatToParts(new Date(at)).map((one) => [one.type, one.value]));
+    const { year, month, day, hour, minute, second } = found;
+    return { date: `${year}-${month}-${day}`, day: `${Number(day)} ${MONTHS[month - 1]}`, time: `${hour}:${minute}`, second };
+  }
   const clock = (at, full) => {
-    const d = new Date(at);
-    const time = `${pad(d.getHours())}:${pad(d.getMinutes())}`;
-    return full ? `${time}:${pad(d.getSeconds())}` : time;
+    const { time, second } = partsOf(at);
+    return full ? `${time}:${second}` : time;
   };
   const dated = (at) => {
-    const d = new Date(at);
-    const isToday = d.toDateString() === new Date(Date.now() + offset).toDateString();
-    const day = d.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
-    return isToday ? clock(at) : `${day} ${clock(at)}`;
+    const { date, day, time } = partsOf(at);
+    return date === partsOf(Date.now() + offset).date ? time : `${day} ${time}`;
+  };
+  const exactly = (at) => {
+    const { date, time, second } = partsOf(at);
+    return `${date} ${time}:${second}`;
   };
   function put(el, text) {
     if (el.textContent !== text) el.textContent = text;
@@ -70,7 +82,7 @@
     if (at && el.dataset.titled === at) return;
     if (!el.dataset.titled || at) {
       const exact = new Date(since ?? until ?? past ?? at ?? day);
-      if (!Number.isNaN(exact.getTime())) el.title = exact.toLocaleString();
+      if (!Number.isNaN(exact.getTime())) el.title = exactly(exact);
       el.dataset.titled = at ?? "1";
     }
     if (since) {

@@ -1,7 +1,8 @@
 // The runs list: names the reader's time zone, by which the server groups the rows into days.
 (() => {
   "use strict";
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
+  const chosen = document.documentElement.dataset.zone;
+  const zone = chosen ?? Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
   document.cookie = `runyard_zone=${zone}; path=/; max-age=31536000; SameSite=Lax`;
   const tell = () => {
     const table = document.querySelector("[data-testid=runs-table][data-zone]");

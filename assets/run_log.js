@@ -6,7 +6,7 @@
   const NEAR_END = 24, SETTLE = 200, TYPED = 300;
   const watched = new WeakSet();
 
-  const dayOf = (time) => new Date(time.dateTime).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  const dayOf = (time) => new Date(time.dateTime).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: document.documentElement.dataset.zone });
 
   class LogBox {
     constructor(box) {

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 from typing import Annotated, Protocol
 
 import structlog
@@ -42,6 +43,7 @@ from app.domain.review.inbox import change_path
 from app.domain.words import Status
 from app.errors import Forbidden, RateLimited, Refusal, StoreUnavailable
 from app.services.container import Services
+from app.services.people.visitor import may
 from app.services.rows import DatabaseSilent, Run, nothing_done
 
 log = structlog.get_logger()
@@ -237,7 +239,7 @@ class _Forms:
                 archived=cards[True],
                 notice=words + self._when(request, notice),
                 tone=tone,
-                look=request.cookies.get("runyard_look", ""),
+                look=look_of(request),
                 made=Provenance.model_validate(self._services.identity),
                 now=self._services.clock(),
             )
@@ -245,8 +247,10 @@ class _Forms:
 
     def _inbox(self, request: Request, listed: list[ProjectOut]) -> str:
         items = [InboxItem.model_validate(one) for one in self._services.inbox.all()]
-        csrf, now = visitor_of(request).csrf, self._services.clock()
-        return self._plain.inbox(PlainInbox(items, listed, csrf, now))
+        visitor, now = visitor_of(request), self._services.clock()
+        return self._plain.inbox(
+            PlainInbox(items, listed, visitor.csrf, now, partial(may, visitor))
+        )
 
     def _when(self, request: Request, notice: str) -> str:
         if notice != RateLimited.code:
@@ -274,8 +278,15 @@ class _Forms:
                 csrf=visitor_of(request).csrf,
                 new_key=lambda: str(uuid.uuid4()),
                 now=self._services.clock(),
+                may=partial(may, visitor_of(request), project_id=project.id),
             )
         )
+
+
+def look_of(request: Request) -> str:
+    """Return the look that the person chose for all browsers, or else this browser's."""
+    chosen = visitor_of(request).preferences
+    return (chosen and chosen.look) or request.cookies.get("runyard_look", "")
 
 
 def _refused(sent: SentForm, refusal: Refusal) -> Response:

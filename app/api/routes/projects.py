@@ -27,6 +27,7 @@ from app.api.schemas import (
 )
 from app.api.views import project_out
 from app.domain.names import OriginKind, origin_kind
+from app.domain.projects.setting import CODE
 from app.domain.projects.tags import MAX_TAG, has_tag
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.statistics import NOTHING, Figures
@@ -35,8 +36,6 @@ from app.services.container import Services
 from app.services.projects.browser_rule import GUARDED
 
 MAX_DAYS = 366
-# settings that are code on this machine: an agent of the list is not
-CODE = GUARDED - {"agent"}
 
 
 def routes(services: Services) -> APIRouter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from html import escape
 from typing import Any, TypeVar
 
@@ -175,6 +176,7 @@ def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
         "person": visitor.name,
         "person_id": visitor.person_id,
         "role": visitor.role,
+        "preferences": visitor.preferences and asdict(visitor.preferences),
         "organisation": names.get(own, own),
         "organisation_id": visitor.organisation_id,
         "may": general,

@@ -41,7 +41,8 @@ class PlainCard:
     """A project's card with its forms.
 
     `runs` are open ones and `unseen` counts those left out; `csrf` is the session's secret,
-    `new_key` makes an idempotency key for each form that starts a run.
+    `new_key` makes an idempotency key for each form that starts a run. `may` tells if the person
+    may do a deed in the project.
     """
 
     project: ProjectOut
@@ -50,16 +51,21 @@ class PlainCard:
     csrf: str | None
     new_key: Callable[[], str]
     now: datetime
+    may: Callable[[str], bool]
 
 
 @dataclass(frozen=True)
 class PlainInbox:
-    """The items that wait for a person, with a form for what can be done without scripts."""
+    """The items that wait for a person, with a form for what can be done without scripts.
+
+    `may` tells if the person may do a deed in a project.
+    """
 
     items: Sequence[InboxItem]
     projects: Sequence[ProjectOut]
     csrf: str | None
     now: datetime
+    may: Callable[[str, str | None], bool]
 
 
 @dataclass(frozen=True)

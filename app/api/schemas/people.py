@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.api.schemas.parts import Answer, Body, InUtc, Moment, NoNul
+from app.domain.people.preferences import Look
 from app.domain.people.roles import Role, Scope
 
 Text = Annotated[str, NoNul, Field(max_length=1000)]
@@ -49,6 +50,8 @@ class PersonOut(Answer):
     disabled: bool
     can_sign_in: bool
     asks_for_code: bool
+    look: str | None = None
+    time_zone: str | None = None
     created_at: Moment
 
 
@@ -82,9 +85,15 @@ class NewPerson(Body):
 
 
 class PersonChange(Body):
-    """Changes of a person; a name is only changed by that person."""
+    """Changes of a person; name, look and time zone are only changed by that person."""
 
     name: Text | None = None
+    look: Look | None = Field(
+        default=None, description="The look of the pages in all browsers: `auto` is the system's."
+    )
+    time_zone: Text | None = Field(
+        default=None, description='The zone in which pages show times, `""` for the browser\'s.'
+    )
     role: Role | None = None
     projects: ProjectRoles | None = None
     disabled: bool | None = None

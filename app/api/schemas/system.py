@@ -125,6 +125,13 @@ class SandboxOut(Answer):
     remedy: str = ""
 
 
+class PreferencesOut(Answer):
+    """The choices of a person for all browsers, null where each browser decides for itself."""
+
+    look: str | None = None
+    time_zone: str | None = None
+
+
 class SystemOut(Answer):
     """The server's own state, for the footer of all pages.
 
@@ -148,6 +155,9 @@ class SystemOut(Answer):
     person: str
     person_id: str
     role: Role
+    preferences: PreferencesOut | None = Field(
+        default=None, description="What you chose for all browsers; null without an account."
+    )
     organisation: str = Field(description="The name of your organisation.")
     organisation_id: str
     may: list[str] = Field(description="The deeds that you may do in the organisation.")

@@ -7,6 +7,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+# settings that are code on this machine, those of the sandbox around it, and where work goes
+CODE = frozenset(
+    {
+        *("agent_command", "setup_command", "checks", "owner_hooks"),
+        *("sandbox", "network", "allowed_hosts", "allow", "toolchains", "limits"),
+        "origin",
+    }
+)
+
 
 class Kind(StrEnum):
     """The kinds of values: how they are typed, shown and bounded."""

@@ -38,6 +38,7 @@ class ApprovalAnswers:
 
     def show(self, approval: ApprovalOut) -> None:
         """Offer to answer this approval; what was typed stays."""
+        self.element.set_visibility(self._session.may("approve", approval.project_id))
         if self._approval is not None and self._approval.id != approval.id:
             self._comment.set_value("")
             self._refuse("")
@@ -92,7 +93,8 @@ class ApprovalBox:
         if approval is None:
             return
         testid(self._box, "approval", id=approval.id, state=approval.state)
-        self._answers.element.set_visibility(is_pending)
+        if not is_pending:
+            self._answers.element.set_visibility(False)
         self._words.set_content(box_html(approval) if is_pending else "")
         if is_pending:
             self._answers.show(approval)

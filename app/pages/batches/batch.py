@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from functools import partial
 
 from nicegui import ui
 
@@ -121,11 +122,12 @@ class BatchScreen:
         self._state.set_content(state_html(batch))
         self._report.set_content(_report_html(batch, bulk, self._session))
         is_retrying = bulk is not None and bulk.status is BulkStatus.PROCESSING
-        may_retry = batch.failed + batch.no_change > 0 and not self._bulk_id
+        may = partial(self._session.may, project_id=batch.project_id)
+        may_retry = batch.failed + batch.no_change > 0 and not self._bulk_id and may("bulk")
         self._retry.set_visibility(may_retry)
-        self._abort.set_visibility(is_retrying)
+        self._abort.set_visibility(is_retrying and may("abort_bulk"))
         is_over = batch.status not in (BatchStatus.PENDING, BatchStatus.PROCESSING)
-        self._stop.element.set_visibility(not is_over)
+        self._stop.element.set_visibility(not is_over and may("stop"))
         for item in items:
             if item.index not in self._rows:
                 with self._body:

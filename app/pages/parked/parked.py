@@ -70,8 +70,12 @@ class ParkedScreen:
                 sanitize=clean,
             ).classes("card none")
             self._more = button("Show more", self._show_more)
-            self._dialog = DiscardDialog(self._discard)
-            self._push_dialog = PushAnywayDialog()
+            self._dialog: DiscardDialog | None = None
+            if session.may_somewhere("discard"):
+                self._dialog = DiscardDialog(self._discard)
+            self._push_dialog: PushAnywayDialog | None = None
+            if session.may_somewhere("deliver"):
+                self._push_dialog = PushAnywayDialog()
         self._show()
         session.on("project.changed", self._follow)
         session.on_return(self._look)
@@ -124,7 +128,8 @@ class ParkedScreen:
 
     def _ask_to_push(self, row: ParkedOut, because: str) -> None:
         push = partial(self._deliver, row, push_anyway=True)
-        self._push_dialog.open(row.branch, because, push)
+        if self._push_dialog is not None:
+            self._push_dialog.open(row.branch, because, push)
 
     async def _deliver(self, row: ParkedOut, *, push_anyway: bool = False) -> None:
         session = self._session
@@ -144,7 +149,8 @@ class ParkedScreen:
     def _free_or_ask(self, row: ParkedOut) -> Awaitable[None] | None:
         if row.is_lock:
             return self._discard(row, None)
-        self._dialog.open(row)
+        if self._dialog is not None:
+            self._dialog.open(row)
         return None
 
     async def _discard(self, row: ParkedOut, confirm: str | None) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from nicegui import ui
 
 from app.api.schemas import CodesOut, PersonOut, SessionOut
+from app.domain.people.preferences import zone_names
 from app.domain.push.endpoints import device_name
 from app.pages.components.buttons import ConfirmButton, button, link_button
 from app.pages.components.chips import copy_chip_html
 from app.pages.components.countdown import ago_html, day_html
-from app.pages.components.fields import Field, text_field
+from app.pages.components.fields import Field, choice_field, text_field
 from app.pages.components.markup import clean, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.people.proof import Desk, secret_field
@@ -26,6 +28,7 @@ MACHINE = (
     "This account belongs to the machine and has no password. To sign in with a password, "
     '<a href="/settings?tab=people">invite yourself as a person</a>.'
 )
+OF_BROWSER = "The browser's"
 CODES = (
     "With one-time codes a sign-in asks for the code of an authenticator app besides the password."
 )
@@ -53,10 +56,12 @@ def register(connection: Connection) -> None:
             NamePanel(session, person)
             if person.email is None:
                 ui.html(MACHINE, sanitize=clean, tag="p").classes("sub part")
-            else:
-                PasswordPanel(session)
-                CodesPanel(session, person)
-            SessionsPanel(session, sessions)
+                SessionsPanel(session, sessions)
+                return
+            ZonePanel(session, person)
+            password = PasswordPanel(session)
+            CodesPanel(session, person)
+            password.then = SessionsPanel(session, sessions).look
 
 
 class NamePanel:
@@ -83,11 +88,36 @@ class NamePanel:
             self._session.notify("Your name was changed.")
 
 
+class ZonePanel:
+    """The time zone in which this person's browsers show times."""
+
+    def __init__(self, session: PageSession, person: PersonOut) -> None:
+        self._session = session
+        self._desk = Desk(session)
+        with ui.element("div").classes("form part"):
+            names = {"": OF_BROWSER, **{one: one for one in zone_names()}}
+            hint = "For all your browsers. The look, in the menu at the foot, is kept for all, too."
+            chosen = person.time_zone or ""
+            self._zone = choice_field("Time zone", names, chosen, hint=hint, mark="me-zone")
+            self._zone.control.props("use-input hide-selected fill-input input-debounce=0")
+            self._zone.control.on_value_change(self._save)
+
+    async def _save(self) -> None:
+        change = partial(
+            self._session.api.change_person, "me", time_zone=str(self._zone.control.value or "")
+        )
+        done, _ = await self._desk.ask(change, {"time_zone": self._zone})
+        if done:
+            # every time on the page is shown anew
+            self._session.go("/me")
+
+
 class PasswordPanel:
-    """Changes the password; the other sessions end."""
+    """Changes the password; the other sessions end, and `then` is called."""
 
     def __init__(self, session: PageSession) -> None:
         self._session = session
+        self.then: Callable[[], Awaitable[None]] | None = None
         ui.html("Password", sanitize=clean, tag="h2").classes("above")
         self._desk = Desk(session)
         with ui.element("div").classes("form part"):
@@ -108,6 +138,8 @@ class PasswordPanel:
             for field in self._fields.values():
                 field.show("")
             self._session.notify("Your password was changed, and your other sessions ended.")
+            if self.then is not None:
+                await self.then()
 
 
 class CodesPanel:
@@ -178,8 +210,8 @@ class SessionsPanel:
         self._list = testid(ui.element("div").classes("list part"), "me-sessions")
         link_button("Sign out…", "/settings?tab=sign-in", kind="danger", mark="me-sign-out")
         self._show(sessions)
-        self._look = session.looker(session.api.sessions, self._show)
-        session.on_return(self._look)
+        self.look = session.looker(session.api.sessions, self._show)
+        session.on_return(self.look)
 
     def _show(self, sessions: list[SessionOut]) -> None:
         self._list.clear()
@@ -193,7 +225,7 @@ class SessionsPanel:
 
     async def _end(self, one: SessionOut) -> None:
         await self._desk.ask(partial(self._session.api.end_session, "me", one.id))
-        await self._look()
+        await self.look()
 
 
 def about_html(session: PageSession, person: PersonOut) -> str:

@@ -79,6 +79,7 @@ class ProofDialog:
             ui.html("Sign in again", sanitize=clean, tag="h2").classes("above")
             ui.html(WHY, sanitize=clean, tag="p").classes("sub said")
             self._password = secret_field("Password", "current-password", mark="proof-password")
+            self._password.control.props("autofocus")
             self._code = text_field("One-time code", hint="If you use codes.", mark="proof-code")
             self._code.control.props("inputmode=numeric autocomplete=one-time-code")
             for field in (self._password, self._code):

@@ -31,7 +31,7 @@ ABOUT = (
     "Programs send a token as <code>Authorization: Bearer ry_…</code>. It may do what you may, "
     "within its scopes."
 )
-NONE = '<div class="item sub">No tokens yet.</div>'
+NONE = "No tokens yet."
 WRONG_DAYS = f"Write a number from 1 to {MOST_DAYS}."
 Seen = tuple[list[TokenOut], list[TokenOut]]
 
@@ -89,7 +89,7 @@ class TokensPanel:
         self._mine.clear()
         with self._mine:
             if not mine:
-                ui.html(NONE, sanitize=clean)
+                ui.html(NONE, sanitize=clean).classes("item sub")
             for one in mine:
                 self._draw(one)
         self._others.clear()

@@ -16,10 +16,11 @@ from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
 from app.pages.projects.forge_fields import ForgeFields
 from app.pages.projects.sandbox_fields import MORE, SandboxFields, words_of
-from app.pages.shell.frame import frame
+from app.pages.shell.frame import forbidden, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection
 from app.state.projects.project_form import ProjectForm, name_from
+from app.state.projects.project_settings import is_code
 
 FOLDED = {"base_branch", "setup_command", "budget_minutes", "prompt", *MORE}
 
@@ -30,6 +31,8 @@ def register(connection: Connection) -> None:
     @page_at("/projects/add")
     async def add_project_page() -> None:
         session = await PageSession.open(connection)
+        if forbidden(session, "add_project", active="projects"):
+            return
         crumbs = [("Projects", "/projects")]
         with frame(session, title="Add project", active="projects", crumbs=crumbs):
             AddProjectForm(session)
@@ -41,18 +44,30 @@ class AddProjectForm:
     def __init__(self, session: PageSession) -> None:
         self._session = session
         self._suggested = self._remote = ""
+        self._left_out: list[str] = []
         self._fields: dict[str, Field] = {}
         with ui.element("div").classes("form"):
             self._draw_first_fields()
             with ui.element("details").classes("fold") as self._fold:
                 ui.html("More settings", sanitize=clean, tag="summary")
                 self._draw_more_fields()
+            self._drop_code()
             self._error = testid(ui.html("", sanitize=clean), "form-error")
             with ui.element("div").classes("foot"):
                 link_button("Import many…", "/projects/import", kind="bare", mark="import-many")
                 ui.element("span").classes("sp")
                 link_button("Cancel", "/projects")
                 self._add = button("Add project", self._submit, kind="pri", mark="project-submit")
+
+    def _drop_code(self) -> None:
+        """Leave out what is code on this machine, where this person may not decide on it."""
+        if self._session.may("change_commands"):
+            return
+        origin = self._fields["origin"]
+        origin.control.props["placeholder"] = "git@example.org:me/shop.git"
+        self._left_out = [one for one in self._fields if one != "origin" and is_code(one)]
+        for name in self._left_out:
+            self._fields[name].box.delete()
 
     def _draw_first_fields(self) -> None:
         self._fields["origin"] = text_field(
@@ -133,7 +148,11 @@ class AddProjectForm:
     async def _submit(self) -> None:
         if not self._add.enabled:
             return
-        typed = {name: words_of(field.control.value) for name, field in self._fields.items()}
+        typed = {
+            name: words_of(field.control.value)
+            for name, field in self._fields.items()
+            if name not in self._left_out
+        }
         form = ProjectForm(typed | {"name": typed["name"].strip() or self._suggested})
         if self._refuse_fields(form.problems()):
             return
@@ -165,9 +184,10 @@ class AddProjectForm:
 
     def _refuse_fields(self, problems: dict[str, str]) -> bool:
         for name, sentence in problems.items():
-            self._fields[name].refuse(sentence)
+            shown = "agent" if name in self._left_out else name
+            self._fields[shown].refuse(sentence)
         if problems.keys() & FOLDED:
             self._fold.props("open")
-        for name in list(problems)[:1]:
+        for name in [one for one in problems if one not in self._left_out][:1]:
             self._fields[name].go_to()
         return bool(problems)

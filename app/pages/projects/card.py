@@ -189,5 +189,9 @@ class ProjectCard(ProjectControls, default_classes="project-card"):
             "facts": self._drawn[2],
             "alert": wants_person(project),
             "compact": is_row(project),
-            "notice": NOTICE if project.sandbox_notice and not project.archived_at else None,
+            "notice": NOTICE if self._is_noticed(project) else None,
         }
+
+    def _is_noticed(self, project: ProjectOut) -> bool:
+        is_new = project.sandbox_notice and project.archived_at is None
+        return is_new and self._session.may("change_commands", project.id)

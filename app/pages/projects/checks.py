@@ -254,8 +254,10 @@ class SuggestedChecks:
             self._list = ui.html("", sanitize=clean)
             ui.html(text(ASKED), sanitize=clean).classes("sub")
             with ui.element("div").classes("line"):
-                button("Keep", self._keep, kind="small pri", mark="keep-checks")
-                button("No", self._decline, kind="small", mark="decline-checks")
+                keep = button("Keep", self._keep, kind="small pri", mark="keep-checks")
+                no = button("No", self._decline, kind="small", mark="decline-checks")
+        session.keep("change_commands", project.id, keep)
+        session.keep("change_project", project.id, no)
         self.show(project)
 
     def show(self, project: ProjectOut) -> None:
@@ -265,7 +267,8 @@ class SuggestedChecks:
             f"<li><code>{plain_html(command_words(one.command))}</code></li>" for one in suggested
         )
         self._list.set_content(f"<ul>{rows}</ul>")
-        self._box.set_visibility(bool(suggested))
+        may_answer = self._session.may("change_project", self._id)
+        self._box.set_visibility(bool(suggested) and may_answer)
 
     async def _keep(self) -> None:
         project = self._session.board.get(self._id)

@@ -223,9 +223,11 @@ async def open_help(session: PageSession, project_id: str, act: str) -> None:
     project = session.board.get(project_id)
     if project is None or project.archived_at is not None:
         return
+    if act not in (Act.LOCATE, Act.SETUP) or not session.may(DEED_OF_ACT[Act(act)], project_id):
+        return
     if act == Act.LOCATE:
         LocateDialog(session, project)
-    elif act == Act.SETUP:
+    else:
         await SetupDialog(session, project).load()
 
 

@@ -40,6 +40,7 @@ class ForgeFields:
             self._token.control.props("type=password autocomplete=off")
             self._token.control.on("keydown.enter", self.connect)
             self._connect = button("Check the token", self.connect, mark="project-connect")
+            session.keep("add_forge", None, self._token.box, self._connect)
         fields["tracker"] = self._keeper
         self._box.set_visibility(False)
         self._keeper.control.on_value_change(self._show)

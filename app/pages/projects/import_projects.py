@@ -15,7 +15,7 @@ from app.pages.components.buttons import button, link_button
 from app.pages.components.fields import choice_field, text_field
 from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
-from app.pages.shell.frame import frame
+from app.pages.shell.frame import forbidden, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection
 from app.state.projects.import_list import PART, ImportList, ImportRow
@@ -32,6 +32,8 @@ def register(connection: Connection) -> None:
     @page_at("/projects/import")
     async def import_page(forge: str = "") -> None:
         session = await PageSession.open(connection)
+        if forbidden(session, "add_project", active="projects"):
+            return
         forges = await session.api.forges()
         crumbs = [("Projects", "/projects")]
         title = "Import repositories"

@@ -58,7 +58,8 @@ class LimitBanners:
             # the browser's clock may be ahead
             words = ui.html("", sanitize=clean).classes("grow")
             words.on("over", lambda: ui.timer(0.5, self._look, once=True))
-            button("Try now", partial(self._lift, hold), kind="small", mark="try-now")
+            if self._session.may("lift"):
+                button("Try now", partial(self._lift, hold), kind="small", mark="try-now")
         return words
 
     def _words(self, hold: AccountHoldOut) -> str:
@@ -81,7 +82,7 @@ def limit_html(hold: AccountHoldOut, projects: int, now: datetime) -> str:
     waiting = [counted(count, noun) for count, noun in parts if count]
     is_one = hold.waiting + projects == 1
     said = f"{' and '.join(waiting)} {'is' if is_one else 'are'} waiting." if waiting else ""
-    then = "Nothing continues until you press Try now."
+    then = "Nothing continues until the limit is lifted."
     if hold.until is not None:
         subject = "It continues" if is_one or not waiting else "They continue"
         then = f"{subject} at {at_html(hold.until)}, in {until_html(hold.until, now)}."

@@ -193,7 +193,9 @@ class NextStep:
 
     def show(self, project: ProjectOut) -> None:
         """Show the step that comes next, or nothing."""
-        self._step = step_of(project)
+        step = step_of(project)
+        is_mine = step is not None and self._session.may(step.deed, self._id)
+        self._step = step if is_mine else None
         self._box.set_visibility(self._step is not None)
         if self._step is not None:
             self._words.set_content(text(self._step.because))
@@ -224,6 +226,7 @@ class ProjectScreen:
         with page.actions:
             link = link_button("New run", f"/projects/{project.id}/run", mark="new-run", key="n")
             self._run = opens_dialog(session, link, project.id)
+            session.keep("start", project.id, self._run)
             self._controls = ProjectControls(session, self._acts, project).classes("controls")
         self._banner = ui.html("", sanitize=clean).on("over", self._redraw)
         self._next = NextStep(session, self._acts, project)

@@ -159,24 +159,30 @@ def _warn_unsandboxed(session: PageSession) -> None:
         ui.html(text(words), sanitize=clean).classes("sub alarm")
 
 
+FOLDER = "A folder on this machine, or an ssh or https address."
+DEMO = "A small repository, five issues and a scripted agent. Three minutes, offline."
+
+
 class Welcome:
     """The page without projects: three ways to start."""
 
     def __init__(self, session: PageSession) -> None:
         self._session = session
-        ui.html(
-            '<h2>Welcome to Runyard</h2><p class="sub">Nothing here yet. Three ways in:</p>',
-            sanitize=clean,
-        ).classes("stack welcome")
+        ways = "Three ways in:" if session.may("change_commands") else "Ways in:"
+        words = f"Nothing here yet. {ways}"
+        if not session.may("add_project"):
+            words = "Nothing here yet. Somebody who may add projects begins."
+        ui.html(f'<h2>Welcome to Runyard</h2><p class="sub">{words}</p>', sanitize=clean).classes(
+            "stack welcome"
+        )
         with ui.element("div").classes("ways"):
-            with _way("Your repository", "A folder on this machine, or an ssh or https address."):
-                link_button("Add project", "/projects/add", kind="pri")
-            with _way(
-                "See it work first",
-                "A small repository, five issues and a scripted agent. Three minutes, offline.",
-            ):
-                _warn_unsandboxed(session)
-                self._demo = button("Try the demo project", self._try_demo, mark="demo-project")
+            if session.may("add_project"):
+                with _way("Your repository", FOLDER):
+                    link_button("Add project", "/projects/add", kind="pri")
+            if session.may("change_commands"):
+                with _way("See it work first", DEMO):
+                    _warn_unsandboxed(session)
+                    self._demo = button("Try the demo project", self._try_demo, mark="demo-project")
             with _way("Read", "How a run works, in ten lines."):
                 link_button("Open the guide", "/guide")
 

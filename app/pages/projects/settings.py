@@ -28,7 +28,12 @@ from app.pages.projects.sandbox_fields import (
 from app.pages.shell.page_session import PageSession
 from app.pages.shell.theme import dress_runs
 from app.state.page.refused_input import blamed_by
-from app.state.projects.project_settings import SETTINGS, has_setting, settings_in_words
+from app.state.projects.project_settings import (
+    SETTINGS,
+    has_setting,
+    is_code,
+    settings_in_words,
+)
 from app.state.projects.settings_form import SettingsForm
 
 AREAS = frozenset({Kind.COMMAND, Kind.TEXT, Kind.LINES})
@@ -60,6 +65,8 @@ class SettingsFormView:
             for part in Part:
                 self._draw_part(part)
             self._draw_foot()
+        code = [field.box for name, field in self._fields.items() if is_code(name)]
+        session.keep("change_commands", project.id, *code)
         self._fields["owner_hooks"].box.set_visibility(has_setting(project.origin, "owner_hooks"))
         self._show()
         self._show_hooks(project)
@@ -76,14 +83,17 @@ class SettingsFormView:
             with ui.element("details").classes("fold") as self._caps:
                 ui.html(text(part), sanitize=clean, tag="summary")
                 self._draw_rows(part)
+            self._session.keep("change_commands", self._id, self._caps)
         elif part is Part.FORGE:
             with ui.element("div").classes("form") as box:
                 ui.html(text(part), sanitize=clean, tag="h2")
                 self._draw_rows(part)
             box.set_visibility(self._is_at_forge)
         else:
-            ui.html(text(part), sanitize=clean, tag="h2")
+            head = ui.html(text(part), sanitize=clean, tag="h2")
             self._draw_rows(part)
+            if all(is_code(name) for row in rows_of(part) for name in row):
+                self._session.keep("change_commands", self._id, head)
 
     def _draw_rows(self, part: Part) -> None:
         for row in rows_of(part):
@@ -330,7 +340,12 @@ class SettingsTab:
         self._form_box.set_visibility(not is_archived)
         self._archive.set_visibility(not is_archived)
         self._note.set_visibility(is_archived)
-        self._facts.set_content(facts_html(settings_in_words(project, only_fixed=not is_archived)))
+        may_change_code = self._session.may("change_commands", project.id)
+        self._facts.set_content(
+            facts_html(
+                settings_in_words(project, only_fixed=not is_archived, with_code=may_change_code)
+            )
+        )
 
 
 def facts_html(facts: list[tuple[str, str]]) -> str:

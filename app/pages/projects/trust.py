@@ -42,6 +42,7 @@ class TrustState:
                 ui.html("What changed", sanitize=clean, tag="summary")
                 self._diff = testid(ui.html("", sanitize=clean), "state-difference")
             self._button = button("Trust this state", self._trust, kind="pri", mark="trust-state")
+            session.keep("trust", project_id, self._button)
         testid(self._box, "state-changed").set_visibility(False)
 
     def show(self, project: ProjectOut) -> None:
@@ -141,6 +142,7 @@ class TextDialog:
                 words = "Approve this text" if self._is_waiting else "Save"
                 self._button = button(words, self._approve, kind="pri", mark="approve-text")
             self._button.set_visibility(self._is_waiting or bool(self._ticks))
+            session.keep("approve_text", project_id, self._button, *self._ticks.values())
         self._dialog.on("hide", self._dialog.delete)
         self._dialog.open()
 

@@ -40,24 +40,37 @@ async def just_do(_: AskedChange, act: Act, __: str) -> bool:
 
 
 class ChangeDialogs:
-    """The dialogs of one page. `attempt` runs what they decide on, and may show it meanwhile."""
+    """The dialogs of one page. `attempt` runs what they decide on, and may show it meanwhile.
+
+    Each is drawn with its first use: most who look at a page need none, and some may use none.
+    """
 
     def __init__(self, session: PageSession, attempt: Attempt = just_do) -> None:
         dress_change()
-        self._merge = MergeDialog(session, attempt)
-        self._request = RequestChangesDialog(session)
-        self._close = CloseDialog(session, attempt)
+        self._session, self._attempt = session, attempt
+        self._merge: MergeDialog | None = None
+        self._request: RequestChangesDialog | None = None
+        self._close: CloseDialog | None = None
 
     def merge(self, asked: AskedChange) -> None:
         """Ask whether to merge."""
+        if self._merge is None:
+            with self._session.client:
+                self._merge = MergeDialog(self._session, self._attempt)
         self._merge.open(asked)
 
     def request(self, asked: AskedChange, text: str = "") -> None:
         """Ask what the agent shall change; `text` was written already."""
+        if self._request is None:
+            with self._session.client:
+                self._request = RequestChangesDialog(self._session)
         self._request.open(asked, text)
 
     def close(self, asked: AskedChange) -> None:
         """Ask why to close, and what becomes of the issue."""
+        if self._close is None:
+            with self._session.client:
+                self._close = CloseDialog(self._session, self._attempt)
         self._close.open(asked)
 
 

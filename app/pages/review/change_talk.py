@@ -45,7 +45,9 @@ class Conversation:
         self._session = session
         self._drawn: list[ui.html] = []
         self._entries = ui.element("div").classes("talk")
-        self._write = WriteBox(session, asked)
+        self._write: WriteBox | None = None
+        if session.may("request_changes", asked().project_id):
+            self._write = WriteBox(session, asked)
 
     def show(self, view: ChangeView) -> None:
         """Show the entries, those that are new at their place."""
@@ -58,8 +60,8 @@ class Conversation:
         for element, entry in zip(self._drawn, entries, strict=True):
             element.classes(replace=f"talk-{entry.kind}")
             element.set_content(entry.html)
-        change = view.snapshot.change
-        self._write.show(change)
+        if self._write is not None:
+            self._write.show(view.snapshot.change)
 
 
 class WriteBox:

@@ -11,6 +11,7 @@ from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas.inbox import InboxItem, ReportOfRuns
+from app.domain.people.deeds import READ
 from app.domain.review.inbox import RESOLVE, Group, ItemKind
 from app.pages.components.browser import detail_of, prop_of
 from app.pages.components.markup import clean, text
@@ -43,13 +44,14 @@ SELECTS = """(event) => {
   if (isPlain && innerWidth >= 1100 && event.target.closest("a.t1")) event.preventDefault();
 }"""
 NO_ANSWER = "The inbox could not be read. It is shown here as soon as the database answers."
+# keys, what they do, and the deed that it needs
 HINTS = (
-    (("j", "k"), "move"),
-    (("Enter",), "open"),
-    (("m",), "merge"),
-    (("r",), "request changes"),
-    (("e",), "close"),
-    (("x",), "select"),
+    (("j", "k"), "move", READ),
+    (("Enter",), "open", READ),
+    (("m",), "merge", "merge"),
+    (("r",), "request changes", "request_changes"),
+    (("e",), "close", "close"),
+    (("x",), "select", "merge"),
 )
 
 
@@ -149,7 +151,7 @@ class InboxScreen:
             deeds = ItemDeeds(self._act, self._ask_for_changes, self._ask_to_close, self._resolve)
             self._pane = InboxPane(session, board, deeds)
             self._bar = ItemBar(session, board, deeds)
-        ui.html(hints_html(), sanitize=clean).classes("keys-foot")
+        ui.html(hints_html(session), sanitize=clean).classes("keys-foot")
 
     def show(self) -> None:
         """Bring the page in line with the board."""
@@ -293,10 +295,11 @@ class InboxScreen:
         self.show()
 
 
-def hints_html() -> str:
-    """Return the foot: what the keys do."""
+def hints_html(session: PageSession) -> str:
+    """Return the foot: what the keys do for this person."""
     keys = "".join(
         f"<span>{''.join(f'<kbd>{text(key)}</kbd>' for key in keys)} {text(words)}</span>"
-        for keys, words in HINTS
+        for keys, words, deed in HINTS
+        if session.may_somewhere(deed)
     )
     return f'{keys}<span class="sp"></span><span><kbd>?</kbd> all shortcuts</span>'

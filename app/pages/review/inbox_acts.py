@@ -16,7 +16,7 @@ from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
-from app.state.review.inbox_board import InboxBoard, acts_here
+from app.state.review.inbox_board import InboxBoard, acts_here, deed_of
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,15 @@ class ItemActs:
         _make_primary(self._fix, is_first)
         _make_primary(self._merge, is_first)
         is_here = acts_here(self._session.api, item)
+        may_act = may_do(self._session, item)
         self._main.set_text(item.action)
-        self._main.set_visibility(is_here and not is_change and not word)
+        self._main.set_visibility(is_here and may_act and not is_change and not word)
         self._way.set_text(item.action)
-        self._way.set_visibility(not is_here)
+        self._way.set_visibility(not is_here and may_act)
         for link in (self._way, self._open):
             if prop_of(link, "href") != item.url:
                 link.props["href"] = item.url
-        self._open.set_visibility(item.action != "Open")
+        self._open.set_visibility(item.action != "Open" or not may_act)
 
     def _offer_close(self, item: InboxItem, *, is_shown: bool) -> None:
         self._closing.set_visibility(is_shown and self._session.may("close", item.project_id))
@@ -106,6 +107,12 @@ class ItemActs:
     def _close(self) -> None:
         if item := self._board.selected:
             self._deeds.close(item)
+
+
+def may_do(session: PageSession, item: InboxItem) -> bool:
+    """Return True if this person may do an item's main action; anybody may open its page."""
+    deed = deed_of(item)
+    return not deed or session.may(deed, item.project_id)
 
 
 def _make_primary(made: ui.element, is_primary: bool) -> None:

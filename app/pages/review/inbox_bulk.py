@@ -42,7 +42,18 @@ class BulkMerge:
             )
             self._back = button("Undo", self._undo_said, kind="small", mark="bulk-undo", key="z")
             self._leave = button("Clear", self._clear, kind="small bare", mark="bulk-clear")
+        if not self._may_merge:
+            self._bar.delete()
         self.show()
+
+    @property
+    def _may_merge(self) -> bool:
+        return self._session.may_somewhere("merge")
+
+    @property
+    def _passing(self) -> list[InboxItem]:
+        may = self._session.may
+        return [one for one in self._board.passing if may("merge", one.project_id)]
 
     def draw_offer(self) -> None:
         """Draw the button of all that pass, and the dialog that shows what is merged."""
@@ -57,6 +68,9 @@ class BulkMerge:
                     "", self._merge_asked, kind="pri", mark="merge-all-confirm", key="m"
                 )
                 self._sure.props("autofocus")
+        if not self._may_merge:
+            self._offer.delete()
+            self._dialog.delete()
 
     def show(self) -> None:
         """Bring the bar and the offer in line with the board."""
@@ -70,7 +84,7 @@ class BulkMerge:
         self._merge.set_enabled(not self._is_busy)
         self._back.set_visibility(bool(self._merged))
         self._leave.set_text("Clear" if picked else "Close")
-        passing = len(self._board.passing)
+        passing = len(self._passing)
         self._offer.set_visibility(passing > 1)
         self._offer.set_text("Merging…" if self._is_busy else "Merge all that pass")
 
@@ -80,7 +94,7 @@ class BulkMerge:
         self._redraw()
 
     async def _ask(self) -> None:
-        passing = self._board.passing
+        passing = self._passing
         others = len(self._board.items(Group.REVIEW)) - len(passing)
         unsent = await self._unsent(passing)
         if unsent is not None:

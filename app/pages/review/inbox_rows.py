@@ -16,6 +16,7 @@ from app.pages.components.countdown import ago_html, until_html
 from app.pages.components.icons import Mark, icon, mark
 from app.pages.components.markup import clean, coded_html, counted, plain, plain_html, text
 from app.pages.components.testids import give
+from app.pages.review.inbox_acts import may_do
 from app.pages.shell.first_content import DrawsItself, attributes, props_of
 from app.pages.shell.page_session import PageSession
 from app.state.review.inbox_board import InboxBoard, acts_here
@@ -56,7 +57,8 @@ class InboxRow(ui.element, DrawsItself, component="../../../assets/inbox_row.js"
         self.mark("inbox-item")
         unread = " unread" if board.is_unread(item) else ""
         self.classes(f"list-row {item.group}{unread}")
-        self._pick = self._draw_pick(item) if item.kind is ItemKind.CHANGE else None
+        can_pick = item.kind is ItemKind.CHANGE and session.may("merge", item.project_id)
+        self._pick = self._draw_pick(item) if can_pick else None
         with self:
             self._action = self._draw_action(item)
         self._show_busy()
@@ -108,14 +110,18 @@ class InboxRow(ui.element, DrawsItself, component="../../../assets/inbox_row.js"
         self._acts.pick(self._item)
 
     def _draw_action(self, item: InboxItem) -> ui.element:
-        if not acts_here(self._session.api, item):
-            made = ui.link(item.action, item.url)
+        words, name = item.action, "inbox-action"
+        if not may_do(self._session, item):
+            words, name = "Open", "inbox-open"
+            made = ui.link(words, item.url)
+        elif not acts_here(self._session.api, item):
+            made = ui.link(words, item.url)
         else:
             made = TextElement(tag="button", text=item.action).on("click", self._press)
             made.props["type"] = "button"
-        about = f"{item.action}: {plain(item.title)}"
-        give(made, {"data-testid": "inbox-action", "aria-label": about})
-        return made.classes("btn small").mark("inbox-action")
+        about = f"{words}: {plain(item.title)}"
+        give(made, {"data-testid": name, "aria-label": about})
+        return made.classes("btn small").mark(name)
 
     async def _press(self) -> None:
         await self._acts.act(self._item)

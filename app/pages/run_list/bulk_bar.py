@@ -9,12 +9,11 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from app.api.schemas import RunItem
-from app.domain.words import Phase
 from app.pages.components.buttons import ConfirmButton, button
 from app.pages.components.icons import icon
 from app.pages.components.markup import clean, text
 from app.pages.components.testids import testid
-from app.pages.run_list.row import may_retry
+from app.pages.run_list.row import may_retry, may_stop
 from app.pages.shell.page_session import PageSession
 from app.state.runs.chosen_runs import ChosenRuns
 from app.state.runs.retries import Retries, Source
@@ -55,6 +54,9 @@ class BulkBar:
             self._stop = ConfirmButton(
                 "Stop", "Stop now?", self._stop_all, kind="danger", mark="bulk-stop"
             )
+            if not self._session.may_somewhere("stop"):
+                for made in (self._again, self._continue, self._stop.element):
+                    made.delete()
             self._export = ui.html("", sanitize=clean, tag="span")
             clear = button("Clear", self._clear, kind="bare", mark="bulk-clear")
             clear.props("data-key=Escape aria-keyshortcuts=Escape")
@@ -75,8 +77,8 @@ class BulkBar:
         refused = f" · {len(chosen.refused)} refused" if chosen.refused else ""
         self._count.set_content(text(chosen.busy or f"{len(runs):,} selected{refused}"))
         _offer(self._again, any(may_retry(run, self._session) for run in runs))
-        _offer(self._continue, any(run.parked for run in runs))
-        _offer(self._stop.element, any(run.phase is not Phase.DONE for run in runs))
+        _offer(self._continue, any(self._may_continue(run) for run in runs))
+        _offer(self._stop.element, any(may_stop(run, self._session) for run in runs))
         href = f"/api/v1/runs/export?{urlencode([('run_id', run.id) for run in runs])}"
         self._export.set_content(
             f'<a class="btn" href="{text(href)}" download="runs.zip" data-testid="bulk-export"'
@@ -85,6 +87,9 @@ class BulkBar:
 
     def _runs(self) -> list[RunItem]:
         return self._chosen.among(self._board.rows())
+
+    def _may_continue(self, run: RunItem) -> bool:
+        return run.parked and self._session.may("retry", run.project_id)
 
     async def _run_again(self) -> None:
         runs = self._runs()
@@ -100,7 +105,7 @@ class BulkBar:
 
     async def _continue_all(self) -> None:
         runs = self._runs()
-        if not any(run.parked for run in runs):
+        if not any(self._may_continue(run) for run in runs):
             self._session.notify(NONE_TO_CONTINUE)
             return
         on_branch = partial(self._press, source="parked")
@@ -111,7 +116,7 @@ class BulkBar:
 
     async def _stop_all(self) -> None:
         runs, api = self._runs(), self._session.api
-        if all(run.phase is Phase.DONE for run in runs):
+        if not any(may_stop(run, self._session) for run in runs):
             self._session.notify(NONE_TO_STOP)
             return
 

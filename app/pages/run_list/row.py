@@ -105,7 +105,7 @@ class Row:
         self._do.choose(self._key, bool(event.args))
 
     def _offer_stop(self, row: BoardRow) -> None:
-        can_stop = isinstance(row, RunItem) and row.phase is not Phase.DONE
+        can_stop = isinstance(row, RunItem) and may_stop(row, self._session)
         if can_stop and self._stop is None:
             with self._acts:
                 self._stop = ConfirmButton(
@@ -136,6 +136,11 @@ class Row:
 def key_of(row: BoardRow) -> str:
     """Return the key of a row: the run's id, or that of the submit."""
     return row.key if isinstance(row, Submitting) else row.id
+
+
+def may_stop(run: RunItem, session: PageSession) -> bool:
+    """Return True for a run that is not done."""
+    return run.phase is not Phase.DONE and session.may("stop", run.project_id)
 
 
 def may_retry(run: RunItem, session: PageSession) -> bool:

@@ -136,8 +136,8 @@ class RunsTable:
 
 
 def zone_in(session: PageSession) -> tzinfo:
-    """Return the reader's time zone, which the browser keeps in a cookie, or UTC."""
-    return zone_of(session.client.request.cookies.get(ZONE_COOKIE, ""))
+    """Return the reader's time zone: the chosen one, the browser's from a cookie, or UTC."""
+    return zone_of(session.time_zone or session.client.request.cookies.get(ZONE_COOKIE, ""))
 
 
 class _DayRow:

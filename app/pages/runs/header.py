@@ -51,6 +51,7 @@ class StuckBanner:
         with self._banner:
             self._why = ui.html("", sanitize=clean)
             self._button = button("Try again", self._try_again, kind="small", mark="try-again")
+            session.keep("retry_stuck", None, self._button)
 
     def show(self, run: RunOut) -> None:
         """Show the run's quarantined operations; hidden if there are none."""

@@ -14,7 +14,7 @@ from app.pages.components.buttons import button
 from app.pages.components.markup import clean, plain, plain_html
 from app.pages.components.testids import testid
 from app.pages.runs.form import RunFormView
-from app.pages.shell.frame import enter_project, frame
+from app.pages.shell.frame import enter_project, forbidden, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.pages.shell.theme import dress_runs
 from app.state.page.connection import Connection
@@ -37,6 +37,8 @@ def register(connection: Connection) -> None:
         if entered is None:
             return
         session, project = entered
+        if forbidden(session, "start", project.id, active="projects"):
+            return
         branches, issues, form, unknown = await _ask(
             session, project, session.client.request.query_params
         )

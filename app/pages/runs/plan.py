@@ -22,12 +22,14 @@ from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 from app.state.runs.run_form import RunForm
 
-ASK_ZONE = "Intl.DateTimeFormat().resolvedOptions().timeZone"
+ASK_ZONE = (
+    "document.documentElement.dataset.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone"
+)
 PLACEHOLDER = "1h, 02:00, tomorrow 02:00"
 
 
 async def zone_of_reader() -> ZoneInfo | None:
-    """Return the browser's time zone; None if it names no known one."""
+    """Return the time zone that the person or the browser names; None if it is no known one."""
     try:
         return ZoneInfo(str(await ui.run_javascript(ASK_ZONE)))
     except (TimeoutError, ZoneInfoNotFoundError, ValueError, OSError):
@@ -73,6 +75,7 @@ class PlanBanner:
         self._run = run
         is_planned = run.status is Status.DELAYED and run.starts_at is not None
         self._box.set_visibility(is_planned)
+        self._session.keep("change_run", run.project_id, self._now, self._when, self._button)
         if run.starts_at is not None and is_planned:
             now = self._session.now()
             left = f" · in {until_html(run.starts_at, now)}" if run.starts_at > now else ""

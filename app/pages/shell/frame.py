@@ -12,6 +12,7 @@ from nicegui import ui
 from app.api.client.client import ApiClient, ApiProblem
 from app.api.schemas import ProjectOut
 from app.api.schemas.inbox import InboxCounts
+from app.domain.people.deeds import need_of
 from app.pages.components.banners import draw_stores_banner
 from app.pages.components.chips import LiveBadge, connection_html, correlation_chip
 from app.pages.components.icons import icon
@@ -135,6 +136,20 @@ def refused(session: PageSession, problem: ApiProblem, *, active: str) -> None:
             ui.label(plain(problem.detail))
             correlation_chip(problem.correlation_id)
         ui.link("Back to the projects", "/projects").classes("btn")
+
+
+def forbidden(
+    session: PageSession, deed: str, project_id: str | None = None, *, active: str
+) -> bool:
+    """Draw a full page for a person who may not do a deed; return False for one who may."""
+    if session.may(deed, project_id):
+        return False
+    session.client.status_code = 403
+    with frame(session, title="Not here", active=active):
+        words = f"This needs the role {need_of(deed).role}. An admin can give it to you."
+        ui.html(words, sanitize=clean).classes("banner wait")
+        ui.link("Back to the projects", "/projects").classes("btn")
+    return True
 
 
 def _make_room_for_main(session: PageSession) -> None:

@@ -148,6 +148,8 @@ class PageSession:
     def note_system(self, system: SystemOut) -> None:
         """Keep what the server said of itself, and its time."""
         self.system = system
+        # the page's first paint needs them (app/server/patches/page_template.py)
+        self.client.request.state.preferences = system.preferences
         self._offset = system.now - datetime.now(UTC)
 
     def may(self, deed: str, project_id: str | None = None) -> bool:
@@ -165,6 +167,12 @@ class PageSession:
             for control in controls:
                 if not control.is_deleted:
                     control.delete()
+
+    @property
+    def time_zone(self) -> str | None:
+        """The time zone that the person chose for all browsers; None: the browser's."""
+        chosen = self.system.preferences
+        return chosen.time_zone if chosen else None
 
     def now(self) -> datetime:
         """Return the current time on the server's clock."""

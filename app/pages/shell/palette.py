@@ -75,7 +75,7 @@ class Palette:
     def _show(self, asked: str, found: SearchOut | None) -> None:
         if self._session.client.is_deleted:
             return
-        groups = groups_of(asked, self._session.board.listing(), found)
+        groups = groups_of(asked, self._session.board.listing(), found, self._session.may)
         words, count, html = scope_of(asked)[1], 0, ""
         for group in groups:
             html += f'<div class="sec" role="presentation">{text(group.name)}</div>'

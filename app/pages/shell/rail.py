@@ -7,6 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
+from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import AlertOut, ProjectOut, SystemOut
 from app.api.schemas.inbox import InboxCounts
 from app.api.schemas.projects import LastRun
@@ -28,6 +29,7 @@ ALERTS = {
 }
 ALERTS_SHOWN = 5
 RUNS_SHOWN = 6
+LOOK_CHOSEN = "(e) => { const b = e.target.closest('[data-look]'); if (b) emit(b.dataset.look); }"
 LOOKS = (("auto", "Auto", "monitor"), ("light", "Light", "sun"), ("dark", "Dark", "moon"))
 # words, path, icon of the entries that a phone shows in its bottom bar
 ENTRIES = (
@@ -252,18 +254,35 @@ def _draw_foot(session: PageSession) -> LiveBadge:
         with opens:
             ui.html(icon("ellipsis"), sanitize=clean, tag="span")
         with menu:
-            ui.html(
+            foot = ui.html(
                 f'<div class="look" role="group" aria-label="Look">{_looks_html(session)}</div>'
                 f'<button type="button" class="item" data-shortcuts>{icon("keyboard")}'
                 " Keyboard shortcuts</button>"
                 f'<span hidden data-now="{iso(session.now())}"></span>',
                 sanitize=clean,
             )
+            _keep_look(session, foot)
     return badge
 
 
+def _keep_look(session: PageSession, foot: ui.html) -> None:
+    """Keep the look that a person with an account chooses, for the other browsers."""
+    if session.system.preferences is None:
+        return
+
+    async def keep(event: Any) -> None:
+        try:
+            await session.api.change_person("me", look=str(event.args))
+        except (ApiProblem, NoAnswer) as problem:
+            session.refuse(problem)
+
+    testid(foot, "look").on("click", keep, js_handler=LOOK_CHOSEN)
+
+
 def _looks_html(session: PageSession) -> str:
-    pinned = session.client.request.cookies.get("runyard_look", "auto")
+    chosen = session.system.preferences
+    kept = session.client.request.cookies.get("runyard_look", "auto")
+    pinned = (chosen and chosen.look) or kept
     return "".join(
         f'<button type="button" data-look="{look}" aria-pressed="{str(look == pinned).lower()}">'
         f"{icon(picture)} {word}</button>"

@@ -42,7 +42,9 @@ class StuckList:
             for one in stuck:
                 with testid(ui.element("div"), "stuck", key=one.key).classes("banner stop"):
                     ui.html(self._words(one), sanitize=clean).classes("grow")
-                    button("Try again", partial(self._try, one.key), kind="small", mark="try-again")
+                    if self._session.may("retry_stuck"):
+                        again = partial(self._try, one.key)
+                        button("Try again", again, kind="small", mark="try-again")
 
     def _words(self, one: StuckOut) -> str:
         times, since = counted(one.tries, "time"), ago_html(one.first_at, self._session.now())

@@ -36,7 +36,7 @@ class NotificationsPanel:
         self._table = testid(ui.html("", sanitize=clean).classes("part"), "receivers")
         self._tried = ui.html("", sanitize=clean).props("role=status aria-live=polite")
         self._show(seen)
-        if seen.items:
+        if seen.items and session.may("test_notifications"):
             with page.actions:
                 self._test = button("Send a test message", self._send, mark="test-notifications")
         session.on_return(session.looker(session.api.notifications, self._show))

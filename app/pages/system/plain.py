@@ -26,7 +26,7 @@ from app.state.projects.card_words import (
     statuses_of,
     wants_person,
 )
-from app.state.review.inbox_board import GROUP_NAMES
+from app.state.review.inbox_board import GROUP_NAMES, deed_of
 
 LOOKS = ("light", "dark")
 # items of a group: the page does not unfold
@@ -65,6 +65,7 @@ class PlainPages:
             unseen=card.unseen,
             csrf=card.csrf,
             new_key=card.new_key,
+            may=card.may,
         )
 
     def inbox(self, inbox: PlainInbox) -> str:
@@ -73,7 +74,7 @@ class PlainPages:
         groups = [
             {
                 "name": GROUP_NAMES[group],
-                "rows": [_waiting(one, names, inbox.now) for one in own[:ROWS]],
+                "rows": [_waiting(one, names, inbox) for one in own[:ROWS]],
                 "more": len(own[ROWS:]),
             }
             for group in Group
@@ -119,11 +120,12 @@ def _failure(one: RecentFailure, now: datetime) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _waiting(item: InboxItem, names: Mapping[str, str], now: datetime) -> dict[str, Any]:
+def _waiting(item: InboxItem, names: Mapping[str, str], inbox: PlainInbox) -> dict[str, Any]:
     # the titles of items that need attention name their project
     name = "" if item.group is Group.ATTENTION else names.get(item.project_id or "", "")
-    parts = (name, item.sentence, ago_words((now - item.at).total_seconds()))
-    return {"item": item, "about": " · ".join(filter(None, parts)), "path": _form_of(item)}
+    parts = (name, item.sentence, ago_words((inbox.now - item.at).total_seconds()))
+    path = _form_of(item) if inbox.may(deed_of(item), item.project_id) else ""
+    return {"item": item, "about": " · ".join(filter(None, parts)), "path": path}
 
 
 def _form_of(item: InboxItem) -> str:

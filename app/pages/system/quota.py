@@ -59,10 +59,11 @@ class AccountHolds:
             facts = ui.html(hold_html(hold, now), sanitize=clean).classes("grow")
             # the browser's clock may be ahead
             facts.on("over", lambda: ui.timer(0.5, self._look, once=True))
-            if hold.stand == "held":
+            # the project of the run that met the limit is not told
+            if hold.stand == "held" and self._session.may("resume"):
                 resume = partial(self._press, partial(self._resume, hold))
                 button("Resume now", resume, kind="small pri", mark="resume-run")
-            if hold.stand != "easing":
+            if hold.stand != "easing" and self._session.may("lift"):
                 lift = partial(self._press, partial(self._lift, hold))
                 button("Lift", lift, kind="small", mark="lift-hold")
 

@@ -45,10 +45,10 @@ class IssueComments:
                     self._send = button("Comment", self._submit, kind="pri", mark="comment-submit")
         self._earlier.set_visibility(False)
 
-    def show(self, said: list[CommentOut], *, is_archived: bool) -> None:
+    def show(self, said: list[CommentOut], *, may_write: bool) -> None:
         """Show the present comments."""
         self._said = said
-        self._form.set_visibility(not is_archived)
+        self._form.set_visibility(may_write)
         self._heading.set_content(f"Comments {len(said)}" if said else "No comments yet")
         self._draw()
 

@@ -46,13 +46,15 @@ class ForgeIssuePanel:
             self._look = button("Text and comments", self.open_text, mark="look-at-text")
             self._afk = button("Start AFK run", self._start, kind="pri", mark="start-issue")
             self._run = button("Run with…", self._open_form, mark="run-issue")
+            session.keep("start", project.id, self._afk, self._run)
         with ui.element("div").classes("issue-page"):
             main = ui.element("div").classes("issue")
             with testid(main, "issue", issue=str(issue.number)):
                 self._under = ui.html("", sanitize=clean).classes("line")
                 with testid(ui.element("section").classes("card"), "issue-body"):
                     self._text = ui.html("", sanitize=clean)
-                IssuePrompt(session, project, issue.number)
+                if session.may("preview", project.id):
+                    IssuePrompt(session, project, issue.number)
             with ui.element("aside").classes("issue-side stack"):
                 self._side = testid(ui.html("", sanitize=clean).classes("stack"), "issue-facts")
                 self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
@@ -109,7 +111,8 @@ class ForgeIssuePanel:
         said.append(f'<a href="{runs}" data-testid="issue-runs">Runs of this issue</a>')
         self._under.set_content(' <span class="sub">·</span> '.join(part for part in said if part))
         self._side.set_content(self._side_html({one.number: one.title for one in items}))
-        is_waiting = waits_for_approval(issue.hold)
+        may_approve = self._session.may("approve_text", self._id)
+        is_waiting = may_approve and waits_for_approval(issue.hold)
         self._look.set_text("Look and approve" if is_waiting else "Text and comments")
         self._look.classes(add="pri" if is_waiting else None, remove=None if is_waiting else "pri")
         # grayed if it cannot start, but a press still explains why

@@ -47,20 +47,20 @@ class IssueLabels:
             self._new.classes("in").on("keydown.enter", self._add)
             self._plus = button("Add", self._add, kind="small", mark="add-label")
 
-    def show(self, issue: IssueOut, *, is_archived: bool) -> None:
+    def show(self, issue: IssueOut, *, may_write: bool) -> None:
         """Show the present labels."""
         self._issue = issue
         if self._adding in issue.labels and self._adding == self._typed:
             self._new.set_value("")
         for shown in (self._new, self._plus):
-            shown.set_visibility(not is_archived)
-        if self._drawn == (issue.labels, is_archived):
+            shown.set_visibility(may_write)
+        if self._drawn == (issue.labels, may_write):
             return
-        self._drawn = (issue.labels, is_archived)
+        self._drawn = (issue.labels, may_write)
         self._chips.clear()
         self._chips.set_visibility(bool(issue.labels))
         with self._chips:
-            if is_archived:
+            if not may_write:
                 ui.html(labels_html(issue.labels), sanitize=clean).classes("line")
                 return
             for label in issue.labels:
@@ -113,7 +113,9 @@ class IssuePanel:
                 self._under = ui.html("", sanitize=clean).classes("line")
                 self._text = IssueText(session, project.id, issue, html, self.load)
                 self._comments = IssueComments(session, project.id, issue.number, self.load)
-                self._prompt = IssuePrompt(session, project, issue.number)
+                self._prompt: IssuePrompt | None = None
+                if session.may("preview", project.id):
+                    self._prompt = IssuePrompt(session, project, issue.number)
             with ui.element("aside").classes("issue-side stack"):
                 self._draw_side(issue)
         self._changes.set_visibility(False)
@@ -127,8 +129,10 @@ class IssuePanel:
                 "Mark ready", self._toggle_ready, kind="small", mark="toggle-ready"
             )
             self._turn = button("Close", self._turn_over, kind="small bare", mark="turn-issue")
-        self._priority = priority_field(issue.priority).control
+        priority = priority_field(issue.priority)
+        self._priority, self._priority_box = priority.control, priority.box
         self._priority.on_value_change(self._prioritize)
+        self._ranked = ui.html("", sanitize=clean)
         ui.html("Labels", sanitize=clean, tag="h2")
         self._labels = IssueLabels(self._change)
         self._blockers = BlockedBy(self._session, self._id, self._change)
@@ -152,7 +156,7 @@ class IssuePanel:
         self._issue, comments, changes, board = look
         self._others = board.items
         self._show()
-        self._comments.show(comments, is_archived=self._is_archived)
+        self._comments.show(comments, may_write=self._may("add_comment"))
         self._show_changes([one for one in changes if one.closes == self._issue.number])
 
     def _show(self) -> None:
@@ -172,21 +176,26 @@ class IssuePanel:
         self._afk.classes(
             add="pri" if issue.claimable else "weak", remove="weak" if issue.claimable else "pri"
         )
-        may_write = not self._is_archived
+        may_write = self._may("change_issue")
         for shown, is_shown in (
-            (self._afk, may_write and is_open),
-            (self._run, may_write and is_open),
+            (self._afk, self._may("start") and is_open),
+            (self._run, self._may("start") and is_open),
             (self._ready, may_write and is_open),
             (self._turn, may_write),
+            (self._priority_box, may_write),
+            (self._ranked, not may_write),
         ):
             shown.set_visibility(is_shown)
         self._ready.set_text("Mark not ready" if issue.ready else "Mark ready")
         self._turn.set_text("Close" if is_open else "Open again")
         self._priority.set_value(issue.priority)
-        self._priority.set_enabled(may_write)
-        self._labels.show(issue, is_archived=self._is_archived)
-        self._text.show(issue, is_archived=self._is_archived)
-        self._blockers.show(issue, self._others, is_archived=self._is_archived)
+        self._ranked.set_content(f"<h2>Priority</h2>{issue.priority.capitalize()}")
+        self._labels.show(issue, may_write=may_write)
+        self._text.show(issue, may_write=may_write)
+        self._blockers.show(issue, self._others, may_write=may_write)
+
+    def _may(self, deed: str) -> bool:
+        return not self._is_archived and self._session.may(deed, self._id)
 
     def _show_changes(self, changes: list[ChangeOut]) -> None:
         self._changes.set_visibility(bool(changes))
@@ -255,4 +264,9 @@ class IssuePanel:
     async def _follow(self, project: ProjectOut) -> None:
         if project.id == self._id:
             self._is_archived = project.archived_at is not None
-            await asyncio.gather(self.load(), self._prompt.look())
+            look = self._prompt.look if self._prompt is not None else _nothing
+            await asyncio.gather(self.load(), look())
+
+
+async def _nothing() -> None:
+    """Take the place of a prompt that is not shown."""

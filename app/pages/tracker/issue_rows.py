@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Protocol
 
 from app.api.schemas.issue_board import BoardIssueOut
 from app.domain.text.durations import rough_words
@@ -34,6 +35,18 @@ _COLORS = {
     "needs-info": "wait",
 }
 MOST_LABELS = 3
+
+
+class Onlooker(Protocol):
+    """The person for whom rows are drawn: the server's time, and what the person may do."""
+
+    def now(self) -> datetime:
+        """Return the current time on the server's clock."""
+        ...
+
+    def may(self, deed: str, project_id: str | None = None) -> bool:
+        """Return True if the person may do a deed in a project."""
+        ...
 
 
 def priority_html(priority: Priority) -> str:
@@ -124,9 +137,9 @@ def leads_to(issue: BoardIssueOut) -> str:
     return issue_path(issue.project_id, issue.number)
 
 
-def list_row(issue: BoardIssueOut, now: datetime, *, of_one: bool) -> RowLook:
+def list_row(issue: BoardIssueOut, session: Onlooker, *, of_one: bool) -> RowLook:
     """Return an issue's row; `of_one` leaves out its project."""
-    run = _run_button(issue) if issue.may_run else ""
+    now, run = session.now(), _run_button(issue, session)
     project = "" if of_one else plain_html(issue.project_name)
     cells = (
         ("pri", priority_html(issue.priority)),
@@ -145,9 +158,9 @@ def list_row(issue: BoardIssueOut, now: datetime, *, of_one: bool) -> RowLook:
     return RowLook(html, "issue-line", {"role": "row", **_marks(issue)})
 
 
-def card(issue: BoardIssueOut, now: datetime) -> RowLook:
+def card(issue: BoardIssueOut, session: Onlooker) -> RowLook:
     """Return an issue's card."""
-    run = _run_button(issue) if issue.may_run else ""
+    now, run = session.now(), _run_button(issue, session)
     head = (
         f'<div class="k1"><span class="clip">{plain_html(issue.project_name)}</span>'
         f'<span class="num">#{issue.number}</span>{there_html(issue.url, issue.number)}'
@@ -159,7 +172,8 @@ def card(issue: BoardIssueOut, now: datetime) -> RowLook:
     )
     props = {"role": "listitem", **_marks(issue)}
     # the order of a forge's issues comes from their labels and numbers there
-    if issue.state is IssueState.READY and issue.url is None:
+    has_place = issue.state is IssueState.READY and issue.url is None
+    if has_place and session.may("change_issue", issue.project_id):
         props["draggable"] = "true"
     return RowLook(html, "kc", props)
 
@@ -217,7 +231,9 @@ def _link(issue: BoardIssueOut) -> str:
     return f'<a class="clip" href="{text(leads_to(issue))}" title="{title}">{shown}</a>'
 
 
-def _run_button(issue: BoardIssueOut) -> str:
+def _run_button(issue: BoardIssueOut, session: Onlooker) -> str:
+    if not issue.may_run or not session.may("start", issue.project_id):
+        return ""
     return (
         '<button type="button" class="btn small" data-act="run" data-testid="issue-run"'
         f' aria-label="Run #{issue.number}">{icon("play", kind="s")}Run</button>'

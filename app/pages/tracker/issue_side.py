@@ -35,7 +35,7 @@ class BlockedBy:
             self._field = BlockerField(session, self._add, self._remove)
             self._notes = ui.html("", sanitize=clean)
 
-    def show(self, issue: IssueOut, others: Sequence[BoardIssueOut], *, is_archived: bool) -> None:
+    def show(self, issue: IssueOut, others: Sequence[BoardIssueOut], *, may_write: bool) -> None:
         """Show the present blockers."""
         self._issue = issue
         self._notes.set_content(ignored_html(issue))
@@ -44,7 +44,7 @@ class BlockedBy:
             issue.blocked_by,
             {one.number: one for one in others},
             itself=issue.number,
-            may_write=not is_archived and issue.state == "open",
+            may_write=may_write and issue.state == "open",
         )
 
     async def _add(self, number: int) -> None:

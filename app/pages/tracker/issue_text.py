@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from nicegui import background_tasks, ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import BoardIssueOut, IssueOut, NewIssue
+from app.api.schemas import BoardIssueOut, IssueOut, NewIssue, ProjectOut
 from app.domain.words import BUILTIN, READY_LABEL, Priority
 from app.pages.components.buttons import button
 from app.pages.components.fields import Field, area_field, choice_field, text_field
@@ -34,6 +34,12 @@ def priority_field(chosen: Priority) -> Field:
     field = choice_field("Priority", names, str(chosen), mark="issue-priority")
     field.box.classes("priority")
     return field
+
+
+def may_write_in(session: PageSession, project: ProjectOut) -> bool:
+    """Return True for a project in which this person may write issues here."""
+    is_kept_here = project.tracker == BUILTIN and project.archived_at is None
+    return is_kept_here and session.may("add_issue", project.id)
 
 
 class IssueForm:
@@ -86,7 +92,7 @@ class IssueForm:
             choices = {
                 one.id: plain(one.name)
                 for one in self._session.board.listing()
-                if one.tracker == BUILTIN and one.archived_at is None
+                if may_write_in(self._session, one)
             }
             chosen = project_id or self._project.control.value or next(iter(choices), None)
             self._project.control.set_options(choices, value=chosen if chosen in choices else None)
@@ -205,10 +211,10 @@ class IssueText:
             self._writing.set_visibility(False)
         self._show_text(html)
 
-    def show(self, issue: IssueOut, *, is_archived: bool) -> None:
+    def show(self, issue: IssueOut, *, may_write: bool) -> None:
         """Show the present text; an open form is left alone."""
         self._issue = issue
-        self._edit.set_visibility(not is_archived)
+        self._edit.set_visibility(may_write)
         if issue.body != self._shown:
             self._shown = issue.body
             background_tasks.create(self._format.request(), name="format an issue")

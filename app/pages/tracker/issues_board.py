@@ -57,6 +57,10 @@ class Board:
             return act(str(event.args))
 
         self._box.on("click", pressed, js_handler=PRESSED)
+        if session.may_somewhere("change_issue"):
+            self._let_cards_move(hold)
+
+    def _let_cards_move(self, hold: Hold) -> None:
         ready = self._parts[IssueState.READY].cards_box
         ready.props["data-drop"] = ""
         ready.props["title"] = HINT
@@ -70,11 +74,10 @@ class Board:
         self._box.set_visibility(is_shown)
         if not is_shown:
             return
-        now = self._session.now()
         for state, part in self._parts.items():
             group = self._state.column(state)
             part.head(group.count, group.loaded - len(group.rows), group.loaded)
-            part.cards.show({key_of(one): card(one, now) for one in group.rows})
+            part.cards.show({key_of(one): card(one, self._session) for one in group.rows})
 
     def _show_all(self, state: IssueState) -> None:
         self._state.show_all(state)

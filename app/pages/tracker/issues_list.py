@@ -67,7 +67,6 @@ class IssuesTable:
         if of_one:
             self._box.classes("of-one")
         shown = {group.state: group for group in groups}
-        now = self._session.now()
         for state, place in self._groups.items():
             group = shown.get(state)
             place.box.set_visibility(group is not None)
@@ -76,7 +75,9 @@ class IssuesTable:
                 continue
             rows = () if group.is_folded else group.rows
             place.head(group)
-            place.rows.show({key_of(one): list_row(one, now, of_one=of_one) for one in rows})
+            place.rows.show(
+                {key_of(one): list_row(one, self._session, of_one=of_one) for one in rows}
+            )
 
     def _fold(self, state: IssueState) -> None:
         self._state.fold(state)

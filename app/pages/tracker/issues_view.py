@@ -21,7 +21,7 @@ from app.pages.runs.delivery import safe_href
 from app.pages.shell.frame import Page
 from app.pages.shell.page_session import PageSession
 from app.pages.tracker.filter_menu import Choice, FilterMenu
-from app.pages.tracker.issue_text import IssueForm
+from app.pages.tracker.issue_text import IssueForm, may_write_in
 from app.pages.tracker.issues_board import Board
 from app.pages.tracker.issues_list import IssuesTable
 from app.state.tracker.issue_board import BOARD, GROUP_NAMES, LIST, BoardFilter, IssueBoardState
@@ -51,17 +51,20 @@ class IssuesView:
         # moves go one by one: a second press of a key comes before the first is answered
         self._moving = asyncio.Lock()
         self.load = session.looker(self._ask, self._take)
-        self._form = IssueForm(session, project.id if project else None, self.load)
+        self._form: IssueForm | None = None
+        if self._may_add:
+            self._form = IssueForm(session, project.id if project else None, self.load)
         with ui.element("div").classes("issues"):
             self._draw_filters()
             with page.beside if page else self._bar:
                 self._count = ui.html("", sanitize=clean, tag="span").classes("mut num count")
             with page.actions if page else self._bar:
                 self._new = button(
-                    "New issue", lambda: self._form.open(), kind="pri", mark="new-issue", key="c"
+                    "New issue", self._open_form, kind="pri", mark="new-issue", key="c"
                 )
                 self._new_there = ui.element("span")
-                session.keep("add_issue", project.id if project else None, self._new)
+                if not self._may_add:
+                    self._new.delete()
             self._told = testid(ui.html("", sanitize=clean), "issues-told")
             self._none = testid(ui.html("", sanitize=clean).classes("empty"), "no-issues")
             self._table = IssuesTable(session, self._state, self._act, self._show)
@@ -221,10 +224,21 @@ class IssuesView:
             link.props("target=_blank rel='noopener noreferrer'")
             link.props["title"] = KEPT_THERE
 
+    @property
+    def _may_add(self) -> bool:
+        project, session = self._project, self._session
+        if project is not None:
+            return session.may("add_issue", project.id)
+        return session.may_somewhere("add_issue")
+
+    def _open_form(self) -> None:
+        if self._form is not None:
+            self._form.open()
+
     def _may_write(self) -> bool:
         projects = [self._project] if self._project else self._session.board.listing()
         known = [self._session.board.get(one.id) or one for one in projects]
-        return any(one.tracker == BUILTIN and one.archived_at is None for one in known)
+        return any(may_write_in(self._session, one) for one in known)
 
     def _count_html(self) -> str:
         count = self._state.open_count
@@ -243,6 +257,8 @@ class IssuesView:
     def _none_html(self) -> str:
         state, chosen = self._state, self._state.filter
         if not state.projects:
+            if not self._session.may("add_project"):
+                return "<p><b>No projects yet</b></p><p>Their issues will be here.</p>"
             return (
                 "<p><b>No projects yet</b></p><p>Add one, and its issues are here.</p>"
                 '<a class="btn pri" href="/projects/add">Add project</a>'

@@ -51,6 +51,9 @@ class Person(SQLModel, table=True):
     oidc_subject: str | None = None
     # the role follows the provider's groups, and without one of them nobody gets in
     is_of_groups: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    # of all of this person's browsers; None where each decides for itself
+    look: str | None = None
+    time_zone: str | None = None
     disabled_at: datetime | None = Field(default=None, sa_type=Moment)
     created_at: datetime = Field(sa_type=Moment)
 

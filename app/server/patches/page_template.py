@@ -25,6 +25,7 @@ from app.server.page_files import SCRIPT, STYLE, VUE, PageFiles
 log = structlog.get_logger()
 
 TEMPLATE = "page.jinja"
+LOOK_COOKIE, YEAR = "runyard_look", 31_536_000
 LOOKS = {"light": "False", "dark": "True"}
 
 
@@ -48,7 +49,9 @@ class PageTemplate:
     ) -> HTMLResponse:
         """Return the page of the client that the context names."""
         client_id = context["socket_io_js_query_params"]["client_id"]
-        look = request.cookies.get("runyard_look", "")
+        chosen = getattr(request.state, "preferences", None)
+        kept = request.cookies.get(LOOK_COOKIE, "")
+        look = (chosen.look if chosen else None) or kept
         imports = json.loads(context["imports"]) | {"vue": self._files.address(VUE)}
         html = self._template.render(
             {
@@ -61,11 +64,16 @@ class PageTemplate:
                 # the first of them is NiceGUI's own address of Vue
                 "modules": context["js_imports_urls"][1:],
                 "script": self._files.address(SCRIPT),
+                "zone": (chosen.time_zone if chosen else None) or "",
                 "style": self._files.address(STYLE),
                 "vue": self._files.address(VUE),
             }
         )
-        return HTMLResponse(html, status_code, headers)
+        answer = HTMLResponse(html, status_code, headers)
+        if look != kept:
+            # assets/clock.js reads it, and so do pages without scripts
+            answer.set_cookie(LOOK_COOKIE, look, max_age=YEAR, samesite="lax")
+        return answer
 
 
 def _content_of(client_id: str) -> str:

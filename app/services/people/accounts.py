@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Lock
 
+from app.domain.people.preferences import Preferences
 from app.domain.people.roles import Role, Scope
 from app.domain.secret_masks import Secret
 from app.errors import StoreUnavailable
@@ -315,9 +316,12 @@ class Accounts:
 
 
 def _visitor(account: Account) -> Visitor:
+    person = account.person
+    chosen = Preferences(person.look, person.time_zone) if person.email is not None else None
     return Visitor(
-        person_id=account.person.id,
-        name=account.person.shown_name,
+        person_id=person.id,
+        name=person.shown_name,
+        preferences=chosen,
         csrf=None,
         organisation_id=account.organisation_id,
         role=Role(account.role),

@@ -13,6 +13,7 @@ from pyotp.totp import TOTP
 
 from app.domain.people.emails import clean_email
 from app.domain.people.passwords import password_problem
+from app.domain.people.preferences import zone_problem
 from app.errors import Invalid, NotFound, RateLimited, Refusal
 from app.records.people.account_ledger import AccountLedger
 from app.records.tables import LoginLink, Person
@@ -135,6 +136,19 @@ class SignInService:
     def rename(self, person_id: str, name: str) -> None:
         """Set the name for screens; an empty one removes it."""
         self._ledger.change_person(person_id, full_name=name.strip() or None)
+
+    def prefer(self, person_id: str, *, look: str | None, time_zone: str | None) -> None:
+        """Keep what was chosen for all browsers; None leaves it, an empty zone is each browser's.
+
+        Raises Invalid.
+        """
+        if self._own(person_id).email is None:
+            raise Invalid(OF_THE_MACHINE)
+        if time_zone is not None and (wrong := zone_problem(time_zone)):
+            raise Invalid.field("time_zone", wrong)
+        chosen = {} if look is None else {"look": look}
+        chosen |= {} if time_zone is None else {"time_zone": time_zone or None}
+        self._ledger.change_person(person_id, **chosen)
 
     def change_password(
         self, person_id: str, old: str, new: str, cookie: str, now: datetime

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.domain.people.deeds import DEEDS, OF_THE_MACHINE, need_of
+from app.domain.people.preferences import Preferences
 from app.domain.people.roles import ALL_SCOPES, Role, Scope, highest
 from app.errors import Forbidden
 from app.services.rows import DEFAULT_ORGANISATION
@@ -39,6 +40,8 @@ class Visitor:
     token: str | None = None
     # True for the local operator: nothing is refused to it in its organisation
     may_all: bool = False
+    # None for the local operator, whose browsers each decide for themselves
+    preferences: Preferences | None = None
     # of the browser session or the token
     access_id: str | None = None
 

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from app.domain.projects.setting import CODE
 from app.domain.sandbox.levels import HOLDING
 from app.records.projects.project_ledger import ProjectLedger
 from app.records.tables import Run
 
-# settings that run as code on this machine, those of the sandbox around it, and where work goes
-GUARDED = frozenset(
-    {
-        *("agent", "agent_command", "setup_command", "checks", "owner_hooks"),
-        *("sandbox", "network", "allowed_hosts", "allow", "toolchains", "limits"),
-        "origin",
-    }
-)
+# an agent of the list is no code, but decides what runs
+GUARDED = CODE | {"agent"}
 
 
 class BrowserRule:

@@ -158,10 +158,10 @@ class Act(StrEnum):
 DEED_OF_ACT = {
     Act.RESET: "reset",
     Act.TRY_CHECKS: "try_checks_again",
-    Act.LOCATE: "change_project",
+    Act.LOCATE: "change_commands",
     Act.LOOK: "check_again",
     Act.LABEL: "make_ready_label",
-    Act.SETUP: "change_project",
+    Act.SETUP: "read_doctor",
     Act.START: "start",
     Act.AUTO: "auto",
 }

@@ -8,15 +8,16 @@ from app.api.schemas import ProjectOut
 
 
 class Step(Enum):
-    """The steps in their order: the button's label, and why it is the next one."""
+    """The steps in their order: the button's label, why it is the next one, and its deed."""
 
-    CONNECT = ("Connect an agent", "Its agent is not ready on this machine.")
-    ADD = ("Add an issue", "Nothing is ready to be worked on yet.")
-    RUN = ("Run the first issue", "An issue is ready, and so is the agent.")
+    CONNECT = ("Connect an agent", "Its agent is not ready on this machine.", "read_doctor")
+    ADD = ("Add an issue", "Nothing is ready to be worked on yet.", "add_issue")
+    RUN = ("Run the first issue", "An issue is ready, and so is the agent.", "start")
 
-    def __init__(self, label: str, because: str) -> None:
+    def __init__(self, label: str, because: str, deed: str) -> None:
         self.label = label
         self.because = because
+        self.deed = deed
 
 
 def step_of(project: ProjectOut) -> Step | None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from app.api.schemas import ProjectOut
 from app.domain.projects.autoland import AUTOLAND_FIELDS
-from app.domain.projects.setting import Kind, Part, ProjectSetting
+from app.domain.projects.setting import CODE, Kind, Part, ProjectSetting
 from app.domain.projects.settings import PROJECT_SETTINGS
+from app.domain.sandbox.settings import LIMIT_BOUNDS
 from app.domain.text.argv import argv_words, read_argv
 from app.domain.text.durations import clock_words, read_clock
 from app.domain.words import BUILTIN, FRAMEWORKS
@@ -104,18 +105,30 @@ def has_setting(origin: str, name: str) -> bool:
     return name != "owner_hooks" or origin.startswith("/")
 
 
-def settings_in_words(project: ProjectOut, *, only_fixed: bool) -> list[tuple[str, str]]:
-    """Return labels and values as text: only the fixed ones, or the editable ones as well."""
+def is_code(name: str) -> bool:
+    """Return True for a setting that is code on this machine, or decides what surrounds it."""
+    return name in CODE or name in LIMIT_BOUNDS
+
+
+def settings_in_words(
+    project: ProjectOut, *, only_fixed: bool, with_code: bool = True
+) -> list[tuple[str, str]]:
+    """Return labels and values as text: only the fixed ones, or the editable ones as well.
+
+    Without `with_code` those that are code count as fixed.
+    """
     fixed = [
         ("Origin", project.origin),
         ("Tracker", project.tracker),
         ("Opens the change", project.open_pr),
         ("ID", project.id),
     ]
-    if only_fixed:
+    if only_fixed and with_code:
         return fixed
     is_at_forge = project.tracker != BUILTIN
     shown = [one for name, one in SETTINGS.items() if has_setting(project.origin, name)]
+    if only_fixed:
+        shown = [one for one in shown if is_code(one.about.name)]
     shown = [one for one in shown if is_at_forge or one.about.part is not Part.FORGE]
     told = [(one.about.label, _in_words(one, project)) for one in shown]
     return [*told, *fixed]

@@ -224,6 +224,24 @@ class InboxBoard:
         await self._rows.attempt(item, drop, word=word or BUSY[item.kind], show=show)
 
 
+# the deeds of the actions that `action_of` does
+DEED_OF_KIND = {
+    ItemKind.PAUSED: "reset",
+    ItemKind.CHECKS_ERROR: "try_checks_again",
+    ItemKind.QUARANTINED: "retry_stuck",
+    ItemKind.ACCOUNT_LIMIT: "lift",
+    ItemKind.APPROVAL: "approve",
+    ItemKind.PUSH_REFUSED: "deliver",
+    ItemKind.CHANGE: "merge",
+}
+
+
+def deed_of(item: InboxItem) -> str:
+    """Return the deed of an item's main action, "" for one that only opens a page."""
+    clashes = item.facts is not None and bool(item.facts.conflicts)
+    return "resolve_conflicts" if clashes else DEED_OF_KIND.get(item.kind, "")
+
+
 def action_of(api: ApiClient, item: InboxItem) -> Callable[[], Awaitable[Any]] | None:
     """Return the call of an item's main action, None if a person does it on the item's page."""
     _, _, rest = item.id.partition(":")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -16,6 +16,7 @@ from app.state.projects.card_words import can_start, ready_note, status_of
 MOST_SHOWN = 8
 # with more named projects, the actions of each would bury everything else
 PROJECTS_WITH_ACTIONS = 2
+ADDING = "/projects/add"
 PAGES = (
     ("Go to Inbox", "/", "inbox"),
     ("Go to Projects", "/projects", "folder-git-2"),
@@ -24,8 +25,10 @@ PAGES = (
     ("Go to Parked", "/parked", "archive"),
     ("Go to Approvals", "/approvals", "shield-check"),
     ("Go to Settings", "/settings", "settings"),
-    ("Add project", "/projects/add", "plus"),
+    ("Add project", ADDING, "plus"),
 )
+# if a person may do a deed in a project, or in the organisation
+May = Callable[[str, str | None], bool]
 Scope = Literal["all", "commands", "issues"]
 Command = Literal["reset", "start"]
 
@@ -55,6 +58,10 @@ class PaletteGroup:
     entries: tuple[Entry, ...]
 
 
+def _anything(_: str, __: str | None) -> bool:
+    return True
+
+
 def scope_of(text: str) -> tuple[Scope, str]:
     """Return where a text searches, and the words: `>` only commands, `#` only issues."""
     words = text.strip()
@@ -72,9 +79,12 @@ def asks_server(text: str) -> bool:
 
 
 def groups_of(
-    text: str, projects: Sequence[ProjectOut], found: SearchOut | None
+    text: str, projects: Sequence[ProjectOut], found: SearchOut | None, may: May = _anything
 ) -> list[PaletteGroup]:
-    """Return the groups for a text; `found` is None where the server need not be asked."""
+    """Return the groups for a text; `found` is None where the server need not be asked.
+
+    `may` tells if the person may do a deed in a project: without, its action is left out.
+    """
     scope, words = scope_of(text)
     titles = tuple(_entry_of(one) for one in found.titles) if found else ()
     if scope == "issues":
@@ -82,11 +92,12 @@ def groups_of(
     by_id = {project.id: project for project in projects}
     named = [project for project in projects if _has(words, project.name)]
     if scope == "commands":
-        return _filled(PaletteGroup("Actions", tuple(_matching(words, projects))[:MOST_SHOWN]))
+        return _filled(PaletteGroup("Actions", tuple(_matching(words, projects, may))[:MOST_SHOWN]))
     if found is not None:
         named = [by_id[one.id] for one in found.projects if one.id in by_id]
-    acting = [e for one in named[:PROJECTS_WITH_ACTIONS] for e in _actions(one)] if words else []
-    pages = [_page(*page) for page in PAGES if _has(words, page[0])]
+    chosen = named[:PROJECTS_WITH_ACTIONS] if words else []
+    acting = [e for one in chosen for e in _actions(one, may)]
+    pages = [one for one in _pages(may) if _has(words, one.title)]
     return _filled(
         PaletteGroup("Projects", tuple(_project(one) for one in named[:MOST_SHOWN])),
         PaletteGroup("Actions", tuple([*acting, *pages][:MOST_SHOWN])),
@@ -103,14 +114,17 @@ def _has(words: str, text: str) -> bool:
     return all(word.casefold() in text.casefold() for word in words.split())
 
 
-def _page(title: str, href: str, sign: str) -> Entry:
-    return Entry(title, href, sign=sign)
+def _pages(may: May) -> list[Entry]:
+    return [
+        Entry(title, href, sign=sign)
+        for title, href, sign in PAGES
+        if href != ADDING or may("add_project", None)
+    ]
 
 
-def _matching(words: str, projects: Sequence[ProjectOut]) -> Iterator[Entry]:
-    entries = [entry for one in projects for entry in _actions(one)]
-    pages = [_page(*page) for page in PAGES]
-    return (one for one in (*entries, *pages) if _has(words, one.title))
+def _matching(words: str, projects: Sequence[ProjectOut], may: May) -> Iterator[Entry]:
+    entries = [entry for one in projects for entry in _actions(one, may)]
+    return (one for one in (*entries, *_pages(may)) if _has(words, one.title))
 
 
 def _project(project: ProjectOut) -> Entry:
@@ -118,18 +132,20 @@ def _project(project: ProjectOut) -> Entry:
     return Entry(project.name, f"/projects/{project.id}", words, "folder-git-2")
 
 
-def _actions(project: ProjectOut) -> Iterator[Entry]:
+def _actions(project: ProjectOut, may: May) -> Iterator[Entry]:
     if project.archived_at is not None or project.state == "broken":
         return
     id_, name, path = project.id, project.name, f"/projects/{project.id}"
-    if project.strikes or project.paused:
+    if (project.strikes or project.paused) and may("reset", id_):
         note = "Resume auto runs"
         yield Entry(f"Reset {name}", "", note, "rotate-cw", command="reset", project_id=id_)
-    if can_start(project):
+    may_start = may("start", id_)
+    if may_start and can_start(project):
         note = ready_note(project)
         title = f"Start AFK run in {name}"
         yield Entry(title, "", note, "play", command="start", project_id=id_)
-    yield Entry(f"New run in {name}", f"{path}/run", sign="plus")
+    if may_start:
+        yield Entry(f"New run in {name}", f"{path}/run", sign="plus")
     yield Entry(f"Issues of {name}", f"{path}/issues", sign="circle-dot")
 
 

@@ -220,3 +220,24 @@ async def test_guessing_a_password_to_sign_in_again_is_slowed_down_and_told_when
     assert (told.status_code, told.json()["error"]) == (429, "rate_limited")
     assert told.headers["retry-after"] == "1"
     assert "x-ratelimit-limit" not in told.headers
+
+
+async def test_people_choose_their_look_and_time_zone_for_all_their_browsers(town: Town) -> None:
+    anna = await town.join(town.token(), "anna@x.org", role="viewer")
+    chosen = {"look": "dark", "time_zone": "Asia/Kathmandu"}
+    answer = await anna.patch("/api/v1/people/me", json=chosen)
+    assert answer.status_code == 200, answer.text
+    again = await town.sign_in("anna@x.org")
+    other = town.caller(**OWN, Cookie=again.headers["set-cookie"].partition(";")[0])
+    assert (await other.get("/api/v1/system")).json()["preferences"] == chosen
+    assert 'data-theme="dark"' in (await other.get("/plain")).text
+    back = await anna.patch("/api/v1/people/me", json={"time_zone": ""})
+    assert (back.json()["look"], back.json()["time_zone"]) == ("dark", None)
+    for wrong in ({"look": "pink"}, {"time_zone": "Mars/Base"}):
+        assert (await anna.patch("/api/v1/people/me", json=wrong)).status_code == 422
+    person = (await anna.get("/api/v1/people/me")).json()["id"]
+    refused = await town.token().patch(f"/api/v1/people/{person}", json={"look": "light"})
+    assert refused.status_code == 403
+    # the machine's account is of no person: each of its browsers decides for itself
+    assert (await town.token().get("/api/v1/system")).json()["preferences"] is None
+    assert (await town.token().patch("/api/v1/people/me", json=chosen)).status_code == 422

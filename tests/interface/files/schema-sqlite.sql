@@ -453,7 +453,7 @@ CREATE TABLE outbox (
 CREATE TABLE person (
 	id VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
-	created_at DATETIME NOT NULL, full_name VARCHAR, email VARCHAR, password_hash TEXT, totp_secret TEXT, totp_since DATETIME, totp_step INTEGER, recovery_hashes JSON DEFAULT '[]' NOT NULL, oidc_subject VARCHAR, disabled_at DATETIME, is_of_groups BOOLEAN DEFAULT 0 NOT NULL, 
+	created_at DATETIME NOT NULL, full_name VARCHAR, email VARCHAR, password_hash TEXT, totp_secret TEXT, totp_since DATETIME, totp_step INTEGER, recovery_hashes JSON DEFAULT '[]' NOT NULL, oidc_subject VARCHAR, disabled_at DATETIME, is_of_groups BOOLEAN DEFAULT 0 NOT NULL, look VARCHAR, time_zone VARCHAR, 
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );

@@ -25,10 +25,16 @@ def plain() -> PlainPages:
     return PlainPages(ROOT / "assets" / "plain")
 
 
+def anything(*_: object) -> bool:
+    return True
+
+
 def draw(
     plain: PlainPages, project: ProjectOut, *runs: RunOut, unseen: int = 0, csrf: str | None = "S"
 ) -> str:
-    return plain.card(PlainCard(project, runs, unseen, csrf, new_key=lambda: "K", now=NOW))
+    return plain.card(
+        PlainCard(project, runs, unseen, csrf, new_key=lambda: "K", now=NOW, may=anything)
+    )
 
 
 def page(plain: PlainPages, *cards: str, archived: tuple[str, ...] = (), **changes: Any) -> str:
@@ -145,6 +151,7 @@ def test_every_form_has_the_secret_and_each_start_a_key_of_its_own(plain: PlainP
         csrf="secret",
         new_key=lambda: next(keys),
         now=NOW,
+        may=anything,
     )
     card = plain.card(content)
     assert card.count("<form") == card.count('name="csrf" value="secret"') == 5
@@ -206,7 +213,7 @@ def test_a_change_in_conflict_has_no_button_that_would_be_refused(plain: PlainPa
         item(1, project_id="p", run_id="r", facts=facts()),
         item(2, project_id="p", run_id="r", facts=facts(conflicts=["a.py"])),
     ]
-    html = plain.inbox(PlainInbox(items, [], "S", NOW))
+    html = plain.inbox(PlainInbox(items, [], "S", NOW, anything))
     assert "/afk/merge/1/p" in html
     assert "Change 2" in html
     assert "/afk/merge/2/p" not in html

@@ -33,7 +33,7 @@ from app.services.container import Services
 from app.services.people.people import Invitation
 from app.services.rows import Member
 
-OTHERS_NAME = "People set their names themselves."
+OTHERS_NAME = "People set their name, look and time zone themselves."
 NEEDS_BROWSER = "Do this in the browser: a token cannot prove who you are."
 
 
@@ -117,15 +117,17 @@ def _person_routes(services: Services) -> APIRouter:
 
     @router.patch("/people/{person_id}")
     def change(request: Request, person_id: str, body: PersonChange) -> PersonOut:
-        """Change a person's roles, disable or enable them, or change your own name."""
+        """Change a person's roles, disable or enable them, or change what is your own."""
         by = visitor_of(request)
         if person_id in (ME, by.person_id):
             if {"role", "projects", "disabled"} & body.model_fields_set:
                 raise Forbidden(OWN_ROLE)
             if body.name is not None:
                 services.sign_ins.rename(by.person_id, body.name)
+            if body.look is not None or body.time_zone is not None:
+                services.sign_ins.prefer(by.person_id, look=body.look, time_zone=body.time_zone)
             return person_out(desk.find(by, ME))
-        if body.name is not None:
+        if {"name", "look", "time_zone"} & body.model_fields_set:
             raise Forbidden(OTHERS_NAME)
         changed = desk.change(
             by,
@@ -228,6 +230,8 @@ def person_out(member: Member) -> PersonOut:
         disabled=person.disabled_at is not None,
         can_sign_in=person.password_hash is not None or person.oidc_subject is not None,
         asks_for_code=person.totp_since is not None,
+        look=person.look,
+        time_zone=person.time_zone,
         created_at=person.created_at,
     )
 

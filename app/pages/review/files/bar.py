@@ -18,6 +18,7 @@ from app.pages.review.files.threads import ThreadBook
 from app.pages.shell.page_session import PageSession
 
 SEND_BY = "<kbd>Ctrl</kbd><kbd>⇧</kbd><kbd>↵</kbd>"
+DEEDS = ("merge", "request_changes")
 SENT = "Sent. The agent works on it; the change shows its commits."
 
 
@@ -69,11 +70,16 @@ class ReviewBar:
                 self._send_words = ui.html(words, sanitize=clean, tag="span")
             self._send.props["aria-keyshortcuts"] = "Control+Shift+Enter"
         self._drop = self._draw_question()
+        project_id = book.at[0]
+        session.keep("merge", project_id, self._merge, self._drop)
+        session.keep("request_changes", project_id, self._request, self._send)
+        session.keep("remove_comment", project_id, self._discard_button)
+        self._is_empty = not any(session.may(one, project_id) for one in DEEDS)
 
     def show(self, change: ChangeOut) -> None:
         """Show what can be done now."""
         drafts = self._book.board.drafts()
-        self._bar.set_visibility(change.state == "open")
+        self._bar.set_visibility(change.state == "open" and not self._is_empty)
         for one in (self._count, self._discard_button):
             one.set_visibility(bool(drafts))
         # no agent made a revert: there is none to send anything to

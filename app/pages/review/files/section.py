@@ -50,6 +50,12 @@ class Reading:
     look: Callable[[], LineLook]
 
 
+COMMENT = (
+    '<button type="button" class="btn small bare on-file" data-testid="file-add"'
+    " data-file-add>Comment</button>"
+)
+
+
 class FileSection:
     """A file with its header, its lines in chunks, and the comments between them."""
 
@@ -64,7 +70,9 @@ class FileSection:
             testid(self.element, "diff-file", path=file.path, file=str(index))
             folded = {"data-folded": ""} if file.folded or file.viewed else {}
             give(self.element, {"id": f"file-{index}", "aria-label": file.path} | folded)
-            self._head = ui.html(head_html(file, index), sanitize=clean).classes("fh")
+            self._can_comment = reading.look().can_comment
+            head = head_html(file, index, can_comment=self._can_comment)
+            self._head = ui.html(head, sanitize=clean).classes("fh")
             self._notes: ui.element | None = None
             self._body = ui.element("div").classes("diff-lines")
             give(self._body, {"tabindex": "0", "aria-label": f"Lines of {file.path}"})
@@ -93,7 +101,8 @@ class FileSection:
         seen = _without_mark(file)
         if seen != self._seen_head:
             self._seen_head = seen
-            self._head.set_content(head_html(file, self.index))
+            head = head_html(file, self.index, can_comment=self._can_comment)
+            self._head.set_content(head)
         set_viewed(self.element, file)
 
     def forget(self) -> None:
@@ -264,7 +273,7 @@ def empty(chunk: Chunk) -> None:
     chunk.element.set_content("")
 
 
-def head_html(file: ChangeFile, index: int) -> str:
+def head_html(file: ChangeFile, index: int, *, can_comment: bool) -> str:
     """Return a file's header: fold, folder and name, size, marks, and comment on it."""
     folder, name = split_path(file.path)
     place = f"{plain_html(folder)}/" if folder else ""
@@ -282,8 +291,7 @@ def head_html(file: ChangeFile, index: int) -> str:
         '<button type="button" class="fold" data-fold aria-label="Fold or unfold the lines">'
         f'</button><span class="df-path" title="{plain_html(file.path)}">{place}'
         f'<b>{plain_html(name)}</b></span>{"".join(marks)}<span class="sp"></span>'
-        '<button type="button" class="btn small bare on-file" data-testid="file-add"'
-        f' data-file-add>Comment</button><span class="seen">{viewed_html(file, index)}'
+        f'{COMMENT if can_comment else ""}<span class="seen">{viewed_html(file, index)}'
         "<span>Viewed <kbd>v</kbd></span></span>"
     )
 

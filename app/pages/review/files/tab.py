@@ -109,6 +109,8 @@ class FilesTab:
             ui.link("Whole diff", path).classes("btn small bare").props("download")
             self._close = button("Close change", acts.close, kind="small bare", mark="review-close")
             self._close.props["data-key"] = "e"
+            self._session.keep("close", project_id, self._close)
+            self._session.keep("add_comment", project_id, self._add)
 
     def _look_button(self, look: str, words: str, is_on: bool) -> ui.element:
         made = button(words, partial(self._set_view, look), kind="small")
@@ -133,7 +135,7 @@ class FilesTab:
         )
         self._bar.show(self._change)
         is_open = self._change.state == "open"
-        self._root.classes(**{"remove" if is_open else "add": "ended"})
+        self._root.classes(**{"remove" if self._may_write else "add": "ended"})
         for one in (self._add, self._close):
             one.set_visibility(is_open)
 
@@ -146,7 +148,12 @@ class FilesTab:
             self._close_thread(self._on_all)
 
     def _look(self) -> LineLook:
-        return LineLook(self._view == SPLIT, self._change.state == "open")
+        return LineLook(self._view == SPLIT, self._may_write)
+
+    @property
+    def _may_write(self) -> bool:
+        is_open = self._change.state == "open"
+        return is_open and self._session.may("add_comment", self._at[0])
 
     def _set_view(self, look: str) -> None:
         if look == self._view:
@@ -197,7 +204,7 @@ class FilesTab:
         asked = _detail(event)
         section = self._sections.numbered(_number(asked.get("file")))
         # words kept by the browser are shown although nothing can be added any more
-        if section is None or not (self._change.state == "open" or asked.get("kept")):
+        if section is None or not (self._may_write or asked.get("kept")):
             return
         path, line = section.file.path, _number(asked.get("line"))
         side = Side.OLD if asked.get("side") == Side.OLD else Side.NEW

@@ -1,0 +1,304 @@
+"""Controls of all pages: each is named in a file with its deed, and hidden from who may not do it.
+
+`expected_controls.tsv` is written by hand. Controls are taken from the element trees of the pages
+and from the forms of `/plain`: one that is missing in the file fails.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+from nicegui import Client, ui
+from nicegui.testing.user import User
+
+from app.api.client import batch_calls, calls
+from app.api.schemas import NewIssue, ProjectChange
+from app.domain.people.roles import Role
+from app.domain.words import READY_LABEL, Status
+from tests.builders.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
+from tests.drivers.people import PASSWORD
+from tests.pages.conftest import House, Person, until
+
+CONTROLS = Path("tests/services/people/expected_controls.tsv")
+DEEDS = Path("tests/services/people/expected_deeds.tsv")
+KEEPS = f"{DELIVERS}\n{DIES}"
+# looks, each 20 ms after the other, in which nothing more is drawn
+STILL = 3
+# the name of a control that many rows have
+EACH = re.compile(r"^(Select all|Select|Copy run id|All projects)\b.*")
+# the deeds of pages that are refused as a whole
+NEEDS = {
+    "add-project": "add_project",
+    "import": "add_project",
+    "new-run": "start",
+    "audit": "read_audit",
+}
+# listeners that every field has for itself, and those that only follow what a browser does
+QUIET = re.compile(r"update:|hide|show|toggle|over|focus|blur|draft|zone|near|search|picked")
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+class Buttons(HTMLParser):
+    """The names of the buttons, and of what acts like one, in some HTML."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        marks = dict(attrs)
+        if tag == "button" or "data-act" in marks or "data-command" in marks:
+            for mark in ("data-testid", "data-act", "data-look", "aria-label", "class"):
+                if name := marks.get(mark):
+                    self.names.add(name)
+                    return
+            self.names.add(f"<{tag} {marks}>")
+
+
+def is_rendered(element: ui.element) -> bool:
+    """Return True for an element that is shown, with all that it stands in."""
+    at: ui.element | None = element
+    while at is not None:
+        if not at.visible:
+            return False
+        at = at.parent_slot.parent if at.parent_slot else None
+    return True
+
+
+def name_of(element: ui.element) -> str:
+    """Return a control's test id, or else its accessible name or its words."""
+    props: dict[str, Any] = dict(element.props)
+    for mark in ("data-testid", "aria-label", "data-key", "label"):
+        if props.get(mark):
+            return str(props[mark])
+    words = getattr(element, "text", "")
+    return str(words) or f"{element.tag}.{'.'.join(element.classes)}"
+
+
+def listens(element: ui.element) -> bool:
+    """Return True if a browser may send an event to this element."""
+    kinds = {one.type for one in element._event_listeners.values()}
+    return any(not QUIET.match(kind) for kind in kinds) or isinstance(
+        element, (ui.input, ui.textarea, ui.select, ui.checkbox, ui.switch, ui.radio)
+    )
+
+
+def controls_of(client: Client) -> set[str]:
+    """Return the names of all controls that are rendered on a page."""
+    found: set[str] = set()
+    for element in list(client.elements.values()):
+        if not is_rendered(element):
+            continue
+        props: dict[str, Any] = dict(element.props)
+        if isinstance(element, ui.html):
+            found |= Buttons(element.content).names
+        for press in props.get("presses", ()):
+            found.add(press[0])
+        if props.get("notice"):
+            found.add("sandbox-undo")
+        link = isinstance(element, ui.link) and "btn" in element.classes
+        if listens(element) or link:
+            found.add(name_of(element))
+    return found
+
+
+async def settled(user: User) -> set[str]:
+    """Return a page's controls once nothing more is drawn."""
+    client = user.client
+    assert client is not None
+    seen: list[set[str]] = []
+
+    def is_still() -> bool:
+        seen.append(controls_of(client))
+        return len(seen) > STILL and all(one == seen[-1] for one in seen[-STILL:])
+
+    await until(is_still)
+    return seen[-1]
+
+
+async def keep_work(house: House, user: User, folder: Path) -> None:
+    """Have a run of an issue leave work behind that it has not delivered."""
+    project = await add_project(house, user, folder, KEEPS, name="keeps")
+    issue = NewIssue(title="Keep it", labels=[READY_LABEL])
+    await house.api_of(user).add_issue(project.id, issue)
+    run = await start(house, user, project, "kept", issue=1)
+    await until(lambda: house.plane.ledgers.runs.find(run.id).parked)
+
+
+async def fill(house: House, user: User, folder: Path) -> dict[str, str]:
+    """Make something to decide on for each page; return the pages' paths by name."""
+    api = house.api_of(user)
+    await keep_work(house, user, folder)
+    ships = await add_project(house, user, folder, DELIVERS, name="ships")
+    for title in ("Ship it", "Wait for it", "Think of it"):
+        labels = [] if title == "Think of it" else [READY_LABEL]
+        await api.add_issue(ships.id, NewIssue(title=title, labels=labels))
+    done = await start(house, user, ships, "done", issue=1)
+    await until_status(house, done.id, Status.SUCCEEDED)
+    works = await add_project(house, user, folder, WAITS, name="works")
+    live = await start(house, user, works, "live", task="Wait")
+    await until_status(house, live.id, Status.RUNNING)
+    later = (await api.ask(calls.start_run({"project_id": works.id, "delay": "1d"}, None))).id
+    batch = (await api.ask(batch_calls.make_batch(works.id, 1))).id
+    lines = json.dumps({"index": 0, "task": "One of many"})
+    await api.ask(batch_calls.add_items(batch, lines.encode()))
+    asks = await add_project(house, user, folder, WAITS, name="asks")
+    await api.change_project(asks.id, ProjectChange(approve_start=True))
+    waits = await start(house, user, asks, "asks", task="May I?")
+    (change,) = await api.changes(ships.id)
+    of_ships = f"/projects/{ships.id}"
+    paths = {
+        "inbox": "/",
+        "projects": "/projects",
+        "add-project": "/projects/add",
+        "import": "/projects/import",
+        "project": of_ships,
+        "project-runs": f"{of_ships}?tab=runs",
+        "project-changes": f"{of_ships}?tab=changes",
+        "project-charts": f"{of_ships}?tab=charts",
+        "project-settings": f"{of_ships}?tab=settings",
+        "change": change.url,
+        "change-files": f"{change.url}?tab=files",
+        "issues": "/issues",
+        "board": "/issues?view=board",
+        "issue": f"{of_ships}/issues/2",
+        "new-run": f"{of_ships}/run",
+        "runs": "/runs",
+        "run-live": f"/runs/{live.id}",
+        "run-later": f"/runs/{later}",
+        "run-done": f"/runs/{done.id}",
+        "run-asks": f"/runs/{waits.id}",
+        "batches": "/batches",
+        "batch": f"/batches/{batch}",
+        "parked": "/parked",
+        "approvals": "/approvals",
+        "quota": "/quota",
+        "me": "/me",
+        "audit": "/audit",
+        "guide": "/guide",
+    }
+    for tab in ("", "forges", "limits", "notifications", "people", "tokens", "organisation"):
+        paths[f"settings-{tab or 'doctor'}"] = f"/settings?tab={tab}"
+    return paths
+
+
+async def join(house: House, by: User, role: Role, projects: dict[str, Role] | None = None) -> User:
+    """Invite a person with this role, accept as they would, and return them."""
+    own = {"Origin": house.address, "Sec-Fetch-Site": "same-origin"}
+    body: dict[str, Any] = {"email": f"{role}@x.org", "name": role.capitalize(), "role": role}
+    body |= {"projects": projects} if projects else {}
+    invited = await by.http_client.post("/api/v1/people", json=body, headers=own)
+    assert invited.status_code == 201, invited.text
+    token = invited.json()["invitation"]["url"].partition("token=")[2]
+    http = await house.people.enter_async_context(
+        httpx.AsyncClient(transport=httpx.ASGITransport(house.app), base_url=house.address)
+    )
+    sent = {"token": token, "password": PASSWORD}
+    answer = await http.post("/login/invitation", data=sent, headers={**own, "Accept": "text/html"})
+    assert answer.status_code == 303, answer.text
+    return Person(http)
+
+
+async def look(person: User, path: str) -> set[str]:
+    """Return the controls of a page."""
+    client = await person.open(path)
+    found = await settled(person)
+    client.delete()
+    return found
+
+
+class Written:
+    """The files written by hand: the deed of each control, and who may do what."""
+
+    def __init__(self) -> None:
+        self.deeds = {(row["page"], row["control"]): row["deed"] for row in rows(CONTROLS)}
+        self._may = {row["deed"]: row for row in rows(DEEDS)}
+        self.unseen = set(self.deeds)
+
+    def wrong(self, page: str, role: Role, found: set[str]) -> list[str]:
+        """Return what is wrong with the controls that a role sees on a page."""
+        problems: list[str] = []
+        for control in sorted({EACH.sub(r"\1", one) for one in found}):
+            key = (page, control) if (page, control) in self.deeds else ("*", control)
+            self.unseen.discard(key)
+            deed = self.deeds.get(key)
+            if deed is None:
+                problems.append(f"{page}: {control!r} is missing in {CONTROLS.name}")
+            elif not self.may(deed, role):
+                problems.append(f"{page}: a {role} sees {control!r}, which needs {deed}")
+        return problems
+
+    def may(self, deed: str, role: Role) -> bool:
+        return self._may[deed][role] == "yes"
+
+
+async def test_nobody_sees_a_control_whose_deed_their_role_may_not_do(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    paths, written = await fill(house, user, tmp_path), Written()
+    problems: list[str] = []
+    for role in Role:
+        person = await join(house, user, role)
+        for page, path in paths.items():
+            if written.may(NEEDS.get(page, "read_pages"), role):
+                problems += written.wrong(page, role, await look(person, path))
+            else:
+                answer = await person.http_client.get(path)
+                assert answer.status_code == 403, (page, role)
+    assert not problems, "\n".join(problems)
+    assert not written.unseen, f"on no page of an admin: {written.unseen}"
+
+
+async def test_a_higher_role_in_one_project_shows_its_controls_there_and_nowhere_else(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    mine, other = [
+        await add_project(house, user, tmp_path, DIES, name=name) for name in ("mine", "other")
+    ]
+    person = await join(house, user, Role.VIEWER, {mine.id: Role.OPERATOR})
+    for project, may_start in ((mine, True), (other, False)):
+        found = await look(person, f"/projects/{project.id}")
+        assert {"start-afk", "auto-toggle", "new-issue", "new-run"} & found == (
+            {"start-afk", "auto-toggle", "new-issue", "new-run"} if may_start else set()
+        )
+        form = await person.http_client.get(f"/projects/{project.id}/run")
+        assert form.status_code == (200 if may_start else 403)
+    assert "add-project" not in await look(person, "/projects")
+    assert "new-issue" in await look(person, "/issues")
+    answer = await person.http_client.get("/plain")
+    assert set(re.findall('action="(/afk/[a-z]+/[^"]*)"', answer.text)) == {
+        f"/afk/start/{mine.id}",
+        f"/afk/auto/{mine.id}",
+    }
+
+
+# the deed of each form of `/plain`
+FORMS = {"start": "start", "stop": "stop", "auto": "auto", "reset": "reset", "merge": "merge"}
+
+
+async def test_the_plain_page_has_only_the_forms_that_a_role_may_send(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    await fill(house, user, tmp_path)
+    failing = await add_project(house, user, tmp_path, DIES, name="fails")
+    await house.api_of(user).add_issue(failing.id, NewIssue(title="Fail", labels=[READY_LABEL]))
+    run = await start(house, user, failing, "fails", issue=1)
+    await until_status(house, run.id, Status.DIED)
+    await until(lambda: house.plane.services.overview.of(failing.id).project.strikes)
+    written = Written()
+    for role in Role:
+        page = await (await join(house, user, role)).http_client.get("/plain")
+        sent = set(re.findall('<form[^>]* action="/afk/([a-z]+)/', page.text))
+        assert sent <= FORMS.keys(), "a form that is not named here"
+        assert sent == {form for form, deed in FORMS.items() if written.may(deed, role)}, role
