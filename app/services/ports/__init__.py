@@ -38,7 +38,15 @@ from app.services.ports.forges import (
     Thread,
     Wish,
 )
-from app.services.ports.homes import Homes, PrivateHome, PrivateHomeUnavailable
+from app.services.ports.homes import (
+    ForgePlace,
+    ForgeSignIns,
+    Homes,
+    LentSignIn,
+    PrivateHome,
+    PrivateHomeUnavailable,
+    SignInUnusable,
+)
 from app.services.ports.notifiers import (
     Notifier,
     NotTaken,
@@ -126,6 +134,8 @@ __all__ = [
     "FailedJob",
     "FileText",
     "Forge",
+    "ForgePlace",
+    "ForgeSignIns",
     "ForgeSilent",
     "ForgeStanding",
     "Forges",
@@ -142,6 +152,7 @@ __all__ = [
     "LaunchOrder",
     "Launched",
     "Leak",
+    "LentSignIn",
     "Listed",
     "LogPiece",
     "LogView",
@@ -179,6 +190,7 @@ __all__ = [
     "Sandbox",
     "SandboxUnavailable",
     "SecretBox",
+    "SignInUnusable",
     "SignedIn",
     "Spending",
     "Step",

@@ -17,6 +17,8 @@ GUARDED = frozenset(
     {
         *("agent", "agent_command", "setup_command", "checks", "owner_hooks"),
         *("sandbox", "network", "allowed_hosts", "allow", "toolchains", "limits"),
+        # a credential for agents
+        *("open_pr", "pr_sign_in"),
         "origin",
     }
 )

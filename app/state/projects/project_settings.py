@@ -109,7 +109,6 @@ def settings_in_words(project: ProjectOut, *, only_fixed: bool) -> list[tuple[st
     fixed = [
         ("Origin", project.origin),
         ("Tracker", project.tracker),
-        ("Opens the change", project.open_pr),
         ("ID", project.id),
     ]
     if only_fixed:
