@@ -80,6 +80,8 @@ class Hosted(HostedState):
             return NOT_FOUND
         if method == "PATCH":
             row |= body | {"updated_at": stamp()}
+            if body.get("state") == "closed":
+                self.close(number)
             return 201, row
         return 200, row
 
