@@ -1,5 +1,5 @@
 # `make run` starts Runyard, `make test` runs every test; both install what they need first.
-.PHONY: help run link native demo venv check test test-postgresql test-split interface soak bench lint format lock clean
+.PHONY: help run link native demo venv check test test-postgresql test-split contract-forge interface soak bench lint format lock clean
 .DEFAULT_GOAL := help
 
 # Write bytecode even if the environment forbids it: starts are three times faster.
@@ -43,6 +43,11 @@ test-postgresql: ## the same with PostgreSQL wherever a test does not choose
 
 test-split: ## the same with new runs in a database of their own (SPLIT=mixed: PostgreSQL's)
 	@RUNYARD_TEST_SPLIT=$(or $(SPLIT),1) scripts/run-tests $(ARGS)
+
+contract-forge: ## the contract of forges at a real one (RUNYARD_TEST_FORGE_URL, RUNYARD_TEST_FORGE_TOKEN)
+	@test -n "$$RUNYARD_TEST_FORGE_URL" && test -n "$$RUNYARD_TEST_FORGE_TOKEN" || \
+	  { echo "Set RUNYARD_TEST_FORGE_URL and RUNYARD_TEST_FORGE_TOKEN: see docs/forges.md." >&2; exit 2; }
+	@scripts/run-tests -n 0 --reruns 0 tests/contracts/git/test_forges.py -k server $(ARGS)
 
 interface: venv ## write the interface's files anew, where a change of it is meant
 	@scripts/install-test-needs

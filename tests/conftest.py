@@ -19,9 +19,12 @@ from tests.drivers.failpoints import clear_failpoints
 from tests.drivers.store_guard import guard_stores, strays
 
 _FOREIGN = ("RUNYARD_", "NICEGUI_", "GIT_")
-# these choose the databases of the suite (tests/builders/databases.py), and whether a browser's
-# tests leave screenshots (tests/drivers/web/submits.py)
-_OURS = ("RUNYARD_TEST_DATABASE", "RUNYARD_TEST_SPLIT", "RUNYARD_TEST_PICTURES")
+# these choose the databases of the suite (tests/builders/databases.py), whether a browser's tests
+# leave screenshots (tests/drivers/web/submits.py), and a real forge (tests/contracts/forges)
+_OURS = (
+    *("RUNYARD_TEST_DATABASE", "RUNYARD_TEST_SPLIT", "RUNYARD_TEST_PICTURES"),
+    *("RUNYARD_TEST_FORGE_URL", "RUNYARD_TEST_FORGE_TOKEN"),
+)
 _PRIVATE = ("PYTEST_", "NICEGUI_")
 _BROWSER = {"page", "context", "browser", "browser_type", "playwright"}
 # long tests: a worker that got one of these last would run on alone

@@ -36,7 +36,7 @@ OWN_COLUMNS = {
     *("checks_answered", "checks_changed_at"),
     *("trusted_commit", "judged_commit", "trust_hold"),
     # the forge of its tracker
-    *("forge_id", "repository", "forge_hold"),
+    *("forge_id", "repository", "forge_hold", "pr_login"),
 }
 every_setting = pytest.mark.parametrize("one", PROJECT_SETTINGS.values(), ids=PROJECT_SETTINGS)
 

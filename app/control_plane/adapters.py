@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from app import __version__
+from app.adapters.agents.forge_sign_ins import ForgeSignIns
 from app.adapters.agents.presets import AgentPresets
 from app.adapters.agents.private_homes import PrivateHomes
 from app.adapters.engine.local import LocalEngine
@@ -64,19 +65,20 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
     `tracker` stores the built-in tracker's issues, `forges` the forges with their tokens.
     """
     box = SecretBox(settings.secret_key)
-    builtin = BuiltinForge(tracker)
-    registry = ForgeRegistry(builtin, tracker, partial(_forges_in, forges), box.unseal)
+    registry = ForgeRegistry(
+        builtin := BuiltinForge(tracker), tracker, partial(_forges_in, forges), box.unseal
+    )
     root, git = settings.runs_root, Git(read_identity(), sign_in=registry.sign_in)
     mirrors = GitMirrors(root / "mirrors", git=git)
     agents = AgentPresets(os.environ)
     copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
     sandbox = _sandbox(settings)
     homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
-    secrets = SecretValues(
-        agents.secrets, homes.secrets, lambda: _own_secrets(settings), lambda: registry.tokens
-    )
-    machine = _machine(settings, git)
-    records, instance = root / "records", machine.here.instance
+    sign_ins = ForgeSignIns(lent := root / "forge-sign-ins", os.environ)
+    secrets = _secrets(settings, agents, homes, registry)
+    secrets.add(lambda: sign_ins.secrets() if lent.is_dir() else ())
+    machine, records = _machine(settings, git), root / "records"
+    instance = machine.here.instance
     return Adapters(
         mirrors=mirrors,
         copies=copies,
@@ -87,6 +89,7 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
         secret_box=box,
         sandbox=sandbox,
         homes=homes,
+        sign_ins=sign_ins,
         notifier=AppriseNotifier(),
         pusher=WebPush(),
         identity_provider=_identity_provider(settings),
@@ -115,6 +118,14 @@ def _identity_provider(settings: Settings) -> OpenIdProvider | None:
         return None
     told = settings.oidc_issuer, settings.oidc_client_id, secret.get_secret_value()
     return OpenIdProvider(*told, lambda: datetime.now(UTC))
+
+
+def _secrets(
+    settings: Settings, agents: AgentPresets, homes: PrivateHomes, registry: ForgeRegistry
+) -> SecretValues:
+    return SecretValues(
+        agents.secrets, homes.secrets, lambda: _own_secrets(settings), lambda: registry.tokens
+    )
 
 
 def _forges_in(ledger: ForgeLedger) -> list[ForgeServer] | None:

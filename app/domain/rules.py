@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from app.domain.agents.final_output import SILENCE, LastWord, LimitReached
@@ -22,7 +22,25 @@ from app.domain.end_causes import (
 )
 from app.domain.issues import Queued, queue_order, queue_words
 from app.domain.lifecycle import Signal
+from app.domain.projects.setting import OpenPr
+from app.domain.tracker.agent_requests import GRACE_SECONDS, OPENS
 from app.domain.words import PAUSE_THRESHOLD, Cause, Delivers, Status
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Whether a run's agent has opened its pull request, None if the forge was silent.
+
+    `because` says why it counts as having opened none.
+    """
+
+    is_open: bool | None = False
+    because: str = ""
+
+
+def is_opened_by_agent(provenance: Mapping[str, str]) -> bool:
+    """Return True for a run that was launched with a sign-in to open its pull request."""
+    return provenance.get(OPENS) == OpenPr.AGENT
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,8 @@ class RunFacts:
     vitals: Vitals | None = None
     stall_seconds: int | None = None
     is_overdue: bool = False
+    # set if its agent opens the pull request; while it works, only once it is silent
+    opening: Opening | None = None
 
 
 # after these the run is still live
@@ -81,6 +101,8 @@ class Verdict:
 
 OUT_OF_TIME = Verdict(TIME_USED_UP.signal, TIME_USED_UP.cause, TIME_USED_UP.because)
 STILL_GOING = Verdict(None, because="still going")
+OPENED = Verdict(None, because="the agent has opened its pull request", ends_tree=True)
+GRACE = timedelta(seconds=GRACE_SECONDS)
 LINGERS = Verdict(None, because="the agent has finished but does not exit", ends_tree=True)
 
 
@@ -91,6 +113,8 @@ def undecided(what: str) -> Verdict:
 
 def classify(facts: RunFacts) -> Verdict:
     """Decide what a running run's facts mean; the order of the checks matters."""
+    if facts.opening is not None:
+        return _classify_opening(facts, facts.opening)
     if facts.delivered and facts.delivers is Delivers.CHANGE:
         return Verdict(Signal.DELIVERED, Cause.DELIVERED, "delivered")
     if facts.delivered is None and facts.delivers is Delivers.CHANGE:
@@ -104,6 +128,26 @@ def classify(facts: RunFacts) -> Verdict:
     if facts.is_overdue or (facts.deadline is not None and facts.now >= facts.deadline):
         return OUT_OF_TIME
     return STILL_GOING if facts.vitals is None else _classify_alive(facts, facts.vitals)
+
+
+def _classify_opening(facts: RunFacts, opening: Opening) -> Verdict:
+    """Judge a run whose agent opens its pull request: that is its delivery, however it ended."""
+    is_over = facts.exit is not None or facts.alive is False
+    if is_over and opening.is_open is None:
+        return undecided("the tracker did not answer")
+    if is_over and opening.is_open:
+        if facts.has_work is None:
+            return undecided("the working copy could not be read")
+        return Verdict(Signal.WORK_TO_DELIVER, None, "its agent opened a pull request to deliver")
+    if opening.is_open:
+        return OPENED
+    # abs: with a clock set back, it must not wait for longer
+    if facts.exit is not None and abs(facts.now - facts.exit.at) < GRACE:
+        return undecided("its pull request may not show yet")
+    verdict = classify(replace(facts, opening=None, delivered=False))
+    if verdict.signal is Signal.WORK_TO_DELIVER:
+        return Verdict(Signal.GONE, Cause.NO_DELIVERY, opening.because)
+    return verdict
 
 
 def _classify_exit(facts: RunFacts, record: ExitRecord) -> Verdict:

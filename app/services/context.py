@@ -25,6 +25,7 @@ from app.services.ports import (
     Engine,
     Forge,
     Forges,
+    ForgeSignIns,
     Homes,
     IdentityProvider,
     Mirrors,
@@ -120,6 +121,7 @@ class Adapters:
     secret_box: SecretBox
     sandbox: Sandbox
     homes: Homes
+    sign_ins: ForgeSignIns
     notifier: Notifier
     pusher: Pusher
     identity_provider: IdentityProvider | None
@@ -163,4 +165,5 @@ class Context:
 
 def repository_of(project: Project) -> Repository:
     """Return the fields of a project that the git adapters need."""
-    return Repository(project.id, project.origin, project.owner_hooks, project.repository)
+    agents = (project.pr_login,) if project.pr_login else ()
+    return Repository(project.id, project.origin, project.owner_hooks, project.repository, agents)

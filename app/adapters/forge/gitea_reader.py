@@ -10,6 +10,7 @@ from app.adapters.forge.client import Answer, ForgeClient, NotThere
 from app.adapters.forge.gitea_rows import (
     Row,
     hosted_of,
+    is_agent,
     is_own,
     name_of,
     path_of,
@@ -110,7 +111,9 @@ class GiteaReader:
         """Return the ids of the people who may write to a repository. Raises ForgeSilent."""
         # those who can be assigned: its collaborators would include readers
         found = self.rows(repo, "/assignees", {})
-        return frozenset(one["id"] for one in found if isinstance(one.get("id"), int))
+        return frozenset(
+            one["id"] for one in found if isinstance(one.get("id"), int) and not is_agent(repo, one)
+        )
 
     def missing(self, repo: Repository, answer: Answer) -> ForgeSilent:
         """Return the silence about something that a repository does not show."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 
+from app.adapters.forge.adoption import adopt, opened_of
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_reader import GiteaReader
 from app.adapters.forge.gitea_rows import (
@@ -22,6 +23,7 @@ from app.adapters.forge.gitea_rows import (
     state_of,
     text_of,
 )
+from app.domain.tracker.agent_requests import OpenedRequest
 from app.domain.tracker.forges import mark_of, runs_marked
 from app.services.ports import (
     Change,
@@ -79,6 +81,15 @@ class GiteaRequests(GiteaReader):
             return None
         return delivery_of_row(best)
 
+    def opened_on(self, repo: Repository, branch: str, *, since: datetime) -> list[OpenedRequest]:
+        """Return the open pull requests of a branch, and those that ended at `since` or later."""
+        found: dict[int, Row] = {}
+        for row in (*self.pulls(repo, state="open"), *self._recent(repo, since)):
+            found.setdefault(number_of(row), row)
+        return [
+            opened_of(row, ending_of(row)) for row in found.values() if branch_of(row) == branch
+        ]
+
     def change(self, repo: Repository, number: int) -> Change | None:
         """Return one pull request, or None."""
         row = self.one(repo, f"/pulls/{number}")
@@ -99,6 +110,8 @@ class GiteaRequests(GiteaReader):
         The forge lets any number of equal ones through: look, open, look again. The caller holds
         the branch.
         """
+        if order.adopts is not None:
+            return adopt(self, repo, order, delivery_of_row)
         known = self._requests_of(repo, order)
         if not known:
             self._post(repo, order)

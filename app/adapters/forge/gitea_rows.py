@@ -137,6 +137,11 @@ def login_of(row: Row) -> str:
     return imported or text_of(part_of(row, "user"), "login") or "somebody unknown"
 
 
+def is_agent(repo: Repository, person: Row) -> bool:
+    """Return True for an account with which agents write themselves: its words are not people's."""
+    return text_of(person, "login").lower() in {one.lower() for one in repo.agents}
+
+
 def remark_of(row: Row) -> Remark:
     """Return the comment of a row."""
     author = text_of(part_of(row, "user"), "login")

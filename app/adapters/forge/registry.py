@@ -27,6 +27,7 @@ from app.domain.tracker.forges import ForgeKind, repository_name
 from app.services.ports import (
     ClaimNotices,
     Forge,
+    ForgePlace,
     ForgeSilent,
     ForgeStanding,
     HostedRepository,
@@ -60,6 +61,7 @@ class ProjectRow(Protocol):
 
     forge_id: str | None
     repository: str | None
+    origin: str
 
 
 class ForgeRegistry:
@@ -138,6 +140,13 @@ class ForgeRegistry:
     def notices_of(self, project: ProjectRow) -> ClaimNotices | None:
         """Return what tells a project's issues of claims, None in Runyard. Raises ForgeSilent."""
         return None if project.forge_id is None else self._tracked(project.forge_id).remote
+
+    def place_of(self, project: ProjectRow) -> ForgePlace | None:
+        """Return where a project's repository is, None for one of the built-in tracker."""
+        row = next((one for one in self.rows() if one.id == project.forge_id), None)
+        if row is None or not project.repository:
+            return None
+        return ForgePlace(row.kind, row.url, project.repository, project.origin)
 
     def has_moved(self, project: ProjectRow) -> bool:
         """Return True if a forge redirected a question about a project's repository."""

@@ -31,7 +31,6 @@ from app.domain.projects.setting import CODE
 from app.domain.projects.tags import MAX_TAG, has_tag
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.statistics import NOTHING, Figures
-from app.errors import Invalid
 from app.services.container import Services
 from app.services.projects.browser_rule import GUARDED
 
@@ -69,7 +68,6 @@ def _project_routes(services: Services) -> APIRouter:
         """Register a repository; its mirror is cloned in the background."""
         settings = body.model_dump(exclude={"name", "origin", "tracker"}, exclude_none=True)
         _refuse_new_code(services, request, body.origin, settings)
-        _refuse_what_is_to_come(settings)
         settings |= _tracker_of(services, body)
         project = services.projects.add(body.name, body.origin, services.clock(), **settings)
         response.headers["Location"] = f"/projects/{project.id}"
@@ -125,7 +123,6 @@ def _setting_routes(services: Services) -> APIRouter:
         """
         settings = body.model_dump(exclude_unset=True)
         _refuse_code(services, request, project_id, settings)
-        _refuse_what_is_to_come(settings)
         auto, archived = settings.pop("auto_enabled", None), settings.pop("archived", None)
         if archived is False:
             services.projects.unarchive(project_id)
@@ -222,11 +219,6 @@ def _tracker_of(services: Services, body: NewProject) -> dict[str, Any]:
     """Return the columns that say who keeps a new project's issues. Raises a Refusal."""
     remote = services.projects.remote_of(body.origin)
     return services.forges.choose(body.tracker, body.origin, remote).columns
-
-
-def _refuse_what_is_to_come(settings: dict[str, object]) -> None:
-    if settings.get("open_pr", "runyard") != "runyard":
-        raise Invalid.field("open_pr", "Only Runyard itself can open change requests yet.")
 
 
 def statistics_routes(services: Services) -> APIRouter:

@@ -117,6 +117,7 @@ class ProjectSettings(Body):
     stall_seconds: int | None = setting_field("stall_seconds")
     max_concurrency: int | None = setting_field("max_concurrency")
     open_pr: Literal["runyard", "agent"] | None = setting_field("open_pr")
+    pr_sign_in: Folder | None = setting_field("pr_sign_in")
     branch_pattern: Text | None = setting_field("branch_pattern")
     frameworks: list[Text] | None = setting_field("frameworks")
     resume_after_limit: bool | None = setting_field("resume_after_limit")
@@ -278,6 +279,10 @@ class ProjectOut(Answer):
     stall_seconds: int | None = None
     max_concurrency: int
     open_pr: Literal["runyard", "agent"]
+    pr_sign_in: str | None = None
+    pr_login: str | None = Field(
+        default=None, description="The account of the agents' own sign-in at the forge."
+    )
     branch_pattern: str
     frameworks: list[str]
     sandbox: Level

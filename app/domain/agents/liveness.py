@@ -83,6 +83,11 @@ def is_lingering(vitals: Vitals, now: datetime) -> bool:
     return is_final and now >= (vitals.word_at or now) + LINGER
 
 
+def is_silent_for(vitals: Vitals, seconds: int, now: datetime) -> bool:
+    """Return True if an agent has written nothing for so long."""
+    return now >= vitals.output_at + timedelta(seconds=seconds)
+
+
 def is_stalled(vitals: Vitals, stall_seconds: int | None, now: datetime) -> bool:
     """Return True without progress for `stall_seconds`; None means no limit."""
     if stall_seconds is None:

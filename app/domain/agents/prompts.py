@@ -77,6 +77,9 @@ class Brief:
     merge: MergeBrief | None = None
     guide: str = ""
     instructions: str = ""
+    # the branch it is to be merged into, and the tool with which the agent opens its pull request
+    target: str = ""
+    opens_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,23 @@ def make_prompt(brief: Brief, template: Template | None) -> Prompt:
     rest = _left_out(brief, variables_in(template))
     if brief.continues:
         rest.append(GOES_ON)
+    if brief.opens_with:
+        rest.append(opening_text(brief))
     if rest:
         text = "\n\n".join([text.rstrip(), *rest]).lstrip() + "\n"
     return Prompt(as_text(text), template)
+
+
+def opening_text(brief: Brief) -> str:
+    """Return how an agent is to deliver that opens its pull request itself."""
+    into = f" into {brief.target}" if brief.target else ""
+    closes = f", whose text says `Closes #{brief.issue}`" if brief.issue is not None else ""
+    command = "gh pr create" if brief.opens_with == "gh" else "tea pulls create"
+    return (
+        "In this project you deliver your work yourself, whatever else is said about that: commit "
+        f"to branch {brief.branch}, push it to origin, and open exactly one pull request of it"
+        f"{into} with `{command}`{closes}. It must not be a draft. You are signed in for that."
+    )
 
 
 def continue_prompt(comments: Sequence[Comment]) -> Prompt:
@@ -145,7 +162,10 @@ def _built_in(brief: Brief) -> str:
         parts.append(GOES_ON)
     if brief.framework != "auto":
         parts.append(f"Tests are written for {brief.framework}.")
-    if brief.delivers is Delivers.CHANGE:
+    if brief.opens_with:
+        where = f"You are on branch {brief.branch} in your own working copy."
+        parts.append(f"{where} {opening_text(brief)}")
+    elif brief.delivers is Delivers.CHANGE:
         parts.append(
             f"You are on branch {brief.branch} in your own working copy. Commit your work to this "
             "branch; do not push or open a pull request: Runyard does that."

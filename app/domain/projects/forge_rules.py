@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from app.domain.projects.autoland import AUTOLAND_SETTINGS
-from app.domain.projects.setting import Kind, Part, ProjectSetting
+from app.domain.projects.setting import Kind, OpenPr, Part, ProjectSetting
 
 REVIEW_ROUNDS = 5
 MOST_ROUNDS = 20
@@ -61,6 +61,35 @@ _AT_THE_FORGE = (
         beside=True,
         least=0,
         most=MOST_ROUNDS,
+    ),
+    ProjectSetting(
+        name="open_pr",
+        kind=Kind.CHOICE,
+        means="Who opens pull requests",
+        more="Agents do that only in projects of a forge, with a sign-in of their own.",
+        default=OpenPr.RUNYARD.value,
+        label="Pull requests",
+        hint="Who pushes the branch and opens the pull request.",
+        part=Part.FORGE,
+        choices=OpenPr,
+        labels={
+            OpenPr.RUNYARD.value: "Runyard opens them",
+            OpenPr.AGENT.value: "Agents open them",
+        },
+    ),
+    ProjectSetting(
+        name="pr_sign_in",
+        kind=Kind.LINE,
+        means="The folder in which gh or tea keeps the sign-in of the agents, such as ~/.config/gh",
+        more="It is an account's of their own, and only agents that open pull requests get it.",
+        label="Sign-in of the agents",
+        hint="The folder of gh (GitHub) or tea (Forgejo, Gitea) with an account of their own, "
+        "such as /srv/agents/gh. Needed if agents open pull requests.",
+        empty="none",
+        part=Part.FORGE,
+        beside=True,
+        metavar="FOLDER",
+        most=1000,
     ),
 )
 

@@ -12,6 +12,8 @@ CODE = frozenset(
     {
         *("agent_command", "setup_command", "checks", "owner_hooks"),
         *("sandbox", "network", "allowed_hosts", "allow", "toolchains", "limits"),
+        # a credential for agents
+        *("open_pr", "pr_sign_in"),
         "origin",
     }
 )

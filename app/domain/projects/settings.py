@@ -13,7 +13,7 @@ from typing import Any
 from app.domain.projects.approvals import APPROVAL_SETTINGS
 from app.domain.projects.checks import CHECK_ROUNDS, MAX_CHECK_ROUNDS, MOST_CHECKS, OnRed
 from app.domain.projects.forge_rules import AFTER_DELIVERY
-from app.domain.projects.setting import Kind, OpenPr, Part, ProjectSetting
+from app.domain.projects.setting import Kind, Part, ProjectSetting
 from app.domain.projects.tags import MAX_TAGS
 from app.domain.sandbox.levels import (
     DEFAULT_PROCESSES,
@@ -285,13 +285,6 @@ _OF_ITS_RUNS = (
         option="--framework",
         usage="; may be repeated",
         most=50,
-    ),
-    ProjectSetting(
-        name="open_pr",
-        kind=Kind.CHOICE,
-        means="Who opens change requests",
-        default=OpenPr.RUNYARD.value,
-        choices=OpenPr,
     ),
 )
 _OF_THE_SANDBOX = (

@@ -142,6 +142,9 @@ class Project(SQLModel, table=True):
     stall_seconds: int | None = None
     max_concurrency: int
     open_pr: str
+    # the folder of the agents' own sign-in at the forge, and the account that it is of
+    pr_sign_in: str | None = None
+    pr_login: str | None = None
     branch_pattern: str
     frameworks: list[str] = Field(sa_type=JSON)
     sandbox: str

@@ -12,7 +12,7 @@ from app.domain.backoff import Backoff
 from app.domain.lifecycle import Signal
 from app.domain.projects.check_rounds import Marks, marks_of, read_plan
 from app.domain.review.base_merges import read_merge
-from app.domain.rules import Verdict
+from app.domain.rules import Verdict, is_opened_by_agent
 from app.domain.words import Cause, Status
 from app.failpoints import failpoint
 from app.records.runs.check_ledger import CheckLedger, outcome_of
@@ -21,6 +21,7 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.tables import CheckResult, Project, Run
 from app.services.concurrency import Locks
 from app.services.context import Adapters, Context, repository_of
+from app.services.lifecycle.agent_openings import AgentOpenings
 from app.services.lifecycle.change_heads import ChangeHeads, closed_words, why_unresolved
 from app.services.lifecycle.finalize import delivery_columns
 from app.services.lifecycle.owner_hooks import append_left_out_hooks
@@ -74,6 +75,7 @@ class Deliverer:
     ) -> None:
         self._runs = runs
         self._heads = ChangeHeads(adapters)
+        self._openings = AgentOpenings(adapters)
         self._locks = locks
         self._leases = leases
         self._handovers = HandoverLedger(runs)
@@ -132,6 +134,8 @@ class Deliverer:
         raised; only a silent database is (DatabaseSilent).
         """
         try:
+            if run.pr_number is None and is_opened_by_agent(run.provenance):
+                return self._adopt(run, project, push_anyway=push_anyway)
             if run.pr_number is None:
                 return self._push_and_open(run, project, push_anyway=push_anyway)
             # a merge at the same time would delete the branch, or leave out what is pushed
@@ -155,9 +159,12 @@ class Deliverer:
         tip = tip or self._push(run, project, push_anyway=push_anyway)
         if isinstance(tip, NotDelivered):
             return tip
+        return self._open(run, project, self._order(run, project, tip))
+
+    def _order(self, run: Run, project: Project, tip: str) -> ChangeOrder:
         repo, base = repository_of(project), run.base_sha or tip
         closing = f"\n\nCloses #{run.issue}" if run.issue else ""
-        order = ChangeOrder(
+        return ChangeOrder(
             run_id=run.id,
             title=run.title,
             body=f"Made by run {run.id} with {run.agent}.{self._marks_text(run, tip)}{closing}",
@@ -170,11 +177,40 @@ class Deliverer:
             draft=self.is_red(run),
             since=run.taken_at or run.created_at,
         )
+
+    def _open(self, run: Run, project: Project, order: ChangeOrder) -> Delivery | NotDelivered:
         place = f"{project.forge_id or project.id} {project.repository} {run.work_branch}"
         with self._leases.holding(place, run.id, self._clock()) as is_ours:
             if not is_ours:
                 return NotDelivered(BESIDE, for_good=False)
+            repo = repository_of(project)
             return self._forge_of(project).open_change(repo, order, now=self._clock())
+
+    def _adopt(self, run: Run, project: Project, *, push_anyway: bool) -> Delivery | NotDelivered:
+        """Take over the pull request that the run's agent opened.
+
+        Without one a run ends; only a person's click has Runyard open it, and only where its agent
+        has left none open.
+        """
+        found = self._openings.find(run, project)
+        if found.kept is None:
+            if run.status == Status.DELIVERING or found.is_left_open:
+                return NotDelivered(found.because, True, Cause.NO_DELIVERY)
+            return self._push_and_open(run, project, push_anyway=push_anyway)
+        number = found.kept.number
+        head, is_behind = self._openings.head_of(run, project, found.kept)
+        if is_behind:  # its agent made commits after its push
+            pushed = self._push(run, project, push_anyway=push_anyway)
+            if isinstance(pushed, NotDelivered):
+                return pushed
+            head = pushed
+        self._handovers.record_push(run, head, self._clock())
+        objection = self._checks.objection(repository_of(project), run.base_sha or head, head)
+        if objection is not None:
+            told = f"pull request #{number} was pushed by its agent: {objection.sentence}"
+            self._runs.append_event_once(run.id, self._clock(), "note", told)
+        order = replace(self._order(run, project, head), adopts=number, doubles=found.doubles)
+        return self._open(run, project, order)
 
     def _is_merged(self, run: Run, project: Project) -> bool:
         """Return True if the answer to its opening was lost, and somebody has merged it since.
@@ -347,6 +383,7 @@ class Deliveries:
             how = " as a draft" if is_red else ""
             verdict = Verdict(Signal.DELIVERED, cause, f"delivered #{outcome.number}{how}")
             done = "opened" if run.pr_number is None else "updated"
+            done += " by its agent" if is_opened_by_agent(run.provenance) else ""
             line = Line("delivered", f"change request #{outcome.number} {done}{how}")
             self._transitions.write(run, verdict, line, **delivery_columns(outcome))
         elif outcome.for_good:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.agents.prompts import Prompt
+from app.domain.projects.setting import OpenPr
 from app.domain.sandbox.levels import (
     HostService,
     Limits,
@@ -16,17 +17,21 @@ from app.domain.sandbox.levels import (
 )
 from app.domain.sandbox.network_rules import NetworkRules, WrongHost
 from app.domain.sandbox.registries import registries_of
-from app.domain.words import READY_LABEL, Trigger
+from app.domain.tracker.agent_requests import OPENS
+from app.domain.words import READY_LABEL, Delivers, Trigger
 from app.records.tables import Project, Run
 from app.services.context import Adapters, repository_of
+from app.services.lifecycle.agent_openings import AgentOpenings
 from app.services.lifecycle.handover import continues
 from app.services.ports import (
     ForgeSilent,
     Issue,
     Job,
     LaunchOrder,
+    LentSignIn,
     PrivateHome,
     PrivateHomeUnavailable,
+    SignInUnusable,
     Step,
 )
 from app.services.runs.prompting import Prompts
@@ -82,6 +87,7 @@ class LaunchSpecs:
         self._agents = adapters.agents
         self._forge_of = adapters.forge_of
         self._homes = adapters.homes
+        self._openings = AgentOpenings(adapters)
         self._terms = terms
 
     def must_be_trusted(self, run: Run, project: Project) -> None:
@@ -122,7 +128,7 @@ class LaunchSpecs:
             launch_seconds=seconds,
             reads_prompt=self._agents.reads_stdin(run.agent),
         )
-        self._keep(run, made)
+        self._keep(run, made, is_opening=opens_itself(run, project))
         return order
 
     def check(
@@ -130,7 +136,7 @@ class LaunchSpecs:
     ) -> LaunchOrder:
         """Return the order for a check, in the agent's surroundings. Raises as `order` does."""
         base = run.base_sha or ""
-        order = self._in_copy(run, project, command, "", base=base, seconds=seconds)
+        order = self._in_copy(run, project, command, "", base=base, seconds=seconds, lends=False)
         return replace(order, step=step)
 
     def turn(
@@ -166,16 +172,27 @@ class LaunchSpecs:
         *,
         base: str,
         seconds: float,
+        lends: bool = True,
     ) -> LaunchOrder:
-        """Return what the orders for an agent and for a check have in common."""
+        """Return what the orders for an agent and for a check have in common.
+
+        `lends`: an agent that is to open its pull request gets the project's sign-in for that.
+        """
         policy = policy_of(project)
         known, listed = self._hosts(run, policy)
         private_home = self._lodge(run, project, policy, argv)
+        env = _environment(self._agents.environment(run.agent, policy.level), private_home)
+        readable = [self._mirrors.objects(repository_of(project))]
+        if lends and opens_itself(run, project):
+            lent = self._lend(project, private_home)
+            env |= lent.environment
+            readable.append(lent.folder)
+            known = [*known, *self._openings.hosts(project)] if policy.has_allowed_hosts else known
         return LaunchOrder(
             run_id=run.id,
             argv=argv,
             workdir=self._copies.path(run.id),
-            env=_environment(self._agents.environment(run.agent, policy.level), private_home),
+            env=env,
             budget_seconds=seconds,
             grace_seconds=self._terms.grace_seconds,
             log_cap_bytes=self._terms.log_cap_bytes,
@@ -184,7 +201,7 @@ class LaunchSpecs:
             known_hosts=known,
             listed_hosts=listed,
             private_home=private_home,
-            readable=[self._mirrors.objects(repository_of(project))],
+            readable=readable,
             facts=_facts(run, project, base),
         )
 
@@ -221,6 +238,14 @@ class LaunchSpecs:
         except PrivateHomeUnavailable as problem:
             raise NotLaunched(str(problem)) from problem
 
+    def _lend(self, project: Project, private_home: PrivateHome | None) -> LentSignIn:
+        """Return the sign-in with which an agent opens its pull request. Raises NotLaunched."""
+        try:
+            return self._openings.lend(project, private_home)
+        except SignInUnusable as problem:
+            because = f"its agent was to open the pull request, and cannot sign in: {problem}"
+            raise NotLaunched(because) from problem
+
     def _prompt(self, run: Run, project: Project, base: str) -> Prompt:
         """Return the first prompt of a run. Raises NotLaunched, CannotRead."""
         try:
@@ -230,8 +255,11 @@ class LaunchSpecs:
         except ForgeSilent as silence:
             raise NotLaunched("the tracker did not answer") from silence
 
-    def _keep(self, run: Run, prompt: Prompt) -> None:
+    def _keep(self, run: Run, prompt: Prompt, *, is_opening: bool) -> None:
         self._prompts.keep(run.id, 1, prompt)
+        # what a run was launched with counts for it, whatever the project is set to later
+        run.provenance = {name: one for name, one in run.provenance.items() if name != OPENS}
+        run.provenance |= {OPENS: OpenPr.AGENT.value} if is_opening else {}
         if run.session_id is not None:
             return  # it resumes what the template of its acceptance began
         others = {name: value for name, value in run.provenance.items() if name != TEMPLATE}
@@ -250,6 +278,15 @@ class LaunchSpecs:
             if judged.doubt:
                 raise NotLaunched(judged.doubt)
         return issue
+
+
+def opens_itself(run: Run, project: Project) -> bool:
+    """Return True if a run that is launched now is to open its pull request itself.
+
+    Work on an existing request is delivered by Runyard, whose push it needs.
+    """
+    is_new = run.pr_number is None and run.delivers == Delivers.CHANGE
+    return is_new and project.open_pr == OpenPr.AGENT and project.forge_id is not None
 
 
 def _facts(run: Run, project: Project, base: str) -> dict[str, str]:

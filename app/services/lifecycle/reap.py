@@ -10,14 +10,17 @@ from typing import Any
 
 from app.domain import rules
 from app.domain.agents.final_output import Failure, LastWord
+from app.domain.agents.liveness import Vitals, is_silent_for
 from app.domain.end_causes import ExitReason, ExitRecord
 from app.domain.lifecycle import DONE, Signal
-from app.domain.rules import RunFacts, Verdict
+from app.domain.rules import Opening, RunFacts, Verdict
+from app.domain.tracker.agent_requests import SILENT_SECONDS
 from app.domain.words import Cause, Delivers, Status
 from app.records.runs.run_columns import RunColumns
 from app.records.tables import Project, Run
 from app.services.concurrency import SingleFlight
 from app.services.context import Context, repository_of
+from app.services.lifecycle.agent_openings import AgentOpenings
 from app.services.lifecycle.change_heads import why_unresolved
 from app.services.lifecycle.checks import Checking, with_checks
 from app.services.lifecycle.deliver import Deliveries
@@ -89,6 +92,7 @@ class Reaper:
         self._homes = adapters.homes
         self._forge_of = adapters.forge_of
         self._forges = adapters.forges
+        self._openings = AgentOpenings(adapters)
         self._launcher = launcher
         self._kills = steps.kills
         self._checking = steps.checking
@@ -207,7 +211,12 @@ class Reaper:
         """Say on the run what its judgement waits for."""
         if work.because:
             self._hold(run, f"its work could not be read; retrying: {work.because}")
-        elif facts.delivered is None:
+        elif facts.opening is not None and facts.opening.is_open is False:
+            self._hold(run, f"it waits for its pull request: {facts.opening.because}")
+            if facts.exit is not None:
+                waited = facts.now - facts.exit.at
+                self._stall_monitor.expect(run, (rules.GRACE - waited).total_seconds())
+        elif facts.delivered is None or facts.opening is not None:
             refused = self._forges.refusals().get(project.forge_id or "")
             self._hold(run, f"it waits for its forge: {refused or 'no answer yet'}")
 
@@ -272,8 +281,11 @@ class Reaper:
     def _facts(
         self, run: Run, project: Project, observation: Observation, work: Work, **known: Any
     ) -> RunFacts:
+        is_over = observation.exit is not None or observation.alive is False
+        opening = self._opening(run, project, known.get("vitals"), is_over=is_over)
         return RunFacts(
-            delivered=self._is_delivered(run, project),
+            delivered=False if opening else self._is_delivered(run, project),
+            opening=opening,
             exit=observation.exit,
             alive=observation.alive,
             now=self._clock(),
@@ -286,6 +298,21 @@ class Reaper:
             stall_seconds=project.stall_seconds,
             **known,
         )
+
+    def _opening(
+        self, run: Run, project: Project, vitals: Vitals | None, *, is_over: bool
+    ) -> Opening | None:
+        """Return whether a run's agent has opened its pull request, None if Runyard opens it."""
+        if not rules.is_opened_by_agent(run.provenance):
+            return None
+        is_silent = vitals is not None and is_silent_for(vitals, SILENT_SECONDS, self._clock())
+        if not (is_over or is_silent):
+            return Opening()
+        try:
+            found = self._openings.find(run, project)
+        except ForgeSilent:
+            return Opening(None)
+        return Opening(found.kept is not None, found.because)
 
     def _is_delivered(self, run: Run, project: Project) -> bool | None:
         # a request that it works on was there before it: only its own delivery says that it is done

@@ -38,7 +38,15 @@ from app.services.ports.forges import (
     Thread,
     Wish,
 )
-from app.services.ports.homes import Homes, PrivateHome, PrivateHomeUnavailable
+from app.services.ports.homes import (
+    ForgePlace,
+    ForgeSignIns,
+    Homes,
+    LentSignIn,
+    PrivateHome,
+    PrivateHomeUnavailable,
+    SignInUnusable,
+)
 from app.services.ports.identity_providers import (
     IdentityProvider,
     NotProved,
@@ -133,6 +141,8 @@ __all__ = [
     "FailedJob",
     "FileText",
     "Forge",
+    "ForgePlace",
+    "ForgeSignIns",
     "ForgeSilent",
     "ForgeStanding",
     "Forges",
@@ -150,6 +160,7 @@ __all__ = [
     "LaunchOrder",
     "Launched",
     "Leak",
+    "LentSignIn",
     "Listed",
     "LogPiece",
     "LogView",
@@ -191,6 +202,7 @@ __all__ = [
     "Sandbox",
     "SandboxUnavailable",
     "SecretBox",
+    "SignInUnusable",
     "SignedIn",
     "Spending",
     "Step",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from app.domain.tracker.agent_requests import OpenedRequest
 from app.domain.tracker.ci import Ci
 from app.domain.tracker.forges import Place
 from app.domain.words import Side
+from app.services.ports.homes import ForgePlace
 from app.services.ports.repositories import Repository
 from app.services.ports.trackers import Issue, Listed
 
@@ -125,6 +127,10 @@ class Forges(Protocol):
 
     def notices_of(self, project: Any) -> ClaimNotices | None:
         """Return what tells a project's issues of claims, None in Runyard. Raises ForgeSilent."""
+        ...
+
+    def place_of(self, project: Any) -> ForgePlace | None:
+        """Return where a project's repository is, None for one of the built-in tracker."""
         ...
 
     def has_moved(self, project: Any) -> bool:
@@ -267,6 +273,15 @@ class PullRequests(Protocol):
         """Return how these pull requests stand, and all that are open. Raises ForgeSilent.
 
         Those that are gone are left out.
+        """
+        ...
+
+    def opened_on(
+        self, repo: Repository, branch: str, *, since: datetime
+    ) -> Sequence[OpenedRequest]:
+        """Return the open pull requests of a branch of the repository itself, by anybody.
+
+        And those that ended at `since` or later. Raises ForgeSilent.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Port to the home folders of sandboxed agents."""
+"""Ports to the home folders of sandboxed agents, and to the agents' sign-ins at forges."""
 
 from __future__ import annotations
 
@@ -49,4 +49,56 @@ class Homes(Protocol):
 
     def measure(self) -> Mapping[str, int]:
         """Return the bytes of each project's homes, by project id."""
+        ...
+
+
+@dataclass(frozen=True)
+class ForgePlace:
+    """A project's repository at a forge; `url` is the forge's address, `origin` git's."""
+
+    kind: str
+    url: str
+    repository: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class LentSignIn:
+    """A copy of an agent's sign-in at a forge; `folder` holds it, `tool` is gh or tea."""
+
+    folder: Path
+    tool: str
+    environment: Mapping[str, str]
+
+
+class SignInUnusable(Exception):
+    """A folder has no usable sign-in for a forge; the message is a sentence."""
+
+
+class ForgeSignIns(Protocol):
+    """Sign-ins with which agents open pull requests themselves."""
+
+    def token(self, folder: str, at: ForgePlace) -> str:
+        """Return the token for a forge in a folder. Raises SignInUnusable."""
+        ...
+
+    def lend(
+        self, project_id: str, folder: str, at: ForgePlace, home: Path | None = None
+    ) -> LentSignIn:
+        """Copy the sign-in to where the project's agents can read it.
+
+        A private `home` gets a link to it where the tool looks. Raises SignInUnusable.
+        """
+        ...
+
+    def is_told(self, at: ForgePlace) -> bool:
+        """Return True if a variable tells the tool of this forge where to look."""
+        ...
+
+    def is_default(self, folder: str, at: ForgePlace) -> bool:
+        """Return True for the folder in which the tool looks by itself."""
+        ...
+
+    def remove(self, project_id: str) -> None:
+        """Delete a project's copy. Raises OSError."""
         ...

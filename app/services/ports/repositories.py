@@ -64,12 +64,14 @@ class Repository:
 
     `owner_hooks` is the digest of a local origin's hooks from when a person switched them on,
     `full_name` its name at a forge (`owner/name`), None for a project of the built-in tracker.
+    `agents` are accounts of agents there: they write, and are nobody whose words count.
     """
 
     project_id: str
     origin: str
     owner_hooks: str | None = None
     full_name: str | None = None
+    agents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,11 @@ class Change:
 
 @dataclass(frozen=True)
 class ChangeOrder:
-    """A change request to open for a run; it opened none before `since` (UTC)."""
+    """A change request to open for a run; it opened none before `since` (UTC).
+
+    With `adopts`, the run's agent has opened it: it gets the run's mark, and the `doubles` are
+    closed.
+    """
 
     run_id: str
     title: str
@@ -138,6 +142,8 @@ class ChangeOrder:
     closes: int | None
     draft: bool = False
     since: datetime | None = None
+    adopts: int | None = None
+    doubles: tuple[int, ...] = ()
 
 
 class ForgeSilent(Exception):

@@ -22,6 +22,7 @@ from app.services.context import Context, repository_of
 from app.services.lifecycle.owner_hooks import FIELD, hooks_problem, trusted_hooks
 from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
 from app.services.projects.checks import ProjectChecks, wants_suggestion
+from app.services.projects.pr_opening import PrOpening
 from app.services.projects.sandbox_settings import SandboxSettings
 from app.services.protected_paths import autoland_problems
 from app.services.runs.prechecks import Readiness
@@ -47,7 +48,7 @@ class ProjectService:
         self._runs = ledgers.runs
         self._mirrors = adapters.mirrors
         self._agents = adapters.agents
-        self._homes = adapters.homes
+        self._homes, self._sign_ins = adapters.homes, adapters.sign_ins
         self._workers = workers
         self._readiness = Readiness(adapters)
         self._clones = BoundedQueue(workers, CLONES_AT_ONCE)
@@ -59,6 +60,7 @@ class ProjectService:
         self.sandboxes = sandboxes
         self._checks = checks
         self._forges = forges
+        self._opening = PrOpening(context.ledgers.forges, context.adapters)
         self._progress: dict[str, int] = {}
 
     def add(self, name: str, origin: str, now: datetime, **settings: Any) -> Project:
@@ -70,6 +72,7 @@ class ProjectService:
         if self._projects.find_named(name) is not None:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
         settings |= self.sandboxes.settle_new(settings) | self._checks.settle(settings)
+        settings |= self._opening.settle(None, settings, self.sandboxes.default)
         remote = self._inspect(origin)
         names = [branch.name for branch in remote.branches]
         base = _base_of(remote, settings.get("base_branch"))
@@ -192,6 +195,7 @@ class ProjectService:
 
     def _settled(self, project: Project, settings: dict[str, Any]) -> dict[str, Any]:
         columns = self.sandboxes.settle_change(project, settings) | self._checks.settle(settings)
+        columns |= self._opening.settle(project, settings, self.sandboxes.default)
         base = settings.get("base_branch", project.base_branch)
         if base != project.base_branch and project.state == "ready":
             columns["suggested_checks"] = self._checks.suggested(repository_of(project), base)
@@ -233,7 +237,8 @@ class ProjectService:
         if archived is None:
             raise ProjectBusy
         # homes hold caches and copied sign-ins, which are recreated after unarchiving
-        self._workers.submit(lambda: self._homes.remove(project_id))
+        self._workers.submit(self._homes.remove, project_id)
+        self._workers.submit(self._sign_ins.remove, project_id)
         return archived
 
     def unarchive(self, project_id: str) -> Project:

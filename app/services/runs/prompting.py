@@ -19,8 +19,10 @@ from app.domain.agents.prompt_parts import (
 )
 from app.domain.agents.prompts import Brief, Prompt, continue_prompt, make_prompt
 from app.domain.issues import branch_of_issue
+from app.domain.projects.setting import OpenPr
 from app.domain.review.base_merges import read_merge
 from app.domain.review.sent import read_rows
+from app.domain.tracker.forges import ForgeKind
 from app.domain.words import Delivers, Depth
 from app.errors import ForgeUnavailable
 from app.records.projects.template_ledger import TemplateLedger
@@ -96,6 +98,7 @@ class Prompts:
             issue=run.issue,
             continues=continues,
             base=base,
+            target=run.branch_name,
             review=tuple(one.words for one in read_rows(run.review)) if run.review else (),
             merge=_merge_of(run) if run.merging else None,
         )
@@ -136,7 +139,7 @@ class Prompts:
         base = self._mirrors.origin_tip(repo, start) if self._mirrors.exists(repo) else None
         if change is not None:
             base = base or change.head_sha
-        brief = replace(checked.brief, branch=branch, base=base or "")
+        brief = replace(checked.brief, branch=branch, base=base or "", target=checked.branch)
         return self._on_change(brief, project, change)
 
     def _on_change(self, brief: Brief, project: Project, change: Change | None) -> Brief:
@@ -165,6 +168,7 @@ class Prompts:
             project=project.name,
             guide=self._guide(project, brief.base),
             instructions=project.instructions or "",
+            opens_with=_tool_of(project, brief),
         )
         if issue is None:
             return informed
@@ -222,6 +226,14 @@ class Prompts:
 def _merge_of(run: Run) -> MergeBrief | None:
     merge = read_merge(run.merging)
     return None if merge is None else MergeBrief(merge.base, merge.files)
+
+
+def _tool_of(project: Project, brief: Brief) -> str:
+    """Return the tool with which the agent opens its pull request, "" if Runyard opens it."""
+    is_new = brief.delivers is Delivers.CHANGE and brief.change is None
+    if not is_new or project.open_pr != OpenPr.AGENT or project.forge_id is None:
+        return ""
+    return "gh" if project.tracker == ForgeKind.GITHUB else "tea"
 
 
 def _round_of(run: Run) -> DeliveredRound:

@@ -120,7 +120,6 @@ def settings_in_words(
     fixed = [
         ("Origin", project.origin),
         ("Tracker", project.tracker),
-        ("Opens the change", project.open_pr),
         ("ID", project.id),
     ]
     if only_fixed and with_code:

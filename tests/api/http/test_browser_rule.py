@@ -40,6 +40,8 @@ VALUES: dict[str, Any] = {
     "allow": ["docker"],
     "toolchains": ["/opt/tools"],
     "limits": {"processes": 100},
+    "open_pr": "agent",
+    "pr_sign_in": "/srv/agents/gh",
     "origin": "https://example.org/moved.git",
 }
 SETTABLE = sorted(GUARDED & ProjectChange.model_fields.keys())

@@ -24,6 +24,7 @@ from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.tables import IssueComment
 from app.services.ports import ChangeOrder, Delivery, DiffStat, Forge, ForgeSilent, Repository, Said
 from tests.builders.rows import draft_project, opened_database, stores_on
+from tests.contracts.forges import server_side
 from tests.fakes.forges.github.twin import GithubTwin
 from tests.fakes.forges.hosted import Hosted
 from tests.fakes.forges.twin import ForgeTwin
@@ -188,6 +189,8 @@ FORGES: dict[str, Callable[[Path], Any]] = {
     "gitea": partial(TwinSide, "gitea"),
     "github": partial(TwinSide, "github"),
 }
+if server_side.is_named():
+    FORGES["server"] = server_side.ServerSide
 
 
 @pytest.fixture(params=FORGES, scope="module")

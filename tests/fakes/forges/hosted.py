@@ -80,6 +80,8 @@ class Hosted(HostedState):
             return NOT_FOUND
         if method == "PATCH":
             row |= body | {"updated_at": stamp()}
+            if body.get("state") == "closed":
+                self.close(number)
             return 201, row
         return 200, row
 
@@ -166,7 +168,8 @@ class Hosted(HostedState):
         if not body.get("title"):
             return 422, {"message": "[Title]: Required"}
         is_there = (row for row in self.pulls.values() if row["state"] == "open")
-        if any(row["head"]["label"] == branch for row in is_there):
+        targets = {(row["head"]["label"], row["base"]["ref"]) for row in is_there}
+        if (branch, body["base"]) in targets:
             return 409, {"message": "pull request already exists for these targets"}
         number = self.open(branch, body["base"], body["title"], body.get("body", ""), login)
         return 201, self.pulls[number]

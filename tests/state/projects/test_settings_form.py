@@ -25,7 +25,7 @@ SHOP = project_of(agent="script", agent_command=["make"], budget_seconds=7200, s
 # fields of PATCH that this form lacks: those with a button on the page, and unused ones
 CHECK = {"name": "tests", "command": ["make"], "timeout_seconds": 60, "required": True}
 ELSEWHERE = {
-    *("archived", "auto_enabled", "open_pr", "origin", "sandbox_notice", "suggested_checks"),
+    *("archived", "auto_enabled", "origin", "sandbox_notice", "suggested_checks"),
 }
 
 

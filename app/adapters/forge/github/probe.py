@@ -52,6 +52,8 @@ def version_of(http: httpx.Client, address: str) -> str | None:
     with http.stream("GET", f"{address}/api/v3/meta") as answer:
         if answer.status_code in (401, 403) and "x-github-request-id" in answer.headers:
             return "unknown"  # in private mode it tells nobody
+        if answer.status_code == 429 or answer.status_code >= 500:
+            raise ForgeSilent(f"it answered {answer.status_code}")
         if answer.status_code != 200:
             return None
         start = b"".join(start_of(answer, 1024**2))

@@ -11,6 +11,7 @@ from typing import Any
 from app.adapters.forge.client import Answer, NotThere
 from app.adapters.forge.gitea_rows import (
     Row,
+    is_agent,
     name_of,
     part_of,
     path_of,
@@ -128,7 +129,9 @@ class GithubReader:
         return frozenset(
             one["id"]
             for one in rows
-            if isinstance(one.get("id"), int) and part_of(one, "permissions").get("push") is True
+            if isinstance(one.get("id"), int)
+            and part_of(one, "permissions").get("push") is True
+            and not is_agent(repo, one)
         )
 
     def question(self, repo: Repository, query: str, **variables: Any) -> Row:

@@ -10,12 +10,14 @@ from urllib.parse import quote
 
 import structlog
 
+from app.adapters.forge.adoption import adopt, opened_of
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_requests import COMPUTED_AFTER, KNOWN_AFTER, MARKED_DRAFT
 from app.adapters.forge.gitea_rows import (
     DRAFT,
     Row,
     made_at,
+    moment_of,
     name_of,
     number_of,
     part_of,
@@ -35,6 +37,7 @@ from app.adapters.forge.github.rows import (
     state_of,
 )
 from app.domain.json.objects import is_array, is_object
+from app.domain.tracker.agent_requests import OpenedRequest
 from app.domain.tracker.forges import mark_of, runs_marked
 from app.services.ports import (
     Change,
@@ -93,6 +96,16 @@ class GithubRequests(GithubReader):
         rows: list[Row] = list(self.pulls(repo, state=state, head=f"{owner}:{branch}"))
         return [row for row in rows if branch_of(row) == branch]
 
+    def opened_on(self, repo: Repository, branch: str, *, since: datetime) -> list[OpenedRequest]:
+        """Return the open pull requests of a branch, and those that ended at `since` or later."""
+        earliest = self._cut(since)
+        rows = ((row, moment_of(row.get("updated_at"))) for row in self._on(repo, branch, "all"))
+        return [
+            opened_of(row, ending_of(row))
+            for row, touched in rows
+            if ending_of(row) == "open" or touched is None or touched >= earliest
+        ]
+
     def change(self, repo: Repository, number: int) -> Change | None:
         """Return one pull request, or None."""
         row = self.one(repo, f"/pulls/{number}")
@@ -137,6 +150,8 @@ class GithubRequests(GithubReader):
 
         GitHub lets one through for a branch and its base; the caller holds the branch.
         """
+        if order.adopts is not None:
+            return adopt(self, repo, order, delivery_of_row)
         known = self._request_of(repo, order) or self._post(repo, order)
         return delivery_of_row(known, order)
 

@@ -1,0 +1,82 @@
+"""Pull requests that agents opened themselves: read, and taken over as their runs' own."""
+
+# stands alone: both families of forges use it
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from app.adapters.forge.gitea_rows import DRAFT, Row, login_of, number_of, part_of, text_of
+from app.domain.tracker.agent_requests import OpenedRequest
+from app.domain.tracker.forges import mark_of, runs_marked
+from app.services.ports import ChangeOrder, Delivery, DiffStat, ForgeSilent, Repository
+
+
+class Requests(Protocol):
+    """The part of an adapter that reads and changes pull requests."""
+
+    def one(self, repo: Repository, below: str) -> Row | None:
+        """Return one thing, None if there is none."""
+        ...
+
+    def update_change(
+        self,
+        repo: Repository,
+        number: int,
+        *,
+        head_sha: str,
+        stat: DiffStat,
+        base_sha: str | None = None,
+        draft: bool | None = None,
+        note: str = "",
+    ) -> Delivery | None:
+        """Add the note and make it a draft or not; None if it is not open."""
+        ...
+
+    def close(self, repo: Repository, number: int, because: str) -> bool:
+        """Close a pull request with a comment."""
+        ...
+
+
+def opened_of(row: Row, state: str) -> OpenedRequest:
+    """Return the request of a row."""
+    return OpenedRequest(
+        number=number_of(row),
+        url=text_of(row, "html_url"),
+        state=state,
+        base=text_of(part_of(row, "base"), "ref"),
+        author=login_of(row),
+        head_sha=text_of(part_of(row, "head"), "sha"),
+        is_draft=bool(row.get("draft") or DRAFT.match(text_of(row, "title"))),
+        runs=runs_marked(text_of(row, "body")),
+    )
+
+
+def adopt(
+    forge: Requests,
+    repo: Repository,
+    order: ChangeOrder,
+    delivery_of: Callable[[Row, ChangeOrder], Delivery],
+) -> Delivery:
+    """Give the request of an order its run's mark, and close its doubles. Raises ForgeSilent.
+
+    Safe to repeat. One that has ended meanwhile is returned as it is.
+    """
+    number = order.adopts or 0
+    row = forge.one(repo, f"/pulls/{number}")
+    if row is None:
+        raise ForgeSilent(f"pull request #{number} is gone")
+    is_marked = order.run_id in runs_marked(text_of(row, "body"))
+    updated = forge.update_change(
+        repo,
+        number,
+        head_sha=order.head_sha,
+        stat=order.stat,
+        draft=order.draft,
+        note="" if is_marked else f"{order.body}\n\n{mark_of(order.run_id)}",
+    )
+    for double in order.doubles:
+        forge.close(repo, double, f"Opened twice by accident: #{number} is the one.")
+    return updated or replace(delivery_of(row, order), kind="pull_request")
