@@ -75,8 +75,7 @@ def pick_adapters(settings: Settings, tracker: TrackerLedger, forges: ForgeLedge
     sandbox = _sandbox(settings)
     homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
     sign_ins = ForgeSignIns(lent := root / "forge-sign-ins", os.environ)
-    secrets = _secrets(settings, agents, homes, registry)
-    secrets.add(lambda: sign_ins.secrets() if lent.is_dir() else ())
+    secrets = _secrets(settings, agents, homes, registry, _lent_tokens(sign_ins, lent))
     machine, records = _machine(settings, git), root / "records"
     instance = machine.here.instance
     return Adapters(
@@ -120,11 +119,20 @@ def _identity_provider(settings: Settings) -> OpenIdProvider | None:
     return OpenIdProvider(*told, lambda: datetime.now(UTC))
 
 
+def _lent_tokens(sign_ins: ForgeSignIns, lent: Path) -> Callable[[], tuple[Secret, ...]]:
+    # most servers lend none: then no start of a run asks
+    return lambda: sign_ins.secrets() if lent.is_dir() else ()
+
+
 def _secrets(
-    settings: Settings, agents: AgentPresets, homes: PrivateHomes, registry: ForgeRegistry
+    settings: Settings,
+    agents: AgentPresets,
+    homes: PrivateHomes,
+    registry: ForgeRegistry,
+    lent: Callable[[], tuple[Secret, ...]],
 ) -> SecretValues:
     return SecretValues(
-        agents.secrets, homes.secrets, lambda: _own_secrets(settings), lambda: registry.tokens
+        agents.secrets, homes.secrets, lambda: _own_secrets(settings), lambda: registry.tokens, lent
     )
 
 
