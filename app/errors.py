@@ -346,6 +346,12 @@ class RateLimited(Refusal):
     code, status = "rate_limited", 429
 
 
+class NoPlaces(Refusal):
+    """The limit allows nothing of this, now or later."""
+
+    code, status = "rate_limited", 429
+
+
 class BatchOverQuota(Refusal):
     """This batch has more items than the limit of batches allows."""
 

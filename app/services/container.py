@@ -92,7 +92,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     base = system.build(context)
     of_people = people.build(context, base)
     approving = approvals.build(context, base)
-    limiting = limits.build(context, base)
+    limiting = limits.build(context, base, of_people)
     running = runs.build(context, base, limiting)
     notifying = notifications.build(context, base, of_people)
     living = lifecycle.build(context, base, limiting, running)

@@ -16,6 +16,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from app.api.http.dependencies import require_role
 from app.api.http.gate import visitor_of
 from app.api.schemas import (
     AlertOut,
@@ -38,9 +39,11 @@ from app.api.schemas import (
     TroubleOut,
 )
 from app.api.schemas.inbox import InboxCounts
+from app.api.schemas.people import PeopleQuotas, PersonQuotaOut
 from app.api.schemas.system import SubscriptionBody, SubscriptionOut, SubscriptionsOut
 from app.api.views import quota_out
 from app.domain.formatting import iso
+from app.domain.people.roles import Role
 from app.domain.review.inbox import counts_of, mark_of
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Status
@@ -232,6 +235,12 @@ def _quota_routes(services: Services) -> APIRouter:
         window = services.listing.window(person_id, now)
         return quota_out(window, window.retry_after(now))
 
+    @router.get("/quota/people")
+    def people_quotas(request: Request) -> PeopleQuotas:
+        """The quota windows of everybody in your organisation; for admins."""
+        require_role(services, request, "read_people", None)
+        return _people_quotas(services, visitor_of(request))
+
     @router.get("/quota/batches")
     def batch_quota(request: Request) -> QuotaOut:
         """The caller's batch quota window, counted in items; `retry_after` is for one item."""
@@ -247,6 +256,26 @@ def _quota_routes(services: Services) -> APIRouter:
         return ConcurrencyOut(active=active, max=project.max_concurrency)
 
     return router
+
+
+def _people_quotas(services: Services, visitor: Visitor) -> PeopleQuotas:
+    found = services.people_quotas.all(visitor.organisation_id, services.clock())
+    items = [
+        PersonQuotaOut(
+            person_id=one.person.id,
+            name=one.person.shown_name,
+            role=Role(one.role),
+            own_limit=one.person.run_quota,
+            limit=window.limit,
+            limit_of=window.limit_of,
+            used=window.used,
+            remaining=window.remaining,
+            reset_at=window.reset_at,
+            free_at=window.free_at,
+        )
+        for one, window in found
+    ]
+    return PeopleQuotas(items=items, window_seconds=services.quota.seconds)
 
 
 def doctor_out(services: Services, look: Look) -> DoctorOut:

@@ -70,7 +70,7 @@ class OrganisationPanel:
 
     async def _rename(self) -> None:
         own, name = self._session.system.organisation_id, str(self._name.control.value or "")
-        rename = partial(self._session.api.rename_organisation, own, name)
+        rename = partial(self._session.api.change_organisation, own, name=name)
         done, _ = await self._desk.ask(rename, {"name": self._name})
         if done:
             self._session.notify("The organisation was renamed.")

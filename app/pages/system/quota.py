@@ -155,7 +155,8 @@ class QuotaScreen:
 
 def banner_html(quota: QuotaOut, now: datetime) -> str:
     """Return the run form's quota banner; empty while more than a tenth is left."""
-    banner = quota_banner(limit=quota.limit, remaining=quota.remaining, reset_at=quota.reset_at)
+    free_at = quota.free_at or quota.reset_at
+    banner = quota_banner(limit=quota.limit, remaining=quota.remaining, reset_at=free_at)
     if banner is None:
         return ""
     words, tone = quota_words_html(banner, now)

@@ -49,7 +49,7 @@ def build(context: Context, system: SystemServices) -> PeopleServices:
     return PeopleServices(
         accounts=accounts,
         directory=directory,
-        people=People(people, sessions, accounts, directory),
+        people=People(people, sessions, accounts, directory, context.adapters.agents.names),
         sign_ins=SignInService(ledger, accounts, key, Throttle(), Passwords()),
         tokens=Tokens(people, directory, secrets.token_bytes),
         audit=AuditService(stores, system.outbox.catch_up, keep_days=settings.audit_days),

@@ -17,6 +17,7 @@ from app.domain.words import Status
 from app.errors import (
     BeingReleased,
     ConcurrencyLimit,
+    NoPlaces,
     NotFound,
     Parked,
     RateLimited,
@@ -148,11 +149,10 @@ class AcceptService:
         applies to every run of the project.
         """
         project = self._prechecks.project(project_id)
-        if (
-            requester.is_charged
-            and (window := self._places.window(requester.person_id, now)).free_at
-        ):
-            raise refusal_of(window, now)
+        if requester.is_charged:
+            window = self._places.window(requester.person_id, now)
+            if not window.fits:
+                raise refusal_of(window, now)
         if project.approve_start:
             return  # until it is approved it takes no place
         if not self._has_room(project.id, project.max_concurrency):
@@ -305,7 +305,7 @@ class AcceptService:
             for still in ready.stills:
                 still(tx, project)
 
-    def _answer_full(self, full: RateLimited, ready: _Ready, now: datetime) -> Accepted:
+    def _answer_full(self, full: RateLimited | NoPlaces, ready: _Ready, now: datetime) -> Accepted:
         # same order of checks as in the transaction: twins and replays come before the quota
         if ready.sent is None:
             with self._runs.stores.looking() as session:

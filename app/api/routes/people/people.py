@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 
 from app.api.http.dependencies import own_address, require_role
@@ -15,6 +17,7 @@ from app.api.schemas.people import (
     InvitedOut,
     NewPassword,
     NewPerson,
+    OrganisationChange,
     OrganisationName,
     OrganisationOut,
     Organisations,
@@ -32,6 +35,8 @@ from app.services.container import Services
 from app.services.people.people import Invitation
 from app.services.rows import Member
 
+_LIMITS = {"run_quota", "batch_quota", "agents"}
+_ROLE_LIMITS = ("run_quotas", "batch_quotas")
 OTHERS_NAME = "People set their names themselves."
 NEEDS_BROWSER = "Do this in the browser: a token cannot prove who you are."
 
@@ -64,10 +69,15 @@ def _organisation_routes(services: Services) -> APIRouter:
         return OrganisationOut.model_validate(added)
 
     @router.patch("/organisations/{organisation_id}")
-    def rename(request: Request, organisation_id: str, body: OrganisationName) -> OrganisationOut:
-        """Rename an organisation."""
-        renamed = desk.rename_organisation(visitor_of(request), organisation_id, body.name)
-        return OrganisationOut.model_validate(renamed)
+    def change(request: Request, organisation_id: str, body: OrganisationChange) -> OrganisationOut:
+        """Rename an organisation, or limit the runs and batch items of people with a role."""
+        given = body.model_dump(exclude_none=True, include=set(_ROLE_LIMITS))
+        # null takes a role's limit away, so that it must not be left out
+        limits = {name: getattr(body, name) for name in given}
+        changed = desk.change_organisation(
+            visitor_of(request), organisation_id, name=body.name, limits=limits
+        )
+        return OrganisationOut.model_validate(changed)
 
     return router
 
@@ -116,11 +126,14 @@ def _person_routes(services: Services) -> APIRouter:
 
     @router.patch("/people/{person_id}")
     def change(request: Request, person_id: str, body: PersonChange) -> PersonOut:
-        """Change a person's roles, disable or enable them, or change your own name."""
-        by = visitor_of(request)
+        """Change a person's roles or limits, disable or enable them, or change your own name."""
+        by, limits = visitor_of(request), _limits_in(body)
         if person_id in (ME, by.person_id):
             if {"role", "projects", "disabled"} & body.model_fields_set:
                 raise Forbidden(OWN_ROLE)
+            if limits:
+                require_role(services, request, "change_person", None)
+                desk.change(by, ME, services.clock(), limits=limits)
             if body.name is not None:
                 services.sign_ins.rename(by.person_id, body.name)
             return person_out(desk.find(by, ME))
@@ -133,6 +146,7 @@ def _person_routes(services: Services) -> APIRouter:
             role=body.role,
             projects=body.projects,
             is_disabled=body.disabled,
+            limits=limits,
         )
         return person_out(changed)
 
@@ -214,6 +228,14 @@ def _own_routes(services: Services, cookie: str) -> APIRouter:
     return router
 
 
+def _limits_in(body: PersonChange) -> dict[str, Any]:
+    """Return the limits of a change by column; without agents, any may be started."""
+    limits = {name: getattr(body, name) for name in _LIMITS & body.model_fields_set}
+    if "agents" in limits:
+        limits["agents"] = sorted(set(limits["agents"] or ()))
+    return limits
+
+
 def person_out(member: Member) -> PersonOut:
     """Build a person as the API returns them."""
     person = member.person
@@ -227,6 +249,9 @@ def person_out(member: Member) -> PersonOut:
         disabled=person.disabled_at is not None,
         can_sign_in=person.password_hash is not None or person.oidc_subject is not None,
         asks_for_code=person.totp_since is not None,
+        run_quota=person.run_quota,
+        batch_quota=person.batch_quota,
+        agents=person.agents,
         created_at=person.created_at,
     )
 
