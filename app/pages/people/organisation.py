@@ -12,6 +12,7 @@ from app.pages.components.countdown import day_html
 from app.pages.components.fields import text_field
 from app.pages.components.markup import clean, plain_html
 from app.pages.components.testids import testid
+from app.pages.people.limits import RoleLimits
 from app.pages.people.proof import Desk
 from app.pages.shell.page_session import PageSession
 
@@ -37,6 +38,9 @@ class OrganisationPanel:
                 ui.element("span").classes("sp")
                 kind = "" if self._adds else "pri"
                 button("Rename", self._rename, kind=kind, mark="organisation-rename")
+        mine = next((one for one in seen if one.id == own), None)
+        if mine is not None and session.may("change_organisation"):
+            RoleLimits(session, mine, self._desk)
         if self._adds:
             self._draw_others()
             self._show(seen)
