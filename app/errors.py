@@ -268,6 +268,12 @@ class AgentUnavailable(Refusal):
     code = "agent_unavailable"
 
 
+class AgentNotAllowed(Refusal):
+    """This agent may not be started here."""
+
+    code, status = "agent_not_allowed", 403
+
+
 class SandboxNotHere(Refusal):
     """This sandbox level is not available on this machine."""
 

@@ -93,7 +93,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     of_people = people.build(context, base)
     approving = approvals.build(context, base)
     limiting = limits.build(context, base, of_people)
-    running = runs.build(context, base, limiting)
+    running = runs.build(context, base, of_people, limiting)
     notifying = notifications.build(context, base, of_people)
     living = lifecycle.build(context, base, limiting, running)
     tracking = tracker.build(context, base, approving, living)

@@ -171,7 +171,9 @@ def routes(services: Services) -> APIRouter:
 
 def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
     names, own = services.directory.organisation_names, visitor.organisation_id
-    general = deeds_of(visitor)
+    general, agents = deeds_of(visitor), services.directory.agents
+    if agents is None:
+        agents = _known(services.directory.read_agents)
     more = {one: deeds_of(visitor, one) for one in visitor.project_roles}
     return {
         "person": visitor.name,
@@ -179,6 +181,7 @@ def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
         "role": visitor.role,
         "organisation": names.get(own, own),
         "organisation_id": visitor.organisation_id,
+        "agents": list((agents or {}).get(visitor.person_id, ())),
         "may": general,
         "may_in": {one: its for one, its in more.items() if its != general},
     }

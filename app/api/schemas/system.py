@@ -156,6 +156,10 @@ class SystemOut(Answer):
     organisation: str = Field(description="The name of your organisation.")
     organisation_id: str
     may: list[str] = Field(description="The deeds that you may do in the organisation.")
+    agents: list[str] = Field(
+        default_factory=list[str],
+        description="The only agents that you may start; empty for any.",
+    )
     may_in: dict[str, list[str]] = Field(
         description="The same by project id, for projects where your role is a higher one."
     )

@@ -18,6 +18,7 @@ from app.pages.shell.page_session import PageSession
 from app.state.people.people_board import ROLES, PersonRow, read_limit
 
 OF_PERSON = "Empty for the limit of the role, or else of the server. 0 allows none."
+OF_AGENTS = "The only ones that this person may start, such as claude, codex. Empty for any."
 OF_ROLES = (
     "How many runs each person with a role may start in the quota's window. Empty for the server's "
     "limit; 0 allows none. A person's own limit, under People, goes before the role's."
@@ -38,9 +39,12 @@ class LimitsDialog:
             self._desk = Desk(session)
             runs = text_field("Runs in the quota's window", hint=OF_PERSON, mark="person-run-quota")
             items = text_field("Batch items", hint=OF_PERSON, mark="person-batch-quota")
-            self._fields = {"run_quota": runs, "batch_quota": items}
-            for field in self._fields.values():
+            self._numbers = {"run_quota": runs, "batch_quota": items}
+            self._agents = text_field("Agents", hint=OF_AGENTS, mark="person-agents")
+            self._fields = {**self._numbers, "agents": self._agents}
+            for field in self._numbers.values():
                 field.control.props("inputmode=numeric")
+            for field in self._fields.values():
                 field.control.on("keydown.enter", self._save)
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
@@ -55,13 +59,16 @@ class LimitsDialog:
         for name, limit in (("run_quota", row.run_quota), ("batch_quota", row.batch_quota)):
             self._fields[name].clear()
             self._fields[name].show("" if limit is None else str(limit))
+        self._agents.clear()
+        self._agents.show(", ".join(row.agents))
         self._dialog.open()
 
     async def _save(self) -> None:
-        row, limits = self._row, read_fields(self._fields)
+        row, limits = self._row, read_fields(self._numbers)
         if row is None or limits is None:
             return
-        change = partial(self._session.api.change_person, row.id, **limits)
+        agents = str(self._agents.control.value or "").replace(",", " ").split()
+        change = partial(self._session.api.change_person, row.id, **limits, agents=agents)
         done, _ = await self._desk.ask(change, self._fields)
         if done:
             self._dialog.close()

@@ -186,6 +186,8 @@ def person_html(row: PersonRow) -> str:
     facts = [plain_html(row.email)] if row.email and row.email != row.name else []
     if row.run_quota is not None:
         facts.append(f"at most {counted(row.run_quota, 'run')}" if row.run_quota else "no runs")
+    if row.agents:
+        facts.append(f"only {plain_html(', '.join(row.agents))}")
     told = f'<span class="sub">{" · ".join(facts)}</span>' if facts else ""
     return f'<div class="line"><b class="name">{plain_html(row.name)}</b>{you}{pill}</div>{told}'
 

@@ -14,7 +14,7 @@ from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import AccountHoldOut, PeopleQuotas, PersonQuotaOut, QuotaOut
 from app.domain.formatting import iso
 from app.domain.ids import shorten
-from app.domain.quota import Counted, quota_banner
+from app.domain.quota import Counted, LimitOf, quota_banner
 from app.domain.text.durations import span_words
 from app.domain.usage_limits import STAND_LABELS
 from app.pages.components.banners import limits_html, own_limit_html, quota_words_html
@@ -28,6 +28,11 @@ from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection
 from app.state.system.boards import Occupied, QuotaBoard
 
+LIMIT_WORDS = {
+    LimitOf.PERSON: "of the person",
+    LimitOf.ROLE: "of the role",
+    LimitOf.SERVER: "of the server",
+}
 PEOPLE_NOTE = (
     'Limits of people are set under <a href="/settings?tab=people">People</a>, those of roles '
     'under <a href="/settings?tab=organisation">Organisation</a>.'
@@ -142,7 +147,9 @@ class QuotaScreen:
         self._holds = AccountHolds(session, self._look)
         ui.html("Open runs per project", sanitize=clean, tag="h2").classes("above")
         self._busy = testid(ui.html("", sanitize=clean), "quota-projects")
-        self._everybody = testid(ui.html("", sanitize=clean).classes("above"), "quota-people")
+        if board.people is not None:
+            ui.html("Everybody", sanitize=clean, tag="h2").classes("above")
+        self._everybody = testid(ui.html("", sanitize=clean), "quota-people")
         # the end of a countdown publishes no event; the browser's clock may be ahead
         for card in (self._banner, self._next, self._batches, self._everybody):
             card.on("over", lambda: ui.timer(0.5, self._look, once=True))
@@ -232,11 +239,11 @@ def people_html(people: PeopleQuotas, now: datetime) -> str:
     """Return everybody's runs of their limit, and when a full window has room again."""
     head = "".join(
         f'<th scope="col">{words}</th>'
-        for words in ("Person", "Role", "Runs", "Used", "Limit of", "Free again")
+        for words in ("Person", "Role", "Runs", "Used", "Limit", "Free again")
     )
     rows = "".join(_person_html(one, now) for one in people.items)
     return (
-        f'<h2 class="above">Everybody</h2><p class="sub said">{PEOPLE_NOTE}</p><div class="wrap">'
+        f'<p class="sub said">{PEOPLE_NOTE}</p><div class="wrap">'
         f'<table class="t fold"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
@@ -245,14 +252,14 @@ def _person_html(one: PersonQuotaOut, now: datetime) -> str:
     path = f"/audit?{urlencode({'person': one.person_id})}"
     free = ""
     if one.remaining == 0:
-        free = until_html(one.free_at, now) if one.free_at else "never"
+        free = f"free in {until_html(one.free_at, now)}" if one.free_at else "never free"
     return (
         f'<tr data-testid="quota-person" data-id="{text(one.person_id)}">'
         f'<td class="named"><a href="{text(path)}">{plain_html(one.name)}</a></td>'
         f'<td class="sub">{text(one.role.value)}</td>'
         f'<td class="num tight">{one.used} / {one.limit}</td>'
         f'<td class="roomy">{_gauge(one.used, one.limit, f"Runs of {plain(one.name)}")}</td>'
-        f'<td class="sub">{text(one.limit_of.value)}</td><td class="sub tight">{free}</td></tr>'
+        f'<td class="sub">{LIMIT_WORDS[one.limit_of]}</td><td class="sub tight">{free}</td></tr>'
     )
 
 

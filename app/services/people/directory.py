@@ -16,6 +16,7 @@ from app.services.people.visitor import Visitor
 
 # by person id and by what they count
 Limits = Mapping[str, Mapping[Counted, SetLimits]]
+Agents = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class _Known:
     projects: Mapping[str, str]
     people: Mapping[str, Standing]
     limits: Limits
+    agents: Agents
     names: Mapping[str, str]
     of: Mapping[str, frozenset[str]]
 
@@ -49,6 +51,8 @@ class Directory:
         self.organisation_names: Mapping[str, str] = {}
         # those of people who have any; None from a change of people to the next reading
         self.limits: Limits | None = None
+        # the only agents of people who may not start any; None as above
+        self.agents: Agents | None = None
         self._changes = 0
         feed.subscribe(self._on_change, (ProjectNamed, PeopleChanged, FeedBroke))
 
@@ -99,10 +103,9 @@ class Directory:
         """Return the limits that are set for people and their roles."""
         return self._read().limits
 
-    def agents_of(self, person_id: str) -> tuple[str, ...]:
-        """Return the only agents that a person may start, empty for any."""
-        standing = self._read().people.get(person_id)
-        return standing.agents if standing else ()
+    def read_agents(self) -> Agents:
+        """Return the only agents that people may start, of those who may not start any."""
+        return self._read().agents
 
     def knows(self, person_id: str, project_id: str) -> bool:
         """Return True if this person is not disabled and may know of this project."""
@@ -132,7 +135,7 @@ class Directory:
             self._is_stale = changes != self._changes
             self.names, self.organisation_names = fresh.names, fresh.organisations
             if not self._is_stale:
-                self.limits = fresh.limits
+                self.limits, self.agents = fresh.limits, fresh.agents
             self.is_alone = not self._is_stale and len(fresh.organisations) == 1
         return fresh
 
@@ -151,6 +154,7 @@ class Directory:
                 for person_id, its in people.items()
                 if (limits := _limits(its, places.get(its.organisation_id)))
             },
+            agents={person_id: its.agents for person_id, its in people.items() if its.agents},
             names=self._ledger.all_names(),
             of={one: frozenset(its) for one, its in of.items()},
         )
@@ -158,7 +162,7 @@ class Directory:
     def _on_change(self, told: Numbered) -> None:
         with self._lock:
             if not isinstance(told.change, ProjectNamed):
-                self.limits = None
+                self.limits = self.agents = None
             self._changes += 1
             self._is_stale, self.is_alone = True, False
 

@@ -15,7 +15,7 @@ from app.records.tables import Run
 # settings that run as code on this machine, those of the sandbox around it, and where work goes
 GUARDED = frozenset(
     {
-        *("agent", "agent_command", "setup_command", "checks", "owner_hooks"),
+        *("agent", "allowed_agents", "agent_command", "setup_command", "checks", "owner_hooks"),
         *("sandbox", "network", "allowed_hosts", "allow", "toolchains", "limits"),
         "origin",
     }

@@ -190,7 +190,7 @@ class AcceptService:
             return Accepted(replayed, True)
         project = opened(facts)
         limit = self._prechecks.limit(project, order, now) if facts.is_any_held else None
-        checked = self._prechecks.order(project, order, limit)
+        checked = self._prechecks.order(project, order, limit, requester.person_id)
         ready = self._ready(order, requester, project, checked, now)
         ready = replace(ready, stills=(*ready.stills, *filter(None, [still])), also=also)
         run = ready.run
@@ -211,7 +211,7 @@ class AcceptService:
         """
         checks = self._prechecks.only_reading()
         project = checks.project(order.project_id)
-        checked = checks.order(project, order, None)
+        checked = checks.order(project, order, None, requester.person_id)
         ready = self._ready(order, requester, project, checked, now)
         with self._runs.stores.looking() as session:
             is_known = ready.sent and self._keys.known_in(session, ready.sent, now) is not None

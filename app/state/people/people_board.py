@@ -40,6 +40,7 @@ class PersonRow:
     state: str
     run_quota: int | None = None
     batch_quota: int | None = None
+    agents: tuple[str, ...] = ()
 
     @property
     def is_invitable(self) -> bool:
@@ -60,6 +61,7 @@ def rows_of(people: Sequence[PersonOut], person_id: str) -> list[PersonRow]:
             state=_state(one),
             run_quota=one.run_quota,
             batch_quota=one.batch_quota,
+            agents=tuple(one.agents),
         )
         for one in people
     ]

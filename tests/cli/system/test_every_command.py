@@ -113,6 +113,7 @@ COMMANDS: dict[str, list[str]] = {
     "users link": ["{person}", "--json"],
     "users role": ["{person}", "user", "--in", "mill=operator", "--json"],
     "users quota": ["{person}", "20", "--json"],
+    "users agents": ["{person}", "script", "--json"],
     "users disable": ["{person}", "--json"],
     "users enable": ["{person}", "--json"],
     "organisations list": ["--json"],

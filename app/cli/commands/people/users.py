@@ -47,6 +47,8 @@ def register(app: typer.Typer) -> None:
         "runyard users quota bo@example.com 20", "runyard users quota bo@example.com default"
     )
     users.command("quota", epilog=quota_example)(set_quota)
+    agents_example = example("runyard users agents bo@example.com claude codex")
+    users.command("agents", epilog=agents_example)(set_agents)
     users.command("disable", epilog=example("runyard users disable bo@example.com"))(disable)
     users.command("enable", epilog=example("runyard users enable bo@example.com"))(enable)
     app.add_typer(users, name="users")
@@ -151,6 +153,26 @@ def set_quota(
     noun = "batch item" if batches else "run"
     words = f"may start {places} {noun}{'' if places == 1 else 's'} in the quota's window"
     out().print(f"{changed['name']} {'has no limit set' if places is None else words}.")
+
+
+def set_agents(
+    who: Who,
+    agents: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="AGENT...", help="The only agents; none for any.", show_default=False
+        ),
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Limit which agents a person may start; without a name, any."""
+    server = connect(data_dir)
+    changed = server.ask(people_calls.change_person(_id_of(server, who), agents=agents or []))
+    if json_only:
+        print_json(changed)
+        return
+    out().print(f"{changed['name']} may start {', '.join(changed['agents']) or 'any agent'}.")
 
 
 def disable(who: Who, json_only: Json = False, data_dir: DataDir = None) -> None:
