@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from app.records.tables.people import DEFAULT_ORGANISATION
 from tests.drivers.people import Town, open_town
+from tests.drivers.query_plans import statements_of
 
 MORE = {"depth_level": "quick", "target_framework": "auto", "delay": 7200}
 
@@ -163,6 +165,22 @@ async def test_an_admin_sees_everybodys_quota_and_nobody_else_does(town: Town) -
     assert answer["window_seconds"] == 3600
     for person in (anna, zoe):
         assert (await person.get("/api/v1/quota/people")).status_code == 403
+
+
+async def test_everybodys_quota_costs_as_much_for_many_people_as_for_two(town: Town) -> None:
+    shop, desk = Shop(town), town.plane.services.people_quotas
+    for number in range(2):
+        await town.invite(shop.admin, f"p{number}@x.org", role="user")
+    await shop.start(shop.admin)
+    town.plane.services.directory.load()
+    few = statements_of(lambda: desk.all(DEFAULT_ORGANISATION, town.plane.clock()))
+    for number in range(2, 40):
+        await town.invite(shop.admin, f"p{number}@x.org", role="user")
+    town.plane.services.directory.load()
+    many = statements_of(lambda: desk.all(DEFAULT_ORGANISATION, town.plane.clock()))
+    assert len(few) == len(many) == 3
+    counted = [one for one in desk.all(DEFAULT_ORGANISATION, town.plane.clock()) if one[1].used]
+    assert len(counted) == 1
 
 
 async def test_only_admins_set_limits_not_even_on_themselves(town: Town) -> None:

@@ -71,9 +71,8 @@ def _organisation_routes(services: Services) -> APIRouter:
     @router.patch("/organisations/{organisation_id}")
     def change(request: Request, organisation_id: str, body: OrganisationChange) -> OrganisationOut:
         """Rename an organisation, or limit the runs and batch items of people with a role."""
-        given = body.model_dump(exclude_none=True, include=set(_ROLE_LIMITS))
-        # null takes a role's limit away, so that it must not be left out
-        limits = {name: getattr(body, name) for name in given}
+        given = {name: getattr(body, name) for name in _ROLE_LIMITS}
+        limits = {name: its for name, its in given.items() if its is not None}
         changed = desk.change_organisation(
             visitor_of(request), organisation_id, name=body.name, limits=limits
         )
