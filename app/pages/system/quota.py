@@ -146,7 +146,7 @@ class QuotaScreen:
         self._look = session.looker(lambda: ask_board(session), self._show)
         self._holds = AccountHolds(session, self._look)
         ui.html("Open runs per project", sanitize=clean, tag="h2").classes("above")
-        self._busy = testid(ui.html("", sanitize=clean), "quota-projects")
+        self._busy = testid(ui.html("", sanitize=clean).classes("lists"), "quota-projects")
         if board.people is not None:
             ui.html("Everybody", sanitize=clean, tag="h2").classes("above")
         self._everybody = testid(ui.html("", sanitize=clean), "quota-people")
