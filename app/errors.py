@@ -268,6 +268,12 @@ class AgentUnavailable(Refusal):
     code = "agent_unavailable"
 
 
+class AgentNotAllowed(Refusal):
+    """This agent may not be started here."""
+
+    code, status = "agent_not_allowed", 403
+
+
 class SandboxNotHere(Refusal):
     """This sandbox level is not available on this machine."""
 
@@ -342,6 +348,12 @@ class NotDiscarded(Refusal):
 
 class RateLimited(Refusal):
     """Rate limit reached."""
+
+    code, status = "rate_limited", 429
+
+
+class NoPlaces(Refusal):
+    """The limit allows nothing of this, now or later."""
 
     code, status = "rate_limited", 429
 

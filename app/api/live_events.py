@@ -143,6 +143,8 @@ class _Rows:
                     # only pages get these, and pages are limited by no project
                     return NO_PLACE
                 project_id = self.services.listing.project_of(change.run_id) or ""
+            case QuotaChanged(person_id=""):
+                return NO_PLACE  # the counters, or a role's limit: it names nobody
             case QuotaChanged() | SubscriptionsChanged() | ItemsRead():
                 is_known = directory.is_alone
                 return NO_PLACE if is_known else (directory.of_person(change.person_id) or "", None)

@@ -227,6 +227,8 @@ def quota_out(window: QuotaWindow, retry_after: int | None) -> QuotaOut:
         remaining=window.remaining,
         used=window.used,
         window_seconds=window.seconds,
+        limit_of=window.limit_of,
         reset_at=window.reset_at,
+        free_at=window.free_at,
         retry_after=retry_after,
     )

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from app.adapters.sandbox.machine import MachineSandbox
 from app.adapters.supervisor.kernel import hide_memory
 from app.config import Settings
 from app.domain.notifications import secrets_of_receiver
-from app.domain.quota import Counted, WindowRule
+from app.domain.quota import Counted
 from app.domain.secret_masks import Secret, secret_in
 from app.folder_locks import LINK_LOCK, holder_of
 from app.records.database.database import Database, DatabaseSilent
@@ -209,11 +209,8 @@ def _pick_counters(settings: Settings) -> RedisWindows | None:
     # imported only if used: it takes as long to load as a page takes to draw
     from app.adapters.counters.redis_windows import RedisWindows
 
-    rules = {
-        Counted.RUNS: WindowRule(settings.run_quota, settings.run_window),
-        Counted.BATCHES: WindowRule(settings.batch_quota, settings.batch_window),
-    }
-    return RedisWindows(settings.redis_url, rules)
+    seconds = {Counted.RUNS: settings.run_window, Counted.BATCHES: settings.batch_window}
+    return RedisWindows(settings.redis_url, seconds)
 
 
 def _pick_sets(settings: Settings) -> RedisSets | None:

@@ -1,4 +1,4 @@
-"""The display of run quotas: levels, names of limits, and the banner on new runs."""
+"""Run quotas: whose limit holds for a person, its name on screens, and the banner on new runs."""
 
 from __future__ import annotations
 
@@ -23,24 +23,79 @@ class Counted(StrEnum):
     BATCHES = "batches"
 
 
-SET_BY = {Counted.RUNS: "RUNYARD_RUN_QUOTA", Counted.BATCHES: "RUNYARD_BATCH_QUOTA"}
+class LimitOf(StrEnum):
+    """The level that a limit is set for; the first that is set holds."""
+
+    PERSON = "person"
+    ROLE = "role"
+    SERVER = "server"
+
+
+@dataclass(frozen=True)
+class QuotaLimit:
+    """The places that a person has in a window, and the level that sets them; 0 means none."""
+
+    places: int
+    of: LimitOf = LimitOf.SERVER
+
+
+@dataclass(frozen=True)
+class SetLimits:
+    """The limits that an admin set for a person and for their role; None where none is set."""
+
+    own: int | None = None
+    of_role: int | None = None
+
+    def over(self, default: int) -> QuotaLimit:
+        """Return the limit that holds: the person's, else the role's, else the server's."""
+        if self.own is not None:
+            return QuotaLimit(self.own, LimitOf.PERSON)
+        if self.of_role is not None:
+            return QuotaLimit(self.of_role, LimitOf.ROLE)
+        return QuotaLimit(default)
+
+
+# the highest limit that an admin can set
+MOST_PLACES = 1_000_000
+LIMIT_PROBLEM = (
+    f"A limit is a whole number from 0 (none may be started) to {MOST_PLACES:,}; leave it empty "
+    "for the limit of the role or the server."
+)
+_SERVER_SETTINGS = {Counted.RUNS: "RUNYARD_RUN_QUOTA", Counted.BATCHES: "RUNYARD_BATCH_QUOTA"}
+_SET_IN = {LimitOf.PERSON: "Settings → People", LimitOf.ROLE: "Settings → Organisation"}
+_OWNERS = {
+    LimitOf.PERSON: "Your limit",
+    LimitOf.ROLE: "The limit of your role",
+    LimitOf.SERVER: "Runyard's own limit",
+}
 _NOUNS = {Counted.RUNS: "run", Counted.BATCHES: "batch item"}
 _SPANS = {60: "a minute", 3600: "an hour", 86400: "a day"}
 
 
-def own_limit(counted: Counted, limit: int, seconds: int) -> str:
-    """Describe a limit as Runyard's: `Runyard's own limit: 100 runs an hour`."""
+def set_in(counted: Counted, of: LimitOf) -> str:
+    """Return where a limit is set: a page, or a setting of the server."""
+    return _SET_IN.get(of, _SERVER_SETTINGS[counted])
+
+
+def limit_words(counted: Counted, limit: int, seconds: int) -> str:
+    """Return a limit in words: `100 runs an hour`."""
+    if limit == 0:
+        return f"no {_NOUNS[counted]}s"
     things = _NOUNS[counted] if limit == 1 else f"{_NOUNS[counted]}s"
-    within = _SPANS.get(seconds, f"in {minutes_words(seconds)}")
-    return f"Runyard's own limit: {limit} {things} {within}"
+    return f"{limit} {things} {_SPANS.get(seconds, f'in {minutes_words(seconds)}')}"
 
 
-@dataclass(frozen=True)
-class WindowRule:
-    """A sliding window: at most `limit` units in any `seconds`."""
+def own_limit(counted: Counted, limit: int, seconds: int, of: LimitOf = LimitOf.SERVER) -> str:
+    """Describe whose limit it is: `Your limit: 20 runs an hour`."""
+    return f"{_OWNERS[of]}: {limit_words(counted, limit, seconds)}"
 
-    limit: int
-    seconds: int
+
+def no_places(counted: Counted, limit: int, of: LimitOf) -> str:
+    """Return the sentence for somebody whose window never holds what they ask for."""
+    owner = _OWNERS[of].lower() if of is not LimitOf.SERVER else "Runyard's own limit"
+    if limit == 0:
+        return f"You may start no {_NOUNS[counted]}s: {owner} is 0."
+    return f"You may start at most {limit} {_NOUNS[counted]}s: {owner} is {limit}."
 
 
 class LimitsMode(StrEnum):
@@ -53,11 +108,15 @@ class LimitsMode(StrEnum):
 
 @dataclass(frozen=True)
 class QuotaBanner:
-    """A banner with its level, the remaining runs, and the time (UTC) the oldest run expires."""
+    """A banner with its level, the remaining runs, and the time (UTC) the oldest run expires.
+
+    With `is_closed` no run may be started at all.
+    """
 
     level: QuotaLevel
     remaining: int
     reset_at: datetime | None
+    is_closed: bool = False
 
 
 def quota_banner(
@@ -65,7 +124,7 @@ def quota_banner(
 ) -> QuotaBanner | None:
     """Return the banner for a quota: red at 0, amber up to a tenth of `limit`, else None."""
     if remaining <= 0:
-        return QuotaBanner(QuotaLevel.EXHAUSTED, 0, reset_at)
+        return QuotaBanner(QuotaLevel.EXHAUSTED, 0, reset_at, is_closed=limit == 0)
     if remaining * 10 <= limit:
         return QuotaBanner(QuotaLevel.CLOSE, remaining, reset_at)
     return None

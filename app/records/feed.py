@@ -76,7 +76,7 @@ class ProjectNamed:
 
 @dataclass(frozen=True)
 class QuotaChanged:
-    """A person's quota changed."""
+    """A person's quota changed; with an empty `person_id` perhaps everybody's."""
 
     person_id: str
 

@@ -218,6 +218,8 @@ class RealPlane(DrivenPlane):
         self.services.sweep.open()
         self.leases.renew_once(self.clock())
         self.person = self.services.accounts.operator(self.clock()).id
+        # as at every start
+        self.services.directory.load()
         self.ears = Ears(self.adapters.engine, lambda run_id: self.run(run_id).supervisor)
 
     def add_project(

@@ -58,6 +58,8 @@ class FakePlane(ControlPlane):
         self.services.sweep.open()
         self.leases.renew_once(self.clock())
         self.person = self.services.accounts.operator(self.clock()).id
+        # as at every start
+        self.services.directory.load()
 
     def rest(self) -> None:
         """Wait until no background duty is left."""
@@ -107,6 +109,8 @@ class TwinPlane(DrivenPlane):
         self.services.sweep.open()
         self.leases.renew_once(self.clock())
         self.person = self.services.accounts.operator(self.clock()).id
+        # as at every start
+        self.services.directory.load()
 
     def add_project(self, agent: str | list[str] = COMMIT, **settings: Any) -> Project:
         """Register a project with a new repository of this world."""

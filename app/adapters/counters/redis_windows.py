@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from app.domain.ids import is_batch_id, is_run_id
-from app.domain.quota import Counted, WindowRule
+from app.domain.quota import Counted
 from app.services.ports import Charge, CountersSilent, WindowState
 
 log = structlog.get_logger()
@@ -83,10 +83,10 @@ SCRIPT = Path(__file__).with_name("window.lua")
 
 
 class RedisWindows:
-    """Sliding windows, one per person and kind, each with its rule."""
+    """Sliding windows, one per person and kind, of so many seconds each."""
 
-    def __init__(self, url: str, rules: Mapping[Counted, WindowRule]) -> None:
-        self._rules = rules
+    def __init__(self, url: str, seconds: Mapping[Counted, int]) -> None:
+        self._seconds = seconds
         # ours come last: options in the address must not override the bounds
         options: dict[str, Any] = {**parse_url(url)} | BOUNDS
         self._pool = ConnectionPool(**options)
@@ -94,12 +94,12 @@ class RedisWindows:
         self._script = self._redis.register_script(SCRIPT.read_text())
         self._breaker = Breaker(PAUSE_SECONDS)
 
-    def take(self, person_id: str, charge: Charge) -> WindowState:
+    def take(self, person_id: str, charge: Charge, limit: int) -> WindowState:
         """Take all places of a charge, or none; `used` counts those taken before.
 
         Raises CountersSilent.
         """
-        asked: dict[str, Any] = {"take": _member(charge)}
+        asked: dict[str, Any] = {"take": _member(charge), "limit": limit}
         if charge.counted is Counted.BATCHES:
             asked["items"] = charge.items
         taken, used = self._run(person_id, charge.counted, **asked)
@@ -122,22 +122,17 @@ class RedisWindows:
 
         Raises CountersSilent.
         """
-        self._call(NOBODY, self._rule_of(Counted.RUNS))
+        self._call(NOBODY, self._window_of(Counted.RUNS))
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.disconnect()
 
     def _run(self, person_id: str, counted: Counted, **asked: Any) -> tuple[int, int]:
-        return self._call(key_of(person_id, counted), {**self._rule_of(counted), **asked})
+        return self._call(key_of(person_id, counted), {**self._window_of(counted), **asked})
 
-    def _rule_of(self, counted: Counted) -> dict[str, int]:
-        rule = self._rules[counted]
-        return {
-            "limit": rule.limit,
-            "window": _micro(rule.seconds),
-            "grace": _micro(GRACE_SECONDS),
-        }
+    def _window_of(self, counted: Counted) -> dict[str, int]:
+        return {"window": _micro(self._seconds[counted]), "grace": _micro(GRACE_SECONDS)}
 
     def _call(self, key: str, asked: Mapping[str, Any]) -> tuple[int, int]:
         if not self._breaker.may_try():

@@ -1,7 +1,7 @@
 -- KEYS[1]: one person's window, a sorted set of ids scored by the time they were taken; a member
 -- that takes more than one place ends in the number of places (batch_…:40).
--- ARGV[1]: JSON with window and grace (microseconds), limit, and any of take, give_back, known;
--- items: the number of places that `take` takes, if members can take more than one.
+-- ARGV[1]: JSON with window and grace (microseconds), and any of take, give_back, known; limit: the
+-- most places that `take` may fill; items: how many it takes, if members can take more than one.
 -- Returns {1 if `take` has its places else 0, places taken before}.
 local asked = cjson.decode(ARGV[1])
 local time = redis.call('TIME')

@@ -262,6 +262,7 @@ class ApiClient:
     abort_bulk = _asks(batch_calls.abort_bulk)
 
     quota = _asks(system_calls.quota)
+    people_quotas = _asks(system_calls.people_quotas)
     account_holds = _asks(system_calls.account_holds)
     lift_hold = _asks(system_calls.lift_hold)
     notifications = _asks(system_calls.notifications)
@@ -294,7 +295,7 @@ class ApiClient:
     revoke_token = _asks(people_calls.revoke_token)
     organisations = _asks(people_calls.organisations)
     add_organisation = _asks(people_calls.add_organisation)
-    rename_organisation = _asks(people_calls.rename_organisation)
+    change_organisation = _asks(people_calls.change_organisation)
     audit = _asks(system_calls.audit)
 
     forges = _asks(forge_calls.forges)

@@ -49,7 +49,7 @@ def invite_again(person_id: str) -> Call[schemas.InvitationOut]:
 
 
 def change_person(person_id: str, **changes: Any) -> Call[schemas.PersonOut]:
-    """Change a person's role, projects or name, or disable or enable them."""
+    """Change a person's role, projects, limits or name, or disable or enable them."""
     return Call("PATCH", _of(person_id), "PersonOut", body=changes)
 
 
@@ -128,7 +128,7 @@ def add_organisation(name: str) -> Call[schemas.OrganisationOut]:
     return Call("POST", "/organisations", "OrganisationOut", body={"name": name})
 
 
-def rename_organisation(organisation_id: str, name: str) -> Call[schemas.OrganisationOut]:
-    """Give an organisation another name."""
+def change_organisation(organisation_id: str, **changes: Any) -> Call[schemas.OrganisationOut]:
+    """Give an organisation another name, or limits to its roles."""
     path = f"/organisations/{quote(organisation_id, safe='')}"
-    return Call("PATCH", path, "OrganisationOut", body={"name": name})
+    return Call("PATCH", path, "OrganisationOut", body=changes)

@@ -16,6 +16,11 @@ def quota() -> Call[schemas.QuotaOut]:
     return Call("GET", "/quota/runs", "QuotaOut")
 
 
+def people_quotas() -> Call[schemas.PeopleQuotas]:
+    """Return the quota windows of everybody in one's organisation."""
+    return Call("GET", "/quota/people", "PeopleQuotas")
+
+
 def account_holds() -> Call[list[schemas.AccountHoldOut]]:
     """Return the accounts that are held at their usage limit."""
     return Call("GET", "/quota/accounts", "AccountHolds", takes_items=True)

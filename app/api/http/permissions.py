@@ -32,6 +32,7 @@ from app.services.rows import DatabaseSilent, within
 _READS = (
     (re.compile(r"/api/v1/audit(?:/export)?\Z|/audit\Z"), "read_audit"),
     (re.compile(r"/api/v1/(?:doctor|retention)\Z|/metrics\Z"), "read_doctor"),
+    (re.compile(r"/api/v1/quota/people\Z"), "read_people"),
     (re.compile(r"/api/v1/origins/forge\Z"), "add_project"),
     (re.compile(r"/api/v1/origins\Z"), "read_machine"),
 )

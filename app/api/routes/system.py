@@ -17,6 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from app.api.http.dependencies import require_role
 from app.api.http.gate import visitor_of
 from app.api.schemas import (
     AlertOut,
@@ -39,9 +40,11 @@ from app.api.schemas import (
     TroubleOut,
 )
 from app.api.schemas.inbox import InboxCounts
+from app.api.schemas.people import PeopleQuotas, PersonQuotaOut
 from app.api.schemas.system import SubscriptionBody, SubscriptionOut, SubscriptionsOut
 from app.api.views import quota_out
 from app.domain.formatting import iso
+from app.domain.people.roles import Role
 from app.domain.review.inbox import counts_of, mark_of
 from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Status
@@ -170,7 +173,9 @@ def routes(services: Services) -> APIRouter:
 
 def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
     names, own = services.directory.organisation_names, visitor.organisation_id
-    general = deeds_of(visitor)
+    general, agents = deeds_of(visitor), services.directory.agents
+    if agents is None:
+        agents = _known(services.directory.read_agents)
     more = {one: deeds_of(visitor, one) for one in visitor.project_roles}
     return {
         "person": visitor.name,
@@ -179,6 +184,7 @@ def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
         "preferences": visitor.preferences and asdict(visitor.preferences),
         "organisation": names.get(own, own),
         "organisation_id": visitor.organisation_id,
+        "agents": list((agents or {}).get(visitor.person_id, ())),
         "may": general,
         "may_in": {one: its for one, its in more.items() if its != general},
     }
@@ -235,6 +241,12 @@ def _quota_routes(services: Services) -> APIRouter:
         window = services.listing.window(person_id, now)
         return quota_out(window, window.retry_after(now))
 
+    @router.get("/quota/people")
+    def people_quotas(request: Request) -> PeopleQuotas:
+        """The quota windows of everybody in your organisation; for admins."""
+        require_role(services, request, "read_people", None)
+        return _people_quotas(services, visitor_of(request))
+
     @router.get("/quota/batches")
     def batch_quota(request: Request) -> QuotaOut:
         """The caller's batch quota window, counted in items; `retry_after` is for one item."""
@@ -250,6 +262,26 @@ def _quota_routes(services: Services) -> APIRouter:
         return ConcurrencyOut(active=active, max=project.max_concurrency)
 
     return router
+
+
+def _people_quotas(services: Services, visitor: Visitor) -> PeopleQuotas:
+    found = services.people_quotas.all(visitor.organisation_id, services.clock())
+    items = [
+        PersonQuotaOut(
+            person_id=one.person.id,
+            name=one.person.shown_name,
+            role=Role(one.role),
+            own_limit=one.person.run_quota,
+            limit=window.limit,
+            limit_of=window.limit_of,
+            used=window.used,
+            remaining=window.remaining,
+            reset_at=window.reset_at,
+            free_at=window.free_at,
+        )
+        for one, window in found
+    ]
+    return PeopleQuotas(items=items, window_seconds=services.quota.seconds)
 
 
 def doctor_out(services: Services, look: Look) -> DoctorOut:

@@ -5,21 +5,36 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from app.api.schemas.parts import Answer, Body, InUtc, Moment, NoNul
 from app.domain.people.preferences import Look
 from app.domain.people.roles import Role, Scope
+from app.domain.quota import LIMIT_PROBLEM, MOST_PLACES, LimitOf
 
 Text = Annotated[str, NoNul, Field(max_length=1000)]
+
+
+def _limit(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_PLACES:
+        return value
+    raise ValueError(LIMIT_PROBLEM)
+
+
+_AS_NUMBER = WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST_PLACES})
+Limit = Annotated[int, BeforeValidator(_limit), _AS_NUMBER]
+AgentNames = Annotated[list[Annotated[str, NoNul, Field(max_length=80)]], Field(max_length=100)]
 ProjectRoles = Annotated[dict[str, Role], Field(max_length=1000)]
+RoleLimits = dict[Role, Limit | None]
 
 
 class OrganisationOut(Answer):
-    """An organisation."""
+    """An organisation; its limits of accepted runs and of batch items by role, where one is set."""
 
     id: str
     name: str
+    run_quotas: dict[Role, int] = Field(default_factory=dict[Role, int])
+    batch_quotas: dict[Role, int] = Field(default_factory=dict[Role, int])
     created_at: Moment
 
 
@@ -35,10 +50,19 @@ class OrganisationName(Body):
     name: Text
 
 
+class OrganisationChange(Body):
+    """Changes of an organisation: roles that are not named keep their limit, null takes it away."""
+
+    name: Text | None = None
+    run_quotas: RoleLimits | None = None
+    batch_quotas: RoleLimits | None = None
+
+
 class PersonOut(Answer):
     """A person: `role` in the organisation, `projects` with the higher roles by project id.
 
-    `can_sign_in` is False until an invitation was accepted.
+    `can_sign_in` is False until an invitation was accepted. `run_quota` and `batch_quota` are null
+    where the limit of the role holds; `agents` is empty if any agent may be started.
     """
 
     id: str
@@ -52,6 +76,9 @@ class PersonOut(Answer):
     asks_for_code: bool
     look: str | None = None
     time_zone: str | None = None
+    run_quota: int | None = None
+    batch_quota: int | None = None
+    agents: list[str] = Field(default_factory=list)
     created_at: Moment
 
 
@@ -85,7 +112,7 @@ class NewPerson(Body):
 
 
 class PersonChange(Body):
-    """Changes of a person; name, look and time zone are only changed by that person."""
+    """Changes of a person; name, look and time zone are one's own, null takes a limit away."""
 
     name: Text | None = None
     look: Look | None = Field(
@@ -97,6 +124,31 @@ class PersonChange(Body):
     role: Role | None = None
     projects: ProjectRoles | None = None
     disabled: bool | None = None
+    run_quota: Limit | None = None
+    batch_quota: Limit | None = None
+    agents: AgentNames | None = None
+
+
+class PersonQuotaOut(Answer):
+    """A person's sliding window of accepted runs; `own_limit` is null unless set for the person."""
+
+    person_id: str
+    name: str
+    role: Role
+    own_limit: int | None = None
+    limit: int
+    limit_of: LimitOf
+    used: int
+    remaining: int
+    reset_at: Moment | None = None
+    free_at: Moment | None = None
+
+
+class PeopleQuotas(Answer):
+    """The windows of everybody in your organisation, by name."""
+
+    items: list[PersonQuotaOut]
+    window_seconds: int
 
 
 class SessionOut(Answer):

@@ -110,6 +110,7 @@ class ProjectSettings(Body):
     ci_rounds: int | None = setting_field("ci_rounds")
     review_rounds: int | None = setting_field("review_rounds")
     merge_style: MergeStyle | None = setting_field("merge_style")
+    allowed_agents: list[Text] | None = setting_field("allowed_agents")
     approve_start: bool | None = setting_field("approve_start")
     approve_merge: int | None = setting_field("approve_merge")
     approval_days: int | None = setting_field("approval_days")
@@ -291,6 +292,7 @@ class ProjectOut(Answer):
         description="Its agents run contained since an upgrade, and nobody has read so yet.",
     )
     network: NetworkRule = NetworkRule.ALL
+    allowed_agents: list[str] = Field(default_factory=list[str])
     allowed_hosts: list[str] = Field(default_factory=list[str])
     allow: list[HostService] = Field(default_factory=list[HostService])
     toolchains: list[str] = Field(default_factory=list[str])

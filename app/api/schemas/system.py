@@ -11,6 +11,7 @@ from app.api.schemas.parts import Answer, Body, Moment, NoNul
 from app.api.schemas.runs import Provenance
 from app.domain.notifications import Kind
 from app.domain.people.roles import Role
+from app.domain.quota import LimitOf
 from app.domain.sandbox.levels import SandboxLevel
 
 # the digest is about all projects: nobody chooses it for one
@@ -18,13 +19,20 @@ ChosenKind = Literal[Kind.NEEDS_YOU, Kind.DELIVERED, Kind.FAILED, Kind.PAUSED]
 
 
 class QuotaOut(Answer):
-    """A person's sliding window of accepted runs or of batch items."""
+    """A person's sliding window of accepted runs or of batch items.
+
+    `limit_of` says whether an admin set the limit for the person or the role, or it is the
+    server's. `reset_at` is when the oldest one leaves the window, `free_at` when the next one fits;
+    both are null if there is nothing to wait for.
+    """
 
     limit: int
     remaining: int
     used: int
     window_seconds: int
+    limit_of: LimitOf = LimitOf.SERVER
     reset_at: Moment | None = None
+    free_at: Moment | None = None
     retry_after: int | None = None
 
 
@@ -161,6 +169,10 @@ class SystemOut(Answer):
     organisation: str = Field(description="The name of your organisation.")
     organisation_id: str
     may: list[str] = Field(description="The deeds that you may do in the organisation.")
+    agents: list[str] = Field(
+        default_factory=list[str],
+        description="The only agents that you may start; empty for any.",
+    )
     may_in: dict[str, list[str]] = Field(
         description="The same by project id, for projects where your role is a higher one."
     )

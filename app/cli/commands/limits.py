@@ -13,7 +13,7 @@ from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, exam
 from app.cli.output.run_view import clock, date_and_clock
 from app.cli.output.terminal import err, out, print_json
 from app.domain.ids import shorten
-from app.domain.quota import SET_BY, Counted, own_limit
+from app.domain.quota import Counted, LimitOf, own_limit, set_in
 from app.domain.text.durations import two_units
 from app.domain.usage_limits import STAND_LABELS
 
@@ -121,8 +121,9 @@ def show(
 
 
 def _print_own(counted: Counted, quota: dict[str, Any]) -> None:
-    whose = own_limit(counted, quota["limit"], quota["window_seconds"])
-    out().print(f"{whose} ({SET_BY[counted]}).")
+    of = LimitOf(quota["limit_of"])
+    whose = own_limit(counted, quota["limit"], quota["window_seconds"], of)
+    out().print(f"{whose} ({set_in(counted, of)}).")
 
 
 def _of_batches(quota: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ CODE = frozenset(
     {
         *("agent_command", "setup_command", "checks", "owner_hooks"),
         *("sandbox", "network", "allowed_hosts", "allow", "toolchains", "limits"),
+        "allowed_agents",
         # a credential for agents
         *("open_pr", "pr_sign_in"),
         "origin",

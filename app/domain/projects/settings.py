@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from app.domain.projects.allowed_agents import ALLOWED_AGENTS
 from app.domain.projects.approvals import APPROVAL_SETTINGS
 from app.domain.projects.checks import CHECK_ROUNDS, MAX_CHECK_ROUNDS, MOST_CHECKS, OnRed
 from app.domain.projects.forge_rules import AFTER_DELIVERY
@@ -101,6 +102,7 @@ _OF_THE_AGENT = (
         "command of your own.",
         part=Part.AGENT,
     ),
+    ALLOWED_AGENTS,
     ProjectSetting(
         name="model",
         kind=Kind.LINE,

@@ -8,7 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from app.api.schemas import QuotaOut, SystemOut
-from app.domain.quota import SET_BY, Counted, QuotaBanner, QuotaLevel, own_limit
+from app.domain.quota import Counted, LimitOf, QuotaBanner, QuotaLevel, own_limit, set_in
 from app.pages.components.chips import pill_html
 from app.pages.components.countdown import at_html, until_html
 from app.pages.components.markup import clean, text
@@ -17,6 +17,8 @@ from app.pages.shell.page_session import PageSession
 
 def quota_words_html(banner: QuotaBanner, now: datetime) -> tuple[str, str]:
     """Return the sentence (HTML) and tone of the banner for a nearly or fully used window."""
+    if banner.is_closed:
+        return "You may start no runs: the limit is 0.", "stop"
     if banner.level is QuotaLevel.EXHAUSTED:
         left = until_html(banner.reset_at, now) if banner.reset_at else "a while"
         return f"Quota exhausted — next window opens in {left}.", "stop"
@@ -27,11 +29,15 @@ def quota_words_html(banner: QuotaBanner, now: datetime) -> tuple[str, str]:
 
 
 def own_limit_html(counted: Counted, quota: QuotaOut) -> str:
-    """Return the line that names the limit's owner, with a link to its setting."""
-    whose = own_limit(counted, quota.limit, quota.window_seconds)
+    """Return the line that names the limit's owner, with a link to the server's setting."""
+    whose = text(own_limit(counted, quota.limit, quota.window_seconds, quota.limit_of))
+    if quota.limit_of is LimitOf.SERVER:
+        whose += ' · <a href="/settings?tab=limits">Settings</a>'
+    else:
+        whose += " · set by an admin"
     return (
-        f'<p class="sub said" data-testid="own-limit" title="{SET_BY[counted]}">{text(whose)} · '
-        '<a href="/settings?tab=limits">Settings</a></p>'
+        f'<p class="sub said" data-testid="own-limit" title="{set_in(counted, quota.limit_of)}">'
+        f"{whose}</p>"
     )
 
 

@@ -12,6 +12,7 @@ from app.pages.components.countdown import day_html
 from app.pages.components.fields import text_field
 from app.pages.components.markup import clean, plain_html
 from app.pages.components.testids import testid
+from app.pages.people.limits import RoleLimits
 from app.pages.people.proof import Desk
 from app.pages.shell.page_session import PageSession
 
@@ -37,6 +38,9 @@ class OrganisationPanel:
                 ui.element("span").classes("sp")
                 kind = "" if self._adds else "pri"
                 button("Rename", self._rename, kind=kind, mark="organisation-rename")
+        mine = next((one for one in seen if one.id == own), None)
+        if mine is not None and session.may("change_organisation"):
+            RoleLimits(session, mine, self._desk)
         if self._adds:
             self._draw_others()
             self._show(seen)
@@ -70,7 +74,7 @@ class OrganisationPanel:
 
     async def _rename(self) -> None:
         own, name = self._session.system.organisation_id, str(self._name.control.value or "")
-        rename = partial(self._session.api.rename_organisation, own, name)
+        rename = partial(self._session.api.change_organisation, own, name=name)
         done, _ = await self._desk.ask(rename, {"name": self._name})
         if done:
             self._session.notify("The organisation was renamed.")

@@ -14,8 +14,9 @@ from app.pages.components.buttons import ConfirmButton, button
 from app.pages.components.chips import copy_chip_html, pill_html
 from app.pages.components.countdown import day_html
 from app.pages.components.fields import Field, choice_field, text_field
-from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
+from app.pages.people.limits import LimitsDialog
 from app.pages.people.proof import Desk
 from app.pages.shell.page_session import PageSession
 from app.state.people.people_board import ROLES, PersonRow, rows_of
@@ -39,6 +40,7 @@ class PeoplePanel:
         self._desk = Desk(session)
         with testid(ui.element("div"), "invitation") as self._made:
             self._link = ui.html("", sanitize=clean)
+        self._limits = LimitsDialog(session, lambda: self._look())
         self._list = testid(ui.element("div").classes("list part people"), "people-list")
         self._fields: dict[str, Field] = {}
         if session.may("add_person"):
@@ -83,6 +85,8 @@ class PeoplePanel:
             ui.html(person_html(row), sanitize=clean).classes("grow")
             if row.is_me:
                 ui.html(f"{ROLES[row.role]} · {OWN_ROLE}", sanitize=clean).classes("sub")
+                if self._session.may("change_person"):
+                    self._draw_limits(row)
                 return
             if not self._session.may("change_person"):
                 ui.html(ROLES[row.role], sanitize=clean).classes("sub")
@@ -99,7 +103,14 @@ class PeoplePanel:
         testid(chosen.classes("in role"), "person-role")
         chosen.on_value_change(partial(self._set_role, row))
 
+    def _draw_limits(self, row: PersonRow) -> None:
+        limits = button(
+            "Limits", partial(self._limits.open, row), kind="small", mark="person-limits"
+        )
+        limits.props["aria-label"] = f"Limits of {plain(row.name)}"
+
     def _draw_acts(self, row: PersonRow) -> None:
+        self._draw_limits(row)
         if row.is_invitable:
             button("New link", partial(self._new_link, row), kind="small", mark="person-new-link")
         ConfirmButton(
@@ -172,8 +183,13 @@ def person_html(row: PersonRow) -> str:
     """Return a person's name, state and address."""
     you = ' <span class="sub">(you)</span>' if row.is_me else ""
     pill = pill_html(row.state, TONES[row.state]) if row.state else ""
-    email = f'<span class="sub">{plain_html(row.email)}</span>' if row.email != row.name else ""
-    return f'<div class="line"><b class="name">{plain_html(row.name)}</b>{you}{pill}</div>{email}'
+    facts = [plain_html(row.email)] if row.email and row.email != row.name else []
+    if row.run_quota is not None:
+        facts.append(f"at most {counted(row.run_quota, 'run')}" if row.run_quota else "no runs")
+    if row.agents:
+        facts.append(f"only {plain_html(', '.join(row.agents))}")
+    told = f'<span class="sub">{" · ".join(facts)}</span>' if facts else ""
+    return f'<div class="line"><b class="name">{plain_html(row.name)}</b>{you}{pill}</div>{told}'
 
 
 def link_html(name: str, url: str, expires_at: datetime) -> str:

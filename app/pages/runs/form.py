@@ -326,7 +326,8 @@ class RunFormView:
     def _show_agents(self) -> None:
         form = self._form
         chosen = "" if form.agent == form.project.agent else form.agent
-        options = agent_options(form.project, self._findings, self._session.now(), chosen)
+        now, mine = self._session.now(), self._session.system.agents
+        options = agent_options(form.project, self._findings, now, chosen, mine)
         self._agents.show(options, chosen)
 
     async def _look_for_agents(self, look: str = "stale") -> None:

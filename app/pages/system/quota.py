@@ -6,14 +6,15 @@ import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
+from urllib.parse import urlencode
 
 from nicegui import ui
 
 from app.api.client.client import ApiProblem, NoAnswer
-from app.api.schemas import AccountHoldOut, QuotaOut
+from app.api.schemas import AccountHoldOut, PeopleQuotas, PersonQuotaOut, QuotaOut
 from app.domain.formatting import iso
 from app.domain.ids import shorten
-from app.domain.quota import Counted, quota_banner
+from app.domain.quota import Counted, LimitOf, quota_banner
 from app.domain.text.durations import span_words
 from app.domain.usage_limits import STAND_LABELS
 from app.pages.components.banners import limits_html, own_limit_html, quota_words_html
@@ -26,6 +27,16 @@ from app.pages.shell.frame import frame, refused
 from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection
 from app.state.system.boards import Occupied, QuotaBoard
+
+LIMIT_WORDS = {
+    LimitOf.PERSON: "of the person",
+    LimitOf.ROLE: "of the role",
+    LimitOf.SERVER: "of the server",
+}
+PEOPLE_NOTE = (
+    'Limits of people are set under <a href="/settings?tab=people">People</a>, those of roles '
+    'under <a href="/settings?tab=organisation">Organisation</a>.'
+)
 
 
 class AccountHolds:
@@ -109,12 +120,17 @@ def register(connection: Connection) -> None:
     async def quota_page() -> None:
         session = await PageSession.open(connection)
         try:
-            board = await QuotaBoard.ask(session.api)
+            board = await ask_board(session)
         except ApiProblem as problem:
             refused(session, problem, active="")
             return
         with frame(session, title="Quota", active="", crumbs=[("Projects", "/projects")]):
             QuotaScreen(session, board)
+
+
+async def ask_board(session: PageSession) -> QuotaBoard:
+    """Fetch the page's data, for an admin of everybody too. Raises ApiProblem or NoAnswer."""
+    return await QuotaBoard.ask(session.api, everybody=session.may("read_people"))
 
 
 class QuotaScreen:
@@ -128,12 +144,15 @@ class QuotaScreen:
             self._window = testid(ui.html("", sanitize=clean).classes("card"), "quota-gauge")
             self._next = testid(ui.html("", sanitize=clean).classes("card"), "quota-next")
             self._batches = testid(ui.html("", sanitize=clean).classes("card"), "quota-batches")
-        self._look = session.looker(lambda: QuotaBoard.ask(session.api), self._show)
+        self._look = session.looker(lambda: ask_board(session), self._show)
         self._holds = AccountHolds(session, self._look)
         ui.html("Open runs per project", sanitize=clean, tag="h2").classes("above")
-        self._busy = testid(ui.html("", sanitize=clean), "quota-projects")
+        self._busy = testid(ui.html("", sanitize=clean).classes("lists"), "quota-projects")
+        if board.people is not None:
+            ui.html("Everybody", sanitize=clean, tag="h2").classes("above")
+        self._everybody = testid(ui.html("", sanitize=clean), "quota-people")
         # the end of a countdown publishes no event; the browser's clock may be ahead
-        for card in (self._banner, self._next, self._batches):
+        for card in (self._banner, self._next, self._batches, self._everybody):
             card.on("over", lambda: ui.timer(0.5, self._look, once=True))
         self._show(board)
         for kind in ("quota.changed", "run.changed", "project.changed"):
@@ -149,6 +168,7 @@ class QuotaScreen:
         self._batches.set_content(batches_html(board.batches, now))
         self._busy.set_content(busy_html(board.busy))
         self._holds.show(board.holds, now)
+        self._everybody.set_content(people_html(board.people, now) if board.people else "")
 
     async def _follow(self, _: object) -> None:
         await self._look()
@@ -156,7 +176,8 @@ class QuotaScreen:
 
 def banner_html(quota: QuotaOut, now: datetime) -> str:
     """Return the run form's quota banner; empty while more than a tenth is left."""
-    banner = quota_banner(limit=quota.limit, remaining=quota.remaining, reset_at=quota.reset_at)
+    free_at = quota.free_at or quota.reset_at
+    banner = quota_banner(limit=quota.limit, remaining=quota.remaining, reset_at=free_at)
     if banner is None:
         return ""
     words, tone = quota_words_html(banner, now)
@@ -215,6 +236,34 @@ def busy_html(busy: tuple[Occupied, ...]) -> str:
     return f'<div class="list">{rows}</div>'
 
 
+def people_html(people: PeopleQuotas, now: datetime) -> str:
+    """Return everybody's runs of their limit, and when a full window has room again."""
+    head = "".join(
+        f'<th scope="col">{words}</th>'
+        for words in ("Person", "Role", "Runs", "Used", "Limit", "Free again")
+    )
+    rows = "".join(_person_html(one, now) for one in people.items)
+    return (
+        f'<p class="sub said">{PEOPLE_NOTE}</p><div class="wrap">'
+        f'<table class="t fold"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _person_html(one: PersonQuotaOut, now: datetime) -> str:
+    path = f"/audit?{urlencode({'person': one.person_id})}"
+    free = ""
+    if one.remaining == 0:
+        free = f"free in {until_html(one.free_at, now)}" if one.free_at else "never free"
+    return (
+        f'<tr data-testid="quota-person" data-id="{text(one.person_id)}">'
+        f'<td class="named"><a href="{text(path)}">{plain_html(one.name)}</a></td>'
+        f'<td class="sub">{text(one.role.value)}</td>'
+        f'<td class="num tight">{one.used} / {one.limit}</td>'
+        f'<td class="roomy">{_gauge(one.used, one.limit, f"Runs of {plain(one.name)}")}</td>'
+        f'<td class="sub">{LIMIT_WORDS[one.limit_of]}</td><td class="sub tight">{free}</td></tr>'
+    )
+
+
 def _used_html(quota: QuotaOut, what: str, told: str) -> str:
     return (
         f'<b class="figure">{quota.used} <span class="sub">of {quota.limit} {what} used</span></b>'
@@ -225,7 +274,9 @@ def _used_html(quota: QuotaOut, what: str, told: str) -> str:
 
 def _gauge(used: int, limit: int, about: str) -> str:
     tone = " full" if used >= limit else ""
+    # a gauge of nothing is full
+    most, filled = (limit, min(used, limit)) if limit else (1, 1)
     return (
-        f'<progress class="budget tall{tone}" max="{limit}" value="{min(used, limit)}" '
+        f'<progress class="budget tall{tone}" max="{most}" value="{filled}" '
         f'aria-label="{text(about)}: {used} of {limit}"></progress>'
     )

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from app.records.database.database import Transaction
-from app.records.feed import PeopleChanged
+from app.records.feed import PeopleChanged, QuotaChanged
 from app.records.people.audit_ledger import record
 from app.records.people.reach import within
 from app.records.stores.routing import Stores
@@ -43,6 +43,17 @@ class Member:
     project_roles: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@dataclass(frozen=True)
+class Standing:
+    """A person's organisation and role in it, and the limits and agents set for the person."""
+
+    organisation_id: str
+    role: str
+    run_quota: int | None
+    batch_quota: int | None
+    agents: tuple[str, ...]
+
+
 class PeopleLedger:
     """Organisations, people and tokens, in the control store."""
 
@@ -66,16 +77,34 @@ class PeopleLedger:
         except IntegrityError as error:
             raise TakenName from error
 
-    def rename_organisation(self, organisation_id: str, name: str) -> None:
-        """Give an organisation another name. Raises TakenName."""
-        renamed = update(Organisation).where(col(Organisation.id) == organisation_id)
+    def change_organisation(
+        self,
+        organisation_id: str,
+        *,
+        name: str | None = None,
+        limits: Mapping[str, Mapping[str, int | None]] | None = None,
+    ) -> None:
+        """Give an organisation another name, or limits to its roles. Raises TakenName.
+
+        `limits` holds, by column, the limits that change by role; None takes one away.
+        """
+        changes: dict[str, Any] = {"name": name} if name is not None else {}
         try:
             with within(None), self.stores.control.transaction() as tx:
-                before = tx.get(Organisation, organisation_id)
-                old = {"name": before.name} if before else {}
-                tx.exec(renamed.values(name=name))
-                tx.publish(PeopleChanged(""))
-                record(tx, organisation_id, before=old, after={"name": name})
+                # the row is written from what it holds: no one else may write it in between
+                found = select(Organisation).where(Organisation.id == organisation_id)
+                place = tx.exec(found.with_for_update()).one()
+                for column, its in (limits or {}).items():
+                    merged = {**getattr(place, column), **its}
+                    changes[column] = {
+                        role: places for role, places in merged.items() if places is not None
+                    }
+                before = {column: getattr(place, column) for column in changes}
+                for column, value in changes.items():
+                    setattr(place, column, value)
+                tx.flush()
+                tx.publish(PeopleChanged(""), QuotaChanged(""))
+                record(tx, organisation_id, before=before, after=changes)
         except IntegrityError as error:
             raise TakenName from error
 
@@ -84,15 +113,24 @@ class PeopleLedger:
         with within(None), self.stores.control.reading() as session:
             return dict(session.exec(select(Project.id, Project.organisation_id)).all())
 
-    def places(self) -> dict[str, str]:
-        """Return the organisation of every person who is not disabled, by person id."""
+    def standings(self) -> dict[str, Standing]:
+        """Return the organisation, role and limits of all who are not disabled, by person id."""
         query = (
-            select(Membership.person_id, Membership.organisation_id)
+            select(Membership, Person)
             .join(Person, col(Person.id) == Membership.person_id)
             .where(col(Person.disabled_at).is_(None))
         )
         with within(None), self.stores.control.reading() as session:
-            return dict(session.exec(query).all())
+            return {
+                one.id: Standing(
+                    organisation_id=its.organisation_id,
+                    role=its.role,
+                    run_quota=one.run_quota,
+                    batch_quota=one.batch_quota,
+                    agents=tuple(one.agents),
+                )
+                for its, one in session.exec(query)
+            }
 
     def all_names(self) -> dict[str, str]:
         """Return the names of all people for screens, by id."""
@@ -147,9 +185,13 @@ class PeopleLedger:
         project_roles: Mapping[str, str] | None = None,
         disabled_at: datetime | None = None,
         is_enabled: bool = False,
+        limits: Mapping[str, Any] | None = None,
     ) -> None:
-        """Change roles, disable or enable; ends the person's sessions."""
-        person_id = member.person.id
+        """Change limits, or change roles, disable or enable, which ends the person's sessions.
+
+        `limits` are columns of the person.
+        """
+        person_id, person = member.person.id, member.person
         after: dict[str, Any] = {}
         with self.stores.control.transaction() as tx:
             if role is not None:
@@ -163,12 +205,17 @@ class PeopleLedger:
                 after["disabled"] = disabled_at is not None
                 its = update(Person).where(col(Person.id) == person_id)
                 tx.exec(its.values(disabled_at=disabled_at))
-            tx.exec(delete(SignIn).where(col(SignIn.person_id) == person_id))
-            tx.publish(PeopleChanged(person_id))
+            if after:
+                tx.exec(delete(SignIn).where(col(SignIn.person_id) == person_id))
+            if limits:
+                after.update(limits)
+                tx.exec(update(Person).where(col(Person.id) == person_id).values(**limits))
+            tx.publish(PeopleChanged(person_id), QuotaChanged(person_id))
             before = {
                 "role": member.role,
                 "projects": dict(member.project_roles),
-                "disabled": member.person.disabled_at is not None,
+                "disabled": person.disabled_at is not None,
+                **{name: getattr(person, name) for name in limits or ()},
             }
             record(tx, person_id, before=before, after=after)
 

@@ -169,6 +169,8 @@ class Project(SQLModel, table=True):
     approve_start: bool = False
     approve_merge: int = 0
     approval_days: int = APPROVAL_DAYS
+    # the only agents that may run here; empty for any
+    allowed_agents: list[str] = Field(default_factory=list, sa_type=JSON)
     # why a check could not be started, which holds the loop
     checks_error: str | None = Field(default=None, sa_type=Text)
     # the commit of base whose agent configuration a person has looked at

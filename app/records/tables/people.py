@@ -19,6 +19,9 @@ class Organisation(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)
+    # limits by role; a role without one has the server's
+    run_quotas: dict[str, int] = Field(default_factory=dict, sa_type=JSON)
+    batch_quotas: dict[str, int] = Field(default_factory=dict, sa_type=JSON)
     created_at: datetime = Field(sa_type=Moment)
 
 
@@ -54,6 +57,11 @@ class Person(SQLModel, table=True):
     # of all of this person's browsers; None where each decides for itself
     look: str | None = None
     time_zone: str | None = None
+    # None: the limits of the role
+    run_quota: int | None = None
+    batch_quota: int | None = None
+    # the only agents that this person may start; empty for any
+    agents: list[str] = Field(default_factory=list, sa_type=JSON)
     disabled_at: datetime | None = Field(default=None, sa_type=Moment)
     created_at: datetime = Field(sa_type=Moment)
 

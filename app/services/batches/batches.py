@@ -68,7 +68,6 @@ class BatchService:
     ) -> None:
         self._ledger = ledger
         self._places = places
-        self._most = context.settings.batch_quota
         self._prechecks = prechecks
         self._accept = accept
         self._refused = RefusedItems(context.ledgers.runs, context.ledgers.projects)
@@ -134,7 +133,7 @@ class BatchService:
                 return Opened(_same(held, batch), True)
         self._prechecks.project(project_id)
         self._must_be_run(parent)
-        self._refuse_oversized(run_count)
+        self._refuse_oversized(run_count, requester.person_id)
         batch.id = self._ledger.stores.mint_batch_id(now, beside=parent)
         with self._places.place(batch.created_by, batch.id, now, run_count) as place:
             if place.refusal is None:
@@ -157,12 +156,13 @@ class BatchService:
         place.keep()
         return Opened(batch, False)
 
-    def _refuse_oversized(self, items: int) -> None:
+    def _refuse_oversized(self, items: int, person_id: str) -> None:
         """Refuse a batch larger than the quota can ever admit. Raises BatchOverQuota."""
-        if items > self._most:
+        most = self._places.limit_of(person_id).places
+        # with none at all, the place says so
+        if items > most > 0:
             raise BatchOverQuota(
-                f"A batch may have at most {self._most} items; this one has {items}.",
-                limit=self._most,
+                f"A batch may have at most {most} items; this one has {items}.", limit=most
             )
 
     def _holder(self, session: Session, asked: Batch, now: datetime) -> Batch | None:

@@ -16,7 +16,7 @@ from app.services.context import Context
 from app.services.kept.build import KeptServices
 from app.services.lifecycle.build import LifecycleServices
 from app.services.limits.build import LimitServices
-from app.services.limits.quota import BatchQuota, Places
+from app.services.limits.quota import Places
 from app.services.runs.build import RunServices
 from app.services.system.build import SystemServices
 
@@ -42,8 +42,7 @@ def build(
     ledger, settings = BatchLedger(context.stores), context.settings
     queue = BatchQueue(ledger)
     ends = BatchEnds(context, queue, lifecycle.stopper, system.quarantine)
-    quota = BatchQuota(ledger, settings.batch_quota, settings.batch_window)
-    places = Places(quota, Counted.BATCHES, context.stores, limits.counters)
+    places = Places(limits.batch_quota, Counted.BATCHES, context.stores, limits.counters)
     bulk_ledger = BulkLedger(context.stores)
     keys = BulkKeys(bulk_ledger, settings.key_ttl_seconds)
     actions = BulkActions(context.ledgers.runs, lifecycle.stopper, kept.retry, runs.accept)

@@ -78,9 +78,9 @@ class CounterService:
         """Current mode of counting; DEGRADED until the counters have answered once."""
         return self._mode or LimitsMode.DEGRADED
 
-    def take(self, person_id: str, charge: Charge) -> WindowState | None:
-        """Take places. Return None if no counter answers."""
-        return self._ask(lambda counters: counters.take(person_id, charge))
+    def take(self, person_id: str, charge: Charge, limit: int) -> WindowState | None:
+        """Take places of at most `limit`. Return None if no counter answers."""
+        return self._ask(lambda counters: counters.take(person_id, charge, limit))
 
     def release(self, person_id: str, charge: Charge) -> None:
         """Release places."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,13 +11,56 @@ from typing import Protocol
 
 from sqlmodel import Session
 
-from app.domain.quota import SET_BY, Counted, own_limit
-from app.errors import RateLimited
+from app.domain.quota import (
+    Counted,
+    LimitOf,
+    QuotaLimit,
+    SetLimits,
+    no_places,
+    own_limit,
+    set_in,
+)
+from app.errors import NoPlaces, RateLimited
 from app.records.batches.batch_ledger import BatchLedger, Spent
+from app.records.people.quota_windows import Charges, charge_times, charges_of
 from app.records.runs.run_ledger import charged_since
 from app.records.stores.routing import Stores
 from app.services.limits.counters import CounterService
 from app.services.ports import Charge, WindowState
+
+# the limits that an admin set for a person and their role, None if there are none
+LimitsOf = Callable[[str], SetLimits | None]
+
+
+class LimitSource(Protocol):
+    """The limits of the people who have any, by person id and by what they count."""
+
+    @property
+    def limits(self) -> Mapping[str, Mapping[Counted, SetLimits]] | None:
+        """The limits that are known without a look at the database, None if none are known."""
+        ...
+
+    def read_limits(self) -> Mapping[str, Mapping[Counted, SetLimits]]:
+        """Return what the database holds."""
+        ...
+
+
+def limits_in(source: LimitSource, counted: Counted) -> LimitsOf:
+    """Return how to find a person's limits of one kind; most people have none."""
+
+    def of(person_id: str) -> SetLimits | None:
+        known = source.limits
+        if known is None:
+            known = source.read_limits()
+        its = known.get(person_id)
+        return its[counted] if its else None
+
+    return of
+
+
+def no_limits(_: str) -> SetLimits | None:
+    """Return that no limit is set."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -25,7 +68,7 @@ class QuotaWindow:
     """State of a person's window: places used of `limit` in `seconds`.
 
     `reset_at` (UTC) is when the oldest place leaves the window; `free_at` (UTC) is when the
-    requested places will fit, None if they fit now.
+    requested places will fit, None if they fit now or never will.
     """
 
     limit: int
@@ -33,6 +76,13 @@ class QuotaWindow:
     seconds: int
     reset_at: datetime | None
     free_at: datetime | None
+    items: int = 1
+    limit_of: LimitOf = LimitOf.SERVER
+
+    @property
+    def fits(self) -> bool:
+        """True if the requested places can be taken now."""
+        return self.used + self.items <= self.limit
 
     @property
     def remaining(self) -> int:
@@ -40,61 +90,118 @@ class QuotaWindow:
         return max(0, self.limit - self.used)
 
     def retry_after(self, now: datetime) -> int | None:
-        """Return whole seconds until there is room, rounded up; None if there is room now."""
+        """Return whole seconds until there is room, rounded up; None if now or never."""
         if self.free_at is None:
             return None
         return max(1, math.ceil((self.free_at - now).total_seconds()))
 
 
 class Rule(Protocol):
-    """Quota of one kind of window: at most `limit` places in any `seconds`."""
-
-    @property
-    def limit(self) -> int:
-        """Places of the window."""
-        ...
+    """Quota of one kind of window: at most the places of a person's limit in any `seconds`."""
 
     @property
     def seconds(self) -> int:
         """Length of the window."""
         ...
 
+    def limit_of(self, person_id: str) -> QuotaLimit:
+        """Return the limit that holds for a person now."""
+        ...
+
     def window(
-        self, session: Session, person_id: str, now: datetime, items: int = 1
+        self,
+        session: Session,
+        person_id: str,
+        now: datetime,
+        items: int = 1,
+        limit: QuotaLimit | None = None,
     ) -> QuotaWindow:
         """Return the state of a person's window for a request of `items` places.
 
-        Exact when read in the transaction that takes them.
+        Exact when read in the transaction that takes them. `limit` is one that was read before.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Quota:
-    """Quota of at most `limit` accepted runs per person in any `seconds`."""
+    """Quota of accepted runs per person in any `seconds`, `limit` where an admin set none."""
 
     limit: int
     seconds: int
+    limits_of: LimitsOf = no_limits
+
+    def limit_of(self, person_id: str) -> QuotaLimit:
+        """Return the limit that holds for a person now."""
+        its = self.limits_of(person_id)
+        return its.over(self.limit) if its else QuotaLimit(self.limit)
 
     def window(
-        self, session: Session, person_id: str, now: datetime, items: int = 1
+        self,
+        session: Session,
+        person_id: str,
+        now: datetime,
+        items: int = 1,
+        limit: QuotaLimit | None = None,
     ) -> QuotaWindow:
         """Return the state of a person's window for a request of `items` runs."""
-        used, first = charged_since(session, person_id, now - timedelta(seconds=self.seconds))
-        reset_at = first + timedelta(seconds=self.seconds) if first else None
-        free_at = reset_at if used + items > self.limit else None
-        return QuotaWindow(self.limit, used, self.seconds, reset_at, free_at)
+        limit = limit or self.limit_of(person_id)
+        since = now - timedelta(seconds=self.seconds)
+        used, first = charged_since(session, person_id, since)
+        over, times = used + items - limit.places, list[datetime]()
+        # after a lower limit, more than one run may have to leave first
+        if over > 1 and items <= limit.places:
+            times = charge_times(session, [person_id], since)[person_id]
+        return self.window_of(limit, Charges(used, first), times, items)
+
+    def windows(
+        self, session: Session, limits: Mapping[str, QuotaLimit], now: datetime
+    ) -> dict[str, QuotaWindow]:
+        """Return the state of the windows of many people, by person id, in one query or two."""
+        since = now - timedelta(seconds=self.seconds)
+        found = charges_of(session, list(limits), since)
+        charges = {one: found.get(one, Charges()) for one in limits}
+        over = [one for one, limit in limits.items() if charges[one].used > limit.places > 0]
+        times = charge_times(session, over, since) if over else {}
+        return {
+            one: self.window_of(limit, charges[one], times.get(one, []))
+            for one, limit in limits.items()
+        }
+
+    def window_of(
+        self, limit: QuotaLimit, charges: Charges, times: Sequence[datetime], items: int = 1
+    ) -> QuotaWindow:
+        """Return a window; `times` are those of its runs if more than one has to leave."""
+        span, first = timedelta(seconds=self.seconds), charges.first
+        over, free_at = charges.used + items - limit.places, None
+        if first is not None and over > 0 and items <= limit.places:
+            free_at = (times[over - 1] if over > 1 else first) + span
+        reset_at = first + span if first else None
+        return QuotaWindow(
+            limit.places, charges.used, self.seconds, reset_at, free_at, items, limit.of
+        )
 
 
-def refusal_of(window: QuotaWindow, now: datetime, counted: Counted = Counted.RUNS) -> RateLimited:
+def refusal_of(
+    window: QuotaWindow, now: datetime, counted: Counted = Counted.RUNS
+) -> RateLimited | NoPlaces:
     """Return the refusal for a full window: `retry_after` in seconds, `reset_at` in UTC."""
-    after = window.retry_after(now) or 1
-    whose = own_limit(counted, window.limit, window.seconds)
+    whose = own_limit(counted, window.limit, window.seconds, window.limit_of)
+    told = f"{whose} ({set_in(counted, window.limit_of)})"
+    after = window.retry_after(now)
+    if after is None:
+        return NoPlaces(
+            no_places(counted, window.limit, window.limit_of),
+            limit=window.limit,
+            remaining=window.remaining,
+            own_limit=told,
+            reset_at=None,
+        )
     return RateLimited(
         f"Rate limit reached. Retry in {after} s.",
         limit=window.limit,
         remaining=window.remaining,
-        own_limit=f"{whose} ({SET_BY[counted]})",
+        own_limit=told,
         reset_at=window.free_at,
         retry_after=after,
     )
@@ -109,22 +216,23 @@ class Place:
         person_id: str,
         items: int,
         now: datetime,
-        full: QuotaWindow | None,
+        limit: QuotaLimit,
         counted: Counted,
     ) -> None:
         self._counted = counted
+        self._limit = limit
         self._rule = rule
         self._person_id = person_id
         self._items = items
         self._now = now
-        self._full = full
+        self.full: QuotaWindow | None = None
         self.used: int | None = None
         self.is_kept = False
 
     @property
-    def refusal(self) -> RateLimited | None:
+    def refusal(self) -> RateLimited | NoPlaces | None:
         """Refusal that is certain without waiting for the database lock, or None."""
-        return refusal_of(self._full, self._now, self._counted) if self._full else None
+        return refusal_of(self.full, self._now, self._counted) if self.full else None
 
     @property
     def begins_at(self) -> datetime | None:
@@ -134,15 +242,19 @@ class Place:
     def charge_counted(self, used: int, session: Session) -> None:
         """Do the same as `charge` with the places that the table was found to hold."""
         self.used = used
-        if used + self._items > self._rule.limit:
+        if used + self._items > self._limit.places:
             self.charge(session)
 
     def charge(self, session: Session) -> None:
-        """Check the table inside the transaction. Raises RateLimited if the window is full."""
-        window = self._rule.window(session, self._person_id, self._now, self._items)
+        """Check the table inside the transaction. Raises RateLimited or NoPlaces if it is full."""
+        window = self.inspect(session)
         self.used = window.used
-        if window.free_at is not None:
+        if not window.fits:
             raise refusal_of(window, self._now, self._counted)
+
+    def inspect(self, session: Session) -> QuotaWindow:
+        """Return the window for this charge, as the table has it."""
+        return self._rule.window(session, self._person_id, self._now, self._items, self._limit)
 
     def keep(self) -> None:
         """Keep the places: the charge was accepted."""
@@ -152,7 +264,7 @@ class Place:
 class FreePlace:
     """Stand-in for Place when nobody is charged."""
 
-    refusal: RateLimited | None = None
+    refusal: RateLimited | NoPlaces | None = None
     begins_at: datetime | None = None
 
     def charge_counted(self, used: int, session: Session) -> None:
@@ -187,13 +299,17 @@ class Places:
         if person_id is None:
             yield FreePlace()
             return
+        limit = self._rule.limit_of(person_id)
+        place = Place(self._rule, person_id, items, now, limit, self._counted)
         charge = Charge(self._counted, id_, items)
-        standing = self._counters.take(person_id, charge)
+        standing = self._counters.take(person_id, charge, limit.places)
         if standing is None:
-            yield Place(self._rule, person_id, items, now, None, self._counted)
+            yield place
             return
-        full = None if standing.taken else self._full_window(person_id, items, now)
-        place = Place(self._rule, person_id, items, now, full, self._counted)
+        if not standing.taken:
+            with self._stores.looking() as session:
+                window = place.inspect(session)
+            place.full = None if window.fits else window
         try:
             yield place
         finally:
@@ -204,13 +320,13 @@ class Places:
 
     def window(self, person_id: str, now: datetime) -> QuotaWindow:
         """Return the state of a person's window for a request of one place."""
+        limit = self.limit_of(person_id)
         with self._stores.looking() as session:
-            return self._rule.window(session, person_id, now)
+            return self._rule.window(session, person_id, now, limit=limit)
 
-    def _full_window(self, person_id: str, items: int, now: datetime) -> QuotaWindow | None:
-        with self._stores.looking() as session:
-            window = self._rule.window(session, person_id, now, items)
-        return window if window.free_at else None
+    def limit_of(self, person_id: str) -> QuotaLimit:
+        """Return the limit that holds for a person now."""
+        return self._rule.limit_of(person_id)
 
 
 def _has_strayed(standing: WindowState, place: Place) -> bool:
@@ -222,28 +338,40 @@ def _has_strayed(standing: WindowState, place: Place) -> bool:
 
 @dataclass(frozen=True)
 class BatchQuota:
-    """Quota of at most `limit` batch items per person in any `seconds`, charged at creation."""
+    """Quota of batch items per person in any `seconds`, charged at creation.
+
+    It is `limit` where an admin set none.
+    """
 
     ledger: BatchLedger
     limit: int
     seconds: int
+    limits_of: LimitsOf = no_limits
+
+    def limit_of(self, person_id: str) -> QuotaLimit:
+        """Return the limit that holds for a person now."""
+        its = self.limits_of(person_id)
+        return its.over(self.limit) if its else QuotaLimit(self.limit)
 
     def window(
-        self, session: Session, person_id: str, now: datetime, items: int = 1
+        self,
+        session: Session,
+        person_id: str,
+        now: datetime,
+        items: int = 1,
+        limit: QuotaLimit | None = None,
     ) -> QuotaWindow:
         """Return the state of a person's window for a batch of `items` items."""
+        limit = limit or self.limit_of(person_id)
         spent = self.ledger.spent(session, person_id, now - timedelta(seconds=self.seconds))
         reset_at = spent[0].at + timedelta(seconds=self.seconds) if spent else None
-        free_at = room_at(spent, items, self.limit, self.seconds)
+        free_at = room_at(spent, items, limit.places, self.seconds)
         used = sum(one.items for one in spent)
-        return QuotaWindow(self.limit, used, self.seconds, reset_at, free_at)
+        return QuotaWindow(limit.places, used, self.seconds, reset_at, free_at, items, limit.of)
 
 
 def room_at(spent: Sequence[Spent], items: int, limit: int, seconds: int) -> datetime | None:
-    """Return when `items` more will fit (UTC), None if they fit now; `spent` is oldest first.
-
-    Raises ValueError if the window never holds that many.
-    """
+    """Return when `items` more will fit (UTC), None if now or never; `spent` is oldest first."""
     used = sum(one.items for one in spent)
     if used + items <= limit:
         return None
@@ -251,4 +379,4 @@ def room_at(spent: Sequence[Spent], items: int, limit: int, seconds: int) -> dat
         used -= one.items
         if used + items <= limit:
             return one.at + timedelta(seconds=seconds)
-    raise ValueError("more items than the window ever holds")
+    return None

@@ -52,7 +52,7 @@ def build(context: Context, system: SystemServices) -> PeopleServices:
     return PeopleServices(
         accounts=accounts,
         directory=directory,
-        people=People(people, sessions, accounts, directory),
+        people=People(people, sessions, accounts, directory, context.adapters.agents.names),
         sign_ins=SignInService(ledger, accounts, key, Throttle(), Passwords()),
         openid=_openid(context, accounts, people),
         tokens=Tokens(people, directory, secrets.token_bytes),

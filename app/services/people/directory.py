@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+from app.domain.quota import Counted, SetLimits
 from app.records.database.database import DatabaseSilent
 from app.records.feed import Feed, FeedBroke, Numbered, PeopleChanged, ProjectNamed
-from app.records.people.people_ledger import PeopleLedger
+from app.records.people.people_ledger import PeopleLedger, Standing
 from app.records.people.reach import Reach
+from app.records.tables import Organisation
 from app.services.people.visitor import Visitor
+
+# by person id and by what they count
+Limits = Mapping[str, Mapping[Counted, SetLimits]]
+Agents = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,9 @@ class _Known:
 
     organisations: Mapping[str, str]
     projects: Mapping[str, str]
-    people: Mapping[str, str]
+    people: Mapping[str, Standing]
+    limits: Limits
+    agents: Agents
     names: Mapping[str, str]
     of: Mapping[str, frozenset[str]]
 
@@ -41,6 +49,10 @@ class Directory:
         # names for screens, by id, as of the last look
         self.names: Mapping[str, str] = {}
         self.organisation_names: Mapping[str, str] = {}
+        # those of people who have any; None from a change of people to the next reading
+        self.limits: Limits | None = None
+        # the only agents of people who may not start any; None as above
+        self.agents: Agents | None = None
         self._changes = 0
         feed.subscribe(self._on_change, (ProjectNamed, PeopleChanged, FeedBroke))
 
@@ -84,7 +96,16 @@ class Directory:
 
     def of_person(self, person_id: str) -> str | None:
         """Return a person's organisation, None if there is no such person, or a disabled one."""
-        return self._read().people.get(person_id)
+        standing = self._read().people.get(person_id)
+        return standing and standing.organisation_id
+
+    def read_limits(self) -> Limits:
+        """Return the limits that are set for people and their roles."""
+        return self._read().limits
+
+    def read_agents(self) -> Agents:
+        """Return the only agents that people may start, of those who may not start any."""
+        return self._read().agents
 
     def knows(self, person_id: str, project_id: str) -> bool:
         """Return True if this person is not disabled and may know of this project."""
@@ -113,23 +134,44 @@ class Directory:
             # a change during the read must not be hidden by the result
             self._is_stale = changes != self._changes
             self.names, self.organisation_names = fresh.names, fresh.organisations
+            if not self._is_stale:
+                self.limits, self.agents = fresh.limits, fresh.agents
             self.is_alone = not self._is_stale and len(fresh.organisations) == 1
         return fresh
 
     def _ask(self) -> _Known:
-        projects = self._ledger.projects()
+        projects, people = self._ledger.projects(), self._ledger.standings()
         of: dict[str, set[str]] = {}
         for project_id, organisation_id in projects.items():
             of.setdefault(organisation_id, set()).add(project_id)
+        places = {one.id: one for one in self._ledger.organisations()}
         return _Known(
-            organisations={one.id: one.name for one in self._ledger.organisations()},
+            organisations={one.id: one.name for one in places.values()},
             projects=projects,
-            people=self._ledger.places(),
+            people=people,
+            limits={
+                person_id: limits
+                for person_id, its in people.items()
+                if (limits := _limits(its, places.get(its.organisation_id)))
+            },
+            agents={person_id: its.agents for person_id, its in people.items() if its.agents},
             names=self._ledger.all_names(),
             of={one: frozenset(its) for one, its in of.items()},
         )
 
-    def _on_change(self, _: Numbered) -> None:
+    def _on_change(self, told: Numbered) -> None:
         with self._lock:
+            if not isinstance(told.change, ProjectNamed):
+                self.limits = self.agents = None
             self._changes += 1
             self._is_stale, self.is_alone = True, False
+
+
+def _limits(person: Standing, place: Organisation | None) -> dict[Counted, SetLimits] | None:
+    """Return a person's limits, None if neither the person nor the role has any."""
+    runs, batches = (place.run_quotas, place.batch_quotas) if place else ({}, {})
+    limits = {
+        Counted.RUNS: SetLimits(person.run_quota, runs.get(person.role)),
+        Counted.BATCHES: SetLimits(person.batch_quota, batches.get(person.role)),
+    }
+    return limits if any(one != SetLimits() for one in limits.values()) else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from app.domain.people.emails import clean_email, email_problem
 from app.domain.people.roles import OWN_ROLE, Role
@@ -19,6 +20,8 @@ from app.services.people.directory import Directory
 from app.services.people.sign_in import INVITATION_LIFETIME, OF_THE_MACHINE
 from app.services.people.visitor import Visitor
 
+# by column of the organisation, the limits of roles; None takes one away
+RoleLimits = Mapping[str, Mapping[str, int | None]]
 MOST_NAME = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 LAST_ADMIN = "An organisation needs an admin: make somebody else one first."
@@ -36,12 +39,18 @@ class People:
     """The people of the caller's organisation; those of others do not exist for it."""
 
     def __init__(
-        self, ledger: PeopleLedger, sessions: SessionLedger, accounts: Accounts, places: Directory
+        self,
+        ledger: PeopleLedger,
+        sessions: SessionLedger,
+        accounts: Accounts,
+        places: Directory,
+        agents: Callable[[], Iterable[str]],
     ) -> None:
         self._ledger = ledger
         self._sessions = sessions
         self._accounts = accounts
         self._places = places
+        self._agents = agents
 
     # --- organisations -------------------------------------------------------------------------
 
@@ -65,13 +74,24 @@ class People:
             raise _name_taken() from error
         return organisation
 
-    def rename_organisation(self, by: Visitor, organisation_id: str, name: str) -> Organisation:
-        """Rename one's organisation. Raises NotFound, Invalid and NameTaken."""
+    def change_organisation(
+        self,
+        by: Visitor,
+        organisation_id: str,
+        *,
+        name: str | None = None,
+        limits: RoleLimits | None = None,
+    ) -> Organisation:
+        """Rename one's organisation, or set limits of its roles. Raises a Refusal."""
         known = {one.id: one for one in self.organisations(by)}
         if organisation_id not in known:
             raise NotFound
         try:
-            self._ledger.rename_organisation(organisation_id, _name(name))
+            self._ledger.change_organisation(
+                organisation_id,
+                name=None if name is None else _name(name),
+                limits=limits,
+            )
         except TakenName as error:
             raise _name_taken() from error
         return next(one for one in self._ledger.organisations() if one.id == organisation_id)
@@ -142,11 +162,17 @@ class People:
         role: Role | None = None,
         projects: Mapping[str, Role] | None = None,
         is_disabled: bool | None = None,
+        limits: Mapping[str, Any] | None = None,
     ) -> Member:
-        """Change a person's roles, disable or enable them; their sessions end. Raises a Refusal."""
+        """Change a person's limits, or roles, disable or enable them. Raises a Refusal.
+
+        All but limits ends their sessions. `limits` has `run_quota`, `batch_quota` and `agents`.
+        """
         member = self.find(by, person_id)
-        if member.person.id == by.person_id:
+        is_more = any(one is not None for one in (role, projects, is_disabled))
+        if is_more and member.person.id == by.person_id:
             raise Forbidden(OWN_ROLE)
+        self._must_be_agents((limits or {}).get("agents", ()))
         loses_admin = member.role == Role.ADMIN and (
             is_disabled or (role is not None and role is not Role.ADMIN)
         )
@@ -162,6 +188,7 @@ class People:
             project_roles=higher,
             disabled_at=now if is_disabled else None,
             is_enabled=is_disabled is False,
+            limits=limits,
         )
         return self.find(by, person_id)
 
@@ -194,6 +221,12 @@ class People:
             if wanted in (one.id, one.name):
                 return one.id
         raise Invalid.field("organisation", "There is no such organisation.")
+
+    def _must_be_agents(self, names: Sequence[str]) -> None:
+        known = set(self._agents())
+        for name in names:
+            if name not in known:
+                raise Invalid.field("agents", f"No agent is called {name!r}.")
 
     def _higher(
         self, organisation_id: str, role: Role, projects: Mapping[str, Role]

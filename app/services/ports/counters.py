@@ -37,8 +37,8 @@ class Counters(Protocol):
     is known to be lost.
     """
 
-    def take(self, person_id: str, charge: Charge) -> WindowState:
-        """Take all places of a charge or none, atomically."""
+    def take(self, person_id: str, charge: Charge, limit: int) -> WindowState:
+        """Take all places of a charge or none, atomically; the window holds at most `limit`."""
         ...
 
     def release(self, person_id: str, charge: Charge) -> None:

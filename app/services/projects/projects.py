@@ -10,6 +10,7 @@ from typing import Any
 from app.domain.agents.templates import setting_problem
 from app.domain.names import OriginKind, branch_problem, origin_kind, origin_problem
 from app.domain.names import project_name_problem as name_problem
+from app.domain.projects.allowed_agents import agents_problem
 from app.domain.projects.settings import PROJECT_SETTINGS
 from app.domain.projects.tags import tags_in_order, tags_problem
 from app.domain.words import FRAMEWORKS
@@ -313,6 +314,9 @@ class ProjectService:
             found["base_branch"] = f"The repository has no branch {base}."
         if agent is not None and agent not in self._agents.names():
             found["agent"] = f"No agent is called {agent!r}."
+        before = (project.agent, project.allowed_agents) if project else ("", ())
+        if problem := agents_problem(settings, *before, self._agents.names()):
+            found.setdefault(*problem)
         if isinstance(pattern := settings.get("branch_pattern"), str):
             found["branch_pattern"] = _pattern_problem(pattern)
         found["tags"] = tags_problem(settings.get("tags") or ())

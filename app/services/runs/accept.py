@@ -17,6 +17,7 @@ from app.domain.words import Status
 from app.errors import (
     BeingReleased,
     ConcurrencyLimit,
+    NoPlaces,
     NotFound,
     Parked,
     RateLimited,
@@ -148,11 +149,10 @@ class AcceptService:
         applies to every run of the project.
         """
         project = self._prechecks.project(project_id)
-        if (
-            requester.is_charged
-            and (window := self._places.window(requester.person_id, now)).free_at
-        ):
-            raise refusal_of(window, now)
+        if requester.is_charged:
+            window = self._places.window(requester.person_id, now)
+            if not window.fits:
+                raise refusal_of(window, now)
         if project.approve_start:
             return  # until it is approved it takes no place
         if not self._has_room(project.id, project.max_concurrency):
@@ -190,7 +190,7 @@ class AcceptService:
             return Accepted(replayed, True)
         project = opened(facts)
         limit = self._prechecks.limit(project, order, now) if facts.is_any_held else None
-        checked = self._prechecks.order(project, order, limit)
+        checked = self._prechecks.order(project, order, limit, requester.person_id)
         ready = self._ready(order, requester, project, checked, now)
         ready = replace(ready, stills=(*ready.stills, *filter(None, [still])), also=also)
         run = ready.run
@@ -211,7 +211,7 @@ class AcceptService:
         """
         checks = self._prechecks.only_reading()
         project = checks.project(order.project_id)
-        checked = checks.order(project, order, None)
+        checked = checks.order(project, order, None, requester.person_id)
         ready = self._ready(order, requester, project, checked, now)
         with self._runs.stores.looking() as session:
             is_known = ready.sent and self._keys.known_in(session, ready.sent, now) is not None
@@ -305,7 +305,7 @@ class AcceptService:
             for still in ready.stills:
                 still(tx, project)
 
-    def _answer_full(self, full: RateLimited, ready: _Ready, now: datetime) -> Accepted:
+    def _answer_full(self, full: RateLimited | NoPlaces, ready: _Ready, now: datetime) -> Accepted:
         # same order of checks as in the transaction: twins and replays come before the quota
         if ready.sent is None:
             with self._runs.stores.looking() as session:

@@ -9,6 +9,7 @@ from app.domain.quota import Counted
 from app.services.context import Context
 from app.services.limits.build import LimitServices
 from app.services.limits.quota import Places
+from app.services.people.build import PeopleServices
 from app.services.runs.accept import AcceptService
 from app.services.runs.agent_reports import Reporter
 from app.services.runs.idempotency import Keys
@@ -34,12 +35,14 @@ class RunServices:
     red_checks: RedChecks
 
 
-def build(context: Context, system: SystemServices, limits: LimitServices) -> RunServices:
+def build(
+    context: Context, system: SystemServices, people: PeopleServices, limits: LimitServices
+) -> RunServices:
     """Build the services of runs."""
     runs, settings = context.ledgers.runs, context.settings
     keys = Keys(runs, KeyTerms(settings.key_hold_seconds, settings.key_ttl_seconds))
     projects, adapters = context.ledgers.projects, context.adapters
-    prechecks = Prechecks(projects, adapters, limits.limits, system.origins)
+    prechecks = Prechecks(projects, adapters, limits.limits, system.origins, people.directory)
     places = Places(limits.quota, Counted.RUNS, context.stores, limits.counters)
     red_checks = RedChecks(context)
     has_room = limits.active_run_counts.has_room

@@ -16,10 +16,12 @@ from app.domain.agents import templates
 from app.domain.agents.prompts import Brief, template_for
 from app.domain.agents.templates import Template
 from app.domain.names import TakenNames, branch_problem
+from app.domain.projects.allowed_agents import not_allowed
 from app.domain.sandbox.levels import read_level
 from app.domain.words import Cause
 from app.errors import (
     AccountHeld,
+    AgentNotAllowed,
     AgentUnavailable,
     ForgeUnavailable,
     InReview,
@@ -37,14 +39,8 @@ from app.records.runs.order_facts import OrderFacts
 from app.records.tables import Project, TemplateRow
 from app.services.context import Adapters, repository_of
 from app.services.limits.usage_limits import UsageLimits
-from app.services.ports import (
-    INCLUDE_LIST,
-    CannotRead,
-    Change,
-    Issue,
-    OriginProblem,
-    Unready,
-)
+from app.services.people.directory import Directory
+from app.services.ports import INCLUDE_LIST, CannotRead, Change, Issue, OriginProblem, Unready
 from app.services.runs.requests import RunRequest, as_unavailable, model_for, open_change_of
 from app.services.system.origin_watch import OriginWatch
 
@@ -205,7 +201,9 @@ class Prechecks:
         adapters: Adapters,
         limits: UsageLimits,
         origins: OriginWatch,
+        people: Directory,
     ) -> None:
+        self._people = people
         self._origins = origins
         self._projects = projects
         self._limits = limits
@@ -249,7 +247,9 @@ class Prechecks:
             agent, model = order.agent or project.agent, model_for(order, project)
             return self._limits.refusal(session, agent, model, due_at)
 
-    def order(self, project: Project, order: RunRequest, limit: AccountHeld | None) -> Checked:
+    def order(
+        self, project: Project, order: RunRequest, limit: AccountHeld | None, person_id: str
+    ) -> Checked:
         """Check that agent, framework, branch and issue exist and are usable. Raises a Refusal."""
         self._must_be_reached(project)
         change = open_change_of(order, project, self._forge_of)
@@ -262,7 +262,7 @@ class Prechecks:
         if wrong:
             raise Invalid.fields(wrong)
         branch = change.base if change else order.branch or project.base_branch
-        agent = self._agent(project, order.agent, branch)
+        agent = self._agent(project, order.agent, branch, person_id)
         if limit is not None:
             raise limit
         issue = order.picked
@@ -301,8 +301,12 @@ class Prechecks:
         if silent[PLACE]:
             raise ProjectBroken(f"Repository unreachable: {silent[PLACE]}")
 
-    def _agent(self, project: Project, name: str | None, branch: str) -> str:
-        agent = name or project.agent
+    def _agent(self, project: Project, name: str | None, branch: str, person_id: str) -> str:
+        agent, known = name or project.agent, self._people.agents
+        mine = (self._people.read_agents() if known is None else known).get(person_id, ())
+        here = project.allowed_agents
+        if (here and agent not in here) or (mine and agent not in mine):
+            raise AgentNotAllowed(not_allowed(agent, here, mine))
         unready = self._readiness.unready(project, agent, branch)
         if unready:
             raise AgentUnavailable(unready.sentence)

@@ -93,8 +93,9 @@ class RunListing:
 
     def window(self, person_id: str, now: datetime) -> QuotaWindow:
         """Return a person's quota window."""
+        limit = self._quota.limit_of(person_id)
         with self._runs.stores.looking() as session:
-            return self._quota.window(session, person_id, now)
+            return self._quota.window(session, person_id, now, limit=limit)
 
     def count_open(self, project_id: str) -> int:
         """Return the number of open runs of a project."""

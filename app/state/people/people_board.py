@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from app.api.client.client import ApiProblem
 from app.api.schemas import PersonOut, TokenOut
 from app.domain.people.roles import ROLE_OF_SCOPE, Role, Scope
+from app.domain.quota import LIMIT_PROBLEM, MOST_PLACES
 
 ROLES = {
     Role.VIEWER: "Viewer",
@@ -37,6 +38,9 @@ class PersonRow:
     is_me: bool
     is_disabled: bool
     state: str
+    run_quota: int | None = None
+    batch_quota: int | None = None
+    agents: tuple[str, ...] = ()
 
     @property
     def is_invitable(self) -> bool:
@@ -55,6 +59,9 @@ def rows_of(people: Sequence[PersonOut], person_id: str) -> list[PersonRow]:
             is_me=one.id == person_id,
             is_disabled=one.disabled,
             state=_state(one),
+            run_quota=one.run_quota,
+            batch_quota=one.batch_quota,
+            agents=tuple(one.agents),
         )
         for one in people
     ]
@@ -67,6 +74,17 @@ def _state(person: PersonOut) -> str:
     if person.email is None:
         return "This machine"
     return "" if person.can_sign_in else "Invited"
+
+
+def read_limit(typed: str) -> int | None:
+    """Return a limit as it was typed, None if empty. Raises ValueError with a sentence."""
+    words = typed.strip().replace(",", "")
+    if not words:
+        return None
+    limit = int(words) if words.isascii() and words.isdigit() and len(words) < 10 else -1
+    if not 0 <= limit <= MOST_PLACES:
+        raise ValueError(LIMIT_PROBLEM)
+    return limit
 
 
 def scopes_for(role: Role) -> list[Scope]:

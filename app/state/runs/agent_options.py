@@ -42,17 +42,24 @@ class AgentOption:
 
 
 def agent_options(
-    project: ProjectOut, findings: Sequence[Finding], now: datetime, chosen: str = ""
+    project: ProjectOut,
+    findings: Sequence[Finding],
+    now: datetime,
+    chosen: str = "",
+    mine: Sequence[str] = (),
 ) -> list[AgentOption]:
     """Return the agents to choose from: the project's own first, then those that are ready.
 
-    A chosen agent that nothing is known of stays in the list.
+    A chosen agent that nothing is known of stays in the list. Agents that may not run in the
+    project, or that are not among `mine`, the person's where there are any, are left out.
     """
     known = {one.about for one in findings if one.check == "program"}
     own, names = project.agent, set(known)
     names |= {name for name in (own, chosen) if name}
     if project.agent_command:
         names.add(SCRIPT)
+    for allowed in (project.allowed_agents, mine):
+        names = names & set(allowed) if allowed else names
     options = [_option(project, name, findings, now) for name in names]
     order = list(Readiness)
     return sorted(

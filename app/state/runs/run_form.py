@@ -204,7 +204,10 @@ class RunForm:
         if self.quota is None:
             return None
         banner = quota_banner(
-            limit=self.quota.limit, remaining=self.quota.remaining, reset_at=self.quota.reset_at
+            limit=self.quota.limit,
+            remaining=self.quota.remaining,
+            # after a lower limit, several runs have to leave the window first
+            reset_at=self.quota.free_at or self.quota.reset_at,
         )
         return None if banner is None or _is_over(banner, now) else banner
 
@@ -237,6 +240,8 @@ class RunForm:
         banner = self.banner(now)
         if isinstance(banner, Trouble):
             return "Rate limit reached. Run is possible again when the countdown ends."
+        if banner is not None and banner.is_closed:
+            return "An admin lets you start no runs."
         if banner is not None and banner.level is QuotaLevel.EXHAUSTED:
             return "Quota exhausted. Run is possible again when the next window opens."
         return None
@@ -319,6 +324,8 @@ def issue_names(issues: Iterable[IssueOut]) -> dict[int, str]:
 def trouble_of(problem: ApiProblem, now: datetime) -> Trouble:
     """Convert a refusal to the form's failure."""
     kind = next((kind for kind in TroubleKind if kind == problem.code), TroubleKind.REFUSED)
+    if kind is TroubleKind.RATE_LIMITED and problem.members.get("limit") == 0:
+        kind = TroubleKind.REFUSED  # there is no end to count down to
     run_id = problem.members.get("holder") or problem.members.get("run_id") or ""
     sentence = problem.detail
     if kind is TroubleKind.PR_LOCK:

@@ -13,6 +13,7 @@ from app.api.schemas import (
     AccountHoldOut,
     Finding,
     ParkedOut,
+    PeopleQuotas,
     ProjectOut,
     QuotaOut,
     RunOut,
@@ -180,10 +181,12 @@ class QuotaBoard:
     system: SystemOut
     busy: tuple[Occupied, ...]
     holds: tuple[AccountHoldOut, ...] = ()
+    # of everybody in the organisation, for admins
+    people: PeopleQuotas | None = None
 
     @classmethod
-    async def ask(cls, api: ApiClient) -> QuotaBoard:
-        """Fetch the data from the API. Raises ApiProblem or NoAnswer."""
+    async def ask(cls, api: ApiClient, *, everybody: bool = False) -> QuotaBoard:
+        """Fetch the data, for an admin of everybody too. Raises ApiProblem or NoAnswer."""
         quota, batches, system, projects, holds = await asyncio.gather(
             api.quota(), api.batch_quota(), api.system(), api.projects(), api.account_holds()
         )
@@ -194,7 +197,12 @@ class QuotaBoard:
             for project, count in zip(busy, counts, strict=True)
         )
         return cls(
-            quota, batches, system, tuple(one for one in occupied if one.active), tuple(holds)
+            quota=quota,
+            batches=batches,
+            system=system,
+            busy=tuple(one for one in occupied if one.active),
+            holds=tuple(holds),
+            people=await api.people_quotas() if everybody else None,
         )
 
 

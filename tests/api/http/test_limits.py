@@ -57,7 +57,9 @@ def test_f06_at_most_so_many_runs_of_a_repository_are_open_at_once(shop: Worksho
         "remaining": QUOTA,
         "used": 0,
         "window_seconds": 900,
+        "limit_of": "server",
         "reset_at": None,
+        "free_at": None,
         "retry_after": None,
     }
     asked = {"project_id": shop.projects["shop"]["id"]}

@@ -112,6 +112,8 @@ COMMANDS: dict[str, list[str]] = {
     "users invite": ["new@example.com", "--role", "viewer", "--in", "mill=operator", "--json"],
     "users link": ["{person}", "--json"],
     "users role": ["{person}", "user", "--in", "mill=operator", "--json"],
+    "users quota": ["{person}", "20", "--json"],
+    "users agents": ["{person}", "script", "--json"],
     "users disable": ["{person}", "--json"],
     "users enable": ["{person}", "--json"],
     "organisations list": ["--json"],

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from app.adapters.counters.redis_windows import RedisWindows, key_of
 from app.domain.ids import mint_control_id
-from app.domain.quota import Counted, WindowRule
-from app.errors import RateLimited
+from app.domain.quota import Counted, SetLimits
+from app.errors import NoPlaces, RateLimited, Refusal
 from app.records.batches.batch_ledger import BatchLedger
 from app.records.database.database import Database
 from app.records.runs.run_ledger import RunLedger
@@ -38,7 +38,8 @@ from tests.drivers.servers.redis import RedisServer, redis_server
 
 LIMIT, SECONDS = 3, 60
 ITEMS = 10
-RULES = {Counted.RUNS: WindowRule(LIMIT, SECONDS), Counted.BATCHES: WindowRule(ITEMS, SECONDS)}
+NEVER = -1
+BOTH_SECONDS = {Counted.RUNS: SECONDS, Counted.BATCHES: SECONDS}
 Answer = TypeVar("Answer")
 FEW = settings(
     max_examples=25,
@@ -68,22 +69,29 @@ class Window:
             Counted.BATCHES: charged_batches(self.batches, SECONDS),
         }
         counting = CounterService(windows, tables, lambda _: None)
-        self.places = Places(Quota(LIMIT, SECONDS), Counted.RUNS, stores, counting)
-        rule = BatchQuota(self.batches, ITEMS, SECONDS)
+        # limits that an admin set, by person
+        self.limits: dict[str, SetLimits] = {}
+        runs = Quota(LIMIT, SECONDS, self.limits_of)
+        self.places = Places(runs, Counted.RUNS, stores, counting)
+        rule = BatchQuota(self.batches, ITEMS, SECONDS, self.limits_of)
         self.batch_places = Places(rule, Counted.BATCHES, stores, counting)
+
+    def limits_of(self, person_id: str) -> SetLimits | None:
+        """Return the limits that are set for a person and their role."""
+        return self.limits.get(person_id)
 
     def announce(self, person_id: str, items: int, now: datetime) -> int | None:
         """Create a batch; return None, or the seconds to wait if it is refused."""
         batch = draft_batch(created_at=now, created_by=person_id, run_count=items)
         with self.batch_places.place(person_id, batch.id, now, items) as place:
             if place.refusal is not None:
-                return int(place.refusal.members["retry_after"])
+                return _wait_of(place.refusal)
             try:
                 with self.batches.stores.control.transaction() as tx:
                     place.charge(tx)
                     self.batches.insert(tx, batch)
-            except RateLimited as refusal:
-                return int(refusal.members["retry_after"])
+            except (RateLimited, NoPlaces) as refusal:
+                return _wait_of(refusal)
             place.keep()
         return None
 
@@ -92,15 +100,20 @@ class Window:
         run = draft_run(created_at=now, charged_to=person_id)
         with self.places.place(person_id, run.id, now) as place:
             if place.refusal is not None:
-                return int(place.refusal.members["retry_after"])
+                return _wait_of(place.refusal)
             try:
                 with self.ledger.stores.control.transaction() as tx:
                     place.charge(tx)
                     self.ledger.insert(tx, run, sentence="accepted")
-            except RateLimited as refusal:
-                return int(refusal.members["retry_after"])
+            except (RateLimited, NoPlaces) as refusal:
+                return _wait_of(refusal)
             place.keep()
         return None
+
+
+def _wait_of(refusal: Refusal) -> int:
+    # a window without any places is never free
+    return int(refusal.members.get("retry_after", NEVER))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +124,7 @@ def server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def windows(server: RedisServer) -> Iterator[RedisWindows]:
-    windows = RedisWindows(server.url, RULES)
+    windows = RedisWindows(server.url, BOTH_SECONDS)
     yield windows
     windows.close()
 
@@ -223,6 +236,68 @@ def test_runs_and_batches_have_a_window_each(window: Window) -> None:
     assert window.announce(person_id, 1, NOW) == SECONDS
 
 
+# --- limits that an admin sets: for a person, for a role ------------------------------------------
+
+
+def test_two_people_have_their_own_limits_at_the_same_time(window: Window) -> None:
+    busy, careful = somebody(), somebody()
+    window.limits = {busy: SetLimits(own=5), careful: SetLimits(own=1)}
+    waits = all_at_once(8, lambda: (window.submit(busy, NOW), window.submit(careful, NOW)))
+    assert sum(theirs is None for theirs, _ in waits) == 5
+    assert sum(theirs is None for _, theirs in waits) == 1
+
+
+def test_a_persons_limit_goes_before_the_roles_and_that_before_the_servers(window: Window) -> None:
+    own, of_role, of_nobody = somebody(), somebody(), somebody()
+    window.limits = {own: SetLimits(own=4, of_role=1), of_role: SetLimits(of_role=1)}
+    accepted = {
+        one: sum(window.submit(one, NOW) is None for _ in range(6))
+        for one in (own, of_role, of_nobody)
+    }
+    assert accepted == {own: 4, of_role: 1, of_nobody: LIMIT}
+
+
+def test_a_change_holds_for_the_next_submit_up_and_down(window: Window) -> None:
+    person_id = somebody()
+    assert [window.submit(person_id, NOW) for _ in range(LIMIT + 1)][-1] == SECONDS
+    window.limits[person_id] = SetLimits(own=LIMIT + 1)
+    assert window.submit(person_id, NOW) is None
+    window.limits[person_id] = SetLimits(own=1)
+    assert window.submit(person_id, NOW) == SECONDS
+    del window.limits[person_id]
+    assert window.submit(person_id, NOW + timedelta(seconds=SECONDS + 1)) is None
+
+
+def test_after_a_lower_limit_as_many_runs_must_leave_as_are_too_many(window: Window) -> None:
+    person_id = somebody()
+    for second in range(LIMIT):
+        assert window.submit(person_id, NOW + timedelta(seconds=second)) is None
+    window.limits[person_id] = SetLimits(own=1)
+    now = NOW + timedelta(seconds=10)
+    wait = window.submit(person_id, now)
+    assert wait == SECONDS + LIMIT - 1 - 10, "the last of the three is the one that counts"
+    assert window.submit(person_id, now + timedelta(seconds=wait - 1)) == 1
+    assert window.submit(person_id, now + timedelta(seconds=wait)) is None
+
+
+def test_with_the_limit_zero_nothing_starts_and_no_time_is_promised(window: Window) -> None:
+    person_id = somebody()
+    window.limits[person_id] = SetLimits(own=0)
+    assert window.submit(person_id, NOW) == NEVER
+    assert window.announce(person_id, 1, NOW) == NEVER
+    window.limits[person_id] = SetLimits(of_role=0)
+    assert window.submit(person_id, NOW) == NEVER
+
+
+def test_the_limit_of_batch_items_is_held_in_the_same_way(window: Window) -> None:
+    person_id = somebody()
+    window.limits[person_id] = SetLimits(own=4)
+    assert window.announce(person_id, 3, NOW) is None
+    assert window.announce(person_id, 2, NOW) == SECONDS
+    assert window.announce(person_id, 1, NOW) is None
+    assert window.announce(person_id, 5, NOW) == NEVER, "more than the limit ever allows"
+
+
 # --- the script alone, by Redis's own clock ------------------------------------------------------
 
 
@@ -234,14 +309,14 @@ def test_a_place_is_taken_where_fewer_are_inside(windows: RedisWindows, whole: l
     ages = {one_run(): age + 0.5 for age in whole}
     windows.restore(person_id, Counted.RUNS, ages)
     inside = sum(age < SECONDS for age in ages.values())
-    standing = windows.take(person_id, one_run())
+    standing = windows.take(person_id, one_run(), LIMIT)
     assert (standing.used, standing.taken) == (inside, inside < LIMIT)
     # submitting the same run again takes no second place
     one = one_run()
-    taken = [windows.take(person_id, one) for _ in range(2)]
+    taken = [windows.take(person_id, one, LIMIT) for _ in range(2)]
     assert taken[0] == taken[1]
     windows.release(person_id, one)
-    assert windows.take(person_id, one_run()).used == inside + standing.taken
+    assert windows.take(person_id, one_run(), LIMIT).used == inside + standing.taken
 
 
 @FEW
@@ -254,16 +329,16 @@ def test_a_charge_of_many_takes_all_its_places_or_none(
     windows.restore(person_id, Counted.BATCHES, ages)
     inside = sum(charge.items for charge, age in ages.items() if age < SECONDS)
     one = Charge(Counted.BATCHES, batch_id(), 3)
-    taken = [windows.take(person_id, one) for _ in range(2)]
+    taken = [windows.take(person_id, one, ITEMS) for _ in range(2)]
     assert taken[0] == taken[1]
     assert (taken[0].used, taken[0].taken) == (inside, inside + 3 <= ITEMS)
     windows.release(person_id, one)
-    assert windows.take(person_id, Charge(Counted.BATCHES, batch_id(), 1)).used == inside
+    assert windows.take(person_id, Charge(Counted.BATCHES, batch_id(), 1), ITEMS).used == inside
 
 
 def test_of_thirty_at_once_the_limit_have_a_place(windows: RedisWindows) -> None:
     person_id = somebody()
-    taken = all_at_once(30, lambda: windows.take(person_id, one_run()).taken)
+    taken = all_at_once(30, lambda: windows.take(person_id, one_run(), LIMIT).taken)
     assert (len(taken), sum(taken)) == (30, LIMIT)
 
 
@@ -274,7 +349,7 @@ def test_a_place_whose_run_never_came_is_dropped_once_it_is_old(
     with server.client() as client:
         now = client.time()[0]
         client.zadd(key_of(person_id), {"run_cold": now * 1e6 - 61e6, "run_cnew": now * 1e6 + 9e6})
-    windows.take(person_id, young)
+    windows.take(person_id, young, LIMIT)
     windows.restore(person_id, Counted.RUNS, {known: 5})
     assert server.members(key_of(person_id)) == {young.id, known.id}
 
@@ -283,7 +358,7 @@ def test_a_window_leaves_nothing_behind_once_it_is_over(
     windows: RedisWindows, server: RedisServer
 ) -> None:
     person_id = somebody()
-    windows.take(person_id, one_run())
+    windows.take(person_id, one_run(), LIMIT)
     with server.client() as client:
         left = client.pttl(key_of(person_id))
     assert 0 < left <= SECONDS * 1000
@@ -292,8 +367,8 @@ def test_a_window_leaves_nothing_behind_once_it_is_over(
 @pytest.mark.parametrize("person_id", ["a:runs", "*", "a\nb", "", "operator", "person_*", "../x"])
 def test_a49_only_ids_of_our_own_making_become_names(windows: RedisWindows, person_id: str) -> None:
     with pytest.raises(ValueError, match="no person's id"):
-        windows.take(person_id, one_run())
+        windows.take(person_id, one_run(), LIMIT)
     with pytest.raises(ValueError, match="no run's id"):
-        windows.take(somebody(), Charge(Counted.RUNS, person_id))
+        windows.take(somebody(), Charge(Counted.RUNS, person_id), LIMIT)
     with pytest.raises(ValueError, match="no batch's id"):
-        windows.take(somebody(), Charge(Counted.BATCHES, person_id, 2))
+        windows.take(somebody(), Charge(Counted.BATCHES, person_id, 2), ITEMS)

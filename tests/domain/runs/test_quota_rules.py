@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.quota import Counted, QuotaLevel, own_limit, quota_banner
+from app.domain.quota import (
+    Counted,
+    LimitOf,
+    QuotaLevel,
+    QuotaLimit,
+    SetLimits,
+    own_limit,
+    quota_banner,
+)
 
 CLOSE, EXHAUSTED = QuotaLevel.CLOSE, QuotaLevel.EXHAUSTED
 
@@ -46,3 +54,26 @@ def test_a_limit_says_that_it_is_runyards_own(
     counted: Counted, limit: int, seconds: int, told: str
 ) -> None:
     assert own_limit(counted, limit, seconds) == f"Runyard's own limit: {told}"
+
+
+@pytest.mark.parametrize(
+    ("limit", "of", "told"),
+    [
+        (20, LimitOf.PERSON, "Your limit: 20 runs an hour"),
+        (1, LimitOf.ROLE, "The limit of your role: 1 run an hour"),
+        (0, LimitOf.PERSON, "Your limit: no runs"),
+    ],
+)
+def test_a_limit_says_whose_it_is(limit: int, of: LimitOf, told: str) -> None:
+    assert own_limit(Counted.RUNS, limit, 3600, of) == told
+
+
+def test_the_persons_limit_wins_over_the_roles_also_if_it_is_zero() -> None:
+    assert SetLimits(own=0, of_role=5).over(100) == QuotaLimit(0, LimitOf.PERSON)
+    assert SetLimits(of_role=0).over(100) == QuotaLimit(0, LimitOf.ROLE)
+    assert SetLimits().over(100) == QuotaLimit(100, LimitOf.SERVER)
+
+
+def test_only_a_limit_of_zero_closes_for_good() -> None:
+    closed, full = quota_banner(limit=0, remaining=0), quota_banner(limit=1, remaining=0)
+    assert (closed and closed.is_closed, full and full.is_closed) == (True, False)

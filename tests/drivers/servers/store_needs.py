@@ -103,6 +103,7 @@ RUN_CALLS = (
     Call("POST", "/parked/discard", BOTH, body=IN_PROJECT | {"branch": "-", "confirm": "-"}),
     Call("POST", "/idempotency-keys/{key}/reset", BOTH, body=IN_PROJECT),
     Call("GET", "/quota/runs", BOTH),
+    Call("GET", "/quota/people", BOTH),
     Call("GET", "/quota/batches", BOTH),
     Call("GET", "/quota/concurrency?project_id={project_id}", BOTH),
     Call("GET", "/quota/accounts", CONTROL),

@@ -436,7 +436,7 @@ CREATE TABLE oidc_start (
 CREATE TABLE organisation (
 	id VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
-	created_at DATETIME NOT NULL, 
+	created_at DATETIME NOT NULL, run_quotas JSON DEFAULT '{}' NOT NULL, batch_quotas JSON DEFAULT '{}' NOT NULL, 
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );
@@ -453,7 +453,7 @@ CREATE TABLE outbox (
 CREATE TABLE person (
 	id VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
-	created_at DATETIME NOT NULL, full_name VARCHAR, email VARCHAR, password_hash TEXT, totp_secret TEXT, totp_since DATETIME, totp_step INTEGER, recovery_hashes JSON DEFAULT '[]' NOT NULL, oidc_subject VARCHAR, disabled_at DATETIME, is_of_groups BOOLEAN DEFAULT 0 NOT NULL, look VARCHAR, time_zone VARCHAR, 
+	created_at DATETIME NOT NULL, full_name VARCHAR, email VARCHAR, password_hash TEXT, totp_secret TEXT, totp_since DATETIME, totp_step INTEGER, recovery_hashes JSON DEFAULT '[]' NOT NULL, oidc_subject VARCHAR, disabled_at DATETIME, is_of_groups BOOLEAN DEFAULT 0 NOT NULL, look VARCHAR, time_zone VARCHAR, agents JSON DEFAULT '[]' NOT NULL, run_quota INTEGER, batch_quota INTEGER, 
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );
@@ -481,7 +481,7 @@ CREATE TABLE project (
 	known_branches JSON NOT NULL, 
 	next_number INTEGER NOT NULL, 
 	archived_at DATETIME, 
-	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, trusted_commit VARCHAR, judged_commit VARCHAR, trust_hold TEXT, forge_hold TEXT, tell_claims BOOLEAN DEFAULT 1 NOT NULL, claim_label VARCHAR DEFAULT 'agent-working', ci_rounds INTEGER DEFAULT '0' NOT NULL, review_rounds INTEGER DEFAULT '5' NOT NULL, merge_style VARCHAR DEFAULT 'merge' NOT NULL, organisation_id VARCHAR DEFAULT 'org_000000000000000000000000' NOT NULL, approve_start BOOLEAN DEFAULT 0 NOT NULL, approve_merge INTEGER DEFAULT '0' NOT NULL, approval_days INTEGER DEFAULT '7' NOT NULL, pr_sign_in VARCHAR, pr_login VARCHAR, 
+	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, trusted_commit VARCHAR, judged_commit VARCHAR, trust_hold TEXT, forge_hold TEXT, tell_claims BOOLEAN DEFAULT 1 NOT NULL, claim_label VARCHAR DEFAULT 'agent-working', ci_rounds INTEGER DEFAULT '0' NOT NULL, review_rounds INTEGER DEFAULT '5' NOT NULL, merge_style VARCHAR DEFAULT 'merge' NOT NULL, organisation_id VARCHAR DEFAULT 'org_000000000000000000000000' NOT NULL, approve_start BOOLEAN DEFAULT 0 NOT NULL, approve_merge INTEGER DEFAULT '0' NOT NULL, approval_days INTEGER DEFAULT '7' NOT NULL, pr_sign_in VARCHAR, pr_login VARCHAR, allowed_agents JSON DEFAULT '[]' NOT NULL, 
 	PRIMARY KEY (id), 
 	CONSTRAINT project_state CHECK (state IN ('cloning', 'ready', 'broken')), 
 	CONSTRAINT project_budget CHECK (budget_seconds >= 1), 

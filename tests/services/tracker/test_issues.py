@@ -117,9 +117,11 @@ def test_a_run_of_an_issue_is_not_accepted_while_its_tracker_is_silent(twin: Twi
         forge_of=lambda _: SilentForge(),  # type: ignore[arg-type, return-value]
     )
     services = twin.services
-    checks = Prechecks(twin.ledgers.projects, adapters, services.limits, services.origins)
+    checks = Prechecks(
+        twin.ledgers.projects, adapters, services.limits, services.origins, services.directory
+    )
     with pytest.raises(ForgeUnavailable):
-        checks.order(project, twin.order(project, issue=1), None)
+        checks.order(project, twin.order(project, issue=1), None, twin.person)
 
 
 def test_an_issue_that_names_itself_can_be_run(twin: TwinPlane) -> None:

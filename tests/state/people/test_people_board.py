@@ -9,7 +9,7 @@ import pytest
 from app.api.schemas import PersonOut
 from app.domain.people.roles import Role, Scope
 from app.state.people.audit_view import AuditAsked, deed_choices, page_of
-from app.state.people.people_board import end_after, rows_of, scopes_for
+from app.state.people.people_board import end_after, read_limit, rows_of, scopes_for
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -76,3 +76,16 @@ def test_the_address_keeps_only_the_filters_that_are_set() -> None:
 def test_a_deed_of_the_address_can_be_chosen_although_the_table_has_it_not() -> None:
     assert deed_choices("trim_audit")["trim_audit"] == "trim audit"
     assert "read_pages" not in deed_choices("")
+
+
+@pytest.mark.parametrize(
+    ("typed", "limit"), [("", None), ("  ", None), ("0", 0), (" 20 ", 20), ("1,000,000", 1_000_000)]
+)
+def test_an_empty_limit_is_none_and_zero_is_zero(typed: str, limit: int | None) -> None:
+    assert read_limit(typed) == limit
+
+
+@pytest.mark.parametrize("typed", ["many", "-1", "1.5", "1000001", "9" * 30, "²"])
+def test_what_is_no_limit_is_refused_in_a_sentence(typed: str) -> None:
+    with pytest.raises(ValueError, match="A limit is a whole number"):
+        read_limit(typed)

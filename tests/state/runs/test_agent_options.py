@@ -75,3 +75,12 @@ def test_an_account_at_its_limit_is_not_ready_until_that_ends(
     (option,) = agent_options(project, found("claude"), NOON)
     assert option.note == note
     assert (option.readiness is Readiness.READY) == (note == "ready")
+
+
+def test_only_agents_that_the_project_and_the_person_may_use_are_offered() -> None:
+    findings = [*found("codex"), *found("claude"), *found("gemini")]
+    project = project_of(agent="codex", agent_command=None, allowed_agents=["codex", "claude"])
+    offered = [one.name for one in agent_options(project, findings, NOON)]
+    assert offered == ["codex", "claude"]
+    mine = agent_options(project, findings, NOON, mine=["claude", "gemini"])
+    assert [one.name for one in mine] == ["claude"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 
 from app.api.http.dependencies import own_address, require_role
@@ -16,6 +18,7 @@ from app.api.schemas.people import (
     InvitedOut,
     NewPassword,
     NewPerson,
+    OrganisationChange,
     OrganisationName,
     OrganisationOut,
     Organisations,
@@ -34,6 +37,8 @@ from app.services.people.people import Invitation
 from app.services.rows import Member
 
 OTHERS_NAME = "People set their name, look and time zone themselves."
+_LIMITS = {"run_quota", "batch_quota", "agents"}
+_ROLE_LIMITS = ("run_quotas", "batch_quotas")
 NEEDS_BROWSER = "Do this in the browser: a token cannot prove who you are."
 
 
@@ -65,10 +70,14 @@ def _organisation_routes(services: Services) -> APIRouter:
         return OrganisationOut.model_validate(added)
 
     @router.patch("/organisations/{organisation_id}")
-    def rename(request: Request, organisation_id: str, body: OrganisationName) -> OrganisationOut:
-        """Rename an organisation."""
-        renamed = desk.rename_organisation(visitor_of(request), organisation_id, body.name)
-        return OrganisationOut.model_validate(renamed)
+    def change(request: Request, organisation_id: str, body: OrganisationChange) -> OrganisationOut:
+        """Rename an organisation, or limit the runs and batch items of people with a role."""
+        given = {name: getattr(body, name) for name in _ROLE_LIMITS}
+        limits = {name: its for name, its in given.items() if its is not None}
+        changed = desk.change_organisation(
+            visitor_of(request), organisation_id, name=body.name, limits=limits
+        )
+        return OrganisationOut.model_validate(changed)
 
     return router
 
@@ -117,11 +126,14 @@ def _person_routes(services: Services) -> APIRouter:
 
     @router.patch("/people/{person_id}")
     def change(request: Request, person_id: str, body: PersonChange) -> PersonOut:
-        """Change a person's roles, disable or enable them, or change what is your own."""
-        by = visitor_of(request)
+        """Change a person's roles or limits, disable or enable them, or change what is your own."""
+        by, limits = visitor_of(request), _limits_in(body)
         if person_id in (ME, by.person_id):
             if {"role", "projects", "disabled"} & body.model_fields_set:
                 raise Forbidden(OWN_ROLE)
+            if limits:
+                require_role(services, request, "change_person", None)
+                desk.change(by, ME, services.clock(), limits=limits)
             if body.name is not None:
                 services.sign_ins.rename(by.person_id, body.name)
             if body.look is not None or body.time_zone is not None:
@@ -136,6 +148,7 @@ def _person_routes(services: Services) -> APIRouter:
             role=body.role,
             projects=body.projects,
             is_disabled=body.disabled,
+            limits=limits,
         )
         return person_out(changed)
 
@@ -217,6 +230,14 @@ def _own_routes(services: Services, cookie: str) -> APIRouter:
     return router
 
 
+def _limits_in(body: PersonChange) -> dict[str, Any]:
+    """Return the limits of a change by column; without agents, any may be started."""
+    limits = {name: getattr(body, name) for name in _LIMITS & body.model_fields_set}
+    if "agents" in limits:
+        limits["agents"] = sorted(set(limits["agents"] or ()))
+    return limits
+
+
 def person_out(member: Member) -> PersonOut:
     """Build a person as the API returns them."""
     person = member.person
@@ -232,6 +253,9 @@ def person_out(member: Member) -> PersonOut:
         asks_for_code=person.totp_since is not None,
         look=person.look,
         time_zone=person.time_zone,
+        run_quota=person.run_quota,
+        batch_quota=person.batch_quota,
+        agents=person.agents,
         created_at=person.created_at,
     )
 

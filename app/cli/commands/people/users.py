@@ -18,6 +18,7 @@ Who = Annotated[
     typer.Argument(metavar="PERSON", help="An e-mail address or an id.", show_default=False),
 ]
 SomeRole = Annotated[Role, typer.Option("--role", help="The role in the organisation.")]
+DEFAULT = "default"
 InProjects = Annotated[
     list[str] | None,
     typer.Option(
@@ -42,6 +43,12 @@ def register(app: typer.Typer) -> None:
         "runyard users role bo@example.com user --in shop=operator",
     )
     users.command("role", epilog=role_example)(set_role)
+    quota_example = example(
+        "runyard users quota bo@example.com 20", "runyard users quota bo@example.com default"
+    )
+    users.command("quota", epilog=quota_example)(set_quota)
+    agents_example = example("runyard users agents bo@example.com claude codex")
+    users.command("agents", epilog=agents_example)(set_agents)
     users.command("disable", epilog=example("runyard users disable bo@example.com"))(disable)
     users.command("enable", epilog=example("runyard users enable bo@example.com"))(enable)
     app.add_typer(users, name="users")
@@ -115,6 +122,57 @@ def set_role(
     if projects is not None:
         changes["projects"] = _projects(server, projects)
     _change(server, who, changes, json_only=json_only)
+
+
+def set_quota(
+    who: Who,
+    limit: Annotated[
+        str,
+        typer.Argument(
+            metavar="N|default",
+            help="How many runs at most; 0 for none, default for the limit of the role or server.",
+            show_default=False,
+        ),
+    ],
+    batches: Annotated[
+        bool, typer.Option("--batches", help="Limit batch items, not runs.")
+    ] = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Limit how many runs a person may start in the quota's window."""
+    if limit != DEFAULT and not (limit.isascii() and limit.isdigit()):
+        raise Misused(f"Write a number, or {DEFAULT}: {limit}")
+    server = connect(data_dir)
+    places = None if limit == DEFAULT else int(limit)
+    field = "batch_quota" if batches else "run_quota"
+    changed = server.ask(people_calls.change_person(_id_of(server, who), **{field: places}))
+    if json_only:
+        print_json(changed)
+        return
+    noun = "batch item" if batches else "run"
+    words = f"may start {places} {noun}{'' if places == 1 else 's'} in the quota's window"
+    out().print(f"{changed['name']} {'has no limit set' if places is None else words}.")
+
+
+def set_agents(
+    who: Who,
+    agents: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="AGENT...", help="The only agents; none for any.", show_default=False
+        ),
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Limit which agents a person may start; without a name, any."""
+    server = connect(data_dir)
+    changed = server.ask(people_calls.change_person(_id_of(server, who), agents=agents or []))
+    if json_only:
+        print_json(changed)
+        return
+    out().print(f"{changed['name']} may start {', '.join(changed['agents']) or 'any agent'}.")
 
 
 def disable(who: Who, json_only: Json = False, data_dir: DataDir = None) -> None:

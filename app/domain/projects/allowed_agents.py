@@ -1,0 +1,53 @@
+"""The agents that may run in a project, or that a person may start."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from app.domain.projects.setting import Kind, Part, ProjectSetting
+
+NAME = "allowed_agents"
+MOST_AGENTS = 100
+ALLOWED_AGENTS = ProjectSetting(
+    name=NAME,
+    kind=Kind.LINES,
+    means="The only agents that may run here",
+    more="Without any, every agent may. The project's own agent has to be among them.",
+    default=(),
+    label="Allowed agents",
+    hint="One per line, such as claude. Empty: any agent.",
+    empty="any",
+    part=Part.AGENT,
+    option="--allow-agent",
+    metavar="AGENT",
+    most=MOST_AGENTS,
+)
+
+
+def agents_problem(
+    settings: Mapping[str, Any], agent: str, before: Collection[str], known: Collection[str]
+) -> tuple[str, str] | None:
+    """Return the field and the sentence of what is wrong with a project's agents, None if nothing.
+
+    `agent` and `before` are its agent and its allowed agents so far, `known` all agents.
+    """
+    if NAME not in settings and "agent" not in settings:
+        return None
+    allowed = settings.get(NAME, before) or ()
+    for name in settings.get(NAME) or ():
+        if name not in known:
+            return NAME, f"No agent is called {name!r}."
+    agent = settings.get("agent") or agent
+    if allowed and agent and agent not in allowed:
+        if NAME in settings:
+            return NAME, f"The project's own agent {agent} has to be among them."
+        return "agent", f"Only these agents may run in this project: {', '.join(allowed)}."
+    return None
+
+
+def not_allowed(agent: str, here: Collection[str], mine: Collection[str]) -> str:
+    """Return why an agent may not be started: the project's list, or the person's."""
+    if here and agent not in here:
+        return f"{agent} may not run in this project. Allowed: {', '.join(here)}."
+    return f"You may not start {agent}. You may start: {', '.join(mine)}."
