@@ -160,7 +160,7 @@ def set_agents(
     agents: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[AGENT]", help="The only agents; none for any.", show_default=False
+            metavar="AGENT", help="The only agents; none for any.", show_default=False
         ),
     ] = None,
     json_only: Json = False,
