@@ -68,12 +68,14 @@ def can_anybody_sign_in(settings: Settings) -> bool:
 
     Changes nothing: a database that does not exist yet is not made. Raises DatabaseSilent.
     """
+    if settings.oidc_issuer is not None:
+        return True
     file = file_of(settings.database)
     if file is not None and not file.exists():
         return False
     database = Database(settings.database, publish=lambda _: None)
     try:
-        return AccountLedger(Stores(database, None, secrets.token_bytes)).can_anybody_sign_in()
+        return AccountLedger(Stores(database, None, secrets.token_bytes)).has_password_holder()
     finally:
         database.close()
 

@@ -45,7 +45,13 @@ class Town:
 
     def caller(self, **headers: str) -> httpx.AsyncClient:
         """Return a client with these headers and cookies of its own."""
-        transport = httpx.ASGITransport(self.gate, raise_app_exceptions=False)
+        return self.caller_from("127.0.0.1", **headers)
+
+    def caller_from(self, address: str, **headers: str) -> httpx.AsyncClient:
+        """Return a client at this address."""
+        transport = httpx.ASGITransport(
+            self.gate, raise_app_exceptions=False, client=(address, 5000)
+        )
         base = f"http://{HOST}"
         return httpx.AsyncClient(transport=transport, base_url=base, headers=headers)
 

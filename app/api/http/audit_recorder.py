@@ -158,7 +158,7 @@ class Recorder:
     def _act_of(self, scope: Scope) -> Act | None:
         path, method = scope["path"], scope["method"]
         visitor: Visitor | None = scope.get("state", {}).get("visitor")
-        is_sign_in = path == PROVIDER_BACK_PATH or (
+        is_sign_in = (path == PROVIDER_BACK_PATH and method == "GET") or (
             path == SIGN_IN and (method == "POST" or b"token=" in scope["query_string"])
         )
         if is_sign_in:

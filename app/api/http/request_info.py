@@ -11,6 +11,8 @@ READ_METHODS = frozenset({"GET", "HEAD"})
 SIGN_IN_PATH = "/login"
 INVITATION_PATH = "/login/invitation"
 PROVIDER_PATH, PROVIDER_BACK_PATH = "/login/oidc", "/login/oidc/callback"
+# whose forms have a password or a one-time secret
+SECRET_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH})
 SIGN_IN_PATHS = frozenset({SIGN_IN_PATH, INVITATION_PATH, PROVIDER_PATH, PROVIDER_BACK_PATH})
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 # the manifest and the service worker of the pages are the same for everybody
@@ -135,7 +137,7 @@ class RequestInfo:
     @property
     def posts_secret(self) -> bool:
         """True for a form that posts a password or a one-time secret to sign a browser in."""
-        return not self.is_socket and self.path in SIGN_IN_PATHS and self.is_plain_form
+        return not self.is_socket and self.path in SECRET_PATHS and self.is_plain_form
 
     @property
     def is_from_a_file(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from urllib.parse import quote, unquote
 
 from starlette.requests import Request
@@ -51,15 +52,17 @@ class Site:
         """The name of the cookie that holds the page requested before sign-in."""
         return self._cookie_named("runyard_wanted")
 
-    @cached_property
-    def provider_cookie(self) -> str:
-        """The name of the cookie that ties a sign-in at the identity provider to its browser."""
-        return self._cookie_named("runyard_oidc")
+    def provider_cookie(self, state: str) -> str:
+        """The name of the cookie that ties a sign-in at the provider to its browser.
 
-    def set_provider_secret(self, answer: Response, secret: str, seconds: int) -> None:
+        One per sign-in, so that those of two tabs leave each other alone.
+        """
+        return self._cookie_named(f"runyard_oidc_{sha256(state.encode()).hexdigest()[:8]}")
+
+    def set_provider_secret(self, answer: Response, state: str, secret: str, seconds: int) -> None:
         """Keep the secret of a begun sign-in in the browser; the provider's redirect sends it."""
         answer.set_cookie(
-            self.provider_cookie,
+            self.provider_cookie(state),
             secret,
             max_age=seconds,
             path=self._wanted_path,
@@ -68,9 +71,9 @@ class Site:
             samesite="lax",
         )
 
-    def forget_provider_secret(self, answer: Response) -> None:
+    def forget_provider_secret(self, answer: Response, state: str) -> None:
         """Delete the secret of a begun sign-in."""
-        self._delete(answer, self.provider_cookie, self._wanted_path)
+        self._delete(answer, self.provider_cookie(state), self._wanted_path)
 
     def wanted_by(self, request: Request) -> str:
         """Return the page requested before sign-in, "" if there is none."""

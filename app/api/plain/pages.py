@@ -92,7 +92,7 @@ def sign_in_page(
     if with_password or provider is not None:
         lost = "<p>Nothing was changed by what you sent.</p>" if after_form else ""
         elsewhere = _provider_link(provider) if provider is not None else ""
-        form = _password_form() if with_password else ""
+        form = _password_form() if with_password else _how("", command)
         return _page(401, "Sign in", f"{lost}{elsewhere}{form}")
     lost = " Nothing was changed by what you sent." if after_form else ""
     sentence = f"<p>You are not signed in to Runyard in this browser.{lost}</p>"
@@ -102,7 +102,7 @@ def sign_in_page(
 def refused_sign_in_page(refusal: Refusal) -> HTMLResponse:
     """Build the page of a sign-in at the provider that did not work, with the way to another."""
     sentence = f"<p>{escape(refusal.detail)}</p>"
-    again = '<p><a class="button" href="/login">Back to the sign-in</a></p>'
+    again = '<p><a class="button" href="/login">Back to sign-in</a></p>'
     answer = _page(refusal.status, "You were not signed in", f"{sentence}\n{again}")
     if "retry_after" in refusal.members:
         answer.headers["Retry-After"] = str(refusal.members["retry_after"])
@@ -110,7 +110,7 @@ def refused_sign_in_page(refusal: Refusal) -> HTMLResponse:
 
 
 def _provider_link(host: str) -> str:
-    return f"""<p><a class="button" href="/login/oidc" data-testid="sign-in-provider">Sign in at
+    return f"""<p><a class="button" href="/login/oidc" data-testid="sign-in-provider">Sign in with
 {escape(host)}</a></p>"""
 
 

@@ -29,6 +29,9 @@ class Account:
     project_roles: Mapping[str, str]
 
 
+_IS_LET_IN = (col(Person.disabled_at).is_(None), col(Person.lapsed_at).is_(None))
+
+
 class AccountLedger:
     """Accounts, in the control store; secrets are stored only as hashes."""
 
@@ -58,11 +61,11 @@ class AccountLedger:
             return session.get(Person, person_id)
 
     def account(self, person_id: str) -> Account | None:
-        """Return a person with their roles, None if unknown or disabled."""
+        """Return a person with their roles, None if unknown, disabled or lapsed."""
         query = (
             select(Person, Membership)
             .join(Membership, col(Membership.person_id) == Person.id)
-            .where(Person.id == person_id, col(Person.disabled_at).is_(None))
+            .where(Person.id == person_id, *_IS_LET_IN)
         )
         higher = select(ProjectRole).where(ProjectRole.person_id == person_id)
         with self.stores.control.reading() as session:
@@ -74,24 +77,22 @@ class AccountLedger:
         return Account(person, member.organisation_id, member.role, roles)
 
     def by_email(self, email: str) -> Person | None:
-        """Return the person with this address who is not disabled, or None."""
+        """Return the person with this address who is not disabled or lapsed, or None."""
         return self._person(Person.email == email)
 
     def _person(self, named: ColumnElement[bool] | bool) -> Person | None:
-        query = select(Person).where(named, col(Person.disabled_at).is_(None))
+        query = select(Person).where(named, *_IS_LET_IN)
         with self.stores.control.reading() as session:
             return session.exec(query).first()
 
-    def can_anybody_sign_in(self) -> bool:
-        """Return True if somebody who is not disabled has a password or another way to sign in.
-
-        Also asked before the schema is brought up to date: nobody could in one without passwords.
-        """
-        known = col(Person.password_hash).is_not(None) | col(Person.oidc_subject).is_not(None)
+    def has_password_holder(self) -> bool:
+        """Return True if somebody who is not disabled can sign in with a password."""
+        known = col(Person.password_hash).is_not(None)
+        # not by _IS_LET_IN: also asked before the schema is brought up to date
         query = select(Person.id).where(known, col(Person.disabled_at).is_(None)).limit(1)
         with within(None), self.stores.control.reading() as session:
             columns = inspect(session.connection()).get_columns("person")
-            is_new = any(one["name"] == "oidc_subject" for one in columns)
+            is_new = any(one["name"] == "password_hash" for one in columns)
             return is_new and session.exec(query).first() is not None
 
     # --- links ---------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ CHANGED = "changed"
 # acts written in this transaction; they count as recorded once it commits
 PENDING = "deeds"
 _LAST = "last_deed"
-_SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
+_SECRET = re.compile(r"token|secret|password|api_key|credential|hashes", re.IGNORECASE)
 _COVERED = (
     *("at", "person", "role", "via", "token", "address", "deed", "object"),
     *("before", "after", "correlation_id", "previous"),

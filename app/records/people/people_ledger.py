@@ -173,7 +173,7 @@ class PeopleLedger:
                 _set_project_roles(tx, member.person.id, member.project_roles)
                 tx.publish(PeopleChanged(member.person.id))
                 told = {"email": member.person.email, "role": member.role}
-                record(tx, member.person.id, after=told)
+                record(tx, member.person.id, after=told, person=member.person.id)
         except IntegrityError as error:
             raise TakenName from error
 

@@ -52,8 +52,9 @@ class Person(SQLModel, table=True):
     recovery_hashes: list[str] = Field(default_factory=list, sa_type=JSON)
     # of OpenID Connect: `iss` and `sub`
     oidc_subject: str | None = None
-    # the role follows the provider's groups, and without one of them nobody gets in
+    # the role follows the provider's groups; without a group since `lapsed_at`, nothing works
     is_of_groups: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    lapsed_at: datetime | None = Field(default=None, sa_type=Moment)
     # of all of this person's browsers; None where each decides for itself
     look: str | None = None
     time_zone: str | None = None
@@ -144,8 +145,10 @@ class OidcStart(SQLModel, table=True):
     verifier: str
     # the page that was asked for
     wanted: str = Field(default="", sa_type=Text)
-    # to prove who one is once more
+    # to re-authenticate
     is_again: bool = False
+    # where it was begun; an address has few at once
+    address: str = Field(default="", index=True)
     created_at: datetime = Field(sa_type=Moment)
     expires_at: datetime = Field(sa_type=Moment, index=True)
 

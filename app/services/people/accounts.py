@@ -106,7 +106,7 @@ class Accounts:
     def operator(self, now: datetime) -> Person:
         """Return the one local person, created at the first start."""
         operator = self._ledger.operator(OPERATOR, now)
-        self.has_passwords = self._ledger.can_anybody_sign_in()
+        self.has_passwords = self._ledger.has_password_holder()
         return operator
 
     def secrets(self) -> tuple[Secret, ...]:
@@ -214,6 +214,11 @@ class Accounts:
         self._sessions.end(hash_of(cookie))
         self._end()
 
+    def sign_out_quietly(self, cookie: str) -> None:
+        """End a session that another one of the same browser replaces; nothing tells of it."""
+        self._sessions.replace(hash_of(cookie))
+        self._end()
+
     def sign_out_everywhere(self, person_id: str | None = None) -> int:
         """End all browser sessions at once, of one person if given. Return how many."""
         ended = self._sessions.end_all(person_id)
@@ -232,7 +237,7 @@ class Accounts:
 
     def _on_change(self, _: Numbered) -> None:
         with suppress(DatabaseSilent):
-            self.has_passwords = self._ledger.can_anybody_sign_in()
+            self.has_passwords = self._ledger.has_password_holder()
         self._end()
 
     def _forget(self) -> None:

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 import structlog
 
-from app.domain.people.emails import clean_email, email_problem
+from app.domain.people.emails import email_problem
 from app.domain.people.groups import role_of
 from app.domain.people.roles import Role
-from app.errors import Forbidden, RateLimited, Refusal
+from app.domain.system.addresses import household_of, read_address
+from app.errors import Forbidden, Refusal
 from app.records.people.account_ledger import AccountLedger
-from app.records.people.openid_ledger import OpenIdLedger
+from app.records.people.openid_ledger import OpenIdLedger, own_row
 from app.records.people.people_ledger import Member, PeopleLedger, TakenName
 from app.records.tables import OidcStart, Person
 from app.services.people.accounts import Accounts, Client, NewSession, hash_of
 from app.services.people.visitor import FRESH
 from app.services.ports import IdentityProvider, NotProved, Proof, ProvedIdentity, ProviderSilent
-from app.services.rows import DEFAULT_ORGANISATION
+from app.services.rows import DEFAULT_ORGANISATION, current_act
 
 log = structlog.get_logger()
 BEGUN_LIFETIME = timedelta(minutes=10)
 # the clocks of two machines
 LEEWAY = timedelta(seconds=60)
 SECRET_BYTES = 32
-STALE = "This sign-in took longer than ten minutes, or was begun in another browser: begin again."
-UNKNOWN = "You are signed in there, but nobody has invited you to Runyard: ask an admin."
+SIGN_IN_AGAIN = "sign_in_again"
+STALE = (
+    "This sign-in took longer than ten minutes, or was started in another browser. Please start "
+    "again."
+)
+UNKNOWN = "The provider knows you, but no account here matches: ask an admin."
 NO_GROUP = "None of your groups may use Runyard any more: ask an admin."
 DISABLED = "Your account is disabled: ask an admin."
 NOT_ASKED = "The provider did not ask you to sign in again."
-OTHER_PERSON = "You signed in as somebody else there: sign out first."
+OTHER_PERSON = "You signed in as somebody else at the provider: sign out there first."
+OTHER_ROLE = "Your role has changed: sign out, and sign in again."
 
 
 class SignInRefused(Forbidden):
@@ -46,15 +52,12 @@ class ProviderAway(Refusal):
     code, status = "provider_unavailable", 502
 
 
-class TooManyBegun(RateLimited):
-    """Too many sign-ins were begun and not ended: try again in ten minutes."""
-
-
 @dataclass(frozen=True)
 class Begun:
-    """A sign-in that goes on at the provider: where, and the secret that its browser keeps."""
+    """A sign-in that goes on at the provider: where, its state, and the browser's secret."""
 
     address: str
+    state: str
     secret: str
 
 
@@ -90,8 +93,10 @@ class OpenIdSignIn:
         """The provider's host, as people know it."""
         return self._provider.host
 
-    def begin(self, back: str, wanted: str, now: datetime, *, is_again: bool) -> Begun:
-        """Begin a sign-in. Raises ProviderAway and TooManyBegun."""
+    def begin(
+        self, back: str, wanted: str, client: Client, now: datetime, *, is_again: bool
+    ) -> Begun:
+        """Begin a sign-in. Raises ProviderAway."""
         proof = Proof(*(secrets.token_urlsafe(SECRET_BYTES) for _ in range(3)))
         secret = secrets.token_urlsafe(SECRET_BYTES)
         try:
@@ -105,12 +110,12 @@ class OpenIdSignIn:
             verifier=proof.verifier,
             wanted=wanted,
             is_again=is_again,
+            address=_household(client.address),
             created_at=now,
             expires_at=now + BEGUN_LIFETIME,
         )
-        if not self._ledger.begin(start):
-            raise TooManyBegun(retry_after=int(BEGUN_LIFETIME.total_seconds()))
-        return Begun(address, secret)
+        self._ledger.begin(start)
+        return Begun(address, proof.state, secret)
 
     def end(
         self,
@@ -127,76 +132,92 @@ class OpenIdSignIn:
         `cookie` is that of the browser's session, "" if it has none. Raises SignInRefused and
         ProviderAway.
         """
-        start = self._ledger.take(hash_of(secret), now) if secret else None
-        if start is None or not hmac.compare_digest(start.state.encode(), state.encode()):
+        start = self._ledger.take(hash_of(secret), state, now) if secret and state else None
+        if start is None:
             raise SignInRefused(STALE)
-        proof = Proof(start.state, start.nonce, start.verifier)
-        try:
-            identity = self._provider.identity(proof, back, code)
-        except ProviderSilent as silence:
-            raise self._away(silence) from silence
-        except NotProved as refusal:
-            log.warning("sign_in_not_proved", provider=self.host, because=repr(refusal.__cause__))
-            raise SignInRefused(str(refusal)) from refusal
+        identity = self._identity(start, back, code)
+        if start.is_again:
+            self._prove(start, identity, cookie, now)
+            return Ended(None, start.wanted)
         person = self._person_of(identity, now)
         proved_at = identity.proved_at
-        if start.is_again:
-            self._prove(start, identity, person, cookie, now)
-            return Ended(None, start.wanted)
         # a provider that lets somebody in without asking proves little: what needs a fresh sign-in
         # asks for one
         is_fresh = proved_at is not None and proved_at <= now + LEEWAY
         since = min(proved_at, now) if is_fresh and proved_at is not None else now - FRESH
         session = self._accounts.open_session(person.id, now, client, proved_at=since)
+        if cookie:
+            self._accounts.sign_out_quietly(cookie)
         return Ended(session, start.wanted)
+
+    def _identity(self, start: OidcStart, back: str, code: str) -> ProvedIdentity:
+        proof = Proof(start.state, start.nonce, start.verifier)
+        try:
+            return self._provider.identity(proof, back, code)
+        except ProviderSilent as silence:
+            raise self._away(silence) from silence
+        except NotProved as refusal:
+            log.warning("sign_in_not_proved", provider=self.host, because=_kind_of(refusal))
+            raise SignInRefused(str(refusal)) from refusal
 
     def _away(self, silence: ProviderSilent) -> ProviderAway:
         # the page tells everybody as little as this; the log is the operator's
-        log.warning("identity_provider_silent", provider=self.host, because=repr(silence.__cause__))
+        log.warning("identity_provider_silent", provider=self.host, because=_kind_of(silence))
         return ProviderAway()
 
     def _prove(
-        self,
-        start: OidcStart,
-        identity: ProvedIdentity,
-        person: Person,
-        cookie: str,
-        now: datetime,
+        self, start: OidcStart, identity: ProvedIdentity, cookie: str, now: datetime
     ) -> None:
+        # changes nobody: whose browser this is was not known when the provider was asked
+        person = self._ledger.by_subject(identity.subject)
         visitor = self._accounts.who(cookie, None, now) if cookie else None
-        if visitor is None or visitor.person_id != person.id:
+        if person is None or visitor is None or visitor.person_id != person.id:
             raise SignInRefused(OTHER_PERSON)
-        if identity.proved_at is None or identity.proved_at < start.created_at - LEEWAY:
+        if person.is_of_groups and role_of(identity.groups, self._groups) != visitor.role:
+            raise SignInRefused(OTHER_ROLE)
+        proved_at = identity.proved_at
+        if proved_at is None or not start.created_at - LEEWAY <= proved_at <= now + LEEWAY:
             raise SignInRefused(NOT_ASKED)
+        if (act := current_act()) is not None:
+            act.deed, act.person, act.object = SIGN_IN_AGAIN, person.id, person.id
         self._accounts.prove(cookie, now)
 
     def _person_of(self, identity: ProvedIdentity, now: datetime) -> Person:
         role = role_of(identity.groups, self._groups)
-        person = self._ledger.by_subject(identity.subject)
-        if person is None:
-            person = self._invited(identity) or self._newcomer(identity, role, now)
+        person = (
+            self._ledger.by_subject(identity.subject)
+            or self._invited(identity)
+            or self._newcomer(identity, role, now)
+        )
         if person.disabled_at is not None:
             raise SignInRefused(DISABLED)
         if person.is_of_groups:
-            if role is None:
-                self._accounts.sign_out_everywhere(person.id)
-                raise SignInRefused(NO_GROUP)
-            if self._ledger.role(person.id) != role:
-                self._ledger.set_role(person.id, role)
+            self._follow_groups(person, role, now)
         return person
 
+    def _follow_groups(self, person: Person, role: Role | None, now: datetime) -> None:
+        if role is None:
+            if person.lapsed_at is None:
+                self._ledger.set_lapsed(person.id, now)
+            raise SignInRefused(NO_GROUP)
+        if (before := self._ledger.role(person.id)) != role:
+            self._ledger.set_role(person.id, before, role)
+        elif person.lapsed_at is not None:
+            self._ledger.set_lapsed(person.id, None)
+
     def _invited(self, identity: ProvedIdentity) -> Person | None:
-        email = clean_email(identity.email or "")
+        email = _email_of(identity)
         person = self._people.by_email(email) if email else None
         if person is None:
             return None
-        if person.oidc_subject is not None or not self._ledger.bind(person.id, identity.subject):
-            raise SignInRefused(UNKNOWN)
-        return person
+        if person.oidc_subject is None and self._ledger.bind(person.id, identity.subject):
+            return person
+        # of two sign-ins at once, the other was first
+        return self._ledger.by_subject(identity.subject) or _refused()
 
     def _newcomer(self, identity: ProvedIdentity, role: Role | None, now: datetime) -> Person:
-        email = clean_email(identity.email or "")
-        if role is None or not email or email_problem(email):
+        email = _email_of(identity)
+        if role is None or email is None:
             raise SignInRefused(UNKNOWN)
         person = Person(
             id=self._people.stores.mint_control_id("person", now),
@@ -208,7 +229,31 @@ class OpenIdSignIn:
             created_at=now,
         )
         try:
-            self._members.invite(Member(person, DEFAULT_ORGANISATION, role, {}))
-        except TakenName as taken:
-            raise SignInRefused(UNKNOWN) from taken
+            with own_row("add_person"):
+                self._members.invite(Member(person, DEFAULT_ORGANISATION, role, {}))
+        except TakenName:
+            return self._ledger.by_subject(identity.subject) or _refused()
         return person
+
+
+def _email_of(identity: ProvedIdentity) -> str | None:
+    """Return the verified address as accounts have it; look-alikes of other alphabets have none."""
+    email = identity.email
+    if email is None or not email.isascii() or email_problem(email) or email != email.strip():
+        return None
+    return email.lower()
+
+
+def _refused() -> NoReturn:
+    raise SignInRefused(UNKNOWN)
+
+
+def _household(address: str | None) -> str:
+    parsed = read_address(address or "")
+    return household_of(parsed) if parsed is not None else ""
+
+
+def _kind_of(problem: Exception) -> str:
+    """Return what a log may say: the answers of a provider have tokens in them."""
+    cause = problem.__cause__
+    return str(cause) if type(cause) is ValueError else type(cause).__name__

@@ -17,7 +17,7 @@ from app.records.tables import Organisation, Person, SignIn
 from app.records.tables.people import DEFAULT_ORGANISATION
 from app.services.people.accounts import Accounts
 from app.services.people.directory import Directory
-from app.services.people.sign_in import INVITATION_LIFETIME, OF_THE_MACHINE
+from app.services.people.sign_in import INVITATION_LIFETIME, OF_GROUPS, OF_THE_MACHINE
 from app.services.people.visitor import Visitor
 
 # by column of the organisation, the limits of roles; None takes one away
@@ -151,6 +151,8 @@ class People:
         person = self.find(by, person_id).person
         if person.email is None:
             raise Invalid(OF_THE_MACHINE)
+        if person.is_of_groups:
+            raise Invalid(OF_GROUPS)
         return self._invitation(person.id, now)
 
     def change(
@@ -172,6 +174,8 @@ class People:
         is_more = any(one is not None for one in (role, projects, is_disabled))
         if is_more and member.person.id == by.person_id:
             raise Forbidden(OWN_ROLE)
+        if role is not None and member.person.is_of_groups:
+            raise Invalid.field("role", "This role follows the groups at the identity provider.")
         self._must_be_agents((limits or {}).get("agents", ()))
         loses_admin = member.role == Role.ADMIN and (
             is_disabled or (role is not None and role is not Role.ADMIN)

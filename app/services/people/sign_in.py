@@ -28,6 +28,7 @@ CODE_SECONDS = 30
 WINDOW = 1
 RECOVERY_CODES = 10
 ISSUER = "Runyard"
+OF_GROUPS = "This account comes from a group at the identity provider: it has no password here."
 OF_THE_MACHINE = (
     "This account belongs to the machine and has no e-mail address to sign in with: invite "
     "yourself as a person."
@@ -157,6 +158,8 @@ class SignInService:
         person = self._own(person_id)
         if person.email is None:
             raise Invalid(OF_THE_MACHINE)
+        if person.is_of_groups:
+            raise Invalid(OF_GROUPS)
         if person.password_hash is not None:
             account = person.email or ""
             self._begin(account, None, now)
@@ -164,6 +167,10 @@ class SignInService:
                 raise Invalid.field("old_password", "This is not your password.")
             self._throttle.succeed(account, None)
         self._ledger.set_password(person_id, self._hash(new), but=hash_of(cookie))
+
+    def has_password(self, person_id: str) -> bool:
+        """Return True if a person can be asked for a password."""
+        return self._own(person_id).password_hash is not None
 
     def begin_codes(self, person_id: str) -> NewCodes:
         """Make a secret for one-time codes; it counts once a code of it was shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import pytest
 
 from app.adapters.people.openid_provider import OpenIdProvider
 from app.domain.people.roles import Role
-from app.records.people import openid_ledger
+from app.records.people.openid_ledger import MOST_OF_ADDRESS
 from tests.drivers.people import PASSWORD, Town, open_town
 from tests.fakes.identity_provider import CLIENT, SECRET, IdentityTwin, identity_twin
 
@@ -57,6 +58,15 @@ async def me(browser: httpx.AsyncClient) -> dict[str, Any]:
     return dict((await browser.get("/api/v1/people/me")).raise_for_status().json())
 
 
+async def audit(place: Place) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = (await place.town.token().get("/api/v1/audit")).json()["items"]
+    return rows
+
+
+def own_page(browser: httpx.AsyncClient) -> dict[str, str]:
+    return {"Origin": str(browser.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     moment: list[Town] = []
@@ -76,7 +86,7 @@ async def test_an_invited_person_signs_in_there_without_a_password(place: Place)
     place.signed_in_there(email="Ada@Example.org", name="Ada")
     browser = place.browser()
     shown = await browser.get("/runs?status=died", headers=LINK)
-    assert "Sign in at\n127.0.0.1" in shown.text
+    assert "Sign in with\n127.0.0.1" in shown.text
     answer = await place.sign_in(browser)
     # to the page that was asked for
     assert (answer.status_code, answer.headers["location"]) == (303, "/runs?status=died")
@@ -86,23 +96,24 @@ async def test_an_invited_person_signs_in_there_without_a_password(place: Place)
     again = place.browser()
     assert (await place.sign_in(again)).status_code == 303
     assert (await me(again))["email"] == "ada@example.org"
-    rows = (await place.town.token().get("/api/v1/audit")).json()["items"]
-    assert [row["deed"] for row in rows][:2] == ["sign_in", "sign_in"]
-    assert rows[0]["person_name"] == "ada@example.org"
+    rows = await audit(place)
+    assert [row["deed"] for row in rows][:3] == ["sign_in", "sign_in", "bind_account"]
+    assert {row["person_name"] for row in rows[:3]} == {"ada@example.org"}
 
 
 async def test_who_is_not_invited_gets_in_by_a_group_alone(place: Place) -> None:
     place.signed_in_there(email="eve@example.org")
     refused = await place.sign_in(place.browser())
     assert refused.status_code == 403
-    assert "nobody has invited you" in refused.text
+    assert "no account here matches" in refused.text
     place.signed_in_there(email="eve@example.org", groups=["engineers", "chess"])
     browser = place.browser()
     assert (await place.sign_in(browser)).status_code == 303
     known = await me(browser)
     assert (known["email"], known["role"]) == ("eve@example.org", "user")
-    rows = (await place.town.token().get("/api/v1/audit")).json()["items"]
-    assert "sign_in_failed" in [row["deed"] for row in rows]
+    rows = await audit(place)
+    assert [row["deed"] for row in rows][:3] == ["sign_in", "add_person", "sign_in_failed"]
+    assert {row["person_name"] for row in rows[:2]} == {"eve@example.org"}
 
 
 async def test_the_role_follows_the_groups_at_each_sign_in(place: Place) -> None:
@@ -120,6 +131,103 @@ async def test_the_role_follows_the_groups_at_each_sign_in(place: Place) -> None
     refused = await place.sign_in(place.browser())
     assert (refused.status_code, "None of your groups" in refused.text) == (403, True)
     assert (await second.get("/api/v1/people/me")).status_code == 401
+    rows = await audit(place)
+    assert [row["deed"] for row in rows][:2] == ["sign_in_failed", "change_person"]
+    # and back in, once there is a group again
+    place.signed_in_there(email="eve@example.org", groups=["engineers"])
+    assert (await place.sign_in(place.browser())).status_code == 303
+
+
+async def test_who_lost_every_group_has_no_other_way_in(place: Place) -> None:
+    place.signed_in_there(email="eve@example.org", groups=["leads"])
+    eve = place.browser()
+    await place.sign_in(eve, "?next=/")
+    await place.sign_in(eve, "?again=true")
+    own = own_page(eve)
+    password = {"old_password": "", "password": PASSWORD}
+    refused = await eve.put("/api/v1/people/me/password", json=password, headers=own)
+    assert (refused.status_code, "identity provider" in refused.text) == (422, True)
+    made = await eve.post("/api/v1/tokens", json={"name": "mine", "scopes": ["read"]}, headers=own)
+    token = place.town.caller(Authorization=f"Bearer {made.json()['token']}")
+    assert (await token.get("/api/v1/projects")).status_code == 200
+    whom = (await me(eve))["id"]
+    place.signed_in_there(email="eve@example.org", groups=[])
+    assert (await place.sign_in(place.browser())).status_code == 403
+    assert (await token.get("/api/v1/projects")).status_code == 401
+    invited = await place.town.token().post(f"/api/v1/people/{whom}/invitation")
+    assert invited.status_code == 422
+    lowered = await place.town.token().patch(f"/api/v1/people/{whom}", json={"role": "viewer"})
+    assert (lowered.status_code, "follows the groups" in lowered.text) == (422, True)
+
+
+async def test_a_first_password_needs_a_fresh_sign_in(place: Place) -> None:
+    await place.town.invite(place.town.token(), "ada@example.org", role="admin")
+    place.signed_in_there(email="ada@example.org")
+    browser = place.browser()
+    await place.sign_in(browser)
+    password = {"old_password": "", "password": PASSWORD}
+
+    async def sets() -> int:
+        told = await browser.put(
+            "/api/v1/people/me/password", json=password, headers=own_page(browser)
+        )
+        return told.status_code
+
+    assert await sets() == 403
+    await place.sign_in(browser, "?again=true")
+    assert await sets() == 204
+
+
+@pytest.mark.parametrize(
+    ("invited", "told"),
+    [
+        ("anna@strasse.de", "anna@straße.de"),
+        ("kim@corp.example", "\u212aim@corp.example"),
+        ("sam@corp.example", "\u017fam@corp.example"),
+        ("ada@example.org", " ada@example.org"),
+    ],
+)
+async def test_an_address_that_only_looks_alike_opens_nobody_s_account(
+    place: Place, invited: str, told: str
+) -> None:
+    await place.town.invite(place.town.token(), invited, role="admin")
+    place.signed_in_there(email=told, groups=["engineers"])
+    assert (await place.sign_in(place.browser())).status_code == 403
+
+
+async def test_an_invitation_works_no_more_once_its_person_came_by_the_provider(
+    place: Place,
+) -> None:
+    path = await place.town.invite(place.town.token(), "ada@example.org", role="admin")
+    place.signed_in_there(email="ada@example.org")
+    assert (await place.sign_in(place.browser())).status_code == 303
+    assert (await place.browser().get(path, headers=LINK)).status_code == 401
+
+
+async def test_two_tabs_sign_in_beside_each_other(place: Place) -> None:
+    place.signed_in_there(email="eve@example.org", groups=["engineers"])
+    browser = place.browser()
+    first, second = await place.begin(browser), await place.begin(browser)
+    # what another site sends there in between takes nothing away
+    for query in ("state=x&code=y", "error=access_denied&state=x"):
+        assert (await place.end(browser, f"/login/oidc/callback?{query}")).status_code == 403
+    assert (await place.end(browser, first)).status_code == 303
+    old = browser.cookies.get("runyard_8080")
+    assert (await place.end(browser, second)).status_code == 303
+    # the session before it has ended
+    replaced = place.town.caller(Cookie=f"runyard_8080={old}")
+    assert (await replaced.get("/api/v1/people/me")).status_code == 401
+    assert (await me(browser))["email"] == "eve@example.org"
+
+
+async def test_first_sign_ins_at_once_all_get_in(place: Place) -> None:
+    place.signed_in_there(email="eve@example.org", groups=["engineers"])
+    browsers = [place.browser() for _ in range(4)]
+    backs = [await place.begin(one) for one in browsers]
+    ended = await asyncio.gather(
+        *(place.end(one, back) for one, back in zip(browsers, backs, strict=True))
+    )
+    assert [one.status_code for one in ended] == [303] * 4
 
 
 async def test_an_invited_person_keeps_the_role_given_here(place: Place) -> None:
@@ -174,7 +282,7 @@ async def test_an_answer_counts_once_and_in_the_browser_that_began(place: Place)
     assert (await victim.get("/api/v1/people/me")).status_code == 401
     assert (await place.end(attacker, back)).status_code == 303
     again = await place.end(attacker, back)
-    assert (again.status_code, "begin again" in again.text) == (403, True)
+    assert (again.status_code, "start again" in again.text) == (403, True)
 
 
 async def test_a_sign_in_that_took_more_than_ten_minutes_begins_again(place: Place) -> None:
@@ -191,7 +299,7 @@ async def test_what_needs_a_fresh_sign_in_sends_people_there_once_more(place: Pl
     place.signed_in_there(email="ada@example.org")
     browser = place.browser()
     await place.sign_in(browser)
-    own = {"Origin": str(browser.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    own = own_page(browser)
 
     async def invites() -> int:
         email = {"email": f"{datetime.now(UTC).timestamp()}@example.org", "role": "viewer"}
@@ -238,16 +346,44 @@ async def test_nobody_is_led_to_another_site_afterwards(place: Place, target: st
     assert answer.headers["location"] == "/"
 
 
-async def test_sign_ins_that_are_never_ended_do_not_fill_the_disk(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+async def test_sign_ins_that_are_never_ended_push_out_those_of_their_address_alone(
+    place: Place,
 ) -> None:
-    monkeypatch.setattr(openid_ledger, "MOST_BEGUN", 3)
-    for _ in range(3):
+    place.signed_in_there(email="eve@example.org", groups=["engineers"])
+    elsewhere = place.town.caller_from("203.0.113.9")
+    waiting = await place.begin(elsewhere)
+    patient = place.browser()
+    pushed_out = await place.begin(patient)
+    for _ in range(MOST_OF_ADDRESS - 1):
+        place.town.plane.clock.advance(1)
         await place.begin(place.browser())
-    full = await place.browser().get("/login/oidc", headers=LINK)
-    assert (full.status_code, full.headers["retry-after"]) == (429, "600")
-    place.town.plane.clock.advance(601)
-    await place.begin(place.browser())
+    place.town.plane.clock.advance(1)
+    last = place.browser()
+    back = await place.begin(last)
+    assert (await place.end(patient, pushed_out)).status_code == 403
+    assert (await place.end(last, back)).status_code == 303
+    assert (await place.end(elsewhere, waiting)).status_code == 303
+
+
+async def test_an_answer_in_another_person_s_browser_changes_nobody(place: Place) -> None:
+    await place.town.invite(place.town.token(), "ada@example.org", role="admin")
+    place.signed_in_there(email="ada@example.org")
+    browser = place.browser()
+    await place.sign_in(browser)
+    place.twin.subject = "another"
+    place.signed_in_there(email="newcomer@example.org", groups=["leads"])
+    refused = await place.sign_in(browser, "?again=true")
+    assert refused.status_code == 403
+    people = (await place.town.token().get("/api/v1/people")).json()["items"]
+    assert "newcomer@example.org" not in {one["email"] for one in people}
+
+
+async def test_what_the_provider_refuses_is_told_apart_from_what_the_person_does(
+    place: Place,
+) -> None:
+    for error, words in (("access_denied", "you cancelled"), ("invalid_scope", "ask an admin")):
+        told = await place.end(place.browser(), f"/login/oidc/callback?error={error}&state=x")
+        assert (told.status_code, words in told.text) == (403, True)
 
 
 async def test_without_a_provider_there_is_no_such_page(tmp_path: Path) -> None:

@@ -73,6 +73,6 @@ def test_who_is_not_invited_reads_why_and_gets_back(
     page = open_page()
     page.goto(f"{server.page_url}/login")
     sign_in_as(page, "eve")
-    expect(page.get_by_text("nobody has invited you to Runyard")).to_be_visible()
-    page.get_by_role("link", name="Back to the sign-in").click()
+    expect(page.get_by_text("no account here matches")).to_be_visible()
+    page.get_by_role("link", name="Back to sign-in").click()
     expect(page.get_by_test_id("sign-in-provider")).to_be_visible()

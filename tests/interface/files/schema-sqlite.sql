@@ -21,6 +21,7 @@ CREATE INDEX held_runs_of_project ON runs (project_id, created_at, id) WHERE sta
 CREATE INDEX ix_device_person_id ON device (person_id);
 CREATE INDEX ix_login_link_expires_at ON login_link (expires_at);
 CREATE INDEX ix_membership_organisation_id ON membership (organisation_id);
+CREATE INDEX ix_oidc_start_address ON oidc_start (address);
 CREATE INDEX ix_oidc_start_expires_at ON oidc_start (expires_at);
 CREATE INDEX ix_project_organisation_id ON project (organisation_id);
 CREATE INDEX ix_project_role_project_id ON project_role (project_id);
@@ -429,6 +430,7 @@ CREATE TABLE oidc_start (
 	verifier VARCHAR NOT NULL, 
 	wanted TEXT NOT NULL, 
 	is_again BOOLEAN NOT NULL, 
+	address VARCHAR NOT NULL, 
 	created_at DATETIME NOT NULL, 
 	expires_at DATETIME NOT NULL, 
 	PRIMARY KEY (id)
@@ -453,7 +455,7 @@ CREATE TABLE outbox (
 CREATE TABLE person (
 	id VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
-	created_at DATETIME NOT NULL, full_name VARCHAR, email VARCHAR, password_hash TEXT, totp_secret TEXT, totp_since DATETIME, totp_step INTEGER, recovery_hashes JSON DEFAULT '[]' NOT NULL, oidc_subject VARCHAR, disabled_at DATETIME, is_of_groups BOOLEAN DEFAULT 0 NOT NULL, look VARCHAR, time_zone VARCHAR, agents JSON DEFAULT '[]' NOT NULL, run_quota INTEGER, batch_quota INTEGER, 
+	created_at DATETIME NOT NULL, full_name VARCHAR, email VARCHAR, password_hash TEXT, totp_secret TEXT, totp_since DATETIME, totp_step INTEGER, recovery_hashes JSON DEFAULT '[]' NOT NULL, oidc_subject VARCHAR, disabled_at DATETIME, is_of_groups BOOLEAN DEFAULT 0 NOT NULL, lapsed_at DATETIME, look VARCHAR, time_zone VARCHAR, agents JSON DEFAULT '[]' NOT NULL, run_quota INTEGER, batch_quota INTEGER, 
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );

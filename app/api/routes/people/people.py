@@ -199,6 +199,9 @@ def _own_routes(services: Services, cookie: str) -> APIRouter:
     def change_password(request: Request, body: NewPassword) -> None:
         """Change your password; your other sessions end."""
         person_id, secret = _in_a_browser(request, cookie)
+        if not desk.has_password(person_id):
+            # there is no old one to ask for
+            require_role(services, request, "change_codes", None)
         desk.change_password(person_id, body.old_password, body.password, secret, services.clock())
 
     @router.post("/people/me/proof", status_code=204)

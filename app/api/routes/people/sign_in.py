@@ -33,7 +33,7 @@ NO_LINK = (
     "`runyard login-link` on the server's machine, in a terminal of yours."
 )
 ONLY_LOCAL = "Only the token of the data folder makes a sign-in link, no other one."
-_YES = frozenset({"1", "true", "on", "yes"})
+YES = frozenset({"1", "true", "on", "yes"})
 
 
 def routes(
@@ -83,7 +83,7 @@ def _sign_out_routes(accounts: Accounts, desk: SignInDesk, site: Site) -> APIRou
 
     @router.post("/logout")
     def sign_out(request: Request, sent: Sent) -> Response:
-        if sent.field("everywhere").lower() in _YES:
+        if sent.field("everywhere").lower() in YES:
             accounts.sign_out_everywhere(visitor_of(request).person_id)
         elif cookie := request.cookies.get(site.cookie):
             accounts.sign_out(cookie)

@@ -21,12 +21,15 @@ def upgrade() -> None:
         sa.Column("verifier", sa.String(), nullable=False),
         sa.Column("wanted", sa.Text(), nullable=False),
         sa.Column("is_again", sa.Boolean(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
     )
+    op.create_index("ix_oidc_start_address", "oidc_start", ["address"])
     op.create_index("ix_oidc_start_expires_at", "oidc_start", ["expires_at"])
     of_groups = sa.Column("is_of_groups", sa.Boolean(), nullable=False, server_default=sa.false())
     op.add_column("person", of_groups)
+    op.add_column("person", sa.Column("lapsed_at", sa.DateTime(timezone=True)))
 
 
 def downgrade() -> None:
