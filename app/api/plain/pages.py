@@ -64,6 +64,7 @@ $body
 _HOW = """<p>In a terminal on the machine where Runyard runs, enter</p>
 <p><code class="command">$command</code></p>
 <p>and open the link it prints. A link works once, within five minutes.</p>"""
+_OF_THE_MACHINE = "<p>Or as the operator of this machine:</p>"
 LOGIN_COMMAND = "runyard login-link"
 
 
@@ -92,7 +93,7 @@ def sign_in_page(
     if with_password or provider is not None:
         lost = "<p>Nothing was changed by what you sent.</p>" if after_form else ""
         elsewhere = _provider_link(provider) if provider is not None else ""
-        form = _password_form() if with_password else _how("", command)
+        form = _password_form() if with_password else _how(_OF_THE_MACHINE, command)
         return _page(401, "Sign in", f"{lost}{elsewhere}{form}")
     lost = " Nothing was changed by what you sent." if after_form else ""
     sentence = f"<p>You are not signed in to Runyard in this browser.{lost}</p>"
