@@ -9,14 +9,15 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
 CLIENT, SECRET = "runyard", "the secret of runyard"
@@ -28,6 +29,8 @@ class IdentityTwin:
 
     `claims` replace those of the ID token, None leaves one out; `described` those of its
     description. `key` signs by `algorithm`, one of bytes by HMAC; `shown` are the published keys.
+    `bodies` replace whole answers, `given` parts of that for a code; `named` puts `kid` into the ID
+    token. `hanging` paths wait until `gone` is set, `dripping` ones send a byte now and then.
     """
 
     now: Callable[[], datetime]
@@ -43,6 +46,16 @@ class IdentityTwin:
     statuses: dict[str, int] = field(default_factory=dict[str, int])
     asked: list[str] = field(default_factory=list[str])
     codes: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    bodies: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    given: dict[str, Any] = field(default_factory=dict[str, Any])
+    named: bool = True
+    hanging: set[str] = field(default_factory=set[str])
+    dripping: set[str] = field(default_factory=set[str])
+    gone: threading.Event = field(default_factory=threading.Event)
+    waiting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    sent_bytes: int = 0
+    accepted: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
         self.key = self.key or RSAKey.generate_key(2048, {"kid": "first", "use": "sig"})
@@ -98,7 +111,7 @@ class IdentityTwin:
         if sent["redirect_uri"] != asked["redirect_uri"]:
             return 400, {"error": "invalid_grant"}
         given = {"access_token": "an-access-token", "token_type": "Bearer", "expires_in": 60}
-        return 200, given | {"id_token": self._id_token(asked)}
+        return 200, given | {"id_token": self._id_token(asked)} | self.given
 
     def _id_token(self, asked: dict[str, str]) -> str:
         now = int(self.now().timestamp())
@@ -114,14 +127,14 @@ class IdentityTwin:
             claims["auth_time"] = now
         claims |= self.person | self.claims
         told = {name: value for name, value in claims.items() if value is not None}
-        header = {"alg": self.algorithm, "kid": self.shown[0].kid}
+        header = {"alg": self.algorithm} | ({"kid": self.shown[0].kid} if self.named else {})
         if isinstance(self.key, bytes):
             # by hand: no library would do it
             text = f"{_part(header)}.{_part(told)}"
             return f"{text}.{_encoded(hmac.digest(self.key, text.encode(), 'sha256'))}"
         if self.algorithm == "none":
             return f"{_part(header)}.{_part(told)}."
-        return str(jwt.encode(header, told, self.key))
+        return jws.serialize_compact(header, json.dumps(told), self.key)
 
 
 def _part(told: dict[str, Any]) -> str:
@@ -130,6 +143,16 @@ def _part(told: dict[str, Any]) -> str:
 
 def _encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _send(twin: IdentityTwin, path: str, body: bytes, to: BufferedIOBase) -> None:
+    size = 1 if path in twin.dripping else 65536
+    for start in range(0, len(body), size):
+        part = body[start : start + size]
+        to.write(part)
+        twin.sent_bytes += len(part)
+        if path in twin.dripping and twin.gone.wait(0.05):
+            return
 
 
 @contextmanager
@@ -154,17 +177,25 @@ def identity_twin(now: Callable[[], datetime]) -> Iterator[IdentityTwin]:
             self._answer("/token", *twin.token(sent, self.headers.get("Authorization", "")))
 
         def _userinfo(self) -> dict[str, Any]:
-            assert self.headers["Authorization"] == "Bearer an-access-token"
+            token = twin.given.get("access_token", "an-access-token")
+            assert self.headers["Authorization"] == f"Bearer {token}"
             return {"sub": twin.subject} if twin.userinfo is None else twin.userinfo
 
         def _answer(self, path: str, status: int, told: Any) -> None:
             twin.asked.append(path)
-            body = json.dumps(told).encode()
-            self.send_response(twin.statuses.get(path, status))
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            twin.accepted.append(self.headers.get("Accept-Encoding", ""))
+            body = twin.bodies.get(path, json.dumps(told).encode())
+            with suppress(OSError):
+                if path in twin.hanging:
+                    twin.waiting.release()
+                    twin.gone.wait(30)
+                self.send_response(twin.statuses.get(path, status))
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                for name, value in twin.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                _send(twin, path, body, self.wfile)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -176,6 +207,7 @@ def identity_twin(now: Callable[[], datetime]) -> Iterator[IdentityTwin]:
     try:
         yield twin
     finally:
+        twin.gone.set()
         server.shutdown()
         thread.join()
         server.server_close()
