@@ -157,12 +157,12 @@ class OpenIdSignIn:
         except ProviderSilent as silence:
             raise self._away(silence) from silence
         except NotProved as refusal:
-            log.warning("sign_in_not_proved", provider=self.host, because=_kind_of(refusal))
+            log.warning("sign_in_not_proved", provider=self.host, because=repr(refusal.__cause__))
             raise SignInRefused(str(refusal)) from refusal
 
     def _away(self, silence: ProviderSilent) -> ProviderAway:
         # the page tells everybody as little as this; the log is the operator's
-        log.warning("identity_provider_silent", provider=self.host, because=_kind_of(silence))
+        log.warning("identity_provider_silent", provider=self.host, because=repr(silence.__cause__))
         return ProviderAway()
 
     def _prove(
@@ -251,9 +251,3 @@ def _refused() -> NoReturn:
 def _household(address: str | None) -> str:
     parsed = read_address(address or "")
     return household_of(parsed) if parsed is not None else ""
-
-
-def _kind_of(problem: Exception) -> str:
-    """Return what a log may say: the answers of a provider have tokens in them."""
-    cause = problem.__cause__
-    return str(cause) if type(cause) is ValueError else type(cause).__name__

@@ -334,6 +334,8 @@ async def test_a_provider_that_is_away_is_told_and_the_password_still_works(plac
     refused = await place.browser().get("/login/oidc", headers=LINK)
     assert (refused.status_code, "does not answer" in refused.text) == (502, True)
     assert (await place.town.sign_in("ada@example.org", PASSWORD)).status_code == 303
+    # one that was away is asked again after ten seconds
+    place.town.plane.clock.advance(10)
     place.twin.statuses = {"/token": 503}
     place.signed_in_there(email="ada@example.org")
     assert (await place.sign_in(place.browser())).status_code == 502
