@@ -442,6 +442,8 @@ def test_what_is_known_is_told_while_the_provider_hangs(
         assert provider.address_for(PROOF, BACK, again=False)
         with pytest.raises(ProviderSilent):
             provider.identity(PROOF, BACK, code)
+        # the fifth was refused at once: had it waited, the four would have ended before it
+        assert not any(one.done() for one in asking)
         twin.gone.set()
         for one in asking:
             one.exception(10)
