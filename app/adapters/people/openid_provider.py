@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -74,7 +74,7 @@ class _Call:
         end = Timer(self.left, self._hang_up)
         end.daemon = True
         end.start()
-        more = {"timeout": self.left, "extensions": {"trace": self._connected}}
+        more: dict[str, Any] = {"timeout": self.left, "extensions": {"trace": self._connected}}
         try:
             with self._http.stream(method, address, **sent, **more) as answer:
                 content = self._content(answer) if answer.status_code == 200 else b""
@@ -197,7 +197,7 @@ class OpenIdProvider:
     # --- the provider's answers ----------------------------------------------------------------
 
     @contextmanager
-    def _asking(self) -> Iterator[_Call]:
+    def _asking(self) -> Generator[_Call]:
         with self._silence():
             if not self._calls.acquire(blocking=False):
                 raise _Odd(f"{MOST_CALLS} calls are waiting for it")
@@ -207,7 +207,7 @@ class OpenIdProvider:
                 self._calls.release()
 
     @contextmanager
-    def _silence(self) -> Iterator[None]:
+    def _silence(self) -> Generator[None]:
         # the log prints the cause: of the library's, only those that hold no part of an answer
         silent = ProviderSilent(f"{self.host} did not answer as a provider does.")
         try:
@@ -243,7 +243,7 @@ class OpenIdProvider:
                 self._failed_at = self._now() if read is None else None
 
     @contextmanager
-    def _turn(self, call: _Call) -> Iterator[None]:
+    def _turn(self, call: _Call) -> Generator[None]:
         if not self._reading.acquire(timeout=call.left):
             raise _Odd("another call is still waiting for it")
         try:
