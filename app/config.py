@@ -141,8 +141,9 @@ class Settings(BaseSettings):
     )
     oidc_groups: Annotated[dict[str, Role], NoDecode, BeforeValidator(read_groups)] = Field(
         default_factory=dict[str, Role],
-        description="Roles for groups of that provider, `group=role,…`: who is in one needs no "
+        description="Roles for groups of that provider, `group=role,…`: members need no "
         "invitation.",
+        json_schema_extra={"usual": "none"},
     )
     environment: str = Field(
         default="local", description="A word for this installation, shown with every run."

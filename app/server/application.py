@@ -243,7 +243,8 @@ def _explained_plainly() -> Generator[None]:
     except ValidationError as problem:
         first = problem.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        sys.exit(f"runyard: the setting RUNYARD_{name} is not usable: {sentence_of(first)}")
+        which = f"the setting RUNYARD_{name} is" if name else "the settings are"
+        sys.exit(f"runyard: {which} not usable: {sentence_of(first)}")
     except tomllib.TOMLDecodeError as problem:
         sys.exit(f"runyard: runyard.toml cannot be read: {problem}")
     except (

@@ -12,6 +12,7 @@ from starlette.types import Scope
 from app.domain.system.addresses import Address, Network, household_of, read_address
 from app.errors import RateLimited
 
+UNKNOWN = "unknown"
 FOR, PROTO, HOST = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"
 # an office behind one address: a hundred people with five tabs each
 MOST_OPEN = 500
@@ -34,11 +35,11 @@ class Peers:
     @contextmanager
     def one_more(self, scope: Scope) -> Generator[bool]:
         """Count a request for the time of the block; yield True if its address has too many."""
-        peer = peer_of(scope)
-        if peer is None or peer.is_loopback:
+        client, peer = scope.get("client"), peer_of(scope)
+        if client is None or (peer is not None and peer.is_loopback):
             yield False
             return
-        whose = household_of(peer)
+        whose = UNKNOWN if peer is None else household_of(peer)
         self._open[whose] += 1
         try:
             yield self._open[whose] > self._most
@@ -58,9 +59,9 @@ def as_forwarded(scope: Scope, trusted: Sequence[Network]) -> tuple[Scope, str]:
     """Return a request as its client sent it to the proxies in front, if they are trusted.
 
     Of `X-Forwarded-For` the last address counts that is no trusted proxy: anybody can write what
-    stands before it. Of `-Host` the last word counts, and so it does of `-Proto`, which is
-    returned: `http`, `https`, or "" if no trusted proxy says. An IPv4 address inside IPv6 becomes
-    IPv4.
+    stands before it; if that cannot be read, the client is UNKNOWN. The last value of `-Host` and
+    of `-Proto` counts; the latter is returned: `http`, `https`, or "" if no trusted proxy says. An
+    IPv4 address inside IPv6 becomes IPv4.
     """
     peer = peer_of(scope)
     if peer is None:
@@ -71,7 +72,9 @@ def as_forwarded(scope: Scope, trusted: Sequence[Network]) -> tuple[Scope, str]:
         return scope if is_plain else {**scope, "client": (str(peer), client[1])}, ""
     given = [(name, value) for name, value in scope["headers"] if name in (FOR, PROTO, HOST)]
     address = _client_of(peer, given, trusted)
-    changed: dict[str, Any] = {"client": client if address == peer else (str(address), 0)}
+    changed: dict[str, Any] = {
+        "client": client if address == peer else (str(address or UNKNOWN), 0)
+    }
     if host := _last_word(given, HOST):
         changed["headers"] = with_host(scope["headers"], host)
     return {**scope, **changed}, _last_word(given, PROTO).lower()
@@ -95,16 +98,23 @@ def with_host(headers: Sequence[tuple[bytes, bytes]], host: str) -> list[tuple[b
 
 def _client_of(
     peer: Address, given: Sequence[tuple[bytes, bytes]], trusted: Sequence[Network]
-) -> Address:
+) -> Address | None:
     found = peer
     for word in reversed(list(_words(given, FOR))):
-        address = read_address(word)
+        address = read_address(_without_port(word))
         if address is None:
-            break  # written by nobody we trust: the address of the proxy that passed it on stands
+            return None  # somebody, but not the proxy that passed it on
         found = address
         if not is_within(address, trusted):
             break
     return found
+
+
+def _without_port(word: str) -> str:
+    """Return the address of `1.2.3.4:5555`, `[2001:db8::1]:443` and `[2001:db8::1]`."""
+    if word.startswith("["):
+        return word[1:].partition("]")[0]
+    return word.partition(":")[0] if word.count(":") == 1 else word
 
 
 def _last_word(given: Sequence[tuple[bytes, bytes]], name: bytes) -> str:

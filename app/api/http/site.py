@@ -12,10 +12,12 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from app.api.http.host_names import LOOPBACK_NAMES, HostNames, PublicNames
-from app.api.http.proxies import as_forwarded, hosts_of, peer_of, with_host
+from app.api.http.proxies import as_forwarded, hosts_of, is_within, peer_of, with_host
 from app.api.http.request_info import SIGN_IN_PATH
-from app.domain.system.addresses import HTTPS_PORT, Network
+from app.domain.system.addresses import HTTPS_PORT, Address, Network
 
+# marks the calls of pages to the API in this process; nobody outside can set it
+INSIDE = "runyard.inside"
 MAX_WANTED, WANTED_SECONDS = 1000, 600
 
 
@@ -106,17 +108,25 @@ class Site:
         bearer from this machine may also name a loopback address; it then counts as one to the
         public URL, so that the addresses in its answer are of use to people.
         """
+        # a page's own call carries the person's address, and came through no network
+        sender = None if scope.get(INSIDE) else peer_of(scope)
         scope, proto = as_forwarded(scope, self.trusted)
         if self.public_url is None:
             return scope
         is_socket, hosts = scope["type"] == "websocket", hosts_of(scope)
         host = hosts[0].lower() if len(hosts) == 1 else ""
         own = self.public_url.removeprefix("https://")
-        is_own = host in (own, f"{own}:{HTTPS_PORT}") and proto not in ("http", "ws")
+        is_own = host in (own, f"{own}:{HTTPS_PORT}") and self._came_by_tls(sender, proto)
         if not is_own and not self._is_from_here(scope, host):
             return {**scope, "scheme": "ws" if is_socket else "http"}
         scheme = "wss" if is_socket else "https"
         return {**scope, "scheme": scheme, "headers": with_host(scope["headers"], own)}
+
+    def _came_by_tls(self, sender: Address | None, proto: str) -> bool:
+        if sender is None or sender.is_loopback or not self.trusted:
+            return proto not in ("http", "ws")
+        # from another machine: only a proxy's own word, else somebody went around it in the clear
+        return is_within(sender, self.trusted) and proto in ("https", "wss")
 
     def _is_from_here(self, scope: Scope, host: str) -> bool:
         peer = peer_of(scope)

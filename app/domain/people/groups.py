@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from app.domain.people.roles import Role, highest
 
 NO_GROUPS = "write group=role, separated by commas; the roles are viewer, user, operator, admin"
 
 
-def read_groups(text: str | Mapping[str, str]) -> dict[str, Role]:
+def read_groups(text: object) -> dict[str, Role]:
     """Parse `group=role,…`, or a table of a settings file. Raises ValueError with a sentence."""
-    found: dict[str, Role] = {}
-    if not isinstance(text, str):
-        text = ",".join(f"{group}={role}" for group, role in text.items())
-    for pair in filter(None, (one.strip() for one in text.split(","))):
+    if isinstance(text, Mapping):
+        table = cast("Mapping[object, object]", text)
+        pairs = [(str(group), str(role)) for group, role in table.items()]
+    elif isinstance(text, str):
         # a group's own name may contain the sign
-        group, is_pair, role = pair.rpartition("=")
-        if not is_pair or not group.strip() or role.strip() not in tuple(Role):
-            raise ValueError(NO_GROUPS)
-        found[group.strip()] = Role(role.strip())
-    return found
+        parts = (one.rpartition("=") for one in text.split(",") if one.strip())
+        pairs = [(group.strip(), role.strip()) for group, _, role in parts]
+    else:
+        raise ValueError(NO_GROUPS)
+    if not all(group and role in tuple(Role) for group, role in pairs):
+        raise ValueError(NO_GROUPS)
+    return {group: Role(role) for group, role in pairs}
 
 
 def role_of(groups: Iterable[str], roles: Mapping[str, Role]) -> Role | None:

@@ -6,8 +6,9 @@ Those that read a setting return the address as it is used, and raise ValueError
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 POSTGRESQL = ("postgresql://", "postgres://")
@@ -118,14 +119,16 @@ def is_provider_address(text: str) -> bool:
 
 def issuer(text: str | None) -> str | None:
     """Return the address that a provider of OpenID Connect calls itself, None for an empty one."""
-    if text and ("?" in text or not is_provider_address(text)):
+    if text and (set(text) & set("?# \t\r\n") or not is_provider_address(text)):
         raise ValueError("write an https address, or an http one on this machine, without a query")
     return text or None
 
 
-def trusted_networks(given: str | Iterable[object]) -> tuple[Network, ...]:
+def trusted_networks(given: object) -> tuple[Network, ...]:
     """Return the networks of trusted proxies; a plain address is a network of one."""
-    words = given.split() if isinstance(given, str) else given
+    if not isinstance(given, (str, list, tuple)):
+        raise ValueError("write addresses or networks, separated by spaces")
+    words = given.split() if isinstance(given, str) else cast("Sequence[object]", given)
     return tuple(dict.fromkeys(_network(str(word)) for word in words))
 
 
