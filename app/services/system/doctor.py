@@ -137,6 +137,8 @@ class DoctorChecks:
     allowing: Callable[[], list[str]] = list
     agents_needed: Callable[[], list[str]] = list
     low_disks: Callable[[], list[str]] = list
+    # people come through a proxy whose word about their addresses does not count
+    hides_people: bool = False
 
 
 class Look(StrEnum):
@@ -216,6 +218,9 @@ def examine(agents: Agents, doctor_checks: DoctorChecks) -> Iterator[Checked]:
     for allowed in doctor_checks.allowing():
         yield Checked(Level.LOOK, "projects", allowed, f"{OPENS}.")
     yield _bind(doctor_checks.bind, is_open=doctor_checks.is_open)
+    if doctor_checks.hides_people:
+        found = "Everybody seems to have the proxy's address"
+        yield Checked(Level.LOOK, "proxy", found, "Set RUNYARD_TRUSTED_PROXIES.", SERVER)
     for name, path in doctor_checks.private.items():
         yield _private(name, path)
     yield _limits(doctor_checks.limits())

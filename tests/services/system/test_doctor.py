@@ -130,6 +130,7 @@ MACHINE = {
     "old nicegui": (having(nicegui=(3, 9, 1)), "nicegui", "look", "install Runyard's packages"),
     "python": (having(), "python", "ok", ""),
     "open": (having(is_open=True), "bind", "look", "set RUNYARD_HOST=127.0.0.1"),
+    "proxy not named": (having(hides_people=True), "proxy", "look", "RUNYARD_TRUSTED_PROXIES"),
     "closed": (having(), "bind", "ok", ""),
     "token": (having(), "token", "ok", ""),
     "open token": (open_token, "token", "look", "chmod 600 "),
