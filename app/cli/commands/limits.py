@@ -121,7 +121,7 @@ def show(
 
 
 def _print_own(counted: Counted, quota: dict[str, Any]) -> None:
-    of = LimitOf(quota["limit_of"])
+    of = LimitOf(quota.get("limit_of", LimitOf.SERVER))
     whose = own_limit(counted, quota["limit"], quota["window_seconds"], of)
     out().print(f"{whose} ({set_in(counted, of)}).")
 

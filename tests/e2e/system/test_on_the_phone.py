@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
 
-import httpx
 import pytest
-from playwright.sync_api import Page, Worker, expect
+from playwright.sync_api import Browser, BrowserType, Page, Worker, expect
 
-from tests.drivers.servers.processes import RunyardServer
+from tests.drivers.servers.processes import RunyardServer, free_port
+from tests.drivers.web.browsers import launch_arguments
+from tests.drivers.web.tls_front import tls_front
 from tests.e2e.conftest import OpenPage
 from tests.fakes.push_service import FakeBrowser
 
@@ -58,12 +60,37 @@ SUBSCRIBES = """(subscription) => {
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
-    return {"RUNYARD_PUBLIC_URL": "https://runyard.example.org"}
+    return {"RUNYARD_PUBLIC_URL": f"https://localhost:{free_port()}"}
+
+
+@pytest.fixture(scope="module")
+def browser(browser_type: BrowserType) -> Iterator[Browser]:
+    """A browser for which any certificate will do: for a service worker, no context's rule does."""
+    how = launch_arguments(browser_type)
+    with browser_type.launch(
+        **how | {"args": [*how["args"], "--ignore-certificate-errors"]}
+    ) as one:
+        yield one
+
+
+@pytest.fixture(scope="module", autouse=True)
+def front(
+    server: RunyardServer, settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """The proxy of the public address."""
+    port = int(settings["RUNYARD_PUBLIC_URL"].rpartition(":")[2])
+    with tls_front(port, server.port, tmp_path_factory.mktemp("front")):
+        yield
+
+
+def public(server: RunyardServer) -> str:
+    """Return the address at which people reach a server."""
+    return server.settings["RUNYARD_PUBLIC_URL"]
 
 
 def controlled(page: Page, server: RunyardServer, path: str = "/guide") -> Worker:
     """Open a page that the service worker controls; return the worker."""
-    page.goto(server.url + path)
+    page.goto(public(server) + path)
     page.wait_for_function(IS_CONTROLLED)
     return page.context.service_workers[0]
 
@@ -83,7 +110,7 @@ def size_of(png: bytes) -> str:
 def test_the_manifest_is_valid_and_its_icons_have_the_sizes_it_says(
     signed_in: Page, server: RunyardServer
 ) -> None:
-    with httpx.Client(base_url=server.url) as nobody:
+    with server.visitor(Host=public(server).removeprefix("https://")) as nobody:
         answer = nobody.get("/manifest.webmanifest")
         assert answer.headers["content-type"] == "application/manifest+json"
         manifest = answer.json()
@@ -109,7 +136,7 @@ def test_the_service_worker_keeps_assets_with_a_hash_and_nothing_of_a_person(
 ) -> None:
     controlled(signed_in, server)
     for path in ("/plain", "/", "/runs", "/projects", SETTINGS):
-        signed_in.goto(server.url + path)
+        signed_in.goto(public(server) + path)
     # the last is asked for by another version than the present one: it is not what the name says
     for path in ("/api/v1/system", "/assets/icon.svg", "/assets/theme.css?v=0123456789abcdef"):
         assert signed_in.evaluate("async (path) => (await fetch(path)).status", path) == 200
@@ -227,6 +254,6 @@ def test_a_browser_that_blocks_notifications_says_what_to_do(
         "Object.defineProperty(Notification, 'permission', { get: () => 'denied' })"
     )
     page.goto(server.new_link())
-    page.goto(server.url + SETTINGS)
+    page.goto(public(server) + SETTINGS)
     expect(page.get_by_test_id("device-state")).to_contain_text("blocks notifications")
     expect(page.get_by_test_id("notify-device")).to_be_hidden()
