@@ -67,9 +67,8 @@ def settings() -> dict[str, str]:
 def browser(browser_type: BrowserType) -> Iterator[Browser]:
     """A browser for which any certificate will do: for a service worker, no context's rule does."""
     how = launch_arguments(browser_type)
-    with browser_type.launch(
-        **how | {"args": [*how["args"], "--ignore-certificate-errors"]}
-    ) as one:
+    how["args"].append("--ignore-certificate-errors")
+    with browser_type.launch(**how) as one:
         yield one
 
 
