@@ -21,13 +21,13 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
 from pydantic import ValidationError
 from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.http import problems
 from app.api.http.app import build_api
 from app.api.http.gate import Gate
 from app.api.http.permissions import guarded
-from app.api.http.site import Site
+from app.api.http.site import PLACED, Site
 from app.api.live import LiveStream
 from app.api.plain import forms
 from app.api.routes import system
@@ -152,10 +152,19 @@ def build_gate(
         now=services.clock,
         command=command,
     )
-    register_pages(PageServer(live, gate, services.visits, site, wrap_transport))
+    register_pages(PageServer(live, _from_pages(gate), services.visits, site, wrap_transport))
     render_pages(ASSETS, files)
     _put_pages_into(web, gate)
     return gate
+
+
+def _from_pages(gate: Gate) -> ASGIApp:
+    """Return the gate for calls of pages: these crossed no network, whatever address they name."""
+
+    async def pass_on(scope: Scope, receive: Receive, send: Send) -> None:
+        await gate({**scope, PLACED: True}, receive, send)
+
+    return pass_on
 
 
 def _provider_routes(services: Services, site: Site) -> list[APIRouter]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import httpx
 from fastapi import Request
+from starlette.types import ASGIApp
 
 from app.api.client.client import ApiClient
-from app.api.http.gate import Gate, visitor_of
+from app.api.http.gate import visitor_of
 from app.api.http.site import Site
 from app.api.live import LiveStream
 from app.api.live_events import LiveEvent
@@ -26,7 +27,7 @@ class PageServer:
     """The server as pages see it: the live feed, and an API client for each visitor."""
 
     live: LiveStream
-    gate: Gate
+    gate: ASGIApp
     visits: Visits
     site: Site
     wrap_transport: WrapTransport | None = None
