@@ -252,7 +252,9 @@ def _explained_plainly() -> Generator[None]:
     except ValidationError as problem:
         first = problem.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        sys.exit(f"runyard: the setting RUNYARD_{name} is not usable: {sentence_of(first)}")
+        # what is wrong with several settings together names them by itself
+        whose = f"the setting RUNYARD_{name} is not usable: " if name else ""
+        sys.exit(f"runyard: {whose}{sentence_of(first)}")
     except tomllib.TOMLDecodeError as problem:
         sys.exit(f"runyard: runyard.toml cannot be read: {problem}")
     except (

@@ -94,3 +94,41 @@ def test_a06_an_open_address_is_refused_before_anything_is_made(
 def test_a_public_url_that_cannot_be_served_ends_the_start(tmp_path: Path, url: str) -> None:
     code, errors = refused_start(tmp_path, RUNYARD_PUBLIC_URL=url)
     assert (code, "RUNYARD_PUBLIC_URL is not usable" in errors) == (1, True)
+
+
+ISSUER = {"RUNYARD_OIDC_ISSUER": "https://id.example.org"}
+CLIENT = {"RUNYARD_OIDC_CLIENT_ID": "runyard"}
+SECRET = {"RUNYARD_OIDC_CLIENT_SECRET": "s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("told", "missing"),
+    [
+        (ISSUER | CLIENT, "RUNYARD_OIDC_CLIENT_SECRET"),
+        (CLIENT | SECRET, "RUNYARD_OIDC_ISSUER"),
+        (ISSUER, "RUNYARD_OIDC_CLIENT_ID and RUNYARD_OIDC_CLIENT_SECRET"),
+    ],
+)
+def test_half_a_provider_ends_the_start_with_the_setting_that_is_missing(
+    tmp_path: Path, told: dict[str, str], missing: str
+) -> None:
+    code, errors = refused_start(tmp_path, **told)
+    assert (code, errors.count("\n")) == (1, 1)
+    assert errors == f"runyard: {missing} missing: a provider needs all three\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ('oidc_groups = ["leads"]', "OIDC_GROUPS"),
+        ("trusted_proxies = 5", "TRUSTED_PROXIES"),
+        ("trusted_proxies = [true]", "TRUSTED_PROXIES"),
+    ],
+)
+def test_a_setting_of_another_type_ends_the_start_with_a_sentence(
+    tmp_path: Path, line: str, name: str
+) -> None:
+    (tmp_path / "runyard.toml").write_text(line)
+    code, errors = refused_start(tmp_path)
+    assert (code, errors.count("\n")) == (1, 1)
+    assert errors.startswith(f"runyard: the setting RUNYARD_{name} is not usable: ")

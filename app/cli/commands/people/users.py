@@ -159,9 +159,7 @@ def set_agents(
     who: Who,
     agents: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="AGENT", help="The only agents; none for any.", show_default=False
-        ),
+        typer.Argument(metavar="AGENT", help="The only agents; none for any.", show_default=False),
     ] = None,
     json_only: Json = False,
     data_dir: DataDir = None,
