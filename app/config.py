@@ -333,6 +333,11 @@ class Settings(BaseSettings):
         return (self.secret_key_file or self.data_dir / "secret.key").expanduser().absolute()
 
     @property
+    def has_unnamed_proxy(self) -> bool:
+        """True if everybody seems to come from the proxy's address, which no setting names."""
+        return self.public_url is not None and not self.trusted_proxies
+
+    @property
     def database(self) -> str:
         """The control store's URL; by default SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.data_root / 'runyard.db'}"

@@ -70,6 +70,7 @@ from app.server.startup import (
     prepare_folders,
     refuse_open_bind,
     site_of,
+    warn_of_unnamed_proxy,
 )
 from app.server.uvicorn_server import END_SECONDS, UvicornServer, end_on_signals
 from app.server.welcome import Welcome, login_link
@@ -234,6 +235,7 @@ def serve(
         prepare_folders(settings)
         with only_server(settings), bound_sockets(settings) as listeners:
             set_up_logs(is_expected=problems.is_silence)
+            warn_of_unnamed_proxy(settings)
             end_on_signals()
             with (
                 _running_plane(settings, given, clock) as plane,

@@ -46,6 +46,7 @@ def checks_of(context: Context, quarantine: Quarantine, sources: DoctorSources) 
     return DoctorChecks(
         bind=f"{settings.host}:{settings.port}",
         is_open=adapters.machine.is_open,
+        has_unnamed_proxy=settings.has_unnamed_proxy,
         runs_dir=settings.runs_root,
         private=_private_places(settings),
         kept=partial(_kept_words, context, sources),
