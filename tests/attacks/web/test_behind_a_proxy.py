@@ -125,7 +125,7 @@ SECRET = {"RUNYARD_OIDC_CLIENT_SECRET": "s3cret"}
 def test_half_a_provider_ends_the_start_with_the_setting_that_is_missing(
     tmp_path: Path, told: dict[str, str], missing: str
 ) -> None:
-    code, errors = refused_start(tmp_path, **told)
+    code, errors = refused_start(tmp_path, free_port(), **told)
     assert (code, errors.count("\n")) == (1, 1)
     assert errors == f"runyard: {missing} missing: a provider needs all three\n"
 
