@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     host: str = Field(
         default="127.0.0.1",
         description="The address to listen on; anything but loopback needs `RUNYARD_PUBLIC_URL` "
-        "and a person with a password; `--host`.",
+        "and a person with a way to sign in; `--host`.",
     )
     port: int = Field(default=8080, ge=1, le=65535, description="The port; `--port`.")
     page_host: Annotated[str | None, AfterValidator(addresses.page_name)] = Field(
@@ -141,8 +141,8 @@ class Settings(BaseSettings):
     )
     oidc_groups: Annotated[dict[str, Role], NoDecode, BeforeValidator(read_groups)] = Field(
         default_factory=dict[str, Role],
-        description="Roles for groups of that provider, `group=role,…`: members need no "
-        "invitation.",
+        description="Roles for groups of that provider, `group=role,…` (a table in the "
+        "file): members need no invitation.",
         json_schema_extra={"usual": "none"},
     )
     environment: str = Field(
@@ -301,9 +301,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_a_whole_provider(self) -> Settings:
-        told = (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)
-        if any(told) != all(told):
-            raise ValueError("set RUNYARD_OIDC_ISSUER, _CLIENT_ID and _CLIENT_SECRET together")
+        names = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
+        missing = [f"RUNYARD_{name.upper()}" for name in names if not getattr(self, name)]
+        if 0 < len(missing) < len(names):
+            raise ValueError(f"{' and '.join(missing)} missing: a provider needs all three")
         return self
 
     @field_validator("digest_at")
@@ -330,6 +331,11 @@ class Settings(BaseSettings):
     def secret_key(self) -> Path:
         """The file with the key of stored secrets, absolute."""
         return (self.secret_key_file or self.data_dir / "secret.key").expanduser().absolute()
+
+    @property
+    def has_unnamed_proxy(self) -> bool:
+        """True if everybody seems to come from the proxy's address, which no setting names."""
+        return self.public_url is not None and not self.trusted_proxies
 
     @property
     def database(self) -> str:

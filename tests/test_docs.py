@@ -168,3 +168,8 @@ def test_the_page_answers_the_five_questions_with_a_function_each() -> None:
     answers = re.split(r"^### ", section(ARCHITECTURE, "Five questions"), flags=re.M)[1:]
     assert len(answers) == 5
     assert [answer.splitlines()[0] for answer in answers if "::" not in answer] == []
+
+
+def test_no_page_shows_a_word_that_only_a_library_understands() -> None:
+    shown = [page.name for page in ROOT.glob("docs/**/*.md") if "Undefined" in page.read_text()]
+    assert shown == []

@@ -21,13 +21,13 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
 from pydantic import ValidationError
 from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.http import problems
 from app.api.http.app import build_api
 from app.api.http.gate import Gate
 from app.api.http.permissions import guarded
-from app.api.http.site import Site
+from app.api.http.site import PLACED, Site
 from app.api.live import LiveStream
 from app.api.plain import forms
 from app.api.routes import system
@@ -70,6 +70,7 @@ from app.server.startup import (
     prepare_folders,
     refuse_open_bind,
     site_of,
+    warn_of_unnamed_proxy,
 )
 from app.server.uvicorn_server import END_SECONDS, UvicornServer, end_on_signals
 from app.server.welcome import Welcome, login_link
@@ -152,10 +153,19 @@ def build_gate(
         now=services.clock,
         command=command,
     )
-    register_pages(PageServer(live, gate, services.visits, site, wrap_transport))
+    register_pages(PageServer(live, _from_pages(gate), services.visits, site, wrap_transport))
     render_pages(ASSETS, files)
     _put_pages_into(web, gate)
     return gate
+
+
+def _from_pages(gate: Gate) -> ASGIApp:
+    """Return the gate for calls of pages: these crossed no network, whatever address they name."""
+
+    async def pass_on(scope: Scope, receive: Receive, send: Send) -> None:
+        await gate({**scope, PLACED: True}, receive, send)
+
+    return pass_on
 
 
 def _provider_routes(services: Services, site: Site) -> list[APIRouter]:
@@ -225,6 +235,7 @@ def serve(
         prepare_folders(settings)
         with only_server(settings), bound_sockets(settings) as listeners:
             set_up_logs(is_expected=problems.is_silence)
+            warn_of_unnamed_proxy(settings)
             end_on_signals()
             with (
                 _running_plane(settings, given, clock) as plane,
@@ -243,8 +254,9 @@ def _explained_plainly() -> Generator[None]:
     except ValidationError as problem:
         first = problem.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        which = f"the setting RUNYARD_{name} is" if name else "the settings are"
-        sys.exit(f"runyard: {which} not usable: {sentence_of(first)}")
+        # what is wrong with several settings together names them by itself
+        whose = f"the setting RUNYARD_{name} is not usable: " if name else ""
+        sys.exit(f"runyard: {whose}{sentence_of(first)}")
     except tomllib.TOMLDecodeError as problem:
         sys.exit(f"runyard: runyard.toml cannot be read: {problem}")
     except (

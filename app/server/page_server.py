@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import httpx
 from fastapi import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from app.api.client.client import ApiClient
-from app.api.http.gate import Gate, visitor_of
-from app.api.http.site import INSIDE, Site
+from app.api.http.gate import visitor_of
+from app.api.http.site import Site
 from app.api.live import LiveStream
 from app.api.live_events import LiveEvent
 from app.pages.shell.waiting_pages import WaitingPages
@@ -27,7 +27,7 @@ class PageServer:
     """The server as pages see it: the live feed, and an API client for each visitor."""
 
     live: LiveStream
-    gate: Gate
+    gate: ASGIApp
     visits: Visits
     site: Site
     wrap_transport: WrapTransport | None = None
@@ -48,11 +48,8 @@ class PageServer:
         name = self.site.cookie
         origin = f"{request.url.scheme}://{request.headers['host']}"
         peer = request.client or ("127.0.0.1", 0)
-        is_beyond = self.site.public_url is not None
         transport: httpx.AsyncBaseTransport = httpx.ASGITransport(
-            self._ask_inside if is_beyond else self.gate,
-            raise_app_exceptions=False,
-            client=(peer[0], peer[1]),
+            self.gate, raise_app_exceptions=False, client=(peer[0], peer[1])
         )
         if self.wrap_transport is not None:
             transport = self.wrap_transport(transport)
@@ -70,6 +67,3 @@ class PageServer:
         agent = request.headers.get("User-Agent", "")
         same["User-Agent"] = agent.encode("ascii", "ignore").decode()[:LONGEST_AGENT]
         return ApiClient(http, same | ({"Authorization": bearer} if bearer else {}))
-
-    async def _ask_inside(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.gate({**scope, INSIDE: True}, receive, send)

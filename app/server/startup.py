@@ -132,12 +132,22 @@ def refuse_open_bind(settings: Settings, can_sign_in: Callable[[Settings], bool]
     if settings.public_url is None:
         raise CannotStart(
             f"{reached}: that needs RUNYARD_PUBLIC_URL, the https address of a proxy in front, and "
-            "somebody who can sign in with a password. Runyard serves 127.0.0.1 without them."
+            "somebody with a way to sign in. Runyard serves 127.0.0.1 without them."
         )
     if not can_sign_in(settings):
         raise CannotStart(
-            f"{reached}, and nobody has a password yet: start Runyard at 127.0.0.1 first, and "
-            "invite somebody."
+            f"{reached}, and nobody has a way to sign in yet: start Runyard at 127.0.0.1 first, "
+            "and invite somebody."
+        )
+
+
+def warn_of_unnamed_proxy(settings: Settings) -> None:
+    """Log that everybody will seem to come from the proxy's address, if no setting names it."""
+    if settings.has_unnamed_proxy:
+        log.warning(
+            "proxies_not_named",
+            because="RUNYARD_PUBLIC_URL is set, and everybody has the address of the proxy",
+            advice="Set RUNYARD_TRUSTED_PROXIES to the proxy's address, such as 127.0.0.1.",
         )
 
 

@@ -55,13 +55,25 @@ def test_the_compose_file_fits_its_schema() -> None:
         validate(broken)
 
 
-def test_the_compose_file_trusts_the_network_of_its_proxy() -> None:
-    told = compose()
-    settings = told["services"]["runyard"]["environment"]
-    networks = [one["subnet"] for one in told["networks"]["inside"]["ipam"]["config"]]
-    assert settings["RUNYARD_TRUSTED_PROXIES"].split() == networks
+def test_the_compose_file_has_its_proxy_on_loopback_where_the_first_start_is_allowed() -> None:
+    services = compose()["services"]
+    settings = services["runyard"]["environment"]
+    assert services["caddy"]["network_mode"] == "service:runyard"
+    assert settings["RUNYARD_TRUSTED_PROXIES"] == "127.0.0.1"
+    # an open address is refused until somebody can sign in
+    assert "RUNYARD_HOST" not in settings
+    assert "--host" not in services["runyard"]["command"]
     known = {f"RUNYARD_{name.upper()}" for name in Settings.model_fields}
     assert {name for name in settings if name.startswith("RUNYARD_")} <= known
+
+
+def test_the_compose_file_gives_no_root_no_capabilities_and_none_of_the_source() -> None:
+    services = compose()["services"]
+    assert services["runyard"]["user"].split(":")[0] not in ("0", "root")
+    assert [one["cap_drop"] for one in services.values()] == [["ALL"], ["ALL"]]
+    assert "cap_add" not in services["runyard"]
+    assert "no-new-privileges:true" in services["runyard"]["security_opt"]
+    assert services["runyard"]["volumes"] == ["runyard:/var/lib/runyard"]
 
 
 @pytest.mark.parametrize(

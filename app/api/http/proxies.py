@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +13,10 @@ from starlette.types import Scope
 from app.domain.system.addresses import Address, Network, household_of, read_address
 from app.errors import RateLimited
 
-UNKNOWN = "unknown"
 FOR, PROTO, HOST = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"
+# stands for an address that a proxy of this machine did not name readably: it is no program here
+UNKNOWN = "unknown"
+_WITH_PORT = re.compile(r"\[(?P<v6>[^\[\]]+)\](?::\d{1,5})?|(?P<v4>[\d.]+):\d{1,5}")
 # an office behind one address: a hundred people with five tabs each
 MOST_OPEN = 500
 
@@ -36,10 +39,10 @@ class Peers:
     def one_more(self, scope: Scope) -> Generator[bool]:
         """Count a request for the time of the block; yield True if its address has too many."""
         client, peer = scope.get("client"), peer_of(scope)
-        if client is None or (peer is not None and peer.is_loopback):
+        if not client or (peer is not None and peer.is_loopback):
             yield False
             return
-        whose = UNKNOWN if peer is None else household_of(peer)
+        whose = str(client[0]) if peer is None else household_of(peer)
         self._open[whose] += 1
         try:
             yield self._open[whose] > self._most
@@ -59,9 +62,10 @@ def as_forwarded(scope: Scope, trusted: Sequence[Network]) -> tuple[Scope, str]:
     """Return a request as its client sent it to the proxies in front, if they are trusted.
 
     Of `X-Forwarded-For` the last address counts that is no trusted proxy: anybody can write what
-    stands before it; if that cannot be read, the client is UNKNOWN. The last value of `-Host` and
-    of `-Proto` counts; the latter is returned: `http`, `https`, or "" if no trusted proxy says. An
-    IPv4 address inside IPv6 becomes IPv4.
+    stands before it. In place of one that cannot be read stands the proxy that passed it on, or
+    UNKNOWN for a proxy on this machine. The last value of `-Host` and of `-Proto` counts; the
+    latter is returned: `http`, `https`, or "" if no trusted proxy says. An IPv4 address inside IPv6
+    becomes IPv4.
     """
     peer = peer_of(scope)
     if peer is None:
@@ -72,9 +76,7 @@ def as_forwarded(scope: Scope, trusted: Sequence[Network]) -> tuple[Scope, str]:
         return scope if is_plain else {**scope, "client": (str(peer), client[1])}, ""
     given = [(name, value) for name, value in scope["headers"] if name in (FOR, PROTO, HOST)]
     address = _client_of(peer, given, trusted)
-    changed: dict[str, Any] = {
-        "client": client if address == peer else (str(address or UNKNOWN), 0)
-    }
+    changed: dict[str, Any] = {"client": client if address == str(peer) else (address, 0)}
     if host := _last_word(given, HOST):
         changed["headers"] = with_host(scope["headers"], host)
     return {**scope, **changed}, _last_word(given, PROTO).lower()
@@ -98,23 +100,24 @@ def with_host(headers: Sequence[tuple[bytes, bytes]], host: str) -> list[tuple[b
 
 def _client_of(
     peer: Address, given: Sequence[tuple[bytes, bytes]], trusted: Sequence[Network]
-) -> Address | None:
+) -> str:
     found = peer
     for word in reversed(list(_words(given, FOR))):
-        address = read_address(_without_port(word))
+        address = _forwarded(word)
         if address is None:
-            return None  # somebody, but not the proxy that passed it on
+            # programs of this machine are exempt from limits, and this is none of them
+            return UNKNOWN if found.is_loopback else str(found)
         found = address
         if not is_within(address, trusted):
             break
-    return found
+    # a loopback address is of the proxy's own machine, which may be another one
+    return str(peer if found.is_loopback and not peer.is_loopback else found)
 
 
-def _without_port(word: str) -> str:
-    """Return the address of `1.2.3.4:5555`, `[2001:db8::1]:443` and `[2001:db8::1]`."""
-    if word.startswith("["):
-        return word[1:].partition("]")[0]
-    return word.partition(":")[0] if word.count(":") == 1 else word
+def _forwarded(word: str) -> Address | None:
+    """Parse an address as proxies write it: some add the port, and brackets around IPv6."""
+    bare = _WITH_PORT.fullmatch(word)
+    return read_address(word if bare is None else bare["v6"] or bare["v4"])
 
 
 def _last_word(given: Sequence[tuple[bytes, bytes]], name: bytes) -> str:
@@ -124,4 +127,5 @@ def _last_word(given: Sequence[tuple[bytes, bytes]], name: bytes) -> str:
 def _words(given: Sequence[tuple[bytes, bytes]], wanted: bytes) -> Iterator[str]:
     for name, value in given:
         if name == wanted:
-            yield from (word.strip() for word in value.decode("latin-1").split(","))
+            words = (word.strip() for word in value.decode("latin-1").split(","))
+            yield from filter(None, words)

@@ -12,12 +12,12 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from app.api.http.host_names import LOOPBACK_NAMES, HostNames, PublicNames
-from app.api.http.proxies import as_forwarded, hosts_of, is_within, peer_of, with_host
+from app.api.http.proxies import as_forwarded, hosts_of, peer_of, with_host
 from app.api.http.request_info import SIGN_IN_PATH
 from app.domain.system.addresses import HTTPS_PORT, Address, Network
 
-# marks the calls of pages to the API in this process; nobody outside can set it
-INSIDE = "runyard.inside"
+# in the scope of calls that pages make in this process for a request already placed
+PLACED = "runyard.placed"
 MAX_WANTED, WANTED_SECONDS = 1000, 600
 
 
@@ -104,12 +104,14 @@ class Site:
     def placed(self, scope: Scope) -> Scope:
         """Return a request as it reached the site: its peer, its scheme and its host.
 
-        Under the public URL the scheme is https, and the host as browsers write it. A call with a
-        bearer from this machine may also name a loopback address; it then counts as one to the
-        public URL, so that the addresses in its answer are of use to people.
+        Under the public URL the scheme is https if the request came that way, and the host as
+        browsers write it. A call with a bearer from this machine may also name a loopback address;
+        it then counts as one to the public URL, so that the addresses in its answer are of use to
+        people. A call that a page makes in this process is as the page's own request was.
         """
-        # a page's own call carries the person's address, and came through no network
-        sender = None if scope.get(INSIDE) else peer_of(scope)
+        if PLACED in scope:
+            return scope
+        sender = peer_of(scope)
         scope, proto = as_forwarded(scope, self.trusted)
         if self.public_url is None:
             return scope
@@ -117,16 +119,18 @@ class Site:
         host = hosts[0].lower() if len(hosts) == 1 else ""
         own = self.public_url.removeprefix("https://")
         is_own = host in (own, f"{own}:{HTTPS_PORT}") and self._came_by_tls(sender, proto)
-        if not is_own and not self._is_from_here(scope, host):
+        is_here = sender is not None and sender.is_loopback and self._is_from_here(scope, host)
+        if not is_own and not is_here:
             return {**scope, "scheme": "ws" if is_socket else "http"}
         scheme = "wss" if is_socket else "https"
         return {**scope, "scheme": scheme, "headers": with_host(scope["headers"], own)}
 
     def _came_by_tls(self, sender: Address | None, proto: str) -> bool:
-        if sender is None or sender.is_loopback or not self.trusted:
+        """Return True unless a request crossed a network in the clear, as far as can be told."""
+        if not self.trusted or (sender is not None and sender.is_loopback):
             return proto not in ("http", "ws")
-        # from another machine: only a proxy's own word, else somebody went around it in the clear
-        return is_within(sender, self.trusted) and proto in ("https", "wss")
+        # any other machine that is no trusted proxy goes around them: as_forwarded says "" of it
+        return proto in ("https", "wss")
 
     def _is_from_here(self, scope: Scope, host: str) -> bool:
         peer = peer_of(scope)

@@ -7,23 +7,36 @@ from typing import cast
 
 from app.domain.people.roles import Role, highest
 
-NO_GROUPS = "write group=role, separated by commas; the roles are viewer, user, operator, admin"
+NO_GROUPS = (
+    "write group=role, separated by commas, or a table of them in the file; the roles are viewer, "
+    "user, operator, admin"
+)
 
 
-def read_groups(text: object) -> dict[str, Role]:
-    """Parse `group=role,…`, or a table of a settings file. Raises ValueError with a sentence."""
-    if isinstance(text, Mapping):
-        table = cast("Mapping[object, object]", text)
-        pairs = [(str(group), str(role)) for group, role in table.items()]
-    elif isinstance(text, str):
-        # a group's own name may contain the sign
-        parts = (one.rpartition("=") for one in text.split(",") if one.strip())
-        pairs = [(group.strip(), role.strip()) for group, _, role in parts]
+def read_groups(given: object) -> dict[str, Role]:
+    """Parse `group=role,…`, or a table of a settings file. Raises ValueError with a sentence.
+
+    A table has the names of groups as they are: they may contain commas and signs.
+    """
+    if isinstance(given, str):
+        pairs = _pairs_of(given)
+    elif isinstance(given, Mapping):
+        pairs = list(cast("Mapping[object, object]", given).items())
     else:
         raise ValueError(NO_GROUPS)
-    if not all(group and role in tuple(Role) for group, role in pairs):
-        raise ValueError(NO_GROUPS)
-    return {group: Role(role) for group, role in pairs}
+    found: dict[str, Role] = {}
+    for group, role in pairs:
+        is_group = isinstance(group, str) and bool(group.strip())
+        if not is_group or not isinstance(role, str) or role not in tuple(Role):
+            raise ValueError(NO_GROUPS)
+        found[str(group)] = Role(role)
+    return found
+
+
+def _pairs_of(text: str) -> list[tuple[object, object]]:
+    # a group's own name may contain the sign
+    parts = [one.rpartition("=") for one in text.split(",") if one.strip()]
+    return [(group.strip(), role.strip()) for group, _, role in parts]
 
 
 def role_of(groups: Iterable[str], roles: Mapping[str, Role]) -> Role | None:

@@ -6,7 +6,7 @@ Those that read a setting return the address as it is used, and raise ValueError
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import cast
 from urllib.parse import parse_qsl, urlsplit
@@ -19,6 +19,7 @@ Network = IPv4Network | IPv6Network
 _LOCAL_NAME = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9](?:[a-z0-9-]{0,62})\.)?localhost")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_MAPPED = IPv6Network("::ffff:0:0/96")
 MAX_HOST = 253
 NO_PUBLIC_URL = "write an address such as https://runyard.example.org"
 
@@ -119,16 +120,26 @@ def is_provider_address(text: str) -> bool:
 
 def issuer(text: str | None) -> str | None:
     """Return the address that a provider of OpenID Connect calls itself, None for an empty one."""
-    if text and (set(text) & set("?# \t\r\n") or not is_provider_address(text)):
-        raise ValueError("write an https address, or an http one on this machine, without a query")
+    # urlsplit strips blanks, and a fragment that is empty; no provider writes them
+    if text and (re.search(r"[\s?#]", text) or not is_provider_address(text)):
+        raise ValueError(
+            "write an https address, or an http one on this machine, without blanks, ? and #"
+        )
     return text or None
 
 
 def trusted_networks(given: object) -> tuple[Network, ...]:
-    """Return the networks of trusted proxies; a plain address is a network of one."""
-    if not isinstance(given, (str, list, tuple)):
-        raise ValueError("write addresses or networks, separated by spaces")
-    words = given.split() if isinstance(given, str) else cast("Sequence[object]", given)
+    """Return the networks of trusted proxies, of a text with blanks or a list.
+
+    A plain address is a network of one; an IPv4 address or network inside IPv6 becomes IPv4.
+    """
+    words: Iterable[object]
+    if isinstance(given, str):
+        words = given.split()
+    elif isinstance(given, list | tuple):
+        words = cast("Iterable[object]", given)
+    else:
+        raise ValueError("write addresses and networks, separated by spaces, or a list of them")
     return tuple(dict.fromkeys(_network(str(word)) for word in words))
 
 
@@ -147,6 +158,9 @@ def _network(word: str) -> Network:
         network = ip_network(word)
     except ValueError as error:
         raise ValueError(f"{word} is no address or network such as 10.0.0.0/24") from error
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        inside = int(network.network_address) & 0xFFFFFFFF
+        network = IPv4Network((inside, network.prefixlen - _MAPPED.prefixlen))
     if network.prefixlen == 0:
         raise ValueError(f"{word} is everybody: name the proxies")
     return network

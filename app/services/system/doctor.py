@@ -112,12 +112,12 @@ def _flags(agent: AgentFinding) -> Checked:
 class DoctorChecks:
     """Facts about the server that doctor checks.
 
-    `is_open`: other machines can reach its address. `private` are files and folders that are for
-    its user alone. The callables are called at each examination: `kept` (how long logs are kept,
-    and what is removed next), `databases` (the run store second), `backup` (the newest), `git`,
-    `sandbox`, `unsandboxed` (names of projects), `allowing` (`docker allowed: shop`), `limits`,
-    `receivers` (of notifications, each with its problem), `stuck` (quarantined keys, with the
-    reason).
+    `is_open`: other machines can reach its address. `has_unnamed_proxy`: everybody seems to come
+    from the proxy's. `private` are files and folders that are for its user alone. The callables are
+    called at each examination: `kept` (how long logs are kept, and what is removed next),
+    `databases` (the run store second), `backup` (the newest), `git`, `sandbox`, `unsandboxed`
+    (names of projects), `allowing` (`docker allowed: shop`), `limits`, `receivers` (of
+    notifications, each with its problem), `stuck` (quarantined keys, with the reason).
     """
 
     bind: str
@@ -137,8 +137,7 @@ class DoctorChecks:
     allowing: Callable[[], list[str]] = list
     agents_needed: Callable[[], list[str]] = list
     low_disks: Callable[[], list[str]] = list
-    # people come through a proxy whose word about their addresses does not count
-    hides_people: bool = False
+    has_unnamed_proxy: bool = False
 
 
 class Look(StrEnum):
@@ -218,9 +217,8 @@ def examine(agents: Agents, doctor_checks: DoctorChecks) -> Iterator[Checked]:
     for allowed in doctor_checks.allowing():
         yield Checked(Level.LOOK, "projects", allowed, f"{OPENS}.")
     yield _bind(doctor_checks.bind, is_open=doctor_checks.is_open)
-    if doctor_checks.hides_people:
-        found = "Everybody seems to have the proxy's address"
-        yield Checked(Level.LOOK, "proxy", found, "Set RUNYARD_TRUSTED_PROXIES.", SERVER)
+    if doctor_checks.has_unnamed_proxy:
+        yield _UNNAMED_PROXY
     for name, path in doctor_checks.private.items():
         yield _private(name, path)
     yield _limits(doctor_checks.limits())
@@ -315,6 +313,15 @@ def _bind(address: str, *, is_open: bool) -> Checked:
         return Checked(Level.OK, "bind", f"{address} · {reach}", about=SERVER)
     advice = "Other machines can reach it: set RUNYARD_HOST=127.0.0.1."
     return Checked(Level.LOOK, "bind", address, advice, SERVER)
+
+
+_UNNAMED_PROXY = Checked(
+    Level.LOOK,
+    "proxies",
+    "none is named: everybody has the address of the proxy",
+    "Set RUNYARD_TRUSTED_PROXIES to the proxy's address, such as 127.0.0.1.",
+    SERVER,
+)
 
 
 def _private(name: str, path: Path) -> Checked:

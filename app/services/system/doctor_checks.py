@@ -44,9 +44,9 @@ def checks_of(context: Context, quarantine: Quarantine, sources: DoctorSources) 
     settings, adapters = context.settings, context.adapters
     projects = context.ledgers.projects
     return DoctorChecks(
-        bind=f"{settings.host}:{settings.port}",
+        bind=settings.public_url or f"{settings.host}:{settings.port}",
         is_open=adapters.machine.is_open,
-        hides_people=settings.public_url is not None and not settings.trusted_proxies,
+        has_unnamed_proxy=settings.has_unnamed_proxy,
         runs_dir=settings.runs_root,
         private=_private_places(settings),
         kept=partial(_kept_words, context, sources),

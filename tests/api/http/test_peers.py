@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -72,3 +73,18 @@ async def test_programs_of_this_machine_are_not_counted() -> None:
             assert not is_too_many
     with peers.one_more({"type": "http", "client": None}) as is_too_many:
         assert not is_too_many
+
+
+async def test_what_a_proxy_of_this_machine_cannot_name_is_counted(tmp_path: Path) -> None:
+    trusted = (ip_network("127.0.0.1"),)
+    door = build_door(tmp_path, public_url="https://runyard.example.org", trusted=trusted)
+    peers = Peers(most=1)
+    unnamed = {
+        "type": "http",
+        "client": ("127.0.0.1", 1),
+        "headers": [(b"host", b"runyard.example.org"), (b"x-forwarded-for", b"somebody")],
+    }
+    with peers.one_more(door.site.placed(unnamed)) as is_too_many:
+        assert not is_too_many
+        with peers.one_more(door.site.placed(unnamed)) as is_too_many:
+            assert is_too_many

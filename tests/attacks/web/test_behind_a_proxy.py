@@ -73,8 +73,21 @@ def test_nobody_s_word_counts_for_an_address_without_trusted_proxies(
     with server.client(**forged) as api:
         assert api.post("/login-links").status_code == 201
         rows = api.get("/audit", params={"deed": "make_login_link"}).json()["items"]
+        doctor = api.get("/doctor").json()["items"]
     server.stop()
     assert rows[0]["address"] == "127.0.0.1"
+    # behind a proxy everybody then looks like the proxy
+    is_told = bool(settings)
+    assert ("proxies_not_named" in server.log) is is_told
+    advice = [one["advice"] for one in doctor if one["check"] == "proxies"]
+    assert ["RUNYARD_TRUSTED_PROXIES" in one for one in advice] == [True] * is_told
+
+
+def test_nothing_is_told_of_a_proxy_that_is_named(server: RunyardServer) -> None:
+    with server.client() as api:
+        doctor = api.get("/doctor").json()["items"]
+    assert "proxies" not in [one["check"] for one in doctor]
+    assert "proxies_not_named" not in server.log
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
@@ -86,7 +99,7 @@ def test_a06_an_open_address_is_refused_before_anything_is_made(
     code, errors = refused_start(data, free_port(), RUNYARD_HOST=host, **settings)
     assert code == 1
     assert errors.startswith(f"runyard: {host} can be reached from other machines")
-    assert "password" in errors
+    assert "a way to sign in" in errors
     assert not data.exists()
 
 
@@ -94,3 +107,41 @@ def test_a06_an_open_address_is_refused_before_anything_is_made(
 def test_a_public_url_that_cannot_be_served_ends_the_start(tmp_path: Path, url: str) -> None:
     code, errors = refused_start(tmp_path, RUNYARD_PUBLIC_URL=url)
     assert (code, "RUNYARD_PUBLIC_URL is not usable" in errors) == (1, True)
+
+
+ISSUER = {"RUNYARD_OIDC_ISSUER": "https://id.example.org"}
+CLIENT = {"RUNYARD_OIDC_CLIENT_ID": "runyard"}
+SECRET = {"RUNYARD_OIDC_CLIENT_SECRET": "s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("told", "missing"),
+    [
+        (ISSUER | CLIENT, "RUNYARD_OIDC_CLIENT_SECRET"),
+        (CLIENT | SECRET, "RUNYARD_OIDC_ISSUER"),
+        (ISSUER, "RUNYARD_OIDC_CLIENT_ID and RUNYARD_OIDC_CLIENT_SECRET"),
+    ],
+)
+def test_half_a_provider_ends_the_start_with_the_setting_that_is_missing(
+    tmp_path: Path, told: dict[str, str], missing: str
+) -> None:
+    code, errors = refused_start(tmp_path, free_port(), **told)
+    assert (code, errors.count("\n")) == (1, 1)
+    assert errors == f"runyard: {missing} missing: a provider needs all three\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ('oidc_groups = ["leads"]', "OIDC_GROUPS"),
+        ("trusted_proxies = 5", "TRUSTED_PROXIES"),
+        ("trusted_proxies = [true]", "TRUSTED_PROXIES"),
+    ],
+)
+def test_a_setting_of_another_type_ends_the_start_with_a_sentence(
+    tmp_path: Path, line: str, name: str
+) -> None:
+    (tmp_path / "runyard.toml").write_text(line)
+    code, errors = refused_start(tmp_path)
+    assert (code, errors.count("\n")) == (1, 1)
+    assert errors.startswith(f"runyard: the setting RUNYARD_{name} is not usable: ")

@@ -23,9 +23,9 @@ def door(tmp_path: Path) -> Door:
 
 
 def asking(door: Door, peer: str = PROXY, url: str = URL, **headers: str) -> httpx.AsyncClient:
-    """Return a client whose connection comes from `peer`."""
-    given = {"x-forwarded-proto": "https"} if peer == PROXY else {}
-    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    """Return a client whose connection comes from `peer`; the proxy says that it was sent https."""
+    own = {"x-forwarded-proto": "https"} if peer == PROXY else {}
+    given = own | {name.replace("_", "-"): value for name, value in headers.items()}
     transport = httpx.ASGITransport(door.gate, client=(peer, 4321))
     return httpx.AsyncClient(transport=transport, base_url=url, headers=given)
 
@@ -112,6 +112,59 @@ async def test_a_proxy_that_says_plain_http_gets_nothing_but_the_health(door: Do
         assert (await caller.get("/healthz")).status_code == 200
 
 
+@pytest.mark.parametrize("proto", ["", "http", "http, https", "https"])
+async def test_a_machine_that_goes_around_the_proxy_gets_nothing_but_the_health(
+    door: Door, proto: str
+) -> None:
+    # it came in the clear, whatever it says
+    told = {"x-forwarded-proto": proto, "cookie": door.sign_in(), **BROWSER}
+    bearer = {"authorization": f"Bearer {door.token}"}
+    for peer in ("10.1.1.1", "::ffff:10.1.1.1", "2001:db8::1"):
+        async with asking(door, peer, **told) as caller:
+            for path in ("/", "/login", "/api/v1/me", "/assets/theme.css"):
+                answer = await caller.get(path)
+                assert (answer.status_code, "location" in answer.headers) == (400, False)
+            thing = await caller.post("/api/v1/things", json={"name": "a"}, headers={"origin": URL})
+            assert thing.status_code == 400
+            assert (await caller.get("/healthz")).status_code == 200
+        async with asking(door, peer, **bearer) as caller:
+            assert (await caller.get("/api/v1/me")).status_code == 400
+    assert door.changes == []
+
+
+async def test_a_proxy_on_another_machine_has_to_say_that_it_was_sent_https(door: Door) -> None:
+    cookie = door.sign_in()
+    for proto, status in {"": 400, "http": 400, "ws": 400, "no": 400, "https": 200}.items():
+        async with asking(door, x_forwarded_proto=proto, cookie=cookie) as caller:
+            assert (await caller.get("/api/v1/me")).status_code == status, proto
+    # those of this machine say nothing: the command line, curl, a proxy that adds no header
+    async with asking(door, "127.0.0.1", cookie=cookie) as caller:
+        assert (await caller.get("/api/v1/me")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("peer", "proto", "scheme"),
+    [
+        (PROXY, "wss", "wss"),
+        (PROXY, "https", "wss"),
+        (PROXY, "ws", "ws"),
+        (PROXY, "", "ws"),
+        ("10.1.1.1", "wss", "ws"),
+        ("127.0.0.1", "", "wss"),
+    ],
+)
+def test_a_web_socket_is_held_to_the_same(door: Door, peer: str, proto: str, scheme: str) -> None:
+    headers = [(b"host", URL[8:].encode()), (b"x-forwarded-proto", proto.encode())]
+    scope = {"type": "websocket", "scheme": "ws", "client": (peer, 1), "headers": headers}
+    assert door.site.placed(scope)["scheme"] == scheme
+
+
+async def test_without_trusted_proxies_nobody_is_told_from_a_proxy(tmp_path: Path) -> None:
+    door = build_door(tmp_path, public_url=URL)
+    async with asking(door, "10.1.1.1", cookie=door.sign_in()) as caller:
+        assert (await caller.get("/api/v1/me")).status_code == 200
+
+
 async def test_a_proxy_that_is_trusted_may_say_which_host_was_asked_for(door: Door) -> None:
     told = {"x-forwarded-host": "runyard.example.org", "cookie": door.sign_in()}
     inside = "http://10.0.0.1:8080"
@@ -135,11 +188,20 @@ def seen(door: Door, peer: str, *forwarded: str) -> str:
         (PROXY, ["198.51.100.1, 203.0.113.7"], "203.0.113.7"),
         (PROXY, ["198.51.100.1", "203.0.113.7"], "203.0.113.7"),
         (PROXY, ["203.0.113.7, 127.0.0.1"], "203.0.113.7"),
-        (PROXY, ["203.0.113.7, evil"], "unknown"),
+        (PROXY, ["203.0.113.7, evil"], PROXY),
+        # nothing is known of it, so it is not what this machine's own programs are
         (PROXY, ["evil, 127.0.0.1"], "unknown"),
+        ("127.0.0.1", ["evil"], "unknown"),
+        ("127.0.0.1", ["203.0.113.7, unknown"], "unknown"),
+        ("127.0.0.1", ["127.0.0.1:evil"], "unknown"),
+        ("127.0.0.1", ["[127.0.0.1"], "unknown"),
         (PROXY, ["203.0.113.7:5555"], "203.0.113.7"),
-        (PROXY, ["[2001:db8::7]:443"], "2001:db8::7"),
-        (PROXY, ["[2001:db8::7]"], "2001:db8::7"),
+        (PROXY, ["198.51.100.1, 203.0.113.7:5555, 127.0.0.1:1"], "203.0.113.7"),
+        (PROXY, ["[2001:db8::1]:443"], "2001:db8::1"),
+        (PROXY, ["[2001:db8::1]"], "2001:db8::1"),
+        (PROXY, ["[::ffff:203.0.113.7]:443"], "203.0.113.7"),
+        (PROXY, ["203.0.113.7,"], "203.0.113.7"),
+        ("127.0.0.1", [""], "127.0.0.1"),
         (PROXY, [], PROXY),
         ("10.1.1.1", ["203.0.113.7"], "10.1.1.1"),
         (f"::ffff:{PROXY}", ["203.0.113.7"], "203.0.113.7"),

@@ -1,35 +1,39 @@
-"""Groups of an identity provider, as they stand in the settings."""
+"""The groups of an identity provider in the settings, in the environment and in the file."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from app.domain.people.groups import read_groups, role_of
+from app.config import load_settings
+from app.domain.people.groups import read_groups
 from app.domain.people.roles import Role
 
 
+def test_a_text_gives_roles_to_groups_by_pairs() -> None:
+    told = read_groups("leads=admin, cn=all=user,")
+    assert told == {"leads": Role.ADMIN, "cn=all": Role.USER}
+
+
+def test_a_table_is_read_pair_by_pair_with_the_names_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "runyard.toml").write_text(
+        '[oidc_groups]\n"cn=leads,ou=groups" = "admin"\n" engineers, all " = "user"\n'
+    )
+    assert load_settings(data_dir=tmp_path).oidc_groups == {
+        "cn=leads,ou=groups": Role.ADMIN,
+        " engineers, all ": Role.USER,
+    }
+
+
 @pytest.mark.parametrize(
-    ("written", "read"),
+    "given",
     [
-        ("", {}),
-        ("leads=admin", {"leads": Role.ADMIN}),
-        (" leads = admin , engineers=user,", {"leads": Role.ADMIN, "engineers": Role.USER}),
-        ("cn=leads=admin", {"cn=leads": Role.ADMIN}),
-        ({"cn=leads,ou=groups": "admin"}, {"cn=leads,ou=groups": Role.ADMIN}),
-        ({"a=viewer,b": "admin"}, {"a=viewer,b": Role.ADMIN}),
+        *(["leads=admin"], 5, True, None),
+        *({"leads": 1}, {"leads": ["admin"]}, {"": "admin"}, {"leads": "owner"}, {"a": " admin"}),
+        *("leads", "=admin", "leads=owner"),
     ],
 )
-def test_groups_are_read(written: object, read: dict[str, Role]) -> None:
-    assert read_groups(written) == read
-
-
-@pytest.mark.parametrize("written", ["leads", "leads=boss", "=admin", ["leads=admin"], 7, {"a": 1}])
-def test_anything_else_is_refused(written: object) -> None:
+def test_anything_else_is_refused_with_a_sentence(given: object) -> None:
     with pytest.raises(ValueError, match="write group=role"):
-        read_groups(written)
-
-
-def test_the_highest_role_counts() -> None:
-    roles = {"leads": Role.ADMIN, "engineers": Role.USER}
-    assert role_of(["chess", "engineers", "leads"], roles) is Role.ADMIN
-    assert role_of(["chess"], roles) is None
+        read_groups(given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.system.addresses import public_url, trusted_networks
+from app.domain.system.addresses import issuer, public_url, trusted_networks
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,38 @@ def test_proxies_are_addresses_and_networks() -> None:
 def test_a_word_that_names_no_proxy_or_everybody_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match=word):
         trusted_networks([word])
+
+
+def test_an_ipv4_proxy_written_as_ipv6_is_the_ipv4_one() -> None:
+    found = trusted_networks("::ffff:127.0.0.1 ::ffff:10.0.0.0/120 127.0.0.1")
+    assert [str(one) for one in found] == ["127.0.0.1/32", "10.0.0.0/24"]
+
+
+@pytest.mark.parametrize("word", ["::ffff:0.0.0.0/96", "::ffff:0:0/96"])
+def test_every_ipv4_address_written_as_ipv6_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match="name the proxies"):
+        trusted_networks(word)
+
+
+@pytest.mark.parametrize("given", [5, True, None, 2.5, {"a": "b"}])
+def test_another_type_names_no_proxies(given: object) -> None:
+    with pytest.raises(ValueError, match="write addresses and networks"):
+        trusted_networks(given)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("https://id.example.org ", " https://id.example.org", "https://id.example.org\n"),
+        *("https://id.example.org#", "https://id.example.org/#", "https://id.exa\tmple.org"),
+        *("https://id.example.org/a b", "https://id.example.org?"),
+    ],
+)
+def test_an_issuer_with_anything_a_provider_does_not_write_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="write an https address"):
+        issuer(text)
+
+
+@pytest.mark.parametrize("text", ["https://id.example.org", "https://id.example.org/realms/a/"])
+def test_an_issuer_stays_as_the_provider_writes_it(text: str) -> None:
+    assert issuer(text) == text

@@ -42,9 +42,14 @@ http {{
 
 @dataclass(frozen=True)
 class Proxy:
-    """A running proxy: its https port, the certificate to trust, and where it logs."""
+    """A running proxy: its ports, the certificate to trust, and where it logs.
 
+    At `plain_port` nginx alone redirects to https.
+    """
+
+    program: str
     port: int
+    plain_port: int
     certificate: Path
     log: Path
 
@@ -72,7 +77,7 @@ def proxy_before(upstream: int, name: str, folder: Path, port: int) -> Generator
     assert program is not None, f"NO {name.upper()}: scripts/install-test-needs soak fetches it"
     folder.mkdir(mode=0o700)
     certificate, key = make_certificate(folder)
-    proxy = Proxy(port, certificate, folder / "log")
+    proxy = Proxy(name, port, free_port(), certificate, folder / "log")
     made = _caddy_file if name == "caddy" else _nginx_file
     config = folder / f"{name}.conf"
     config.write_text(made(folder, upstream, proxy, key))
@@ -130,19 +135,24 @@ def _caddy_file(folder: Path, upstream: int, proxy: Proxy, key: Path) -> str:
 
 def _nginx_file(folder: Path, upstream: int, proxy: Proxy, key: Path) -> str:
     told = (ROOT / "deploy" / "nginx.conf").read_text()
-    told = _once(told, r"(?m)^    listen 80;\n.*\n", f"    listen 127.0.0.1:{free_port()};\n")
-    told = _once(
-        told, r"(?m)^    listen 443 (.*)\n.*\n", rf"    listen 127.0.0.1:{proxy.port} \1" + "\n"
-    )
-    told = _once(told, r"/etc/ssl/\S+\.pem", str(proxy.certificate))
-    told = _once(told, r"/etc/ssl/\S+\.key", str(key))
+    # each port is named by the default server and by ours, for IPv4 and IPv6
+    told = _each(2, told, r"(?m)^    listen \[::\]:80\b.*\n", "")
+    told = _each(2, told, r"(?m)^    listen \[::\]:443\b.*\n", "")
+    told = _each(2, told, r"(?m)^    listen 80\b", f"    listen 127.0.0.1:{proxy.plain_port}")
+    told = _each(2, told, r"(?m)^    listen 443\b", f"    listen 127.0.0.1:{proxy.port}")
+    told = _each(2, told, r"/etc/ssl/\S+\.pem", str(proxy.certificate))
+    told = _each(2, told, r"/etc/ssl/\S+\.key", str(key))
     told = _once(told, r"127\.0\.0\.1:8080", f"127.0.0.1:{upstream}")
     return NGINX_FRAME.format(folder=folder, servers=told)
 
 
 def _once(text: str, pattern: str, instead: str) -> str:
+    return _each(1, text, pattern, instead)
+
+
+def _each(times: int, text: str, pattern: str, instead: str) -> str:
     changed, count = re.subn(pattern, instead, text)
-    assert count == 1, (pattern, count)
+    assert count == times, (pattern, count)
     return changed
 
 

@@ -130,8 +130,8 @@ MACHINE = {
     "old nicegui": (having(nicegui=(3, 9, 1)), "nicegui", "look", "install Runyard's packages"),
     "python": (having(), "python", "ok", ""),
     "open": (having(is_open=True), "bind", "look", "set RUNYARD_HOST=127.0.0.1"),
-    "proxy not named": (having(hides_people=True), "proxy", "look", "RUNYARD_TRUSTED_PROXIES"),
     "closed": (having(), "bind", "ok", ""),
+    "behind a proxy": (having(bind="https://runyard.example.org"), "bind", "ok", ""),
     "token": (having(), "token", "ok", ""),
     "open token": (open_token, "token", "look", "chmod 600 "),
     "open folder": (open_folder, "data folder", "look", "chmod 700 "),
@@ -335,3 +335,15 @@ def test_what_surrounds_agents_is_told_by_level_with_whose_agents_nothing_does(
     found = {one.check: one.found for one in examine(NOBODY, bare)}
     assert found["sandbox"] == "contained by util-linux · sandboxed: not on this machine"
     assert found["projects"] == "Unsandboxed: shop, till"
+
+
+def test_a_public_url_without_trusted_proxies_is_told_with_what_to_set(
+    doctor_checks: DoctorChecks,
+) -> None:
+    def told(checks: DoctorChecks) -> list[Checked]:
+        return [one for one in examine(NOBODY, checks) if one.check == "proxies"]
+
+    assert told(doctor_checks) == []
+    [found] = told(replace(doctor_checks, has_unnamed_proxy=True))
+    assert (found.level, found.about) == ("look", "server")
+    assert "RUNYARD_TRUSTED_PROXIES" in found.advice
