@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,8 +16,6 @@ from http.server import (
 )
 from pathlib import Path
 from typing import cast
-
-import pytest
 
 from app.adapters.supervisor.proxy import IDLE_SECONDS, MAX_CONNECTIONS, Place, Proxy, resolve
 from app.domain.sandbox.network_rules import NetworkRules, Target
@@ -76,21 +72,6 @@ def web_server(
         yield server
         server.shutdown()
         thread.join()
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Create a self-signed certificate for localhost; return its path and its key's."""
-    openssl = shutil.which("openssl")
-    if not openssl:
-        pytest.skip("openssl is not installed")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    argv = [
-        *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-        *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-        *("-keyout", str(key), "-out", str(cert)),
-    ]
-    subprocess.run(argv, capture_output=True, check=True, timeout=PATIENCE)
-    return cert, key
 
 
 @dataclass

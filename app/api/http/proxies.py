@@ -42,7 +42,7 @@ class Peers:
         if not client or (peer is not None and peer.is_loopback):
             yield False
             return
-        whose = str(client[0]) if peer is None else household_of(peer)
+        whose = household_of(client[0])
         self._open[whose] += 1
         try:
             yield self._open[whose] > self._most

@@ -63,19 +63,11 @@ class Site:
 
     def set_provider_secret(self, answer: Response, state: str, secret: str, seconds: int) -> None:
         """Keep the secret of a begun sign-in in the browser; the provider's redirect sends it."""
-        answer.set_cookie(
-            self.provider_cookie(state),
-            secret,
-            max_age=seconds,
-            path=self._wanted_path,
-            secure=self.public_url is not None,
-            httponly=True,
-            samesite="lax",
-        )
+        self._keep(answer, self.provider_cookie(state), secret, seconds)
 
     def forget_provider_secret(self, answer: Response, state: str) -> None:
         """Delete the secret of a begun sign-in."""
-        self._delete(answer, self.provider_cookie(state), self._wanted_path)
+        self._delete(answer, self.provider_cookie(state), self._sign_in_path)
 
     def wanted_by(self, request: Request) -> str:
         """Return the page requested before sign-in, "" if there is none."""
@@ -83,19 +75,11 @@ class Site:
 
     def set_wanted(self, answer: Response, target: str) -> None:
         """Remember the page requested before sign-in."""
-        answer.set_cookie(
-            self.wanted_cookie,
-            quote(target[:MAX_WANTED]),
-            max_age=WANTED_SECONDS,
-            path=self._wanted_path,
-            secure=self.public_url is not None,
-            httponly=True,
-            samesite="lax",
-        )
+        self._keep(answer, self.wanted_cookie, quote(target[:MAX_WANTED]), WANTED_SECONDS)
 
     def forget_wanted(self, answer: Response) -> None:
         """Delete the page requested before sign-in."""
-        self._delete(answer, self.wanted_cookie, self._wanted_path)
+        self._delete(answer, self.wanted_cookie, self._sign_in_path)
 
     def forget_session(self, answer: Response) -> None:
         """Delete the session cookie."""
@@ -149,8 +133,19 @@ class Site:
         return f"__Host-{name}_{port}" if port.isdecimal() else f"__Host-{name}"
 
     @property
-    def _wanted_path(self) -> str:
+    def _sign_in_path(self) -> str:
         return SIGN_IN_PATH if self.public_url is None else "/"
+
+    def _keep(self, answer: Response, name: str, value: str, seconds: int) -> None:
+        answer.set_cookie(
+            name,
+            value,
+            max_age=seconds,
+            path=self._sign_in_path,
+            secure=self.public_url is not None,
+            httponly=True,
+            samesite="lax",
+        )
 
     def _delete(self, answer: Response, name: str, path: str) -> None:
         is_secure = self.public_url is not None

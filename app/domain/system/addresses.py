@@ -24,13 +24,12 @@ MAX_HOST = 253
 NO_PUBLIC_URL = "write an address such as https://runyard.example.org"
 
 
-def household_of(address: Address) -> str:
-    """Return the address, of IPv6 its /64: one household has that many addresses."""
-    if isinstance(address, IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ip_network((address, 64), strict=False))
+def household_of(text: str) -> str:
+    """Return an address, of IPv6 its /64: one household has that many. Other texts stay."""
+    address = read_address(text)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, 64), strict=False))
+    return text if address is None else str(address)
 
 
 def database_address(url: str | None) -> str | None:

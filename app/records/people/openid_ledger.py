@@ -61,12 +61,6 @@ class OpenIdLedger:
         with self.stores.control.reading() as session:
             return session.exec(select(Person).where(Person.oidc_subject == subject)).first()
 
-    def role(self, person_id: str) -> str | None:
-        """Return the role of a person in their organisation."""
-        with self.stores.control.reading() as session:
-            member = session.get(Membership, person_id)
-            return member.role if member is not None else None
-
     def bind(self, person_id: str, subject: str) -> bool:
         """Make a person the one of a subject; return False if either has another by now.
 
@@ -85,25 +79,31 @@ class OpenIdLedger:
             return False
         return True
 
-    def set_role(self, person_id: str, before: str | None, role: str) -> None:
-        """Set the role that the provider's groups give; the person's sessions end."""
-        its = update(Membership).where(col(Membership.person_id) == person_id)
+    def give_role(self, person_id: str, role: str) -> None:
+        """Set the role that the provider's groups give, and let a lapsed person in again.
+
+        Their sessions end if the role is another one.
+        """
         with own_row("change_person"), self.stores.control.transaction() as tx:
-            tx.exec(its.values(role=role))
-            tx.exec(update(Person).where(col(Person.id) == person_id).values(lapsed_at=None))
-            tx.exec(delete(SignIn).where(col(SignIn.person_id) == person_id))
+            person, member = tx.get(Person, person_id), tx.get(Membership, person_id)
+            if person is None or member is None or (member.role, person.lapsed_at) == (role, None):
+                return
+            before, person.lapsed_at, member.role = member.role, None, role
+            if before != role:
+                tx.exec(delete(SignIn).where(col(SignIn.person_id) == person_id))
             tx.publish(PeopleChanged(person_id))
             record(tx, person_id, before={"role": before}, after={"role": role}, person=person_id)
 
-    def set_lapsed(self, person_id: str, lapsed_at: datetime | None) -> None:
-        """Let nothing of a person's work any more, or all of it again; sessions end for good."""
-        its = update(Person).where(col(Person.id) == person_id)
-        told = {"lapsed": lapsed_at is not None}
+    def lapse(self, person_id: str, now: datetime) -> None:
+        """End a person's sessions, and let nothing of theirs work until they have a role again."""
+        is_new = (col(Person.id) == person_id, col(Person.lapsed_at).is_(None))
         with own_row("change_person"), self.stores.control.transaction() as tx:
-            tx.exec(its.values(lapsed_at=lapsed_at))
+            lapsed = update(Person).where(*is_new).values(lapsed_at=now).returning(col(Person.id))
+            if not tx.scalars(lapsed).all():
+                return
             tx.exec(delete(SignIn).where(col(SignIn.person_id) == person_id))
             tx.publish(PeopleChanged(person_id))
-            record(tx, person_id, after=told, person=person_id)
+            record(tx, person_id, after={"lapsed": True}, person=person_id)
 
 
 @contextmanager

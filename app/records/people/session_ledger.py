@@ -71,11 +71,6 @@ class SessionLedger:
         """End one session by its cookie."""
         self._end(col(SignIn.cookie_hash) == cookie_hash)
 
-    def replace(self, cookie_hash: str) -> None:
-        """End a session whose browser has another one now."""
-        with self.stores.control.transaction() as tx:
-            tx.exec(delete(SignIn).where(col(SignIn.cookie_hash) == cookie_hash))
-
     def end_one(self, person_id: str, session_id: str) -> bool:
         """End one session of a person by its id; return False if there is none."""
         its = col(SignIn.id) == session_id

@@ -214,11 +214,6 @@ class Accounts:
         self._sessions.end(hash_of(cookie))
         self._end()
 
-    def sign_out_quietly(self, cookie: str) -> None:
-        """End a session that another one of the same browser replaces; nothing tells of it."""
-        self._sessions.replace(hash_of(cookie))
-        self._end()
-
     def sign_out_everywhere(self, person_id: str | None = None) -> int:
         """End all browser sessions at once, of one person if given. Return how many."""
         ended = self._sessions.end_all(person_id)

@@ -6,14 +6,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NoReturn
 
 import structlog
 
 from app.domain.people.emails import email_problem
 from app.domain.people.groups import role_of
 from app.domain.people.roles import Role
-from app.domain.system.addresses import household_of, read_address
+from app.domain.system.addresses import household_of
 from app.errors import Forbidden, Refusal
 from app.records.people.account_ledger import AccountLedger
 from app.records.people.openid_ledger import OpenIdLedger, own_row
@@ -110,7 +109,7 @@ class OpenIdSignIn:
             verifier=proof.verifier,
             wanted=wanted,
             is_again=is_again,
-            address=_household(client.address),
+            address=household_of(client.address or ""),
             created_at=now,
             expires_at=now + BEGUN_LIFETIME,
         )
@@ -140,14 +139,13 @@ class OpenIdSignIn:
             self._prove(start, identity, cookie, now)
             return Ended(None, start.wanted)
         person = self._person_of(identity, now)
-        proved_at = identity.proved_at
-        # a provider that lets somebody in without asking proves little: what needs a fresh sign-in
-        # asks for one
-        is_fresh = proved_at is not None and proved_at <= now + LEEWAY
-        since = min(proved_at, now) if is_fresh and proved_at is not None else now - FRESH
-        session = self._accounts.open_session(person.id, now, client, proved_at=since)
+        since = identity.proved_at
+        if since is None or since > now + LEEWAY:
+            # it let somebody in without asking, as far as it says: that is not fresh
+            since = now - FRESH
+        session = self._accounts.open_session(person.id, now, client, proved_at=min(since, now))
         if cookie:
-            self._accounts.sign_out_quietly(cookie)
+            self._accounts.sign_out(cookie)
         return Ended(session, start.wanted)
 
     def _identity(self, start: OidcStart, back: str, code: str) -> ProvedIdentity:
@@ -197,13 +195,9 @@ class OpenIdSignIn:
 
     def _follow_groups(self, person: Person, role: Role | None, now: datetime) -> None:
         if role is None:
-            if person.lapsed_at is None:
-                self._ledger.set_lapsed(person.id, now)
+            self._ledger.lapse(person.id, now)
             raise SignInRefused(NO_GROUP)
-        if (before := self._ledger.role(person.id)) != role:
-            self._ledger.set_role(person.id, before, role)
-        elif person.lapsed_at is not None:
-            self._ledger.set_lapsed(person.id, None)
+        self._ledger.give_role(person.id, role)
 
     def _invited(self, identity: ProvedIdentity) -> Person | None:
         email = _email_of(identity)
@@ -212,8 +206,7 @@ class OpenIdSignIn:
             return None
         if person.oidc_subject is None and self._ledger.bind(person.id, identity.subject):
             return person
-        # of two sign-ins at once, the other was first
-        return self._ledger.by_subject(identity.subject) or _refused()
+        return self._first_of(identity)
 
     def _newcomer(self, identity: ProvedIdentity, role: Role | None, now: datetime) -> Person:
         email = _email_of(identity)
@@ -232,7 +225,14 @@ class OpenIdSignIn:
             with own_row("add_person"):
                 self._members.invite(Member(person, DEFAULT_ORGANISATION, role, {}))
         except TakenName:
-            return self._ledger.by_subject(identity.subject) or _refused()
+            return self._first_of(identity)
+        return person
+
+    def _first_of(self, identity: ProvedIdentity) -> Person:
+        """Return whom another sign-in of the same subject has just made. Raises SignInRefused."""
+        person = self._ledger.by_subject(identity.subject)
+        if person is None:
+            raise SignInRefused(UNKNOWN)
         return person
 
 
@@ -242,12 +242,3 @@ def _email_of(identity: ProvedIdentity) -> str | None:
     if email is None or not email.isascii() or email_problem(email) or email != email.strip():
         return None
     return email.lower()
-
-
-def _refused() -> NoReturn:
-    raise SignInRefused(UNKNOWN)
-
-
-def _household(address: str | None) -> str:
-    parsed = read_address(address or "")
-    return household_of(parsed) if parsed is not None else ""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from app.domain.people.passwords import wait_after
-from app.domain.system.addresses import household_of, read_address
+from app.domain.system.addresses import household_of
 
 MOST = 20_000
 # failures are forgotten after this time without a new one
@@ -64,9 +64,4 @@ class Throttle:
 
 def _keys(account: str, address: str | None) -> list[str]:
     found = [f"account {account}"] if account else []
-    return [*found, f"address {_network(address)}"] if address else found
-
-
-def _network(address: str) -> str:
-    parsed = read_address(address)
-    return address if parsed is None else household_of(parsed)
+    return [*found, f"address {household_of(address)}"] if address else found

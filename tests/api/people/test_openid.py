@@ -15,7 +15,7 @@ import pytest
 from app.adapters.people.openid_provider import OpenIdProvider
 from app.domain.people.roles import Role
 from app.records.people.openid_ledger import MOST_OF_ADDRESS
-from tests.drivers.people import PASSWORD, Town, open_town
+from tests.drivers.people import OWN, PASSWORD, Town, open_town
 from tests.fakes.identity_provider import CLIENT, SECRET, IdentityTwin, identity_twin
 
 GROUPS = {"engineers": Role.USER, "leads": Role.ADMIN}
@@ -61,10 +61,6 @@ async def me(browser: httpx.AsyncClient) -> dict[str, Any]:
 async def audit(place: Place) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = (await place.town.token().get("/api/v1/audit")).json()["items"]
     return rows
-
-
-def own_page(browser: httpx.AsyncClient) -> dict[str, str]:
-    return {"Origin": str(browser.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture
@@ -143,11 +139,10 @@ async def test_who_lost_every_group_has_no_other_way_in(place: Place) -> None:
     eve = place.browser()
     await place.sign_in(eve, "?next=/")
     await place.sign_in(eve, "?again=true")
-    own = own_page(eve)
     password = {"old_password": "", "password": PASSWORD}
-    refused = await eve.put("/api/v1/people/me/password", json=password, headers=own)
+    refused = await eve.put("/api/v1/people/me/password", json=password, headers=OWN)
     assert (refused.status_code, "identity provider" in refused.text) == (422, True)
-    made = await eve.post("/api/v1/tokens", json={"name": "mine", "scopes": ["read"]}, headers=own)
+    made = await eve.post("/api/v1/tokens", json={"name": "mine", "scopes": ["read"]}, headers=OWN)
     token = place.town.caller(Authorization=f"Bearer {made.json()['token']}")
     assert (await token.get("/api/v1/projects")).status_code == 200
     whom = (await me(eve))["id"]
@@ -168,9 +163,7 @@ async def test_a_first_password_needs_a_fresh_sign_in(place: Place) -> None:
     password = {"old_password": "", "password": PASSWORD}
 
     async def sets() -> int:
-        told = await browser.put(
-            "/api/v1/people/me/password", json=password, headers=own_page(browser)
-        )
+        told = await browser.put("/api/v1/people/me/password", json=password, headers=OWN)
         return told.status_code
 
     assert await sets() == 403
@@ -299,11 +292,10 @@ async def test_what_needs_a_fresh_sign_in_sends_people_there_once_more(place: Pl
     place.signed_in_there(email="ada@example.org")
     browser = place.browser()
     await place.sign_in(browser)
-    own = own_page(browser)
 
     async def invites() -> int:
         email = {"email": f"{datetime.now(UTC).timestamp()}@example.org", "role": "viewer"}
-        return (await browser.post("/api/v1/people", json=email, headers=own)).status_code
+        return (await browser.post("/api/v1/people", json=email, headers=OWN)).status_code
 
     # the provider let them in without a word: that proves too little
     assert await invites() == 403

@@ -12,7 +12,8 @@ from contextlib import closing, suppress
 import pytest
 
 from app.domain.sandbox.network_rules import Target
-from tests.drivers.network import PATIENCE, WayOut, make_certificate, read_all, way_out, web_server
+from tests.drivers.network import PATIENCE, WayOut, read_all, way_out, web_server
+from tests.drivers.web.certificates import make_certificate
 from tests.fakes.agents.runs import until
 
 GET = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

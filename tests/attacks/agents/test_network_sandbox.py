@@ -17,8 +17,9 @@ from app.adapters.supervisor.kernel import descendants
 from app.domain.sandbox.levels import NetworkRule, SandboxLevel, SandboxPolicy
 from app.domain.words import Cause
 from tests.builders.repositories import commit_file, run_git
-from tests.drivers.network import WebServer, make_certificate, web_server
+from tests.drivers.network import WebServer, web_server
 from tests.drivers.sandboxes import ONE_USER, USERS, Trial, trial_of
+from tests.drivers.web.certificates import make_certificate
 from tests.fakes.agents.runs import KeepingEngine, order, until
 
 SECONDS = 60.0

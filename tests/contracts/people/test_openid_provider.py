@@ -7,7 +7,7 @@ import json
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from threading import Barrier
 from time import monotonic
 from typing import Any
@@ -19,6 +19,7 @@ from joserfc.jwk import ECKey, RSAKey
 from app.adapters.people import openid_provider
 from app.adapters.people.openid_provider import MOST_BYTES, OpenIdProvider
 from app.services.ports import NotProved, Proof, ProvedIdentity, ProviderSilent
+from tests.drivers.planes import Clock
 from tests.fakes.identity_provider import CLIENT, SECRET, IdentityTwin, identity_twin
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -26,19 +27,11 @@ BACK = "https://runyard.example.org/login/oidc/callback"
 PROOF = Proof("state-" + "s" * 30, "nonce-" + "n" * 30, "verifier-" + "v" * 40)
 
 
-class Clock:
-    """The time that both sides know."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    clock = Clock()
+    clock.now = NOW
+    return clock
 
 
 @pytest.fixture
@@ -115,7 +108,7 @@ def test_a_renewed_key_is_looked_up_once_a_minute_at_most(
     twin.renew_key()
     with pytest.raises(NotProved):
         signed_in(provider, twin)
-    clock.now += timedelta(minutes=1)
+    clock.advance(60)
     assert signed_in(provider, twin).subject
     assert twin.asked.count("/keys") == 2
 
@@ -211,11 +204,11 @@ def test_a_provider_that_is_away_is_told_apart(
         provider.address_for(PROOF, BACK, again=False)
     twin.statuses = {}
     # it is left alone for a while, and nobody waits for it
-    clock.now += timedelta(seconds=9)
+    clock.advance(9)
     with pytest.raises(ProviderSilent):
         provider.address_for(PROOF, BACK, again=False)
     assert twin.asked == ["/.well-known/openid-configuration"]
-    clock.now += timedelta(seconds=1)
+    clock.advance(1)
     assert signed_in(provider, twin).subject
 
 

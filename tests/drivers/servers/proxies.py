@@ -10,14 +10,10 @@ import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from tests.drivers.servers.processes import free_port
+from tests.drivers.web.certificates import make_certificate
 from tests.fakes.agents.runs import until
 
 ROOT = Path(__file__).parents[3]
@@ -76,7 +72,7 @@ def proxy_before(upstream: int, name: str, folder: Path, port: int) -> Generator
     program = program_of(name)
     assert program is not None, f"NO {name.upper()}: scripts/install-test-needs soak fetches it"
     folder.mkdir(mode=0o700)
-    certificate, key = make_certificate(folder)
+    certificate, key = make_certificate(folder, HOST)
     proxy = Proxy(name, port, free_port(), certificate, folder / "log")
     made = _caddy_file if name == "caddy" else _nginx_file
     config = folder / f"{name}.conf"
@@ -95,34 +91,6 @@ def proxy_before(upstream: int, name: str, folder: Path, port: int) -> Generator
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for HOST that signs itself, and its key."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "certificate.pem", folder / "key.pem"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
 
 
 def _caddy_file(folder: Path, upstream: int, proxy: Proxy, key: Path) -> str:

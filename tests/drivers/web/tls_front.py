@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.drivers.servers.proxies import make_certificate
+from tests.drivers.web.certificates import make_certificate
 
 PIECE = 65536
 
