@@ -26,9 +26,13 @@ class LockWait:
         trouble = self._form.trouble
         return trouble.run_id if trouble and trouble.kind is TroubleKind.PR_LOCK else ""
 
+    @property
+    def _can_be_waited_for(self) -> bool:
+        return bool(self.holder) and self.holder not in self._gone
+
     def begin(self) -> None:
-        """Start waiting, if a holder is known."""
-        self.is_on = bool(self.holder)
+        """Start waiting, if a holder is known that has not released the branch yet."""
+        self.is_on = self._can_be_waited_for
 
     def cancel(self) -> None:
         """Stop waiting; a submit already sent is not undone."""
@@ -64,5 +68,4 @@ class LockWait:
         """Handle the response of a submit: keep waiting only for a new holder."""
         self.is_due = False
         # refused for a run that is already gone: resubmitting at once would loop forever
-        if not self.holder or self.holder in self._gone:
-            self.is_on = False
+        self.is_on = self.is_on and self._can_be_waited_for

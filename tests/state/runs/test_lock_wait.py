@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.api.client.client import ApiClient, NoAnswer
@@ -143,6 +143,7 @@ async def test_a_server_that_does_not_answer_leaves_the_form_waiting() -> None:
 STEPS = ("wait", "cancel", "freed", "freed", "changed", "noise")
 
 
+@example([("wait", 5), *(("freed", number) for number in (5, 6, 7)), ("wait", 5), ("freed", 5)])
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(5, 7)), max_size=30))
 def test_however_the_feed_comes_each_refusal_is_sent_again_at_most_once(
     steps: list[tuple[str, int]],
