@@ -26,6 +26,7 @@ from app.records.database.cursors import (
 from app.records.database.database import Transaction
 from app.records.feed import BatchEnded, BatchSealed, ProjectChanged, QuotaChanged
 from app.records.people.audit_ledger import record
+from app.records.people.reach import UNLIMITED
 from app.records.runs.run_statements import cost_sum, dollars_of
 from app.records.stores.routing import Stores
 from app.records.stores.sessions import every
@@ -194,7 +195,8 @@ def _received() -> ColumnElement[int]:
 
 def _charged(person_id: str, since: datetime) -> Select[str, datetime, int]:
     query = select_rows(Batch.id, Batch.created_at, Batch.run_count)
-    return query.where(Batch.created_by == person_id, col(Batch.created_at) > since)
+    query = query.where(Batch.created_by == person_id, col(Batch.created_at) > since)
+    return query.execution_options(**UNLIMITED)
 
 
 def find_by_key(session: Session, project_id: str, key: str | None) -> list[Batch]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from app.records.people.reach import UNLIMITED
 from app.records.stores.sessions import every
 from app.records.tables import Run
 
@@ -27,6 +28,7 @@ def charges_of(session: Session, people: Collection[str], since: datetime) -> di
         select(Run.charged_to, func.count(), func.min(Run.created_at))
         .where(col(Run.charged_to).in_(people), col(Run.created_at) > since)
         .group_by(col(Run.charged_to))
+        .execution_options(**UNLIMITED)
     )
     found: dict[str, Charges] = {}
     for one in every(session):
@@ -41,8 +43,10 @@ def charge_times(
     session: Session, people: Collection[str], since: datetime
 ) -> dict[str, list[datetime]]:
     """Return the times of these people's charges after a time, oldest first, by person id."""
-    query = select(Run.charged_to, Run.created_at).where(
-        col(Run.charged_to).in_(people), col(Run.created_at) > since
+    query = (
+        select(Run.charged_to, Run.created_at)
+        .where(col(Run.charged_to).in_(people), col(Run.created_at) > since)
+        .execution_options(**UNLIMITED)
     )
     found: dict[str, list[datetime]] = {person_id: [] for person_id in people}
     for one in every(session):

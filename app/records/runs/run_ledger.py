@@ -28,6 +28,7 @@ from app.records.feed import (
 )
 from app.records.people.approval_ledger import withdraw_with_run
 from app.records.people.audit_ledger import record
+from app.records.people.reach import UNLIMITED
 from app.records.runs import run_statements
 from app.records.runs.daily_totals import add_to_day, figures_of_run
 from app.records.runs.run_columns import RunColumns
@@ -330,7 +331,7 @@ class RunLedger:
         """Return the runs charged to a person after a time, each with its acceptance time."""
         query = select(Run.id, Run.created_at)
         query = query.where(Run.charged_to == person_id, col(Run.created_at) > moment)
-        return dict(self.stores.everywhere(query))
+        return dict(self.stores.everywhere(query.execution_options(**UNLIMITED)))
 
     def charged_people(self, moment: datetime) -> set[str]:
         """Return the ids of all people charged for a run after a time."""

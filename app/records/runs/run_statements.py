@@ -26,6 +26,7 @@ from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from app.domain.lifecycle import WAITING
 from app.domain.statistics import MICROS
+from app.records.people.reach import UNLIMITED
 from app.records.tables import Run
 
 # open runs, except batch items that still wait
@@ -138,6 +139,7 @@ def is_active(run: Run) -> bool:
 @cache
 def charged() -> Select[int, datetime]:
     """Count the runs of `person_id` after `moment`, and select the first one's time."""
-    return select(func.count(), func.min(Run.created_at)).where(
+    query = select(func.count(), func.min(Run.created_at)).where(
         col(Run.charged_to) == bindparam("person_id"), col(Run.created_at) > bindparam("moment")
     )
+    return query.execution_options(**UNLIMITED)

@@ -147,6 +147,23 @@ async def test_the_limit_of_batch_items_is_set_in_the_same_way(town: Town) -> No
     assert (seen["limit"], seen["used"], seen["limit_of"]) == (3, 3, "person")
 
 
+async def test_tokens_of_single_projects_share_the_quota_of_their_person(town: Town) -> None:
+    shop, other = Shop(town), town.add_project()
+    user = await town.join(shop.admin, "u@x.org", role="user")
+    await shop.limit(user, run_quota=1, batch_quota=2)
+    answers: list[int] = []
+    for project_id in (shop.project_id, other.id):
+        wishes = {"name": project_id, "scopes": ["read", "runs"], "projects": [project_id]}
+        made = (await user.post("/api/v1/tokens", json=wishes)).json()["token"]
+        program = town.caller(Authorization=f"Bearer {made}")
+        run = {"project_id": project_id, "task": "one", **MORE}
+        answers.append((await program.post("/api/v1/runs", json=run)).status_code)
+        batch = {"project_id": project_id, "run_count": 2}
+        answers.append((await program.post("/api/v1/batches", json=batch)).status_code)
+        assert (await quota_of(program))["used"] == 1
+    assert answers == [201, 202, 429, 429]
+
+
 async def test_an_admin_sees_everybodys_quota_and_nobody_else_does(town: Town) -> None:
     shop = Shop(town)
     anna = await town.join(shop.admin, "anna@x.org", name="Anna", role="user")
