@@ -81,8 +81,7 @@ def limit_words(counted: Counted, limit: int, seconds: int) -> str:
     """Return a limit in words: `100 runs an hour`."""
     if limit == 0:
         return f"no {_NOUNS[counted]}s"
-    things = _NOUNS[counted] if limit == 1 else f"{_NOUNS[counted]}s"
-    return f"{limit} {things} {_SPANS.get(seconds, f'in {minutes_words(seconds)}')}"
+    return f"{_things(counted, limit)} {_SPANS.get(seconds, f'in {minutes_words(seconds)}')}"
 
 
 def own_limit(counted: Counted, limit: int, seconds: int, of: LimitOf = LimitOf.SERVER) -> str:
@@ -90,12 +89,21 @@ def own_limit(counted: Counted, limit: int, seconds: int, of: LimitOf = LimitOf.
     return f"{_OWNERS[of]}: {limit_words(counted, limit, seconds)}"
 
 
+def told_limit(counted: Counted, limit: int, seconds: int, of: LimitOf) -> str:
+    """Describe whose limit it is and where it is set, for refusals and the command line."""
+    return f"{own_limit(counted, limit, seconds, of)} ({set_in(counted, of)})"
+
+
 def no_places(counted: Counted, limit: int, of: LimitOf) -> str:
     """Return the sentence for somebody whose window never holds what they ask for."""
     owner = _OWNERS[of].lower() if of is not LimitOf.SERVER else "Runyard's own limit"
     if limit == 0:
-        return f"You may start no {_NOUNS[counted]}s: {owner} is 0."
-    return f"You may start at most {limit} {_NOUNS[counted]}s: {owner} is {limit}."
+        return f"You may not start any {_NOUNS[counted]}s: {owner} is 0."
+    return f"You may start at most {_things(counted, limit)}: {owner} is {limit}."
+
+
+def _things(counted: Counted, number: int) -> str:
+    return f"{number} {_NOUNS[counted]}{'' if number == 1 else 's'}"
 
 
 class LimitsMode(StrEnum):
@@ -123,8 +131,11 @@ def quota_banner(
     *, limit: int, remaining: int, reset_at: datetime | None = None
 ) -> QuotaBanner | None:
     """Return the banner for a quota: red at 0, amber up to a tenth of `limit`, else None."""
+    if limit == 0:
+        # whatever leaves the window, nothing may be started
+        return QuotaBanner(QuotaLevel.EXHAUSTED, 0, None, is_closed=True)
     if remaining <= 0:
-        return QuotaBanner(QuotaLevel.EXHAUSTED, 0, reset_at, is_closed=limit == 0)
+        return QuotaBanner(QuotaLevel.EXHAUSTED, 0, reset_at)
     if remaining * 10 <= limit:
         return QuotaBanner(QuotaLevel.CLOSE, remaining, reset_at)
     return None

@@ -258,8 +258,8 @@ class _Forms:
         window = self._services.listing.window(
             visitor_of(request).person_id, self._services.clock()
         )
-        resets = window.reset_at
-        return f" Retry after {resets.astimezone(UTC):%H:%M:%S} UTC." if resets else ""
+        free = window.free_at
+        return f" Retry after {free.astimezone(UTC):%H:%M:%S} UTC." if free else ""
 
     def _fresh_card(self, request: Request, project_id: str) -> str:
         project = project_out(self._services.overview.of(project_id), self._services.secrets.mask())

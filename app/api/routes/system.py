@@ -17,7 +17,6 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.api.http.dependencies import require_role
 from app.api.http.gate import visitor_of
 from app.api.schemas import (
     AlertOut,
@@ -173,9 +172,8 @@ def routes(services: Services) -> APIRouter:
 
 def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
     names, own = services.directory.organisation_names, visitor.organisation_id
-    general, agents = deeds_of(visitor), services.directory.agents
-    if agents is None:
-        agents = _known(services.directory.read_agents)
+    general = deeds_of(visitor)
+    agents = _known(lambda: services.directory.agents_of(visitor.person_id))
     more = {one: deeds_of(visitor, one) for one in visitor.project_roles}
     return {
         "person": visitor.name,
@@ -184,7 +182,7 @@ def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
         "preferences": visitor.preferences and asdict(visitor.preferences),
         "organisation": names.get(own, own),
         "organisation_id": visitor.organisation_id,
-        "agents": list((agents or {}).get(visitor.person_id, ())),
+        "agents": list(agents or ()),
         "may": general,
         "may_in": {one: its for one, its in more.items() if its != general},
     }
@@ -244,7 +242,6 @@ def _quota_routes(services: Services) -> APIRouter:
     @router.get("/quota/people")
     def people_quotas(request: Request) -> PeopleQuotas:
         """The quota windows of everybody in your organisation; for admins."""
-        require_role(services, request, "read_people", None)
         return _people_quotas(services, visitor_of(request))
 
     @router.get("/quota/batches")
@@ -271,7 +268,6 @@ def _people_quotas(services: Services, visitor: Visitor) -> PeopleQuotas:
             person_id=one.person.id,
             name=one.person.shown_name,
             role=Role(one.role),
-            own_limit=one.person.run_quota,
             limit=window.limit,
             limit_of=window.limit_of,
             used=window.used,

@@ -130,12 +130,11 @@ class PersonChange(Body):
 
 
 class PersonQuotaOut(Answer):
-    """A person's sliding window of accepted runs; `own_limit` is null unless set for the person."""
+    """A person's sliding window of accepted runs; `limit_of` says who the limit is set for."""
 
     person_id: str
     name: str
     role: Role
-    own_limit: int | None = None
     limit: int
     limit_of: LimitOf
     used: int

@@ -13,7 +13,7 @@ from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, exam
 from app.cli.output.run_view import clock, date_and_clock
 from app.cli.output.terminal import err, out, print_json
 from app.domain.ids import shorten
-from app.domain.quota import Counted, LimitOf, own_limit, set_in
+from app.domain.quota import Counted, LimitOf, told_limit
 from app.domain.text.durations import two_units
 from app.domain.usage_limits import STAND_LABELS
 
@@ -106,7 +106,9 @@ def show(
         told = _of_batches(quota)
     else:
         quota = server.ask(system_calls.quota())
-        told = _window_words(quota, "runs", "The next one comes back")
+        # after a lower limit, several runs have to leave the window first; with 0, none helps
+        free = (quota["free_at"] or quota["reset_at"]) if quota["limit"] else None
+        told = _window_words(quota, "runs", "The next one comes back", free)
     if json_only:
         print_json(quota)
         return
@@ -122,18 +124,18 @@ def show(
 
 def _print_own(counted: Counted, quota: dict[str, Any]) -> None:
     of = LimitOf(quota.get("limit_of", LimitOf.SERVER))
-    whose = own_limit(counted, quota["limit"], quota["window_seconds"], of)
-    out().print(f"{whose} ({set_in(counted, of)}).")
+    out().print(f"{told_limit(counted, quota['limit'], quota['window_seconds'], of)}.")
 
 
 def _of_batches(quota: dict[str, Any]) -> str:
-    return _window_words(quota, "batch items", "The oldest batch leaves the window")
+    then = "The oldest batch leaves the window"
+    return _window_words(quota, "batch items", then, quota["reset_at"])
 
 
-def _window_words(quota: dict[str, Any], what: str, then: str) -> str:
+def _window_words(quota: dict[str, Any], what: str, then: str, when: str | None) -> str:
     window = two_units(quota["window_seconds"])
     told = f"{quota['remaining']} of {quota['limit']} {what} left, in any {window}."
-    return f"{told} {then} at {clock(quota['reset_at'])}." if quota.get("reset_at") else told
+    return f"{told} {then} at {clock(when)}." if when else told
 
 
 def register_keys(app: typer.Typer) -> None:

@@ -39,7 +39,7 @@ def agents_problem(
         if name not in known:
             return NAME, f"No agent is called {name!r}."
     agent = settings.get("agent") or agent
-    if allowed and agent and agent not in allowed:
+    if allowed and agent not in allowed:
         if NAME in settings:
             return NAME, f"The project's own agent {agent} has to be among them."
         return "agent", f"Only these agents may run in this project: {', '.join(allowed)}."

@@ -18,7 +18,7 @@ from app.pages.shell.page_session import PageSession
 def quota_words_html(banner: QuotaBanner, now: datetime) -> tuple[str, str]:
     """Return the sentence (HTML) and tone of the banner for a nearly or fully used window."""
     if banner.is_closed:
-        return "You may start no runs: the limit is 0.", "stop"
+        return "You may not start any runs: your limit is 0.", "stop"
     if banner.level is QuotaLevel.EXHAUSTED:
         left = until_html(banner.reset_at, now) if banner.reset_at else "a while"
         return f"Quota exhausted — next window opens in {left}.", "stop"

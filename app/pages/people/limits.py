@@ -20,8 +20,9 @@ from app.state.people.people_board import ROLES, PersonRow, read_limit
 OF_PERSON = "Empty for the limit of the role, or else of the server. 0 allows none."
 OF_AGENTS = "The only ones that this person may start, such as claude, codex. Empty for any."
 OF_ROLES = (
-    "How many runs each person with a role may start in the quota's window. Empty for the server's "
-    "limit; 0 allows none. A person's own limit, under People, goes before the role's."
+    "How many runs and batch items each person with a role may start in the window of the quota. "
+    "Empty for the server's limit; 0 allows none. A person's own limit, under People, comes before "
+    "the role's. Role means the one in the organisation, also where a project gives a higher one."
 )
 
 
@@ -77,7 +78,7 @@ class LimitsDialog:
 
 
 class RoleLimits:
-    """The limits of runs by role, for the organisation of the signed-in admin."""
+    """The limits of each role, for the organisation of the signed-in admin."""
 
     def __init__(self, session: PageSession, place: OrganisationOut, desk: Desk) -> None:
         self._session = session
@@ -85,28 +86,33 @@ class RoleLimits:
         self._desk = desk
         ui.html("Limits of roles", sanitize=clean, tag="h2").classes("above")
         ui.html(OF_ROLES, sanitize=clean, tag="p").classes("sub said")
-        self._fields: dict[str, Field] = {}
+        self._fields: dict[str, dict[str, Field]] = {"run_quotas": {}, "batch_quotas": {}}
         with testid(ui.element("div").classes("form part"), "role-limits"):
-            # a viewer starts nothing
-            for role in (Role.USER, Role.OPERATOR, Role.ADMIN):
-                limit = place.run_quotas.get(role)
-                field = text_field(
-                    f"{ROLES[role]}s", "" if limit is None else str(limit), mark=f"limit-{role}"
-                )
-                field.control.props("inputmode=numeric")
-                field.control.on("keydown.enter", self._save)
-                self._fields[role.value] = field
+            for role in Role:
+                with ui.element("div").classes("pair"):
+                    self._draw("run_quotas", f"{ROLES[role]}s: runs", role, mark=f"limit-{role}")
+                    items = f"{ROLES[role]}s: batch items"
+                    self._draw("batch_quotas", items, role, mark=f"batch-limit-{role}")
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 button("Save limits", self._save, mark="role-limits-save")
 
+    def _draw(self, column: str, label: str, role: Role, *, mark: str) -> None:
+        limit = getattr(self._place, column).get(role)
+        value = "" if limit is None else str(limit)
+        field = text_field(label, value, placeholder="server's limit", mark=mark)
+        field.control.props("inputmode=numeric")
+        field.control.on("keydown.enter", self._save)
+        self._fields[column][role.value] = field
+
     async def _save(self) -> None:
-        limits = read_fields(self._fields)
-        if limits is None:
-            return
-        api = self._session.api
-        change = partial(api.change_organisation, self._place.id, run_quotas=limits)
-        done, _ = await self._desk.ask(change, self._fields)
+        limits: dict[str, dict[str, int | None]] = {}
+        for column, fields in self._fields.items():
+            if (typed := read_fields(fields)) is None:
+                return
+            limits[column] = typed
+        change = partial(self._session.api.change_organisation, self._place.id, **limits)
+        done, _ = await self._desk.ask(change)
         if done:
             self._session.notify("The limits of roles are saved.")
 

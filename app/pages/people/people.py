@@ -184,8 +184,12 @@ def person_html(row: PersonRow) -> str:
     you = ' <span class="sub">(you)</span>' if row.is_me else ""
     pill = pill_html(row.state, TONES[row.state]) if row.state else ""
     facts = [plain_html(row.email)] if row.email and row.email != row.name else []
-    if row.run_quota is not None:
-        facts.append(f"at most {counted(row.run_quota, 'run')}" if row.run_quota else "no runs")
+    limits = ((row.run_quota, "run"), (row.batch_quota, "batch item"))
+    facts += [
+        f"at most {counted(limit, thing)}" if limit else f"no {thing}s"
+        for limit, thing in limits
+        if limit is not None
+    ]
     if row.agents:
         facts.append(f"only {plain_html(', '.join(row.agents))}")
     told = f'<span class="sub">{" · ".join(facts)}</span>' if facts else ""

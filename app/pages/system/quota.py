@@ -206,18 +206,22 @@ def batches_html(quota: QuotaOut, now: datetime) -> str:
 
 
 def next_html(quota: QuotaOut, now: datetime) -> str:
-    """Return the countdown until the oldest run leaves the window, and its gauge."""
-    if quota.reset_at is None:
+    """Return the countdown until another run is available, and its gauge."""
+    if quota.limit == 0:
+        return '<b class="figure">–</b><span class="sub">Your limit is 0.</span>'
+    # after a lower limit, several runs have to leave the window first
+    ends = quota.free_at or quota.reset_at
+    if ends is None:
         return '<b class="figure">–</b><span class="sub">No run is in the window.</span>'
-    left = max(0.0, (quota.reset_at - now).total_seconds())
+    left = max(0.0, (ends - now).total_seconds())
     bar = (
         f'<progress class="budget tall" max="{quota.window_seconds}" '
-        f'value="{max(0, int(quota.window_seconds - left))}" data-until="{iso(quota.reset_at)}" '
+        f'value="{max(0, int(quota.window_seconds - left))}" data-until="{iso(ends)}" '
         'aria-label="Time until the next run is available"></progress>'
     )
     return (
-        f'<b class="figure">{until_html(quota.reset_at, now)}</b>{bar}'
-        f'<span class="sub">until the next run is available, at {at_html(quota.reset_at)}.</span>'
+        f'<b class="figure">{until_html(ends, now)}</b>{bar}'
+        f'<span class="sub">until the next run is available, at {at_html(ends)}.</span>'
     )
 
 
@@ -253,7 +257,7 @@ def _person_html(one: PersonQuotaOut, now: datetime) -> str:
     path = f"/audit?{urlencode({'person': one.person_id})}"
     free = ""
     if one.remaining == 0:
-        free = f"free in {until_html(one.free_at, now)}" if one.free_at else "never free"
+        free = f"in {until_html(one.free_at, now)}" if one.free_at else "never"
     return (
         f'<tr data-testid="quota-person" data-id="{text(one.person_id)}">'
         f'<td class="named"><a href="{text(path)}">{plain_html(one.name)}</a></td>'

@@ -158,11 +158,13 @@ class BatchService:
 
     def _refuse_oversized(self, items: int, person_id: str) -> None:
         """Refuse a batch larger than the quota can ever admit. Raises BatchOverQuota."""
-        most = self._places.limit_of(person_id).places
+        limit = self._places.limit_of(person_id)
         # with none at all, the place says so
-        if items > most > 0:
+        if items > limit.places > 0:
             raise BatchOverQuota(
-                f"A batch may have at most {most} items; this one has {items}.", limit=most
+                f"A batch may have at most {limit.places} items; this one has {items}.",
+                limit=limit.places,
+                own_limit=self._places.told(limit),
             )
 
     def _holder(self, session: Session, asked: Batch, now: datetime) -> Batch | None:

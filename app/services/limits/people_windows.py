@@ -19,7 +19,7 @@ class PeopleWindows:
         self._stores = stores
 
     def all(self, organisation_id: str, now: datetime) -> list[tuple[Member, QuotaWindow]]:
-        """Return everybody who may sign in with their window, by name."""
+        """Return each person who is not disabled, by name, with their window."""
         members = self._people.members(organisation_id)
         there = [one for one in members if one.person.disabled_at is None]
         limits = {one.person.id: self._quota.limit_of(one.person.id) for one in there}

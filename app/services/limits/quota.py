@@ -17,8 +17,7 @@ from app.domain.quota import (
     QuotaLimit,
     SetLimits,
     no_places,
-    own_limit,
-    set_in,
+    told_limit,
 )
 from app.errors import NoPlaces, RateLimited
 from app.records.batches.batch_ledger import BatchLedger, Spent
@@ -30,37 +29,6 @@ from app.services.ports import Charge, WindowState
 
 # the limits that an admin set for a person and their role, None if there are none
 LimitsOf = Callable[[str], SetLimits | None]
-
-
-class LimitSource(Protocol):
-    """The limits of the people who have any, by person id and by what they count."""
-
-    @property
-    def limits(self) -> Mapping[str, Mapping[Counted, SetLimits]] | None:
-        """The limits that are known without a look at the database, None if none are known."""
-        ...
-
-    def read_limits(self) -> Mapping[str, Mapping[Counted, SetLimits]]:
-        """Return what the database holds."""
-        ...
-
-
-def limits_in(source: LimitSource, counted: Counted) -> LimitsOf:
-    """Return how to find a person's limits of one kind; most people have none."""
-
-    def of(person_id: str) -> SetLimits | None:
-        known = source.limits
-        if known is None:
-            known = source.read_limits()
-        its = known.get(person_id)
-        return its[counted] if its else None
-
-    return of
-
-
-def no_limits(_: str) -> SetLimits | None:
-    """Return that no limit is set."""
-    return None
 
 
 @dataclass(frozen=True)
@@ -109,43 +77,36 @@ class Rule(Protocol):
         ...
 
     def window(
-        self,
-        session: Session,
-        person_id: str,
-        now: datetime,
-        items: int = 1,
-        limit: QuotaLimit | None = None,
+        self, session: Session, person_id: str, now: datetime, limit: QuotaLimit, items: int = 1
     ) -> QuotaWindow:
         """Return the state of a person's window for a request of `items` places.
 
-        Exact when read in the transaction that takes them. `limit` is one that was read before.
+        Exact when read in the transaction that takes them.
         """
         ...
 
 
 @dataclass(frozen=True)
-class Quota:
-    """Quota of accepted runs per person in any `seconds`, `limit` where an admin set none."""
+class _PersonLimit:
+    """The limit of each person in any `seconds`: `limit` where an admin set none."""
 
     limit: int
     seconds: int
-    limits_of: LimitsOf = no_limits
+    limits_of: LimitsOf
 
     def limit_of(self, person_id: str) -> QuotaLimit:
         """Return the limit that holds for a person now."""
-        its = self.limits_of(person_id)
-        return its.over(self.limit) if its else QuotaLimit(self.limit)
+        return (self.limits_of(person_id) or SetLimits()).over(self.limit)
+
+
+@dataclass(frozen=True)
+class Quota(_PersonLimit):
+    """Quota of accepted runs per person."""
 
     def window(
-        self,
-        session: Session,
-        person_id: str,
-        now: datetime,
-        items: int = 1,
-        limit: QuotaLimit | None = None,
+        self, session: Session, person_id: str, now: datetime, limit: QuotaLimit, items: int = 1
     ) -> QuotaWindow:
         """Return the state of a person's window for a request of `items` runs."""
-        limit = limit or self.limit_of(person_id)
         since = now - timedelta(seconds=self.seconds)
         used, first = charged_since(session, person_id, since)
         over, times = used + items - limit.places, list[datetime]()
@@ -186,8 +147,7 @@ def refusal_of(
     window: QuotaWindow, now: datetime, counted: Counted = Counted.RUNS
 ) -> RateLimited | NoPlaces:
     """Return the refusal for a full window: `retry_after` in seconds, `reset_at` in UTC."""
-    whose = own_limit(counted, window.limit, window.seconds, window.limit_of)
-    told = f"{whose} ({set_in(counted, window.limit_of)})"
+    told = told_limit(counted, window.limit, window.seconds, window.limit_of)
     after = window.retry_after(now)
     if after is None:
         return NoPlaces(
@@ -254,7 +214,7 @@ class Place:
 
     def inspect(self, session: Session) -> QuotaWindow:
         """Return the window for this charge, as the table has it."""
-        return self._rule.window(session, self._person_id, self._now, self._items, self._limit)
+        return self._rule.window(session, self._person_id, self._now, self._limit, self._items)
 
     def keep(self) -> None:
         """Keep the places: the charge was accepted."""
@@ -322,11 +282,15 @@ class Places:
         """Return the state of a person's window for a request of one place."""
         limit = self.limit_of(person_id)
         with self._stores.looking() as session:
-            return self._rule.window(session, person_id, now, limit=limit)
+            return self._rule.window(session, person_id, now, limit)
 
     def limit_of(self, person_id: str) -> QuotaLimit:
         """Return the limit that holds for a person now."""
         return self._rule.limit_of(person_id)
+
+    def told(self, limit: QuotaLimit) -> str:
+        """Describe whose limit it is and where it is set."""
+        return told_limit(self._counted, limit.places, self._rule.seconds, limit.of)
 
 
 def _has_strayed(standing: WindowState, place: Place) -> bool:
@@ -337,32 +301,15 @@ def _has_strayed(standing: WindowState, place: Place) -> bool:
 
 
 @dataclass(frozen=True)
-class BatchQuota:
-    """Quota of batch items per person in any `seconds`, charged at creation.
-
-    It is `limit` where an admin set none.
-    """
+class BatchQuota(_PersonLimit):
+    """Quota of batch items per person, charged when a batch is created."""
 
     ledger: BatchLedger
-    limit: int
-    seconds: int
-    limits_of: LimitsOf = no_limits
-
-    def limit_of(self, person_id: str) -> QuotaLimit:
-        """Return the limit that holds for a person now."""
-        its = self.limits_of(person_id)
-        return its.over(self.limit) if its else QuotaLimit(self.limit)
 
     def window(
-        self,
-        session: Session,
-        person_id: str,
-        now: datetime,
-        items: int = 1,
-        limit: QuotaLimit | None = None,
+        self, session: Session, person_id: str, now: datetime, limit: QuotaLimit, items: int = 1
     ) -> QuotaWindow:
         """Return the state of a person's window for a batch of `items` items."""
-        limit = limit or self.limit_of(person_id)
         spent = self.ledger.spent(session, person_id, now - timedelta(seconds=self.seconds))
         reset_at = spent[0].at + timedelta(seconds=self.seconds) if spent else None
         free_at = room_at(spent, items, limit.places, self.seconds)

@@ -314,7 +314,8 @@ class ProjectService:
             found["base_branch"] = f"The repository has no branch {base}."
         if agent is not None and agent not in self._agents.names():
             found["agent"] = f"No agent is called {agent!r}."
-        before = (project.agent, project.allowed_agents) if project else ("", ())
+        default = str(PROJECT_SETTINGS["agent"].default)
+        before = (project.agent, project.allowed_agents) if project else (default, ())
         if problem := agents_problem(settings, *before, self._agents.names()):
             found.setdefault(*problem)
         if isinstance(pattern := settings.get("branch_pattern"), str):

@@ -52,7 +52,7 @@ def build(
         prechecks=prechecks,
         accept=accept,
         planned=PlannedRunService(runs),
-        listing=RunListing(context.ledgers, limits.quota, adapters),
+        listing=RunListing(context.ledgers, places, adapters),
         reporter=Reporter(context),
         prompts=Prompts(context, accept, red_checks),
         red_checks=red_checks,

@@ -16,7 +16,7 @@ from app.records.runs.run_pages import Page, RunFilter
 from app.records.runs.selections import EndedAlike
 from app.records.tables import CheckResult, Run, RunEvent
 from app.services.context import Adapters, Ledgers, repository_of
-from app.services.limits.quota import Quota, QuotaWindow
+from app.services.limits.quota import Places, QuotaWindow
 from app.services.ports import CannotRead, Diff, LogView
 from app.services.runs.log_search import LogHits, Words, search_entries, search_log
 from app.services.runs.readable_log import LogPart, read_entries, with_times, without_folder
@@ -25,11 +25,11 @@ from app.services.runs.readable_log import LogPart, read_entries, with_times, wi
 class RunListing:
     """Read-only queries for runs."""
 
-    def __init__(self, ledgers: Ledgers, quota: Quota, adapters: Adapters) -> None:
+    def __init__(self, ledgers: Ledgers, places: Places, adapters: Adapters) -> None:
         self._runs = ledgers.runs
         self._checks = CheckLedger(ledgers.runs)
         self._projects = ledgers.projects
-        self._quota = quota
+        self._places = places
         self._adapters = adapters
 
     def page(
@@ -93,9 +93,7 @@ class RunListing:
 
     def window(self, person_id: str, now: datetime) -> QuotaWindow:
         """Return a person's quota window."""
-        limit = self._quota.limit_of(person_id)
-        with self._runs.stores.looking() as session:
-            return self._quota.window(session, person_id, now, limit=limit)
+        return self._places.window(person_id, now)
 
     def count_open(self, project_id: str) -> int:
         """Return the number of open runs of a project."""

@@ -78,7 +78,7 @@ def _state(person: PersonOut) -> str:
 
 def read_limit(typed: str) -> int | None:
     """Return a limit as it was typed, None if empty. Raises ValueError with a sentence."""
-    words = typed.strip().replace(",", "")
+    words = typed.strip()
     if not words:
         return None
     limit = int(words) if words.isascii() and words.isdigit() and len(words) < 10 else -1

@@ -241,7 +241,7 @@ class RunForm:
         if isinstance(banner, Trouble):
             return "Rate limit reached. Run is possible again when the countdown ends."
         if banner is not None and banner.is_closed:
-            return "An admin lets you start no runs."
+            return "You may not start any runs: your limit is 0."
         if banner is not None and banner.level is QuotaLevel.EXHAUSTED:
             return "Quota exhausted. Run is possible again when the next window opens."
         return None

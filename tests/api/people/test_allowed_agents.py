@@ -61,6 +61,23 @@ async def test_the_projects_own_agent_is_always_among_the_allowed_ones(town: Tow
     assert [one["field"] for one in refused.json()["errors"]] == ["agent"]
 
 
+async def test_a_new_project_has_to_allow_the_agent_that_it_gets(town: Town) -> None:
+    admin, origin = town.token(), town.world.add_origin("/shop")
+    body = {
+        "name": "shop",
+        "origin": origin,
+        "agent_command": ["/bin/true"],
+        "allowed_agents": ["claude"],
+    }
+    refused = await admin.post("/api/v1/projects", json=body)
+    assert refused.status_code == 422
+    [error] = refused.json()["errors"]
+    assert error["field"] == "allowed_agents"
+    assert error["message"] == "The project's own agent script has to be among them."
+    allowed = {**body, "allowed_agents": ["script", "claude"]}
+    assert (await admin.post("/api/v1/projects", json=allowed)).is_success
+
+
 async def test_only_admins_say_which_agents_a_project_allows(town: Town) -> None:
     project_id = town.add_project().id
     operator = await town.join(town.token(), "o@x.org", role="operator")

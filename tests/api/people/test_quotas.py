@@ -121,7 +121,7 @@ async def test_a_person_with_the_limit_zero_starts_nothing(town: Town) -> None:
     await shop.limit(user, run_quota=0, batch_quota=0)
     refused = await shop.start(user)
     assert (refused.status_code, refused.json()["detail"]) == (
-        *(429, "You may start no runs: your limit is 0."),
+        *(429, "You may not start any runs: your limit is 0."),
     )
     assert "retry-after" not in refused.headers
     seen = await quota_of(user)
@@ -142,7 +142,9 @@ async def test_the_limit_of_batch_items_is_set_in_the_same_way(town: Town) -> No
         for count in (4, 3, 1)
     ]
     assert [one.status_code for one in answers] == [422, 202, 429]
-    assert answers[0].json()["detail"] == "A batch may have at most 3 items; this one has 4."
+    too_many = answers[0].json()
+    assert too_many["detail"] == "A batch may have at most 3 items; this one has 4."
+    assert too_many["own_limit"] == "Your limit: 3 batch items an hour (Settings → People)"
     seen = (await user.get("/api/v1/quota/batches")).json()
     assert (seen["limit"], seen["used"], seen["limit_of"]) == (3, 3, "person")
 
@@ -175,10 +177,10 @@ async def test_an_admin_sees_everybodys_quota_and_nobody_else_does(town: Town) -
     await shop.limit(anna, run_quota=2)
     answer = (await shop.admin.get("/api/v1/quota/people")).json()
     [annas, zoes] = [one for one in answer["items"] if one["name"] in ("Anna", "Zoe")]
-    told = [annas[name] for name in ("role", "own_limit", "limit", "limit_of", "used", "remaining")]
-    assert told == ["user", 2, 2, "person", 3, 0]
+    told = [annas[name] for name in ("role", "limit", "limit_of", "used", "remaining")]
+    assert told == ["user", 2, "person", 3, 0]
     assert annas["free_at"] > annas["reset_at"], "two have to leave before one fits"
-    assert (zoes["own_limit"], zoes["used"], zoes["free_at"]) == (None, 0, None)
+    assert (zoes["limit_of"], zoes["used"], zoes["free_at"]) == ("server", 0, None)
     assert answer["window_seconds"] == 3600
     for person in (anna, zoe):
         assert (await person.get("/api/v1/quota/people")).status_code == 403

@@ -73,7 +73,7 @@ class Window:
         self.limits: dict[str, SetLimits] = {}
         runs = Quota(LIMIT, SECONDS, self.limits_of)
         self.places = Places(runs, Counted.RUNS, stores, counting)
-        rule = BatchQuota(self.batches, ITEMS, SECONDS, self.limits_of)
+        rule = BatchQuota(ITEMS, SECONDS, self.limits_of, self.batches)
         self.batch_places = Places(rule, Counted.BATCHES, stores, counting)
 
     def limits_of(self, person_id: str) -> SetLimits | None:

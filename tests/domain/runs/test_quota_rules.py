@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from app.domain.quota import (
     Counted,
     LimitOf,
+    QuotaBanner,
     QuotaLevel,
     QuotaLimit,
     SetLimits,
@@ -75,5 +78,9 @@ def test_the_persons_limit_wins_over_the_roles_also_if_it_is_zero() -> None:
 
 
 def test_only_a_limit_of_zero_closes_for_good() -> None:
-    closed, full = quota_banner(limit=0, remaining=0), quota_banner(limit=1, remaining=0)
-    assert (closed and closed.is_closed, full and full.is_closed) == (True, False)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    full = quota_banner(limit=1, remaining=0, reset_at=at)
+    assert full == QuotaBanner(EXHAUSTED, 0, at)
+    # runs from before that leave the window make no room
+    closed = quota_banner(limit=0, remaining=0, reset_at=at)
+    assert closed == QuotaBanner(EXHAUSTED, 0, None, is_closed=True)

@@ -25,9 +25,10 @@ def test_a_limit_of_a_person_holds_for_them_and_shows_on_the_admins_quota_page(
     dialog.get_by_test_id("person-limits-save").click()
     expect(dialog.get_by_test_id("field-error")).to_contain_text("A limit is a whole number")
     dialog.get_by_test_id("person-run-quota").fill("2")
+    dialog.get_by_test_id("person-batch-quota").fill("30")
     dialog.get_by_test_id("person-limits-save").click()
     expect(dialog).to_be_hidden()
-    expect(row).to_contain_text("at most 2 runs")
+    expect(row).to_contain_text("at most 2 runs · at most 30 batch items")
 
     project = add_project(server, tmp_path, ["/bin/true"])
     cara.goto(f"{server.url}/quota")
@@ -57,12 +58,17 @@ def test_a_limit_of_a_role_is_set_with_the_organisation_and_taken_away(
     signed_in.goto(f"{server.url}/settings?tab=organisation")
     limits = signed_in.get_by_test_id("role-limits")
     limits.get_by_test_id("limit-operator").fill("0")
+    limits.get_by_test_id("batch-limit-operator").fill("5")
     limits.get_by_test_id("role-limits-save").click()
     expect(signed_in.get_by_text("The limits of roles are saved.")).to_be_visible()
     assert barriers(signed_in) == []
     dan.goto(f"{server.url}/quota")
-    expect(dan.get_by_test_id("quota-banner")).to_contain_text("You may start no runs")
+    expect(dan.get_by_test_id("quota-banner")).to_contain_text("You may not start any runs")
     expect(dan.get_by_test_id("quota-gauge")).to_contain_text("The limit of your role: no runs")
+    expect(dan.get_by_test_id("quota-next")).to_contain_text("Your limit is 0.")
+    expect(dan.get_by_test_id("quota-batches")).to_contain_text(
+        "The limit of your role: 5 batch items"
+    )
     assert barriers(dan) == []
     limits.get_by_test_id("limit-operator").fill("")
     limits.get_by_test_id("role-limits-save").click()

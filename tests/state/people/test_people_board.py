@@ -79,13 +79,13 @@ def test_a_deed_of_the_address_can_be_chosen_although_the_table_has_it_not() -> 
 
 
 @pytest.mark.parametrize(
-    ("typed", "limit"), [("", None), ("  ", None), ("0", 0), (" 20 ", 20), ("1,000,000", 1_000_000)]
+    ("typed", "limit"), [("", None), ("  ", None), ("0", 0), (" 20 ", 20), ("1000000", 1_000_000)]
 )
 def test_an_empty_limit_is_none_and_zero_is_zero(typed: str, limit: int | None) -> None:
     assert read_limit(typed) == limit
 
 
-@pytest.mark.parametrize("typed", ["many", "-1", "1.5", "1000001", "9" * 30, "²"])
+@pytest.mark.parametrize("typed", ["many", "-1", "1.5", "1000001", "9" * 30, "²", "1,5"])
 def test_what_is_no_limit_is_refused_in_a_sentence(typed: str) -> None:
     with pytest.raises(ValueError, match="A limit is a whole number"):
         read_limit(typed)

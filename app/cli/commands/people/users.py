@@ -19,6 +19,7 @@ Who = Annotated[
 ]
 SomeRole = Annotated[Role, typer.Option("--role", help="The role in the organisation.")]
 DEFAULT = "default"
+NO_LIMIT = "has no personal limit; that of the role or the server applies"
 InProjects = Annotated[
     list[str] | None,
     typer.Option(
@@ -152,7 +153,7 @@ def set_quota(
         return
     noun = "batch item" if batches else "run"
     words = f"may start {places} {noun}{'' if places == 1 else 's'} in the quota's window"
-    out().print(f"{changed['name']} {'has no limit set' if places is None else words}.")
+    out().print(f"{changed['name']} {NO_LIMIT if places is None else words}.")
 
 
 def set_agents(
