@@ -42,7 +42,7 @@ class Part:
 # In the order of the help. Imported when needed: a command pays only for its own part.
 PARTS = (
     Part(("serve", "login-link", "doctor"), "server.serve"),
-    Part(("token", "logout"), "commands.access"),
+    Part(("token", "login", "logout"), "commands.access"),
     Part(("users", "organisations"), "commands.people.users"),
     Part(("tokens",), "commands.people.tokens"),
     Part(("demo",), "commands.demo"),

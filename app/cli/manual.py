@@ -28,9 +28,10 @@ Written by `python -m app.cli.manual > docs/cli.md` from the commands themselves
 it is not true any more.
 
 `runyard COMMAND --help` tells the same, with an example. `runyard` is a client of the server's API:
-it asks the one at `RUNYARD_URL`, else the one of the data folder (`--data-dir`, `RUNYARD_DATA_DIR`,
-or your own), with `RUNYARD_TOKEN` or the folder's own token. `serve`, `demo`, `doctor`,
-`login-link`, `backup` and `restore` also work without a server.
+it asks the one at `RUNYARD_URL`, else the one that you signed in to with `runyard login`, else the
+one of the data folder (`--data-dir`, `RUNYARD_DATA_DIR`, or your own), with `RUNYARD_TOKEN` or the
+folder's own token. `--data-dir` comes before all of these. `serve`, `demo`, `doctor`, `login-link`,
+`token rotate`, `backup` and `restore` are about this machine, and also work without a server.
 
 | exit code | means |
 |---|---|

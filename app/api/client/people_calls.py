@@ -118,6 +118,11 @@ def revoke_token(token: str) -> Call[None]:
     return Call("DELETE", f"/tokens/{quote(token, safe='')}")
 
 
+def end_token() -> Call[None]:
+    """Revoke the token that the call is made with."""
+    return Call("DELETE", "/tokens/current")
+
+
 def organisations() -> Call[list[schemas.OrganisationOut]]:
     """Return the organisations that one may know of."""
     return Call("GET", "/organisations", "Organisations", takes_items=True)

@@ -51,6 +51,7 @@ WORDS = {
     "/push/subscriptions/{device_id}": "remove_device",
     "/push/subscriptions/{device_id}/test": "test_device",
     "/quarantine/{key}/retry": "retry_stuck",
+    "/tokens/current": "end_token",
     "/projects/{project_id}/checks/try-again": "try_checks_again",
     "/projects/{project_id}/ready-label": "make_ready_label",
     "/projects/{project_id}/check-again": "check_again",

@@ -28,6 +28,7 @@ from app.api.client.protocol import (
     sentence_in,
 )
 from app.cli.client.running_server import known_server
+from app.cli.client.saved_login import SavedLogin, saved_login
 from app.domain.ids import is_run_id
 from app.folder_locks import asking_for_link
 
@@ -42,11 +43,12 @@ STRANGER = (
     "The token that was sent is not this server's: look at RUNYARD_TOKEN and RUNYARD_URL, "
     "or name the server's folder with --data-dir."
 )
+ENDED = "Your sign-in to this server has ended: sign in again with: runyard login {url}"
 UNSIGNED = (
     "No token was sent, as this is not the server of your data folder: set RUNYARD_TOKEN, "
     "or name the server's folder with --data-dir."
 )
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 _ENDING = re.compile(r"[0-9A-Za-z_-]{6,80}", re.ASCII)
@@ -80,7 +82,8 @@ class Unreachable(Exception):
     """The server did not answer; `delivered` is True if the request may have arrived."""
 
     def __init__(self, url: str, start: str = SERVE, *, delivered: bool = False) -> None:
-        super().__init__(f"server not reachable at {url}; start it with: {start}")
+        how = f"; start it with: {start}" if start else ""
+        super().__init__(f"server not reachable at {url}{how}")
         self.delivered = delivered
 
 
@@ -90,7 +93,8 @@ class Server:
 
     url: str
     token: str | None
-    start: str = SERVE  # the command that would start it
+    start: str = SERVE  # the command that would start it, empty for one elsewhere
+    is_saved_login: bool = False
     patience: float = READ_SECONDS
 
     @cached_property
@@ -105,7 +109,7 @@ class Server:
             headers=_headers(self.token),
             timeout=httpx.Timeout(self.patience, connect=min(self.patience, CONNECT_SECONDS)),
             # No proxy to our own machine: it would see the token.
-            trust_env=parts.hostname not in _LOOPBACK,
+            trust_env=parts.hostname not in LOOPBACK,
             # Loading the certificates is slow, and plain http does not use them.
             verify=parts.scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         )
@@ -155,8 +159,7 @@ class Server:
         status = answer.status_code
         problem = problem_in(answer.content, f"The server at {self.url} answered {status}.")
         own = [str(problem["own_limit"])] if problem.get("own_limit") else []
-        stranger = STRANGER if self.token else UNSIGNED
-        unknown = [stranger] if status == 401 else []
+        unknown = [self._unknown()] if status == 401 else []
         lines = [sentence_in(problem), *_errors(problem), *_way_out(problem, self.url)]
         return Refused(
             "\n".join([*lines, *own, *unknown]),
@@ -164,20 +167,29 @@ class Server:
             status=status,
         )
 
+    def _unknown(self) -> str:
+        """Return what to do about a token that the server does not know."""
+        if self.is_saved_login:
+            return ENDED.format(url=self.url)
+        return STRANGER if self.token else UNSIGNED
 
-def connect(data_dir: Path | None) -> Server:
+
+def connect(data_dir: Path | None, *, is_own: bool = False) -> Server:
     """Return the server that the command line, the environment or the data folder names.
 
-    A folder named on the command line wins over the environment. The folder's token is sent only
-    to the server that holds the folder's lock: anything else at its address is a stranger. Raises
-    Misused, Unreachable.
+    A folder named on the command line wins over the environment, and the environment over a saved
+    sign-in, which `is_own` leaves out. A token is sent to its own server only: that of a sign-in to
+    its address, and the folder's to the server that holds the folder's lock. Raises Misused,
+    Unreachable.
     """
     folder = data_folder(data_dir)
+    if login := None if is_own else login_in_use(data_dir):
+        return server_of(login)
     url_given, token_given = os.environ.get("RUNYARD_URL"), os.environ.get("RUNYARD_TOKEN")
     start = f"{SERVE} --data-dir {shlex.quote(str(data_dir))}" if data_dir else SERVE
     known = known_server(folder)
     running = known.url if known and known.is_serving else None
-    url = None if data_dir else _checked(url_given)
+    url = None if data_dir or not url_given else server_url(url_given, "RUNYARD_URL")
     if url is None and running is None:
         raise Unreachable(known.url if known else _default_url(), start)
     url = url or str(running)
@@ -186,6 +198,17 @@ def connect(data_dir: Path | None) -> Server:
     if token and not (token.isascii() and token.isprintable()):
         raise Misused("The token contains characters that no token has.")
     return Server(url, token, start)
+
+
+def server_of(login: SavedLogin) -> Server:
+    """Return the server of a saved sign-in."""
+    return Server(login.url, login.token, start="", is_saved_login=True)
+
+
+def login_in_use(data_dir: Path | None) -> SavedLogin | None:
+    """Return the saved sign-in, None if there is none or something else names the server."""
+    is_named = data_dir or os.environ.get("RUNYARD_URL") or os.environ.get("RUNYARD_TOKEN")
+    return None if is_named else saved_login(data_folder(None))
 
 
 def data_folder(data_dir: Path | None) -> Path:
@@ -241,16 +264,15 @@ def _errors(body: Mapping[str, Any]) -> list[str]:
     return [line for line in lines if str(body.get("detail")) not in line]
 
 
-def _checked(url: str | None) -> str | None:
-    if not url:
-        return None
+def server_url(url: str, named: str) -> str:
+    """Return the address of a server as it is used. Raises Misused, which calls it `named`."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
     except ValueError:
         usable = False
     if not usable:
-        raise Misused(f"RUNYARD_URL is no address of a server: {url}")
+        raise Misused(f"{named} is no address of a server: {url}")
     return url.rstrip("/")
 
 

@@ -92,7 +92,7 @@ def examine(
 
 def _login_link(data_dir: Path | None) -> str:
     try:
-        return new_link(connect(data_dir), data_folder(data_dir))
+        return new_link(connect(data_dir, is_own=True), data_folder(data_dir))
     except Unreachable:
         # A link from this machine's own database does not sign in to a server elsewhere.
         if os.environ.get("RUNYARD_URL") and not data_dir:
@@ -104,7 +104,7 @@ def _login_link(data_dir: Path | None) -> str:
 
 def _findings(data_dir: Path | None) -> dict[str, Any]:
     try:
-        return connect(data_dir).ask(system_calls.doctor("anew"))
+        return connect(data_dir, is_own=True).ask(system_calls.doctor("anew"))
     except Unreachable as problem:
         err().print(Painted(f"{problem} (looking without it)", "dim"))
     from app.server.application import offline_doctor

@@ -40,7 +40,7 @@ _FORGES = Need(Role.ADMIN, Scope.ADMIN, is_general=True)
 # by the word of the audit; what no sentence of a document names is the operator's
 DEEDS: Mapping[str, Need] = {
     # everybody's: reading, and what is one's own
-    **_all(f"{READ} read viewed", Need(Role.VIEWER, Scope.READ)),
+    **_all(f"{READ} read viewed end_token", Need(Role.VIEWER, Scope.READ)),
     **_all("set_subscription sign_out add_device remove_device test_device", _OWN),
     **_all("change_myself remove_session remove_token sign_in_again", _OWN),
     **_all("add_token change_codes", replace(_OWN, is_fresh=True)),

@@ -57,6 +57,19 @@ async def test_a_token_ends_when_it_is_revoked_or_expired(town: Town) -> None:
     assert (await second.get("/api/v1/projects")).status_code == 401
 
 
+async def test_a_token_can_be_ended_by_itself_whatever_it_opens(town: Town) -> None:
+    person, project = await town.join(town.token(), "a@x.org", role="viewer"), town.add_project()
+    reads, _ = await made(town, person)
+    narrow, _ = await made(town, person, name="narrow", projects=[project.id])
+    for program in (reads, narrow):
+        assert (await program.delete("/api/v1/tokens/current")).status_code == 204
+        assert (await program.get("/api/v1/projects")).status_code == 401
+    assert (await person.get("/api/v1/tokens")).json()["items"] == []
+    # a browser, and the token of the data folder, have none to end
+    for other in (person, town.token()):
+        assert (await other.delete("/api/v1/tokens/current")).status_code == 404
+
+
 async def test_a_token_opens_its_scopes_only(town: Town) -> None:
     project = town.add_project()
     person = await town.join(town.token(), "a@x.org", role="operator")

@@ -139,7 +139,7 @@ TELLING_PROGRESS = {"runs wait"}
 FRESH = {"projects list", "issues add", "runs logs"}
 ELSEWHERE = {
     *("batch", "serve", "demo", "backup", "restore", "audit verify", "audit export"),
-    *("logout", "token rotate"),
+    *("login", "logout", "token rotate"),
     *("forges list", "forges add", "forges check", "forges edit", "forges hook", "forges remove"),
     *("projects import", "secrets rotate"),
 }

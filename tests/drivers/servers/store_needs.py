@@ -229,6 +229,7 @@ PEOPLE_CALLS = (
     Call("DELETE", "/people/me/codes", NEITHER, 403),
     Call("GET", "/tokens", CONTROL),
     Call("POST", "/tokens", CONTROL, 201, TOKEN),
+    Call("DELETE", "/tokens/current", NEITHER, 404),
     Call("DELETE", "/tokens/{token_id}", CONTROL, 404),
 )
 API_CALLS = (*PEOPLE_CALLS, *RUN_CALLS, *MANY_CALLS, *PROJECT_CALLS, *SYSTEM_CALLS)

@@ -46,6 +46,7 @@ MORE_CALLS = (
 RARELY_DONE = {
     "/approvals/{approval_id}/approve",  # where something waits for approval
     "/approvals/{approval_id}/reject",
+    "/tokens/current",  # with the token of a person
     "/runs/{run_id}/resume",
     "/runs/{run_id}/deliver",
     "/runs/{run_id}/release",
@@ -117,6 +118,7 @@ DEEDS = {
 }
 REMOVALS = {
     "/people/{person_id}/sessions": "remove_session",
+    "/tokens/current": "end_token",
     "/tokens/{token_id}": "remove_token",
     PROJECT: "archive",
     COMMENT: "remove_comment",

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from app.api.http.gate import visitor_of
 from app.api.schemas.people import NewToken, NewTokenOut, TokenOut, TokensOut
 from app.domain.people.roles import Role, Scope
-from app.errors import Forbidden
+from app.errors import Forbidden, NotFound
 from app.services.container import Services
 from app.services.people.tokens import OwnedToken
 from app.services.people.visitor import Visitor, may, sentence_for
@@ -43,6 +43,15 @@ def routes(services: Services) -> APIRouter:
             expires_at=body.expires_at,
         )
         return NewTokenOut(**_out(made).model_dump(), token=text)
+
+    # before the one of any token, whose path has room for this name too
+    @router.delete("/tokens/current", status_code=204)
+    def end(request: Request) -> None:
+        """Revoke the token of this call, whatever its scopes."""
+        by = visitor_of(request)
+        if by.csrf is not None or by.access_id is None:
+            raise NotFound("This call was not made with a token of a person.")
+        desk.revoke(by, by.access_id, services.clock(), is_of_anybody=False)
 
     @router.delete("/tokens/{token_id}", status_code=204)
     def revoke(request: Request, token_id: str) -> None:
