@@ -25,6 +25,7 @@ from tests.bench.pages.flooding import measure_flood, write_flood
 from tests.bench.pages.painting import CARDS, measure_page
 from tests.bench.pages.reviewing import measure_diff, measure_inbox
 from tests.bench.pages.watching import measure_pages
+from tests.bench.peopling import AUDIT_ROWS, measure_people
 from tests.bench.table import Found
 from tests.bench.waiting import SETTINGS as QUEUE_SETTINGS
 from tests.bench.waiting import Queue, waiting_runs
@@ -92,14 +93,15 @@ class Ground:
     @cached_property
     def few(self) -> tuple[Yard, list[str]]:
         """A server with fifty projects and a short history."""
-        return self._with_history("few", FEW_ROWS)
+        return self.with_history("few", FEW_ROWS)
 
     @cached_property
     def many(self) -> tuple[Yard, list[str]]:
         """A server with a long history, and as many projects: every list reads their names."""
-        return self._with_history("many", SHORT_ROWS if self.is_short else REST_ROWS)
+        return self.with_history("many", SHORT_ROWS if self.is_short else REST_ROWS)
 
-    def _with_history(self, name: str, rows: int) -> tuple[Yard, list[str]]:
+    def with_history(self, name: str, rows: int) -> tuple[Yard, list[str]]:
+        """Run a server with fifty projects and so many ended runs, until the end."""
         yard = self._until_end.enter_context(self.yard(name, self.origin))
         projects = [yard.add_project(f"p{n}", agent_command=["/bin/true"]) for n in range(CARDS)]
         yard.leave_a_template(projects[0])
@@ -156,6 +158,12 @@ def _lists(ground: Ground) -> Found:
     return measure_lists(few, many, (few_projects[0], many_projects[0]), note)
 
 
+def _people(ground: Ground) -> Found:
+    (few, projects), (team, others) = ground.few, ground.with_history("team", FEW_ROWS)
+    rows = SHORT_ROWS if ground.is_short else AUDIT_ROWS
+    return measure_people((few, projects[-1]), (team, others[-1]), rows)
+
+
 def _board(ground: Ground) -> Found:
     with ground.yard("board", ground.origin) as yard:
         projects = [yard.add_project(f"p{one}", agent_command=["true"]) for one in range(5)]
@@ -203,6 +211,7 @@ ACCEPTS = ("accept", "rate", "tail", "errors", "replay", "accept_cpu", "accept_c
 ACCEPTS += ("deep_accept", "deep_rate", "deep_cpu", "deep_cpu_all")
 LISTS = ("newest", "newest_time", "by_project", "by_status", "by_trigger")
 LISTS += ("by_branch", "by_issue", "by_id")
+PEOPLE = ("people_page", "people_audit", "people_list", "people_accept")
 STEPS = (
     Step("accepting", ACCEPTS, _accepting),
     Step("a start with a queue", ("deep_start",), _deep_start),
@@ -213,6 +222,7 @@ STEPS = (
     Step("a hundred open pages", ("idle_pages", "fan_out"), _open_pages),
     Step("starts and rest", ("start", "idle", "memory"), _rest),
     Step("a long history", LISTS, _lists),
+    Step("people", PEOPLE, _people),
     Step("the issues of all projects", ("board",), _board),
     Step("launching", ("launch", "told"), _launch),
     Step("a sandbox", ("sandbox", "util_linux"), _enclosing),
