@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVarTuple, cast
 
@@ -17,6 +17,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlmodel import Session
 
 from app.domain.ids import is_run_id
 from app.domain.lifecycle import DONE, LIVE, WAITING
@@ -45,6 +46,9 @@ _NAMES = tuple(column.name for column in RUNS.c if column.name not in _UNLISTED)
 LISTED = select(*(RUNS.c[name] for name in _NAMES))
 # rows that a scan without a selective index examines at most, newest first
 LOOKED_THROUGH = 20_000
+# of so many runs, a request sees a good part if it sees one in eight
+_LOOKED_AT, _GOOD_PART = 40, 8
+SQLITE = "sqlite"
 Columns = TypeVarTuple("Columns")
 # creation time and id of the newest row that a scan leaves out
 Edge = Row[datetime, str] | None
@@ -96,26 +100,32 @@ class RunFilter:
 class Way:
     """An index scan: `led` selects the index range, `passing` is tested on each row of it.
 
-    If `is_bounded`, the scan ends after the newest `LOOKED_THROUGH` rows.
+    If `is_bounded`, the scan ends after the newest `LOOKED_THROUGH` rows. `is_mostly_seen` is as in
+    `seen`.
     """
 
     led: Conditions
     passing: Conditions = field(default_factory=Conditions)
     is_bounded: bool = False
+    is_mostly_seen: bool = False
 
     def edge(self) -> Select[Any, Any]:
         """Build the query for (created_at, id) of the newest row that the scan leaves out."""
         when, which = RUNS.c.created_at, RUNS.c.id
-        query = seen(select(when, which).where(*self.led)).order_by(when.desc(), which.desc())
+        query = self._seen(select(when, which).where(*self.led))
+        query = query.order_by(when.desc(), which.desc())
         return query.offset(LOOKED_THROUGH).limit(1)
 
     def query(self, query: Select[*Columns], edge: Edge) -> Select[*Columns]:
         """Return a query of runs, limited to those of the scan up to its edge, if it has one."""
-        found = seen(query.where(*self.led, *self.passing))
+        found = self._seen(query.where(*self.led, *self.passing))
         if edge is None:
             return found
         place = Place(forwards=False, at=edge[0], id=edge[1])
         return found.where(is_beyond(place, RUNS.c.created_at, RUNS.c.id))
+
+    def _seen(self, query: Select[*Columns]) -> Select[*Columns]:
+        return seen(query, is_mostly_seen=self.is_mostly_seen)
 
 
 def ways_to(wanted: RunFilter, *, is_named: bool = False) -> list[Way]:
@@ -261,10 +271,33 @@ class Page:
     looked_among: int | None = None
 
 
-def seen(query: Select[*Columns]) -> Select[*Columns]:
-    """Limit a query of runs to those that the current request can see."""
+def seen(query: Select[*Columns], *, is_mostly_seen: bool) -> Select[*Columns]:
+    """Limit a query of runs to those that the current request can see.
+
+    With `is_mostly_seen` it walks its own index and skips the rest. Otherwise it may read all runs
+    of the projects and sort them.
+    """
     ids = project_ids()
-    return query if ids is None else query.where(RUNS.c.project_id.in_(sorted(ids)))
+    if ids is None:
+        return query
+    # no plain column: the indexes of single projects would be read to their ends
+    column = RUNS.c.project_id.concat("") if is_mostly_seen else RUNS.c.project_id
+    return query.where(column.in_(sorted(ids)))
+
+
+def sees_most(session: Session, *led: ColumnElement[bool]) -> bool:
+    """Return True if the current request can see a good part of an index range's newest runs.
+
+    SQLite has to be told; PostgreSQL knows it from its statistics, so that this is always False.
+    """
+    ids = project_ids()
+    if ids is None or session.get_bind().dialect.name != SQLITE:
+        return False
+    order = RUNS.c.created_at.desc(), RUNS.c.id.desc()
+    newest = select(RUNS.c.project_id).where(*led).order_by(*order).limit(_LOOKED_AT).subquery()
+    visible = func.count().filter(newest.c.project_id.in_(sorted(ids)))
+    rows, seen_rows = session.connection().execute(select(func.count(), visible)).one()
+    return rows < _LOOKED_AT or seen_rows * _GOOD_PART >= rows
 
 
 def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | None) -> Page:
@@ -290,6 +323,7 @@ def newest_ids(database: Database, ways: Sequence[Way]) -> tuple[Select[str], bo
     Each way leads to its newest `LOOKED_THROUGH` runs, whatever else it would find.
     """
     with database.reading() as session:
+        ways = _fitted(ways, session)
         edges = [session.connection().execute(way.edge()).first() for way in ways]
     queries = [way.query(select(RUNS.c.id), edge) for way, edge in zip(ways, edges, strict=True)]
     found = select(union_all(*queries).subquery().c.id)
@@ -316,6 +350,11 @@ def names_run(databases: Iterable[Database], wanted: RunFilter) -> bool:
     return False
 
 
+def _fitted(ways: Sequence[Way], session: Session) -> Sequence[Way]:
+    """Return the ways as they are best walked for what the current request can see."""
+    return [replace(way, is_mostly_seen=sees_most(session, *way.led)) for way in ways]
+
+
 def _ask(
     database: Database, ways: Sequence[Way], place: Place | None, limit: int
 ) -> tuple[list[ListedRun], bool]:
@@ -328,7 +367,7 @@ def _ask(
         return query.order_by(*order_from(place, when, which)).limit(limit)
 
     with database.reading() as session:
-        read = session.connection().execute
+        ways, read = _fitted(ways, session), session.connection().execute
         edges = [read(way.edge()).first() if way.is_bounded else None for way in ways]
         is_cut = any(edge is not None for edge in edges)
         ways_and_edges = zip(ways, edges, strict=True)

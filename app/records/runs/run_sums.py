@@ -23,6 +23,7 @@ from app.records.runs.run_pages import (
     names_run,
     newest_ids,
     seen,
+    sees_most,
     ways_to,
 )
 from app.records.runs.run_statements import cost_sum, dollars_of
@@ -91,7 +92,10 @@ def _of_costs(
     """Return the matching runs with a cost: from the index of costs, or of the newest ones."""
     if wanted == RunFilter(project_id=wanted.project_id):
         of_project = [RUNS.c.project_id == wanted.project_id] if wanted.project_id else []
-        return seen(LISTED.where(HAS_COST, *of_project)), False
+        with database.reading() as session:
+            is_mostly_seen = not wanted.project_id and sees_most(session)
+        listed = LISTED.where(HAS_COST, *of_project)
+        return seen(listed, is_mostly_seen=is_mostly_seen), False
     ids, is_cut = newest_ids(database, ways)
     # no plain column: an index of all costs could be walked for few matching runs
     return LISTED.where(func.coalesce(COST, -1) >= 0, RUNS.c.id.in_(ids)), is_cut

@@ -18,6 +18,7 @@ from app.domain.lifecycle import phase_of
 from app.domain.words import Phase, Status
 from app.records.batches.batch_ledger import list_batches
 from app.records.database.database import Database
+from app.records.people.reach import Reach, within
 from app.records.runs import run_pages
 from app.records.runs.run_ledger import RunLedger
 from app.records.runs.run_pages import Page, RunFilter, list_runs, ways_to
@@ -277,6 +278,40 @@ def test_no_combination_of_filters_reads_the_history(
                 assert steps_of(many, ask) < STEPS, wanted
             else:
                 check_trees(explained(many, ask), wanted)
+
+
+# the projects of a visitor: of every second run, and of very few
+MOST, RARE = frozenset({"proj_1", "proj_2"}), frozenset({"proj_2"})
+
+
+@pytest.mark.parametrize("projects", [MOST, RARE], ids=["most", "rare"])
+def test_who_sees_some_projects_reads_no_more_of_the_history(
+    many: Database, projects: frozenset[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_pages, "LOOKED_THROUGH", LOOKED_THROUGH)
+    stores, reach = stores_on(many), Reach("org_1", lambda: projects)
+    # a text is also looked for in titles then, among the newest runs
+    for wanted in (one for one, _ in FILTERS.values() if not one.text):
+        with within(reach):
+            for cursor in places_in(stores, wanted):
+                ask = partial(list_runs, stores, wanted, limit=LIMIT, cursor=cursor)
+                # of every index range, its newest runs are looked at before
+                if many.is_sqlite:
+                    assert steps_of(many, ask) < 2 * STEPS, wanted
+                else:
+                    check_trees(explained(many, ask), wanted)
+
+
+@pytest.mark.parametrize("projects", [MOST, RARE], ids=["most", "rare"])
+def test_who_sees_some_projects_finds_the_same_runs_of_them(
+    many: Database, projects: frozenset[str]
+) -> None:
+    stores = stores_on(many)
+    for wanted, _ in FILTERS.values():
+        everything = list_runs(stores, wanted, limit=MANY, cursor=None).items
+        with within(Reach("org_1", lambda: projects)):
+            found = list_runs(stores, wanted, limit=MANY, cursor=None).items
+        assert found == [one for one in everything if one.project_id in projects], wanted
 
 
 def test_a_branch_beside_other_filters_is_looked_for_among_the_newest_of_both(
