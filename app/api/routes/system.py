@@ -178,6 +178,7 @@ def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
     return {
         "person": visitor.name,
         "person_id": visitor.person_id,
+        "has_password": visitor.has_password,
         "role": visitor.role,
         "preferences": visitor.preferences and asdict(visitor.preferences),
         "organisation": names.get(own, own),

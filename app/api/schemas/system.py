@@ -162,6 +162,9 @@ class SystemOut(Answer):
     # the caller: the name that people read, and the id that rows hold
     person: str
     person_id: str
+    has_password: bool = Field(
+        default=False, description="Whether you can sign in again with a password."
+    )
     role: Role
     preferences: PreferencesOut | None = Field(
         default=None, description="What you chose for all browsers; null without an account."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -69,7 +70,7 @@ class Desk:
 
 
 class ProofDialog:
-    """Asks for the password, and a one-time code where there are some."""
+    """Asks for the password and a one-time code; without a password, leads to the provider."""
 
     def __init__(self, session: PageSession) -> None:
         self._session = session
@@ -78,28 +79,35 @@ class ProofDialog:
             self._dialog.props('aria-label="Sign in again"')
             ui.html("Sign in again", sanitize=clean, tag="h2").classes("above")
             ui.html(WHY, sanitize=clean, tag="p").classes("sub said")
-            self._password = secret_field("Password", "current-password", mark="proof-password")
-            self._password.control.props("autofocus")
-            self._code = text_field("One-time code", hint="If you use codes.", mark="proof-code")
-            self._code.control.props("inputmode=numeric autocomplete=one-time-code")
-            for field in (self._password, self._code):
-                field.control.on("keydown.enter", self._prove)
-            self._offer_provider()
+            has_password = session.system.has_password
+            fields = self._draw_fields() if has_password else None
+            self._fields = fields or ()
+            self._offer_provider("Or sign in" if has_password else "Sign in")
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 button("Cancel", lambda: self._dialog.submit(False), kind="bare")
-                button("Sign in", self._prove, kind="pri", mark="proof-submit")
+                if fields is not None:
+                    prove = partial(self._prove, *fields)
+                    button("Sign in", prove, kind="pri", mark="proof-submit")
 
-    def _offer_provider(self) -> None:
+    def _draw_fields(self) -> tuple[Field, Field]:
+        password = secret_field("Password", "current-password", mark="proof-password")
+        password.control.props("autofocus")
+        code = text_field("One-time code", hint="If you use codes.", mark="proof-code")
+        code.control.props("inputmode=numeric autocomplete=one-time-code")
+        for field in (password, code):
+            field.control.on("keydown.enter", partial(self._prove, password, code))
+        return password, code
+
+    def _offer_provider(self, words: str) -> None:
         host = self._session.system.identity_provider
         if host is None:
             return
         here = self._session.client.request.url
         wanted = quote(f"{here.path}?{here.query}" if here.query else here.path, safe="")
         where = f"/login/oidc?again=true&next={wanted}"
-        link = f"sign in again at {plain_html(host)}"
-        words = f"Or <a href='{where}' data-testid='proof-provider'>{link}</a>."
-        ui.html(words, sanitize=clean, tag="p").classes("sub said")
+        link = f"<a href='{where}' data-testid='proof-provider'>{words} again at "
+        ui.html(f"{link}{plain_html(host)}</a>", sanitize=clean, tag="p").classes("sub said")
 
     async def run(self, act: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do it, after a new sign-in where that is asked for. Raises ApiProblem and NoAnswer."""
@@ -111,20 +119,19 @@ class ProofDialog:
         return await act()
 
     async def _ask(self) -> bool:
-        for field in (self._password, self._code):
+        for field in self._fields:
             field.show("")
             field.clear()
         proved: Any = await self._dialog
         return proved is True
 
-    async def _prove(self) -> None:
-        password, code = self._password.control.value or "", self._code.control.value or ""
+    async def _prove(self, password: Field, code: Field) -> None:
         try:
-            await self._session.api.prove(password, code)
+            await self._session.api.prove(password.control.value or "", code.control.value or "")
         except (ApiProblem, NoAnswer) as problem:
             words = problem.detail if isinstance(problem, ApiProblem) else str(problem)
-            self._password.refuse(words)
-            self._password.go_to()
+            password.refuse(words)
+            password.go_to()
         else:
             self._dialog.submit(True)
 

@@ -322,6 +322,7 @@ def _visitor(account: Account) -> Visitor:
         person_id=person.id,
         name=person.shown_name,
         preferences=chosen,
+        has_password=person.password_hash is not None,
         csrf=None,
         organisation_id=account.organisation_id,
         role=Role(account.role),

@@ -44,6 +44,8 @@ class Visitor:
     preferences: Preferences | None = None
     # of the browser session or the token
     access_id: str | None = None
+    # False where only a provider can tell who it is, or nobody asks
+    has_password: bool = False
 
     def role_in(self, project_id: str | None) -> Role:
         """Return the role in a project, or in the organisation."""

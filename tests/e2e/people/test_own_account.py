@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from uuid import uuid4
-
 from playwright.sync_api import Page, expect
 from pyotp.totp import TOTP
 
@@ -14,7 +10,7 @@ from tests.drivers.people import PASSWORD
 from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.visibility import barriers
 from tests.e2e.conftest import Consoles, OpenPage
-from tests.e2e.people.conftest import Join
+from tests.e2e.people.conftest import Join, let_sign_ins_age
 
 pytestmark = only_on_sqlite("it ages sign-ins in the database's file")
 NEW_PASSWORD = "another long password"
@@ -29,21 +25,6 @@ def sign_in(
     page.locator("input[name=password]").fill(password)
     page.locator("input[name=code]").fill(code)
     page.get_by_test_id("sign-in").click()
-
-
-def let_sign_ins_age(server: RunyardServer) -> None:
-    """Make every session one that was proved sixteen minutes ago.
-
-    What the server remembers of sessions goes with any change of a person.
-    """
-    with closing(sqlite3.connect(server.data_dir / "runyard.db")) as database:
-        database.execute(
-            "UPDATE session SET proved_at = strftime('%Y-%m-%d %H:%M:%f', proved_at, '-16 minutes')"
-        )
-        database.commit()
-    with server.client() as api:
-        somebody = {"email": f"{uuid4().hex}@example.com"}
-        assert api.post("/people", json=somebody).status_code == 201
 
 
 def prove(page: Page, password: str = PASSWORD, code: str = "") -> None:
