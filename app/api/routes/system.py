@@ -172,8 +172,9 @@ def routes(services: Services) -> APIRouter:
 
 def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
     names, own = services.directory.organisation_names, visitor.organisation_id
-    general = deeds_of(visitor)
-    agents = _known(lambda: services.directory.agents_of(visitor.person_id))
+    general, agents = deeds_of(visitor), services.directory.agents
+    if agents is None:
+        agents = _known(services.directory.read_agents)
     more = {one: deeds_of(visitor, one) for one in visitor.project_roles}
     return {
         "person": visitor.name,
@@ -183,7 +184,7 @@ def _visitor_facts(services: Services, visitor: Visitor) -> dict[str, Any]:
         "preferences": visitor.preferences and asdict(visitor.preferences),
         "organisation": names.get(own, own),
         "organisation_id": visitor.organisation_id,
-        "agents": list(agents or ()),
+        "agents": list((agents or {}).get(visitor.person_id, ())),
         "may": general,
         "may_in": {one: its for one, its in more.items() if its != general},
     }

@@ -107,7 +107,7 @@ def show(
     else:
         quota = server.ask(system_calls.quota())
         # after a lower limit, several runs have to leave the window first; with 0, none helps
-        free = (quota["free_at"] or quota["reset_at"]) if quota["limit"] else None
+        free = (quota.get("free_at") or quota["reset_at"]) if quota["limit"] else None
         told = _window_words(quota, "runs", "The next one comes back", free)
     if json_only:
         print_json(quota)

@@ -13,7 +13,7 @@ from app.services.context import Context
 from app.services.limits.active_runs import ActiveRunCounts
 from app.services.limits.counters import CounterService, charged_batches, charged_runs
 from app.services.limits.people_windows import PeopleWindows
-from app.services.limits.quota import BatchQuota, Quota
+from app.services.limits.quota import BatchQuota, Quota, limits_in
 from app.services.limits.usage_limits import UsageLimits
 from app.services.people.build import PeopleServices
 from app.services.system.build import SystemServices
@@ -36,7 +36,7 @@ def build(context: Context, system: SystemServices, people: PeopleServices) -> L
     settings, runs, adapters = context.settings, context.ledgers.runs, context.adapters
     limits = UsageLimits(runs, adapters.agents)
     system.outbox.register(LIMIT, limits.hold)
-    batches, limits_of = BatchLedger(context.stores), people.directory.limits_of
+    batches, source = BatchLedger(context.stores), people.directory
     tables = {
         Counted.RUNS: charged_runs(runs, settings.run_window),
         Counted.BATCHES: charged_batches(batches, settings.batch_window),
@@ -44,14 +44,14 @@ def build(context: Context, system: SystemServices, people: PeopleServices) -> L
     open_runs, submit = OpenRuns(context.stores), context.workers.submit
     active_run_counts = ActiveRunCounts(adapters.active_sets, runs, open_runs, submit)
     active_run_counts.listen(context.feed)
-    quota = Quota(settings.run_quota, settings.run_window, lambda one: limits_of(one, Counted.RUNS))
+    quota = Quota(settings.run_quota, settings.run_window, limits_in(source, Counted.RUNS))
     return LimitServices(
         quota=quota,
         people_quotas=PeopleWindows(PeopleLedger(context.stores), quota, context.stores),
         batch_quota=BatchQuota(
             settings.batch_quota,
             settings.batch_window,
-            lambda one: limits_of(one, Counted.BATCHES),
+            limits_in(source, Counted.BATCHES),
             batches,
         ),
         limits=limits,

@@ -31,6 +31,32 @@ from app.services.ports import Charge, WindowState
 LimitsOf = Callable[[str], SetLimits | None]
 
 
+class LimitSource(Protocol):
+    """The limits of the people who have any, by person id and by what they count."""
+
+    @property
+    def limits(self) -> Mapping[str, Mapping[Counted, SetLimits]] | None:
+        """The limits that are known without a look at the database, None if none are known."""
+        ...
+
+    def read_limits(self) -> Mapping[str, Mapping[Counted, SetLimits]]:
+        """Return what the database holds."""
+        ...
+
+
+def limits_in(source: LimitSource, counted: Counted) -> LimitsOf:
+    """Return how to find a person's limits of one kind; most people have none."""
+
+    def of(person_id: str) -> SetLimits | None:
+        known = source.limits
+        if known is None:
+            known = source.read_limits()
+        its = known.get(person_id)
+        return its[counted] if its else None
+
+    return of
+
+
 @dataclass(frozen=True)
 class QuotaWindow:
     """State of a person's window: places used of `limit` in `seconds`.
@@ -96,7 +122,8 @@ class _PersonLimit:
 
     def limit_of(self, person_id: str) -> QuotaLimit:
         """Return the limit that holds for a person now."""
-        return (self.limits_of(person_id) or SetLimits()).over(self.limit)
+        its = self.limits_of(person_id)
+        return its.over(self.limit) if its else QuotaLimit(self.limit)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,10 @@ from app.records.people.reach import Reach
 from app.records.tables import Organisation
 from app.services.people.visitor import Visitor
 
+# by person id and by what they count
+Limits = Mapping[str, Mapping[Counted, SetLimits]]
+Agents = Mapping[str, Sequence[str]]
+
 
 @dataclass(frozen=True)
 class _Known:
@@ -22,7 +26,8 @@ class _Known:
     organisations: Mapping[str, str]
     projects: Mapping[str, str]
     people: Mapping[str, Standing]
-    limits: Mapping[str, Mapping[Counted, SetLimits]]
+    limits: Limits
+    agents: Agents
     names: Mapping[str, str]
     of: Mapping[str, frozenset[str]]
 
@@ -44,6 +49,10 @@ class Directory:
         # names for screens, by id, as of the last look
         self.names: Mapping[str, str] = {}
         self.organisation_names: Mapping[str, str] = {}
+        # those of people who have any; None from a change of people to the next reading
+        self.limits: Limits | None = None
+        # the only agents of people who may not start any; None as above
+        self.agents: Agents | None = None
         self._changes = 0
         feed.subscribe(self._on_change, (ProjectNamed, PeopleChanged, FeedBroke))
 
@@ -90,15 +99,13 @@ class Directory:
         standing = self._read().people.get(person_id)
         return standing and standing.organisation_id
 
-    def limits_of(self, person_id: str, counted: Counted) -> SetLimits | None:
-        """Return the limits set for a person and their role, None if there are none."""
-        limits = self._read().limits.get(person_id)
-        return limits[counted] if limits else None
+    def read_limits(self) -> Limits:
+        """Return the limits that are set for people and their roles."""
+        return self._read().limits
 
-    def agents_of(self, person_id: str) -> Sequence[str]:
-        """Return the only agents that a person may start; empty if they may start any."""
-        standing = self._read().people.get(person_id)
-        return standing.agents if standing else ()
+    def read_agents(self) -> Agents:
+        """Return the only agents that people may start, of those who may not start any."""
+        return self._read().agents
 
     def knows(self, person_id: str, project_id: str) -> bool:
         """Return True if this person is not disabled and may know of this project."""
@@ -127,6 +134,8 @@ class Directory:
             # a change during the read must not be hidden by the result
             self._is_stale = changes != self._changes
             self.names, self.organisation_names = fresh.names, fresh.organisations
+            if not self._is_stale:
+                self.limits, self.agents = fresh.limits, fresh.agents
             self.is_alone = not self._is_stale and len(fresh.organisations) == 1
         return fresh
 
@@ -145,12 +154,15 @@ class Directory:
                 for person_id, its in people.items()
                 if (limits := _limits(its, places.get(its.organisation_id)))
             },
+            agents={person_id: its.agents for person_id, its in people.items() if its.agents},
             names=self._ledger.all_names(),
             of={one: frozenset(its) for one, its in of.items()},
         )
 
-    def _on_change(self, _: Numbered) -> None:
+    def _on_change(self, told: Numbered) -> None:
         with self._lock:
+            if not isinstance(told.change, ProjectNamed):
+                self.limits = self.agents = None
             self._changes += 1
             self._is_stale, self.is_alone = True, False
 

@@ -302,8 +302,9 @@ class Prechecks:
             raise ProjectBroken(f"Repository unreachable: {silent[PLACE]}")
 
     def _agent(self, project: Project, name: str | None, branch: str, person_id: str) -> str:
-        agent, here = name or project.agent, project.allowed_agents
-        mine = self._people.agents_of(person_id)
+        agent, known = name or project.agent, self._people.agents
+        mine = (self._people.read_agents() if known is None else known).get(person_id, ())
+        here = project.allowed_agents
         if (here and agent not in here) or (mine and agent not in mine):
             raise AgentNotAllowed(not_allowed(agent, here, mine))
         unready = self._readiness.unready(project, agent, branch)
