@@ -4,8 +4,10 @@
   "use strict";
   const root = document.documentElement;
 
-  // --- theme: pinned by a cookie, so that the next page is right from its first paint
-  const pinned = () => /(?:^|; )runyard_look=(light|dark)/.exec(document.cookie)?.[1] ?? "auto";
+  // --- theme: what the person chose for all browsers, or what a cookie pins for this one, so that
+  // the next page is right from its first paint
+  const pinned = () =>
+    root.dataset.chosen || (/(?:^|; )runyard_look=(light|dark)/.exec(document.cookie)?.[1] ?? "auto");
   function wear(look) {
     if (look === "auto") delete root.dataset.theme;
     else root.dataset.theme = look;
@@ -201,7 +203,9 @@
       });
     } else if (el.dataset.look) {
       const age = el.dataset.look === "auto" ? 0 : 31536000;
-      document.cookie = `runyard_look=${el.dataset.look}; path=/; max-age=${age}; SameSite=Lax`;
+      // a person's choice is the server's to keep
+      if (root.dataset.chosen !== undefined) root.dataset.chosen = el.dataset.look;
+      else document.cookie = `runyard_look=${el.dataset.look}; path=/; max-age=${age}; SameSite=Lax`;
       wear(el.dataset.look);
       window.Quasar?.Dark.set(el.dataset.look === "auto" ? "auto" : el.dataset.look === "dark");
     } else if (el.dataset.reconnect !== undefined) {

@@ -3,7 +3,8 @@
   "use strict";
   const chosen = document.documentElement.dataset.zone;
   const zone = chosen ?? Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
-  document.cookie = `runyard_zone=${zone}; path=/; max-age=31536000; SameSite=Lax`;
+  // a person's choice is the server's to keep
+  if (!chosen) document.cookie = `runyard_zone=${zone}; path=/; max-age=31536000; SameSite=Lax`;
   const tell = () => {
     const table = document.querySelector("[data-testid=runs-table][data-zone]");
     if (!table || table.dataset.told) return;

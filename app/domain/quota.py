@@ -128,9 +128,15 @@ class QuotaBanner:
 
 
 def quota_banner(
-    *, limit: int, remaining: int, reset_at: datetime | None = None
+    *,
+    limit: int,
+    remaining: int,
+    reset_at: datetime | None = None,
+    free_at: datetime | None = None,
 ) -> QuotaBanner | None:
     """Return the banner for a quota: red at 0, amber up to a tenth of `limit`, else None."""
+    # after a lower limit, several runs have to leave the window first
+    reset_at = free_at or reset_at
     if limit == 0:
         # whatever leaves the window, nothing may be started
         return QuotaBanner(QuotaLevel.EXHAUSTED, 0, None, is_closed=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 from zoneinfo import available_timezones
 
@@ -20,13 +21,14 @@ class Preferences:
     time_zone: str | None = None
 
 
-def zone_names() -> list[str]:
+@cache
+def zone_names() -> tuple[str, ...]:
     """Return the names of all time zones of places, and UTC, in order."""
     places = [one for one in available_timezones() if "/" in one and not one.startswith(_ODD)]
-    return ["UTC", *sorted(places)]
+    return ("UTC", *sorted(places))
 
 
 def zone_problem(name: str) -> str | None:
     """Return why a name is no time zone, None if it is one."""
-    is_known = not name or name in available_timezones()
+    is_known = not name or name in zone_names()
     return None if is_known else "Name a time zone, like Europe/Berlin."

@@ -96,8 +96,9 @@ class ZonePanel:
         self._desk = Desk(session)
         with ui.element("div").classes("form part"):
             names = {"": OF_BROWSER, **{one: one for one in zone_names()}}
-            hint = "For all your browsers. The look, in the menu at the foot, is kept for all, too."
-            chosen = person.time_zone or ""
+            hint = "Used in all your browsers. So is the look, which you choose in the menu below."
+            # one that the list no longer has is the browser's
+            chosen = person.time_zone if person.time_zone in names else ""
             self._zone = choice_field("Time zone", names, chosen, hint=hint, mark="me-zone")
             self._zone.control.props("use-input hide-selected fill-input input-debounce=0")
             self._zone.control.on_value_change(self._save)
@@ -108,7 +109,7 @@ class ZonePanel:
         )
         done, _ = await self._desk.ask(change, {"time_zone": self._zone})
         if done:
-            # every time on the page is shown anew
+            # reload: every time on the page changes
             self._session.go("/me")
 
 

@@ -168,10 +168,10 @@ class Welcome:
 
     def __init__(self, session: PageSession) -> None:
         self._session = session
-        ways = "Three ways in:" if session.may("change_commands") else "Ways in:"
+        ways = "Three ways in:" if session.may("change_commands") else "Two ways in:"
         words = f"Nothing here yet. {ways}"
         if not session.may("add_project"):
-            words = "Nothing here yet. Somebody who may add projects begins."
+            words = "Nothing here yet. An operator can add the first project."
         ui.html(f'<h2>Welcome to Runyard</h2><p class="sub">{words}</p>', sanitize=clean).classes(
             "stack welcome"
         )

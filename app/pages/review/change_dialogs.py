@@ -42,7 +42,7 @@ async def just_do(_: AskedChange, act: Act, __: str) -> bool:
 class ChangeDialogs:
     """The dialogs of one page. `attempt` runs what they decide on, and may show it meanwhile.
 
-    Each is drawn with its first use: most who look at a page need none, and some may use none.
+    Each is drawn on first use: most visitors never open one.
     """
 
     def __init__(self, session: PageSession, attempt: Attempt = just_do) -> None:

@@ -139,12 +139,12 @@ def key_of(row: BoardRow) -> str:
 
 
 def may_stop(run: RunItem, session: PageSession) -> bool:
-    """Return True for a run that is not done."""
+    """Return True for a run that is not done and that this person may stop."""
     return run.phase is not Phase.DONE and session.may("stop", run.project_id)
 
 
 def may_retry(run: RunItem, session: PageSession) -> bool:
-    """Return True for a done and released run of a project that is not archived."""
+    """Return True for a done and released run of a live project that this person may retry."""
     project = session.board.get(run.project_id)
     is_archived = project is not None and project.archived_at is not None
     is_over = run.phase is Phase.DONE and run.released_at is not None

@@ -29,12 +29,12 @@ from app.state.page.connection import Connection
 from app.state.system.boards import Occupied, QuotaBoard
 
 LIMIT_WORDS = {
-    LimitOf.PERSON: "of the person",
-    LimitOf.ROLE: "of the role",
-    LimitOf.SERVER: "of the server",
+    LimitOf.PERSON: "Person",
+    LimitOf.ROLE: "Role",
+    LimitOf.SERVER: "Server",
 }
 PEOPLE_NOTE = (
-    'Limits of people are set under <a href="/settings?tab=people">People</a>, those of roles '
+    'Limits for people are set under <a href="/settings?tab=people">People</a>, limits for roles '
     'under <a href="/settings?tab=organisation">Organisation</a>.'
 )
 
@@ -176,8 +176,12 @@ class QuotaScreen:
 
 def banner_html(quota: QuotaOut, now: datetime) -> str:
     """Return the run form's quota banner; empty while more than a tenth is left."""
-    free_at = quota.free_at or quota.reset_at
-    banner = quota_banner(limit=quota.limit, remaining=quota.remaining, reset_at=free_at)
+    banner = quota_banner(
+        limit=quota.limit,
+        remaining=quota.remaining,
+        reset_at=quota.reset_at,
+        free_at=quota.free_at,
+    )
     if banner is None:
         return ""
     words, tone = quota_words_html(banner, now)
@@ -244,7 +248,7 @@ def people_html(people: PeopleQuotas, now: datetime) -> str:
     """Return everybody's runs of their limit, and when a full window has room again."""
     head = "".join(
         f'<th scope="col">{words}</th>'
-        for words in ("Person", "Role", "Runs", "Used", "Limit", "Free again")
+        for words in ("Person", "Role", "Runs", "Used", "Limit set for", "Free again")
     )
     rows = "".join(_person_html(one, now) for one in people.items)
     return (

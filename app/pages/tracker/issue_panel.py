@@ -264,9 +264,7 @@ class IssuePanel:
     async def _follow(self, project: ProjectOut) -> None:
         if project.id == self._id:
             self._is_archived = project.archived_at is not None
-            look = self._prompt.look if self._prompt is not None else _nothing
-            await asyncio.gather(self.load(), look())
-
-
-async def _nothing() -> None:
-    """Take the place of a prompt that is not shown."""
+            looks = [self.load()]
+            if self._prompt is not None:
+                looks.append(self._prompt.look())
+            await asyncio.gather(*looks)

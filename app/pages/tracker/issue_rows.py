@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
 
 from app.api.schemas.issue_board import BoardIssueOut
 from app.domain.text.durations import rough_words
@@ -14,6 +13,7 @@ from app.pages.components.icons import Mark, icon, mark
 from app.pages.components.keyed_rows import RowLook
 from app.pages.components.markup import plain, plain_html, text
 from app.pages.runs.delivery import safe_href
+from app.pages.shell.page_session import PageSession
 from app.pages.tracker.words import issue_path
 
 MARKS: dict[IssueState, Mark] = {
@@ -35,18 +35,6 @@ _COLORS = {
     "needs-info": "wait",
 }
 MOST_LABELS = 3
-
-
-class Onlooker(Protocol):
-    """The person for whom rows are drawn: the server's time, and what the person may do."""
-
-    def now(self) -> datetime:
-        """Return the current time on the server's clock."""
-        ...
-
-    def may(self, deed: str, project_id: str | None = None) -> bool:
-        """Return True if the person may do a deed in a project."""
-        ...
 
 
 def priority_html(priority: Priority) -> str:
@@ -137,7 +125,7 @@ def leads_to(issue: BoardIssueOut) -> str:
     return issue_path(issue.project_id, issue.number)
 
 
-def list_row(issue: BoardIssueOut, session: Onlooker, *, of_one: bool) -> RowLook:
+def list_row(issue: BoardIssueOut, session: PageSession, *, of_one: bool) -> RowLook:
     """Return an issue's row; `of_one` leaves out its project."""
     now, run = session.now(), _run_button(issue, session)
     project = "" if of_one else plain_html(issue.project_name)
@@ -158,7 +146,7 @@ def list_row(issue: BoardIssueOut, session: Onlooker, *, of_one: bool) -> RowLoo
     return RowLook(html, "issue-line", {"role": "row", **_marks(issue)})
 
 
-def card(issue: BoardIssueOut, session: Onlooker) -> RowLook:
+def card(issue: BoardIssueOut, session: PageSession) -> RowLook:
     """Return an issue's card."""
     now, run = session.now(), _run_button(issue, session)
     head = (
@@ -231,7 +219,7 @@ def _link(issue: BoardIssueOut) -> str:
     return f'<a class="clip" href="{text(leads_to(issue))}" title="{title}">{shown}</a>'
 
 
-def _run_button(issue: BoardIssueOut, session: Onlooker) -> str:
+def _run_button(issue: BoardIssueOut, session: PageSession) -> str:
     if not issue.may_run or not session.may("start", issue.project_id):
         return ""
     return (

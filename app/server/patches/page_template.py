@@ -25,7 +25,7 @@ from app.server.page_files import SCRIPT, STYLE, VUE, PageFiles
 log = structlog.get_logger()
 
 TEMPLATE = "page.jinja"
-LOOK_COOKIE, YEAR = "runyard_look", 31_536_000
+LOOK_COOKIE = "runyard_look"
 LOOKS = {"light": "False", "dark": "True"}
 
 
@@ -50,13 +50,14 @@ class PageTemplate:
         """Return the page of the client that the context names."""
         client_id = context["socket_io_js_query_params"]["client_id"]
         chosen = getattr(request.state, "preferences", None)
-        kept = request.cookies.get(LOOK_COOKIE, "")
-        look = (chosen.look if chosen else None) or kept
+        look = (chosen and chosen.look) or request.cookies.get(LOOK_COOKIE, "")
         imports = json.loads(context["imports"]) | {"vue": self._files.address(VUE)}
         html = self._template.render(
             {
                 **context,
                 "content": _content_of(client_id),
+                # the person's, which no cookie keeps: the next one here has another
+                "chosen": None if chosen is None else chosen.look or "",
                 "dark": LOOKS.get(look, "None"),
                 "head_html": self._files.with_versions(context["head_html"]),
                 "imports": json.dumps(imports),
@@ -69,11 +70,7 @@ class PageTemplate:
                 "vue": self._files.address(VUE),
             }
         )
-        answer = HTMLResponse(html, status_code, headers)
-        if look != kept:
-            # assets/clock.js reads it, and so do pages without scripts
-            answer.set_cookie(LOOK_COOKIE, look, max_age=YEAR, samesite="lax")
-        return answer
+        return HTMLResponse(html, status_code, headers)
 
 
 def _content_of(client_id: str) -> str:

@@ -61,6 +61,8 @@ class Visitor:
 def may(person: Visitor, deed: str, project_id: str | None = None) -> bool:
     """Return True if a person may do this in a project, or in the organisation."""
     need = need_of(deed)
+    if need.is_general:
+        project_id = None  # a role in a project does not suffice
     if need.scope not in person.scopes:
         return False
     if deed in OF_THE_MACHINE and person.organisation_id != DEFAULT_ORGANISATION:

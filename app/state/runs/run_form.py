@@ -206,8 +206,8 @@ class RunForm:
         banner = quota_banner(
             limit=self.quota.limit,
             remaining=self.quota.remaining,
-            # after a lower limit, several runs have to leave the window first
-            reset_at=self.quota.free_at or self.quota.reset_at,
+            reset_at=self.quota.reset_at,
+            free_at=self.quota.free_at,
         )
         return None if banner is None or _is_over(banner, now) else banner
 

@@ -27,7 +27,7 @@ PAGES = (
     ("Go to Settings", "/settings", "settings"),
     ("Add project", ADDING, "plus"),
 )
-# if a person may do a deed in a project, or in the organisation
+# returns whether a person may do a deed in a project or in the organisation
 May = Callable[[str, str | None], bool]
 Scope = Literal["all", "commands", "issues"]
 Command = Literal["reset", "start"]
@@ -58,10 +58,6 @@ class PaletteGroup:
     entries: tuple[Entry, ...]
 
 
-def _anything(_: str, __: str | None) -> bool:
-    return True
-
-
 def scope_of(text: str) -> tuple[Scope, str]:
     """Return where a text searches, and the words: `>` only commands, `#` only issues."""
     words = text.strip()
@@ -79,7 +75,7 @@ def asks_server(text: str) -> bool:
 
 
 def groups_of(
-    text: str, projects: Sequence[ProjectOut], found: SearchOut | None, may: May = _anything
+    text: str, projects: Sequence[ProjectOut], found: SearchOut | None, may: May
 ) -> list[PaletteGroup]:
     """Return the groups for a text; `found` is None where the server need not be asked.
 

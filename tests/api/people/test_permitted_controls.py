@@ -27,6 +27,8 @@ async def test_the_server_says_what_a_person_may_do_in_the_organisation(town: To
     assert "start" in told["may"]
     assert "merge" not in told["may"]
     assert "merge" in told["may_in"][project.id]
+    # what is about the whole server needs the role in the organisation
+    assert not {"retry_stuck", "lift", "add_project"} & set(told["may_in"][project.id])
     own = (await admin.get("/api/v1/system")).json()
     assert {"merge", "add_person", "add_organisation"} <= set(own["may"])
 

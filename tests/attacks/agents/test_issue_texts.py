@@ -6,6 +6,7 @@ import re
 import time
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from app.api.schemas import BoardIssueOut
 from app.pages.components.markup import ATTRIBUTES, LONGEST, TAGS, clean, markdown_html
+from app.pages.shell.page_session import PageSession
 from app.pages.tracker.issue_rows import card, list_row
 from tests.builders.issue_texts import TEXTS
 
@@ -84,7 +86,8 @@ def test_a_hostile_text_is_only_text(words: str) -> None:
         }
     )
     assert dangers(markdown_html(words)) == []
-    for look in (list_row(issue, Operator(), of_one=False), card(issue, Operator())):
+    session = cast(PageSession, Operator())
+    for look in (list_row(issue, session, of_one=False), card(issue, session)):
         row = clean(look.html)
         assert dangers(row) == []
         assert row.count("<a ") == 1

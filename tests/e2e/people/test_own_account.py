@@ -182,6 +182,18 @@ def test_look_and_time_zone_are_found_again_in_another_browser(
     expect(same).not_to_have_count(0)
     phone.goto(f"{server.url}/plain")
     expect(phone.locator("html")).to_have_attribute("data-theme", "dark")
+    # the next person in that browser finds nothing of hers
+    phone.goto(f"{server.url}/runs")
+    phone.wait_for_selector(".shell")
+    lasting = ("runyard_look", "runyard_zone")
+    for cookie in phone.context.cookies():
+        if (name := cookie.get("name")) not in lasting:
+            phone.context.clear_cookies(name=name)
+    assert phone.context.cookies() == []
+    join("bob@example.com", role="viewer", name="Bob").close()
+    sign_in(phone, server, "bob@example.com")
+    phone.wait_for_selector(".shell")
+    expect(phone.locator("html")).not_to_have_attribute("data-theme", "dark")
     # the machine's operator has no account: each browser decides for itself, as before
     signed_in.goto(f"{server.url}/me")
     expect(signed_in.get_by_test_id("me-zone")).to_have_count(0)

@@ -26,6 +26,11 @@ TITLE = TitleFound(
 FOUND = SearchOut(projects=[ProjectFound(id="p1", name="ledger")], titles=[TITLE], runs=[])
 
 
+def anything(_: str, __: str | None) -> bool:
+    """Let the person do anything."""
+    return True
+
+
 @pytest.mark.parametrize(
     ("text", "scope", "words", "is_asked"),
     [
@@ -44,7 +49,7 @@ def test_the_first_sign_says_where_to_search(
 
 
 def test_a_project_that_is_named_brings_its_actions_and_what_was_found() -> None:
-    shown = {group.name: group.entries for group in groups_of("ledg", BOTH, FOUND)}
+    shown = {group.name: group.entries for group in groups_of("ledg", BOTH, FOUND, anything)}
     assert list(shown) == ["Projects", "Actions", "Issues and changes"]
     assert [(one.title, one.note) for one in shown["Projects"]] == [
         ("ledger", "Auto paused · 3 fails")
@@ -60,14 +65,15 @@ def test_a_project_that_is_named_brings_its_actions_and_what_was_found() -> None
 
 
 def test_commands_are_those_of_all_projects_and_the_pages() -> None:
-    [group] = groups_of("> start", BOTH, None)
+    [group] = groups_of("> start", BOTH, None, anything)
     # nothing is ready in the shop
     assert [one.title for one in group.entries] == ["Start AFK run in ledger"]
-    assert groups_of("> no such thing", BOTH, None) == []
+    assert groups_of("> no such thing", BOTH, None, anything) == []
 
 
 def test_issues_alone_are_shown_after_their_sign() -> None:
-    assert [group.name for group in groups_of("#4", BOTH, FOUND)] == ["Issues and changes"]
+    groups = groups_of("#4", BOTH, FOUND, anything)
+    assert [group.name for group in groups] == ["Issues and changes"]
 
 
 @pytest.mark.parametrize(
