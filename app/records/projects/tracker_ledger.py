@@ -22,7 +22,7 @@ from app.records.projects.change_ends import close_others, reopen, settle_issue
 from app.records.projects.issue_queue import OPEN, Beside, leaves_place, lock_queue, take_place
 from app.records.projects.landings import settle_landing
 from app.records.stores.routing import Stores
-from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project
+from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project, RunToken
 
 _Id = TypeVar("_Id", str, int)
 
@@ -211,9 +211,15 @@ class TrackerLedger:
                 list(session.exec(closed.order_by(col(ChangeRequest.number))).all()),
             )
 
-    def add_comment(self, comment: IssueComment) -> IssueComment:
-        """Add a comment to an existing issue."""
+    def add_comment(self, comment: IssueComment, most_of_run: int) -> IssueComment | None:
+        """Add a comment to an existing issue; return None if its run has written its last one."""
+        its = col(RunToken.run_id) == comment.run_id, col(RunToken.comments) < most_of_run
+        counted = update(RunToken).where(*its).values(comments=RunToken.comments + 1)
         with self.stores.control.transaction() as tx:
+            if comment.run_id is not None:
+                found = tx.scalars(counted.returning(col(RunToken.run_id))).one_or_none()
+                if found is None:
+                    return None
             tx.add(comment)
             record(tx)
             tx.publish(ProjectChanged(comment.project_id))

@@ -21,6 +21,7 @@ from app.services.lifecycle.steps import Kills, Steps
 from app.services.lifecycle.stop import Stopper
 from app.services.lifecycle.transitions import Transitions
 from app.services.limits.build import LimitServices
+from app.services.people.build import PeopleServices
 from app.services.push_checks import PushChecks
 from app.services.runs.build import RunServices
 from app.services.system.build import SystemServices
@@ -41,7 +42,11 @@ class LifecycleServices:
 
 
 def build(
-    context: Context, system: SystemServices, limits: LimitServices, runs: RunServices
+    context: Context,
+    system: SystemServices,
+    people: PeopleServices,
+    limits: LimitServices,
+    runs: RunServices,
 ) -> LifecycleServices:
     """Build the services of the lifecycle."""
     adapters, clock, ledger = context.adapters, context.clock, context.ledgers.runs
@@ -55,7 +60,12 @@ def build(
     steps_of_runs = Steps(context, ledger_of_checks, kills)
     trust = IssueTrust(context.stores, adapters.forges)
     specs = LaunchSpecs(
-        adapters, _terms(context), runs.prompts, trust, system.states, context.ledgers.runs.find
+        context,
+        _terms(context),
+        runs.prompts,
+        trust,
+        system.states,
+        lambda run, project: people.run_tokens.take(run, project, clock()),
     )
     launcher = Launcher(context, limits.limits, _terms(context), system.origins, specs)
     steps = EndSteps(
@@ -90,4 +100,5 @@ def _terms(context: Context) -> LaunchTerms:
         grace_seconds=settings.kill_grace_seconds,
         launch_seconds=settings.launch_seconds,
         log_cap_bytes=settings.log_cap_bytes,
+        address=context.adapters.machine.own_address,
     )
