@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, or_
+from sqlalchemy import delete, or_, update
 from sqlmodel import col, select
 
+from app.records.database.database import Transaction
 from app.records.feed import RunTokensChanged
 from app.records.people.reach import within
 from app.records.projects.forge_ledger import Seal, held_check
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run, RunToken
+
+
+class NoMoreComments(Exception):
+    """A run has written as many comments as it may."""
 
 
 @dataclass(frozen=True)
@@ -85,3 +90,11 @@ class RunTokenLedger:
         with within(None), self._stores.control.transaction() as tx:
             tx.exec(delete(RunToken).where(col(RunToken.run_id).in_(settled)))
             tx.publish(RunTokensChanged())
+
+
+def count_comment(tx: Transaction, run_id: str, most: int) -> None:
+    """Count a comment that a run's agent writes. Raises NoMoreComments after `most`."""
+    its = col(RunToken.run_id) == run_id, col(RunToken.comments) < most
+    counted = update(RunToken).where(*its).values(comments=RunToken.comments + 1)
+    if tx.scalars(counted.returning(col(RunToken.run_id))).one_or_none() is None:
+        raise NoMoreComments

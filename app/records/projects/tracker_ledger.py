@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -22,11 +22,9 @@ from app.records.projects.change_ends import close_others, reopen, settle_issue
 from app.records.projects.issue_queue import OPEN, Beside, leaves_place, lock_queue, take_place
 from app.records.projects.landings import settle_landing
 from app.records.stores.routing import Stores
-from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project, RunToken
+from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project
 
 _Id = TypeVar("_Id", str, int)
-
-
 BATCH = 500
 
 
@@ -211,15 +209,12 @@ class TrackerLedger:
                 list(session.exec(closed.order_by(col(ChangeRequest.number))).all()),
             )
 
-    def add_comment(self, comment: IssueComment, most_of_run: int) -> IssueComment | None:
-        """Add a comment to an existing issue; return None if its run has written its last one."""
-        its = col(RunToken.run_id) == comment.run_id, col(RunToken.comments) < most_of_run
-        counted = update(RunToken).where(*its).values(comments=RunToken.comments + 1)
+    def add_comment(
+        self, comment: IssueComment, count: Callable[[Transaction], None] = lambda _: None
+    ) -> IssueComment:
+        """Add a comment to an existing issue, unless `count` raises."""
         with self.stores.control.transaction() as tx:
-            if comment.run_id is not None:
-                found = tx.scalars(counted.returning(col(RunToken.run_id))).one_or_none()
-                if found is None:
-                    return None
+            count(tx)
             tx.add(comment)
             record(tx)
             tx.publish(ProjectChanged(comment.project_id))

@@ -58,15 +58,7 @@ def build(
     ledger_of_checks = CheckLedger(ledger)
     kills = Kills(context)
     steps_of_runs = Steps(context, ledger_of_checks, kills)
-    trust = IssueTrust(context.stores, adapters.forges)
-    specs = LaunchSpecs(
-        context,
-        _terms(context),
-        runs.prompts,
-        trust,
-        system.states,
-        lambda run, project: people.run_tokens.take(run, project, clock()),
-    )
+    specs = _specs(context, system, people, runs)
     launcher = Launcher(context, limits.limits, _terms(context), system.origins, specs)
     steps = EndSteps(
         kills,
@@ -91,6 +83,19 @@ def build(
         recovery=Recovery(ledger, adapters.engine, reaper, adapters.clearings, system.quarantine),
         refusals=Refusals(ledger, adapters.engine, clock),
         stopper=Stopper(context, launcher),
+    )
+
+
+def _specs(
+    context: Context, system: SystemServices, people: PeopleServices, runs: RunServices
+) -> LaunchSpecs:
+    return LaunchSpecs(
+        context,
+        _terms(context),
+        runs.prompts,
+        IssueTrust(context.stores, context.adapters.forges),
+        system.states,
+        lambda run, project: people.run_tokens.take(run, project, context.clock()),
     )
 
 

@@ -22,6 +22,7 @@ from app.domain.names import TakenNames
 from app.domain.tracker.blockers import circle_objection, with_blockers
 from app.domain.words import BUILTIN, Priority
 from app.errors import EditedMeanwhile, Invalid, NotFound, ProjectArchived, TooManyComments
+from app.records.people.run_token_ledger import NoMoreComments, count_comment
 from app.records.projects.issue_queue import Beside, NoPlace
 from app.records.projects.tracker_ledger import Overtaken
 from app.records.runs.selections import ProjectRuns
@@ -207,10 +208,14 @@ class IssueService:
             body=body,
             created_at=now,
         )
-        added = self._tracker.add_comment(said, most_of_run=MOST_OF_RUN)
-        if added is None:
-            raise TooManyComments(f"A run writes at most {MOST_OF_RUN} comments.")
-        return added
+        if run_id is None:
+            return self._tracker.add_comment(said)
+        try:
+            return self._tracker.add_comment(
+                said, lambda tx: count_comment(tx, run_id, MOST_OF_RUN)
+            )
+        except NoMoreComments as problem:
+            raise TooManyComments(f"A run writes at most {MOST_OF_RUN} comments.") from problem
 
     # --- internals -----------------------------------------------------------------------------
 
