@@ -36,6 +36,10 @@ class Forbidden(Refusal):
     code, status = "forbidden", 403
 
 
+class OnlyOwnIssue(Forbidden):
+    """A run's token reads the run's own issue and comments on it, and does nothing else."""
+
+
 class BrowserNeeded(Forbidden):
     """While a project is unsandboxed, its agents can read the token: do this in the browser."""
 
@@ -348,6 +352,12 @@ class NotDiscarded(Refusal):
 
 class RateLimited(Refusal):
     """Rate limit reached."""
+
+    code, status = "rate_limited", 429
+
+
+class TooManyComments(Refusal):
+    """This run has written as many comments as a run may."""
 
     code, status = "rate_limited", 429
 

@@ -46,7 +46,7 @@ from app.records.people.reach import REACH
 from app.records.projects.forge_ledger import ForgeLedger
 from app.records.projects.tracker_ledger import TrackerLedger
 from app.records.tables import ForgeServer
-from app.server.startup import is_open, link_address_of
+from app.server.startup import address_of, is_open, link_address_of
 from app.services.context import Adapters, Here, Identity, Machine
 from app.services.secret_values import SecretValues
 
@@ -152,6 +152,7 @@ def _machine(settings: Settings, git: Git) -> Machine:
     return Machine(
         here=here,
         address=link_address_of(settings),
+        own_address=address_of(settings),
         is_open=settings.public_url is None and is_open(settings.host),
         private=(*places.folders, *places.databases),
         git_version=git.version,

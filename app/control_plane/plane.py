@@ -98,6 +98,7 @@ class ControlPlane:
         self.adapters.forges.refresh()
         self.services.accounts.operator(self.clock())
         self.services.directory.load()
+        self.services.run_tokens.load()
         # fails on a full disk; it is retried regularly
         with contextlib.suppress(DatabaseSilent):
             self.leases.renew_once(self.clock())

@@ -167,6 +167,11 @@ class PeopleChanged:
 
 
 @dataclass(frozen=True)
+class RunTokensChanged:
+    """A run's agent got a token, or old ones were forgotten."""
+
+
+@dataclass(frozen=True)
 class DevicesChanged:
     """A device that gets a person's notifications was added or removed, or takes them again."""
 
@@ -199,7 +204,7 @@ FLEETING = (
     *(ProjectNamed, SweepWanted, FeedBroke, SubscriptionsChanged, ItemsRead, ForgesChanged),
     PeopleChanged,
     *(RunAccepted, StartMoved, BatchSealed, ObstacleRemoved, ChangeDelivered),
-    DevicesChanged,
+    *(DevicesChanged, RunTokensChanged),
 )
 Change = (
     RunChanged
@@ -222,6 +227,7 @@ Change = (
     | SweepWanted
     | SubscriptionsChanged
     | DevicesChanged
+    | RunTokensChanged
     | ItemsRead
     | PeopleChanged
     | StoresChanged

@@ -95,7 +95,7 @@ def build(context: Context, settings: tuple[SettingValue, ...]) -> Services:
     limiting = limits.build(context, base, of_people)
     running = runs.build(context, base, of_people, limiting)
     notifying = notifications.build(context, base, of_people)
-    living = lifecycle.build(context, base, limiting, running)
+    living = lifecycle.build(context, base, of_people, limiting, running)
     tracking = tracker.build(context, base, approving, living)
     of_projects = projects.build(context, base, limiting, notifying, tracking)
     keeping = kept.build(context, base, limiting, running, living)

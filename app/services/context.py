@@ -89,11 +89,12 @@ class Machine:
     returns by how much the wall clock is ahead of the monotonic clock. `is_of_a_run` says of a
     process id whether a run started it, `link_reader` returns the process that asks for a sign-in
     link, and `make_demo_repository` writes the demo's repository into a folder. Others can reach
-    the `address` of an `is_open` server from other machines.
+    the `address` of an `is_open` server from other machines; programs here use `own_address`.
     """
 
     here: Here
     address: str
+    own_address: str
     is_open: bool
     private: tuple[Path, ...]
     git_version: Callable[[], str]

@@ -39,10 +39,14 @@ class BuiltinForge:
         return [_issue(row) for row in self._store.issues(repo.project_id)]
 
     def said_about(self, repo: Repository, number: int) -> Said:
-        """Return what people said about an issue, oldest first."""
+        """Return what people said about an issue, oldest first; agents of runs are no people."""
         comments, closed = self._store.said_about(repo.project_id, number)
         return Said(
-            tuple(Remark(row.author, row.body, row.created_at) for row in comments),
+            tuple(
+                Remark(row.author, row.body, row.created_at)
+                for row in comments
+                if row.run_id is None
+            ),
             tuple(map(unwanted_of, closed)),
         )
 

@@ -174,14 +174,15 @@ class Recorder:
     def _begin(self, scope: Scope, visitor: Visitor | None, word: str, object_: str) -> Act:
         has_token = visitor is not None and visitor.csrf is None
         agent = dict(scope["headers"]).get(b"user-agent", b"")
-        by_token = "cli" if agent.startswith(b"runyard-cli") else "token"
+        is_person = visitor is not None and visitor.own_issue is None
+        is_cli = is_person and agent.startswith(b"runyard-cli")
         client = scope.get("client")
         return Act(
             at=self._now(),
-            person=visitor.person_id if visitor else None,
-            role=visitor.role.value if visitor else None,
+            person=visitor.person_id if visitor and is_person else None,
+            role=visitor.role.value if visitor and is_person else None,
             organisation=visitor.organisation_id if visitor else None,
-            via=by_token if has_token else "browser",
+            via=("cli" if is_cli else "token") if has_token else "browser",
             deed=word,
             correlation_id=correlation.get(),
             token=visitor.token if visitor else None,

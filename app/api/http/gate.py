@@ -34,7 +34,7 @@ from app.api.http.response import (
 )
 from app.api.http.site import Site
 from app.api.plain import pages
-from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
+from app.errors import Forbidden, NotSignedIn, OnlyOwnIssue, Refusal, StoreUnavailable
 from app.logs import correlation, new_correlation_id
 from app.services.people.accounts import Accounts
 from app.services.people.visitor import Visitor
@@ -204,6 +204,9 @@ class Gate:
         visitor = None if call.is_open else await self._visitor(call)
         if visitor is None and not call.is_open:
             raise NotSignedIn
+        own = visitor.own_issue if visitor is not None else None
+        if own is not None and not own.opens(call.method, call.path):
+            raise OnlyOwnIssue
         if call.is_foreign or (_needs_own_page(call, visitor) and not call.proves_own_page):
             raise Forbidden
         if call.has_wrong_media_type:

@@ -121,8 +121,9 @@ def _comment_routes(services: Services) -> APIRouter:
     @router.post("/projects/{project_id}/issues/{number}/comments", status_code=201)
     def write(project_id: str, number: Numbered, body: NewComment, request: Request) -> CommentOut:
         """Comment on an issue, open or closed."""
-        author, now = visitor_of(request).name, services.clock()
-        said = services.issues.comment(project_id, number, author, body.body, now)
+        visitor, now = visitor_of(request), services.clock()
+        run = visitor.own_issue.run_id if visitor.own_issue else None
+        said = services.issues.comment(project_id, number, visitor.name, body.body, now, run_id=run)
         return CommentOut.model_validate(said)
 
     return router

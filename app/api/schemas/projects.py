@@ -119,6 +119,7 @@ class ProjectSettings(Body):
     max_concurrency: int | None = setting_field("max_concurrency")
     open_pr: Literal["runyard", "agent"] | None = setting_field("open_pr")
     pr_sign_in: Folder | None = setting_field("pr_sign_in")
+    agent_token: bool | None = setting_field("agent_token")
     branch_pattern: Text | None = setting_field("branch_pattern")
     frameworks: list[Text] | None = setting_field("frameworks")
     resume_after_limit: bool | None = setting_field("resume_after_limit")
@@ -284,6 +285,7 @@ class ProjectOut(Answer):
     pr_login: str | None = Field(
         default=None, description="The account of the agents' own sign-in at the forge."
     )
+    agent_token: bool = False
     branch_pattern: str
     frameworks: list[str]
     sandbox: Level

@@ -191,6 +191,9 @@ class CommentOut(Answer):
 
     id: int
     author: str
+    run_id: str | None = Field(
+        default=None, description="The run whose agent wrote it, null for a person's."
+    )
     body: str
     created_at: Moment
 

@@ -308,7 +308,13 @@ def find_run(server: Server, typed: str) -> str:
 
 
 def find_project(server: Server, typed: str) -> dict[str, Any]:
-    """Return the project with this id or exact name. Raises Refused."""
+    """Return the project with this id or exact name. Raises Refused.
+
+    Inside a run its own is known: a run's token lists none.
+    """
+    own = os.environ.get("RUNYARD_PROJECT_ID")
+    if own and typed in (own, os.environ.get("RUNYARD_PROJECT")):
+        return {"id": own, "name": os.environ.get("RUNYARD_PROJECT")}
     projects = server.ask(calls.projects())["items"]
     for field in ("id", "name"):
         for project in projects:

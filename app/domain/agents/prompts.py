@@ -80,6 +80,8 @@ class Brief:
     # the branch it is to be merged into, and the tool with which the agent opens its pull request
     target: str = ""
     opens_with: str = ""
+    # the agent has a token with which it comments on its issue
+    may_comment: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,8 @@ def make_prompt(brief: Brief, template: Template | None) -> Prompt:
         rest.append(GOES_ON)
     if brief.opens_with:
         rest.append(opening_text(brief))
+    if brief.may_comment:
+        rest.append(commenting_text(brief))
     if rest:
         text = "\n\n".join([text.rstrip(), *rest]).lstrip() + "\n"
     return Prompt(as_text(text), template)
@@ -146,6 +150,17 @@ def opening_text(brief: Brief) -> str:
         "In this project you deliver your work yourself, whatever else is said about that: commit "
         f"to branch {brief.branch}, push it to origin, and open exactly one pull request of it"
         f"{into} with `{command}`{closes}. It must not be a draft. You are signed in for that."
+    )
+
+
+def commenting_text(brief: Brief) -> str:
+    """Return how an agent comments on its own issue."""
+    place = f"$RUNYARD_URL/api/v1/projects/$RUNYARD_PROJECT_ID/issues/{brief.issue}/comments"
+    return (
+        f"You may read and comment on issue #{brief.issue} while you work: GET and POST {place}, "
+        'with the bearer $RUNYARD_TOKEN and a JSON body {"body": "…"}; where the program runyard '
+        f'is installed, `runyard issues comment {brief.issue} -p "$RUNYARD_PROJECT" TEXT`. '
+        "Do not wait for an answer."
     )
 
 
@@ -172,6 +187,8 @@ def _built_in(brief: Brief) -> str:
         )
     else:
         parts.append("Report what you find; nothing you change will be delivered.")
+    if brief.may_comment:
+        parts.append(commenting_text(brief))
     return "\n\n".join([*parts, *_instructions(brief)]) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The agents that may run in a project, or that a person may start."""
+"""The agents that may run in a project, or that a person may start, and what they are given."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ ALLOWED_AGENTS = ProjectSetting(
     option="--allow-agent",
     metavar="AGENT",
     most=MOST_AGENTS,
+)
+
+# a credential that agents get from Runyard
+AGENT_TOKEN = ProjectSetting(
+    name="agent_token",
+    kind=Kind.SWITCH,
+    means="Whether the agent of a run gets a token for the run's own issue",
+    more="With it the agent can read that issue and comment on it, and nothing else, until its "
+    "run ends. Only for issues of the built-in tracker.",
+    default=False,
+    label="Token for agents",
+    hint="With it an agent reads its own issue and comments on it, until its run ends. Only for "
+    "issues kept here, and not with a limited network.",
+    part=Part.TOUCHED,
+    labels={"no": "None", "yes": "For the run's own issue"},
 )
 
 

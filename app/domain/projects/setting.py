@@ -14,7 +14,7 @@ CODE = frozenset(
         *("sandbox", "network", "allowed_hosts", "allow", "toolchains", "limits"),
         "allowed_agents",
         # a credential for agents
-        *("open_pr", "pr_sign_in"),
+        *("open_pr", "pr_sign_in", "agent_token"),
         "origin",
     }
 )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from app.domain.projects.allowed_agents import ALLOWED_AGENTS
+from app.domain.projects.allowed_agents import AGENT_TOKEN, ALLOWED_AGENTS
 from app.domain.projects.approvals import APPROVAL_SETTINGS
 from app.domain.projects.checks import CHECK_ROUNDS, MAX_CHECK_ROUNDS, MOST_CHECKS, OnRed
 from app.domain.projects.forge_rules import AFTER_DELIVERY
@@ -386,7 +386,14 @@ PROJECT_SETTINGS: Mapping[str, ProjectSetting] = MappingProxyType(
         one.name: one
         for one in (
             *(*_OF_THE_PROJECT, *_OF_THE_AGENT, *_OF_ITS_CHECKS, *AFTER_DELIVERY),
-            *(*APPROVAL_SETTINGS, *_OF_ITS_RUNS, *CLAIM_SETTINGS, *_OF_THE_SANDBOX, *_OF_THE_LOOP),
+            *(
+                *APPROVAL_SETTINGS,
+                *_OF_ITS_RUNS,
+                *CLAIM_SETTINGS,
+                *_OF_THE_SANDBOX,
+                AGENT_TOKEN,
+                *_OF_THE_LOOP,
+            ),
         )
     }
 )

@@ -15,7 +15,7 @@ from app.records.people.audit_ledger import acting_organisation, record
 from app.records.people.reach import within
 from app.records.projects.project_ledger import NameInUse
 from app.records.stores.routing import Stores
-from app.records.tables import ForgeServer, Person, Project, Setting
+from app.records.tables import ForgeServer, Person, Project, RunToken, Setting
 
 KEY_CHECK = "secret_key_check"
 # the private key that signs pushes to devices
@@ -23,7 +23,11 @@ PUSH_KEY = "push_key"
 # what the audit tells of a forge; its token never
 _TOLD = ("name", "kind", "url", "acts_as")
 # the columns that are encrypted
-SEALED = ((ForgeServer, ("token", "hook_secret")), (Person, ("totp_secret",)))
+SEALED = (
+    (ForgeServer, ("token", "hook_secret")),
+    (Person, ("totp_secret",)),
+    (RunToken, ("sealed",)),
+)
 # encrypts a secret, given the check value; it is called while no rotation can replace the key
 Seal = Callable[[str], str]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -25,8 +25,6 @@ from app.records.stores.routing import Stores
 from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project
 
 _Id = TypeVar("_Id", str, int)
-
-
 BATCH = 500
 
 
@@ -211,9 +209,12 @@ class TrackerLedger:
                 list(session.exec(closed.order_by(col(ChangeRequest.number))).all()),
             )
 
-    def add_comment(self, comment: IssueComment) -> IssueComment:
-        """Add a comment to an existing issue."""
+    def add_comment(
+        self, comment: IssueComment, count: Callable[[Transaction], None] = lambda _: None
+    ) -> IssueComment:
+        """Add a comment to an existing issue, unless `count` raises."""
         with self.stores.control.transaction() as tx:
+            count(tx)
             tx.add(comment)
             record(tx)
             tx.publish(ProjectChanged(comment.project_id))

@@ -22,6 +22,7 @@ from app.records.tables.people import (
     Organisation,
     Person,
     ProjectRole,
+    RunToken,
     SignIn,
 )
 from app.records.tables.runs import CheckResult, ProjectDay, Run, RunEvent, RunPrompt
@@ -76,6 +77,7 @@ __all__ = [
     "Run",
     "RunEvent",
     "RunPrompt",
+    "RunToken",
     "Setting",
     "SignIn",
     "Stuck",

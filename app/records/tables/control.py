@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, Index, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 from app.domain.notifications import Kind, State
@@ -145,6 +145,8 @@ class Project(SQLModel, table=True):
     # the folder of the agents' own sign-in at the forge, and the account that it is of
     pr_sign_in: str | None = None
     pr_login: str | None = None
+    # if agents get a token for their run's own issue
+    agent_token: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     branch_pattern: str
     frameworks: list[str] = Field(sa_type=JSON)
     sandbox: str

@@ -171,3 +171,23 @@ class AccessToken(SQLModel, table=True):
     # to the minute
     last_used_at: datetime | None = Field(default=None, sa_type=Moment)
     revoked_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class RunToken(SQLModel, table=True):
+    """The token of a run's own agent, `ry_…`, for the run's issue; no person's.
+
+    Its hash admits it, for as long as the run lasts. Its encrypted text is kept so that a server
+    that was restarted still masks it, and so that a follow-up gets the same one.
+    """
+
+    __tablename__ = "run_token"  # pyright: ignore[reportAssignmentType]
+
+    run_id: str = Field(primary_key=True)
+    project_id: str
+    issue: int
+    token_hash: str = Field(unique=True)
+    # see app.adapters.machine.secret_box
+    sealed: str = Field(sa_type=Text)
+    # how many the agent has written
+    comments: int = 0
+    created_at: datetime = Field(sa_type=Moment)

@@ -172,6 +172,8 @@ class IssueComment(SQLModel, table=True):
     project_id: str
     number: int
     author: str
+    # of the run whose agent wrote it, None for a person's
+    run_id: str | None = None
     body: str = Field(sa_type=Text)
     created_at: datetime = Field(sa_type=Moment)
 

@@ -21,6 +21,7 @@ from app.services.lifecycle.steps import Kills, Steps
 from app.services.lifecycle.stop import Stopper
 from app.services.lifecycle.transitions import Transitions
 from app.services.limits.build import LimitServices
+from app.services.people.build import PeopleServices
 from app.services.push_checks import PushChecks
 from app.services.runs.build import RunServices
 from app.services.system.build import SystemServices
@@ -41,7 +42,11 @@ class LifecycleServices:
 
 
 def build(
-    context: Context, system: SystemServices, limits: LimitServices, runs: RunServices
+    context: Context,
+    system: SystemServices,
+    people: PeopleServices,
+    limits: LimitServices,
+    runs: RunServices,
 ) -> LifecycleServices:
     """Build the services of the lifecycle."""
     adapters, clock, ledger = context.adapters, context.clock, context.ledgers.runs
@@ -53,10 +58,7 @@ def build(
     ledger_of_checks = CheckLedger(ledger)
     kills = Kills(context)
     steps_of_runs = Steps(context, ledger_of_checks, kills)
-    trust = IssueTrust(context.stores, adapters.forges)
-    specs = LaunchSpecs(
-        adapters, _terms(context), runs.prompts, trust, system.states, context.ledgers.runs.find
-    )
+    specs = _specs(context, system, people, runs)
     launcher = Launcher(context, limits.limits, _terms(context), system.origins, specs)
     steps = EndSteps(
         kills,
@@ -84,10 +86,24 @@ def build(
     )
 
 
+def _specs(
+    context: Context, system: SystemServices, people: PeopleServices, runs: RunServices
+) -> LaunchSpecs:
+    return LaunchSpecs(
+        context,
+        _terms(context),
+        runs.prompts,
+        IssueTrust(context.stores, context.adapters.forges),
+        system.states,
+        lambda run, project: people.run_tokens.take(run, project, context.clock()),
+    )
+
+
 def _terms(context: Context) -> LaunchTerms:
     settings = context.settings
     return LaunchTerms(
         grace_seconds=settings.kill_grace_seconds,
         launch_seconds=settings.launch_seconds,
         log_cap_bytes=settings.log_cap_bytes,
+        address=context.adapters.machine.own_address,
     )

@@ -20,7 +20,7 @@ from app.domain.sandbox.registries import registries_of
 from app.domain.tracker.agent_requests import OPENS
 from app.domain.words import READY_LABEL, Delivers, Trigger
 from app.records.tables import Project, Run
-from app.services.context import Adapters, repository_of
+from app.services.context import Context, repository_of
 from app.services.lifecycle.agent_openings import AgentOpenings
 from app.services.lifecycle.handover import continues
 from app.services.ports import (
@@ -59,6 +59,8 @@ class LaunchTerms:
     grace_seconds: float
     launch_seconds: int
     log_cap_bytes: int
+    # at which agents reach this server
+    address: str
 
 
 class NotLaunched(Exception):
@@ -70,14 +72,16 @@ class LaunchSpecs:
 
     def __init__(
         self,
-        adapters: Adapters,
+        context: Context,
         terms: LaunchTerms,
         prompts: Prompts,
         trust: IssueTrust,
         states: StateTrust,
-        find: Callable[[str], Run | None],
+        take_token: Callable[[Run, Project], str | None],
     ) -> None:
-        self._find = find
+        adapters = context.adapters
+        self._find = context.ledgers.runs.find
+        self._take_token = take_token
         self._prompts = prompts
         self._trust = trust
         self._states = states
@@ -182,7 +186,10 @@ class LaunchSpecs:
         known, listed = self._hosts(run, policy)
         private_home = self._lodge(run, project, policy, argv)
         env = _environment(self._agents.environment(run.agent, policy.level), private_home)
+        facts = _facts(run, project, base)
         readable = [self._mirrors.objects(repository_of(project))]
+        if lends and (token := self._take_token(run, project)) is not None:
+            facts |= {"TOKEN": token, "URL": self._terms.address, "PROJECT_ID": run.project_id}
         if lends and opens_itself(run, project):
             lent = self._lend(project, private_home)
             env |= lent.environment
@@ -202,7 +209,7 @@ class LaunchSpecs:
             listed_hosts=listed,
             private_home=private_home,
             readable=readable,
-            facts=_facts(run, project, base),
+            facts=facts,
         )
 
     def _hosts(self, run: Run, policy: SandboxPolicy) -> tuple[list[str], list[str]]:

@@ -80,9 +80,11 @@ class Accounts:
         entropy: Callable[[int], bytes],
         data_dir: Path,
         feed: Feed | None = None,
+        of_runs: Callable[[str, datetime], Visitor | None] = lambda _, __: None,
     ) -> None:
         self._ledger, self._sessions, self._people = ledgers
         self._entropy = entropy
+        self._of_runs = of_runs
         self._file = data_dir / TOKEN_FILE
         self._token = read_token(self._file, entropy).encode()
         self._lock = Lock()
@@ -267,8 +269,11 @@ class Accounts:
         if not bearer.startswith(TOKEN_BEGINNING):
             return None
         token = self._people.token(hash_of(bearer), now)
-        account = self._ledger.account(token.person_id) if token else None
-        if token is None or account is None:
+        if token is None:
+            # not remembered: it ends with its run, at once
+            return self._of_runs(bearer, now)
+        account = self._ledger.account(token.person_id)
+        if account is None:
             return None
         if token.last_used_at is None or now - token.last_used_at >= TOKEN_USED_EVERY:
             self._people.note_use(token.id, now)

@@ -16,6 +16,7 @@ from app.services.people.directory import Directory
 from app.services.people.openid import OpenIdSignIn
 from app.services.people.passwords import Passwords
 from app.services.people.people import People
+from app.services.people.run_tokens import RunTokens
 from app.services.people.sign_in import SignInService
 from app.services.people.throttle import Throttle
 from app.services.people.tokens import Tokens
@@ -33,6 +34,7 @@ class PeopleServices:
     sign_ins: SignInService
     openid: OpenIdSignIn | None
     tokens: Tokens
+    run_tokens: RunTokens
     audit: AuditService
 
 
@@ -40,13 +42,16 @@ def build(context: Context, system: SystemServices) -> PeopleServices:
     """Build the services of people."""
     stores, settings, feed = context.stores, context.settings, context.feed
     ledger, sessions, people = AccountLedger(stores), SessionLedger(stores), PeopleLedger(stores)
+    of_runs = RunTokens(context, secrets.token_bytes)
     accounts = Accounts(
         (ledger, sessions, people),
         entropy=secrets.token_bytes,
         data_dir=settings.data_root,
         feed=feed,
+        of_runs=of_runs.holder,
     )
     context.adapters.secrets.add(accounts.secrets)
+    context.adapters.secrets.add(of_runs.secrets)
     directory = Directory(people, feed)
     key = SecretKey(context)
     return PeopleServices(
@@ -56,6 +61,7 @@ def build(context: Context, system: SystemServices) -> PeopleServices:
         sign_ins=SignInService(ledger, accounts, key, Throttle(), Passwords()),
         openid=_openid(context, accounts, people),
         tokens=Tokens(people, directory, secrets.token_bytes),
+        run_tokens=of_runs,
         audit=AuditService(stores, system.outbox.catch_up, keep_days=settings.audit_days),
     )
 

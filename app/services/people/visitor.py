@@ -21,6 +21,21 @@ class NotFresh(Forbidden):
 
 
 @dataclass(frozen=True)
+class OwnIssue:
+    """The one issue that a run's token opens."""
+
+    run_id: str
+    project_id: str
+    number: int
+
+    def opens(self, method: str, path: str) -> bool:
+        """Return True for reading the issue and its comments, and for a comment on it."""
+        issue = f"/api/v1/projects/{self.project_id}/issues/{self.number}"
+        comments = f"{issue}/comments"
+        return (method, path) in {("GET", issue), ("GET", comments), ("POST", comments)}
+
+
+@dataclass(frozen=True)
 class Visitor:
     """A signed-in person, by a browser session or a token; `csrf` is None for tokens.
 
@@ -46,6 +61,8 @@ class Visitor:
     access_id: str | None = None
     # False where only a provider can tell who it is, or nobody asks
     has_password: bool = False
+    # of a run's agent, which is no person: `person_id` is empty then
+    own_issue: OwnIssue | None = None
 
     def role_in(self, project_id: str | None) -> Role:
         """Return the role in a project, or in the organisation."""

@@ -30,6 +30,7 @@ from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.prompt_ledger import PromptLedger, last_start_of_issue
 from app.records.tables import Project, Run, RunPrompt
 from app.services.context import Context, repository_of
+from app.services.people.run_tokens import is_given
 from app.services.ports import CannotRead, Change, Issue, Said
 from app.services.runs.accept import AcceptService
 from app.services.runs.prechecks import UNREADABLE, Checked, TemplateChoice
@@ -169,6 +170,7 @@ class Prompts:
             guide=self._guide(project, brief.base),
             instructions=project.instructions or "",
             opens_with=_tool_of(project, brief),
+            may_comment=issue is not None and is_given(project),
         )
         if issue is None:
             return informed

@@ -21,7 +21,8 @@ from app.domain.issues import (
 from app.domain.names import TakenNames
 from app.domain.tracker.blockers import circle_objection, with_blockers
 from app.domain.words import BUILTIN, Priority
-from app.errors import EditedMeanwhile, Invalid, NotFound, ProjectArchived
+from app.errors import EditedMeanwhile, Invalid, NotFound, ProjectArchived, TooManyComments
+from app.records.people.run_token_ledger import NoMoreComments, count_comment
 from app.records.projects.issue_queue import Beside, NoPlace
 from app.records.projects.tracker_ledger import Overtaken
 from app.records.runs.selections import ProjectRuns
@@ -34,6 +35,10 @@ from app.services.tracker.issue_views import IssueView, view_of
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
+# comments that one run's agent may write, and bytes of each
+MOST_OF_RUN = 50
+MOST_BYTES_OF_RUN = 64 * 1024
+TOO_LONG = "A comment of a run is at most 64 KiB."
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class IssueService:
         self._project_runs = ProjectRuns(ledgers.runs.stores)
         self._mirrors = adapters.mirrors
         self._forge_of = adapters.forge_of
+        self._secrets = adapters.secrets
         self.trust = IssueTrust(ledgers.runs.stores, adapters.forges)
         self.on_ready: Callable[[Mapping[str, Ready]], object] = len  # of projects at forges
 
@@ -175,14 +181,41 @@ class IssueService:
         return self.one(project_id, number)
 
     def comment(
-        self, project_id: str, number: int, author: str, body: str, now: datetime
+        self,
+        project_id: str,
+        number: int,
+        author: str,
+        body: str,
+        now: datetime,
+        *,
+        run_id: str | None = None,
     ) -> IssueComment:
-        """Add a comment to an issue, open or closed. Raises a Refusal."""
+        """Add a comment to an issue, open or closed; of a run's agent with `run_id`.
+
+        Raises a Refusal.
+        """
         self._issue_here(self.writable(project_id), number)
+        if run_id is not None:
+            if len(body.encode("utf-8", "surrogatepass")) > MOST_BYTES_OF_RUN:
+                raise Invalid.field("body", TOO_LONG)
+            # as in its log: an agent may know more secrets than it should tell
+            body = self._secrets.mask().mask_text(body)
         said = IssueComment(
-            project_id=project_id, number=number, author=author, body=body, created_at=now
+            project_id=project_id,
+            number=number,
+            author=author,
+            run_id=run_id,
+            body=body,
+            created_at=now,
         )
-        return self._tracker.add_comment(said)
+        if run_id is None:
+            return self._tracker.add_comment(said)
+        try:
+            return self._tracker.add_comment(
+                said, lambda tx: count_comment(tx, run_id, MOST_OF_RUN)
+            )
+        except NoMoreComments as problem:
+            raise TooManyComments(f"A run writes at most {MOST_OF_RUN} comments.") from problem
 
     # --- internals -----------------------------------------------------------------------------
 

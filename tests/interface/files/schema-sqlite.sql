@@ -355,7 +355,7 @@ CREATE TABLE issue_comment (
 	number INTEGER NOT NULL, 
 	author VARCHAR NOT NULL, 
 	body TEXT NOT NULL, 
-	created_at DATETIME NOT NULL, 
+	created_at DATETIME NOT NULL, run_id VARCHAR, 
 	PRIMARY KEY (id), 
 	CONSTRAINT comment_of_issue FOREIGN KEY(project_id, number) REFERENCES issue (project_id, number)
 );
@@ -483,7 +483,7 @@ CREATE TABLE project (
 	known_branches JSON NOT NULL, 
 	next_number INTEGER NOT NULL, 
 	archived_at DATETIME, 
-	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, trusted_commit VARCHAR, judged_commit VARCHAR, trust_hold TEXT, forge_hold TEXT, tell_claims BOOLEAN DEFAULT 1 NOT NULL, claim_label VARCHAR DEFAULT 'agent-working', ci_rounds INTEGER DEFAULT '0' NOT NULL, review_rounds INTEGER DEFAULT '5' NOT NULL, merge_style VARCHAR DEFAULT 'merge' NOT NULL, organisation_id VARCHAR DEFAULT 'org_000000000000000000000000' NOT NULL, approve_start BOOLEAN DEFAULT 0 NOT NULL, approve_merge INTEGER DEFAULT '0' NOT NULL, approval_days INTEGER DEFAULT '7' NOT NULL, pr_sign_in VARCHAR, pr_login VARCHAR, allowed_agents JSON DEFAULT '[]' NOT NULL, 
+	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, checks JSON DEFAULT '[]' NOT NULL, check_rounds INTEGER DEFAULT '2' NOT NULL, on_red VARCHAR DEFAULT 'park' NOT NULL, checks_error TEXT, suggested_checks JSON, checks_answered BOOLEAN DEFAULT 0 NOT NULL, prompt_version INTEGER DEFAULT '1' NOT NULL, instructions TEXT, default_template VARCHAR, checks_changed_at DATETIME, tags JSON DEFAULT '[]' NOT NULL, model VARCHAR, autoland JSON DEFAULT '{}' NOT NULL, forge_id VARCHAR, repository VARCHAR, trusted_commit VARCHAR, judged_commit VARCHAR, trust_hold TEXT, forge_hold TEXT, tell_claims BOOLEAN DEFAULT 1 NOT NULL, claim_label VARCHAR DEFAULT 'agent-working', ci_rounds INTEGER DEFAULT '0' NOT NULL, review_rounds INTEGER DEFAULT '5' NOT NULL, merge_style VARCHAR DEFAULT 'merge' NOT NULL, organisation_id VARCHAR DEFAULT 'org_000000000000000000000000' NOT NULL, approve_start BOOLEAN DEFAULT 0 NOT NULL, approve_merge INTEGER DEFAULT '0' NOT NULL, approval_days INTEGER DEFAULT '7' NOT NULL, pr_sign_in VARCHAR, pr_login VARCHAR, allowed_agents JSON DEFAULT '[]' NOT NULL, agent_token BOOLEAN DEFAULT 0 NOT NULL, 
 	PRIMARY KEY (id), 
 	CONSTRAINT project_state CHECK (state IN ('cloning', 'ready', 'broken')), 
 	CONSTRAINT project_budget CHECK (budget_seconds >= 1), 
@@ -558,6 +558,17 @@ CREATE TABLE run_prompt (
 	at DATETIME NOT NULL, 
 	PRIMARY KEY (run_id, n), 
 	CONSTRAINT prompt_of_run FOREIGN KEY(run_id) REFERENCES runs (id)
+);
+CREATE TABLE run_token (
+	run_id VARCHAR NOT NULL, 
+	project_id VARCHAR NOT NULL, 
+	issue INTEGER NOT NULL, 
+	token_hash VARCHAR NOT NULL, 
+	sealed TEXT NOT NULL, 
+	comments INTEGER NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	PRIMARY KEY (run_id), 
+	UNIQUE (token_hash)
 );
 CREATE TABLE runs (
 	id VARCHAR NOT NULL, 

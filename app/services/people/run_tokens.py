@@ -1,0 +1,134 @@
+"""Tokens of runs: an agent reads its run's own issue with one, and comments on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Lock
+
+import structlog
+
+from app.domain.lifecycle import LIVE
+from app.domain.people.roles import Role, Scope
+from app.domain.sandbox.levels import NetworkRule, SandboxLevel, read_level
+from app.domain.secret_masks import Secret
+from app.domain.words import Status
+from app.errors import Invalid
+from app.records.database.database import DatabaseSilent
+from app.records.feed import FeedBroke, Numbered, RunTokensChanged
+from app.records.people.run_token_ledger import RunTokenLedger
+from app.records.tables import Project, Run
+from app.services.context import Context
+from app.services.people.accounts import TOKEN_BEGINNING, hash_of
+from app.services.people.visitor import OwnIssue, Visitor
+from app.services.system.secret_key import SecretKey
+from app.services.system.token_file import new_secret
+
+log = structlog.get_logger()
+# agents are at work in these; a token is refused as soon as its run has another status
+AT_WORK = LIVE - {Status.DELIVERING}
+# the part of a run's id that screens show
+_SEEN = 6
+
+
+def name_of(run_id: str) -> str:
+    """Return how a run is called in the audit."""
+    return f"run {run_id[-_SEEN:]}"
+
+
+class RunTokens:
+    """Makes the tokens of runs, admits who has one, and masks them.
+
+    A look at the run's row admits each call anew, so that nothing has to end a token.
+    """
+
+    def __init__(self, context: Context, entropy: Callable[[int], bytes]) -> None:
+        self._ledger = RunTokenLedger(context.ledgers.runs)
+        self._key = SecretKey(context)
+        self._entropy = entropy
+        self._settings = context.settings
+        self._workers = context.workers
+        self._lock = Lock()
+        self._texts: dict[str, str] = {}
+        context.feed.subscribe(self._on_change, (RunTokensChanged, FeedBroke))
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return the tokens to mask: of runs that go on, or left work."""
+        return tuple(Secret("the token of a run", text) for text in self._texts.values())
+
+    def load(self) -> None:
+        """Read the tokens to mask anew; keep them if the database is silent."""
+        before = self._texts
+        try:
+            rows = self._ledger.all()
+        except DatabaseSilent:
+            return
+        found: dict[str, str] = {}
+        for row in rows:
+            try:
+                found[row.run_id] = self._key.unseal(row.sealed)
+            except Invalid as problem:
+                log.warning("run_token_not_opened", run_id=row.run_id, because=str(problem))
+        with self._lock:
+            made = {one: text for one, text in self._texts.items() if one not in before}
+            self._texts = found | made
+
+    def take(self, run: Run, project: Project, now: datetime) -> str | None:
+        """Return the token for a run's agent that is started now, None if it gets none.
+
+        Each start of a run, a follow-up too, gets the same. Raises DatabaseSilent, Invalid.
+        """
+        if run.issue is None or not is_given(project):
+            return None
+        if run.status != Status.STARTING and (known := self._ledger.of_run(run.id)) is not None:
+            return self._key.unseal(known.sealed)
+        text = f"{TOKEN_BEGINNING}{new_secret(self._entropy)}"
+        self._ledger.keep(run, run.issue, hash_of(text), self._key.sealer(text), now)
+        self._ledger.forget_settled()
+        # masked before any process has it
+        with self._lock:
+            self._texts = {**self._texts, run.id: text}
+        return text
+
+    def holder(self, bearer: str, now: datetime) -> Visitor | None:
+        """Return the run whose token this is, None if it is none or its run is over."""
+        held = self._ledger.held(hash_of(bearer))
+        if held is None:
+            return None
+        run, project, issue = held.run, held.project, held.token.issue
+        is_at_work = run.status in AT_WORK and now < self._last_moment(run)
+        if not is_at_work or run.issue != issue or not is_given(project):
+            return None
+        return Visitor(
+            person_id="",
+            name=f"agent of {name_of(run.id)}",
+            csrf=None,
+            organisation_id=project.organisation_id,
+            role=Role.VIEWER,
+            project_roles={project.id: Role.USER},
+            scopes=frozenset({Scope.READ, Scope.REVIEW}),
+            projects=frozenset({project.id}),
+            token=name_of(run.id),
+            own_issue=OwnIssue(run.id, project.id, issue),
+        )
+
+    def _last_moment(self, run: Run) -> datetime:
+        """Return when the agent is ended at the latest, with its grace."""
+        began = run.started_at or run.taken_at or run.created_at
+        seconds = run.budget_seconds + self._settings.launch_seconds
+        deadline = run.deadline or began + timedelta(seconds=seconds)
+        return deadline + timedelta(seconds=self._settings.kill_grace_seconds)
+
+    def _on_change(self, _: Numbered) -> None:
+        # the feed is held while it calls its listeners
+        self._workers.submit(self.load)
+
+
+def is_given(project: Project) -> bool:
+    """Return True if agents of a project get tokens: it says so, and they can reach this server."""
+    try:
+        is_sandboxed = read_level(project.sandbox) is SandboxLevel.SANDBOXED
+    except ValueError:
+        return False
+    reaches = not is_sandboxed or project.network == NetworkRule.ALL
+    return project.agent_token and project.forge_id is None and reaches
