@@ -188,8 +188,8 @@ class LaunchSpecs:
         env = _environment(self._agents.environment(run.agent, policy.level), private_home)
         facts = _facts(run, project, base)
         readable = [self._mirrors.objects(repository_of(project))]
-        if lends and (token := self._take_token(run, project)) is not None:
-            facts |= {"TOKEN": token, "URL": self._terms.address, "PROJECT_ID": run.project_id}
+        if lends and project.agent_token:
+            facts |= self._token_facts(run, project)
         if lends and opens_itself(run, project):
             lent = self._lend(project, private_home)
             env |= lent.environment
@@ -244,6 +244,13 @@ class LaunchSpecs:
             return self._homes.prepare(run.project_id, run.agent, programs, policy.toolchains)
         except PrivateHomeUnavailable as problem:
             raise NotLaunched(str(problem)) from problem
+
+    def _token_facts(self, run: Run, project: Project) -> dict[str, str]:
+        """Return what an agent needs to comment on its run's issue, if it may."""
+        token = self._take_token(run, project)
+        if token is None:
+            return {}
+        return {"TOKEN": token, "URL": self._terms.address, "PROJECT_ID": run.project_id}
 
     def _lend(self, project: Project, private_home: PrivateHome | None) -> LentSignIn:
         """Return the sign-in with which an agent opens its pull request. Raises NotLaunched."""

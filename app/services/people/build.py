@@ -51,7 +51,6 @@ def build(context: Context, system: SystemServices) -> PeopleServices:
         of_runs=of_runs.holder,
     )
     context.adapters.secrets.add(accounts.secrets)
-    context.adapters.secrets.add(of_runs.secrets)
     directory = Directory(people, feed)
     key = SecretKey(context)
     return PeopleServices(

@@ -49,12 +49,12 @@ class RunTokens:
         self._settings = context.settings
         self._workers = context.workers
         self._lock = Lock()
+        # by run id, the tokens to mask: of runs that go on, or left work
         self._texts: dict[str, str] = {}
+        # changed in one step, and copied by a builtin: every accept asks for it
+        self._masked: list[Secret] = []
+        context.adapters.secrets.add(self._masked.copy)
         context.feed.subscribe(self._on_change, (RunTokensChanged, FeedBroke))
-
-    def secrets(self) -> tuple[Secret, ...]:
-        """Return the tokens to mask: of runs that go on, or left work."""
-        return tuple(Secret("the token of a run", text) for text in self._texts.values())
 
     def load(self) -> None:
         """Read the tokens to mask anew; keep them if the database is silent."""
@@ -71,7 +71,7 @@ class RunTokens:
                 log.warning("run_token_not_opened", run_id=row.run_id, because=str(problem))
         with self._lock:
             made = {one: text for one, text in self._texts.items() if one not in before}
-            self._texts = found | made
+            self._set(found | made)
 
     def take(self, run: Run, project: Project, now: datetime) -> str | None:
         """Return the token for a run's agent that is started now, None if it gets none.
@@ -87,8 +87,12 @@ class RunTokens:
         self._ledger.forget_settled()
         # masked before any process has it
         with self._lock:
-            self._texts = {**self._texts, run.id: text}
+            self._set({**self._texts, run.id: text})
         return text
+
+    def _set(self, texts: dict[str, str]) -> None:
+        self._texts = texts
+        self._masked[:] = [Secret("the token of a run", one) for one in texts.values()]
 
     def holder(self, bearer: str, now: datetime) -> Visitor | None:
         """Return the run whose token this is, None if it is none or its run is over."""

@@ -170,7 +170,7 @@ class Prompts:
             guide=self._guide(project, brief.base),
             instructions=project.instructions or "",
             opens_with=_tool_of(project, brief),
-            may_comment=issue is not None and is_given(project),
+            may_comment=issue is not None and project.agent_token and is_given(project),
         )
         if issue is None:
             return informed
