@@ -14,6 +14,8 @@ from app.adapters.supervisor.kernel import die_with
 _OOM_SCORE = b"800"
 _SCORE_FILE = "/proc/self/oom_score_adj"
 _own_score = -1
+# the token that is handed to an agent, and to nothing that the repository starts before it
+AGENTS_OWN = "RUNYARD_TOKEN"
 _IGNORED_HERE = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT)
 
 
@@ -29,6 +31,14 @@ class NotSpawned(Exception):
         self.stage = stage
         self.errno = errno
         self.words = words
+
+
+def environment_of(given: Mapping[str, str], until: str, *, is_agent: bool) -> dict[str, str]:
+    """Return the environment of the agent, or that of the setup command before it."""
+    env = {**given, "RUNYARD_DEADLINE": until}
+    if not is_agent:
+        env.pop(AGENTS_OWN, None)
+    return env
 
 
 def spawn(

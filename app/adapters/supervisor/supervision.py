@@ -31,7 +31,7 @@ from app.adapters.supervisor.kernel import (
 )
 from app.adapters.supervisor.limits import Limits
 from app.adapters.supervisor.output import CappedLog
-from app.adapters.supervisor.spawn import NotSpawned, spawn
+from app.adapters.supervisor.spawn import NotSpawned, environment_of, spawn
 from app.domain.formatting import room_missing
 from app.domain.secret_masks import Secret, SecretMask
 
@@ -225,7 +225,7 @@ class Supervision:
 
     def _start(self, argv: list[str], seconds: float, reads: str | None = None) -> None:
         until = record_files.timestamp(seconds)
-        env = {**self._order["env"], "RUNYARD_DEADLINE": until}
+        env = environment_of(self._order["env"], until, is_agent=self._is_agent_begun)
         workdir = self._order["workdir"]
         self._memory_kills = memory.count_kills()
         try:

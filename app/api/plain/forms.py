@@ -258,7 +258,8 @@ class _Forms:
         window = self._services.listing.window(
             visitor_of(request).person_id, self._services.clock()
         )
-        free = window.free_at
+        # with a limit of 0, nothing that leaves the window makes room
+        free = (window.free_at or window.reset_at) if window.limit else None
         return f" Retry after {free.astimezone(UTC):%H:%M:%S} UTC." if free else ""
 
     def _fresh_card(self, request: Request, project_id: str) -> str:

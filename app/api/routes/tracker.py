@@ -113,16 +113,22 @@ def _comment_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["issues"])
 
     @router.get("/projects/{project_id}/issues/{number}/comments")
-    def list_them(project_id: str, number: Numbered) -> Comments:
+    def list_them(project_id: str, number: Numbered, request: Request) -> Comments:
         """Comments on an issue, oldest first."""
-        said = services.issues.comments(project_id, number)
+        own, said = visitor_of(request).own_issue, services.issues.comments(project_id, number)
+        if own is not None:
+            # what another run's agent wrote is no person's word
+            said = [one for one in said if one.run_id in (None, own.run_id)]
         return Comments(items=[CommentOut.model_validate(one) for one in said])
 
     @router.post("/projects/{project_id}/issues/{number}/comments", status_code=201)
     def write(project_id: str, number: Numbered, body: NewComment, request: Request) -> CommentOut:
         """Comment on an issue, open or closed."""
         visitor, now = visitor_of(request), services.clock()
-        run = visitor.own_issue.run_id if visitor.own_issue else None
+        run = None
+        if visitor.own_issue is not None:
+            services.run_tokens.must_hold(visitor.own_issue, now)
+            run = visitor.own_issue.run_id
         said = services.issues.comment(project_id, number, visitor.name, body.body, now, run_id=run)
         return CommentOut.model_validate(said)
 

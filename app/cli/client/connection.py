@@ -308,19 +308,24 @@ def find_run(server: Server, typed: str) -> str:
 
 
 def find_project(server: Server, typed: str) -> dict[str, Any]:
-    """Return the project with this id or exact name. Raises Refused.
-
-    Inside a run its own is known: a run's token lists none.
-    """
-    own = os.environ.get("RUNYARD_PROJECT_ID")
-    if own and typed in (own, os.environ.get("RUNYARD_PROJECT")):
-        return {"id": own, "name": os.environ.get("RUNYARD_PROJECT")}
+    """Return the project with this id or exact name. Raises Refused."""
     projects = server.ask(calls.projects())["items"]
     for field in ("id", "name"):
         for project in projects:
             if project.get(field) == typed:
                 return project
     raise Refused(f"There is no project {typed}. {_instead(typed, projects)}")
+
+
+def find_project_id(server: Server, typed: str) -> str:
+    """Return the id of a project. Raises Refused.
+
+    Inside a run, its own is known: the token of a run lists no projects.
+    """
+    own, url = os.environ.get("RUNYARD_PROJECT_ID"), os.environ.get("RUNYARD_URL")
+    if own and server.url == url and typed in (own, os.environ.get("RUNYARD_PROJECT")):
+        return own
+    return str(find_project(server, typed)["id"])
 
 
 def only_project(server: Server) -> dict[str, Any]:

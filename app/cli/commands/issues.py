@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.api.client import tracker_calls
-from app.cli.client.connection import Misused, connect, find_project
+from app.cli.client.connection import Misused, connect, find_project_id
 from app.cli.commands.trust import approve_issue
 from app.cli.output.options import DataDir, Json, ProjectName, example, group
 from app.cli.output.terminal import Painted, Piece, err, out, print_json
@@ -67,7 +67,7 @@ def list_issues(
 ) -> None:
     """List a project's issues, lowest number first."""
     server = connect(data_dir)
-    answer = server.ask(tracker_calls.issues(find_project(server, project)["id"]))
+    answer = server.ask(tracker_calls.issues(find_project_id(server, project)))
     if json_only:
         print_json(answer)
         return
@@ -97,7 +97,7 @@ def add_issue(
     server = connect(data_dir)
     labels = list(dict.fromkeys([*(label or []), *([READY_LABEL] if ready else [])]))
     text = _given(body)
-    project_id = find_project(server, project)["id"]
+    project_id = find_project_id(server, project)
     new: dict[str, Any] = {"title": title, "body": text, "labels": labels}
     new |= {"priority": priority} if priority else {}
     new |= {"blocked_by": blocked_by} if blocked_by else {}
@@ -113,7 +113,7 @@ def show_issue(
 ) -> None:
     """Show an issue and its comments."""
     server = connect(data_dir)
-    project_id = find_project(server, project)["id"]
+    project_id = find_project_id(server, project)
     issue = server.ask(tracker_calls.issue(project_id, number))
     if json_only:
         print_json(issue)
@@ -133,7 +133,8 @@ def show_issue(
     _print_text(issue["body"])
     for comment in said:
         out().print("")
-        out().print(f"{comment['author']}, {comment['created_at']}:")
+        by = f"{comment['author']} (agent)" if comment.get("run_id") else comment["author"]
+        out().print(f"{by}, {comment['created_at']}:")
         _print_text(comment["body"])
 
 
@@ -166,7 +167,7 @@ def edit_issue(
         options = "--title, --body, --label, --unlabel, --ready, --priority, --blocked-by"
         raise Misused(f"Say what to change: {options}.")
     server = connect(data_dir)
-    project_id = find_project(server, project)["id"]
+    project_id = find_project_id(server, project)
     given["body"] = None if body is None else _given(body)
     change: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if any(one is not None for one in sets):
@@ -196,7 +197,7 @@ def move_issue(
         raise Misused("Name one issue, with --before or --after.")
     place = {"after": after} if before is None else {"before": before}
     server = connect(data_dir)
-    project_id = find_project(server, project)["id"]
+    project_id = find_project_id(server, project)
     changed = server.ask(tracker_calls.change_issue(project_id, number, **place))
     _print_changed(changed, json_only=json_only)
 
@@ -229,7 +230,7 @@ def comment_on_issue(
 ) -> None:
     """Comment on an issue."""
     server = connect(data_dir)
-    project_id = find_project(server, project)["id"]
+    project_id = find_project_id(server, project)
     said = server.ask(tracker_calls.comment(project_id, number, _given(text)))
     if json_only:
         print_json(said)
@@ -239,7 +240,7 @@ def comment_on_issue(
 
 def _turn(project: str, number: int, state: str, data_dir: Path | None, *, json_only: bool) -> None:
     server = connect(data_dir)
-    project_id = find_project(server, project)["id"]
+    project_id = find_project_id(server, project)
     changed = server.ask(tracker_calls.change_issue(project_id, number, state=state))
     _print_changed(changed, json_only=json_only)
 

@@ -155,12 +155,13 @@ def opening_text(brief: Brief) -> str:
 
 def commenting_text(brief: Brief) -> str:
     """Return how an agent comments on its own issue."""
-    place = f"$RUNYARD_URL/api/v1/projects/$RUNYARD_PROJECT_ID/issues/{brief.issue}/comments"
+    place = f"$RUNYARD_URL/api/v1/projects/$RUNYARD_PROJECT_ID/issues/{brief.issue}"
     return (
-        f"You may read and comment on issue #{brief.issue} while you work: GET and POST {place}, "
-        'with the bearer $RUNYARD_TOKEN and a JSON body {"body": "…"}; where the program runyard '
-        f'is installed, `runyard issues comment {brief.issue} -p "$RUNYARD_PROJECT" TEXT`. '
-        "Do not wait for an answer."
+        f"While you work you may read issue #{brief.issue} (GET {place}), read its comments "
+        f"(GET {place}/comments) and comment on it (POST there, with the JSON "
+        '{"body": "…"}). Send the header `Authorization: Bearer $RUNYARD_TOKEN`. Where the program '
+        f'runyard is installed: `runyard issues comment {brief.issue} -p "$RUNYARD_PROJECT" TEXT`. '
+        "Nobody answers while you work."
     )
 
 

@@ -9,9 +9,10 @@ from nicegui import background_tasks, ui
 from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import CommentOut
 from app.pages.components.buttons import button
+from app.pages.components.chips import pill_html
 from app.pages.components.countdown import ago_html
 from app.pages.components.fields import area_field
-from app.pages.components.markup import clean, format_markdown, plain_html
+from app.pages.components.markup import clean, format_markdown, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
 
@@ -65,7 +66,11 @@ class IssueComments:
     def _draw_one(self, comment: CommentOut) -> ui.element:
         with ui.element("div").classes("said") as row:
             when = ago_html(comment.created_at, self._session.now())
-            head = f'<b>{plain_html(comment.author)}</b> <span class="sub">{when}</span>'
+            by = f"<b>{plain_html(comment.author)}</b>"
+            if comment.run_id is not None:
+                run = f"/runs/{text(comment.run_id)}"
+                by = f'<a href="{run}">{by}</a> {pill_html("agent", "idle")}'
+            head = f'{by} <span class="sub">{when}</span>'
             ui.html(head, sanitize=clean).classes("line")
             words = ui.html("", sanitize=clean)
         background_tasks.create(self._format(words, comment.body), name="format a comment")

@@ -19,6 +19,7 @@ from app.domain.sandbox.network_rules import NetworkRules, WrongHost
 from app.domain.sandbox.registries import registries_of
 from app.domain.tracker.agent_requests import OPENS
 from app.domain.words import READY_LABEL, Delivers, Trigger
+from app.errors import Invalid
 from app.records.tables import Project, Run
 from app.services.context import Context, repository_of
 from app.services.lifecycle.agent_openings import AgentOpenings
@@ -247,7 +248,10 @@ class LaunchSpecs:
 
     def _token_facts(self, run: Run, project: Project) -> dict[str, str]:
         """Return what an agent needs to comment on its run's issue, if it may."""
-        token = self._take_token(run, project)
+        try:
+            token = self._take_token(run, project)
+        except Invalid as problem:
+            raise NotLaunched(f"its agent was to get a token: {problem}") from problem
         if token is None:
             return {}
         return {"TOKEN": token, "URL": self._terms.address, "PROJECT_ID": run.project_id}

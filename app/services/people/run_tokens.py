@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
 
 import structlog
 
-from app.domain.lifecycle import LIVE
 from app.domain.people.roles import Role, Scope
 from app.domain.sandbox.levels import NetworkRule, SandboxLevel, read_level
 from app.domain.secret_masks import Secret
 from app.domain.words import Status
-from app.errors import Invalid
+from app.errors import Invalid, NotSignedIn
 from app.records.database.database import DatabaseSilent
 from app.records.feed import FeedBroke, Numbered, RunTokensChanged
-from app.records.people.run_token_ledger import RunTokenLedger
+from app.records.people.run_token_ledger import Held, RunTokenLedger
 from app.records.tables import Project, Run
 from app.services.context import Context
 from app.services.people.accounts import TOKEN_BEGINNING, hash_of
@@ -26,7 +26,7 @@ from app.services.system.token_file import new_secret
 
 log = structlog.get_logger()
 # agents are at work in these; a token is refused as soon as its run has another status
-AT_WORK = LIVE - {Status.DELIVERING}
+AT_WORK = frozenset({Status.STARTING, Status.RUNNING})
 # the part of a run's id that screens show
 _SEEN = 6
 
@@ -70,7 +70,8 @@ class RunTokens:
             except Invalid as problem:
                 log.warning("run_token_not_opened", run_id=row.run_id, because=str(problem))
         with self._lock:
-            made = {one: text for one, text in self._texts.items() if one not in before}
+            # a launch meanwhile may have made one, or replaced one
+            made = {one: text for one, text in self._texts.items() if before.get(one) != text}
             self._set(found | made)
 
     def take(self, run: Run, project: Project, now: datetime) -> str | None:
@@ -84,10 +85,12 @@ class RunTokens:
             return self._key.unseal(known.sealed)
         text = f"{TOKEN_BEGINNING}{new_secret(self._entropy)}"
         self._ledger.keep(run, run.issue, hash_of(text), self._key.sealer(text), now)
-        self._ledger.forget_settled()
         # masked before any process has it
         with self._lock:
             self._set({**self._texts, run.id: text})
+        # those of ended runs wait for the next launch if the database is silent
+        with suppress(DatabaseSilent):
+            self._ledger.forget_settled()
         return text
 
     def _set(self, texts: dict[str, str]) -> None:
@@ -95,8 +98,17 @@ class RunTokens:
         self._masked[:] = [Secret("the token of a run", one) for one in texts.values()]
 
     def holder(self, bearer: str, now: datetime) -> Visitor | None:
-        """Return the run whose token this is, None if it is none or its run is over."""
-        held = self._ledger.held(hash_of(bearer))
+        """Return the run whose token this is, None if it is none or its agent is not at work."""
+        return self._admitted(self._ledger.held(hash_of(bearer)), now)
+
+    def must_hold(self, own: OwnIssue, now: datetime) -> None:
+        """Raise NotSignedIn if the token ended while the body of its call was on the way."""
+        token = self._ledger.of_run(own.run_id)
+        held = self._ledger.held(token.token_hash) if token else None
+        if self._admitted(held, now) is None:
+            raise NotSignedIn
+
+    def _admitted(self, held: Held | None, now: datetime) -> Visitor | None:
         if held is None:
             return None
         run, project, issue = held.run, held.project, held.token.issue

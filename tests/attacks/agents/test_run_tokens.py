@@ -9,8 +9,10 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -43,7 +45,8 @@ def call(way, method, path, body=None):
         return json.loads(refused.read())
 issue = call("reads its issue", "GET", own)
 call("comments", "POST", own + "/comments", {"body": "I am " + token})
-call("reads comments", "GET", own + "/comments")
+said = call("reads comments", "GET", own + "/comments")["items"]
+say("hears other agents", any(one["run_id"] != os.environ["RUNYARD_RUN_ID"] for one in said))
 say("why not", call("reads another", "GET", own + "9")["detail"])
 call("changes its issue", "PATCH", own, {"state": "closed"})
 call("lists issues", "GET", "/projects/" + project + "/issues")
@@ -125,6 +128,7 @@ def test_an_agent_reads_and_comments_on_its_own_issue_and_nothing_else(shop: Wor
         "reads its issue": 200,
         "comments": 201,
         "reads comments": 200,
+        "hears other agents": False,
         "reads another": 403,
         "why not": "A run's token reads the run's own issue and comments on it, "
         "and does nothing else.",
@@ -154,7 +158,10 @@ def test_an_agent_reads_and_comments_on_its_own_issue_and_nothing_else(shop: Wor
         (None, None, "token", name)
     ] * 2
     assert shop.api.get("/tokens").json()["items"] == []
-    # nothing that an agent says is told to the next one as people's words
+    # nothing that an agent says is told to the next one, in its prompt or when it asks
+    again = shop.api.post(f"/runs/{run['id']}/retry", json={}).raise_for_status().json()
+    shop.ended(again["id"])
+    assert _tried(shop, again["id"])["hears other agents"] is False
     told = shop.api.post("/runs/preview", json={"project_id": project, "issue": issue}).json()
     assert "by hand" not in json.dumps(told)
 
@@ -227,3 +234,36 @@ def test_an_agent_without_the_setting_or_without_network_has_no_token(
     project = shop.add_project(f"plain-{len(settings)}", agent_command=_command(shop), **given)
     run = shop.ended(shop.start(project, "", issue=shop.issue(project))["id"])
     assert _tried(shop, run["id"]) == {"has": []}
+
+
+def test_the_setup_command_runs_without_the_token_of_the_agent(shop: Workshop) -> None:
+    look = ["/bin/sh", "-c", "echo setup has ${RUNYARD_TOKEN:-nothing}"]
+    project = shop.add_project(
+        "sets-up", agent_command=_command(shop), setup_command=look, agent_token=True
+    )
+    run = shop.ended(shop.start(project, "", issue=shop.issue(project))["id"])
+    assert "setup has nothing" in shop.api.get(f"/runs/{run['id']}/log").text
+    assert _tried(shop, run["id"])["comments"] == 201
+
+
+def test_a_call_that_was_begun_before_the_end_is_refused_after_it(shop: Workshop) -> None:
+    project = shop.add_project("held", agent_command=_command(shop), agent_token=True)
+    issue = shop.issue(project, body="please wait")
+    run = shop.start(project, "", issue=issue)
+    shop.live(run["id"])
+    place = f"/projects/{project}/issues/{issue}/comments"
+    shop.wait(place, lambda said: any(one["body"] == "by hand" for one in said["items"]))
+    token, body = _token_of_live(run["id"], shop), b'{"body": "too late"}'
+    parts = urlsplit(shop.server.url)
+    call = HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+    call.putrequest("POST", f"/api/v1{place}")
+    call.putheader("Authorization", f"Bearer {token}")
+    call.putheader("Content-Type", "application/json")
+    call.putheader("Content-Length", str(len(body)))
+    call.endheaders()
+    shop.stop(run["id"])
+    shop.ended(run["id"])
+    call.send(body)
+    assert call.getresponse().status == 401
+    call.close()
+    assert "too late" not in [one["body"] for one in _comments(shop, project, issue)]
