@@ -112,7 +112,7 @@ def _text_routes(services: Services) -> APIRouter:
 def _comment_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["issues"])
 
-    @router.get("/projects/{project_id}/issues/{number}/comments")
+    @router.get("/projects/{project_id}/issues/{number}/comments", response_model_exclude_none=True)
     def list_them(project_id: str, number: Numbered, request: Request) -> Comments:
         """Comments on an issue, oldest first."""
         own, said = visitor_of(request).own_issue, services.issues.comments(project_id, number)
@@ -121,7 +121,11 @@ def _comment_routes(services: Services) -> APIRouter:
             said = [one for one in said if one.run_id in (None, own.run_id)]
         return Comments(items=[CommentOut.model_validate(one) for one in said])
 
-    @router.post("/projects/{project_id}/issues/{number}/comments", status_code=201)
+    @router.post(
+        "/projects/{project_id}/issues/{number}/comments",
+        status_code=201,
+        response_model_exclude_none=True,
+    )
     def write(project_id: str, number: Numbered, body: NewComment, request: Request) -> CommentOut:
         """Comment on an issue, open or closed."""
         visitor, now = visitor_of(request), services.clock()

@@ -192,7 +192,7 @@ class CommentOut(Answer):
     id: int
     author: str
     run_id: str | None = Field(
-        default=None, description="The run whose agent wrote it, null for a person's."
+        default=None, description="The run whose agent wrote it; missing for a person's."
     )
     body: str
     created_at: Moment

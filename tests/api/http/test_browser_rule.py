@@ -30,6 +30,7 @@ CHANGE = "/projects/{id}/changes/7"
 SETTINGS = "/projects/{id}?tab=settings"
 VALUES: dict[str, Any] = {
     "agent": "script",
+    "agent_token": True,
     "allowed_agents": ["script"],
     "agent_command": ["/bin/true", "{prompt_file}"],
     "setup_command": ["/bin/true"],

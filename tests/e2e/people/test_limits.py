@@ -47,7 +47,7 @@ def test_a_limit_of_a_person_holds_for_them_and_shows_on_the_admins_quota_page(
     signed_in.goto(f"{server.url}/quota")
     hers = signed_in.get_by_test_id("quota-person").filter(has_text="Cara <i>C</i>")
     expect(hers).to_contain_text("2 / 2")
-    expect(hers).to_contain_text("person")
+    expect(hers).to_contain_text("Person")
     assert barriers(signed_in) == []
 
 
