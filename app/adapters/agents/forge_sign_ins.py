@@ -21,11 +21,11 @@ from app.adapters.sandbox import home_files
 from app.adapters.sandbox.layout import home_of
 from app.domain.json.objects import is_array, is_object
 from app.domain.secret_masks import Secret
+from app.domain.tracker.agent_requests import TOOLS
 from app.domain.tracker.forges import ForgeKind, clean_address
 from app.services.ports.homes import ForgePlace, LentSignIn, SignInUnusable
 
 MAX_BYTES = 256 * 1024
-TOOLS = {ForgeKind.GITHUB: "gh", ForgeKind.FORGEJO: "tea", ForgeKind.GITEA: "tea"}
 _FILES = {"gh": "hosts.yml", "tea": "config.yml"}
 _TOKEN = "token"  # noqa: S105 (the name of a file)
 _ANSWER = "git-credential"
@@ -74,7 +74,7 @@ class ForgeSignIns:
         except OSError as problem:
             raise SignInUnusable(f"It could not be copied: {problem.strerror}.") from problem
         self._read_at = -_SECRETS_SECONDS
-        return LentSignIn(place, tool, _environment(place, tool, at))
+        return LentSignIn(place, _environment(place, tool, at))
 
     def is_told(self, at: ForgePlace) -> bool:
         """Return True if a variable tells the tool of this forge where to look."""

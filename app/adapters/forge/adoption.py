@@ -10,8 +10,11 @@ from typing import Protocol
 
 from app.adapters.forge.gitea_rows import DRAFT, Row, login_of, number_of, part_of, text_of
 from app.domain.tracker.agent_requests import OpenedRequest
-from app.domain.tracker.forges import mark_of, runs_marked
+from app.domain.tracker.forges import mark_of
 from app.services.ports import ChangeOrder, Delivery, DiffStat, ForgeSilent, Repository
+
+# said on a request that is closed because its branch has another
+TWICE = "Opened twice by accident: #{number} is the one."
 
 
 class Requests(Protocol):
@@ -50,7 +53,6 @@ def opened_of(row: Row, state: str) -> OpenedRequest:
         author=login_of(row),
         head_sha=text_of(part_of(row, "head"), "sha"),
         is_draft=bool(row.get("draft") or DRAFT.match(text_of(row, "title"))),
-        runs=runs_marked(text_of(row, "body")),
     )
 
 
@@ -60,23 +62,25 @@ def adopt(
     order: ChangeOrder,
     delivery_of: Callable[[Row, ChangeOrder], Delivery],
 ) -> Delivery:
-    """Give the request of an order its run's mark, and close its doubles. Raises ForgeSilent.
+    """Give the request of an order its run's text and mark, and close its doubles.
 
-    Safe to repeat. One that has ended meanwhile is returned as it is.
+    Safe to repeat. One that was merged meanwhile is returned as it is. Raises ForgeSilent, also for
+    one that was closed meanwhile: the next look judges anew.
     """
-    number = order.adopts or 0
-    row = forge.one(repo, f"/pulls/{number}")
-    if row is None:
-        raise ForgeSilent(f"pull request #{number} is gone")
-    is_marked = order.run_id in runs_marked(text_of(row, "body"))
+    number, text = order.adopts or 0, f"{order.body}\n\n{mark_of(order.run_id)}"
     updated = forge.update_change(
         repo,
         number,
         head_sha=order.head_sha,
         stat=order.stat,
         draft=order.draft,
-        note="" if is_marked else f"{order.body}\n\n{mark_of(order.run_id)}",
+        note=text,
     )
+    if updated is None:
+        row = forge.one(repo, f"/pulls/{number}")
+        updated = None if row is None else delivery_of(row, order)
+        if updated is None or updated.state != "merged":
+            raise ForgeSilent(f"pull request #{number} was closed meanwhile")
     for double in order.doubles:
-        forge.close(repo, double, f"Opened twice by accident: #{number} is the one.")
-    return updated or replace(delivery_of(row, order), kind="pull_request")
+        forge.close(repo, double, TWICE.format(number=number))
+    return replace(updated, kind="pull_request")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from app.adapters.forge.adoption import adopt, opened_of
+from app.adapters.forge.adoption import TWICE, adopt, opened_of
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_reader import GiteaReader
 from app.adapters.forge.gitea_rows import (
@@ -82,13 +82,22 @@ class GiteaRequests(GiteaReader):
         return delivery_of_row(best)
 
     def opened_on(self, repo: Repository, branch: str, *, since: datetime) -> list[OpenedRequest]:
-        """Return the open pull requests of a branch, and those that ended at `since` or later."""
+        """Return the open pull requests of a branch, and those opened at `since` or later."""
+        rows = self._on(repo, branch, since)
+        # an older one may have been commented on since it ended
+        fresh = (
+            row for row in rows if ending_of(row) == "open" or made_at(row) >= self._cut(since)
+        )
+        return [opened_of(row, ending_of(row)) for row in fresh]
+
+    def _on(self, repo: Repository, branch: str, since: datetime | None) -> list[Row]:
+        """Return the open pull requests of a branch, and those touched since, by number."""
         found: dict[int, Row] = {}
-        for row in (*self.pulls(repo, state="open"), *self._recent(repo, since)):
-            found.setdefault(number_of(row), row)
-        return [
-            opened_of(row, ending_of(row)) for row in found.values() if branch_of(row) == branch
-        ]
+        recent = () if since is None else self._recent(repo, since)
+        for row in (*self.pulls(repo, state="open"), *recent):
+            if branch_of(row) == branch:
+                found.setdefault(number_of(row), row)
+        return sorted(found.values(), key=number_of)
 
     def change(self, repo: Repository, number: int) -> Change | None:
         """Return one pull request, or None."""
@@ -130,19 +139,12 @@ class GiteaRequests(GiteaReader):
         The run's own come first: a merged one, then the lowest open one. Without any it is another
         open one of the branch.
         """
-        is_open: list[Row] = [
-            row for row in self.pulls(repo, state="open") if branch_of(row) == order.branch
-        ]
-        found = {number_of(row): row for row in is_open}
         # after a lost answer it may have been merged or closed before anybody looked
-        for row in self._recent(repo, order.since) if order.since else ():
-            if branch_of(row) == order.branch:
-                found.setdefault(number_of(row), row)
-        rows = sorted(found.values(), key=number_of)
+        rows = self._on(repo, order.branch, order.since)
         own = [row for row in rows if order.run_id in runs_marked(text_of(row, "body"))]
         if own:
             return sorted(own, key=lambda row: _KEPT_FIRST.index(ending_of(row)))
-        return sorted(is_open, key=number_of)[:1]
+        return [row for row in rows if ending_of(row) == "open"][:1]
 
     def _recent(self, repo: Repository, since: datetime) -> Iterator[Row]:
         """Yield the requests that were touched since a moment, open or not."""
@@ -171,8 +173,7 @@ class GiteaRequests(GiteaReader):
             raise ForgeSilent(f"the pull request was refused: {said_by(answer)}")
 
     def _close_double(self, repo: Repository, row: Row, kept: Row) -> None:
-        words = f"Opened twice by accident: #{number_of(kept)} is the one."
-        self._say_once(repo, number_of(row), words)
+        self._say_once(repo, number_of(row), TWICE.format(number=number_of(kept)))
         self.client.send("PATCH", f"{path_of(repo)}/pulls/{number_of(row)}", {"state": "closed"})
 
     def _say_once(self, repo: Repository, number: int, words: str) -> None:

@@ -143,7 +143,7 @@ class ForgeRegistry:
 
     def place_of(self, project: ProjectRow) -> ForgePlace | None:
         """Return where a project's repository is, None for one of the built-in tracker."""
-        row = next((one for one in self.rows() if one.id == project.forge_id), None)
+        row = self._find(project.forge_id)
         if row is None or not project.repository:
             return None
         return ForgePlace(row.kind, row.url, project.repository, project.origin)
@@ -204,12 +204,16 @@ class ForgeRegistry:
             return examine_token(address, version, token, meter)
         return examine(address, found, version, token, meter)
 
-    def repository(self, forge_id: str, full_name: str) -> HostedRepository | None:
-        """Return a repository as a forge's token sees it, None if it sees none.
+    def repository(
+        self, forge_id: str, full_name: str, token: str | None = None
+    ) -> HostedRepository | None:
+        """Return a repository as a forge's token, or another one, sees it; None if it does not.
 
         Raises ForgeSilent.
         """
-        return self._tracked(forge_id).remote.repository(full_name)
+        if token is None:
+            return self._tracked(forge_id).remote.repository(full_name)
+        return self._remote(self._row_of(forge_id), token).repository(full_name)
 
     def repositories(self, forge_id: str) -> list[HostedRepository]:
         """Return the repositories that a forge's token sees. Raises ForgeSilent."""
@@ -239,24 +243,33 @@ class ForgeRegistry:
             asked = {forge_id: known[2].remote.refused for forge_id, known in self._known.items()}
         return {forge_id: because for forge_id, because in asked.items() if because}
 
-    def _tracked(self, forge_id: str) -> TrackedForge:
-        row = next((one for one in self.rows() if one.id == forge_id), None)
+    def _find(self, forge_id: str | None) -> ForgeRow | None:
+        return next((one for one in self.rows() if one.id == forge_id), None)
+
+    def _row_of(self, forge_id: str) -> ForgeRow:
+        row = self._find(forge_id)
         if row is None:
             raise ForgeSilent("its forge was removed", needs_attention=True)
+        return row
+
+    def _tracked(self, forge_id: str) -> TrackedForge:
+        row = self._row_of(forge_id)
         with self._guard:
             known = self._known.get(forge_id)
             # one that was refused is asked again after a person's check
             if known is None or known[:2] != (row.token, row.checked_at):
-                known = self._known[forge_id] = row.token, row.checked_at, self._make(row)
+                made = TrackedForge(self._remote(row), self._store)
+                known = self._known[forge_id] = row.token, row.checked_at, made
             return known[2]
 
-    def _make(self, row: ForgeRow) -> TrackedForge:
-        meter, secret = self._meter_at(row.url), self._secret_of(row)
+    def _remote(self, row: ForgeRow, token: str | None = None) -> GithubForge | GiteaForge:
+        """Return the forge of a row, asked with its own sign-in or another token."""
+        meter = self._meter_at(row.url)
         if row.kind == ForgeKind.GITHUB:
-            github = GithubClient(api_of(row.url), self._sign_in_of(row), meter=meter)
-            return TrackedForge(GithubForge(github), self._store)
-        client = ForgeClient(f"{row.url}{GITEA_API}", secret, meter=meter)
-        return TrackedForge(GiteaForge(client), self._store)
+            sign_in = self._sign_in_of(row) if token is None else TokenSignIn(token)
+            return GithubForge(GithubClient(api_of(row.url), sign_in, meter=meter))
+        secret = self._secret_of(row) if token is None else token
+        return GiteaForge(ForgeClient(f"{row.url}{GITEA_API}", secret, meter=meter))
 
     def _secret_of(self, row: ForgeRow) -> str:
         """Return a forge's token or private key. Raises ForgeSilent if the key does not open it."""

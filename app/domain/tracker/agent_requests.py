@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.domain.projects.setting import OpenPr
+from app.domain.tracker.forges import ForgeKind
+
 # after an agent's end: a forge may show its pull request late
 GRACE_SECONDS = 60
 # with its pull request open, an agent that is silent for this long is done
 SILENT_SECONDS = 60
-# in a run's provenance: who opens its pull request
-OPENS = "open_pr"
+# in a run's provenance: who opens its pull request, and the login of the agents' account there
+OPENS, OPENS_AS = "open_pr", "open_pr_as"
 NONE_OPENED = "its agent opened no pull request"
+# the command lines of forges
+TOOLS = {ForgeKind.GITHUB: "gh", ForgeKind.FORGEJO: "tea", ForgeKind.GITEA: "tea"}
 
 
 @dataclass(frozen=True)
 class OpenedRequest:
-    """A pull request on a run's branch; `state` is open, merged or closed.
-
-    `runs` are the runs whose mark its text has.
-    """
+    """A pull request on a run's branch; `state` is open, merged or closed."""
 
     number: int
     url: str
@@ -28,7 +30,6 @@ class OpenedRequest:
     author: str
     head_sha: str
     is_draft: bool = False
-    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,26 +45,55 @@ class AgentRequest:
     is_left_open: bool = False
 
 
-def judge_requests(found: Sequence[OpenedRequest], run_id: str, base: str) -> AgentRequest:
+@dataclass(frozen=True)
+class Wanted:
+    """What the request of a run's agent must be: by this account, and into this base.
+
+    `adopted` is the number of the one that was taken over before, which Runyard itself may have
+    made a draft since; those in `taken` are other runs' deliveries.
+    """
+
+    account: str
+    base: str
+    adopted: int | None = None
+    taken: frozenset[int] = frozenset()
+
+
+def opening_tool(tracker: str, open_pr: str) -> str:
+    """Return the tool with which a project's agents open pull requests, "" if Runyard does."""
+    is_theirs = open_pr == OpenPr.AGENT and tracker in TOOLS
+    return TOOLS[ForgeKind(tracker)] if is_theirs else ""
+
+
+def judge_requests(found: Sequence[OpenedRequest], wanted: Wanted) -> AgentRequest:
     """Decide which of the requests on a run's branch is the run's.
 
-    Those that have another run's mark do not count. One that has its own was adopted before, and
-    stays the one even as a draft. Otherwise it is a merged one, else the lowest open one that is
-    no draft and is to be merged into `base`.
+    Only those of the agents' own account count: anybody who may write there can open one of the
+    branch, and write anything into its text. Of several it is the one adopted before, a merged
+    one, or the lowest open one that is no draft.
     """
-    rows = sorted((one for one in found if run_id in one.runs or not one.runs), key=_rank)
-    marked = [one for one in rows if run_id in one.runs and one.state != "closed"]
-    fit = [one for one in rows if one.state != "closed" and one.base == base and not one.is_draft]
-    kept = next(iter(marked or fit), None)
+    own = [one for one in found if _is_own(one, wanted)]
+    rows = sorted(own, key=lambda one: _rank(one, wanted.adopted))
+    kept = next((one for one in rows if _is_fit(one, wanted)), None)
     if kept is None:
         is_open = any(one.state == "open" for one in rows)
-        return AgentRequest(None, because=_why_none(rows, base), is_left_open=is_open)
-    doubles = [one for one in rows if one.state == "open" and one.author == kept.author]
-    return AgentRequest(kept, tuple(one.number for one in doubles if one != kept))
+        return AgentRequest(None, because=_why_none(rows, wanted.base), is_left_open=is_open)
+    doubles = [one.number for one in rows if one.state == "open" and one != kept]
+    return AgentRequest(kept, tuple(doubles))
 
 
-def _rank(one: OpenedRequest) -> tuple[bool, int]:
-    return one.state != "merged", one.number
+def _is_own(one: OpenedRequest, wanted: Wanted) -> bool:
+    is_theirs = bool(wanted.account) and one.author.lower() == wanted.account.lower()
+    return is_theirs and one.number not in wanted.taken
+
+
+def _is_fit(one: OpenedRequest, wanted: Wanted) -> bool:
+    is_ready = not one.is_draft or one.number == wanted.adopted or one.state == "merged"
+    return one.state != "closed" and one.base == wanted.base and is_ready
+
+
+def _rank(one: OpenedRequest, adopted: int | None) -> tuple[bool, bool, int]:
+    return one.number != adopted, one.state != "merged", one.number
 
 
 def _why_none(rows: Sequence[OpenedRequest], base: str) -> str:

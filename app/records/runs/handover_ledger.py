@@ -117,6 +117,30 @@ class HandoverLedger:
             sentence = f"pushing {run.work_branch} at {sha[:7]}"
             self._runs.append_event_once(run.id, now, "note", sentence, pushed=sha)
 
+    def record_adoption(self, run: Run, number: int, sha: str, now: datetime) -> bool:
+        """Record a pull request that the run's agent opened, and its head; False if it was known.
+
+        The head counts as Runyard's own from now on.
+        """
+        is_known = self.adopted_by(run) == number and sha in self.pushed_by([run])
+        if not is_known:
+            sentence = f"taking over pull request #{number}, pushed by its agent at {sha[:7]}"
+            data = {"pushed": sha, "adopts": number}
+            self._runs.append_event_once(run.id, now, "note", sentence, **data)
+        return not is_known
+
+    def adopted_by(self, run: Run) -> int | None:
+        """Return the number of the request that was last recorded as taken over, or None."""
+        found = [event.data.get("adopts") for event in self._runs.timeline(run.id)]
+        return next((int(one) for one in reversed(found) if one), None)
+
+    def delivered_beside(self, run: Run) -> frozenset[int]:
+        """Return the numbers of the requests that other runs of the branch delivered."""
+        others = self.of_branch(run.project_id, run.work_branch)
+        return frozenset(
+            int(one.delivery["number"]) for one in others if one.id != run.id and one.delivery
+        )
+
     def pushed_by(self, runs: Sequence[Run]) -> frozenset[str]:
         """Return the commits that these runs pushed, or were about to push, to their branch."""
         pushed = {str(run.delivery["head_sha"]) for run in runs if run.delivery}

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.domain.rules import is_opened_by_agent
 from app.domain.words import Cause, Delivers, Status, label_of
 from app.errors import ConfirmMismatch, NotDiscarded, NotFound
 from app.failpoints import failpoint
@@ -301,12 +302,32 @@ class ParkedService:
     def _clear_origin(self, repo: Repository, runs: list[Run]) -> None:
         """Delete our pushed branch at origin unless it has moved: it would reject a rerun."""
         ours = [run for run in runs if run.pr_number is None]
-        for head in self._handovers.pushed_by(ours):
+        for head in self._handovers.pushed_by(ours) | self._pushed_by_agents(repo, ours):
             branch = ours[0].work_branch
             try:
                 self._mirrors.delete_at_origin(repo, branch, expected_sha=head)
             except (OriginProblem, CannotRead, OSError) as problem:
                 log.info("branch_left_at_origin", branch=branch, because=problem)
+
+    def _pushed_by_agents(self, repo: Repository, runs: list[Run]) -> frozenset[str]:
+        """Return the commit that an agent pushed by itself, if the branch at origin is still there.
+
+        It is one that its run made; what somebody else has added since stays.
+        """
+        tips: set[str] = set()
+        for run in runs:
+            if run.head_sha is None or not is_opened_by_agent(run.provenance):
+                continue
+            try:
+                self._mirrors.fetch(repo)
+                there = self._mirrors.origin_tip(repo, run.work_branch)
+                if there is None or there == run.base_sha:
+                    continue
+                if not self._mirrors.stat(repo, run.head_sha, there).commits:
+                    tips.add(there)
+            except (OriginProblem, CannotRead, OSError) as problem:
+                log.info("branch_left_at_origin", branch=run.work_branch, because=problem)
+        return frozenset(tips)
 
 
 def refuse_in_use(parked: ParkedLedger, project_id: str, branch: str) -> None:

@@ -33,7 +33,7 @@ from app.services.kept.parked import is_aside_of_change, refuse_in_use
 from app.services.lifecycle.change_heads import ChangeHeads
 from app.services.lifecycle.deliver import Deliverer, NotDelivered
 from app.services.lifecycle.finalize import delivery_columns, judge_delivered
-from app.services.ports import CannotRead, Delivery
+from app.services.ports import CannotRead, Delivery, Repository
 from app.services.push_checks import PUSH_ANYWAY, refusal_of
 from app.services.runs.idempotency import Keys, Sent
 
@@ -98,7 +98,8 @@ class Salvage:
             failpoint("salvage.before_commit")
             data = {PUSH_ANYWAY: True} if push_anyway else {}
             told = replace(deed, because=f"{deed.because}; {missing}") if missing else deed
-            self._write(run, outcome, told, {"key": _digest(key), **data}, now)
+            is_all = self._has_all(repository_of(project), run, outcome.head_sha)
+            self._write(run, outcome, told, {"key": _digest(key), **data}, now, is_all=is_all)
         return self._find(run_id)[0], False
 
     def _refuse_undeliverable(self, run: Run) -> None:
@@ -144,19 +145,40 @@ class Salvage:
             raise NotDeliverable(because)
         return missing
 
+    def _has_all(self, repo: Repository, run: Run, head_sha: str) -> bool:
+        """Return True if a delivered commit has all that the run's branch holds.
+
+        A request that its agent opened may be without some: its branch was rewritten at the forge.
+        """
+        try:
+            tip = self._mirrors.tip(repo, run.work_branch)
+            is_same = tip in (None, head_sha)
+            return is_same or not self._mirrors.stat(repo, head_sha, tip or "").commits
+        except (CannotRead, OSError) as problem:
+            log.info("delivered_work_not_read", run_id=run.id, because=problem)
+            return False
+
     def _write(
-        self, run: Run, delivery: Delivery, deed: Deed, about: dict[str, Any], now: datetime
+        self,
+        run: Run,
+        delivery: Delivery,
+        deed: Deed,
+        about: dict[str, Any],
+        now: datetime,
+        *,
+        is_all: bool,
     ) -> None:
         word = "opened" if run.pr_number is None else "updated"
         how = " as a draft" if self._deliverer.is_red(run) else ""
         told = f"change request #{delivery.number} {word}{how}, {deed.because}"
         done = replace(deed, because=told)
-        columns: RunColumns = {"parked": self._copies.exists(run.id), **delivery_columns(delivery)}
+        is_kept = self._copies.exists(run.id) or not is_all
+        columns: RunColumns = {"parked": is_kept, **delivery_columns(delivery)}
         data = {"number": delivery.number, **about}
         self._parked.write([run], done, now, kind="salvage", data=data, **columns)
         for other in self._parked.of_branch(run.project_id, run.work_branch):
             # the change request includes the commits of earlier runs of the branch
-            if other.id != run.id and not self._copies.exists(other.id):
+            if other.id != run.id and is_all and not self._copies.exists(other.id):
                 self._runs.update_fields(other.id, other.project_id, parked=False)
 
     def _refuse_used(self, run: Run, key: str | None, person_id: str, now: datetime) -> None:

@@ -75,7 +75,7 @@ class Deliverer:
     ) -> None:
         self._runs = runs
         self._heads = ChangeHeads(adapters)
-        self._openings = AgentOpenings(adapters)
+        self._openings = AgentOpenings(adapters, runs)
         self._locks = locks
         self._leases = leases
         self._handovers = HandoverLedger(runs)
@@ -197,20 +197,18 @@ class Deliverer:
             if run.status == Status.DELIVERING or found.is_left_open:
                 return NotDelivered(found.because, True, Cause.NO_DELIVERY)
             return self._push_and_open(run, project, push_anyway=push_anyway)
-        number = found.kept.number
-        head, is_behind = self._openings.head_of(run, project, found.kept)
-        if is_behind:  # its agent made commits after its push
-            pushed = self._push(run, project, push_anyway=push_anyway)
+        taken = self._openings.take_over(
+            run, project, found.kept, self._clock(), check=self._checks.objection
+        )
+        head = taken.head
+        if taken.is_behind:  # its agent made commits after its push
+            pushed = self._push(run, project, push_anyway=push_anyway, began=head)
             if isinstance(pushed, NotDelivered):
                 return pushed
             head = pushed
-        self._handovers.record_push(run, head, self._clock())
-        objection = self._checks.objection(repository_of(project), run.base_sha or head, head)
-        if objection is not None:
-            told = f"pull request #{number} was pushed by its agent: {objection.sentence}"
-            self._runs.append_event_once(run.id, self._clock(), "note", told)
-        order = replace(self._order(run, project, head), adopts=number, doubles=found.doubles)
-        return self._open(run, project, order)
+        order = self._order(run, project, head)
+        adopting = replace(order, adopts=found.kept.number, doubles=found.doubles)
+        return self._open(run, project, adopting)
 
     def _is_merged(self, run: Run, project: Project) -> bool:
         """Return True if the answer to its opening was lost, and somebody has merged it since.
@@ -263,8 +261,10 @@ class Deliverer:
         brought = self._mirrors.stat(repo, began, merge.theirs).commits
         return replace(self._mirrors.stat(repo, merge.theirs, tip), commits=own.commits - brought)
 
-    def _push(self, run: Run, project: Project, *, push_anyway: bool) -> str | NotDelivered:
-        """Check and push the run's commits; return the commit that origin has now."""
+    def _push(
+        self, run: Run, project: Project, *, push_anyway: bool, began: str | None = None
+    ) -> str | NotDelivered:
+        """Check and push the run's commits since `began`; return the commit that origin has now."""
         repo = repository_of(project)
         tip = self._mirrors.tip(repo, run.work_branch)
         if tip is None or run.base_sha is None:
@@ -275,8 +275,8 @@ class Deliverer:
         merge = read_merge(run.merging)
         if not push_anyway and (left := why_unresolved(self._mirrors, repo, run, tip)):
             return NotDelivered(left, True, Cause.NO_DELIVERY)
-        # what its base brought in is at origin already
-        began = run.base_sha if merge is None else merge.theirs
+        # what its base brought in, or its agent pushed, is at origin already
+        began = began or (run.base_sha if merge is None else merge.theirs)
         objection = None if push_anyway else self._checks.objection(repo, began, tip)
         if objection is not None:
             return NotDelivered(objection.sentence, True, objection.cause)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from app.domain.rules import is_opened_by_agent
 from app.domain.words import Cause, Status
 from app.failpoints import failpoint
 from app.records.runs.run_columns import RunColumns
@@ -212,6 +213,7 @@ class Finalizer:
         if tip is None:
             return Kept(False, "")
         if run.delivery is not None:
+            tip = self._caught_up(run, repo, tip, run.delivery["head_sha"])
             kept = judge_delivered(run, tip)
             if not kept.parked and run.delivery["state"] == "merged":
                 # merged before the run was proved gone: deleting the branch was left to this
@@ -232,6 +234,17 @@ class Finalizer:
             because = f"{run.work_branch} is kept as a claim, without commits"
             return Kept(True, because, holds_work=False)
         return _holding(run, commits)
+
+    def _caught_up(self, run: Run, repo: Repository, tip: str, head: str) -> str:
+        """Point a branch at the request that its agent opened, if that has all it holds, and more.
+
+        Return where the branch is now.
+        """
+        is_behind = tip != head and is_opened_by_agent(run.provenance)
+        if not is_behind or self._mirrors.stat(repo, head, tip).commits:
+            return tip
+        self._heads.put_back(repo, run.work_branch, head)
+        return head
 
     def _judge_head(self, run: Run, project: Project, tip: str) -> Kept:
         """Judge the branch of a change request, to which its run has added nothing at origin."""

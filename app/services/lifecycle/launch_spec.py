@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from app.domain.agents.prompts import Prompt
 from app.domain.projects.setting import OpenPr
+from app.domain.rules import is_opened_by_agent
 from app.domain.sandbox.levels import (
     HostService,
     Limits,
@@ -17,12 +18,12 @@ from app.domain.sandbox.levels import (
 )
 from app.domain.sandbox.network_rules import NetworkRules, WrongHost
 from app.domain.sandbox.registries import registries_of
-from app.domain.tracker.agent_requests import OPENS
+from app.domain.tracker.agent_requests import OPENS, OPENS_AS, opening_tool
 from app.domain.words import READY_LABEL, Delivers, Trigger
 from app.errors import Invalid
 from app.records.tables import Project, Run
 from app.services.context import Context, repository_of
-from app.services.lifecycle.agent_openings import AgentOpenings
+from app.services.lifecycle.agent_openings import LendsSignIns
 from app.services.lifecycle.handover import continues
 from app.services.ports import (
     ForgeSilent,
@@ -92,7 +93,7 @@ class LaunchSpecs:
         self._agents = adapters.agents
         self._forge_of = adapters.forge_of
         self._homes = adapters.homes
-        self._openings = AgentOpenings(adapters)
+        self._lending = LendsSignIns(adapters)
         self._terms = terms
 
     def must_be_trusted(self, run: Run, project: Project) -> None:
@@ -127,13 +128,14 @@ class LaunchSpecs:
             session=run.session_id,
         )
         argv = self._agents.command(run.agent, job, project.agent_command)
+        _note_opening(run, project)
         order = replace(
             self._in_copy(run, project, argv, prompt, base=base, seconds=run.budget_seconds),
             setup=project.setup_command or (),
             launch_seconds=seconds,
             reads_prompt=self._agents.reads_stdin(run.agent),
         )
-        self._keep(run, made, is_opening=opens_itself(run, project))
+        self._keep(run, made)
         return order
 
     def check(
@@ -181,7 +183,7 @@ class LaunchSpecs:
     ) -> LaunchOrder:
         """Return what the orders for an agent and for a check have in common.
 
-        `lends`: an agent that is to open its pull request gets the project's sign-in for that.
+        `lends`: an agent gets the token of its run, and the sign-in to open its pull request.
         """
         policy = policy_of(project)
         known, listed = self._hosts(run, policy)
@@ -191,11 +193,11 @@ class LaunchSpecs:
         readable = [self._mirrors.objects(repository_of(project))]
         if lends and project.agent_token:
             facts |= self._token_facts(run, project)
-        if lends and opens_itself(run, project):
+        if lends and is_opened_by_agent(run.provenance):
             lent = self._lend(project, private_home)
             env |= lent.environment
             readable.append(lent.folder)
-            known = [*known, *self._openings.hosts(project)] if policy.has_allowed_hosts else known
+            known = [*known, *self._lending.hosts(project)] if policy.has_allowed_hosts else known
         return LaunchOrder(
             run_id=run.id,
             argv=argv,
@@ -259,7 +261,7 @@ class LaunchSpecs:
     def _lend(self, project: Project, private_home: PrivateHome | None) -> LentSignIn:
         """Return the sign-in with which an agent opens its pull request. Raises NotLaunched."""
         try:
-            return self._openings.lend(project, private_home)
+            return self._lending.lend(project, private_home)
         except SignInUnusable as problem:
             because = f"its agent was to open the pull request, and cannot sign in: {problem}"
             raise NotLaunched(because) from problem
@@ -273,11 +275,8 @@ class LaunchSpecs:
         except ForgeSilent as silence:
             raise NotLaunched("the tracker did not answer") from silence
 
-    def _keep(self, run: Run, prompt: Prompt, *, is_opening: bool) -> None:
+    def _keep(self, run: Run, prompt: Prompt) -> None:
         self._prompts.keep(run.id, 1, prompt)
-        # what a run was launched with counts for it, whatever the project is set to later
-        run.provenance = {name: one for name, one in run.provenance.items() if name != OPENS}
-        run.provenance |= {OPENS: OpenPr.AGENT.value} if is_opening else {}
         if run.session_id is not None:
             return  # it resumes what the template of its acceptance began
         others = {name: value for name, value in run.provenance.items() if name != TEMPLATE}
@@ -298,13 +297,16 @@ class LaunchSpecs:
         return issue
 
 
-def opens_itself(run: Run, project: Project) -> bool:
-    """Return True if a run that is launched now is to open its pull request itself.
+def _note_opening(run: Run, project: Project) -> None:
+    """Note on a run that is launched now whether its agent opens its pull request, and as whom.
 
-    Work on an existing request is delivered by Runyard, whose push it needs.
+    That counts for it, whatever the project is set to later.
     """
+    others = {name: one for name, one in run.provenance.items() if name not in (OPENS, OPENS_AS)}
     is_new = run.pr_number is None and run.delivers == Delivers.CHANGE
-    return is_new and project.open_pr == OpenPr.AGENT and project.forge_id is not None
+    is_theirs = is_new and bool(opening_tool(project.tracker, project.open_pr))
+    told = {OPENS: OpenPr.AGENT.value, OPENS_AS: project.pr_login or ""}
+    run.provenance = others | (told if is_theirs else {})
 
 
 def _facts(run: Run, project: Project, base: str) -> dict[str, str]:

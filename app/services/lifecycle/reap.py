@@ -92,7 +92,7 @@ class Reaper:
         self._homes = adapters.homes
         self._forge_of = adapters.forge_of
         self._forges = adapters.forges
-        self._openings = AgentOpenings(adapters)
+        self._openings = AgentOpenings(adapters, self._runs)
         self._launcher = launcher
         self._kills = steps.kills
         self._checking = steps.checking

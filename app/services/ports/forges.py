@@ -158,8 +158,13 @@ class Forges(Protocol):
         """
         ...
 
-    def repository(self, forge_id: str, full_name: str) -> HostedRepository | None:
-        """Return a repository, None if the token sees none of this name. Raises ForgeSilent."""
+    def repository(
+        self, forge_id: str, full_name: str, token: str | None = None
+    ) -> HostedRepository | None:
+        """Return a repository, None if the token sees none of this name.
+
+        `token` is another than the forge's own. Raises ForgeSilent.
+        """
         ...
 
     def repositories(self, forge_id: str) -> list[HostedRepository]:
@@ -281,7 +286,7 @@ class PullRequests(Protocol):
     ) -> Sequence[OpenedRequest]:
         """Return the open pull requests of a branch of the repository itself, by anybody.
 
-        And those that ended at `since` or later. Raises ForgeSilent.
+        And those opened at `since` or later that have ended. Raises ForgeSilent.
         """
         ...
 

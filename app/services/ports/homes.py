@@ -64,10 +64,9 @@ class ForgePlace:
 
 @dataclass(frozen=True)
 class LentSignIn:
-    """A copy of an agent's sign-in at a forge; `folder` holds it, `tool` is gh or tea."""
+    """A copy of an agent's sign-in at a forge; `folder` holds it."""
 
     folder: Path
-    tool: str
     environment: Mapping[str, str]
 
 

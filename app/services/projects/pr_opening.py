@@ -6,21 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.domain.projects.setting import OpenPr
-from app.domain.sandbox.levels import SandboxLevel, read_level
+from app.domain.sandbox.levels import NetworkRule, SandboxLevel, read_level
 from app.domain.words import BUILTIN
 from app.errors import ForgeUnavailable, Invalid
 from app.records.projects.forge_ledger import ForgeLedger
 from app.records.tables import ForgeServer, Project
 from app.services.context import Adapters
 from app.services.ports import ForgePlace, ForgeSilent, ForgeStanding, SignInUnusable
+from app.services.tracker.forges import unusable
 
 AT_A_FORGE = "Only a project of a forge can have its agents open pull requests."
 NO_SIGN_IN = (
     "Name the agents' own sign-in at the forge (pr_sign_in), the folder of gh or tea: without one "
     "agents cannot open pull requests."
 )
+NO_NETWORK = "Without a network agents cannot push or open pull requests."
 # what a change of can make a sign-in unusable
-_ABOUT = frozenset({"open_pr", "pr_sign_in", "sandbox"})
+_ABOUT = frozenset({"open_pr", "pr_sign_in", "sandbox", "network", "origin"})
 
 
 class PrOpening:
@@ -51,13 +53,15 @@ class PrOpening:
             raise Invalid.field("pr_sign_in", problem)
         if read_level(now.get("sandbox") or level) is not SandboxLevel.SANDBOXED:
             self._must_be_found(str(now["pr_sign_in"]), at)
+        elif now.get("network") == NetworkRule.NONE:
+            raise Invalid.field("network", NO_NETWORK)
         return {"pr_login": found.acts_as}
 
     def _forge_of(self, now: Mapping[str, Any]) -> ForgeServer:
         forge_id = now.get("forge_id")
         if not forge_id or now.get("tracker") == BUILTIN:
             raise Invalid.field("open_pr", AT_A_FORGE)
-        found = next((one for one in self._ledger.all() if one.id == forge_id), None)
+        found = self._ledger.one(str(forge_id))
         if found is None:
             raise Invalid.field("open_pr", AT_A_FORGE)
         return found
@@ -66,13 +70,19 @@ class PrOpening:
         """Return what the sign-in in a folder may do at the forge. Raises a Refusal."""
         try:
             token = self._sign_ins.token(folder, at)
-            return self._forges.inspect(forge.url, forge.kind, token)
+            found = self._forges.inspect(forge.url, forge.kind, token)
+            there = self._forges.repository(forge.id, at.repository, token)
         except SignInUnusable as problem:
             raise Invalid.field("pr_sign_in", str(problem)) from problem
         except ForgeSilent as silence:
             if silence.needs_attention:
                 raise Invalid.field("pr_sign_in", f"{forge.url}: {silence}.") from silence
             raise ForgeUnavailable(f"{forge.url}: {silence}.") from silence
+        if there is None:
+            raise Invalid.field("pr_sign_in", f"{found.acts_as} does not see {at.repository}.")
+        if because := unusable(there, found.acts_as):
+            raise Invalid.field("pr_sign_in", f"{at.repository} cannot be used: {because}.")
+        return found
 
     def _must_be_found(self, folder: str, at: ForgePlace) -> None:
         """Raise Invalid if an agent in the user's own home would not find its sign-in there.

@@ -19,10 +19,9 @@ from app.domain.agents.prompt_parts import (
 )
 from app.domain.agents.prompts import Brief, Prompt, continue_prompt, make_prompt
 from app.domain.issues import branch_of_issue
-from app.domain.projects.setting import OpenPr
 from app.domain.review.base_merges import read_merge
 from app.domain.review.sent import read_rows
-from app.domain.tracker.forges import ForgeKind
+from app.domain.tracker.agent_requests import opening_tool
 from app.domain.words import Delivers, Depth
 from app.errors import ForgeUnavailable
 from app.records.projects.template_ledger import TemplateLedger
@@ -164,12 +163,13 @@ class Prompts:
         self, brief: Brief, project: Project, issue: Issue | None, *, besides: str | None = None
     ) -> Brief:
         """Add what project, repository and tracker say. Raises ForgeSilent, CannotRead."""
+        is_new = brief.delivers is Delivers.CHANGE and brief.change is None
         informed = replace(
             brief,
             project=project.name,
             guide=self._guide(project, brief.base),
             instructions=project.instructions or "",
-            opens_with=_tool_of(project, brief),
+            opens_with=opening_tool(project.tracker, project.open_pr) if is_new else "",
             may_comment=issue is not None and project.agent_token and is_given(project),
         )
         if issue is None:
@@ -228,14 +228,6 @@ class Prompts:
 def _merge_of(run: Run) -> MergeBrief | None:
     merge = read_merge(run.merging)
     return None if merge is None else MergeBrief(merge.base, merge.files)
-
-
-def _tool_of(project: Project, brief: Brief) -> str:
-    """Return the tool with which the agent opens its pull request, "" if Runyard opens it."""
-    is_new = brief.delivers is Delivers.CHANGE and brief.change is None
-    if not is_new or project.open_pr != OpenPr.AGENT or project.forge_id is None:
-        return ""
-    return "gh" if project.tracker == ForgeKind.GITHUB else "tea"
 
 
 def _round_of(run: Run) -> DeliveredRound:

@@ -24,7 +24,7 @@ def main() -> None:
     """Do what the plan says."""
     plan = json.loads(Path(sys.argv[1]).read_text())
     branch = git("rev-parse", "--abbrev-ref", "HEAD").strip()
-    Path("new.txt").write_text("new\n")
+    Path("new.txt").write_text(plan.get("text", "new\n"))
     git("add", "-A")
     git("commit", "-qm", "Add a file")
     git("push", "-q", "origin", f"HEAD:{branch}")
@@ -35,12 +35,15 @@ def main() -> None:
     )
     print(f"my token is {token}", flush=True)
     for request in plan["requests"]:
-        body = json.dumps({"head": branch, "body": "Done by me.", **request}).encode()
+        text = f"Done by me. {plan.get('mark', '').format(run=os.environ['RUNYARD_RUN_ID'])}"
+        body = json.dumps({"head": branch, "body": text.strip(), **request}).encode()
         asked = urllib.request.Request(f"{plan['api']}/pulls", body, method="POST")  # noqa: S310
         scheme = "Bearer" if "/api/v3" in plan["api"] else "token"
         asked.add_header("Authorization", f"{scheme} {token}")
         asked.add_header("Content-Type", "application/json")
         urllib.request.urlopen(asked, timeout=30).read()  # noqa: S310
+    if plan.get("amends"):
+        git("commit", "-q", "--amend", "-m", "Add another file")
     if plan.get("more"):
         Path("more.txt").write_text("more\n")
         git("add", "-A")

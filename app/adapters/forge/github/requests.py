@@ -17,7 +17,6 @@ from app.adapters.forge.gitea_rows import (
     DRAFT,
     Row,
     made_at,
-    moment_of,
     name_of,
     number_of,
     part_of,
@@ -97,14 +96,10 @@ class GithubRequests(GithubReader):
         return [row for row in rows if branch_of(row) == branch]
 
     def opened_on(self, repo: Repository, branch: str, *, since: datetime) -> list[OpenedRequest]:
-        """Return the open pull requests of a branch, and those that ended at `since` or later."""
-        earliest = self._cut(since)
-        rows = ((row, moment_of(row.get("updated_at"))) for row in self._on(repo, branch, "all"))
-        return [
-            opened_of(row, ending_of(row))
-            for row, touched in rows
-            if ending_of(row) == "open" or touched is None or touched >= earliest
-        ]
+        """Return the open pull requests of a branch, and those opened at `since` or later."""
+        rows, earliest = self._on(repo, branch, "all"), self._cut(since)
+        fresh = (row for row in rows if ending_of(row) == "open" or made_at(row) >= earliest)
+        return [opened_of(row, ending_of(row)) for row in fresh]
 
     def change(self, repo: Repository, number: int) -> Change | None:
         """Return one pull request, or None."""
