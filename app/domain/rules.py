@@ -103,7 +103,7 @@ OUT_OF_TIME = Verdict(TIME_USED_UP.signal, TIME_USED_UP.cause, TIME_USED_UP.beca
 STILL_GOING = Verdict(None, because="still going")
 OPENED = Verdict(None, because="the agent has opened its pull request", ends_tree=True)
 GRACE = timedelta(seconds=GRACE_SECONDS)
-LINGERS = Verdict(None, because="the agent has finished but does not exit", ends_tree=True)
+LINGERS = Verdict(None, because="the agent finished but did not exit", ends_tree=True)
 
 
 def undecided(what: str) -> Verdict:

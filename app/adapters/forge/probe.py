@@ -44,9 +44,7 @@ def find_kind(address: str) -> tuple[ForgeKind, str]:
 
 def _gitea_version(http: httpx.Client, address: str) -> str | None:
     with http.stream("GET", f"{address}{GITEA_API}/version") as answer:
-        if answer.status_code == 429 or answer.status_code >= 500:
-            # a proxy's answer: what is behind it is not known
-            raise ForgeSilent(f"it answered {answer.status_code}")
+        github_probe.refuse_silence(answer)
         if answer.status_code != 200:
             return None
         return _version_of(b"".join(github_probe.start_of(answer, _VERSION_CAP)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from app.domain.projects.autoland import AUTOLAND_SETTINGS
 from app.domain.projects.setting import Kind, OpenPr, Part, ProjectSetting
@@ -17,6 +18,13 @@ class MergeStyle(StrEnum):
     MERGE = "merge"
     SQUASH = "squash"
     REBASE = "rebase"
+
+
+def _rounds(name: str, **terms: Any) -> ProjectSetting:
+    """Return the setting of how often agents are started again without a person."""
+    return ProjectSetting(
+        name=name, kind=Kind.NUMBER, part=Part.FORGE, least=0, most=MOST_ROUNDS, **terms
+    )
 
 
 _AT_THE_FORGE = (
@@ -36,37 +44,29 @@ _AT_THE_FORGE = (
             MergeStyle.REBASE.value: "Rebased, without a merge commit",
         },
     ),
-    ProjectSetting(
-        name="ci_rounds",
-        kind=Kind.NUMBER,
+    _rounds(
+        "ci_rounds",
+        default=0,
         means="How many times in a row an agent fixes a change whose CI failed, by itself",
         more="Only for projects of a forge.",
-        default=0,
         label="Fixes of red CI",
         hint=f"How many times in a row an agent fixes it by itself, 0 to {MOST_ROUNDS}.",
-        part=Part.FORGE,
-        least=0,
-        most=MOST_ROUNDS,
     ),
-    ProjectSetting(
-        name="review_rounds",
-        kind=Kind.NUMBER,
+    _rounds(
+        "review_rounds",
+        default=REVIEW_ROUNDS,
         means="How many times in a row an agent works through reviews at the forge by itself",
         more="Only for projects of a forge. 0 leaves them to people.",
-        default=REVIEW_ROUNDS,
         label="Rounds of review",
         hint="How many times in a row an agent works through comments of people who may write to "
         f"the repository, 0 to {MOST_ROUNDS}.",
-        part=Part.FORGE,
         beside=True,
-        least=0,
-        most=MOST_ROUNDS,
     ),
     ProjectSetting(
         name="open_pr",
         kind=Kind.CHOICE,
         means="Who opens pull requests",
-        more="Agents do that only in projects of a forge, with a sign-in of their own.",
+        more="Agents can do that only at a forge, signed in with their own account (pr_sign_in).",
         default=OpenPr.RUNYARD.value,
         label="Pull requests",
         hint="Who pushes the branch and opens the pull request.",
@@ -80,11 +80,11 @@ _AT_THE_FORGE = (
     ProjectSetting(
         name="pr_sign_in",
         kind=Kind.LINE,
-        means="The folder in which gh or tea keeps the sign-in of the agents, such as ~/.config/gh",
-        more="It is an account's of their own, and only agents that open pull requests get it.",
+        means="The folder where gh or tea keeps the sign-in of the agents' own account",
+        more="Runyard gives it only to agents that open pull requests.",
         label="Sign-in of the agents",
-        hint="The folder of gh (GitHub) or tea (Forgejo, Gitea) with an account of their own, "
-        "such as /srv/agents/gh. Needed if agents open pull requests.",
+        hint="The folder where gh (GitHub) or tea (Forgejo, Gitea) is signed in with the agents' "
+        "own account, such as ~/.config/gh-agents. Needed if agents open pull requests.",
         empty="none",
         part=Part.FORGE,
         beside=True,

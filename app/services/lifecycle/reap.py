@@ -261,7 +261,7 @@ class Reaper:
         if observation.alive and observation.overrun is not None:
             self._stall_monitor.expect(run, OVERDUE_SECONDS - observation.overrun)
         if verdict.ends_tree:
-            self._kills.begin(run, "the agent finished but did not exit; stopping it")
+            self._kills.begin(run, f"{verdict.because}; stopping it")
         elif vitals is not None:
             self._stall_monitor.keep(run, vitals, project.stall_seconds)
         return run

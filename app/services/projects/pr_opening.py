@@ -15,10 +15,10 @@ from app.services.context import Adapters
 from app.services.ports import ForgePlace, ForgeSilent, ForgeStanding, SignInUnusable
 from app.services.tracker.forges import unusable
 
-AT_A_FORGE = "Only a project of a forge can have its agents open pull requests."
+AT_A_FORGE = "Agents can open pull requests only in projects whose issues are at a forge."
 NO_SIGN_IN = (
-    "Name the agents' own sign-in at the forge (pr_sign_in), the folder of gh or tea: without one "
-    "agents cannot open pull requests."
+    "Set pr_sign_in to the folder where gh or tea is signed in with the agents' own account: "
+    "without it agents cannot open pull requests."
 )
 NO_NETWORK = "Without a network agents cannot push or open pull requests."
 # what a change of can make a sign-in unusable
@@ -92,14 +92,14 @@ class PrOpening:
         if not self._sign_ins.is_told(at) and not self._sign_ins.is_default(folder, at):
             raise Invalid.field(
                 "pr_sign_in",
-                "tea looks only in ~/.config/tea, unless agents are sandboxed: choose that folder, "
-                "or sandboxed.",
+                "Unless agents are sandboxed, tea looks only in ~/.config/tea: choose that folder, "
+                "or the sandbox level sandboxed.",
             )
 
 
 def _lack_of(forge: ForgeServer, found: ForgeStanding) -> str | None:
     if found.acts_as.lower() == forge.acts_as.lower():
-        return f"{found.acts_as} is Runyard's own account there: agents need one of their own."
+        return f"{found.acts_as} is Runyard's own account there: agents need another one."
     if not {"push", "pull_requests"} <= set(found.may):
         lacks = ", ".join(found.missing) or "the right to push and to open pull requests"
         return f"The token of {found.acts_as} lacks {lacks}."

@@ -37,8 +37,9 @@ def is_named() -> bool:
 class ServerSide:
     """A server that the environment names; each project is a repository made for it.
 
-    The repositories belong to the token's account and are deleted at the end. Other people's
-    comments need a token of an administrator of a Forgejo or Gitea, who may speak for them.
+    The repositories belong to the token's account. Other people's comments need a token of an
+    administrator of a Forgejo or Gitea, who makes accounts for them. All of that is deleted at the
+    end; what the server does not delete fails the tests by its name.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,7 +63,8 @@ class ServerSide:
         self._http = httpx.Client(base_url=api, headers=headers, timeout=SECONDS, trust_env=False)
         self._me: dict[str, Any] = self._ask("GET", "/user")
         self._made: list[str] = []
-        self._people: set[str] = set()
+        # logins that were made here, by the names of the tests
+        self._people: dict[str, str] = {}
 
     def add_project(self) -> Repository:
         """Create a repository with one commit on main, and its project."""
@@ -108,15 +110,15 @@ class ServerSide:
             because=because or None,
         )
 
-    def say(self, repo: Repository, number: int, author: str, body: str) -> None:
-        """Comment on an issue as somebody who may write there."""
+    def say(self, repo: Repository, number: int, author: str, body: str) -> str:
+        """Comment on an issue as somebody who may write there; return that account's login."""
         if not self._me.get("is_admin"):
             pytest.skip("the token is no administrator's: nobody else can be made to comment")
-        if author not in self._people:
-            self._add_person(author)
-        self._ask("PUT", f"{_at(repo)}/collaborators/{author}", {"permission": "write"})
+        login = self._people.get(author) or self._add_person(author)
+        self._ask("PUT", f"{_at(repo)}/collaborators/{login}", {"permission": "write"})
         below = f"{_at(repo)}/issues/{number}/comments"
-        self._ask("POST", below, {"body": body}, {"Sudo": author})
+        self._ask("POST", below, {"body": body}, {"Sudo": login})
+        return login
 
     def push(self, repo: Repository, branch: str) -> None:
         """Commit a file on a branch, which begins at main if it is new."""
@@ -135,12 +137,14 @@ class ServerSide:
         self._ask("POST", f"{_at(repo)}/contents/{name}", body | where)
 
     def leave(self) -> None:
-        """Delete the repositories and close everything."""
-        for name in self._made:
-            self._http.delete(f"/repos/{name}")
+        """Delete the repositories and accounts, and close everything."""
+        places = [f"/repos/{name}" for name in self._made]
+        places += [f"/admin/users/{login}?purge=true" for login in self._people.values()]
+        left = [one for one in places if not self._http.delete(one).is_success]
         self._http.close()
         self._client.close()
         self._database.close()
+        assert not left, f"still at the server, delete by hand: {', '.join(left)}"
 
     def _label(self, repo: Repository, name: str) -> int:
         """Return the id of a label, which is made if it is missing."""
@@ -153,13 +157,15 @@ class ServerSide:
         color = "00aabb" if self._is_github else "#00aabb"
         return self._ask("POST", f"{_at(repo)}/labels", {"name": name, "color": color})["id"]
 
-    def _add_person(self, login: str) -> None:
-        if self._http.get(f"/users/{login}").status_code == 404:
-            order = {"username": login, "email": f"{login}@example.org"}
-            order |= {"password": uuid.uuid4().hex}
-            given: dict[str, Any] = order | {"must_change_password": False}
-            self._ask("POST", "/admin/users", given)
-        self._people.add(login)
+    def _add_person(self, name: str) -> str:
+        # nobody's own account of that name is used
+        login = f"runyard-contract-{name}-{uuid.uuid4().hex[:8]}"
+        order = {"username": login, "email": f"{login}@example.org"}
+        order |= {"password": uuid.uuid4().hex}
+        given: dict[str, Any] = order | {"must_change_password": False}
+        self._ask("POST", "/admin/users", given)
+        self._people[name] = login
+        return login
 
     def _ask(self, method: str, path: str, body: Any = None, headers: Any = None) -> Any:
         answer = self._http.request(method, path, json=body, headers=headers)

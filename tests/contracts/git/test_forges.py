@@ -56,8 +56,8 @@ class FarSide(Protocol):
         """Merge a change request (`merged`) or close it unmerged (`closed`)."""
         ...
 
-    def say(self, repo: Repository, number: int, author: str, body: str) -> None:
-        """Comment on an issue."""
+    def say(self, repo: Repository, number: int, author: str, body: str) -> str:
+        """Comment on an issue; return the name under which that appears."""
         ...
 
     def push(self, repo: Repository, branch: str) -> None:
@@ -99,13 +99,14 @@ class BuiltinSide:
             repo.project_id, number, state=state, now=NOW, merged_sha=sha, because=because or None
         )
 
-    def say(self, repo: Repository, number: int, author: str, body: str) -> None:
+    def say(self, repo: Repository, number: int, author: str, body: str) -> str:
         """Comment on an issue."""
         self._tracker.add_comment(
             IssueComment(
                 project_id=repo.project_id, number=number, author=author, body=body, created_at=NOW
             )
         )
+        return author
 
     def push(self, repo: Repository, branch: str) -> None:
         """Do nothing: the built-in tracker looks at no branches."""
@@ -164,9 +165,10 @@ class TwinSide:
             repo.project_id, number, state=state, now=NOW, merged_sha=sha, because=because or None
         )
 
-    def say(self, repo: Repository, number: int, author: str, body: str) -> None:
+    def say(self, repo: Repository, number: int, author: str, body: str) -> str:
         """Comment on an issue."""
         self._hosted(repo).say(number, author, body)
+        return author
 
     def push(self, repo: Repository, branch: str) -> None:
         """Push a commit on a branch."""
@@ -426,11 +428,11 @@ def test_comments_are_told_in_their_order_and_as_they_were_written(
     side: FarSide, repo: Repository
 ) -> None:
     number, other = side.write(repo, "One"), side.write(repo, "Other")
-    side.say(repo, number, "ada", HOSTILE)
+    ada = side.say(repo, number, "ada", HOSTILE)
     side.say(repo, other, "bob", "elsewhere")
-    side.say(repo, number, "bob", "second")
+    bob = side.say(repo, number, "bob", "second")
     said = side.forge.said_about(repo, number).comments
-    assert [(one.author, one.body) for one in said] == [("ada", HOSTILE), ("bob", "second")]
+    assert [(one.author, one.body) for one in said] == [(ada, HOSTILE), (bob, "second")]
     assert all(one.created_at.tzinfo for one in said)
     assert side.forge.said_about(repo, 999) == Said()
 

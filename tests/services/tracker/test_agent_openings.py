@@ -212,7 +212,7 @@ def test_what_is_no_sign_in_of_the_agents_own_is_refused_with_the_reason(scene: 
         return error["field"], error["message"]
 
     assert refused(pr_sign_in=None)[0] == "open_pr"
-    assert "Name the agents' own sign-in" in refused(pr_sign_in=None)[1]
+    assert "signed in with the agents' own account" in refused(pr_sign_in=None)[1]
     assert "is missing" in refused(pr_sign_in="/nowhere")[1]
     scene.sign_in("TOKEN_BOT", "bot")
     place = scene.sign_in("TOKEN_BOT", "bot")

@@ -45,6 +45,12 @@ def is_hosted(address: str) -> bool:
     return urlsplit(address).hostname in HOSTED
 
 
+def refuse_silence(answer: httpx.Response) -> None:
+    """Raise ForgeSilent for a proxy's answer: what is behind it is not known."""
+    if answer.status_code == 429 or answer.status_code >= 500:
+        raise ForgeSilent(f"it answered {answer.status_code}")
+
+
 def version_of(http: httpx.Client, address: str) -> str | None:
     """Return the version of a GitHub Enterprise Server, None if there is none at an address."""
     if is_hosted(address):
@@ -52,8 +58,7 @@ def version_of(http: httpx.Client, address: str) -> str | None:
     with http.stream("GET", f"{address}/api/v3/meta") as answer:
         if answer.status_code in (401, 403) and "x-github-request-id" in answer.headers:
             return "unknown"  # in private mode it tells nobody
-        if answer.status_code == 429 or answer.status_code >= 500:
-            raise ForgeSilent(f"it answered {answer.status_code}")
+        refuse_silence(answer)
         if answer.status_code != 200:
             return None
         start = b"".join(start_of(answer, 1024**2))
