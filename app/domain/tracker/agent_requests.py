@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.projects.setting import OpenPr
 from app.domain.tracker.forges import ForgeKind
 
 # after an agent's end: a forge may show its pull request late
@@ -57,12 +56,6 @@ class Wanted:
     base: str
     adopted: int | None = None
     taken: frozenset[int] = frozenset()
-
-
-def opening_tool(tracker: str, open_pr: str) -> str:
-    """Return the tool with which a project's agents open pull requests, "" if Runyard does."""
-    is_theirs = open_pr == OpenPr.AGENT and tracker in TOOLS
-    return TOOLS[ForgeKind(tracker)] if is_theirs else ""
 
 
 def judge_requests(found: Sequence[OpenedRequest], wanted: Wanted) -> AgentRequest:

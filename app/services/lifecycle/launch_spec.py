@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from app.domain.agents.prompts import Prompt
 from app.domain.projects.setting import OpenPr
-from app.domain.rules import is_opened_by_agent
+from app.domain.rules import is_opened_by_agent, opening_tool
 from app.domain.sandbox.levels import (
     HostService,
     Limits,
@@ -18,7 +18,7 @@ from app.domain.sandbox.levels import (
 )
 from app.domain.sandbox.network_rules import NetworkRules, WrongHost
 from app.domain.sandbox.registries import registries_of
-from app.domain.tracker.agent_requests import OPENS, OPENS_AS, opening_tool
+from app.domain.tracker.agent_requests import OPENS, OPENS_AS
 from app.domain.words import READY_LABEL, Delivers, Trigger
 from app.errors import Invalid
 from app.records.tables import Project, Run

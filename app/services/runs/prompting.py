@@ -21,7 +21,7 @@ from app.domain.agents.prompts import Brief, Prompt, continue_prompt, make_promp
 from app.domain.issues import branch_of_issue
 from app.domain.review.base_merges import read_merge
 from app.domain.review.sent import read_rows
-from app.domain.tracker.agent_requests import opening_tool
+from app.domain.rules import opening_tool
 from app.domain.words import Delivers, Depth
 from app.errors import ForgeUnavailable
 from app.records.projects.template_ledger import TemplateLedger

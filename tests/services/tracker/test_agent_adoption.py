@@ -1,4 +1,4 @@
-"""Whatever an agent, or anybody else, does at the forge: the right request counts, or none."""
+"""The request that counts: the right one or none, whatever agents and others do at the forge."""
 
 from __future__ import annotations
 
