@@ -46,7 +46,7 @@ class AgentRequest:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the request of a run's agent must be: by this account, and into this base.
+    """The request that a run wants of its agent: by this account, and into this base.
 
     `adopted` is the number of the one that was taken over before, which Runyard itself may have
     made a draft since; those in `taken` are other runs' deliveries.
