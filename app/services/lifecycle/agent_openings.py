@@ -60,7 +60,10 @@ class LendsSignIns:
         return self._adapters.sign_ins.lend(project.id, project.pr_sign_in, at, inside)
 
     def hosts(self, project: Project) -> list[str]:
-        """Return the hosts that an agent needs to push and to open a pull request."""
+        """Return the hosts that an agent needs to push and to open a pull request.
+
+        A person added the forge, which may be in a private network.
+        """
         at = self._adapters.forges.place_of(project)
         if at is None:
             return []

@@ -197,7 +197,7 @@ class LaunchSpecs:
             lent = self._lend(project, private_home)
             env |= lent.environment
             readable.append(lent.folder)
-            known = [*known, *self._lending.hosts(project)] if policy.has_allowed_hosts else known
+            listed += self._lending.hosts(project) if policy.has_allowed_hosts else []
         return LaunchOrder(
             run_id=run.id,
             argv=argv,

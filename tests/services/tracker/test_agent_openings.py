@@ -252,3 +252,15 @@ def test_what_the_agents_account_says_starts_nothing(scene: Scene) -> None:
     assert "who may not write there" in (found.hold or "")
     by_people = shop.write("Mend it", "", "ready-for-agent")
     assert plane.services.issues.claimable(plane.project(project.id)) == [by_people]
+
+
+def test_where_only_allowed_hosts_are_reached_the_forge_is_one_of_them(scene: Scene) -> None:
+    plane = scene.plane
+    project = scene.add(request_to())
+    # a forge at an address of this machine, or in a private network, is one that a person added
+    plane.services.projects.change(project.id, sandbox="sandboxed", network="allowed")
+    run = plane.see_end(plane.start_running(project, task="Fix it."))
+    log = plane.adapters.engine.log(run.id).read().content.decode()
+    assert run.status == "succeeded", (plane.lines(run), log)
+    (pull,) = scene.shop.pulls.values()
+    assert pull["user"]["login"] == "robot"
