@@ -103,6 +103,11 @@ def request_to(base: str = "main", **more: Any) -> dict[str, Any]:
     return {"base": base, "title": "Mend it", **more}
 
 
+def start(scene: Scene, project: Project) -> Run:
+    """Start a run whose agent has ended when this returns."""
+    return scene.plane.see_end(scene.plane.start_running(project, task="Fix it."))
+
+
 def is_delivered(plane: RealPlane, run_id: str) -> bool:
     """Inspect the run again after its pause; return True once it has delivered."""
     plane.clock.advance(60)

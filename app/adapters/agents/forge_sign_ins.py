@@ -61,11 +61,11 @@ class ForgeSignIns:
         try:
             for one in (self._root, place, place / tool):
                 one.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for name, text in _files_of(tool, at, login, token).items():
+            for name, text in _files_of(tool, at, login or "agent", token).items():
                 with home_files.open_folder(place / tool, ()) as fd:
                     home_files.write(fd, name, text.encode())
             with home_files.open_folder(place, ()) as fd:
-                answer = f"username={login}\npassword={token}\n"
+                answer = f"username={login or 'agent'}\npassword={token}\n"
                 home_files.write(fd, _ANSWER, answer.encode())
                 home_files.write(fd, _TOKEN, token.encode())
             if home is not None:
@@ -74,7 +74,7 @@ class ForgeSignIns:
         except OSError as problem:
             raise SignInUnusable(f"It could not be copied: {problem.strerror}.") from problem
         self._read_at = -_SECRETS_SECONDS
-        return LentSignIn(place, _environment(place, tool, at))
+        return LentSignIn(place, login, _environment(place, tool, at))
 
     def is_told(self, at: ForgePlace) -> bool:
         """Return True if a variable tells the tool of this forge where to look."""
@@ -111,7 +111,7 @@ class ForgeSignIns:
 
 
 def _entry_of(folder: Path, at: ForgePlace) -> tuple[str, str]:
-    """Return the login and the token of a forge. Raises SignInUnusable."""
+    """Return the login, "" if it is not told, and the token. Raises SignInUnusable."""
     tool = TOOLS[ForgeKind(at.kind)]
     if not folder.is_absolute():
         raise SignInUnusable(f"{folder} is not an absolute path.")
@@ -130,7 +130,7 @@ def _entry_of(folder: Path, at: ForgePlace) -> tuple[str, str]:
         raise SignInUnusable(_missing(tool, folder, at))
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise SignInUnusable(f"The token in {place} has blanks or other special characters.")
-    return login or "agent", token
+    return login, token
 
 
 def _of_gh(told: Any, at: ForgePlace) -> tuple[str, str]:

@@ -6,13 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
-from app.adapters.forge.gitea_rows import DRAFT, Row, login_of, number_of, part_of, text_of
+from app.adapters.forge.gitea_rows import (
+    DRAFT,
+    Row,
+    login_of,
+    made_at,
+    moment_of,
+    number_of,
+    part_of,
+    text_of,
+)
 from app.domain.tracker.agent_requests import OpenedRequest
 from app.domain.tracker.forges import mark_of
 from app.services.ports import ChangeOrder, Delivery, DiffStat, ForgeSilent, Repository
 
+# GitHub takes 65,536 characters
+MOST_TEXT = 60_000
 # said on a request that is closed because its branch has another
 TWICE = "Opened twice by accident: #{number} is the one."
 
@@ -43,8 +55,27 @@ class Requests(Protocol):
         ...
 
 
-def opened_of(row: Row, state: str) -> OpenedRequest:
-    """Return the request of a row."""
+def with_note(text: str, note: str) -> str:
+    """Return a request's text with a note at its end, which stands there once.
+
+    What an agent wrote is cut to make room for it.
+    """
+    # a text that was edited in a browser has other line ends
+    if not note or note in text.replace("\r\n", "\n"):
+        return text
+    room = MOST_TEXT - len(note)
+    return f"{text if len(text) <= room else f'{text[:room]} …'}\n\n{note}"
+
+
+def opened_of(row: Row, state: str, since: datetime) -> OpenedRequest | None:
+    """Return the request of a row, None for one that was over before `since`.
+
+    It may have been commented on, and so changed, since then.
+    """
+    ended = moment_of(row.get("merged_at")) or moment_of(row.get("closed_at"))
+    is_new = made_at(row) >= since
+    if state != "open" and not is_new and (ended is None or ended < since):
+        return None
     return OpenedRequest(
         number=number_of(row),
         url=text_of(row, "html_url"),
@@ -53,6 +84,7 @@ def opened_of(row: Row, state: str) -> OpenedRequest:
         author=login_of(row),
         head_sha=text_of(part_of(row, "head"), "sha"),
         is_draft=bool(row.get("draft") or DRAFT.match(text_of(row, "title"))),
+        is_new=is_new,
     )
 
 

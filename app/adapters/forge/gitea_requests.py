@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from app.adapters.forge.adoption import TWICE, adopt, opened_of
+from app.adapters.forge.adoption import TWICE, adopt, opened_of, with_note
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_reader import GiteaReader
 from app.adapters.forge.gitea_rows import (
@@ -82,13 +82,10 @@ class GiteaRequests(GiteaReader):
         return delivery_of_row(best)
 
     def opened_on(self, repo: Repository, branch: str, *, since: datetime) -> list[OpenedRequest]:
-        """Return the open pull requests of a branch, and those opened at `since` or later."""
-        rows = self._on(repo, branch, since)
-        # an older one may have been commented on since it ended
-        fresh = (
-            row for row in rows if ending_of(row) == "open" or made_at(row) >= self._cut(since)
-        )
-        return [opened_of(row, ending_of(row)) for row in fresh]
+        """Return the open pull requests of a branch, and those that ended at `since` or later."""
+        rows, earliest = self._on(repo, branch, since), self._cut(since)
+        found = (opened_of(row, ending_of(row), earliest) for row in rows)
+        return [one for one in found if one is not None]
 
     def _on(self, repo: Repository, branch: str, since: datetime | None) -> list[Row]:
         """Return the open pull requests of a branch, and those touched since, by number."""
@@ -200,10 +197,10 @@ class GiteaRequests(GiteaReader):
             return None
         body, title = text_of(row, "body"), text_of(row, "title")
         changes: dict[str, str] = {}
-        if note and note not in body:
-            changes["body"] = f"{body}\n\n{note}"
+        if (told := with_note(body, note)) != body:
+            changes["body"] = told
         if draft is not None and draft != bool(DRAFT.match(title)):
-            changes["title"] = f"{MARKED_DRAFT}{title}" if draft else DRAFT.sub("", title)
+            changes["title"] = f"{MARKED_DRAFT}{title}"[:255] if draft else DRAFT.sub("", title)
         if changes:
             answer = self.client.send("PATCH", f"{path_of(repo)}/pulls/{number}", changes)
             if not answer.is_good:

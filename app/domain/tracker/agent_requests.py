@@ -20,7 +20,10 @@ TOOLS = {ForgeKind.GITHUB: "gh", ForgeKind.FORGEJO: "tea", ForgeKind.GITEA: "tea
 
 @dataclass(frozen=True)
 class OpenedRequest:
-    """A pull request on a run's branch; `state` is open, merged or closed."""
+    """A pull request on a run's branch; `state` is open, merged or closed.
+
+    `is_new`: it was opened since the run began, and not for an earlier run of the branch.
+    """
 
     number: int
     url: str
@@ -29,24 +32,25 @@ class OpenedRequest:
     author: str
     head_sha: str
     is_draft: bool = False
+    is_new: bool = True
 
 
 @dataclass(frozen=True)
 class AgentRequest:
     """The one that counts, and others by the same account; without one, `because` says why.
 
-    `is_left_open`: there is an open one that cannot count.
+    `in_the_way` names an open one of the branch that cannot count, "" if there is none.
     """
 
     kept: OpenedRequest | None
     doubles: tuple[int, ...] = ()
     because: str = ""
-    is_left_open: bool = False
+    in_the_way: str = ""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The request that a run wants of its agent: by this account, and into this base.
+    """The request that a run wants of its agent: by this account (in lower case), into this base.
 
     `adopted` is the number of the one that was taken over before, which Runyard itself may have
     made a draft since; those in `taken` are other runs' deliveries.
@@ -69,14 +73,14 @@ def judge_requests(found: Sequence[OpenedRequest], wanted: Wanted) -> AgentReque
     rows = sorted(own, key=lambda one: _rank(one, wanted.adopted))
     kept = next((one for one in rows if _is_fit(one, wanted)), None)
     if kept is None:
-        is_open = any(one.state == "open" for one in rows)
-        return AgentRequest(None, because=_why_none(rows, wanted.base), is_left_open=is_open)
+        because = _why_none(rows, wanted.base)
+        return AgentRequest(None, because=because, in_the_way=_way_words(found, rows, because))
     doubles = [one.number for one in rows if one.state == "open" and one != kept]
     return AgentRequest(kept, tuple(doubles))
 
 
 def _is_own(one: OpenedRequest, wanted: Wanted) -> bool:
-    is_theirs = bool(wanted.account) and one.author.lower() == wanted.account.lower()
+    is_theirs = bool(wanted.account) and one.author.lower() == wanted.account
     return is_theirs and one.number not in wanted.taken
 
 
@@ -87,6 +91,13 @@ def _is_fit(one: OpenedRequest, wanted: Wanted) -> bool:
 
 def _rank(one: OpenedRequest, adopted: int | None) -> tuple[bool, bool, int]:
     return one.number != adopted, one.state != "merged", one.number
+
+
+def _way_words(found: Sequence[OpenedRequest], own: Sequence[OpenedRequest], because: str) -> str:
+    if any(one.state == "open" for one in own):
+        return because
+    other = next((one for one in found if one.state == "open"), None)
+    return f"pull request #{other.number} of {other.author} is open" if other else ""
 
 
 def _why_none(rows: Sequence[OpenedRequest], base: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from app.domain.rules import is_opened_by_agent
 from app.records.database.database import Database, Transaction
 from app.records.feed import ProjectChanged, RunChanged
 from app.records.runs.run_columns import RunColumns
@@ -117,15 +118,19 @@ class HandoverLedger:
             sentence = f"pushing {run.work_branch} at {sha[:7]}"
             self._runs.append_event_once(run.id, now, "note", sentence, pushed=sha)
 
-    def record_adoption(self, run: Run, number: int, sha: str, now: datetime) -> bool:
+    def record_adoption(
+        self, run: Run, number: int, sha: str, now: datetime, *, is_own: bool
+    ) -> bool:
         """Record a pull request that the run's agent opened, and its head; False if it was known.
 
-        The head counts as Runyard's own from now on.
+        `is_own`: the head has nothing but the run's commits, and counts as Runyard's from now on.
         """
-        is_known = self.adopted_by(run) == number and sha in self.pushed_by([run])
+        rows = [event.data for event in self._runs.timeline(run.id)]
+        is_known = any(row.get("adopts") == number and row.get("head") == sha for row in rows)
         if not is_known:
-            sentence = f"taking over pull request #{number}, pushed by its agent at {sha[:7]}"
-            data = {"pushed": sha, "adopts": number}
+            sentence = f"taking over pull request #{number} at {sha[:7]}"
+            pushed = {"pushed": sha} if is_own else {}
+            data = {"adopts": number, "head": sha, **pushed}
             self._runs.append_event_once(run.id, now, "note", sentence, **data)
         return not is_known
 
@@ -135,16 +140,19 @@ class HandoverLedger:
         return next((int(one) for one in reversed(found) if one), None)
 
     def delivered_beside(self, run: Run) -> frozenset[int]:
-        """Return the numbers of the requests that other runs of the branch delivered."""
+        """Return the numbers of the requests that are the deliveries of the branch's other runs."""
         others = self.of_branch(run.project_id, run.work_branch)
-        return frozenset(
-            int(one.delivery["number"]) for one in others if one.id != run.id and one.delivery
-        )
+        found = (one.delivery for one in others if one.id != run.id and one.delivery)
+        # one that was closed may be opened again by a retry
+        return frozenset(int(one["number"]) for one in found if one["state"] != "closed")
 
     def pushed_by(self, runs: Sequence[Run]) -> frozenset[str]:
         """Return the commits that these runs pushed, or were about to push, to their branch."""
-        pushed = {str(run.delivery["head_sha"]) for run in runs if run.delivery}
+        pushed: set[str] = set()
         for run in runs:
+            # others may have added to a request that its agent opened
+            if run.delivery and not is_opened_by_agent(run.provenance):
+                pushed.add(str(run.delivery["head_sha"]))
             lines = (event.data.get("pushed") for event in self._runs.timeline(run.id))
             pushed |= {str(sha) for sha in lines if sha}
         return frozenset(pushed)

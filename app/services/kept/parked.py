@@ -20,9 +20,10 @@ from app.records.runs.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
 from app.services.concurrency import Workers
 from app.services.context import Adapters, Context, repository_of
+from app.services.lifecycle.agent_openings import AgentOpenings
 from app.services.lifecycle.change_heads import ChangeHeads
 from app.services.lifecycle.handover import is_aside
-from app.services.ports import CannotRead, CopyState, OriginProblem, Repository
+from app.services.ports import CannotRead, CopyState, ForgeSilent, OriginProblem, Repository
 from app.services.push_checks import awaits_word
 from app.services.runs.open_runs import locked_by
 
@@ -210,6 +211,7 @@ class ParkedService:
         self._mirrors = adapters.mirrors
         self._copies = adapters.copies
         self._heads = ChangeHeads(adapters)
+        self._openings = AgentOpenings(adapters, ledgers.runs)
         self._holdings = holdings
         self._locks = context.locks
         self._publish = context.feed.publish
@@ -272,7 +274,7 @@ class ParkedService:
             # others' work is under review there: only what these runs added goes
             self._heads.put_back(repo, branch, head)
         elif claim is not None and not _open_change(runs):
-            self._clear_origin(repo, runs)
+            self._clear_origin(project, runs)
             if not self._mirrors.release(repo, branch, expected_sha=claim):
                 raise NotDiscarded(f"The branch {branch} has moved. Discard it again.")
 
@@ -299,10 +301,20 @@ class ParkedService:
             )
         return tip
 
-    def _clear_origin(self, repo: Repository, runs: list[Run]) -> None:
-        """Delete our pushed branch at origin unless it has moved: it would reject a rerun."""
-        ours = [run for run in runs if run.pr_number is None]
-        for head in self._handovers.pushed_by(ours) | self._pushed_by_agents(repo, ours):
+    def _clear_origin(self, project: Project, runs: list[Run]) -> None:
+        """Delete our pushed branch at origin unless it has moved: it would reject a rerun.
+
+        It stays where somebody else has a request of it open.
+        """
+        repo, ours = repository_of(project), [run for run in runs if run.pr_number is None]
+        theirs = [run for run in ours if is_opened_by_agent(run.provenance)]
+        try:
+            if theirs and self._openings.has_others(theirs[-1], project):
+                return
+        except ForgeSilent as silence:
+            log.info("branch_left_at_origin", branch=theirs[-1].work_branch, because=silence)
+            return
+        for head in self._handovers.pushed_by(ours) | self._pushed_by_agents(repo, theirs):
             branch = ours[0].work_branch
             try:
                 self._mirrors.delete_at_origin(repo, branch, expected_sha=head)
@@ -316,12 +328,13 @@ class ParkedService:
         """
         tips: set[str] = set()
         for run in runs:
-            if run.head_sha is None or not is_opened_by_agent(run.provenance):
+            # a delivered head may have others' commits
+            if run.head_sha is None or run.base_sha is None or run.delivery is not None:
                 continue
             try:
                 self._mirrors.fetch(repo)
                 there = self._mirrors.origin_tip(repo, run.work_branch)
-                if there is None or there == run.base_sha:
+                if there is None or not self._mirrors.stat(repo, run.base_sha, there).commits:
                     continue
                 if not self._mirrors.stat(repo, run.head_sha, there).commits:
                     tips.add(there)

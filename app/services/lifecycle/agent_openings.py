@@ -37,12 +37,16 @@ API_OF_GITHUB = "api.github.com"
 class TakenOver:
     """The head of a request that a run's agent opened, and how the run's commits differ from it.
 
-    `is_behind`: they only add to it, and can be pushed. `left_out` counts those it is without.
+    `measured` is the commit of which the mirror can tell the size. `lacks` counts the run's commits
+    that the request is without, None if that is not known, and `adds` those that others made.
+    `is_behind`: the run's commits only add to it, and can be pushed.
     """
 
     head: str
+    measured: str
     is_behind: bool = False
-    left_out: int = 0
+    lacks: int | None = 0
+    adds: int = 0
 
 
 class LendsSignIns:
@@ -57,7 +61,14 @@ class LendsSignIns:
         if at is None or not project.pr_sign_in:
             raise SignInUnusable("The project names no sign-in with which agents open them.")
         inside = None if home is None else home.home
-        return self._adapters.sign_ins.lend(project.id, project.pr_sign_in, at, inside)
+        lent = self._adapters.sign_ins.lend(project.id, project.pr_sign_in, at, inside)
+        checked = project.pr_login or ""
+        if checked and lent.login and lent.login.lower() != checked.lower():
+            # what another account opens would never count
+            raise SignInUnusable(
+                f"{lent.login} is signed in there, not {checked}: save pr_sign_in again."
+            )
+        return lent
 
     def hosts(self, project: Project) -> list[str]:
         """Return the hosts that an agent needs to push and to open a pull request.
@@ -89,12 +100,25 @@ class AgentOpenings:
         began = run.taken_at or run.created_at
         found = requests.opened_on(repository_of(project), run.work_branch, since=began)
         wanted = Wanted(
-            account=run.provenance.get(OPENS_AS) or project.pr_login or "",
+            account=self._account_of(run, project),
             base=run.branch_name,
             adopted=self._handovers.adopted_by(run),
             taken=self._handovers.delivered_beside(run),
         )
         return judge_requests(found, wanted)
+
+    def has_others(self, run: Run, project: Project) -> bool:
+        """Return True if an open request of the branch is not the agents'. Raises ForgeSilent.
+
+        A branch that is deleted closes its requests.
+        """
+        requests = self._forges.requests_of(project)
+        if requests is None:
+            return False
+        repo, began = repository_of(project), run.taken_at or run.created_at
+        found = requests.opened_on(repo, run.work_branch, since=began)
+        account = self._account_of(run, project)
+        return any(one.state == "open" and one.author.lower() != account for one in found)
 
     def take_over(
         self,
@@ -112,36 +136,40 @@ class AgentOpenings:
         """
         repo = repository_of(project)
         taken = self._compare(run, repo, request)
-        if self._handovers.record_adoption(run, request.number, taken.head, now):
-            base = run.base_sha or taken.head
-            pushed = _pushed_words(request, partial(check, repo, base, taken.head))
+        is_own = not taken.adds
+        if self._handovers.record_adoption(run, request.number, taken.head, now, is_own=is_own):
+            base = run.base_sha or taken.measured
+            pushed = _pushed_words(request, partial(check, repo, base, taken.measured))
             for told in filter(None, (pushed, _left_words(request, taken))):
                 self._runs.append_event_once(run.id, now, "note", told)
         return taken
 
+    def _account_of(self, run: Run, project: Project) -> str:
+        return (run.provenance.get(OPENS_AS) or project.pr_login or "").lower()
+
     def _compare(self, run: Run, repo: Repository, request: OpenedRequest) -> TakenOver:
         """Compare a request's head with the commits that were taken from the run's copy."""
-        mirrors = self._mirrors
+        mirrors, is_open = self._mirrors, request.state == "open"
         mirrors.fetch(repo)
         # an unsandboxed agent may have moved the branch since
         tip = run.head_sha if run.status == Status.DELIVERING else None
         tip = tip or mirrors.tip(repo, run.work_branch)
         head = request.head_sha
-        if request.state == "open":
+        if is_open:
             # what git shows is newer than what the forge says of it
             head = mirrors.origin_tip(repo, run.work_branch) or head
         if tip in (None, head):
-            return TakenOver(head)
+            return TakenOver(head, head)
         try:
-            more = mirrors.stat(repo, head, tip).commits
-            lacks = mirrors.stat(repo, tip, head).commits
+            lacks = mirrors.stat(repo, head, tip).commits
+            adds = mirrors.stat(repo, tip, head).commits
         except CannotRead:
-            if request.state == "open":
+            if is_open:
                 raise
-            # it was merged with commits that are not ours, and its branch deleted
-            return TakenOver(tip)
-        is_open = request.state == "open"
-        return TakenOver(head, is_behind=is_open and more > 0 and not lacks, left_out=more)
+            # merged with somebody's commits, its branch deleted: the mirror never saw them
+            return TakenOver(head, tip, lacks=None, adds=1)
+        is_behind = is_open and lacks > 0 and not adds
+        return TakenOver(head, head, is_behind=is_behind, lacks=lacks, adds=adds)
 
 
 def _pushed_words(request: OpenedRequest, check: Callable[[], Objection | None]) -> str:
@@ -154,7 +182,9 @@ def _pushed_words(request: OpenedRequest, check: Callable[[], Objection | None])
 
 
 def _left_words(request: OpenedRequest, taken: TakenOver) -> str:
-    if taken.is_behind or not taken.left_out:
+    if taken.lacks is None:
+        return f"kept here: its commits could not be compared with pull request #{request.number}"
+    if taken.is_behind or not taken.lacks:
         return ""
-    counted = "1 commit is" if taken.left_out == 1 else f"{taken.left_out} commits are"
+    counted = "1 commit is" if taken.lacks == 1 else f"{taken.lacks} commits are"
     return f"{counted} kept here and not in pull request #{request.number}"

@@ -194,20 +194,21 @@ class Deliverer:
         """
         found = self._openings.find(run, project)
         if found.kept is None:
-            if run.status == Status.DELIVERING or found.is_left_open:
-                return NotDelivered(found.because, True, Cause.NO_DELIVERY)
+            because = found.because if run.status == Status.DELIVERING else found.in_the_way
+            if because:
+                return NotDelivered(because, True, Cause.NO_DELIVERY)
             return self._push_and_open(run, project, push_anyway=push_anyway)
         taken = self._openings.take_over(
             run, project, found.kept, self._clock(), check=self._checks.objection
         )
-        head = taken.head
+        head, measured = taken.head, taken.measured
         if taken.is_behind:  # its agent made commits after its push
             pushed = self._push(run, project, push_anyway=push_anyway, began=head)
             if isinstance(pushed, NotDelivered):
                 return pushed
-            head = pushed
-        order = self._order(run, project, head)
-        adopting = replace(order, adopts=found.kept.number, doubles=found.doubles)
+            head = measured = pushed
+        order = self._order(run, project, measured)
+        adopting = replace(order, head_sha=head, adopts=found.kept.number, doubles=found.doubles)
         return self._open(run, project, adopting)
 
     def _is_merged(self, run: Run, project: Project) -> bool:

@@ -238,9 +238,9 @@ class Launcher:
         return launched
 
     def _keep(self, run: Run, kept: Kept) -> None:
-        # identify its processes first: a Stop after this finds them, an earlier one is noticed
-        # below
-        self._runs.update_fields(run.id, run.project_id, supervisor=dict(kept))
+        # first: a Stop after this finds its processes, and a crash what its agent was told
+        told: RunColumns = {"supervisor": dict(kept), "provenance": run.provenance}
+        self._runs.update_fields(run.id, run.project_id, **told)
         failpoint("after_keep")
         self._must_be_wanted(run)
 

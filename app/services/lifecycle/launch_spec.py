@@ -128,7 +128,7 @@ class LaunchSpecs:
             session=run.session_id,
         )
         argv = self._agents.command(run.agent, job, project.agent_command)
-        _note_opening(run, project)
+        self._note_opening(run, project)
         order = replace(
             self._in_copy(run, project, argv, prompt, base=base, seconds=run.budget_seconds),
             setup=project.setup_command or (),
@@ -275,6 +275,23 @@ class LaunchSpecs:
         except ForgeSilent as silence:
             raise NotLaunched("the tracker did not answer") from silence
 
+    def _note_opening(self, run: Run, project: Project) -> None:
+        """Note on a run that is launched now whether its agent opens its pull request, and as whom.
+
+        That counts for it, whatever the project is set to later. A resumed session was told once.
+        """
+        names = (OPENS, OPENS_AS)
+        others = {name: one for name, one in run.provenance.items() if name not in names}
+        before = self._find(run.retry_of) if run.session_id and run.retry_of else None
+        if before is not None:
+            told = {name: before.provenance[name] for name in names if name in before.provenance}
+        else:
+            is_new = run.pr_number is None and run.delivers == Delivers.CHANGE
+            is_theirs = is_new and bool(opening_tool(project.tracker, project.open_pr))
+            account = project.pr_login or ""
+            told = {OPENS: OpenPr.AGENT.value, OPENS_AS: account} if is_theirs else {}
+        run.provenance = others | told
+
     def _keep(self, run: Run, prompt: Prompt) -> None:
         self._prompts.keep(run.id, 1, prompt)
         if run.session_id is not None:
@@ -295,18 +312,6 @@ class LaunchSpecs:
             if judged.doubt:
                 raise NotLaunched(judged.doubt)
         return issue
-
-
-def _note_opening(run: Run, project: Project) -> None:
-    """Note on a run that is launched now whether its agent opens its pull request, and as whom.
-
-    That counts for it, whatever the project is set to later.
-    """
-    others = {name: one for name, one in run.provenance.items() if name not in (OPENS, OPENS_AS)}
-    is_new = run.pr_number is None and run.delivers == Delivers.CHANGE
-    is_theirs = is_new and bool(opening_tool(project.tracker, project.open_pr))
-    told = {OPENS: OpenPr.AGENT.value, OPENS_AS: project.pr_login or ""}
-    run.provenance = others | (told if is_theirs else {})
 
 
 def _facts(run: Run, project: Project, base: str) -> dict[str, str]:

@@ -305,14 +305,21 @@ class Reaper:
         """Return whether a run's agent has opened its pull request, None if Runyard opens it."""
         if not rules.is_opened_by_agent(run.provenance):
             return None
-        is_silent = vitals is not None and is_silent_for(vitals, SILENT_SECONDS, self._clock())
-        if not (is_over or is_silent):
+        if not is_over and not (run.turn == 1 and self._is_idle(vitals)):
             return Opening()
         try:
             found = self._openings.find(run, project)
         except ForgeSilent:
             return Opening(None)
-        return Opening(found.kept is not None, found.because)
+        # one that an earlier run opened says nothing about this agent
+        is_done = found.kept is not None and (is_over or found.kept.is_new)
+        return Opening(is_done, found.because)
+
+    def _is_idle(self, vitals: Vitals | None) -> bool:
+        """Return True for an agent that says nothing, and uses no tool that would explain it."""
+        if vitals is None or vitals.tool:
+            return False
+        return is_silent_for(vitals, SILENT_SECONDS, self._clock())
 
     def _is_delivered(self, run: Run, project: Project) -> bool | None:
         # a request that it works on was there before it: only its own delivery says that it is done

@@ -286,7 +286,7 @@ class PullRequests(Protocol):
     ) -> Sequence[OpenedRequest]:
         """Return the open pull requests of a branch of the repository itself, by anybody.
 
-        And those opened at `since` or later that have ended. Raises ForgeSilent.
+        And those that ended at `since` or later. Raises ForgeSilent.
         """
         ...
 

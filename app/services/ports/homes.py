@@ -64,9 +64,10 @@ class ForgePlace:
 
 @dataclass(frozen=True)
 class LentSignIn:
-    """A copy of an agent's sign-in at a forge; `folder` holds it."""
+    """A copy of an agent's sign-in at a forge; `folder` holds it, `login` may be unknown ("")."""
 
     folder: Path
+    login: str
     environment: Mapping[str, str]
 
 

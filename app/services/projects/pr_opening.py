@@ -21,8 +21,9 @@ NO_SIGN_IN = (
     "without it agents cannot open pull requests."
 )
 NO_NETWORK = "Without a network agents cannot push or open pull requests."
-# what a change of can make a sign-in unusable
-_ABOUT = frozenset({"open_pr", "pr_sign_in", "sandbox", "network", "origin"})
+# settings whose change can make a sign-in unusable
+_ABOUT_ACCOUNT = frozenset({"open_pr", "pr_sign_in", "origin"})
+_ABOUT = _ABOUT_ACCOUNT | {"sandbox", "network"}
 
 
 class PrOpening:
@@ -48,13 +49,20 @@ class PrOpening:
         if not now.get("pr_sign_in"):
             raise Invalid.field("open_pr", NO_SIGN_IN)
         at = ForgePlace(forge.kind, forge.url, str(now["repository"]), str(now.get("origin")))
-        found = self._examined(forge, at, str(now["pr_sign_in"]))
-        if problem := _lack_of(forge, found):
-            raise Invalid.field("pr_sign_in", problem)
+        # the sandbox can be tightened while the forge is away
+        columns = self._checked(forge, at, now) if _ABOUT_ACCOUNT & settings.keys() else {}
         if read_level(now.get("sandbox") or level) is not SandboxLevel.SANDBOXED:
             self._must_be_found(str(now["pr_sign_in"]), at)
         elif now.get("network") == NetworkRule.NONE:
             raise Invalid.field("network", NO_NETWORK)
+        return columns
+
+    def _checked(
+        self, forge: ForgeServer, at: ForgePlace, now: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        found = self._examined(forge, at, str(now["pr_sign_in"]))
+        if problem := _lack_of(forge, found):
+            raise Invalid.field("pr_sign_in", problem)
         return {"pr_login": found.acts_as}
 
     def _forge_of(self, now: Mapping[str, Any]) -> ForgeServer:
@@ -79,7 +87,7 @@ class PrOpening:
                 raise Invalid.field("pr_sign_in", f"{forge.url}: {silence}.") from silence
             raise ForgeUnavailable(f"{forge.url}: {silence}.") from silence
         if there is None:
-            raise Invalid.field("pr_sign_in", f"{found.acts_as} does not see {at.repository}.")
+            raise Invalid.field("pr_sign_in", f"{found.acts_as} cannot see {at.repository}.")
         if because := unusable(there, found.acts_as):
             raise Invalid.field("pr_sign_in", f"{at.repository} cannot be used: {because}.")
         return found

@@ -7,26 +7,21 @@ import shlex
 import pytest
 
 from app.adapters.git import secret_scan
-from app.domain.tracker.agent_requests import NONE_OPENED
-from app.errors import Invalid
-from app.records.tables import Project, Run
-from tests.builders.parked import discard, listed
+from app.domain.tracker.agent_requests import NONE_OPENED, SILENT_SECONDS
+from app.errors import Invalid, NotDeliverable
 from tests.drivers.agent_openings import (
     Scene,
     deliver,
     is_delivered,
     request_to,
     scene_at_a_twin,
+    start,
 )
 from tests.drivers.checked_runs import check, log_of, to_the_end
+from tests.drivers.failpoints import clear_failpoints, fail_at
 from tests.fakes.agents.runs import shell
 
 __all__ = ["scene_at_a_twin"]
-
-
-def start(scene: Scene, project: Project) -> Run:
-    """Start a run whose agent has ended when this returns."""
-    return scene.plane.see_end(scene.plane.start_running(project, task="Fix it."))
 
 
 def test_the_request_of_another_account_is_neither_adopted_nor_closed(scene: Scene) -> None:
@@ -106,25 +101,6 @@ def test_a_request_that_was_merged_before_the_run_is_not_its_delivery(scene: Sce
     assert (second.status, second.because) == ("died", NONE_OPENED), plane.lines(second)
 
 
-def test_one_merged_with_commits_that_are_not_ours_is_the_delivery(scene: Scene) -> None:
-    plane, shop = scene.plane, scene.shop
-    project = scene.add(request_to(), stays=True)
-    run = plane.start_running(project, task="Fix it.")
-    plane.wait(lambda: shop.pulls, "the pull request")
-    (number,) = shop.pulls
-    # a person adds a commit there, merges, and deletes the branch
-    shop.git.commit(shop.place, run.work_branch, "more.txt", "by hand")
-    shop.merge(number, style="squash")
-    shop.git.run("update-ref", "-d", f"refs/heads/{run.work_branch}", at=shop.place)
-    plane.clock.advance(65)
-    plane.reap(run)
-    run = plane.see_end(run)
-    assert run.status == "succeeded", plane.lines(run)
-    plane.services.pull_requests.look_once(plane.clock())
-    (change,) = plane.services.changes.all(project.id)
-    assert (change.number, change.state) == (number, "merged")
-
-
 def test_a_secret_in_what_its_agent_pushed_is_told_and_later_commits_still_go_out(
     scene: Scene,
 ) -> None:
@@ -149,52 +125,6 @@ def test_what_cannot_be_checked_any_more_holds_nothing_back(
     run = start(scene, project)
     assert run.status == "succeeded", plane.lines(run)
     assert any("could not be checked for secrets" in line for line in plane.lines(run))
-
-
-def test_commits_that_were_amended_after_the_push_are_kept_here(scene: Scene) -> None:
-    plane, shop = scene.plane, scene.shop
-    project = scene.add(request_to(), amends=True)
-    run = start(scene, project)
-    assert run.status == "succeeded", plane.lines(run)
-    (change,) = plane.services.changes.all(project.id)
-    assert change.head_sha == shop.git.tip(shop.place, run.work_branch)
-    assert change.head_sha != plane.tip(run)
-    (number,) = shop.pulls
-    assert f"1 commit is kept here and not in pull request #{number}" in plane.lines(run)
-    (kept,) = listed(plane)
-    assert (kept.run_id, kept.holds) == (run.id, "1 commit")
-
-
-def test_a_click_keeps_the_commits_of_a_branch_that_was_rewritten_at_the_forge(
-    scene: Scene,
-) -> None:
-    plane, shop = scene.plane, scene.shop
-    project = scene.add(amends=True)
-    run = scene.late(start(scene, project))
-    assert run.status == "died"
-    # only the mirror has them by now
-    plane.adapters.copies.remove(run.id)
-    number = shop.open(run.work_branch, "main", "Fix it", "", "robot")
-    deliver(plane, run)
-    run = plane.run(run.id)
-    assert run.delivery is not None
-    assert run.delivery["number"] == number
-    assert run.parked
-    assert plane.tip(run) != run.delivery["head_sha"]
-
-
-def test_what_somebody_added_to_the_request_leaves_nothing_behind_here(scene: Scene) -> None:
-    plane, shop = scene.plane, scene.shop
-    project = scene.add(request_to(), stays=True)
-    run = plane.start_running(project, task="Fix it.")
-    plane.wait(lambda: shop.pulls, "the pull request")
-    head = shop.git.commit(shop.place, run.work_branch, "more.txt", "by hand")
-    plane.clock.advance(65)
-    plane.reap(run)
-    run = plane.see_end(run)
-    assert run.status == "succeeded", plane.lines(run)
-    assert run.head_sha == head
-    assert listed(plane) == []
 
 
 def test_one_that_is_closed_while_it_is_taken_over_is_no_delivery(scene: Scene) -> None:
@@ -242,28 +172,6 @@ def test_a_draft_that_runyard_made_is_taken_over_again_after_a_lost_answer(scene
     assert plane.run(run.id).cause == "delivered_red"
 
 
-def test_discard_deletes_the_branch_that_its_agent_pushed(scene: Scene) -> None:
-    plane, shop = scene.plane, scene.shop
-    project = scene.add()
-    issue = shop.write("Fix it", "", "ready-for-agent")
-    run = scene.late(plane.see_end(plane.start_running(project, issue=issue)))
-    assert shop.git.tip(shop.place, run.work_branch)
-    discard(plane, run)
-    assert shop.git.tip(shop.place, run.work_branch) == ""
-    # a rerun may push to it again
-    plane.services.projects.change(project.id, agent_command=scene.command(request_to()))
-    again = plane.finish(project, issue=issue)
-    assert again.status == "succeeded", plane.lines(again)
-
-
-def test_discard_leaves_a_branch_to_which_somebody_else_has_added(scene: Scene) -> None:
-    plane, shop = scene.plane, scene.shop
-    run = scene.late(start(scene, scene.add()))
-    head = shop.git.commit(shop.place, run.work_branch, "more.txt", "by hand")
-    discard(plane, run)
-    assert shop.git.tip(shop.place, run.work_branch) == head
-
-
 def test_an_account_that_may_not_push_there_is_refused(scene: Scene) -> None:
     plane = scene.plane
     project = scene.add(request_to())
@@ -305,3 +213,81 @@ def test_a_follow_up_has_the_sign_in_that_its_run_was_launched_with(scene: Scene
     said = [line for line in log_of(plane, run).splitlines() if "lent: " in line]
     assert len(said) == 2
     assert not [line for line in said if line.endswith("no")]
+
+
+def test_a_click_names_a_request_of_somebody_else_and_leaves_it_alone(scene: Scene) -> None:
+    plane, shop = scene.plane, scene.shop
+    run = scene.late(start(scene, scene.add()))
+    number = shop.open(run.work_branch, "main", "Look at this", "By hand.", "person")
+    with pytest.raises(NotDeliverable, match=f"#{number} of person is open"):
+        deliver(plane, run)
+    assert shop.pulls[number]["body"] == "By hand."
+    shop.close(number)
+    deliver(plane, run)
+    assert plane.run(run.id).delivery is not None
+    assert len(shop.pulls) == 2
+
+
+def test_an_older_one_that_is_merged_during_the_run_is_its_delivery(scene: Scene) -> None:
+    plane, shop = scene.plane, scene.shop
+    run = start(scene, scene.add())
+    # an earlier agent of the branch had left it a draft
+    number = shop.open(run.work_branch, "main", "Fix it", "", "robot")
+    shop.pulls[number] |= {"created_at": "2020-01-01T00:00:00Z"}
+    shop.merge(number)
+    run = scene.late(run)
+    assert run.status == "succeeded", plane.lines(run)
+    assert run.delivery is not None
+    assert run.delivery["number"] == number
+
+
+def test_an_older_request_does_not_end_an_agent_that_is_quiet(scene: Scene) -> None:
+    plane, shop = scene.plane, scene.shop
+    project = scene.add(stays=True)
+    run = plane.start_running(project, task="Fix it.")
+    plane.wait(lambda: shop.git.tip(shop.place, run.work_branch), "the branch")
+    number = shop.open(run.work_branch, "main", "Fix it", "", "robot")
+    shop.pulls[number] |= {"created_at": "2020-01-01T00:00:00Z"}
+    plane.clock.advance(SILENT_SECONDS + 5)
+    run = plane.reap(run)
+    assert run.status == "running"
+    assert "stopping it" not in " ".join(plane.lines(run))
+
+
+@pytest.mark.expects_error_log
+def test_a_crash_right_after_the_start_does_not_forget_who_opens_the_request(scene: Scene) -> None:
+    plane = scene.plane
+    project = scene.add(request_to())
+    fail_at("after_spawn")
+    run = plane.launch(project, task="Fix it.")
+    clear_failpoints()
+    assert plane.run(run.id).provenance["open_pr"] == "agent"
+    assert plane.run(run.id).provenance["open_pr_as"] == "robot"
+
+
+def test_a_text_that_fills_the_forges_limit_still_gets_the_runs_note(scene: Scene) -> None:
+    plane = scene.plane
+    project = scene.add(request_to(), mark="x" * 65_000)
+    run = start(scene, project)
+    assert run.status == "succeeded", plane.lines(run)
+    (pull,) = scene.shop.pulls.values()
+    assert len(pull["body"]) < 65_000
+    assert f"<!-- runyard:{run.id} -->" in pull["body"]
+
+
+def test_a_sign_in_that_became_another_accounts_is_not_lent(scene: Scene) -> None:
+    plane = scene.plane
+    project = scene.add(request_to())
+    scene.twin.add_token("TOKEN_AGENT_2", "robot2")
+    scene.sign_in("TOKEN_AGENT_2", "robot2")
+    run = plane.launch(project, task="Fix it.")
+    assert run.status == "not_started"
+    assert "robot2 is signed in there, not robot" in (run.because or "")
+
+
+def test_the_sandbox_can_be_tightened_while_the_forge_is_away(scene: Scene) -> None:
+    plane = scene.plane
+    project = scene.add(request_to())
+    scene.twin.before = lambda _, __: (503, {"message": "later"})
+    plane.services.projects.change(project.id, sandbox="sandboxed", network="allowed")
+    assert plane.project(project.id).sandbox == "sandboxed"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import structlog
 
-from app.adapters.forge.adoption import adopt, opened_of
+from app.adapters.forge.adoption import adopt, opened_of, with_note
 from app.adapters.forge.client import Answer
 from app.adapters.forge.gitea_requests import COMPUTED_AFTER, KNOWN_AFTER, MARKED_DRAFT
 from app.adapters.forge.gitea_rows import (
@@ -96,10 +96,10 @@ class GithubRequests(GithubReader):
         return [row for row in rows if branch_of(row) == branch]
 
     def opened_on(self, repo: Repository, branch: str, *, since: datetime) -> list[OpenedRequest]:
-        """Return the open pull requests of a branch, and those opened at `since` or later."""
+        """Return the open pull requests of a branch, and those that ended at `since` or later."""
         rows, earliest = self._on(repo, branch, "all"), self._cut(since)
-        fresh = (row for row in rows if ending_of(row) == "open" or made_at(row) >= earliest)
-        return [opened_of(row, ending_of(row)) for row in fresh]
+        found = (opened_of(row, ending_of(row), earliest) for row in rows)
+        return [one for one in found if one is not None]
 
     def change(self, repo: Repository, number: int) -> Change | None:
         """Return one pull request, or None."""
@@ -203,8 +203,8 @@ class GithubRequests(GithubReader):
             return None
         body, title = text_of(row, "body"), text_of(row, "title")
         changes: dict[str, str] = {}
-        if note and note not in body:
-            changes["body"] = f"{body}\n\n{note}"
+        if (told := with_note(body, note)) != body:
+            changes["body"] = told
         if draft is not None and draft != bool(row.get("draft") or DRAFT.match(title)):
             is_done = self._make_draft(repo, row, draft=draft)
             if draft and not is_done:
