@@ -20,7 +20,9 @@ Thing = Annotated[
     str | None, typer.Option("--object", help="Only actions on the object with this id.")
 ]
 Since = Annotated[str | None, typer.Option("--since", help="Only since this time, ISO 8601.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="The most rows to list.")]
+Limit = Annotated[
+    int, typer.Option("--limit", min=1, max=500, help="How many rows to list at most.")
+]
 
 
 def register(app: typer.Typer) -> None:

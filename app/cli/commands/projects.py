@@ -185,7 +185,7 @@ def show_project(
 def list_branches(
     project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """List the branches of a project's origin, base first."""
+    """List the branches of a project's origin, the base branch first."""
     server = connect(data_dir)
     branches = server.ask(calls.branches(find_project(server, project)["id"]))
     if json_only:
@@ -210,7 +210,7 @@ def try_checks(project: ProjectArgument, json_only: Json = False, data_dir: Data
 
 
 def make_label(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Make the label ready-for-agent at the project's forge."""
+    """Create the label ready-for-agent at the project's forge."""
     server = connect(data_dir)
     answer = server.ask(calls.make_ready_label(find_project(server, project)["id"]))
     if json_only:

@@ -1,4 +1,4 @@
-"""`runyard issues approve` and `runyard projects trust`: a person looks, and the loop goes on."""
+"""`runyard issues approve` and `projects trust`: a person approves what the loop waits for."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def approve_issue(
         list[str] | None,
         typer.Option(
             metavar="SHA256",
-            help="A comment to give to agents, by what --look prints; may be repeated.",
+            help="A comment to pass on to agents, by the hash that --look prints; may be repeated.",
         ),
     ] = None,
     no_comments: Annotated[
-        bool, typer.Option("--no-comments", help="Give agents none of these comments.")
+        bool, typer.Option("--no-comments", help="Pass none of these comments on to agents.")
     ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Approve an issue's text; print what changed since the label.
+    """Approve an issue's text; print what changed since it was labelled.
 
     Comments by people without write access are shown, too; agents get only those that you name
     with --comment.
@@ -66,7 +66,7 @@ def approve_issue(
 def trust_project(
     project: ProjectArgument, look: Look = False, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Trust base as it is; print what changed since the last look."""
+    """Trust the base branch as it is; print what changed since it was last trusted."""
     server = connect(data_dir)
     found = find_project(server, project)
     state = server.ask(calls.state(found["id"]))

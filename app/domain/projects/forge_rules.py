@@ -39,11 +39,11 @@ _AT_THE_FORGE = (
     ProjectSetting(
         name="ci_rounds",
         kind=Kind.NUMBER,
-        means="How many times in a row an agent fixes a change whose CI failed, by itself",
+        means="How many times in a row an agent automatically fixes a change whose CI failed",
         more="Only for projects of a forge.",
         default=0,
         label="Fixes of red CI",
-        hint=f"How many times in a row an agent fixes it by itself, 0 to {MOST_ROUNDS}.",
+        hint=f"How many times in a row an agent fixes it automatically, 0 to {MOST_ROUNDS}.",
         part=Part.FORGE,
         least=0,
         most=MOST_ROUNDS,
@@ -51,7 +51,7 @@ _AT_THE_FORGE = (
     ProjectSetting(
         name="review_rounds",
         kind=Kind.NUMBER,
-        means="How many times in a row an agent works through reviews at the forge by itself",
+        means="How many times in a row an agent automatically works through reviews at the forge",
         more="Only for projects of a forge. 0 leaves them to people.",
         default=REVIEW_ROUNDS,
         label="Rounds of review",
@@ -66,7 +66,7 @@ _AT_THE_FORGE = (
         name="open_pr",
         kind=Kind.CHOICE,
         means="Who opens pull requests",
-        more="Agents do that only in projects of a forge, with a sign-in of their own.",
+        more="Agents can do so only in projects of a forge, with their own sign-in.",
         default=OpenPr.RUNYARD.value,
         label="Pull requests",
         hint="Who pushes the branch and opens the pull request.",
@@ -80,8 +80,8 @@ _AT_THE_FORGE = (
     ProjectSetting(
         name="pr_sign_in",
         kind=Kind.LINE,
-        means="The folder in which gh or tea keeps the sign-in of the agents, such as ~/.config/gh",
-        more="It is an account's of their own, and only agents that open pull requests get it.",
+        means="The folder with the agents' sign-in to gh or tea, such as ~/.config/gh",
+        more="It must be a separate account, and only agents that open pull requests get it.",
         label="Sign-in of the agents",
         hint="The folder of gh (GitHub) or tea (Forgejo, Gitea) with an account of their own, "
         "such as /srv/agents/gh. Needed if agents open pull requests.",

@@ -204,7 +204,7 @@ def _refusal_of(
     if answer.conflicts:
         files = named_files(answer.conflicts)
         return MergeConflict(
-            f"Later commits changed {files} too, so this cannot be undone by itself."
+            f"Later commits changed {files} too, so this cannot be undone automatically."
             " Nothing was changed.",
             **conflict_members(answer.conflicts),
         )

@@ -174,7 +174,7 @@ def test_the_story_is_told_in_the_words_of_the_cards(whole: tuple[Ended, Path]) 
         r"^== Reset",
         r"^Delivered: change #7, open, 1 commit",
         r"^  #2: parked: afk/2$",
-        r"^== That was all of it, in \d+ s$",
+        r"^== Done in \d+ s$",
     )
 
 
