@@ -156,7 +156,7 @@ def reset_key(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Free an idempotency key: its next use starts a new run; the old run continues."""
+    """Free a key: its next use starts a new run; the old run continues."""
     server = connect(data_dir)
     freed = server.ask(calls.reset_key(find_project(server, project)["id"], key))
     if json_only:

@@ -185,7 +185,7 @@ def show_project(
 def list_branches(
     project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """List the branches of a project's origin, the base branch first."""
+    """List the branches of a project's origin, base first."""
     server = connect(data_dir)
     branches = server.ask(calls.branches(find_project(server, project)["id"]))
     if json_only:

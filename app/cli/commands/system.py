@@ -130,7 +130,7 @@ def register_stuck(app: typer.Typer) -> None:
 
 
 def list_stuck(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """List operations that failed five times and need a person, oldest first."""
+    """List operations that failed five times and need help, oldest first."""
     held = connect(data_dir).ask(calls.stuck())["items"]
     if json_only:
         print_json({"items": held})

@@ -37,7 +37,7 @@ def approve_issue(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Approve an issue's text; print what changed since it was labelled.
+    """Approve an issue's text; print what changed in it.
 
     Comments by people without write access are shown, too; agents get only those that you name
     with --comment.
@@ -66,7 +66,7 @@ def approve_issue(
 def trust_project(
     project: ProjectArgument, look: Look = False, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Trust the base branch as it is; print what changed since it was last trusted."""
+    """Trust the base branch as it is; print what changed in it."""
     server = connect(data_dir)
     found = find_project(server, project)
     state = server.ask(calls.state(found["id"]))

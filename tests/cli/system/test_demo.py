@@ -199,7 +199,7 @@ def test_an_interrupted_demo_leaves_its_folder_but_no_process_not_even_a_hanging
     demo_shell.extra["PATH"] = f"{tools}{os.pathsep}{os.environ['PATH']}"
     # an impatient person presses the keys again
     times = 3 if number == signal.SIGINT else 1
-    printed = interrupt(demo_shell, "Making a small repository", number, times, after=mark)
+    printed = interrupt(demo_shell, "Creating a small repository", number, times, after=mark)
     check_kept_folder(demo_shell, printed)
 
 

@@ -241,7 +241,7 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
     expect(card(ann, project)).to_contain_text("agent exited 3")
     expect(ann.get_by_test_id("projects-needs-you")).to_contain_text(PAUSED)
     plan = bob.get_by_test_id("next-plan")
-    expect(plan).to_contain_text("would hold — auto runs are paused after 3 fails")
+    expect(plan).to_contain_text("Nothing starts: auto runs are paused after 3 fails")
     plan.locator("summary").click()
     expect(plan.get_by_role("listitem").first).to_have_text("#1: parked: afk/1")
     picture(ann, "card-paused")

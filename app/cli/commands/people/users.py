@@ -83,7 +83,7 @@ def invite(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Invite a person; prints a link with which they set a password, once."""
+    """Invite a person; prints a one-time link for setting a password."""
     server = connect(data_dir)
     call = people_calls.invite(
         email,
@@ -101,7 +101,7 @@ def invite(
 
 
 def link(who: Who, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Create a new link for setting a password, if the old one is lost."""
+    """Create a new password link, if the old one is lost."""
     server = connect(data_dir)
     made = server.ask(people_calls.invite_again(_id_of(server, who)))
     if json_only:
