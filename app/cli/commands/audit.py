@@ -58,7 +58,7 @@ def list_deeds(
             ]
             for row in answer["items"]
         ]
-        out().print_table(["AT", "BY", "PERSON", "DEED", "OBJECT"], rows)
+        out().print_table(["AT", "BY", "PERSON", "ACTION", "OBJECT"], rows)
     else:
         err().print("No audit rows match.")
 

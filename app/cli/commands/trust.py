@@ -53,7 +53,7 @@ def approve_issue(
         for one in comments:
             _print_comment(one)
     if look:
-        _tell(text, json_only=json_only, words=text["because"] or "Nobody needs to look at it.")
+        _tell(text, json_only=json_only, words=text["because"] or "Nothing waits for approval.")
         return
     if comment and no_comments:
         raise Misused("Use either --comment or --no-comments.")
@@ -75,7 +75,7 @@ def trust_project(
             out().print(line)
     commit = state["commit"]
     if look or commit is None:
-        _tell(state, json_only=json_only, words=state["hold"] or "Nobody needs to look at it.")
+        _tell(state, json_only=json_only, words=state["hold"] or "Nothing waits for approval.")
         return
     answer = server.ask(calls.trust(found["id"], commit))
     _tell(answer, json_only=json_only, words=f"{answer['name']} is trusted at {commit[:7]}.")

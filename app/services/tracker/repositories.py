@@ -71,7 +71,7 @@ class RepositoryWatch:
         if project is None:
             raise NotFound
         if project.forge_id is None:
-            raise Invalid.field("tracker", "This project's issues are kept here: no label lacks.")
+            raise Invalid.field("tracker", "This project's issues are kept in Runyard: no label is missing.")
         with as_unavailable():
             self._notices_of(project).make_label(repository_of(project), READY_LABEL)
         return self._hold(project, None) if project.forge_hold == NO_READY_LABEL else project

@@ -102,7 +102,7 @@ class Reverts:
 
     def _open(self, project: Project, change: ChangeRequest, now: datetime) -> Undone:
         repo, title = repository_of(project), f'Revert "{" ".join(change.title.split())}"'
-        words = f"Takes back change #{change.number}, merged as {change.merged_sha}."
+        words = f"Reverts change #{change.number}, merged as {change.merged_sha}."
         answer = self._prepare(project, change, f"{title}\n\n{words}\n")
         if answer.sha is None:
             raise _refusal_of(change, answer)
