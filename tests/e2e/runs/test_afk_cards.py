@@ -254,7 +254,7 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
     expect(part(ann, project, "reset")).to_have_count(0)
     expect(part(ann, project, "start-afk")).to_be_focused()
     expect(bob.get_by_test_id("card-status").first).to_contain_text("#4")
-    expect(plan).to_contain_text("would hold — an auto run is under way")
+    expect(plan).to_contain_text("Nothing starts: an auto run is under way")
     expect(plan.get_by_role("listitem").first).to_be_visible()
     part(ann, project, "auto-toggle").click()
     expect(part(ann, project, "auto-toggle")).to_have_text("Auto AFK runs: Off")
