@@ -177,7 +177,7 @@ class AlreadyUndone(Refusal):
 
 
 class NotUndone(Refusal):
-    """This merge cannot be undone by itself."""
+    """This merge cannot be undone automatically."""
 
     code = "not_undone"
 
@@ -357,13 +357,13 @@ class RateLimited(Refusal):
 
 
 class TooManyComments(Refusal):
-    """This run has written as many comments as a run may."""
+    """This run has reached its limit of comments."""
 
     code, status = "rate_limited", 429
 
 
 class NoPlaces(Refusal):
-    """The limit allows nothing of this, now or later."""
+    """The limit is 0, so this is never allowed."""
 
     code, status = "rate_limited", 429
 

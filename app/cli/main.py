@@ -164,7 +164,7 @@ def _explain(misuse: typer.TyperException) -> None:
     _complain(sentence.replace(": Value error, ", ": "))  # wording of the validation library
     screen.print_lines(context.get_usage())
     screen.print_lines((context.command.epilog or "").removeprefix("\b\n"))
-    screen.print(Painted(f"All of it: {context.command_path} --help", "dim"))
+    screen.print(Painted(f"Full help: {context.command_path} --help", "dim"))
 
 
 if __name__ == "__main__":

@@ -24,37 +24,37 @@ _EVERYWHERE = {"--help", "--data-dir", "--install-completion", "--show-completio
 _HEAD = """\
 # The command line
 
-Written by `python -m app.cli.manual > docs/cli.md` from the commands themselves; a test says when
-it is not true any more.
+Generated from the commands by `python -m app.cli.manual > docs/cli.md`; a test fails when it is out
+of date.
 
-`runyard COMMAND --help` tells the same, with an example. `runyard` is a client of the server's API:
-it asks the one at `RUNYARD_URL`, else the one that you signed in to with `runyard login`, else the
-one of the data folder (`--data-dir`, `RUNYARD_DATA_DIR`, or your own), with `RUNYARD_TOKEN` or the
-folder's own token. `--data-dir` comes before all of these. `serve`, `demo`, `doctor`, `login-link`,
-`token rotate`, `backup` and `restore` are about this machine, and also work without a server.
+`runyard COMMAND --help` shows the same, with an example. `runyard` is a client of the server's API.
+It talks to the server at `RUNYARD_URL`, else the one you signed in to with `runyard login`, else
+the one that uses the data folder (`RUNYARD_DATA_DIR`, or the default), with `RUNYARD_TOKEN` or the
+folder's token. `--data-dir` overrides all of these. `serve`, `demo`, `doctor`, `login-link`,
+`token rotate`, `audit verify`, `backup` and `restore` concern this machine, and also work without a
+running server.
 
 | exit code | means |
 |---|---|
 | 0 | done |
 | 1 | refused, with the server's sentence on standard error |
-| 2 | the command line makes no sense: how it is used, and an example |
-| 3 | no server answers; how to start it |
-| 4 | the run that was waited for did not succeed |
-| 130 | interrupted; a run that was waited for keeps running |
+| 2 | wrong usage; the usage and an example are printed |
+| 3 | no server answers; how to start one is printed |
+| 4 | the run that `--wait` or `runs wait` followed did not succeed |
+| 130 | interrupted; the run keeps running |
 
-- **JSON.** With `--json`, standard output is the API's own answer and nothing else: one object, a
+- **JSON.** With `--json`, standard output is the API's answer and nothing else: an object, or a
   list as `{"items": [...]}`. Everything else goes to standard error.
-- **Ids.** A run is named by its id or by any ending of it with 6 or more characters, as the pages
-  show it; where several runs end so, they are named and nothing is done. A project is named by its
-  id or its name.
-- **Waiting.** `--wait` and `runs wait` show one line on a terminal (the status, the time of its
-  budget, the tokens, what happened last) and a line for each event elsewhere. Ctrl-C leaves the
-  run alone. A server that is started again in between is waited for, for half a minute.
-- **Colours.** On terminals; `NO_COLOR` forbids them, `FORCE_COLOR` wants them everywhere. What
-  agents, issues and branches are called can do nothing to a terminal. `runs logs` and the diffs
-  pass every byte on into a pipe or a file.
-- **Completion.** `runyard --install-completion` teaches bash, zsh, fish or PowerShell the commands,
-  their options, and the names and ids that the server knows.
+- **Ids.** Name a run by its id or by its last 6 or more characters, as the pages show them. If
+  several runs match, they are listed and nothing is done. Name a project by its id or its name.
+- **Waiting.** On a terminal, `--wait` and `runs wait` show one line (status, time used, tokens,
+  last event); elsewhere, one line per event. Ctrl-C leaves the run alone. If the server restarts
+  in the meantime, the command waits up to half a minute for it.
+- **Colors.** On terminals only; `NO_COLOR` turns them off, `FORCE_COLOR` turns them on everywhere.
+  Control characters in the names of agents, issues and branches are made harmless. `runs logs` and
+  the diffs pass every byte on unchanged into a pipe or a file.
+- **Completion.** `runyard --install-completion` sets up bash, zsh, fish or PowerShell to complete
+  commands, options, and the names and ids that the server knows.
 """
 
 

@@ -163,7 +163,7 @@ def _classify_exit(facts: RunFacts, record: ExitRecord) -> Verdict:
         return OUT_OF_TIME
     if reason is ExitReason.STOPPED and not word.is_final:
         # not a stop by Runyard, which the row would show: a shutdown, or an external kill
-        return _classify_gone(facts, "it was ended from outside of Runyard")
+        return _classify_gone(facts, "it was ended from outside Runyard")
     is_clean = record.code == 0 or (reason is ExitReason.STOPPED and word.is_ok is True)
     # any output may mention a limit: it counts only if the agent itself failed
     has_failed = word.is_ok is False or (bool(record.code) and reason not in REASONS)

@@ -13,7 +13,7 @@ BLUE, GREEN, YELLOW, DIM, END = "\033[94m", "\033[32m", "\033[33m", "\033[2m", "
 PAUSE_SECONDS = 0.5
 MODULE, TESTS = "hello/__init__.py", "tests/test_hello.py"
 
-GREET = '''"""A very small package, for looking on while an agent works."""
+GREET = '''"""A very small package, for watching an agent work."""
 
 
 def greet(name: str = "you") -> str:

@@ -1,4 +1,4 @@
-"""Take the screenshots of docs/images: `python -m tests.e2e.screens_for_docs` (30 s, real runs)."""
+"""Take the screenshot of docs/images: `python -m tests.e2e.screens_for_docs` (30 s, real runs)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def take(page: Page, address: str, name: str) -> None:
 
 
 def main() -> None:
-    """Start a server, run agents, and take the screenshots."""
+    """Start a server, run agents, and take the screenshot."""
     with (
         tempfile.TemporaryDirectory() as name,
         fresh_server(Path(name) / "data", RUNYARD_KILL_GRACE_SECONDS="1") as server,
@@ -88,8 +88,7 @@ def main() -> None:
         page.goto(server.new_link())
         page.goto(f"{server.url}/runs/{running}")
         expect(page.get_by_test_id("run-log")).to_contain_text("142 passed")
-        take(page, server.url, "projects.png")
-        take(page, f"{server.url}/runs/{running}", "run.png")
+        take(page, f"{server.url}/projects", "projects.png")
         with server.client() as client:
             client.post(f"/runs/{running}/stop", json={})
         wait_until(server, running, phase="done")

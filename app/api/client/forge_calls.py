@@ -41,7 +41,7 @@ def change_forge(
     token: str | None = None,
     app: Mapping[str, str] | None = None,
 ) -> Call[schemas.ForgeOut]:
-    """Rename a forge, or give it another token or App."""
+    """Rename a forge, or change its token or App."""
     body = only_given({"name": name, "token": token, "app": app})
     return Call("PATCH", _of(forge), "ForgeOut", body=body)
 
@@ -57,7 +57,7 @@ def hook(forge: str, install: Sequence[str] = ()) -> Call[schemas.HookOut]:
 
 
 def rotate_secrets() -> Call[schemas.SealedAnew]:
-    """Encrypt every stored secret with a fresh key."""
+    """Encrypt every stored secret with a new key."""
     return Call("POST", "/secrets/rotate", "SealedAnew")
 
 

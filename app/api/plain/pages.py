@@ -171,9 +171,8 @@ def fault_page() -> HTMLResponse:
 def away_page(refusal: StoreUnavailable) -> HTMLResponse:
     """Build the 503 page of an unavailable store; it reloads itself, with or without scripts."""
     seconds = int(refusal.members.get("retry_after", 0)) + AWAY_SECONDS
-    sentence = (
-        f"<p>{escape(refusal.detail)}</p>\n<p>Agents keep running. This page reloads by itself.</p>"
-    )
+    running = "<p>Agents keep running. This page reloads automatically.</p>"
+    sentence = f"<p>{escape(refusal.detail)}</p>\n{running}"
     again = f'<meta http-equiv="refresh" content="{seconds}">\n'
     answer = _page(503, "This cannot be shown just now", sentence, again)
     answer.headers["Retry-After"] = str(seconds)

@@ -137,7 +137,7 @@ def _secret_routes(services: Services) -> APIRouter:
 
     @router.post("/secrets/rotate", responses=IN_A_BROWSER)
     def rotate_secrets(request: Request) -> SealedAnew:
-        """Encrypt every stored secret with a fresh key."""
+        """Encrypt every stored secret with a new key."""
         require_browser(services, request, SETTINGS_PAGE)
         return SealedAnew(secrets=services.secret_key.rotate())
 

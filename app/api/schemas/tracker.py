@@ -208,7 +208,7 @@ class CloseOrder(Body):
     """The optional body of `POST /projects/{id}/changes/{n}/close`."""
 
     because: Remark | None = Field(
-        default=None, description="The reason; the prompt of the issue's next run holds it."
+        default=None, description="The reason; it goes into the prompt of the issue's next run."
     )
     issue: AfterClose = Field(
         default=AfterClose.PARK,

@@ -232,7 +232,7 @@ def read_json(answer: httpx.Response, url: str) -> Any:
     try:
         return answer.json()
     except ValueError as error:
-        raise Refused(f"What answers at {url} is not a Runyard.") from error
+        raise Refused(f"The server at {url} is not Runyard.") from error
 
 
 def _httpx() -> Any:
@@ -272,7 +272,7 @@ def server_url(url: str, named: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise Misused(f"{named} is no address of a server: {url}")
+        raise Misused(f"{named} is not the address of a server: {url}")
     return url.rstrip("/")
 
 

@@ -56,7 +56,7 @@ def sign_in(
         str, typer.Argument(metavar="URL", help="The server's address.", show_default=False)
     ],
 ) -> None:
-    """Sign in to a server elsewhere with a token made there.
+    """Sign in to a remote server with a token made there.
 
     The commands then go to that server, until `runyard logout`. The token is asked for, or read
     from standard input.
@@ -93,14 +93,14 @@ def sign_out(
     ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """End the login, or sign all your browsers out."""
+    """Sign out of a remote server, or of all your browsers."""
     if everywhere:
         _sign_browsers_out(data_dir)
     elif login := login_in_use(data_dir):
         _end(login)
     else:
         raise Misused(
-            "The command line is not signed in to a server elsewhere: sign all browsers out with "
+            "The command line is not signed in to a remote server: sign all browsers out with "
             "--everywhere, or replace the token of this machine with: runyard token rotate"
         )
 

@@ -18,7 +18,7 @@ Id = Annotated[
     str,
     typer.Argument(
         metavar="ID",
-        help=f"The approval, or the ending of its id of {SEEN} or more characters.",
+        help=f"The approval's id, or its last {SEEN} or more characters.",
         show_default=False,
     ),
 ]
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def list_approvals(
     project: SomeProject = None,
-    every: Annotated[bool, typer.Option("--all", help="Answered ones, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include those that were answered.")] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -59,7 +59,7 @@ def list_approvals(
 
 def approve(
     approval: Id,
-    comment: Annotated[str, typer.Option(help="What there is to say about it.")] = "",
+    comment: Annotated[str, typer.Option(help="A comment.")] = "",
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:

@@ -20,7 +20,9 @@ Thing = Annotated[
     str | None, typer.Option("--object", help="Only actions on the object with this id.")
 ]
 Since = Annotated[str | None, typer.Option("--since", help="Only since this time, ISO 8601.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="The most rows to list.")]
+Limit = Annotated[
+    int, typer.Option("--limit", min=1, max=500, help="How many rows to list at most.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +58,7 @@ def list_deeds(
             ]
             for row in answer["items"]
         ]
-        out().print_table(["AT", "BY", "PERSON", "DEED", "OBJECT"], rows)
+        out().print_table(["AT", "BY", "PERSON", "ACTION", "OBJECT"], rows)
     else:
         err().print("No audit rows match.")
 

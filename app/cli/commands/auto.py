@@ -155,7 +155,7 @@ def _print_loop(project: dict[str, Any], *, json_only: bool) -> None:
 
 
 def _way_out(project: dict[str, Any]) -> str:
-    return f"Go on with: runyard afk reset {quote(str(project['name']))}"
+    return f"Continue with: runyard afk reset {quote(str(project['name']))}"
 
 
 def _count(strikes: int) -> str:

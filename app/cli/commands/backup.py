@@ -47,10 +47,10 @@ def put_back(
 ) -> None:
     """Restore a backup; no server may be running.
 
-    The backup is checked before anything is replaced. What was there is kept in a folder of its
-    own; logs and working copies stay where they are. The settings that a backup brings are shown,
-    and taken only with your consent. Of another server's backup the token is not taken, everybody
-    is signed out, and auto runs are off in every project.
+    The backup is checked before anything is replaced. The previous data is kept in a separate
+    folder; logs and working copies stay where they are. The settings in the backup are shown, and
+    used only with your consent. From another server's backup the token is not used, everybody is
+    signed out, and auto runs are off in every project.
     """
     from app.server.application import offline_restore
 
@@ -94,8 +94,8 @@ def register(app: typer.Typer) -> None:
 def write_backup(file: Target = None, json_only: Json = False, data_dir: DataDir = None) -> None:
     """Back up the data folder, with or without a running server.
 
-    It holds the database, the token, the settings and every branch that is not merged: keep it as
-    you keep the token. It says what is not in it.
+    The backup holds the database, the token, the settings and every unmerged branch: keep it as
+    safe as the token. The command prints what is not in it.
     """
     from app.server.application import offline_backup
 

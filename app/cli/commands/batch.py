@@ -87,12 +87,11 @@ def send_batch(
 ) -> None:
     """Start the runs of a file with one JSON object per line.
 
-    A line says what `runs trigger` does: {"task": "Tidy the README", "depth_level": "quick"}.
+    A line holds what `runs trigger` takes: {"task": "Tidy the README", "depth_level": "quick"}.
     Prints the batch's id. With several projects, --project or a line's "project" names the one.
 
-    Sent again, interrupted or not, the same file continues the same batch: what is missing is
-    sent, nothing is started twice. Another day it is another batch. One that was aborted takes
-    nothing more: exit 1.
+    Sending the same file again on the same day continues the same batch: only what is missing is
+    sent, and nothing is started twice. An aborted batch takes nothing more: exit 1.
     """
     server, screen = connect(data_dir), err()
     content = read_batch(file)

@@ -90,5 +90,5 @@ def _object(number: int, line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as problem:
         raise Misused(f"Line {number} is not JSON.") from problem
     if not isinstance(told, dict):
-        raise Misused(f"Line {number} is no JSON object.")
+        raise Misused(f"Line {number} is not a JSON object.")
     return told

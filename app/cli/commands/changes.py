@@ -105,7 +105,7 @@ def merge_change(
 def undo_change(
     project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Open a change request that takes back a merged one."""
+    """Open a change request that reverts a merged one."""
     server, project_id = _place(project, data_dir)
     revert = server.ask(tracker_calls.undo_change(project_id, number))
     _print_result(revert, json_only=json_only)
@@ -115,7 +115,8 @@ def close_change(
     project: ProjectName,
     number: Number,
     because: Annotated[
-        str | None, typer.Option(help="The reason; the prompt of the issue's next run holds it.")
+        str | None,
+        typer.Option(help="The reason; it goes into the prompt of the issue's next run."),
     ] = None,
     issue: Annotated[
         AfterClose, typer.Option(help="Its issue: back to the queue, kept parked, or closed.")
@@ -153,11 +154,9 @@ def comment_on_change(
             metavar="TEXT", help="The comment; - reads standard input.", show_default=False
         ),
     ],
-    file: Annotated[
-        str | None, typer.Option(help="The file; without it, all of the change.")
-    ] = None,
+    file: Annotated[str | None, typer.Option(help="The file (default: the whole change).")] = None,
     line: Annotated[
-        int | None, typer.Option(min=1, help="The line; without it, all of the file.")
+        int | None, typer.Option(min=1, help="The line (default: the whole file).")
     ] = None,
     side: Annotated[
         Side | None, typer.Option(help="The file before (old) or after the change (new).")
@@ -179,7 +178,7 @@ def request_changes(
     project: ProjectName,
     number: Number,
     text: Annotated[
-        str | None, typer.Option(help="Words on the whole change; - reads standard input.")
+        str | None, typer.Option(help="A comment on the whole change; - reads standard input.")
     ] = None,
     comment: Annotated[
         list[int] | None,
@@ -202,7 +201,7 @@ def resolve_conflicts(project: ProjectName, number: Number, *, starting: Startin
 
 
 def fix_ci(project: ProjectName, number: Number, *, starting: Starting) -> None:
-    """Have an agent fix what CI found; print the run's id."""
+    """Have an agent fix the failed CI; print the run's id."""
     server, project_id = _place(project, starting.data_dir)
     start(server, partial(review_calls.fix_ci, project_id, number), starting)
 

@@ -77,7 +77,7 @@ class Story:
     # --- its steps -----------------------------------------------------------------------------
 
     def _make_project(self) -> None:
-        self._step("Making a small repository with its issues, and a scripted agent")
+        self._step("Creating a small repository with issues, and a scripted agent")
         self._project = self._server.ask(calls.add_demo_project())
         self._project = self._await_project(
             lambda project: project["state"] != "cloning", CLONE_SECONDS
@@ -93,7 +93,7 @@ class Story:
             self._screen.print(f"  #{issue['number']}  ", mark, f"  {issue['title']}")
 
     def _start_by_hand(self) -> None:
-        self._step("Start AFK run: by hand, the claimable issue first in the queue")
+        self._step("Start AFK run: the first claimable issue in the queue")
         # a run that is still being accepted can be neither listed nor stopped
         with signals_waiting():
             run, _ = submit_run(self._server, partial(calls.start_afk, self._id), None)
@@ -126,7 +126,7 @@ class Story:
         _expect(not reset["paused"] and reset["strikes"] == 0, "Reset did not end the pause.")
         ended = self._watch(self._await_next_run(), SUCCESS)
         self._print_delivery(ended)
-        self._step("What comes next: what is kept waits for you, to be merged or discarded")
+        self._step("What comes next: merge or discard what was kept")
         self.told["project"] = self._await_project(
             lambda project: project["strikes"] == 0 and not project["live_runs"]
         )
@@ -151,7 +151,7 @@ class Story:
             print_end(self._screen, run)
         _expect(
             Ending(run["status"], run["cause"]) == ending,
-            f"The run of {what(run)} should have ended otherwise: {run['label']}, {run['because']}",
+            f"The run of {what(run)} ended unexpectedly: {run['label']}, {run['because']}",
         )
         _expect(ending is not SUCCESS or bool(run["delivery"]), "Nothing was delivered.")
         return run
@@ -189,7 +189,7 @@ class Story:
         give_up_at = time.monotonic() + seconds
         while not is_so(project := self._server.ask(calls.project(self._id))):
             if time.monotonic() > give_up_at:
-                raise DemoFailed("The demo's project did not get so far in time.")
+                raise DemoFailed("The demo's project did not get this far in time.")
             time.sleep(_ASK_SECONDS)
         return project
 
@@ -230,7 +230,7 @@ def demonstrate(
     A delivery, three failures, the pause, Reset, a delivery, on a separate server.
     """
     screen, begun = err() if json_only else out(), time.monotonic()
-    print_step(screen, "Starting a separate server, in a separate folder")
+    print_step(screen, "Starting a separate server in a temporary folder")
     otherwise = None
     with borrow_server(keep=keep) as (server, folder):
         if keep:
@@ -246,7 +246,7 @@ def demonstrate(
     if otherwise:
         err().print(Painted(otherwise, "red"))
         raise typer.Exit(NOT_SUCCEEDED)
-    print_step(screen, f"That was all of it, in {two_units(time.monotonic() - begun)}")
+    print_step(screen, f"Done in {two_units(time.monotonic() - begun)}")
     if keep:
         screen.print(f"See it in a browser with: runyard serve --data-dir {folder}")
 

@@ -76,8 +76,12 @@ def list_forges(json_only: Json = False, data_dir: DataDir = None) -> None:
 
 def add_forge(
     url: Annotated[str, typer.Argument(metavar="URL", help="Its address.", show_default=False)],
-    name: Annotated[str | None, typer.Option(help="Its name here (default: its host).")] = None,
-    kind: Annotated[ForgeKind | None, typer.Option(help="What it is (default: found out).")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Its name in Runyard (default: its host).")
+    ] = None,
+    kind: Annotated[
+        ForgeKind | None, typer.Option(help="The kind of forge (default: detected).")
+    ] = None,
     app_id: AppId = None,
     private_key_file: KeyFile = None,
     json_only: Json = False,
@@ -92,7 +96,7 @@ def add_forge(
 
 
 def check_forge(forge: Forge, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Ask a forge what its token may do, and what it lacks."""
+    """Check what a forge's token may do, and what is missing."""
     _print(connect(data_dir).ask(forge_calls.check_forge(forge)), json_only=json_only)
 
 
@@ -100,14 +104,14 @@ def edit_forge(
     forge: Forge,
     name: Annotated[str | None, typer.Option(help="The new name.")] = None,
     new_token: Annotated[
-        bool, typer.Option("--new-token", help="Ask for another token, or read it from a pipe.")
+        bool, typer.Option("--new-token", help="Ask for a new token, or read it from a pipe.")
     ] = False,
     app_id: AppId = None,
     private_key_file: KeyFile = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Rename a forge, or give it another token or App."""
+    """Rename a forge, or change its token or App."""
     app = _app(app_id, private_key_file)
     if name is None and not new_token and app is None:
         raise Misused("Say what to change: --name, --new-token or --app-id.")
@@ -154,15 +158,15 @@ def show_hook(
 
 
 def rotate_secrets(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Encrypt every stored secret with a fresh key.
+    """Encrypt every stored secret with a new key.
 
-    Servers with a key file of their own need a copy of the new one, and a restart.
+    Servers with a separate key file need a copy of the new one, and a restart.
     """
     answer = connect(data_dir).ask(forge_calls.rotate_secrets())
     if json_only:
         print_json(answer)
     else:
-        err().print(f"A fresh key encrypts {answer['secrets']} secrets now.")
+        err().print(f"{answer['secrets']} secrets are now encrypted with a new key.")
 
 
 def remove_forge(forge: Forge, json_only: Json = False, data_dir: DataDir = None) -> None:
@@ -184,9 +188,9 @@ def import_projects(
         ),
     ] = None,
     forge: Annotated[str, typer.Option(help="A forge's id or name.", show_default=False)] = "",
-    org: Annotated[str | None, typer.Option(help="Only this owner's.")] = None,
+    org: Annotated[str | None, typer.Option(help="Only repositories of this owner.")] = None,
     all_of_them: Annotated[
-        bool, typer.Option("--all", help="Add every one that is not a project yet.")
+        bool, typer.Option("--all", help="Add every repository that is not a project yet.")
     ] = False,
     agent: Annotated[
         str | None, typer.Option(help="The agent of the new projects, such as claude.")
@@ -285,6 +289,6 @@ def _print(forge: dict[str, Any], *, json_only: bool) -> None:
     screen = out()
     screen.print(forge["id"])
     screen.print(f"{forge['name']} ({kind_name(forge['kind'])} {forge['version']})")
-    screen.print(f"acts as {forge['acts_as']['login'] or 'somebody it does not name'}, {may}")
+    screen.print(f"acts as {forge['acts_as']['login'] or 'an account it does not name'}, {may}")
     if forge["needs_attention"]:
         screen.print(Painted(forge["needs_attention"], "yellow"))

@@ -17,7 +17,9 @@ from app.domain.quota import Counted, LimitOf, told_limit
 from app.domain.text.durations import two_units
 from app.domain.usage_limits import STAND_LABELS
 
-Family = Annotated[str, typer.Option(help="The limited models (default: the limit on all).")]
+Family = Annotated[
+    str, typer.Option(help="The models that are limited (default: the limit on all models).")
+]
 
 Batches = Annotated[bool, typer.Option("--batches", help="Show your batch item quota instead.")]
 
@@ -93,14 +95,14 @@ def show(
 ) -> None:
     """Show how many runs you may still start.
 
-    And how many batch items, which have a separate window.
-    With --project: how many runs of that repository are open, of how many at once.
+    Also shows how many batch items, which have a separate window. With --project: how many runs
+    of that repository are open, and how many may be.
     """
     server = connect(data_dir)
     if project:
         project_id = find_project(server, project)["id"]
         quota = server.ask(calls.concurrency(project_id))
-        told = f"{quota['active']} of {quota['max']} runs at once are open."
+        told = f"{quota['active']} of {quota['max']} concurrent runs are open."
     elif batches:
         quota = server.ask(batch_calls.batch_quota())
         told = _of_batches(quota)

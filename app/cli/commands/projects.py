@@ -210,7 +210,7 @@ def try_checks(project: ProjectArgument, json_only: Json = False, data_dir: Data
 
 
 def make_label(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Make the label ready-for-agent at the project's forge."""
+    """Create the label ready-for-agent at the project's forge."""
     server = connect(data_dir)
     answer = server.ask(calls.make_ready_label(find_project(server, project)["id"]))
     if json_only:

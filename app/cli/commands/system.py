@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add the group `notifications`."""
     listing, trying = "runyard notifications list", "runyard notifications test"
     choosing = "runyard notifications choose needs_you,failed --project shop"
-    notifications = group("List receivers, test them, choose what is sent.", listing, choosing)
+    notifications = group("List and test receivers, and choose what is sent.", listing, choosing)
     notifications.command("list", epilog=example(listing))(list_receivers)
     notifications.command("test", epilog=example(trying))(try_receivers)
     notifications.command("choices", epilog=example("runyard notifications choices"))(list_choices)
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """List receivers, waiting messages and last outcomes."""
+    """List receivers, pending messages and the last results."""
     answer = connect(data_dir).ask(system_calls.notifications())
     if json_only:
         print_json(answer)
@@ -42,7 +42,7 @@ def list_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
 def try_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
     """Send a test message to every receiver.
 
-    Quiet hours do not count. It exits 1 where a receiver did not take it.
+    Ignores quiet hours. Exits 1 if a receiver did not accept it.
     """
     answer = connect(data_dir).ask(system_calls.test_notifications())
     if json_only:
@@ -53,11 +53,11 @@ def try_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
             [[one["receiver"], _outcome(one["taken"], one["because"])] for one in answer["items"]],
         )
     if not all(one["taken"] for one in answer["items"]):
-        raise Refused("Not every receiver took the message.")
+        raise Refused("Not every receiver accepted the message.")
 
 
 def list_choices(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """List the messages that you chose, by project."""
+    """List which messages you chose, by project."""
     _print_choices(connect(data_dir).ask(system_calls.subscriptions()), json_only=json_only)
 
 
@@ -82,8 +82,8 @@ def choose(
 ) -> None:
     """Choose which messages are sent.
 
-    A project has the choice for all projects until it gets one, and that is RUNYARD_NOTIFY_KINDS
-    until you choose.
+    A project without its own choice uses the one for all projects, or RUNYARD_NOTIFY_KINDS if
+    there is none.
     """
     words: dict[str, list[str] | None] = {"none": [], "default": None}
     wanted = words[kinds] if kinds in words else [one for one in kinds.split(",") if one]
@@ -143,7 +143,7 @@ def list_stuck(json_only: Json = False, data_dir: DataDir = None) -> None:
 
 def retry(
     key: Annotated[
-        str, typer.Argument(metavar="WHAT", help="As `list` names it.", show_default=False)
+        str, typer.Argument(metavar="WHAT", help="The name that `list` shows.", show_default=False)
     ],
     json_only: Json = False,
     data_dir: DataDir = None,
@@ -162,10 +162,10 @@ def register_retention(app: typer.Typer) -> None:
 
 
 def show(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show what is kept and what is deleted next.
+    """Show what is kept and what will be deleted next.
 
-    What goes is shown for an hour first. Copies with work that is not merged never go by
-    themselves.
+    Everything is shown for an hour before it is deleted. Copies with unmerged work are never
+    deleted automatically.
     """
     kept = connect(data_dir).ask(system_calls.retention())
     if json_only:

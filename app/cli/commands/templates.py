@@ -104,7 +104,7 @@ def edit_template(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Give a template another text, or make it the default."""
+    """Change a template's text, or make it the default."""
     given = _given(text)
     if given is None and default is None:
         raise Misused("Say what to change: --text, --default or --no-default.")

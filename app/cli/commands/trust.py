@@ -1,4 +1,4 @@
-"""`runyard issues approve` and `runyard projects trust`: a person looks, and the loop goes on."""
+"""`runyard issues approve` and `projects trust`: a person approves what the loop waits for."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def approve_issue(
         list[str] | None,
         typer.Option(
             metavar="SHA256",
-            help="A comment to give to agents, by what --look prints; may be repeated.",
+            help="A comment to pass on to agents, by the hash that --look prints; may be repeated.",
         ),
     ] = None,
     no_comments: Annotated[
-        bool, typer.Option("--no-comments", help="Give agents none of these comments.")
+        bool, typer.Option("--no-comments", help="Pass none of these comments on to agents.")
     ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Approve an issue's text; print what changed since the label.
+    """Approve an issue's text; print what changed in it.
 
     Comments by people without write access are shown, too; agents get only those that you name
     with --comment.
@@ -53,7 +53,7 @@ def approve_issue(
         for one in comments:
             _print_comment(one)
     if look:
-        _tell(text, json_only=json_only, words=text["because"] or "Nobody needs to look at it.")
+        _tell(text, json_only=json_only, words=text["because"] or "Nothing waits for approval.")
         return
     if comment and no_comments:
         raise Misused("Use either --comment or --no-comments.")
@@ -66,7 +66,7 @@ def approve_issue(
 def trust_project(
     project: ProjectArgument, look: Look = False, json_only: Json = False, data_dir: DataDir = None
 ) -> None:
-    """Trust base as it is; print what changed since the last look."""
+    """Trust the base branch as it is; print what changed in it."""
     server = connect(data_dir)
     found = find_project(server, project)
     state = server.ask(calls.state(found["id"]))
@@ -75,7 +75,7 @@ def trust_project(
             out().print(line)
     commit = state["commit"]
     if look or commit is None:
-        _tell(state, json_only=json_only, words=state["hold"] or "Nobody needs to look at it.")
+        _tell(state, json_only=json_only, words=state["hold"] or "Nothing waits for approval.")
         return
     answer = server.ask(calls.trust(found["id"], commit))
     _tell(answer, json_only=json_only, words=f"{answer['name']} is trusted at {commit[:7]}.")

@@ -25,7 +25,7 @@ def password_problem(password: str) -> str | None:
     if len(password) > MOST_LENGTH:
         return f"Write at most {MOST_LENGTH} characters."
     if password.casefold() in COMMON:
-        return "This is one of the commonest passwords: choose another one."
+        return "This is one of the most common passwords: choose another."
     return None
 
 

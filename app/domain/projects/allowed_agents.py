@@ -12,8 +12,8 @@ MOST_AGENTS = 100
 ALLOWED_AGENTS = ProjectSetting(
     name=NAME,
     kind=Kind.LINES,
-    means="The only agents that may run here",
-    more="Without any, every agent may. The project's own agent has to be among them.",
+    means="The only agents that may run in this project",
+    more="Empty: any agent. The project's own agent must be among them.",
     default=(),
     label="Allowed agents",
     hint="One per line, such as claude. Empty: any agent.",
@@ -56,7 +56,7 @@ def agents_problem(
     agent = settings.get("agent") or agent
     if allowed and agent not in allowed:
         if NAME in settings:
-            return NAME, f"The project's own agent {agent} has to be among them."
+            return NAME, f"The project's own agent {agent} must be among them."
         return "agent", f"Only these agents may run in this project: {', '.join(allowed)}."
     return None
 

@@ -104,7 +104,7 @@ def end_of(record: ExitRecord, timeout_seconds: int | None) -> CheckEnd:
         case ExitReason.EXITED:
             return CheckEnd(CheckStatus.FAILED, f"killed by signal {record.signal}")
         case ExitReason.STOPPED:
-            return CheckEnd(CheckStatus.FAILED, "it was ended from outside of Runyard")
+            return CheckEnd(CheckStatus.FAILED, "it was ended from outside Runyard")
         case ExitReason.DISK_FULL:
             full = "the disk is full"
             return CheckEnd(CheckStatus.ERROR, full, record.code, Cause.DISK_FULL)

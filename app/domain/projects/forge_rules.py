@@ -47,15 +47,15 @@ _AT_THE_FORGE = (
     _rounds(
         "ci_rounds",
         default=0,
-        means="How many times in a row an agent fixes a change whose CI failed, by itself",
+        means="How many times in a row an agent automatically fixes a change whose CI failed",
         more="Only for projects of a forge.",
         label="Fixes of red CI",
-        hint=f"How many times in a row an agent fixes it by itself, 0 to {MOST_ROUNDS}.",
+        hint=f"How many times in a row an agent fixes it automatically, 0 to {MOST_ROUNDS}.",
     ),
     _rounds(
         "review_rounds",
         default=REVIEW_ROUNDS,
-        means="How many times in a row an agent works through reviews at the forge by itself",
+        means="How many times in a row an agent automatically works through reviews at the forge",
         more="Only for projects of a forge. 0 leaves them to people.",
         label="Rounds of review",
         hint="How many times in a row an agent works through comments of people who may write to "

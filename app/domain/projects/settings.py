@@ -53,7 +53,7 @@ _OF_THE_PROJECT = (
     ProjectSetting(
         name="name",
         kind=Kind.LINE,
-        means="Its name on this server, different from all others",
+        means="Its name on this server, which must be unique",
         usual="required",
         label="Name",
         hint="Its name here; its address stays the same.",
@@ -63,7 +63,7 @@ _OF_THE_PROJECT = (
     ProjectSetting(
         name="base_branch",
         kind=Kind.BRANCH,
-        means="Where work starts; what origin's HEAD names by default",
+        means="The branch that runs start from (default: origin's HEAD)",
         usual="origin's HEAD",
         label="Base branch",
         hint="Runs start from it, and changes are merged into it.",
@@ -73,10 +73,10 @@ _OF_THE_PROJECT = (
     ProjectSetting(
         name="tags",
         kind=Kind.LINES,
-        means="Words to find it by among other projects, such as web or billing",
+        means="Words to find it by, such as web or billing",
         default=(),
         label="Tags",
-        hint="Words to find it by among other projects, such as web. One per line.",
+        hint="Words to find it by, such as web. One per line.",
         part=Part.PROJECT,
         option="--tag",
         metavar="TAG",
@@ -85,8 +85,8 @@ _OF_THE_PROJECT = (
     ProjectSetting(
         name="tracker",
         kind=Kind.LINE,
-        means="Who keeps its issues: builtin, or a forge by its id, name or kind",
-        more="It cannot change later.",
+        means="Where its issues live: builtin, or the id, name or kind of a forge",
+        more="It cannot be changed later.",
         default=BUILTIN,
     ),
 )
@@ -98,15 +98,15 @@ _OF_THE_AGENT = (
         default="script",
         usual="required, unless a command is given",
         label="Agent",
-        hint="A known command line (claude, codex, gemini, opencode, aider, …) or script for a "
-        "command of your own.",
+        hint="A known command line (claude, codex, gemini, opencode, aider, …) or script for "
+        "your own command.",
         part=Part.AGENT,
     ),
     ALLOWED_AGENTS,
     ProjectSetting(
         name="model",
         kind=Kind.LINE,
-        means="The model of its runs, unless a run names another one or another agent",
+        means="The model of its runs, unless a run names another model or agent",
         usual="the agent's own",
         label="Model",
         hint="As the agent calls it, such as opus. For runs of this agent that name none.",
@@ -130,8 +130,8 @@ _OF_THE_AGENT = (
     ProjectSetting(
         name="setup_command",
         kind=Kind.COMMAND,
-        means="Run before the agent",
-        more="It works in the run's working copy.",
+        means="A command that runs before the agent",
+        more="It runs in the working copy.",
         label="Setup command",
         hint="Runs in each working copy before the agent. One argument per line.",
         part=Part.AGENT,
@@ -140,7 +140,7 @@ _OF_THE_AGENT = (
     ProjectSetting(
         name="prompt",
         kind=Kind.TEXT,
-        means="The prompt of runs for which no template is chosen",
+        means="The prompt of runs without a template",
         more="Its variables are in double braces, or, in a text without any, in single braces.",
         usual="the built-in one",
         label="Prompt",
@@ -235,7 +235,7 @@ _OF_ITS_RUNS = (
     ProjectSetting(
         name="max_concurrency",
         kind=Kind.NUMBER,
-        means="How many runs at once",
+        means="How many runs may be open at once",
         usual="`RUNYARD_REPO_CONCURRENCY`",
         label="Runs at once",
         hint="How many runs of this repository may be open, 1 to 100.",
@@ -246,7 +246,7 @@ _OF_ITS_RUNS = (
     ProjectSetting(
         name="resume_after_limit",
         kind=Kind.SWITCH,
-        means="Whether runs resume by themselves after their agent's usage limit",
+        means="Whether runs resume automatically after their agent's usage limit",
         default=True,
         label="After a usage limit",
         hint="Once the agent's account works again.",
@@ -257,7 +257,7 @@ _OF_ITS_RUNS = (
     ProjectSetting(
         name="owner_hooks",
         kind=Kind.SWITCH,
-        means="Whether pushes into a folder run its own hooks and filters, as they are now",
+        means="Whether pushes into a folder run its hooks and filters, as they are now",
         more="Once one of them changes, none is run.",
         default=False,
         label="Hooks of the repository",

@@ -15,8 +15,8 @@ MAX_ENDPOINT = 2000
 # uncompressed point of P-256, and the secret of 16 bytes
 _POINT, _AUTH = 65, 16
 _BASE64 = re.compile(r"[A-Za-z0-9_-]+={0,2}", re.ASCII)
-NO_ENDPOINT = "This is no https address of a push service."
-NO_KEYS = "These are no keys of a push subscription."
+NO_ENDPOINT = "This is not the https address of a push service."
+NO_KEYS = "These are not the keys of a push subscription."
 # IPv4 addresses behind these are those of the last 32 bits
 _NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 

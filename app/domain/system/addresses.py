@@ -156,7 +156,7 @@ def _network(word: str) -> Network:
     try:
         network = ip_network(word)
     except ValueError as error:
-        raise ValueError(f"{word} is no address or network such as 10.0.0.0/24") from error
+        raise ValueError(f"{word} is not an address or network such as 10.0.0.0/24") from error
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         inside = int(network.network_address) & 0xFFFFFFFF
         network = IPv4Network((inside, network.prefixlen - _MAPPED.prefixlen))

@@ -80,7 +80,7 @@ class FilterForm:
         with testid(ui.element("div").classes("filters part"), "audit-filters"):
             everybody = {"": EVERYBODY}
             person = choice_field("Who", everybody | names, asked.person, mark="audit-person")
-            deed = choice_field("Deed", deeds, asked.deed, mark="audit-deed")
+            deed = choice_field("Action", deeds, asked.deed, mark="audit-deed")
             hint = "project, run or person"
             thing = text_field("Object", asked.object, placeholder=hint, mark="audit-object")
             since = text_field("Since", asked.since[:10], mark="audit-since")
@@ -100,7 +100,7 @@ def rows_html(rows: list[AuditRow]) -> str:
     """Return audit rows as a table."""
     head = "".join(
         f'<th scope="col">{words}</th>'
-        for words in ("When", "Who", "Role", "By", "Deed", "Object", "Details")
+        for words in ("When", "Who", "Role", "By", "Action", "Object", "Details")
     )
     body = "".join(map(_row_html, rows))
     return (

@@ -71,8 +71,8 @@ class NextSweep:
             await self.refetch()
 
     def _show(self, plan: NextPlan) -> None:
-        words = plan.because if plan.would else f"would hold — {plan.because}"
-        self._line.set_content(f"<span>Next sweep: {plain_html(words)}</span>")
+        words = f"Next: {plan.because}" if plan.would else f"Nothing starts: {plan.because}"
+        self._line.set_content(f"<span>{plain_html(words)}</span>")
         self._holds.set_content(holds_html(plan))
         self._approvals.show(plan)
         self._box.classes(add="" if plan.holds else "flat", remove="flat" if plan.holds else "")

@@ -220,7 +220,7 @@ def _chips(project: ProjectOut, view: ChangeView) -> list[str]:
         found.append(_chip(f"Issue #{change.closes}", issue, sign="circle-dot"))
     if change.reverts is not None:
         path = f"/projects/{project.id}/changes/{change.reverts}"
-        found.append(_chip(f"Takes back change {change.reverts}", path, sign="git-merge"))
+        found.append(_chip(f"Reverts change {change.reverts}", path, sign="git-merge"))
     if there := safe_href(change.forge_url or ""):
         found.append(
             f'<a class="chip" href="{text(there)}" target="_blank" data-testid="at-forge">'

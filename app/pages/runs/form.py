@@ -29,7 +29,7 @@ from app.state.runs.lock_wait import LockWait
 from app.state.runs.run_form import RunForm, issue_names
 
 NO_ISSUE = 0
-NOT_SHOWN = "Nothing starts before the words that the agent will be told are shown above."
+NOT_SHOWN = "Run is available once the prompt is shown above."
 # a select's choice goes into the browser's draft from its own event (assets/draft.js)
 PICKED = {
     "branch": "(option) => window.runyardDraft?.put('branch', option?.label ?? '')",

@@ -50,7 +50,7 @@ class ForgesPanel:
             self._fields["url"] = text_field(
                 "Address",
                 placeholder="https://codeberg.org",
-                hint="Of a Forgejo, Gitea or GitHub. Runyard finds out which it is.",
+                hint="The address of a Forgejo, Gitea or GitHub. Runyard detects which one it is.",
                 mono=True,
                 mark="forge-url",
             )

@@ -14,43 +14,45 @@ from app.state.page.connection import Connection
 
 LINES = """
 <ol>
-<li><b>Project.</b> You name a git repository. Runyard keeps a separate bare clone, the
-<b>mirror</b>; agents never work in your folder. If you name a folder, branches and merges go
-into it, and you push them to its remote yourself. If you name the remote, they go there.</li>
-<li><b>Trigger.</b> You press <b>Run</b>: a branch to start from, a depth, and if you like an issue
-or a task in your own words. From that moment the run has a row and an id.</li>
-<li><b>Claim.</b> Runyard fetches, then creates the run's branch (<code>afk/12</code> for issue 12,
-<code>run/…</code> without one). Whoever has the branch has the issue.</li>
+<li><b>Project.</b> You add a git repository: a folder on this machine, or an address. Runyard
+keeps a bare clone, the <b>mirror</b>; agents never work in your folder. If you add a folder,
+branches and merges go into it, and you push them to its remote yourself. If you add an address,
+they go there.</li>
+<li><b>Start.</b> <b>New run</b> takes a task in your own words or an issue, a branch to start from,
+and a depth. When you press <b>Run</b>, the run is saved and gets an id.</li>
+<li><b>Branch.</b> Runyard fetches, then creates the run's branch (<code>afk/12</code> for issue 12,
+<code>run/…</code> without one). While that branch exists, no other run takes the issue.</li>
 <li><b>Working copy.</b> The run gets a separate clone, prepared by the project's setup command if
 there is one.</li>
-<li><b>Agent.</b> The agent's command line starts there under a small supervisor. It keeps
-running when Runyard is restarted.</li>
-<li><b>Watch.</b> Timeline and log are live. <b>Stop</b> ends the whole tree of processes and keeps
-the work.</li>
-<li><b>Delivery.</b> When the agent exits with commits, Runyard checks them, pushes the branch and
-opens a change request or a pull request. Only that counts as success.</li>
-<li><b>Budget.</b> A run that uses up its time is ended; one that fails says why, in one
+<li><b>Agent.</b> The agent starts there under a small supervisor, and keeps running when Runyard
+restarts.</li>
+<li><b>Watch.</b> Timeline and log are live. <b>Stop</b> ends all processes of the run and keeps its
+work.</li>
+<li><b>Time limit.</b> A run that uses up its time is ended. A run that fails says why, in one
 sentence.</li>
-<li><b>Kept work.</b> What is not merged is never deleted: the branch stays until you merge or
+<li><b>Delivery.</b> When the agent exits with commits, the project's checks run; then Runyard
+pushes the branch and opens a change request, or a pull request at a forge. Only that counts as
+success.</li>
+<li><b>Review.</b> Merging a change updates the repository and closes the issue. <b>Request
+changes</b> sends it back to the agent with your comments.</li>
+<li><b>Parked work.</b> Unmerged work is never deleted: it stays parked until you deliver, merge or
 discard it.</li>
-<li><b>Merge.</b> Merging a change request pushes it to the repository and closes the issue it was
-made for.</li>
 </ol>
 <h2>While you are away</h2>
 <ol>
 <li><b>Ready.</b> An open issue labelled <code>ready-for-agent</code> may be taken by an agent,
 unless its branch exists or an open issue blocks it.</li>
-<li><b>Start AFK run.</b> It takes the first such issue, once, at your word.</li>
-<li><b>Auto AFK runs: On.</b> The next one starts by itself whenever the last one has ended: the
-most urgent first, then in the order you have put them, then the lowest number. What would start
-now, and why each other issue waits, is shown with the issues.</li>
-<li><b>Pause.</b> After three failed AFK runs in a row nothing more starts by itself. The card says
-<code>Auto paused · 3 fails</code> and the reason of each.</li>
-<li><b>Reset.</b> Look at the reasons, change what has to be changed, then press <b>Reset</b>: the
-count is zero and the loop continues. A success does the same.</li>
+<li><b>Start AFK run.</b> It starts a run for the first such issue.</li>
+<li><b>Auto AFK runs: On.</b> The next one starts automatically whenever the last one has ended: the
+most urgent first, then in the order you chose, then the lowest number. The list of issues shows
+what starts next and why each other issue waits.</li>
+<li><b>Pause.</b> After three failed AFK runs in a row, nothing more starts automatically. The card
+says <code>Auto paused · 3 fails</code>, with the reason for each.</li>
+<li><b>Reset.</b> Read the reasons, fix what has to be fixed, then press <b>Reset</b>: the count is
+zero again and the next run starts. A successful run does the same.</li>
 </ol>
-<p><b>Try the demo project</b>, on the page of projects while it is empty, shows all of this in
-three minutes: a delivery by hand, three failures by the loop, the pause, Reset, a delivery. So does
+<p><b>Try the demo project</b>, in the inbox while there are no projects, shows all of this in three
+minutes: a delivery, three failures, the pause, Reset, another delivery. So does
 <code>runyard demo</code> in a terminal, at any time.</p>
 """
 
@@ -78,7 +80,7 @@ def draw_loop() -> None:
         with ui.element("svg").props('viewBox="0 0 1000 34" preserveAspectRatio=none') as back:
             back.props("aria-hidden=true")
             ui.element("path").props["d"] = BACK
-        words = "Auto AFK runs: On takes the next issue by itself."
+        words = "Auto AFK runs: On takes the next issue automatically."
         ui.html(words, sanitize=clean, tag="figcaption").classes("sub")
 
 

@@ -209,7 +209,7 @@ class UsageLimits:
                 if usage_limit_ledger.change(tx, hold, probe_run_id=None, next_at=now):
                     write_down(tx, deed, now)
                     return
-        raise NotFound("This account is not held.")
+        raise NotFound("This account is not at its usage limit.")
 
     def _read(self, agent: str, model: str | None) -> list[AccountHold]:
         with self.ledger.stores.control.reading() as session:

@@ -37,7 +37,7 @@ UNKNOWN = "The provider knows you, but no account here matches: ask an admin."
 NO_GROUP = "None of your groups may use Runyard any more: ask an admin."
 DISABLED = "Your account is disabled: ask an admin."
 NOT_ASKED = "The provider did not ask you to sign in again."
-OTHER_PERSON = "You signed in as somebody else at the provider: sign out there first."
+OTHER_PERSON = "You signed in as someone else at the provider: sign out there first."
 OTHER_ROLE = "Your role has changed: sign out, and sign in again."
 
 

@@ -24,7 +24,7 @@ from app.services.people.visitor import Visitor
 RoleLimits = Mapping[str, Mapping[str, int | None]]
 MOST_NAME = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-LAST_ADMIN = "An organisation needs an admin: make somebody else one first."
+LAST_ADMIN = "An organisation needs an admin: make someone else an admin first."
 
 
 @dataclass(frozen=True)

@@ -19,26 +19,26 @@ BUDGET_SECONDS = 15
 ISSUES = (
     (
         "Greet people by their name",
-        "`greet` says hello to nobody. Let it take a name, with a test.",
+        "`greet` does not know whom it greets. Give it a name parameter, with a test.",
     ),
     (
         "Remove greet without touching a test",
-        "A test calls `greet`, and every test has to pass. It cannot be done: the agent tries, "
+        "A test calls `greet`, and every test has to pass. This is impossible: the agent tries, "
         "and gives up with exit code 1.",
     ),
     (
         "Greet everybody on Earth, one by one",
-        f"It takes longer than the {BUDGET_SECONDS} seconds that a run of this project may: the "
-        "agent is ended when they are used up.",
+        f"This takes longer than the {BUDGET_SECONDS} seconds that a run of this project may "
+        "take: the agent is ended when they are up.",
     ),
     (
         "See whether the tests pass",
-        "They do. There is nothing to change and nothing to commit, and without a delivery an "
-        "exit code of 0 is no success.",
+        "They do. There is nothing to change and nothing to commit; without a delivery, exit "
+        "code 0 is not a success.",
     ),
     (
         "Say goodbye too",
-        "Add a `farewell` in a module of its own, with a test.",
+        "Add `farewell` in a separate module, with a test.",
     ),
 )
 

@@ -107,7 +107,7 @@ class PrOpening:
 
 def _lack_of(forge: ForgeServer, found: ForgeStanding) -> str | None:
     if found.acts_as.lower() == forge.acts_as.lower():
-        return f"{found.acts_as} is Runyard's own account there: agents need another one."
+        return f"{found.acts_as} is Runyard's own account there: agents need a separate one."
     if not {"push", "pull_requests"} <= set(found.may):
         lacks = ", ".join(found.missing) or "the right to push and to open pull requests"
         return f"The token of {found.acts_as} lacks {lacks}."

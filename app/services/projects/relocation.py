@@ -89,7 +89,7 @@ class Relocation:
         repo = repository_of(project)
         if self._mirrors.exists(repo) and not self._begins_alike(repo, origin):
             said = "This is another repository: its history begins with another commit."
-            raise Invalid.field("origin", f"{said} Add it as a project of its own instead.")
+            raise Invalid.field("origin", f"{said} Add it as a separate project instead.")
 
     def _begins_alike(self, repo: Repository, origin: str) -> bool:
         try:

@@ -55,7 +55,7 @@ class TemplateService:
         for view in self.all(project_id):
             if (view.name, version or view.version) == (name, view.version):
                 return view
-        raise NotFound(f"This project has no such template: {name}.")
+        raise NotFound(f"This project has no template called {name}.")
 
     def add(
         self, project_id: str, name: str, text: str, by: str, now: datetime, *, is_default: bool
@@ -102,7 +102,7 @@ class TemplateService:
             project_id, name, text=text, is_default=is_default, by=by, now=now
         )
         if row is None:
-            raise NotFound(f"This project has no such template: {name}.")
+            raise NotFound(f"This project has no template called {name}.")
         return _view(row, self._find(project_id))
 
     def remove(self, project_id: str, name: str, now: datetime) -> TemplateView:
@@ -111,7 +111,7 @@ class TemplateService:
         _refuse_reserved(name)
         row = self._ledger.remove(project_id, name, now)
         if row is None:
-            raise NotFound(f"This project has no such template: {name}.")
+            raise NotFound(f"This project has no template called {name}.")
         return _view(row, self._find(project_id))
 
     def _find(self, project_id: str) -> Project:

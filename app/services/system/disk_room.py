@@ -72,5 +72,5 @@ class DiskRoom:
         return (
             f"The disk of {room.name} is full: {size_words(room.free)} free in {room.folder}, "
             f"{size_words(room.missing)} missing. Nothing starts until there is room; "
-            "then Runyard continues by itself."
+            "then Runyard continues automatically."
         )

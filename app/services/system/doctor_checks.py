@@ -108,7 +108,7 @@ def _kept(settings: Settings) -> str:
     days = f"{settings.keep_days} days" if settings.keep_days else ""
     size = f"at most {settings.keep_gb:g} GB" if settings.keep_gb else ""
     kept = " and ".join(filter(None, (days, size))) or "forever"
-    return f"logs, and copies without work of their own: {kept} · history and parked work: forever"
+    return f"logs, and copies without unmerged work: {kept} · history and parked work: forever"
 
 
 def _kept_words(context: Context, sources: DoctorSources) -> str:

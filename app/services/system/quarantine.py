@@ -146,7 +146,7 @@ class Quarantine:
         """Release a held row at a person's request. Raises NotFound, DatabaseSilent."""
         known = self._ledger.forget(key, only_held=True)
         if known is None:
-            raise NotFound("Nothing in quarantine has this name.")
+            raise NotFound("Nothing with this name is stuck.")
         self._let_go(key)
         for on_free in self._on_free:
             on_free(key)

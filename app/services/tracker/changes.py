@@ -236,7 +236,7 @@ class ChangeService:
         if change.state != "open":
             raise AlreadyEnded(f"This change request is already {change.state}.")
         if head_sha not in (None, change.head_sha):
-            raise NotChecked("Not merged: it got other commits meanwhile.")
+            raise NotChecked("Not merged: it has new commits.")
         self._run_of(change)
         return change
 

@@ -71,7 +71,8 @@ class RepositoryWatch:
         if project is None:
             raise NotFound
         if project.forge_id is None:
-            raise Invalid.field("tracker", "This project's issues are kept here: no label lacks.")
+            sentence = "This project's issues are kept in Runyard: no label is missing."
+            raise Invalid.field("tracker", sentence)
         with as_unavailable():
             self._notices_of(project).make_label(repository_of(project), READY_LABEL)
         return self._hold(project, None) if project.forge_hold == NO_READY_LABEL else project

@@ -102,7 +102,7 @@ class Reverts:
 
     def _open(self, project: Project, change: ChangeRequest, now: datetime) -> Undone:
         repo, title = repository_of(project), f'Revert "{" ".join(change.title.split())}"'
-        words = f"Takes back change #{change.number}, merged as {change.merged_sha}."
+        words = f"Reverts change #{change.number}, merged as {change.merged_sha}."
         answer = self._prepare(project, change, f"{title}\n\n{words}\n")
         if answer.sha is None:
             raise _refusal_of(change, answer)
@@ -204,7 +204,7 @@ def _refusal_of(
     if answer.conflicts:
         files = named_files(answer.conflicts)
         return MergeConflict(
-            f"Later commits changed {files} too, so this cannot be undone by itself."
+            f"Later commits changed {files} too, so this cannot be undone automatically."
             " Nothing was changed.",
             **conflict_members(answer.conflicts),
         )

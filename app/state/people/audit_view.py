@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from app.domain.formatting import iso
 from app.domain.people.deeds import DEEDS
 
-ANY = "Any deed"
+ANY = "Any action"
 # reading leaves no rows
 _SILENT = frozenset(
     {"read_pages", "read", "viewed", "read_audit", "read_doctor", "read_people", "read_machine"}

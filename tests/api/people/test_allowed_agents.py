@@ -73,7 +73,7 @@ async def test_a_new_project_has_to_allow_the_agent_that_it_gets(town: Town) -> 
     assert refused.status_code == 422
     [error] = refused.json()["errors"]
     assert error["field"] == "allowed_agents"
-    assert error["message"] == "The project's own agent script has to be among them."
+    assert error["message"] == "The project's own agent script must be among them."
     allowed = {**body, "allowed_agents": ["script", "claude"]}
     assert (await admin.post("/api/v1/projects", json=allowed)).is_success
 

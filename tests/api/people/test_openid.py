@@ -315,7 +315,7 @@ async def test_what_needs_a_fresh_sign_in_sends_people_there_once_more(place: Pl
     place.twin.claims, place.twin.subject = {}, "somebody else"
     place.signed_in_there(email="eve@example.org", groups=["leads"])
     refused = await place.sign_in(browser, "?again=true")
-    assert "somebody else" in refused.text
+    assert "someone else" in refused.text
     assert await invites() == 403
     assert (await me(browser))["email"] == "ada@example.org"
 

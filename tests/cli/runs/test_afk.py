@@ -193,7 +193,7 @@ def test_switching_a_paused_loop_tells_the_pause_its_reasons_and_the_way_out(
         "demo: Auto AFK runs: On · 4 fails in a row",
         "Auto paused · 4 fails",
         *FAILURES,
-        "Go on with: runyard afk reset demo",
+        "Continue with: runyard afk reset demo",
     ]
 
 
@@ -209,7 +209,7 @@ def test_the_failures_that_are_counted_are_told_newest_first(
     ended = here("afk", "failures", "my shop")
     assert lines_without_ages(ended.out) == [
         *FAILURES,
-        "Go on with: runyard afk reset 'my shop'",
+        "Continue with: runyard afk reset 'my shop'",
     ]
     as_json = here("afk", "failures", "my shop", "--json").json
     assert as_json == {"items": a_paused_project()["recent_failures"]}
@@ -229,7 +229,7 @@ def test_a_paused_project_tells_its_failures_with_what_comes_next(
         "auto runs are paused after 3 fails",
         "Auto paused · 4 fails",
         *FAILURES,
-        "Go on with: runyard afk reset demo",
+        "Continue with: runyard afk reset demo",
     ]
 
 

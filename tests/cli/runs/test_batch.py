@@ -84,7 +84,7 @@ def test_on_a_terminal_it_is_a_bar(live: LiveShell, tmp_path: Path) -> None:
     [
         ("", "holds no lines"),
         ("{}\n\n{", "Line 3 is not JSON."),
-        ("[]", "Line 1 is no JSON object."),
+        ("[]", "Line 1 is not a JSON object."),
         ('{"index": 0}\n{}', "Line 2 has no index"),
         ('{"index": 0}\n{"index": 0}', "Line 2: the 2 lines must have the indexes 0 to 1"),
         ('{"index": "0"}', "Line 1: the 1 lines must have the indexes 0 to 0"),

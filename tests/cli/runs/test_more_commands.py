@@ -212,7 +212,7 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("quota", r"3 of 20 runs left, in any 1 h\. The next one comes back at \d\d:\d\d:\d\d\.\n"),
         ("quota", r"\n960 of 1000 batch items left, in any 1 h\. The oldest batch leaves"),
         ("quota --batches", r"^960 of 1000 batch items left, in any 1 h\."),
-        ("quota -p demo", r"1 of 3 runs at once are open\.\n"),
+        ("quota -p demo", r"1 of 3 concurrent runs are open\.\n"),
         ("keys reset a/b -p demo", r"The key is free again; it had started …7f3k1a\.\n"),
         (
             f"runs report {RUN_ID}",

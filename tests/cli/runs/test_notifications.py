@@ -56,7 +56,7 @@ def test_a_test_says_who_took_it_and_fails_where_one_did_not(
     ended = here("notifications", "test")
     assert ended.code == 1
     assert "It answered 403." in ended.out
-    assert "Not every receiver took the message." in ended.err
+    assert "Not every receiver accepted the message." in ended.err
 
 
 def test_messages_are_chosen_for_one_project_and_for_all(

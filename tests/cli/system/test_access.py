@@ -124,7 +124,7 @@ def test_a_login_while_the_server_is_away_is_kept_for_the_next_command(tmp_path:
     ("url", "token", "code", "told"),
     [
         ("http://runyard.example.com", "ry_x", 2, "begins with https://"),
-        ("runyard.example.com", "ry_x", 2, "no address of a server"),
+        ("runyard.example.com", "ry_x", 2, "is not the address of a server"),
         ("http://127.0.0.1:1", "", 2, "not a token"),
         ("http://127.0.0.1:1", "ry_\u00e9", 2, "not a token"),
         ("http://127.0.0.1:1", "ry_x", 3, "not reachable"),

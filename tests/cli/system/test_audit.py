@@ -37,7 +37,7 @@ def test_deeds_are_listed_as_a_table(shell: Shell, server: RecordedServer) -> No
     ended = shell.run("audit", "list", "--deed", "merge", "--object", "proj_1", "--limit", "5")
     assert (ended.code, ended.err) == (0, "")
     header, line = ended.out.splitlines()
-    assert header.split() == ["AT", "BY", "PERSON", "DEED", "OBJECT"]
+    assert header.split() == ["AT", "BY", "PERSON", "ACTION", "OBJECT"]
     assert line.split()[-4:] == ["cli", "person_1", "merge", "proj_1/changes/4"]
 
 

@@ -174,7 +174,7 @@ def test_the_story_is_told_in_the_words_of_the_cards(whole: tuple[Ended, Path]) 
         r"^== Reset",
         r"^Delivered: change #7, open, 1 commit",
         r"^  #2: parked: afk/2$",
-        r"^== That was all of it, in \d+ s$",
+        r"^== Done in \d+ s$",
     )
 
 
@@ -199,7 +199,7 @@ def test_an_interrupted_demo_leaves_its_folder_but_no_process_not_even_a_hanging
     demo_shell.extra["PATH"] = f"{tools}{os.pathsep}{os.environ['PATH']}"
     # an impatient person presses the keys again
     times = 3 if number == signal.SIGINT else 1
-    printed = interrupt(demo_shell, "Making a small repository", number, times, after=mark)
+    printed = interrupt(demo_shell, "Creating a small repository", number, times, after=mark)
     check_kept_folder(demo_shell, printed)
 
 

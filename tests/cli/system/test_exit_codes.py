@@ -116,7 +116,7 @@ def test_something_else_at_the_address_is_said_to_be_something_else(
     server.on("GET", "/runs", Reply(200, b"<html>hello</html>"))
     ended = here("runs", "list")
     assert ended.code == 1
-    assert f"What answers at {server.url} is not a Runyard." in ended.err
+    assert f"The server at {server.url} is not Runyard." in ended.err
 
 
 def test_the_folders_own_token_signs_every_call(here: Here, server: RecordedServer) -> None:

@@ -71,7 +71,7 @@ def test_a_command_that_was_got_wrong_shows_its_use_and_an_example(
     lines = ended.err.splitlines()
     assert set(told) <= set(lines), lines
     assert "Example:" in lines
-    assert lines[-1].startswith("All of it: runyard")
+    assert lines[-1].startswith("Full help: runyard")
     assert lines[-1].endswith(" --help")
 
 

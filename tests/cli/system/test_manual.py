@@ -10,7 +10,7 @@ from app.domain.projects.settings import PROJECT_SETTINGS
 from tests.drivers.cli.click_tree import every_leaf
 from tests.drivers.cli.shells import ROOT
 
-ROW = re.compile(r"^\| (`\w+`|by itself) \| ((?:`[\w-]+`(?:, )?)+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (`\w+`|top level) \| ((?:`[\w-]+`(?:, )?)+) \|$", re.MULTILINE)
 
 
 def test_the_reference_is_written_from_the_commands_as_they_are() -> None:
@@ -21,7 +21,7 @@ def test_the_reference_is_written_from_the_commands_as_they_are() -> None:
 def test_the_overview_of_the_readme_names_every_command() -> None:
     told = set()
     for name, words in ROW.findall((ROOT / "README.md").read_text()):
-        group = "" if name == "by itself" else name.strip("`") + " "
+        group = "" if name == "top level" else name.strip("`") + " "
         told |= {group + word.strip("`") for word in words.split(", ")}
     assert told == set(every_leaf())
 

@@ -151,7 +151,7 @@ def record(reason: ExitReason, code: int | None = None, signum: int | None = Non
         ),
         (
             record(ExitReason.STOPPED, None, 15),
-            CheckEnd(CheckStatus.FAILED, "it was ended from outside of Runyard"),
+            CheckEnd(CheckStatus.FAILED, "it was ended from outside Runyard"),
         ),
         (
             record(ExitReason.DISK_FULL, 1),

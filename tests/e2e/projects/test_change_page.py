@@ -89,7 +89,7 @@ def test_a_merge_is_undone_by_key_and_the_file_is_as_before_at_origin(
     page.keyboard.press("z")
     header = page.get_by_test_id("change-header")
     expect(header).to_contain_text('Revert "Write <b>words</b>"')
-    expect(header).to_contain_text("Takes back change 2")
+    expect(header).to_contain_text("Reverts change 2")
     expect(page.get_by_test_id("change-state")).to_have_text("In review")
     expect(page.get_by_test_id("change-request")).to_be_hidden()
     expect(page.get_by_test_id("change-write")).to_be_hidden()

@@ -11,10 +11,13 @@ from tests.builders.issue_texts import TEXTS
 from tests.builders.scenes import Puppet, add_project, wait_until_released
 from tests.drivers.servers.processes import RunyardServer, wait_for
 from tests.drivers.web.visibility import barriers
+from tests.e2e.conftest import OpenPage
 
 WHAT_RUNS = """() => [...document.querySelectorAll('main *')].flatMap((e) =>
   [...e.attributes].filter((a) => /^on/i.test(a.name) || /^\\s*(javascript|vbscript|data):/i
     .test(a.value)).map((a) => `${e.tagName} ${a.name}=${a.value}`))"""
+# where an element's words end at the latest: at its padding, as it cuts off the rest
+ENDS = """(e) => e.getBoundingClientRect().right - parseFloat(getComputedStyle(e).paddingRight)"""
 
 
 @pytest.fixture
@@ -124,6 +127,21 @@ def test_what_is_half_typed_outlives_what_others_do(
     bob.get_by_test_id("save-mine").click()
     expect(ann.get_by_test_id("issue-body")).to_contain_text("Half! of a sent")
     expect(ann.get_by_role("heading", name="#1 Ann's title")).to_be_visible()
+
+
+def test_on_a_phone_no_word_of_a_row_is_under_its_run_button(
+    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
+) -> None:
+    project = add_project(server, tmp_path, ["true"], name="thumbs")
+    write(server, project, "Round tax per line", labels=["ready-for-agent"])
+    phone = sign_in(viewport={"width": 390, "height": 844}, has_touch=True)
+    phone.goto(f"{server.url}/projects/{project}/issues")
+    button = row(phone, 1).get_by_test_id("issue-run")
+    expect(button).to_be_visible()
+    room_ends = row(phone, 1).locator(".next").evaluate(ENDS)
+    box = button.bounding_box()
+    assert box
+    assert room_ends <= box["x"]
 
 
 def test_a_hostile_text_runs_nowhere(tab: Page, server: RunyardServer, tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.builders.scenes import Puppet, add_project, card, wait_until, wait_until_released
+from tests.builders.scenes import (
+    Puppet,
+    add_project,
+    card,
+    start_run,
+    wait_until,
+    wait_until_released,
+)
 from tests.drivers.servers.processes import RunyardServer
 from tests.drivers.web.submits import (
     IS_DRAWN,
@@ -234,7 +241,7 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
     expect(card(ann, project)).to_contain_text("agent exited 3")
     expect(ann.get_by_test_id("projects-needs-you")).to_contain_text(PAUSED)
     plan = bob.get_by_test_id("next-plan")
-    expect(plan).to_contain_text("would hold — auto runs are paused after 3 fails")
+    expect(plan).to_contain_text("Nothing starts: auto runs are paused after 3 fails")
     plan.locator("summary").click()
     expect(plan.get_by_role("listitem").first).to_have_text("#1: parked: afk/1")
     picture(ann, "card-paused")
@@ -247,7 +254,7 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
     expect(part(ann, project, "reset")).to_have_count(0)
     expect(part(ann, project, "start-afk")).to_be_focused()
     expect(bob.get_by_test_id("card-status").first).to_contain_text("#4")
-    expect(plan).to_contain_text("would hold — an auto run is under way")
+    expect(plan).to_contain_text("Nothing starts: an auto run is under way")
     expect(plan.get_by_role("listitem").first).to_be_visible()
     part(ann, project, "auto-toggle").click()
     expect(part(ann, project, "auto-toggle")).to_have_text("Auto AFK runs: Off")
@@ -297,4 +304,23 @@ def test_a_start_whose_answer_is_lost_is_pressed_again_and_makes_one_run(
     gate.touch()
     expect(error).to_contain_text("A test wants it so.")
     expect(part(page, project, "reset")).to_have_count(0)
+    stop_runs(server, project)
+
+
+def test_what_a_card_links_to_stands_on_one_line(
+    ann: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    puppet = Puppet(tmp_path / "agent")
+    project = add_project(server, tmp_path, puppet.argv, name="on one line")
+    delivering = start_run(server, project, task="Deliver")
+    puppet.tell_to_deliver()
+    wait_until(server, delivering, status="succeeded")
+    wait_until_released(server, delivering)
+    start_run(server, project, task="Work")
+    links = card(ann, project).locator(".last a")
+    expect(links).to_have_text(["1 to review", "New run"])
+    review, new = (link.bounding_box() for link in links.all())
+    assert review
+    assert new
+    assert review["y"] + review["height"] == pytest.approx(new["y"] + new["height"], abs=0.5)
     stop_runs(server, project)

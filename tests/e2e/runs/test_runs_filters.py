@@ -74,3 +74,19 @@ def test_filters_with_long_values_leave_new_run_beside_the_title(
         assert tag.evaluate("(chip) => chip.scrollWidth <= chip.clientWidth")
         new.click()
         expect(page.get_by_role("heading", name=f"Run {LONG}")).to_be_visible()
+
+
+def test_the_plus_of_new_run_stands_in_the_middle_of_its_button_on_a_phone(
+    sign_in: OpenPage, server: RunyardServer
+) -> None:
+    phone = sign_in(viewport={"width": 390, "height": 844}, has_touch=True)
+    phone.goto(f"{server.url}/runs")
+    button = phone.get_by_test_id("new-run")
+    expect(button).to_be_visible()
+    # a line of text above or below the plus would push it out of the middle
+    words = button.locator(".block")
+    around, inside = button.bounding_box(), words.bounding_box()
+    assert around
+    assert inside
+    assert abs((around["y"] + around["height"] / 2) - (inside["y"] + inside["height"] / 2)) < 1
+    assert inside["height"] >= 20

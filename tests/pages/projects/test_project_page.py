@@ -110,11 +110,11 @@ async def test_the_next_sweep_is_told_and_follows_what_anybody_does(
         await api.add_issue(project.id, issue)
     await until(lambda: house.plane.ledgers.projects.find(project.id).state != "cloning")
     await user.open(f"/projects/{project.id}")
-    await until(lambda: "Next sweep: would hold — auto runs are off" in html_of(user))
+    await until(lambda: "Nothing starts: auto runs are off" in html_of(user))
     assert "<li>#1: auto runs are off</li>" in html_of(user)
     user.find(marker="project-controls").trigger("press", "auto-toggle")
     await until(lambda: [run for run in house.plane.ledgers.runs.open_runs() if run.issue == 1])
-    await until(lambda: "Next sweep: would hold — an auto run is under way" in html_of(user))
+    await until(lambda: "Nothing starts: an auto run is under way" in html_of(user))
 
 
 async def test_an_armed_button_is_disarmed_by_escape(user: User) -> None:

@@ -144,7 +144,7 @@ def test_an_end_from_outside_is_no_strike(plane: RealPlane) -> None:
     os.kill(run.pid, signal.SIGTERM)
     run = plane.see_end(run)
     assert (run.status, run.cause) == ("died", "session_gone")
-    assert run.because == "it was ended from outside of Runyard"
+    assert run.because == "it was ended from outside Runyard"
     assert strikes(plane, run) == 0
 
 

@@ -194,7 +194,7 @@ def test_a46_an_address_that_is_no_push_service_is_refused(
     with yard_with(tmp_path, service) as yard:
         phone = service.browser("phone")
         phone.port = 0
-        with pytest.raises(Invalid, match="no https address"):
+        with pytest.raises(Invalid, match="not the https address"):
             subscribe(yard, phone)
         assert yard.plane.services.devices.of_person(yard.plane.person) == []
 

@@ -56,7 +56,7 @@ def test_of_two_people_who_try_again_at_once_one_does(
         person.start()
     for person in people:
         person.join(20)
-    nothing = "Nothing in quarantine has this name."
+    nothing = "Nothing with this name is stuck."
     assert sorted(answers) == sorted([f"look.{run.id}", nothing])
     tick(plane, 2 * MOST_TRIES)
     assert poisoned.tries == 2 * MOST_TRIES

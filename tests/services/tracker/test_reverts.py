@@ -62,7 +62,7 @@ def test_undo_opens_a_change_that_takes_the_merge_back(plane: RealPlane) -> None
     assert (revert.title, revert.reverts) == (f'Revert "{change.title}"', 2)
     assert (revert.state, revert.run_id, revert.branch) == ("open", None, "revert/2")
     assert (revert.commits, revert.files_changed, revert.deletions) == (1, 1, 1)
-    assert revert.body == f"Takes back change #2, merged as {change.merged_sha}."
+    assert revert.body == f"Reverts change #2, merged as {change.merged_sha}."
     assert files_at(project) == before
     assert "-of the agent" in plane.services.changes.diff(project.id, revert.number).text
     assert [one.file.path for one in plane.services.reviews.files(project.id, 3, "nobody")] == [

@@ -16,7 +16,7 @@ from app.domain.people.roles import Scope
 
 Scopes = Annotated[
     list[Scope],
-    typer.Option("--scope", help="A part that it opens; may be repeated.", show_default=False),
+    typer.Option("--scope", help="A scope of the token; may be repeated.", show_default=False),
 ]
 Projects = Annotated[
     list[str] | None,
@@ -27,7 +27,7 @@ Projects = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the group `tokens`."""
     adding = "runyard tokens add nightly --scope runs --project shop"
-    tokens = group("Make and revoke tokens for programs.", "runyard tokens list", adding)
+    tokens = group("Create and revoke tokens for programs.", "runyard tokens list", adding)
     tokens.command("list", epilog=example("runyard tokens list"))(list_tokens)
     tokens.command("add", epilog=example(adding, "runyard tokens add ci --scope read"))(add)
     tokens.command("revoke", epilog=example("runyard tokens revoke nightly"))(revoke)
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def list_tokens(
     everybody: Annotated[
-        bool, typer.Option("--all", help="Also those of others, for admins.")
+        bool, typer.Option("--all", help="Include other people's tokens (admins only).")
     ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
@@ -63,11 +63,13 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)],
     scope: Scopes,
     project: Projects = None,
-    days: Annotated[int, typer.Option(min=1, max=365, help="The days until it ends.")] = 90,
+    days: Annotated[
+        int, typer.Option(min=1, max=365, help="How many days the token is valid.")
+    ] = 90,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Make a token; it is printed this once."""
+    """Create a token; it is printed only once."""
     server = connect(data_dir)
     projects = [str(find_project(server, one)["id"]) for one in project or ()]
     ends = datetime.now(UTC) + timedelta(days=days) - timedelta(minutes=1)

@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
     users.command("enable", epilog=example("runyard users enable bo@example.com"))(enable)
     app.add_typer(users, name="users")
     adding = "runyard organisations add acme"
-    places = group("Keep teams apart that share this server.", adding)
+    places = group("Keep teams on this server apart.", adding)
     listing = "runyard organisations list"
     places.command("list", epilog=example(listing))(list_organisations)
     places.command("add", epilog=example(adding))(add_organisation)
@@ -74,7 +74,7 @@ def invite(
     email: Annotated[
         str, typer.Argument(metavar="EMAIL", help="The e-mail address.", show_default=False)
     ],
-    name: Annotated[str, typer.Option(help="The name on screens (default: the address).")] = "",
+    name: Annotated[str, typer.Option(help="The name to display (default: the address).")] = "",
     role: SomeRole = Role.USER,
     projects: InProjects = None,
     organisation: Annotated[
@@ -83,7 +83,7 @@ def invite(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Invite a person; the link that is printed sets a password once."""
+    """Invite a person; prints a one-time link for setting a password."""
     server = connect(data_dir)
     call = people_calls.invite(
         email,
@@ -101,7 +101,7 @@ def invite(
 
 
 def link(who: Who, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Make a new link that sets a password, for a lost one."""
+    """Create a new password link, if the old one is lost."""
     server = connect(data_dir)
     made = server.ask(people_calls.invite_again(_id_of(server, who)))
     if json_only:
@@ -160,12 +160,16 @@ def set_agents(
     who: Who,
     agents: Annotated[
         list[str] | None,
-        typer.Argument(metavar="AGENT", help="The only agents; none for any.", show_default=False),
+        typer.Argument(
+            metavar="AGENT",
+            help="The agents that are allowed; none given: all.",
+            show_default=False,
+        ),
     ] = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Limit which agents a person may start; without a name, any."""
+    """Limit which agents a person may start; without names, all."""
     server = connect(data_dir)
     changed = server.ask(people_calls.change_person(_id_of(server, who), agents=agents or []))
     if json_only:
@@ -185,7 +189,7 @@ def enable(who: Who, json_only: Json = False, data_dir: DataDir = None) -> None:
 
 
 def list_organisations(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """List the organisations that you may know of."""
+    """List the organisations that you can see."""
     answer = connect(data_dir).ask(people_calls.organisations())
     if json_only:
         print_json(answer)
@@ -199,12 +203,12 @@ def add_organisation(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Make an organisation; invite its first admin afterwards."""
+    """Create an organisation; invite its first admin afterwards."""
     made = connect(data_dir).ask(people_calls.add_organisation(name))
     if json_only:
         print_json(made)
         return
-    out().print(f"{made['name']} is an organisation now.")
+    out().print(f"{made['name']} was created.")
     err().print(f"Next: runyard users invite EMAIL --role admin --organisation {made['name']}")
 
 

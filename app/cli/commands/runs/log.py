@@ -53,7 +53,7 @@ def read_log(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Print a run's log; colors are its only control sequences."""
+    """Print a run's log; colors are its only control codes."""
     if readable and raw:
         raise Misused("Give --readable or --raw, not both.")
     if search is not None and (follow or raw):

@@ -81,7 +81,7 @@ def show_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -
 
 
 def show_prompt(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show the prompts that a run's agent got."""
+    """Show the prompts that a run's agent received."""
     server = connect(data_dir)
     answer = server.ask(prompt_calls.prompt(find_run(server, run_id)))
     if json_only:
@@ -89,7 +89,7 @@ def show_prompt(run_id: RunId, json_only: Json = False, data_dir: DataDir = None
     elif answer["turns"]:
         print_prompt(out(), answer["turns"])
     else:
-        err().print("This run's agent was told nothing yet.")
+        err().print("This run's agent has received no prompt yet.")
 
 
 def show_timeline(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
@@ -183,7 +183,7 @@ def export_run(
 def _write(server: Server, run_id: str, file: Path) -> int:
     """Write a new, complete file by a temporary name; return its size in bytes."""
     if os.path.lexists(file):
-        raise Refused(f"{file} is there already: give another name with -o.")
+        raise Refused(f"{file} already exists: give another name with -o.")
     if not file.parent.is_dir():
         raise Refused(f"There is no folder {file.parent}: make it first.")
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".runyard-export-") as part:
@@ -191,7 +191,7 @@ def _write(server: Server, run_id: str, file: Path) -> int:
         try:
             os.link(part.name, file)
         except FileExistsError as error:
-            raise Refused(f"{file} is there already: give another name with -o.") from error
+            raise Refused(f"{file} already exists: give another name with -o.") from error
     return file.stat().st_size
 
 

@@ -40,7 +40,7 @@ _MOMENTS = [
 
 
 Limit = Annotated[
-    int | None, typer.Option(min=1, max=100, help="The most runs to list (default 50).")
+    int | None, typer.Option(min=1, max=100, help="How many runs to list at most (default 50).")
 ]
 
 
@@ -56,7 +56,10 @@ class RunFilters:
 
     status: Annotated[
         list[Status] | None,
-        typer.Option(metavar="STATUS", help=f"Only these, may be repeated: {', '.join(Status)}."),
+        typer.Option(
+            metavar="STATUS",
+            help=f"Only runs with this status; may be repeated: {', '.join(Status)}.",
+        ),
     ] = None
     phase: Annotated[Phase | None, typer.Option(help="Only runs in this phase.")] = None
     trigger: Annotated[Trigger | None, typer.Option(help="Only runs started this way.")] = None
@@ -69,11 +72,11 @@ class RunFilters:
     batch_id: Annotated[
         str | None, typer.Option("--batch", metavar="BATCH_ID", help="Only runs of this batch.")
     ] = None
-    created_after: Annotated[datetime | None, _moment("Only runs created after")] = None
-    created_before: Annotated[datetime | None, _moment("Only runs created before")] = None
+    created_after: Annotated[datetime | None, _moment("Only runs created after this time")] = None
+    created_before: Annotated[datetime | None, _moment("Only runs created before this time")] = None
     q: Annotated[
         str | None,
-        typer.Option("--search", "-q", help="An issue, a branch, a part of an id, title or tag."),
+        typer.Option("--search", "-q", help="An issue, a branch, or part of an id, title or tag."),
     ] = None
 
     def asked(self) -> dict[str, Any]:

@@ -42,10 +42,10 @@ Template = Annotated[
     str | None, typer.Option(help="The template of its prompt: a name, or name@version.")
 ]
 PrNumber = Annotated[
-    int | None, typer.Option(min=1, help="An open change request on whose branch to work.")
+    int | None, typer.Option(min=1, help="The open change request whose branch to work on.")
 ]
 Preview = Annotated[
-    bool, typer.Option("--preview", help="Only print the prompt that its agent would get.")
+    bool, typer.Option("--preview", help="Only print the prompt that the agent would get.")
 ]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")]
 Ttl = Annotated[

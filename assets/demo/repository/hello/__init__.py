@@ -1,4 +1,4 @@
-"""A very small package, for looking on while an agent works."""
+"""A very small package, for watching an agent work."""
 
 
 def greet() -> str:
