@@ -356,12 +356,6 @@ class RateLimited(Refusal):
     code, status = "rate_limited", 429
 
 
-class TooManyComments(Refusal):
-    """This run has written as many comments as a run may."""
-
-    code, status = "rate_limited", 429
-
-
 class NoPlaces(Refusal):
     """The limit allows nothing of this, now or later."""
 

@@ -10,7 +10,8 @@ from threading import Lock
 import structlog
 
 from app.domain.people.roles import Role, Scope
-from app.domain.sandbox.levels import NetworkRule, SandboxLevel, read_level
+from app.domain.people.run_agents import RunAgent
+from app.domain.projects.allowed_agents import gets_token
 from app.domain.secret_masks import Secret
 from app.domain.words import Status
 from app.errors import Invalid, NotSignedIn
@@ -27,13 +28,6 @@ from app.services.system.token_file import new_secret
 log = structlog.get_logger()
 # agents are at work in these; a token is refused as soon as its run has another status
 AT_WORK = frozenset({Status.STARTING, Status.RUNNING})
-# the part of a run's id that screens show
-_SEEN = 6
-
-
-def name_of(run_id: str) -> str:
-    """Return how a run is called in the audit."""
-    return f"run {run_id[-_SEEN:]}"
 
 
 class RunTokens:
@@ -79,7 +73,7 @@ class RunTokens:
 
         Each start of a run, a follow-up too, gets the same. Raises DatabaseSilent, Invalid.
         """
-        if run.issue is None or not is_given(project):
+        if run.issue is None or not gets_token(project):
             return None
         if run.status != Status.STARTING and (known := self._ledger.of_run(run.id)) is not None:
             return self._key.unseal(known.sealed)
@@ -112,19 +106,20 @@ class RunTokens:
         if held is None:
             return None
         run, project, issue = held.run, held.project, held.token.issue
+        agent = RunAgent(run.agent, run.id)
         is_at_work = run.status in AT_WORK and now < self._last_moment(run)
-        if not is_at_work or run.issue != issue or not is_given(project):
+        if not is_at_work or run.issue != issue or not gets_token(project):
             return None
         return Visitor(
             person_id="",
-            name=f"agent of {name_of(run.id)}",
+            name=agent.shown,
             csrf=None,
             organisation_id=project.organisation_id,
             role=Role.VIEWER,
             project_roles={project.id: Role.USER},
             scopes=frozenset({Scope.READ, Scope.REVIEW}),
             projects=frozenset({project.id}),
-            token=name_of(run.id),
+            token=agent.token_name,
             own_issue=OwnIssue(run.id, project.id, issue),
         )
 
@@ -138,13 +133,3 @@ class RunTokens:
     def _on_change(self, _: Numbered) -> None:
         # the feed is held while it calls its listeners
         self._workers.submit(self.load)
-
-
-def is_given(project: Project) -> bool:
-    """Return True if agents of a project get tokens: it says so, and they can reach this server."""
-    try:
-        is_sandboxed = read_level(project.sandbox) is SandboxLevel.SANDBOXED
-    except ValueError:
-        return False
-    reaches = not is_sandboxed or project.network == NetworkRule.ALL
-    return project.agent_token and project.forge_id is None and reaches
