@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -22,6 +21,7 @@ from app.records.tables import Project, Run
 from app.services.context import Context
 from app.services.people.accounts import TOKEN_BEGINNING, hash_of
 from app.services.people.visitor import OwnIssue, Visitor
+from app.services.system.ownership import Leases
 from app.services.system.secret_key import SecretKey
 from app.services.system.token_file import new_secret
 
@@ -33,12 +33,16 @@ AT_WORK = frozenset({Status.STARTING, Status.RUNNING})
 class RunTokens:
     """Makes the tokens of runs, admits who has one, and masks them.
 
-    A look at the run's row admits each call anew, so that nothing has to end a token.
+    A look at the run's row admits each call anew, so that nothing has to end a token; `forget_once`
+    only tidies up.
     """
 
-    def __init__(self, context: Context, entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, context: Context, leases: Leases, *, entropy: Callable[[int], bytes]
+    ) -> None:
         self._ledger = RunTokenLedger(context.ledgers.runs)
         self._key = SecretKey(context)
+        self._may_act = leases.may_sweep
         self._entropy = entropy
         self._settings = context.settings
         self._workers = context.workers
@@ -63,6 +67,9 @@ class RunTokens:
                 found[row.run_id] = self._key.unseal(row.sealed)
             except Invalid as problem:
                 log.warning("run_token_not_opened", run_id=row.run_id, because=str(problem))
+                # known from before another server replaced the key
+                if row.run_id in before:
+                    found[row.run_id] = before[row.run_id]
         with self._lock:
             # a launch meanwhile may have made one, or replaced one
             made = {one: text for one, text in self._texts.items() if before.get(one) != text}
@@ -82,10 +89,14 @@ class RunTokens:
         # masked before any process has it
         with self._lock:
             self._set({**self._texts, run.id: text})
-        # those of ended runs wait for the next launch if the database is silent
-        with suppress(DatabaseSilent):
-            self._ledger.forget_settled()
         return text
+
+    def forget_once(self, now: datetime) -> int:
+        """Delete the tokens of runs that are over and left no work. Return how many.
+
+        Of several servers only the one that sweeps does. Raises DatabaseSilent.
+        """
+        return self._ledger.forget_settled() if self._may_act(now) else 0
 
     def _set(self, texts: dict[str, str]) -> None:
         self._texts = texts

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.api.schemas import BoardIssueOut
-from app.domain.secret_masks import Secret, mask_of
+from app.domain.secret_masks import Secret, dots, mask_of
 from app.pages.components.markup import ATTRIBUTES, LONGEST, TAGS, clean, markdown_html
 from app.pages.shell.page_session import PageSession
 from app.pages.tracker.issue_rows import card, list_row
@@ -148,7 +148,12 @@ def test_the_mask_of_a_secret_is_drawn_as_it_is(length: int, quoted: bool) -> No
         assert html.count("<em>") == words.count("*token") + words.count("*x*")
         assert html.count("<strong>") == words.count("**this")
         assert "<li>" not in html
-    assert f"<strong>{mask}</strong>" in markdown_html(f"**{mask}**")
+
+
+def test_a_person_may_set_a_mask_in_bold() -> None:
+    mask = dots(len("k3y/+xxxxx")).decode()
+    assert mask == "•••*"
+    assert f"<strong>{mask}</strong>" in markdown_html(f"It is **{mask}**")
 
 
 @pytest.mark.parametrize(
