@@ -42,13 +42,7 @@ class BulkMerge:
             )
             self._back = button("Undo", self._undo_said, kind="small", mark="bulk-undo", key="z")
             self._leave = button("Clear", self._clear, kind="small bare", mark="bulk-clear")
-        if not self._may_merge:
-            self._bar.delete()
         self.show()
-
-    @property
-    def _may_merge(self) -> bool:
-        return self._session.may_somewhere("merge")
 
     @property
     def _passing(self) -> list[InboxItem]:
@@ -68,9 +62,6 @@ class BulkMerge:
                     "", self._merge_asked, kind="pri", mark="merge-all-confirm", key="m"
                 )
                 self._sure.props("autofocus")
-        if not self._may_merge:
-            self._offer.delete()
-            self._dialog.delete()
 
     def show(self) -> None:
         """Bring the bar and the offer in line with the board."""
