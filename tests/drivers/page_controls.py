@@ -15,7 +15,11 @@ from tests.pages.conftest import until
 STILL = 3
 # the name of a control that many rows have
 EACH = re.compile(r"\b(Select all|Select|Copy run id|All projects)\b.*")
-_NAMES = ("aria-label", "data-view", "data-key", "label")
+_NAMES = ("aria-label", "data-view", "data-tab", "data-key", "label")
+# what names a control, or the place of others
+_MARKS = ("data-testid", "data-filter")
+# a name of its own, without a value
+_FLAG = re.compile(r"data-(log-follow|reconnect|shortcuts)$")
 # controls by name, each with the events that it may send to the server
 Controls = dict[str, frozenset[str]]
 
@@ -31,11 +35,10 @@ class Buttons(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         marks = dict(attrs)
         if tag == "button" or "data-act" in marks or "data-command" in marks:
-            for mark in ("data-testid", "data-act", "data-look", "aria-label", "class"):
-                if name := marks.get(mark):
-                    self.names.add(name)
-                    return
-            self.names.add(f"<{tag} {marks}>")
+            flags = (one for one in marks if _FLAG.match(one))
+            ways = ("data-testid", "data-act", "data-look", "aria-label")
+            named = (name for mark in ways if (name := marks.get(mark)))
+            self.names.add(next(iter((*named, *flags)), f"<{tag} {marks}>"))
 
 
 def is_rendered(element: ui.element) -> bool:
@@ -44,15 +47,27 @@ def is_rendered(element: ui.element) -> bool:
 
 
 def name_of(element: ui.element) -> str:
-    """Return a control's test id, or else its name with the test id of what it stands in."""
+    """Return a control's test id, or else its name with the mark of what it stands in.
+
+    A dialog is named by what it holds.
+    """
     props: dict[str, Any] = dict(element.props)
     if props.get("data-testid"):
         return str(props["data-testid"])
-    named = next((str(props[mark]) for mark in _NAMES if props.get(mark)), "")
-    words = named or getattr(element, "text", "") or f"{element.tag}.{'.'.join(element.classes)}"
-    around = (dict(one.props).get("data-testid") for one in _lineage(element))
-    place = next((str(one) for one in around if one), "")
-    return EACH.sub(r"\1", f"{place} {words}".strip())
+    if isinstance(element, ui.dialog):
+        marks = (_mark_of(one) for one in element.descendants())
+        return props.get("aria-label") or f"{next(filter(None, marks), '')} dialog"
+    flags = (one for one in props if _FLAG.match(one))
+    named = (str(props[mark]) for mark in _NAMES if props.get(mark))
+    plain = getattr(element, "text", "") or f"{element.tag}.{'.'.join(element.classes)}"
+    places = filter(None, map(_mark_of, _lineage(element)))
+    words = next(iter((*named, *flags)), plain)
+    return f"{next(places, '')} {words}".strip()
+
+
+def _mark_of(element: ui.element) -> str:
+    props: dict[str, Any] = dict(element.props)
+    return next((str(props[mark]) for mark in _MARKS if props.get(mark)), "")
 
 
 def events_of(element: ui.element) -> frozenset[str]:
@@ -66,6 +81,7 @@ def controls_of(client: Client, *, hidden: bool = True) -> Controls:
     found: Controls = {}
 
     def add(name: str, events: frozenset[str] = frozenset()) -> None:
+        name = EACH.sub(r"\1", name)
         found[name] = found.get(name, frozenset()) | events
 
     for element in list(client.elements.values()):

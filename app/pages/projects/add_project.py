@@ -101,16 +101,24 @@ class AddProjectForm:
 
     def _draw_more_fields(self) -> None:
         self._fields["base_branch"] = text_field(
-            "Base branch", placeholder="what the repository's HEAD names", mono=True
+            "Base branch",
+            placeholder="what the repository's HEAD names",
+            mono=True,
+            mark="project-base_branch",
         )
         if self._has_code:
             self._fields["setup_command"] = area_field(
                 "Setup command",
                 hint=PROJECT_SETTINGS["setup_command"].hint,
                 mono=True,
+                mark="project-setup_command",
             )
-        self._fields["budget_minutes"] = text_field("Time for a run, in minutes", placeholder="120")
-        self._fields["prompt"] = area_field("Prompt", hint=PROJECT_SETTINGS["prompt"].hint)
+        self._fields["budget_minutes"] = text_field(
+            "Time for a run, in minutes", placeholder="120", mark="project-budget_minutes"
+        )
+        self._fields["prompt"] = area_field(
+            "Prompt", hint=PROJECT_SETTINGS["prompt"].hint, mark="project-prompt"
+        )
         if self._has_code:
             self._sandbox.draw_more()
 

@@ -230,7 +230,8 @@ class ProjectScreen:
         with page.actions:
             self._run = session.offer("start", project.id, self._new_run_link)
             self._controls = ProjectControls(session, self._acts, project).classes("controls")
-        self._banner = ui.html("", sanitize=clean).on("over", self._redraw)
+        self._banner = testid(ui.html("", sanitize=clean), "project-banner")
+        self._banner.on("over", self._redraw)
         self._next = NextStep(session, self._acts, project)
         self._suggested = SuggestedChecks(session, project)
         self._trust = TrustState(session, project.id)

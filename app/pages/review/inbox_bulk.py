@@ -52,7 +52,8 @@ class BulkMerge:
     def draw_offer(self) -> None:
         """Draw the button of all that pass, and the dialog that shows what is merged."""
         self._offer = button("", self._ask, kind="small bare", mark="merge-all")
-        with ui.dialog() as self._dialog, ui.element("div").classes("sheet ask"):
+        with ui.dialog() as self._dialog, ui.element("div").classes("sheet ask") as sheet:
+            testid(sheet, "merge-all-dialog")
             self._title = ui.html("", sanitize=clean, tag="h2")
             self._list = testid(ui.html("", sanitize=clean).classes("queue"), "merge-order")
             with ui.element("div").classes("foot"):

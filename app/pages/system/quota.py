@@ -143,7 +143,8 @@ class QuotaScreen:
     def __init__(self, session: PageSession, board: QuotaBoard) -> None:
         self._session = session
         self._limits = ui.html("", sanitize=clean)
-        self._banner = ui.html("", sanitize=clean).classes("banners").props("role=status")
+        self._banner = testid(ui.html("", sanitize=clean).classes("banners"), "quota-banners")
+        self._banner.props("role=status")
         with ui.element("div").classes("gauges"):
             self._window = testid(ui.html("", sanitize=clean).classes("card"), "quota-gauge")
             self._next = testid(ui.html("", sanitize=clean).classes("card"), "quota-next")

@@ -98,7 +98,8 @@ class ReviewBar:
         self._count.set_content(words if drafts else "")
 
     def _draw_question(self) -> ui.dialog:
-        with ui.dialog() as dialog, ui.element("div").classes("sheet ask"):
+        with ui.dialog() as dialog, ui.element("div").classes("sheet ask") as sheet:
+            testid(sheet, "drop-dialog")
             self._asks = ui.html("", sanitize=clean, tag="h2")
             ui.html("Nobody would read them once the change is merged.", sanitize=clean)
             with ui.element("div").classes("foot"):
