@@ -26,7 +26,7 @@ from app.domain.words import READY_LABEL, Status
 from tests.builders.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
 from tests.drivers.page_controls import Controls, controls_of, settled
 from tests.drivers.people import PASSWORD
-from tests.pages.conftest import House, Person, until
+from tests.pages.conftest import House, Person, html_of, until
 
 CONTROLS = Path("tests/services/people/expected_controls.tsv")
 DEEDS = Path("tests/services/people/expected_deeds.tsv")
@@ -245,6 +245,20 @@ async def test_a_higher_role_in_one_project_shows_its_controls_there_and_nowhere
         f"/afk/start/{mine.id}",
         f"/afk/auto/{mine.id}",
     }
+
+
+async def test_the_inbox_tells_only_those_to_press_who_have_what_to_press(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS)
+    await house.api_of(user).change_project(project.id, ProjectChange(approve_start=True))
+    await start(house, user, project, "k1", task="May I?")
+    for role, is_told in ((Role.VIEWER, False), (Role.OPERATOR, True)):
+        person = await join(house, user, role)
+        await person.open("/")
+        await settled(person)
+        await until(lambda one=person: "What happened" in html_of(one))
+        assert ("Press <b>Approve</b>" in html_of(person)) == is_told
 
 
 # the deed of each form of `/plain`
