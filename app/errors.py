@@ -356,12 +356,6 @@ class RateLimited(Refusal):
     code, status = "rate_limited", 429
 
 
-class TooManyComments(Refusal):
-    """This run has reached its limit of comments."""
-
-    code, status = "rate_limited", 429
-
-
 class NoPlaces(Refusal):
     """The limit is 0, so this is never allowed."""
 

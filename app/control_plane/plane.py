@@ -35,6 +35,8 @@ log = structlog.get_logger()
 WORKERS = 16
 # between two rounds of removing what is old
 ROUND_SECONDS = 86400.0
+# between two rounds of deleting the tokens of ended runs
+TOKENS_SECONDS = 3600.0
 # the messages of a bell
 WHOLE, FILL = "tick", "fill"
 A_MOMENT = timedelta(seconds=0.5)
@@ -184,6 +186,8 @@ class ControlPlane:
         self.scheduler.repeat(clear_logs, ROUND_SECONDS)
         self.workers.submit(self._trim_audit)
         self.scheduler.repeat(self._trim_audit, ROUND_SECONDS)
+        self.workers.submit(self._forget_tokens)
+        self.scheduler.repeat(self._forget_tokens, TOKENS_SECONDS)
         self.services.sweep.request_here()
         self.services.sweep.open()
         self.services.bulk.request()
@@ -194,6 +198,9 @@ class ControlPlane:
     def _trim_audit(self) -> None:
         if self.leases.may_sweep(self.clock()):
             self.services.audit.trim_once(self.clock())
+
+    def _forget_tokens(self) -> int:
+        return self.services.run_tokens.forget_once(self.clock())
 
     def _renew_leases(self) -> None:
         had_it = self.leases.may_sweep(self.clock())

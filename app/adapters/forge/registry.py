@@ -21,7 +21,6 @@ from app.adapters.forge.github.probe import api_of, examine_app, examine_token
 from app.adapters.forge.meter import Meter
 from app.adapters.forge.probe import GITEA_API, examine, find_kind
 from app.adapters.forge.tracked import TrackedForge
-from app.adapters.machine.secret_box import WrongKey
 from app.domain.secret_masks import Secret
 from app.domain.tracker.forges import ForgeKind, repository_name
 from app.services.ports import (
@@ -36,6 +35,7 @@ from app.services.ports import (
     PullRequests,
     Spending,
     TrackerStore,
+    WrongKey,
 )
 
 log = structlog.get_logger()

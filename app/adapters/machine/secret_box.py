@@ -11,9 +11,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-
-class WrongKey(Exception):
-    """The key file is missing, unusable, or not the one that these secrets were encrypted with."""
+from app.services.ports import WrongKey
 
 
 class SecretBox:

@@ -23,8 +23,9 @@ class HoldLift(Body):
 class AccountHoldOut(Answer):
     """An agent's account at its usage limit; with `until` null it is held until a person lifts it.
 
-    `evidence` is the agent's own message, `run_id` the run that met the limit. `waiting` counts the
-    runs that are queued for the account or wait to be resumed.
+    `evidence` is the agent's own message, `run_id` the run that met the limit, in `project_id`; all
+    are empty for a run that you do not see. `waiting` counts the runs that are queued for the
+    account or wait to be resumed.
     """
 
     agent: str
@@ -35,6 +36,7 @@ class AccountHoldOut(Answer):
     evidence: str
     sentence: str
     run_id: str
+    project_id: str = ""
     probe_run_id: str | None = None
     hits: int
     waiting: int

@@ -255,11 +255,19 @@ class AuditRow(Answer):
 
     id: int
     at: Moment
-    person: str | None = Field(description="The person's id; null for the loop.")
+    who: str = Field(
+        default="",
+        description="The person's name today, `claude · run …b7f3k1` for the agent of a run, or "
+        "`Runyard` for the loop.",
+    )
+    person: str | None = Field(description="The person's id; null for an agent and the loop.")
     person_name: str | None = Field(default=None, description="The person's name today.")
+    run_id: str | None = Field(default=None, description="The run whose agent did it.")
     role: str | None = Field(description="The person's role at that time.")
     via: str = Field(description="`browser`, `token`, `cli` or `loop`.")
-    token: str | None = Field(description="The name of the token that was used.")
+    token: str | None = Field(
+        description="The name of the token that was used; `claude · run_01…` is a run's."
+    )
     address: str | None = Field(description="Where the call came from.")
     deed: str
     object: str = Field(description="The id of what it was done to, with what is below it.")

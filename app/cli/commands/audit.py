@@ -53,12 +53,12 @@ def list_deeds(
     elif answer["items"]:
         rows = [
             [
-                *(date_and_clock(row["at"]), str(row["via"]), str(row["person"] or "")),
+                *(date_and_clock(row["at"]), str(row["via"]), str(row["who"])),
                 *(str(row["deed"]), str(row["object"])),
             ]
             for row in answer["items"]
         ]
-        out().print_table(["AT", "BY", "PERSON", "ACTION", "OBJECT"], rows)
+        out().print_table(["AT", "BY", "WHO", "ACTION", "OBJECT"], rows)
     else:
         err().print("No audit rows match.")
 

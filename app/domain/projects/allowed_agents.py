@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from app.domain.projects.setting import Kind, Part, ProjectSetting
+from app.domain.sandbox.levels import NetworkRule, SandboxLevel, read_level
 
 NAME = "allowed_agents"
 MOST_AGENTS = 100
@@ -38,6 +39,29 @@ AGENT_TOKEN = ProjectSetting(
     part=Part.TOUCHED,
     labels={"no": "None", "yes": "For the run's own issue"},
 )
+
+
+class TokenTerms(Protocol):
+    """The settings of a project that decide whether its agents get tokens."""
+
+    @property
+    def agent_token(self) -> bool: ...
+    @property
+    def forge_id(self) -> str | None: ...
+    @property
+    def sandbox(self) -> str: ...
+    @property
+    def network(self) -> str: ...
+
+
+def gets_token(project: TokenTerms) -> bool:
+    """Return True if agents of a project get tokens: it says so, and they can reach this server."""
+    try:
+        is_sandboxed = read_level(project.sandbox) is SandboxLevel.SANDBOXED
+    except ValueError:
+        return False
+    reaches = not is_sandboxed or project.network == NetworkRule.ALL
+    return project.agent_token and project.forge_id is None and reaches
 
 
 def agents_problem(

@@ -38,7 +38,7 @@ class ApprovalAnswers:
 
     def show(self, approval: ApprovalOut) -> None:
         """Offer to answer this approval; what was typed stays."""
-        self.element.set_visibility(self._session.may("approve", approval.project_id))
+        self.element.set_visibility(True)
         if self._approval is not None and self._approval.id != approval.id:
             self._comment.set_value("")
             self._refuse("")
@@ -78,11 +78,15 @@ class ApprovalAnswers:
 class ApprovalBox:
     """A banner on the page of a run or a change: what it waits for, and the answer to that."""
 
-    def __init__(self, session: PageSession, answered: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, session: PageSession, project_id: str, answered: Callable[[], Awaitable[None]]
+    ) -> None:
         with ui.element("div").classes("banner approval") as self._box:
             testid(self._box, "approval")
             self._words = ui.html("", sanitize=clean).classes("grow")
-            self._answers = ApprovalAnswers(session, answered)
+            self._answers = session.offer(
+                "approve", project_id, lambda: ApprovalAnswers(session, answered)
+            )
         self._box.set_visibility(False)
 
     def show(self, approval: ApprovalOut | None) -> None:

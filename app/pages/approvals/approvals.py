@@ -91,7 +91,7 @@ class ApprovalsScreen:
         for place, (key, approval) in enumerate(shown.items()):
             if key not in self._rows:
                 with self._list:
-                    self._rows[key] = _Row(self._session, self._look)
+                    self._rows[key] = _Row(self._session, approval.project_id, self._look)
             row = self._rows[key]
             row.show(approval)
             if self._list.default_slot.children[place] is not row.element:
@@ -104,11 +104,15 @@ class ApprovalsScreen:
 class _Row:
     """One approval: what it is about, and the answer to it."""
 
-    def __init__(self, session: PageSession, answered: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, session: PageSession, project_id: str, answered: Callable[[], Awaitable[None]]
+    ) -> None:
         self._session = session
         with ui.element("div").classes("item approval") as self.element:
             self._words = ui.html("", sanitize=clean).classes("grow")
-            self._answers = ApprovalAnswers(session, answered)
+            self._answers = session.offer(
+                "approve", project_id, lambda: ApprovalAnswers(session, answered)
+            )
 
     def show(self, approval: ApprovalOut) -> None:
         """Show the present state."""

@@ -83,7 +83,7 @@ class BatchScreen:
         session, batch = self._session, seen[0]
         crumbs = (("Runs", "/runs"), ("Batches", "/batches"))
         with frame(session, title=f"…{batch.id[-6:]}", active="runs", crumbs=crumbs) as page:
-            self._draw_head(page)
+            self._draw_head(page, batch.project_id)
             with ui.element("div").classes("card above") as report:
                 testid(report, "batch-report")
                 self._report = ui.html("", sanitize=clean).classes("stack")
@@ -95,19 +95,24 @@ class BatchScreen:
         session.on("bulk.changed", self._follow_bulk)
         session.on_return(self._look)
 
-    def _draw_head(self, page: Page) -> None:
+    def _draw_head(self, page: Page, project_id: str) -> None:
         with page.beside:
             self._state = ui.html("", sanitize=clean, tag="span")
         with page.actions:
-            self._retry = button("Retry failed", self._retry_failed, mark="retry-failed")
-            self._abort = button("Stop retrying", self._abort_bulk, mark="abort-bulk")
-            self._stop = ConfirmButton(
-                "Stop batch",
-                "Stop the whole batch?",
-                self._stop_batch,
-                kind="danger",
-                mark="stop-batch",
-            )
+            offer = partial(self._session.offer, project_id=project_id)
+            self._retry: ui.button = offer("bulk", draw=self._retry_button)
+            self._abort: ui.button = offer("abort_bulk", draw=self._abort_button)
+            self._stop: ConfirmButton = offer("stop", draw=self._stop_button)
+
+    def _retry_button(self) -> ui.button:
+        return button("Retry failed", self._retry_failed, mark="retry-failed")
+
+    def _abort_button(self) -> ui.button:
+        return button("Stop retrying", self._abort_bulk, mark="abort-bulk")
+
+    def _stop_button(self) -> ConfirmButton:
+        ask = "Stop the whole batch?"
+        return ConfirmButton("Stop batch", ask, self._stop_batch, kind="danger", mark="stop-batch")
 
     async def _follow(self, run: RunOut) -> None:
         if run.batch_id == self._id:
@@ -122,12 +127,10 @@ class BatchScreen:
         self._state.set_content(state_html(batch))
         self._report.set_content(_report_html(batch, bulk, self._session))
         is_retrying = bulk is not None and bulk.status is BulkStatus.PROCESSING
-        may = partial(self._session.may, project_id=batch.project_id)
-        may_retry = batch.failed + batch.no_change > 0 and not self._bulk_id and may("bulk")
-        self._retry.set_visibility(may_retry)
-        self._abort.set_visibility(is_retrying and may("abort_bulk"))
+        self._retry.set_visibility(batch.failed + batch.no_change > 0 and not self._bulk_id)
+        self._abort.set_visibility(is_retrying)
         is_over = batch.status not in (BatchStatus.PENDING, BatchStatus.PROCESSING)
-        self._stop.element.set_visibility(not is_over and may("stop"))
+        self._stop.element.set_visibility(not is_over)
         for item in items:
             if item.index not in self._rows:
                 with self._body:

@@ -70,12 +70,9 @@ class ParkedScreen:
                 sanitize=clean,
             ).classes("card none")
             self._more = button("Show more", self._show_more)
-            self._dialog: DiscardDialog | None = None
-            if session.may_somewhere("discard"):
-                self._dialog = DiscardDialog(self._discard)
-            self._push_dialog: PushAnywayDialog | None = None
-            if session.may_somewhere("deliver"):
-                self._push_dialog = PushAnywayDialog()
+            offer = session.offer_somewhere
+            self._dialog = offer("discard", lambda: DiscardDialog(self._discard))
+            self._push_dialog = offer("deliver", PushAnywayDialog)
         self._show()
         session.on("project.changed", self._follow)
         session.on_return(self._look)
@@ -110,7 +107,9 @@ class ParkedScreen:
         for place, (key, row) in enumerate(shown.items()):
             if key not in self._rows:
                 with self._body:
-                    self._rows[key] = _Row(row, self._deliver_or_ask, self._free_or_ask)
+                    self._rows[key] = _Row(
+                        self._session, row, self._deliver_or_ask, self._free_or_ask
+                    )
             drawn = self._rows[key]
             drawn.show(row, self.board.word_of(row), self._session)
             if self._body.default_slot.children[place] is not drawn.element:
@@ -128,8 +127,7 @@ class ParkedScreen:
 
     def _ask_to_push(self, row: ParkedOut, because: str) -> None:
         push = partial(self._deliver, row, push_anyway=True)
-        if self._push_dialog is not None:
-            self._push_dialog.open(row.branch, because, push)
+        self._push_dialog.open(row.branch, because, push)
 
     async def _deliver(self, row: ParkedOut, *, push_anyway: bool = False) -> None:
         session = self._session
@@ -149,8 +147,7 @@ class ParkedScreen:
     def _free_or_ask(self, row: ParkedOut) -> Awaitable[None] | None:
         if row.is_lock:
             return self._discard(row, None)
-        if self._dialog is not None:
-            self._dialog.open(row)
+        self._dialog.open(row)
         return None
 
     async def _discard(self, row: ParkedOut, confirm: str | None) -> None:
@@ -180,25 +177,30 @@ class _Row:
     """One branch: its cells, Deliver if there is something to deliver, and Discard."""
 
     def __init__(
-        self, row: ParkedOut, deliver: Act, discard: Callable[[ParkedOut], Awaitable[None] | None]
+        self,
+        session: PageSession,
+        row: ParkedOut,
+        deliver: Act,
+        discard: Callable[[ParkedOut], Awaitable[None] | None],
     ) -> None:
         self._row = row
+        offer = session.offer
         with ui.element("tr") as self.element:
             testid(self.element, "parked-row", branch=row.branch, project=row.project_id)
             self._cells = [ui.html("", sanitize=clean, tag="td").classes(c) for c in _CLASSES]
             with ui.element("td").classes("wide tight"), ui.element("div").classes("line"):
-                self._deliver = button(
-                    "Deliver", lambda: deliver(self._row), kind="small", mark="deliver"
+                press = partial(button, on_click=lambda: deliver(self._row), mark="deliver")
+                self._deliver = offer(
+                    "deliver", row.project_id, partial(press, "Deliver", kind="small")
                 )
-                self._discard = button(
-                    "Discard…", lambda: discard(self._row), kind="small danger", mark="discard"
+                press = partial(button, on_click=lambda: discard(self._row), mark="discard")
+                self._discard = offer(
+                    "discard", row.project_id, partial(press, "Discard…", kind="small danger")
                 )
 
     def show(self, row: ParkedOut, word: str, session: PageSession) -> None:
         """Update the cells and buttons; `word` is the busy word of an action under way."""
         self._row = row
-        session.keep("deliver", row.project_id, self._deliver)
-        session.keep("discard", row.project_id, self._discard)
         for cell, html in zip(self._cells, _cells(row, session), strict=True):
             cell.set_content(html)
         self._deliver.set_visibility(row.can_deliver or bool(word))

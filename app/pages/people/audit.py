@@ -109,11 +109,15 @@ def rows_html(rows: list[AuditRow]) -> str:
 
 
 def _row_html(row: AuditRow) -> str:
-    who = "Runyard"
+    who, path = plain_html(row.who), None
     if row.person is not None:
         path = f"/audit?{urlencode({'person': row.person})}"
-        who = f'<a href="{text(path)}">{plain_html(row.person_name or row.person)}</a>'
-    by = f"{row.via} {row.token}" if row.token else row.via
+    elif row.run_id is not None:
+        path = f"/runs/{row.run_id}"
+    if path is not None:
+        who = f'<a href="{text(path)}">{who}</a>'
+    # an agent's token has no name but its run's
+    by = f"{row.via} {row.token}" if row.token and row.run_id is None else row.via
     return (
         f'<tr data-testid="audit-row" data-id="{row.id}"><td class="tight">{day_html(row.at)}</td>'
         f'<td class="named">{who}</td><td class="sub">{text(row.role or "")}</td>'

@@ -20,8 +20,8 @@ from app.pages.shell.frame import forbidden, frame
 from app.pages.shell.page_session import PageSession, page_at
 from app.state.page.connection import Connection
 from app.state.projects.project_form import ProjectForm, name_from
-from app.state.projects.project_settings import is_code
 
+REMOTE = "git@example.org:me/shop.git"
 FOLDED = {"base_branch", "setup_command", "budget_minutes", "prompt", *MORE}
 
 
@@ -44,14 +44,14 @@ class AddProjectForm:
     def __init__(self, session: PageSession) -> None:
         self._session = session
         self._suggested = self._remote = ""
-        self._left_out: list[str] = []
+        # what is code on this machine is left out where this person may not decide on it
+        self._has_code = session.may("change_commands")
         self._fields: dict[str, Field] = {}
         with ui.element("div").classes("form"):
             self._draw_first_fields()
             with ui.element("details").classes("fold") as self._fold:
                 ui.html("More settings", sanitize=clean, tag="summary")
                 self._draw_more_fields()
-            self._drop_code()
             self._error = testid(ui.html("", sanitize=clean), "form-error")
             with ui.element("div").classes("foot"):
                 link_button("Import many…", "/projects/import", kind="bare", mark="import-many")
@@ -59,20 +59,10 @@ class AddProjectForm:
                 link_button("Cancel", "/projects")
                 self._add = button("Add project", self._submit, kind="pri", mark="project-submit")
 
-    def _drop_code(self) -> None:
-        """Leave out what is code on this machine, where this person may not decide on it."""
-        if self._session.may("change_commands"):
-            return
-        origin = self._fields["origin"]
-        origin.control.props["placeholder"] = "git@example.org:me/shop.git"
-        self._left_out = [one for one in self._fields if one != "origin" and is_code(one)]
-        for name in self._left_out:
-            self._fields[name].box.delete()
-
     def _draw_first_fields(self) -> None:
         self._fields["origin"] = text_field(
             "Folder or address",
-            placeholder="/home/me/shop or git@example.org:me/shop.git",
+            placeholder=f"/home/me/shop or {REMOTE}" if self._has_code else REMOTE,
             hint="A git repository: an absolute path, or an https or ssh address. Agents work in "
             "clones, never in your folder. If you name a folder, branches and merges go into it, "
             "and you push them to its remote yourself. If you name the remote, they go there.",
@@ -95,6 +85,10 @@ class AddProjectForm:
             hint=PROJECT_SETTINGS["agent"].hint,
             mark="project-agent",
         )
+        if self._has_code:
+            self._draw_code()
+
+    def _draw_code(self) -> None:
         self._fields["agent"].control.on_value_change(self._show_command)
         self._fields["agent_command"] = area_field(
             "Command of the script agent",
@@ -107,16 +101,26 @@ class AddProjectForm:
 
     def _draw_more_fields(self) -> None:
         self._fields["base_branch"] = text_field(
-            "Base branch", placeholder="what the repository's HEAD names", mono=True
-        )
-        self._fields["setup_command"] = area_field(
-            "Setup command",
-            hint=PROJECT_SETTINGS["setup_command"].hint,
+            "Base branch",
+            placeholder="what the repository's HEAD names",
             mono=True,
+            mark="project-base_branch",
         )
-        self._fields["budget_minutes"] = text_field("Time for a run, in minutes", placeholder="120")
-        self._fields["prompt"] = area_field("Prompt", hint=PROJECT_SETTINGS["prompt"].hint)
-        self._sandbox.draw_more()
+        if self._has_code:
+            self._fields["setup_command"] = area_field(
+                "Setup command",
+                hint=PROJECT_SETTINGS["setup_command"].hint,
+                mono=True,
+                mark="project-setup_command",
+            )
+        self._fields["budget_minutes"] = text_field(
+            "Time for a run, in minutes", placeholder="120", mark="project-budget_minutes"
+        )
+        self._fields["prompt"] = area_field(
+            "Prompt", hint=PROJECT_SETTINGS["prompt"].hint, mark="project-prompt"
+        )
+        if self._has_code:
+            self._sandbox.draw_more()
 
     def _suggest_name(self, event: Any) -> None:
         # a placeholder, never a value: it must not overwrite what the person types
@@ -148,11 +152,7 @@ class AddProjectForm:
     async def _submit(self) -> None:
         if not self._add.enabled:
             return
-        typed = {
-            name: words_of(field.control.value)
-            for name, field in self._fields.items()
-            if name not in self._left_out
-        }
+        typed = {name: words_of(field.control.value) for name, field in self._fields.items()}
         form = ProjectForm(typed | {"name": typed["name"].strip() or self._suggested})
         if self._refuse_fields(form.problems()):
             return
@@ -184,10 +184,9 @@ class AddProjectForm:
 
     def _refuse_fields(self, problems: dict[str, str]) -> bool:
         for name, sentence in problems.items():
-            shown = "agent" if name in self._left_out else name
-            self._fields[shown].refuse(sentence)
+            self._fields[name if name in self._fields else "agent"].refuse(sentence)
         if problems.keys() & FOLDED:
             self._fold.props("open")
-        for name in [one for one in problems if one not in self._left_out][:1]:
+        for name in [one for one in problems if one in self._fields][:1]:
             self._fields[name].go_to()
         return bool(problems)

@@ -254,10 +254,10 @@ class SuggestedChecks:
             self._list = ui.html("", sanitize=clean)
             ui.html(text(ASKED), sanitize=clean).classes("sub")
             with ui.element("div").classes("line"):
-                keep = button("Keep", self._keep, kind="small pri", mark="keep-checks")
-                no = button("No", self._decline, kind="small", mark="decline-checks")
-        session.keep("change_commands", project.id, keep)
-        session.keep("change_project", project.id, no)
+                if session.may("change_commands", project.id):
+                    button("Keep", self._keep, kind="small pri", mark="keep-checks")
+                if session.may("change_project", project.id):
+                    button("No", self._decline, kind="small", mark="decline-checks")
         self.show(project)
 
     def show(self, project: ProjectOut) -> None:

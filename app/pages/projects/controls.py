@@ -212,7 +212,7 @@ class ProjectControls(ui.element, DrawsItself, component="../../../assets/projec
                 await self._start.start()
             case Act.LOCATE | Act.SETUP:
                 await open_help(self._session, self._id, event.args)
-            case act if act in self._calls:
+            case str() as act if act in self._calls:
                 await self._calls[act](self._id)
             case _:
                 pass

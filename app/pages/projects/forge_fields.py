@@ -36,16 +36,23 @@ class ForgeFields:
                 "Runyard, both stay here, and branches are pushed.",
                 mark="project-tracker",
             )
-            self._token = text_field("Token", mono=True, mark="project-token")
-            self._token.control.props("type=password autocomplete=off")
-            self._token.control.on("keydown.enter", self.connect)
-            self._connect = button("Check the token", self.connect, mark="project-connect")
-            session.keep("add_forge", None, self._token.box, self._connect)
+            self._token = session.offer("add_forge", None, self._draw_token)
+            self._connect = session.offer(
+                "add_forge",
+                None,
+                lambda: button("Check the token", self.connect, mark="project-connect"),
+            )
         fields["tracker"] = self._keeper
         self._box.set_visibility(False)
         self._keeper.control.on_value_change(self._show)
         origin.control.on("blur", self.look)
         origin.control.on_value_change(self._follow)
+
+    def _draw_token(self) -> Field:
+        token = text_field("Token", mono=True, mark="project-token")
+        token.control.props("type=password autocomplete=off")
+        token.control.on("keydown.enter", self.connect)
+        return token
 
     @property
     def _typed(self) -> str:

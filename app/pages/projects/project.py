@@ -188,7 +188,8 @@ class NextStep:
         self._step: Step | None = None
         with ui.element("div").classes("banner next") as self._box:
             self._words = ui.html("", sanitize=clean, tag="span").classes("grow")
-            self._button = testid(button("", self._go, kind="pri"), "next-step")
+            # drawn with the first step that this person may do
+            self._button: ui.button | None = None
         self.show(project)
 
     def show(self, project: ProjectOut) -> None:
@@ -199,6 +200,9 @@ class NextStep:
         self._box.set_visibility(self._step is not None)
         if self._step is not None:
             self._words.set_content(text(self._step.because))
+            if self._button is None:
+                with self._box:
+                    self._button = button("", self._go, kind="pri", mark="next-step")
             self._button.set_text(self._step.label)
 
     async def _go(self) -> None:
@@ -224,11 +228,10 @@ class ProjectScreen:
         with page.beside:
             self._pill = ui.html("", sanitize=clean, tag="span")
         with page.actions:
-            link = link_button("New run", f"/projects/{project.id}/run", mark="new-run", key="n")
-            self._run = opens_dialog(session, link, project.id)
-            session.keep("start", project.id, self._run)
+            self._run = session.offer("start", project.id, self._new_run_link)
             self._controls = ProjectControls(session, self._acts, project).classes("controls")
-        self._banner = ui.html("", sanitize=clean).on("over", self._redraw)
+        self._banner = testid(ui.html("", sanitize=clean), "project-banner")
+        self._banner.on("over", self._redraw)
         self._next = NextStep(session, self._acts, project)
         self._suggested = SuggestedChecks(session, project)
         self._trust = TrustState(session, project.id)
@@ -236,6 +239,10 @@ class ProjectScreen:
         session.board.on_change(self._follow)
         session.on_return(self._redraw)
         OpenedItems(session, project.id)
+
+    def _new_run_link(self) -> ui.link:
+        link = link_button("New run", f"/projects/{self._id}/run", mark="new-run", key="n")
+        return opens_dialog(self._session, link, self._id)
 
     def _follow(self, changed: set[str]) -> None:
         if self._id in changed:

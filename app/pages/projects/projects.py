@@ -11,6 +11,7 @@ from app.api.schemas import ProjectOut
 from app.domain.sandbox.levels import SandboxLevel
 from app.pages.components.buttons import button, link_button
 from app.pages.components.markup import clean, plain, text
+from app.pages.components.testids import testid
 from app.pages.projects.card import ProjectCard
 from app.pages.projects.limit_banners import LimitBanners
 from app.pages.projects.sections import Sections, tag_filter_html
@@ -80,7 +81,8 @@ class ProjectsScreen:
         self._archived = button("Show archived", self._toggle_archived, kind="small toggle above")
         self._welcome = ui.element("div")
         # `over`: a countdown on a card has ended
-        with ui.element("div").classes("project-sections").on("over", self._show_all):
+        sections = ui.element("div").classes("project-sections")
+        with testid(sections, "project-sections").on("over", self._show_all):
             self._sections = Sections(session, NAMES if most is None else NAMES_BELOW)
         self._more = button("Show more", self._show_more)
         self.follow(set())

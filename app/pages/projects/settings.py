@@ -65,8 +65,6 @@ class SettingsFormView:
             for part in Part:
                 self._draw_part(part)
             self._draw_foot()
-        code = [field.box for name, field in self._fields.items() if is_code(name)]
-        session.keep("change_commands", project.id, *code)
         self._fields["owner_hooks"].box.set_visibility(has_setting(project.origin, "owner_hooks"))
         self._show()
         self._show_hooks(project)
@@ -79,21 +77,23 @@ class SettingsFormView:
     # --- drawing -------------------------------------------------------------------------------
 
     def _draw_part(self, part: Part) -> None:
-        if part is Part.CAPS:
+        names = [name for row in rows_of(part) for name in row]
+        if not any(self._session.may(_deed_of(name), self._id) for name in names):
+            # not even its heading is drawn
+            for name in names:
+                self._offer(name)
+        elif part is Part.CAPS:
             with ui.element("details").classes("fold") as self._caps:
                 ui.html(text(part), sanitize=clean, tag="summary")
                 self._draw_rows(part)
-            self._session.keep("change_commands", self._id, self._caps)
         elif part is Part.FORGE:
             with ui.element("div").classes("form") as box:
                 ui.html(text(part), sanitize=clean, tag="h2")
                 self._draw_rows(part)
             box.set_visibility(self._is_at_forge)
         else:
-            head = ui.html(text(part), sanitize=clean, tag="h2")
+            ui.html(text(part), sanitize=clean, tag="h2")
             self._draw_rows(part)
-            if all(is_code(name) for row in rows_of(part) for name in row):
-                self._session.keep("change_commands", self._id, head)
 
     def _draw_rows(self, part: Part) -> None:
         for row in rows_of(part):
@@ -102,7 +102,11 @@ class SettingsFormView:
     def _draw_row(self, names: tuple[str, ...]) -> None:
         with ui.element("div").classes("pair" if len(names) > 1 else ""):
             for name in names:
-                self._fields[name] = self._draw_field(name)
+                self._offer(name)
+
+    def _offer(self, name: str) -> None:
+        draw = partial(self._draw_field, name)
+        self._fields[name] = self._session.offer(_deed_of(name), self._id, draw)
 
     def _draw_field(self, name: str) -> Field:
         setting, words = SETTINGS[name], self._form.typed(name)
@@ -346,6 +350,10 @@ class SettingsTab:
                 settings_in_words(project, only_fixed=not is_archived, with_code=may_change_code)
             )
         )
+
+
+def _deed_of(name: str) -> str:
+    return "change_commands" if is_code(name) else "change_project"
 
 
 def facts_html(facts: list[tuple[str, str]]) -> str:

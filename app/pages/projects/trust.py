@@ -41,9 +41,11 @@ class TrustState:
             with ui.element("details").on("toggle", self._look):
                 ui.html("What changed", sanitize=clean, tag="summary")
                 self._diff = testid(ui.html("", sanitize=clean), "state-difference")
-            self._button = button("Trust this state", self._trust, kind="pri", mark="trust-state")
-            session.keep("trust", project_id, self._button)
+            self._button = session.offer("trust", project_id, self._trust_button)
         testid(self._box, "state-changed").set_visibility(False)
+
+    def _trust_button(self) -> ui.button:
+        return button("Trust this state", self._trust, kind="pri", mark="trust-state")
 
     def show(self, project: ProjectOut) -> None:
         """Show why the loop waits, or nothing."""
@@ -135,14 +137,19 @@ class TextDialog:
             words = words or text_difference(None, None, found.title, found.body)
             testid(ui.html(difference_html(words), sanitize=clean), "text-difference")
             unique = {one.sha256: one for one in found.comments}
-            self._ticks = {one.sha256: _tick(one) for one in unique.values()}
+            may_approve = session.may("approve_text", project_id)
+            ticks = {one.sha256: _tick(one, may_approve) for one in unique.values()}
+            self._ticks = {sha256: box for sha256, box in ticks.items() if box is not None}
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 button("Close", self._dialog.close)
                 words = "Approve this text" if self._is_waiting else "Save"
-                self._button = button(words, self._approve, kind="pri", mark="approve-text")
+                self._button = session.offer(
+                    "approve_text",
+                    project_id,
+                    lambda: button(words, self._approve, kind="pri", mark="approve-text"),
+                )
             self._button.set_visibility(self._is_waiting or bool(self._ticks))
-            session.keep("approve_text", project_id, self._button, *self._ticks.values())
         self._dialog.on("hide", self._dialog.delete)
         self._dialog.open()
 
@@ -163,9 +170,11 @@ class TextDialog:
         await self._then()
 
 
-def _tick(comment: OthersCommentOut) -> ui.checkbox:
-    """Show a comment by somebody without write access, to be ticked for prompts."""
-    named = f"Give agents this comment by {reveal(comment.author)}"
-    box = ui.checkbox(named, value=comment.ticked)
+def _tick(comment: OthersCommentOut, may_approve: bool) -> ui.checkbox | None:
+    """Show a comment by somebody without write access; who may approve it ticks it for prompts."""
+    box = None
+    if may_approve:
+        named = f"Give agents this comment by {reveal(comment.author)}"
+        box = testid(ui.checkbox(named, value=comment.ticked), "tick-comment")
     testid(ui.html(difference_html(comment.body), sanitize=clean), "others-comment")
-    return testid(box, "tick-comment")
+    return box

@@ -108,7 +108,7 @@ class ChangeScreen:
             self._tabs = Tabs(TABS, self._chosen, about=name, path=path)
             with ui.element("div").classes(f"change-page on-{self._chosen.lower()}"):
                 with ui.element("div").classes("change-body"):
-                    self._approval = ApprovalBox(session, self._look_again)
+                    self._approval = ApprovalBox(session, project.id, self._look_again)
                     self._conflicts = ConflictBanner(session, project.id)
                     self._ci = CiBanner(session, project.id)
                     self._reviews = ReviewsBanner()

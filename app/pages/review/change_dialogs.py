@@ -17,7 +17,7 @@ from app.pages.components.chips import correlation_chip_html
 from app.pages.components.fields import area_field
 from app.pages.components.markup import clean, counted, plain_html
 from app.pages.components.testids import testid
-from app.pages.shell.page_session import PageSession
+from app.pages.shell.page_session import Drawn, PageSession
 from app.pages.shell.theme import dress_change
 from app.pages.tracker.push_anyway import PushAnywayDialog
 from app.state.review.change_asks import (
@@ -42,7 +42,8 @@ async def just_do(_: AskedChange, act: Act, __: str) -> bool:
 class ChangeDialogs:
     """The dialogs of one page. `attempt` runs what they decide on, and may show it meanwhile.
 
-    Each is drawn on first use: most visitors never open one.
+    Each is drawn on first use: most visitors never open one. Of what a person may not do in any
+    project there is none.
     """
 
     def __init__(self, session: PageSession, attempt: Attempt = just_do) -> None:
@@ -55,23 +56,26 @@ class ChangeDialogs:
     def merge(self, asked: AskedChange) -> None:
         """Ask whether to merge."""
         if self._merge is None:
-            with self._session.client:
-                self._merge = MergeDialog(self._session, self._attempt)
+            self._merge = self._draw("merge", partial(MergeDialog, self._session, self._attempt))
         self._merge.open(asked)
 
     def request(self, asked: AskedChange, text: str = "") -> None:
         """Ask what the agent shall change; `text` was written already."""
         if self._request is None:
-            with self._session.client:
-                self._request = RequestChangesDialog(self._session)
+            self._request = self._draw(
+                "request_changes", partial(RequestChangesDialog, self._session)
+            )
         self._request.open(asked, text)
 
     def close(self, asked: AskedChange) -> None:
         """Ask why to close, and what becomes of the issue."""
         if self._close is None:
-            with self._session.client:
-                self._close = CloseDialog(self._session, self._attempt)
+            self._close = self._draw("close", partial(CloseDialog, self._session, self._attempt))
         self._close.open(asked)
+
+    def _draw(self, deed: str, draw: Callable[[], Drawn]) -> Drawn:
+        with self._session.client:
+            return self._session.offer_somewhere(deed, draw)
 
 
 class _Refusal:

@@ -124,8 +124,11 @@ class ConflictBanner:
         self._number = 0
         with testid(ui.element("div").classes("banner wait"), "change-conflicts") as self._box:
             self._words = ui.html("", sanitize=clean).classes("grow")
-            self._button = button(RESOLVE, self._resolve, kind="pri", mark="resolve-conflicts")
-            session.keep("resolve_conflicts", project_id, self._button)
+            self._button = session.offer(
+                "resolve_conflicts",
+                project_id,
+                lambda: button(RESOLVE, self._resolve, kind="pri", mark="resolve-conflicts"),
+            )
 
     def show(self, view: ChangeView) -> None:
         """Show the conflicts of an open change."""
@@ -160,8 +163,9 @@ class CiBanner:
         self._number = 0
         with testid(ui.element("div").classes("banner stop"), "change-ci") as self._box:
             self._words = ui.html("", sanitize=clean).classes("grow")
-            self._button = button(FIX_CI, self._fix, kind="pri", mark="fix-ci")
-            session.keep("fix_ci", project_id, self._button)
+            self._button = session.offer(
+                "fix_ci", project_id, lambda: button(FIX_CI, self._fix, kind="pri", mark="fix-ci")
+            )
 
     def show(self, view: ChangeView) -> None:
         """Show what failed of an open change."""

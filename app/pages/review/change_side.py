@@ -57,29 +57,36 @@ class ChangeSide:
             self._autoland = testid(ui.html("", sanitize=clean), "change-autoland")
             self._ended = testid(ui.html("", sanitize=clean), "change-ended")
             with ui.element("div").classes("change-acts") as self._undoing:
-                self._undo = button("Undo", self._undo_merge, mark="change-undo", key="z")
-            session.keep("undo", project.id, self._undo)
+                self._undo = session.offer("undo", project.id, self._undo_button)
             self._lists = ui.html("", sanitize=clean)
 
+    def _undo_button(self) -> ui.button:
+        return button("Undo", self._undo_merge, mark="change-undo", key="z")
+
     def _draw_acts(self) -> None:
-        self._merge = button("Merge", self.ask_to_merge, kind="pri", mark="change-merge", key="m")
-        self._note = ui.html("", sanitize=clean, tag="p").classes("note sub")
-        self._note.props(f"id={self._note.html_id}")
-        self._request = button(
-            "Request changes", self.ask_to_change, mark="change-request", key="r"
-        )
+        offer = self._session.offer
+        self._merge = offer("merge", self._id, self._merge_button)
+        self._note = offer("merge", self._id, self._draw_note)
+        self._request = offer("request_changes", self._id, self._request_button)
+        offer("close", self._id, self._draw_more)
+
+    def _merge_button(self) -> ui.button:
+        return button("Merge", self.ask_to_merge, kind="pri", mark="change-merge", key="m")
+
+    def _draw_note(self) -> ui.html:
+        note = ui.html("", sanitize=clean, tag="p").classes("note sub")
+        return note.props(f"id={note.html_id}")
+
+    def _request_button(self) -> ui.button:
+        return button("Request changes", self.ask_to_change, mark="change-request", key="r")
+
+    def _draw_more(self) -> None:
         more = ui.element("button").classes("btn ico change-more").props("type=button")
         with testid(more, "change-more"):
             ui.html(icon("ellipsis"), sanitize=clean, tag="span")
         with ui.element("div").classes("change-rest").props("popover=auto") as rest:
-            self._close = button(
-                "Close change", self.ask_to_close, kind="bare", mark="change-close", key="e"
-            )
+            button("Close change", self.ask_to_close, kind="bare", mark="change-close", key="e")
         more.props(f'popovertarget={rest.html_id} aria-label="More actions"')
-        keep = self._session.keep
-        keep("merge", self._id, self._merge, self._note)
-        keep("request_changes", self._id, self._request)
-        keep("close", self._id, more, rest)
 
     def show(self, view: ChangeView, word: str) -> None:
         """Show what is so; `word` is the busy word of an action under way."""

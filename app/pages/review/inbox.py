@@ -94,7 +94,9 @@ class InboxScreen:
         self._board.project_id = session.client.request.query_params.get("project")
         self._acts = RowActs(self._act, self._pick)
         self._drawn_dialogs: ChangeDialogs | None = None
-        self._bulk = BulkMerge(session, self._board, self.show)
+        self._bulk = session.offer_somewhere(
+            "merge", lambda: BulkMerge(session, self._board, self.show)
+        )
         self._resolver = Resolver(session)
         self._draw(page)
         self._unread = UnreadItems(session, page, self._board, self.show)

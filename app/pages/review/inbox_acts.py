@@ -10,13 +10,14 @@ from nicegui import ui
 
 from app.api.schemas.inbox import InboxItem
 from app.domain.review.inbox import RESOLVE, ItemKind
+from app.pages.components.absent import ABSENT, Absent
 from app.pages.components.browser import prop_of
 from app.pages.components.buttons import button, link_button
 from app.pages.components.icons import icon
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
 from app.pages.shell.page_session import PageSession
-from app.state.review.inbox_board import InboxBoard, acts_here, deed_of
+from app.state.review.inbox_board import DEED_OF_KIND, InboxBoard, acts_here, deed_of
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,35 @@ class ItemActs:
         self._session, self._board, self._deeds = session, board, deeds
         with ui.element("div").classes("acts"):
             self._busy = ui.html("", sanitize=clean, tag="span").classes("btn off")
-            # of this and Merge one is shown: the key presses what most people do next
-            self._fix = button(RESOLVE, self._resolve, mark=f"{marks}resolve-conflicts", key="m")
-            self._merge = button(
-                "Merge", self._press, kind="pri", mark=f"{marks}change-merge", key="m"
-            )
-            self._request = button(
-                "Request changes", self._ask, mark=f"{marks}change-request", key="r"
-            )
-            self._closing = button("Close", self._close, mark=f"{marks}change-close", key="e")
-            self._main = button("", self._press, kind="pri", mark=f"{marks}preview-action", key="m")
+            self._draw_decisions(marks)
+            self._main: ui.button | Absent = ABSENT
+            if any(map(session.may_somewhere, DEED_OF_KIND.values())):
+                mark = f"{marks}preview-action"
+                self._main = button("", self._press, kind="pri", mark=mark, key="m")
             self._way = link_button("", "/", kind="pri", mark=f"{marks}preview-way")
             ui.element("span").classes("sp")
             open_it = link_button("Open", "/", kind="bare", mark=f"{marks}preview-open")
             with open_it as self._open:
                 ui.html(icon("corner-down-left", kind="s"), sanitize=clean, tag="span")
+
+    def _draw_decisions(self, marks: str) -> None:
+        offer = self._session.offer_somewhere
+        # of this and Merge one is shown: the key presses what most people do next
+        mark = f"{marks}resolve-conflicts"
+        self._fix = offer(
+            "resolve_conflicts", lambda: button(RESOLVE, self._resolve, mark=mark, key="m")
+        )
+        self._merge = offer(
+            "merge",
+            lambda: button("Merge", self._press, kind="pri", mark=f"{marks}change-merge", key="m"),
+        )
+        self._request = offer(
+            "request_changes",
+            lambda: button("Request changes", self._ask, mark=f"{marks}change-request", key="r"),
+        )
+        self._closing = offer(
+            "close", lambda: button("Close", self._close, mark=f"{marks}change-close", key="e")
+        )
 
     def show(self, item: InboxItem) -> None:
         """Offer what can be done with this item."""

@@ -42,13 +42,7 @@ class BulkMerge:
             )
             self._back = button("Undo", self._undo_said, kind="small", mark="bulk-undo", key="z")
             self._leave = button("Clear", self._clear, kind="small bare", mark="bulk-clear")
-        if not self._may_merge:
-            self._bar.delete()
         self.show()
-
-    @property
-    def _may_merge(self) -> bool:
-        return self._session.may_somewhere("merge")
 
     @property
     def _passing(self) -> list[InboxItem]:
@@ -58,7 +52,8 @@ class BulkMerge:
     def draw_offer(self) -> None:
         """Draw the button of all that pass, and the dialog that shows what is merged."""
         self._offer = button("", self._ask, kind="small bare", mark="merge-all")
-        with ui.dialog() as self._dialog, ui.element("div").classes("sheet ask"):
+        with ui.dialog() as self._dialog, ui.element("div").classes("sheet ask") as sheet:
+            testid(sheet, "merge-all-dialog")
             self._title = ui.html("", sanitize=clean, tag="h2")
             self._list = testid(ui.html("", sanitize=clean).classes("queue"), "merge-order")
             with ui.element("div").classes("foot"):
@@ -68,9 +63,6 @@ class BulkMerge:
                     "", self._merge_asked, kind="pri", mark="merge-all-confirm", key="m"
                 )
                 self._sure.props("autofocus")
-        if not self._may_merge:
-            self._offer.delete()
-            self._dialog.delete()
 
     def show(self) -> None:
         """Bring the bar and the offer in line with the board."""

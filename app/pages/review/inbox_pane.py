@@ -20,7 +20,7 @@ from app.pages.components.markup import (
     text,
 )
 from app.pages.components.testids import testid
-from app.pages.review.inbox_acts import ItemActs, ItemDeeds
+from app.pages.review.inbox_acts import ItemActs, ItemDeeds, may_do
 from app.pages.review.inbox_rows import size_html
 from app.pages.runs.checks import command_html
 from app.pages.shell.page_session import PageSession
@@ -168,6 +168,8 @@ def _happened_html(item: InboxItem, session: PageSession) -> str:
     end = "" if item.action.endswith("…") else "."
     press = f"Press <b>{text(item.action)}</b>{end} " if item.action != "Open" else ""
     said = f"<p>{coded_html(item.sentence)}{more}</p>"
+    if not may_do(session, item):
+        return said
     is_forge = item.kind is ItemKind.REPOSITORY_UNREACHABLE and item.project_id is None
     then = "Give the forge another token there." if is_forge else NEXT[item.kind]
     if item.kind is ItemKind.APPROVAL and item.issue is not None:

@@ -47,21 +47,27 @@ class BulkBar:
             testid(self._bar, "bulk-bar").props["aria-label"] = "Selected runs"
             self._count = testid(ui.html("", sanitize=clean, tag="span"), "bulk-count")
             self._count.props("role=status")
-            self._again = button("", self._run_again, mark="bulk-retry")
-            with self._again:
-                ui.html(f"{icon('rotate-cw')} Run again", sanitize=clean, tag="span")
-            self._continue = button("Continue on branch", self._continue_all, mark="bulk-continue")
-            self._stop = ConfirmButton(
-                "Stop", "Stop now?", self._stop_all, kind="danger", mark="bulk-stop"
-            )
-            if not self._session.may_somewhere("stop"):
-                for made in (self._again, self._continue, self._stop.element):
-                    made.delete()
+            offer = self._session.offer_somewhere
+            self._again = offer("retry", self._again_button)
+            self._continue = offer("retry", self._continue_button)
+            self._stop = offer("stop", self._stop_button)
             self._export = ui.html("", sanitize=clean, tag="span")
             clear = button("Clear", self._clear, kind="bare", mark="bulk-clear")
             clear.props("data-key=Escape aria-keyshortcuts=Escape")
             with clear:
                 ui.html("Esc", sanitize=clean, tag="kbd").props("aria-hidden=true")
+
+    def _again_button(self) -> ui.button:
+        made = button("", self._run_again, mark="bulk-retry")
+        with made:
+            ui.html(f"{icon('rotate-cw')} Run again", sanitize=clean, tag="span")
+        return made
+
+    def _continue_button(self) -> ui.button:
+        return button("Continue on branch", self._continue_all, mark="bulk-continue")
+
+    def _stop_button(self) -> ConfirmButton:
+        return ConfirmButton("Stop", "Stop now?", self._stop_all, kind="danger", mark="bulk-stop")
 
     def end(self) -> None:
         """Let go of what knows this bar, when its page is closed."""

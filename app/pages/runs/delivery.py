@@ -26,6 +26,7 @@ class PullRequestCard:
     def __init__(
         self,
         session: PageSession,
+        project_id: str,
         merge: Callable[[], Awaitable[None]],
         deliver: Callable[[ParkedOut], Awaitable[None]],
     ) -> None:
@@ -39,14 +40,19 @@ class PullRequestCard:
             self._words = ui.html("", sanitize=clean).classes("stack")
             self._left = ui.html("", sanitize=clean).classes("sub")
             with ui.element("div").classes("line") as self._acts:
-                self._merge = button("Merge", merge, kind="small", mark="merge")
-                self._deliver = button("Deliver", self._press, kind="pri small", mark="deliver")
+                self._merge = session.offer(
+                    "merge", project_id, lambda: button("Merge", merge, kind="small", mark="merge")
+                )
+                self._deliver = session.offer("deliver", project_id, self._deliver_button)
         if session.client.request.query_params.get("show") == "pull-request":
             self._card.classes("shown")
         self._look = session.looker(session.api.parked, self._take)
         session.on_arrival(self._look_for_work)
         session.on_return(self._look_for_work)
         session.on("project.changed", self._follow)
+
+    def _deliver_button(self) -> ui.button:
+        return button("Deliver", self._press, kind="pri small", mark="deliver")
 
     def show(self, run: RunOut, word: str) -> None:
         """Show the run's delivery; `word` is the busy word of an action under way."""
@@ -58,8 +64,8 @@ class PullRequestCard:
         delivery, kept = run.delivery, self._kept
         can_merge = delivery is not None and delivery.kind == "change" and delivery.state == "open"
         can_deliver = kept is not None and kept.can_deliver and delivery is None
-        can_merge = can_merge and self._session.may("merge", run.project_id)
-        can_deliver = can_deliver and self._session.may("deliver", run.project_id)
+        can_merge = can_merge and bool(self._merge)
+        can_deliver = can_deliver and bool(self._deliver)
         self._left.set_content(text(f"It left {kept.holds}.") if kept and can_deliver else "")
         self._left.set_visibility(can_deliver)
         self._acts.set_visibility(can_merge or can_deliver)

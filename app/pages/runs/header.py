@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 from nicegui import ui
@@ -50,8 +52,11 @@ class StuckBanner:
         self._banner = testid(ui.element("div"), "stuck-banner")
         with self._banner:
             self._why = ui.html("", sanitize=clean)
-            self._button = button("Try again", self._try_again, kind="small", mark="try-again")
-            session.keep("retry_stuck", None, self._button)
+            self._button = session.offer(
+                "retry_stuck",
+                None,
+                lambda: button("Try again", self._try_again, kind="small", mark="try-again"),
+            )
 
     def show(self, run: RunOut) -> None:
         """Show the run's quarantined operations; hidden if there are none."""
@@ -76,47 +81,54 @@ class StuckBanner:
             self._button.set_enabled(True)
 
 
+@dataclass(frozen=True)
+class RunDeeds:
+    """The deeds on a run that its header offers."""
+
+    stop: Callable[[], Awaitable[None]]
+    release: Callable[[], Awaitable[None]]
+    retry: Callable[[Source | None], Awaitable[None]]
+    reset_key: Callable[[], Awaitable[None]]
+
+
 class RunHeader:
     """The run's status and actions, drawn into the page's header and right below it."""
 
-    def __init__(
-        self,
-        session: PageSession,
-        page: Page,
-        stop: Callable[[], Awaitable[None]],
-        release: Callable[[], Awaitable[None]],
-        retry: Callable[[Source | None], Awaitable[None]],
-        reset_key: Callable[[], Awaitable[None]],
-    ) -> None:
+    def __init__(self, session: PageSession, page: Page, project_id: str, deeds: RunDeeds) -> None:
         self._session = session
         with page.beside:
             self._pill = ui.html("", sanitize=clean, tag="span")
         with page.actions:
             # on a narrow screen it is in the More tab
             self._export = ui.html("", sanitize=clean, tag="span").classes("only-wide")
-            self._stop = ConfirmButton("Stop", "Stop now?", stop, kind="danger", mark="stop-run")
-            self._afresh = button(
-                "Start again", lambda: retry("fresh"), kind="bare", mark="retry-fresh"
-            )
-            self._resume = button(
-                "Resume now", lambda: retry("resume"), kind="pri", mark="resume-run"
-            )
-            self._retried = ui.html("", sanitize=clean, tag="span").classes("sub")
-            self._retry = button("Retry", lambda: retry(None), mark="retry-run")
-            self._review = ui.html("", sanitize=clean, tag="span")
-            self._release = ConfirmButton(
-                "Release", "Release without proof?", release, kind="danger", mark="release-run"
-            )
+            self._draw_acts(partial(session.offer, project_id=project_id), deeds)
         self._why = ui.html("", sanitize=clean)
         self._stuck = StuckBanner(session)
-        self._plan = PlanBanner(session)
+        self._plan = PlanBanner(session, project_id)
         with ui.element("div").classes("chips"):
             self._chips = ui.html("", sanitize=clean)
             self._key = ui.html("", sanitize=clean, tag="span")
-            self._reset = ConfirmButton(
-                "Reset", "Reset now?", reset_key, kind="small", mark="reset-key"
-            )
+            reset = _twice("Reset", "Reset now?", deeds.reset_key, "small", "reset-key")
+            self._reset: ConfirmButton = session.offer("reset_key", None, reset)
             self._reset.element.props["title"] = RESET_TITLE
+
+    def _draw_acts(self, offer: Callable[..., Any], deeds: RunDeeds) -> None:
+        def once_more(words: str, source: Source | None, **look: str) -> Callable[[], ui.button]:
+            return partial(button, words, partial(deeds.retry, source), **look)
+
+        stop = _twice("Stop", "Stop now?", deeds.stop, "danger", "stop-run")
+        self._stop: ConfirmButton = offer("stop", draw=stop)
+        afresh = once_more("Start again", "fresh", kind="bare", mark="retry-fresh")
+        self._afresh: ui.button = offer("retry", draw=afresh)
+        resume = once_more("Resume now", "resume", kind="pri", mark="resume-run")
+        self._resume: ui.button = offer("resume", draw=resume)
+        self._retried = ui.html("", sanitize=clean, tag="span").classes("sub")
+        retry = once_more("Retry", None, mark="retry-run")
+        self._retry: ui.button = offer("retry", draw=retry)
+        self._review = ui.html("", sanitize=clean, tag="span")
+        ask = "Release without proof?"
+        release = _twice("Release", ask, deeds.release, "danger", "release-run")
+        self._release: ConfirmButton = offer("release", draw=release)
 
     def show(self, run: RunOut, word: str, retrying: str, retry_word: str) -> None:
         """Show the run's state; `word` is the busy word of an action under way.
@@ -132,21 +144,19 @@ class RunHeader:
         self._why.set_content(why_html(run, self._left_html(run)))
         self._stuck.show(run)
         self._plan.show(run)
-        may = partial(self._session.may, project_id=run.project_id)
-        self._stop.element.set_visibility(run.phase is not Phase.DONE and may("stop"))
+        self._stop.element.set_visibility(run.phase is not Phase.DONE)
         self._stop.show("" if run.phase is Phase.DONE or word == RESETTING_KEY else word)
         self._show_retry(run, retrying or retry_word)
         for each in (self._retry, self._afresh, self._resume):
             each.set_enabled(not word and not retrying)
-        self._release.element.set_visibility(is_unproved(run) and may("release"))
+        self._release.element.set_visibility(is_unproved(run))
         self._release.element.set_enabled(not word)
 
     def _show_key(self, run: RunOut, word: str) -> None:
         key = run.idempotency_key or ""
         self._key.set_content(key_html(key))
         is_held = holds_key(run, self._session.system, self._session.now())
-        may_reset = is_held and self._session.may("reset_key")
-        self._reset.element.set_visibility(may_reset)
+        self._reset.element.set_visibility(is_held)
         self._reset.show(word if word == RESETTING_KEY else "")
 
     def _left_html(self, run: RunOut) -> str:
@@ -171,6 +181,12 @@ class RunHeader:
         goes_on = f"Continues on {branch}" if run.parked else f"Starts from {plain(run.branch)}"
         self._retry.props["title"] = goes_on
         self._afresh.props["title"] = f"Starts from {plain(run.branch)}; {branch} is set aside"
+
+
+def _twice(
+    words: str, ask: str, act: Callable[[], Awaitable[None]], kind: str, mark: str
+) -> Callable[[], ConfirmButton]:
+    return partial(ConfirmButton, words, ask, act, kind=kind, mark=mark)
 
 
 def is_unproved(run: RunOut) -> bool:

@@ -103,11 +103,13 @@ class NewRunButton:
         mark: str = "new-run",
     ) -> None:
         self._session, self._projects = session, projects
-        self.element = button("New run", self._press, kind="pri", mark=mark, key="n")
-        with self.element:
+        self.element = session.offer_somewhere("start", lambda: self._draw(mark))
+
+    def _draw(self, mark: str) -> ui.button:
+        made = button("New run", self._press, kind="pri", mark=mark, key="n")
+        with made:
             self._menu = ui.menu().classes("menu").props("no-parent-event")
-        if not session.may_somewhere("start"):
-            self.element.delete()
+        return made
 
     async def _press(self) -> None:
         open_to_runs = [

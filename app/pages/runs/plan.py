@@ -56,26 +56,28 @@ def plan_fields(form: RunForm) -> dict[str, Any]:
 class PlanBanner:
     """Shows when a delayed run starts; moves it or starts it now."""
 
-    def __init__(self, session: PageSession) -> None:
+    def __init__(self, session: PageSession, project_id: str) -> None:
         self._session = session
         self._run: RunOut | None = None
         with ui.element("div").classes("banner") as self._box:
             testid(self._box, "run-plan")
             self._words = ui.html("", sanitize=clean, tag="span")
             ui.element("span").classes("sp")
-            self._now = button("Start now", self._start_now, kind="small", mark="start-now")
-            self._when = ui.input(placeholder=PLACEHOLDER).classes("in when")
-            self._when.props('outlined dense hide-bottom-space aria-label="Start at"')
-            testid(self._when, "move-when").on("keydown.enter", self._move)
-            self._button = button("Move", self._move, kind="small", mark="move-run")
+            session.offer("change_run", project_id, self._draw_acts)
         self._ttl = testid(ui.html("", sanitize=clean).classes("sub said"), "run-ttl")
+
+    def _draw_acts(self) -> None:
+        self._now = button("Start now", self._start_now, kind="small", mark="start-now")
+        self._when = ui.input(placeholder=PLACEHOLDER).classes("in when")
+        self._when.props('outlined dense hide-bottom-space aria-label="Start at"')
+        testid(self._when, "move-when").on("keydown.enter", self._move)
+        self._button = button("Move", self._move, kind="small", mark="move-run")
 
     def show(self, run: RunOut) -> None:
         """Update the banner to the run's present state."""
         self._run = run
         is_planned = run.status is Status.DELAYED and run.starts_at is not None
         self._box.set_visibility(is_planned)
-        self._session.keep("change_run", run.project_id, self._now, self._when, self._button)
         if run.starts_at is not None and is_planned:
             now = self._session.now()
             left = f" · in {until_html(run.starts_at, now)}" if run.starts_at > now else ""

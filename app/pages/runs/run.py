@@ -21,7 +21,7 @@ from app.pages.runs.checks import ChecksCard
 from app.pages.runs.delivery import PullRequestCard
 from app.pages.runs.diff_panel import DiffPanel
 from app.pages.runs.facts import Facts, LastWords, title_of
-from app.pages.runs.header import RESETTING_KEY, RunHeader, export_html
+from app.pages.runs.header import RESETTING_KEY, RunDeeds, RunHeader, export_html
 from app.pages.runs.log_panel import LogPanel
 from app.pages.runs.steps import RunSteps
 from app.pages.runs.tabs import RunTabs
@@ -84,19 +84,18 @@ class RunScreen:
         dress_log()
         crumbs = [("Runs", "/runs"), (plain(run.project_name), f"/projects/{run.project_id}")]
         with frame(session, title=title_of(run), active="runs", crumbs=crumbs) as self._page:
-            self._header = RunHeader(
-                session, self._page, self._stop, self._release, self._retry, self._reset_key
-            )
-            self._approval = ApprovalBox(session, self._come_back)
+            deeds = RunDeeds(self._stop, self._release, self._retry, self._reset_key)
+            self._header = RunHeader(session, self._page, run.project_id, deeds)
+            self._approval = ApprovalBox(session, run.project_id, self._come_back)
             self._steps = RunSteps(session)
-            self._delivery = PullRequestCard(session, self._merge, self._deliver_or_ask)
+            self._delivery = PullRequestCard(
+                session, run.project_id, self._merge, self._deliver_or_ask
+            )
             self._checks = ChecksCard(session, run.id)
             self._words = LastWords()
             self._told = Told(session, run.id)
             self._draw_tabs()
-            self._push_dialog: PushAnywayDialog | None = None
-            if session.may("deliver", run.project_id):
-                self._push_dialog = PushAnywayDialog()
+            self._push_dialog = session.offer("deliver", run.project_id, PushAnywayDialog)
         self._show()
         session.on("run.changed", self._on_change)
         session.on("run.event", self._on_timeline_event)
@@ -260,7 +259,7 @@ class RunScreen:
             self.session.notify("The key is free: its next use starts a new run.")
 
     async def _deliver_or_ask(self, kept: ParkedOut) -> None:
-        if kept.needs_push_anyway and self._push_dialog is not None:
+        if kept.needs_push_anyway:
             self._push_dialog.open(kept.branch, kept.because, partial(self._deliver, True))
         else:
             await self._deliver()
@@ -296,9 +295,8 @@ class RunScreen:
         try:
             return bool(await self._runs.attempt(self.run, act, word=word, show=self._show))
         except (ApiProblem, NoAnswer) as problem:
-            dialog = self._push_dialog if anyway else None
-            if dialog and anyway and isinstance(problem, ApiProblem) and problem.asks_to_push:
-                dialog.open(self.run.work_branch, problem.detail, anyway, verb=verb)
+            if anyway and isinstance(problem, ApiProblem) and problem.asks_to_push:
+                self._push_dialog.open(self.run.work_branch, problem.detail, anyway, verb=verb)
             else:
                 self.session.refuse(problem)
             return False

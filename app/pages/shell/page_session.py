@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from nicegui import app as nicegui_app
@@ -18,6 +18,7 @@ from nicegui.elements.mixins.value_element import ValueElement
 
 from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import ProjectOut, SystemOut
+from app.pages.components.absent import ABSENT
 from app.pages.components.chips import correlation_chip_html
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
@@ -27,6 +28,7 @@ from app.state.projects.project_board import ProjectBoard
 from app.state.runs.run_form import TroubleKind, trouble_of
 
 Answer = TypeVar("Answer")
+Drawn = TypeVar("Drawn")
 
 
 if TYPE_CHECKING:
@@ -161,12 +163,13 @@ class PageSession:
         """Return True if this person may do a deed in the organisation or in a project of it."""
         return self.may(deed) or any(deed in its for its in self.system.may_in.values())
 
-    def keep(self, deed: str, project_id: str | None, *controls: ui.element) -> None:
-        """Remove controls of a deed that this person may not do."""
-        if not self.may(deed, project_id):
-            for control in controls:
-                if not control.is_deleted:
-                    control.delete()
+    def offer(self, deed: str, project_id: str | None, draw: Callable[[], Drawn]) -> Drawn:
+        """Draw the control of a deed that this person may do; of another one, return `ABSENT`."""
+        return draw() if self.may(deed, project_id) else cast(Drawn, ABSENT)
+
+    def offer_somewhere(self, deed: str, draw: Callable[[], Drawn]) -> Drawn:
+        """Do as `offer` for a control that stands for any project."""
+        return draw() if self.may_somewhere(deed) else cast(Drawn, ABSENT)
 
     @property
     def time_zone(self) -> str | None:

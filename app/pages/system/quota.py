@@ -70,8 +70,9 @@ class AccountHolds:
             facts = ui.html(hold_html(hold, now), sanitize=clean).classes("grow")
             # the browser's clock may be ahead
             facts.on("over", lambda: ui.timer(0.5, self._look, once=True))
-            # the project of the run that met the limit is not told
-            if hold.stand == "held" and self._session.may("resume"):
+            # without a project the run is gone, or one that this person does not see
+            may_resume = hold.project_id and self._session.may("resume", hold.project_id)
+            if hold.stand == "held" and may_resume:
                 resume = partial(self._press, partial(self._resume, hold))
                 button("Resume now", resume, kind="small pri", mark="resume-run")
             if hold.stand != "easing" and self._session.may("lift"):
@@ -105,10 +106,13 @@ def hold_html(hold: AccountHoldOut, now: datetime) -> str:
         when = f"until {at_html(hold.until)} · "
     elif hold.stand == "held":
         when = "until you lift it · "
-    run = f'reached by <a href="/runs/{text(hold.run_id)}">run {text(shorten(hold.run_id))}</a>'
+    run = ""
+    if hold.run_id:
+        named = f"run {text(shorten(hold.run_id))}"
+        run = f' · reached by <a href="/runs/{text(hold.run_id)}">{named}</a>'
     return (
         f"<div><b>{plain_html(what)}</b> {pill_of(words, 'wait', testid='hold-status')}</div>"
-        f'<div class="sub">{when}{counted(hold.waiting, "run")} waiting · {run}</div>'
+        f'<div class="sub">{when}{counted(hold.waiting, "run")} waiting{run}</div>'
         f'<div class="sub m says">{plain_html(hold.evidence)}</div>'
     )
 
@@ -139,7 +143,8 @@ class QuotaScreen:
     def __init__(self, session: PageSession, board: QuotaBoard) -> None:
         self._session = session
         self._limits = ui.html("", sanitize=clean)
-        self._banner = ui.html("", sanitize=clean).classes("banners").props("role=status")
+        self._banner = testid(ui.html("", sanitize=clean).classes("banners"), "quota-banners")
+        self._banner.props("role=status")
         with ui.element("div").classes("gauges"):
             self._window = testid(ui.html("", sanitize=clean).classes("card"), "quota-gauge")
             self._next = testid(ui.html("", sanitize=clean).classes("card"), "quota-next")

@@ -10,6 +10,7 @@ from nicegui import ui
 
 from app.api.schemas import BoardIssueOut
 from app.domain.issues import issue_named
+from app.pages.components.absent import ABSENT
 from app.pages.components.buttons import button
 from app.pages.components.icons import mark
 from app.pages.components.markup import clean, plain_html, text
@@ -27,7 +28,12 @@ class BlockerField:
     """`add` and `remove` get the number of a blocker; the owner then shows the new list."""
 
     def __init__(
-        self, session: PageSession, add: Callable[[int], Any], remove: Callable[[int], Any]
+        self,
+        session: PageSession,
+        add: Callable[[int], Any],
+        remove: Callable[[int], Any],
+        *,
+        may_write: bool,
     ) -> None:
         self._add, self._remove = add, remove
         session.on_close(self._end)
@@ -36,12 +42,15 @@ class BlockerField:
         self._known: Mapping[int, BoardIssueOut] = {}
         self._drawn: object = None
         self._list = ui.element("div").classes("blockers")
-        self._search = testid(ui.input(placeholder="Add by number or title"), "blocked-by-search")
-        self._search.props("outlined dense hide-bottom-space debounce=100 autocomplete=off")
-        self._search.classes("in").props["aria-label"] = "Add an issue that blocks this one"
-        self._search.on_value_change(self._find).on("keydown.enter.prevent", self._add_first)
+        self._search = self._draw_search() if may_write else ABSENT
         self._found = ui.element("div").classes("found")
         self._below = ui.html("", sanitize=clean)
+
+    def _draw_search(self) -> ui.input:
+        search = testid(ui.input(placeholder="Add by number or title"), "blocked-by-search")
+        search.props("outlined dense hide-bottom-space debounce=100 autocomplete=off")
+        search.classes("in").props["aria-label"] = "Add an issue that blocks this one"
+        return search.on_value_change(self._find).on("keydown.enter.prevent", self._add_first)
 
     def _end(self) -> None:
         # these know their owner: without them a closed page is gone at once
@@ -50,7 +59,7 @@ class BlockerField:
     @property
     def typed(self) -> str:
         """Words in the search that have added nothing."""
-        return (self._search.value or "").strip()
+        return str(self._search.value or "").strip()
 
     def show(
         self,

@@ -37,14 +37,18 @@ class IssueComments:
             self._heading = ui.html("Comments", sanitize=clean, tag="h2")
             self._earlier = button("Show earlier", self._show_earlier, kind="small")
             self._list = ui.element("div").classes("stack")
-            with ui.element("div") as self._form:
-                self._new = area_field(
-                    "Add a comment", hint="The next run on this issue reads it.", mark="comment-box"
-                )
-                with ui.element("div").classes("foot"):
-                    ui.element("span").classes("sp")
-                    self._send = button("Comment", self._submit, kind="pri", mark="comment-submit")
+            self._form = session.offer("add_comment", project_id, self._draw_form)
         self._earlier.set_visibility(False)
+
+    def _draw_form(self) -> ui.element:
+        with ui.element("div") as form:
+            self._new = area_field(
+                "Add a comment", hint="The next run on this issue reads it.", mark="comment-box"
+            )
+            with ui.element("div").classes("foot"):
+                ui.element("span").classes("sp")
+                self._send = button("Comment", self._submit, kind="pri", mark="comment-submit")
+        return form
 
     def show(self, said: list[CommentOut], *, may_write: bool) -> None:
         """Show the present comments."""

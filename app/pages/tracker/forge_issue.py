@@ -44,9 +44,8 @@ class ForgeIssuePanel:
             self._state = ui.html("", sanitize=clean, tag="span")
         with page.actions:
             self._look = button("Text and comments", self.open_text, mark="look-at-text")
-            self._afk = button("Start AFK run", self._start, kind="pri", mark="start-issue")
-            self._run = button("Run with…", self._open_form, mark="run-issue")
-            session.keep("start", project.id, self._afk, self._run)
+            self._afk = session.offer("start", project.id, self._afk_button)
+            self._run = session.offer("start", project.id, self._run_button)
         with ui.element("div").classes("issue-page"):
             main = ui.element("div").classes("issue")
             with testid(main, "issue", issue=str(issue.number)):
@@ -63,6 +62,12 @@ class ForgeIssuePanel:
         self._show(None)
         session.on("project.changed", self._follow)
         session.on_return(self.load)
+
+    def _afk_button(self) -> ui.button:
+        return button("Start AFK run", self._start, kind="pri", mark="start-issue")
+
+    def _run_button(self) -> ui.button:
+        return button("Run with…", self._open_form, mark="run-issue")
 
     async def _ask(self) -> Look:
         api, number = self._session.api, self._issue.number

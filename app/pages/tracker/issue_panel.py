@@ -14,6 +14,7 @@ from app.api.client.client import ApiProblem, NoAnswer
 from app.api.schemas import BoardIssueOut, BoardOut, ChangeOut, CommentOut, IssueOut, ProjectOut
 from app.pages.components.buttons import button
 from app.pages.components.countdown import ago_html
+from app.pages.components.fields import Field
 from app.pages.components.markup import clean, plain, text
 from app.pages.components.testids import testid
 from app.pages.runs.new_run import open_run_dialog
@@ -34,23 +35,35 @@ Look = tuple[IssueOut, list[CommentOut], list[ChangeOut], BoardOut]
 class IssueLabels:
     """Labels as chips, and a field to add one; labels set by others at the same time stay."""
 
-    def __init__(self, change: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        session: PageSession,
+        project_id: str,
+        change: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
         self._change = change
         self._issue: IssueOut | None = None
         self._drawn: tuple[list[str], bool] | None = None
         self._adding = ""
         with testid(ui.element("div").classes("line labels"), "issue-labels"):
             self._chips = ui.element("div").classes("line")
-            self._new = testid(ui.input(placeholder="Add a label"), "new-label")
-            self._new.props(f"outlined dense hide-bottom-space maxlength={MAX_LABEL}")
-            self._new.props["aria-label"] = "Add a label"
-            self._new.classes("in").on("keydown.enter", self._add)
-            self._plus = button("Add", self._add, kind="small", mark="add-label")
+            offer = partial(session.offer, "change_issue", project_id)
+            self._new: ui.input = offer(self._draw_field)
+            self._plus: ui.button = offer(
+                lambda: button("Add", self._add, kind="small", mark="add-label")
+            )
+
+    def _draw_field(self) -> ui.input:
+        field = testid(ui.input(placeholder="Add a label"), "new-label")
+        field.props(f"outlined dense hide-bottom-space maxlength={MAX_LABEL}")
+        field.props["aria-label"] = "Add a label"
+        field.classes("in").on("keydown.enter", self._add)
+        return field
 
     def show(self, issue: IssueOut, *, may_write: bool) -> None:
         """Show the present labels."""
         self._issue = issue
-        if self._adding in issue.labels and self._adding == self._typed:
+        if self._new and self._adding in issue.labels and self._adding == self._typed:
             self._new.set_value("")
         for shown in (self._new, self._plus):
             shown.set_visibility(may_write)
@@ -124,24 +137,32 @@ class IssuePanel:
         session.on_return(self.load)
 
     def _draw_side(self, issue: IssueOut) -> None:
+        offer = partial(self._session.offer, "change_issue", self._id)
         with self._text.foot:
-            self._ready = button(
-                "Mark ready", self._toggle_ready, kind="small", mark="toggle-ready"
+            self._ready: ui.button = offer(self._ready_button)
+            self._turn: ui.button = offer(
+                lambda: button("Close", self._turn_over, kind="small bare", mark="turn-issue")
             )
-            self._turn = button("Close", self._turn_over, kind="small bare", mark="turn-issue")
-        priority = priority_field(issue.priority)
-        self._priority, self._priority_box = priority.control, priority.box
-        self._priority.on_value_change(self._prioritize)
+        self._priority: Field = offer(lambda: priority_field(issue.priority))
+        self._priority.control.on_value_change(self._prioritize)
         self._ranked = ui.html("", sanitize=clean)
         ui.html("Labels", sanitize=clean, tag="h2")
-        self._labels = IssueLabels(self._change)
+        self._labels = IssueLabels(self._session, self._id, self._change)
         self._blockers = BlockedBy(self._session, self._id, self._change)
         self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
 
+    def _ready_button(self) -> ui.button:
+        return button("Mark ready", self._toggle_ready, kind="small", mark="toggle-ready")
+
     def _draw_acts(self, page: Page) -> None:
+        offer = partial(self._session.offer, "start", self._id)
         with page.actions:
-            self._afk = button("Start AFK run", self._start, kind="pri", mark="start-issue")
-            self._run = button("Run with…", self._open_form, mark="run-issue")
+            self._afk: ui.button = offer(
+                lambda: button("Start AFK run", self._start, kind="pri", mark="start-issue")
+            )
+            self._run: ui.button = offer(
+                lambda: button("Run with…", self._open_form, mark="run-issue")
+            )
 
     async def _ask(self) -> Look:
         api, number = self._session.api, self._issue.number
@@ -182,13 +203,13 @@ class IssuePanel:
             (self._run, self._may("start") and is_open),
             (self._ready, may_write and is_open),
             (self._turn, may_write),
-            (self._priority_box, may_write),
+            (self._priority.box, may_write),
             (self._ranked, not may_write),
         ):
             shown.set_visibility(is_shown)
         self._ready.set_text("Mark not ready" if issue.ready else "Mark ready")
         self._turn.set_text("Close" if is_open else "Open again")
-        self._priority.set_value(issue.priority)
+        self._priority.control.set_value(issue.priority)
         self._ranked.set_content(f"<h2>Priority</h2>{issue.priority.capitalize()}")
         self._labels.show(issue, may_write=may_write)
         self._text.show(issue, may_write=may_write)
@@ -240,8 +261,9 @@ class IssuePanel:
 
     async def _prioritize(self) -> None:
         # also called when somebody else's choice is shown
-        if self._priority.value != self._issue.priority:
-            await self._change({"priority": self._priority.value})
+        chosen = self._priority.control.value
+        if chosen != self._issue.priority:
+            await self._change({"priority": chosen})
 
     async def _turn_over(self) -> None:
         await self._change(turned(self._issue), self._turn)

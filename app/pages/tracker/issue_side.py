@@ -32,7 +32,8 @@ class BlockedBy:
         self._issue: IssueOut | None = None
         with testid(ui.element("section").classes("stack"), "blocked-by"):
             ui.html("Blocked by", sanitize=clean, tag="h2")
-            self._field = BlockerField(session, self._add, self._remove)
+            may_write = session.may("change_issue", project_id)
+            self._field = BlockerField(session, self._add, self._remove, may_write=may_write)
             self._notes = ui.html("", sanitize=clean)
 
     def show(self, issue: IssueOut, others: Sequence[BoardIssueOut], *, may_write: bool) -> None:

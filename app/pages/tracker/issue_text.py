@@ -78,7 +78,7 @@ class IssueForm:
         self._priority = priority_field(Priority.NORMAL).control
         with testid(ui.element("div").classes("f"), "blocked-by"):
             ui.html("Blocked by", sanitize=clean).classes("label")
-            self._blocked = BlockerField(self._session, self._block, self._unblock)
+            self._blocked = BlockerField(self._session, self._block, self._unblock, may_write=True)
         self._ready = testid(ui.checkbox("Ready for an agent", value=True), "issue-ready")
 
     @property
@@ -206,7 +206,11 @@ class IssueText:
             with self._reading:
                 self._text = ui.html("", sanitize=clean)
                 with ui.element("div").classes("foot") as self.foot:
-                    self._edit = button("Edit", self._begin, kind="small", mark="edit-issue")
+                    self._edit = session.offer(
+                        "change_issue",
+                        project_id,
+                        lambda: button("Edit", self._begin, kind="small", mark="edit-issue"),
+                    )
             self._writing = ui.element("div").classes("stack")
             self._writing.set_visibility(False)
         self._show_text(html)

@@ -19,7 +19,7 @@ from app.pages.components.markup import clean, counted, plain, plain_html, text
 from app.pages.components.testids import testid
 from app.pages.runs.delivery import safe_href
 from app.pages.shell.frame import Page
-from app.pages.shell.page_session import PageSession
+from app.pages.shell.page_session import Drawn, PageSession
 from app.pages.tracker.filter_menu import Choice, FilterMenu
 from app.pages.tracker.issue_text import IssueForm, may_write_in
 from app.pages.tracker.issues_board import Board
@@ -51,20 +51,16 @@ class IssuesView:
         # moves go one by one: a second press of a key comes before the first is answered
         self._moving = asyncio.Lock()
         self.load = session.looker(self._ask, self._take)
-        self._form: IssueForm | None = None
-        if self._may_add:
-            self._form = IssueForm(session, project.id if project else None, self.load)
+        self._form = self._offer_add(
+            lambda: IssueForm(session, project.id if project else None, self.load)
+        )
         with ui.element("div").classes("issues"):
             self._draw_filters()
             with page.beside if page else self._bar:
                 self._count = ui.html("", sanitize=clean, tag="span").classes("mut num count")
             with page.actions if page else self._bar:
-                self._new = button(
-                    "New issue", self._open_form, kind="pri", mark="new-issue", key="c"
-                )
+                self._new = self._offer_add(self._new_button)
                 self._new_there = ui.element("span")
-                if not self._may_add:
-                    self._new.delete()
             self._told = testid(ui.html("", sanitize=clean), "issues-told")
             self._none = testid(ui.html("", sanitize=clean).classes("empty"), "no-issues")
             self._table = IssuesTable(session, self._state, self._act, self._show)
@@ -224,16 +220,14 @@ class IssuesView:
             link.props("target=_blank rel='noopener noreferrer'")
             link.props["title"] = KEPT_THERE
 
-    @property
-    def _may_add(self) -> bool:
+    def _offer_add(self, draw: Callable[[], Drawn]) -> Drawn:
         project, session = self._project, self._session
         if project is not None:
-            return session.may("add_issue", project.id)
-        return session.may_somewhere("add_issue")
+            return session.offer("add_issue", project.id, draw)
+        return session.offer_somewhere("add_issue", draw)
 
-    def _open_form(self) -> None:
-        if self._form is not None:
-            self._form.open()
+    def _new_button(self) -> ui.button:
+        return button("New issue", self._form.open, kind="pri", mark="new-issue", key="c")
 
     def _may_write(self) -> bool:
         projects = [self._project] if self._project else self._session.board.listing()

@@ -77,8 +77,11 @@ class RunTokenLedger:
                 tx.add(token)
             tx.publish(RunTokensChanged())
 
-    def forget_settled(self) -> None:
-        """Delete the tokens of runs that are over and left no work that could be pushed later."""
+    def forget_settled(self) -> int:
+        """Delete the tokens of runs that are over and left no work that could be pushed later.
+
+        Returns how many.
+        """
         known = [one.run_id for one in self.all()]
         open_or_kept = or_(col(Run.released_at).is_(None), col(Run.parked))
         kept = set(
@@ -86,10 +89,11 @@ class RunTokenLedger:
         )
         settled = [one for one in known if one not in kept]
         if not settled:
-            return
+            return 0
         with within(None), self._stores.control.transaction() as tx:
             tx.exec(delete(RunToken).where(col(RunToken.run_id).in_(settled)))
             tx.publish(RunTokensChanged())
+        return len(settled)
 
 
 def count_comment(tx: Transaction, run_id: str, most: int) -> None:

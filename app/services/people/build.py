@@ -42,7 +42,7 @@ def build(context: Context, system: SystemServices) -> PeopleServices:
     """Build the services of people."""
     stores, settings, feed = context.stores, context.settings, context.feed
     ledger, sessions, people = AccountLedger(stores), SessionLedger(stores), PeopleLedger(stores)
-    of_runs = RunTokens(context, secrets.token_bytes)
+    of_runs = RunTokens(context, system.leases, entropy=secrets.token_bytes)
     accounts = Accounts(
         (ledger, sessions, people),
         entropy=secrets.token_bytes,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
 
 import structlog
 
 from app.domain.people.roles import Role, Scope
-from app.domain.sandbox.levels import NetworkRule, SandboxLevel, read_level
+from app.domain.people.run_agents import RunAgent
+from app.domain.projects.allowed_agents import gets_token
 from app.domain.secret_masks import Secret
 from app.domain.words import Status
 from app.errors import Invalid, NotSignedIn
@@ -21,30 +21,28 @@ from app.records.tables import Project, Run
 from app.services.context import Context
 from app.services.people.accounts import TOKEN_BEGINNING, hash_of
 from app.services.people.visitor import OwnIssue, Visitor
+from app.services.system.ownership import Leases
 from app.services.system.secret_key import SecretKey
 from app.services.system.token_file import new_secret
 
 log = structlog.get_logger()
 # agents are at work in these; a token is refused as soon as its run has another status
 AT_WORK = frozenset({Status.STARTING, Status.RUNNING})
-# the part of a run's id that screens show
-_SEEN = 6
-
-
-def name_of(run_id: str) -> str:
-    """Return how a run is called in the audit."""
-    return f"run {run_id[-_SEEN:]}"
 
 
 class RunTokens:
     """Makes the tokens of runs, admits who has one, and masks them.
 
-    A look at the run's row admits each call anew, so that nothing has to end a token.
+    A look at the run's row admits each call anew, so that nothing has to end a token; `forget_once`
+    only tidies up.
     """
 
-    def __init__(self, context: Context, entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, context: Context, leases: Leases, *, entropy: Callable[[int], bytes]
+    ) -> None:
         self._ledger = RunTokenLedger(context.ledgers.runs)
         self._key = SecretKey(context)
+        self._may_act = leases.may_sweep
         self._entropy = entropy
         self._settings = context.settings
         self._workers = context.workers
@@ -69,6 +67,9 @@ class RunTokens:
                 found[row.run_id] = self._key.unseal(row.sealed)
             except Invalid as problem:
                 log.warning("run_token_not_opened", run_id=row.run_id, because=str(problem))
+                # known from before another server replaced the key
+                if row.run_id in before:
+                    found[row.run_id] = before[row.run_id]
         with self._lock:
             # a launch meanwhile may have made one, or replaced one
             made = {one: text for one, text in self._texts.items() if before.get(one) != text}
@@ -79,7 +80,7 @@ class RunTokens:
 
         Each start of a run, a follow-up too, gets the same. Raises DatabaseSilent, Invalid.
         """
-        if run.issue is None or not is_given(project):
+        if run.issue is None or not gets_token(project):
             return None
         if run.status != Status.STARTING and (known := self._ledger.of_run(run.id)) is not None:
             return self._key.unseal(known.sealed)
@@ -88,10 +89,14 @@ class RunTokens:
         # masked before any process has it
         with self._lock:
             self._set({**self._texts, run.id: text})
-        # those of ended runs wait for the next launch if the database is silent
-        with suppress(DatabaseSilent):
-            self._ledger.forget_settled()
         return text
+
+    def forget_once(self, now: datetime) -> int:
+        """Delete the tokens of runs that are over and left no work. Return how many.
+
+        Of several servers only the one that sweeps does. Raises DatabaseSilent.
+        """
+        return self._ledger.forget_settled() if self._may_act(now) else 0
 
     def _set(self, texts: dict[str, str]) -> None:
         self._texts = texts
@@ -112,19 +117,20 @@ class RunTokens:
         if held is None:
             return None
         run, project, issue = held.run, held.project, held.token.issue
+        agent = RunAgent(run.agent, run.id)
         is_at_work = run.status in AT_WORK and now < self._last_moment(run)
-        if not is_at_work or run.issue != issue or not is_given(project):
+        if not is_at_work or run.issue != issue or not gets_token(project):
             return None
         return Visitor(
             person_id="",
-            name=f"agent of {name_of(run.id)}",
+            name=agent.shown,
             csrf=None,
             organisation_id=project.organisation_id,
             role=Role.VIEWER,
             project_roles={project.id: Role.USER},
             scopes=frozenset({Scope.READ, Scope.REVIEW}),
             projects=frozenset({project.id}),
-            token=name_of(run.id),
+            token=agent.token_name,
             own_issue=OwnIssue(run.id, project.id, issue),
         )
 
@@ -138,13 +144,3 @@ class RunTokens:
     def _on_change(self, _: Numbered) -> None:
         # the feed is held while it calls its listeners
         self._workers.submit(self.load)
-
-
-def is_given(project: Project) -> bool:
-    """Return True if agents of a project get tokens: it says so, and they can reach this server."""
-    try:
-        is_sandboxed = read_level(project.sandbox) is SandboxLevel.SANDBOXED
-    except ValueError:
-        return False
-    reaches = not is_sandboxed or project.network == NetworkRule.ALL
-    return project.agent_token and project.forge_id is None and reaches

@@ -37,6 +37,7 @@ from app.services.ports.forges import (
     Spending,
     Thread,
     Wish,
+    WrongKey,
 )
 from app.services.ports.homes import (
     ForgePlace,
@@ -215,6 +216,7 @@ __all__ = [
     "WindowState",
     "Wish",
     "WorkingCopies",
+    "WrongKey",
     "ended",
     "is_ended",
     "root_remedy",

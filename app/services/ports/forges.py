@@ -366,15 +366,19 @@ class ClaimNotices(Protocol):
         ...
 
 
+class WrongKey(Exception):
+    """The key file is missing, unusable, or not the one that these secrets were encrypted with."""
+
+
 class SecretBox(Protocol):
     """Encrypts the secrets that the database keeps."""
 
     def seal(self, text: str) -> str:
-        """Return a text encrypted."""
+        """Return a text encrypted. Raises WrongKey, OSError if no key can be made."""
         ...
 
     def unseal(self, sealed: str) -> str:
-        """Return the text of an encrypted one."""
+        """Return the text of an encrypted one. Raises WrongKey."""
         ...
 
     def rotation(self) -> AbstractContextManager[None]:

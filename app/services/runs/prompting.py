@@ -19,6 +19,7 @@ from app.domain.agents.prompt_parts import (
 )
 from app.domain.agents.prompts import Brief, Prompt, continue_prompt, make_prompt
 from app.domain.issues import branch_of_issue
+from app.domain.projects.allowed_agents import gets_token
 from app.domain.review.base_merges import read_merge
 from app.domain.review.sent import read_rows
 from app.domain.rules import opening_tool
@@ -29,7 +30,6 @@ from app.records.runs.handover_ledger import HandoverLedger
 from app.records.runs.prompt_ledger import PromptLedger, last_start_of_issue
 from app.records.tables import Project, Run, RunPrompt
 from app.services.context import Context, repository_of
-from app.services.people.run_tokens import is_given
 from app.services.ports import CannotRead, Change, Issue, Said
 from app.services.runs.accept import AcceptService
 from app.services.runs.prechecks import UNREADABLE, Checked, TemplateChoice
@@ -170,7 +170,7 @@ class Prompts:
             guide=self._guide(project, brief.base),
             instructions=project.instructions or "",
             opens_with=opening_tool(project.tracker, project.open_pr) if is_new else "",
-            may_comment=issue is not None and project.agent_token and is_given(project),
+            may_comment=issue is not None and project.agent_token and gets_token(project),
         )
         if issue is None:
             return informed

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from app.errors import Invalid
 from app.failpoints import failpoint
 from app.services.context import Context
+from app.services.ports import WrongKey
 
 # what the key has to open
 CHECK_VALUE = "Runyard's secrets"
@@ -27,22 +28,35 @@ class SecretKey:
         return sealed is None or self._box.opens(sealed)
 
     def sealer(self, text: str) -> Callable[[str], str]:
-        """Return what encrypts a text for the ledger. Both raise Invalid for another key."""
+        """Return what encrypts a text for the ledger.
+
+        Both raise Invalid if the key is another one, or cannot be read or made.
+        """
 
         def seal(check: str) -> str:
             if not self._box.opens(check):
                 raise Invalid(OTHER_KEY)
-            return self._box.seal(text)
+            return self._seal(text)
 
         # the check value is stored with the first secret
-        seal(self._ledger.keep_key_check(self._box.seal(CHECK_VALUE)))
+        seal(self._ledger.keep_key_check(self._seal(CHECK_VALUE)))
         return seal
+
+    def _seal(self, text: str) -> str:
+        try:
+            return self._box.seal(text)
+        except (WrongKey, OSError) as problem:
+            raise _unusable(problem) from problem
 
     def unseal(self, sealed: str) -> str:
         """Return the text of an encrypted one. Raises Invalid if it has another key."""
         if not self._box.opens(sealed):
             raise Invalid(OTHER_KEY)
-        return self._box.unseal(sealed)
+        try:
+            return self._box.unseal(sealed)
+        except WrongKey as problem:
+            # replaced or removed since
+            raise _unusable(problem) from problem
 
     def rotate(self) -> int:
         """Encrypt every secret with a fresh key; return how many. Raises Invalid.
@@ -65,6 +79,11 @@ class SecretKey:
         return count
 
     def _seal_anew(self, sealed: str) -> str:
-        fresh = self._box.seal(self.unseal(sealed))
+        fresh = self._seal(self.unseal(sealed))
         failpoint("rotate.among_secrets")
         return fresh
+
+
+def _unusable(problem: WrongKey | OSError) -> Invalid:
+    because = problem.strerror if isinstance(problem, OSError) else None
+    return Invalid(f"The key of the stored secrets cannot be used: {because or problem}.")

@@ -21,7 +21,7 @@ from app.domain.issues import (
 from app.domain.names import TakenNames
 from app.domain.tracker.blockers import circle_objection, with_blockers
 from app.domain.words import BUILTIN, Priority
-from app.errors import EditedMeanwhile, Invalid, NotFound, ProjectArchived, TooManyComments
+from app.errors import EditedMeanwhile, Invalid, NotFound, ProjectArchived, RateLimited
 from app.records.people.run_token_ledger import NoMoreComments, count_comment
 from app.records.projects.issue_queue import Beside, NoPlace
 from app.records.projects.tracker_ledger import Overtaken
@@ -215,7 +215,7 @@ class IssueService:
                 said, lambda tx: count_comment(tx, run_id, MOST_OF_RUN)
             )
         except NoMoreComments as problem:
-            raise TooManyComments(f"A run writes at most {MOST_OF_RUN} comments.") from problem
+            raise RateLimited(f"A run writes at most {MOST_OF_RUN} comments.") from problem
 
     # --- internals -----------------------------------------------------------------------------
 

@@ -187,8 +187,11 @@ class QuotaBoard:
     @classmethod
     async def ask(cls, api: ApiClient, *, everybody: bool = False) -> QuotaBoard:
         """Fetch the data, for an admin of everybody too. Raises ApiProblem or NoAnswer."""
-        quota, batches, system, projects, holds = await asyncio.gather(
-            api.quota(), api.batch_quota(), api.system(), api.projects(), api.account_holds()
+        (quota, batches, system), projects, holds, people = await asyncio.gather(
+            asyncio.gather(api.quota(), api.batch_quota(), api.system()),
+            api.projects(),
+            api.account_holds(),
+            api.people_quotas() if everybody else _nobody(),
         )
         busy = sorted(filter(_may_have_open_runs, projects), key=lambda p: p.name.casefold())
         counts = await asyncio.gather(*(api.concurrency(project.id) for project in busy))
@@ -202,8 +205,12 @@ class QuotaBoard:
             system=system,
             busy=tuple(one for one in occupied if one.active),
             holds=tuple(holds),
-            people=await api.people_quotas() if everybody else None,
+            people=people,
         )
+
+
+async def _nobody() -> None:
+    """Ask for the quotas of nobody."""
 
 
 def _may_have_open_runs(project: ProjectOut) -> bool:

@@ -49,6 +49,8 @@ def test_a_start_by_a_script_tells_who_by_which_way_and_what_it_made(
     assert row | {"at": "", "hash": "", "previous": "", "id": 0} == {
         "id": 0,
         "at": "",
+        "who": "operator",
+        "run_id": None,
         "person": started.json()["created_by"],
         "person_name": "operator",
         "role": "admin",

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.api.schemas import BoardIssueOut
+from app.domain.secret_masks import Secret, dots, mask_of
 from app.pages.components.markup import ATTRIBUTES, LONGEST, TAGS, clean, markdown_html
 from app.pages.shell.page_session import PageSession
 from app.pages.tracker.issue_rows import card, list_row
@@ -129,9 +130,50 @@ def test_what_would_hide_is_shown(words: str, shown: str) -> None:
     assert shown in long.replace('<i class="esc">', "").replace("</i>", "")
 
 
+@pytest.mark.parametrize("length", range(8, 14))
+@pytest.mark.parametrize("quoted", [False, True])
+def test_the_mask_of_a_secret_is_drawn_as_it_is(length: int, quoted: bool) -> None:
+    secret = "k3y/+" + "x" * (length - 5)
+    mask = mask_of((Secret("KEY", secret),)).mask_text(secret)
+    for words in (
+        f"The *token* is {secret} and {secret}, not **this**",
+        f"{secret}{secret}a{secret}",
+        f"1{secret}\n{secret} first\n{secret} *x*",
+        f"`{secret}` in code",
+        f"[{secret}](https://example.test/?{secret})",
+    ):
+        said = f"> {words}" if quoted else words
+        html = markdown_html(mask_of((Secret("KEY", secret),)).mask_text(said))
+        assert html.count(mask) == words.count(secret) - words.count("?" + secret), html
+        assert html.count("<em>") == words.count("*token") + words.count("*x*")
+        assert html.count("<strong>") == words.count("**this")
+        assert "<li>" not in html
+
+
+def test_a_person_may_set_a_mask_in_bold() -> None:
+    mask = dots(len("k3y/+xxxxx")).decode()
+    assert mask == "•••*"
+    assert f"<strong>{mask}</strong>" in markdown_html(f"It is **{mask}**")
+
+
 @pytest.mark.parametrize(
     "piece",
-    ["[", "![", "[a](", ">", "*a_ ", "~~a", "`" * 7, "<", "- ", "|a|-|\n", "&#x;", "\\", "**x "],
+    [
+        "[",
+        "![",
+        "[a](",
+        ">",
+        "*a_ ",
+        "~~a",
+        "`" * 7,
+        "<",
+        "- ",
+        "|a|-|\n",
+        "&#x;",
+        "\\",
+        "**x ",
+        "•*",
+    ],
 )
 def test_the_longest_text_is_formatted_in_time(piece: str) -> None:
     for size in (LONGEST, 256 * 1024):

@@ -145,18 +145,21 @@ def test_an_agent_reads_and_comments_on_its_own_issue_and_nothing_else(shop: Wor
     }, shop.api.get(f"/runs/{run['id']}/log").text
 
     first, second = _comments(shop, project, issue)
-    name = f"run {run['id'][-6:]}"
-    assert (first["author"], first["run_id"]) == (f"agent of {name}", run["id"])
+    name = f"{run['agent']} · run …{run['id'][-6:]}"
+    assert (first["author"], first["run_id"]) == (name, run["id"])
     assert second["body"] == "by hand"
     # the token is in neither its log nor its comment
     assert "my token is ry_" not in shop.api.get(f"/runs/{run['id']}/log").text
     assert first["body"].startswith("I am ")
     assert "ry_" not in first["body"]
-    # in the audit it is nobody's, and no person's list has it
+    # in the audit it is no person's but the agent's, and no person's list has it
     rows = shop.api.get("/audit?deed=add_comment").json()["items"]
-    assert [(one["person"], one["role"], one["via"], one["token"]) for one in rows] == [
+    assert [(one["person"], one["role"], one["via"], one["who"]) for one in rows] == [
         (None, None, "token", name)
     ] * 2
+    assert {one["run_id"] for one in rows} == {run["id"]}
+    exported = shop.api.get("/audit/export?deed=add_comment").text.splitlines()
+    assert [json.loads(one) for one in exported] == rows
     assert shop.api.get("/tokens").json()["items"] == []
     # nothing that an agent says is told to the next one, in its prompt or when it asks
     again = shop.api.post(f"/runs/{run['id']}/retry", json={}).raise_for_status().json()

@@ -17,6 +17,8 @@ ROW = {
     "id": 7,
     "at": AT,
     "person": "person_1",
+    "who": "Ada",
+    "run_id": None,
     "role": "admin",
     "via": "cli",
     "token": "local",
@@ -37,8 +39,8 @@ def test_deeds_are_listed_as_a_table(shell: Shell, server: RecordedServer) -> No
     ended = shell.run("audit", "list", "--deed", "merge", "--object", "proj_1", "--limit", "5")
     assert (ended.code, ended.err) == (0, "")
     header, line = ended.out.splitlines()
-    assert header.split() == ["AT", "BY", "PERSON", "ACTION", "OBJECT"]
-    assert line.split()[-4:] == ["cli", "person_1", "merge", "proj_1/changes/4"]
+    assert header.split() == ["AT", "BY", "WHO", "ACTION", "OBJECT"]
+    assert line.split()[-4:] == ["cli", "Ada", "merge", "proj_1/changes/4"]
 
 
 def test_an_export_is_one_object_a_line_over_all_pages(

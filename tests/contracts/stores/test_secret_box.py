@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.machine.secret_box import SecretBox, WrongKey
+from app.adapters.machine.secret_box import SecretBox
+from app.services.ports import WrongKey
 
 
 class CutShortError(Exception):

@@ -1,7 +1,10 @@
-"""Controls of all pages: each is named in a file with its deed, and hidden from who may not do it.
+"""Controls of all pages: a file names each with its deed, and nobody has one they may not use.
 
-`expected_controls.tsv` is written by hand. Controls are taken from the element trees of the pages
-and from the forms of `/plain`: one that is missing in the file fails.
+`expected_controls.tsv` is written by hand: the pages of a control (`*`: all), its deed, and the
+events that it sends to the server (`-`: none; it is a link, or the browser acts on it). Controls
+are taken from the element trees of the pages, shown or not, and from the forms of `/plain`: what
+is missing in the file fails, and so does what is in the file and on no page. `read_pages` is the
+deed of what only shows something.
 """
 
 from __future__ import annotations
@@ -9,12 +12,11 @@ from __future__ import annotations
 import csv
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import httpx
-from nicegui import Client, ui
+from nicegui import Client
 from nicegui.testing.user import User
 
 from app.api.client import batch_calls, calls
@@ -22,16 +24,15 @@ from app.api.schemas import NewIssue, ProjectChange
 from app.domain.people.roles import Role
 from app.domain.words import READY_LABEL, Status
 from tests.builders.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
+from tests.drivers.page_controls import Controls, controls_of, settled
 from tests.drivers.people import PASSWORD
-from tests.pages.conftest import House, Person, until
+from tests.pages.conftest import House, Person, html_of, until
 
 CONTROLS = Path("tests/services/people/expected_controls.tsv")
 DEEDS = Path("tests/services/people/expected_deeds.tsv")
+# the events of a control that sends none
+SILENT = "-"
 KEEPS = f"{DELIVERS}\n{DIES}"
-# looks, each 20 ms after the other, in which nothing more is drawn
-STILL = 3
-# the name of a control that many rows have
-EACH = re.compile(r"^(Select all|Select|Copy run id|All projects)\b.*")
 # the deeds of pages that are refused as a whole
 NEEDS = {
     "add-project": "add_project",
@@ -39,92 +40,11 @@ NEEDS = {
     "new-run": "start",
     "audit": "read_audit",
 }
-# listeners that every field has for itself, and those that only follow what a browser does
-QUIET = re.compile(r"update:|hide|show|toggle|over|focus|blur|draft|zone|near|search|picked")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file, delimiter="\t"))
-
-
-class Buttons(HTMLParser):
-    """The names of the buttons, and of what acts like one, in some HTML."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        marks = dict(attrs)
-        if tag == "button" or "data-act" in marks or "data-command" in marks:
-            for mark in ("data-testid", "data-act", "data-look", "aria-label", "class"):
-                if name := marks.get(mark):
-                    self.names.add(name)
-                    return
-            self.names.add(f"<{tag} {marks}>")
-
-
-def is_rendered(element: ui.element) -> bool:
-    """Return True for an element that is shown, with all that it stands in."""
-    at: ui.element | None = element
-    while at is not None:
-        if not at.visible:
-            return False
-        at = at.parent_slot.parent if at.parent_slot else None
-    return True
-
-
-def name_of(element: ui.element) -> str:
-    """Return a control's test id, or else its accessible name or its words."""
-    props: dict[str, Any] = dict(element.props)
-    for mark in ("data-testid", "aria-label", "data-key", "label"):
-        if props.get(mark):
-            return str(props[mark])
-    words = getattr(element, "text", "")
-    return str(words) or f"{element.tag}.{'.'.join(element.classes)}"
-
-
-def listens(element: ui.element) -> bool:
-    """Return True if a browser may send an event to this element."""
-    kinds = {one.type for one in element._event_listeners.values()}
-    return any(not QUIET.match(kind) for kind in kinds) or isinstance(
-        element, (ui.input, ui.textarea, ui.select, ui.checkbox, ui.switch, ui.radio)
-    )
-
-
-def controls_of(client: Client) -> set[str]:
-    """Return the names of all controls that are rendered on a page."""
-    found: set[str] = set()
-    for element in list(client.elements.values()):
-        if not is_rendered(element):
-            continue
-        props: dict[str, Any] = dict(element.props)
-        if isinstance(element, ui.html):
-            found |= Buttons(element.content).names
-        for press in props.get("presses", ()):
-            found.add(press[0])
-        if props.get("notice"):
-            found.add("sandbox-undo")
-        link = isinstance(element, ui.link) and "btn" in element.classes
-        if listens(element) or link:
-            found.add(name_of(element))
-    return found
-
-
-async def settled(user: User) -> set[str]:
-    """Return a page's controls once nothing more is drawn."""
-    client = user.client
-    assert client is not None
-    seen: list[set[str]] = []
-
-    def is_still() -> bool:
-        seen.append(controls_of(client))
-        return len(seen) > STILL and all(one == seen[-1] for one in seen[-STILL:])
-
-    await until(is_still)
-    return seen[-1]
 
 
 async def keep_work(house: House, user: User, folder: Path) -> None:
@@ -210,38 +130,48 @@ async def join(house: House, by: User, role: Role, projects: dict[str, Role] | N
     return Person(http)
 
 
-async def look(person: User, path: str) -> set[str]:
-    """Return the controls of a page."""
-    client = await person.open(path)
-    found = await settled(person)
+async def look(person: User, path: str) -> Controls:
+    """Return the controls that are shown on a page."""
+    await person.open(path)
+    client = await settled(person)
+    found = controls_of(client, hidden=False)
     client.delete()
     return found
 
 
 class Written:
-    """The files written by hand: the deed of each control, and who may do what."""
+    """The files written by hand: the deed of each control, its events, and who may do what."""
 
     def __init__(self) -> None:
-        self.deeds = {(row["page"], row["control"]): row["deed"] for row in rows(CONTROLS)}
+        self._rows: dict[tuple[str, str], dict[str, str]] = {}
+        for row in rows(CONTROLS):
+            for page in row["pages"].split():
+                key = (page, row["control"])
+                assert key not in self._rows, f"{key} is there twice"
+                self._rows[key] = row
         self._may = {row["deed"]: row for row in rows(DEEDS)}
-        self.unseen = set(self.deeds)
+        self.unseen = {(*key, event) for key in self._rows for event in self._events(key)}
         # (page, control) by role, with the pages that a role may open
         self.seen: dict[Role, set[tuple[str, str]]] = {role: set() for role in Role}
         self.open: dict[Role, set[str]] = {role: set() for role in Role}
 
-    def wrong(self, page: str, role: Role, found: set[str]) -> list[str]:
-        """Return what is wrong with the controls that a role sees on a page."""
+    def wrong(self, page: str, role: Role, client: Client) -> list[str]:
+        """Return what is wrong with a page's element tree as a role has it."""
         problems: list[str] = []
         self.open[role].add(page)
-        for control in sorted({EACH.sub(r"\1", one) for one in found}):
-            key = (page, control) if (page, control) in self.deeds else ("*", control)
-            self.unseen.discard(key)
-            self.seen[role].add((page, control))
-            deed = self.deeds.get(key)
+        self.seen[role] |= {(page, one) for one in controls_of(client, hidden=False)}
+        for control, events in sorted(controls_of(client).items()):
+            key = self._key(page, control)
+            self.unseen -= {(*key, event) for event in events or {SILENT}}
+            deed = self.deed_of(page, control)
             if deed is None:
                 problems.append(f"{page}: {control!r} is missing in {CONTROLS.name}")
             elif not self.may(deed, role):
-                problems.append(f"{page}: a {role} sees {control!r}, which needs {deed}")
+                problems.append(f"{page}: a {role} has {control!r}, which needs {deed}")
+            elif more := events - self._events(key):
+                problems.append(
+                    f"{page}: {control!r} sends {sorted(more)}, which is not in its row"
+                )
         return problems
 
     def lacking(self, role: Role) -> list[str]:
@@ -253,16 +183,27 @@ class Written:
             f"{page}: a {role} does not see {control!r}, but may do {deed}"
             for page, control in sorted(self.seen[Role.ADMIN] - self.seen[role])
             if page in self.open[role]
-            and (deed := self.deeds.get((page, control), self.deeds.get(("*", control))))
+            and (deed := self.deed_of(page, control))
             and deed not in ("read_pages", "sign_in_again")
             and self.may(deed, role)
         ]
 
+    def deed_of(self, page: str, control: str) -> str | None:
+        """Return the deed that a control of a page is for, None if no row names it."""
+        row = self._rows.get(self._key(page, control))
+        return row["deed"] if row else None
+
     def may(self, deed: str, role: Role) -> bool:
         return self._may[deed][role] == "yes"
 
+    def _key(self, page: str, control: str) -> tuple[str, str]:
+        return (page, control) if (page, control) in self._rows else ("*", control)
 
-async def test_everybody_sees_the_controls_whose_deeds_their_role_may_do_and_no_others(
+    def _events(self, key: tuple[str, str]) -> frozenset[str]:
+        return frozenset(self._rows[key]["events"].split())
+
+
+async def test_everybody_has_the_controls_whose_deeds_their_role_may_do_and_no_others(
     house: House, user: User, tmp_path: Path
 ) -> None:
     paths, written = await fill(house, user, tmp_path), Written()
@@ -271,7 +212,10 @@ async def test_everybody_sees_the_controls_whose_deeds_their_role_may_do_and_no_
         person = await join(house, user, role)
         for page, path in paths.items():
             if written.may(NEEDS.get(page, "read_pages"), role):
-                problems += written.wrong(page, role, await look(person, path))
+                await person.open(path)
+                client = await settled(person)
+                problems += written.wrong(page, role, client)
+                client.delete()
             else:
                 answer = await person.http_client.get(path)
                 assert answer.status_code == 403, (page, role)
@@ -289,7 +233,7 @@ async def test_a_higher_role_in_one_project_shows_its_controls_there_and_nowhere
     person = await join(house, user, Role.VIEWER, {mine.id: Role.OPERATOR})
     for project, may_start in ((mine, True), (other, False)):
         found = await look(person, f"/projects/{project.id}")
-        assert {"start-afk", "auto-toggle", "new-issue", "new-run"} & found == (
+        assert {"start-afk", "auto-toggle", "new-issue", "new-run"} & found.keys() == (
             {"start-afk", "auto-toggle", "new-issue", "new-run"} if may_start else set()
         )
         form = await person.http_client.get(f"/projects/{project.id}/run")
@@ -301,6 +245,20 @@ async def test_a_higher_role_in_one_project_shows_its_controls_there_and_nowhere
         f"/afk/start/{mine.id}",
         f"/afk/auto/{mine.id}",
     }
+
+
+async def test_the_inbox_tells_only_those_to_press_who_have_what_to_press(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS)
+    await house.api_of(user).change_project(project.id, ProjectChange(approve_start=True))
+    await start(house, user, project, "k1", task="May I?")
+    for role, is_told in ((Role.VIEWER, False), (Role.OPERATOR, True)):
+        person = await join(house, user, role)
+        await person.open("/")
+        await settled(person)
+        await until(lambda one=person: "What happened" in html_of(one))
+        assert ("Press <b>Approve</b>" in html_of(person)) == is_told
 
 
 # the deed of each form of `/plain`

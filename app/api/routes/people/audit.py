@@ -13,12 +13,16 @@ from app.api.http.gate import visitor_of
 from app.api.schemas.parts import InUtc
 from app.api.schemas.system import AuditOut, AuditRow
 from app.domain.people.roles import Role
+from app.domain.people.run_agents import read_token_name
 from app.services.container import Services
 from app.services.rows import Audit, AuditFilter
 
 NDJSON = "application/x-ndjson"
 # rows that an export reads at once
 PIECE = 500
+BY_LOOP, LOOP = "loop", "Runyard"
+# such as of a failed sign-in
+UNKNOWN = "Not signed in"
 Word = Annotated[str | None, Query(max_length=300)]
 
 
@@ -69,11 +73,14 @@ def routes(services: Services) -> APIRouter:
 
 
 def row_out(services: Services, row: Audit) -> AuditRow:
-    """Build an audit row with the name of its person."""
+    """Build an audit row with the name of who did it."""
     out = AuditRow.model_validate(row)
-    if row.person is None:
-        return out
-    return out.model_copy(update={"person_name": services.directory.name_of(row.person)})
+    if row.person is not None:
+        name = services.directory.name_of(row.person)
+        return out.model_copy(update={"who": name, "person_name": name})
+    if row.token is not None and (agent := read_token_name(row.token)) is not None:
+        return out.model_copy(update={"who": agent.shown, "run_id": agent.run_id})
+    return out.model_copy(update={"who": LOOP if row.via == BY_LOOP else UNKNOWN})
 
 
 def _lines(

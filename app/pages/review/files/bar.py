@@ -50,31 +50,39 @@ class ReviewBar:
             self._bar.props('role=group aria-label="Your review"')
             self._count = testid(ui.html("", sanitize=clean, tag="span"), "review-count")
             self._count.classes("count")
-            discard = ConfirmButton(
-                "Discard", "Delete them?", self._discard, kind="bare", mark="discard-review"
-            )
-            self._discard_button = discard.element
-            self._merge = button("", self._approve, mark="approve-merge")
-            self._merge.props["data-key"] = "m"
-            with self._merge:
-                ui.html(
-                    f'{icon("git-merge")} Approve<span class="rest">and merge</span>',
-                    sanitize=clean,
-                    tag="span",
-                )
-            self._request = button("Request changes", acts.request, mark="review-request")
-            self._request.props["data-key"] = "r"
-            self._send = button("", self._send_all, kind="pri", mark="send-to-agent")
-            with self._send:
-                words = f'{icon("send", kind="s")} Send to agent <span class="by">{SEND_BY}</span>'
-                self._send_words = ui.html(words, sanitize=clean, tag="span")
-            self._send.props["aria-keyshortcuts"] = "Control+Shift+Enter"
-        self._drop = self._draw_question()
-        project_id = book.at[0]
-        session.keep("merge", project_id, self._merge, self._drop)
-        session.keep("request_changes", project_id, self._request, self._send)
-        session.keep("remove_comment", project_id, self._discard_button)
+            project_id, offer = book.at[0], session.offer
+            self._discard_button = offer("remove_comment", project_id, self._draw_discard)
+            self._merge = offer("merge", project_id, self._draw_merge)
+            self._request = offer("request_changes", project_id, self._draw_request)
+            self._send = offer("request_changes", project_id, self._draw_send)
+        self._drop = offer("merge", project_id, self._draw_question)
         self._is_empty = not any(session.may(one, project_id) for one in DEEDS)
+
+    def _draw_discard(self) -> ui.button:
+        words, ask = "Discard", "Delete them?"
+        made = ConfirmButton(words, ask, self._discard, kind="bare", mark="discard-review")
+        return made.element
+
+    def _draw_merge(self) -> ui.button:
+        made = button("", self._approve, mark="approve-merge")
+        made.props["data-key"] = "m"
+        words = f'{icon("git-merge")} Approve<span class="rest">and merge</span>'
+        with made:
+            ui.html(words, sanitize=clean, tag="span")
+        return made
+
+    def _draw_request(self) -> ui.button:
+        made = button("Request changes", self._acts.request, mark="review-request")
+        made.props["data-key"] = "r"
+        return made
+
+    def _draw_send(self) -> ui.button:
+        made = button("", self._send_all, kind="pri", mark="send-to-agent")
+        words = f'{icon("send", kind="s")} Send to agent <span class="by">{SEND_BY}</span>'
+        with made:
+            ui.html(words, sanitize=clean, tag="span")
+        made.props["aria-keyshortcuts"] = "Control+Shift+Enter"
+        return made
 
     def show(self, change: ChangeOut) -> None:
         """Show what can be done now."""
@@ -90,7 +98,8 @@ class ReviewBar:
         self._count.set_content(words if drafts else "")
 
     def _draw_question(self) -> ui.dialog:
-        with ui.dialog() as dialog, ui.element("div").classes("sheet ask"):
+        with ui.dialog() as dialog, ui.element("div").classes("sheet ask") as sheet:
+            testid(sheet, "drop-dialog")
             self._asks = ui.html("", sanitize=clean, tag="h2")
             ui.html("Nobody would read them once the change is merged.", sanitize=clean)
             with ui.element("div").classes("foot"):

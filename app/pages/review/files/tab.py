@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -103,14 +103,15 @@ class FilesTab:
                     look: self._look_button(look, words, look == self._view)
                     for look, words in LOOKS
                 }
-            write = partial(self._write, Spot())
-            self._add = button("Comment", write, kind="small bare", mark="change-add", key="c")
+            offer = self._session.offer
+            self._add = offer("add_comment", project_id, self._add_button)
             path = f"/api/v1/projects/{project_id}/changes/{number}/diff"
             ui.link("Whole diff", path).classes("btn small bare").props("download")
-            self._close = button("Close change", acts.close, kind="small bare", mark="review-close")
-            self._close.props["data-key"] = "e"
-            self._session.keep("close", project_id, self._close)
-            self._session.keep("add_comment", project_id, self._add)
+            self._close = offer("close", project_id, lambda: _close_button(acts.close))
+
+    def _add_button(self) -> ui.button:
+        write = partial(self._write, Spot())
+        return button("Comment", write, kind="small bare", mark="change-add", key="c")
 
     def _look_button(self, look: str, words: str, is_on: bool) -> ui.element:
         made = button(words, partial(self._set_view, look), kind="small")
@@ -253,3 +254,9 @@ def _detail(event: GenericEventArguments) -> dict[str, Any]:
 
 def _number(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _close_button(close: Callable[[], None]) -> ui.button:
+    made = button("Close change", close, kind="small bare", mark="review-close")
+    made.props["data-key"] = "e"
+    return made
