@@ -93,6 +93,14 @@ class ForgeLedger:
                 tx.publish(ForgesChanged(), FindingsChanged())
             return count
 
+    def project_of_agents(self, forge_id: str, login: str) -> str | None:
+        """Return the name of a project whose agents open pull requests as this account, or None."""
+        query = select(Project.name).where(
+            col(Project.forge_id) == forge_id, func.lower(Project.pr_login) == login.lower()
+        )
+        with self.stores.control.reading() as session:
+            return session.exec(query.limit(1)).first()
+
     def key_check(self) -> str | None:
         """Return the value that the key of this database's secrets opens, None without secrets."""
         with self.stores.control.reading() as session:

@@ -154,6 +154,10 @@ class ForgeService:
         if token is not None:
             secret = _given(token, known.kind, app_id)
             found = self._inspect(known.url, known.kind, secret, app_id)
+            if project := self._ledger.project_of_agents(known.id, found.acts_as):
+                # their words would count as Runyard's
+                said = f"{found.acts_as} is the account of the agents of {project}."
+                raise Invalid.field("token", f"{said} Runyard needs another one.")
             columns = {"token": self._key.sealer(secret), "app_id": app_id, **_told(found, now)}
         if name is not None:
             if not name.strip():

@@ -10,6 +10,7 @@ from app.adapters.git import secret_scan
 from app.domain.tracker.agent_requests import NONE_OPENED, SILENT_SECONDS
 from app.errors import Invalid, NotDeliverable
 from tests.drivers.agent_openings import (
+    TOKEN,
     Scene,
     deliver,
     is_delivered,
@@ -291,3 +292,13 @@ def test_the_sandbox_can_be_tightened_while_the_forge_is_away(scene: Scene) -> N
     scene.twin.before = lambda _, __: (503, {"message": "later"})
     plane.services.projects.change(project.id, sandbox="sandboxed", network="allowed")
     assert plane.project(project.id).sandbox == "sandboxed"
+
+
+def test_runyard_cannot_be_given_the_token_of_the_agents(scene: Scene) -> None:
+    plane = scene.plane
+    project = scene.add(request_to())
+    with pytest.raises(Invalid) as refusal:
+        plane.services.forges.change(str(project.forge_id), plane.clock(), token=TOKEN)
+    (error,) = refusal.value.members["errors"]
+    assert error["field"] == "token"
+    assert error["message"].startswith("robot is the account of the agents of shop.")
