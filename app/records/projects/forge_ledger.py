@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from app.domain.projects.setting import OpenPr
 from app.records.database.database import Transaction
 from app.records.feed import FindingsChanged, ForgesChanged
 from app.records.people.audit_ledger import acting_organisation, record
@@ -96,7 +97,9 @@ class ForgeLedger:
     def project_of_agents(self, forge_id: str, login: str) -> str | None:
         """Return the name of a project whose agents open pull requests as this account, or None."""
         query = select(Project.name).where(
-            col(Project.forge_id) == forge_id, func.lower(Project.pr_login) == login.lower()
+            col(Project.forge_id) == forge_id,
+            col(Project.open_pr) == OpenPr.AGENT,
+            func.lower(Project.pr_login) == login.lower(),
         )
         with self.stores.control.reading() as session:
             return session.exec(query.limit(1)).first()
