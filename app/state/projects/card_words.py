@@ -92,10 +92,9 @@ def sentence_of(project: ProjectOut) -> str:
         return project.state_because or "Its repository could not be cloned."
     if project.state == "cloning":
         return project.state_because or "Its repository is being cloned. Runs wait until then."
-    if project.unreachable and (last is None or last.status not in LIVE):
-        return f"{project.origin_because} Runs start again when it is back."
-    if project.forge_hold and (last is None or last.status not in LIVE):
-        return project.forge_hold
+    obstacle = _obstacle(project)
+    if obstacle and (last is None or last.status not in LIVE):
+        return obstacle
     if last is None:
         return project.hold or _nothing_yet(project)
     branch = last.work_branch.replace(last.id, shorten(last.id))
@@ -109,6 +108,13 @@ def sentence_of(project: ProjectOut) -> str:
     if project.checks_error or project.trust_hold:
         return project.checks_error or project.trust_hold or ""
     return f"Last: {_ending(last)}"
+
+
+def _obstacle(project: ProjectOut) -> str:
+    """Return why no run can start, "" if nothing is known to prevent it."""
+    if project.unreachable:
+        return f"{project.origin_because} Runs start again when it is back."
+    return project.forge_hold or project.agent_problem or project.sandbox_problem or ""
 
 
 def _nothing_yet(project: ProjectOut) -> str:

@@ -217,3 +217,15 @@ def test_a_change_in_conflict_has_no_button_that_would_be_refused(plain: PlainPa
     assert "/afk/merge/1/p" in html
     assert "Change 2" in html
     assert "/afk/merge/2/p" not in html
+
+
+def test_a_project_whose_agent_is_missing_says_so_and_its_start_is_weak(plain: PlainPages) -> None:
+    missing = "claude is not installed."
+    project = project_of(agent_ready=False, agent_problem=missing, ready_count=2)
+    card = draw(plain, project)
+    assert missing in text_of(card)
+    assert 'class="btn weak" data-testid="start-afk"' in card
+    # what is being done counts more
+    assert missing not in text_of(
+        draw(plain, project.model_copy(update={"last_run": last(Status.RUNNING)}))
+    )
